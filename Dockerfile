@@ -1,0 +1,48 @@
+# relay in a container: built in one stage, run in another that has nothing but Python and relay.
+#
+#   docker build --tag relay .
+#
+# Routes and templates are mounted as /etc/relay (compose.yaml does), or baked in:
+#
+#   FROM relay
+#   COPY routes.yaml /etc/relay/routes.yaml
+#   COPY templates /etc/relay/templates
+#
+# The database stands in the volume /data. Nothing else is written, so the root file system may be read-only.
+
+ARG PYTHON=3.11-slim-bookworm
+
+FROM python:${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+RUN python -m venv /opt/relay
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY relay relay
+COPY templates templates
+RUN /opt/relay/bin/pip install --constraint constraints.txt . \
+    && /opt/relay/bin/relay --version
+
+FROM python:${PYTHON}
+RUN groupadd --gid 10001 relay \
+    && useradd --uid 10001 --gid relay --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin relay \
+    && install --directory --owner relay --group relay --mode 0750 /data \
+    && install --directory /etc/relay
+COPY --from=build /opt/relay /opt/relay
+# RELAY_DATABASE_URL has a value here: to give another in RELAY_DATABASE_URL_FILE, set this one to nothing.
+ENV PATH=/opt/relay/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    RELAY_LISTEN=0.0.0.0:8080 \
+    RELAY_DATABASE_URL=sqlite:////data/relay.db \
+    RELAY_ROUTES=/etc/relay/routes.yaml \
+    RELAY_TEMPLATES=/etc/relay/templates
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+# Alive, not ready: an orchestrator must not restart relay, nor take it out of service, because its database is away.
+HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 \
+    CMD ["python", "-I", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ['RELAY_LISTEN'].rpartition(':')[2]), timeout=3); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["relay"]
+CMD ["serve"]

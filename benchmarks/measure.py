@@ -1,0 +1,251 @@
+"""What all benchmarks measure with: processes, a generator over raw connections, and facts about the machine."""
+
+import asyncio
+import os
+import platform
+import socket
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+
+KEY = "key-of-the-benchmarks"
+HERE = Path(__file__).parent
+SAMPLE = HERE.parent / "relay" / "samples" / "documented-sample.json"
+NOWHERE = "http://127.0.0.1:9/api/"
+"""A Slack that is not there: shares are kept, cards are made, and nothing is sent."""
+
+
+class Server:
+    """A server that runs as a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, started_in: float) -> None:
+        """`started_in` is the seconds from its start to its first answer."""
+        self.process = process
+        self.port = port
+        self.started_in = started_in
+
+    @property
+    def megabytes(self) -> float:
+        """The memory that it holds now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The processor time that it has taken."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def relay(
+    folder: Path, routes: str, *, slack: str = NOWHERE, database: str = "relay.db"
+) -> AsyncIterator[Server]:
+    """`relay serve` with its database in that folder."""
+    port = _free_port()
+    (folder / "routes.yaml").write_text(routes, encoding="utf-8")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "RELAY_LISTEN": f"127.0.0.1:{port}",
+        "RELAY_ROUTES": str(folder / "routes.yaml"),
+        "RELAY_TEMPLATES": str(folder / "templates"),
+        "RELAY_DATABASE_URL": f"sqlite:///{folder / database}",
+        "RELAY_WEBHOOK_KEYS": KEY,
+        "RELAY_LOG_FORMAT": "json",
+        "SLACK_BOT_TOKEN": "xoxb-sandbox",
+        "SLACK_API_URL": slack,
+    }
+    with (folder / "relay.log").open("ab") as log:
+        async with _running([sys.executable, "-m", "relay", "serve"], environment, port, log.fileno()) as server:
+            yield server
+
+
+@asynccontextmanager
+async def baseline(*arguments: str) -> AsyncIterator[Server]:
+    """`baseline.py` as a process of its own."""
+    port = _free_port()
+    command = [sys.executable, str(HERE / "baseline.py"), str(port), *arguments]
+    async with _running(command, {"PATH": os.environ["PATH"]}, port, asyncio.subprocess.DEVNULL) as server:
+        yield server
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def _running(command: list[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
+    started = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+    try:
+        await _until_it_answers(process, port)
+        yield Server(process, port, time.perf_counter() - started)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(60):
+            await process.wait()
+
+
+async def _until_it_answers(process: asyncio.subprocess.Process, port: int) -> None:
+    async with asyncio.timeout(120):
+        while process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.005)
+                continue
+            writer.close()
+            return
+    raise SystemExit(f"a server ended with {process.returncode} before it answered")
+
+
+# -- Shares ------------------------------------------------------------------------------------------------------------
+
+
+def request(body: bytes, port: int) -> bytes:
+    """One POST of a share, ready to be written to a connection."""
+    head = (
+        f"POST /shares HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Relay-Key: {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def shares(prefix: str, count: int, *, per_incident: int = 5) -> Iterator[bytes]:
+    """Bodies as BigPanda documents them: so many of each incident, each of which tells something new."""
+    sample = orjson.loads(SAMPLE.read_bytes())
+    start = int(time.time()) - count
+    for number in range(count):
+        told = sample["incident"] | {
+            "id": f"{prefix}{number // per_incident}",
+            "changedOn": start + number,
+            "status": ("Warning", "Critical")[number % per_incident % 2],
+        }
+        yield orjson.dumps(sample | {"incident": told, "event_types": []})
+
+
+# -- The generator -----------------------------------------------------------------------------------------------------
+
+
+class Wire(asyncio.Protocol):
+    """A raw connection: as little work as can be between a request and its answer."""
+
+    def __init__(self) -> None:
+        """Not connected yet."""
+        self._transport: asyncio.Transport
+        self._answer: asyncio.Future[int] | None = None
+        self._buffer = b""
+
+    @classmethod
+    async def connect(cls, port: int) -> "Wire":
+        """One to a server on this machine."""
+        return (await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port))[1]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = transport  # type: ignore[assignment]  # a TCP connection has this kind
+
+    def data_received(self, data: bytes) -> None:
+        """Put the answer together; the status is all that is wanted of it."""
+        self._buffer += data
+        head, end, rest = self._buffer.partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        if len(rest) >= length and self._answer is not None:
+            self._buffer = rest[length:]
+            self._answer.set_result(int(head[9:12]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits hears of it."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("closed"))
+
+    async def send(self, wire: bytes) -> int:
+        """The status of the answer."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(wire)
+        return await self._answer
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+
+async def flood(port: int, bodies: Sequence[bytes], *, connections: int = 64) -> tuple[float, float]:
+    """Send all as fast as they are taken: accepted a second, and the share of one processor that sending took."""
+    wires = [await Wire.connect(port) for _ in range(connections)]
+    queue = iter([request(body, port) for body in bodies])
+
+    async def drain(wire: Wire) -> None:
+        for each in queue:
+            status = await wire.send(each)
+            if status != 202:  # noqa: PLR2004  what a share that is kept is answered with
+                raise SystemExit(f"answered {status}, not 202")
+
+    busy, started = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(drain(wire) for wire in wires))
+    took = time.perf_counter() - started
+    for wire in wires:
+        wire.close()
+    return len(bodies) / took, (time.process_time() - busy) / took
+
+
+async def steadily(port: int, bodies: Sequence[bytes], rate: float) -> list[float]:
+    """Send so many a second, whether or not the ones before were answered: seconds of each from when it was due."""
+    idle = [await Wire.connect(port) for _ in range(20)]
+    took: list[float] = []
+
+    async def one(body: bytes, due: float) -> None:
+        wire = idle.pop() if idle else await Wire.connect(port)
+        await wire.send(request(body, port))
+        took.append(time.perf_counter() - due)
+        idle.append(wire)
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for number, body in enumerate(bodies):
+            due = started + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.create_task(one(body, due))
+    for wire in idle:
+        wire.close()
+    return took
+
+
+# -- The machine -------------------------------------------------------------------------------------------------------
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value that so many per cent are at or below."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def fdatasync_ms(folder: Path, times: int = 200) -> float:
+    """What the disk takes to make four kilobytes durable: the median, in milliseconds."""
+    took = []
+    descriptor = os.open(folder / "fdatasync", os.O_CREAT | os.O_WRONLY)
+    try:
+        for _ in range(times):
+            os.write(descriptor, b"x" * 4096)
+            started = time.perf_counter()
+            os.fdatasync(descriptor)
+            took.append(time.perf_counter() - started)
+    finally:
+        os.close(descriptor)
+    return statistics.median(took) * 1000
+
+
+def machine() -> str:
+    """Where this ran, in a line."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    name = info.partition("model name")[2].partition(":")[2].split("\n", 1)[0].strip() or platform.processor()
+    memory = int(Path("/proc/meminfo").read_text(encoding="ascii").split()[1]) / 1024**2
+    return f"{os.cpu_count()} x {name}, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"

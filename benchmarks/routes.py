@@ -1,0 +1,48 @@
+"""What judging a share by many routes costs, against what accepting it costs (microseconds of a processor)."""
+
+import time
+
+from measure import SAMPLE
+from table import Figure
+
+from relay.planning import plan
+from relay.rulebook import load
+from relay.share import parse
+
+TENTH = 0.1
+
+
+def measure(accepting: float, *, times: int = 100) -> list[Figure]:
+    share = parse(SAMPLE.read_bytes(), {}, time.time())
+    took = {}
+    for count in (1, 10, 100, 1000):
+        rulebook = load(_routes(count))
+        took[count] = min(_microseconds(rulebook, share, times) for _ in range(5))
+    told = ", ".join(f"{count:,}: {each:.0f} us" for count, each in took.items())
+    part = max(0.0, took[1000] - took[1]) / accepting
+    return [
+        Figure(
+            what="planning by 1 to 1,000 routes of which the last takes the share",
+            measured=f"{told}; what 1,000 add is {part:.2f} of an accept",
+            wanted="1,000 at most 0.1 of an accept",
+            met=part <= TENTH,
+            note=f"processor time; an accept takes {accepting:.0f} us",
+        )
+    ]
+
+
+def _routes(count: int) -> str:
+    """Such as people write: an environment, a status, a tag that has one of several values."""
+    rows = [
+        f"  - {{name: r{number}, match: {{environment: [Production-{number}, 'P{number} *'], status: critical, "
+        f"tags: {{team: team-{number}, service: {{not: '*-canary'}}}}}}, post: [C0{number:08}]}}\n"
+        for number in range(count - 1)
+    ]
+    return "version: 1\nroutes:\n" + "".join(rows) + "  - {name: last, post: [C0LAST00001]}\n"
+
+
+def _microseconds(rulebook: object, share: object, times: int) -> float:
+    started = time.process_time()
+    for _ in range(times):
+        plan(rulebook, None, [], share, {})  # type: ignore[arg-type]  # they come from the loaders above
+    return (time.process_time() - started) / times * 1e6

@@ -1,0 +1,27 @@
+"""What was measured, beside what was wanted, as a table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure; `met` is None where nothing is wanted of it. `value` is for whoever compares with it later."""
+
+    what: str
+    measured: str
+    wanted: str = ""
+    met: bool | None = None
+    note: str = ""
+    value: float = 0.0
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """As Markdown."""
+    rows = ["| what | measured | wanted | met | |", "|---|---|---|---|---|"]
+    rows += [f"| {each.what} | {each.measured} | {each.wanted} | {_word(each.met)} | {each.note} |" for each in figures]
+    return "\n".join(rows)
+
+
+def _word(met: bool | None) -> str:  # noqa: FBT001  it is the value that is worded
+    return "" if met is None else "yes" if met else "**no**"

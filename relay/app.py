@@ -1,0 +1,199 @@
+"""The whole house: reads files, opens things, wires them, and stops them in the reverse order."""
+
+import asyncio
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from relay import __version__
+from relay.clock import Clock
+from relay.configuration import Configuration
+from relay.delivery import Sender
+from relay.errors import StoreError
+from relay.intake import Intake
+from relay.metrics import Metrics
+from relay.pacing import Budgets
+from relay.pulse import Pulse
+from relay.reload import Reload, Teller
+from relay.server import Accepted, Readiness, build, listening
+from relay.settings import Settings
+from relay.slack import Slack, make_session
+from relay.store import Store
+from relay.upkeep import upkeep
+from relay.workshop.incident import as_json
+
+log = structlog.get_logger("relay")
+
+DRAIN = 3.0
+"""Seconds in which requests that are inside are finished, once relay is told to stop."""
+
+LAST_CALLS = 4.0
+"""Seconds in which calls to Slack that are under way are finished after that; what is cut off then is in doubt."""
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        RelayError: it cannot start; the message says why and what to do.
+    """
+    store = await Store.open(settings.database_url.get_secret_value())
+    try:
+        async with make_session() as session:
+            metrics = Metrics()
+            relay = Relay(settings, store, Clock(), metrics)
+            token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+            slack = Slack(session, token, base_url=settings.slack_api_url, on_call=metrics.slack_call)
+            await relay.run(slack)
+    finally:
+        await store.close()
+    log.info("stopped")
+
+
+class Relay:
+    """One running relay: what the doors open to."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock, metrics: Metrics) -> None:
+        """Take what is open already."""
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._reload = Reload(store, settings.routes, settings.templates, clock)
+        self._pulse = Pulse(store)
+        self._stop = asyncio.Event()
+        self.address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+        self._intake: Intake
+        self._sender: Sender
+
+    async def run(self, slack: Slack) -> None:
+        """Serve until told to stop, then stop in order: no new shares, no new calls, and only then the store."""
+        settings = self._settings
+        await self._reload.begin()
+        budgets = Budgets()
+        self._sender = Sender(self._store, slack, self._live, self._clock, budgets, metrics=self._metrics)
+        self._intake = Intake(
+            self._store,
+            lambda: self._live().rulebook,
+            self._clock,
+            self._sender.ring,
+            settings.webhook_header,
+            metrics=self._metrics,
+        )
+        doors = build(
+            self,
+            keys=[key.get_secret_value() for key in settings.webhook_keys],
+            header=settings.webhook_header,
+            admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
+            on_problem=self._metrics.problem,
+        )
+        quiet = asyncio.Event()
+        with self._signals():
+            async with asyncio.TaskGroup() as tasks:
+                committing = tasks.create_task(self._intake.run(), name="intake")
+                sending = tasks.create_task(self._sender.run(quiet), name="sender")
+                keeping = tasks.create_task(upkeep(self._store, settings.retention_days, self._clock), name="upkeep")
+                teller = self._teller(slack, budgets)
+                reloading = tasks.create_task(self._reload.run(self._sender.ring, teller), name="reload")
+                listen = settings.listen
+                async with listening(doors, listen.host, listen.port, drain_seconds=DRAIN) as (host, port):
+                    log.info("serving", version=__version__, host=host, port=port, configuration=self._live().hash)
+                    self.address.set_result((host, port))
+                    await self._stop.wait()
+                    log.info("stopping")
+                reloading.cancel()
+                keeping.cancel()
+                committing.cancel()
+                quiet.set()
+                self._sender.stop()
+                await asyncio.wait([sending], timeout=LAST_CALLS)
+                sending.cancel()
+
+    def stop(self) -> None:
+        """Leave, as on SIGTERM: `run` then ends by itself."""
+        self._stop.set()
+
+    @property
+    def resting(self) -> bool:
+        """Whether delivery has nothing under way, and nothing to do before time passes or a share comes in."""
+        return self._sender.resting
+
+    async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
+        """Keep a share."""
+        kept = await self._intake.accept(body, headers)
+        return Accepted(share=kept.share, incident=kept.incident, routes=kept.routes)
+
+    async def ready(self) -> Readiness:
+        """Whether a share can be kept; what else is wrong is told without turning red."""
+        health = self._sender.health
+        detail: dict[str, Any] = {
+            "configuration": self._reload.state.hash,
+            "slack": health.slack,
+            "delivering": health.delivering,
+        }
+        if faults := self._reload.state.faults:
+            detail["configuration_faults"] = [str(fault) for fault in faults]
+        if complaint := await self._pulse.complaint():
+            return Readiness(ok=False, detail=detail | {"store": complaint})
+        try:
+            return Readiness(ok=True, detail=detail | await self._waiting())
+        except StoreError as error:
+            return Readiness(ok=False, detail=detail | {"store": str(error)})
+
+    async def incident(self, incident: str) -> dict[str, Any] | None:
+        """All that relay knows and did about an incident."""
+        dossier = await self._store.story(incident)
+        if dossier is None:
+            return None
+        return as_json(dossier, self._sender.link)
+
+    async def _waiting(self) -> dict[str, Any]:
+        """What is not as it should be: channels that take nothing, what nobody knows of, what Slack will not have."""
+        now = self._clock.now()
+        channels = await self._store.waiting_channels(now)
+        backlog = await self._store.backlog(now)
+        return {
+            "stalled": {channel.ref: channel.reason or str(channel.state) for channel in channels},
+            "in_doubt": backlog.in_doubt,
+            "letters": backlog.letters,
+            "quarantined": backlog.quarantined,
+        }
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """What Prometheus comes for; with the database silent, all that does not need it."""
+        state = self._reload.state
+        self._metrics.configured(state.hash, state.good_at, successful=state.successful)
+        try:
+            backlog = await self._store.backlog(self._clock.now())
+        except StoreError as error:
+            log.warning("backlog_unknown", detail=str(error))
+            backlog = None
+        return self._metrics.exposition(backlog, delivering=self._sender.health.delivering)
+
+    def _live(self) -> Configuration:
+        return self._reload.live
+
+    def _teller(self, slack: Slack, budgets: Budgets) -> Teller:
+        return Teller(
+            self._store,
+            slack,
+            budgets=budgets,
+            live=self._live,
+            delivering=lambda: self._sender.health.delivering,
+            clock=self._clock,
+        )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)

@@ -1,0 +1,187 @@
+"""Slack's limits as one table: what a message, its blocks and their parts may hold.
+
+Lengths are characters as Python counts them (code points). Every number has the address it comes from above it; where
+Slack publishes none, the comment says what was observed and what relay allows itself.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+# --- the message ------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/reference/methods/chat.postMessage (longer text is cut, without an error)
+POSTED_TEXT: Final = 40_000
+
+# https://docs.slack.dev/reference/methods/chat.update (longer: msg_too_long). Relay keeps to it when it posts, too.
+TEXT: Final = 4_000
+
+# https://docs.slack.dev/reference/block-kit/blocks (100 in modals and Home tabs)
+BLOCKS: Final = 50
+
+# https://docs.slack.dev/reference/methods/chat.postMessage (more: too_many_attachments)
+ATTACHMENTS: Final = 100
+
+# https://github.com/slackapi/bolt-python/issues/914 (trouble past this many; Slack itself takes BLOCKS there)
+ATTACHMENT_BLOCKS: Final = 20
+
+# https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
+ATTACHMENT_FOOTER: Final = 300
+
+# https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
+ATTACHMENT_COLORS: Final = frozenset({"good", "warning", "danger"})
+
+# Unpublished. msg_blocks_too_long was seen from about here on: https://github.com/slackapi/bolt-js/issues/2509
+# and https://github.com/slackapi/bolt-js/issues/2867
+ALL_BLOCKS_REFUSED: Final = 13_000
+
+# What relay allows itself of it: the observations begin at 11,300, and differ by the kind of block.
+ALL_BLOCKS: Final = 10_000
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/reference/block-kit/composition-objects/text-object (and at least 1)
+TEXT_OBJECT: Final = 3_000
+
+# --- blocks -----------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/reference/block-kit/blocks (unique in a message)
+BLOCK_ID: Final = 255
+
+# https://docs.slack.dev/reference/block-kit/blocks/section-block
+SECTION_TEXT: Final = 3_000
+SECTION_FIELDS: Final = 10
+SECTION_FIELD: Final = 2_000
+
+# https://docs.slack.dev/reference/block-kit/blocks/header-block
+HEADER: Final = 150
+
+# https://docs.slack.dev/reference/block-kit/blocks/context-block
+CONTEXT_ELEMENTS: Final = 10
+
+# https://docs.slack.dev/reference/block-kit/blocks/actions-block
+ACTIONS_ELEMENTS: Final = 25
+
+# https://docs.slack.dev/reference/block-kit/blocks/image-block
+IMAGE_URL: Final = 3_000
+ALT_TEXT: Final = 2_000
+IMAGE_TITLE: Final = 2_000
+
+# https://docs.slack.dev/reference/block-kit/blocks/markdown-block (over all markdown blocks of one payload)
+MARKDOWN: Final = 12_000
+
+# https://docs.slack.dev/reference/block-kit/blocks/table-block (the last two are over a whole message)
+TABLE_ROWS: Final = 100
+TABLE_CELLS: Final = 20
+TABLE_COLUMN_SETTINGS: Final = 20
+TABLE_CHARACTERS: Final = 10_000
+TABLES: Final = 1
+
+# https://docs.slack.dev/reference/block-kit/blocks/video-block
+VIDEO_TITLE: Final = 200
+VIDEO_AUTHOR: Final = 50
+
+# https://docs.slack.dev/reference/block-kit/blocks/input-block
+INPUT_LABEL: Final = 2_000
+INPUT_HINT: Final = 2_000
+
+# --- elements ---------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/reference/block-kit/block-elements/button-element
+ACTION_ID: Final = 255
+BUTTON_TEXT: Final = 75
+BUTTON_URL: Final = 3_000
+BUTTON_VALUE: Final = 2_000
+BUTTON_STYLES: Final = frozenset({"primary", "danger"})
+ACCESSIBILITY_LABEL: Final = 75
+
+# https://docs.slack.dev/reference/block-kit/composition-objects/confirmation-dialog-object
+CONFIRM_TITLE: Final = 100
+CONFIRM_TEXT: Final = 300
+CONFIRM_BUTTON: Final = 30
+
+# https://docs.slack.dev/reference/block-kit/composition-objects/option-object
+OPTION_TEXT: Final = 75
+OPTION_VALUE: Final = 150
+OPTION_DESCRIPTION: Final = 75
+OPTION_URL: Final = 3_000
+
+# https://docs.slack.dev/reference/block-kit/composition-objects/option-group-object
+OPTION_GROUP_LABEL: Final = 75
+
+# https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element
+OVERFLOW_OPTIONS: Final = 5
+
+# https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element (so many options, or so many groups)
+SELECT_OPTIONS: Final = 100
+PLACEHOLDER: Final = 150
+
+# https://docs.slack.dev/reference/block-kit/block-elements/checkboxes-element (radio buttons too)
+CHOICES: Final = 10
+
+# --- metadata ---------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/messaging/message-metadata (the size that metadata_too_large means is unpublished; this is what
+# relay's own markers must stay far below)
+METADATA_BYTES: Final = 8_000
+
+# --- rate limits ------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/apis/web-api/rate-limits (calls a minute, for each method in each workspace)
+TIERS: Final[Mapping[int, int]] = MappingProxyType({1: 1, 2: 20, 3: 50, 4: 100})
+
+# https://docs.slack.dev/reference/methods names each method's tier; the rest are "special tier".
+METHOD_TIERS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "chat.delete": 3,
+        "chat.postEphemeral": 4,
+        "chat.update": 3,
+        "conversations.history": 3,
+        "conversations.info": 3,
+        "conversations.join": 3,
+        "conversations.list": 2,
+        "conversations.replies": 3,
+        "reactions.add": 3,
+        "reactions.remove": 2,
+        "usergroups.list": 2,
+        "users.info": 4,
+        "users.lookupByEmail": 3,
+        "views.open": 4,
+    }
+)
+
+# https://docs.slack.dev/apis/web-api/rate-limits (seconds between two posts in one channel; short bursts are let pass)
+SECONDS_BETWEEN_POSTS: Final = 1.0
+
+# https://docs.slack.dev/reference/methods/chat.postMessage ("several hundred messages per minute" in a workspace)
+POSTS_A_MINUTE: Final = 240
+
+
+def is_link(url: str) -> bool:
+    """Whether Slack takes this address in a button or an image: http or https, with a host, and not a blank in it."""
+    scheme, colon, rest = url.partition("://")
+    host = rest.split("/", 1)[0].split("?", 1)[0].split("#", 1)[0]
+    return bool(colon) and scheme.lower() in {"http", "https"} and bool(host) and not any(c.isspace() for c in url)
+
+
+def characters(value: Any) -> int:
+    """The characters a reader sees in blocks: what counts towards `ALL_BLOCKS`, as far as anybody has measured.
+
+    Counted are the strings under "text" and "title", "alt_text" and the like; types, ids, addresses and styles are not.
+    """
+    match value:
+        case dict():
+            return sum(_shown(key, part) for key, part in value.items())
+        case list() | tuple():
+            return sum(characters(part) for part in value)
+        case _:
+            return 0
+
+
+_SHOWN: Final = frozenset({"text", "title", "alt_text", "label", "placeholder", "description", "hint"})
+
+
+def _shown(key: str, part: Any) -> int:
+    if isinstance(part, str):
+        return len(part) if key in _SHOWN else 0
+    return characters(part)

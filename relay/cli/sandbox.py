@@ -1,0 +1,105 @@
+"""`relay sandbox`: the Slack stand-in and its page alone, to try a configuration against."""
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+from importlib.resources import files
+from typing import Annotated
+
+import typer
+
+from relay.cli.loop import run
+from relay.sandbox.page import Backstage, Page
+from relay.sandbox.server import Slack, serving
+from relay.settings import Listen, Settings, parse_listen
+
+_CHANNEL = re.compile(r"#?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>[CG][A-Z0-9]{2,20}))?")
+
+
+def sandbox(
+    *,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.")
+    ] = "127.0.0.1:8090",
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=ID]", help="A public channel to have, with the id that it shall have. Repeatable."),
+    ] = None,
+    rate_limits: Annotated[
+        bool, typer.Option("--rate-limits", help="Refuse what comes too fast, as Slack does.")
+    ] = False,
+    relay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where relay listens, so that the page can show what it knows (by RELAY_ADMIN_KEY) and send it "
+            "shares (by RELAY_WEBHOOK_KEYS).",
+        ),
+    ] = None,
+) -> None:
+    """Run a Slack stand-in on this machine, to try a configuration against.
+
+    It keeps everything in memory and sends nothing anywhere. Give relay the two settings that it prints, let
+    routes.yaml name its channels, and watch them on its page. Ctrl-C ends it.
+    """
+    slack = Slack()
+    slack.rate_limits = rate_limits
+    for number, text in enumerate(channel or ["alerts"], start=1):
+        _add_channel(slack, text, f"C0SANDBOX{number}")
+    address = parse_address(listen)
+    page = Page(slack, _backstage(relay) if relay else None, host=address.host)
+    with suppress(KeyboardInterrupt):
+        run(_serve(slack, page, address))
+
+
+def parse_address(text: str) -> Listen:
+    """The address of `--listen`.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return parse_listen(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"It {error}.", param_hint="--listen") from error
+
+
+def _backstage(url: str) -> Backstage:
+    """The relay at that address, asked with the keys that it was given in the environment."""
+    settings = Settings.from_env(os.environ)
+    keys = settings.webhook_keys
+    return Backstage(
+        url=url,
+        webhook_key=keys[0].get_secret_value() if keys else "",
+        admin_key=settings.admin_key.get_secret_value() if settings.admin_key else "",
+        sample=(files("relay") / "samples" / "documented-sample.json").read_text(encoding="utf-8"),
+    )
+
+
+def _add_channel(slack: Slack, text: str, otherwise: str) -> None:
+    parts = _CHANNEL.fullmatch(text)
+    if parts is None:
+        expected = "a name of small letters, digits, '-' and '_', or name=ID with an id such as C0123456789"
+        raise typer.BadParameter(f"{text!r} is no channel; expected {expected}.", param_hint="--channel")
+    wanted = parts["id"] or otherwise
+    if wanted in slack.channels or slack.find_channel(parts["name"]):
+        raise typer.BadParameter(f"{text!r} is there already.", param_hint="--channel")
+    slack.add_channel(wanted, parts["name"])
+
+
+async def _serve(slack: Slack, page: Page, address: Listen) -> None:
+    try:
+        async with serving(slack, address.host, address.port, furnish=page.furnish) as base:
+            _introduce(slack, base)
+            await asyncio.Event().wait()
+    except OSError as error:
+        raise typer.BadParameter(f"Cannot listen on {address}: {error.strerror}.", param_hint="--listen") from error
+
+
+def _introduce(slack: Slack, base: str) -> None:
+    typer.echo(f"SLACK_API_URL={base}")
+    typer.echo(f"SLACK_BOT_TOKEN={slack.token}")
+    for channel in slack.channels.values():
+        typer.echo(f"#{channel.name} {channel.id}")
+    typer.echo(f"Its page: {base.removesuffix('api/')}")

@@ -1,0 +1,35 @@
+"""Time, as the shell sees it: given to whoever needs it, so that tests own it."""
+
+import asyncio
+import time
+
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Clock:
+    """The real clock. Times are Unix seconds."""
+
+    def now(self) -> float:
+        """The present."""
+        return time.time()
+
+    def steady(self) -> float:
+        """Seconds that only grow, at their own pace: for spans that a corrected clock must not stretch.
+
+        The time that the machine was asleep counts, where the system can tell.
+        """
+        return time.clock_gettime(_STEADY)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long."""
+        await asyncio.sleep(seconds)
+
+    async def wait(self, bell: asyncio.Event, until: float | None) -> None:
+        """Wait for the bell, at the longest until that moment (None: for the bell alone), and silence it."""
+        delay = None if until is None else max(0.0, until - self.now())
+        try:
+            await asyncio.wait_for(bell.wait(), delay)
+        except TimeoutError:
+            return
+        finally:
+            bell.clear()

@@ -1,0 +1,256 @@
+"""Carries one step to Slack, and keeps what follows from the answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import structlog
+
+from relay.configuration import Configuration
+from relay.delivery.directory import PROBE_EVERY
+from relay.delivery.kit import Kit
+from relay.drawing import Link, draw
+from relay.errors import LeaseLost, StoreError
+from relay.message import Message
+from relay.metrics import What
+from relay.planning import Case, Change, ChannelState, steps
+from relay.planning.aftermath import follow
+from relay.planning.steps import Edit, PostReply, PostRoot, Sending, Shown
+from relay.rendering import Rendered
+from relay.slack import Marker
+from relay.store import Call, Lease
+from relay.verdict import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused
+
+log = structlog.get_logger("relay.delivery")
+
+SETTLE_PAUSE = 1.0
+"""Seconds between tries to write down what Slack answered, while the store cannot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """A step with the message that it sends; `called` is False where Slack shows it already."""
+
+    case: Case
+    step: Sending
+    message: Message
+    shown: Shown
+    called: bool = True
+
+    @property
+    def lane(self) -> str:
+        """The channel whose line of work it is in."""
+        return self.case.channel.ref
+
+    @property
+    def looked_for(self) -> bool:
+        """Whether it was in doubt before, so that it is looked for once more."""
+        return not isinstance(self.step, Edit) and self.step.attempt.looks > 0
+
+    @property
+    def method(self) -> Method:
+        """The method that it calls."""
+        return Method.EDIT if isinstance(self.step, Edit) else Method.POST
+
+    @property
+    def what(self) -> What:
+        """What it sends, by the word that metrics have for it."""
+        return _WHATS[type(self.step)]
+
+    @property
+    def entries(self) -> int:
+        """How many entries it tells."""
+        return len(self.step.reply.entries) if isinstance(self.step, PostReply) else 0
+
+    def waited(self, now: float) -> float:
+        """Seconds since the share that asked for it; the `wait` of a route does not count."""
+        card = self.case.card
+        if isinstance(self.step, PostRoot):
+            return now - card.first_taken - card.options.wait
+        due = card.edit if isinstance(self.step, Edit) else card.post
+        asked = [moment for moment in (card.wanted_since, due.at if due else None) if moment is not None]
+        return now - min(asked, default=now)
+
+
+class Courier:
+    """One call to Slack at a time; many may be under way, each for another card."""
+
+    def __init__(self, kit: Kit, live: Callable[[], Configuration], link: Link) -> None:
+        """`live` gives the configuration of the moment, `link` the address of a message."""
+        self._kit = kit
+        self._live = live
+        self._link = link
+
+    def prepare(self, case: Case, step: Sending) -> Errand:
+        """Render what the step says: nothing is sent yet, and nothing waits."""
+        drawn = draw(self._live(), case, step, self._link, self._kit.clock.now())
+        self._report(drawn.case, drawn.rendered)
+        return Errand(
+            case=drawn.case, step=step, message=drawn.rendered.message, shown=drawn.shown, called=drawn.called
+        )
+
+    async def carry(self, errand: Errand, lease: Lease | None) -> None:
+        """Call Slack if there is anything to say, and write down what came of it, however long the store takes.
+
+        Raises:
+            LeaseLost: another relay delivers now.
+        """
+        now = self._kit.clock.now()
+        if not errand.called:
+            shown = errand.shown
+            self._kit.metrics.spared(errand.what, "unchanged")
+            await self._settle(errand, lease, None, lambda case: steps.edit_delivered(case, shown, now, called=False))
+            return
+        answer = await self._answered(errand)
+        now = self._kit.clock.now()
+        _log(errand, answer)
+        self._kit.metrics.carried(errand.what, answer, entries=errand.entries, waited=errand.waited(now))
+        call = Call(method=errand.method, at=now, answer=_told(answer))
+        rules = self._kit.rules()
+        try:
+            await self._settle(
+                errand,
+                lease,
+                call,
+                lambda case: follow(case, errand.step, answer, errand.shown, rules=rules, now=now),
+            )
+        except LeaseLost:
+            await self._take_back(errand, answer)
+            raise
+        if not isinstance(answer, Delivered | Deferred) or errand.looked_for:
+            self._kit.settled()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
+
+    async def _answered(self, errand: Errand) -> Answer:
+        """Slack's answer, after what can be mended on the spot: a channel not joined, a message Slack does not take."""
+        answer = await self._noted(errand)
+        match answer:
+            case Refused(reason="not_in_channel"):
+                joined = await self._kit.slack.join(errand.case.channel.slack_id or "")
+                if isinstance(joined, Read):
+                    answer = await self._noted(errand)
+            case Refused(kind=Kind.PAYLOAD):
+                log.error("payload_refused", code=answer.code, detail=answer.detail, incident=errand.case.card.incident)
+                answer = await self._noted(self._degraded(errand))
+            case Delivered(stray=True):
+                await self._kit.door.delete(answer.channel, answer.ts)  # ours, whoever delivers by now
+                answer = Gone(code="stray_reply", reason="root_gone")
+            case _:
+                pass
+        if isinstance(answer, Refused) and answer.kind is Kind.CHANNEL:
+            await self._close_channel(errand, answer)
+        return answer
+
+    async def _noted(self, errand: Errand) -> Answer:
+        answer = await self._call(errand)
+        self._kit.hear(errand.method, answer, errand.lane)
+        return answer
+
+    def _degraded(self, errand: Errand) -> Errand:
+        """The same in relay's own wording: it is our fault, or a template's, and the reader is to have something."""
+        drawn = draw(self._live().plain, errand.case, errand.step, self._link, self._kit.clock.now())
+        return replace(errand, message=drawn.rendered.message)
+
+    async def _close_channel(self, errand: Errand, answer: Refused) -> None:
+        """A channel's refusal is the channel's state, found once and not once for each card."""
+        channel = errand.case.channel
+        log.error("channel_refuses", channel=channel.ref, reason=answer.reason, remedy=answer.remedy)
+        try:
+            await self._kit.store.found_channel(
+                channel.ref,
+                slack_id=channel.slack_id,
+                facts=channel.facts,
+                state=ChannelState.REFUSED,
+                reason=answer.reason,
+                retry_at=self._kit.clock.now() + PROBE_EVERY,
+            )
+        except StoreError as error:
+            # The next refusal finds it again; what Slack answered is still to be written down.
+            log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all
+
+    async def _take_back(self, errand: Errand, answer: Answer) -> None:
+        """The answer came under a past lease: what was posted goes, unless its successor has found and kept it."""
+        if not isinstance(answer, Delivered) or isinstance(errand.step, Edit):
+            return
+        case = await self._kit.store.case(errand.case.card.id)
+        posted_again = isinstance(errand.step, PostRoot) and case.card.ts not in {None, answer.ts}
+        if posted_again:
+            log.warning("taken_back", incident=case.card.incident, channel=case.card.channel, ts=answer.ts)
+            await self._kit.door.delete(answer.channel, answer.ts)
+
+    async def _call(self, errand: Errand) -> Answer:
+        channel, step = errand.case.channel.slack_id or "", errand.step
+        incident = errand.case.card.incident
+        match step:
+            case PostRoot():
+                marker = Marker(event_type="relay_card", incident=incident, key=step.attempt.key)
+                return await self._kit.slack.post(channel, errand.message, marker=marker)
+            case PostReply():
+                marker = Marker(event_type="relay_entry", incident=incident, key=step.attempt.key)
+                return await self._kit.slack.post(
+                    errand.case.card.slack_channel or channel,
+                    errand.message,
+                    marker=marker,
+                    thread_ts=step.thread,
+                    broadcast=step.reply.broadcast,
+                )
+            case Edit():
+                return await self._kit.slack.edit(errand.case.card.slack_channel or channel, step.ts, errand.message)
+            case _:
+                assert_never(step)
+
+    async def _settle(
+        self, errand: Errand, lease: Lease | None, call: Call | None, finish: Callable[[Case], Change]
+    ) -> None:
+        """An answer that is not written down is doubt after the next start, so this does not give up."""
+        while True:
+            try:
+                await self._kit.store.settle(errand.case.card.id, finish, call, lease=lease)
+            except LeaseLost:
+                raise
+            except StoreError as error:
+                incident = errand.case.card.incident
+                log.error("settle_failed", incident=incident, channel=errand.lane, detail=str(error))  # noqa: TRY400  it says all
+                await self._kit.clock.sleep(SETTLE_PAUSE)
+            else:
+                return
+
+    def _report(self, case: Case, rendered: Rendered) -> None:
+        """A template that failed did not cost the message; whoever looks after it reads where."""
+        for failure in rendered.failures:
+            self._kit.metrics.template_failed(failure.file)
+            log.warning(
+                "template_failed",
+                file=failure.file,
+                line=failure.line,
+                detail=failure.message,
+                builtin=rendered.builtin,
+                incident=case.card.incident,
+                route=case.card.route,
+                channel=case.card.channel,
+            )
+
+
+_WHATS: Mapping[type[Sending], What] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
+
+
+def _told(answer: Answer) -> dict[str, object]:
+    """The answer as `relay incident` shows it."""
+    names = ("channel", "ts", "code", "reason", "remedy", "detail", "needed", "retry_after")
+    return {"answer": type(answer).__name__} | {
+        name: value for name in names if (value := getattr(answer, name, None)) not in {None, ""}
+    }
+
+
+def _log(errand: Errand, answer: Answer) -> None:
+    card = errand.case.card
+    told = log.info if isinstance(answer, Delivered) else log.warning
+    told(
+        "slack_answered",
+        method=str(errand.method),
+        step=type(errand.step).__name__,
+        answer=type(answer).__name__,
+        reason=answer.reason,
+        incident=card.incident,
+        route=card.route,
+        channel=card.channel,
+    )

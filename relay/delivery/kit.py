@@ -1,0 +1,78 @@
+"""What every part of delivery works with."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from relay.clock import Clock
+from relay.delivery.gate import Gate
+from relay.delivery.tenure import Tenure
+from relay.metrics import Metrics
+from relay.pacing import Budgets
+from relay.planning.aftermath import Rules
+from relay.slack import Slack
+from relay.store import Store
+from relay.verdict import Answer, Deferred, Method
+
+
+class Bell(asyncio.Event):
+    """What a part of delivery waits for when it has nothing to do; `watched` says that it does."""
+
+    watched = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether whoever watches it has nothing to do, and will have nothing before time passes."""
+        return self.watched and not self.is_set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """The store, Slack, and what bounds the calls. `rules` gives the live ones.
+
+    `settled` says that cards changed, and everybody looks; `carried` that a call is over, and the pumps do.
+    `metrics` is told what became of them. `door` leads to Slack, whoever delivers; `slack` while this relay does.
+    """
+
+    store: Store
+    door: Slack
+    tenure: Tenure
+    budgets: Budgets
+    gate: Gate
+    clock: Clock
+    rules: Callable[[], Rules]
+    settled: Callable[[], None]
+    carried: Callable[[], None]
+    metrics: Metrics
+
+    @property
+    def slack(self) -> Slack:
+        """The door to Slack: asked for right before each call, since that is the last moment to find it shut.
+
+        Raises:
+            LeaseLost: another relay may deliver by now.
+        """
+        self.tenure.check()
+        return self.door
+
+    async def rest(self, bell: Bell, until: float | None) -> None:
+        """Wait for the bell, at the longest until that moment."""
+        bell.watched = True
+        try:
+            await self.clock.wait(bell, until)
+        finally:
+            bell.watched = False
+
+    async def afford(self, method: Method) -> None:
+        """Wait until a method's budget allows a call, and spend it."""
+        while (ready := self.budgets.ready_at(method, "", self.clock.now())) > self.clock.now():
+            await self.clock.sleep(ready - self.clock.now())
+        self.budgets.spend(method, "", self.clock.now())
+
+    def hear(self, method: Method, answer: Answer, lane: str = "") -> None:
+        """Learn from an answer: a rate limit pauses its method and not the world; what is worse shuts the gate."""
+        self.gate.note(method, answer)
+        if isinstance(answer, Deferred) and answer.pauses:
+            now = self.clock.now()
+            until = None if answer.retry_after is None else now + answer.retry_after
+            self.budgets.pause(method, until, now, lane)

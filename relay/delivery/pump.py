@@ -1,0 +1,152 @@
+"""One kind of work, posts or edits: whenever its budget allows a call, the card whose turn it is gets it."""
+
+import asyncio
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+import structlog
+
+from relay.delivery.courier import Courier, Errand
+from relay.delivery.kit import Bell, Kit
+from relay.errors import StoreUnusable
+from relay.planning import Case
+from relay.planning.steps import Settled, Step
+from relay.planning.turn import Track
+from relay.store import Lease
+from relay.verdict import Method
+
+log = structlog.get_logger("relay.delivery")
+
+Picked = tuple[Case, Step] | float | None
+
+STORE_PAUSE = 1.0
+"""Seconds until the store is asked again after it failed."""
+
+OLDEST_EVERY = 10
+"""Every so many calls the card that has waited longest comes first, so that nothing starves."""
+
+
+class Pump:
+    """Picks and hands over; the courier does the rest."""
+
+    def __init__(  # noqa: PLR0913  the two pumps differ in these
+        self,
+        track: Track,
+        kit: Kit,
+        courier: Courier,
+        *,
+        begin: Callable[[Case], Step],
+        crowded: Callable[[], AbstractSet[str]],
+        at_once: int,
+    ) -> None:
+        """`begin` decides, inside the transaction that picks; `at_once` bounds the calls under way.
+
+        `crowded` are the lanes that have too much in doubt to go on.
+        """
+        self.bell = Bell()
+        self._track: Track = track
+        self._method = Method.POST if track == "post" else Method.EDIT
+        self._kit = kit
+        self._courier = courier
+        self._begin = begin
+        self._crowded = crowded
+        self._at_once = at_once
+        self._cards: set[int] = set()
+        self._lanes: set[str] = set()
+        self._known: set[str] = set()
+        self._last_lane = ""
+        self._served = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way, and nothing can be for now."""
+        return self.bell.silent and not self._cards
+
+    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Work until told to stop; then finish what is under way.
+
+        Raises:
+            LeaseLost: another relay delivers now; what is under way is finished first.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            while not stopping.is_set():
+                until = await self._turn(lease, tasks)
+                if until is None or until > self._kit.clock.now():
+                    await self._kit.rest(self.bell, until)
+
+    async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
+        """Give one card its turn. Returns the moment at which to look again; None for when the bell rings."""
+        now = self._kit.clock.now()
+        gate = self._kit.gate
+        if len(self._cards) >= self._at_once or gate.shut or (gate.cautious and gate.calling):
+            return None
+        if (ready := self._kit.budgets.ready_at(self._method, "", now)) > now:
+            return ready
+        closed = self._closed_lanes(now)
+        try:
+            picked = await self._picked(now, self._lanes | closed.keys() | self._stuck(), lease)
+        except StoreUnusable as error:
+            log.error("pick_failed", track=self._track, detail=str(error))  # noqa: TRY400  the sentence says it
+            return now + STORE_PAUSE
+        if not isinstance(picked, tuple):
+            return min((moment for moment in (picked, *closed.values()) if moment is not None), default=None)
+        self._hand_over(*picked, lease=lease, tasks=tasks)
+        return now
+
+    def _stuck(self) -> AbstractSet[str]:
+        """Edits go on: nothing of theirs can be doubled."""
+        return self._crowded() if self._track == "post" else frozenset()
+
+    def _closed_lanes(self, now: float) -> dict[str, float]:
+        """The lanes whose own budget is spent, and until when. An edit costs its lane nothing."""
+        if self._track == "edit":
+            return {}
+        ready = {lane: self._kit.budgets.ready_at(self._method, lane, now) for lane in self._known}
+        return {lane: moment for lane, moment in ready.items() if moment > now}
+
+    async def _picked(self, now: float, lanes: AbstractSet[str], lease: Lease | None) -> Picked:
+        """No lane gets two edits in a row while another lane's edit waits: none takes more than half of them."""
+        if self._track == "edit" and self._last_lane:
+            picked = await self._pick(now, lanes | {self._last_lane}, lease)
+            if isinstance(picked, tuple):
+                return picked
+        return await self._pick(now, lanes, lease)
+
+    async def _pick(self, now: float, lanes: AbstractSet[str], lease: Lease | None) -> Picked:
+        return await self._kit.store.pick(
+            self._track,
+            now,
+            skip_cards=self._cards,
+            skip_lanes=lanes,
+            oldest=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
+            begin=self._begin,
+            change=lambda step: step.change,
+            lease=lease,
+        )
+
+    def _hand_over(self, case: Case, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
+        self._served += 1
+        if isinstance(step, Settled):
+            card = case.card
+            log.info("settled", reason=step.reason, incident=card.incident, route=card.route, channel=card.channel)
+            self._kit.metrics.spared("edit" if self._track == "edit" else "reply" if card.ts else "root", step.reason)
+            return
+        errand = self._courier.prepare(case, step)
+        if errand.called:
+            self._kit.budgets.spend(self._method, errand.lane, self._kit.clock.now())
+        self._kit.gate.calling += 1
+        self._cards.add(case.card.id)
+        self._known.add(errand.lane)
+        self._last_lane = errand.lane
+        if self._track == "post":
+            self._lanes.add(errand.lane)
+        tasks.create_task(self._carried(errand, lease), name=f"{self._track} of card {case.card.id}")
+
+    async def _carried(self, errand: Errand, lease: Lease | None) -> None:
+        try:
+            await self._courier.carry(errand, lease)
+        finally:
+            self._kit.gate.calling -= 1
+            self._cards.discard(errand.case.card.id)
+            self._lanes.discard(errand.lane)
+            self._kit.carried()

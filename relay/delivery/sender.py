@@ -1,0 +1,259 @@
+"""Holds the right to deliver, and starts and stops those who do.
+
+On SQLite the lock on the file is that right, and `lease` is None throughout. On PostgreSQL it is a lease: of several
+relays one has it, each transaction of delivery checks it, and whoever loses it stops before the next call.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from uuid import uuid4
+
+import structlog
+
+from relay.clock import Clock
+from relay.configuration import Configuration
+from relay.delivery.courier import Courier
+from relay.delivery.directory import Directory
+from relay.delivery.gate import Gate
+from relay.delivery.kit import Bell, Kit
+from relay.delivery.mending import Mending
+from relay.delivery.pump import Pump
+from relay.delivery.search import Search
+from relay.delivery.tenure import Tenure
+from relay.drawing import message_link
+from relay.errors import LeaseLost, StoreError
+from relay.metrics import Metrics
+from relay.pacing import Budgets
+from relay.planning import Case
+from relay.planning.aftermath import Rules, dead
+from relay.planning.refusal import EXTERNAL, foreign, is_foreign
+from relay.planning.steps import Settled, Step, begin_edit, begin_post
+from relay.slack import Slack
+from relay.store import Lease, Store
+
+log = structlog.get_logger("relay.delivery")
+
+LEASE = "delivery"
+LEASE_TTL = 12.0
+LEASE_EVERY = 3.0
+ASK_EVERY = 1.0
+"""Seconds for which a lease holds, after which its holder extends it, and after which others ask whether it is free."""
+
+LISTEN_EVERY = 1.0
+"""Seconds between two looks at whether another program has written into an SQLite database."""
+
+POSTS_AT_ONCE = 16
+EDITS_AT_ONCE = 4
+"""Calls under way at the most; the budgets are what really bounds them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What delivery knows of itself: `slack` is `ok`, or the reason for which nothing is sent; `remedy` what to do."""
+
+    delivering: bool
+    slack: str
+    remedy: str = ""
+
+
+class Sender:
+    """Everything that goes to Slack goes through here."""
+
+    def __init__(  # noqa: PLR0913  the shell is wired here
+        self,
+        store: Store,
+        slack: Slack,
+        live: Callable[[], Configuration],
+        clock: Clock,
+        budgets: Budgets | None = None,
+        *,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """`live` gives the configuration of the moment."""
+        self._store = store
+        self._live = live
+        self._clock = clock
+        self._delivering = False
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._leash = asyncio.Event()
+        self._gate = Gate(slack, clock)
+        self._tenure = Tenure(clock)
+        kit = Kit(
+            store=store,
+            door=slack,
+            tenure=self._tenure,
+            budgets=budgets or Budgets(),
+            gate=self._gate,
+            clock=clock,
+            rules=self._rules,
+            settled=self._ring_all,
+            carried=self._ring_pumps,
+            metrics=metrics or Metrics(),
+        )
+        courier = Courier(kit, live, self.link)
+        self._directory = Directory(kit)
+        self._search = Search(kit)
+        self._mending = Mending(kit)
+        crowded = self._crowded
+        self._posts = Pump("post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=POSTS_AT_ONCE)
+        self._edits = Pump("edit", kit, courier, begin=begin_edit, crowded=crowded, at_once=EDITS_AT_ONCE)
+        rooms = (self._directory, self._search, self._mending, self._posts, self._edits)
+        self._bells = [room.bell for room in rooms]
+        self._gate.opened += self._bells
+
+    @property
+    def health(self) -> Health:
+        """How delivery is now."""
+        known = "ok" if self._gate.identity else "not asked yet"
+        return Health(delivering=self._delivering, slack=self._gate.reason or known, remedy=self._gate.remedy)
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way, and nothing can be before time passes or something comes in."""
+        return all(bell.silent for bell in self._bells) and self._posts.resting and self._edits.resting
+
+    def ring(self) -> None:
+        """Something may be due: look now."""
+        self._directory.bell.set()
+        self._ring_pumps()
+
+    def _ring_pumps(self) -> None:
+        self._posts.bell.set()
+        self._edits.bell.set()
+        if self._directory.troubled:
+            self._mending.bell.set()
+
+    def _ring_all(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Deliver while this relay has the right to, until told to stop; then finish what is under way."""
+        while not stopping.is_set():
+            if not await self._turn(stopping) and not stopping.is_set():
+                await self._clock.wait(self._leash, self._clock.now() + ASK_EVERY)
+
+    async def _turn(self, stopping: asyncio.Event) -> bool:
+        """Deliver, if it is this relay's turn, until told to stop; False where it is not, or where it had to break off.
+
+        A database that is away must not end relay: shares are answered 503 meanwhile, and when it is back what was cut
+        off is looked for as after a crash.
+        """
+        try:
+            lease = await self._take_lease()
+            if self._store.shared and lease is None:
+                return False
+            await self._deliver(lease, stopping)
+            if lease is not None:
+                await self._store.release_lease(lease)
+        except* LeaseLost as lost:
+            log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in _leaves(lost)])
+        except* StoreError as failed:
+            log.error("delivery_broken_off", detail=[str(error) for error in _leaves(failed)])  # noqa: TRY400  it says all
+        else:
+            return True
+        finally:
+            self._delivering = False
+        return False
+
+    def stop(self) -> None:
+        """Wake whoever waits, so that it sees that it is to stop."""
+        self._leash.set()
+        self.ring()
+
+    async def _take_lease(self) -> Lease | None:
+        if not self._store.shared:
+            return None
+        asked = self._clock.steady()
+        epoch = await self._store.hold_lease(LEASE, self._holder, None, LEASE_TTL)
+        if epoch is None:
+            return None
+        self._tenure.extend(asked, LEASE_TTL)
+        return Lease(LEASE, self._holder, epoch)
+
+    async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        doubtful = await self._store.recover(self._clock.now(), lease)
+        log.info("delivering", holder=self._holder, in_doubt=doubtful)
+        self._delivering = True
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._posts.run(lease, over), name="posts")
+            tasks.create_task(self._edits.run(lease, over), name="edits")
+            for room, work in (
+                (self._directory, partial(self._directory.run, over)),
+                (self._search, partial(self._search.run, lease, over)),
+                (self._mending, partial(self._mending.run, lease, over)),
+            ):
+                name = type(room).__name__.lower()
+                tasks.create_task(self._again_and_again(name, room.bell, work, over), name=name)
+            tasks.create_task(self._gate.run(over), name="gate")
+            listening = tasks.create_task(self._listen(), name="doorbell")
+            await self._hold(lease, stopping)
+            over.set()
+            listening.cancel()
+            self._gate.bell.set()
+            self._ring_all()
+
+    async def _again_and_again(
+        self, name: str, bell: Bell, work: Callable[[], Awaitable[None]], over: asyncio.Event
+    ) -> None:
+        """Those who merely look after things begin again when the database fails them; nothing under way is cut off."""
+        while not over.is_set():
+            try:
+                await work()
+            except LeaseLost:
+                raise
+            except StoreError as error:
+                log.error("broken_off", room=name, detail=str(error))  # noqa: TRY400  the sentence says it
+                await self._clock.wait(bell, self._clock.now() + LEASE_EVERY)
+
+    async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Keep the lease until told to stop, or until somebody else has it."""
+        while not stopping.is_set():
+            await self._clock.wait(self._leash, None if lease is None else self._clock.now() + LEASE_EVERY)
+            if lease is not None and not stopping.is_set() and await self._take_lease() != lease:
+                raise LeaseLost("another relay delivers now")
+
+    async def _listen(self) -> None:
+        """Notice what others write: the shares that other relays accept, and what an operator redrives.
+
+        They live in real time, whatever clock this relay was given.
+        """
+        await self._store.listen(self.ring)
+        while True:
+            with suppress(StoreError):  # those who work with it say so
+                if await self._store.changed():
+                    self._ring_all()
+            await asyncio.sleep(LISTEN_EVERY)
+
+    def _begin_post(self, case: Case) -> Step:
+        now = self._clock.now()
+        if case.card.ts is None and is_foreign(case.card, case.channel):
+            return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
+        return begin_post(case, self._live().rulebook.tag_values, now)
+
+    def _rules(self) -> Rules:
+        rulebook = self._live().rulebook
+        return Rules(words=rulebook.tag_values, fallback=rulebook.fallback, same=self._directory.same)
+
+    def _crowded(self) -> frozenset[str]:
+        return self._search.crowded
+
+    def link(self, channel: str, ts: str) -> str:
+        """The address of a message for people; empty until Slack has told the workspace's."""
+        identity = self._gate.identity
+        return message_link(identity.url if identity else "", channel, ts)
+
+
+def _leaves(group: BaseExceptionGroup[StoreError]) -> Iterator[BaseException]:
+    """What a group holds, and the groups in it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

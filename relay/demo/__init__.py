@@ -1,0 +1,9 @@
+"""The whole product on one machine: relay, Slack's stand-in with its page, and a story that is played on them.
+
+`story` says what happens, `stage` starts everything, `play` lets it happen (`clock`: in its own time, or at once)
+"""
+
+from relay.demo.play import Player, live, once
+from relay.demo.stage import Stage, on_stage
+
+__all__ = ["Player", "Stage", "live", "on_stage", "once"]

@@ -1,0 +1,102 @@
+"""Plays the story: live, at a reader's pace, or at once, on a clock that leaps."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from relay.clock import Clock
+from relay.demo.clock import LeapingClock, settled
+from relay.demo.stage import Stage, on_stage, sample
+from relay.demo.story import Step, Told, before, story
+
+NIGHT: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()
+"""When the story begins, where it is told at once: always in the same night, so that it always reads the same."""
+
+_TWICE: Final = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC) \(\1\)")
+"""A date and how long ago it was, which as text are one and the same."""
+
+AFTERWARDS: Final = 12 * 60.0
+"""Seconds after the last step in which what waits for company is told."""
+
+SHORTEST, LONGEST = 4.0, 9.0
+"""Seconds between two steps, live: long enough to read what has changed, short enough to stay."""
+LEAVING: Final = 15.0
+"""Seconds within which relay is gone, if it was told to stop."""
+
+HURRY: Final = 30.0
+"""Live, a pause of the story is so many times shorter, within those bounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """Lets one step after the other happen; `narrate` hears of each."""
+
+    stage: Stage
+    told: Told
+    narrate: Callable[[str], None] = lambda _: None
+
+    async def tell(self, step: Step) -> None:
+        """One step happens, now."""
+        self.stage.page.tell(step.caption)
+        self.narrate(step.caption)
+        await self.stage.share(self.told.share(step, self.stage.clock.now()))
+
+
+async def live(
+    host: str, port: int, introduce: Callable[[Stage], None], narrate: Callable[[str], None], *, pace: float = 1.0
+) -> None:
+    """Play at a reader's pace, then stay until told to stop (SIGINT, SIGTERM). `pace` 2 is twice as fast."""
+    async with on_stage(Clock(), host=host, port=port) as stage:
+        introduce(stage)
+        player = Player(stage=stage, told=Told(sample()), narrate=narrate)
+        playing = asyncio.create_task(_live(player, pace), name="story")
+        await _until_told_to_stop(stage.running, playing)
+
+
+async def _until_told_to_stop(running: asyncio.Task[None], playing: asyncio.Task[None]) -> None:
+    """Relay hears the signal, and may refuse a share of the story before it is gone: that is no fault."""
+    await asyncio.wait([running, playing], return_when=asyncio.FIRST_COMPLETED)
+    if playing.done() and playing.exception() is not None:
+        await asyncio.wait([running], timeout=LEAVING)
+        if not running.done():
+            await playing
+    await asyncio.wait([running])
+    playing.cancel()
+
+
+async def _live(player: Player, pace: float) -> None:
+    for step in before():
+        await player.tell(step)
+        await asyncio.sleep(1.0 / pace)
+    for step in story(sample()):
+        await asyncio.sleep(min(LONGEST, max(SHORTEST, step.pause / HURRY)) / pace)
+        await player.tell(step)
+    await asyncio.sleep(LONGEST / pace)
+    player.stage.page.tell("That was the story. Now paste a share of your own.")
+
+
+async def once(narrate: Callable[[str], None] = lambda _: None) -> str:
+    """Play at once, and give what then stands in the channels, as text."""
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        player = Player(stage=stage, told=Told(sample()), narrate=narrate)
+        await leap_through(player, clock, [*before(), *story(sample())])
+        await clock.leap(AFTERWARDS, lambda: stage.relay.resting)
+        return transcript(stage)
+
+
+async def leap_through(player: Player, clock: LeapingClock, steps: Iterable[Step]) -> None:
+    """Play these steps at once: whatever falls due between two of them happens there."""
+    for step in steps:
+        await clock.leap(step.pause, lambda: player.stage.relay.resting)
+        await player.tell(step)
+        await settled(lambda: player.stage.relay.resting)
+
+
+def transcript(stage: Stage) -> str:
+    """All channels and their threads, as a reader sees them."""
+    told = [f"#{channel.name}\n\n{stage.slack.transcript(channel.id)}" for channel in stage.slack.channels.values()]
+    return _TWICE.sub(r"\1", "\n\n\n".join(told))

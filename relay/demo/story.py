@@ -1,0 +1,314 @@
+"""The story: what BigPanda would share in one night, as steps. The documented sample lives its life in it.
+
+A step is a full snapshot of one incident, as every share is one: what an earlier step said of the incident still holds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Body = dict[str, Any]
+
+MINUTE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A moment so many seconds after the step; before it, where that is negative."""
+
+    seconds: float
+
+
+NOW: Final = After(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What happens `pause` seconds after the step before, in words (`caption`), and as BigPanda tells it.
+
+    `incident` says whose share it is. `changes` are fields of the incident and `beside` blocks beside it, both with
+    moments as `After`; `event` is BigPanda's name of what happened.
+    """
+
+    incident: str
+    pause: float
+    caption: str
+    event: str = "incident#updated"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Told:
+    """What has been told of each incident so far."""
+
+    def __init__(self, sample: Body) -> None:
+        """Begin with the documented sample; every other incident has its shape."""
+        self._sample = sample
+        self._bodies: dict[str, Body] = {}
+
+    def share(self, step: Step, now: float) -> Body:
+        """The share of this step, at that moment."""
+        body = self._bodies.setdefault(step.incident, self._first(step.incident))
+        body["incident"] |= {"changedOn": NOW, "updatedOn": NOW, **step.changes}
+        body |= step.beside
+        body["event_types"] = [{"event": step.event, "time": NOW}]
+        told: Body = _at(body, now)
+        self._bodies[step.incident] = _at(_told_once(body), now)
+        return deepcopy(told)
+
+    def _first(self, incident: str) -> Body:
+        body = deepcopy(self._sample)
+        body["incident"]["id"] = incident
+        body["metadata"] |= {"sender": {"name": "AutoShare"}, "environment": "Production"}
+        return {name: body[name] for name in ("incident", "links", "metadata")}
+
+
+def _told_once(body: Body) -> Body:
+    """A comment is told by one share alone."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "comment"}
+    return {**body, "metadata": metadata}
+
+
+def _at(value: Any, now: float) -> Any:
+    """The value with its moments as Unix seconds."""
+    match value:
+        case After(seconds):
+            return int(now + seconds)
+        case Mapping():
+            return {name: _at(part, now) for name, part in value.items()}
+        case list() | tuple():
+            return [_at(part, now) for part in value]
+        case _:
+            return value
+
+
+BILLING: Final = "5555370aabc20a001145d6g9"
+"""The id of the documented sample."""
+
+
+def before() -> Iterator[Step]:
+    """What stands in the channels already when the story begins."""
+    yield Step(
+        incident="db-replica",
+        pause=0,
+        caption="A database falls behind",
+        event="incident#new",
+        changes={
+            "status": "Critical",
+            "severity": "Critical",
+            "startedOn": After(-2 * MINUTE),
+            "alerts": [_alert("db-117", "replication lag", "replication lag is 97 %", "Critical")],
+        },
+        beside={"incidentTags": [_tag("itd_priority_1", 1000), _tag("service", "checkout"), _tag("team", "database")]},
+    )
+    yield Step(
+        incident="db-replica",
+        pause=6 * MINUTE,
+        caption="Ann takes the database",
+        event="incident#assigned",
+        beside={"metadata": _by("AutoShare", assignee={"name": "Ann Lee"}, assigner={"name": "Ann Lee"})},
+    )
+    yield Step(
+        incident="certificate",
+        pause=3 * MINUTE,
+        caption="A certificate is about to expire",
+        event="incident#new",
+        changes={
+            "status": "Warning",
+            "severity": "Warning",
+            "startedOn": NOW,
+            "alerts": [_alert("shop.example.com", "certificate", "expires in 6 days", "Warning")],
+        },
+        beside={"incidentTags": [_tag("team", "web")]},
+    )
+    yield Step(
+        incident="db-replica",
+        pause=9 * MINUTE,
+        caption="The database is well again",
+        event="incident#resolved",
+        changes={"status": "Ok", "active": False, "resolved": True, "endedOn": NOW, "alerts": []},
+    )
+    yield Step(
+        incident="nightly",
+        pause=4 * MINUTE,
+        caption="Staging's backup fails, which nobody is woken for",
+        event="incident#new",
+        changes={
+            "status": "Warning",
+            "severity": "Warning",
+            "startedOn": NOW,
+            "alerts": [_alert("backup-02", "nightly backup", "exit status 2", "Warning")],
+        },
+        beside={"metadata": _by("AutoShare", environment="Staging")},
+    )
+
+
+def story(sample: Body) -> Iterator[Step]:
+    """The documented sample's life, with others around it."""
+    one, other = (_milder(alert) for alert in sample["incident"]["alerts"])
+    worse = [_worse(alert) for alert in (one, other)]
+    third = _alert("web7", "CPU", "CPU is 96%", "Critical", book="https://mywiki.com/web7/modiin-prod")
+    over = [{**alert, "status": "Ok", "active": False, "endedOn": NOW} for alert in (*worse, third)]
+    step = _Life()
+    yield step(
+        20,
+        "Two hosts are busy: BigPanda correlates their alerts and shares the incident",
+        "incident#new",
+        status="Warning",
+        severity="Warning",
+        active=True,
+        startedOn=After(-2 * MINUTE),
+        alerts=[one, other],
+    )
+    yield step(
+        40,
+        "Its tags arrive late: they show on the card, and by them the incident reaches its own channel",
+        "incident-tag#upserted",
+        beside={"incidentTags": [*sample["incidentTags"], _tag("service", "invoices"), _tag("team", "billing")]},
+    )
+    yield step(
+        6 * MINUTE,
+        "Somebody is asked to look at it",
+        "incident#assigned",
+        beside={"metadata": _by("Engineer", assignee={"name": "Dana Levi"}, assigner={"name": "Engineer"})},
+    )
+    yield step(
+        3 * MINUTE,
+        "Dana says what she found",
+        "incident#commented",
+        beside={
+            "metadata": _by(
+                "Dana Levi",
+                comment="The invoice run started twice.\nStopping the second one.",
+                assignee={"name": "Dana Levi"},
+                assigner={"name": "Engineer"},
+            )
+        },
+    )
+    yield step(
+        4 * MINUTE,
+        "It gets worse: critical, and now its people are mentioned, since an edit would wake nobody",
+        "incident#updated",
+        status="Critical",
+        severity="Critical",
+        alerts=worse,
+    )
+    yield step(
+        2 * MINUTE,
+        "Another alert joins, and BigPanda suspects a change",
+        "incident#updated",
+        alerts=[*worse, third],
+        beside={"relatedChanges": _changes(sample)},
+    )
+    yield Step(
+        incident="disk",
+        pause=2 * MINUTE,
+        caption="Elsewhere a disk fills up",
+        event="incident#new",
+        changes={
+            "status": "Warning",
+            "severity": "Warning",
+            "startedOn": NOW,
+            "alerts": [_alert("log-3", "disk", "/var is 88 % full", "Warning")],
+        },
+        beside={"incidentTags": [_tag("team", "logging")]},
+    )
+    yield step(
+        3 * MINUTE,
+        "The change is being rolled back: snoozed for half an hour",
+        "incident#snoozed",
+        status="Acknowledged",
+        snooze={"snoozed": True, "wake": After(30 * MINUTE), "autoCancel": True},
+    )
+    yield step(
+        14 * MINUTE,
+        "All alerts are over: resolved, and the card shrinks",
+        "incident#resolved",
+        status="Ok",
+        active=False,
+        resolved=True,
+        endedOn=NOW,
+        snooze={"snoozed": False, "wake": None, "autoCancel": False},
+        alerts=over,
+    )
+    yield Step(
+        incident="disk",
+        pause=2 * MINUTE,
+        caption="The disk has room again",
+        event="incident#resolved",
+        changes={"status": "Ok", "active": False, "resolved": True, "endedOn": NOW, "alerts": []},
+    )
+    yield step(
+        7 * MINUTE,
+        "It comes back: reopened, in the same thread, and in the channel, too",
+        "incident#reopened",
+        status="Critical",
+        active=True,
+        resolved=False,
+        endedOn=None,
+        alerts=[worse[0], *over[1:]],
+    )
+    yield step(
+        11 * MINUTE,
+        "And is over for good",
+        "incident#resolved",
+        status="Ok",
+        active=False,
+        resolved=True,
+        endedOn=NOW,
+        alerts=over,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """Steps of the documented sample."""
+
+    incident: str = BILLING
+
+    def __call__(
+        self, pause: float, caption: str, event: str, *, beside: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Step:
+        return Step(
+            incident=self.incident, pause=pause, caption=caption, event=event, changes=changes, beside=beside or {}
+        )
+
+
+def _alert(host: str, check: str, text: str, status: str, *, book: str = "") -> Body:
+    tags = [{"name": "host", "value": host}, {"name": "check", "value": check}]
+    return {
+        "id": f"alert-{host}",
+        "status": status,
+        "active": True,
+        "startedOn": NOW,
+        "primaryProperty": "host",
+        "secondaryProperty": "check",
+        "sourceSystem": "nagios.est",
+        "description": text,
+        "tags": [*tags, {"name": "run-book", "value": book}] if book else tags,
+    }
+
+
+def _milder(alert: Body) -> Body:
+    """The sample's alert before it got so bad."""
+    return {**alert, "status": "Warning", "description": "CPU is 81%", "startedOn": After(-2 * MINUTE)}
+
+
+def _worse(alert: Body) -> Body:
+    return {**alert, "status": "Critical", "description": "CPU is 98%", "startedOn": After(-17 * MINUTE)}
+
+
+def _tag(name: str, value: Any) -> Body:
+    return {"id": name, "value": value}
+
+
+def _by(sender: str, *, environment: str = "Production", **more: Any) -> Body:
+    return {"sender": {"name": sender}, "environment": environment, **more}
+
+
+def _changes(sample: Body) -> Sequence[Body]:
+    """The sample's change, with words in place of its placeholders, and ended just before the trouble began."""
+    [related] = deepcopy(sample["relatedChanges"])
+    related["change"] |= {"summary": "Second invoice worker", "start": After(-40 * MINUTE), "end": After(-25 * MINUTE)}
+    return [related]

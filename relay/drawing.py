@@ -1,0 +1,136 @@
+"""What a card and a reply look like: the record, the card and the configuration become a message.
+
+The card is a function of the record and of what relay knows of the card, and of nothing else: it says nothing that
+turns false by waiting.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from relay.configuration import Configuration
+from relay.incident import JSON, Incident, read
+from relay.planning import Card, CardState, Case, Entry
+from relay.planning.notices import ANEW, FROM, REPEAT, THREAD_ONLY
+from relay.planning.steps import Edit, PostReply, Sending, Shown, shown
+from relay.planning.telling import Reply
+from relay.rendering import Rendered, Scene, render_card, render_pointer, render_reply
+from relay.variables import variables
+
+LATE = 60.0
+"""Seconds after which a thing that is told says when it happened."""
+
+Link = Callable[[str, str], str]
+"""The address of a message for people, by channel id and ts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a step sends: the case as the step leaves it, the message, and what Slack shows once it has taken it.
+
+    `called` is False for an edit to what Slack shows already.
+    """
+
+    case: Case
+    rendered: Rendered
+    shown: Shown
+    called: bool = True
+
+
+def draw(configuration: Configuration, case: Case, step: Sending, link: Link, now: float) -> Drawn:
+    """The message of a step that is begun."""
+    if step.change.cards:
+        case = replace(case, card=step.change.cards[0])
+    if isinstance(step, PostReply):
+        rendered = draw_reply(configuration, case, step.reply, link, now)
+    else:
+        rendered = draw_card(configuration, case, link)
+    fingerprint = rendered.message.fingerprint
+    return Drawn(
+        case=case,
+        rendered=rendered,
+        shown=shown(case, fingerprint, configuration.rulebook.tag_values),
+        called=not (isinstance(step, Edit) and fingerprint == case.card.shown_hash),
+    )
+
+
+def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
+    """The card of the case as it should be shown now."""
+    incident = read(case.story.record, configuration.rulebook.tag_values)
+    if case.card.pointer and (other := _followed_elsewhere(case)) is not None:
+        channel, ts = other.slack_channel or "", other.ts or ""
+        return render_pointer(Scene(variables=_variables(incident, case.card, link)), channel, link(channel, ts))
+    return render_card(
+        configuration.library,
+        case.card.options.template,
+        Scene(
+            variables=_variables(incident, case.card, link),
+            mentions=case.card.pinged if incident.active else (),
+            notices=tuple(_noticed(case.card)),
+        ),
+    )
+
+
+def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> Rendered:
+    """One reply of the card's thread."""
+    incident = read(case.story.record, configuration.rulebook.tag_values)
+    return render_reply(
+        configuration.library,
+        case.card.options.template,
+        Scene(variables=_variables(incident, case.card, link), mentions=reply.targets),
+        [_entry(entry, now) for entry in reply.entries],
+    )
+
+
+def message_link(workspace: str, channel: str, ts: str) -> str:
+    """The address of a message for people, given the workspace's (auth.test's `url`); empty where that is not known."""
+    if not (workspace and channel and ts):
+        return ""
+    return f"{workspace.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+
+
+def _followed_elsewhere(case: Case) -> Card | None:
+    others = (card for card in case.cards if card.id != case.card.id and card.route and not card.pointer)
+    return next((card for card in others if card.state is CardState.SHOWN and card.ts), None)
+
+
+_NOTICES = {
+    REPEAT: "may be a repeat: Slack did not say what became of the first post",
+    ANEW: "posted anew: the message before it is gone",
+    THREAD_ONLY: "this workspace allows no further edit: changes are told in the thread",
+}
+
+
+def _noticed(card: Card) -> Iterator[str]:
+    """Relay's own small lines about a card, in words."""
+    for notice in card.notices:
+        if notice in _NOTICES:
+            yield _NOTICES[notice]
+        elif notice.startswith(f"{FROM}|"):
+            _, _, name, why = notice.split("|", 3)
+            yield f"for {name}, which takes no messages: {why.replace('_', ' ')}"
+
+
+def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
+    before = card.previous
+    return variables(
+        incident,
+        route=card.route,
+        show_tags=card.options.show_tags,
+        runbook_tags=card.options.runbook_tags,
+        previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
+    )
+
+
+def _entry(entry: Entry, now: float) -> Mapping[str, JSON]:
+    return {
+        "actor": None,
+        "old": None,
+        "new": None,
+        "text": None,
+        "items": [],
+        **entry.data,
+        "kind": str(entry.kind),
+        "at": int(entry.at),
+        "told_late": now - entry.at > LATE,
+    }

@@ -1,0 +1,420 @@
+"""The nouns: an incident as relay keeps it (`Record`) and as routes and templates read it (`Incident`).
+
+A record is a map of *blocks*. A block is one thing that a share can tell (the state, the tags, the alerts, ...) with
+the *news*, the moment of BigPanda's clock up to which it is known. Blocks hold plain JSON values, so that a record can
+be written down as it is; `read` turns a record into the typed `Incident`, which is a function of the record and of the
+operator's `tag_values` alone.
+
+Block names and the shape of their values (`None` means: told to be empty):
+
+    state       {"status": str | None, "resolved": bool | None, "active": bool | None}, read together from one share
+    severity    str | None, the raw word
+    flapping    bool | None
+    snooze      {"snoozed": bool, "wake": int | None} | None
+    started, changed, updated, ended
+                int | None, Unix seconds
+    alerts      [alert, ...], the whole list; `alert:<id>` is one alert told on its own, which updates that alert
+    tags        [[id, [value, ...]], ...], in BigPanda's order
+    links       {name: url}, `landing_page` among them
+    changes     [change, ...]
+    assignment  {"assignee": person | None, "assigner": person | None}
+
+    alert       {"id", "status", "active": bool | None, "started", "changed", "ended": int | None, "primary",
+    "secondary":
+                tag name, "source", "description": str, "tags": [[name, [value, ...]], ...]}
+    change      {"id", "identifier", "summary", "status", "url", "certainty", "comment", "source": str,
+                "start", "end": int | None}
+    person      {"name", "email", "id": str}
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+JSON = Any
+"""Whatever JSON can hold: blocks are checked where they are parsed."""
+TagWords = Mapping[str, Mapping[str, str]]
+"""`tag_values` of routes.yaml: tag (id or readable name, casefolded) -> raw value as text -> word."""
+
+
+class State(StrEnum):
+    """What relay shows and matches, from the least to the worst (the order of `min` and `max` in `match`)."""
+
+    RESOLVED = "resolved"
+    UNKNOWN = "unknown"
+    ACKNOWLEDGED = "acknowledged"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 (resolved) to 4 (critical)."""
+        return _RANKS[self]
+
+
+_RANKS = {state: rank for rank, state in enumerate(State)}
+_WORDS = {
+    "critical": State.CRITICAL,
+    "warning": State.WARNING,
+    "acknowledged": State.ACKNOWLEDGED,
+    "ok": State.RESOLVED,
+    "resolved": State.RESOLVED,
+    "closed": State.RESOLVED,
+}
+
+
+def state_of(word: str | None) -> State:
+    """The state that BigPanda's status word stands for, in any case; a word nobody knows is `unknown`."""
+    return _WORDS.get((word or "").strip().casefold(), State.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody whom BigPanda names; each field may be empty, not all of them."""
+
+    name: str = ""
+    email: str = ""
+    id: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """What people call them."""
+        return self.name or self.email or self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A BigPanda environment; either part may be empty, not both."""
+
+    name: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snooze:
+    """Whether the incident sleeps, and until when (Unix seconds), where BigPanda says so."""
+
+    snoozed: bool = False
+    wake: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """An incident tag. `name` is the readable name, `values` are the words of `tag_values` where it has any."""
+
+    id: str
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        """All values on one line."""
+        return ", ".join(self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One correlated alert; times are Unix seconds."""
+
+    id: str
+    state: State
+    active: bool
+    reported_status: str = ""
+    primary: str = ""
+    secondary: str = ""
+    description: str = ""
+    source: str = ""
+    started: int | None = None
+    changed: int | None = None
+    ended: int | None = None
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of the tag of that name (any case); empty where there is none."""
+        return self._folded.get(name.casefold(), ())
+
+    @cached_property
+    def _folded(self) -> dict[str, tuple[str, ...]]:
+        return {name.casefold(): values for name, values in self.tags.items()}
+
+    @cached_property
+    def subject(self) -> str:
+        """The value of the primary property: what is broken (a host, a service)."""
+        return self._property(self.primary, ("host", "service", "application", "device"))
+
+    @cached_property
+    def aspect(self) -> str:
+        """The value of the secondary property: what about it is broken (a check, a sensor)."""
+        return self._property(self.secondary, ("check", "sensor"))
+
+    @cached_property
+    def title(self) -> str:
+        """How BigPanda's console titles it: subject and aspect; else its description, else its id."""
+        parts = [part for part in (self.subject, self.aspect) if part]
+        return " · ".join(parts) or self.description or self.id
+
+    def _property(self, name: str, precedence: Sequence[str]) -> str:
+        """BigPanda falls back to a fixed order of tags where a property is not set (docs: primary_property)."""
+        for candidate in (name, *precedence) if name else precedence:
+            if values := self.values(candidate):
+                return ", ".join(values)
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change related to the incident (Root Cause Changes). `certainty` is MATCH, SUSPECT or NONE."""
+
+    id: str
+    identifier: str = ""
+    summary: str = ""
+    status: str = ""
+    url: str = ""
+    certainty: str = ""
+    comment: str = ""
+    source: str = ""
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """What is known of one part of an incident, and up to when."""
+
+    news: float
+    value: JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What relay knows of an incident; folding shares into it is `planning`'s work.
+
+    `title`, `environment` and `sender` are fixed by the first share that arrives, so that an eye finds the card again;
+    `title_late` says that the title may still change once, when `bp_short_description` arrives late. `environments` and
+    `headers` add up over all shares, and `worst` is the worst state that any of them told. `comments` remembers told
+    comments as (hash of the text, Unix seconds).
+    """
+
+    incident: str
+    blocks: Mapping[str, Block] = field(default_factory=dict)
+    environments: tuple[Environment, ...] = ()
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    title: str = ""
+    title_late: bool = False
+    environment: Environment | None = None
+    sender: Person | None = None
+    first_received: float = 0.0
+    comments: tuple[tuple[str, float], ...] = ()
+    worst: State = State.RESOLVED
+
+    def value(self, block: str) -> JSON:
+        """The value of a block; None where nothing told it, and where it was told to be empty."""
+        found = self.blocks.get(block)
+        return None if found is None else found.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """An incident as routes and templates read it. Times are Unix seconds."""
+
+    id: str
+    state: State
+    reported_status: str
+    severity: State
+    active: bool
+    flapping: bool = False
+    snooze: Snooze = Snooze()
+    started: int | None = None
+    changed: int | None = None
+    updated: int | None = None
+    ended: int | None = None
+    alerts: tuple[Alert, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    assignee: Person | None = None
+    assigner: Person | None = None
+    title: str = ""
+    environment: Environment | None = None
+    sender: Person | None = None
+    environments: tuple[Environment, ...] = ()
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def active_alerts(self) -> tuple[Alert, ...]:
+        """The alerts that are still on."""
+        return tuple(alert for alert in self.alerts if alert.active)
+
+    @cached_property
+    def worst_alerts(self) -> tuple[Alert, ...]:
+        """The active alerts (all of them where none is active), worst first, then oldest first."""
+        alerts = self.active_alerts or self.alerts
+        return tuple(sorted(alerts, key=lambda alert: (-alert.state.rank, alert.started or 0, alert.id)))
+
+    @property
+    def primary_alert(self) -> Alert | None:
+        """BigPanda's primary alert: the oldest of the most severe (docs: dynamic-variables)."""
+        return self.worst_alerts[0] if self.worst_alerts else None
+
+    @cached_property
+    def counts(self) -> str:
+        """BigPanda's summary line in relay's words: `3 alerts: 2 critical, 1 resolved`; empty without alerts."""
+        total = len(self.alerts)
+        if not total:
+            return ""
+        tally = {state: sum(alert.state is state for alert in self.alerts) for state in reversed(State)}
+        told = ", ".join(f"{number} {state}" for state, number in tally.items() if number)
+        if total == 1:
+            return f"1 alert: {self.alerts[0].state}"
+        return f"{total} alerts: {told}"
+
+    def tag(self, key: str) -> Tag | None:
+        """The incident tag of that id or readable name, in any case."""
+        return self._tags.get(key.casefold())
+
+    @cached_property
+    def _tags(self) -> dict[str, Tag]:
+        by_name = {tag.name.casefold(): tag for tag in reversed(self.tags)}
+        return by_name | {tag.id.casefold(): tag for tag in reversed(self.tags)}
+
+
+_INTERNAL_ID = re.compile(r"itd_(?P<name>.+?)(?:_\d+)?")
+
+
+def readable(tag_id: str) -> str:
+    """A tag's name for people, where no definition gives it: `itd_priority_1` is `priority`."""
+    match = _INTERNAL_ID.fullmatch(tag_id)
+    return match["name"] if match else tag_id
+
+
+_recent: deque[tuple[Record, TagWords | None, Incident]] = deque(maxlen=8)
+
+
+def read(record: Record, words: TagWords | None = None) -> Incident:
+    """The incident that a record stands for, with the operator's words for the values of its tags.
+
+    One share asks for the same record several times over, so the last few answers are remembered: a record never
+    changes, and is known by being the very same one.
+    """
+    for known, spoken, incident in tuple(_recent):
+        if known is record and spoken is words:
+            return incident
+    incident = _read(record, words)
+    _recent.append((record, words, incident))
+    return incident
+
+
+def _read(record: Record, words: TagWords | None) -> Incident:
+    alerts = _alerts(record)
+    state = record.value("state") or {}
+    status = state.get("status")
+    found = _state(state, alerts)
+    assignment = record.value("assignment") or {}
+    return Incident(
+        id=record.incident,
+        state=found,
+        reported_status=status or "",
+        severity=_severity(record),
+        active=found is not State.RESOLVED,
+        flapping=bool(record.value("flapping")),
+        snooze=Snooze(**(record.value("snooze") or {})),
+        started=record.value("started"),
+        changed=record.value("changed"),
+        updated=record.value("updated"),
+        ended=_ended(record, found),
+        alerts=alerts,
+        tags=_read_tags(record.value("tags") or (), words or {}),
+        links=record.value("links") or {},
+        changes=tuple(Change(**change) for change in record.value("changes") or ()),
+        assignee=_person(assignment.get("assignee")),
+        assigner=_person(assignment.get("assigner")),
+        title=record.title,
+        environment=record.environment,
+        sender=record.sender,
+        environments=record.environments,
+        headers=record.headers,
+    )
+
+
+def title_of(incident: Incident) -> tuple[str, bool]:
+    """The title that this snapshot gives, and whether it is the one somebody wrote (`bp_short_description`)."""
+    if (tag := incident.tag("bp_short_description")) and tag.value:
+        return tag.value, True
+    primary = incident.primary_alert
+    if primary is None:
+        return f"Incident {incident.id}", False
+    if written := primary.values("bp_short_description"):
+        return ", ".join(written), True
+    return primary.title, False
+
+
+def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:
+    """Resolved when the share says so in any way; where it told no status at all, the worst active alert speaks."""
+    if block.get("resolved") is True or block.get("active") is False:
+        return State.RESOLVED
+    if (status := block.get("status")) is not None:
+        return state_of(status)
+    active = [alert.state for alert in alerts if alert.active]
+    return max(active, key=lambda state: state.rank, default=State.UNKNOWN)
+
+
+def _severity(record: Record) -> State:
+    """The worst it ever was: as told, else the worst that any share told."""
+    told = record.value("severity")
+    return record.worst if told is None else state_of(told)
+
+
+def _ended(record: Record, state: State) -> int | None:
+    """When it ended: as told, else when the share that resolved it says that it changed."""
+    if state is not State.RESOLVED:
+        return None
+    told = record.value("ended")
+    if told is not None:
+        return int(told)
+    return int(record.blocks["state"].news) if "state" in record.blocks else None
+
+
+def _alerts(record: Record) -> tuple[Alert, ...]:
+    """The list as told last, with the alerts that were told on their own since."""
+    whole = record.blocks.get("alerts")
+    alerts = {alert["id"]: alert for alert in (whole.value or () if whole else ())}
+    for name, block in record.blocks.items():
+        if name.startswith("alert:") and (whole is None or block.news >= whole.news):
+            alerts[block.value["id"]] = block.value
+    return tuple(_alert(alert) for alert in alerts.values())
+
+
+def _alert(told: Mapping[str, JSON]) -> Alert:
+    state = state_of(told["status"])
+    active = told["active"] if told["active"] is not None else state is not State.RESOLVED
+    return Alert(
+        id=told["id"],
+        state=state if active else State.RESOLVED,
+        active=active and state is not State.RESOLVED,
+        reported_status=told["status"],
+        primary=told["primary"],
+        secondary=told["secondary"],
+        description=told["description"],
+        source=told["source"],
+        started=told["started"],
+        changed=told["changed"],
+        ended=told["ended"],
+        tags={name: tuple(values) for name, values in told["tags"]},
+    )
+
+
+def _read_tags(told: Sequence[Sequence[JSON]], words: TagWords) -> tuple[Tag, ...]:
+    tags = []
+    for tag_id, values in told:
+        name = readable(tag_id)
+        spoken = words.get(tag_id.casefold()) or words.get(name.casefold()) or {}
+        tags.append(Tag(id=tag_id, name=name, values=tuple(spoken.get(value, value) for value in values)))
+    return tuple(tags)
+
+
+def _person(told: Mapping[str, str] | None) -> Person | None:
+    return Person(**told) if told else None

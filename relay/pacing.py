@@ -1,0 +1,225 @@
+"""How fast relay may call Slack, and what is due when: values and arithmetic, time is a parameter.
+
+Two budgets rule delivery, and they have nothing to do with each other: posts (by channel and by workspace) and edits
+(by workspace). Both are allowances that refill at a steady rate up to a burst, so that in any 60 seconds no more calls
+are made than a minute's steady rate and one burst, which together make Slack's limit. All times are seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import inf
+from zlib import crc32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """An allowance: `steady` calls a minute for as long as one likes, and `burst` calls at once after a rest."""
+
+    steady: float
+    burst: int
+
+    @property
+    def ceiling(self) -> float:
+        """The most calls in any 60 seconds."""
+        return self.steady + self.burst
+
+
+# https://docs.slack.dev/apis/web-api/rate-limits: limits hold per method, workspace and app, in calls a minute.
+TIER_2 = Limit(steady=16, burst=4)  # 20+ a minute
+TIER_3 = Limit(steady=45, burst=5)  # 50+ a minute
+HUNDREDS = Limit(steady=100, burst=20)  # "special": hundreds a minute
+POSTS = Limit(steady=220, burst=20)  # "several hundred messages per minute" for a workspace: relay takes 240
+CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
+
+LIMITS: Mapping[str, Limit] = {
+    "chat.postMessage": POSTS,
+    "chat.update": TIER_3,
+    "chat.delete": TIER_3,
+    "chat.getPermalink": HUNDREDS,
+    "conversations.history": TIER_3,
+    "conversations.replies": TIER_3,
+    "conversations.info": TIER_3,
+    "conversations.join": TIER_3,
+    "conversations.list": TIER_2,
+    "usergroups.list": TIER_2,
+    "auth.test": HUNDREDS,
+}
+"""Method -> what a workspace allows. A method that is not here is held to tier 2."""
+
+CHANNEL_LIMITS: Mapping[str, Limit] = {"chat.postMessage": CHANNEL_POSTS}
+"""Method -> what one channel allows, on top of that."""
+
+_SHRINK, _LEAST, _RECOVERY = 0.8, 0.25, 0.05 / 60
+"""A refused call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""
+_FIRST_PAUSE, _LONGEST_PAUSE, _CALM = 1.0, 30.0, 60.0
+"""Where Slack does not say how long: the first pause, the longest, and the quiet after which the count starts anew."""
+_SET_BACK = 60.0
+"""A moment so much earlier than the latest one was read from a clock that was set back, not by a task that dawdled."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """One allowance. `spent_until` is when all that was spent will have been refilled, at the present rate."""
+
+    limit: Limit
+    spent_until: float = -inf
+    factor: float = 1.0
+    changed: float = -inf
+
+    @property
+    def _interval(self) -> float:
+        return 60.0 / (self.limit.steady * self.factor)
+
+    def ready_at(self) -> float:
+        return self.spent_until - (self.limit.burst - 1) * self._interval
+
+    def spend(self, now: float) -> None:
+        """Take one call out. A slowed rate recovers here alone, so that `ready_at` stands still in between."""
+        if self.factor < 1.0 and now > self.changed:
+            self.factor = min(1.0, self.factor + (now - self.changed) * _RECOVERY)
+            self.changed = now
+        self.spent_until = max(self.spent_until, now) + self._interval
+
+    def is_strained(self, now: float) -> bool:
+        """Whether half of the burst or more is spent."""
+        return self.spent_until - now >= self.limit.burst / 2 * self._interval
+
+    def shrink(self, until: float) -> None:
+        """Slow down, and start again at `until` without a burst."""
+        resume = max(until, self.ready_at())
+        self.factor = max(_LEAST, self.factor * _SHRINK)
+        self.changed = resume
+        self.spent_until = resume + (self.limit.burst - 1) * self._interval
+
+
+@dataclass(slots=True)
+class _Pause:
+    until: float
+    unnamed: int
+    """How many pauses in a row had to guess their length."""
+
+
+@dataclass(slots=True)
+class Budgets:
+    """What relay may still spend in one workspace. Methods go by Slack's names; `channel` matters to posts alone.
+
+    Slack's real limits are unpublished and may be tighter than `LIMITS`: a refusal for haste slows the budget that was
+    strained, which then recovers slowly. No budget ever exceeds its `Limit`. A clock that is set back does not stop
+    anything: what was planned by the old time moves back with it.
+    """
+
+    limits: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
+    channel_limits: Mapping[str, Limit] = field(default_factory=lambda: CHANNEL_LIMITS)
+    _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _latest: float = -inf
+
+    def ready_at(self, method: str, channel: str, now: float) -> float:
+        """The earliest moment, not before now, at which this call may be made."""
+        self._follow(now)
+        paused = self._pauses.get(method)
+        waits = (bucket.ready_at() for bucket in self._of(method, channel))
+        return max(now, paused.until if paused else -inf, *waits)
+
+    def spend(self, method: str, channel: str, now: float) -> None:
+        """Write down a call that is made now, whatever will come of it."""
+        self._follow(now)
+        for bucket in self._of(method, channel):
+            bucket.spend(now)
+
+    def pause(self, method: str, until: float | None, now: float, channel: str = "") -> float:
+        """Stop a method in the whole workspace after a refusal for haste; returns when it goes on.
+
+        `until` comes from Slack's `Retry-After`; None where it gave none. Calls that were under way when the pause
+        began are refused too: their refusals may prolong it, but slow nothing down again.
+        """
+        self._follow(now)
+        last = self._pauses.get(method)
+        if last is not None and now < last.until:
+            last.until = max(last.until, now if until is None else until)
+            return last.until
+        unnamed = 0 if last is None or now > last.until + _CALM else last.unnamed
+        if until is None:
+            until = now + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**unnamed)
+            unnamed += 1
+        self._pauses[method] = _Pause(until, unnamed)
+        buckets = self._of(method, channel)
+        for bucket in [each for each in buckets if each.is_strained(now)] or buckets:
+            bucket.shrink(until)
+        return until
+
+    def _follow(self, now: float) -> None:
+        back = self._latest - now
+        if back > _SET_BACK:
+            for bucket in self._buckets.values():
+                bucket.spent_until -= back
+                bucket.changed -= back
+            for pause in self._pauses.values():
+                pause.until -= back
+            self._latest = now
+        self._latest = max(self._latest, now)
+
+    def _of(self, method: str, channel: str) -> list[_Bucket]:
+        found = [self._bucket(method, "", self.limits.get(method, TIER_2))]
+        if channel and (limit := self.channel_limits.get(method)) is not None:
+            found.append(self._bucket(method, channel, limit))
+        return found
+
+    def _bucket(self, method: str, channel: str, limit: Limit) -> _Bucket:
+        return self._buckets.setdefault((method, channel), _Bucket(limit))
+
+
+# -- What is due when --------------------------------------------------------------------------------------------------
+
+
+class Occasion(StrEnum):
+    """What can fall due on a card."""
+
+    CRITICAL_ROOT = "critical_root"
+    ROOT = "root"
+    RISE = "rise"
+    REOPENED = "reopened"
+    RESOLVED = "resolved"
+    REPLY = "reply"
+    TURN = "turn"
+    """An edit that resolves or worsens the card."""
+    EDIT = "edit"
+
+
+PATIENCE: Mapping[Occasion, float] = {
+    Occasion.CRITICAL_ROOT: 0.0,
+    Occasion.RISE: 5.0,
+    Occasion.ROOT: 30.0,
+    Occasion.REOPENED: 60.0,
+    Occasion.RESOLVED: 60.0,
+    Occasion.REPLY: 600.0,
+    Occasion.TURN: 0.0,
+    Occasion.EDIT: 30.0,
+}
+"""Seconds by which it is to be done. The latest moment, never a delay: where the budget is free it is done at once."""
+
+EDIT_SPACING = 3.0
+"""Seconds between two edits of one card, unless the later resolves or worsens it."""
+
+
+def edit_from(occasion: Occasion, now: float, edited: float | None) -> float:
+    """The earliest moment for an edit of a card that was last edited (or posted) at `edited`."""
+    if occasion is Occasion.TURN or edited is None:
+        return now
+    return max(now, edited + EDIT_SPACING)
+
+
+# -- Trying again ------------------------------------------------------------------------------------------------------
+
+_FIRST_TRY, _LONGEST = 2.0, 300.0
+
+
+def backoff(tries: int, key: str) -> float:
+    """Seconds to wait after so many failed tries (from 1): doubling from 2 s to 5 minutes, less up to half of it.
+
+    What is taken off depends on `key` and `tries` alone, so that cards that failed together come back apart, and a
+    restart computes the same.
+    """
+    whole = min(_LONGEST, _FIRST_TRY * 2.0 ** min(tries - 1, 16))
+    return whole * (1.0 - crc32(f"{key} {tries}".encode()) / 2**33)

@@ -1,0 +1,43 @@
+"""Fold the share into the record, say what happened, and which cards are due: the one judgement, and it is pure.
+
+Live work, `explain`, `render`, `test` and `backtest` all call `plan`; what a due card then does is in `steps`, what its
+replies say in `telling`.
+"""
+
+from relay.planning.judgement import plan
+from relay.planning.model import (
+    Attempt,
+    AttemptState,
+    Card,
+    CardState,
+    Case,
+    Change,
+    Channel,
+    ChannelState,
+    Due,
+    Entry,
+    Kind,
+    Outcome,
+    Plan,
+    Previous,
+    Story,
+)
+
+__all__ = [
+    "Attempt",
+    "AttemptState",
+    "Card",
+    "CardState",
+    "Case",
+    "Change",
+    "Channel",
+    "ChannelState",
+    "Due",
+    "Entry",
+    "Kind",
+    "Outcome",
+    "Plan",
+    "Previous",
+    "Story",
+    "plan",
+]

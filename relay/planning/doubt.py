@@ -1,0 +1,124 @@
+"""What becomes of a post whose answer was lost: its marker is looked for before anything is posted again.
+
+    looked at 5 s and 20 s after     found: it is adopted, and edited once (nobody knows which try landed)
+                                     not there: posted again under the same key, and looked for once more 2 minutes
+                                     later Slack will not let relay read: the route's `in_doubt` says what it means
+
+Doubt belongs to the attempt. A reply in doubt stops later replies of its card, never its edits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from relay.incident import TagWords
+from relay.pacing import Occasion
+from relay.planning.model import Attempt, AttemptState, CardState, Case, Change, Due, Letter
+from relay.planning.notices import REPEAT, noted
+from relay.planning.steps import ROOT, Shown, reply_delivered, root_delivered
+from relay.routing import InDoubt
+from relay.verdict import Delivered
+
+FIRST_LOOK = 5.0
+SECOND_LOOK = 15.0
+"""Seconds from the lost answer to the first look, and from there to the second."""
+
+LOOKS = 2
+"""So often nothing must be found, with the wait between, before it is posted again: Slack's history lags."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A message that bears the key of an attempt; `replies` counts the thread below it."""
+
+    ts: str
+    replies: int = 0
+    stray: bool = False
+
+
+def doubted(case: Case, reason: str, now: float) -> Change:
+    """Nobody can say whether it was posted: nothing is posted again before it was looked for."""
+    if case.attempt is None:
+        return Change()
+    attempt = replace(case.attempt, state=AttemptState.IN_DOUBT, next_look=now + FIRST_LOOK)
+    state = CardState.IN_DOUBT if attempt.what == ROOT else case.card.state
+    return Change(cards=(replace(case.card, state=state, reason=reason, post=None),), attempt=attempt)
+
+
+def adopted(case: Case, found: Found, channel: str, words: TagWords, now: float) -> Change:
+    """It had been posted: a root keeps that `ts`, a reply has told what it tells."""
+    if case.attempt is None or case.attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    if case.attempt.what != ROOT:
+        return reply_delivered(case, words, now)
+    nothing_certain = Shown(fingerprint="", version=-1, ended=None)
+    return root_delivered(case, Delivered(channel=channel, ts=found.ts), nothing_certain, words, now)
+
+
+def missed(case: Case, now: float) -> Change:
+    """It was looked for and is not there: look again, and after the second time post it again as it was."""
+    attempt = case.attempt
+    if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    looks = attempt.looks + 1
+    if looks < LOOKS:
+        return Change(attempt=replace(attempt, looks=looks, next_look=now + SECOND_LOOK))
+    return _again(case, replace(attempt, looks=looks), now)
+
+
+def later(case: Case, at: float) -> Change:
+    """It could not be looked for just now."""
+    if case.attempt is None or case.attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    return Change(attempt=replace(case.attempt, next_look=at))
+
+
+def unreadable(case: Case, reason: str, remedy: str, now: float) -> Change:
+    """Relay may not look: by the route it is posted again and marked as a possible repeat, or held as a letter."""
+    attempt = case.attempt
+    if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    if case.card.options.in_doubt is InDoubt.REPOST:
+        marked = replace(case.card, notices=noted(case.card, REPEAT))
+        return _again(replace(case, card=marked), replace(attempt, looks=LOOKS), now)
+    return _held(case, attempt, Letter(reason=f"in_doubt: {reason}", remedy=remedy, since=now), now)
+
+
+def _again(case: Case, attempt: Attempt, now: float) -> Change:
+    """Once more under the same key, with the range and the people it was made for."""
+    waiting = replace(attempt, state=AttemptState.WAITING, next_look=None)
+    state = CardState.WANTED if attempt.what == ROOT else case.card.state
+    urgent = bool(attempt.targets)
+    patient, pressing = (
+        (Occasion.ROOT, Occasion.CRITICAL_ROOT) if attempt.what == ROOT else (Occasion.REPLY, Occasion.RISE)
+    )
+    due = Due.on(pressing if urgent else patient, now, urgent=urgent)
+    return Change(cards=(replace(case.card, state=state, post=due),), attempt=waiting)
+
+
+def _held(case: Case, attempt: Attempt, letter: Letter, now: float) -> Change:
+    """A held reply counts as told, so that later ones are not stopped; a held root is the fallback's business."""
+    closed = replace(attempt, state=AttemptState.REFUSED, next_look=None)
+    if attempt.what == ROOT:
+        card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
+    else:
+        told = max(case.card.told_seq, attempt.upto_seq)
+        rest = any(entry.seq > told for entry in case.entries)
+        card = replace(case.card, told_seq=told, post=Due.on(Occasion.REPLY, now) if rest else None)
+    return Change(cards=(card,), attempt=closed, letter=letter)
+
+
+def doubles(found: Sequence[Found]) -> tuple[Found, tuple[Found, ...]]:
+    """Of several messages that bear one key: the one that stays, and those that go.
+
+    The elder stays, unless somebody has answered below the younger; nothing with a thread of its own is deleted.
+    """
+    in_order = sorted(found, key=lambda each: each.ts)
+    stays = next((each for each in in_order if each.replies), in_order[0])
+    return stays, tuple(each for each in in_order if each is not stays and not each.replies)
+
+
+def moved(case: Case, stays: Found, now: float) -> Change:
+    """After the last look at a root that was posted twice: the card is the one that stays, and shows the record."""
+    if case.card.ts is None or case.card.ts == stays.ts:
+        return Change()
+    return Change(cards=(replace(case.card, ts=stays.ts, shown_hash="", edit=Due.on(Occasion.EDIT, now)),))

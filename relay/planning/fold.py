@@ -1,0 +1,150 @@
+"""A share is folded into the record: of each block the newest wins, and what adds up adds up.
+
+Folding is idempotent, and but for ties of news its blocks come out the same in whatever order shares arrive. Title,
+environment and sender are the first arrival's, on purpose: an eye finds a card again by them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from relay.incident import JSON, Block, Environment, Record, State, read, state_of, title_of
+from relay.share import Share
+
+REPEAT_WINDOW = 600.0
+"""Seconds within which the same text is the same comment, told again."""
+
+COMMENTS_REMEMBERED = 300
+ENVIRONMENTS_REMEMBERED = 500
+HEADERS_REMEMBERED = 50
+
+_ALERT = "alert:"
+
+
+def fold(record: Record | None, share: Share) -> Record:
+    """The record as it is known after this share, whatever came before it."""
+    base = record or Record(
+        incident=share.incident,
+        environment=share.environment,
+        sender=share.sender,
+        first_received=share.received,
+    )
+    folded = replace(
+        base,
+        blocks=_blocks(base.blocks, share),
+        environments=_environments(base.environments, share.environment),
+        headers=_headers(base.headers, share.headers),
+        environment=base.environment or share.environment,
+        sender=base.sender or share.sender,
+        comments=_comments(base.comments, share),
+        worst=max(base.worst, _worst_told(share), key=lambda state: state.rank),
+    )
+    return _titled(base, folded)
+
+
+def comment_hash(text: str) -> str:
+    """By what a comment's text is remembered."""
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
+
+
+def comment_at(share: Share) -> float:
+    """When the comment was made: a comment has no time of its own, so its event's, else the incident's last change."""
+    events = [event.at for event in share.events if event.at is not None and event.name.endswith("commented")]
+    if events:
+        return max(events)
+    changed = share.blocks.get("changed")
+    return float(changed) if changed is not None else share.news
+
+
+def is_new_comment(record: Record | None, share: Share) -> bool:
+    """Whether the share carries a comment that was not told yet."""
+    if not share.comment:
+        return False
+    known, at = comment_hash(share.comment), comment_at(share)
+    seen = record.comments if record else ()
+    return not any(each == known and abs(when - at) <= REPEAT_WINDOW for each, when in seen)
+
+
+def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
+    blocks = dict(known)
+    for name, value in share.blocks.items():
+        if share.news >= _newest(blocks, name):
+            blocks[name] = Block(news=share.news, value=value)
+            if name == "alerts":
+                _forget_updates(blocks, share.news)
+    return blocks
+
+
+def _newest(blocks: Mapping[str, Block], name: str) -> float:
+    """The news of whatever speaks for a block now: a single alert is also spoken for by the whole list."""
+    speakers = [name, "alerts"] if name.startswith(_ALERT) else [name]
+    return max((blocks[each].news for each in speakers if each in blocks), default=float("-inf"))
+
+
+def _forget_updates(blocks: dict[str, Block], news: float) -> None:
+    """A whole list replaces the alerts that were told on their own up to then."""
+    for name in [name for name, block in blocks.items() if name.startswith(_ALERT) and block.news <= news]:
+        del blocks[name]
+
+
+def _environments(known: tuple[Environment, ...], told: Environment | None) -> tuple[Environment, ...]:
+    """Every environment it was ever shared from, once each; what a later share knows of one completes it."""
+    if told is None:
+        return known
+    for position, environment in enumerate(known):
+        if _same(environment, told):
+            whole = Environment(name=told.name or environment.name, id=told.id or environment.id)
+            return (*known[:position], whole, *known[position + 1 :])
+    return (*known, told)[-ENVIRONMENTS_REMEMBERED:]
+
+
+def _same(one: Environment, other: Environment) -> bool:
+    if one.id and other.id:
+        return one.id == other.id
+    return bool(one.name) and one.name == other.name
+
+
+def _headers(known: Mapping[str, tuple[str, ...]], told: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    headers = dict(known)
+    for name, value in told.items():
+        values = headers.get(name, ())
+        if value not in values and (name in headers or len(headers) < HEADERS_REMEMBERED):
+            headers[name] = (*values, value)[-HEADERS_REMEMBERED:]
+    return headers
+
+
+def _comments(known: tuple[tuple[str, float], ...], share: Share) -> tuple[tuple[str, float], ...]:
+    if not share.comment:
+        return known
+    told = (comment_hash(share.comment), comment_at(share))
+    return known if told in known else (*known, told)[-COMMENTS_REMEMBERED:]
+
+
+def _worst_told(share: Share) -> State:
+    """The worst state that a share tells, of the incident or of any of its alerts, over or not."""
+    blocks = share.blocks
+    alerts = [*(blocks.get("alerts") or ()), *(value for name, value in blocks.items() if name.startswith(_ALERT))]
+    words = [(blocks.get("state") or {}).get("status"), *(alert["status"] for alert in alerts)]
+    return max((state_of(word) for word in words if word), key=lambda state: state.rank, default=State.RESOLVED)
+
+
+def _titled(base: Record, folded: Record) -> Record:
+    """The first share's title stays; only one that somebody wrote may still replace it, once, and any a stopgap."""
+    found, written = title_of(read(folded))
+    stopgap = not base.title or base.title == placeholder(base.incident)
+    if stopgap or (base.title_late and written):
+        return replace(folded, title=found, title_late=not written)
+    return folded
+
+
+def placeholder(incident: str) -> str:
+    """The title of an incident of which nothing is known yet but its id."""
+    return f"Incident {incident}"
+
+
+def stub(record: Record) -> Record:
+    """What outlives retention: enough to know the incident again, should it come back."""
+    kept: dict[str, JSON] = {
+        name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks
+    }
+    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:])

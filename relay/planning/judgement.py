@@ -1,0 +1,90 @@
+"""From a share to a plan."""
+
+from collections.abc import Mapping, Sequence
+
+from relay import routing
+from relay.incident import JSON, Incident, State, read
+from relay.planning.cards import Moment, cards_after
+from relay.planning.fold import fold
+from relay.planning.happenings import happenings
+from relay.planning.model import Card, CardState, Outcome, Plan, Story
+from relay.routing import Decision
+from relay.rulebook import Rulebook
+from relay.share import Share
+from relay.variables import variables
+
+
+def plan(rulebook: Rulebook, story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
+    """What a share turns into.
+
+    `story` is None for an incident's first share; `cards` are its followed cards; `same` tells the canonical spelling
+    of channel references that have several. The share's `received` is the present.
+    """
+    before = story.record if story else None
+    record = fold(before, share)
+    old = read(before, rulebook.tag_values) if before else None
+    new = read(record, rulebook.tag_values)
+    known = story or Story(record=record)
+    entries = happenings(before, old, new, share, known.next_seq)
+    decision = decide(rulebook, new, first=story is None)
+    moment = Moment(
+        rulebook=rulebook,
+        old=old,
+        new=new,
+        decision=decision,
+        same=same,
+        entries=entries,
+        next_seq=known.next_seq,
+        episode=known.episode,
+        news=share.news,
+        now=share.received,
+        record_changed=new != old,
+    )
+    changed, episode = cards_after(moment, cards)
+    outcome = _outcome(moment, [*cards, *changed], changed)
+    return Plan(
+        story=Story(
+            record=record,
+            version=known.version + (new != old),
+            episode=episode,
+            ended_at=float(new.ended or share.news) if new.state is State.RESOLVED else None,
+            next_seq=known.next_seq + len(entries),
+        ),
+        outcome=outcome,
+        entries=tuple(entries),
+        cards=tuple(changed),
+        routes=decision.routes,
+        decided=_decided(outcome, moment, changed),
+    )
+
+
+def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
+    """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
+    status = incident.severity if first and incident.state is State.RESOLVED else None
+    return routing.decide(rulebook, incident, status=status, variables=lambda: variables(incident))
+
+
+def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> Outcome:
+    if moment.old is None and not changed:
+        if moment.decision.dropped:
+            return Outcome.DROPPED
+        return Outcome.ENDED_LONG_AGO if not moment.new.active and moment.decision.taken else Outcome.NO_ROUTE
+    if moment.old is None:
+        return Outcome.FIRST
+    if not any(card.state is not CardState.LEFT for card in cards):
+        return Outcome.DROPPED if moment.decision.dropped else Outcome.NO_ROUTE
+    return Outcome.UPDATE if moment.record_changed or moment.entries or changed else Outcome.NOTHING_NEW
+
+
+def _decided(outcome: Outcome, moment: Moment, changed: Sequence[Card]) -> dict[str, JSON]:
+    return {
+        "outcome": str(outcome),
+        "state": str(moment.new.state),
+        "told": [str(entry.kind) for entry in moment.entries],
+        "routes": list(moment.decision.routes),
+        "dropped": list(moment.decision.dropped),
+        "cards": [
+            {"channel": card.channel, "route": card.route, "state": str(card.state), "new": card.id == 0}
+            for card in changed
+        ],
+    }

@@ -1,0 +1,72 @@
+"""What relay itself notes on a card, and the cards that stand in for others.
+
+pointer           the fallback's card, shrunk, since the incident is followed elsewhere
+from|REF|NAME|WHY the fallback's card in place of one in a channel that takes nothing
+repeat            it may be a second one: it was posted again where relay could not look for the first
+anew              it was posted anew, since the one before was deleted or could not be edited
+thread_only       it may not be edited any more; its thread tells what changes
+stand_in          the fallback made it, only for as long as those are not shown for which it stands in
+quiet             it pings nobody when it is posted: a redrive or a renewal is no news
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from relay.pacing import Occasion
+from relay.planning.model import Card, CardState, Due
+
+POINTER = "pointer"
+FROM = "from"
+REPEAT = "repeat"
+ANEW = "anew"
+THREAD_ONLY = "thread_only"
+QUIET = "quiet"
+STAND_IN = "stand_in"
+
+
+def noted(card: Card, *notices: str) -> tuple[str, ...]:
+    """The card's notices with these."""
+    return tuple(dict.fromkeys((*card.notices, *notices)))
+
+
+def unnoted(card: Card, *notices: str) -> tuple[str, ...]:
+    """The card's notices without these."""
+    return tuple(notice for notice in card.notices if notice not in notices)
+
+
+def in_place_of(ref: str, name: str, why: str) -> str:
+    """The notice of a card that stands in for one in the channel `ref`, which people call `name`."""
+    return "|".join((FROM, ref, name or ref, why))
+
+
+def stands_for(card: Card) -> tuple[str, ...]:
+    """The channels whose cards this one stands in for."""
+    return tuple(notice.split("|", 2)[1] for notice in card.notices if notice.startswith(f"{FROM}|"))
+
+
+def stands_in(card: Card, refused: Card) -> bool:
+    """Whether this is the fallback's card in place of that one."""
+    return refused.channel in stands_for(card)
+
+
+def make_way(cards: Sequence[Card], shown: Card, now: float) -> list[Card]:
+    """The cards that change as `shown` is there: who stood in for it does so no more.
+
+    The fallback's card for want of a route, and one that was made to stand in, become pointers, or are never posted.
+    """
+    others = [card for card in cards if card.id != shown.id and not card.pointer]
+    changed = [_made_way(card, shown, now) for card in others if card.state in {CardState.SHOWN, CardState.WANTED}]
+    return [card for card in changed if card is not None]
+
+
+def _made_way(card: Card, shown: Card, now: float) -> Card | None:
+    unrouted = shown.route and not card.route and STAND_IN not in card.notices
+    if not (unrouted or stands_in(card, shown)):
+        return None
+    kept = tuple(notice for notice in card.notices if not notice.startswith(f"{FROM}|{shown.channel}|"))
+    card = replace(card, notices=kept)
+    if not unrouted and (STAND_IN not in kept or stands_for(card)):
+        return replace(card, edit=Due.on(Occasion.EDIT, now)) if card.state is CardState.SHOWN else card
+    if card.ts is None:
+        return replace(card, state=CardState.LAPSED, post=None, edit=None)
+    return replace(card, notices=noted(card, POINTER), post=None, edit=Due.on(Occasion.EDIT, now))

@@ -1,0 +1,161 @@
+"""The card and the thread that stand in where a template fails as a whole: plain, complete, and without Jinja.
+
+They print what a template would: text with relay's marks in it (`relay.rendering.marks`), so that all that keeps a
+template's message in shape keeps these in shape, too.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from relay.rendering.characters import balanced
+from relay.rendering.filters import color, duration, emoji, link, more, oneline, shorten, slack_time
+from relay.rendering.marks import Kind, part
+
+Values = Mapping[str, Any]
+
+_LINES: Final = 5
+_COMMENT: Final = 1_500
+_LINE: Final = 150
+
+
+def card(variables: Values) -> str:
+    """The whole card, open or resolved."""
+    incident = variables.get("incident", {})
+    title, state = _line(incident.get("title") or incident.get("id")), str(incident.get("state", ""))
+    counts = incident.get("counts", "")
+    body = [
+        part(Kind.ARGUMENT, color(state)),
+        part(Kind.SECTION, "\n".join(filter(None, [_status(variables, state), _since(incident)]))),
+        part(Kind.SECTION, _alerts(incident.get("alerts")) if incident.get("active") else ""),
+        part(Kind.ACTIONS, _open(variables) + part(Kind.RELAY_ACTIONS, "")),
+    ]
+    return "".join(
+        [
+            part(Kind.SUMMARY, f"{state.capitalize()}: {title}" + (f" ({counts})" if counts else "")),
+            part(Kind.HEADER, f"{emoji(state)} {title}"),
+            part(Kind.MENTIONS, ""),
+            part(Kind.BAR, "".join(body)),
+        ]
+    )
+
+
+def entry(values: Values) -> str:
+    """One paragraph of a reply."""
+    tell = _PARAGRAPHS.get(str(values.get("kind", "")), _other)
+    return tell(values) or _other(values)
+
+
+def _status(variables: Values, state: str) -> str:
+    incident = variables.get("incident", {})
+    told = [f"*{state.capitalize()}*", incident.get("counts"), _line(variables.get("environment"))]
+    told += ["flapping"] if incident.get("flapping") else []
+    return " · ".join(filter(None, told))
+
+
+def _since(incident: Values) -> str:
+    since = slack_time(incident.get("started"))
+    ended = slack_time(incident.get("ended"))
+    who = _line(incident.get("assignee"))
+    told = [f"since {since}" if since else "", f"until {ended}" if ended else "", f"*{who}* has it" if who else ""]
+    return " · ".join(filter(None, told))
+
+
+def _alerts(alerts: Any) -> str:
+    worst = getattr(alerts, "worst", ())
+    lines = [f"• {_line(alert.get('title'))}" for alert in worst[:_LINES]]
+    return "\n".join([*lines, more(worst[_LINES:])])
+
+
+def _open(variables: Values) -> str:
+    page = variables.get("links", {}).get("landing_page", "")
+    return part(Kind.BUTTON, part(Kind.ARGUMENT, page) + "Open in BigPanda") if page else ""
+
+
+def _change_of_state(values: Values) -> str:
+    if text := _line(values.get("text")):
+        return text[:1].upper() + text[1:]
+    return _from_to(_line(values.get("old")).capitalize(), _line(values.get("new")).capitalize())
+
+
+def _comment(values: Values) -> str:
+    actor = _line(values.get("actor"))
+    text = balanced(shorten(values.get("text"), _COMMENT, 12))
+    return (f"💬 *{actor}*:" if actor else "💬") + part(Kind.QUOTE, text)
+
+
+def _assignment(values: Values) -> str:
+    new, old, actor = (_line(values.get(name)) for name in ("new", "old", "actor"))
+    if not new:
+        return f"Unassigned (it was {old}'s)" if old else "Unassigned"
+    return f"*{new}* has it" + (f", assigned by {actor}" if actor else "")
+
+
+def _snooze(values: Values) -> str:
+    until = slack_time(values.get("new"))
+    if values.get("snoozed", bool(until)):
+        return f"Snoozed until {until}" if until else "Snoozed"
+    return "Awake again"
+
+
+def _tags(values: Values) -> str:
+    lines = [
+        f"*{_line(item.get('label'))}* {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
+        for item in _items(values)
+    ]
+    return "\n".join(lines)
+
+
+def _alert_counts(values: Values) -> str:
+    words = {"joined": "joined", "returned": "came back", "resolved": "resolved", "left": "left"}
+    told = [f"{values[name]} {word}" for name, word in words.items() if values.get(name)]
+    total = f" ({values['total']} active now)" if values.get("total") is not None else ""
+    return (
+        f"Alerts: {', '.join(told)}{total}" if told else "\n".join(_line(item.get("title")) for item in _items(values))
+    )
+
+
+def _changes(values: Values) -> str:
+    return "\n".join(f"🔧 {link(item.get('url'), _change(item)) or _change(item)}" for item in _items(values))
+
+
+def _change(item: Values) -> str:
+    return " ".join(filter(None, [_line(item.get("identifier")), _line(item.get("summary"))])) or "A related change"
+
+
+def _resolved(values: Values) -> str:
+    lasted = duration(values.get("lasted"))
+    return "✅ Resolved" + (f" after {lasted}" if lasted else "")
+
+
+def _reopened(values: Values) -> str:
+    return f"{emoji(values.get('new'))} Reopened: *{_line(values.get('new')).capitalize()}*"
+
+
+def _other(values: Values) -> str:
+    text = _line(values.get("text")) or _line(values.get("kind")) or "updated"
+    return text[:1].upper() + text[1:]
+
+
+_PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
+    "status": _change_of_state,
+    "comment": _comment,
+    "assignment": _assignment,
+    "snooze": _snooze,
+    "tags": _tags,
+    "alerts": _alert_counts,
+    "changes": _changes,
+    "resolved": _resolved,
+    "reopened": _reopened,
+}
+
+
+def _from_to(old: str, new: str) -> str:
+    return f"{old} → *{new}*" if old else f"*{new}*"
+
+
+def _items(values: Values) -> list[Values]:
+    return [item for item in values.get("items") or () if isinstance(item, Mapping)]
+
+
+def _line(value: Any) -> str:
+    return balanced(oneline(value, _LINE))

@@ -1,0 +1,176 @@
+"""What is wrong with the source of templates, found without running them."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.meta import find_undeclared_variables
+
+from relay.errors import Fault
+from relay.variables import NAMES
+
+_ESCAPED: Final = "everything printed is escaped for Slack already, so leave it out"
+_ADVICE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("e", "escape", "forceescape", "safe"), _ESCAPED),
+    "attr": "write the name after a full stop",
+    "random": "a card shows its incident and nothing else",
+    "tojson": "raw Block Kit stands in {% blocks %}",
+    "urlize": 'use "linkify"',
+}
+"""What to write instead of filters that people know from elsewhere."""
+
+_UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
+_JINJAS_TAGS: Final = ("block", "extends", "for", "from", "if", "import", "include", "macro", "raw", "set", "with")
+
+_KNOWN: Final = frozenset(NAMES) | {"entry"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file of templates that parses."""
+
+    environment: Environment
+    name: str
+    source: str
+    tree: nodes.Template
+
+    def fault(self, line: int, message: str, word: str = "", *, warning: bool = False) -> Fault:
+        """A fault in that line, at the word if it stands there."""
+        lines = self.source.splitlines()
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+        return Fault(file=self.name, line=line, column=text.find(word) + 1 or 1, message=message, warning=warning)
+
+    def named(self) -> Iterator[tuple[int, str]]:
+        """The templates that it names outright, with their lines; `ignore missing` is its author's own business."""
+        for node in self.tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+            template: Any = getattr(node, "template", None)
+            lenient = getattr(node, "ignore_missing", False)
+            if isinstance(template, nodes.Const) and isinstance(template.value, str) and not lenient:
+                yield node.lineno, self.environment.join_path(template.value, self.name)
+
+
+def faults_of(
+    environment: Environment, name: str, source: str, *, entrance: bool, strict: bool = False
+) -> Iterator[Fault]:
+    """The faults of one file, and warnings. `entrance`: it is rendered by itself, so that its variables are known.
+
+    A name of which nothing is known prints nothing, which costs no message: it is a warning, unless `strict`.
+    """
+    try:
+        file = _File(environment=environment, name=name, source=source, tree=environment.parse(source, name, name))
+    except TemplateSyntaxError as error:
+        yield _syntax_fault(environment, name, source, error)
+        return
+    found = [*_unknown_names(file), *_missing(file)] or list(_uncompilable(file))
+    yield from found
+    yield from _unknown_attributes(file, warning=not strict)
+    if entrance and not found:
+        yield from _unknown_variables(file, warning=not strict)
+
+
+def _syntax_fault(environment: Environment, name: str, source: str, error: TemplateSyntaxError) -> Fault:
+    """What Jinja says, and of a tag that it does not know which one may have been meant."""
+    message, word = error.message or "", ""
+    if unknown := _UNKNOWN_TAG.match(message):
+        word = unknown[1]
+        tags = {*_JINJAS_TAGS, *(tag for each in environment.extensions.values() for tag in each.tags)}
+        message = f'there is no tag "{word}"{_meant(word, tags)}'
+    lines = source.splitlines()
+    text = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
+    return Fault(file=name, line=error.lineno, column=text.find(word) + 1 or 1, message=message)
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    """What may have been meant, as the end of a sentence."""
+    near = get_close_matches(word, sorted({*known}), n=1, cutoff=0.7)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def unused(environment: Environment, sources: Mapping[str, str], entrances: Collection[str]) -> Iterator[Fault]:
+    """A warning for each file that relay does not ask for by its name (`entrances`), and no other file mentions."""
+    mentioned = {named.rpartition("/")[2] for each in sources.items() for named in _mentioned(environment, *each)}
+    for name in sources:
+        file = name.rpartition("/")[2]
+        if file not in entrances and file not in mentioned:
+            known = ", ".join(sorted(entrances))
+            message = f"nothing uses this file: relay asks for {known}, and no template names it"
+            yield Fault(file=name, message=message, warning=True)
+
+
+def _mentioned(environment: Environment, name: str, source: str) -> list[str]:
+    try:
+        file = _File(environment=environment, name=name, source=source, tree=environment.parse(source, name, name))
+    except TemplateSyntaxError:
+        return []
+    return [named for _, named in file.named()]
+
+
+def _unknown_names(file: _File) -> Iterator[Fault]:
+    known = {nodes.Filter: ("filter", file.environment.filters), nodes.Test: ("test", file.environment.tests)}
+    for node in file.tree.find_all((nodes.Filter, nodes.Test)):
+        what, names = known[type(node)]
+        name = str(getattr(node, "name", ""))
+        if name not in names:
+            advice = f": {_ADVICE[name]}" if name in _ADVICE else _meant(name, names)
+            yield file.fault(node.lineno, f'there is no {what} "{name}"{advice}', name)
+
+
+def _missing(file: _File) -> Iterator[Fault]:
+    for line, name in file.named():
+        if not _exists(file.environment, name):
+            bare = name.rpartition("/")[2]
+            near = _meant(_stem(bare), map(_stem, file.environment.list_templates()))
+            yield file.fault(line, f'there is no template "{name}"{near}', bare)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".j2")
+
+
+def _uncompilable(file: _File) -> Iterator[Fault]:
+    """What Jinja finds only when it makes code of a tree that parses: two blocks of one name, for example."""
+    try:
+        file.environment.compile(file.source, file.name, file.name)
+    except TemplateSyntaxError as error:
+        yield file.fault(error.lineno, error.message or "")
+
+
+def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
+    for node in file.tree.find_all(nodes.Getattr):
+        if not isinstance(node.node, nodes.Name):
+            continue
+        known = NAMES.get(node.node.name, frozenset())
+        if known and node.attr not in known:
+            near = _meant(node.attr, known) or f"; it has {', '.join(sorted(known))}"
+            message = f'"{node.node.name}" has no "{node.attr}", so this prints nothing{near}'
+            yield file.fault(node.lineno, message, f".{node.attr}", warning=warning)
+
+
+def _unknown_variables(file: _File, *, warning: bool) -> Iterator[Fault]:
+    unknown = find_undeclared_variables(file.tree) - _KNOWN - file.environment.globals.keys() - set(_made(file.tree))
+    for node in file.tree.find_all(nodes.Name):
+        if node.name in unknown:
+            unknown.discard(node.name)
+            near = _meant(node.name, _KNOWN) or f"; there are {', '.join(sorted(_KNOWN))}"
+            message = f'nothing is called "{node.name}", so this prints nothing{near}'
+            yield file.fault(node.lineno, message, node.name, warning=warning)
+
+
+def _made(tree: nodes.Template) -> Iterator[str]:
+    """The names that the template makes itself: Jinja forgets about those of the top in its blocks."""
+    yield from (node.name for node in tree.find_all(nodes.Name) if node.ctx == "store")
+    yield from (node.name for node in tree.find_all(nodes.Macro))
+    yield from (node.target for node in tree.find_all(nodes.Import))
+    for imported in tree.find_all(nodes.FromImport):
+        yield from (name if isinstance(name, str) else name[1] for name in imported.names)
+
+
+def _exists(environment: Environment, name: str) -> bool:
+    loader = environment.loader
+    try:
+        return isinstance(loader, BaseLoader) and bool(loader.get_source(environment, name))
+    except TemplateNotFound:
+        return False

@@ -1,0 +1,191 @@
+"""A draft becomes a message that Slack takes: so many blocks, so many characters, and words for what had no room.
+
+In this order: whole items of lists are left out and counted, until the number of blocks is right; every text gives way
+alike, down to a few lines each; more items go; every text gives way down to a few words; then blocks go, from the end.
+The headline, the mention, relay's notices and (as long as there is any other way) buttons stay.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from relay import blockkit
+from relay.message import Message
+from relay.rendering.compose import Draft
+from relay.rendering.flow import Atom, Flow, is_blank, notification, one_line
+from relay.rendering.parts import SMALLEST, Block, Fixed, Group, Header, Part, Section, mrkdwn_text
+from relay.rendering.wording import and_more, more_blocks
+
+NOTIFICATION: Final = 1_000
+"""Far below what Slack takes: a lock screen shows a line or two of it."""
+
+ON_TOP: Final = blockkit.BLOCKS - blockkit.ATTACHMENT_BLOCKS
+BUDGET: Final = blockkit.ALL_BLOCKS - 300
+"""The rest is for the words that say what was left out."""
+
+_COMFORTABLE: Final = (blockkit.TEXT_OBJECT, 1_500, 800, 400)
+_TIGHT: Final = (200, 100, SMALLEST)
+_COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
+_KEPT_ITEMS: Final = 3
+_NOTHING: Final = Section(flow=(Atom("…"),))
+
+
+def fitted(draft: Draft, title: str) -> Message:
+    """The message. `title` is what the notification says where the draft has nothing better."""
+    text = _text(draft, title)
+    canvas = _Canvas(draft)
+    canvas.shrink()
+    top, bar = canvas.blocks(canvas.top), canvas.blocks(canvas.bar)
+    color = {"color": draft.color} if _COLOR.fullmatch(draft.color) else {}
+    return Message(text=text, blocks=tuple(top), attachments=({**color, "blocks": bar},) if bar else ())
+
+
+def _text(draft: Draft, title: str) -> str:
+    flows: list[Flow] = [draft.summary]
+    flows += [part.flow for part in (*draft.top, *draft.bar) if isinstance(part, Header)]
+    told = next((flow for flow in flows if not is_blank(flow) and one_line(flow)), (Atom(title),))
+    return notification(told, NOTIFICATION) or "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Stands where something was left out, and says what: items of lists as (noun, state), and other blocks."""
+
+    items: tuple[tuple[str, str], ...] = ()
+    blocks: int = 0
+    group: Group | None = None
+    lasting: bool = True
+
+    def draw(self, cap: int) -> Block | None:  # noqa: ARG002  it is short
+        """A context block."""
+        told = [and_more(self.items)] if self.items else []
+        told += [more_blocks(self.blocks)] if self.blocks else []
+        return {"type": "context", "elements": [mrkdwn_text(" · ".join(told))]}
+
+
+class _Canvas:
+    """The parts that are left, and the cap under which they are drawn."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._cap = blockkit.TEXT_OBJECT
+        self._drawn: dict[int, Block | None] = {}
+        self.top = self._visible(draft.top)
+        self.bar = self._visible(draft.bar) or ([] if self.top else [_NOTHING])
+        if not self.top:
+            # Without blocks on top Slack would show the notification's text above the bar.
+            self.top.append(self.bar.pop(0))
+
+    def blocks(self, parts: Iterable[Part]) -> list[Block]:
+        """The parts as blocks."""
+        return [block for part in parts if (block := self._draw(part)) is not None]
+
+    def shrink(self) -> None:
+        """Take away what has no room."""
+        self.top = _fewer(self.top, ON_TOP)
+        self.bar = _fewer(self.bar, blockkit.ATTACHMENT_BLOCKS)
+        if self._lowered(_COMFORTABLE):
+            return
+        self._leave_out(_items(_KEPT_ITEMS))
+        if self._lowered(_TIGHT):
+            return
+        self._leave_out(_items(0))
+        self._leave_out(_passing)
+        self._leave_out(_fixed)
+
+    def _visible(self, parts: Sequence[Part]) -> list[Part]:
+        return [part for part in parts if self._draw(part) is not None]
+
+    def _lowered(self, caps: Sequence[int]) -> bool:
+        """Whether all fits under one of these caps, tried in turn."""
+        for cap in caps:
+            if cap != self._cap:
+                self._cap = cap
+                self._drawn.clear()
+            if self._excess() <= 0:
+                return True
+        return False
+
+    def _leave_out(self, choose: "Choose") -> None:
+        self.bar = _without(self.bar, choose(self.bar), self._excess(), self._weight)
+        self.top = _without(self.top, choose(self.top), self._excess(), self._weight)
+
+    def _excess(self) -> int:
+        return sum(map(self._weight, (*self.top, *self.bar))) - BUDGET
+
+    def _weight(self, part: Part) -> int:
+        return 0 if isinstance(part, Missing) else blockkit.characters(self._draw(part))
+
+    def _draw(self, part: Part) -> Block | None:
+        if isinstance(part, Missing):  # not from the draft, so its id may be that of one before
+            return part.draw(self._cap)
+        if id(part) not in self._drawn:
+            self._drawn[id(part)] = part.draw(self._cap)
+        return self._drawn[id(part)]
+
+
+Choose = Callable[[Sequence[Part]], list[list[Part]]]
+"""Names what may go, in the order in which it goes; what stands in one list goes together."""
+
+
+def _items(keep: int) -> Choose:
+    """Items of lists, from the last; the first few stay."""
+
+    def choose(parts: Sequence[Part]) -> list[list[Part]]:
+        groups: dict[Group, list[Part]] = {}
+        for part in parts:
+            if part.group is not None:
+                groups.setdefault(part.group, []).append(part)
+        return list(groups.values())[keep:][::-1]
+
+    return choose
+
+
+def _passing(parts: Sequence[Part]) -> list[list[Part]]:
+    """Blocks that need not stay, from the last."""
+    return [[part] for part in reversed(parts) if not part.lasting]
+
+
+def _fixed(parts: Sequence[Part]) -> list[list[Part]]:
+    """Blocks that cannot be made smaller, from the last."""
+    return [[part] for part in reversed(parts) if isinstance(part, Fixed)]
+
+
+def _fewer(parts: list[Part], limit: int) -> list[Part]:
+    """At most so many parts, one of which may have to say what is missing."""
+    for choose in (_items(0), _passing, _fixed):
+        excess = len(parts) - limit
+        if excess > 0:
+            note = not any(isinstance(part, Missing) for part in parts)
+            parts = _without(parts, choose(parts), excess + note, lambda _: 1)
+    return parts[:limit]
+
+
+def _without(parts: list[Part], candidates: list[list[Part]], excess: int, weight: Callable[[Part], int]) -> list[Part]:
+    """The parts without as many of the candidates as outweigh the excess; the first gap says what is missing."""
+    gone: dict[int, Part] = {}
+    items: list[tuple[str, str]] = []
+    blocks = 0
+    for candidate in candidates:
+        if excess <= 0:
+            break
+        excess -= sum(map(weight, candidate))
+        gone |= {id(part): part for part in candidate}
+        group = candidate[0].group
+        items += [(group.noun, group.state)] if group else []
+        blocks += 0 if group else len(candidate)
+    return _with_note(parts, gone, items[::-1], blocks) if gone else parts
+
+
+def _with_note(parts: list[Part], gone: dict[int, Part], items: list[tuple[str, str]], blocks: int) -> list[Part]:
+    earlier = [part for part in parts if isinstance(part, Missing)]
+    note = Missing(
+        items=(*items, *(item for each in earlier for item in each.items)),
+        blocks=blocks + sum(each.blocks for each in earlier),
+    )
+    place = next(index for index, part in enumerate(parts) if id(part) in gone or isinstance(part, Missing))
+    return [
+        *parts[:place],
+        note,
+        *(part for part in parts[place:] if id(part) not in gone and not isinstance(part, Missing)),
+    ]

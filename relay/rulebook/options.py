@@ -1,0 +1,64 @@
+"""The options of a card as routes.yaml sets them: in defaults, in routes, in post items."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from relay.routing.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubt, Options
+from relay.rulebook.nodes import Node, Table
+from relay.rulebook.reading import Reading, alternatives
+from relay.rulebook.scalars import Reader, duration, found, list_of, one_of, text, truth
+from relay.rulebook.targets import user_group
+
+Settings = Mapping[str, Any]
+"""Options that are set, by name; what is not there is inherited."""
+
+BUILT_IN = Options().template
+"""The package has it, whatever folders there are."""
+
+_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def template(node: Node, reading: Reading) -> str | None:
+    """A folder of templates."""
+    name = text(node, reading)
+    if name is None:
+        return None
+    if not _FOLDER.fullmatch(name):
+        reading.fault(node, f"a template is the name of a folder under templates/, found {found(node)}")
+        return None
+    if reading.templates is not None and name not in (BUILT_IN, *reading.templates):
+        reading.fault(node, f"there is no template '{name}'{alternatives(name, sorted(reading.templates))}")
+        return None
+    return name
+
+
+def in_doubt(node: Node, reading: Reading) -> InDoubt | None:
+    """What a lost answer means."""
+    word = one_of(*InDoubt)(node, reading)
+    return None if word is None else InDoubt(word)
+
+
+OPTIONS: Mapping[str, Reader[Any]] = {
+    "template": template,
+    "thread": list_of(one_of(*KINDS)),
+    "broadcast": list_of(one_of(*BROADCAST_KINDS)),
+    "gather": duration,
+    "wait": duration,
+    "reopen_within": duration,
+    "show_tags": list_of(text),
+    "runbook_tags": list_of(text),
+    "in_doubt": in_doubt,
+    "allow_external": truth,
+    "actions": list_of(one_of(*ACTIONS)),
+    "actors": list_of(user_group),
+    "sync_replies": truth,
+    "stale_after": duration,
+}
+"""How each option is read."""
+
+
+def settings(table: Table, reading: Reading) -> Settings:
+    """The options that a table sets; the faulty ones are left out."""
+    read = {word.text: OPTIONS[word.text](value, reading) for word, value in table.entries if word.text in OPTIONS}
+    return {name: value for name, value in read.items() if value is not None}

@@ -1,0 +1,71 @@
+"""Slack's stand-in: strict where Slack is strict, and as faulty as it is told to be.
+
+It stands beside the house and takes nothing from it but the table of Slack's limits. Tests, the demo and
+`relay sandbox` serve it over HTTP; the official SDK works against it unchanged.
+
+    slack = Slack()
+    slack.add_channel("C0123456789", "noc", member=True)
+    async with serving(slack) as base_url:
+        client = AsyncWebClient(slack.token, base_url=base_url)
+        await client.chat_postMessage(channel="noc", text="Hello")
+    print(slack.transcript("noc"))
+"""
+
+from relay.sandbox.calls import Call
+from relay.sandbox.channel import Channel, Message
+from relay.sandbox.content import Content
+from relay.sandbox.faults import (
+    BAD_GATEWAY,
+    BROKEN_JSON,
+    EMPTY,
+    PLAIN_TEXT,
+    SERVER_ERROR,
+    UNAVAILABLE,
+    Armed,
+    Code,
+    Drop,
+    Fault,
+    Faults,
+    Meanwhile,
+    Reply,
+    Silence,
+    Slow,
+    rate_limited,
+)
+from relay.sandbox.limits import Limits
+from relay.sandbox.people import SCOPES, Bot, Grant, User, UserGroup
+from relay.sandbox.pings import pings
+from relay.sandbox.server import Slack, run, serving
+
+__all__ = [
+    "BAD_GATEWAY",
+    "BROKEN_JSON",
+    "EMPTY",
+    "PLAIN_TEXT",
+    "SCOPES",
+    "SERVER_ERROR",
+    "UNAVAILABLE",
+    "Armed",
+    "Bot",
+    "Call",
+    "Channel",
+    "Code",
+    "Content",
+    "Drop",
+    "Fault",
+    "Faults",
+    "Grant",
+    "Limits",
+    "Meanwhile",
+    "Message",
+    "Reply",
+    "Silence",
+    "Slack",
+    "Slow",
+    "User",
+    "UserGroup",
+    "pings",
+    "rate_limited",
+    "run",
+    "serving",
+]

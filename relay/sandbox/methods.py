@@ -1,0 +1,104 @@
+"""The table of methods: what each is called, which scope it asks for, and what it does."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from relay.sandbox import arguments as read
+from relay.sandbox import chat, conversations, reactions
+from relay.sandbox.arguments import Arguments
+from relay.sandbox.people import TEAM, TEAM_NAME, TEAM_URL, Grant
+from relay.sandbox.refusal import Refused
+from relay.sandbox.workspace import Workspace
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method; where the scope depends on the channel's kind, `run` asks for it."""
+
+    run: Callable[[Workspace, Grant, Arguments], Answer]
+    scope: str | None = None
+
+
+def perform(workspace: Workspace, caller: Grant, name: str, arguments: Arguments) -> Answer:
+    """Do what a call asks for and give Slack's answer; raises `Refused`, and then nothing was done."""
+    method = METHODS.get(name)
+    if method is None:
+        raise Refused("unknown_method", req_method=name)
+    if method.scope is not None:
+        caller.need(method.scope)
+    return {"ok": True, **method.run(workspace, caller, arguments)}
+
+
+def _auth_test(_workspace: Workspace, caller: Grant, _arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/auth.test."""
+    return {
+        "url": TEAM_URL,
+        "team": TEAM_NAME,
+        "user": caller.bot.name,
+        "team_id": TEAM,
+        "user_id": caller.bot.user,
+        "bot_id": caller.bot.bot,
+        "is_enterprise_install": False,
+    }
+
+
+def _look_up_by_email(workspace: Workspace, _caller: Grant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/users.lookupByEmail."""
+    email = read.required(arguments, "email").lower()
+    for user in workspace.users.values():
+        if user.email is not None and user.email.lower() == email and not user.deleted:
+            return {"user": user.described(with_email=True)}
+    raise Refused("users_not_found")
+
+
+def _user(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/users.info."""
+    user = workspace.users.get(read.required(arguments, "user"))
+    if user is None:
+        raise Refused("user_not_found")
+    return {"user": user.described(with_email=caller.has("users:read.email"))}
+
+
+def _usergroups(workspace: Workspace, _caller: Grant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/usergroups.list."""
+    with_disabled = read.flag(arguments, "include_disabled")
+    with_users = read.flag(arguments, "include_users")
+    groups = [group for group in workspace.usergroups.values() if with_disabled or not group.disabled]
+    return {"usergroups": [group.described(with_users=with_users) for group in groups]}
+
+
+def _open_view(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/views.open; the view is kept in `views`."""
+    read.required(arguments, "trigger_id")
+    view = read.record(arguments, "view", "invalid_arguments")
+    if not view:
+        raise Refused("invalid_arguments")
+    workspace.views.append(view)
+    return {"view": {**view, "id": f"V{len(workspace.views):010d}", "team_id": TEAM, "bot_id": caller.bot.bot}}
+
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {
+        "auth.test": Method(_auth_test),
+        "chat.delete": Method(chat.delete, "chat:write"),
+        "chat.getPermalink": Method(chat.get_permalink),
+        "chat.postEphemeral": Method(chat.post_ephemeral, "chat:write"),
+        "chat.postMessage": Method(chat.post_message, "chat:write"),
+        "chat.update": Method(chat.update, "chat:write"),
+        "conversations.history": Method(conversations.history),
+        "conversations.info": Method(conversations.info),
+        "conversations.join": Method(conversations.join, "channels:join"),
+        "conversations.list": Method(conversations.listed),
+        "conversations.replies": Method(conversations.replies),
+        "reactions.add": Method(reactions.add, "reactions:write"),
+        "reactions.remove": Method(reactions.remove, "reactions:write"),
+        "usergroups.list": Method(_usergroups, "usergroups:read"),
+        "users.info": Method(_user, "users:read"),
+        "users.lookupByEmail": Method(_look_up_by_email, "users:read.email"),
+        "views.open": Method(_open_view),
+    }
+)

@@ -1,0 +1,208 @@
+"""The page's HTTP side: its files, a stream of what changes in the workspace, and the way to the relay behind it.
+
+It is for one machine: it answers to the host names of this machine alone (so that no other web site can read it through
+a name that it points here), and takes a share only from itself.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from relay.sandbox.channel import Message
+from relay.sandbox.page import files, view
+from relay.sandbox.page.backstage import Backstage
+from relay.sandbox.server import Slack
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Only the page's own scripts run, whatever an alert says, and nothing is fetched from elsewhere."""
+
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_FILES: Final = ("draw.js", "draw.css", "page.js", "page.css", "knows.js")
+_KEEP_ALIVE: Final = 15.0
+"""Seconds of silence after which a listening page is told that all is well."""
+
+_SESSION: Final = web.AppKey("page_session", aiohttp.ClientSession)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Page:
+    """The page of one workspace. `backstage` is the relay that posts into it, where there is one; may be set later.
+
+    `host` is where it listens: an address that is not of this machine's own loop lets anybody in who can reach it.
+    """
+
+    def __init__(self, slack: Slack, backstage: Backstage | None = None, *, host: str = "127.0.0.1") -> None:
+        """Belong to a workspace."""
+        self.backstage = backstage
+        self._slack = slack
+        self._host = host
+        self._caption = ""
+        self._closing = False
+
+    def tell(self, caption: str) -> None:
+        """Say on the page what is happening just now."""
+        self._caption = caption
+        self._slack.news.ring()
+
+    def furnish(self, app: web.Application) -> None:
+        """Put the page at the root of an application."""
+        app.router.add_get("/", self._guarded(self._index))
+        app.router.add_get("/page/{file}", self._guarded(self._file))
+        app.router.add_get("/events", self._guarded(self._events))
+        app.router.add_get("/sample", self._guarded(self._sample))
+        app.router.add_get("/incidents/{id}", self._guarded(self._incident))
+        app.router.add_post("/shares", self._guarded(self._share))
+        app.cleanup_ctx.append(_session)
+        app.on_shutdown.append(self._close)
+
+    async def _close(self, _app: web.Application) -> None:
+        self._closing = True
+        self._slack.news.ring()
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not self._is_own(request.url.host or "") or not _is_from_here(request):
+                raise web.HTTPForbidden(text="This page is for the machine that it runs on.\n")
+            return await handler(request)
+
+        return guarded
+
+    def _is_own(self, host: str) -> bool:
+        if host in {"localhost", self._host}:
+            return True
+        try:
+            return ip_address(host).is_loopback or ip_address(self._host).is_unspecified
+        except ValueError:
+            return False
+
+    # --- files ---
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        return _told(files.text("index.html"), "html")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        name = request.match_info["file"]
+        if name not in _FILES:
+            raise web.HTTPNotFound(text="There is no such file.\n")
+        return _told(files.text(name), name.rpartition(".")[2])
+
+    # --- what happens in the workspace ---
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: all that stands there now, and from then on what changes."""
+        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        stream = _Stream(self._slack)
+        try:
+            while not self._closing:
+                seen = self._slack.news.count
+                for event in stream.events(self._caption, relay=self.backstage is not None):
+                    await response.write(event)
+                if not await self._slack.news.after(seen, _KEEP_ALIVE):
+                    await response.write(b": still here\n\n")
+        except ConnectionResetError:
+            pass  # the reader left
+        return response
+
+    # --- the relay behind it ---
+
+    async def _sample(self, _request: web.Request) -> web.Response:
+        return web.Response(text=self.backstage.sample if self.backstage else "", headers=_HEADERS)
+
+    async def _incident(self, request: web.Request) -> web.Response:
+        if self.backstage is None:
+            return _nobody()
+        return _passed_on(*await self.backstage.incident(request.app[_SESSION], request.match_info["id"]))
+
+    async def _share(self, request: web.Request) -> web.Response:
+        if self.backstage is None:
+            return _nobody()
+        return _passed_on(*await self.backstage.share(request.app[_SESSION], await request.read()))
+
+
+class _Stream:
+    """What one reader has been told already."""
+
+    def __init__(self, slack: Slack) -> None:
+        self._slack = slack
+        self._frame: Any = None
+        self._told: dict[tuple[str, str], Any] = {}
+
+    def events(self, caption: str, *, relay: bool) -> Iterator[bytes]:
+        """What is new since the last time: the frame (channels, names, caption), messages that are new or changed."""
+        frame = {**view.names(self._slack), "list": view.channels(self._slack), "caption": caption, "relay": relay}
+        if frame != self._frame:
+            self._frame = frame
+            yield _event("frame", frame)
+        changed = [view.message(self._slack, message) for message in self._standing() if self._is_news(message)]
+        if changed:
+            yield _event("messages", changed)
+        if gone := self._gone():
+            yield _event("gone", gone)
+
+    def _standing(self) -> list[Message]:
+        return [message for channel in self._slack.channels.values() for message in view.standing(channel)]
+
+    def _is_news(self, message: Message) -> bool:
+        key = (message.channel, message.ts)
+        version = _version(message)
+        if self._told.get(key) == version:
+            return False
+        self._told[key] = version
+        return True
+
+    def _gone(self) -> list[list[str]]:
+        standing = {(message.channel, message.ts) for message in self._standing()}
+        gone = [key for key in self._told if key not in standing]
+        for key in gone:
+            del self._told[key]
+        return [list(key) for key in gone]
+
+
+def _version(message: Message) -> tuple[Any, ...]:
+    """Differs wherever a reader would see a difference."""
+    reactions = tuple((name, len(users)) for name, users in message.reactions.items())
+    return len(message.versions), message.deleted, message.broadcast, message.edited_at, reactions
+
+
+def _event(name: str, data: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """Whether a browser says that another site is behind this; whoever is no browser says nothing."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
+
+
+def _told(text: str, kind: str) -> web.Response:
+    return web.Response(text=text, content_type=_TYPES[kind], headers=_HEADERS)
+
+
+def _passed_on(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json", headers=_HEADERS)
+
+
+def _nobody() -> web.Response:
+    told = b'{"title": "no relay behind this page", "detail": "Start the sandbox with --relay, or run relay demo."}'
+    return _passed_on(HTTPStatus.NOT_FOUND, told)
+
+
+async def _session(app: web.Application) -> AsyncIterator[None]:
+    async with aiohttp.ClientSession() as session:
+        app[_SESSION] = session
+        yield

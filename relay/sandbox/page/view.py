@@ -1,0 +1,79 @@
+"""What the page is told of a workspace: plain JSON, from which `static/draw.js` draws."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from relay.sandbox.channel import Channel, Message
+from relay.sandbox.people import Bot
+from relay.sandbox.pings import pings
+from relay.sandbox.workspace import Workspace
+
+View = dict[str, Any]
+
+ROOTS_SHOWN: Final = 200
+"""How many of a channel's newest roots are shown; a page that holds everything of a long trial would crawl."""
+
+
+def names(workspace: Workspace) -> View:
+    """Channels, people and groups by id, as mentions show them."""
+    return {
+        "channels": {channel.id: channel.name for channel in workspace.channels.values()},
+        "users": {user.id: user.name for user in workspace.users.values()},
+        "groups": {group.id: group.handle for group in workspace.usergroups.values()},
+    }
+
+
+def channels(workspace: Workspace) -> list[View]:
+    """The channels in the order in which they were made, as the list of channels shows them."""
+    return [
+        {
+            "id": channel.id,
+            "name": channel.name,
+            "private": channel.private,
+            "archived": channel.archived,
+            "external": channel.external,
+        }
+        for channel in workspace.channels.values()
+    ]
+
+
+def standing(channel: Channel) -> Iterator[Message]:
+    """What a reader of the channel can see, oldest first: its newest roots, and their threads."""
+    roots = {message.ts for message in list(_roots(channel))[-ROOTS_SHOWN:]}
+    for message in channel.everything:
+        if message.ts in roots or (message.thread_ts in roots and not message.deleted):
+            yield message
+
+
+def message(workspace: Workspace, shown: Message) -> View:
+    """One message. `incident` is the one that its metadata name, `versions` how often it was written."""
+    metadata = shown.metadata or {}
+    payload = metadata.get("event_payload")
+    incident = payload.get("incident") if isinstance(payload, Mapping) else None
+    return {
+        "channel": shown.channel,
+        "ts": shown.ts,
+        "thread": shown.thread_ts,
+        "broadcast": shown.broadcast,
+        "author": _author(workspace, shown),
+        "bot": isinstance(shown.author, Bot),
+        "text": shown.text,
+        "blocks": list(shown.blocks),
+        "attachments": list(shown.attachments),
+        "edited": shown.edited_at is not None,
+        "deleted": shown.deleted,
+        "reactions": [{"name": name, "count": len(users)} for name, users in shown.reactions.items() if users],
+        "incident": incident if isinstance(incident, str) else None,
+        "pings": list(pings(shown)),
+        "versions": len(shown.versions),
+    }
+
+
+def _roots(channel: Channel) -> Iterator[Message]:
+    return (each for each in channel.everything if channel.root(each.ts) is not None)
+
+
+def _author(workspace: Workspace, shown: Message) -> str:
+    if isinstance(shown.author, Bot):
+        return shown.author.name
+    return workspace.users[shown.author].name if shown.author in workspace.users else shown.author

@@ -1,0 +1,20 @@
+"""How a method says no: `{"ok": false, "error": CODE}`, with whatever Slack adds to it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Refused(Exception):
+    """Slack's "ok: false": a code of the method's error table, and what stands beside it in the answer."""
+
+    def __init__(self, code: str, **beside: Any) -> None:
+        """Take the code and further keys of the answer (`needed="chat:write"`)."""
+        super().__init__(code)
+        self.code = code
+        self.answer: dict[str, Any] = {"ok": False, "error": code, **beside}
+
+
+def refused_for(code: str, findings: Sequence[str]) -> Refused:
+    """A refusal that lists what is wrong, twice, as Slack does: bare in `errors`, marked in `response_metadata`."""
+    marked = [f"[ERROR] {finding}" for finding in findings]
+    return Refused(code, errors=list(findings), response_metadata={"messages": marked})

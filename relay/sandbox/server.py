@@ -1,0 +1,190 @@
+"""The HTTP surface: a workspace that answers under /api/ as Slack does, with its limits and whatever goes wrong.
+
+A call is logged when it arrives; then it needs a token, then it has to be admitted, then it may be struck by a fault,
+and only then it takes effect.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from aiohttp import web
+
+from relay.sandbox import arguments as read
+from relay.sandbox.calls import Call
+from relay.sandbox.channel import Message
+from relay.sandbox.faults import Drop, Faults, Reply, rate_limited
+from relay.sandbox.limits import Limits
+from relay.sandbox.methods import METHODS, perform
+from relay.sandbox.people import SCOPES, Grant
+from relay.sandbox.refusal import Refused
+from relay.sandbox.transcript import lines, transcript
+from relay.sandbox.workspace import Workspace
+
+_LARGEST_BODY: Final = 8 * 1024**2
+
+
+class Slack(Workspace):
+    """Slack's stand-in: a workspace, its rate limits (`limits`), its faults (`faults`) and the log of `calls`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        token: str = "xoxb-sandbox",  # noqa: S107  a stand-in's token opens nothing
+        scopes: Iterable[str] = SCOPES,
+    ) -> None:
+        """Make an empty workspace with one token; `clock` tells Unix seconds, `sleep` is what slow answers wait by."""
+        super().__init__(clock=clock, token=token, scopes=scopes)
+        self.limits = Limits()
+        self.faults = Faults(sleep)
+        self.calls: list[Call] = []
+
+    @property
+    def rate_limits(self) -> bool:
+        """Whether calls that come too fast are refused; off at first, may be set."""
+        return self.limits.enabled
+
+    @rate_limits.setter
+    def rate_limits(self, enabled: bool) -> None:
+        self.limits.enabled = enabled
+
+    def pause(self, method: str, seconds: float) -> None:
+        """Answer a method with 429 for so many seconds, whatever `rate_limits` says."""
+        self.limits.pause(method, self.now(), seconds)
+
+    def transcript(self, channel: str) -> str:
+        """What a reader of the channel (id or name) sees."""
+        return transcript(self, self.channel(channel))
+
+    def reads(self, message: Message) -> str:
+        """What one message shows its reader."""
+        return "\n".join(lines(self, message))
+
+    def called(self, method: str) -> list[Call]:
+        """The calls of one method, in the order in which they came."""
+        return [call for call in self.calls if call.method == method]
+
+    def app(self) -> web.Application:
+        """The application, to be served at an address whose /api/ is then the base address of a Slack client."""
+        app = web.Application(client_max_size=_LARGEST_BODY)
+        app.router.add_route("*", "/api/{method}", self._handle)
+        app.on_shutdown.append(self._shut_down)
+        return app
+
+    async def _shut_down(self, _app: web.Application) -> None:
+        self.faults.release()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        call = Call(method=request.match_info["method"], at=self.now(), arguments={})
+        self.calls.append(call)
+        headers: dict[str, str] = {}
+        reply = await self._respond(request, call, headers)
+        if isinstance(reply, Drop):
+            return _cut(request)
+        call.status, call.answer = reply.status, _as_logged(reply.body)
+        return web.Response(
+            status=reply.status,
+            body=reply.body.encode(),
+            headers={"Content-Type": f"{reply.content_type}; charset=utf-8", **headers, **reply.headers},
+        )
+
+    async def _respond(self, request: web.Request, call: Call, headers: dict[str, str]) -> Reply | Drop:
+        try:
+            call.arguments = await read.read(request)
+            call.channel = self._channel_of(call)
+            caller = self.grant(read.token(request, call.arguments))
+        except Refused as refusal:
+            return _said(refusal.answer)
+        headers.update(_scopes(caller, call.method))
+        wait = self.limits.admit(call.method, call.channel, call.at)
+        if wait is not None:
+            return rate_limited(wait)
+        return await self._obey(caller, call)
+
+    async def _obey(self, caller: Grant, call: Call) -> Reply | Drop:
+        """Let the call take effect, and whatever goes wrong go wrong before it or after it."""
+        fault = self.faults.strike(call)
+        if fault is not None and not fault.after_effect:
+            instead = await self.faults.commit(fault.does, call)
+            if instead is not None:
+                return instead
+        answer = self._perform(caller, call)
+        if fault is not None and fault.after_effect:
+            return await self.faults.commit(fault.does, call) or answer
+        return answer
+
+    def _perform(self, caller: Grant, call: Call) -> Reply:
+        try:
+            answer = perform(self, caller, call.method, call.arguments)
+        except Refused as refusal:
+            return _said(refusal.answer)
+        call.took_effect = True
+        self.news.ring()
+        return _said(answer)
+
+    def _channel_of(self, call: Call) -> str | None:
+        ref = call.arguments.get("channel")
+        if not isinstance(ref, str):
+            return None
+        channel = self.find_channel(ref)
+        return channel.id if channel else ref
+
+
+@asynccontextmanager
+async def serving(
+    slack: Slack,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    furnish: Callable[[web.Application], None] | None = None,
+) -> AsyncIterator[str]:
+    """Serve a workspace, and give the base address for a client, `http://HOST:PORT/api/`. Port 0 means any free one.
+
+    `furnish` may put more into the application than Slack has, such as a page (`relay.sandbox.page`).
+    """
+    app = slack.app()
+    if furnish is not None:
+        furnish(app)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        yield f"http://{host}:{runner.addresses[0][1]}/api/"
+    finally:
+        await runner.cleanup()
+
+
+async def run(slack: Slack, host: str = "127.0.0.1", port: int = 8090) -> None:
+    """Serve a workspace until cancelled."""
+    async with serving(slack, host, port):
+        await asyncio.Event().wait()
+
+
+def _said(answer: dict[str, Any]) -> Reply:
+    return Reply(body=json.dumps(answer))
+
+
+def _scopes(caller: Grant, method: str) -> dict[str, str]:
+    """What Slack says on every answer: the scopes that a token has, and the one that the method wants."""
+    known = METHODS.get(method)
+    accepted = {"X-Accepted-OAuth-Scopes": known.scope} if known and known.scope else {}
+    return {"X-OAuth-Scopes": caller.provided(), **accepted}
+
+
+def _as_logged(body: str) -> Any:
+    with suppress(ValueError):
+        return json.loads(body)
+    return body
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """Close the connection under the client's feet; what is returned then goes nowhere."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

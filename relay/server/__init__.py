@@ -1,0 +1,11 @@
+"""The HTTP doors: they translate, and decide nothing. What a share means and where it is kept is behind `Doors`.
+
+build(doors, keys=..., header=...) ... the application: doors.py, with keys.py, body.py and problem.py at its service
+listening(app, host, port, ...) ...... the application on a socket, for as long as the block lasts: running.py
+serve(app, host, port, stop, ...) .... the same, until `stop` is set
+"""
+
+from relay.server.doors import MAX_BYTES, Accepted, Doors, Readiness, build
+from relay.server.running import listening, serve
+
+__all__ = ["MAX_BYTES", "Accepted", "Doors", "Readiness", "build", "listening", "serve"]

@@ -1,0 +1,293 @@
+"""The door to Slack's Web API: each verb is one HTTP request, and whatever comes of it is returned as an `Answer`.
+
+It translates and decides nothing. It never repeats a request, never sleeps, and raises nothing but `CancelledError`:
+what slack_sdk and aiohttp raise is sorted into "surely not sent" and "nobody can say" (`Failure`); `verdict` judges.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+from yarl import URL
+
+from relay.errors import SettingsError
+from relay.message import Message
+from relay.verdict import Answer, Failure, Method, Reply, judge
+
+BASE_URL = "https://slack.com/api/"
+DEADLINE = 10.0
+"""Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
+
+Observer = Callable[[Method, Answer, float], None]
+"""Told of every call that was answered or failed: the method, the answer, the seconds it took. It must not raise."""
+
+_POST, _GET = "POST", "GET"
+_ONLY_WHEN_POSTED = frozenset({"unfurl_links", "unfurl_media"})
+"""What chat.update does not list among its arguments (https://docs.slack.dev/reference/methods/chat.update)."""
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """What relay finds its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
+
+    Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
+    this message.
+    """
+
+    event_type: Literal["relay_card", "relay_entry", "relay_notice"]
+    incident: str
+    key: str
+
+    def metadata(self) -> dict[str, Any]:
+        """The argument `metadata` of chat.postMessage."""
+        return {"event_type": self.event_type, "event_payload": {"incident": self.incident, "key": self.key}}
+
+
+class Slack:
+    """One workspace's Web API, by one bot token. Any number of tasks may share it.
+
+    Slack's words for the arguments: `channel` is an id (`C...`, `G...`), `ts` a message's id within its channel;
+    `oldest` and `latest` are such ids too, or Unix seconds as text.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        token: str,
+        *,
+        base_url: str = BASE_URL,
+        deadline: float = DEADLINE,
+        on_call: Observer | None = None,
+    ) -> None:
+        """Take a session that outlives this (best one of `make_session`), inside the running loop.
+
+        Raises `SettingsError` where `base_url` is no http or https address.
+        """
+        self._session = session
+        self._deadline = deadline
+        self._on_call = on_call
+        self._client = AsyncWebClient(
+            token, base_url=_checked(base_url), session=session, logger=_quiet(), retry_handlers=[]
+        )
+        # slack_sdk takes a proxy from the environment and overlooks NO_PROXY; what stands here counts at every call.
+        self._client.proxy = proxy_for(base_url)
+
+    async def post(
+        self, channel: str, message: Message, *, marker: Marker, thread_ts: str | None = None, broadcast: bool = False
+    ) -> Answer:
+        """Post a card, or a reply into the thread of `thread_ts`, which `broadcast` shows in the channel as well."""
+        arguments = {"channel": channel, **message.payload(), "metadata": marker.metadata()}
+        if thread_ts is not None:
+            arguments |= {"thread_ts": thread_ts, "reply_broadcast": broadcast}
+        return await self._send(Method.POST, arguments)
+
+    async def edit(self, channel: str, ts: str, message: Message) -> Answer:
+        """Replace what a message shows; its marker stays, since Slack keeps the metadata that it is not given.
+
+        `parse` would be `client` for edits, other than for posts, and make pings of plain text.
+        """
+        shown = {name: value for name, value in message.payload().items() if name not in _ONLY_WHEN_POSTED}
+        return await self._send(Method.EDIT, {"channel": channel, "ts": ts, "parse": "none", **shown})
+
+    async def delete(self, channel: str, ts: str) -> Answer:
+        """Delete one of the bot's own messages; one that is gone already counts as deleted."""
+        return await self._ask(Method.DELETE, {"channel": channel, "ts": ts}, _POST)
+
+    async def history(
+        self, channel: str, oldest: str, latest: str | None = None, cursor: str | None = None, limit: int = 200
+    ) -> Answer:
+        """One page of a channel's own messages and broadcast replies, the newest first, with their markers."""
+        window = {"oldest": oldest, "latest": latest, "inclusive": True}
+        return await self._ask(Method.HISTORY, {"channel": channel, **window, **_page(cursor, limit)})
+
+    async def replies(
+        self, channel: str, ts: str, oldest: str | None = None, cursor: str | None = None, limit: int = 200
+    ) -> Answer:
+        """One page of a thread, its root first, with their markers."""
+        window = {"oldest": oldest, "inclusive": True}
+        return await self._ask(Method.REPLIES, {"channel": channel, "ts": ts, **window, **_page(cursor, limit)})
+
+    async def channels(self, cursor: str | None = None) -> Answer:
+        """One page of all channels that the bot can see, archived ones too."""
+        kinds = {"types": "public_channel,private_channel", "exclude_archived": False}
+        return await self._ask(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
+
+    async def channel(self, channel: str) -> Answer:
+        """What Slack says of one channel."""
+        return await self._ask(Method.CHANNEL, {"channel": channel})
+
+    async def join(self, channel: str) -> Answer:
+        """Join a public channel; to be in it already is fine."""
+        return await self._ask(Method.JOIN, {"channel": channel}, _POST)
+
+    async def who_am_i(self) -> Answer:
+        """Who the token speaks for, and with which scopes."""
+        return await self._ask(Method.WHO, {}, _POST)
+
+    async def permalink(self, channel: str, ts: str) -> Answer:
+        """The address of a message for people; `Gone` where it is not there any more."""
+        return await self._ask(Method.PERMALINK, {"channel": channel, "message_ts": ts})
+
+    async def user_groups(self) -> Answer:
+        """All user groups that can be mentioned."""
+        return await self._ask(Method.USER_GROUPS, {})
+
+    async def _send(self, method: Method, arguments: dict[str, Any]) -> Answer:
+        """Call with JSON. Not by the SDK's own verbs: they warn of a missing text, which is `Message`'s to see to."""
+        return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})
+
+    async def _ask(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> Answer:
+        """Call with a query, which is how the SDK sends everything but messages."""
+        return await self._call(method, arguments, {"http_verb": verb, "params": arguments})
+
+    async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> Answer:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        answer = judge(method, await self._fetch(method, how), arguments)
+        if self._on_call is not None:
+            self._on_call(method, answer, clock() - started)
+        return answer
+
+    async def _fetch(self, method: Method, how: dict[str, Any]) -> Reply | Failure:
+        """One request, and what came of it."""
+        if self._session.closed:  # the SDK would open a session of its own, which nobody watches and nobody closes
+            return Failure.NOT_CONNECTED
+        wire = _Wire(reached=not _is_watched(self._session))
+        token = _wire.set(wire)
+        try:
+            async with asyncio.timeout(self._deadline):
+                return _reply(await self._client.api_call(method.value, **how))
+        except SlackApiError as error:
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001  the SDK raises whatever an odd body makes it raise
+            return _failure(error, wire)
+        finally:
+            _wire.reset(token)
+
+
+def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
+    """A session for `Slack`, inside the running loop; the caller closes it.
+
+    Idle connections are dropped after five seconds, since a request on one that Slack has closed meanwhile ends in
+    doubt. The trace tells calls that never got a connection (surely not sent) from those that did.
+    """
+    trace = _Watch()
+    trace.on_connection_create_end.append(_reached)
+    trace.on_connection_reuseconn.append(_reached)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
+        timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
+        trace_configs=[trace],
+    )
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for an address: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY exempts it.
+
+    Loopback addresses never go through one.
+    """
+    address = URL(url)
+    if address.host in _LOOPBACK or proxy_bypass(address.host_port_subcomponent or ""):
+        return None
+    return getproxies().get(address.scheme) or None
+
+
+def _checked(base_url: str) -> str:
+    try:
+        address = URL(base_url)
+    except ValueError as error:
+        raise SettingsError("SLACK_API_URL is not an address; expected one such as https://slack.com/api/") from error
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise SettingsError(
+            f"SLACK_API_URL must begin with https:// or http:// and a host, as in {BASE_URL}; found {base_url!r}"
+        )
+    return base_url
+
+
+def _quiet() -> logging.Logger:
+    """A logger with a level of its own: without one the SDK formats every payload for a debug line nobody reads."""
+    logger = logging.getLogger("relay.slack.sdk")
+    logger.setLevel(logging.WARNING)
+    return logger
+
+
+def _page(cursor: str | None, limit: int) -> dict[str, Any]:
+    return {"limit": limit, "cursor": cursor, "include_all_metadata": True}
+
+
+# -- Was it sent? ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Wire:
+    """Whether the call under way has got a connection: from then on it may have been sent."""
+
+    reached: bool
+
+
+_wire: ContextVar[_Wire] = ContextVar("_wire")
+
+
+class _Watch(aiohttp.TraceConfig):
+    """The trace of `make_session`, to be told from others."""
+
+
+def _is_watched(session: aiohttp.ClientSession) -> bool:
+    return any(isinstance(trace, _Watch) for trace in session.trace_configs)
+
+
+async def _reached(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    if (wire := _wire.get(None)) is not None:
+        wire.reached = True
+
+
+# -- What came back? ---------------------------------------------------------------------------------------------------
+
+
+def _reply(response: AsyncSlackResponse) -> Reply:
+    return Reply(status=response.status_code, headers=response.headers, body=response.data)
+
+
+def _refusal(error: SlackApiError) -> Reply | Failure:
+    """The answer behind the SDK's error: its own response object, or where the JSON was broken aiohttp's."""
+    match error.response:
+        case AsyncSlackResponse() as response:
+            return _reply(response)
+        case aiohttp.ClientResponse(status=status, headers=headers):
+            return Reply(status=status, headers=headers)
+        case _:
+            return Failure.UNREADABLE
+
+
+_BEFORE_SENDING: tuple[tuple[type[Exception], Failure], ...] = (
+    (aiohttp.ClientConnectorDNSError, Failure.NAME_NOT_RESOLVED),
+    (aiohttp.ClientSSLError, Failure.TLS_FAILED),
+    (aiohttp.ClientHttpProxyError, Failure.PROXY_REFUSED),
+    (aiohttp.ClientProxyConnectionError, Failure.PROXY_REFUSED),
+    (aiohttp.ClientConnectorError, Failure.NOT_CONNECTED),
+    (aiohttp.ConnectionTimeoutError, Failure.CONNECT_TIMED_OUT),
+)
+"""Raised by aiohttp while it makes the connection, and never later."""
+
+
+def _failure(error: Exception, wire: _Wire) -> Failure:
+    for kind, failure in _BEFORE_SENDING:
+        if isinstance(error, kind):
+            return failure
+    match error:
+        case TimeoutError():
+            return Failure.TIMED_OUT if wire.reached else Failure.CONNECT_TIMED_OUT
+        case aiohttp.ClientError() | OSError():
+            return Failure.CONNECTION_CUT if wire.reached else Failure.NOT_CONNECTED
+        case _:
+            return Failure.UNREADABLE if wire.reached else Failure.UNSENDABLE

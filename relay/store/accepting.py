@@ -1,0 +1,156 @@
+"""The group commit: all shares that came in meanwhile become one transaction of few statements."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, select, text, update
+
+from relay.planning.model import Card, Entry, Outcome, Plan, Story
+from relay.share import Share
+from relay.store import schema
+from relay.store.channels import spellings
+from relay.store.codec import loads, share_row, story_row
+from relay.store.locks import postgresql, share_spellings
+from relay.store.nouns import Accepted
+from relay.store.rows import followed, stories, write_cards, write_entries
+from relay.store.upsert import insert_or_keep, insert_or_update
+
+Planner = Callable[[Story | None, tuple[Card, ...], Share, Mapping[str, str]], Plan]
+"""From what is kept of an incident, and a share of it, to what follows; the mapping is ref -> canonical ref."""
+
+BELL = "relay"
+"""PostgreSQL's channel on which relays tell one another that something is due."""
+
+_Which = tuple[str, str]  # incident and hash: by these a share is known
+
+_KNOWN = select(*schema.share.c["id", "incident", "hash", "routes"]).where(
+    schema.share.c.hash.in_(bindparam("hashes", expanding=True))
+)
+_SEEN_AGAIN = (
+    update(schema.share)
+    .where(schema.share.c.id == bindparam("share_id"))
+    .values(times_seen=schema.share.c.times_seen + bindparam("more"))
+)
+_RING = text("SELECT pg_notify(:bell, '')")
+
+
+def accept(connection: Connection, shares: Sequence[Share], plan: Planner) -> list[Accepted]:
+    """Keep the shares and what follows from them, as `Store.accept` promises."""
+    if not shares:
+        return []
+    ids = sorted({share.incident for share in shares})
+    share_spellings(connection)
+    new = _claim(connection, ids)
+    group = _Group(
+        stories=stories(connection, [key for key in ids if key not in new]),
+        known=_known(connection, shares),
+        cards={key: {} for key in ids},
+        same=spellings(connection),
+    )
+    for card in followed(connection, ids):
+        group.cards[card.incident][card.channel, card.episode] = card
+    for share in shares:
+        group.take(share, plan)
+    group.write(connection)
+    if any(map(_has_work, group.changed.values())):
+        ring(connection)
+    return [group.accepted(share) for share in shares]
+
+
+def ring(connection: Connection) -> None:
+    """Wake the relay that delivers, once this is committed. On SQLite it is the only one, and nothing is to be done."""
+    if postgresql(connection):
+        connection.execute(_RING, {"bell": BELL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """What the group knows so far: the shares of one incident see what the ones before them did."""
+
+    known: dict[_Which, tuple[int, tuple[str, ...]]]
+    stories: dict[str, Story]
+    cards: dict[str, dict[tuple[str, int], Card]]
+    same: Mapping[str, str]
+    plans: dict[_Which, tuple[Share, Plan]] = field(default_factory=dict)
+    seen: Counter[_Which] = field(default_factory=Counter)
+    changed: dict[tuple[str, str, int], Card] = field(default_factory=dict)
+    entries: list[tuple[str, Entry]] = field(default_factory=list)
+    numbers: dict[_Which, int] = field(default_factory=dict)
+
+    def take(self, share: Share, plan: Planner) -> None:
+        """Plan a share, unless it repeats one that is kept, or one before it in the group."""
+        which = (share.incident, share.hash)
+        self.seen[which] += 1
+        if which in self.known or which in self.plans:
+            return
+        cards = self.cards[share.incident]
+        planned = plan(
+            self.stories.get(share.incident),
+            tuple(card for card in cards.values() if card.followed),
+            share,
+            self.same,
+        )
+        self.plans[which] = share, planned
+        self.stories[share.incident] = planned.story
+        self.entries.extend((share.incident, entry) for entry in planned.entries)
+        for card in planned.cards:
+            cards[card.channel, card.episode] = card
+            self.changed[card.incident, card.channel, card.episode] = card
+
+    def write(self, connection: Connection) -> None:
+        """Write all of it down, in as many statements for many shares as for one."""
+        if again := [which for which in self.seen if which in self.known]:
+            connection.execute(
+                _SEEN_AGAIN, [{"share_id": self.known[which][0], "more": self.seen[which]} for which in again]
+            )
+        if not self.plans:
+            return
+        last = {share.incident: share.received for share, _ in self.plans.values()}
+        connection.execute(
+            insert_or_update(connection, schema.incident, ("id",)),
+            [story_row(self.stories[key], last[key]) for key in sorted(last)],
+        )
+        rows = [share_row(share, planned, self.seen[which]) for which, (share, planned) in self.plans.items()]
+        made = connection.execute(_INSERT_SHARES, rows)
+        self.numbers.update({(row.incident, row.hash): row.id for row in made})
+        write_entries(connection, self.entries)
+        write_cards(connection, self.changed.values())
+
+    def accepted(self, share: Share) -> Accepted:
+        """What became of a share, once all is written."""
+        which = (share.incident, share.hash)
+        if which in self.known:
+            number, routes = self.known[which]
+            return Accepted(share=number, incident=share.incident, routes=routes, outcome=Outcome.REPEAT)
+        first, planned = self.plans[which]
+        return Accepted(
+            share=self.numbers[which],
+            incident=share.incident,
+            routes=planned.routes,
+            outcome=planned.outcome if share is first else Outcome.REPEAT,
+            due=share is first and any(map(_has_work, planned.cards)),
+        )
+
+
+_INSERT_SHARES = schema.share.insert().returning(schema.share.c.id, schema.share.c.incident, schema.share.c.hash)
+_PLACE = {"version": 0, "episode": 1, "ended_at": None, "next_seq": 1, "last_share": 0.0, "stub": False, "record": "{}"}
+
+
+def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Lock the new incidents by a row in their place, and tell which they are; the known ones are locked when read."""
+    if not postgresql(connection):
+        return set()
+    # Two relays take the first shares of one incident at the same time: the later waits here for the earlier's row.
+    statement = insert_or_keep(connection, schema.incident, ("id",), returning=("id",))
+    return {row.id for row in connection.execute(statement, [_PLACE | {"id": key} for key in ids])}
+
+
+def _known(connection: Connection, shares: Sequence[Share]) -> dict[_Which, tuple[int, tuple[str, ...]]]:
+    """Those of the group that are kept already. Asked by hash, which is as good as unique; then the incident counts."""
+    rows = connection.execute(_KNOWN, {"hashes": list({share.hash for share in shares})})
+    return {(row.incident, row.hash): (row.id, tuple(loads(row.routes))) for row in rows}
+
+
+def _has_work(card: Card) -> bool:
+    return card.followed and (card.post is not None or card.edit is not None)

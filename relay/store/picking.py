@@ -1,0 +1,138 @@
+"""The next card that something is due of; and what else is to be known of cards that wait or are in doubt."""
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
+
+from relay.planning.model import AttemptState, CardState, Case, Change, Channel
+from relay.planning.turn import STATES, Track, is_due
+from relay.store import schema, searching
+from relay.store.cases import load, write
+from relay.store.channels import home_of, spelled, spellings
+from relay.store.codec import attempt_of
+from relay.store.locks import check_lease
+from relay.store.nouns import Doubt, Lease
+
+T = TypeVar("T")
+
+_card, _attempt = schema.card, schema.attempt
+
+
+def pick(  # noqa: PLR0913  the search has that many conditions
+    connection: Connection,
+    track: Track,
+    now: float,
+    *,
+    skip_cards: Collection[int],
+    skip_lanes: Collection[str],
+    oldest: bool,
+    begin: Callable[[Case], T],
+    change: Callable[[T], Change],
+    lease: Lease | None,
+) -> tuple[Case, T] | float | None:
+    """Pick a card and begin with it, as `Store.pick` promises."""
+    check_lease(connection, lease)
+    cards = list(skip_cards)
+    search = {"cards": cards, "lanes": list(skip_lanes), "now": now}
+    while (card := _found(connection, track, search, oldest=oldest)) is not None:
+        case = load(connection, card)
+        if is_due(case, track, now):
+            step = begin(case)
+            write(connection, case, change(step))
+            return case, step
+        # Between the search and the lock another relay has accepted a share of this incident, and the work is gone.
+        cards.append(card)
+    return connection.execute(searching.later(track), {"now": now}).scalar()
+
+
+def _found(connection: Connection, track: Track, search: dict[str, Any], *, oldest: bool) -> int | None:
+    found = connection.execute(searching.at_head(track, oldest=oldest), search).scalar()
+    if found is None:
+        found = connection.execute(searching.by_lane(track, oldest=oldest), search).scalar()
+    return found
+
+
+def lanes(connection: Connection, track: Track, now: float) -> set[str]:
+    """The open channels that have work due, by the names that `skip_lanes` takes."""
+    same = spellings(connection)
+    found = connection.execute(searching.lanes(track, is_open=True), {"now": now}).scalars()
+    return {same.get(ref, ref) for ref in found}
+
+
+def waiting_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
+    """The channels that have work due and do not take it, by name."""
+    closed = [searching.lanes(track, is_open=False) for track in STATES]
+    refs = {ref for statement in closed for ref in connection.execute(statement, {"now": now}).scalars()}
+    homes = {channel.ref: channel for channel in (home_of(connection, ref) for ref in refs)}
+    return tuple(homes[ref] for ref in sorted(homes))
+
+
+def waiting_cards(connection: Connection, ref: str, now: float, limit: int) -> tuple[int, ...]:
+    """The cards of one channel that have work due, those longest overdue first."""
+    return tuple(connection.execute(_WAITING_CARDS, {"ref": ref, "now": now, "most": limit}).scalars())
+
+
+def doubts(connection: Connection) -> tuple[Doubt, ...]:
+    """The attempts of which nobody knows what became, those first that are to be looked at first."""
+    return tuple(
+        Doubt(card=row["card"], channel=row["home"], attempt=attempt_of(row))
+        for row in connection.execute(_DOUBTS).mappings()
+    )
+
+
+def second_looks(connection: Connection) -> tuple[Doubt, ...]:
+    """The attempts that were made again after nothing was found, those first whose last look is due first."""
+    rows = connection.execute(_SECOND_LOOKS).mappings()
+    return tuple(Doubt(card=row["card"], channel=row["home"], attempt=attempt_of(row)) for row in rows)
+
+
+def open_cards(connection: Connection, ref: str, limit: int) -> tuple[tuple[int, str], ...]:
+    """The shown cards of open incidents in a channel: number and ts, the newest first."""
+    rows = connection.execute(_OPEN_CARDS, {"ref": ref, "most": limit})
+    return tuple((row.id, row.ts) for row in rows)
+
+
+_WAITING_CARDS = (
+    select(_card.c.id)
+    .select_from(_card.join(spelled, spelled.c.ref == _card.c.channel))
+    .where(
+        func.coalesce(spelled.c.same_as, spelled.c.ref) == bindparam("ref"),
+        or_(
+            *(
+                and_(_card.c[f"{track}_due"] <= bindparam("now"), *searching.takes_work(track, _card.c))
+                for track in STATES
+            )
+        ),
+    )
+    .order_by(func.coalesce(_card.c.post_deadline, _card.c.edit_deadline), _card.c.id)
+    .limit(bindparam("most"))
+)
+_OPEN_CARDS = (
+    select(_card.c.id, _card.c.ts)
+    .select_from(_card.join(schema.incident, schema.incident.c.id == _card.c.incident))
+    .where(
+        _card.c.channel == bindparam("ref"),
+        _card.c.ts.is_not(None),
+        _card.c.state == CardState.SHOWN,
+        schema.incident.c.ended_at.is_(None),
+    )
+    .order_by(_card.c.ts.desc())
+    .limit(bindparam("most"))
+)
+_SECOND_LOOKS = (
+    select(_attempt, func.coalesce(spelled.c.same_as, spelled.c.ref).label("home"))
+    .select_from(_attempt.join(_card, _card.c.id == _attempt.c.card).join(spelled, spelled.c.ref == _card.c.channel))
+    .where(
+        _attempt.c.next_look.is_not(None),
+        _attempt.c.state == AttemptState.DONE,
+    )
+    .order_by(_attempt.c.next_look)
+    .limit(100)
+)
+_DOUBTS = (
+    select(_attempt, func.coalesce(spelled.c.same_as, spelled.c.ref).label("home"))
+    .select_from(_attempt.join(_card, _card.c.id == _attempt.c.card).join(spelled, spelled.c.ref == _card.c.channel))
+    .where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
+    .order_by(func.coalesce(_attempt.c.next_look, 0.0), _attempt.c.id)
+)

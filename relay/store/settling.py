@@ -1,0 +1,55 @@
+"""What came of a call is written down; and at start, what a relay that died left open is called doubt."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+
+from relay.planning.model import AttemptState, CardState, Case, Change
+from relay.store import schema
+from relay.store.cases import load, write
+from relay.store.codec import call_row
+from relay.store.locks import check_lease, hold_incidents
+from relay.store.nouns import Call, Lease
+
+_card, _attempt = schema.card, schema.attempt
+
+
+def settle(
+    connection: Connection, card_id: int, finish: Callable[[Case], Change], call: Call | None, lease: Lease | None
+) -> Case:
+    """Finish with a card, as `Store.settle` promises."""
+    check_lease(connection, lease)
+    case = load(connection, card_id)
+    after = write(connection, case, finish(case))
+    if call is not None:
+        connection.execute(schema.call.insert(), call_row(card_id, call))
+    return after
+
+
+def recover(connection: Connection, now: float, lease: Lease | None) -> int:
+    """Doubt what nobody settled, as `Store.recover` promises."""
+    check_lease(connection, lease)
+    left = _attempt.c.state == AttemptState.TRYING
+    if lease is not None:
+        left &= _attempt.c.epoch < lease.epoch
+    hold_incidents(connection, list(connection.execute(_incidents_of(left)).scalars()))
+    doubted = connection.execute(
+        update(_attempt)
+        .where(schema.IS_OPEN, left)
+        .values(state=AttemptState.IN_DOUBT, next_look=func.coalesce(_attempt.c.next_look, now))
+    )
+    in_doubt = exists().where(_attempt.c.card == _card.c.id, schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
+    connection.execute(
+        update(_card).where(_card.c.state == CardState.TRYING, in_doubt).values(state=CardState.IN_DOUBT)
+    )
+    return doubted.rowcount
+
+
+def _incidents_of(attempts: ColumnElement[bool]) -> Any:
+    return (
+        select(_card.c.incident)
+        .join(_attempt, _attempt.c.card == _card.c.id)
+        .where(schema.IS_OPEN, attempts)
+        .distinct()
+    )

@@ -1,0 +1,383 @@
+"""Relay's memory: verbs of the domain, each one transaction.
+
+Blocking work runs in the database's two threads, so every verb may be awaited in the event loop. Each raises StoreError
+where the database fails (StoreUnusable, with the remedy as far as one is known); then nothing of it was kept, unless
+the connection was lost in the very moment of the commit.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection
+
+from relay.incident import JSON, Record
+from relay.planning.model import Case, Change, Channel, ChannelState
+from relay.planning.turn import Track
+from relay.share import Share
+from relay.store import (
+    accepting,
+    backlog,
+    cases,
+    channels,
+    doorbell,
+    dossier,
+    finding,
+    health,
+    keeping,
+    leases,
+    letters,
+    migration,
+    picking,
+    replay,
+    retention,
+    settling,
+)
+from relay.store.accepting import Planner
+from relay.store.database import Database
+from relay.store.nouns import (
+    Accepted,
+    Backlog,
+    Call,
+    Dossier,
+    Doubt,
+    KeptConfiguration,
+    Lease,
+    LetterLine,
+    Quarantined,
+    Retired,
+    ShareBody,
+)
+
+T = TypeVar("T")
+
+
+class Store:
+    """The verbs. Open it with `Store.open`; close it last of all."""
+
+    def __init__(self, database: Database) -> None:
+        """Own an open database."""
+        self._database = database
+        self._data_version: int | None = None
+
+    @classmethod
+    async def open(cls, url: str, *, exclusive: bool = True) -> Self:
+        """Open a database and bring its tables up to date.
+
+        `exclusive` is how a relay that serves opens it: a second one is refused on SQLite, where two cannot share.
+        Without it (for whoever looks beside a running relay) nothing is locked, made or migrated.
+
+        Raises:
+            StoreUnusable: it is missing, damaged, not to be written, out of reach, or not relay's.
+            StoreTooNew: a newer relay has migrated it.
+            StoreInUse: another relay holds it.
+        """
+        database = await asyncio.to_thread(Database.open, url, exclusive=exclusive)
+        store = cls(database)
+        try:
+            if exclusive:
+                await database.write(partial(migration.bring_up, address=database.address))
+                await store.check()
+            else:
+                await database.read(partial(migration.must_be_newest, address=database.address))
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Finish what is under way, then let everything go."""
+        await self._database.close()
+
+    @property
+    def name(self) -> str:
+        """What the database is called in sentences; without a password."""
+        return self._database.address.name
+
+    @property
+    def shared(self) -> bool:
+        """Whether several relays may have it open at once, so that they have to agree who delivers."""
+        return not self._database.sqlite
+
+    # The way in
+
+    async def accept(self, shares: Sequence[Share], plan: Planner) -> list[Accepted]:
+        """Keep shares, and what follows from them, all in one commit: when this returns they are on disk.
+
+        `plan` is called in the order of arrival, with the incident's story (None for a new one), its followed cards,
+        the share, and the spellings of channels that are another one's (ref -> canonical ref). Shares of one incident
+        see what the ones before them came to. A share that was kept before is counted, not planned, and answered as
+        it was.
+        `plan` must be pure: a transaction that PostgreSQL undid for another's sake is run again.
+
+        Raises:
+            StoreError, or whatever `plan` raises: nothing of the whole group is kept.
+        """
+        return await self._database.write(lambda connection: accepting.accept(connection, shares, plan))
+
+    async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
+        """Keep a body that is no share, for the operator; the oldest go that are too many or too much."""
+        await self._database.write(lambda connection: keeping.quarantine(connection, body, headers, reason, received))
+
+    # The way out
+
+    async def pick(  # noqa: PLR0913  the search has that many conditions
+        self,
+        track: Track,
+        now: float,
+        *,
+        begin: Callable[[Case], T],
+        change: Callable[[T], Change],
+        skip_cards: Collection[int] = (),
+        skip_lanes: Collection[str] = (),
+        oldest: bool = False,
+        lease: Lease | None = None,
+    ) -> tuple[Case, T] | float | None:
+        """Take the next card that has work due, and write down that it is begun, in one transaction.
+
+        A post is due of a wanted or shown card without an attempt that is trying or in doubt, an edit of a shown one,
+        both in an open channel. Urgent ones come first, then the earliest deadline; with `oldest` the one that waited
+        longest. `begin` decides on the case, inside the transaction; `change(step)` is what is written of it.
+
+        Returns the case as it was with the step; or, where nothing is due, when the next work will be (None: never).
+
+        Raises:
+            LeaseLost: another relay delivers now; nothing was written.
+        """
+        skipped = frozenset(skip_cards), frozenset(skip_lanes)  # the caller's may change while this waits for its turn
+        return await self._database.write(
+            lambda connection: picking.pick(
+                connection,
+                track,
+                now,
+                skip_cards=skipped[0],
+                skip_lanes=skipped[1],
+                oldest=oldest,
+                begin=begin,
+                change=change,
+                lease=lease,
+            )
+        )
+
+    async def settle(
+        self, card: int, finish: Callable[[Case], Change], call: Call | None = None, *, lease: Lease | None = None
+    ) -> Case:
+        """Write down what came of a call; `finish` sees the case as it is by now, inside the transaction.
+
+        Returns the case as it is afterwards.
+
+        Raises:
+            LeaseLost: another relay delivers now; nothing was written.
+        """
+        return await self._database.write(lambda connection: settling.settle(connection, card, finish, call, lease))
+
+    async def recover(self, now: float, lease: Lease | None = None) -> int:
+        """Call doubt what a relay that died left under way: attempts (of epochs before the lease's), and their cards.
+
+        Returns how many attempts are in doubt by this. They are to be looked at from `now` on.
+        """
+        return await self._database.write(lambda connection: settling.recover(connection, now, lease))
+
+    async def doubts(self) -> tuple[Doubt, ...]:
+        """The attempts in doubt, those first that are to be looked at first."""
+        return await self._database.read(picking.doubts)
+
+    async def second_looks(self) -> tuple[Doubt, ...]:
+        """The attempts that were made again after nothing was found, and are to be looked for once more."""
+        return await self._database.read(picking.second_looks)
+
+    async def case(self, card: int) -> Case:
+        """All that a decision about a card needs, as it is now."""
+        return await self._database.write(lambda connection: cases.load(connection, card))
+
+    async def letters(self) -> tuple[LetterLine, ...]:
+        """The open dead letters, each with its card, the oldest first."""
+        return await self._database.read(letters.listed)
+
+    async def quarantined(self) -> tuple[Quarantined, ...]:
+        """The bodies that were no shares, without their bytes, the oldest first."""
+        return await self._database.read(keeping.quarantined)
+
+    async def quarantined_body(self, number: int) -> Quarantined | None:
+        """A body that was no share, with its bytes; None where there is none of that number any more."""
+        return await self._database.read(lambda connection: keeping.quarantined_body(connection, number))
+
+    async def lanes(self, track: Track, now: float) -> set[str]:
+        """The open channels that have work due now, by canonical reference."""
+        return await self._database.read(lambda connection: picking.lanes(connection, track, now))
+
+    # Channels
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """All channels, by every spelling that is known."""
+        return await self._database.read(channels.every)
+
+    async def want_channels(self, refs: Iterable[str]) -> None:
+        """Make channels known by these references; those that are known stay as they are."""
+        wanted = tuple(refs)
+        await self._database.write(lambda connection: channels.want(connection, wanted))
+
+    async def found_channel(  # noqa: PLR0913  a finding has that many parts
+        self,
+        ref: str,
+        *,
+        slack_id: str | None,
+        state: ChannelState,
+        facts: Mapping[str, JSON] | None = None,
+        reason: str = "",
+        retry_at: float | None = None,
+    ) -> Channel:
+        """Write down what was found of a channel; without a `slack_id` the known one stays.
+
+        Where another reference has that id already, this one becomes a spelling of it: its cards move there, one that
+        has nothing in Slack gives way to one of the same episode there, and the finding holds for both.
+
+        Returns the row that speaks for the channel now.
+        """
+        found = finding.Finding(slack_id=slack_id, facts=facts or {}, state=state, reason=reason, retry_at=retry_at)
+        return await self._database.write(lambda connection: finding.found(connection, ref, found))
+
+    async def waiting_channels(self, now: float) -> tuple[Channel, ...]:
+        """The channels that are not open and have work due: nothing of them is ever picked."""
+        return await self._database.read(lambda connection: picking.waiting_channels(connection, now))
+
+    async def waiting_cards(self, ref: str, now: float, limit: int = 100) -> tuple[int, ...]:
+        """The numbers of a channel's cards that have work due, longest overdue first: what a refusal concerns."""
+        return await self._database.read(lambda connection: picking.waiting_cards(connection, ref, now, limit))
+
+    async def open_cards(self, ref: str, limit: int = 2000) -> tuple[tuple[int, str], ...]:
+        """The shown cards of open incidents in a channel, the newest first: number and ts."""
+        return await self._database.read(lambda connection: picking.open_cards(connection, ref, limit))
+
+    # Reading
+
+    async def story(self, incident: str) -> Dossier | None:
+        """All that is kept of an incident, but for the bodies of its shares; None where it is not known."""
+        return await self._database.read(lambda connection: dossier.story(connection, incident))
+
+    async def share_bodies(self, incident: str) -> tuple[ShareBody, ...]:
+        """The shares of an incident as they were sent, in the order in which they came."""
+        return await self._database.read(lambda connection: dossier.share_bodies(connection, incident))
+
+    async def recorded(self, since: float) -> AsyncIterator[replay.Recorded]:
+        """The incidents that have had a share since then, some at a time, each with all its shares that are kept."""
+        after = ""
+        while (found := await self._database.read(partial(replay.piece, since=since, after=after))) is not None:
+            after, piece = found
+            yield piece
+
+    async def count_recorded(self, since: float) -> int:
+        """How many incidents `recorded` gives, at this moment."""
+        return await self._database.read(partial(replay.count, since=since))
+
+    # Keeping house
+
+    async def retire(self, now: float, days: float, stub: Callable[[Record], Record]) -> Retired:
+        """Let go what is older than `days`: shares, and the inside of incidents that ended; and Slack's old answers.
+
+        Of an incident stay its cards and its row, with the record that `stub` makes of it. Done in pieces, each a
+        transaction of its own; never more than the oldest day of each goes in one run, whatever the clock says.
+        """
+        # All limits before anything goes: what one step takes away must not let the next one go a day further.
+        before = await self._database.read(lambda connection: retention.cutoffs(connection, now, days))
+        calls = await self._in_pieces(partial(retention.drop_calls, before=before.calls))
+        incidents, shares = await self._slim(before.incidents, now - days * retention.DAY, stub)
+        shares += await self._in_pieces(partial(retention.drop_shares, before=before.shares))
+        return Retired(shares=shares, incidents=incidents, calls=calls)
+
+    async def keep_configuration(self, digest: str, routes: str, templates: Mapping[str, str], now: float) -> None:
+        """Keep routes and templates (file name -> text) that work, as the newest; a few older ones stay."""
+        await self._database.write(
+            lambda connection: keeping.keep_configuration(connection, digest, routes, templates, now)
+        )
+
+    async def configuration(self) -> KeptConfiguration | None:
+        """The newest routes and templates that worked."""
+        return await self._database.read(keeping.configuration)
+
+    async def configuration_hash(self) -> str | None:
+        """The hash of the newest routes and templates that worked: what is cheap to ask for again and again."""
+        return await self._database.read(keeping.configuration_hash)
+
+    async def fault_is_new(self, digest: str, now: float) -> bool:
+        """Whether nobody was told yet of the faulty configuration of that hash. Asking counts as telling."""
+        return await self._database.write(lambda connection: keeping.fault_is_new(connection, digest, now))
+
+    async def faults_over(self) -> bool:
+        """Whether anybody was told of a faulty configuration since this was asked last. Asking makes all forgotten."""
+        return await self._database.write(keeping.faults_over)
+
+    async def hold_lease(self, name: str, holder: str, now: float | None, ttl: float) -> int | None:
+        """Take a lease that nobody holds, or extend our own, until `now + ttl`.
+
+        Without a `now` the database's clock counts: the clocks of several relays need not agree.
+
+        Returns its epoch, which is larger by one than that of the holder before; None while somebody else holds it.
+        """
+        return await self._database.write(lambda connection: leases.hold(connection, name, holder, now, ttl))
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Let a lease go, so that the next relay need not wait; nothing happens where it is lost already."""
+        await self._database.write(lambda connection: leases.release(connection, lease))
+
+    async def lease_epoch(self, name: str) -> int:
+        """The epoch of a lease; 0 where nobody ever held it."""
+        return await self._database.read(lambda connection: leases.epoch(connection, name))
+
+    async def check(self) -> None:
+        """Write a little, to the disk.
+
+        Raises:
+            StoreUnusable: it cannot be written.
+        """
+        await self._database.write(health.beat)
+
+    async def backlog(self, now: float) -> Backlog:
+        """How much waits at this moment, and for how long; answered from indexes, fit to be asked at every scrape."""
+        return await self._database.read(lambda connection: backlog.backlog(connection, now))
+
+    async def size_bytes(self) -> int:
+        """The bytes that the database takes."""
+        return await self._database.read(health.size_bytes)
+
+    # The doorbell
+
+    async def listen(self, ring: Callable[[], None]) -> None:
+        """On PostgreSQL: call `ring` whenever any relay has accepted something that is due; until cancelled.
+
+        On SQLite there is nothing to listen to, and this returns at once: ask `changed` now and then.
+        """
+        if not self._database.sqlite:
+            await doorbell.listen(self._database.dialect, self._database.address.url, ring)
+
+    async def ring(self) -> None:
+        """On PostgreSQL: wake the relay that delivers; on SQLite it notices by `changed` whatever was written."""
+        await self._database.write(accepting.ring)
+
+    async def changed(self) -> bool:
+        """On SQLite: whether another program (the command line) has written since this was asked last.
+
+        SQLite counts for each connection what others commit; asked on the writer's, it leaves out what relay itself
+        writes (https://sqlite.org/pragma.html#pragma_data_version). On PostgreSQL always False: `listen` tells.
+        """
+        if not self._database.sqlite:
+            return False
+        before, self._data_version = self._data_version, await self._database.probe("PRAGMA data_version")
+        return before is not None and before != self._data_version
+
+    async def _in_pieces(self, drop: Callable[[Connection], int]) -> int:
+        total = 0
+        while dropped := await self._database.write(drop):
+            total += dropped
+        return total
+
+    async def _slim(self, before: float, silent: float, stub: Callable[[Record], Record]) -> tuple[int, int]:
+        incidents = shares = 0
+        while True:
+            slimmed, dropped = await self._database.write(
+                lambda connection: retention.slim_incidents(connection, before, silent, stub)
+            )
+            if not slimmed:
+                return incidents, shares
+            incidents, shares = incidents + slimmed, shares + dropped

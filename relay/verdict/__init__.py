@@ -1,0 +1,57 @@
+"""Slack's answers as a closed set: `judge` makes of whatever came back one value, which says what follows."""
+
+from relay.verdict.answer import (
+    Answer,
+    Body,
+    Deferred,
+    Delivered,
+    Failure,
+    Gone,
+    Kind,
+    Method,
+    Read,
+    Refused,
+    Reply,
+    Unknown,
+)
+from relay.verdict.judging import judge
+from relay.verdict.reads import (
+    Channel,
+    Identity,
+    Seen,
+    UserGroup,
+    channel_of,
+    channels_of,
+    cursor_of,
+    identity_of,
+    messages_of,
+    permalink_of,
+    user_groups_of,
+)
+
+__all__ = [
+    "Answer",
+    "Body",
+    "Channel",
+    "Deferred",
+    "Delivered",
+    "Failure",
+    "Gone",
+    "Identity",
+    "Kind",
+    "Method",
+    "Read",
+    "Refused",
+    "Reply",
+    "Seen",
+    "Unknown",
+    "UserGroup",
+    "channel_of",
+    "channels_of",
+    "cursor_of",
+    "identity_of",
+    "judge",
+    "messages_of",
+    "permalink_of",
+    "user_groups_of",
+]

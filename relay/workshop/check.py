@@ -1,0 +1,75 @@
+"""Everything that is wrong with routes.yaml and the templates, at once.
+
+Faults are what `relay serve` refuses, and comparisons that can never hold; warnings are what works but is hardly meant.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from relay.errors import ConfigurationError, Fault
+from relay.loading import read
+from relay.rendering import TemplateLibrary
+from relay.rulebook import Rulebook, load
+from relay.rulebook.composing import compose
+from relay.rulebook.nodes import Table
+from relay.rulebook.reading import Reading
+from relay.templates_on_disk import load_packaged
+from relay.workshop.findings import Checked
+from relay.workshop.lint import lint, unused_folders
+
+
+def check(routes: Path, templates: Path) -> Checked:
+    """Look at everything that there is in `routes` (a file) and `templates` (a folder, which may be missing).
+
+    Raises:
+        ConfigurationError: routes.yaml cannot be read at all.
+    """
+    written = read(routes, templates)
+    if refused := [fault for fault in written.unread if fault.file == written.file]:
+        raise ConfigurationError(refused)
+    library = TemplateLibrary(written.templates, packaged=load_packaged())
+    # Where templates cannot be read, nobody knows which are missing.
+    rulebook, found = check_routes(written.routes, written.file, None if written.unread else library.folders)
+    of_templates = [
+        *written.unread,
+        *library.faults(strict=True),
+        *(_idle(rulebook, written.templates) if rulebook else ()),
+    ]
+    return Checked(
+        findings=(*found, *(_beneath(templates, fault) for fault in sorted(of_templates))),
+        routes=sum(1 for _ in rulebook.routes.everyone()) if rulebook else 0,
+        templates=len(written.templates),
+    )
+
+
+def read_rulebook(path: Path) -> Rulebook:
+    """The routes of a file alone, whatever the templates are.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has faults.
+    """
+    written = read(path, templates=path)  # a file is no folder, so that no templates are looked for
+    if written.unread:
+        raise ConfigurationError(written.unread)
+    return load(written.routes, file=written.file)
+
+
+def check_routes(text: str, file: str, folders: Iterable[str] | None) -> tuple[Rulebook | None, list[Fault]]:
+    """The rulebook and what is found in it, or its faults; `folders` are the templates that there are, if known."""
+    try:
+        rulebook = load(text, file=file, templates=None if folders is None else frozenset(folders))
+    except ConfigurationError as error:
+        return None, list(error.faults)
+    top = compose(text, Reading(file=file))
+    return rulebook, lint(rulebook, top, file) if isinstance(top, Table) else []
+
+
+def _idle(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[Fault]:
+    for folder in unused_folders(rulebook, sources):
+        yield Fault(file=folder, message="no route names this template, and no other template uses it", warning=True)
+
+
+def _beneath(folder: Path, fault: Fault) -> Fault:
+    """The same, where the file stands; a fault of the folder itself names it already."""
+    return fault if fault.file == str(folder) else replace(fault, file=str(folder / fault.file))

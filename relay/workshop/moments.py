@@ -1,0 +1,8 @@
+"""Moments as operators read them."""
+
+from datetime import UTC, datetime
+
+
+def clock(moment: float) -> str:
+    """A moment (Unix seconds) in UTC, to the second."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,95 @@
+"""Slack's markup as styled text for a terminal: https://docs.slack.dev/messaging/formatting-message-text.
+
+Links read as their labels and can be clicked where the terminal can; dates read as their fallbacks, since only Slack
+knows its reader's zone.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from rich.style import Style
+from rich.text import Text
+
+BOLD: Final = Style(bold=True)
+ITALIC: Final = Style(italic=True)
+STRUCK: Final = Style(strike=True)
+CODE: Final = Style(color="red", bgcolor="grey11")
+LINK: Final = Style(color="dodger_blue1", underline=True)
+MENTION: Final = Style(color="dark_orange", bold=True)
+
+_TOKEN: Final = re.compile(
+    r"```(?P<pre>.+?)```"
+    r"|`(?P<code>[^`\n]+)`"
+    r"|<(?P<angled>[^<>\n]+)>"
+    r"|(?<![\w*])\*(?P<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])"
+    r"|(?<!\w)_(?P<italic>[^\s_](?:[^\n]*?[^\s_])?)_(?!\w)"
+    r"|(?<![\w~])~(?P<struck>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])",
+    re.DOTALL,
+)
+_STYLES: Final[Mapping[str, Style]] = {"bold": BOLD, "italic": ITALIC, "struck": STRUCK}
+_ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+
+
+def styled(text: str, channel: Callable[[str], str] = str) -> Text:
+    """The text as a reader sees it; `channel` gives a channel's name by its id."""
+    lines = [_quoted(line, channel) for line in _lines(text)]
+    return Text("\n").join(lines)
+
+
+def plain(text: str) -> str:
+    """Text in which nothing but the three entities means anything."""
+    for entity, character in _ENTITIES:
+        text = text.replace(entity, character)
+    return text
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines; a block of code is one, wherever it begins."""
+    parts = re.split(r"\n?(```.+?```)\n?", text, flags=re.DOTALL)
+    for number, part in enumerate(parts):
+        if number % 2:
+            yield part
+        elif part or len(parts) == 1:
+            yield from part.split("\n")
+
+
+def _quoted(line: str, channel: Callable[[str], str]) -> Text:
+    for mark in ("&gt;", ">"):
+        if line.startswith(mark):
+            return Text("┃ ", "bright_black").append_text(_inline(line.removeprefix(mark).lstrip(), channel))
+    return _inline(line, channel)
+
+
+def _inline(text: str, channel: Callable[[str], str]) -> Text:
+    made, after = Text(), 0
+    for token in _TOKEN.finditer(text):
+        made.append(plain(text[after : token.start()]))
+        made.append_text(_token(token, channel))
+        after = token.end()
+    return made.append(plain(text[after:]))
+
+
+def _token(token: re.Match[str], channel: Callable[[str], str]) -> Text:
+    kind, inside = token.lastgroup or "", token[token.lastgroup or 0]
+    if kind in _STYLES:
+        inner = _inline(inside, channel)
+        inner.stylize_before(_STYLES[kind])
+        return inner
+    if kind == "angled":
+        return _angled(inside, channel)
+    return Text(plain(inside).strip("\n"), CODE)
+
+
+def _angled(inside: str, channel: Callable[[str], str]) -> Text:
+    """What stands in angle brackets: a mention, a channel, a date or a link."""
+    target, bar, label = inside.partition("|")
+    if target.startswith("#"):
+        return Text(f"#{label or channel(target[1:])}", LINK)
+    if target.startswith("@"):
+        return Text(f"@{label or target[1:]}", MENTION)
+    if target.startswith("!date^"):
+        return Text(plain(label))
+    if target.startswith("!"):
+        return Text(f"@{label or target.removeprefix('!subteam^').lstrip('!')}", MENTION)
+    return Text(plain(label if bar else target), LINK + Style(link=plain(target)))

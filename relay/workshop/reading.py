@@ -1,0 +1,71 @@
+"""A message as its reader sees it, and as Slack's rules judge it: what `render` and `test` look at."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from relay.message import Message
+from relay.rulebook import Rulebook
+from relay.sandbox import reading
+from relay.sandbox.content import Content, examine
+from relay.sandbox.refusal import Refused
+from relay.sandbox.workspace import Workspace
+from relay.workshop.mrkdwn import styled
+
+Names = Mapping[str, str]
+"""What people call a channel, by its reference."""
+
+_BLANKS = {0xA0: " ", 0x202F: " "}
+_NOWHERE = Workspace(clock=float)
+"""A workspace of which nothing is known: ids stay ids."""
+
+
+def channel_names(rulebook: Rulebook) -> dict[str, str]:
+    """Each channel that has an alias, by it."""
+    return {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
+
+
+def called(ref: str, names: Names) -> str:
+    """A channel for people: its alias where it has one, and the reference."""
+    return f"{names[ref]} ({ref})" if ref in names and names[ref] != ref else ref
+
+
+def text_of(message: Message, names: Names) -> str:
+    """What the message shows, line by line; its `text` is the notification alone.
+
+    Styling is left out, and blanks that keep a line together are plain ones: nobody can see the difference.
+    """
+    blocks = [*message.blocks, *(block for each in message.attachments for block in each.get("blocks", ()))]
+    if not blocks:
+        return _unstyled(message.text, names).translate(_BLANKS)
+    return "\n".join(lines_of(blocks, names)).translate(_BLANKS)
+
+
+def lines_of(blocks: Iterable[Mapping[str, Any]], names: Names) -> list[str]:
+    """What blocks show."""
+    return list(reading.blocks(_NOWHERE, [_read(block, names) for block in blocks]))
+
+
+def objection(message: Message) -> str:
+    """What Slack would refuse the message for; empty where it takes it."""
+    try:
+        examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
+    except Refused as refused:
+        return ", ".join([refused.code, *map(str, refused.answer.get("errors", ()))])
+    return ""
+
+
+def _read(value: Any, names: Names) -> Any:
+    """The same with every piece of markup read, so that plain text is left."""
+    match value:
+        case {"type": "mrkdwn", "text": str(text)}:
+            return {"type": "plain_text", "text": _unstyled(text, names)}
+        case dict():
+            return {key: _read(part, names) for key, part in value.items()}
+        case list() | tuple():
+            return [_read(part, names) for part in value]
+        case _:
+            return value
+
+
+def _unstyled(text: str, names: Names) -> str:
+    return styled(text, lambda ref: names.get(ref, ref).removeprefix("#")).plain

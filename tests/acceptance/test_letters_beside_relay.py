@@ -1,0 +1,54 @@
+"""An operator redrives while relay runs: a second process writes into the database, and the first one notices."""
+
+import asyncio
+import json
+import sys
+from contextlib import ExitStack
+
+import pytest
+from processes import environment, running
+from soak import postgresql
+
+from relay.sandbox import SERVER_ERROR, Fault, serving
+from relay.sandbox import Slack as StandIn
+
+ROUTES = "version: 1\nroutes: [{name: all, post: [{channel: C0ALL00001, in_doubt: hold}]}]\n"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    with ExitStack() as stack:
+        yield f"sqlite:///{tmp_path / 'relay.db'}" if request.param == "sqlite" else stack.enter_context(postgresql())
+
+
+async def letters(folder, slack_url, database, *arguments):
+    """`relay letters`, as a process of its own: its exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "relay", "letters", *arguments),
+        env=environment(folder, slack_url, RELAY_DATABASE_URL=database),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
+    )
+    said, complained = await process.communicate()
+    assert complained == b""
+    return process.returncode, said.decode()
+
+
+async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_relay_that_runs(tmp_path, database):
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    slack = StandIn()
+    everything = slack.add_channel("C0ALL00001", "all")
+    slack.take_scope("channels:history")
+    slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage"))
+    async with serving(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as house:
+        await house.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
+        await house.until(lambda: any(line.get("event") == "not_readable" for line in house.logged))
+        code, listed = await letters(tmp_path, url, database, "--json")
+        [letter] = json.loads(listed)["letters"]
+        assert (code, letter["reason"].partition(":")[0], everything.messages) == (0, "in_doubt", [])
+
+        assert (await letters(tmp_path, url, database, "redrive", "--reason", "in_doubt"))[0] == 0
+        await house.until(lambda: len(everything.messages) == 1)
+        assert json.loads((await letters(tmp_path, url, database, "--json"))[1])["letters"] == []
+        assert house.process.returncode is None

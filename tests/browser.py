@@ -1,0 +1,21 @@
+"""The browser that looks at pages: Debian's chromium, or whatever of its kind this machine has."""
+
+import shutil
+from typing import Final
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ARGUMENTS: Final = (
+    "--no-sandbox",  # root may not start it otherwise, and it sees nothing but this project's own pages
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+MISSING: Final = "no chromium on this machine: apt-get install chromium"
+
+
+def chromium() -> str | None:
+    """Where it is, if anywhere."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)

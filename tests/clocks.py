@@ -1,0 +1,51 @@
+"""Time that stands still until a test moves it."""
+
+import asyncio
+
+from relay.clock import Clock
+
+
+class ManualClock(Clock):
+    """Whoever waits for a moment waits until the test has moved time there; bells ring as ever."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self._now = now
+        self._timers: list[tuple[float, asyncio.Event]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def steady(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+        for timer in [timer for timer in self._timers if timer[0] <= self._now]:
+            self._timers.remove(timer)
+            timer[1].set()
+
+    def next_timer(self) -> float | None:
+        """The earliest moment that somebody waits for."""
+        return min((moment for moment, _ in self._timers), default=None)
+
+    async def sleep(self, seconds: float) -> None:
+        await self.wait(asyncio.Event(), self._now + seconds)
+
+    async def wait(self, bell: asyncio.Event, until: float | None) -> None:
+        if until is not None and until <= self._now:
+            await asyncio.sleep(0)
+            bell.clear()
+            return
+        alarm = asyncio.Event()
+        timer = (until, alarm)
+        if until is not None:
+            self._timers.append(timer)
+        waits = [asyncio.create_task(bell.wait()), asyncio.create_task(alarm.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            if timer in self._timers:
+                self._timers.remove(timer)
+            bell.clear()

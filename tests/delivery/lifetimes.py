@@ -1,0 +1,54 @@
+"""A short life of an incident, and what a reader must find of it in the end, whatever went wrong on the way."""
+
+from house import House
+
+ALERT = {
+    "id": "a",
+    "status": "critical",
+    "tags": [{"name": "host", "value": "db-1"}, {"name": "check", "value": "lag"}],
+}
+
+PHRASES = ("Warning → *Critical*", "looking at it", "Resolved")
+"""What the thread tells, once each and in this order."""
+
+
+async def live(house: House, incident: str, pause: float = 60.0) -> None:
+    """Opened as a warning, worse, commented, resolved; then all has time to settle."""
+    for told in LIFE:
+        await house.share(incident, **told)
+        await house.after(pause)
+    await house.after(400)
+
+
+LIFE = (
+    {"status": "warning", "alerts": [ALERT]},
+    {"status": "critical"},
+    {"metadata": {"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}}},
+    {"status": "ok"},
+)
+
+
+def cards(house: House, incident: str, channel: str = "all"):
+    """The roots of that incident that stand in the channel."""
+    found = house.slack.channel(channel).messages
+    return [card for card in found if incident in str(card.metadata)]
+
+
+def thread(house: House, card, channel: str = "all") -> str:
+    return "\n".join(house.slack.reads(reply) for reply in house.slack.channel(channel).thread(card.ts))
+
+
+def faults(house: House, incident: str, channel: str = "all") -> list[str]:
+    """What a reader would find wrong: not one card, a card that is not true, an entry lost, doubled or out of order."""
+    standing = cards(house, incident, channel)
+    if len(standing) != 1:
+        return [f"{len(standing)} cards of {incident}"]
+    told = thread(house, standing[0], channel)
+    wrong = [f"{phrase!r} told {told.count(phrase)} times" for phrase in PHRASES if told.count(phrase) != 1]
+    if not wrong and sorted(PHRASES, key=told.index) != list(PHRASES):
+        wrong.append("out of order")
+    if "✅" not in house.slack.reads(standing[0]):
+        wrong.append("the card does not show the end")
+    strays = [each for each in house.slack.channel(channel).messages if "relay_entry" in str(each.metadata)]
+    strays = [each for each in strays if incident in str(each.metadata) and not each.thread_ts]
+    return wrong + [f"{len(strays)} strays"] * bool(strays)

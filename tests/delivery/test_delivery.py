@@ -1,0 +1,237 @@
+"""Cards are posted, edited and threaded; nothing is sent twice, and nothing that is late is forgotten."""
+
+import pytest
+from clocks import ManualClock
+from house import START, open_house, stand_in
+
+from relay.sandbox import SERVER_ERROR, Code, Fault, pings, rate_limited
+
+ALERT = {
+    "id": "a",
+    "status": "critical",
+    "tags": [{"name": "host", "value": "db-1"}, {"name": "check", "value": "lag"}],
+}
+POST, EDIT = "chat.postMessage", "chat.update"
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with open_house(tmp_path) as opened:
+        yield opened
+
+
+def roots(house, channel="all"):
+    return house.slack.channel(channel).messages
+
+
+async def test_a_first_share_becomes_a_card_that_pings_whom_the_route_names(house):
+    await house.share(status="critical", alerts=[ALERT])
+    await house.settled()
+    [card] = roots(house)
+    assert pings(card) == ("S0CRIT", "here")
+    assert "db-1 · lag" in house.reads()
+    assert card.metadata["event_type"] == "relay_card"
+    assert card.metadata["event_payload"]["incident"] == "i1"
+
+
+async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_happened(house):
+    await house.share(status="warning", alerts=[ALERT])
+    await house.after(60)
+    await house.share(status="critical")
+    await house.after(60)
+    await house.share(metadata={"comment": {"comment": "failing over"}, "sender": {"name": "Dana"}})
+    await house.after(60)
+    await house.share(status="ok", endedOn=START + 180)
+    await house.after(60)
+    [card] = roots(house)
+    told = [house.slack.reads(reply) for reply in house.slack.channel("all").thread(card.ts)]
+    assert [("Critical" in told[0]), ("failing over" in told[1]), ("Resolved" in told[2])] == [True, True, True]
+    assert len(told) == 3
+    assert "✅" in house.slack.reads(card)
+
+
+async def test_a_burst_costs_one_edit(house):
+    await house.share(status="warning", alerts=[ALERT])
+    await house.settled()
+    house.slack.pause(EDIT, 5)
+    for number in range(20):
+        await house.share(status="warning", incidentTags=[{"id": "n", "value": number}])
+    await house.after(30)
+    shown = [call for call in house.slack.called(EDIT) if call.took_effect]
+    assert len(shown) == 1
+    assert "19" in house.reads()
+
+
+async def test_an_edit_that_would_show_what_is_shown_is_not_made(house):
+    await house.share(status="warning", alerts=[ALERT], updatedOn=START)
+    await house.settled()
+    await house.share(status="warning", alerts=[ALERT], updatedOn=START + 1)
+    await house.after(10)
+    assert house.slack.called(EDIT) == []
+
+
+async def test_replies_wait_for_their_root_and_come_together(house):
+    house.slack.pause(POST, 20)
+    await house.share(status="warning", alerts=[ALERT])
+    await house.after(1)
+    await house.share(status="critical")
+    await house.share(metadata={"comment": {"comment": "one"}})
+    await house.share(metadata={"comment": {"comment": "two"}})
+    await house.after(60)
+    [card] = roots(house)
+    [reply] = house.slack.channel("all").thread(card.ts)
+    assert [word in house.slack.reads(reply) for word in ("one", "two")] == [True, True]
+
+
+async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_other(house):
+    await house.share("first", status="warning", alerts=[ALERT])
+    await house.settled()
+    house.slack.faults.add(Fault(does=rate_limited(30), method=EDIT, times=1))
+    await house.share("first", status="critical")
+    await house.settled()
+    await house.share("second", status="critical", alerts=[ALERT])
+    await house.after(29)
+    assert len(house.slack.called(EDIT)) == 1
+    assert len(roots(house)) == 2
+    await house.after(2)
+    assert [call.took_effect for call in house.slack.called(EDIT)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "does", [rate_limited(7), Code("service_unavailable"), Code("ratelimited"), Code("request_timeout")]
+)
+async def test_what_surely_was_not_posted_is_posted_later_and_once(house, does):
+    house.slack.faults.add(Fault(does=does, method=POST, times=1))
+    await house.share(status="critical", alerts=[ALERT])
+    await house.after(600)
+    assert len(roots(house)) == 1
+    assert [call.took_effect for call in house.slack.called(POST)] == [False, True]
+
+
+async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_the_lost_one_cannot_land_any_more(house):
+    await house.share(status="warning", alerts=[ALERT])
+    await house.settled()
+    house.slack.faults.add(Fault(does=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
+    await house.share(status="critical")
+    await house.after(60)
+    assert [call.at - START for call in house.slack.called(EDIT)][-1] >= 30
+    assert len(house.slack.called(EDIT)) == 3
+    assert "🔴" in house.reads()
+
+
+async def test_a_dead_token_stops_nothing_for_good(house):
+    house.slack.revoke()
+    await house.share(status="critical", alerts=[ALERT])
+    await house.after(120)
+    assert roots(house) == []
+    house.slack.restore()
+    await house.after(120)
+    assert len(roots(house)) == 1
+
+
+async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread_goes_on_there(house):
+    await house.share(status="warning", alerts=[ALERT])
+    await house.settled()
+    house.slack.channel("all").delete(roots(house)[0].ts)
+    await house.share(metadata={"comment": {"comment": "still there"}})
+    await house.after(60)
+    [card] = roots(house)
+    assert "posted anew" in house.slack.reads(card)
+    assert not pings(card)
+    [reply] = house.slack.channel("all").thread(card.ts)
+    assert "still there" in house.slack.reads(reply)
+
+
+async def test_a_restart_goes_on_where_it_stopped(tmp_path):
+    clock = ManualClock()
+    slack = stand_in(clock)
+    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+        await house.share(status="warning", alerts=[ALERT])
+        await house.settled()
+        slack.pause(POST, 5)
+        slack.pause(EDIT, 5)
+        await house.share(status="critical")
+        await house.settled()
+    clock.advance(60)
+    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+        await house.after(10)
+        [card] = roots(house)
+        assert "🔴" in slack.reads(card)
+        assert len(slack.channel("all").thread(card.ts)) == 1
+
+
+async def test_what_no_route_takes_goes_to_the_fallback_and_shrinks_to_a_pointer_once_a_card_elsewhere_is_shown(
+    tmp_path,
+):
+    routes = """
+version: 1
+fallback: C0NOC00001
+routes: [{name: db, match: {tags: {team: db}}, post: [C0DB000001]}]
+"""
+    async with open_house(tmp_path, routes=routes) as house:
+        await house.share(status="critical", alerts=[ALERT])
+        await house.settled()
+        assert "Critical" in house.reads("noc")
+        await house.share(incidentTags=[{"id": "team", "value": "db"}])
+        await house.after(60)
+        assert "Critical" in house.reads("db")
+        assert "followed in" in house.reads("noc")
+        await house.share(status="ok")
+        await house.after(60)
+        assert "Resolved" in house.reads("db")
+        assert "Resolved" not in house.reads("noc")
+
+
+async def test_a_name_and_an_id_of_one_channel_are_one_channel(tmp_path):
+    routes = """
+version: 1
+routes:
+  - {name: a, continue: true, post: ["#db"]}
+  - {name: b, post: [C0DB000001]}
+"""
+    async with open_house(tmp_path, routes=routes) as house:
+        await house.share(status="critical", alerts=[ALERT])
+        await house.after(60)
+        assert len(roots(house, "db")) == 1
+
+
+async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_path):
+    async with open_house(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as house:
+        await house.share(status="critical", alerts=[ALERT])
+        await house.after(60)
+        assert house.slack.called(POST) == []
+        house.slack.add_channel("C0NEW00001", "new-one")
+        await house.after(600)
+        assert len(roots(house, "new-one")) == 1
+
+
+async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_path):
+    async with open_house(tmp_path, routes="version: 1\nroutes: [{name: a, wait: 3m, post: [C0ALL00001]}]\n") as house:
+        await house.share("short", status="critical", alerts=[ALERT])
+        await house.share("long", status="critical", alerts=[ALERT])
+        await house.after(120)
+        assert roots(house) == []
+        await house.share("short", status="ok")
+        await house.after(120)
+        assert [card.metadata["event_payload"]["incident"] for card in roots(house)] == ["long"]
+
+
+async def test_a_reopening_is_broadcast_and_pings_and_a_later_one_is_a_new_card_that_links_to_the_old(house):
+    await house.share(status="critical", alerts=[ALERT])
+    await house.after(60)
+    await house.share(status="ok", endedOn=int(house.clock.now()))
+    await house.after(60)
+    await house.share(status="critical", endedOn=None)
+    await house.after(60)
+    [card] = roots(house)
+    reopened = house.slack.channel("all").thread(card.ts)[-1]
+    assert reopened.broadcast
+    assert pings(reopened)
+    await house.share(status="ok", endedOn=int(house.clock.now()))
+    await house.after(90_000)
+    await house.share(status="critical", endedOn=None)
+    await house.after(60)
+    first, second = roots(house)
+    assert "✅" in house.slack.reads(first)
+    assert "again, last time" in house.slack.reads(second)
+    assert pings(second)

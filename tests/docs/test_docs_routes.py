@@ -1,0 +1,109 @@
+"""docs/routes.md says what the code does: its tables are the code's, its examples load, its walk can be walked."""
+
+import pytest
+from documents import examples, tables, text_of, words
+from typer.testing import CliRunner
+
+from relay.cli import app
+from relay.routing.facts import NAMED, PLAIN
+from relay.routing.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubt, Options
+from relay.rulebook import load
+from relay.rulebook.keys import PLACES, Place
+from relay.rulebook.matches import _NOT_FOR, _OPERATORS, _ORDERED, _OVER_MATCHES
+from relay.rulebook.options import OPTIONS
+from relay.rulebook.targets import _STATES
+
+PAGE = "routes.md"
+ALONE = [example for example in examples(PAGE, "yaml") if not example.name]
+
+
+@pytest.mark.parametrize("example", ALONE, ids=str)
+def test_each_example_is_a_routes_file_without_a_fault(example):
+    assert list(load(example.text, file=PAGE).routes.everyone())
+
+
+def test_the_table_of_keys_is_the_codes():
+    [table] = tables(PAGE, "## Keys")
+    told = {
+        word: tuple(place for place, mark in zip(Place, row[1:5], strict=True) if mark == "✓")
+        for word, row in zip(words(table), table, strict=True)
+    }
+    assert told == dict(PLACES)
+
+
+def test_the_table_of_options_and_their_defaults_is_the_codes():
+    [table] = tables(PAGE, "### Options")
+    assert words(table) == list(OPTIONS)
+    written = "".join(f"  {word}: {row[1].strip('`')}\n" for word, row in zip(words(table), table, strict=True))
+    assert load(f"version: 1\ndefaults:\n{written}").defaults == Options()
+
+
+def test_every_word_that_an_option_takes_is_named():
+    [table] = tables(PAGE, "### Options")
+    told = {word: row[1] + row[2] for word, row in zip(words(table), table, strict=True)}
+    assert all(word in told["thread"] for word in KINDS)
+    assert all(f"`{word}`" in told["broadcast"] for word in set(BROADCAST_KINDS) - set(KINDS))
+    assert all(f"`{word}`" in told["in_doubt"] for word in InDoubt)
+    assert all(f"`{word}`" in told["actions"] for word in ACTIONS)
+
+
+def test_the_tables_of_match_are_the_codes():
+    keys, _, operators = tables(PAGE, "## Match")
+    assert set(words(keys)) == {*PLAIN, *NAMED, *_OVER_MATCHES}
+    assert set(words(operators)) == {*_OPERATORS, *_ORDERED}
+    assert set().union(*_NOT_FOR.values()) <= set(words(operators))
+
+
+def test_the_table_of_mentions_is_the_codes():
+    [table] = tables(PAGE, "## Mentions")
+    assert set(words(table)) == set(_STATES)
+
+
+def test_the_values_of_match_are_taken_as_they_are_written():
+    example = next(each for each in ALONE if "as-it-is-written" in each.text)
+    [route] = load(example.text).routes
+    assert [look.expected for look in route.match.conditions] == ["no", "012", "2026-01-01"]
+
+
+@pytest.fixture
+def walked(tmp_path, monkeypatch):
+    """The folder of the walk through, with its files as the page has them."""
+    for language in ("yaml", "jinja", "json"):
+        for example in examples(PAGE, language):
+            if example.name:
+                (tmp_path / example.name).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / example.name).write_text(example.text)
+    monkeypatch.chdir(tmp_path)
+    for name in ("RELAY_ROUTES", "RELAY_TEMPLATES"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_the_walk_from_an_edit_to_a_tested_change_can_be_walked(walked):
+    consoles = examples(PAGE, "console")
+    assert len(consoles) == 4
+    for example in consoles:
+        command, *shown = example.text.strip().splitlines()
+        told = CliRunner().invoke(app, command.removeprefix("$ relay ").split())
+        assert told.exit_code == 0, f"{example}: {told.output}"
+        missing = [line for line in shown if line not in told.output]
+        assert not missing, f"{example}: {missing} not in {told.output}"
+
+
+def test_a_test_of_the_walk_fails_where_its_expectation_is_not_met(walked):
+    tests = walked / "routes.test.yaml"
+    tests.write_text(tests.read_text().replace("region eu-west", "region us-east"))
+    assert CliRunner().invoke(app, ["test"]).exit_code == 1
+
+
+def test_every_heading_in_the_list_of_contents_is_there():
+    for page in ("routes.md", "templates.md"):
+        text = text_of(page)
+        headings = {_anchor(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
+        links = {part.partition(")")[0] for part in text.split("](#")[1:]}
+        assert links <= headings
+
+
+def _anchor(heading):
+    kept = "".join(character for character in heading.lower() if character.isalnum() or character in " -_")
+    return kept.replace(" ", "-")

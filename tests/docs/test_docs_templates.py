@@ -1,0 +1,126 @@
+"""docs/templates.md says what the code does: its tables are the code's, and its examples render."""
+
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+from documents import examples, section, tables, words
+
+import relay
+from relay.drawing import _entry
+from relay.incident import read
+from relay.planning import Entry
+from relay.planning.fold import fold
+from relay.planning.model import Kind as EntryKind
+from relay.rendering import CARD, FILTERS, KINDS, Scene, TemplateLibrary, render_card, render_reply
+from relay.rendering.bounds import FILTERS_BOUNDED
+from relay.rendering.marks import Kind
+from relay.rendering.sandbox import _JINJA_FILTERS
+from relay.share import parse
+from relay.templates_on_disk import load_packaged
+from relay.variables import ALERT_NAMES, CHANGE_NAMES, NAMES, variables
+
+PAGE = "templates.md"
+SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
+ENTRIES = {
+    EntryKind.COMMENT: {"actor": "Dana", "text": "see https://wiki.example.com/x\nand <!channel>"},
+    EntryKind.STATUS: {"old": "critical", "new": "warning"},
+    EntryKind.TAGS: {"items": [{"label": "Team", "old": "a", "new": "b"}, {"label": "Owner", "old": "c", "new": ""}]},
+}
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return load_packaged()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    record = fold(None, parse(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
+    body = orjson.loads(SAMPLE.read_bytes())
+    assert body["incident"]["alerts"]
+    return Scene(variables=variables(read(record), route="everything"), mentions=("S0ONCALL",))
+
+
+@pytest.mark.parametrize("example", examples(PAGE, "jinja"), ids=str)
+def test_each_example_has_no_fault_and_renders_without_a_failure(example, packaged, scene):
+    name = example.name or "example/card.j2"
+    library = TemplateLibrary({name: example.text}, packaged=packaged)
+    assert not library.faults()
+    folder, _, file = name.partition("/")
+    stem = file.removesuffix(".j2")
+    if stem == CARD:
+        rendered = render_card(library, folder, scene)
+    else:
+        entry = Entry(seq=1, key="k", kind=EntryKind(stem), at=1_700_000_000.0, data=ENTRIES[EntryKind(stem)])
+        rendered = render_reply(library, folder, scene, [_entry(entry, 1_700_000_010.0)])
+    assert not rendered.failures
+    assert not rendered.builtin
+    assert rendered.message.text
+
+
+def test_the_example_that_changes_a_part_keeps_the_rest(packaged, scene):
+    example = next(each for each in examples(PAGE, "jinja") if each.name == "payments/card.j2")
+    rendered = render_card(TemplateLibrary({example.name: example.text}, packaged=packaged), "payments", scene)
+    told = orjson.dumps(rendered.message.payload()).decode()
+    assert "Payments: Evyatar-11" in told
+    assert "cluster modiin-prod" in told
+    assert "CPU is 98%" in told
+    assert "S0ONCALL" in told
+
+
+def test_the_parts_that_can_be_changed_are_those_of_the_packaged_card(packaged):
+    text = section(PAGE, "## Folders and files")
+    listed = re.search(r"the parts are\n(.*?)\.\n", text, re.DOTALL)[1]
+    blocks = re.findall(r"\{% block (\w+)", packaged["incident/card.j2"])
+    assert re.findall(r"`(\w+)`", listed) == blocks
+
+
+def test_the_table_of_files_is_the_codes():
+    [table] = tables(PAGE, "## Folders and files")
+    assert words(table) == [CARD, *KINDS]
+
+
+def test_the_table_of_tags_is_the_codes():
+    [table] = tables(PAGE, "## Tags")
+    assert set(words(table)) == {kind.value for kind in Kind} - {"argument", "slot"}
+    assert len(table) == len(set(words(table)))
+
+
+def test_the_table_of_filters_is_the_codes():
+    [table] = tables(PAGE, "## Filters")
+    assert set(words(table)) == set(FILTERS)
+    listed = section(PAGE, "## Filters").partition("these are there:")[2].partition("Everything")[0]
+    assert re.findall(r"`(\w+)`", listed) == sorted(_JINJA_FILTERS | FILTERS_BOUNDED.keys())
+
+
+def test_the_tables_of_variables_are_the_codes():
+    def named(heading):
+        [table] = tables(PAGE, heading)
+        return set(words(table))
+
+    assert named("### `incident`") == NAMES["incident"]
+    assert named("### An alert") == ALERT_NAMES
+    assert named("### A related change") == CHANGE_NAMES
+    assert named("### People") == NAMES["sender"]
+    assert named("### The rest") | {"incident", "tags"} == set(NAMES)
+
+
+def test_what_variables_hold_is_named_where_it_is_little():
+    [table] = tables(PAGE, "### The rest")
+    told = {word: row[1] for word, row in zip(words(table), table, strict=True)}
+    assert all(f"`{name}`" in told["environment"] for name in NAMES["environment"])
+    assert all(f"previous.{name}" in told["previous"] for name in NAMES["previous"])
+
+
+def test_what_a_tag_has_is_named(scene):
+    told = section(PAGE, "### `tags`")
+    [tag, *_] = scene.variables["tags"].shown
+    assert all(f"`{name}`" in told for name in vars(tag))
+
+
+def test_the_table_of_what_an_entry_has_is_the_codes():
+    [table] = tables(PAGE, "### `entry`")
+    entry = Entry(seq=1, key="k", kind=EntryKind.OTHER, at=0.0)
+    assert set(words(table)) == set(_entry(entry, 0.0))

@@ -1,0 +1,326 @@
+"""Every state, every kind of entry and every odd shape that a reader of a channel may meet, each under a name.
+
+The tests compare what they read like with `approved/`; `make gallery` draws the same cases as pictures.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from relay.drawing import _noticed
+from relay.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
+from relay.message import Message
+from relay.planning import Card
+from relay.planning.notices import ANEW, REPEAT, THREAD_ONLY, in_place_of
+from relay.rendering import Button, Scene, TemplateLibrary, render_card, render_pointer, render_reply
+from relay.routing import Options
+from relay.templates_on_disk import load_packaged
+from relay.variables import variables
+
+NOW = int(datetime(2026, 5, 3, 3, 24, tzinfo=UTC).timestamp())
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+PEOPLE = {"groups": {"S0DBONCALL": "db-oncall"}, "users": {"U0ANN": "Ann Lee"}, "channels": {"C0DB": "db-oncall"}}
+PAGE = "https://a.bigpanda.io/#/app/overview/5c1e"
+TEMPLATES = ("incident", "compact")
+
+_LIBRARY = TemplateLibrary({**load_packaged(), "broken/card.j2": "{{ 1 // 0 }}"}, packaged=load_packaged())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is drawn: a card, or with `entries` a reply in its thread."""
+
+    name: str
+    incident: Incident
+    entries: Sequence[Mapping[str, Any]] = ()
+    mentions: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    previous: Mapping[str, Any] | None = None
+    template: str | None = None
+    pointer: bool = False
+    show_tags: tuple[str, ...] = ("priority", "service", "team")
+    folders: tuple[str, ...] = field(default=TEMPLATES)
+
+    def draw(self, folder: str) -> Message:
+        """The message that the folder's templates make of it."""
+        scene = Scene(
+            variables=variables(self.incident, show_tags=self.show_tags, previous=self.previous),
+            mentions=self.mentions,
+            notices=tuple(_noticed(Card(incident="", channel="", episode=1, options=Options(), notices=self.notices))),
+            buttons=self.buttons,
+        )
+        if self.pointer:
+            return render_pointer(scene, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
+        template = self.template or folder
+        if self.entries:
+            return render_reply(_LIBRARY, template, scene, self.entries).message
+        return render_card(_LIBRARY, template, scene).message
+
+
+def alert(host: str, text: str = "", state: State = State.CRITICAL, **more: Any) -> Alert:
+    """One alert of a host."""
+    tags = {"host": (host,), "check": (more.pop("check", "replication lag"),)}
+    if book := more.pop("book", f"https://wiki.example.com/run/{host}"):
+        tags["run-book"] = (book,)
+    return Alert(
+        id=f"a-{host}",
+        state=state,
+        active=state is not State.RESOLVED,
+        primary="host",
+        secondary="check",
+        description=text,
+        started=NOW - 12 * MINUTE,
+        tags={**tags, **more.pop("tags", {})},
+        **more,
+    )
+
+
+def tag(name: str, *values: str) -> Tag:
+    """One tag of an incident."""
+    return Tag(id=name, name=readable(name), values=values)
+
+
+_CHANGE = Change(
+    id="c1",
+    identifier="CHG-4711",
+    summary="Raise max_connections on the primary",
+    status="Done",
+    url="https://changes.example.com/CHG-4711",
+    certainty="SUSPECT",
+    end=NOW - 52 * MINUTE,
+)
+
+DB = Incident(
+    id="5c1e",
+    state=State.CRITICAL,
+    reported_status="critical",
+    severity=State.CRITICAL,
+    active=True,
+    started=NOW - 12 * MINUTE,
+    changed=NOW,
+    title="db-117 · replication lag",
+    alerts=(
+        alert("db-117", "replication lag is 97 %"),
+        alert("db-118", "replication lag is 91 %"),
+        alert("db-119", "replication lag is 55 %", State.WARNING),
+    ),
+    tags=(tag("itd_priority_1", "P1"), tag("service", "checkout"), tag("team", "database")),
+    environment=Environment(name="Production"),
+    links={"landing_page": PAGE},
+    sender=Person(name="AutoShare"),
+)
+"""An ordinary night."""
+
+BARE = Incident(id="5c1e", state=State.CRITICAL, reported_status="", severity=State.CRITICAL, active=True, title="5c1e")
+"""Nothing but what every share has: an account without any option sends no more."""
+
+ENDED = replace(
+    DB,
+    state=State.RESOLVED,
+    active=False,
+    ended=NOW,
+    started=NOW - 72 * MINUTE,
+    assignee=Person(name="Ann Lee"),
+    alerts=tuple(replace(each, state=State.RESOLVED, active=False) for each in DB.alerts),
+)
+
+_BUTTONS = tuple(
+    Button(action_id=name, text=text, value="5c1e", style=style)
+    for name, text, style in (
+        ("assign", "Assign to me", ""),
+        ("comment", "Comment", ""),
+        ("snooze", "Snooze", ""),
+        ("resolve", "Resolve", "danger"),
+    )
+)
+
+
+def cards() -> Iterator[Case]:
+    """Cards of every state, and of every odd shape."""
+    yield Case(name="critical", incident=DB, mentions=("S0DBONCALL",))
+    yield Case(
+        name="everything-at-once",
+        incident=replace(DB, assignee=Person(name="Ann Lee"), assigner=Person(name="Lead"), changes=(_CHANGE,)),
+        mentions=("S0DBONCALL", "U0ANN", "here"),
+        buttons=_BUTTONS,
+    )
+    yield Case(name="warning", incident=_all(State.WARNING))
+    yield Case(name="unknown", incident=replace(_all(State.UNKNOWN), reported_status="degraded"))
+    yield Case(
+        name="acknowledged", incident=replace(_all(State.ACKNOWLEDGED), assignee=Person(email="ann@example.com"))
+    )
+    yield Case(name="resolved", incident=ENDED)
+    yield Case(name="resolved-bare", incident=replace(BARE, state=State.RESOLVED, active=False))
+    yield Case(name="snoozed", incident=replace(DB, snooze=Snooze(snoozed=True, wake=NOW + HOUR)))
+    yield Case(name="snoozed-open-ended", incident=replace(DB, snooze=Snooze(snoozed=True)))
+    yield Case(name="flapping", incident=replace(DB, flapping=True))
+    yield Case(
+        name="some-alerts-over",
+        incident=replace(DB, alerts=(DB.alerts[0], alert("db-120", "lag is gone", State.RESOLVED), DB.alerts[2])),
+    )
+    yield Case(
+        name="new-episode",
+        incident=DB,
+        previous={"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"},
+    )
+    yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
+    yield Case(name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "is_archived"),))
+    yield Case(name="posted-anew", incident=DB, notices=(ANEW,), folders=("incident",))
+    yield Case(name="not-to-be-edited", incident=DB, notices=(THREAD_ONLY,), folders=("incident",))
+    yield Case(name="built-in", incident=DB, template="broken", folders=("incident",))
+    yield Case(name="pointer", incident=DB, pointer=True, folders=("incident",))
+    yield Case(name="bare", incident=BARE)
+    yield from _without()
+    yield from _sizes()
+    yield from _texts()
+
+
+def _all(state: State) -> Incident:
+    alerts = tuple(replace(each, state=state) for each in DB.alerts)
+    return replace(DB, state=state, severity=state, reported_status=str(state), alerts=alerts)
+
+
+def _without() -> Iterator[Case]:
+    """Each optional block absent, the others there."""
+    whole = replace(DB, assignee=Person(name="Ann Lee"), changes=(_CHANGE,))
+    absent: dict[str, Any] = {
+        "alerts": (),
+        "tags": (),
+        "links": {},
+        "changes": (),
+        "environment": None,
+        "sender": None,
+        "started": None,
+        "assignee": None,
+    }
+    for name, nothing in absent.items():
+        yield Case(name=f"without-{name}", incident=replace(whole, **{name: nothing}))
+    described = tuple(replace(each, description="") for each in DB.alerts)
+    yield Case(name="without-descriptions", incident=replace(DB, alerts=described))
+
+
+def _sizes() -> Iterator[Case]:
+    """One alert, five, three hundred; eighty tags."""
+    yield Case(name="1-alert", incident=replace(DB, alerts=DB.alerts[:1]))
+    silent = replace(DB.alerts[0], description="")
+    yield Case(name="1-alert-that-only-says-the-title", incident=replace(DB, alerts=(silent,)))
+    bookless = replace(silent, tags={name: values for name, values in silent.tags.items() if name != "run-book"})
+    yield Case(name="1-alert-without-a-run-book", incident=replace(DB, alerts=(bookless,)))
+    yield Case(name="5-alerts", incident=replace(DB, alerts=_hosts(5)))
+    yield Case(name="300-alerts", incident=replace(DB, alerts=_hosts(300)))
+    many = tuple(tag(f"cost_centre_{number}", f"value {number}") for number in range(77))
+    yield Case(name="80-tags", incident=replace(DB, tags=(*DB.tags, *many)))
+    url = tag("dashboard", "https://grafana.example.com/d/abc/replication?var-host=db-117&from=now-1h")
+    several = tag("affected_services", "checkout", "basket", "payments", "search")
+    yield Case(name="tags-of-every-kind", incident=replace(DB, tags=(url, several, tag("on_call", "ann@example.com"))))
+
+
+def _hosts(count: int) -> tuple[Alert, ...]:
+    return tuple(
+        alert(
+            f"db-{number:03}",
+            f"replication lag is {99 - number % 50} %",
+            State.CRITICAL if number % 3 else State.WARNING,
+        )
+        for number in range(1, count + 1)
+    )
+
+
+def _texts() -> Iterator[Case]:
+    """Words that do not fit, that run the other way, that are code, or that mean harm."""
+    word = "kafka-consumer-group-" + "partition-rebalance-" * 12
+    yield Case(name="long-words", incident=_named(f"{word} is lagging", word, word))
+    yield Case(
+        name="long-sentences", incident=_named("The primary database of the checkout " * 8, "lag " * 120, "x " * 90)
+    )
+    yield Case(
+        name="right-to-left",
+        incident=_named("מסד הנתונים db-117 אינו מגיב", "زمن الاستجابة مرتفع جداً (97%)", "צוות לילה"),
+    )
+    yield Case(name="emoji", incident=_named("🔥 checkout 🧑‍🚒 is on fire 🔥", "👩‍👩‍👧‍👦 97 % 🇮🇱", "🚀 growth"))
+    trace = 'Traceback (most recent call last):\n  File "app.py", line 7\n    raise OSError(`disk`)\nOSError: ``` full'
+    yield Case(name="code", incident=_named("OSError in `app.py`", trace, "SELECT * FROM t WHERE a_b = 1"))
+    harm = "<!channel> <script>alert(1)</script> @here <https://evil.example|click> &amp; *bold* _it_ ~no~"
+    yield Case(name="hostile", incident=_named(harm, harm, harm))
+
+
+def _named(title: str, description: str, value: str) -> Incident:
+    first = replace(DB.alerts[0], description=description)
+    return replace(DB, title=title, alerts=(first, *DB.alerts[1:]), tags=(*DB.tags, tag("owner", value)))
+
+
+def replies() -> Iterator[Case]:
+    """A reply for every kind of entry, and one that tells much."""
+    every = dict(_entries())
+    for name, told in every.items():
+        yield Case(name=f"told-{name}", incident=DB, entries=[told])
+    yield Case(name="told-a-rise", incident=DB, entries=[every["rise"], every["joined"]], mentions=("S0DBONCALL",))
+    yield Case(
+        name="told-together",
+        incident=DB,
+        entries=[every[name] for name in ("rise", "joined", "assigned", "comment", "snoozed", "tags")],
+    )
+
+
+def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    told = _told
+    yield "rise", told("status", old="warning", new="critical")
+    yield "better", told("status", old="critical", new="warning")
+    yield "late", told("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, told_late=True)
+    yield "began-to-flap", told("status", text="began to flap", flapping=True)
+    yield "flapped", told("status", text="changed state 6 times while flapping", now="critical", times=6)
+    yield "comment", told("comment", text="looked at it, failing over to db-118", actor="Dana Levi")
+    yield "comment-by-nobody", told("comment", text="see https://wiki.example.com/run/db-117 first")
+    lines = (
+        "Found it:\n1. the primary ran out of connections\n2. the replica waits\n\n`max_connections = 400`\n\nFixing."
+    )
+    yield "comment-of-lines", told("comment", text=lines, actor="Dana Levi")
+    yield "comment-long", told("comment", text="The replica waits for the primary. " * 80, actor="Dana Levi")
+    yield "assigned", told("assignment", old="", new="Ann Lee", actor="Lead")
+    yield "took-it", told("assignment", old="Bo", new="Ann Lee")
+    yield "unassigned", told("assignment", old="Ann Lee", new="")
+    yield "snoozed", told("snooze", new=NOW + HOUR, snoozed=True)
+    yield "snoozed-open-ended", told("snooze", snoozed=True)
+    yield "awake", told("snooze", snoozed=False)
+    tags = [
+        {"label": "Priority", "old": "P2", "new": "P1"},
+        {"label": "Owner", "old": "", "new": "payments <!channel>"},
+        {"label": "Ticket", "old": "INC-1", "new": ""},
+    ]
+    yield "tags", told("tags", items=tags, more=0)
+    yield "tags-many", told("tags", items=tags, more=14)
+    one = [{"title": "db-120 · replication lag", "state": "critical", "was": "joined"}]
+    yield "joined", told("alerts", joined=1, resolved=0, returned=0, left=0, total=4, items=one)
+    yield "alerts", told("alerts", joined=12, resolved=3, returned=1, left=2, total=24, items=one * 18)
+    over = [{"title": "db-118 · replication lag", "state": "resolved", "was": "resolved"}]
+    yield "an-alert-over", told("alerts", joined=0, resolved=1, returned=0, left=0, total=2, items=over)
+    change = {name: getattr(_CHANGE, name) for name in ("identifier", "summary", "status", "url", "certainty", "end")}
+    yield "change", told("changes", items=[change])
+    yield "changes", told("changes", items=[change, {"identifier": "CHG-4712", "certainty": "MATCH"}])
+    yield "resolved", told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
+    yield "resolved-was-worse", told("resolved", old="warning", new="resolved", lasted=None, worst="critical")
+    yield "reopened", told("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
+    yield "other", told("other", text="became quiet")
+
+
+def _told(kind: str, **data: Any) -> Mapping[str, Any]:
+    """As `relay.drawing` gives an entry to its template."""
+    entry: dict[str, Any] = {
+        "actor": None,
+        "old": None,
+        "new": None,
+        "text": None,
+        "items": [],
+        "at": NOW,
+        "told_late": False,
+    }
+    return {**entry, **data, "kind": kind}
+
+
+def every() -> Iterator[tuple[str, Case]]:
+    """(folder, case) of all of them."""
+    groups: tuple[Callable[[], Iterator[Case]], ...] = (cards, replies)
+    for folder in TEMPLATES:
+        yield from ((folder, case) for group in groups for case in group() if folder in case.folders)

@@ -1,0 +1,56 @@
+"""Draws the gallery as pictures, into `build/gallery/`: `make gallery`. Look at them whenever a template changes."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from html import unescape
+from itertools import groupby
+from pathlib import Path
+
+from browser import ARGUMENTS, MISSING, chromium
+from gallery_cases import NOW, PEOPLE, Case, every
+from playwright.sync_api import sync_playwright
+
+from relay.sandbox.page import Drawn, Scene, document
+
+SIZES = {"": (1_600, 3), "-phone": (390, 1)}
+"""What a picture's name ends with -> how wide it is, and how many columns it has."""
+
+
+def main(folder: Path) -> None:
+    """A sheet of cards and one of replies for each set of templates: pictures for a desk and a phone, and a page."""
+    executable = chromium()
+    if executable is None:
+        sys.exit(MISSING)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS)) as browser,
+    ):
+        for name, scenes in _sheets():
+            for suffix, (width, columns) in SIZES.items():
+                page = browser.new_page(viewport={"width": width, "height": 900})
+                page.set_content(_document(name, scenes, columns))
+                page.screenshot(path=folder / f"{name}{suffix}.png", full_page=True)
+                page.close()
+            (folder / f"{name}.html").write_text(_document(name, scenes, 3), encoding="utf-8")
+
+
+def _document(name: str, scenes: Sequence[Scene], columns: int) -> str:
+    return document(scenes, people=PEOPLE, now=NOW, zone="UTC", columns=columns, title=f"relay: {name}")
+
+
+def _sheets() -> Iterator[tuple[str, list[Scene]]]:
+    for (templates, told), cases in groupby(every(), key=lambda each: (each[0], bool(each[1].entries))):
+        name = f"{templates}-{'replies' if told else 'cards'}"
+        yield name, [_scene(templates, case) for _, case in cases]
+
+
+def _scene(templates: str, case: Case) -> Scene:
+    message = case.draw(templates)
+    lock_screen = unescape(message.text)
+    drawn = Drawn(text=message.text, blocks=message.blocks, attachments=message.attachments, at=NOW)
+    return Scene(title=case.name, note=lock_screen[:80], messages=(drawn,))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/gallery"))

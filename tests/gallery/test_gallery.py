@@ -1,0 +1,75 @@
+"""What every case of the gallery reads like, compared with a text that a person has read and approved.
+
+APPROVE=1 make test ARGS=tests/gallery       writes the texts anew: read the difference before you commit it
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from gallery_cases import PEOPLE, TEMPLATES, Case, every
+
+from relay.message import Message
+from relay.sandbox import Content, Slack
+from relay.sandbox.content import examine
+from relay.sandbox.reading import mrkdwn
+
+APPROVED = Path(__file__).parent / "approved"
+CASES = {case.name: case for _, case in every()}
+
+
+def read(message: Message) -> str:
+    """The message as a reader sees it, with what a text cannot show said in words."""
+    slack = Slack(clock=lambda: 0.0)
+    channel = slack.add_channel("C0DB", "db-oncall")
+    for group, handle in PEOPLE["groups"].items():
+        slack.add_usergroup(group, handle)
+    for user, name in PEOPLE["users"].items():
+        slack.add_user(user, name)
+    content = Content(text=message.text, blocks=message.blocks, attachments=message.attachments)
+    examine(content)
+    bar = [f"(bar {attachment['color']})" for attachment in message.attachments]
+    told = slack.reads(channel.add(content, slack.bot))
+    return "\n".join([f"lock screen: {mrkdwn(slack, message.text)}", *bar, told, *_links(message), ""])
+
+
+def _links(message: Message) -> list[str]:
+    """Where the links lead, each once."""
+    told = json.dumps(message.payload(), ensure_ascii=False)
+    labelled = [f"{label} -> {url}" for url, label in re.findall(r"<(https?://[^|>]+)\|([^>]*)>", told)]
+    buttons = [f"{label} -> {url}" for label, url in re.findall(r'"text": "([^"]*)"[^{}]*}, "url": "([^"]*)"', told)]
+    return [f"    {link}" for link in dict.fromkeys([*labelled, *buttons])]
+
+
+def text_of(case: Case) -> str:
+    return "\n".join(f"--- {folder} ---\n{read(case.draw(folder))}" for folder in TEMPLATES if folder in case.folders)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_message_reads_as_approved(name):
+    path = APPROVED / f"{name}.txt"
+    text = text_of(CASES[name])
+    if os.environ.get("APPROVE"):
+        path.write_text(text, encoding="utf-8")
+    assert path.exists(), f"nobody has read {name} yet: APPROVE=1 writes {path.name}"
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_every_approved_text_has_its_case():
+    assert {path.stem for path in APPROVED.glob("*.txt")} == set(CASES)
+
+
+def test_a_case_has_one_name():
+    assert len(CASES) == len({(case.name, folder) for folder, case in every() if folder == "incident"})
+
+
+@pytest.mark.parametrize("folder", TEMPLATES)
+def test_nothing_absent_is_printed(folder):
+    for case in CASES.values():
+        if folder in case.folders:
+            told = read(case.draw(folder))
+            assert not [
+                word for word in ("None", "null", "Undefined", "{{", " - ", "()", " ,", "··", "· ·") if word in told
+            ], case.name

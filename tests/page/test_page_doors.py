@@ -1,0 +1,112 @@
+"""Who may read the page, and what it hands out; without a browser."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from relay.sandbox import Content, Slack, serving
+from relay.sandbox.page import Backstage, Page
+from relay.sandbox.page.page import POLICY
+
+KEYS = {"webhook_key": "secret-of-the-webhook", "admin_key": "secret-of-the-admin"}
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    slack = Slack()
+    slack.add_channel("C0NOC00001", "noc")
+    page = Page(slack, Backstage(url="http://127.0.0.1:9", **KEYS, sample="{}"))
+    async with serving(slack, furnish=page.furnish) as base:
+        yield base.removesuffix("api/")
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.mark.parametrize("path", ["", "page/draw.js", "page/page.css", "sample"])
+async def test_every_answer_carries_the_strict_policy(address, web, path):
+    async with web.get(address + path) as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert "unsafe" not in POLICY
+
+
+@pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize("path", ["", "events", "incidents/i1"])
+async def test_another_web_site_is_not_answered(address, web, path, header):
+    async with web.get(address + path, headers=header) as answer:
+        assert answer.status == 403
+
+
+async def test_another_web_site_can_send_no_share(address, web):
+    async with web.post(address + "shares", data=b"{}", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+        assert answer.status == 403
+
+
+@pytest.mark.parametrize("path", ["page/page.py", "page/..%2F..%2Fserver.py", "page/nothing.js"])
+async def test_only_the_pages_own_files_are_handed_out(address, web, path):
+    async with web.get(address + path) as answer:
+        assert answer.status == 404
+
+
+async def test_a_relay_that_does_not_answer_is_told_as_a_problem(address, web):
+    async with web.get(address + "incidents/i1") as answer:
+        assert answer.status == 502
+        assert (await answer.json())["title"] == "relay does not answer"
+
+
+async def test_the_keys_stay_behind_the_page(address, web):
+    for path in ("", "page/page.js", "sample", "incidents/i1"):
+        async with web.get(address + path) as answer:
+            text = await answer.text() + str(answer.headers)
+            assert not [key for key in KEYS.values() if key in text]
+
+
+async def test_without_a_relay_the_page_says_so(web):
+    slack = Slack()
+    async with (
+        serving(slack, furnish=Page(slack).furnish) as base,
+        web.get(base.removesuffix("api/") + "incidents/i1") as answer,
+    ):
+        assert answer.status == 404
+        assert "relay demo" in (await answer.json())["detail"]
+
+
+async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
+    slack = Slack(clock=lambda: 1_700_000_000.0)
+    channel = slack.add_channel("C0NOC00001", "noc", member=True)
+    async with (
+        serving(slack, furnish=Page(slack).furnish) as base,
+        web.get(base.removesuffix("api/") + "events") as answer,
+    ):
+        assert (await heard(answer))[0] == "frame"
+        one = channel.add(Content(text="one"), slack.bot)
+        assert [message["text"] for message in (await heard(answer))[1]] == ["one"]
+        channel.add(Content(text="two"), slack.bot, one.ts)
+        [message] = (await heard(answer))[1]
+        assert (message["text"], message["thread"]) == ("two", one.ts)
+        channel.delete(message["ts"])
+        assert await heard(answer) == ("gone", [["C0NOC00001", message["ts"]]])
+
+
+async def test_the_page_lets_its_readers_go_when_it_is_closed(web):
+    slack = Slack()
+    async with serving(slack, furnish=Page(slack).furnish) as base:
+        answer = await web.get(base.removesuffix("api/") + "events")
+    async with asyncio.timeout(5):
+        assert b"frame" in await answer.read()
+
+
+async def heard(answer: aiohttp.ClientResponse) -> tuple[str, Any]:
+    """The next event of a stream."""
+    name = (await answer.content.readline()).decode().removeprefix("event: ").strip()
+    data = (await answer.content.readline()).decode().removeprefix("data: ")
+    await answer.content.readline()
+    return name, json.loads(data)

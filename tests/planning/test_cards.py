@@ -1,0 +1,214 @@
+"""Which cards an incident has: where it goes, by what it is governed, how episodes begin and end."""
+
+from dataclasses import replace
+
+import pytest
+from lives import START, Life, alert, share
+
+from relay.incident import State
+from relay.planning import CardState, Outcome
+from relay.rulebook import load
+
+NOC, DB = "C0NOC00001", "C0DB000001"
+DATABASE = [{"id": "team", "value": "database"}]
+PRODUCTION = {"environment": "Production"}
+
+
+def where(life):
+    return {channel: str(card.state) for (channel, _), card in life.cards.items() if card.followed}
+
+
+def test_an_incident_gets_one_card_where_a_route_takes_it():
+    life = Life()
+    plan = life.take(share(status="critical", incidentTags=DATABASE, metadata=PRODUCTION))
+    assert where(life) == {DB: "wanted"}
+    assert (plan.outcome, plan.routes) == (Outcome.FIRST, ("databases",))
+
+
+def test_channels_only_add_up_and_a_card_is_followed_to_its_end():
+    life = Life()
+    life.take(share(0, status="critical", incidentTags=DATABASE, metadata=PRODUCTION))
+    life.show(DB)
+    life.take(share(60, incidentTags=[]))
+    assert where(life) == {DB: "shown", NOC: "wanted"}
+    assert life.cards[DB, 1].edit is not None
+    assert not life.cards[DB, 1].taken
+
+
+def test_a_card_that_no_route_takes_now_pings_nobody():
+    routes = """
+version: 1
+routes:
+  - {name: db, match: {tags: {team: database}}, post: [{channel: C0DB000001, mention: {critical: [S0DB]}}]}
+"""
+    life = Life(rulebook=load(routes))
+    life.take(share(0, status="warning", incidentTags=DATABASE))
+    assert life.cards[DB, 1].mention.targets(State.CRITICAL) == ("S0DB",)
+    life.take(share(60, status="critical", incidentTags=[]))
+    assert not life.cards[DB, 1].mention
+    assert life.cards[DB, 1].route == "db"
+
+
+def test_where_its_route_is_gone_from_the_file_the_defaults_govern_a_card():
+    life = Life(rulebook=load("version: 1\nroutes: [{name: a, post: [C0NOC00001], template: incident, gather: 9m}]\n"))
+    life.take(share(0, status="critical"))
+    assert life.cards[NOC, 1].options.gather == 540
+    life.rulebook = load(
+        "version: 1\ndefaults: {gather: 1m}\nroutes: [{name: b, match: {status: resolved}, post: []}]\n"
+    )
+    life.take(share(60, status="warning"))
+    assert life.cards[NOC, 1].options.gather == 60
+
+
+def test_what_no_route_takes_goes_to_the_fallback_and_without_one_it_is_kept_and_counted():
+    life = Life()
+    assert life.take(share(status="critical")).outcome is Outcome.FIRST
+    assert where(life) == {NOC: "wanted"}
+    assert life.cards[NOC, 1].route == ""
+    bare = Life(rulebook=load("version: 1\nroutes: []\n"))
+    assert bare.take(share(status="critical")).outcome is Outcome.NO_ROUTE
+    assert bare.cards == {}
+
+
+def test_a_route_without_channels_takes_the_share_and_drops_it():
+    life = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: [{name: quiet, post: []}]\n"))
+    plan = life.take(share(status="critical"))
+    assert (plan.outcome, plan.routes, life.cards) == (Outcome.DROPPED, ("quiet",), {})
+
+
+def test_a_fallback_s_card_that_is_not_posted_yet_gives_way_to_a_route_s():
+    life = Life()
+    life.take(share(0, status="critical"))
+    life.take(share(1, incidentTags=DATABASE))
+    assert where(life) == {NOC: "lapsed", DB: "wanted"}
+
+
+def test_a_route_to_the_fallback_s_own_channel_takes_its_card_over_in_place():
+    life = Life()
+    life.take(share(0, status="critical"))
+    life.show(NOC)
+    life.take(share(60, metadata=PRODUCTION))
+    assert where(life) == {NOC: "shown"}
+    assert life.cards[NOC, 1].route == "everything"
+
+
+def test_a_channel_that_cannot_be_made_from_the_incident_is_the_fallback_s():
+    routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: teams, post: ["#inc-{{ tags.team }}"]}]\n'
+    life = Life(rulebook=load(routes))
+    life.take(share(0, status="critical"))
+    assert where(life) == {NOC: "wanted"}
+    life.take(share(60, incidentTags=[{"id": "team", "value": "Data Bases"}]))
+    assert where(life) == {NOC: "wanted", "#inc-data-bases": "wanted"}
+
+
+def test_two_routes_with_the_same_channel_make_one_card_and_mentions_add_up():
+    routes = """
+version: 1
+routes:
+  - {name: a, continue: true, post: [{channel: C0NOC00001, mention: {any: [S0A]}}]}
+  - {name: b, post: [{channel: C0NOC00001, mention: {any: [S0B]}}]}
+"""
+    life = Life(rulebook=load(routes))
+    life.take(share(status="critical"))
+    assert life.cards[NOC, 1].route == "a"
+    assert life.cards[NOC, 1].mention.targets(State.CRITICAL) == ("S0A", "S0B")
+
+
+def test_an_incident_that_arrives_resolved_is_judged_by_its_severity_and_gets_its_card():
+    life = Life(rulebook=load("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n"))
+    life.take(share(10, status="ok", severity="critical", endedOn=START))
+    assert where(life) == {NOC: "wanted"}
+
+
+def test_one_that_ended_longer_ago_than_a_reopening_would_count_is_kept_and_not_posted():
+    life = Life()
+    plan = life.take(share(0, received=90_000, status="ok", endedOn=START, metadata=PRODUCTION))
+    assert plan.outcome is Outcome.ENDED_LONG_AGO
+    assert life.cards == {}
+
+
+def test_later_shares_of_a_resolved_incident_add_no_channel():
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    life.take(share(60, status="ok"))
+    life.take(share(120, incidentTags=DATABASE))
+    assert where(life) == {NOC: "wanted"}
+
+
+def test_a_reopening_within_the_window_lives_on_in_the_same_card():
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    life.take(share(60, status="ok", endedOn=START + 60))
+    life.show(NOC)
+    life.take(share(3600, status="critical"))
+    assert life.kinds == ["reopened"]
+    assert list(life.cards) == [(NOC, 1)]
+    assert life.cards[NOC, 1].edit.deadline == START + 3600
+
+
+def test_a_later_reopening_is_a_new_episode_with_a_new_card_that_links_to_the_old():
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    life.take(share(60, status="ok", endedOn=START + 60))
+    life.show(NOC)
+    life.take(share(60 + 86_401, status="critical"))
+    assert life.cards[NOC, 1].state is CardState.LEFT
+    assert life.cards[NOC, 2].state is CardState.WANTED
+    assert life.cards[NOC, 2].previous.ts == "1.1"
+    assert life.story.episode == 2
+    life.take(share(60 + 86_500, status="warning"))
+    assert life.cards[NOC, 1].edit is None
+
+
+def test_a_card_that_never_showed_the_end_lives_on():
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    life.show(NOC)
+    life.take(share(60, status="ok", endedOn=START + 60))
+    life.take(share(100_000, status="critical"))
+    assert life.story.episode == 1
+
+
+def test_a_card_made_late_starts_at_the_present():
+    life = Life()
+    life.take(share(0, status="warning", metadata=PRODUCTION))
+    life.take(share(60, status="critical"))
+    comment = {"comment": {"comment": "ours"}}
+    life.take(share(120, status="warning", incidentTags=DATABASE, metadata=comment))
+    assert [entry.seq for entry in life.entries if entry.seq > life.cards[DB, 1].told_seq] == [3]
+    assert life.entries[2].kind == "comment"
+
+
+@pytest.mark.parametrize(("status", "urgent", "deadline"), [("critical", True, 0), ("warning", False, 30)])
+def test_an_open_critical_root_is_due_at_once_and_before_all_else(status, urgent, deadline):
+    life = Life()
+    life.take(share(status=status))
+    due = life.cards[NOC, 1].post
+    assert (due.at - START, due.deadline - START, due.urgent) == (0, deadline, urgent)
+
+
+def test_a_waiting_card_is_due_after_its_wait_and_a_bump_does_not_push_it_back():
+    life = Life(rulebook=load("version: 1\nroutes: [{name: a, post: [C0NOC00001], wait: 3m}]\n"))
+    life.take(share(0, status="warning"))
+    life.take(share(60, status="critical"))
+    due = life.cards[NOC, 1].post
+    assert (due.at - START, due.deadline - START, due.urgent) == (180, 180, True)
+
+
+def test_an_edit_waits_three_seconds_after_the_last_unless_the_incident_worsens_or_ends():
+    life = Life()
+    life.take(share(0, status="warning"))
+    life.cards[NOC, 1] = replace(life.show(NOC), edited_at=START + 99.0)
+    life.take(share(100, incidentTags=DATABASE, status="warning"))
+    assert life.cards[NOC, 1].edit.at == START + 102
+    life.take(share(100, status="critical"))
+    assert (life.cards[NOC, 1].edit.at, life.cards[NOC, 1].edit.deadline) == (START + 100, START + 100)
+
+
+def test_a_share_that_changes_nothing_makes_nothing_due():
+    life = Life()
+    life.take(share(0, status="critical", alerts=[alert()]))
+    life.show(NOC)
+    plan = life.take(share(0, status="critical", alerts=[alert()]))
+    assert plan.cards == ()
+    assert plan.outcome is Outcome.NOTHING_NEW

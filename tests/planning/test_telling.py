@@ -1,0 +1,217 @@
+"""What replies say: together, in order, within their lines, each entry once; who is pinged, and when."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lives import START, Life, alert, share
+
+from relay.incident import State, read
+from relay.planning import Entry, Kind
+from relay.planning.telling import LINES, next_reply, reply_due
+from relay.rulebook import load
+
+NOC = "C0NOC00001"
+ROUTES = """
+version: 1
+routes:
+  - name: all
+    post: [{channel: C0NOC00001, mention: {critical: [S0CRIT], warning: [S0WARN], reopened: [S0BACK], any: [here]}}]
+"""
+
+
+def living(routes=ROUTES, **told):
+    """An incident whose card is shown as a warning."""
+    life = Life(rulebook=load(routes))
+    life.take(share(0, **{"status": "warning", "alerts": [alert(status="warning")], **told}))
+    life.show(NOC)
+    return life
+
+
+def replies(life, at):
+    """All replies that the card owes, one after the other, as delivery would send them."""
+    card, sent = life.cards[NOC, 1], []
+    while True:
+        untold = [entry for entry in life.entries if entry.seq > card.told_seq]
+        reply = next_reply(card, read(life.story.record), untold, START + at)
+        if reply is None:
+            return sent
+        sent.append(reply)
+        card = replace(card, told_seq=reply.upto_seq, worst=reply.worst)
+
+
+def kinds(reply):
+    return [str(entry.kind) for entry in reply.entries]
+
+
+def test_several_things_at_once_make_one_reply_in_order():
+    life = living()
+    life.take(share(60, status="critical"))
+    life.take(share(61, snooze={"snoozed": True, "wake": START + 900}))
+    life.take(share(62, metadata={"comment": {"comment": "on it"}}))
+    [reply] = replies(life, 63)
+    assert kinds(reply) == ["status", "snooze", "comment"]
+
+
+def test_a_rise_pings_whom_the_state_names_and_is_due_within_five_seconds():
+    life = living()
+    life.take(share(60, status="critical"))
+    [reply] = replies(life, 61)
+    assert reply.targets == ("S0CRIT", "here")
+    due = life.cards[NOC, 1].post
+    assert (due.at - START, due.deadline - START, due.urgent) == (60, 65, True)
+
+
+def test_a_rise_that_has_passed_before_it_is_told_pings_nobody():
+    life = living()
+    life.take(share(60, status="critical"))
+    life.take(share(61, status="warning"))
+    [reply] = replies(life, 62)
+    assert reply.targets == ()
+
+
+def test_a_state_no_worse_than_one_told_before_is_no_rise():
+    life = living(status="critical")
+    life.take(share(60, status="warning"))
+    life.take(share(120, status="critical"))
+    assert replies(life, 121)[0].targets == ()
+
+
+def test_a_reopening_pings_its_people_once_in_half_an_hour_and_is_broadcast_alone():
+    life = living()
+    life.take(share(60, status="ok"))
+    life.take(share(120, status="warning", metadata={"comment": {"comment": "again"}}))
+    first, second, third = replies(life, 121)
+    assert (kinds(first), first.targets, first.broadcast) == (["resolved"], (), False)
+    assert (kinds(second), second.targets, second.broadcast) == (["reopened"], ("S0BACK", "here"), True)
+    assert kinds(third) == ["comment"]
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 100.0)
+    assert all(not reply.targets for reply in replies(life, 121))
+
+
+def test_an_end_pings_nobody_and_is_due_within_a_minute():
+    life = living()
+    life.take(share(60, status="ok"))
+    [reply] = replies(life, 61)
+    assert reply.targets == ()
+    assert life.cards[NOC, 1].post.deadline == START + 120
+
+
+def test_tags_and_alerts_wait_for_company_and_anything_else_takes_them_along():
+    life = living()
+    life.take(share(400, incidentTags=[{"id": "a", "value": "1"}]))
+    assert life.cards[NOC, 1].post.at == START + 520
+    life.take(share(410, metadata={"comment": {"comment": "hm"}}))
+    assert life.cards[NOC, 1].post.at == START + 410
+    assert [kinds(reply) for reply in replies(life, 411)] == [["tags", "comment"]]
+
+
+def test_tags_that_changed_twice_are_told_from_the_first_to_the_last_value():
+    life = living(incidentTags=[{"id": "a", "value": "1"}, {"id": "b", "value": "1"}])
+    life.take(share(400, incidentTags=[{"id": "a", "value": "2"}, {"id": "b", "value": "2"}]))
+    life.take(share(401, incidentTags=[{"id": "a", "value": "3"}, {"id": "b", "value": "1"}]))
+    [reply] = replies(life, 402)
+    assert reply.entries[0].data["items"] == [{"label": "A", "old": "1", "new": "3"}]
+
+
+def test_tags_that_are_back_where_they_were_are_told_by_no_reply():
+    life = living(incidentTags=[{"id": "a", "value": "1"}])
+    life.take(share(400, incidentTags=[{"id": "a", "value": "2"}]))
+    life.take(share(401, incidentTags=[{"id": "a", "value": "1"}]))
+    [reply] = replies(life, 402)
+    assert reply.entries == ()
+
+
+def test_thread_silences_a_kind_but_never_a_reply_that_pings():
+    routes = ROUTES + "    thread: [comment]\n"
+    life = living(routes)
+    life.take(share(400, incidentTags=[{"id": "a", "value": "1"}], snooze={"snoozed": True}))
+    assert life.cards[NOC, 1].post is None
+    assert replies(life, 401) == []
+    life.take(share(402, snooze={"snoozed": False}, status="critical"))
+    [reply] = replies(life, 403)
+    assert (kinds(reply), reply.targets) == (["status"], ("S0CRIT", "here"))
+
+
+def test_while_it_flaps_changes_of_state_wait_and_become_one_line_with_their_number():
+    life = living(flapping=True, status="critical")
+    for number, status in enumerate(["warning", "critical", "ok", "critical"]):
+        life.take(share(60 + number, status=status))
+    assert life.cards[NOC, 1].post.at == START + 660
+    [reply] = replies(life, 700)
+    assert kinds(reply) == ["status"]
+    assert reply.entries[0].data == {"text": "changed state 4 times while flapping", "now": "critical", "times": 4}
+    assert (reply.targets, reply.broadcast) == ((), False)
+
+
+def test_while_it_flaps_only_a_rise_above_all_the_episode_knew_pings():
+    life = living(flapping=True)
+    life.take(share(60, status="ok"))
+    life.take(share(61, status="warning"))
+    life.take(share(62, status="critical"))
+    [reply] = replies(life, 63)
+    assert kinds(reply) == ["status", "status"]
+    assert reply.targets == ("S0CRIT", "here")
+    assert life.cards[NOC, 1].post.urgent
+
+
+def test_snoozed_a_reopening_pings_nobody_but_a_rise_does():
+    life = living(snooze={"snoozed": True})
+    life.take(share(60, status="ok"))
+    life.take(share(61, status="warning"))
+    assert [reply.targets for reply in replies(life, 62)] == [(), ()]
+    life.take(share(63, status="critical"))
+    assert replies(life, 64)[-1].targets == ("S0CRIT", "here")
+
+
+def test_a_reply_has_no_more_lines_than_it_may_and_the_rest_follows():
+    life = living()
+    for number in range(30):
+        life.take(share(400 + number, metadata={"comment": {"comment": f"line {number}"}}))
+    sent = replies(life, 500)
+    assert [len(reply.entries) for reply in sent] == [10, 10, 10]
+
+
+KINDS = st.sampled_from(list(Kind))
+DATA = st.fixed_dictionaries(
+    {"new": st.sampled_from([str(state) for state in State]), "text": st.text(max_size=5)},
+)
+
+
+@st.composite
+def entries(draw):
+    made = []
+    for seq, kind in enumerate(draw(st.lists(KINDS, max_size=40)), start=1):
+        data = {"items": [{"label": str(seq), "old": "", "new": "x"}]} | draw(DATA)
+        if draw(st.booleans()):
+            data["while_flapping"] = True
+        made.append(Entry(seq=seq, key=str(seq), kind=kind, at=START, data=data))
+    return made
+
+
+@given(entries(), st.sampled_from([(), ("comment",), ("status", "tags")]), st.sampled_from([(), ("reopened", "rise")]))
+@settings(max_examples=80, deadline=None)
+def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
+    life = living()
+    options = replace(
+        life.cards[NOC, 1].options, thread=thread or ("status", "comment", "tags", "alerts"), broadcast=broadcast
+    )
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], options=options, told_seq=0)
+    life.entries = some
+    sent = replies(life, 10)
+    ranges = [reply.upto_seq for reply in sent]
+    assert ranges == sorted(set(ranges))
+    told = [entry.seq for reply in sent for entry in reply.entries]
+    assert told == sorted(set(told))
+    assert all(len(reply.entries) <= LINES for reply in sent)
+    comments = [entry.seq for entry in some if entry.kind is Kind.COMMENT and "comment" in options.thread]
+    assert [seq for seq in told if some[seq - 1].kind is Kind.COMMENT] == comments
+
+
+@given(entries())
+@settings(max_examples=100, deadline=None)
+def test_a_reply_is_due_exactly_when_there_is_one(some):
+    life = living()
+    card = replace(life.cards[NOC, 1], told_seq=0)
+    incident = read(life.story.record)
+    assert (reply_due(card, incident, some, START) is None) == (next_reply(card, incident, some, START) is None)

@@ -1,0 +1,43 @@
+"""A folder with a good configuration, and a store."""
+
+import asyncio
+import shutil
+
+import pytest
+from reload_samples import GOOD, Desk
+
+from relay import loading
+from relay.store import Store
+
+
+@pytest.fixture(autouse=True)
+def few_templates(monkeypatch):
+    """Nothing is rendered here, so what relay is packaged with need not be compiled each time."""
+    monkeypatch.setattr(loading, "load_packaged", lambda: {"incident/card.j2": "{% header %}packaged{% endheader %}"})
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """A database that is ready for use, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "relay.db"
+
+    async def made():
+        await (await Store.open(f"sqlite:///{path}")).close()
+
+    asyncio.run(made())
+    return path
+
+
+@pytest.fixture
+def desk(tmp_path):
+    made = Desk(tmp_path)
+    made.write(GOOD)
+    return made
+
+
+@pytest.fixture
+async def store(tmp_path, migrated):
+    shutil.copy(migrated, tmp_path / "relay.db")
+    opened = await Store.open(f"sqlite:///{tmp_path}/relay.db")
+    yield opened
+    await opened.close()

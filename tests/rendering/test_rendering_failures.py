@@ -1,0 +1,239 @@
+"""A template that fails costs what failed, never the message; and no template can run for long."""
+
+import time
+
+import pytest
+from rendering_samples import card, incident, judge, library, said, scene
+
+from relay.rendering import TemplateFailure, render_card, render_reply
+
+FAILING = "{{ incident.title.nothing() }}"
+
+
+def test_a_part_that_fails_is_left_out_and_told_with_its_file_and_line():
+    rendered = card(
+        "{% section %}one{% endsection %}\n\n{% section %}two\n"
+        + FAILING
+        + "{% endsection %}\n{% section %}three{% endsection %}"
+    )
+    judge(rendered)
+    assert said(rendered) == "one\nthree"
+    assert not rendered.builtin
+    [failure] = rendered.failures
+    assert (failure.file, failure.line) == ("incident/card.j2", 4)
+    assert "UndefinedError" in failure.message
+
+
+def test_a_failure_in_a_macro_is_told_where_it_stands():
+    files = library(
+        tools="{% macro broken() %}\n{{ 1 / 0 }}{% endmacro %}",
+        card='{% from "tools.j2" import broken %}{% section %}a{% endsection %}'
+        "{% context %}{{ broken() }}{% endcontext %}",
+    )
+    rendered = render_card(files, "incident", scene())
+    assert said(rendered) == "a"
+    assert [(each.file, each.line) for each in rendered.failures] == [("incident/tools.j2", 2)]
+
+
+def test_an_argument_that_fails_costs_only_the_argument():
+    rendered = card("{% fields %}{% field " + "incident.title.nothing()" + " %}value{% endfield %}{% endfields %}")
+    assert said(rendered) == "value"
+    assert len(rendered.failures) == 1
+
+
+def test_a_failure_outside_of_any_part_gives_the_built_in_card_which_says_so():
+    rendered = card("{% section %}one{% endsection %}\n" + FAILING, mentions=("S0A",), notices=("mind this",))
+    judge(rendered, ("S0A",))
+    assert rendered.builtin
+    told = said(rendered)
+    assert "🔴 db-117 · lag" in told
+    assert "*Critical* · 3 alerts: 2 critical, 1 warning · Production" in told
+    assert "*Ann Lee* has it" in told
+    assert "• db-117 · lag" in told
+    assert "Open in BigPanda" in told
+    assert told.endswith("mind this · built-in card: the template failed (incident/card.j2:2)")
+
+
+@pytest.mark.parametrize(
+    "source", ["", "  \n", "{% if false %}x{% endif %}", "{% section %} {% endsection %}", "{% mentions %}"]
+)
+def test_a_template_that_prints_nothing_gives_the_built_in_card(source):
+    rendered = card(source)
+    judge(rendered)
+    assert rendered.builtin
+    assert rendered.failures[-1].message == "it prints nothing"
+
+
+def test_a_file_that_does_not_compile_gives_the_built_in_card_and_leaves_the_others_alone():
+    files = library(card="{% section %}", comment="told: {{ entry.text }}")
+    rendered = render_card(files, "incident", scene())
+    assert rendered.builtin
+    assert rendered.failures == (
+        TemplateFailure(file="incident/card.j2", line=1, message=rendered.failures[0].message),
+    )
+    reply = render_reply(files, "incident", scene(), [{"kind": "comment", "text": "x"}])
+    assert said(reply) == "told: x"
+    assert not reply.builtin
+
+
+def test_in_a_reply_only_the_entry_that_fails_is_told_by_relay_itself():
+    files = library(comment=FAILING, status="now {{ entry.new }}")
+    entries = [{"kind": "status", "new": "critical"}, {"kind": "comment", "actor": "Dana", "text": "looked <at> it"}]
+    reply = render_reply(files, "incident", scene(), entries)
+    judge(reply)
+    assert said(reply) == (
+        "now critical\n💬 *Dana*:\n> looked &lt;at&gt; it\n"
+        "built-in wording: the template failed (incident/comment.j2:1)"
+    )
+    assert reply.builtin
+
+
+def test_every_kind_of_entry_has_a_built_in_wording():
+    kinds = ["status", "comment", "assignment", "snooze", "tags", "alerts", "changes", "resolved", "reopened", "other"]
+    broken = library(**dict.fromkeys(kinds, "{% broken"))
+    entry = {
+        "old": "warning",
+        "new": "critical",
+        "text": "",
+        "actor": "Dana",
+        "lasted": 60,
+        "joined": 2,
+        "total": 5,
+        "items": [
+            {
+                "label": "Team",
+                "old": "a",
+                "new": "b",
+                "title": "db · lag",
+                "identifier": "C-1",
+                "url": "https://x.example",
+            }
+        ],
+    }
+    told = {
+        kind: said(render_reply(broken, "incident", scene(), [{**entry, "kind": kind}])).split("\n")[0]
+        for kind in kinds
+    }
+    assert told == {
+        "status": "Warning → *Critical*",
+        "comment": "💬 *Dana*:",
+        "assignment": "*critical* has it, assigned by Dana",
+        "snooze": "Awake again",
+        "tags": "*Team* a → *b*",
+        "alerts": "Alerts: 2 joined (5 active now)",
+        "changes": "🔧 <https://x.example|C-1>",
+        "resolved": "✅ Resolved after 1 min",
+        "reopened": "🔴 Reopened: *Critical*",
+        "other": "Other",
+    }
+
+
+def test_a_reply_in_which_nothing_is_printed_still_says_something():
+    reply = render_reply(library(tags=""), "incident", scene(), [{"kind": "tags", "items": []}])
+    judge(reply)
+    assert said(reply).startswith("Tags")
+
+
+EXPENSIVE = [
+    "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
+    "{% macro twice(n) %}{{ twice(n + 1) }}{{ twice(n + 1) }}{% endmacro %}{{ twice(0) }}",
+    "{% macro forever() %}{{ forever() }}{% endmacro %}{{ forever() }}",
+    '{% include "card.j2" %}{% include "card.j2" %}',
+    '{% import "card.j2" as a %}{% import "card.j2" as b %}',
+    '{% from "card.j2" import a %}{% from "card.j2" import b %}',
+    '{% extends "card.j2" %}',
+    "{% block a %}{{ self.a() }}{{ self.a() }}{% endblock %}",
+    "{{ 'x' * 10 ** 9 }}",
+    "{{ ['x'] * 10 ** 9 }}",
+    "{{ 10 ** (10 ** 10) }}",
+    "{{ (2 ** 500) * (2 ** 500) * (2 ** 600) }}",
+    "{{ range(10 ** 9) | list }}",
+    "{{ '%1000000000d' | format(1) }}",
+    "{{ '%*d' | format(1000000000, 1) }}",
+    "{{ '%1000000000d' % 1 }}",
+    "{{ '{:1000000000}'.format(1) }}",
+    "{{ 'x'['format']() }}",
+    "{{ ['{:1000000000}'] | map(attribute='format') | first }}",
+    "{{ 'x'.ljust(10 ** 9) }}{{ 'x'.center(10 ** 9) }}{{ 'x'.zfill(10 ** 9) }}{{ '\t'.expandtabs(10 ** 9) }}",
+    "{{ (1).to_bytes(10 ** 9) }}",
+    "{{ 'x' | indent(10 ** 9, first=true) }}",
+    "{{ ['x'] | batch(10 ** 9, 'y') | list }}",
+    "{{ ['x'] | slice(10 ** 9) | list }}",
+    "{{ ('x' * 50000).replace('x', 'x' * 50000) }}",
+    "{{ ('x' * 50000) | replace('x', 'x' * 50000) }}",
+    "{{ ('x' * 50000).join(range(1000) | map('string')) }}",
+    "{{ range(1000) | join('x' * 50000) }}",
+    "{% set n = namespace(x='x' * 1000) %}{% for i in range(100) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "{% set n = namespace(x='x' * 1000) %}{% for i in range(100) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "{% set n = namespace(x='x') %}{% for i in range(99) %}{% set n.x %}{{ n.x * 2 }}{% endset %}{% endfor %}",
+    "{% for i in range(1000) %}{% for j in range(1000) %}" + "static text " * 500 + "{% endfor %}{% endfor %}",
+    "{% set n = namespace(x=[0]) %}{% for i in range(100) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "{% for i in [1] recursive %}{{ loop([1, 2]) }}{% endfor %}",
+]
+
+
+@pytest.mark.parametrize("source", EXPENSIVE)
+def test_no_template_can_run_or_grow_without_end(source):
+    started = time.process_time()
+    rendered = card(source)
+    assert time.process_time() - started < 10
+    judge(rendered)
+    assert rendered.failures
+
+
+@pytest.mark.parametrize("source", EXPENSIVE)
+def test_what_costs_too_much_in_a_part_does_not_cost_the_message(source):
+    judge(
+        card(
+            "{% section %}first{% endsection %}{% section %}"
+            + source.replace("{% extends", "{% include")
+            + "{% endsection %}"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "incident.__class__",
+        "''.__class__.__mro__",
+        "incident['__class__']",
+        "tags.__init__.__globals__",
+        "incident.alerts._incident",
+        "incident.alerts.__init__.__globals__",
+        "tags._words",
+        "self._TemplateReference__context",
+        "range.__globals__",
+        "cycler.__init__.__globals__",
+        "(1).real",
+        "environment.__dict__",
+    ],
+)
+def test_python_is_out_of_reach(expression):
+    assert said(card("{% section %}[{{ " + expression + " }}]{% endsection %}{% section %}x{% endsection %}")) in {
+        "[]\nx",
+        "x",
+    }
+
+
+@pytest.mark.parametrize(
+    "statement", ["{% do incident.update({}) %}", "{{ incident.clear() }}", "{{ tags.shown.append(1) }}"]
+)
+def test_a_template_changes_nothing_of_what_it_is_given(statement):
+    given = scene()
+    before = (dict(given.variables["incident"]), list(given.variables["tags"].shown))
+    render_card(
+        library(card="{% section %}x{% endsection %}{% section %}" + statement + "{% endsection %}"), "incident", given
+    )
+    assert (dict(given.variables["incident"]), given.variables["tags"].shown) == before
+
+
+def test_what_one_run_spends_and_fails_is_not_the_next_ones():
+    shared = library(card="{% section %}{{ 'x' * 90000 }}{% endsection %}{% section %}{{ 1 / 0 }}{% endsection %}")
+    rendered = [render_card(shared, "incident", scene()) for _ in range(10)]
+    assert [len(each.failures) for each in rendered] == [1] * 10
+    assert not any(each.builtin for each in rendered)
+
+
+def test_values_that_jinja_would_run_are_only_text():
+    assert said(card("{{ incident.title }}", incident(title="{{ 7 * 7 }}{% raw %}"))) == "{{ 7 * 7 }}{% raw %}"

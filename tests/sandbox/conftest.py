@@ -1,0 +1,69 @@
+"""A workspace with a few channels, a clock that only tests move, and the official client in front of it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.sandbox import Channel, Slack, serving
+
+
+class Clock:
+    """Stands still until it is told to move; sleeping moves it."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def slack(clock: Clock) -> Slack:
+    slack = Slack(clock=clock, sleep=clock.sleep)
+    slack.add_channel("C0000000NOC", "noc", member=True)
+    slack.add_channel("C000000OPEN", "open")
+    slack.add_channel("C0000SECRET", "secret", private=True)
+    slack.add_user("U00000000AN", "ann", email="Ann@example.com")
+    slack.add_usergroup("S0000000DBA", "db-oncall", users=["U00000000AN"])
+    return slack
+
+
+@pytest.fixture
+def noc(slack: Slack) -> Channel:
+    return slack.channel("noc")
+
+
+@pytest.fixture
+async def base_url(slack: Slack) -> AsyncIterator[str]:
+    async with serving(slack) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def client(slack: Slack, base_url: str) -> AsyncWebClient:
+    return AsyncWebClient(slack.token, base_url=base_url, retry_handlers=[])
+
+
+@pytest.fixture
+def refused() -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+    """Awaits a call that must be refused, and gives the answer."""
+
+    async def refused(call: Awaitable[Any]) -> Any:
+        with pytest.raises(SlackApiError) as caught:
+            await call
+        return caught.value.response
+
+    return refused

@@ -1,0 +1,191 @@
+"""How a call is made: where its arguments stand, who may make it, and what is written down of it."""
+
+import aiohttp
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.sandbox import SCOPES
+
+NOC = "C0000000NOC"
+
+
+async def test_a_token_is_asked_for(base_url, refused):
+    assert (await refused(AsyncWebClient(base_url=base_url).auth_test()))["error"] == "not_authed"
+
+
+async def test_a_wrong_token_is_refused(base_url, refused):
+    assert (await refused(AsyncWebClient("xoxb-other", base_url=base_url).auth_test()))["error"] == "invalid_auth"
+
+
+async def test_a_revoked_token_is_refused_with_the_code_of_its_end_until_it_is_restored(slack, client, refused):
+    slack.revoke(code="account_inactive")
+    assert (await refused(client.auth_test()))["error"] == "account_inactive"
+    slack.restore()
+    assert (await client.auth_test())["ok"]
+
+
+async def test_auth_test_tells_who_the_app_is_and_which_scopes_it_has(client):
+    answer = await client.auth_test()
+    assert (answer["bot_id"], answer["user_id"], answer["team_id"]) == ("B0RELAYBOT", "U0RELAYBOT", "T0SANDBOX")
+    assert set(answer.headers["X-OAuth-Scopes"].split(",")) == SCOPES
+
+
+async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slack, client, refused):
+    slack.scopes = {"channels:read", "users:read"}
+    answer = await refused(client.chat_postMessage(channel=NOC, text="x"))
+    assert (answer["error"], answer["needed"]) == ("missing_scope", "chat:write")
+    assert answer["provided"] == "channels:read,users:read"
+
+
+@pytest.mark.parametrize(
+    ("scope", "call"),
+    [
+        ("channels:history", lambda c: c.conversations_history(channel=NOC)),
+        ("channels:history", lambda c: c.conversations_replies(channel=NOC, ts="1.000000")),
+        ("channels:read", lambda c: c.conversations_info(channel=NOC)),
+        ("channels:read", lambda c: c.conversations_list()),
+        ("groups:read", lambda c: c.conversations_list(types="public_channel,private_channel")),
+        ("channels:join", lambda c: c.conversations_join(channel=NOC)),
+        ("chat:write", lambda c: c.chat_update(channel=NOC, ts="1.000000", text="x")),
+        ("chat:write", lambda c: c.chat_delete(channel=NOC, ts="1.000000")),
+        ("reactions:write", lambda c: c.reactions_add(channel=NOC, timestamp="1.000000", name="eyes")),
+        ("users:read.email", lambda c: c.users_lookupByEmail(email="ann@example.com")),
+        ("users:read", lambda c: c.users_info(user="U00000000AN")),
+        ("usergroups:read", lambda c: c.usergroups_list()),
+        ("chat:write.customize", lambda c: c.chat_postMessage(channel=NOC, text="x", username="somebody")),
+    ],
+)
+async def test_each_method_asks_for_its_scope(slack, client, refused, scope, call):
+    slack.take_scope(scope)
+    answer = await refused(call(client))
+    assert (answer["error"], answer["needed"]) == ("missing_scope", scope)
+
+
+async def test_a_private_channel_is_read_with_the_scopes_of_private_channels(slack, client, refused):
+    slack.channel("secret").invite()
+    slack.take_scope("groups:history")
+    answer = await refused(client.conversations_history(channel="C0000SECRET"))
+    assert answer["needed"] == "groups:history"
+
+
+async def test_an_unknown_method_is_told_so(client, refused):
+    answer = await refused(client.api_call("chat.shout"))
+    assert (answer["error"], answer["req_method"]) == ("unknown_method", "chat.shout")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"json": {"channel": NOC, "text": "Hello"}},
+        {"data": {"channel": NOC, "text": "Hello"}},
+        {"params": {"channel": NOC, "text": "Hello"}},
+    ],
+    ids=["json", "form", "query"],
+)
+async def test_arguments_come_as_json_as_a_form_or_in_the_query(slack, base_url, noc, how):
+    headers = {"Authorization": f"Bearer {slack.token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base_url}chat.postMessage", headers=headers, **how) as r,
+    ):
+        assert (await r.json())["ok"]
+    assert [message.text for message in noc.messages] == ["Hello"]
+
+
+async def test_a_form_brings_blocks_as_a_string_of_json(slack, base_url, noc):
+    data = {"token": slack.token, "channel": NOC, "blocks": '[{"type": "divider"}]'}
+    async with aiohttp.ClientSession() as session, session.post(f"{base_url}chat.postMessage", data=data) as answer:
+        assert (await answer.json())["ok"]
+    assert noc.messages[0].blocks == ({"type": "divider"},)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "code"),
+    [
+        (b"{", "application/json", "invalid_json"),
+        (b"[]", "application/json", "json_not_object"),
+        (b"x", "text/plain", "invalid_post_type"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused(slack, base_url, body, content_type, code):
+    headers = {"Authorization": f"Bearer {slack.token}", "Content-Type": content_type}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        answer = await session.post(f"{base_url}chat.postMessage", data=body)
+        assert (await answer.json())["error"] == code
+
+
+async def test_an_argument_that_is_missing_or_of_the_wrong_kind_is_named(client, refused):
+    for arguments, finding in (
+        ({"channel": NOC}, "[ERROR] missing required field: ts"),
+        ({"channel": NOC, "ts": 5}, "[ERROR] must provide a string: ts"),
+    ):
+        answer = await refused(client.api_call("chat.update", json=arguments))
+        assert answer["error"] == "invalid_arguments"
+        assert answer["response_metadata"]["messages"] == [finding]
+
+
+async def test_every_call_is_logged_with_its_time_its_arguments_and_its_answer(slack, client, clock, refused):
+    posted = await client.chat_postMessage(channel="#noc", text="Hello")
+    clock.now += 7
+    await refused(client.chat_update(channel=NOC, ts="1.000000", text="Bye"))
+    post, update = slack.calls
+    assert (post.method, post.at, post.arguments["text"]) == ("chat.postMessage", clock.now - 7, "Hello")
+    assert (post.channel, post.ok, post.took_effect, post.answer) == (NOC, True, True, posted.data)
+    assert (update.at, update.ok, update.took_effect, update.error) == (clock.now, False, False, "message_not_found")
+    assert slack.called("chat.update") == [update]
+
+
+async def test_people_are_found_by_their_address_unless_they_have_left(slack, client, refused):
+    found = await client.users_lookupByEmail(email="ann@EXAMPLE.com")
+    assert found["user"]["id"] == "U00000000AN"
+    slack.users["U00000000AN"].deleted = True
+    assert (await refused(client.users_lookupByEmail(email="ann@example.com")))["error"] == "users_not_found"
+
+
+async def test_a_persons_address_is_shown_only_with_its_scope(slack, client, refused):
+    assert (await client.users_info(user="U00000000AN"))["user"]["profile"]["email"] == "Ann@example.com"
+    slack.take_scope("users:read.email")
+    assert "email" not in (await client.users_info(user="U00000000AN"))["user"]["profile"]
+    assert (await refused(client.users_info(user="U0")))["error"] == "user_not_found"
+
+
+async def test_groups_are_listed_with_their_members_if_asked(slack, client):
+    slack.add_usergroup("S00000000EX", "former").disabled = True
+    (group,) = (await client.usergroups_list(include_users=True))["usergroups"]
+    assert (group["id"], group["handle"], group["users"]) == ("S0000000DBA", "db-oncall", ["U00000000AN"])
+    both = (await client.usergroups_list(include_disabled=True))["usergroups"]
+    assert [group["handle"] for group in both] == ["db-oncall", "former"]
+    assert "users" not in both[0]
+
+
+async def test_a_view_that_is_opened_is_kept(slack, client, refused):
+    opened = await client.views_open(trigger_id="1.2.3", view={"type": "modal"})
+    assert opened["view"]["type"] == "modal"
+    assert slack.views == [{"type": "modal"}]
+    assert (await refused(client.api_call("views.open", json={"trigger_id": "1"})))["error"] == "invalid_arguments"
+
+
+@pytest.mark.parametrize("arguments", [{"channel": {"id": NOC}}, {"channel": NOC, "thread_ts": 5}, {"text": "x"}])
+async def test_arguments_of_the_wrong_kind_are_refused_in_words(client, refused, arguments):
+    answer = await refused(client.api_call("chat.postMessage", json={"text": "x", **arguments}))
+    assert answer["error"] == "invalid_arguments"
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [
+        ({"blocks": "{"}, "invalid_blocks_format"),
+        ({"blocks": {"type": "divider"}}, "invalid_blocks_format"),
+        ({"attachments": "x"}, "invalid_attachments"),
+        ({"attachments": '{"text": "x"}'}, "invalid_attachments"),
+        ({"metadata": "[]"}, "invalid_metadata_format"),
+    ],
+)
+async def test_what_should_be_a_list_or_an_object_and_is_not_is_refused(client, refused, part, code):
+    answer = await refused(client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", **part}))
+    assert answer["error"] == code
+
+
+async def test_a_null_counts_as_not_given(client):
+    posted = await client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", "thread_ts": None})
+    assert posted["ok"]

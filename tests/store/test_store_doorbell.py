@@ -1,0 +1,79 @@
+"""Whoever waits is woken by what others write."""
+
+import asyncio
+
+import psycopg
+import pytest
+from store_samples import a_card, a_share, due, plain, with_cards
+
+from relay.store import Store, doorbell
+
+
+@pytest.fixture
+async def rings(postgresql_url, monkeypatch):
+    """A relay that listens: a queue that gets something with every ring, after the first that tells of the start."""
+    monkeypatch.setattr(doorbell, "AGAIN", 0.0)
+    store = await Store.open(postgresql_url)
+    heard = asyncio.Queue()
+    listening = asyncio.create_task(store.listen(lambda: heard.put_nowait("ring")))
+    await asyncio.wait_for(heard.get(), 10)
+    yield heard
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    await store.close()
+
+
+async def test_what_another_relay_accepts_rings_when_it_is_due(postgresql_url, rings):
+    other = await Store.open(postgresql_url)
+    await other.accept([a_share("i1", "quiet")], with_cards())
+    await other.accept([a_share("i2", "due")], with_cards(a_card("i2", post=due())))
+    await asyncio.wait_for(rings.get(), 10)
+    await other.accept([a_share("i2", "due")], plain)
+    await other.close()
+    assert rings.empty()
+
+
+async def test_whoever_changed_something_by_hand_can_ring(postgresql_url, rings):
+    other = await Store.open(postgresql_url, exclusive=False)
+    await other.ring()
+    await asyncio.wait_for(rings.get(), 10)
+    await other.close()
+
+
+async def test_a_lost_bell_is_hung_again_and_rings_for_what_it_missed(postgresql_url, rings):
+    with psycopg.connect(postgresql_url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+    await asyncio.wait_for(rings.get(), 10)
+    other = await Store.open(postgresql_url)
+    await other.accept([a_share()], plain)
+    await other.close()
+    await asyncio.wait_for(rings.get(), 10)
+
+
+async def test_on_sqlite_what_another_program_writes_is_seen_once(sqlite_url):
+    store = await Store.open(sqlite_url)
+    assert await store.changed() is False
+    other = await Store.open(sqlite_url, exclusive=False)
+    await other.accept([a_share()], plain)
+    await other.close()
+    assert await store.changed() is True
+    assert await store.changed() is False
+    await store.close()
+
+
+async def test_on_sqlite_what_relay_writes_itself_is_no_news(sqlite_url):
+    store = await Store.open(sqlite_url)
+    assert await store.changed() is False
+    await store.accept([a_share()], plain)
+    await store.check()
+    assert await store.changed() is False
+    await store.listen(lambda: pytest.fail("nobody rings on SQLite"))
+    await store.close()
+
+
+async def test_on_postgresql_nothing_is_to_be_asked(postgresql_url):
+    store = await Store.open(postgresql_url)
+    await store.accept([a_share()], plain)
+    assert await store.changed() is False
+    await store.close()

@@ -1,0 +1,40 @@
+"""YAML as editors read it before they look at the schema: version 1.2, where `no` is a word and keys are texts."""
+
+import re
+from typing import Any
+
+import yaml
+
+
+class _Loader(yaml.SafeLoader):
+    """The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), and merge keys."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own way of saying it
+
+
+_CORE = {
+    "null": (r"null|Null|NULL|~|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?[0-9]+", list("-+0123456789")),
+    "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    "merge": (r"<<", ["<"]),
+}
+for _kind, (_pattern, _first) in _CORE.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
+
+
+def read(text: str) -> Any:
+    """The JSON that an editor checks; raises `yaml.YAMLError` where there is none."""
+    return _named(yaml.load(text, Loader=_Loader))
+
+
+def _named(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(key): _named(part) for key, part in value.items()}
+        case list():
+            return [_named(part) for part in value]
+        case _:
+            return value
