@@ -85,6 +85,19 @@ VIDEO_AUTHOR: Final = 50
 INPUT_LABEL: Final = 2_000
 INPUT_HINT: Final = 2_000
 
+# --- modals -----------------------------------------------------------------------------------------------------------
+
+# https://docs.slack.dev/reference/views/modal-views (`VIEW_BUTTON` is of both submit and close)
+VIEW_TITLE: Final = 24
+VIEW_BUTTON: Final = 24
+VIEW_BLOCKS: Final = 100
+PRIVATE_METADATA: Final = 3_000
+CALLBACK_ID: Final = 255
+EXTERNAL_ID: Final = 255
+
+# https://docs.slack.dev/reference/methods/views.open (larger: view_too_large)
+VIEW_BYTES: Final = 250_000
+
 # --- elements ---------------------------------------------------------------------------------------------------------
 
 # https://docs.slack.dev/reference/block-kit/block-elements/button-element
@@ -116,7 +129,10 @@ OVERFLOW_OPTIONS: Final = 5
 SELECT_OPTIONS: Final = 100
 PLACEHOLDER: Final = 150
 
-# https://docs.slack.dev/reference/block-kit/block-elements/checkboxes-element (radio buttons too)
+# https://docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element (the most that max_length allows)
+INPUT_TEXT: Final = 3_000
+
+# https://docs.slack.dev/reference/block-kit/block-elements/checkboxes-element and .../radio-button-group-element
 CHOICES: Final = 10
 
 # --- metadata ---------------------------------------------------------------------------------------------------------
@@ -144,6 +160,7 @@ METHOD_TIERS: Final[Mapping[str, int]] = MappingProxyType(
         "reactions.add": 3,
         "reactions.remove": 2,
         "usergroups.list": 2,
+        "usergroups.users.list": 2,
         "users.info": 4,
         "users.lookupByEmail": 3,
         "views.open": 4,

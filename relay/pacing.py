@@ -28,6 +28,7 @@ class Limit:
 # https://docs.slack.dev/apis/web-api/rate-limits: limits hold per method, workspace and app, in calls a minute.
 TIER_2 = Limit(steady=16, burst=4)  # 20+ a minute
 TIER_3 = Limit(steady=45, burst=5)  # 50+ a minute
+TIER_4 = Limit(steady=90, burst=10)  # 100+ a minute
 HUNDREDS = Limit(steady=100, burst=20)  # "special": hundreds a minute
 POSTS = Limit(steady=220, burst=20)  # "several hundred messages per minute" for a workspace: relay takes 240
 CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
@@ -37,12 +38,16 @@ LIMITS: Mapping[str, Limit] = {
     "chat.update": TIER_3,
     "chat.delete": TIER_3,
     "chat.getPermalink": HUNDREDS,
+    "chat.postEphemeral": TIER_4,
     "conversations.history": TIER_3,
     "conversations.replies": TIER_3,
     "conversations.info": TIER_3,
     "conversations.join": TIER_3,
     "conversations.list": TIER_2,
     "usergroups.list": TIER_2,
+    "usergroups.users.list": TIER_2,
+    "users.info": TIER_4,
+    "views.open": TIER_4,
     "auth.test": HUNDREDS,
 }
 """Method -> what a workspace allows. A method that is not here is held to tier 2."""

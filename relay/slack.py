@@ -142,6 +142,26 @@ class Slack:
         """All user groups that can be mentioned."""
         return await self._ask(Method.USER_GROUPS, {})
 
+    async def group_members(self, group: str) -> Answer:
+        """Who is in a user group (`S...`)."""
+        return await self._ask(Method.GROUP_MEMBERS, {"usergroup": group})
+
+    async def user(self, user: str) -> Answer:
+        """What Slack says of a person (`U...`, `W...`)."""
+        return await self._ask(Method.USER, {"user": user})
+
+    async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> Answer:
+        """Open a modal before whoever pressed a button; `trigger_id` came with the click, and is good for 3 seconds."""
+        return await self._send(Method.VIEW_OPEN, {"trigger_id": trigger_id, "view": view})
+
+    async def whisper(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> Answer:
+        """Write something that one member of the channel sees, for as long as their session lasts.
+
+        `text` is mrkdwn: what stands in it has been escaped. Slack takes no `unfurl_*` here, and never shows a preview.
+        """
+        arguments = {"channel": channel, "user": user, "text": text, "parse": "none"}
+        return await self._send(Method.EPHEMERAL, arguments | ({} if thread_ts is None else {"thread_ts": thread_ts}))
+
     async def _send(self, method: Method, arguments: dict[str, Any]) -> Answer:
         """Call with JSON. Not by the SDK's own verbs: they warn of a missing text, which is `Message`'s to see to."""
         return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})

@@ -411,6 +411,39 @@ async def test_a_message_without_text_warns_nobody(answering, door):
     assert isinstance(await door(peer).post("C1", Message(text=""), marker=MARKER), Delivered)
 
 
+async def test_a_modal_is_opened_with_the_trigger_of_the_click(answering, door):
+    peer = await answering(http(body={"ok": True, "view": {"id": "V1"}}))
+    view = {"type": "modal", "blocks": []}
+
+    answer = await door(peer).open_view("1.2.abc", view)
+
+    assert answer == Read(body={"ok": True, "view": {"id": "V1"}})
+    assert [(each.method, each.json) for each in peer.seen] == [("views.open", {"trigger_id": "1.2.abc", "view": view})]
+
+
+async def test_a_modal_that_came_too_late_is_refused_and_says_what_to_do(answering, door):
+    peer = await answering(http(body={"ok": False, "error": "expired_trigger_id"}))
+
+    answer = await door(peer).open_view("1.2.abc", {"type": "modal"})
+
+    assert isinstance(answer, Refused)
+    assert answer.remedy.startswith("Press the button again")
+
+
+async def test_a_whisper_is_for_one_person_in_the_channel_or_in_a_thread(answering, door):
+    peer = await answering(http(body={"ok": True, "message_ts": "3.3"}))
+    slack = door(peer)
+
+    answer = await slack.whisper("C1", "U1", "a &amp; b")
+    await slack.whisper("C1", "U1", "here", thread_ts="1.2")
+
+    assert answer == Delivered(channel="C1", ts="3.3")
+    assert [(each.method, each.json) for each in peer.seen] == [
+        ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "a &amp; b", "parse": "none"}),
+        ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "here", "parse": "none", "thread_ts": "1.2"}),
+    ]
+
+
 FLAG = {"include_all_metadata": "1", "inclusive": "1"}
 
 VERBS = [
@@ -444,6 +477,8 @@ VERBS = [
     (lambda s: s.who_am_i(), "POST", "auth.test", {}),
     (lambda s: s.permalink("C1", "1.2"), "GET", "chat.getPermalink", {"channel": "C1", "message_ts": "1.2"}),
     (lambda s: s.user_groups(), "GET", "usergroups.list", {}),
+    (lambda s: s.group_members("S1"), "GET", "usergroups.users.list", {"usergroup": "S1"}),
+    (lambda s: s.user("U1"), "GET", "users.info", {"user": "U1"}),
 ]
 
 

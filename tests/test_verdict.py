@@ -19,6 +19,7 @@ from relay.verdict import (
     Refused,
     Reply,
     Seen,
+    SlackPerson,
     Unknown,
     UserGroup,
     channel_of,
@@ -26,8 +27,10 @@ from relay.verdict import (
     cursor_of,
     identity_of,
     judge,
+    members_of,
     messages_of,
     permalink_of,
+    person_of,
     user_groups_of,
 )
 from relay.verdict.codes import BY_METHOD, CODES, NOBODY_KNOWS, Refusal, Wait, _rows
@@ -64,7 +67,9 @@ REFUSED = {
         "cant_delete_message invalid_cursor invalid_metadata_filter_keys invalid_ts_latest invalid_ts_oldest "
         "invalid_limit invalid_types missing_argument users_not_found invalid_name too_many_emoji too_many_reactions "
         "not_reactable bad_timestamp no_item_specified no_access duplicate_channel_not_found "
-        "duplicate_message_not_found draft_already_deleted draft_already_sent draft_has_conflict draft_not_found"
+        "duplicate_message_not_found draft_already_deleted draft_already_sent draft_has_conflict draft_not_found "
+        "user_not_found user_not_visible user_not_in_channel no_such_subteam expired_trigger_id exchanged_trigger_id "
+        "invalid_trigger_id view_too_large duplicate_external_id"
     ),
 }
 DEFERRED = (
@@ -327,6 +332,12 @@ def test_a_reply_outside_its_thread_is_a_stray(asked, told, stray):
     assert answer.stray is stray
 
 
+def test_a_private_note_is_delivered_with_a_ts_of_its_own():
+    told = Reply(status=200, body={"ok": True, "message_ts": "1.000300"})
+
+    assert judge(Method.EPHEMERAL, told, {"channel": "C1", "user": "U1"}) == Delivered(channel="C1", ts="1.000300")
+
+
 def test_a_read_carries_its_body_and_the_tokens_scopes():
     body = {"ok": True, "messages": []}
 
@@ -434,13 +445,71 @@ def test_user_groups_and_permalinks_are_read():
     assert permalink_of(Read(body={"permalink": "https://acme.slack.com/x"})) == "https://acme.slack.com/x"
 
 
+PERSON = {
+    "id": "U1",
+    "name": "ann.lee",
+    "real_name": "Ann Lee",
+    "tz": "Europe/Berlin",
+    "tz_offset": 7200,
+    "is_bot": False,
+    "profile": {"display_name": "ann", "real_name": "Ann Lee", "email": "ann@example.com"},
+}
+
+
+def test_a_person_tells_their_name_their_address_and_their_time_of_day():
+    assert person_of(Read(body={"user": PERSON})) == SlackPerson(
+        id="U1", name="ann", email="ann@example.com", zone="Europe/Berlin", offset=7200
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"profile": {"display_name": "", "real_name": "Ann Lee"}}, "Ann Lee"),
+        ({"profile": {"display_name": "  "}}, "Ann Lee"),
+        ({"profile": None, "real_name": None}, "ann.lee"),
+        ({"profile": None, "real_name": None, "name": 7}, ""),
+    ],
+)
+def test_a_person_is_called_as_people_see_them_else_by_their_real_name(changed, name):
+    assert person_of(Read(body={"user": PERSON | changed})).name == name
+
+
+@pytest.mark.parametrize("offset", ["7200", True, None, 1.5])
+def test_an_offset_that_is_no_number_of_seconds_is_none_at_all(offset):
+    assert person_of(Read(body={"user": PERSON | {"tz_offset": offset}})).offset == 0
+
+
+def test_a_bot_is_told_from_a_person_and_nobody_from_both():
+    assert person_of(Read(body={"user": {"id": "U2", "is_bot": True}})) == SlackPerson(id="U2", bot=True)
+    assert person_of(Read(body={"user": "U1"})) is None
+
+
+def test_the_members_of_a_group_are_ids():
+    assert members_of(Read(body={"users": ["U1", 7, "", "W2"]})) == ("U1", "W2")
+    assert members_of(Read(body={"users": None})) == ()
+
+
 @given(
     body=st.dictionaries(
-        st.sampled_from(["channel", "channels", "messages", "usergroups", "permalink", "metadata"]), json
+        st.sampled_from(
+            ["channel", "channels", "messages", "usergroups", "permalink", "metadata", "user", "users", "profile"]
+        ),
+        json,
     )
 )
 def test_reads_leave_out_what_is_not_of_the_documented_shape(body):
     read = Read(body=body)
 
-    for what in (identity_of, channel_of, channels_of, messages_of, user_groups_of, permalink_of, cursor_of):
+    for what in (
+        identity_of,
+        channel_of,
+        channels_of,
+        messages_of,
+        user_groups_of,
+        permalink_of,
+        cursor_of,
+        person_of,
+        members_of,
+    ):
         what(read)

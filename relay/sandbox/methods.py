@@ -71,6 +71,14 @@ def _usergroups(workspace: Workspace, _caller: Grant, arguments: Arguments) -> A
     return {"usergroups": [group.described(with_users=with_users) for group in groups]}
 
 
+def _usergroup_users(workspace: Workspace, _caller: Grant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/usergroups.users.list."""
+    group = workspace.usergroups.get(read.required(arguments, "usergroup"))
+    if group is None or (group.disabled and not read.flag(arguments, "include_disabled")):
+        raise Refused("no_such_subteam")
+    return {"users": list(group.users)}
+
+
 def _open_view(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/views.open; the view is kept in `views`."""
     read.required(arguments, "trigger_id")
@@ -97,6 +105,7 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
         "reactions.add": Method(reactions.add, "reactions:write"),
         "reactions.remove": Method(reactions.remove, "reactions:write"),
         "usergroups.list": Method(_usergroups, "usergroups:read"),
+        "usergroups.users.list": Method(_usergroup_users, "usergroups:read"),
         "users.info": Method(_user, "users:read"),
         "users.lookupByEmail": Method(_look_up_by_email, "users:read.email"),
         "views.open": Method(_open_view),

@@ -32,6 +32,10 @@ class Method(StrEnum):
     CHANNEL = "conversations.info"
     JOIN = "conversations.join"
     USER_GROUPS = "usergroups.list"
+    GROUP_MEMBERS = "usergroups.users.list"
+    USER = "users.info"
+    VIEW_OPEN = "views.open"
+    EPHEMERAL = "chat.postEphemeral"
     WHO = "auth.test"
 
 

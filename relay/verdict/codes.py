@@ -334,7 +334,8 @@ _EDIT_WINDOW: Rows = (
 
 # Reads, deletions, drafts, reactions: what is asked for is not to be had, and nothing else is wrong.
 # https://docs.slack.dev/reference/methods/conversations.list, .../chat.delete, .../reactions.add,
-# .../users.lookupByEmail, .../chat.postMessage (`duplicate_*` and `draft_*`).
+# .../users.lookupByEmail, .../chat.postMessage (`duplicate_*` and `draft_*`), .../users.info, .../chat.postEphemeral,
+# .../usergroups.users.list, .../views.open.
 _CALL: Rows = (
     (
         "cursor_expired",
@@ -345,7 +346,7 @@ _CALL: Rows = (
         "argument_invalid",
         (
             "invalid_limit invalid_types invalid_ts_latest invalid_ts_oldest invalid_metadata_filter_keys "
-            "missing_argument bad_timestamp no_item_specified"
+            "missing_argument bad_timestamp no_item_specified invalid_trigger_id"
         ),
         "Report this to relay's authors: Slack does not take an argument of the call.",
     ),
@@ -358,6 +359,36 @@ _CALL: Rows = (
         "user_not_found",
         "users_not_found",
         "Check the user's e-mail address: no active Slack user has it.",
+    ),
+    (
+        "person_not_found",
+        "user_not_found user_not_visible",
+        "Nothing to do: relay's Slack app cannot see the person, who may belong to another organisation.",
+    ),
+    (
+        "person_not_in_channel",
+        "user_not_in_channel",
+        "Nothing to do: only a private note is missing, since the person is not in the channel.",
+    ),
+    (
+        "group_not_found",
+        "no_such_subteam",
+        "Check the user group's id in routes.yaml: the workspace has no group with it.",
+    ),
+    (
+        "trigger_expired",
+        "expired_trigger_id",
+        "Press the button again: what opens a modal is good for three seconds, and they had passed.",
+    ),
+    (
+        "trigger_used",
+        "exchanged_trigger_id",
+        "Nothing to do: what opens a modal is good for one only, and it is open.",
+    ),
+    (
+        "view_refused",
+        "view_too_large duplicate_external_id",
+        "Report this to relay's authors: Slack does not take one of relay's modals.",
     ),
     (
         "reaction_refused",

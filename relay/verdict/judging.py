@@ -29,7 +29,7 @@ from relay.verdict.codes import Doubt, Fine, Loss, Refusal, Wait, meaning_of
 Asked = Mapping[str, Any]
 """The arguments of the call that was answered."""
 
-_WRITES = frozenset({Method.POST, Method.EDIT, Method.DELETE})
+_WRITES = frozenset({Method.POST, Method.EDIT, Method.DELETE, Method.EPHEMERAL})
 _LONGEST_WAIT = 3600.0
 """Seconds. Whatever a header says, asking again once an hour harms nobody, and a garbled one must not stop a lane."""
 _DETAILS, _DETAIL_LENGTH, _CODE_LENGTH = 5, 300, 80
@@ -73,7 +73,7 @@ def _done(method: Method, asked: Asked, came: Reply, told: Body) -> Answer:
     if method not in _WRITES:
         return Read(body=told, scopes=_scopes(came))
     channel = _text(told.get("channel")) or _text(asked.get("channel"))
-    ts = _text(told.get("ts"))
+    ts = _text(told.get("ts")) or _text(told.get("message_ts"))
     if method is not Method.POST:
         return Delivered(channel=channel, ts=ts or _text(asked.get("ts")), body=told)
     if not ts:  # it stands somewhere, but nobody can say where

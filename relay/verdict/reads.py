@@ -1,4 +1,4 @@
-"""What a `Read` tells, as values: who relay is, channels, messages with their markers, user groups, the next page.
+"""What a `Read` tells, as values: who relay is, channels, messages with their markers, people and their groups, pages.
 
 Each function takes any body and leaves out what is not of the shape that Slack documents; none raises.
 """
@@ -62,6 +62,22 @@ class UserGroup:
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackPerson:
+    """Somebody in the workspace (https://docs.slack.dev/reference/objects/user-object).
+
+    `name` is what people see; `email` is empty without the scope users:read.email. `zone` is an IANA name, `offset` its
+    present distance from UTC in seconds; a bot is none to act.
+    """
+
+    id: str
+    name: str = ""
+    email: str = ""
+    zone: str = ""
+    offset: int = 0
+    bot: bool = False
+
+
 def identity_of(read: Read) -> Identity:
     """The answer of auth.test; a field that Slack left out is empty."""
     told = read.body
@@ -98,6 +114,30 @@ def user_groups_of(read: Read) -> tuple[UserGroup, ...]:
         for told in _objects(read.body, "usergroups")
         if _text(told, "id")
     )
+
+
+def person_of(read: Read) -> SlackPerson | None:
+    """The user of users.info; None where the answer holds none."""
+    told = _object(read.body, "user")
+    profile = _object(told, "profile")
+    names = (_text(profile, "display_name"), _text(profile, "real_name"), _text(told, "real_name"), _text(told, "name"))
+    offset = told.get("tz_offset")
+    if not _text(told, "id"):
+        return None
+    return SlackPerson(
+        id=_text(told, "id"),
+        name=next((name.strip() for name in names if name.strip()), ""),
+        email=_text(profile, "email"),
+        zone=_text(told, "tz"),
+        offset=offset if type(offset) is int else 0,
+        bot=told.get("is_bot") is True,
+    )
+
+
+def members_of(read: Read) -> tuple[str, ...]:
+    """The ids of the users of a group, from usergroups.users.list."""
+    told = read.body.get("users")
+    return tuple(user for user in told if isinstance(user, str) and user) if isinstance(told, list) else ()
 
 
 def permalink_of(read: Read) -> str:

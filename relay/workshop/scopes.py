@@ -21,13 +21,22 @@ SCOPES: Final[Mapping[Method, tuple[str, ...]]] = MappingProxyType(
         Method.CHANNEL: ("channels:read", "groups:read"),
         Method.JOIN: ("channels:join",),
         Method.USER_GROUPS: ("usergroups:read",),
+        Method.GROUP_MEMBERS: ("usergroups:read",),
+        # https://docs.slack.dev/reference/methods/users.info: the e-mail address is there by the second alone
+        Method.USER: ("users:read", "users:read.email"),
+        # https://docs.slack.dev/reference/methods/views.open and .../chat.postEphemeral
+        Method.VIEW_OPEN: (),
+        Method.EPHEMERAL: ("chat:write",),
         Method.WHO: (),
     }
 )
 """Method -> the scopes of a bot token that it asks for."""
 
-NEEDED: Final = tuple(sorted({scope for scopes in SCOPES.values() for scope in scopes}))
-"""All of them."""
+FOR_ACTIONS: Final = SCOPES[Method.USER]
+"""Those that only the buttons on a card need: who pressed one, and who that is in BigPanda."""
+
+NEEDED: Final = tuple(sorted({scope for scopes in SCOPES.values() for scope in scopes} - set(FOR_ACTIONS)))
+"""Those that relay needs in any case."""
 
 WITHOUT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -37,6 +46,8 @@ WITHOUT: Final[Mapping[str, str]] = MappingProxyType(
         "channels:read": "channels cannot be found by their names, nor be seen to be archived or shared",
         "groups:read": "private channels cannot be found by their names, and neither can public ones",
         "channels:join": "relay has to be invited to each public channel",
+        "users:read": "nobody can tell who pressed a button, nor what their time of day is",
+        "users:read.email": "nobody can tell who a person in Slack is in BigPanda",
         "usergroups:read": "nobody can tell whether the user groups that routes mention exist",
     }
 )
