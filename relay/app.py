@@ -150,6 +150,14 @@ class Relay:
             return None
         return as_json(dossier, self._sender.link)
 
+    async def clicked(self, _payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What people press on a card; nothing on it acts yet, and a link button wants no more than a 200."""
+        return None
+
+    async def heard(self, _payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What people say in a card's thread; it goes nowhere yet."""
+        return None
+
     async def _waiting(self) -> dict[str, Any]:
         """What is not as it should be: channels that take nothing, what nobody knows of, what Slack will not have."""
         now = self._clock.now()

@@ -65,6 +65,11 @@ class House:
     async def incident(self, incident: str) -> dict[str, Any] | None:
         return {"id": incident, "shares": []} if incident == "i/1" else None
 
+    async def clicked(self, payload: Mapping[str, Any]) -> None:
+        raise AssertionError(payload)
+
+    heard = clicked
+
     async def metrics(self) -> tuple[bytes, str]:
         return b"relay_shares_total 1\n", "text/plain; version=0.0.4; charset=utf-8"
 

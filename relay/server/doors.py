@@ -11,11 +11,14 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from relay.clock import Clock
 from relay.errors import ShareError
 from relay.server.body import expect_nothing, read_body
+from relay.server.interactivity import Interactivity, Listener
 from relay.server.keys import Keys, offered
 from relay.server.problem import Problem, of_framework, unavailable, unforeseen
 from relay.server.running import GATE, Gate
+from relay.server.signature import Signature
 
 MAX_BYTES = 10 * 1024 * 1024
 """The largest body that is taken, packed or unpacked."""
@@ -55,7 +58,7 @@ class Readiness:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Doors(Protocol):
+class Doors(Listener, Protocol):
     """What stands behind the doors."""
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
@@ -81,6 +84,8 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     keys: Sequence[str],
     header: str,
     admin_key: str | None = None,
+    signing_secret: str | None = None,
+    clock: Clock | None = None,
     max_bytes: int = MAX_BYTES,
     patience: float = PATIENCE,
     on_problem: Observer | None = None,
@@ -88,7 +93,8 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     """Make the application.
 
     `keys` open `POST /shares`, in `header` or as a bearer token; `admin_key` opens what is for operators, which is not
-    there without one. A body has `max_bytes` at most, and arrives within `patience` seconds.
+    there without one; neither are Slack's doors without a `signing_secret`, whose requests are of now by the `clock`. A
+    share has `max_bytes` at most, and every body arrives within `patience` seconds.
     """
     app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
     app[GATE] = Gate()
@@ -101,6 +107,9 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     if admin_key is not None:
         desk = _Desk(doors=doors, keys=Keys([admin_key]))
         app.router.add_get("/incidents/{id}", desk.incident)
+    if signing_secret:
+        signature = Signature(signing_secret)
+        Interactivity(listener=doors, signature=signature, clock=clock or Clock(), patience=patience).furnish(app)
     return app
 
 
