@@ -20,9 +20,10 @@ from relay.pulse import Pulse
 from relay.reload import Reload, Teller
 from relay.server import Accepted, Readiness, build, listening
 from relay.settings import Settings
-from relay.slack import Slack, make_session
+from relay.slack import Slack
 from relay.store import Store
 from relay.upkeep import upkeep
+from relay.wire import make_session
 from relay.workshop.incident import as_json
 
 log = structlog.get_logger("relay")

@@ -1,4 +1,4 @@
-"""How fast relay may call Slack, and what is due when: values and arithmetic, time is a parameter.
+"""How fast relay may call Slack and BigPanda, and what is due when: values and arithmetic, time is a parameter.
 
 Two budgets rule delivery, and they have nothing to do with each other: posts (by channel and by workspace) and edits
 (by workspace). Both are allowances that refill at a steady rate up to a burst, so that in any 60 seconds no more calls
@@ -54,6 +54,29 @@ LIMITS: Mapping[str, Limit] = {
 
 CHANNEL_LIMITS: Mapping[str, Limit] = {"chat.postMessage": CHANNEL_POSTS}
 """Method -> what one channel allows, on top of that."""
+
+BIGPANDA_CALL = Limit(steady=180, burst=2)
+"""No more than 5 in any second: 3 that a second gives back, and the 2 that may come at once."""
+BIGPANDA_USERS = Limit(steady=60, burst=1)
+"""No more than 2 in any second."""
+
+# https://api-docs.bigpanda.io/rate-limits: 5 a second for each endpoint, 2 a second for those of SCIM. The callback
+# and the activities have no limit of their own printed, and are held to the same.
+BIGPANDA_LIMITS: Mapping[str, Limit] = {
+    "callback": BIGPANDA_CALL,
+    "incident": BIGPANDA_CALL,
+    "resolve": BIGPANDA_CALL,
+    "comment": BIGPANDA_CALL,
+    "assign": BIGPANDA_CALL,
+    "unassign": BIGPANDA_CALL,
+    "snooze": BIGPANDA_CALL,
+    "unsnooze": BIGPANDA_CALL,
+    "tag": BIGPANDA_CALL,
+    "definitions": BIGPANDA_CALL,
+    "activities": BIGPANDA_CALL,
+    "users": BIGPANDA_USERS,
+}
+"""Call of BigPanda's API -> what it allows; `Budgets(limits=BIGPANDA_LIMITS, channel_limits={})`, channels being ""."""
 
 _SHRINK, _LEAST, _RECOVERY = 0.8, 0.25, 0.05 / 60
 """A refused call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""

@@ -7,21 +7,17 @@ what slack_sdk and aiohttp raise is sorted into "surely not sent" and "nobody ca
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, Literal
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
-from yarl import URL
 
-from relay.errors import SettingsError
 from relay.message import Message
 from relay.verdict import Answer, Failure, Method, Reply, judge
+from relay.wire import checked, failure, proxy_for, watching
 
 BASE_URL = "https://slack.com/api/"
 DEADLINE = 10.0
@@ -33,7 +29,6 @@ Observer = Callable[[Method, Answer, float], None]
 _POST, _GET = "POST", "GET"
 _ONLY_WHEN_POSTED = frozenset({"unfurl_links", "unfurl_media"})
 """What chat.update does not list among its arguments (https://docs.slack.dev/reference/methods/chat.update)."""
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +64,7 @@ class Slack:
         deadline: float = DEADLINE,
         on_call: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this (best one of `make_session`), inside the running loop.
+        """Take a session that outlives this (best one of `relay.wire.make_session`), inside the running loop.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """
@@ -77,7 +72,11 @@ class Slack:
         self._deadline = deadline
         self._on_call = on_call
         self._client = AsyncWebClient(
-            token, base_url=_checked(base_url), session=session, logger=_quiet(), retry_handlers=[]
+            token,
+            base_url=checked(base_url, "SLACK_API_URL", BASE_URL),
+            session=session,
+            logger=_quiet(),
+            retry_handlers=[],
         )
         # slack_sdk takes a proxy from the environment and overlooks NO_PROXY; what stands here counts at every call.
         self._client.proxy = proxy_for(base_url)
@@ -182,56 +181,14 @@ class Slack:
         """One request, and what came of it."""
         if self._session.closed:  # the SDK would open a session of its own, which nobody watches and nobody closes
             return Failure.NOT_CONNECTED
-        wire = _Wire(reached=not _is_watched(self._session))
-        token = _wire.set(wire)
-        try:
-            async with asyncio.timeout(self._deadline):
-                return _reply(await self._client.api_call(method.value, **how))
-        except SlackApiError as error:
-            return _refusal(error)
-        except Exception as error:  # noqa: BLE001  the SDK raises whatever an odd body makes it raise
-            return _failure(error, wire)
-        finally:
-            _wire.reset(token)
-
-
-def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
-    """A session for `Slack`, inside the running loop; the caller closes it.
-
-    Idle connections are dropped after five seconds, since a request on one that Slack has closed meanwhile ends in
-    doubt. The trace tells calls that never got a connection (surely not sent) from those that did.
-    """
-    trace = _Watch()
-    trace.on_connection_create_end.append(_reached)
-    trace.on_connection_reuseconn.append(_reached)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
-        timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
-        trace_configs=[trace],
-    )
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY exempts it.
-
-    Loopback addresses never go through one.
-    """
-    address = URL(url)
-    if address.host in _LOOPBACK or proxy_bypass(address.host_port_subcomponent or ""):
-        return None
-    return getproxies().get(address.scheme) or None
-
-
-def _checked(base_url: str) -> str:
-    try:
-        address = URL(base_url)
-    except ValueError as error:
-        raise SettingsError("SLACK_API_URL is not an address; expected one such as https://slack.com/api/") from error
-    if address.scheme not in {"http", "https"} or not address.host:
-        raise SettingsError(
-            f"SLACK_API_URL must begin with https:// or http:// and a host, as in {BASE_URL}; found {base_url!r}"
-        )
-    return base_url
+        with watching(self._session) as wire:
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return _reply(await self._client.api_call(method.value, **how))
+            except SlackApiError as error:
+                return _refusal(error)
+            except Exception as error:  # noqa: BLE001  the SDK raises whatever an odd body makes it raise
+                return failure(error, wire)
 
 
 def _quiet() -> logging.Logger:
@@ -243,32 +200,6 @@ def _quiet() -> logging.Logger:
 
 def _page(cursor: str | None, limit: int) -> dict[str, Any]:
     return {"limit": limit, "cursor": cursor, "include_all_metadata": True}
-
-
-# -- Was it sent? ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Wire:
-    """Whether the call under way has got a connection: from then on it may have been sent."""
-
-    reached: bool
-
-
-_wire: ContextVar[_Wire] = ContextVar("_wire")
-
-
-class _Watch(aiohttp.TraceConfig):
-    """The trace of `make_session`, to be told from others."""
-
-
-def _is_watched(session: aiohttp.ClientSession) -> bool:
-    return any(isinstance(trace, _Watch) for trace in session.trace_configs)
-
-
-async def _reached(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
-    if (wire := _wire.get(None)) is not None:
-        wire.reached = True
 
 
 # -- What came back? ---------------------------------------------------------------------------------------------------
@@ -287,27 +218,3 @@ def _refusal(error: SlackApiError) -> Reply | Failure:
             return Reply(status=status, headers=headers)
         case _:
             return Failure.UNREADABLE
-
-
-_BEFORE_SENDING: tuple[tuple[type[Exception], Failure], ...] = (
-    (aiohttp.ClientConnectorDNSError, Failure.NAME_NOT_RESOLVED),
-    (aiohttp.ClientSSLError, Failure.TLS_FAILED),
-    (aiohttp.ClientHttpProxyError, Failure.PROXY_REFUSED),
-    (aiohttp.ClientProxyConnectionError, Failure.PROXY_REFUSED),
-    (aiohttp.ClientConnectorError, Failure.NOT_CONNECTED),
-    (aiohttp.ConnectionTimeoutError, Failure.CONNECT_TIMED_OUT),
-)
-"""Raised by aiohttp while it makes the connection, and never later."""
-
-
-def _failure(error: Exception, wire: _Wire) -> Failure:
-    for kind, failure in _BEFORE_SENDING:
-        if isinstance(error, kind):
-            return failure
-    match error:
-        case TimeoutError():
-            return Failure.TIMED_OUT if wire.reached else Failure.CONNECT_TIMED_OUT
-        case aiohttp.ClientError() | OSError():
-            return Failure.CONNECTION_CUT if wire.reached else Failure.NOT_CONNECTED
-        case _:
-            return Failure.UNREADABLE if wire.reached else Failure.UNSENDABLE

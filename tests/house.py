@@ -17,8 +17,9 @@ from relay.intake import Intake
 from relay.loading import load
 from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
-from relay.slack import Slack, make_session
+from relay.slack import Slack
 from relay.store import Accepted, Store
+from relay.wire import make_session
 
 START = 1_700_000_000
 

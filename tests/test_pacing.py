@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.pacing import (
+    BIGPANDA_LIMITS,
     CHANNEL_POSTS,
     EDIT_SPACING,
     LIMITS,
@@ -18,6 +19,7 @@ from relay.pacing import (
     backoff,
     edit_from,
 )
+from relay.ruling import Call
 from relay.verdict import Method
 
 POST, EDIT = Method.POST, Method.EDIT
@@ -39,7 +41,11 @@ HAIR = 1e-6
 
 
 def most_in_a_minute(moments):
-    return max(sum(start <= each <= start + 60.0 + HAIR for each in moments) for start in moments)
+    return most_within(60.0, moments)
+
+
+def most_within(seconds, moments):
+    return max(sum(start <= each <= start + seconds + HAIR for each in moments) for start in moments)
 
 
 # -- Budgets -----------------------------------------------------------------------------------------------------------
@@ -81,6 +87,55 @@ def test_a_method_nobody_knows_is_held_to_tier_two():
     moments = drain(Budgets(), "apps.surprise", [""], 100)
 
     assert most_in_a_minute(moments) == TIER_2.ceiling
+
+
+# -- BigPanda ----------------------------------------------------------------------------------------------------------
+
+A_SECOND = {call: 2 if call is Call.USERS else 5 for call in Call}
+"""What BigPanda allows of each call."""
+
+
+def bigpanda():
+    return Budgets(limits=BIGPANDA_LIMITS, channel_limits={})
+
+
+def test_every_call_of_bigpandas_api_has_its_limit():
+    assert set(BIGPANDA_LIMITS) == set(Call)
+
+
+@pytest.mark.parametrize("call", Call)
+def test_bigpanda_is_never_called_more_often_in_any_second_than_it_allows(call):
+    moments = drain(bigpanda(), call, [""], 60)
+
+    assert most_within(1.0, moments) <= A_SECOND[call]
+    assert moments[-1] <= 60.0
+
+
+@given(
+    call=st.sampled_from([Call.COMMENT, Call.USERS]),
+    steps=st.lists(
+        st.tuples(st.floats(0, 3), st.sampled_from(["fine", "fine", "told", "untold"]), st.floats(0, 2)),
+        min_size=1,
+        max_size=100,
+    ),
+)
+def test_no_second_holds_more_calls_than_bigpanda_allows_whatever_it_answers(call, steps):
+    budgets, now, moments = bigpanda(), 0.0, []
+    for rest, answer, wait in steps:
+        now = budgets.ready_at(call, "", now + (rest if rest > 1.0 else 0.0))
+        budgets.spend(call, "", now)
+        moments.append(now)
+        if answer != "fine":
+            budgets.pause(call, now + wait if answer == "told" else None, now)
+
+    assert most_within(1.0, moments) <= A_SECOND[call]
+
+
+def test_each_call_of_bigpandas_api_has_a_budget_of_its_own():
+    budgets = bigpanda()
+    drain(budgets, Call.COMMENT, [""], 20)
+
+    assert budgets.ready_at(Call.RESOLVE, "", 0.0) == 0.0
 
 
 def test_a_rest_gives_the_burst_back():

@@ -1,19 +1,16 @@
 """The door to Slack over real HTTP: each odd answer becomes a value, and no request is ever sent twice."""
 
 import asyncio
-import contextlib
-import json
 import logging
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
+from peers import http, starting
 
 from relay import sandbox
 from relay.errors import SettingsError
 from relay.message import Message
-from relay.slack import Marker, Slack, make_session, proxy_for
+from relay.slack import Marker, Slack
 from relay.verdict import (
     Deferred,
     Delivered,
@@ -26,83 +23,14 @@ from relay.verdict import (
     identity_of,
     messages_of,
 )
+from relay.wire import make_session, proxy_for
 
 TOKEN = "xoxb-1-2-secret"
+API = "/api/"
 CARD = Message(text="critical: db-1 down", blocks=({"type": "divider"},), attachments=({"color": "danger"},))
 MARKER = Marker(event_type="relay_card", incident="5e7f", key="k1")
 SHORT = 0.05
 """Seconds; a deadline for calls that nobody will answer."""
-
-
-@dataclass
-class Request:
-    verb: str
-    method: str
-    query: dict
-    headers: dict
-    body: bytes
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-
-@dataclass
-class Peer:
-    """What stands where Slack should: it answers each request with the next of `answers`, bytes for the wire.
-
-    None hangs, and an empty answer cuts the connection; so does every answer that says `Connection: close`.
-    """
-
-    answers: list
-    port: int = 0
-    seen: list = field(default_factory=list)
-    connections: int = 0
-    deaf: bool = False
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _open: set = field(default_factory=set)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}/api/"
-
-    async def serve(self, reader, writer):
-        self.connections += 1
-        self._open.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while not self.deaf:
-                self.seen.append(await self._read(reader))
-                self.arrived.set()
-                answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
-                if answer is None:
-                    await reader.read()
-                writer.write(answer or b"")
-                await writer.drain()
-                if not answer or b"Connection: close" in answer:
-                    break
-        writer.transport.abort()
-
-    async def _read(self, reader):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        verb, target, _ = head[0].split(" ")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:]) if name}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        address = urlsplit(target)
-        return Request(verb, address.path.rpartition("/")[2], dict(parse_qsl(address.query)), headers, body)
-
-    async def close(self):
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-
-def http(status=200, body="", kind="application/json", **headers):
-    """An HTTP answer for the wire."""
-    told = body if isinstance(body, (str, bytes)) else json.dumps(body)
-    raw = told if isinstance(told, bytes) else told.encode()
-    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: {kind}\r\nContent-Length: {len(raw)}\r\n{more}\r\n"
-    return head.encode() + raw
 
 
 POSTED = http(body={"ok": True, "channel": "C1", "ts": "1.000200", "message": {"text": "x"}})
@@ -111,17 +39,7 @@ POSTED = http(body={"ok": True, "channel": "C1", "ts": "1.000200", "message": {"
 @pytest.fixture
 async def answering():
     """Start a peer that gives these answers."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def start(*answers, deaf=False):
-            peer = Peer(list(answers), deaf=deaf)
-            server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-            peer.port = server.sockets[0].getsockname()[1]
-            stack.push_async_callback(server.wait_closed)
-            stack.push_async_callback(peer.close)
-            stack.callback(server.close)
-            return peer
-
+    async with starting(API) as start:
         yield start
 
 

@@ -70,9 +70,10 @@ def _called(channels: "Iterable[Channel]", ref: str) -> str:
 
 async def _workspace(settings: Settings) -> str:
     """The workspace's address; empty where Slack does not tell."""
-    from relay.slack import Slack, make_session  # noqa: PLC0415  the same
+    from relay.slack import Slack  # noqa: PLC0415  the same
     from relay.verdict import Read  # noqa: PLC0415  the same
     from relay.verdict.reads import identity_of  # noqa: PLC0415  the same
+    from relay.wire import make_session  # noqa: PLC0415  the same
 
     if settings.slack_bot_token is None:
         return ""

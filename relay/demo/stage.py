@@ -21,9 +21,10 @@ from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
 from relay.sandbox.page import Backstage, Page
 from relay.settings import Settings
-from relay.slack import Slack, make_session
+from relay.slack import Slack
 from relay.store import Store
 from relay.templates_on_disk import packaged_folder
+from relay.wire import make_session
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
 ADMIN_KEY: Final = "demo-admin-key"

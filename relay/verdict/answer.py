@@ -10,6 +10,7 @@
 Each has a `reason`: one snake_case word of a closed set, which logs, metrics and the store use alike.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -58,6 +59,9 @@ class Failure(StrEnum):
         return self not in _AFTER_SENDING
 
 
+_LONGEST_WAIT = 3600.0
+"""Seconds. Whatever a header says, asking again once an hour harms nobody, and a garbled one must not stop a lane."""
+
 _AFTER_SENDING = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNREADABLE})
 
 
@@ -72,6 +76,19 @@ class Reply:
     def header(self, name: str) -> str:
         """A header's value, whatever the case of its name; empty where it is missing."""
         return next((value for key, value in self.headers.items() if key.casefold() == name.casefold()), "")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait, from the header `Retry-After`, else from the body, where Slack's webhooks say it."""
+        told = self.body.get("retry_after") if isinstance(self.body, Mapping) else None
+        for value in (self.header("Retry-After"), told):
+            try:
+                seconds = float(value)  # type: ignore[arg-type]  # anything may stand there: that is what `except` is for
+            except (TypeError, ValueError, OverflowError):
+                continue
+            if math.isfinite(seconds) and seconds >= 0:
+                return min(seconds, _LONGEST_WAIT)
+        return None
 
 
 class Kind(StrEnum):

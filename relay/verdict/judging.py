@@ -5,7 +5,6 @@ body does: a 5xx may come from a gateway that gave up while Slack went on. Then 
 unreadable, which for a post means doubt.
 """
 
-import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, assert_never
@@ -30,8 +29,6 @@ Asked = Mapping[str, Any]
 """The arguments of the call that was answered."""
 
 _WRITES = frozenset({Method.POST, Method.EDIT, Method.DELETE, Method.EPHEMERAL})
-_LONGEST_WAIT = 3600.0
-"""Seconds. Whatever a header says, asking again once an hour harms nobody, and a garbled one must not stop a lane."""
 _DETAILS, _DETAIL_LENGTH, _CODE_LENGTH = 5, 300, 80
 """What of Slack's words goes into logs and letters: so many lines, and so many characters of each."""
 
@@ -53,7 +50,7 @@ def judge(method: Method, came: Reply | Failure, asked: Asked | None = None) -> 
     told: Body = came.body if isinstance(came.body, Mapping) else {}
     code = _text(told.get("error"))[:_CODE_LENGTH]
     if came.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Deferred(reason="rate_limited", code=code, retry_after=_retry_after(came, told), pauses=True)
+        return Deferred(reason="rate_limited", code=code, retry_after=came.retry_after, pauses=True)
     if came.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unknown(reason="server_error", code=code or f"http_{came.status}")
     if told.get("ok") is True:
@@ -96,7 +93,7 @@ def _coded(method: Method, asked: Asked, came: Reply, code: str, told: Body) -> 
         case Fine():
             return _done(method, asked, came, {})
         case Wait() as wait:
-            told_wait = _retry_after(came, told)
+            told_wait = came.retry_after
             after = wait.seconds if told_wait is None else told_wait
             return Deferred(reason=wait.reason, code=code, retry_after=after, pauses=wait.pauses, remedy=wait.remedy)
         case Doubt(reason=reason):
@@ -129,18 +126,6 @@ def _wordless(status: int) -> Answer:
     if status >= HTTPStatus.BAD_REQUEST:
         return Deferred(reason="not_slack", code=code, remedy=_NOT_SLACK.format(status=status))
     return Unknown(reason="unreadable", code=code)
-
-
-def _retry_after(came: Reply, told: Body) -> float | None:
-    """Seconds to wait, from the header `Retry-After`, else from the body, where webhooks were seen to say it."""
-    for value in (came.header("Retry-After"), told.get("retry_after")):
-        try:
-            seconds = float(value)  # type: ignore[arg-type]  # anything may stand there: that is what `except` is for
-        except (TypeError, ValueError, OverflowError):
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return min(seconds, _LONGEST_WAIT)
-    return None
 
 
 def _scopes(came: Reply) -> tuple[str, ...]:

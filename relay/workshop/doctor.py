@@ -18,9 +18,10 @@ from relay.loading import Written, check, load
 from relay.planning import Channel
 from relay.rulebook import Rulebook
 from relay.settings import Settings
-from relay.slack import Slack, make_session, proxy_for
+from relay.slack import Slack
 from relay.store import KeptConfiguration, Store
 from relay.store.address import parse
+from relay.wire import make_session, proxy_for
 from relay.workshop import uses
 from relay.workshop.diagnosis import Diagnosis, Finding, fine, listed, loss, note, warning
 from relay.workshop.doctor_slack import Round

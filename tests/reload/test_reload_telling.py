@@ -17,7 +17,8 @@ from relay.sandbox import SERVER_ERROR, Code, pings, rate_limited, serving
 from relay.sandbox import Fault as Trouble
 from relay.sandbox import Slack as StandIn
 from relay.sandbox.content import Content, examine
-from relay.slack import Slack, make_session
+from relay.slack import Slack
+from relay.wire import make_session
 
 FAULTS = (Fault(file="routes.yaml", line=6, column=5, message="'pots' is no key; did you mean 'post'?"),)
 OTHERS = (Fault(file="incident/card.j2", line=1, message="<!channel> is not *closed* & so on"),)

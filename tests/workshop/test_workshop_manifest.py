@@ -13,8 +13,9 @@ from relay.sandbox import SCOPES as GRANTED
 from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
 from relay.sandbox.methods import METHODS
-from relay.slack import Marker, Slack, make_session
+from relay.slack import Marker, Slack
 from relay.verdict import Method, Refused
+from relay.wire import make_session
 from relay.workshop.manifest import Ways, manifest
 from relay.workshop.scopes import FOR_ACTIONS, NEEDED, SCOPES, WITHOUT
 

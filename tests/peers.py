@@ -1,0 +1,105 @@
+"""The other end of a door over real HTTP: it gives the answers it was told to, odd ones too, and notes what came."""
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass
+class Request:
+    verb: str
+    target: str
+    query: dict
+    headers: dict
+    body: bytes
+
+    @property
+    def path(self):
+        return urlsplit(self.target).path
+
+    @property
+    def method(self):
+        """The last word of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+@dataclass
+class Peer:
+    """What stands where Slack or BigPanda should: it answers each request with the next of `answers`.
+
+    They are bytes for the wire. None hangs, and an empty answer cuts the connection; so does every answer that says
+    `Connection: close`.
+    """
+
+    answers: list
+    base: str = "/"
+    port: int = 0
+    seen: list = field(default_factory=list)
+    connections: int = 0
+    deaf: bool = False
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: set = field(default_factory=set)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}{self.base}"
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        self._open.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while not self.deaf:
+                self.seen.append(await self._read(reader))
+                self.arrived.set()
+                answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
+                if answer is None:
+                    await reader.read()
+                writer.write(answer or b"")
+                await writer.drain()
+                if not answer or b"Connection: close" in answer:
+                    break
+        writer.transport.abort()
+
+    async def _read(self, reader):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        verb, target, _ = head[0].split(" ")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:]) if name}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        return Request(verb, target, dict(parse_qsl(urlsplit(target).query)), headers, body)
+
+    async def close(self):
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+
+def http(status=200, body="", kind="application/json", **headers):
+    """An HTTP answer for the wire."""
+    told = body if isinstance(body, (str, bytes)) else json.dumps(body)
+    raw = told if isinstance(told, bytes) else told.encode()
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: {kind}\r\nContent-Length: {len(raw)}\r\n{more}\r\n"
+    return head.encode() + raw
+
+
+@contextlib.asynccontextmanager
+async def starting(base="/"):
+    """Give what starts peers, whose address ends in `base`; they end when this does."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(*answers, deaf=False):
+            peer = Peer(list(answers), base=base, deaf=deaf)
+            server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
+            peer.port = server.sockets[0].getsockname()[1]
+            stack.push_async_callback(server.wait_closed)
+            stack.push_async_callback(peer.close)
+            stack.callback(server.close)
+            return peer
+
+        yield start
