@@ -108,7 +108,7 @@ def _noticed(card: Card) -> Iterator[str]:
             yield _NOTICES[notice]
         elif notice.startswith(f"{FROM}|"):
             _, _, name, why = notice.split("|", 3)
-            yield f"for {name}, which takes no messages: {why.replace('_', ' ')}"
+            yield f"meant for {name}, which takes no messages ({why.replace('_', ' ')})"
 
 
 def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:

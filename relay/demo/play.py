@@ -1,7 +1,6 @@
 """Plays the story: live, at a reader's pace, or at once, on a clock that leaps."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +13,6 @@ from relay.demo.story import Step, Told, before, story
 
 NIGHT: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()
 """When the story begins, where it is told at once: always in the same night, so that it always reads the same."""
-
-_TWICE: Final = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC) \(\1\)")
-"""A date and how long ago it was, which as text are one and the same."""
 
 AFTERWARDS: Final = 12 * 60.0
 """Seconds after the last step in which what waits for company is told."""
@@ -99,4 +95,4 @@ async def leap_through(player: Player, clock: LeapingClock, steps: Iterable[Step
 def transcript(stage: Stage) -> str:
     """All channels and their threads, as a reader sees them."""
     told = [f"#{channel.name}\n\n{stage.slack.transcript(channel.id)}" for channel in stage.slack.channels.values()]
-    return _TWICE.sub(r"\1", "\n\n\n".join(told))
+    return "\n\n\n".join(told)

@@ -22,11 +22,13 @@ def card(variables: Values) -> str:
     """The whole card, open or resolved."""
     incident = variables.get("incident", {})
     title, state = _line(incident.get("title") or incident.get("id")), str(incident.get("state", ""))
-    counts = incident.get("counts", "")
+    active = bool(incident.get("active"))
+    counts = incident.get("counts", "") if active else ""
+    status = [_status(variables, state), _since(incident)] if active else [_over(variables, state)]
     body = [
         part(Kind.ARGUMENT, color(state)),
-        part(Kind.SECTION, "\n".join(filter(None, [_status(variables, state), _since(incident)]))),
-        part(Kind.SECTION, _alerts(incident.get("alerts")) if incident.get("active") else ""),
+        part(Kind.SECTION, "\n".join(filter(None, status))),
+        part(Kind.SECTION, _alerts(incident.get("alerts")) if active else ""),
         part(Kind.ACTIONS, _open(variables) + part(Kind.RELAY_ACTIONS, "")),
     ]
     return "".join(
@@ -42,22 +44,42 @@ def card(variables: Values) -> str:
 def entry(values: Values) -> str:
     """One paragraph of a reply."""
     tell = _PARAGRAPHS.get(str(values.get("kind", "")), _other)
-    return tell(values) or _other(values)
+    told = tell(values) or _other(values)
+    if tell is _comment:
+        return told
+    first, line_break, rest = told.partition("\n")
+    return first + _when(values) + line_break + rest
+
+
+def _when(values: Values) -> str:
+    """When it happened, where that was long before it is told."""
+    at = slack_time(values.get("at")) if values.get("told_late") else ""
+    return f" ({at})" if at else ""
 
 
 def _status(variables: Values, state: str) -> str:
     incident = variables.get("incident", {})
     told = [f"*{state.capitalize()}*", incident.get("counts"), _line(variables.get("environment"))]
     told += ["flapping"] if incident.get("flapping") else []
+    if snooze := incident.get("snooze"):
+        until = slack_time(snooze.get("until"))
+        told.append(f"snoozed until {until}" if until else "snoozed")
     return " · ".join(filter(None, told))
 
 
 def _since(incident: Values) -> str:
     since = slack_time(incident.get("started"))
-    ended = slack_time(incident.get("ended"))
-    who = _line(incident.get("assignee"))
-    told = [f"since {since}" if since else "", f"until {ended}" if ended else "", f"*{who}* has it" if who else ""]
-    return " · ".join(filter(None, told))
+    who = _name(incident.get("assignee"))
+    return " · ".join(filter(None, [f"since {since}" if since else "", f"*{who}* has it" if who else ""]))
+
+
+def _over(variables: Values, state: str) -> str:
+    """All that a reader wants of what is over, on one line."""
+    incident = variables.get("incident", {})
+    started, ended, who = incident.get("started"), incident.get("ended"), _name(incident.get("assignee"))
+    lasted = duration(ended - started) if started and ended and ended >= started else ""
+    told = [f"*{state.capitalize()}*" + (f" after {lasted}" if lasted else ""), _line(variables.get("environment"))]
+    return " · ".join(filter(None, [*told, f"*{who}* had it" if who else ""]))
 
 
 def _alerts(alerts: Any) -> str:
@@ -73,20 +95,21 @@ def _open(variables: Values) -> str:
 
 def _change_of_state(values: Values) -> str:
     if text := _line(values.get("text")):
-        return text[:1].upper() + text[1:]
+        now = _line(values.get("now")).capitalize()
+        return text[:1].upper() + text[1:] + (f", now *{now}*" if now else "")
     return _from_to(_line(values.get("old")).capitalize(), _line(values.get("new")).capitalize())
 
 
 def _comment(values: Values) -> str:
-    actor = _line(values.get("actor"))
+    actor = _name(values.get("actor"))
     text = balanced(shorten(values.get("text"), _COMMENT, 12))
-    return (f"💬 *{actor}*:" if actor else "💬") + part(Kind.QUOTE, text)
+    return (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "") + part(Kind.QUOTE, text)
 
 
 def _assignment(values: Values) -> str:
-    new, old, actor = (_line(values.get(name)) for name in ("new", "old", "actor"))
+    new, old, actor = (_name(values.get(name)) for name in ("new", "old", "actor"))
     if not new:
-        return f"Unassigned (it was {old}'s)" if old else "Unassigned"
+        return "Nobody has it any more" + (f" (it was {old})" if old else "")
     return f"*{new}* has it" + (f", assigned by {actor}" if actor else "")
 
 
@@ -155,6 +178,11 @@ def _from_to(old: str, new: str) -> str:
 
 def _items(values: Values) -> list[Values]:
     return [item for item in values.get("items") or () if isinstance(item, Mapping)]
+
+
+def _name(value: Any) -> str:
+    """Somebody's name, which stands between stars."""
+    return _line(value).replace("*", "")
 
 
 def _line(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from relay.incident import State
 
 _SECONDS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_WITHOUT_SECONDS: Final = 600
 
 EMOJI: Final[Mapping[str, str]] = {
     State.CRITICAL.value: "🔴",
@@ -47,8 +48,10 @@ def more_characters(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span of time in its two largest units: `1 h 12 min`."""
+    """A span of time in its two largest units: `1 h 12 min`. From ten minutes on nobody counts the seconds."""
     left = max(0, round(seconds))
+    if left >= _WITHOUT_SECONDS:
+        left = round(left / 60) * 60
     words = []
     for unit, length in _SECONDS:
         number, left = divmod(left, length)

@@ -1,6 +1,7 @@
 """What blocks and mrkdwn read like: as in Slack's window, not as in its API.
 
-Links read as their labels, dates as their fallbacks, mentions as names. Styling (`*bold*`) is left as it was written.
+Links read as their labels, dates as their fallbacks (how long ago a thing was: as the workspace's clock has it),
+mentions as names. Styling (`*bold*`) is left as it was written.
 """
 
 import re
@@ -13,6 +14,7 @@ Piece = Mapping[str, Any]
 _Reader = Callable[[Workspace, Piece], Iterator[str]]
 
 _ANGLED: Final = re.compile(r"<([^<>\n]+)>")
+_SPANS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -33,9 +35,31 @@ def _angled(workspace: Workspace, inside: str) -> str:
         return f"#{label or _channel(workspace, rest)}"
     if target.startswith("!subteam^"):
         return _group(workspace, target.removeprefix("!subteam^"))
-    if kind == "!" and not rest.startswith("date^"):
+    if target.startswith("!date^"):
+        return date(target, label, workspace.now())
+    if kind == "!":
         return f"@{rest}"
     return label if bar else target
+
+
+def date(target: str, fallback: str, now: float) -> str:
+    """A date (`!date^UNIX^PATTERN`) as plain text says it: `{ago}` as seen at `now`, any other as its fallback."""
+    match target.split("^"):
+        case [_, moment, "{ago}", *_] if moment.isdecimal():
+            return ago(now - int(moment))
+        case _:
+            return fallback
+
+
+def ago(seconds: float) -> str:
+    """A span since then, in its largest unit, as Slack says it: `12 minutes ago`."""
+    span = abs(seconds)
+    unit, length = next(((name, size) for name, size in _SPANS if span >= size), ("", 0))
+    if not unit:
+        return "just now" if seconds >= 0 else "in a moment"
+    count = int(span // length)
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{words} ago" if seconds >= 0 else f"in {words}"
 
 
 def _user(workspace: Workspace, user: str) -> str:

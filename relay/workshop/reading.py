@@ -1,7 +1,8 @@
 """A message as its reader sees it, and as Slack's rules judge it: what `render` and `test` look at."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from relay.message import Message
 from relay.rulebook import Rulebook
@@ -14,6 +15,9 @@ from relay.workshop.mrkdwn import styled
 Names = Mapping[str, str]
 """What people call a channel, by its reference."""
 
+Block = Mapping[str, Any]
+
+_AGO: Final = re.compile(r"<(!date\^\d+\^\{ago\}[^<>|]*)\|([^<>]*)>")
 _BLANKS = {0xA0: " ", 0x202F: " "}
 _NOWHERE = Workspace(clock=float)
 """A workspace of which nothing is known: ids stay ids."""
@@ -40,9 +44,19 @@ def text_of(message: Message, names: Names) -> str:
     return "\n".join(lines_of(blocks, names)).translate(_BLANKS)
 
 
-def lines_of(blocks: Iterable[Mapping[str, Any]], names: Names) -> list[str]:
+def lines_of(blocks: Iterable[Block], names: Names) -> list[str]:
     """What blocks show."""
-    return list(reading.blocks(_NOWHERE, [_read(block, names) for block in blocks]))
+    return list(reading.blocks(_NOWHERE, [_plain(block, names) for block in blocks]))
+
+
+def as_of(blocks: Iterable[Block], now: float) -> list[Block]:
+    """The blocks as they read at that moment: how long ago a thing was, which only a reader with a clock can say."""
+
+    def dated(text: str) -> Block:
+        told = _AGO.sub(lambda found: reading.date(found[1], found[2], now), text)
+        return {"type": "mrkdwn", "text": told}
+
+    return [_with_markup(block, dated) for block in blocks]
 
 
 def objection(message: Message) -> str:
@@ -54,15 +68,20 @@ def objection(message: Message) -> str:
     return ""
 
 
-def _read(value: Any, names: Names) -> Any:
+def _plain(value: Any, names: Names) -> Any:
     """The same with every piece of markup read, so that plain text is left."""
+    return _with_markup(value, lambda text: {"type": "plain_text", "text": _unstyled(text, names)})
+
+
+def _with_markup(value: Any, change: Callable[[str], Block]) -> Any:
+    """The same with every piece of markup, however deep it stands, as `change` makes it."""
     match value:
         case {"type": "mrkdwn", "text": str(text)}:
-            return {"type": "plain_text", "text": _unstyled(text, names)}
+            return {**value, **change(text)}
         case dict():
-            return {key: _read(part, names) for key, part in value.items()}
+            return {key: _with_markup(part, change) for key, part in value.items()}
         case list() | tuple():
-            return [_read(part, names) for part in value]
+            return [_with_markup(part, change) for part in value]
         case _:
             return value
 

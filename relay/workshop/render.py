@@ -16,9 +16,7 @@ from relay.rehearsal import Played, Rehearsal, Sent
 from relay.sandbox.page.document import Drawn, Scene, document
 from relay.workshop.moments import clock
 from relay.workshop.mrkdwn import styled
-from relay.workshop.reading import Names, called, lines_of, objection
-
-Block = Mapping[str, Any]
+from relay.workshop.reading import Block, Names, as_of, called, lines_of, objection
 
 _QUIET = "bright_black"
 _NOT_POSTED = {
@@ -159,18 +157,18 @@ def _played(played: Played, names: Names) -> Iterator[RenderableType]:
 def _message(sent: Sent, names: Names, when: str, pings: Sequence[str]) -> Iterator[RenderableType]:
     pinging = f" · pings {', '.join(pings)}" if pings else ""
     yield Text(f"  relay · {when}{pinging}", _QUIET)
-    yield Padding(drawing(sent.message, names), (0, 0, 0, 2))
+    yield Padding(drawing(sent.message, names, sent.at), (0, 0, 0, 2))
     for failure in sent.rendered.failures:
         yield Text(f"  template failed: {failure}", "bold red")
     if found := objection(sent.message):
         yield Text(f"  Slack would refuse it: {found}", "bold red")
 
 
-def drawing(message: Message, names: Names) -> RenderableType:
-    """One message: what stands on top, then what stands beside a bar in its colour."""
-    parts: list[RenderableType] = [*_blocks(message.blocks, names)]
+def drawing(message: Message, names: Names, now: float) -> RenderableType:
+    """One message as it read at that moment: what stands on top, then what stands beside a bar in its colour."""
+    parts: list[RenderableType] = [*_blocks(as_of(message.blocks, now), names)]
     for attachment in message.attachments:
-        inside = Group(*_blocks(attachment.get("blocks", ()), names))
+        inside = Group(*_blocks(as_of(attachment.get("blocks", ()), now), names))
         parts.append(_barred(inside, str(attachment.get("color", "")) or _QUIET))
     return Group(*parts) if parts else styled(message.text)
 

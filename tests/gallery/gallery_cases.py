@@ -14,6 +14,7 @@ from relay.message import Message
 from relay.planning import Card
 from relay.planning.notices import ANEW, REPEAT, THREAD_ONLY, in_place_of
 from relay.rendering import Button, Scene, TemplateLibrary, render_card, render_pointer, render_reply
+from relay.rendering.library import KINDS
 from relay.routing import Options
 from relay.templates_on_disk import load_packaged
 from relay.variables import variables
@@ -24,7 +25,8 @@ PEOPLE = {"groups": {"S0DBONCALL": "db-oncall"}, "users": {"U0ANN": "Ann Lee"}, 
 PAGE = "https://a.bigpanda.io/#/app/overview/5c1e"
 TEMPLATES = ("incident", "compact")
 
-_LIBRARY = TemplateLibrary({**load_packaged(), "broken/card.j2": "{{ 1 // 0 }}"}, packaged=load_packaged())
+_BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *KINDS)}
+_LIBRARY = TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_packaged())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ def alert(host: str, text: str = "", state: State = State.CRITICAL, **more: Any)
     if book := more.pop("book", f"https://wiki.example.com/run/{host}"):
         tags["run-book"] = (book,)
     return Alert(
-        id=f"a-{host}",
+        id=more.pop("id", f"a-{host}"),
         state=state,
         active=state is not State.RESOLVED,
         primary="host",
@@ -113,7 +115,9 @@ DB = Incident(
 )
 """An ordinary night."""
 
-BARE = Incident(id="5c1e", state=State.CRITICAL, reported_status="", severity=State.CRITICAL, active=True, title="5c1e")
+BARE = Incident(
+    id="5c1e", title="Incident 5c1e", state=State.CRITICAL, reported_status="", severity=State.CRITICAL, active=True
+)
 """Nothing but what every share has: an account without any option sends no more."""
 
 ENDED = replace(
@@ -151,11 +155,23 @@ def cards() -> Iterator[Case]:
     yield Case(
         name="acknowledged", incident=replace(_all(State.ACKNOWLEDGED), assignee=Person(email="ann@example.com"))
     )
+    yield Case(
+        name="acknowledged-while-alerts-are-critical",
+        incident=replace(DB, state=State.ACKNOWLEDGED, assignee=Person(name="Ann Lee")),
+    )
     yield Case(name="resolved", incident=ENDED)
+    yield Case(name="resolved-without-links", incident=replace(ENDED, links={}, assignee=None))
+    yield Case(name="reopened", incident=replace(DB, ended=NOW - 20 * MINUTE, started=NOW - HOUR))
     yield Case(name="resolved-bare", incident=replace(BARE, state=State.RESOLVED, active=False))
     yield Case(name="snoozed", incident=replace(DB, snooze=Snooze(snoozed=True, wake=NOW + HOUR)))
     yield Case(name="snoozed-open-ended", incident=replace(DB, snooze=Snooze(snoozed=True)))
     yield Case(name="flapping", incident=replace(DB, flapping=True))
+    yield Case(
+        name="flapping-snoozed-and-taken",
+        incident=replace(
+            DB, flapping=True, snooze=Snooze(snoozed=True, wake=NOW + DAY), assignee=Person(name="Ann Lee")
+        ),
+    )
     yield Case(
         name="some-alerts-over",
         incident=replace(DB, alerts=(DB.alerts[0], alert("db-120", "lag is gone", State.RESOLVED), DB.alerts[2])),
@@ -165,11 +181,30 @@ def cards() -> Iterator[Case]:
         incident=DB,
         previous={"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"},
     )
+    yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
     yield Case(name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "is_archived"),))
     yield Case(name="posted-anew", incident=DB, notices=(ANEW,), folders=("incident",))
     yield Case(name="not-to-be-edited", incident=DB, notices=(THREAD_ONLY,), folders=("incident",))
+    yield Case(
+        name="several-notices",
+        incident=DB,
+        notices=(REPEAT, in_place_of("C0PAY", "", "channel_not_found"), THREAD_ONLY),
+        mentions=("S0DBONCALL",),
+        buttons=_BUTTONS,
+    )
     yield Case(name="built-in", incident=DB, template="broken", folders=("incident",))
+    yield Case(
+        name="built-in-everything",
+        incident=replace(_hosts_of(7), assignee=Person(name="Ann Lee"), flapping=True, snooze=Snooze(snoozed=True)),
+        mentions=("S0DBONCALL",),
+        notices=(REPEAT,),
+        buttons=_BUTTONS,
+        template="broken",
+        folders=("incident",),
+    )
+    yield Case(name="built-in-resolved", incident=ENDED, template="broken", folders=("incident",))
+    yield Case(name="built-in-bare", incident=BARE, template="broken", folders=("incident",))
     yield Case(name="pointer", incident=DB, pointer=True, folders=("incident",))
     yield Case(name="bare", incident=BARE)
     yield from _without()
@@ -208,13 +243,26 @@ def _sizes() -> Iterator[Case]:
     yield Case(name="1-alert-that-only-says-the-title", incident=replace(DB, alerts=(silent,)))
     bookless = replace(silent, tags={name: values for name, values in silent.tags.items() if name != "run-book"})
     yield Case(name="1-alert-without-a-run-book", incident=replace(DB, alerts=(bookless,)))
-    yield Case(name="5-alerts", incident=replace(DB, alerts=_hosts(5)))
-    yield Case(name="300-alerts", incident=replace(DB, alerts=_hosts(300)))
+    nameless = replace(silent, primary="", secondary="", tags={}, description="a check that names no host failed")
+    yield Case(name="1-alert-without-properties", incident=replace(DB, alerts=(nameless,)))
+    yield Case(name="5-alerts", incident=_hosts_of(5))
+    yield Case(name="6-alerts", incident=_hosts_of(6))
+    yield Case(name="300-alerts", incident=_hosts_of(300))
+    checks = tuple(alert("db-117", f"{name} is full", check=name, id=name) for name in ("/", "/var", "/tmp", "/srv"))
+    yield Case(name="4-alerts-of-one-host", incident=replace(DB, alerts=checks))
+    few = (replace(_CHANGE, identifier=""), replace(_CHANGE, id="c2"), replace(_CHANGE, id="c3", certainty="NONE"))
+    yield Case(name="changes", incident=replace(DB, changes=few))
+    nothing = Change(id="c4", certainty="MATCH", url="https://changes.example.com/4")
+    yield Case(name="a-change-of-few-words", incident=replace(DB, changes=(nothing,)))
     many = tuple(tag(f"cost_centre_{number}", f"value {number}") for number in range(77))
     yield Case(name="80-tags", incident=replace(DB, tags=(*DB.tags, *many)))
     url = tag("dashboard", "https://grafana.example.com/d/abc/replication?var-host=db-117&from=now-1h")
     several = tag("affected_services", "checkout", "basket", "payments", "search")
     yield Case(name="tags-of-every-kind", incident=replace(DB, tags=(url, several, tag("on_call", "ann@example.com"))))
+
+
+def _hosts_of(count: int) -> Incident:
+    return replace(DB, alerts=_hosts(count))
 
 
 def _hosts(count: int) -> tuple[Alert, ...]:
@@ -239,6 +287,20 @@ def _texts() -> Iterator[Case]:
         name="right-to-left",
         incident=_named("מסד הנתונים db-117 אינו מגיב", "زمن الاستجابة مرتفع جداً (97%)", "צוות לילה"),
     )
+    yield Case(
+        name="right-to-left-people",
+        incident=replace(DB, assignee=Person(name="دانا לוי"), environment=Environment(name="ייצור")),
+    )
+    yield Case(
+        name="long-names",
+        incident=replace(
+            DB,
+            assignee=Person(name="Wolfeschlegelsteinhausenbergerdorff " * 4),
+            environment=Environment(name="Production of the northern region " * 4),
+            tags=(tag("the_name_of_a_tag_that_somebody_thought_of_in_a_long_meeting", "short"), *DB.tags),
+        ),
+    )
+    yield Case(name="lines", incident=_named("one\ntwo", "first line\n\nsecond line", "a\nb"))
     yield Case(name="emoji", incident=_named("🔥 checkout 🧑‍🚒 is on fire 🔥", "👩‍👩‍👧‍👦 97 % 🇮🇱", "🚀 growth"))
     trace = 'Traceback (most recent call last):\n  File "app.py", line 7\n    raise OSError(`disk`)\nOSError: ``` full'
     yield Case(name="code", incident=_named("OSError in `app.py`", trace, "SELECT * FROM t WHERE a_b = 1"))
@@ -256,6 +318,12 @@ def replies() -> Iterator[Case]:
     every = dict(_entries())
     for name, told in every.items():
         yield Case(name=f"told-{name}", incident=DB, entries=[told])
+    kinds = (
+        "rise late flapped comment-hostile comment-late assigned unassigned snoozed awake tags alerts changes "
+        "resolved-late reopened other"
+    )
+    told = [every[name] for name in kinds.split()]
+    yield Case(name="told-by-the-built-in", incident=DB, entries=told, template="broken", folders=("incident",))
     yield Case(name="told-a-rise", incident=DB, entries=[every["rise"], every["joined"]], mentions=("S0DBONCALL",))
     yield Case(
         name="told-together",
@@ -278,6 +346,13 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     )
     yield "comment-of-lines", told("comment", text=lines, actor="Dana Levi")
     yield "comment-long", told("comment", text="The replica waits for the primary. " * 80, actor="Dana Levi")
+    fence = "```\nERROR: could not extend file: No space left\n  at <unknown>\n```\nthat is all"
+    yield "comment-of-code", told("comment", text=fence, actor="Dana Levi")
+    yield "comment-right-to-left", told("comment", text="בודקת את מסד הנתונים db-117", actor="דנה לוי")
+    harm = "<!channel> <https://evil.example|click> *Ann*: ok </script> @here"
+    yield "comment-hostile", told("comment", text=harm, actor="*Ann* <!here>")
+    yield "comment-of-many-lines", told("comment", text="\n".join(f"step {n}" for n in range(40)), actor="Dana Levi")
+    yield "comment-late", told("comment", text="on it", actor="Dana Levi", at=NOW - 26 * HOUR, told_late=True)
     yield "assigned", told("assignment", old="", new="Ann Lee", actor="Lead")
     yield "took-it", told("assignment", old="Bo", new="Ann Lee")
     yield "unassigned", told("assignment", old="Ann Lee", new="")
@@ -291,8 +366,19 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     ]
     yield "tags", told("tags", items=tags, more=0)
     yield "tags-many", told("tags", items=tags, more=14)
+    wide = [
+        {
+            "label": "Dashboard",
+            "old": "",
+            "new": "https://grafana.example.com/d/abc/replication?var-host=db-117&from=1h",
+        },
+        {"label": "Owner", "old": "צוות לילה", "new": "word " * 60},
+    ]
+    yield "tags-of-every-kind", told("tags", items=wide, more=1)
     one = [{"title": "db-120 · replication lag", "state": "critical", "was": "joined"}]
     yield "joined", told("alerts", joined=1, resolved=0, returned=0, left=0, total=4, items=one)
+    two = [{"title": f"db-12{n} · replication lag", "state": "critical", "was": "joined"} for n in (1, 2)]
+    yield "2-joined", told("alerts", joined=2, resolved=0, returned=0, left=0, total=6, items=two)
     yield "alerts", told("alerts", joined=12, resolved=3, returned=1, left=2, total=24, items=one * 18)
     over = [{"title": "db-118 · replication lag", "state": "resolved", "was": "resolved"}]
     yield "an-alert-over", told("alerts", joined=0, resolved=1, returned=0, left=0, total=2, items=over)
@@ -300,8 +386,12 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "change", told("changes", items=[change])
     yield "changes", told("changes", items=[change, {"identifier": "CHG-4712", "certainty": "MATCH"}])
     yield "resolved", told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
+    yield "resolved-soon", told("resolved", old="critical", new="resolved", lasted=45, worst="critical")
+    ended = told("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)
+    yield "resolved-late", {**ended, "told_late": True}
     yield "resolved-was-worse", told("resolved", old="warning", new="resolved", lasted=None, worst="critical")
     yield "reopened", told("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
+    yield "reopened-without-an-end", told("reopened", old="resolved", new="warning")
     yield "other", told("other", text="became quiet")
 
 

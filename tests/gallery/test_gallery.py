@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from gallery_cases import PEOPLE, TEMPLATES, Case, every
+from gallery_cases import NOW, PEOPLE, TEMPLATES, Case, every
 
 from relay.message import Message
 from relay.sandbox import Content, Slack
@@ -22,7 +22,7 @@ CASES = {case.name: case for _, case in every()}
 
 def read(message: Message) -> str:
     """The message as a reader sees it, with what a text cannot show said in words."""
-    slack = Slack(clock=lambda: 0.0)
+    slack = Slack(clock=lambda: float(NOW))
     channel = slack.add_channel("C0DB", "db-oncall")
     for group, handle in PEOPLE["groups"].items():
         slack.add_usergroup(group, handle)

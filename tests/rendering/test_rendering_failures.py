@@ -5,6 +5,7 @@ import time
 import pytest
 from rendering_samples import card, incident, judge, library, said, scene
 
+from relay.incident import Snooze, State
 from relay.rendering import TemplateFailure, render_card, render_reply
 
 FAILING = "{{ incident.title.nothing() }}"
@@ -86,6 +87,33 @@ def test_in_a_reply_only_the_entry_that_fails_is_told_by_relay_itself():
         "built-in wording: the template failed (incident/comment.j2:1)"
     )
     assert reply.builtin
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ({"kind": "status", "old": "warning", "new": "critical"}, "Warning → *Critical* ({when})"),
+        ({"kind": "status", "text": "flapped", "now": "critical"}, "Flapped, now *Critical* ({when})"),
+        ({"kind": "comment", "text": "on it", "actor": "*Dana*"}, "💬 *Dana* ({when}):"),
+    ],
+)
+def test_the_built_in_wording_says_when_where_it_is_told_late(entry, line):
+    broken = library(status="{% broken", comment="{% broken")
+    reply = render_reply(broken, "incident", scene(), [{**entry, "at": 1649576282, "told_late": True}])
+    when = "<!date^1649576282^{date_short_pretty} at {time}|2022-04-10 07:38 UTC>"
+    assert said(reply).split("\n")[0] == line.format(when=when)
+
+
+def test_the_built_in_card_of_what_is_over_is_one_line():
+    over = incident(state=State.RESOLVED, active=False, started=1_000, ended=1_000 + 4_320)
+    told = said(render_card(library(card="{% broken"), "incident", scene(over)))
+    assert "*Resolved* after 1 h 12 min · Production · *Ann Lee* had it\nOpen in BigPanda" in told
+
+
+def test_the_built_in_card_says_that_it_is_snoozed():
+    snoozed = incident(snooze=Snooze(snoozed=True, wake=1649576282))
+    told = said(render_card(library(card="{% broken"), "incident", scene(snoozed)))
+    assert "· Production · snoozed until <!date^1649576282^" in told
 
 
 def test_every_kind_of_entry_has_a_built_in_wording():

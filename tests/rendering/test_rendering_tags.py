@@ -247,6 +247,10 @@ def test_raw_blocks_are_parsed_before_jinja_runs_in_their_strings():
             "{{ 4320 | duration }}, {{ 42 | duration }}, {{ 0 | duration }}, {{ 266400 | duration }}",
             "1 h 12 min, 42 s, 0 s, 3 d 2 h",
         ),
+        (
+            "{{ 599 | duration }}, {{ 600 | duration }}, {{ 2215 | duration }}, {{ 3599 | duration }}",
+            "9 min 59 s, 10 min, 37 min, 1 h",
+        ),
         ("{{ 'a\n b  c' | oneline }}, {{ 'one two three' | oneline(9) }}", "a b c, one two…"),
         ("{{ 'one\ntwo\nthree' | shorten(100, 2) }}", "one\ntwo … (6 more characters)"),
         ("{{ incident.alerts.worst[1:] | more }}", "and 2 more alerts, 1 critical"),

@@ -51,7 +51,7 @@ since [{date_short_pretty} at {time}] ([{ago}]) · *Ann Lee* has it
 *Priority*\u00a0P1   *Service*\u00a0checkout
 • db-117: replication lag is 117 % (<https://wiki.example/db-117|run-book>)
 • db-118: replication lag is 118 % (<https://wiki.example/db-118|run-book>)
-• db-119: replication lag is 119 % (<https://wiki.example/db-119|run-book>) · warning
+• db-119 (warning): replication lag is 119 % (<https://wiki.example/db-119|run-book>)
 🔧 suspected: Mando-001 “change summary”, Done, [{date_short_pretty} at {time}] (<https://t.example|ticket>)
 Open in BigPanda
 shared by AutoShare"""
@@ -105,7 +105,7 @@ def test_only_the_first_alerts_are_named_and_the_others_counted():
     told_ = shown(crowd)
     assert told_.count("•") == 5
     assert "and 17 more alerts, 3 critical" in told_
-    assert "on 22 hosts" in told_
+    assert "14 warning · 22 hosts · " in told_
 
 
 def test_what_an_incident_is_besides_critical_stands_in_its_first_line():
@@ -144,7 +144,11 @@ def test_the_tag_that_made_the_title_is_not_shown_again():
     ("kind", "data", "expected"),
     [
         ("status", {"old": "warning", "new": "critical"}, "Warning → *Critical*"),
-        ("status", {"old": "warning", "new": "critical", "told_late": True}, "Warning → *Critical* ([{time}])"),
+        (
+            "status",
+            {"old": "warning", "new": "critical", "told_late": True},
+            "Warning → *Critical* ([{date_short_pretty} at {time}])",
+        ),
         ("status", {"text": "began to flap", "flapping": True}, "Began to flap"),
         (
             "status",
@@ -168,7 +172,7 @@ def test_the_tag_that_made_the_title_is_not_shown_again():
                 ],
                 "more": 2,
             },
-            "*Priority* P2 → P1\n*Team* db\n*A* b → removed\nand 2 more tags",
+            "*Priority* P2 → P1\n*Team* db\n*A* removed (it was b)\nand 2 more tags",
         ),
         ("alerts", {"joined": 2, "resolved": 0, "returned": 0, "left": 0, "total": 5}, "2 alerts joined (5 now)"),
         (
@@ -222,7 +226,7 @@ def test_each_kind_of_entry_is_told_as_a_person_would(kind, data, expected):
 def test_a_long_comment_is_cut_with_a_link_to_the_rest():
     text = told("comment", text="\n".join(f"line {number}" for number in range(40)), actor="Dana")
     assert text.count("\n> ") == 11
-    assert text.endswith("more characters) (<https://a.example/5555|the rest>)")
+    assert text.endswith("more characters) · <https://a.example/5555|the rest>")
 
 
 def test_a_reply_is_one_paragraph_for_each_entry_in_one_block():

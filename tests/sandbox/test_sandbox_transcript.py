@@ -186,3 +186,22 @@ def test_a_message_pings_those_whom_slack_would_mention(noc, content, pinged):
 def test_markup_reads_as_slack_shows_it(slack, noc, markup, shown):
     noc.add(Content(text=markup), BOT)
     assert slack.transcript("noc") == f"relay: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("since", "said"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (12 * 60, "12 minutes ago"),
+        (7_200, "2 hours ago"),
+        (86_400 * 9, "9 days ago"),
+        (-30, "in a moment"),
+        (-3_600, "in 1 hour"),
+    ],
+)
+def test_how_long_ago_a_thing_was_is_said_as_the_workspaces_clock_has_it(slack, noc, clock, since, said):
+    at = int(clock.now) - since
+    noc.add(Content(text=f"<!date^{at}^{{time}}|03:12> (<!date^{at}^{{ago}}|03:12>)"), BOT)
+    assert slack.transcript("noc") == f"relay: 03:12 ({said})"

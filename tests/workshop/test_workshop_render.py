@@ -53,6 +53,8 @@ def test_the_terminal_shows_what_was_decided_the_card_and_its_thread(tmp_path, r
     assert "#noc (C0NOC00001)  by route critical" in lines
     assert "relay · posted 2023-10-12 15:19:24Z, edited once · pings S0CRIT" in lines
     assert any(line.startswith("▌ Resolved after") for line in lines)
+    alone = asked(tmp_path, SAMPLE).output
+    assert "since 2022-04-10 07:38 UTC (550 days ago)" in alone  # as of the share, whenever somebody renders it
     assert "relay · 2023-10-12 15:29:24Z resolved" in lines
 
 
