@@ -31,8 +31,11 @@ log = structlog.get_logger("relay")
 DRAIN = 3.0
 """Seconds in which requests that are inside are finished, once relay is told to stop."""
 
-LAST_CALLS = 4.0
-"""Seconds in which calls to Slack that are under way are finished after that; what is cut off then is in doubt."""
+LAST_CALLS = 7.0
+"""Seconds from then on in which calls to Slack that are under way are finished; what is cut off then is in doubt.
+
+Orchestrators kill what has not gone after ten seconds: those that are left are for closing the store and the process.
+"""
 
 
 async def serve(settings: Settings) -> None:
@@ -105,12 +108,13 @@ class Relay:
                     self.address.set_result((host, port))
                     await self._stop.wait()
                     log.info("stopping")
+                    last_calls = asyncio.get_running_loop().time() + LAST_CALLS
                 reloading.cancel()
                 keeping.cancel()
                 committing.cancel()
                 quiet.set()
                 self._sender.stop()
-                await asyncio.wait([sending], timeout=LAST_CALLS)
+                await asyncio.wait([sending], timeout=max(0.0, last_calls - asyncio.get_running_loop().time()))
                 sending.cancel()
 
     def stop(self) -> None:

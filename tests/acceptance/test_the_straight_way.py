@@ -120,6 +120,23 @@ async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_t
         await until(lambda: any("another" in str(message.metadata) for message in slack.channel("noc").messages))
 
 
+async def test_it_stops_within_ten_seconds_whoever_never_answers_and_whoever_never_finishes_a_body(folder, slack):
+    slack.faults.add(Fault(does=Silence(), method="chat.postMessage"))
+    async with running(folder, slack.url) as house:
+        await house.share(SAMPLE.read_bytes())
+        await slack.faults.reached()
+        host, port = house.url.removeprefix("http://").split(":")
+        answer, half = await asyncio.open_connection(host, int(port))
+        half.write(b"POST /shares HTTP/1.1\r\nHost: x\r\nX-Relay-Key: an-older-key\r\nContent-Length: 99\r\n\r\n{")
+        await half.drain()
+        assert (await house.get("/healthz"))[0] == 200  # by now the half body is inside
+        async with asyncio.timeout(10):
+            assert await house.stop() == 0
+        assert (await answer.readline()).startswith(b"HTTP/1.1 503")
+        half.close()
+        slack.faults.release()
+
+
 async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start(folder, slack):
     slack.pause("chat.postMessage", 1)
     async with running(folder, slack.url) as house:
