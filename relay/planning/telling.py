@@ -112,13 +112,15 @@ def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: floa
     """Each entry with what it means to this card: a rise is a state worse than any the card has told."""
     worst = _worst_told(card, incident)
     for entry in entries:
-        new = State(entry.data["new"]) if _is_state(entry) else None
+        # A step that was over before the first post was never shown: what comes after is measured by the face alone.
+        on_the_face = entry.seq <= card.face_seq
+        new = State(entry.data["new"]) if _is_state(entry) and not on_the_face else None
         could_rise = entry.kind is Kind.STATUS or (entry.kind is Kind.REOPENED and incident.flapping)
         rise = could_rise and new is not None and new.rank > worst.rank
         quiet = _is_quiet(card, new, worst, now)
         if new is not None and (rise or (entry.kind is Kind.REOPENED and not incident.flapping)):
             worst = new
-        targets = () if entry.seq <= card.face_seq else _targets(card, incident, entry, rise=rise, quiet=quiet)
+        targets = () if on_the_face else _targets(card, incident, entry, rise=rise, quiet=quiet)
         yield _Told(
             entry=_without_company(entry) if rise else entry,
             worst=worst,

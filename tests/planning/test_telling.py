@@ -77,6 +77,16 @@ def test_a_state_no_worse_than_one_told_before_is_no_rise():
     assert replies(life, 121)[0].targets == ()
 
 
+def test_a_step_that_was_over_before_the_first_post_does_not_hide_a_later_rise():
+    life = living()
+    life.take(share(60, status="critical"))
+    life.take(share(120, status="warning"))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], face_seq=2)  # what the root shows was the state by then
+    life.take(share(600, status="critical"))
+    [reply] = replies(life, 601)
+    assert (kinds(reply), reply.targets) == (["status"], ("S0CRIT", "here"))
+
+
 def test_a_reopening_pings_its_people_once_in_half_an_hour_and_is_broadcast_alone():
     life = living()
     life.take(share(60, status="ok"))
