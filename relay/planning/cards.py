@@ -11,6 +11,9 @@ from relay.planning.telling import reply_due
 from relay.routing import Decision, Mention, Options, Posting
 from relay.rulebook import Rulebook
 
+_MAY_BE_OVER = frozenset({CardState.SHOWN, CardState.REFUSED, CardState.LAPSED})
+"""The states of a card that has come to rest: what is still on its way shows the newest in any case."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
@@ -85,9 +88,9 @@ def _rerouted(moment: Moment) -> list[Posting]:
 def _is_over(moment: Moment, card: Card) -> bool:
     """A reopening is judged per card, from the end it shows: one later than `reopen_within` begins a new episode."""
     ended = card.ended_shown
-    if card.state is CardState.REFUSED and moment.old is not None:
-        ended = moment.old.ended
-    if not moment.reopened or ended is None or card.state not in {CardState.SHOWN, CardState.REFUSED}:
+    if card.state in {CardState.REFUSED, CardState.LAPSED} and moment.old is not None:
+        ended = moment.old.ended  # nothing of it is in the channel, so it shows none
+    if not moment.reopened or ended is None or card.state not in _MAY_BE_OVER:
         return False
     return moment.news - ended > card.options.reopen_within
 
@@ -116,9 +119,16 @@ def _governed(moment: Moment, card: Card, postings: Mapping[str, Posting], *, ro
     if STAND_IN in card.notices:
         return _standing_in(moment, card, postings)
     if not card.route:
-        return replace(card, taken=not moment.decision.taken and not routed)
+        return replace(card, options=_fallback_options(moment, card), taken=not moment.decision.taken and not routed)
     options = moment.rulebook.options_for(card.route, card.channel)
     return replace(card, options=options, mention=Mention(), taken=False)
+
+
+def _fallback_options(moment: Moment, card: Card) -> Options:
+    """Those of the fallback as it is now; of a channel that is the fallback's no more, the defaults."""
+    fallback = moment.rulebook.fallback
+    at_home = fallback is not None and moment.canonical(fallback.ref) == card.channel
+    return fallback.options if fallback is not None and at_home else moment.rulebook.defaults
 
 
 def _standing_in(moment: Moment, card: Card, postings: Mapping[str, Posting]) -> Card:
@@ -224,20 +234,28 @@ def _scheduled(moment: Moment, card: Card) -> Card:
 
 
 def _root_scheduled(moment: Moment, card: Card) -> Card:
-    due = card.post or _root_due(moment.new, max(moment.now, card.first_taken + card.options.wait))
+    """It waits as long as the route says that governs it now; a pause after a failed try is another matter."""
+    due = card.post
+    if due is None or not card.tries:
+        due = _root_due(moment.new, max(moment.now, card.first_taken + card.options.wait)).sooner(due)
     if moment.new.state is State.CRITICAL and not due.urgent:
         due = Due(at=due.at, deadline=min(due.deadline, max(due.at, moment.now)), urgent=True)
     return replace(card, post=due)
 
 
 def _revived(moment: Moment, card: Card) -> Card:
-    """A card that lapsed is wanted again when a route takes it again while the incident is open."""
+    """A card that lapsed is wanted again when a route takes it again while the incident is open.
+
+    After a reopening it waits anew: one that is over before its wait each time is never posted.
+    """
     if not (card.taken and moment.new.active):
         return card
-    at = max(moment.now, card.first_taken + card.options.wait)
+    first_taken = moment.now if moment.reopened else card.first_taken
+    at = max(moment.now, first_taken + card.options.wait)
     return replace(
         card,
         state=CardState.WANTED,
+        first_taken=first_taken,
         wanted_since=moment.now,
         told_seq=_present_seq(moment),
         post=_root_due(moment.new, at),

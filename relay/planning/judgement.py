@@ -68,7 +68,8 @@ def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> 
     if moment.old is None and not changed:
         if moment.decision.dropped:
             return Outcome.DROPPED
-        return Outcome.ENDED_LONG_AGO if not moment.new.active and moment.decision.taken else Outcome.NO_ROUTE
+        somewhere = moment.decision.taken or moment.rulebook.fallback is not None
+        return Outcome.ENDED_LONG_AGO if somewhere and not moment.new.active else Outcome.NO_ROUTE
     if moment.old is None:
         return Outcome.FIRST
     if not any(card.state is not CardState.LEFT for card in cards):

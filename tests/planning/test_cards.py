@@ -6,7 +6,7 @@ import pytest
 from lives import START, Life, alert, share
 
 from relay.incident import State
-from relay.planning import CardState, Outcome
+from relay.planning import CardState, Due, Outcome
 from relay.rulebook import load
 
 NOC, DB = "C0NOC00001", "C0DB000001"
@@ -125,6 +125,8 @@ def test_one_that_ended_longer_ago_than_a_reopening_would_count_is_kept_and_not_
     plan = life.take(share(0, received=90_000, status="ok", endedOn=START, metadata=PRODUCTION))
     assert plan.outcome is Outcome.ENDED_LONG_AGO
     assert life.cards == {}
+    unrouted = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: []\n"))
+    assert unrouted.take(share(0, received=90_000, status="ok", endedOn=START)).outcome is Outcome.ENDED_LONG_AGO
 
 
 def test_later_shares_of_a_resolved_incident_add_no_channel():
@@ -185,6 +187,77 @@ def test_an_open_critical_root_is_due_at_once_and_before_all_else(status, urgent
     life.take(share(status=status))
     due = life.cards[NOC, 1].post
     assert (due.at - START, due.deadline - START, due.urgent) == (0, deadline, urgent)
+
+
+def test_a_waiting_card_goes_at_once_when_a_route_that_does_not_wait_takes_it_to_that_channel():
+    routes = """
+version: 1
+routes:
+  - {name: bad, match: {status: critical}, post: [C0NOC00001]}
+  - {name: rest, post: [{channel: C0NOC00001, wait: 10m}]}
+"""
+    life = Life(rulebook=load(routes))
+    life.take(share(0, status="warning"))
+    life.take(share(60, status="critical"))
+    due = life.cards[NOC, 1].post
+    assert (life.cards[NOC, 1].route, due.at - START, due.deadline - START, due.urgent) == ("bad", 60, 60, True)
+
+
+def test_a_share_does_not_shorten_the_pause_after_a_failed_try():
+    life = Life()
+    life.take(share(0, status="warning"))
+    paused = Due(at=START + 300.0, deadline=START + 30.0)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], post=paused, tries=1)
+    life.take(share(60, incidentTags=[{"id": "a", "value": "1"}]))
+    assert life.cards[NOC, 1].post == paused
+
+
+WAITING = "version: 1\nroutes: [{name: a, match: {active: true}, post: [{channel: C0NOC00001, wait: 5m}]}]\n"
+
+
+def lapsed(reason="ended_while_waiting"):
+    """An incident that was over before its card's time came."""
+    life = Life(rulebook=load(WAITING))
+    life.take(share(0, status="warning"))
+    life.take(share(60, status="ok", endedOn=START + 60))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.LAPSED, reason=reason, post=None)
+    return life
+
+
+def test_a_card_that_was_never_posted_waits_anew_after_a_reopening():
+    life = lapsed()
+    life.take(share(3600, status="warning"))
+    card = life.cards[NOC, 1]
+    assert (card.state, card.episode, card.post.at - START, card.first_taken - START) == ("wanted", 1, 3900, 3600)
+
+
+def test_a_card_that_was_never_posted_is_a_new_episode_s_after_a_late_reopening():
+    life = lapsed()
+    life.take(share(60 + 86_401, status="warning"))
+    assert life.cards[NOC, 1].state is CardState.LEFT
+    card = life.cards[NOC, 2]
+    assert (card.state, card.previous, card.post.at - START) == ("wanted", None, 60 + 86_401 + 300)
+
+
+def test_a_card_no_route_took_for_a_while_does_not_wait_anew():
+    routes = "version: 1\nroutes: [{name: a, match: {status: warning}, post: [{channel: C0NOC00001, wait: 5m}]}]\n"
+    life = Life(rulebook=load(routes))
+    life.take(share(0, status="warning"))
+    life.take(share(60, status="critical"))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.LAPSED, reason="not_taken_any_more", post=None)
+    life.take(share(400, status="warning"))
+    assert life.cards[NOC, 1].post.at - START == 400
+
+
+def test_the_fallback_s_card_follows_the_fallback_s_options():
+    life = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: []\n"))
+    life.take(share(0, status="critical"))
+    life.rulebook = load("version: 1\nfallback: {channel: C0NOC00001, wait: 1m}\ndefaults: {gather: 9m}\nroutes: []\n")
+    life.take(share(60, status="warning"))
+    assert (life.cards[NOC, 1].options.gather, life.cards[NOC, 1].options.wait) == (540, 60)
+    life.rulebook = load("version: 1\nfallback: C0DB000001\ndefaults: {gather: 8m, wait: 0s}\nroutes: []\n")
+    life.take(share(90, status="critical"))
+    assert (where(life), life.cards[NOC, 1].options.gather) == ({NOC: "wanted"}, 480)
 
 
 def test_a_waiting_card_is_due_after_its_wait_and_a_bump_does_not_push_it_back():
