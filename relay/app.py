@@ -31,7 +31,7 @@ log = structlog.get_logger("relay")
 DRAIN = 3.0
 """Seconds in which requests that are inside are finished, once relay is told to stop."""
 
-LAST_CALLS = 7.0
+LAST_CALLS = 6.0
 """Seconds from then on in which calls to Slack that are under way are finished; what is cut off then is in doubt.
 
 Orchestrators kill what has not gone after ten seconds: those that are left are for closing the store and the process.
