@@ -33,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from math import inf
 from typing import Any
 
 JSON = Any
@@ -195,8 +196,8 @@ class Record:
 
     `title`, `environment` and `sender` are fixed by the first share that arrives, so that an eye finds the card again;
     `title_late` says that the title may still change once, when `bp_short_description` arrives late. `environments` and
-    `headers` add up over all shares, and `worst` is the worst state that any of them told. `comments` remembers told
-    comments as (hash of the text, Unix seconds).
+    `headers` add up over all shares, and `worst` is the worst that any of them told, as state or as severity.
+    `comments` remembers told comments as (hash of the text, Unix seconds).
     """
 
     incident: str
@@ -253,7 +254,7 @@ class Incident:
     def worst_alerts(self) -> tuple[Alert, ...]:
         """The active alerts (all of them where none is active), worst first, then oldest first."""
         alerts = self.active_alerts or self.alerts
-        return tuple(sorted(alerts, key=lambda alert: (-alert.state.rank, alert.started or 0, alert.id)))
+        return tuple(sorted(alerts, key=_worst_first))
 
     @property
     def primary_alert(self) -> Alert | None:
@@ -280,6 +281,11 @@ class Incident:
     def _tags(self) -> dict[str, Tag]:
         by_name = {tag.name.casefold(): tag for tag in reversed(self.tags)}
         return by_name | {tag.id.casefold(): tag for tag in reversed(self.tags)}
+
+
+def _worst_first(alert: Alert) -> tuple[int, float, str]:
+    """One of which nobody knows when it began is not the oldest."""
+    return -alert.state.rank, inf if alert.started is None else alert.started, alert.id
 
 
 _INTERNAL_ID = re.compile(r"itd_(?P<name>.+?)(?:_\d+)?")
@@ -363,9 +369,9 @@ def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:
 
 
 def _severity(record: Record) -> State:
-    """The worst it ever was: as told, else the worst that any share told."""
+    """The worst it ever was: it does not fall, though BigPanda may tell the severity of what is active now."""
     told = record.value("severity")
-    return record.worst if told is None else state_of(told)
+    return record.worst if told is None else max(record.worst, state_of(told), key=lambda state: state.rank)
 
 
 def _ended(record: Record, state: State) -> int | None:

@@ -88,20 +88,30 @@ def _forget_updates(blocks: dict[str, Block], news: float) -> None:
 
 
 def _environments(known: tuple[Environment, ...], told: Environment | None) -> tuple[Environment, ...]:
-    """Every environment it was ever shared from, once each; what a later share knows of one completes it."""
+    """Every environment it was ever shared from, once each; what another share knows of one completes it.
+
+    One that has been renamed is there under both names: a route to either has taken the incident.
+    """
     if told is None:
         return known
-    for position, environment in enumerate(known):
-        if _same(environment, told):
-            whole = Environment(name=told.name or environment.name, id=told.id or environment.id)
-            return (*known[:position], whole, *known[position + 1 :])
-    return (*known, told)[-ENVIRONMENTS_REMEMBERED:]
+    first = next((environment for environment in known if _same(environment, told)), None)
+    if first is None:
+        return (*known, told)[-ENVIRONMENTS_REMEMBERED:]
+    whole = Environment(name=first.name or told.name, id=first.id or told.id)
+    others = {environment for environment in known if environment is not first and _within(environment, whole)}
+    return tuple(whole if environment is first else environment for environment in known if environment not in others)
 
 
 def _same(one: Environment, other: Environment) -> bool:
-    if one.id and other.id:
-        return one.id == other.id
-    return bool(one.name) and one.name == other.name
+    """Whether they agree on a part, and nothing speaks against it."""
+    parts = ((one.id, other.id), (one.name, other.name))
+    return any(mine and mine == theirs for mine, theirs in parts) and all(
+        mine == theirs or not (mine and theirs) for mine, theirs in parts
+    )
+
+
+def _within(part: Environment, whole: Environment) -> bool:
+    return part.name in {"", whole.name} and part.id in {"", whole.id}
 
 
 def _headers(known: Mapping[str, tuple[str, ...]], told: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -121,10 +131,13 @@ def _comments(known: tuple[tuple[str, float], ...], share: Share) -> tuple[tuple
 
 
 def _worst_told(share: Share) -> State:
-    """The worst state that a share tells, of the incident or of any of its alerts, over or not."""
+    """The worst that a share tells: of the incident; without a severity, also of any of its alerts, over or not."""
     blocks = share.blocks
     alerts = [*(blocks.get("alerts") or ()), *(value for name, value in blocks.items() if name.startswith(_ALERT))]
-    words = [(blocks.get("state") or {}).get("status"), *(alert["status"] for alert in alerts)]
+    severity = blocks.get("severity")
+    words = [severity, (blocks.get("state") or {}).get("status")]
+    if severity is None:
+        words += [alert["status"] for alert in alerts]
     return max((state_of(word) for word in words if word), key=lambda state: state.rank, default=State.RESOLVED)
 
 

@@ -59,11 +59,55 @@ def test_environments_and_headers_add_up():
     record = folded(
         share(0, headers={"X-Team": "a"}, metadata={"environment": "Production", "environment_id": "e1"}),
         share(60, headers={"X-Team": "b"}, metadata={"environment": "Payments"}),
-        share(90, metadata={"environment": "Renamed", "environment_id": "e1"}),
+        share(90, metadata={"environment_id": "e2"}),
+        share(95, metadata={"environment": "Payments", "environment_id": "e2"}),
     )
-    assert [each.name for each in record.environments] == ["Renamed", "Payments"]
+    assert [(each.name, each.id) for each in record.environments] == [("Production", "e1"), ("Payments", "e2")]
     assert record.headers["x-team"] == ("a", "b")
     assert record.environment.name == "Production"
+
+
+PLACES = st.lists(
+    st.tuples(st.sampled_from(["", "Production", "Payments", "Renamed"]), st.sampled_from(["", "e1", "e2"])).filter(
+        any
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(PLACES, st.randoms(use_true_random=False))
+def test_an_incident_is_in_every_environment_it_was_ever_shared_from_under_any_name_and_in_any_order(places, chance):
+    def seen(order):
+        shares = [share(at, metadata={"environment": name, "environment_id": known}) for at, (name, known) in order]
+        kept = folded(*shares).environments
+        return {each.name for each in kept} - {""}, {each.id for each in kept} - {""}
+
+    told = list(enumerate(places))
+    names, ids = ({place[part] for place in places} - {""} for part in (0, 1))
+    assert seen(told) == seen(chance.sample(told, k=len(told))) == (names, ids)
+
+
+def test_an_environment_that_was_renamed_is_known_by_both_names():
+    record = folded(
+        share(0, metadata={"environment": "Production", "environment_id": "e1"}),
+        share(90, metadata={"environment": "Renamed", "environment_id": "e1"}),
+        share(99, metadata={"environment": "Renamed", "environment_id": "e1"}),
+    )
+    assert [each.name for each in record.environments] == ["Production", "Renamed"]
+
+
+def test_severity_is_the_worst_it_ever_was_though_a_later_share_tells_a_lesser_one():
+    first, later = share(0, status="warning", severity="critical"), share(60, status="warning", severity="warning")
+    for order in ([first, later], [later, first]):
+        assert read(folded(*order)).severity == "critical"
+    assert read(folded(share(0, status="critical"), later)).severity == "critical"
+
+
+def test_where_the_severity_is_told_an_alert_does_not_speak_for_it():
+    worse = alert("muted", "critical", active=False)
+    assert read(folded(share(status="warning", severity="warning", alerts=[worse]))).severity == "warning"
+    assert read(folded(share(status="warning", alerts=[worse]))).severity == "critical"
 
 
 def test_the_title_is_the_first_share_s_and_changes_once_when_somebody_wrote_one():
@@ -94,6 +138,11 @@ def test_the_primary_alert_is_the_oldest_of_the_most_severe():
         )
     )
     assert record.title == "old-critical · lag"
+
+
+def test_an_alert_of_which_nobody_knows_when_it_began_is_not_the_oldest():
+    record = folded(share(alerts=[alert("no-start", startedOn=None), alert("young", startedOn=START)]))
+    assert record.title == "young · lag"
 
 
 def test_the_same_comment_within_ten_minutes_is_a_repeat_and_later_it_is_news():
