@@ -32,8 +32,9 @@ _ITEMS = 20
 
 _TOLD_BY_COMPARING = frozenset(
     {"new", "upserted", "removed", "snoozed", "unsnoozed", "commented", "reopen", "reopened", "become-flapping"}
-    | {"closed", "resolved", "assigned", "unassigned"}
+    | {"closed", "resolved"}
 )
+"""Event names of what the snapshot shows, if it is so."""
 _NOTHING = frozenset({"updated", "manual", "default", "ticket-sync"})
 """Event names that say nothing a reader would want (https://docs.bigpanda.io/en/notifications-webhook-v2.html)."""
 

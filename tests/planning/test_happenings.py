@@ -85,6 +85,10 @@ def test_snoozing_and_waking_are_told(options):
     before = {"status": "critical", "snooze": {"snoozed": True, "wake": wake}}
     [(kind, data)] = told(before, {"snooze": {"snoozed": False}}, options)
     assert (kind, data["old"], data["snoozed"]) == ("snooze", wake, False)
+    [(kind, data)] = told(before, {"snooze": {"snoozed": True, "wake": wake + 60}}, options)
+    assert (kind, data["old"], data["new"]) == ("snooze", wake, wake + 60)
+    awake = {"status": "critical", "snooze": {"snoozed": False, "wake": wake}}
+    assert told(awake, {"snooze": {"snoozed": False, "wake": None}}, options) == []
 
 
 def test_tags_are_told_from_old_to_new():
@@ -130,6 +134,27 @@ def test_alerts_that_joined_and_resolved_are_counted(options):
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told_of"),
+    [
+        ([], ["critical"], {"joined": 1}),
+        (["critical"], ["ok"], {"resolved": 1}),
+        (["ok"], ["critical"], {"returned": 1}),
+        (["critical"], [], {"left": 1}),
+    ],
+)
+def test_alerts_are_told_whichever_way_they_go(before, after, told_of):
+    first, second = ([alert("x"), *(alert("y", status) for status in each)] for each in (before, after))
+    [(kind, data)] = told({"status": "critical", "alerts": first}, {"alerts": second}, {})
+    counts = {name: data[name] for name in ("joined", "resolved", "returned", "left") if data[name]}
+    assert (kind, counts, [item["was"] for item in data["items"]]) == ("alerts", told_of, [*told_of])
+
+
+def test_an_alert_that_only_worsened_or_calmed_down_is_no_news_of_its_own():
+    before, after = [alert("x"), alert("y", "warning")], [alert("x"), alert("y", "critical")]
+    assert told({"status": "critical", "alerts": before}, {"alerts": after}, {}) == []
+
+
 def test_alerts_that_were_never_told_before_have_not_joined_now():
     assert told({"status": "critical"}, {"alerts": [alert()]}, {}) == []
 
@@ -159,6 +184,26 @@ def test_an_end_is_told_once_whichever_way_it_is_said(end, options):
     assert (data["lasted"], data["worst"]) == (4320, "critical")
 
 
+def test_an_end_says_the_worst_it_ever_was_and_how_long_it_lasted_where_the_times_make_sense():
+    before = {"status": "warning", "severity": "critical", "startedOn": START}
+    [(_, data)] = told(before, {"status": "ok", "severity": "critical", "endedOn": START + 60}, {})
+    assert (data["worst"], data["lasted"]) == ("critical", 60)
+    [(_, data)] = told({"status": "warning", "startedOn": START + 90}, {"status": "ok", "endedOn": START + 60}, {})
+    assert (data["worst"], data["lasted"]) == ("warning", None)
+    [(_, data)] = told({"status": "warning"}, {"status": "ok", "endedOn": START + 60}, {})
+    assert data["lasted"] is None
+
+
+def test_an_end_tells_of_nothing_that_ends_with_it():
+    before = {"status": "critical", "flapping": True, "snooze": {"snoozed": True}, "alerts": [alert()]}
+    after = {"status": "ok", "flapping": False, "snooze": {"snoozed": False}, "alerts": [alert(status="ok")]}
+    assert [kind for kind, _ in told(before, after, {})] == ["resolved"]
+    [(kind, _)] = told(
+        {"status": "ok", "alerts": [alert(status="ok")]}, {"status": "critical", "alerts": [alert()]}, {}
+    )
+    assert kind == "reopened"
+
+
 def test_a_reopening_is_told_and_says_when_it_had_ended(options):
     [(kind, data)] = told({"status": "ok", "endedOn": START}, {"status": "critical"}, options)
     assert (kind, data["new"], data["ended"]) == ("reopened", "critical", START)
@@ -185,7 +230,26 @@ def test_an_event_that_nobody_knows_is_told_in_plain_words_when_nothing_else_was
     assert life.kinds == ["status"]
 
 
-@pytest.mark.parametrize("event", ["incident#updated", "manual", "default", "incident#ticket-sync", "incident#snoozed"])
+def test_an_event_that_nobody_knows_is_told_once_however_often_it_is_named_and_not_beside_a_comment():
+    events = [{"event": name} for name in ("incident#moved", "incident#moved", "", "#", "Incident#Moved", "other#kept")]
+    life = Life()
+    life.take(share(0, status="critical"))
+    life.take(share(600, status="critical", event_types=events))
+    assert life.told() == [("other", {"text": "moved"}), ("other", {"text": "kept"})]
+    life.take(share(660, event_types=events, metadata={"comment": {"comment": "moved it"}}))
+    assert life.kinds == ["comment"]
+    life.take(share(720, event_types=[{"event": "incident#assigned"}]))
+    assert life.told() == [("other", {"text": "assigned"})], "to whom is told by integrations with that option alone"
+
+
+TOLD_BY_COMPARING = [
+    *(f"incident#{word}" for word in ("new", "snoozed", "unsnoozed", "commented", "reopen", "reopened")),
+    *(f"incident#{word}" for word in ("become-flapping", "closed", "resolved")),
+    *("incident-tag#upserted", "incident-tag#removed"),
+]
+
+
+@pytest.mark.parametrize("event", [*TOLD_BY_COMPARING, "incident#updated", "manual", "default", "incident#ticket-sync"])
 def test_an_event_that_says_nothing_new_is_not_told(event):
     life = Life()
     life.take(share(0, status="critical"))
