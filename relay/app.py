@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -16,15 +16,17 @@ from relay.errors import StoreError
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.pacing import Budgets
-from relay.pulse import Pulse
+from relay.pulse import PATIENCE, Pulse
 from relay.reload import Reload, Teller
 from relay.server import Accepted, Readiness, build, listening
 from relay.settings import Settings
 from relay.slack import Slack
-from relay.store import Store
+from relay.store import Backlog, Store
 from relay.upkeep import upkeep
 from relay.wire import make_session
 from relay.workshop.incident import as_json
+
+T = TypeVar("T")
 
 log = structlog.get_logger("relay")
 
@@ -139,14 +141,15 @@ class Relay:
             "slack": health.slack,
             "delivering": health.delivering,
         }
+        if health.remedy:
+            detail["remedy"] = health.remedy
         if faults := self._reload.state.faults:
             detail["configuration_faults"] = [str(fault) for fault in faults]
-        if complaint := await self._pulse.complaint():
-            return Readiness(ok=False, detail=detail | {"store": complaint})
-        try:
-            return Readiness(ok=True, detail=detail | await self._waiting())
-        except StoreError as error:
-            return Readiness(ok=False, detail=detail | {"store": str(error)})
+        complaint, waiting = await asyncio.gather(self._pulse.complaint(), self._waiting())
+        detail |= waiting
+        if complaint:
+            detail["store"] = complaint
+        return Readiness(ok="store" not in detail, detail=detail)
 
     async def incident(self, incident: str) -> dict[str, Any] | None:
         """All that relay knows and did about an incident."""
@@ -164,10 +167,16 @@ class Relay:
         return None
 
     async def _waiting(self) -> dict[str, Any]:
-        """What is not as it should be: channels that take nothing, what nobody knows of, what Slack will not have."""
+        """What is not as it should be: channels that take nothing, what nobody knows of, what Slack will not have.
+
+        Where the database does not tell, `store` says why.
+        """
         now = self._clock.now()
-        channels = await self._store.waiting_channels(now)
-        backlog = await self._store.backlog(now)
+        try:
+            channels = await self._in_time(self._store.waiting_channels(now))
+            backlog = await self._in_time(self._store.backlog(now))
+        except StoreError as error:
+            return {"store": str(error)}
         return {
             "stalled": {channel.ref: channel.reason or str(channel.state) for channel in channels},
             "in_doubt": backlog.in_doubt,
@@ -179,12 +188,27 @@ class Relay:
         """What Prometheus comes for; with the database silent, all that does not need it."""
         state = self._reload.state
         self._metrics.configured(state.hash, state.good_at, successful=state.successful)
+        complaint, backlog = await asyncio.gather(self._pulse.complaint(), self._backlog())
+        return self._metrics.exposition(backlog, writable=not complaint, delivering=self._sender.health.delivering)
+
+    async def _backlog(self) -> Backlog | None:
         try:
-            backlog = await self._store.backlog(self._clock.now())
+            return await self._in_time(self._store.backlog(self._clock.now()))
         except StoreError as error:
             log.warning("backlog_unknown", detail=str(error))
-            backlog = None
-        return self._metrics.exposition(backlog, delivering=self._sender.health.delivering)
+            return None
+
+    async def _in_time(self, asked: Awaitable[T]) -> T:
+        """What the database is asked by somebody who does not wait for ever.
+
+        Raises:
+            StoreError: it failed, or did not answer in time.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asked
+        except TimeoutError:
+            raise self._store.silent(PATIENCE) from None
 
     def _live(self) -> Configuration:
         return self._reload.live

@@ -32,6 +32,12 @@ GROUP_BYTES = 16 * 1024 * 1024
 LARGE = 256 * 1024
 """Bytes from which a body is parsed beside the event loop."""
 
+PATIENCE = 15.0
+"""Seconds within which a share is kept, or its sender is told that it is not. Longer than SQLite waits for a lock.
+
+A database that has fallen silent, without refusing anything, must not leave the sender without an answer.
+"""
+
 STUCK = 2.0
 """Seconds after which a group that failed is not tried again share by share: each of them would wait as long."""
 
@@ -54,6 +60,7 @@ class Intake:
         key_header: str,
         *,
         metrics: Metrics | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """`rulebook` gives the routes that are live at that moment; `ring` wakes delivery."""
         self._store = store
@@ -62,6 +69,7 @@ class Intake:
         self._ring = ring
         self._key_header = key_header
         self._metrics = metrics or Metrics()
+        self._patience = patience
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
@@ -70,7 +78,8 @@ class Intake:
 
         Raises:
             ShareError: the body is no share; it has been put into quarantine.
-            StoreError, or whatever else went wrong: the share is not kept.
+            StoreError, or whatever else went wrong: the share is not kept. (Where the database was silent for too long
+                it may be after all; sent again, it is a repeat.)
         """
         with self._metrics.accepting():
             return await self._kept(body, headers, self._clock.now())
@@ -84,7 +93,11 @@ class Intake:
         waiting = _Waiting(share, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._arrived.set()
-        return await waiting.answer
+        try:
+            async with asyncio.timeout(self._patience):
+                return await waiting.answer
+        except TimeoutError:
+            raise self._given_up(waiting) from None
 
     async def run(self) -> None:
         """Commit group after group, until cancelled; what waits then is not kept, and its senders are told so."""
@@ -108,11 +121,24 @@ class Intake:
         self._metrics.share(error.reason, headers)
         log.warning("share_refused", reason=error.reason, detail=str(error), size=len(body))
         try:
-            await self._store.quarantine(
-                body, {"content-type": headers.get("Content-Type", "")}, error.reason, received
-            )
+            async with asyncio.timeout(self._patience):
+                await self._store.quarantine(
+                    body, {"content-type": headers.get("Content-Type", "")}, error.reason, received
+                )
+        except StoreError as failed:
+            log.error("quarantine_failed", reason=error.reason, detail=str(failed))  # noqa: TRY400  it says all
+        except TimeoutError:
+            log.error("quarantine_failed", reason=error.reason, detail=str(self._store.silent(self._patience)))  # noqa: TRY400
         except Exception:
             log.exception("quarantine_failed", reason=error.reason)
+
+    def _given_up(self, waiting: _Waiting) -> StoreError:
+        """The database is silent: what still waits for it goes, lest bodies pile up for as long as that lasts."""
+        with suppress(ValueError):  # it is in the group that is under way: it may be kept yet, and is a repeat then
+            self._queue.remove(waiting)
+        error = self._store.silent(self._patience)
+        self._not_kept(waiting, error)
+        return error
 
     def _next_group(self) -> list[_Waiting]:
         group, size = [self._queue.popleft()], 0
@@ -151,10 +177,13 @@ class Intake:
         """Not kept: each sender has to hear so."""
         unforeseen = None if isinstance(error, StoreError) else error  # the database's own sentence says it all
         for waiting in group:
-            log.error("share_not_kept", incident=waiting.share.incident, detail=str(error), exc_info=unforeseen)
-            self._metrics.share("not_kept", waiting.share.headers)
-            if not waiting.answer.done():
+            if not waiting.answer.done():  # else it was told already
+                self._not_kept(waiting, error, unforeseen)
                 waiting.answer.set_exception(error)
+
+    def _not_kept(self, waiting: _Waiting, error: Exception, unforeseen: Exception | None = None) -> None:
+        log.error("share_not_kept", incident=waiting.share.incident, detail=str(error), exc_info=unforeseen)
+        self._metrics.share("not_kept", waiting.share.headers)
 
     def _answer(self, waiting: _Waiting, accepted: Accepted) -> None:
         log.info(

@@ -43,6 +43,17 @@ _CALL = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHOWN = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 
+_PROBLEMS = (
+    (400, "not_json"),
+    (400, "no_incident"),
+    (401, "unauthorized"),
+    (413, "too_large"),
+    (503, "not_kept"),
+    (503, "unforeseen"),
+)
+"""Of what requests are answered with, that which an operator is to hear of."""
+
+
 class Described(NamedTuple):
     """One metric: what it means, and its labels; a histogram has `buckets` (upper bounds, in seconds)."""
 
@@ -88,7 +99,9 @@ GAUGES: Mapping[str, Described] = {
     "relay_dead_letters": Described("Open dead letters: what Slack refused for good"),
     "relay_quarantined_bodies": Described("Refused bodies that are kept for the operator"),
     "relay_database_size_bytes": Described("What the database takes; on SQLite without its write-ahead log"),
-    "relay_database_up": Described("1 where the database answered this scrape, else 0"),
+    "relay_database_up": Described(
+        "1 where a share could be kept at this scrape, since the database was written, else 0"
+    ),
     "relay_delivering": Described("1 on the relay that delivers: of several on one PostgreSQL there is one"),
     "relay_slack_credentials_valid": Described("1 from when Slack knew the token until it refuses it, else 0"),
     "relay_config_info": Described("Always 1; the label is the hash of the live routes and templates", ("hash",)),
@@ -123,7 +136,15 @@ class Metrics:
         self._templates = _Names(MOST_TEMPLATES)
         self._last_share = 0.0
         self._set("relay_build_info", 1, __version__)
-        self._counters["relay_shares_total"].labels("not_kept", "default")  # the step from nothing to 1 is no increase
+        self._begin_at_nought()
+
+    def _begin_at_nought(self) -> None:
+        """Show what alerts are about before it happens: to Prometheus the step from nothing to 1 is no increase."""
+        self._counters["relay_shares_total"].labels("not_kept", "default")
+        for status, reason in _PROBLEMS:
+            self._counters["relay_http_problems_total"].labels(str(status), reason)
+        for method in Method:
+            self._counters["relay_slack_rate_limited_total"].labels(method.value)
 
     # The way in
 
@@ -187,10 +208,13 @@ class Metrics:
         self._set("relay_config_last_reload_successful", successful)
         self._set("relay_config_last_reload_success_timestamp_seconds", good_at)
 
-    def exposition(self, backlog: Backlog | None, *, delivering: bool) -> tuple[bytes, str]:
-        """All of it as Prometheus reads it, and its content type; without a backlog where the database is silent."""
+    def exposition(self, backlog: Backlog | None, *, writable: bool, delivering: bool) -> tuple[bytes, str]:
+        """All of it as Prometheus reads it, and its content type; without a backlog where the database cannot be read.
+
+        `writable` says whether the database took a write: on a full disk, or behind a lock, it may still be read.
+        """
         self._set("relay_delivering", delivering)
-        self._set("relay_database_up", backlog is not None)
+        self._set("relay_database_up", writable)
         if backlog is not None:
             self._tell(backlog)
         self._set("relay_last_share_timestamp_seconds", self._last_share)

@@ -27,8 +27,7 @@ class Pulse:
             async with asyncio.timeout(self._patience):
                 await asyncio.shield(self._beat)
         except TimeoutError:
-            name = self._store.name
-            return f"{name[0].upper()}{name[1:]} has not answered within {self._patience:g} seconds."
+            return str(self._store.silent(self._patience))
         except StoreError as error:
             return str(error)
         return ""

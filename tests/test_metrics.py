@@ -19,6 +19,7 @@ HERE = Path(__file__).parent.parent
 RULES = HERE / "ops" / "relay.rules.yaml"
 DASHBOARD = HERE / "ops" / "relay.dashboard.json"
 GUIDE = HERE / "docs" / "operating.md"
+README = HERE / "README.md"
 DELIVERED = Delivered(channel="C1", ts="1.1")
 TABLES = {"counter": COUNTERS, "histogram": HISTOGRAMS, "gauge": GAUGES}
 NAMES = {name for table in TABLES.values() for name in table}
@@ -28,7 +29,7 @@ promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool
 
 def samples(told: Metrics, backlog: Backlog | None = None) -> dict[str, float]:
     """Every sample by its name and labels, as they are written."""
-    text = told.exposition(backlog or Backlog(), delivering=True)[0].decode()
+    text = told.exposition(backlog or Backlog(), writable=True, delivering=True)[0].decode()
     return {
         sample.name + "".join(f" {label}={value}" for label, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -116,7 +117,7 @@ def test_work_that_is_done_leaves_no_lane_behind():
 def test_with_the_database_silent_all_that_does_not_need_it_is_told():
     told = Metrics()
     told.share("first", {}, 7.0)
-    text = told.exposition(None, delivering=False)[0].decode()
+    text = told.exposition(None, writable=False, delivering=False)[0].decode()
     assert "relay_database_up 0.0" in text
     assert 'relay_shares_total{integration="default",outcome="first"} 1.0' in text
 
@@ -142,6 +143,15 @@ def test_a_new_configuration_takes_the_place_of_the_one_before():
     assert [name for name in seen if name.startswith("relay_config_info")] == ["relay_config_info hash=new"]
     assert seen["relay_config_last_reload_successful"] == 0
     assert seen["relay_config_last_reload_success_timestamp_seconds"] == 6
+
+
+def test_what_an_alert_counts_is_there_before_it_happens():
+    """To Prometheus the step from nothing to 1 is no increase."""
+    seen = samples(Metrics())
+    for status, reason in [(401, "unauthorized"), (400, "not_json"), (503, "not_kept"), (503, "unforeseen")]:
+        assert seen[f"relay_http_problems_total reason={reason} status={status}"] == 0
+    assert seen["relay_slack_rate_limited_total method=chat.update"] == 0
+    assert seen["relay_shares_total integration=default outcome=not_kept"] == 0
 
 
 def test_names_and_units_are_prometheus_own():
@@ -188,6 +198,12 @@ def test_every_alert_asks_for_metrics_that_there_are_and_has_a_section_in_the_gu
     assert sections == [rule["alert"] for rule in rules]
 
 
+def test_the_readme_names_every_alert_and_leads_to_its_section():
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    led_to = re.findall(r"^\| \[(\w+)\]\((\S+)\) \|", README.read_text(), re.MULTILINE)
+    assert led_to == [(rule["alert"], rule["annotations"]["runbook_url"]) for rule in rules]
+
+
 def test_every_alert_is_seen_firing_in_its_own_tests():
     rules = [rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     tested = (HERE / "ops" / "relay.rules.test.yaml").read_text()
@@ -209,12 +225,23 @@ def test_promtool_finds_no_fault_with_the_alert_rules():
 
 
 @promtool
+def test_promtool_reads_every_question_of_the_dashboard(tmp_path):
+    board = json.loads(DASHBOARD.read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    filled = [expr.replace("$__rate_interval", "5m").replace("$job", "relay") for expr in asked]
+    assert not [expr for expr in filled if "$" in expr]
+    rules = [{"record": f"relay:{number}", "expr": expr} for number, expr in enumerate(filled)]
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    assert f"{len(asked)} rules found" in run("promtool", "check", "rules", str(tmp_path / "asked.yaml"))
+
+
+@promtool
 def test_promtool_finds_no_fault_with_the_metrics():
     told = Metrics()
     told.share("first", {}, 7.0)
     told.slack_call(Method.POST, DELIVERED, 0.2)
     busy = Backlog(lanes=(Lane(channel="C1", track="post", cards=2, age=9.0),))
-    text = told.exposition(busy, delivering=True)[0].decode()
+    text = told.exposition(busy, writable=True, delivering=True)[0].decode()
     ours = "".join(line + "\n" for line in text.splitlines() if re.match(r"(# (HELP|TYPE) )?relay_", line))
     assert run("promtool", "check", "metrics", text=ours).strip() == ""
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from relay.clock import Clock
-from relay.errors import StoreError
+from relay.errors import NotJson, StoreError, StoreUnusable
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.pulse import Pulse
@@ -77,7 +77,42 @@ async def test_a_database_that_is_stuck_keeps_nobody_waiting_longer_than_itself(
         answers = await asyncio.gather(*accepting, return_exceptions=True)
     assert all(isinstance(answer, StoreError) for answer in answers)
     assert tries == [40]
-    told = metrics.exposition(None, delivering=True)[0].decode()
+    told = metrics.exposition(None, writable=False, delivering=True)[0].decode()
     assert 'relay_shares_total{integration="default",outcome="not_kept"} 40.0' in told
+    committing.cancel()
+    await asyncio.wait([committing])
+
+
+@contextmanager
+def silent(store, monkeypatch):
+    """The database neither works nor fails: a frozen server, or one that was cut off."""
+    still = asyncio.Event()
+
+    async def wait(*_arguments):
+        await still.wait()
+
+    with monkeypatch.context() as patches:
+        for verb in ("accept", "quarantine"):
+            patches.setattr(store, verb, wait)
+        yield
+        still.set()
+
+
+async def test_a_silent_database_leaves_no_sender_without_an_answer_and_piles_nothing_up(store, monkeypatch):
+    metrics = Metrics()
+    rules = load("version: 1\nroutes: []\n")
+    intake = Intake(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, patience=0.05)
+    committing = asyncio.create_task(intake.run())
+    with silent(store, monkeypatch):
+        bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(300)]
+        first = [asyncio.create_task(intake.accept(body, {})) for body in bodies]
+        answers = await asyncio.gather(*first, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {StoreUnusable}
+        assert str(answers[0]).endswith("relay.db has not answered within 0.05 seconds.")
+        assert not intake._queue
+        with pytest.raises(NotJson):  # why it was refused is told all the same
+            await intake.accept(b"{", {})
+    told = metrics.exposition(None, writable=False, delivering=True)[0].decode()
+    assert 'relay_shares_total{integration="default",outcome="not_kept"} 300.0' in told
     committing.cancel()
     await asyncio.wait([committing])

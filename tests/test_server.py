@@ -394,7 +394,6 @@ async def test_a_body_is_invited_once_its_key_and_its_length_are_known_to_be_goo
 @pytest.mark.parametrize(
     "error",
     [
-        StoreUnusable("The disk is full."),
         RuntimeError(f"secret {KEY}"),
         TimeoutError(),
         ConnectionResetError(),
@@ -411,6 +410,19 @@ async def test_whatever_is_unforeseen_is_answered_503_and_told_to_the_log_alone(
     assert told["title"] == "Service Unavailable"
     assert "disk" not in told["detail"]
     assert [event["event"] for event in logged] == ["request_failed"] * 2
+
+
+async def test_a_share_that_the_database_did_not_keep_is_503_without_the_databases_words_or_a_second_traceback(
+    client, house
+):
+    house.fails = StoreUnusable("The disk of db7 is full.")
+    with structlog.testing.capture_logs() as logged:
+        response = await client.post("/shares", data=share(), headers=SHOWN)
+        told = await problem(response, 503, "not_kept")
+    assert int(response.headers["Retry-After"]) > 0
+    assert "db7" not in told["detail"]
+    assert [event["event"] for event in logged] == ["refused"]
+    assert "exc_info" not in logged[0]
 
 
 async def test_an_error_in_another_middleware_is_answered_503_too(house):

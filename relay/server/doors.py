@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from relay.clock import Clock
-from relay.errors import ShareError
+from relay.errors import ShareError, StoreError
 from relay.server.body import expect_nothing, read_body
 from relay.server.interactivity import Interactivity, Listener
 from relay.server.keys import Keys, offered
@@ -65,7 +65,7 @@ class Doors(Listener, Protocol):
         """Keep a share, and return once it is on disk. `headers` are as they came, but for those that carry a key.
 
         Raises ShareError where the body is none; it is then in quarantine already. Anything else raised means that the
-        share was not kept.
+        share was not kept: StoreError that the database failed, which is in the log already.
         """
 
     async def ready(self) -> Readiness:
@@ -133,6 +133,9 @@ class _Rooms:
             accepted = await self.doors.accept(body, _shown(request, self.header))
         except ShareError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, error.reason, str(error)) from error
+        except StoreError as error:
+            # Whoever did not keep it has logged why. That sentence names machines and files: it is not for the sender.
+            raise unavailable("not_kept", "The database did not keep it; please send it again.") from error
         told = {"share": accepted.share, "incident": accepted.incident, "routes": accepted.routes}
         return _json(told, HTTPStatus.ACCEPTED)
 

@@ -10,6 +10,12 @@ from relay.errors import StoreUnusable
 
 EXPECTED = "expected sqlite:///relay.db, sqlite:////a/path/relay.db or postgresql://user:password@host/database"
 
+CUT_OFF = 20
+"""Seconds after which the connection to a PostgreSQL that has vanished (power, network) is given up, and made anew.
+
+Without it the operating system waits for a quarter of an hour, and for two hours where nothing is being sent.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -44,6 +50,22 @@ def parse(text: str) -> Address:
             return Address(url=url.set(drivername="postgresql+psycopg"))
         case other:
             raise StoreUnusable(f"RELAY_DATABASE_URL begins with {other!r}, which relay does not know: {EXPECTED}.")
+
+
+def connection_settings(url: URL) -> dict[str, str | int]:
+    """How relay connects to PostgreSQL, but for what the URL itself settles.
+
+    Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+    """
+    settled: dict[str, str | int] = {
+        "connect_timeout": 10,
+        "application_name": "relay",
+        "tcp_user_timeout": CUT_OFF * 1000,  # milliseconds: what was sent is not acknowledged
+        "keepalives_idle": CUT_OFF // 2,  # nothing is sent, and no answer comes
+        "keepalives_interval": CUT_OFF // 4,
+        "keepalives_count": 2,
+    }
+    return {name: value for name, value in settled.items() if name not in url.query}
 
 
 def _sqlite(url: URL) -> Address:

@@ -69,8 +69,8 @@ def _source(url: str) -> Path:
 def _refuse(source: Path, target: Path, *, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise StoreUnusable(f"The folder {target.parent} does not exist: create it, or name another file.")
-    own = {source.with_name(source.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")}
-    if target.resolve() in {file.resolve() for file in own}:
+    file = source.resolve()
+    if target.resolve() in {file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")}:
         raise StoreUnusable(f"{target} is the database itself, or belongs to it: name another file.")
     if target.exists() and not (overwrite and target.is_file()):
         raise StoreUnusable(f"{target} is there already: name another file, or say --overwrite.")

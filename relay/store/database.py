@@ -193,13 +193,12 @@ def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
 
 
 def _postgresql(address: Address) -> tuple[Engine, Engine]:
-    settled = {"connect_timeout": 10, "application_name": "relay"}
     writer = create_engine(
         address.url,
         hide_parameters=True,
         pool_size=2,
         max_overflow=0,
-        connect_args={name: value for name, value in settled.items() if name not in address.url.query},
+        connect_args=addresses.connection_settings(address.url),
     )
 
     @event.listens_for(writer, "connect")

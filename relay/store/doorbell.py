@@ -8,6 +8,7 @@ from psycopg import sql
 from sqlalchemy import URL, Dialect
 
 from relay.store.accepting import BELL
+from relay.store.address import connection_settings
 
 AGAIN = 5.0
 """Seconds until a lost connection is tried again."""
@@ -15,7 +16,8 @@ AGAIN = 5.0
 
 async def listen(dialect: Dialect, url: URL, ring: Callable[[], None]) -> None:
     """Call `ring` whenever a relay has accepted something that is due; until cancelled."""
-    arguments, settings = dialect.create_connect_args(url)
+    arguments, given = dialect.create_connect_args(url)
+    settings = {**connection_settings(url), **given}
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(*arguments, **settings, autocommit=True) as connection:

@@ -23,7 +23,9 @@ class FileLock:
             StoreInUse: another process holds it.
             StoreUnusable: the file cannot be made.
         """
-        path = database.with_name(database.name + ".lock")
+        # Beside the file itself, as SQLite's own log is: by whichever name or link a second relay comes, it is locked.
+        file = database.resolve()
+        path = file.with_name(file.name + ".lock")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
+from relay.errors import StoreUnusable
 from relay.incident import JSON, Record
 from relay.planning.model import Case, Change, Channel, ChannelState
 from relay.planning.turn import Track
@@ -94,6 +95,10 @@ class Store:
     def name(self) -> str:
         """What the database is called in sentences; without a password."""
         return self._database.address.name
+
+    def silent(self, seconds: float) -> StoreUnusable:
+        """What to say where it neither works nor fails: a server that is frozen or cut off, a lock that is held."""
+        return StoreUnusable(f"{self.name[0].upper()}{self.name[1:]} has not answered within {seconds:g} seconds.")
 
     @property
     def shared(self) -> bool:

@@ -85,6 +85,14 @@ async def test_a_second_relay_on_one_file_is_refused_while_the_first_lives(sqlit
     await again.close()
 
 
+async def test_a_second_relay_that_comes_by_a_link_is_refused_too(sqlite_url, tmp_path):
+    first = await Store.open(sqlite_url)
+    (tmp_path / "link.db").symlink_to(tmp_path / "relay.db")
+    with pytest.raises(StoreInUse, match="stop it first"):
+        await Store.open(f"sqlite:///{tmp_path}/link.db")
+    await first.close()
+
+
 async def test_the_lock_dies_with_its_process(sqlite_url):
     program = (
         "import asyncio, os, sys\n"
@@ -219,6 +227,22 @@ def test_relative_and_absolute_files_are_told_apart():
     assert address.parse("sqlite:////var/relay.db").path == Path("/var/relay.db")
     assert address.parse("postgresql://u:p@h:1/d?sslmode=require").url.drivername == "postgresql+psycopg"
     assert address.parse("postgresql://u:p@h:1/d").name == "the PostgreSQL database postgresql+psycopg://u:***@h:1/d"
+
+
+def test_a_postgresql_that_vanishes_is_given_up_in_seconds_unless_the_url_says_otherwise():
+    given = address.connection_settings(address.parse("postgresql://u:p@h/d?connect_timeout=3").url)
+    assert "connect_timeout" not in given
+    assert given["tcp_user_timeout"] == address.CUT_OFF * 1000
+    silence = given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"]
+    assert silence <= address.CUT_OFF
+
+
+async def test_every_connection_to_postgresql_is_watched(postgresql_url):
+    store = await Store.open(postgresql_url)
+    ours = await store._database.read(lambda connection: connection.connection.driver_connection.info.get_parameters())
+    assert int(ours["keepalives_idle"]) < address.CUT_OFF
+    assert int(ours["tcp_user_timeout"]) == address.CUT_OFF * 1000
+    await store.close()
 
 
 async def test_sqlite_runs_as_relay_needs_it(sqlite_url):
