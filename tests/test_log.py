@@ -233,3 +233,14 @@ def test_a_line_break_from_outside_does_not_make_a_second_event(stream, form):
     logging.getLogger("aiohttp").warning(nasty)
     assert len(stream.getvalue().splitlines()) == 2
     assert "\x1b" not in stream.getvalue()
+
+
+class Unwritable(io.StringIO):
+    """A pipe that nobody reads any more."""
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+
+def test_what_cannot_be_written_costs_nothing_but_the_line():
+    set_up(Unwritable()).error("said")
