@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from typing import Any
 
@@ -68,6 +68,7 @@ _WORDS = {
 }
 
 
+@lru_cache(maxsize=256)
 def state_of(word: str | None) -> State:
     """The state that BigPanda's status word stands for, in any case; a word nobody knows is `unknown`."""
     return _WORDS.get((word or "").strip().casefold(), State.UNKNOWN)
@@ -291,6 +292,7 @@ def _worst_first(alert: Alert) -> tuple[int, float, str]:
 _INTERNAL_ID = re.compile(r"itd_(?P<name>.+?)(?:_\d+)?")
 
 
+@lru_cache(maxsize=1024)
 def readable(tag_id: str) -> str:
     """A tag's name for people, where no definition gives it: `itd_priority_1` is `priority`."""
     match = _INTERNAL_ID.fullmatch(tag_id)
@@ -298,14 +300,14 @@ def readable(tag_id: str) -> str:
 
 
 _recent: deque[tuple[Record, TagWords | None, Incident]] = deque(maxlen=8)
+_recent_alerts: deque[tuple[JSON, tuple[Alert, ...]]] = deque(maxlen=8)
+"""What was read last. One share asks for the same record several times over, and mostly tells the same alerts as the
+one before it; neither a record nor a block's value ever changes, and each is known by being the very same one."""
 
 
 def read(record: Record, words: TagWords | None = None) -> Incident:
-    """The incident that a record stands for, with the operator's words for the values of its tags.
-
-    One share asks for the same record several times over, so the last few answers are remembered: a record never
-    changes, and is known by being the very same one.
-    """
+    """The incident that a record stands for, with the operator's words for the values of its tags."""
+    words = words or None
     for known, spoken, incident in tuple(_recent):
         if known is record and spoken is words:
             return incident
@@ -387,11 +389,26 @@ def _ended(record: Record, state: State) -> int | None:
 def _alerts(record: Record) -> tuple[Alert, ...]:
     """The list as told last, with the alerts that were told on their own since."""
     whole = record.blocks.get("alerts")
-    alerts = {alert["id"]: alert for alert in (whole.value or () if whole else ())}
-    for name, block in record.blocks.items():
-        if name.startswith("alert:") and (whole is None or block.news >= whole.news):
-            alerts[block.value["id"]] = block.value
+    listed = whole.value or () if whole else ()
+    updates = [
+        block.value
+        for name, block in record.blocks.items()
+        if name.startswith("alert:") and (whole is None or block.news >= whole.news)
+    ]
+    if not updates:
+        return _listed(listed)
+    alerts = {alert["id"]: alert for alert in (*listed, *updates)}
     return tuple(_alert(alert) for alert in alerts.values())
+
+
+def _listed(told: Sequence[Mapping[str, JSON]]) -> tuple[Alert, ...]:
+    for known, alerts in tuple(_recent_alerts):
+        if known is told:
+            return alerts
+    by_id = {alert["id"]: alert for alert in told}
+    alerts = tuple(_alert(alert) for alert in by_id.values())
+    _recent_alerts.append((told, alerts))
+    return alerts
 
 
 def _alert(told: Mapping[str, JSON]) -> Alert:

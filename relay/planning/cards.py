@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from relay.incident import Incident, State
 from relay.pacing import Occasion, edit_from
-from relay.planning.model import Card, CardState, Due, Entry, Kind, Previous
+from relay.planning.model import Card, CardState, Due, Entry, Kind, Previous, revised
 from relay.planning.notices import POINTER, STAND_IN, THREAD_ONLY, stands_for, unnoted
 from relay.planning.telling import reply_due
 from relay.routing import Decision, Mention, Options, Posting
@@ -108,7 +108,7 @@ def _governed(moment: Moment, card: Card, postings: Mapping[str, Posting], *, ro
     """A card is governed by the first route that takes it to its channel now, else by the last that did."""
     posting = postings.get(card.channel)
     if posting is not None:
-        return replace(
+        return revised(
             card,
             route=posting.route,
             options=posting.options,
@@ -240,7 +240,7 @@ def _root_scheduled(moment: Moment, card: Card) -> Card:
         due = _root_due(moment.new, max(moment.now, card.first_taken + card.options.wait)).sooner(due)
     if moment.new.state is State.CRITICAL and not due.urgent:
         due = Due(at=due.at, deadline=min(due.deadline, max(due.at, moment.now)), urgent=True)
-    return replace(card, post=due)
+    return revised(card, post=due)
 
 
 def _revived(moment: Moment, card: Card) -> Card:
@@ -264,7 +264,7 @@ def _revived(moment: Moment, card: Card) -> Card:
 
 def _shown_scheduled(moment: Moment, card: Card) -> Card:
     post = reply_due(card, moment.new, moment.entries, moment.now)
-    return replace(
+    return revised(
         card,
         post=post.sooner(card.post) if post else card.post,
         edit=_edit_due(moment, card),

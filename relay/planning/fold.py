@@ -19,6 +19,7 @@ ENVIRONMENTS_REMEMBERED = 500
 HEADERS_REMEMBERED = 50
 
 _ALERT = "alert:"
+_NEVER = float("-inf")
 
 
 def fold(record: Record | None, share: Share) -> Record:
@@ -67,18 +68,24 @@ def is_new_comment(record: Record | None, share: Share) -> bool:
 
 def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
     blocks = dict(known)
-    for name, value in share.blocks.items():
-        if share.news >= _newest(blocks, name):
-            blocks[name] = Block(news=share.news, value=value)
-            if name == "alerts":
-                _forget_updates(blocks, share.news)
+    for name, told in share.blocks.items():
+        before = blocks.get(name)
+        if share.news < _newest(blocks, name, before):
+            continue
+        # Told again unchanged it stays the very same value, so that what was read of it need not be read again.
+        value = before.value if before is not None and before.value == told else told
+        blocks[name] = Block(news=share.news, value=value)
+        if name == "alerts":
+            _forget_updates(blocks, share.news)
     return blocks
 
 
-def _newest(blocks: Mapping[str, Block], name: str) -> float:
+def _newest(blocks: Mapping[str, Block], name: str, own: Block | None) -> float:
     """The news of whatever speaks for a block now: a single alert is also spoken for by the whole list."""
-    speakers = [name, "alerts"] if name.startswith(_ALERT) else [name]
-    return max((blocks[each].news for each in speakers if each in blocks), default=float("-inf"))
+    news = _NEVER if own is None else own.news
+    if name.startswith(_ALERT) and (whole := blocks.get("alerts")) is not None:
+        return max(news, whole.news)
+    return news
 
 
 def _forget_updates(blocks: dict[str, Block], news: float) -> None:

@@ -1,10 +1,10 @@
 """Which routes take an incident, to which channels, and why: one walk over the tree answers all of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache, cached_property
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 from relay.incident import Incident, State
 from relay.routing.channel import Failed, Variables
@@ -112,7 +112,7 @@ def decide(rulebook: Rules, incident: Incident, *, status: State | None = None, 
     `status` is what `status` in `match` sees in place of the incident's state. `variables` is called once at most, and
     only where a channel is made from the incident.
     """
-    once = cache(variables)
+    once = _Once(variables)
     facts = Facts(incident, status)
     taken = _take(rulebook.routes, facts, None)
     postings: dict[str, Posting] = {}
@@ -130,6 +130,21 @@ def decide(rulebook: Rules, incident: Incident, *, status: State | None = None, 
         dropped=tuple(route.name for route in taken if not route.posts),
         _walked=(rulebook.routes, facts),
     )
+
+
+class _Once:
+    """Variables, made once at most, and only if anybody asks; `functools.cache` costs as much as a route."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Variables) -> None:
+        self._make = make
+        self._made: Mapping[str, Any] | None = None
+
+    def __call__(self) -> Mapping[str, Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
 
 def _take(routes: Siblings, facts: Facts, outcomes: dict[str, Outcome] | None) -> list[Route]:
