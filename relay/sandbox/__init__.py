@@ -12,7 +12,7 @@ It stands beside the house and takes nothing from it but the table of Slack's li
 """
 
 from relay.sandbox.calls import Call
-from relay.sandbox.channel import Channel, Message
+from relay.sandbox.channel import Channel, Message, Whisper
 from relay.sandbox.content import Content
 from relay.sandbox.faults import (
     BAD_GATEWAY,
@@ -32,15 +32,19 @@ from relay.sandbox.faults import (
     Slow,
     rate_limited,
 )
+from relay.sandbox.interactivity import HTTP, Delivery
 from relay.sandbox.limits import Limits
+from relay.sandbox.payloads import NotThere
 from relay.sandbox.people import SCOPES, Bot, Grant, User, UserGroup
 from relay.sandbox.pings import pings
 from relay.sandbox.server import Slack, run, serving
+from relay.sandbox.view import NotSendable, View
 
 __all__ = [
     "BAD_GATEWAY",
     "BROKEN_JSON",
     "EMPTY",
+    "HTTP",
     "PLAIN_TEXT",
     "SCOPES",
     "SERVER_ERROR",
@@ -51,6 +55,7 @@ __all__ = [
     "Channel",
     "Code",
     "Content",
+    "Delivery",
     "Drop",
     "Fault",
     "Faults",
@@ -58,12 +63,16 @@ __all__ = [
     "Limits",
     "Meanwhile",
     "Message",
+    "NotSendable",
+    "NotThere",
     "Reply",
     "Silence",
     "Slack",
     "Slow",
     "User",
     "UserGroup",
+    "View",
+    "Whisper",
     "pings",
     "rate_limited",
     "run",

@@ -121,17 +121,27 @@ KINDS: Mapping[str, Check] = {
     **dict.fromkeys(_NEWER, anything),
 }
 
-_BLOCK = tagged(KINDS)
+# Each block's page says where it may stand: https://docs.slack.dev/reference/block-kit/blocks
+_MODAL_KINDS = ("actions", "context", "divider", "header", "image", "input", "rich_text", "section", "video")
+
+IN_MESSAGES = tagged(KINDS)
+IN_MODALS = tagged({kind: KINDS[kind] for kind in _MODAL_KINDS})
 
 
-def examine(
-    blocks: list[Any], at: str, report: Report, *, at_most: int = blockkit.BLOCKS, block_ids: set[str] | None = None
+def examine(  # noqa: PLR0913  where they stand, and what may stand there
+    blocks: list[Any],
+    at: str,
+    report: Report,
+    *,
+    at_most: int = blockkit.BLOCKS,
+    block_ids: set[str] | None = None,
+    of: Check = IN_MESSAGES,
 ) -> None:
     """Report whatever Slack would refuse in these blocks, which stand at this JSON pointer.
 
-    `block_ids` holds those that the same message uses elsewhere, and is added to.
+    `block_ids` holds those that the same message uses elsewhere, and is added to; `of` is what may stand here.
     """
-    array(_BLOCK, at_most=at_most, at_least=0)(blocks, at, report)
+    array(of, at_most=at_most, at_least=0)(blocks, at, report)
     _unique(blocks, "block_id", at, report, set() if block_ids is None else block_ids)
     for index, block in enumerate(blocks):
         _unique(_elements(block), "action_id", f"{at}/{index}/elements", report, set())

@@ -61,6 +61,17 @@ class Message:
         return replace(self.content, **changed)
 
 
+@dataclass(slots=True, kw_only=True)
+class Whisper(Message):
+    """A note that only `to` sees; `seen` is False where it was written into a thread that nobody had begun.
+
+    https://docs.slack.dev/reference/methods/chat.postEphemeral
+    """
+
+    to: str
+    seen: bool = True
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Channel:
     """A channel. `members` are user ids; `previous` are its earlier names. Times come from `clock` (Unix seconds).
@@ -78,7 +89,7 @@ class Channel:
     external: bool = False
     members: set[str] = field(default_factory=set)
     previous: list[str] = field(default_factory=list)
-    ephemeral: list[Message] = field(default_factory=list)
+    ephemeral: list[Whisper] = field(default_factory=list)
     _all: dict[str, Message] = field(default_factory=dict)
     _replies: dict[str, list[Message]] = field(default_factory=dict)
     _newest: int = 0

@@ -6,7 +6,7 @@ from relay import blockkit
 from relay.sandbox import arguments as read
 from relay.sandbox import shapes
 from relay.sandbox.arguments import Arguments
-from relay.sandbox.channel import Channel, Message
+from relay.sandbox.channel import Channel, Message, Whisper
 from relay.sandbox.content import NO_PREVIEW, Content, examine
 from relay.sandbox.conversations import seen
 from relay.sandbox.people import TEAM_URL, Grant
@@ -35,18 +35,24 @@ def post_message(workspace: Workspace, caller: Grant, arguments: Arguments) -> A
 
 
 def post_ephemeral(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
-    """chat.postEphemeral: kept in the channel's `ephemeral`, shown nowhere."""
+    """chat.postEphemeral: for one member of the channel; it is in no history, and nothing can be done to it later.
+
+    In a thread it is seen only where the thread has begun, which the answer does not tell.
+    """
     channel = _writable(workspace, caller, arguments)
     user = read.required(arguments, "user")
     if user not in channel.members:
         raise Refused("user_not_in_channel")
-    note = Message(
+    thread_ts = read.text(arguments, "thread_ts")
+    note = Whisper(
         channel=channel.id,
         ts=channel.next_ts(),
         author=caller.bot,
         posted_at=workspace.now(),
         versions=[_new_content(arguments)],
-        thread_ts=read.text(arguments, "thread_ts"),
+        thread_ts=thread_ts,
+        to=user,
+        seen=thread_ts is None or bool(channel.thread(thread_ts)),
     )
     channel.ephemeral.append(note)
     return {"message_ts": note.ts}

@@ -9,7 +9,8 @@ from relay.sandbox import arguments as read
 from relay.sandbox import chat, conversations, reactions
 from relay.sandbox.arguments import Arguments
 from relay.sandbox.people import TEAM, TEAM_NAME, TEAM_URL, Grant
-from relay.sandbox.refusal import Refused
+from relay.sandbox.refusal import Refused, refused_for
+from relay.sandbox.view import View, examine, with_ids
 from relay.sandbox.workspace import Workspace
 
 Answer = dict[str, Any]
@@ -51,7 +52,7 @@ def _look_up_by_email(workspace: Workspace, _caller: Grant, arguments: Arguments
     email = read.required(arguments, "email").lower()
     for user in workspace.users.values():
         if user.email is not None and user.email.lower() == email and not user.deleted:
-            return {"user": user.described(with_email=True)}
+            return {"user": user.described(with_email=True, now=workspace.now())}
     raise Refused("users_not_found")
 
 
@@ -60,7 +61,7 @@ def _user(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
     user = workspace.users.get(read.required(arguments, "user"))
     if user is None:
         raise Refused("user_not_found")
-    return {"user": user.described(with_email=caller.has("users:read.email"))}
+    return {"user": user.described(with_email=caller.has("users:read.email"), now=workspace.now())}
 
 
 def _usergroups(workspace: Workspace, _caller: Grant, arguments: Arguments) -> Answer:
@@ -80,13 +81,19 @@ def _usergroup_users(workspace: Workspace, _caller: Grant, arguments: Arguments)
 
 
 def _open_view(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
-    """https://docs.slack.dev/reference/methods/views.open; the view is kept in `views`."""
-    read.required(arguments, "trigger_id")
-    view = read.record(arguments, "view", "invalid_arguments")
-    if not view:
-        raise Refused("invalid_arguments")
+    """https://docs.slack.dev/reference/methods/views.open: one modal for one trigger."""
+    trigger = read.required(arguments, "trigger_id")
+    shape = read.record(arguments, "view", "invalid_arguments")
+    if shape is None:
+        raise refused_for("invalid_arguments", ["missing required field: view"])
+    examine(shape)
+    name = shape.get("external_id")
+    if name and any(view.shape.get("external_id") == name for view in workspace.views):
+        raise Refused("duplicate_external_id")
+    user = workspace.triggers.exchange(trigger, workspace.now())
+    view = View(id=f"V{len(workspace.views) + 1:010d}", user=user, shape=with_ids(shape))
     workspace.views.append(view)
-    return {"view": {**view, "id": f"V{len(workspace.views):010d}", "team_id": TEAM, "bot_id": caller.bot.bot}}
+    return {"view": view.described(caller.bot)}
 
 
 METHODS: Final[Mapping[str, Method]] = MappingProxyType(

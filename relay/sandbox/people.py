@@ -1,7 +1,9 @@
 """Who there is in the workspace: people, their groups, and the apps that post."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from relay.sandbox.refusal import Refused
 
@@ -50,11 +52,15 @@ class Bot:
 
 @dataclass(slots=True, kw_only=True)
 class Grant:
-    """What a token may do. `revoked` holds the code that a revoked one is answered with."""
+    """What a token may do. `revoked` holds the code that a revoked one is answered with.
+
+    `app_level`: it is the app's own (xapp-...), for sockets, and no bot's.
+    """
 
     bot: Bot
     scopes: frozenset[str]
     revoked: str | None = None
+    app_level: bool = False
 
     def has(self, scope: str) -> bool:
         """Whether the scope was granted."""
@@ -72,15 +78,17 @@ class Grant:
 
 @dataclass(slots=True, kw_only=True)
 class User:
-    """A person."""
+    """A person, or another app's bot; `zone` is the IANA name of where they say they are."""
 
     id: str
     name: str
     email: str | None = None
+    zone: str = "Etc/UTC"
+    bot: bool = False
     deleted: bool = False
 
-    def described(self, *, with_email: bool) -> dict[str, Any]:
-        """The user object of users.info."""
+    def described(self, *, with_email: bool, now: float) -> dict[str, Any]:
+        """The user object of users.info (https://docs.slack.dev/reference/objects/user-object)."""
         profile = {"real_name": self.name, "display_name": self.name}
         if with_email and self.email is not None:
             profile["email"] = self.email
@@ -90,9 +98,15 @@ class User:
             "name": self.name,
             "real_name": self.name,
             "deleted": self.deleted,
-            "is_bot": False,
+            "is_bot": self.bot,
+            "tz": self.zone,
+            "tz_offset": self._offset(now),
             "profile": profile,
         }
+
+    def _offset(self, now: float) -> int:
+        offset = datetime.fromtimestamp(now, ZoneInfo(self.zone)).utcoffset()
+        return int(offset.total_seconds()) if offset else 0
 
 
 @dataclass(slots=True, kw_only=True)

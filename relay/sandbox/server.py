@@ -17,18 +17,22 @@ from relay.sandbox import arguments as read
 from relay.sandbox.calls import Call
 from relay.sandbox.channel import Message
 from relay.sandbox.faults import Drop, Faults, Reply, rate_limited
+from relay.sandbox.inhabited import Inhabited
 from relay.sandbox.limits import Limits
 from relay.sandbox.methods import METHODS, perform
 from relay.sandbox.people import SCOPES, Grant
 from relay.sandbox.refusal import Refused
+from relay.sandbox.sockets import CONNECTIONS_OPEN, Sockets
 from relay.sandbox.transcript import lines, transcript
-from relay.sandbox.workspace import Workspace
 
 _LARGEST_BODY: Final = 8 * 1024**2
 
 
-class Slack(Workspace):
-    """Slack's stand-in: a workspace, its rate limits (`limits`), its faults (`faults`) and the log of `calls`."""
+class Slack(Inhabited):
+    """Slack's stand-in: a workspace and its people, its rate limits (`limits`), its faults (`faults`), and all `calls`.
+
+    `sockets` is a way to the app, beside `HTTP`; `app_token` is what it asks for one by.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,9 @@ class Slack(Workspace):
         self.limits = Limits()
         self.faults = Faults(sleep)
         self.calls: list[Call] = []
+        self.sockets = Sockets(self.bot.app)
+        self.app_token = "xapp-sandbox"  # noqa: S105  it opens nothing
+        self.install(self.app_token, scopes=["connections:write"], app_level=True)
 
     @property
     def rate_limits(self) -> bool:
@@ -73,11 +80,13 @@ class Slack(Workspace):
         """The application, to be served at an address whose /api/ is then the base address of a Slack client."""
         app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/api/{method}", self._handle)
+        app.router.add_get("/link/", self.sockets.connect)
         app.on_shutdown.append(self._shut_down)
         return app
 
     async def _shut_down(self, _app: web.Application) -> None:
         self.faults.release()
+        await self.sockets.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(method=request.match_info["method"], at=self.now(), arguments={})
@@ -104,23 +113,26 @@ class Slack(Workspace):
         wait = self.limits.admit(call.method, call.channel, call.at)
         if wait is not None:
             return rate_limited(wait)
-        return await self._obey(caller, call)
+        return await self._obey(caller, call, request.host)
 
-    async def _obey(self, caller: Grant, call: Call) -> Reply | Drop:
+    async def _obey(self, caller: Grant, call: Call, host: str) -> Reply | Drop:
         """Let the call take effect, and whatever goes wrong go wrong before it or after it."""
         fault = self.faults.strike(call)
         if fault is not None and not fault.after_effect:
             instead = await self.faults.commit(fault.does, call)
             if instead is not None:
                 return instead
-        answer = self._perform(caller, call)
+        answer = self._perform(caller, call, host)
         if fault is not None and fault.after_effect:
             return await self.faults.commit(fault.does, call) or answer
         return answer
 
-    def _perform(self, caller: Grant, call: Call) -> Reply:
+    def _perform(self, caller: Grant, call: Call, host: str) -> Reply:
         try:
-            answer = perform(self, caller, call.method, call.arguments)
+            if call.method == CONNECTIONS_OPEN:
+                answer = {"ok": True, **self.sockets.address(caller, host)}
+            else:
+                answer = perform(self, caller, call.method, call.arguments)
         except Refused as refusal:
             return _said(refusal.answer)
         call.took_effect = True

@@ -2,11 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from relay.sandbox.channel import Channel
 from relay.sandbox.news import News
 from relay.sandbox.people import SCOPES, Bot, Grant, User, UserGroup
 from relay.sandbox.refusal import Refused
+from relay.sandbox.triggers import Triggers
+from relay.sandbox.view import View
+
+_MICRO = 1_000_000
 
 
 class Workspace:
@@ -32,7 +37,10 @@ class Workspace:
         self.channels: dict[str, Channel] = {}
         self.users: dict[str, User] = {}
         self.usergroups: dict[str, UserGroup] = {}
-        self.views: list[dict[str, object]] = []
+        self.views: list[View] = []
+        self.triggers = Triggers()
+        self._count = 0
+        self._stamped = 0
         self.edit_window: float | None = None
         self.history_lag = 0.0
         self.install(token, scopes=scopes)
@@ -79,9 +87,12 @@ class Workspace:
         name = ref.removeprefix("#")
         return next((channel for channel in self.channels.values() if channel.name == name), None)
 
-    def add_user(self, id: str, name: str, *, email: str | None = None, deleted: bool = False) -> User:  # noqa: A002  the same
-        """Make a person."""
-        self.users[id] = User(id=id, name=name, email=email, deleted=deleted)
+    def add_user(self, id: str, name: str, *, channels: Iterable[str] = (), **more: Any) -> User:  # noqa: A002  the same
+        """Make a person (`more` as `User` has it), who is a member of these channels (ids or names)."""
+        self.users[id] = User(id=id, name=name, **more)
+        for channel in channels:
+            self.channel(channel).invite(id)
+        self.news.ring()
         return self.users[id]
 
     def add_usergroup(self, id: str, handle: str, *, name: str = "", users: Iterable[str] = ()) -> UserGroup:  # noqa: A002  the same
@@ -89,11 +100,23 @@ class Workspace:
         self.usergroups[id] = UserGroup(id=id, handle=handle, name=name or handle, users=list(users))
         return self.usergroups[id]
 
+    def count(self) -> int:
+        """A number that nothing else in the workspace has."""
+        self._count += 1
+        return self._count
+
+    def stamp(self) -> str:
+        """The present as Slack writes it (`1700000000.000100`), later than any that was given before."""
+        self._stamped = max(round(self.now() * _MICRO), self._stamped + 1)
+        return f"{self._stamped // _MICRO}.{self._stamped % _MICRO:06d}"
+
     # --- tokens ---
 
-    def install(self, token: str, *, scopes: Iterable[str] = SCOPES, bot: Bot | None = None) -> Grant:
+    def install(
+        self, token: str, *, scopes: Iterable[str] = SCOPES, bot: Bot | None = None, app_level: bool = False
+    ) -> Grant:
         """Let another token in; with another bot it is another app, whose messages the first cannot edit."""
-        self.grants[token] = Grant(bot=bot or self.bot, scopes=frozenset(scopes))
+        self.grants[token] = Grant(bot=bot or self.bot, scopes=frozenset(scopes), app_level=app_level)
         return self.grants[token]
 
     @property

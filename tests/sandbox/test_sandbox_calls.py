@@ -52,6 +52,8 @@ async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slac
         ("users:read.email", lambda c: c.users_lookupByEmail(email="ann@example.com")),
         ("users:read", lambda c: c.users_info(user="U00000000AN")),
         ("usergroups:read", lambda c: c.usergroups_list()),
+        ("usergroups:read", lambda c: c.usergroups_users_list(usergroup="S0000000DBA")),
+        ("chat:write", lambda c: c.chat_postEphemeral(channel=NOC, user="U00000000AN", text="x")),
         ("chat:write.customize", lambda c: c.chat_postMessage(channel=NOC, text="x", username="somebody")),
     ],
 )
@@ -158,11 +160,19 @@ async def test_groups_are_listed_with_their_members_if_asked(slack, client):
     assert "users" not in both[0]
 
 
-async def test_a_view_that_is_opened_is_kept(slack, client, refused):
-    opened = await client.views_open(trigger_id="1.2.3", view={"type": "modal"})
-    assert opened["view"]["type"] == "modal"
-    assert slack.views == [{"type": "modal"}]
-    assert (await refused(client.api_call("views.open", json={"trigger_id": "1"})))["error"] == "invalid_arguments"
+async def test_the_members_of_a_group_are_told_unless_it_is_no_more(slack, client, refused):
+    assert (await client.usergroups_users_list(usergroup="S0000000DBA"))["users"] == ["U00000000AN"]
+    slack.usergroups["S0000000DBA"].disabled = True
+    assert (await refused(client.usergroups_users_list(usergroup="S0000000DBA")))["error"] == "no_such_subteam"
+    assert (await refused(client.usergroups_users_list(usergroup="S0")))["error"] == "no_such_subteam"
+
+
+async def test_a_person_says_where_they_are_and_slack_how_far_that_is_from_utc(slack, client, clock):
+    slack.add_user("U00000000BE", "bea", zone="Europe/Berlin")
+    winter = (await client.users_info(user="U00000000BE"))["user"]
+    clock.now = 1_719_800_000.0
+    summer = (await client.users_info(user="U00000000BE"))["user"]
+    assert (winter["tz"], winter["tz_offset"], summer["tz_offset"]) == ("Europe/Berlin", 3600, 7200)
 
 
 @pytest.mark.parametrize("arguments", [{"channel": {"id": NOC}}, {"channel": NOC, "thread_ts": 5}, {"text": "x"}])

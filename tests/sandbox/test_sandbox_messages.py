@@ -116,8 +116,26 @@ async def test_a_note_for_one_person_is_kept_apart(client, noc, refused):
     noc.invite("U00000000AN")
     await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="only you")
     assert ([note.text for note in noc.ephemeral], noc.messages) == (["only you"], [])
+    assert (await client.conversations_history(channel=NOC))["messages"] == []
     stranger = client.chat_postEphemeral(channel=NOC, user="U0STRANGER", text="x")
     assert (await refused(stranger))["error"] == "user_not_in_channel"
+
+
+async def test_a_note_is_seen_by_the_one_whom_it_is_for(slack, client, noc):
+    slack.add_user("U00000000BE", "bea", channels=["noc"])
+    noc.invite("U00000000AN")
+    await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="only you")
+    assert [note.text for note in slack.whispers("U00000000AN")] == ["only you"]
+    assert slack.whispers("U00000000BE") == []
+
+
+async def test_a_note_in_a_thread_that_nobody_has_begun_is_taken_and_never_seen(slack, client, noc):
+    noc.invite("U00000000AN")
+    root = noc.post("root")
+    assert (await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="1", thread_ts=root.ts))["ok"]
+    noc.post("reply", thread_ts=root.ts)
+    await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="2", thread_ts=root.ts)
+    assert [note.text for note in slack.whispers("U00000000AN")] == ["2"]
 
 
 # --- threads ---

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.message import Message
+from relay.modals import modal
 from relay.sandbox import SCOPES as GRANTED
 from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
@@ -19,6 +20,7 @@ from relay.wire import make_session
 from relay.workshop.manifest import Ways, manifest
 from relay.workshop.scopes import FOR_ACTIONS, NEEDED, SCOPES, WITHOUT
 
+VIEW = modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")
 MARKER = Marker(event_type="relay_card", incident="i", key="k")
 
 
@@ -40,7 +42,7 @@ async def everything(slack):
     answers["user_groups"] = [await slack.user_groups()]
     answers["group_members"] = [await slack.group_members("S0ONCALL001")]
     answers["user"] = [await slack.user("U0ANN000001")]
-    answers["open_view"] = [await slack.open_view("1.2.abc", {"type": "modal"})]
+    answers["open_view"] = [await slack.open_view("1.2.abc", VIEW)]
     answers["whisper"] = [await slack.whisper("C0PUBLIC01", "U0ANN000001", "under way")]
     answers["join"] = [await slack.join("C0PUBLIC01")]
     for channel in ("C0PUBLIC01", "C0PRIVATE1"):
