@@ -51,6 +51,9 @@ ALERT_NAMES: Final = _names(
 CHANGE_NAMES: Final = _names("id identifier summary status url certainty comment source start end")
 """What a related change holds."""
 
+LONGEST_TEXT: Final = 20_000
+"""Characters of a text that a template sees: more than any message has room for, and nothing that costs time."""
+
 ALERT: Final = "alert"
 """The noun of alerts, where what is missing is counted."""
 
@@ -133,7 +136,7 @@ class AlertTags(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         """The value of the tag of that name."""
         if values := self._alert.values(str(name)):
-            return unmarked(", ".join(values))
+            return legible(", ".join(values))
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -175,7 +178,7 @@ class AlertList(Sequence[Item]):
     @property
     def hosts(self) -> list[str]:
         """The hosts that these alerts name, each once."""
-        return list(dict.fromkeys(unmarked(host) for alert in self._alerts for host in alert.values("host")))
+        return list(dict.fromkeys(legible(host) for alert in self._alerts for host in alert.values("host")))
 
 
 class Alerts(AlertList):
@@ -214,17 +217,24 @@ def variables(
         "tags": Tags(incident.tags, show_tags),
         "environment": _environment(incident.environment),
         "environments": [_environment(each) for each in incident.environments],
-        "links": {unmarked(name): unmarked(url) for name, url in incident.links.items()},
+        "links": {legible(name): legible(url) for name, url in incident.links.items()},
         "sender": _person(incident.sender) or "",
-        "route": unmarked(route),
+        "route": legible(route),
         "previous": scrubbed(previous or {}),
     }
 
 
 def label(name: str) -> str:
     """A tag's name as a heading: `affected_services` is `Affected services`."""
-    words = _FORMATTING.sub(" ", unmarked(name)).strip()
+    words = _FORMATTING.sub(" ", legible(name)).strip()
     return words[:1].upper() + words[1:]
+
+
+def legible(text: str) -> str:
+    """The text as templates see it: without marks, and of a length that can be read many times over."""
+    clean = unmarked(text)
+    over = len(clean) - LONGEST_TEXT
+    return clean if over <= 0 else f"{clean[:LONGEST_TEXT]}… ({over:,} characters were left out)"
 
 
 def unmarked(text: str) -> str:
@@ -233,10 +243,10 @@ def unmarked(text: str) -> str:
 
 
 def scrubbed(value: Any) -> Any:
-    """`unmarked`, for whatever JSON can hold."""
+    """`legible`, for whatever JSON can hold."""
     match value:
         case str():
-            return unmarked(value)
+            return legible(value)
         case Mapping():
             return {scrubbed(name): scrubbed(part) for name, part in value.items()}
         case list() | tuple():
@@ -247,7 +257,7 @@ def scrubbed(value: Any) -> Any:
 
 def on_one_line(text: str) -> str:
     """The text with each run of blanks and line breaks as one blank."""
-    return " ".join(unmarked(text).split())
+    return " ".join(legible(text).split())
 
 
 def _incident(incident: Incident, runbook_tags: Sequence[str]) -> Item:
@@ -256,10 +266,10 @@ def _incident(incident: Incident, runbook_tags: Sequence[str]) -> Item:
     return Item(
         "incident",
         {
-            "id": unmarked(incident.id),
+            "id": legible(incident.id),
             "title": on_one_line(incident.title),
             "state": incident.state.value,
-            "reported_status": unmarked(incident.reported_status),
+            "reported_status": legible(incident.reported_status),
             "severity": incident.severity.value,
             "active": incident.active,
             "flapping": incident.flapping,
@@ -295,20 +305,20 @@ def _alert(alert: Alert, runbook_tags: Sequence[str]) -> Item:
     return Item(
         ALERT,
         {
-            "id": unmarked(alert.id),
+            "id": legible(alert.id),
             "title": on_one_line(alert.title),
             "state": alert.state.value,
-            "reported_status": unmarked(alert.reported_status),
+            "reported_status": legible(alert.reported_status),
             "active": alert.active,
             "subject": on_one_line(alert.subject),
             "aspect": on_one_line(alert.aspect),
-            "description": unmarked(alert.description),
+            "description": legible(alert.description),
             "tags": AlertTags(alert),
-            "source": unmarked(alert.source),
+            "source": legible(alert.source),
             "started": alert.started,
             "changed": alert.changed,
             "ended": alert.ended,
-            "runbook": unmarked(runbooks[0]).strip() if runbooks else None,
+            "runbook": legible(runbooks[0]).strip() if runbooks else None,
         },
     )
 
@@ -318,10 +328,10 @@ def _change(change: Change) -> Item:
 
 
 def _tag(tag: Tag) -> Word:
-    values = [unmarked(value) for value in tag.values]
-    value = unmarked(tag.value)
-    name = unmarked(tag.name)
-    return Word(value, id=unmarked(tag.id), name=name, label=label(name), value=value, values=values)
+    values = [legible(value) for value in tag.values]
+    value = legible(tag.value)
+    name = legible(tag.name)
+    return Word(value, id=legible(tag.id), name=name, label=label(name), value=value, values=values)
 
 
 def _person(person: Person | None) -> Word | None:
@@ -337,4 +347,4 @@ def _environment(environment: Environment | None) -> Word:
 
 
 def _word(text: str, **known: str) -> Word:
-    return Word(text, **{name: unmarked(value) for name, value in known.items() if value})
+    return Word(text, **{name: legible(value) for name, value in known.items() if value})

@@ -28,7 +28,7 @@ def printed(value: Any) -> str:
     if value is None or isinstance(value, Undefined):
         return ""
     text = value if isinstance(value, str) else _as_text(value)
-    watch().spend(len(text))
+    watch().glance(len(text))
     return balanced(text) if "`" in text else text
 
 
@@ -79,6 +79,26 @@ def _indent(text: Any, width: int = 4, *, first: bool = False, blank: bool = Fal
     return indented
 
 
+@pass_environment
+def _sum(environment: Environment, values: Iterable[Any], attribute: str | None = None, start: Any = 0) -> Any:
+    """Numbers alone: lists that are added up one by one are copied each time."""
+    if not isinstance(start, int | float):
+        raise TooLarge("sum adds up numbers, and begins with one")
+    return sum(values if attribute is None else map(make_attrgetter(environment, attribute), values), start)
+
+
+def paid(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same filter or test, for the price of reading what it is given."""
+    given = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja's own context or environment comes first
+
+    @wraps(function)
+    def reading(*values: Any, **named: Any) -> Any:
+        watch().read(*values[given:], *named.values())
+        return function(*values, **named)
+
+    return reading
+
+
 def _counted(filter_: Callable[..., Any]) -> Callable[..., Any]:
     """`batch` and `slice` make as many entries as they are told to."""
 
@@ -108,9 +128,10 @@ def _check_sum(left: Any, right: Any) -> None:
         _check_length(len(left) + len(right))
 
 
-def _check_modulo(left: Any, _: Any) -> None:
+def _check_modulo(left: Any, right: Any) -> None:
     if isinstance(left, str):
         _check_widths(left)
+        watch().read(right)
 
 
 def _check_widths(pattern: str) -> None:
@@ -142,5 +163,6 @@ FILTERS_BOUNDED: Final[Mapping[str, Callable[..., Any]]] = {
     "join": _join,
     "replace": _replace,
     "slice": _counted(FILTERS["slice"]),
+    "sum": _sum,
 }
 """Filters in place of Jinja's."""

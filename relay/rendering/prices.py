@@ -1,12 +1,17 @@
 """Adds to a template, before it becomes code, what pays for its loops and marks the items that they list."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.visitor import NodeTransformer
 
 from relay.rendering.watch import TURN
+
+_LOOKING: Final = ("in", "notin")
+_DONE: Final = 4
+"""How many expressions a turn may have for the price of one character."""
 
 
 class Prices(NodeTransformer):
@@ -58,15 +63,47 @@ class Prices(NodeTransformer):
         self._caught -= 1
         return node
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  Jinja's own
+        """Lists are compared entry by entry. With a constant nothing is compared for long, except to look for it."""
+        self.generic_visit(node)
+        sides = [node.expr, *(each.expr for each in node.ops)]
+        if len(sides) > sum(isinstance(each, nodes.Const) for each in sides) + 1 or node.ops[0].op in _LOOKING:
+            node.expr = self._read(node.expr)
+            for each in node.ops:
+                each.expr = self._read(each.expr)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  Jinja's own
+        """A slice is a copy; and to look something up is to look through it."""
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = self._call("sliced", node.lineno, node.node)
+        else:
+            node.arg = self._read(node.arg)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802  Jinja's own
+        """So it is with what becomes a key."""
+        self.generic_visit(node)
+        node.key = self._read(node.key)
+        return node
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  Jinja's own
         """`~` makes strings, too."""
         self.generic_visit(node)
         return self._call("concat", node.lineno, nodes.List(node.nodes))
 
     def _paying(self, node: nodes.Node, body: Sequence[nodes.Node] = ()) -> nodes.Node:
-        """A turn costs something by itself, and as much as the text in it."""
+        """A turn costs something by itself, and as much as the text and a part of what is done in it."""
         texts = sum(len(data.data) for each in body for data in each.find_all(nodes.TemplateData))
-        return nodes.ExprStmt(self._call("pay", node.lineno, nodes.Const(TURN + texts))).set_lineno(node.lineno)
+        done = sum(1 for each in body for _ in each.find_all(nodes.Expr))
+        price = nodes.Const(TURN + texts + done // _DONE)
+        return nodes.ExprStmt(self._call("pay", node.lineno, price)).set_lineno(node.lineno)
+
+    def _read(self, value: nodes.Expr) -> nodes.Expr:
+        if isinstance(value, nodes.Const):
+            return value
+        return self._call("read", value.lineno, value)
 
     def _printing(self, call: nodes.Expr) -> nodes.Node:
         return nodes.Output([call]).set_lineno(call.lineno)

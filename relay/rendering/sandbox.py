@@ -2,7 +2,7 @@
 
 Jinja's own sandbox keeps templates away from Python; it bounds neither the size of a value nor the length of a run.
 Here methods and filters are allow-listed, operators look at what they would make before they make it (`bounds`), and
-every loop, macro and printed value is paid for (`prices`, `watch`).
+every loop and macro, and every value that is made, read, compared or printed, is paid for (`prices`, `watch`).
 """
 
 from collections.abc import Callable
@@ -15,10 +15,11 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace
 
-from relay.rendering.bounds import FILTERS_BOUNDED, METHODS, OPERATORS, bounded_range, printed
+from relay.rendering.bounds import FILTERS_BOUNDED, METHODS, OPERATORS, bounded_range, paid, printed
 from relay.rendering.filters import FILTERS
 from relay.rendering.prices import Prices
 from relay.rendering.tags import BlockTags
+from relay.rendering.watch import watch
 
 
 def _words(text: str) -> frozenset[str]:
@@ -47,7 +48,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(
             undefined=ChainableUndefined, finalize=printed, extensions=[BlockTags], autoescape=False, **options
         )
-        self.filters = {**{name: JINJA[name] for name in _JINJA_FILTERS}, **FILTERS_BOUNDED, **FILTERS}
+        filters = {**{name: JINJA[name] for name in _JINJA_FILTERS}, **FILTERS_BOUNDED, **FILTERS}
+        self.filters = {name: paid(filter_) for name, filter_ in filters.items()}
+        tests: dict[str, Any] = self.tests
+        self.tests = {name: paid(test) for name, test in tests.items()}
         self.globals = {"range": bounded_range, "namespace": Namespace, "cycler": Cycler, "joiner": Joiner}
 
     def join_path(self, template: str, parent: str) -> str:
@@ -77,8 +81,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, BlockTags):
             return obj(*args, **{name: value for name, value in kwargs.items() if name == "caller"})
-        if isinstance(owner, str) and (measured := METHODS.get(getattr(obj, "__name__", ""))):
-            return measured(owner, *args, **kwargs)
+        if isinstance(owner, str):
+            watch().read(owner, *args)
+            if measured := METHODS.get(getattr(obj, "__name__", "")):
+                return measured(owner, *args, **kwargs)
         return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:

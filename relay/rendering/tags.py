@@ -9,8 +9,8 @@
 An argument is run like a body, so that a failing one costs the argument alone.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence, Sized
+from typing import Any, Final, TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.ext import Extension
@@ -30,6 +30,7 @@ _WITH_BODY: Final = frozenset(
     }
 )
 _ARGUMENTS: Final = {Kind.FIELD: "a label", Kind.BUTTON: "a url", Kind.BAR: "a colour", Kind.IMAGE: "a url"}
+T = TypeVar("T")
 _ALONE: Final = frozenset({Kind.DIVIDER, Kind.MENTIONS, Kind.RELAY_ACTIONS})
 
 
@@ -74,6 +75,16 @@ class BlockTags(Extension):
         """A turn of a loop or a call of a macro is about to be run."""
         watch().spend(amount)
 
+    def read(self, value: T) -> T:
+        """The value, which is about to be compared or looked up with all that is in it."""
+        watch().read(value)
+        return value
+
+    def sliced(self, value: T) -> T:
+        """The value, of which a part is about to be taken."""
+        watch().glance(len(value) if isinstance(value, Sized) else 0)
+        return value
+
     def listed(self, item: Any) -> str:
         """The mark before an item of a list."""
         if not isinstance(item, Item):
@@ -89,6 +100,7 @@ class BlockTags(Extension):
 
     def concat(self, values: Sequence[Any]) -> str:
         """What `~` makes of these."""
+        watch().read(*values)
         texts = [str(value) for value in values if value is not None]
         watch().spend(sum(map(len, texts)))
         return "".join(texts)

@@ -1,22 +1,28 @@
 """What one run of a template may still spend, and what failed in it.
 
-Every turn of a loop, every call of a macro and every printed character is paid from one purse, so that a run ends soon
-whatever the template does. An empty purse ends the run as a whole; any other failure costs the part in which it
-happened.
+Every turn of a loop, every call of a macro, every character that is made, read or printed is paid from one purse, so
+that a run ends soon whatever the template does. No clock is asked: what a card reads like does not depend on how busy
+the machine is. An empty purse ends the run as a whole; any other failure costs the part in which it happened.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Template, TemplateSyntaxError
 
 from relay.rendering.scene import TemplateFailure
+from relay.rendering.weight import weight
 
 PURSE: Final = 300_000
-"""What a run may spend: enough to list 300 alerts with twenty tags each, though no message has room for them."""
+"""What a run may spend, in characters that it makes: enough to list 300 alerts with twenty tags each, though no message
+has room for them."""
+
+READING: Final = 8
+"""How many characters may be read or printed for the price of one that is made. The slowest filter needs half a
+microsecond for each that it reads, so that a whole purse is gone in about a second."""
 
 TURN: Final = 20
 """What a turn of a loop or a call of a macro costs beside what is printed in it."""
@@ -41,7 +47,15 @@ class Watch:
         """Pay; raises `Spent` where there is not so much left."""
         self.left -= amount
         if self.left < 0:
-            raise Spent(f"the template loops or prints too much (its limit is {PURSE:,} characters)")
+            raise Spent(f"the template loops or prints too much (its limit is {PURSE:,} steps)")
+
+    def read(self, *values: Any) -> None:
+        """Pay for reading, comparing or printing these values, with all that is in them."""
+        self.glance(sum(weight(value, self.left * READING) for value in values))
+
+    def glance(self, length: int) -> None:
+        """Pay for so many characters or entries that are read as they stand."""
+        self.spend(-(-length // READING))
 
     def failed(self, error: Exception) -> None:
         """Remember what failed; of many failures the first few are enough."""

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from rendering_samples import card, incident, judge, library, said, scene
+from rendering_samples import alert, card, incident, judge, library, packaged, said, scene
 
 from relay.incident import Snooze, State
 from relay.rendering import TemplateFailure, render_card, render_reply
@@ -162,6 +162,15 @@ def test_a_reply_in_which_nothing_is_printed_still_says_something():
     assert said(reply).startswith("Tags")
 
 
+BIG = "{% set big = 'xy z ' * 16000 %}"
+LOOPS = "{% for i in range(1000) %}{% for j in range(9) %}...{% endfor %}{% endfor %}"
+NEST = (
+    "{% set row, equal = ['x'] * 9000, ['x'] * 9000 %}{% set nest, other = [row] * 9000, [equal] * 9000 %}"
+    "{% set nest, other = [nest] * 9000, [other] * 9000 %}"
+)
+"""Small in memory, and without end where all of it is read."""
+KNOT = "{% set knot = (1,) %}" + "{% set knot = (knot, knot) %}" * 60
+
 EXPENSIVE = [
     "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
     "{% macro twice(n) %}{{ twice(n + 1) }}{{ twice(n + 1) }}{% endmacro %}{{ twice(0) }}",
@@ -197,6 +206,29 @@ EXPENSIVE = [
     "{% for i in range(1000) %}{% for j in range(1000) %}" + "static text " * 500 + "{% endfor %}{% endfor %}",
     "{% set n = namespace(x=[0]) %}{% for i in range(100) %}{% set n.x = n.x + n.x %}{% endfor %}",
     "{% for i in [1] recursive %}{{ loop([1, 2]) }}{% endfor %}",
+    *(
+        BIG + LOOPS.replace("...", done)
+        for done in (
+            "{% if big | sort %}{% endif %}",
+            "{% if big | upper | lower | title | urlencode %}{% endif %}",
+            "{% if big | map('upper') | list %}{% endif %}",
+            "{% if big | linkify | code %}{% endif %}",
+            "{% if big.split('x') %}{% endif %}",
+            "{% if 'q' in big %}{% endif %}",
+            "{% if big is in [big ~ 'q'] %}{% endif %}",
+            "{% if big[::-1] %}{% endif %}",
+        )
+    ),
+    NEST + "{{ nest | string | length }}",
+    NEST + "{{ nest | upper | length }}",
+    NEST + "{{ ('%s' | format(nest)) | length }}",
+    NEST + "{{ ('%s' % nest) | length }}",
+    NEST + "{{ (nest ~ '') | length }}",
+    NEST + "{% if nest == other %}{% endif %}",
+    NEST + "{% if nest is eq other %}{% endif %}",
+    NEST + "{{ [[nest, other], [other, nest]] | sort }}",
+    KNOT + "{{ {knot: 1}[knot] }}",
+    "{{ ([[0] * 1000] * 1000) | sum(start=[]) | length }}",
 ]
 
 
@@ -261,6 +293,16 @@ def test_what_one_run_spends_and_fails_is_not_the_next_ones():
     rendered = [render_card(shared, "incident", scene()) for _ in range(10)]
     assert [len(each.failures) for each in rendered] == [1] * 10
     assert not any(each.builtin for each in rendered)
+
+
+@pytest.mark.parametrize(("number", "length"), [(300, 4_000), (1, 9_000_000)])
+def test_texts_of_any_length_are_cut_and_fail_no_template(number, length):
+    verbose = incident(alerts=tuple(alert(each, description="word " * (length // 5)) for each in range(number)))
+    listing = "{% section %}{{ alert.description }}{% endsection %}"
+    own = card("{% for alert in incident.alerts.worst %}" + listing + "{% endfor %}", verbose)
+    for rendered in (own, render_card(packaged(), "incident", scene(verbose))):
+        judge(rendered)
+        assert (rendered.failures, rendered.builtin) == ((), False)
 
 
 def test_values_that_jinja_would_run_are_only_text():
