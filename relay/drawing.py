@@ -66,7 +66,7 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
         Scene(
             variables=_variables(incident, case.card, link),
             mentions=case.card.pinged if incident.active else (),
-            notices=tuple(_noticed(case.card)),
+            notices=tuple(noticed(case.card)),
         ),
     )
 
@@ -78,7 +78,7 @@ def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Lin
         configuration.library,
         case.card.options.template,
         Scene(variables=_variables(incident, case.card, link), mentions=reply.targets),
-        [_entry(entry, now) for entry in reply.entries],
+        [entry_values(entry, now) for entry in reply.entries],
     )
 
 
@@ -101,7 +101,7 @@ _NOTICES = {
 }
 
 
-def _noticed(card: Card) -> Iterator[str]:
+def noticed(card: Card) -> Iterator[str]:
     """Relay's own small lines about a card, in words."""
     for notice in card.notices:
         if notice in _NOTICES:
@@ -122,7 +122,8 @@ def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
     )
 
 
-def _entry(entry: Entry, now: float) -> Mapping[str, JSON]:
+def entry_values(entry: Entry, now: float) -> Mapping[str, JSON]:
+    """The entry as its template gets it, told at that moment."""
     return {
         "actor": None,
         "old": None,

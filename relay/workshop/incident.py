@@ -1,16 +1,22 @@
 """`relay incident`: all that relay knows of an incident, and what it did: in words, or as JSON."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import orjson
 
-from relay.drawing import Link
-from relay.incident import JSON, read
-from relay.planning import Attempt, Card, CardState, Due, Entry, Outcome
+from relay.drawing import Link, entry_values, noticed
+from relay.incident import JSON, Incident, TagWords, read
+from relay.planning import Attempt, AttemptState, Card, CardState, Due, Entry, Outcome
+from relay.planning.fold import placeholder
+from relay.planning.notices import POINTER, QUIET, STAND_IN
+from relay.rendering import Scene, TemplateLibrary, render_reply
 from relay.store import Call, Dossier, ShareLine
+from relay.templates_on_disk import load_packaged
+from relay.variables import variables
 from relay.workshop.moments import clock
+from relay.workshop.reading import text_of
 
 _OUTCOMES = {
     Outcome.FIRST: "the incident's first",
@@ -30,9 +36,16 @@ _CARDS = {
     CardState.LAPSED: "never posted: over, or not taken there any more, before its wait had passed",
     CardState.LEFT: "followed no more",
 }
+_NOTED = {
+    POINTER: "a pointer only, since the incident is followed elsewhere",
+    QUIET: "pings nobody when it is posted",
+    STAND_IN: "the fallback's, until the one that it stands in for is shown",
+}
+"""What a card's face does not say."""
 
-_NAMED, _SHORT = 3, 80
-"""How many items of a list are named, and how many characters of a text, where a line has to hold them."""
+_WORDED = 50
+"""Of so many entries, the newest, JSON says the words, too: they are drawn where relay works."""
+_POST = "chat.postMessage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,34 +58,60 @@ class Happening:
 
 
 def as_json(dossier: Dossier, link: Link) -> dict[str, JSON]:
-    """The dossier as `GET /incidents/{id}` gives it, with the address of each card under the card's number."""
+    """The dossier as `GET /incidents/{id}` gives it.
+
+    `links` are the addresses of the cards under their numbers, `words` what the newest entries say in relay's own words
+    (lines), under their `seq`.
+    """
     told: dict[str, JSON] = orjson.loads(orjson.dumps(dossier, option=orjson.OPT_NON_STR_KEYS))
-    return told | {"links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))}}
+    incident = read(dossier.story.record)
+    return told | {
+        "links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))},
+        "words": {str(entry.seq): _worded(entry, incident) for entry in dossier.entries[-_WORDED:]},
+    }
 
 
-def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str) -> Iterator[str]:
-    """The same for people: what is known, where its cards are, and then all that happened, in the order of time."""
-    yield from _known(dossier)
+def in_words(
+    dossier: Dossier, link: Link, names: Callable[[str], str] = str, tag_values: TagWords | None = None
+) -> Iterator[str]:
+    """The same for people: what is known, where its cards are, and then all that happened, in the order of time.
+
+    `names` calls a channel by its reference, `tag_values` are those of the routes.
+    """
+    incident = read(dossier.story.record, tag_values)
+    yield from _known(incident, dossier.story.episode)
     for card in dossier.cards:
         yield ""
         yield from _card(card, link, names)
     yield ""
     yield "What happened"
-    for happening in sorted(_history(dossier, names), key=lambda each: each.at):
+    for happening in sorted(_history(dossier, incident, link, names), key=lambda each: each.at):
         yield f"  {clock(happening.at)}  {happening.text}"
         yield from (f"      {line}" for line in happening.more)
 
 
-def _known(dossier: Dossier) -> Iterator[str]:
-    incident = read(dossier.story.record)
-    yield f"incident {incident.id}: {incident.title}"
+@cache
+def _library() -> TemplateLibrary:
+    """Relay's own templates: they are complete, and say the same whatever the operator's say."""
+    return TemplateLibrary({}, packaged=load_packaged())
+
+
+def _worded(entry: Entry, incident: Incident) -> list[str]:
+    """What the entry says, line by line, as a thread tells it at once."""
+    scene = Scene(variables=variables(incident))
+    reply = render_reply(_library(), "incident", scene, [entry_values(entry, entry.at)])
+    return text_of(reply.message, {}).splitlines()
+
+
+def _known(incident: Incident, episode: int) -> Iterator[str]:
+    yield f"incident {incident.id}" + (f": {incident.title}" if incident.title != placeholder(incident.id) else "")
     state = f"{incident.state}"
     if incident.ended is not None:
         state += f" since {clock(incident.ended)}"
     elif incident.started is not None:
         state += f" since {clock(incident.started)}"
     flags = [word for word, holds in (("flapping", incident.flapping), ("snoozed", incident.snooze.snoozed)) if holds]
-    parts = [state, *flags, incident.counts, f"episode {dossier.story.episode}"]
+    parts = [state, *flags, incident.counts, f"episode {episode}" if episode > 1 else ""]
     yield "  " + ", ".join(part for part in parts if part)
     for word, told in (
         ("environments", ", ".join(each.name or each.id for each in incident.environments)),
@@ -92,7 +131,7 @@ def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
         ("template", card.options.template),
         ("episode", str(card.episode) if card.episode > 1 else ""),
         ("pinged at its first post", ", ".join(card.pinged)),
-        ("noted on it", ", ".join(card.notices)),
+        ("noted on it", "; ".join([*noticed(card), *(_NOTED[each] for each in card.notices if each in _NOTED)])),
         ("a post is due", _due(card.post)),
         ("an edit is due", _due(card.edit)),
         ("message", _link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else "")),
@@ -109,51 +148,65 @@ def _link(card: Card, link: Link) -> str:
     return link(card.slack_channel, card.ts) if card.slack_channel and card.ts else ""
 
 
-def _history(dossier: Dossier, names: Callable[[str], str]) -> Iterator[Happening]:
+def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[str], str]) -> Iterator[Happening]:
     cards = {card.id: names(card.channel) for card in dossier.cards}
-    yield from (_share(share, names) for share in dossier.shares)
-    yield from (_entry(entry) for entry in dossier.entries)
+    entries = list(dossier.entries)
+    for share in dossier.shares:
+        told = [entry for entry in entries if _is_of(entry, share)]
+        entries = [entry for entry in entries if entry not in told]
+        yield _share(share, [line for entry in told for line in _entry(entry, incident)], names)
+    for entry in entries:  # of shares that are kept no more
+        first, *more = _entry(entry, incident)
+        yield Happening(at=entry.at, text=first, more=tuple(more))
     for number, attempts in dossier.attempts.items():
-        yield from (_attempt(attempt, cards.get(number, "")) for attempt in attempts)
+        yield from (_attempt(attempt, cards.get(number, "")) for attempt in attempts if not _is_plain(attempt))
     for number, calls in dossier.calls.items():
-        yield from (_call(call, cards.get(number, "")) for call in calls)
+        attempts = dossier.attempts.get(number, ())
+        yield from (_call(call, _posted(call, attempts), cards.get(number, ""), link) for call in calls)
 
 
-def _share(share: ShareLine, names: Callable[[str], str]) -> Happening:
+def _is_of(entry: Entry, share: ShareLine) -> bool:
+    """Whether the share told it: its key says so (`relay.planning.happenings`)."""
+    return f":{share.hash}:" in entry.key
+
+
+def _entry(entry: Entry, incident: Incident) -> list[str]:
+    first, *more = _worded(entry, incident) or [str(entry.kind)]
+    label = f"entry {entry.seq}: "
+    return [label + first, *(" " * len(label) + line for line in more)]
+
+
+def _share(share: ShareLine, told: Sequence[str], names: Callable[[str], str]) -> Happening:
+    state = str(share.decided.get("state") or "")
     taken = f"; taken by {', '.join(share.routes)}" if share.routes else ""
     again = f", seen {share.times_seen} times" if share.times_seen > 1 else ""
     return Happening(
         at=share.received,
-        text=f"share {share.id}{again}: {_OUTCOMES[share.outcome]}{taken}",
-        more=tuple(_decided(share.decided, names)),
+        text=f"share {share.id}{again}: {_OUTCOMES[share.outcome]}{f' ({state})' if state else ''}{taken}",
+        more=(*told, *_decided(share.decided, names)),
     )
 
 
 def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterator[str]:
-    """Where it was to go, and why, as it was written down when the share came."""
+    """Where it was to go, and why, as it was written down when the share came.
+
+    That a card which is shown is to be edited goes without saying.
+    """
     if dropped := decided.get("dropped"):
         yield f"dropped by {', '.join(dropped)}"
     for card in decided.get("cards") or ():
-        made = "new card" if card.get("new") else "card"
-        why = f"by route {card['route']}" if card.get("route") else "by the fallback, since no route took it"
-        yield f"{made} in {names(str(card.get('channel', '')))} {why}: {str(card.get('state', '')).replace('_', ' ')}"
+        where = names(str(card.get("channel", "")))
+        if card.get("new"):
+            yield f"new card in {where} " + (
+                f"by route {card['route']}" if card.get("route") else "by the fallback, since no route took it"
+            )
+        elif (state := CardState(card.get("state"))) is not CardState.SHOWN:
+            yield f"card in {where}: {_CARDS[state]}"
 
 
-def _entry(entry: Entry) -> Happening:
-    shown = {name: value for name, value in entry.data.items() if value not in (None, "", [], {})}
-    told = ", ".join(f"{name}: {_short(value)}" for name, value in shown.items())
-    return Happening(at=entry.at, text=f"entry {entry.seq}, {entry.kind}" + (f" ({told})" if told else ""))
-
-
-def _short(value: Any) -> str:
-    """A value on a piece of a line."""
-    if isinstance(value, list):
-        more = f"; and {len(value) - _NAMED} more" if len(value) > _NAMED else ""
-        return "; ".join(_short(each) for each in value[:_NAMED]) + more
-    if isinstance(value, dict):
-        return " ".join(str(each) for each in value.values() if each not in (None, ""))
-    text = " ".join(str(value).split())
-    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+def _is_plain(attempt: Attempt) -> bool:
+    """Whether it went well at once and pinged nobody: what Slack answered says all there is to say."""
+    return attempt.state is AttemptState.DONE and attempt.tries <= 1 and not attempt.targets
 
 
 def _attempt(attempt: Attempt, channel: str) -> Happening:
@@ -164,13 +217,23 @@ def _attempt(attempt: Attempt, channel: str) -> Happening:
     return Happening(at=attempt.started, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
 
 
-def _call(call: Call, channel: str) -> Happening:
+def _posted(call: Call, attempts: Sequence[Attempt]) -> str:
+    """What was posted: a card has one open attempt at a time, so it is the one that was begun last."""
+    begun = [attempt for attempt in attempts if attempt.started <= call.at]
+    if call.method != _POST or not begun:
+        return ""
+    last = max(begun, key=lambda attempt: attempt.started)
+    return "the card, " if last.what == "root" else f"a reply up to entry {last.upto_seq}, "
+
+
+def _call(call: Call, posted: str, channel: str, link: Link) -> Happening:
     answer = call.answer
     said = str(answer.get("answer", ""))
     reason = answer.get("code") or answer.get("reason")
     why = f", {reason}" if reason and reason != "ok" else ""
-    where = f" ({answer['ts']})" if answer.get("ts") else ""
+    ts = str(answer.get("ts") or "") if call.method == _POST else ""
+    where = f" ({link(str(answer.get('channel') or ''), ts) or ts})" if ts else ""
     more = [str(answer[name]) for name in ("remedy", "detail", "needed") if answer.get(name)]
     return Happening(
-        at=call.at, text=f"Slack answered {call.method} in {channel}: {said}{why}{where}", more=tuple(more)
+        at=call.at, text=f"Slack answered {call.method} ({posted}{channel}): {said}{why}{where}", more=tuple(more)
     )

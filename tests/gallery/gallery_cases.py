@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.drawing import _noticed
+from relay.drawing import noticed
 from relay.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
 from relay.message import Message
 from relay.planning import Card
@@ -50,7 +50,7 @@ class Case:
         scene = Scene(
             variables=variables(self.incident, show_tags=self.show_tags, previous=self.previous),
             mentions=self.mentions,
-            notices=tuple(_noticed(Card(incident="", channel="", episode=1, options=Options(), notices=self.notices))),
+            notices=tuple(noticed(Card(incident="", channel="", episode=1, options=Options(), notices=self.notices))),
             buttons=self.buttons,
         )
         if self.pointer:

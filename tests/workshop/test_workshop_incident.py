@@ -52,7 +52,8 @@ async def test_it_tells_what_is_known_the_card_with_its_link_and_all_that_happen
         await lived(house)
         lines = await words(house)
         ts = house.slack.channel("all").messages[0].ts
-    assert lines[0] == "incident i1: Incident i1"
+        replies = [reply.ts for reply in house.slack.channel("all").thread(ts)]
+    assert lines[0] == "incident i1"
     assert "tags: team: db" in lines
     assert "card in C0ALL00001: shown" in lines
     assert "route: all" in lines
@@ -62,12 +63,18 @@ async def test_it_tells_what_is_known_the_card_with_its_link_and_all_that_happen
     moments = [line[:20] for line in history if line[:2] == "20"]
     assert moments == sorted(moments)
     told = [line[22:] for line in history if line[:2] == "20"]
-    assert told[0] == "share 1, seen 2 times: the incident's first; taken by all"
+    assert told[0] == "share 1, seen 2 times: the incident's first (critical); taken by all"
     assert "attempt at the card in C0ALL00001, pinging S0CRIT: done" in told
-    assert f"Slack answered chat.postMessage in C0ALL00001: Delivered ({ts})" in told
-    assert "entry 1, comment (text: looking, actor: Ann)" in told
-    assert any(line.startswith("entry 2, resolved (") for line in told)
-    assert "new card in C0ALL00001 by route all: wanted" in history
+    assert f"Slack answered chat.postMessage (the card, C0ALL00001): Delivered ({link('C0ALL00001', ts)})" in told
+    assert "Slack answered chat.update (C0ALL00001): Delivered" in told
+    assert "new card in C0ALL00001 by route all" in history
+    assert history[history.index("entry 1: 💬 Ann: looking") - 1].endswith(
+        "it changed something (critical); taken by all"
+    )
+    assert any(line.startswith("entry 2: ✅ Resolved") for line in history)
+    answered = "Slack answered chat.postMessage (a reply up to entry 2, C0ALL00001): Delivered"
+    assert f"{answered} ({link('C0ALL00001', replies[-1])})" in told
+    assert not [line for line in told if line.startswith("attempt at a reply")]  # nothing to say beside the answer
 
 
 async def test_what_slack_refused_stands_there_with_the_remedy(tmp_path):
@@ -88,6 +95,7 @@ async def test_json_is_the_dossier_with_links(tmp_path):
     (card,) = told["cards"]
     assert told["links"] == {str(card["id"]): link(card["slack_channel"], card["ts"])}
     assert nowhere == told | {"links": {}}
+    assert list(told["words"].values()) == [["💬 Ann: looking"], ["✅ Resolved"]]
     assert [share["outcome"] for share in told["shares"]] == ["first", "update", "update"]
     assert json.loads(json.dumps(told)) == told
 
@@ -106,7 +114,7 @@ def asked(tmp_path, monkeypatch) -> Any:
 
 def test_the_command_tells_it_and_leaves_with_1_where_nothing_is_known(asked, monkeypatch, tmp_path):
     result = asked("i1")
-    assert (result.exit_code, result.output.splitlines()[0]) == (0, "incident i1: Incident i1")
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, "incident i1")
     assert "card in #all (C0ALL00001): shown" in result.output
     assert "message: 17000000" in result.output  # without a token there is no workspace to link to
     assert json.loads(asked("i1", "--json").stdout)["links"] == {}
