@@ -1,6 +1,7 @@
 """What a reader sees on the page of the stand-in, in a real browser."""
 
 import re
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from page_shown import AT, Shown
 from playwright.async_api import expect
 
 from relay.demo.clock import LeapingClock, settled
-from relay.demo.play import NIGHT
-from relay.demo.stage import OWN, on_stage
+from relay.demo.play import NIGHT, Player, leap_through
+from relay.demo.stage import OWN, on_stage, sample
+from relay.demo.story import Told, before, story
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -160,5 +162,36 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
         knows = tab.locator("#knows")
         await expect(knows).to_contain_text("share 1: first, critical")
         await expect(knows).to_contain_text("taken by everything")
-        await expect(knows).to_contain_text("chat.postMessage in #noc → ok")
+        await expect(knows).to_contain_text("new card in #noc by route everything")
+        await expect(knows).to_contain_text("chat.postMessage in #noc → ok · the card")
+        await tab.goto("about:blank")
+
+
+async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        player = Player(stage=stage, told=Told(sample()))
+        await leap_through(player, clock, [*before(), *islice(story(sample()), 5)])
+        await tab.goto(stage.address)
+        await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
+        knows = tab.locator("#knows")
+        share = knows.locator("li.share", has_text="share 9")
+        await expect(share.locator(".said")).to_have_text(
+            "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
+        )
+        await expect(knows.locator("li.share", has_text="share 10").locator(".said")).to_have_text("Warning → Critical")
+        await expect(knows).to_contain_text(
+            "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall"
+        )
+        await knows.get_by_role("button", name="show it").last.click()
+        await expect(tab.locator("#name")).to_have_text("# billing-oncall")
+        await expect(tab.locator("#messages > .message.chosen .header")).to_be_in_viewport()
+        await tab.goto("about:blank")
+
+
+async def test_a_phone_keeps_the_way_to_paste_a_share_in_view(tab):
+    async with on_stage(LeapingClock(NIGHT)) as stage:
+        await tab.set_viewport_size({"width": 360, "height": 740})
+        await tab.goto(stage.address)
+        await expect(tab.locator("#paste")).to_be_in_viewport(ratio=1)
         await tab.goto("about:blank")

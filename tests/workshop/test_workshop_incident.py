@@ -105,6 +105,8 @@ def asked(tmp_path, monkeypatch) -> Any:
     async def fill() -> None:
         async with open_house(tmp_path, routes=ROUTES) as house:
             await lived(house)
+            routes = f"{ROUTES}tag_values: {{team: {{db: Databases}}}}\n"
+            await house.store.keep_configuration("h", routes, {}, house.clock.now())
 
     asyncio.run(fill())  # the command brings its own loop
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path}/relay.db")
@@ -115,6 +117,7 @@ def asked(tmp_path, monkeypatch) -> Any:
 def test_the_command_tells_it_and_leaves_with_1_where_nothing_is_known(asked, monkeypatch, tmp_path):
     result = asked("i1")
     assert (result.exit_code, result.output.splitlines()[0]) == (0, "incident i1")
+    assert "tags: team: Databases" in result.output  # in the words of the routes that are live
     assert "card in #all (C0ALL00001): shown" in result.output
     assert "message: 17000000" in result.output  # without a token there is no workspace to link to
     assert json.loads(asked("i1", "--json").stdout)["links"] == {}

@@ -170,6 +170,11 @@ const drawing = (() => {
     return anchor;
   }
 
+  /** Somebody who is pinged, by id or word, as a mention shows them. */
+  function called(id) {
+    return `@${world.groups[id] ?? world.users[id] ?? id}`;
+  }
+
   function mention(text) {
     return make("span", "mention", text);
   }
@@ -434,5 +439,5 @@ const drawing = (() => {
     return groups;
   }
 
-  return { world, make, date, link, brief, message, thread, channel, refreshDates };
+  return { world, make, date, link, called, brief, message, thread, channel, refreshDates };
 })();

@@ -4,7 +4,7 @@
 "use strict";
 
 const knows = (() => {
-  const { make, date } = drawing;
+  const { make, date, called } = drawing;
   const SECONDS = "{time_secs}";
 
   const list = (value) => (Array.isArray(value) ? value : []);
@@ -12,7 +12,7 @@ const knows = (() => {
 
   /** The panel's contents. `names` tells channels by id. */
   function draw(told, names) {
-    const moments = [...shares(told), ...calls(told, names), ...attempts(told, names)].sort((one, other) => other.at - one.at || other.rank - one.rank);
+    const moments = [...shares(told, names), ...calls(told, names), ...attempts(told, names)].sort((one, other) => other.at - one.at || other.rank - one.rank);
     return [
       ...cards(told, names),
       make("h3", "", "What happened, and what was decided (newest first)"),
@@ -37,10 +37,10 @@ const knows = (() => {
         route: card.route || "none took it: the fallback",
         episode: card.episode > 1 ? card.episode : null,
         template: card.options?.template,
-        pinged: words(card.pinged),
+        pinged: list(card.pinged).map(called).join(" "),
         reason: card.reason,
         notices: list(card.notices).map(noted).join(", "),
-        ts: card.ts,
+        message: card.ts ? jump(card) : null,
       };
       return [make("h3", "", `Card in ${channelOf(card, names)}: ${String(card.state).replaceAll("_", " ")}`), table(facts)];
     });
@@ -54,17 +54,39 @@ const knows = (() => {
 
   function table(facts) {
     const rows = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined && value !== "");
-    return make("dl", "facts", ...rows.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", String(value))]));
+    return make("dl", "facts", ...rows.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value instanceof Node ? value : String(value))]));
   }
 
-  function shares(told) {
+  /** Shows the message itself; the page listens for it. */
+  function jump(card) {
+    const button = make("button", "jump", "show it");
+    button.type = "button";
+    button.title = `ts ${card.ts}`;
+    Object.assign(button.dataset, { channel: card.slack_channel, ts: card.ts });
+    return button;
+  }
+
+  /** What an entry says, in relay's own words, under the share that it came with (`relay.planning.happenings`). */
+  function entriesOf(share, told) {
+    const own = list(told.entries).filter((entry) => String(entry.key).includes(`:${share.hash}:`));
+    return own.map((entry) => make("div", "said", list(told.words?.[entry.seq]).join("\n") || String(entry.kind)));
+  }
+
+  /** Which card is new by it, and why there. */
+  function newCards(decided, names) {
+    return list(decided.cards)
+      .filter((card) => card.new)
+      .map((card) => `new card in ${channelOf(card, names)} by ${card.route ? `route ${card.route}` : "the fallback"}`);
+  }
+
+  function shares(told, names) {
     return list(told.shares).map((share) => {
       const decided = share.decided ?? {};
       const outcome = String(share.outcome ?? decided.outcome ?? "").replaceAll("_", " ");
       const taken = words(share.routes?.length ? share.routes : decided.routes);
       const why = [
-        list(decided.told).length ? `to be told: ${words(decided.told)}` : null,
         taken ? `taken by ${taken}` : "taken by no route",
+        ...newCards(decided, names),
         list(decided.dropped).length ? `dropped by ${words(decided.dropped)}` : null,
         share.times_seen > 1 ? `seen ${share.times_seen} times` : null,
       ].filter(Boolean);
@@ -72,9 +94,19 @@ const knows = (() => {
         at: share.received,
         rank: 0,
         className: "share",
-        parts: [make("b", "", `share ${share.id}: ${outcome}`), decided.state ? `, ${decided.state}` : "", make("div", "why", why.join(" · "))],
+        parts: [make("b", "", `share ${share.id}: ${outcome}`), decided.state ? `, ${decided.state}` : "", ...entriesOf(share, told), make("div", "why", why.join(" · "))],
       };
     });
+  }
+
+  /** What was posted, and who was pinged: a card has one open attempt at a time, so it is the one that was begun last. */
+  function posted(told, card, call) {
+    if (call.method !== "chat.postMessage") return "";
+    const begun = list(told.attempts?.[card?.id]).filter((attempt) => attempt.started <= call.at);
+    const last = begun.sort((one, other) => one.started - other.started).at(-1);
+    if (!last) return "";
+    const pinging = list(last.targets).map(called).join(" ");
+    return ` · ${last.what === "root" ? "the card" : "a reply"}${pinging ? `, pinging ${pinging}` : ""}`;
   }
 
   function calls(told, names) {
@@ -91,6 +123,7 @@ const knows = (() => {
         parts: [
           make("span", "mono", String(call.method)),
           ` in ${channelOf(card, names)} → ${good ? "ok" : String(answer.answer ?? answer.error ?? "no answer").toLowerCase()}`,
+          make("span", "why", posted(told, card, call)),
           detail.length ? make("div", "why", detail.join(" · ")) : null,
         ].filter(Boolean),
       };

@@ -145,6 +145,14 @@
     }
   }
 
+  find("told").addEventListener("click", ({ target }) => {
+    const button = target.closest("button[data-ts]");
+    if (!button) return;
+    find("knows").classList.remove("open");
+    open(button.dataset.channel);
+    find("messages").querySelector(`:scope > [data-ts="${CSS.escape(button.dataset.ts)}"]`)?.scrollIntoView({ block: "start" });
+  });
+
   find("close").addEventListener("click", () => find("knows").classList.remove("open"));
 
   // --- a share of one's own ---
