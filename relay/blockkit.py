@@ -149,6 +149,7 @@ TIERS: Final[Mapping[int, int]] = MappingProxyType({1: 1, 2: 20, 3: 50, 4: 100})
 # https://docs.slack.dev/reference/methods names each method's tier; the rest are "special tier".
 METHOD_TIERS: Final[Mapping[str, int]] = MappingProxyType(
     {
+        "apps.connections.open": 3,
         "chat.delete": 3,
         "chat.postEphemeral": 4,
         "chat.update": 3,

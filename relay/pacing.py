@@ -49,6 +49,7 @@ LIMITS: Mapping[str, Limit] = {
     "users.info": TIER_4,
     "views.open": TIER_4,
     "auth.test": HUNDREDS,
+    "apps.connections.open": TIER_3,
 }
 """Method -> what a workspace allows. A method that is not here is held to tier 2."""
 

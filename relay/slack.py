@@ -161,6 +161,10 @@ class Slack:
         arguments = {"channel": channel, "user": user, "text": text, "parse": "none"}
         return await self._send(Method.EPHEMERAL, arguments | ({} if thread_ts is None else {"thread_ts": thread_ts}))
 
+    async def open_socket(self) -> Answer:
+        """Where Socket Mode can connect, once. It takes an app-level token (xapp-...) and no bot's."""
+        return await self._ask(Method.SOCKET, {}, _POST)
+
     async def _send(self, method: Method, arguments: dict[str, Any]) -> Answer:
         """Call with JSON. Not by the SDK's own verbs: they warn of a missing text, which is `Message`'s to see to."""
         return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})

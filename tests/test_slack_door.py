@@ -396,6 +396,7 @@ VERBS = [
     (lambda s: s.permalink("C1", "1.2"), "GET", "chat.getPermalink", {"channel": "C1", "message_ts": "1.2"}),
     (lambda s: s.user_groups(), "GET", "usergroups.list", {}),
     (lambda s: s.group_members("S1"), "GET", "usergroups.users.list", {"usergroup": "S1"}),
+    (lambda s: s.open_socket(), "POST", "apps.connections.open", {}),
     (lambda s: s.user("U1"), "GET", "users.info", {"user": "U1"}),
 ]
 

@@ -31,6 +31,7 @@ from relay.verdict import (
     messages_of,
     permalink_of,
     person_of,
+    socket_of,
     user_groups_of,
 )
 from relay.verdict.codes import BY_METHOD, CODES, NOBODY_KNOWS, Refusal, Wait, _rows
@@ -39,7 +40,7 @@ from relay.verdict.codes import BY_METHOD, CODES, NOBODY_KNOWS, Refusal, Wait, _
 REFUSED = {
     Kind.CREDENTIALS: (
         "invalid_auth not_authed account_inactive token_revoked token_expired two_factor_setup_required "
-        "not_allowed_token_type team_access_not_granted enterprise_is_restricted accesslimited"
+        "not_allowed_token_type team_access_not_granted enterprise_is_restricted accesslimited forbidden_team"
     ),
     Kind.APP: (
         "missing_scope no_permission access_denied metadata_must_be_sent_from_app deprecated_endpoint "
@@ -69,7 +70,7 @@ REFUSED = {
         "not_reactable bad_timestamp no_item_specified no_access duplicate_channel_not_found "
         "duplicate_message_not_found draft_already_deleted draft_already_sent draft_has_conflict draft_not_found "
         "user_not_found user_not_visible user_not_in_channel no_such_subteam expired_trigger_id exchanged_trigger_id "
-        "invalid_trigger_id view_too_large duplicate_external_id"
+        "invalid_trigger_id view_too_large duplicate_external_id insecure_request missing_args"
     ),
 }
 DEFERRED = (
@@ -483,6 +484,14 @@ def test_an_offset_that_is_no_number_of_seconds_is_none_at_all(offset):
 def test_a_bot_is_told_from_a_person_and_nobody_from_both():
     assert person_of(Read(body={"user": {"id": "U2", "is_bot": True}})) == SlackPerson(id="U2", bot=True)
     assert person_of(Read(body={"user": "U1"})) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [("wss://a.example/x", "wss://a.example/x"), ("ws://127.0.0.1:1/", "ws://127.0.0.1:1/"), ("http://x", ""), (7, "")],
+)
+def test_a_socket_is_told_by_its_address(url, address):
+    assert socket_of(Read(body={"url": url})) == address
 
 
 def test_the_members_of_a_group_are_ids():

@@ -29,6 +29,7 @@ from relay.verdict.reads import (
     messages_of,
     permalink_of,
     person_of,
+    socket_of,
     user_groups_of,
 )
 
@@ -59,5 +60,6 @@ __all__ = [
     "messages_of",
     "permalink_of",
     "person_of",
+    "socket_of",
     "user_groups_of",
 ]

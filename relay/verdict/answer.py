@@ -37,6 +37,7 @@ class Method(StrEnum):
     USER = "users.info"
     VIEW_OPEN = "views.open"
     EPHEMERAL = "chat.postEphemeral"
+    SOCKET = "apps.connections.open"
     WHO = "auth.test"
 
 

@@ -137,7 +137,7 @@ _CREDENTIALS: Rows = (
     ),
     (
         "workspace_access",
-        "team_access_not_granted enterprise_is_restricted two_factor_setup_required",
+        "team_access_not_granted enterprise_is_restricted two_factor_setup_required forbidden_team",
         "Ask the workspace's administrators to let relay's Slack app work in this workspace.",
     ),
 )
@@ -335,7 +335,7 @@ _EDIT_WINDOW: Rows = (
 # Reads, deletions, drafts, reactions: what is asked for is not to be had, and nothing else is wrong.
 # https://docs.slack.dev/reference/methods/conversations.list, .../chat.delete, .../reactions.add,
 # .../users.lookupByEmail, .../chat.postMessage (`duplicate_*` and `draft_*`), .../users.info, .../chat.postEphemeral,
-# .../usergroups.users.list, .../views.open.
+# .../usergroups.users.list, .../views.open, .../apps.connections.open.
 _CALL: Rows = (
     (
         "cursor_expired",
@@ -346,7 +346,8 @@ _CALL: Rows = (
         "argument_invalid",
         (
             "invalid_limit invalid_types invalid_ts_latest invalid_ts_oldest invalid_metadata_filter_keys "
-            "missing_argument bad_timestamp no_item_specified invalid_trigger_id"
+            "missing_argument bad_timestamp no_item_specified invalid_trigger_id "
+            "insecure_request missing_args"
         ),
         "Report this to relay's authors: Slack does not take an argument of the call.",
     ),

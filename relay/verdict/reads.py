@@ -140,6 +140,12 @@ def members_of(read: Read) -> tuple[str, ...]:
     return tuple(user for user in told if isinstance(user, str) and user) if isinstance(told, list) else ()
 
 
+def socket_of(read: Read) -> str:
+    """The address of apps.connections.open (ws: or wss:), good for one connection; empty where there is none."""
+    address = _text(read.body, "url")
+    return address if address.startswith(("wss://", "ws://")) else ""
+
+
 def permalink_of(read: Read) -> str:
     """The address of chat.getPermalink; empty where the answer holds none."""
     return _text(read.body, "permalink")

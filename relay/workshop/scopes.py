@@ -27,6 +27,7 @@ SCOPES: Final[Mapping[Method, tuple[str, ...]]] = MappingProxyType(
         # https://docs.slack.dev/reference/methods/views.open and .../chat.postEphemeral
         Method.VIEW_OPEN: (),
         Method.EPHEMERAL: ("chat:write",),
+        Method.SOCKET: (),  # connections:write is of the app-level token, and no bot has it
         Method.WHO: (),
     }
 )
