@@ -1,4 +1,4 @@
-"""What can go wrong between a client and Slack, and when: before a call took effect, or after.
+"""What can go wrong between a client and a stand-in, and when: before a call took effect, or after.
 
     slack.faults.add(Fault(does=Drop(), after_effect=True, method="chat.postMessage", nth=3))
 
@@ -153,6 +153,18 @@ class Faults:
     def strike(self, call: Call) -> Fault | None:
         """The fault that strikes this call, if any."""
         return next((armed.fault for armed in self._armed if armed.strikes(call)), None)
+
+    async def around(self, call: Call, perform: Callable[[], Reply]) -> Reply | Drop:
+        """Let the call take effect by `perform`, and whatever goes wrong go wrong before it or after it."""
+        fault = self.strike(call)
+        if fault is not None and not fault.after_effect:
+            instead = await self.commit(fault.does, call)
+            if instead is not None:
+                return instead
+        answer = perform()
+        if fault is not None and fault.after_effect:
+            return await self.commit(fault.does, call) or answer
+        return answer
 
     async def commit(self, does: Misbehaviour, call: Call) -> Reply | Drop | None:
         """Misbehave: what is answered instead, or None to go on as usual."""

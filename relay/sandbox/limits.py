@@ -1,4 +1,4 @@
-"""Slack's rate limits: a sliding minute for each method, and one post a second in each channel.
+"""Rate limits: a sliding window for each method, and Slack's, which has one post a second in each channel too.
 
 https://docs.slack.dev/apis/web-api/rate-limits. Slack promises only that so many calls pass, never when the next is
 refused; here every number can be set, tighter or looser than a client assumes.
@@ -19,20 +19,18 @@ def _tiers() -> dict[str, int]:
     return {**tiers, "chat.postMessage": blockkit.POSTS_A_MINUTE}
 
 
-@dataclass(slots=True)
-class Limits:
-    """Counts calls and says which come too soon. Off until `enabled`; `pause` works even so.
+@dataclass
+class Window:
+    """Counts calls in a sliding window of `seconds`, and says which come too soon. Off until `enabled`.
 
-    `per_minute` holds the calls a minute for each method (one that is not named is unlimited); `seconds_between_posts`
-    and `post_burst` are those of chat.postMessage in one channel: so many may come at once, then one each so often.
+    `allowed` holds how many calls of each method the window takes (one that is not named is unlimited); `pause` works
+    even when the rest is off.
     """
 
     enabled: bool = False
-    per_minute: dict[str, int] = field(default_factory=_tiers)
-    seconds_between_posts: float = blockkit.SECONDS_BETWEEN_POSTS
-    post_burst: int = 5
+    allowed: dict[str, int] = field(default_factory=dict)
+    seconds: float = MINUTE
     _calls: dict[str, deque[float]] = field(default_factory=dict)
-    _free_at: dict[str, float] = field(default_factory=dict)
     _paused_until: dict[str, float] = field(default_factory=dict)
 
     def pause(self, method: str, now: float, seconds: float) -> None:
@@ -41,7 +39,7 @@ class Limits:
 
     def admit(self, method: str, channel: str | None, now: float) -> int | None:
         """Take a call, or say after how many whole seconds it may come again; a refused call counts for nothing."""
-        wait = max(self._pause(method, now), self._window(method, now), self._spacing(method, channel, now))
+        wait = max(self._pause(method, now), self._wait(method, channel, now) if self.enabled else 0.0)
         if wait > _GRAIN:
             return max(1, math.ceil(wait))
         if self.enabled:
@@ -51,24 +49,48 @@ class Limits:
     def _pause(self, method: str, now: float) -> float:
         return self._paused_until.get(method, now) - now
 
-    def _window(self, method: str, now: float) -> float:
-        allowed = self.per_minute.get(method)
-        if not self.enabled or allowed is None:
+    def _wait(self, method: str, _channel: str | None, now: float) -> float:
+        allowed = self.allowed.get(method)
+        if allowed is None:
             return 0.0
         calls = self._calls.setdefault(method, deque())
-        while calls and calls[0] <= now - MINUTE:
+        while calls and calls[0] <= now - self.seconds:
             calls.popleft()
         if len(calls) < allowed:
             return 0.0
-        return calls[-allowed] + MINUTE - now if allowed else MINUTE
+        return calls[-allowed] + self.seconds - now if allowed else self.seconds
+
+    def _count(self, method: str, _channel: str | None, now: float) -> None:
+        self._calls.setdefault(method, deque()).append(now)
+
+
+@dataclass
+class Limits(Window):
+    """Slack's: the calls a minute of each method, and of chat.postMessage in one channel.
+
+    There, so many as `post_burst` may come at once, then one each `seconds_between_posts`.
+    """
+
+    allowed: dict[str, int] = field(default_factory=_tiers)
+    seconds_between_posts: float = blockkit.SECONDS_BETWEEN_POSTS
+    post_burst: int = 5
+    _free_at: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def per_minute(self) -> dict[str, int]:
+        """The calls a minute for each method; may be changed."""
+        return self.allowed
+
+    def _wait(self, method: str, channel: str | None, now: float) -> float:
+        return max(super()._wait(method, channel, now), self._spacing(method, channel, now))
 
     def _spacing(self, method: str, channel: str | None, now: float) -> float:
-        if not self.enabled or method != "chat.postMessage" or channel is None:
+        if method != "chat.postMessage" or channel is None:
             return 0.0
         credit = (self.post_burst - 1) * self.seconds_between_posts
         return self._free_at.get(channel, now) - credit - now
 
     def _count(self, method: str, channel: str | None, now: float) -> None:
-        self._calls.setdefault(method, deque()).append(now)
+        super()._count(method, channel, now)
         if method == "chat.postMessage" and channel is not None:
             self._free_at[channel] = max(self._free_at.get(channel, now), now) + self.seconds_between_posts

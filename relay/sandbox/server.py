@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
@@ -22,6 +22,7 @@ from relay.sandbox.limits import Limits
 from relay.sandbox.methods import METHODS, perform
 from relay.sandbox.people import SCOPES, Grant
 from relay.sandbox.refusal import Refused
+from relay.sandbox.serving import answered, listening
 from relay.sandbox.sockets import CONNECTIONS_OPEN, Sockets
 from relay.sandbox.transcript import lines, transcript
 
@@ -92,15 +93,7 @@ class Slack(Inhabited):
         call = Call(method=request.match_info["method"], at=self.now(), arguments={})
         self.calls.append(call)
         headers: dict[str, str] = {}
-        reply = await self._respond(request, call, headers)
-        if isinstance(reply, Drop):
-            return _cut(request)
-        call.status, call.answer = reply.status, _as_logged(reply.body)
-        return web.Response(
-            status=reply.status,
-            body=reply.body.encode(),
-            headers={"Content-Type": f"{reply.content_type}; charset=utf-8", **headers, **reply.headers},
-        )
+        return answered(request, call, await self._respond(request, call, headers), headers)
 
     async def _respond(self, request: web.Request, call: Call, headers: dict[str, str]) -> Reply | Drop:
         try:
@@ -113,19 +106,7 @@ class Slack(Inhabited):
         wait = self.limits.admit(call.method, call.channel, call.at)
         if wait is not None:
             return rate_limited(wait)
-        return await self._obey(caller, call, request.host)
-
-    async def _obey(self, caller: Grant, call: Call, host: str) -> Reply | Drop:
-        """Let the call take effect, and whatever goes wrong go wrong before it or after it."""
-        fault = self.faults.strike(call)
-        if fault is not None and not fault.after_effect:
-            instead = await self.faults.commit(fault.does, call)
-            if instead is not None:
-                return instead
-        answer = self._perform(caller, call, host)
-        if fault is not None and fault.after_effect:
-            return await self.faults.commit(fault.does, call) or answer
-        return answer
+        return await self.faults.around(call, lambda: self._perform(caller, call, request.host))
 
     def _perform(self, caller: Grant, call: Call, host: str) -> Reply:
         try:
@@ -162,14 +143,8 @@ async def serving(
     app = slack.app()
     if furnish is not None:
         furnish(app)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield f"http://{host}:{runner.addresses[0][1]}/api/"
-    finally:
-        await runner.cleanup()
+    async with listening(app, host, port) as address:
+        yield f"{address}/api/"
 
 
 async def run(slack: Slack, host: str = "127.0.0.1", port: int = 8090) -> None:
@@ -187,16 +162,3 @@ def _scopes(caller: Grant, method: str) -> dict[str, str]:
     known = METHODS.get(method)
     accepted = {"X-Accepted-OAuth-Scopes": known.scope} if known and known.scope else {}
     return {"X-OAuth-Scopes": caller.provided(), **accepted}
-
-
-def _as_logged(body: str) -> Any:
-    with suppress(ValueError):
-        return json.loads(body)
-    return body
-
-
-def _cut(request: web.Request) -> web.StreamResponse:
-    """Close the connection under the client's feet; what is returned then goes nowhere."""
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response()
