@@ -1,8 +1,7 @@
 """The door to BigPanda's API: each verb is one HTTP request, and whatever comes of it is returned as a `Ruling`.
 
 It translates and decides nothing. It never repeats a request, never paces, never sleeps, and raises nothing but
-`CancelledError`; `ruling` judges. (On an idle connection that BigPanda has closed meanwhile, aiohttp itself sends a
-GET, PUT or DELETE once more, which HTTP takes for the same request; a POST never.)
+`CancelledError`; `ruling` judges.
 """
 
 import asyncio
@@ -65,7 +64,7 @@ class BigPanda:
         deadline: float = DEADLINE,
         on_call: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this (best one of `relay.wire.make_session`), inside the running loop.
+        """Take a session that outlives this (one of `relay.wire.make_session`), inside the running loop.
 
         Raises `SettingsError` where `base_url` is no http or https address, and where no header can hold the key.
         """

@@ -24,7 +24,8 @@ def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
     """A session for the doors, inside the running loop; the caller closes it.
 
     Idle connections are dropped after five seconds, since a request on one that the other side has closed meanwhile
-    ends in doubt. The trace tells calls that never got a connection (surely not sent) from those that did.
+    ends in doubt. The trace tells calls that never got a connection (surely not sent) from those that did; and none is
+    ever sent twice.
     """
     trace = _Watch()
     trace.on_connection_create_end.append(_reached)
@@ -33,6 +34,7 @@ def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
         trace_configs=[trace],
+        middlewares=[_once],
     )
 
 
@@ -58,6 +60,24 @@ def checked(base_url: str, setting: str, example: str) -> str:
             f"{setting} must begin with https:// or http:// and a host, as in {example}; found {base_url!r}"
         )
     return base_url
+
+
+class _Cut(aiohttp.ClientError):
+    """The connection broke after the request may have been sent."""
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request, and never again: of its own aiohttp repeats a GET, PUT or DELETE whose connection broke.
+
+    It does so at these exceptions alone, whose class is all that can stop it. Those of a connection that never came
+    about are no reason for it, and stay what they are.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Cut(str(error)) from error
 
 
 # -- Was it sent? ------------------------------------------------------------------------------------------------------

@@ -261,12 +261,15 @@ async def test_an_answer_without_end_is_not_taken_in(answering, door, monkeypatc
     assert await door(peer).incident("env1", "5e7f") == Later(reason="unreadable")
 
 
-async def test_a_comment_on_a_stale_connection_is_doubt_and_not_sent_again(answering, door):
-    peer = await answering(http(204), b"", http(204))
+@pytest.mark.parametrize("call", Call)
+async def test_no_call_is_sent_again_on_a_connection_that_broke_new_or_old(answering, door, call):
+    act, *_ = VERBS[call]
+    peer = await answering(DONE, b"", b"", DONE)
     bigpanda = door(peer)
 
-    assert [type(await comment(bigpanda)) for _ in range(2)] == [Done, Unsure]
-    assert (len(peer.seen), peer.connections) == (2, 1)
+    lost = (Later if call.is_read else Unsure)(reason="connection_cut")
+    assert [await act(bigpanda) for _ in range(4)] == [Done(body={}), lost, lost, Done(body={})]
+    assert (len(peer.seen), peer.connections) == (4, 3)
 
 
 async def test_a_refused_connection_was_surely_not_sent(session, unused_tcp_port):

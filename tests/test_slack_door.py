@@ -138,6 +138,15 @@ async def test_a_stale_connection_is_doubt_and_the_post_is_not_sent_again(answer
     assert peer.connections == 1
 
 
+async def test_a_read_on_a_stale_connection_is_not_sent_again_either(answering, door):
+    peer = await answering(http(body={"ok": True}), b"", http(body={"ok": True}))
+    slack = door(peer)
+
+    assert isinstance(await slack.user_groups(), Read)
+    assert await slack.user_groups() == Unknown(reason="connection_cut")
+    assert len(peer.seen) == 2
+
+
 # -- Surely not sent ---------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,72 @@
+"""Incident tags as they are defined, and what is made of a value that a call writes."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from relay.sandbox.bigpanda.refusal import Refused
+
+TYPES: Final = ("Text", "MultiValue", "Priority", "ClosedListValuesMulti", "ClosedListValuesSingle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """An incident tag (https://docs.bigpanda.io/reference/incident-tags-definitions-object).
+
+    `values` are the levels of a Priority, the first being the most urgent, or those of a closed list.
+    """
+
+    id: str
+    name: str
+    type: str = "Text"
+    values: tuple[str, ...] = ()
+    active: bool = True
+
+    def described(self) -> dict[str, Any]:
+        """The object; its times are milliseconds."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": "",
+            "type": self.type,
+            "active": self.active,
+            "deleted": False,
+            "canManualInput": True,
+            "config": self._config(),
+            "created_at": 1_493_922_189_000,
+            "created_by": "5506e4fbe7e0e40000000001",
+            "updated_at": 1_493_922_189_000,
+            "updated_by": "5506e4fbe7e0e40000000001",
+        }
+
+    def _config(self) -> dict[str, Any]:
+        if self.type == "Priority":
+            levels = [
+                {"display_name": word, "description": "", "order_id": rank, "active": True}
+                for rank, word in enumerate(self.values, 1)
+            ]
+            return {"ordered_list": levels}
+        return {"incident_tag_values": list(self.values)} if self.values else {}
+
+    def value(self, written: str) -> Any:
+        """What an incident holds after this was written: a priority's number, a list, or the text as it is.
+
+        https://docs.bigpanda.io/en/incident-tags.html: a value of a fixed list stands in brackets.
+        """
+        match self.type:
+            case "Priority":
+                return (self._known(written) + 1) * 1000
+            case "ClosedListValuesSingle" | "ClosedListValuesMulti":
+                if not (written.startswith("[") and written.endswith("]")):
+                    raise Refused(HTTPStatus.BAD_REQUEST, f"{self.id}: the value must be encased in brackets")
+                several = [part.strip() for part in written[1:-1].split(",")]
+                for part in several:
+                    self._known(part)
+                return several
+            case _:
+                return written
+
+    def _known(self, word: str) -> int:
+        if word not in self.values:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"{self.id}: {word} is none of {', '.join(self.values)}")
+        return self.values.index(word)

@@ -1,0 +1,177 @@
+"""An organisation of BigPanda in memory: its keys and users, its environments, its tags, its incidents."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import deepcopy
+from http import HTTPStatus
+from typing import Any, Final
+
+from relay.sandbox.bigpanda.definitions import Definition
+from relay.sandbox.bigpanda.incident import Body, Incident
+from relay.sandbox.bigpanda.people import AUTOSHARE, PERMISSIONS, Key, User
+from relay.sandbox.bigpanda.refusal import Refused
+from relay.sandbox.bigpanda.sharing import News, Sharing
+
+COMMENTED: Final = "incident#commented"
+PRIORITY: Final = Definition(
+    id="itd_priority_1", name="Priority", type="Priority", values=("P1", "P2", "P3", "P4", "P5")
+)
+"""The tag that every organisation has."""
+
+
+class Organisation:
+    """Everything that a call can read or change. Times are Unix seconds, as the injected clock tells them.
+
+    `resolve_delay` is how long after its answer a resolution comes about (seconds).
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]], key: str, user: User
+    ) -> None:
+        """Make an organisation with one key and its user, one environment, and the tag Priority."""
+        self.now = clock
+        self.sharing = Sharing(clock, sleep)
+        self.resolve_delay = 0.0
+        self.key = key
+        self.keys: dict[str, Key] = {}
+        self.users: dict[str, User] = {}
+        self.environments: dict[str, str] = {}
+        self.definitions: dict[str, Definition] = {PRIORITY.id: PRIORITY}
+        self.incidents: dict[str, Incident] = {}
+        self.add_user(user)
+        self.add_key(key, user=user)
+        self.add_environment("55550bc8c481fd1100abc398", "All Incidents")
+
+    # --- what there is ---
+
+    def add_user(self, user: User) -> User:
+        """Make a person."""
+        self.users[user.id] = user
+        return user
+
+    def add_key(self, key: str, *, user: User, permissions: Iterable[str] = PERMISSIONS) -> Key:
+        """Let another key in, which acts for this user."""
+        self.keys[key] = Key(user=user, permissions=frozenset(permissions))
+        return self.keys[key]
+
+    def revoke(self, key: str | None = None) -> None:
+        """Make a key worthless; without a name, the organisation's first."""
+        self.keys[key or self.key].revoked = True
+
+    def restore(self, key: str | None = None) -> None:
+        """Let a revoked key in again."""
+        self.keys[key or self.key].revoked = False
+
+    def add_environment(self, id: str, name: str) -> None:  # noqa: A002  BigPanda's word for it
+        """Make an environment; the first is the one of incidents that name none."""
+        self.environments[id] = name
+
+    def define(self, definition: Definition) -> Definition:
+        """Define an incident tag."""
+        self.definitions[definition.id] = definition
+        return definition
+
+    def add_incident(self, body: Mapping[str, Any]) -> Incident:
+        """Make an incident of a share's body, as BigPanda's webhook would tell it; nothing is shared yet.
+
+        An environment that the body names and that is not there yet is made.
+        """
+        beside = dict(deepcopy(body))
+        told = beside.pop("incident")
+        metadata = beside.pop("metadata", None) or {}
+        tags = {tag["id"]: tag["value"] for tag in beside.pop("incidentTags", None) or []}
+        beside.pop("event_types", None)
+        environment = metadata.get("environment_id")
+        if environment:
+            self.environments.setdefault(environment, metadata.get("environment", environment))
+        first = next(iter(self.environments))
+        incident = Incident(id=told["id"], told=told, beside=beside, tags=tags, environments=(environment or first,))
+        incident.note("incident_created", self.now(), AUTOSHARE, {})
+        self.incidents[incident.id] = incident
+        return incident
+
+    def incident(self, id: str) -> Incident:  # noqa: A002  the same
+        """The incident of that id. `KeyError` where there is none."""
+        return self.incidents[id]
+
+    def forget(self, id: str) -> None:  # noqa: A002  the same
+        """Let an incident be gone, as one is that was merged into another or has grown too old."""
+        del self.incidents[id]
+
+    # --- what happens ---
+
+    def assign(self, incident: Incident, to: User | None, by: User) -> None:
+        """Make somebody responsible, or nobody."""
+        incident.assign(to, by)
+        if to is None:
+            self._happened(incident, "incident#updated", "incident_unassigned", by, {})
+        else:
+            told = {"assignee": {"id": to.id, "username": to.email}}
+            self._happened(incident, "incident#updated", "incident_assigned", by, told)
+
+    def comment(self, incident: Incident, text: str, by: User) -> None:
+        """Say something of it."""
+        incident.comments.append(text)
+        self._happened(incident, COMMENTED, "incident_commented", by, {"comment": text})
+
+    def snooze(self, incident: Incident, until: int, by: User, comment: str = "", *, cancels: bool = False) -> None:
+        """Put it to sleep; it wakes by itself."""
+        incident.snooze(until, cancels=cancels)
+        self._happened(incident, "incident#snoozed", "incident_snoozed", by, {"end_time": until, "comment": comment})
+
+        def wake() -> None:
+            if self.incidents.get(incident.id) is incident and incident.snoozed_until == until:
+                self.wake(incident, AUTOSHARE)
+
+        self.sharing.in_time(until - self.now(), wake)
+
+    def wake(self, incident: Incident, by: User) -> None:
+        """End its sleep. No event is documented for it, so it is told as any other change."""
+        incident.wake()
+        self._happened(incident, "incident#updated", "incident_unsnoozed", by, {})
+
+    def resolve(self, incident: Incident, by: User, comments: str | None = None) -> None:
+        """End it and all of its alerts: by a call with comments, or as its alerts end by themselves."""
+        incident.resolve(self.now())
+        if comments is None:
+            self._happened(incident, "incident#closed", "incident_resolved_by_alerts", by, {})
+        else:
+            self._happened(incident, "incident#closed", "incident_resolved_api", by, {"annotation": comments})
+
+    def tag(self, incident: Incident, definition: Definition, value: Any, by: User) -> None:
+        """Set a tag to what an incident holds of it."""
+        incident.tags[definition.id] = value
+        told = {"tag_id": definition.id, "value": value}
+        self._happened(incident, "incident-tag#upserted", "incident_tag_updated", by, told)
+
+    def tell(self, incident: Incident, event: str, *, sender: User = AUTOSHARE, comment: str | None = None) -> None:
+        """Share it as it is now, in a while."""
+        news = News(event=event, at=self.now(), sender=sender, comment=comment)
+        self.sharing.later(incident, self.environment_of(incident), news)
+
+    def _happened(self, incident: Incident, event: str, activity: str, by: User, params: Mapping[str, Any]) -> None:
+        incident.changed(self.now())
+        incident.note(activity, self.now(), by, params)
+        self.tell(incident, event, comment=params["comment"] if event == COMMENTED else None)
+
+    # --- who asks, and for what ---
+
+    def caller(self, key: str | None) -> Key:
+        """What a key may do; raises 401."""
+        found = self.keys.get(key or "")
+        if found is None or found.revoked:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "Authorization Required")
+        return found
+
+    def found(self, environment: str, incident: str) -> Incident:
+        """An incident of an environment; raises 404."""
+        if environment not in self.environments:
+            raise Refused(HTTPStatus.NOT_FOUND, f"Environment {environment} does not exist")
+        found = self.incidents.get(incident)
+        if found is None or environment not in found.environments:
+            raise Refused(HTTPStatus.NOT_FOUND, f"Incident {incident} does not exist")
+        return found
+
+    def environment_of(self, incident: Incident) -> Body:
+        """As `metadata` names the environment from which an incident is shared."""
+        known = incident.environments[0]
+        return {"environment": self.environments[known], "environment_id": known}
