@@ -16,6 +16,8 @@ Values = Mapping[str, Any]
 _LINES: Final = 5
 _COMMENT: Final = 1_500
 _LINE: Final = 150
+_FENCE: Final = "```"
+"""A block of code in a quote would show the quote's marks in its lines."""
 
 
 def card(variables: Values) -> str:
@@ -103,7 +105,8 @@ def _change_of_state(values: Values) -> str:
 def _comment(values: Values) -> str:
     actor = _name(values.get("actor"))
     text = balanced(shorten(values.get("text"), _COMMENT, 12))
-    return (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "") + part(Kind.QUOTE, text)
+    head = (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "")
+    return head + ("\n" + text if _FENCE in text else part(Kind.QUOTE, text))
 
 
 def _assignment(values: Values) -> str:

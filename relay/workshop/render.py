@@ -90,7 +90,14 @@ def as_page(incidents: Mapping[str, Rehearsal], names: Names) -> str:
         if played.root is not None
     ]
     channels = {ref: name.removeprefix("#") for ref, name in names.items()}
-    return document(scenes, title="relay render", people={"channels": channels})
+    now = max((_last(rehearsal) for rehearsal in incidents.values()), default=None)
+    return document(scenes, title="relay render", people={"channels": channels}, now=now)
+
+
+def _last(rehearsal: Rehearsal) -> float:
+    """When the last thing happened: the page shows the messages as they read then, whenever somebody looks at it."""
+    sent = [each.at for played in rehearsal.cards for each in (*played.replies, played.root) if each is not None]
+    return max([*sent, *(taken.share.received for taken in rehearsal.taken)])
 
 
 def _root(played: Played) -> Drawn:

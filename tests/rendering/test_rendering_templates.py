@@ -9,7 +9,7 @@ from rendering_samples import alert, blocks, incident, judge, packaged, said, sc
 
 import relay
 from relay.incident import Change, Environment, Person, Snooze, State, Tag
-from relay.rendering import render_card, render_pointer, render_reply
+from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
 from relay.variables import variables
 
 NOTHING = {"actor": None, "old": None, "new": None, "text": None, "items": [], "at": 1649576282, "told_late": False}
@@ -221,6 +221,16 @@ def test_the_tag_that_made_the_title_is_not_shown_again():
 )
 def test_each_kind_of_entry_is_told_as_a_person_would(kind, data, expected):
     assert told(kind, **data) == expected
+
+
+def test_a_comment_with_a_block_of_code_stands_in_no_quote():
+    text = "```\nx = <1>\n```\nthat is all"
+    expected = "💬 *Dana*:\n```\nx = &lt;1&gt;\n```\nthat is all"
+    assert told("comment", text=text, actor="Dana") == expected
+    built_in = render_reply(
+        TemplateLibrary({}), "incident", scene(), [{**NOTHING, "kind": "comment", "text": text, "actor": "Dana"}]
+    )
+    assert said(built_in).startswith(expected)
 
 
 def test_a_long_comment_is_cut_with_a_link_to_the_rest():

@@ -78,6 +78,7 @@ def test_the_page_holds_the_same_messages_and_shows_text_as_text(tmp_path):
     assert (result.exit_code, result.output) == (0, "")
     html = page.read_text()
     assert "Evyatar-11" in html
+    assert '"now": 1697' in html  # dates read as they did when the shares came
     assert "<script>alert(1)" not in html
     assert html.count("</script>") == html.count("<script")
 
