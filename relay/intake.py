@@ -186,16 +186,20 @@ class Intake:
         self._metrics.share("not_kept", waiting.share.headers)
 
     def _answer(self, waiting: _Waiting, accepted: Accepted) -> None:
-        log.info(
-            "share_kept",
-            incident=accepted.incident,
-            share=accepted.share,
-            outcome=str(accepted.outcome),
-            routes=list(accepted.routes),
-        )
+        _tell(accepted)
         self._metrics.share(str(accepted.outcome), waiting.share.headers, waiting.share.received)
         with suppress(asyncio.InvalidStateError):  # the sender has gone away meanwhile; its share is kept all the same
             waiting.answer.set_result(accepted)
 
     def _plan(self, story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
         return plan(self._rulebook(), story, cards, share, same)
+
+
+def _tell(accepted: Accepted) -> None:
+    """One line for the share, and one for each card that it begins or ends; what is sent of them is told when it is."""
+    told = {name: accepted.decided[name] for name in ("state", "told", "dropped") if accepted.decided.get(name)}
+    which = {"incident": accepted.incident, "share": accepted.share}
+    log.info("share_kept", **which, outcome=str(accepted.outcome), routes=list(accepted.routes), **told)
+    for card in accepted.decided.get("cards", ()):
+        if card["reason"] != "changed":
+            log.info("card_decided", **which, route=card["route"], channel=card["channel"], reason=card["reason"])

@@ -8,7 +8,7 @@ import structlog
 
 from relay.configuration import Configuration
 from relay.delivery.directory import PROBE_EVERY
-from relay.delivery.kit import Kit
+from relay.delivery.kit import Kit, about
 from relay.drawing import Link, draw
 from relay.errors import LeaseLost, StoreError
 from relay.message import Message
@@ -129,7 +129,7 @@ class Courier:
                 if isinstance(joined, Read):
                     answer = await self._noted(errand)
             case Refused(kind=Kind.PAYLOAD):
-                log.error("payload_refused", code=answer.code, detail=answer.detail, incident=errand.case.card.incident)
+                log.error("payload_refused", code=answer.code, detail=answer.detail, **about(errand.case.card))
                 answer = await self._noted(self._degraded(errand))
             case Delivered(stray=True):
                 await self._kit.door.delete(answer.channel, answer.ts)  # ours, whoever delivers by now
@@ -153,7 +153,7 @@ class Courier:
     async def _close_channel(self, errand: Errand, answer: Refused) -> None:
         """A channel's refusal is the channel's state, found once and not once for each card."""
         channel = errand.case.channel
-        log.error("channel_refuses", channel=channel.ref, reason=answer.reason, remedy=answer.remedy)
+        log.error("channel_refuses", **about(errand.case.card), reason=answer.reason, remedy=answer.remedy)
         try:
             await self._kit.store.found_channel(
                 channel.ref,
@@ -174,7 +174,7 @@ class Courier:
         case = await self._kit.store.case(errand.case.card.id)
         posted_again = isinstance(errand.step, PostRoot) and case.card.ts not in {None, answer.ts}
         if posted_again:
-            log.warning("taken_back", incident=case.card.incident, channel=case.card.channel, ts=answer.ts)
+            log.warning("taken_back", **about(case.card), reason="lease_lost", ts=answer.ts)
             await self._kit.door.delete(answer.channel, answer.ts)
 
     async def _call(self, errand: Errand) -> Answer:
@@ -208,8 +208,7 @@ class Courier:
             except LeaseLost:
                 raise
             except StoreError as error:
-                incident = errand.case.card.incident
-                log.error("settle_failed", incident=incident, channel=errand.lane, detail=str(error))  # noqa: TRY400  it says all
+                log.error("settle_failed", **about(errand.case.card), detail=str(error))  # noqa: TRY400  it says all
                 await self._kit.clock.sleep(SETTLE_PAUSE)
             else:
                 return
@@ -224,9 +223,7 @@ class Courier:
                 line=failure.line,
                 detail=failure.message,
                 builtin=rendered.builtin,
-                incident=case.card.incident,
-                route=case.card.route,
-                channel=case.card.channel,
+                **about(case.card),
             )
 
 
@@ -242,7 +239,6 @@ def _told(answer: Answer) -> dict[str, object]:
 
 
 def _log(errand: Errand, answer: Answer) -> None:
-    card = errand.case.card
     told = log.info if isinstance(answer, Delivered) else log.warning
     told(
         "slack_answered",
@@ -250,7 +246,5 @@ def _log(errand: Errand, answer: Answer) -> None:
         step=type(errand.step).__name__,
         answer=type(answer).__name__,
         reason=answer.reason,
-        incident=card.incident,
-        route=card.route,
-        channel=card.channel,
+        **about(errand.case.card),
     )

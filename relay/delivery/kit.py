@@ -9,6 +9,7 @@ from relay.delivery.gate import Gate
 from relay.delivery.tenure import Tenure
 from relay.metrics import Metrics
 from relay.pacing import Budgets
+from relay.planning import Card
 from relay.planning.aftermath import Rules
 from relay.slack import Slack
 from relay.store import Store
@@ -24,6 +25,11 @@ class Bell(asyncio.Event):
     def silent(self) -> bool:
         """Whether whoever watches it has nothing to do, and will have nothing before time passes."""
         return self.watched and not self.is_set()
+
+
+def about(card: Card) -> dict[str, str]:
+    """What each log line about a card says of it, so that one filter tells all that became of an incident."""
+    return {"incident": card.incident, "route": card.route, "channel": card.channel}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import asyncio
 
 import structlog
 
-from relay.delivery.kit import Bell, Kit
+from relay.delivery.kit import Bell, Kit, about
 from relay.planning import Channel, ChannelState, refusal
 from relay.planning.model import Letter
 from relay.planning.refusal import EXTERNAL, is_foreign
@@ -73,10 +73,11 @@ class Mending:
         letter = Letter(reason=channel.reason, remedy=REMEDIES.get(channel.reason, ""), since=now)
         cards = await self._kit.store.waiting_cards(channel.ref, now, AT_ONCE)
         for card in cards:
-            log.error("diverted", card=card, channel=channel.ref, reason=letter.reason, remedy=letter.remedy)
-            await self._kit.store.settle(
+            case = await self._kit.store.settle(
                 card, lambda case: refusal.diverted(case, rules.fallback, rules.same, letter), lease=lease
             )
+            to = rules.fallback.channel.ref if rules.fallback else ""
+            log.error("diverted", **about(case.card), to=to, reason=letter.reason, remedy=letter.remedy)
         return bool(cards)
 
     async def _redrive(self, letter: LetterLine, channels: dict[str, Channel], lease: Lease | None) -> bool:
@@ -84,6 +85,7 @@ class Mending:
         if not letter.card.followed:
             now, words = self._kit.clock.now(), self._kit.rules().words
             await self._kit.store.settle(letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease)
+            log.info("letter_closed", letter=letter.id, reason="followed_no_more", **about(letter.card))
             return False
         channel = channels.get(letter.card.channel)
         if channel is None or channel.state is not ChannelState.OPEN or letter.reason not in OF_CHANNELS | {EXTERNAL}:
@@ -91,7 +93,7 @@ class Mending:
         if is_foreign(letter.card, channel):
             return False
         now, words = self._kit.clock.now(), self._kit.rules().words
-        log.warning("redriven", letter=letter.id, channel=channel.ref, reason=letter.reason)
+        log.warning("redriven", letter=letter.id, reason=letter.reason, **about(letter.card))
         await self._kit.store.settle(letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease)
         return True
 
@@ -109,12 +111,14 @@ class Mending:
         newest = f"{self._kit.clock.now() - LAG:.6f}"
         for card, ts in cards:
             if oldest <= ts < newest and ts not in there:
-                log.warning("drifted", card=card, channel=channel.ref, ts=ts)
                 await self._renew(card, ts, lease)
 
     async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
         now, words = self._kit.clock.now(), self._kit.rules().words
-        await self._kit.store.settle(card, lambda case: refusal.gone(case, ts, words, "root_gone", now), lease=lease)
+        case = await self._kit.store.settle(
+            card, lambda case: refusal.gone(case, ts, words, "root_gone", now), lease=lease
+        )
+        log.warning("drifted", **about(case.card), reason="root_gone", ts=ts)
         self._kit.settled()
 
     async def _next_channel(self) -> Channel | None:

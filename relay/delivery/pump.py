@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 import structlog
 
 from relay.delivery.courier import Courier, Errand
-from relay.delivery.kit import Bell, Kit
+from relay.delivery.kit import Bell, Kit, about
 from relay.errors import StoreUnusable
+from relay.metrics import What
 from relay.planning import Case
 from relay.planning.steps import Settled, Step
 from relay.planning.turn import Track
@@ -127,9 +128,9 @@ class Pump:
     def _hand_over(self, case: Case, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
         self._served += 1
         if isinstance(step, Settled):
-            card = case.card
-            log.info("settled", reason=step.reason, incident=card.incident, route=card.route, channel=card.channel)
-            self._kit.metrics.spared("edit" if self._track == "edit" else "reply" if card.ts else "root", step.reason)
+            log.info("settled", reason=step.reason, **about(case.card))
+            what: What = "edit" if self._track == "edit" else "reply" if case.card.ts else "root"
+            self._kit.metrics.spared(what, step.reason)
             return
         errand = self._courier.prepare(case, step)
         if errand.called:

@@ -6,13 +6,13 @@ last message that is known to be older; Slack gives the newest first, and a mess
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import structlog
 
-from relay.delivery.kit import Bell, Kit
-from relay.planning import AttemptState, Case, Change, doubt, refusal
+from relay.delivery.kit import Bell, Kit, about
+from relay.planning import AttemptState, Card, Case, Change, doubt, refusal
 from relay.planning.aftermath import Rules, held_in_doubt
 from relay.planning.doubt import Found, doubles
 from relay.planning.steps import ROOT
@@ -83,7 +83,7 @@ class Search:
             seen = roots
             if each.attempt.what != ROOT and not isinstance(roots, Refused):
                 seen = await self._thread(slack_id, cases[each.card], roots)
-            await self._conclude(each, slack_id, seen, lease)
+            await self._conclude(each, cases[each.card].card, slack_id, seen, lease)
 
     async def _thread(self, channel: str, case: Case, roots: Answer | list[Seen]) -> Answer | list[Seen]:
         """A lost reply is in its thread, or in the channel where the thread was gone."""
@@ -111,25 +111,32 @@ class Search:
                 break
         return seen
 
-    async def _conclude(self, each: Doubt, channel: str, seen: Answer | list[Seen], lease: Lease | None) -> None:
+    async def _conclude(
+        self, each: Doubt, card: Card, channel: str, seen: Answer | list[Seen], lease: Lease | None
+    ) -> None:
         now, rules = self._kit.clock.now(), self._kit.rules()
         if isinstance(seen, list):
             bearing = [message for message in seen if message.key == each.attempt.key and not message.deleted]
             unique = list({message.ts: _found(message, each) for message in bearing}.values())
-            await self._settle_found(each, channel, unique, lease)
+            await self._settle_found(each, card, channel, unique, lease)
             return
-        log.warning("not_readable", channel=each.channel, reason=seen.reason, key=each.attempt.key)
+        log.warning(
+            "not_readable", **about(card), reason=seen.reason, key=each.attempt.key, in_doubt=str(card.options.in_doubt)
+        )
         await self._kit.store.settle(each.card, lambda case: _unseen(case, each, seen, rules, now), lease=lease)
 
-    async def _settle_found(self, each: Doubt, channel: str, found: list[Found], lease: Lease | None) -> None:
+    async def _settle_found(
+        self, each: Doubt, card: Card, channel: str, found: list[Found], lease: Lease | None
+    ) -> None:
         now, words = self._kit.clock.now(), self._kit.rules().words
         strays = [message for message in found if message.stray]
         for stray in strays:
             await self._kit.slack.delete(channel, stray.ts)
         found = [message for message in found if not message.stray]
-        log.info("looked_for", key=each.attempt.key, channel=each.channel, found=len(found), strays=len(strays))
+        reason = "stray" if strays else "found" if found else "not_there"
+        log.info("looked_for", **about(card), what=each.attempt.what, reason=reason, key=each.attempt.key)
         if each.attempt.state is AttemptState.DONE:
-            await self._last_look(each, channel, found, lease)
+            await self._last_look(each, card, channel, found, lease)
         elif strays:
             await self._kit.store.settle(
                 each.card,
@@ -139,19 +146,19 @@ class Search:
         elif not found:
             await self._kit.store.settle(each.card, lambda case: doubt.missed(case, now), lease=lease)
         else:
-            stays = await self._one_of(channel, found)
+            stays = await self._one_of(card, channel, found)
             await self._kit.store.settle(
                 each.card, lambda case: doubt.adopted(case, stays, channel, words, now), lease=lease
             )
 
-    async def _last_look(self, each: Doubt, channel: str, found: list[Found], lease: Lease | None) -> None:
+    async def _last_look(self, each: Doubt, card: Card, channel: str, found: list[Found], lease: Lease | None) -> None:
         """Two minutes after a post was made again: of two that bear the key one goes."""
         now = self._kit.clock.now()
         generation = (await self._kit.store.case(each.card)).card.generation
         if each.attempt.what == ROOT and each.attempt.generation != generation:
-            await self._delete_all(channel, found)  # the card was posted anew since: none of these is it
+            await self._delete_all(card, channel, found)  # the card was posted anew since: none of these is it
             found = []
-        stays = await self._one_of(channel, found) if found else None
+        stays = await self._one_of(card, channel, found) if found else None
         done = replace(each.attempt, next_look=None)
 
         def finish(case: Case) -> Change:
@@ -160,16 +167,14 @@ class Search:
 
         await self._kit.store.settle(each.card, finish, lease=lease)
 
-    async def _delete_all(self, channel: str, found: list[Found]) -> None:
+    async def _delete_all(self, card: Card, channel: str, found: Iterable[Found]) -> None:
         for each in found:
-            log.warning("double_deleted", channel=channel, ts=each.ts)
+            log.warning("double_deleted", **about(card), ts=each.ts)
             await self._kit.slack.delete(channel, each.ts)
 
-    async def _one_of(self, channel: str, found: list[Found]) -> Found:
+    async def _one_of(self, card: Card, channel: str, found: list[Found]) -> Found:
         stays, goes = doubles(found)
-        for double in goes:
-            log.warning("double_deleted", channel=channel, ts=double.ts)
-            await self._kit.slack.delete(channel, double.ts)
+        await self._delete_all(card, channel, goes)
         return stays
 
 

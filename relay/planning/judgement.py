@@ -54,7 +54,7 @@ def plan(rulebook: Rulebook, story: Story | None, cards: Sequence[Card], share: 
         entries=tuple(entries),
         cards=tuple(changed),
         routes=decision.routes,
-        decided=_decided(outcome, moment, changed),
+        decided=_decided(outcome, moment, cards, changed),
     )
 
 
@@ -77,7 +77,8 @@ def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> 
     return Outcome.UPDATE if moment.record_changed or moment.entries or changed else Outcome.NOTHING_NEW
 
 
-def _decided(outcome: Outcome, moment: Moment, changed: Sequence[Card]) -> dict[str, JSON]:
+def _decided(outcome: Outcome, moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> dict[str, JSON]:
+    known = {(card.channel, card.episode) for card in cards}
     return {
         "outcome": str(outcome),
         "state": str(moment.new.state),
@@ -85,7 +86,21 @@ def _decided(outcome: Outcome, moment: Moment, changed: Sequence[Card]) -> dict[
         "routes": list(moment.decision.routes),
         "dropped": list(moment.decision.dropped),
         "cards": [
-            {"channel": card.channel, "route": card.route, "state": str(card.state), "new": card.id == 0}
+            {
+                "channel": card.channel,
+                "route": card.route,
+                "state": str(card.state),
+                "new": (card.channel, card.episode) not in known,
+                "reason": _reason(card, new=(card.channel, card.episode) not in known),
+            }
             for card in changed
         ],
     }
+
+
+def _reason(card: Card, *, new: bool) -> str:
+    if card.state is CardState.LEFT:
+        return "reopened_late"
+    if new:
+        return "taken" if card.route else "no_route"
+    return "changed"

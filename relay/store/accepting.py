@@ -130,6 +130,7 @@ class _Group:
             routes=planned.routes,
             outcome=planned.outcome if share is first else Outcome.REPEAT,
             due=share is first and any(map(_has_work, planned.cards)),
+            decided=planned.decided if share is first else {},
         )
 
 

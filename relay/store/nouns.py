@@ -12,8 +12,8 @@ from relay.planning.model import Attempt, Card, Entry, Outcome, Story
 class Accepted:
     """What became of a share that is kept: its number, and the routes that took it.
 
-    `due` says whether a card of its incident has work, now or later. A repeat carries the number and the routes of the
-    share that it repeats.
+    `due` says whether a card of its incident has work, now or later; `decided` what was decided, as it is kept with the
+    share. A repeat carries the number and the routes of the share that it repeats, and decides nothing.
     """
 
     share: int
@@ -21,6 +21,7 @@ class Accepted:
     routes: tuple[str, ...]
     outcome: Outcome
     due: bool = False
+    decided: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log, no part of the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

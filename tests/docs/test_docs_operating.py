@@ -1,0 +1,35 @@
+"""The operator's guide names every event that relay logs, and none that it does not."""
+
+import ast
+import re
+from pathlib import Path
+
+import relay
+
+ROOT = Path(__file__).parent.parent.parent
+GUIDE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+
+
+def logged() -> set[str]:
+    """The events in the code: the first argument of each call of a module's `log`."""
+    found = set()
+    for file in Path(relay.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match call:
+                case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=level), args=[ast.Constant(event), *_]):
+                    if level in LEVELS:
+                        found.add(event)
+                case ast.Call(
+                    func=ast.Name("told"), args=[ast.Constant(str() as event), *_]
+                ):  # log.info or log.warning
+                    found.add(event)
+    return found
+
+
+def test_the_table_of_events_is_the_code():
+    section = GUIDE.partition("\n## Logs\n")[2].partition("\n## ")[0]
+    written = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert len(written) == len(set(written))
+    assert logged() - set(written) == set(), "say in docs/operating.md, under Logs, what these events tell"
+    assert set(written) - logged() == set(), "nothing logs these events any more"
