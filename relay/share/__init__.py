@@ -9,9 +9,11 @@ tags           tags of incidents and of alerts
 values         a single value: words, flags, moments; what "absent" and "told to be empty" mean
 reading        bytes to a clean tree, and back to bytes that are equal for equal shares
 snapshot       the nouns
+api            what the Incidents API tells, said as a share says it
 """
 
+from relay.share.api import from_api
 from relay.share.parsing import parse, recorded
 from relay.share.snapshot import Event, Recorded, Share
 
-__all__ = ["Event", "Recorded", "Share", "parse", "recorded"]
+__all__ = ["Event", "Recorded", "Share", "from_api", "parse", "recorded"]

@@ -535,6 +535,33 @@ async def test_a_share_comes_after_its_delay_and_tells_the_moment_of_what_happen
     assert bigpanda.shared[0].at == NOW + 15
 
 
+async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bigpanda, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    bigpanda.shares_to(receiver.url, app_key="another")
+    bigpanda.share_delay = 15.0
+    incident = bigpanda.incident("i1")
+    for number in range(3):
+        bigpanda.comment(incident, f"comment {number}", ANN)
+        await passing()
+        time.advance(5)
+    assert receiver.bodies == []
+    for _ in range(3):
+        await passing()
+        time.advance(5)
+        await passing()
+    await bigpanda.settled()
+    await bigpanda.sharing.close()
+
+    for integration in bigpanda.sharing.integrations:
+        told = [shared for shared in bigpanda.shared if shared.integration is integration]
+        assert [shared.body["metadata"]["comment"]["comment"] for shared in told] == [
+            "comment 0",
+            "comment 1",
+            "comment 2",
+        ]
+        assert told[-1].at <= NOW + 30
+
+
 async def test_a_resolution_may_come_some_time_after_it_was_accepted(bigpanda, ask, receiver, time):
     bigpanda.shares_to(receiver.url)
     bigpanda.resolve_delay = 5.0

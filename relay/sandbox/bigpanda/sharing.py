@@ -74,15 +74,22 @@ class Shared:
     status: int | None = None
 
 
+Place = tuple[Integration, str]
+"""One incident at one integration."""
+
+
 @dataclass(slots=True, eq=False)
 class _Lock:
-    """What waits for the callback of one incident at one integration."""
+    """What waits for the callback."""
 
     waiting: list[Body] = field(default_factory=list)
 
 
 class Sharing:
-    """All integrations, and what was shared to them. Shares of one incident go out one after the other."""
+    """All integrations, and what was shared to them.
+
+    Shares of one incident go to one integration one after the other, in the order of what happened.
+    """
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         """Begin with none; `sleep` is what everything waits by that takes its time."""
@@ -94,24 +101,25 @@ class Sharing:
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
-        self._turns: dict[str, asyncio.Lock] = {}
-        self._first: set[tuple[Integration, str]] = set()
-        self._locks: dict[tuple[Integration, str], _Lock] = {}
+        self._turns: dict[Place, asyncio.Lock] = {}
+        self._first: set[Place] = set()
+        self._locks: dict[Place, _Lock] = {}
 
     # --- what others may do ---
 
     def later(self, incident: Incident, environment: Mapping[str, str], news: News) -> None:
         """Share an incident as it is now, to everybody, after `delay` seconds."""
         incident.shared = incident.shared or bool(self.integrations)
+        due = self._now() + self.delay
         for integration in self.integrations:
             body = integration.body(incident, environment, news)
-            self._run(self._under_way, self._share(integration, incident.id, body, self.delay))
+            self._run(self._under_way, self._share((integration, incident.id), body, due))
 
     def called_back(self, incident: str, app_key: str) -> bool:
         """Let go of the updates of an incident at the integrations of that key; whether there is any such."""
         meant = [integration for integration in self.integrations if integration.app_key == app_key]
         for integration in meant:
-            self._unlock(integration, incident)
+            self._unlock((integration, incident))
         return bool(meant)
 
     def in_time(self, seconds: float, then: Callable[[], None]) -> None:
@@ -148,34 +156,34 @@ class Sharing:
         await self._sleep(seconds)
         then()
 
-    async def _share(self, integration: Integration, incident: str, body: Body, delay: float) -> None:
-        async with self._turns.setdefault(incident, asyncio.Lock()):
-            if delay:
-                await self._sleep(delay)
-            place = (integration, incident)
+    async def _share(self, place: Place, body: Body, due: float) -> None:
+        async with self._turns.setdefault(place, asyncio.Lock()):
+            if (wait := due - self._now()) > 0:
+                await self._sleep(wait)
             if place in self._locks:
                 self._locks[place].waiting.append(body)
                 return
-            if integration.callbacks and place not in self._first:
-                self._lock(integration, incident)
+            if place[0].callbacks and place not in self._first:
+                self._lock(place)
             self._first.add(place)
-            await self._post(integration, incident, body)
+            await self._post(place, body)
 
-    def _lock(self, integration: Integration, incident: str) -> None:
-        lock = self._locks[integration, incident] = _Lock()
+    def _lock(self, place: Place) -> None:
+        lock = self._locks[place] = _Lock()
 
         def give_up() -> None:
-            if self._locks.get((integration, incident)) is lock:
-                self._unlock(integration, incident)
+            if self._locks.get(place) is lock:
+                self._unlock(place)
 
         self.in_time(HELD_AT_MOST, give_up)
 
-    def _unlock(self, integration: Integration, incident: str) -> None:
-        lock = self._locks.pop((integration, incident), None)
+    def _unlock(self, place: Place) -> None:
+        lock = self._locks.pop(place, None)
         for body in lock.waiting if lock else ():
-            self._run(self._under_way, self._share(integration, incident, body, 0.0))
+            self._run(self._under_way, self._share(place, body, self._now()))
 
-    async def _post(self, integration: Integration, incident: str, body: Body) -> None:
+    async def _post(self, place: Place, body: Body) -> None:
+        integration, incident = place
         shared = Shared(integration=integration, incident=incident, at=self._now(), body=body)
         self.log.append(shared)
         if self._session is None:
