@@ -7,12 +7,14 @@ letters, digits, hyphens and underscores, at most 80 characters (https://docs.sl
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from relay.variables import NAMES
 
 Variables = Callable[[], Mapping[str, Any]]
 """Gives the plain variables of an incident (`relay.variables`); called only where an expression needs them."""
@@ -107,6 +109,14 @@ def expression(written: str) -> ExpressionChannel:
     return ExpressionChannel(written=written, beginning=_beginning(tree), template=template)
 
 
+def unknown_names(written: str) -> Iterator[str]:
+    """What an expression asks for that no incident has, each as `variable.name`: it never gives a channel."""
+    for node in _JINJA.parse(written).find_all(nodes.Getattr):
+        known = NAMES.get(node.node.name) if isinstance(node.node, nodes.Name) else None
+        if known and node.attr not in known and isinstance(node.node, nodes.Name):
+            yield f"{node.node.name}.{node.attr}"
+
+
 def _beginning(tree: nodes.Template) -> str:
     """The text before the first expression, as it begins the channel's reference."""
     first = tree.body[0] if tree.body else None
@@ -127,6 +137,8 @@ def _check(tree: nodes.Template) -> None:
             raise ValueError(  # noqa: TRY004  the fault is in the text, not in a type
                 f"a channel's Jinja only prints and chooses; {type(node).__name__.lower()} has no place in it"
             )
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+            raise ValueError(f"there is no filter {node.name!r} for a channel; there are {', '.join(_FILTERS)}")
         if isinstance(node, nodes.Name) and node.name not in VARIABLES:
             raise ValueError(f"{node.name!r} is not a variable; there are {', '.join(sorted(VARIABLES))}")
 

@@ -1,7 +1,9 @@
 """A text becomes a tree of nodes.
 
-PyYAML parses. Anchors, aliases and merge keys are resolved here, and what could hurt whoever walks the tree (a cycle, a
-bomb of aliases, a nesting without end) is a fault here.
+PyYAML parses, and stops at the first thing that is no YAML. Where that is a value whose end can be told, it is covered
+up and the rest is read all the same, so that every fault of a file is told at once. Anchors, aliases and merge keys are
+resolved here, and what could hurt whoever walks the tree (a cycle, a bomb of aliases, a nesting without end) is a fault
+here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,8 @@ from relay.rulebook.reading import Reading, Spot
 
 MAX_DEPTH = 60
 MAX_NODES = 500_000
+MOST_COVERED = 50
+"""How many values are covered up before reading is given up."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
@@ -25,18 +29,32 @@ _BACK = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
 
 def compose(text: str, reading: Reading) -> Node | None:
-    """The tree that a text is; None where it is none, and `reading` then holds the fault."""
-    opened: list[yaml.Event] = []
-    try:
-        if _too_deep(text, opened, reading):
+    """The tree that a text is; None where nothing of it can be read. `reading` holds the faults."""
+    for _ in range(MOST_COVERED):
+        opened: list[yaml.Event] = []
+        try:
+            return None if _too_deep(text, opened, reading) else _tree(text, reading)
+        except yaml.MarkedYAMLError as error:
+            covered = _covered(text, *_syntax_fault(error, opened, traps.lines_of(text)), reading)
+            if covered == text:
+                return None
+            text = covered
+        except (yaml.YAMLError, UnicodeEncodeError) as error:
+            _character_fault(error, text, reading)
             return None
-        root = yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        _syntax_fault(error, opened, traps.lines_of(text), reading)
-        return None
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
-        _character_fault(error, text, reading)
-        return None
+    return None
+
+
+def _covered(text: str, spot: Spot, told: str, reading: Reading) -> str:
+    """The text with a word in place of the faulty value there, just as long; the same text where its end is unknown."""
+    reading.spoil(spot, f"this is not YAML: {told}")
+    start = traps.offset(text, spot.line) + spot.column - 1
+    length = traps.extent(traps.lines_of(text[start:])[0])
+    return f"{text[:start]}{'x' * length}{text[start + length :]}"
+
+
+def _tree(text: str, reading: Reading) -> Node | None:
+    root = yaml.compose(text, Loader=_LOADER)
     if root is None:
         reading.fault(Spot(line=1, column=1), "the file is empty; it begins with: version: 1")
         return None
@@ -68,6 +86,8 @@ _HINTS = {
     ),
     "did not find expected key": "a key should stand here (is the indentation off?)",
     "could not find expected ':'": "this is no key: a key ends with a colon and a blank",
+    "but found another document": "the file ends here: what follows --- is a file of its own",
+    "did not find expected '-' indicator": "an item of the list should begin here (is the indentation off?)",
 }
 """What the parser means, where the line itself has no trap to show."""
 _UNCLOSED = (
@@ -78,10 +98,8 @@ _UNCLOSED = (
 )
 
 
-def _syntax_fault(
-    error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lines: Sequence[str], reading: Reading
-) -> None:
-    """What is wrong, where it began: of a bracket that nothing closes the parser learns far below."""
+def _syntax_fault(error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lines: Sequence[str]) -> tuple[Spot, str]:
+    """Where it began, and what is wrong: of a bracket that nothing closes the parser learns far below."""
     problem = (error.problem or "").strip()
     spot = _spot(error.problem_mark or error.context_mark)
     innermost = opened[-1] if opened else None
@@ -97,11 +115,11 @@ def _syntax_fault(
         told = f"what is opened here is not closed as it should be{traps.hidden(behind)}"
     else:
         told = _HINTS.get(problem) or f"{problem} {error.context or ''}".strip()
-    reading.fault(spot, f"this is not YAML: {told}")
+    return spot, told
 
 
 def _trap(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[Spot, str] | None:
-    """A trap in the line that the parser stumbled over, or in the one where what it was reading began."""
+    """A trap in the line that the parser stumbled over, in the one where what it was reading began, or just before."""
     for mark in (error.problem_mark, error.context_mark):
         spot = _spot(mark)
         line = lines[spot.line - 1] if 0 < spot.line <= len(lines) else ""
@@ -109,6 +127,9 @@ def _trap(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[Spot, str]
             return Spot(line=spot.line, column=found[0]), found[1]
         if mark is error.context_mark and (cure := traps.glued(line.strip())):
             return Spot(line=spot.line, column=len(line) - len(line.lstrip()) + 1), cure
+    before = _spot(error.problem_mark).line - 1
+    if 0 < before <= len(lines) and (found := traps.of_line(lines[before - 1])):
+        return Spot(line=before, column=found[0]), found[1]
     return None
 
 

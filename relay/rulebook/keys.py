@@ -38,7 +38,9 @@ def check_keys(table: Table, place: Place, reading: Reading) -> None:
 
 
 def _misplaced(word: Word, place: Place) -> str:
-    if elsewhere := PLACES.get(word.text):
-        return f"'{word.text}' does not stand {place}; it stands {' or '.join(elsewhere)}"
     here = [key for key, places in PLACES.items() if place in places]
+    if elsewhere := PLACES.get(word.text):
+        meant = [key for key in here if key in (word.text.removesuffix("s"), f"{word.text}s")]
+        hint = f"; did you mean '{meant[0]}'?" if meant else ""
+        return f"'{word.text}' does not stand {place}; it stands {' or '.join(elsewhere)}{hint}"
     return f"'{word.text}' is no key that may stand {place}{alternatives(word.text, here)}"

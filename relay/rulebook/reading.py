@@ -59,11 +59,11 @@ class Reading:
         self._spoilt.add((at.line, at.column))
 
 
-def alternatives(word: str, known: Iterable[str]) -> str:
-    """What may have been meant, as the end of a sentence; the whole choice where that is short and nothing is near."""
+def alternatives(word: str, known: Iterable[str], *, most: int = _A_LINE_FULL) -> str:
+    """What may have been meant, as the end of a sentence; the whole choice, of `most`, where nothing is near."""
     choice = list(known)
     by_folded = {each.casefold(): each for each in choice}
     near = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{by_folded[near[0]]}'?"
-    return f"; there are: {', '.join(choice)}" if choice and len(choice) <= _A_LINE_FULL else ""
+    return f"; there are: {', '.join(choice)}" if choice and len(choice) <= most else ""

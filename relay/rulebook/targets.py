@@ -14,6 +14,8 @@ Aliases = Mapping[str, FixedChannel]
 
 _ID = re.compile(r"(?=.*[0-9]|.{9})[A-Z][A-Z0-9]+")
 """An id of Slack's: it has a digit, or is long, and so is no word in capitals."""
+_ID_INSIDE = re.compile(r"(?<=/archives/)[CG][A-Z0-9]{8,}|(?<=<#)[CG][A-Z0-9]{8,}|^[cg](?=[a-z]*[0-9])[a-z0-9]{8,}$")
+"""An id in the address or the spelling that Slack copies, or in small letters."""
 _EXPRESSION = re.compile(r"\{[{%#]")
 
 _STATES = ("critical", "warning", "unknown", "reopened", "any")
@@ -21,13 +23,13 @@ _SILENT_STATES = (State.ACKNOWLEDGED, State.RESOLVED)
 
 
 def aliases(node: Node, reading: Reading) -> Aliases:
-    """`channels`: alias to id or `#name`."""
+    """`channels`: alias to id or `#name`. A faulty one is known, so that whoever uses it is not faulted as well."""
     made = table(node, reading, "an alias to a channel, such as noc: C0123456789")
     entries = made.entries if made else ()
     return {
-        word.text: channel
+        word.text: _behind_an_alias(word, value, reading) or FixedChannel(written=word.text, ref=word.text)
         for word, value in entries
-        if _may_be_an_alias(word, reading) and (channel := _behind_an_alias(word, value, reading))
+        if _may_be_an_alias(word, reading)
     }
 
 
@@ -46,7 +48,9 @@ def _behind_an_alias(word: Word, node: Node, reading: Reading) -> FixedChannel |
         return FixedChannel(written=word.text, ref=written)
     if written.startswith("#") and not _EXPRESSION.search(written):
         return _name(node, word.text, written, reading)
-    reading.fault(node, f"an alias stands for a channel's id (C... or G...) or its #name, found {found(node)}")
+    inside = _ID_INSIDE.search(written)
+    hint = f"; write its id: {inside[0].upper()}" if inside else ""
+    reading.fault(node, f"an alias stands for a channel's id (C... or G...) or its #name, found {found(node)}{hint}")
     return None
 
 
@@ -71,9 +75,21 @@ def fixed(node: Node, known: Aliases, reading: Reading) -> FixedChannel | None:
         return FixedChannel(written=written, ref=written)
     if written.startswith("#"):
         return _name(node, written, written, reading)
-    hint = alternatives(written, known) or "; an alias stands in channels, a name begins with #, an id with C or G"
-    reading.fault(node, f"the channel {found(node)} is not known{hint}")
+    reading.fault(node, f"the channel {found(node)} is not known{_instead(written, known)}")
     return None
+
+
+def _instead(written: str, known: Aliases) -> str:
+    """What to write, as the end of a sentence."""
+    if inside := _ID_INSIDE.search(written):
+        return f"; write its id: {inside[0].upper()}"
+    if near := alternatives(written, known, most=0):
+        return near
+    if written.startswith("@") or (written[:1] in "UWD" and _ID.fullmatch(written)):
+        return "; a card goes to a channel, and people are named under mention"
+    name = written.lower()
+    named = f'; a name is written "#{name}"' if all(map(may_stand_in_a_name, name)) else "; an id begins with C or G"
+    return alternatives(written, known) + named
 
 
 def _name(node: Node, written: str, name: str, reading: Reading) -> FixedChannel | None:

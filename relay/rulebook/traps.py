@@ -6,10 +6,12 @@ no YAML. The parser says so in its own words, and often lines below; this looks 
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 _VALUE_BEGINS: Final = re.compile(r"(?:^|(?<=[:\-?,])|(?<=[\[{]))[ \t]*(?=[^\s])")
 _ALIAS: Final = re.compile(r"[*&][A-Za-z0-9_-]+(?=[\s,\]}]|$)")
+_TAG: Final = re.compile(r"![^\s,\[\]{}]*(?=\s|$)")
 _QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:\\.|[^\"\\])*\"")
 _ESCAPE: Final = re.compile(r"\\[^0abtnvfre \"/\\N_LPxuU\t]")
 _LIST: Final = re.compile(r"\[[^\[\]]*\](?=[^\s,\]}:#])")
@@ -20,6 +22,11 @@ _COMMENT: Final = re.compile(r"\s*(#(?:\{\{.*?\}\}|[^\s#])+)")
 _HIDDEN: Final = re.compile(r"(?:^|(?<=[\s\[{,]))#[^\s#]\S*")
 _EXPRESSION: Final = re.compile(r"(?:\{\{.*?\}\}|[^\s,}\]])+")
 
+_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_DASH: Final = re.compile(r"\s*-(?=[A-Za-z_]+:(\s|$))")
+_STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
+_SECOND_COLON: Final = re.compile(r"\s*(?:- +)?[A-Za-z_-]+: +(?=[^\s\"'\[{|>&*!#])(?P<value>.*?: .*?)(?=\s+#|\s*$)")
+
 TAB: Final = "a tab stands here; YAML is indented with spaces alone"
 
 
@@ -28,6 +35,8 @@ def in_line(line: str, column: int) -> tuple[int, str] | None:
     found = [(at + 1, told) for at, told in _traps(line) if at < column]
     if found:
         return found[-1]
+    if told := of_line(line):
+        return told
     indentation = line[: len(line) - len(line.lstrip())]
     return (indentation.index("\t") + 1, TAB) if "\t" in indentation else None
 
@@ -89,6 +98,18 @@ def _traps(line: str) -> Iterator[tuple[int, str]]:
             yield at, told
 
 
+def of_line(line: str) -> tuple[int, str] | None:
+    """What is wrong with a line as a whole: its column, and the cure."""
+    plain = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
+    if blank := _STRANGE_BLANK.search(plain):
+        return blank.start() + 1, "this looks like a blank and is none (it came with copied text); type a blank here"
+    if dash := _DASH.match(plain):
+        return dash.end(), "a blank is missing after '-'"
+    if colon := _SECOND_COLON.match(line):
+        return colon.start("value") + 1, f'a text with a colon and a blank in it needs quotes: "{colon["value"]}"'
+    return None
+
+
 def _of_quotes(rest: str, quoted: str) -> str:
     if quoted.startswith('"') and (escape := _ESCAPE.search(quoted)):
         return f"in double quotes {escape[0]} is an escape that YAML does not know; write it in single quotes: " + (
@@ -107,7 +128,7 @@ def _of_list(rest: str) -> str:
 
 
 def _of_beginning(rest: str) -> str:
-    fine = (rest[:1] in "*&" and _ALIAS.match(rest)) or rest[:1] == "!" or _BLOCK.match(rest)
+    fine = (rest[:1] in "*&" and _ALIAS.match(rest)) or _TAG.match(rest) or _BLOCK.match(rest)
     return "" if fine else at_start(rest)
 
 
@@ -126,6 +147,20 @@ def _cut(text: str, closing: str = "}") -> str:
     return text[: found.start()].rstrip() if found else text
 
 
+def extent(rest: str) -> int:
+    """How long the value is that begins the rest of a line, where it is a trap with an end; else 0."""
+    quoted = _QUOTED.match(rest)
+    if quoted:
+        return len(quoted[0]) if rest.startswith('"') and _ESCAPE.search(quoted[0]) else 0
+    return len(_cut(rest)) if rest[:1] in _BEGINNINGS or rest.startswith("{{") else 0
+
+
 def lines_of(text: str) -> Sequence[str]:
     """The lines of a text, counted as YAML does."""
-    return re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
+    return _BREAK.split(text)
+
+
+def offset(text: str, line: int) -> int:
+    """Where that line (from 1) begins; the end of the text where there is none."""
+    ends = (found.end() for found in _BREAK.finditer(text))
+    return next(islice((0, *ends), line - 1, None), len(text))

@@ -16,7 +16,7 @@ from relay.rulebook.nodes import Table
 from relay.rulebook.reading import Reading
 from relay.templates_on_disk import load_packaged
 from relay.workshop.findings import Checked
-from relay.workshop.lint import lint, unused_folders
+from relay.workshop.lint import lint, never_holding, unused_folders
 
 
 def check(routes: Path, templates: Path) -> Checked:
@@ -57,11 +57,12 @@ def read_rulebook(path: Path) -> Rulebook:
 
 def check_routes(text: str, file: str, folders: Iterable[str] | None) -> tuple[Rulebook | None, list[Fault]]:
     """The rulebook and what is found in it, or its faults; `folders` are the templates that there are, if known."""
+    top = compose(text, Reading(file=file))
     try:
         rulebook = load(text, file=file, templates=None if folders is None else frozenset(folders))
     except ConfigurationError as error:
-        return None, list(error.faults)
-    top = compose(text, Reading(file=file))
+        more = never_holding(top, file) if isinstance(top, Table) else []
+        return None, sorted({*error.faults, *more})
     return rulebook, lint(rulebook, top, file) if isinstance(top, Table) else []
 
 

@@ -4,32 +4,36 @@ Loading refuses what it cannot carry out. What is only foolish, or takes a proof
 else, so that a relay that has learned to see more never refuses a file that an older one took.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 from relay.errors import Fault
 from relay.incident import TagWords, readable
-from relay.routing import FixedChannel, Options
+from relay.routing import ExpressionChannel, FixedChannel, Options
+from relay.routing.channel import unknown_names
 from relay.routing.conditions import Look
+from relay.routing.facts import Kind
 from relay.routing.values import Exactly
 from relay.rulebook import Rulebook
-from relay.rulebook.nodes import Items, Node, Table, Word
-from relay.rulebook.reading import Spot
+from relay.rulebook.nodes import Node, Table, Word
+from relay.rulebook.reading import Spot, alternatives
+from relay.variables import NAMES
 from relay.workshop.blocking import Blocking
 from relay.workshop.implication import claims, meaning
-from relay.workshop.places import Standing, Written, entries, inner, standing
+from relay.workshop.lookalikes import lookalikes
+from relay.workshop.places import Standing, Written, entries, inner, matches, readable_conditions, standing
 from relay.workshop.reach import (
     Finding,
     comparisons,
     contradictions,
+    idle,
     idle_mentions,
     idle_posts,
     unreachable,
 )
 
 _TAG: Final = "tags."
-_FLAGS: Final = frozenset("imsU")
 
 
 def lint(rulebook: Rulebook, top: Table, file: str) -> list[Fault]:
@@ -41,16 +45,24 @@ def lint(rulebook: Rulebook, top: Table, file: str) -> list[Fault]:
         _no_routes(rulebook, top),
         _unused_aliases(rulebook, top),
         *(_of_route(each, rulebook.tag_values, blocking) for each in routes),
+        _channels_without_a_way(routes, rulebook, top, blocking),
     )
     return sorted({_fault(each, file) for each in found})
 
 
+def never_holding(top: Table, file: str) -> list[Fault]:
+    """Comparisons that can never hold, in a file that has other faults: whatever can be read of its conditions."""
+    found = (finding for match in matches(top) for finding in comparisons(readable_conditions(match)))
+    return [_fault(each, file) for each in found if not each.warning]
+
+
 def _of_route(each: Standing, words: TagWords, blocking: Blocking) -> Iterator[Finding]:
-    yield from comparisons(each)
+    yield from comparisons(each.conditions)
     yield from contradictions(each)
     yield from unreachable(each, blocking)
     yield from idle_posts(each)
     yield from idle_mentions(each)
+    yield from _never_a_channel(each)
     yield from _posted_twice(each)
     yield from _capitals(each)
     for condition in each.conditions:
@@ -88,6 +100,24 @@ def _unused_aliases(rulebook: Rulebook, top: Table) -> Iterator[Finding]:
             yield Finding(at=at, message=f"nothing posts to '{alias}'")
 
 
+def _channels_without_a_way(
+    routes: Sequence[Standing], rulebook: Rulebook, top: Table, blocking: Blocking
+) -> Iterator[Finding]:
+    """Channels to which only such routes post that never get an incident; what is disabled is meant to be."""
+    aliases, fallback = entries(top, "channels"), rulebook.fallback and rulebook.fallback.channel.ref
+    posts: dict[str, list[tuple[Standing, Node, FixedChannel]]] = {}
+    for each in routes:
+        for post, item in zip(each.route.posts, each.posts(), strict=True):
+            if isinstance(post.channel, FixedChannel) and post.channel.ref != fallback:
+                posts.setdefault(post.channel.ref, []).append((each, item, post.channel))
+    for there in posts.values():
+        if all(idle(each, blocking) for each, _, _ in there):
+            _, item, channel = there[0]
+            lines = " and ".join(dict.fromkeys(str(each.route.line) for each, _, _ in there))
+            message = f"nothing can post to '{channel.written}': what posts there (line {lines}) never gets an incident"
+            yield Finding(at=aliases.get(channel.written, item), message=message)
+
+
 def unused_folders(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[str]:
     """The folders of templates that no route names, and no template outside of them mentions."""
     folders = {name.partition("/")[0] for name in sources if "/" in name}
@@ -98,6 +128,17 @@ def unused_folders(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[s
 
 
 # --- one route ---
+
+
+def _never_a_channel(each: Standing) -> Iterator[Finding]:
+    """A channel made of what no incident has: everything of it would go to the fallback."""
+    for post, item in zip(each.route.posts, each.posts(), strict=True):
+        where = item.get("channel") if isinstance(item, Table) else item
+        for name in unknown_names(post.channel.written) if isinstance(post.channel, ExpressionChannel) else ():
+            variable, _, attribute = name.partition(".")
+            hint = alternatives(attribute, sorted(NAMES[variable]), most=99)
+            message = f"'{variable}' has no '{attribute}', so this never is a channel{hint}"
+            yield Finding(at=where or item, message=message, warning=False)
 
 
 def _posted_twice(each: Standing) -> Iterator[Finding]:
@@ -126,7 +167,8 @@ def _capitals(each: Standing) -> Iterator[Finding]:
 
 def _of_condition(each: Written, words: TagWords) -> Iterator[Finding]:
     yield from _raw_values(each, words)
-    yield from (finding for word in _leaves(each.value) for finding in _almost_a_regex(word))
+    if isinstance(each.condition, Look) and each.condition.subject.kind is Kind.TEXT:
+        yield from lookalikes(each.value)
 
 
 def _raw_values(each: Written, words: TagWords) -> Iterator[Finding]:
@@ -142,23 +184,3 @@ def _raw_values(each: Written, words: TagWords) -> Iterator[Finding]:
             if word is not None and isinstance(claim.wanted, Exactly) and claim.wanted.text not in shown:
                 message = f"by tag_values '{claim.wanted.text}' is shown and matched as '{word}'; write '{word}'"
                 yield Finding(at=each.at, message=message)
-
-
-def _almost_a_regex(word: Word) -> Iterator[Finding]:
-    """`/db-.*/i`: elsewhere that is a regular expression with a flag."""
-    body, slash, flags = word.text[1:].rpartition("/")
-    if word.text.startswith("/") and slash and body and flags and set(flags) <= _FLAGS:
-        message = f"this is no regular expression: it ends with its slash, and flags stand inside: /(?{flags}){body}/"
-        yield Finding(at=word, message=message)
-
-
-def _leaves(node: Node) -> Iterator[Word]:
-    match node:
-        case Word():
-            yield node
-        case Items(items=items):
-            for item in items:
-                yield from _leaves(item)
-        case Table(entries=pairs):
-            for _, value in pairs:
-                yield from _leaves(value)

@@ -1,14 +1,15 @@
 """The routes of a rulebook, each beside what was written of it: what warnings point at."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from relay.routing import Match, Route
 from relay.routing.conditions import AllMatches, AnyMatch, Condition, Look, NotMatch
 from relay.routing.facts import NAMED
+from relay.rulebook.matches import match as read_match
 from relay.rulebook.nodes import Items, Node, Table, Word
-from relay.rulebook.reading import Placed
+from relay.rulebook.reading import Placed, Reading
 
 _NOWHERE = Table(entries=(), line=0, column=0)
 
@@ -75,6 +76,35 @@ def written(match: Match, node: Node) -> Iterator[Written]:
     keys = _keys(node) if isinstance(node, Table) else ()
     for condition, (at, value) in zip(match.conditions, keys, strict=True):
         yield Written(condition=condition, at=at, value=value)
+
+
+def matches(top: Node) -> Iterator[Table]:
+    """The `match` of every route in a tree that need not be a rulebook's."""
+    node = top.get("routes") if isinstance(top, Table) else None
+    for route in node.items if isinstance(node, Items) else ():
+        match = route.get("match") if isinstance(route, Table) else None
+        if isinstance(match, Table):
+            yield match
+        yield from matches(route)
+
+
+def readable_conditions(match: Table) -> Iterator[Written]:
+    """The conditions of a match that can be read, whatever is wrong with those beside them."""
+    for alone in _one_by_one(match):
+        reading = Reading(file="")
+        read = read_match(alone, reading)
+        if not reading.faults:
+            yield from written(read, alone)
+
+
+def _one_by_one(match: Table) -> Iterator[Table]:
+    """The match with one of its conditions at a time."""
+    for word, value in match.entries:
+        if word.text in NAMED and isinstance(value, Table):
+            named = (replace(value, entries=(pair,)) for pair in value.entries)
+            yield from (replace(match, entries=((word, each),)) for each in named)
+        else:
+            yield replace(match, entries=((word, value),))
 
 
 def _keys(match: Table) -> Iterator[tuple[Word, Node]]:

@@ -7,8 +7,8 @@ from typing import Final
 
 from relay.incident import State
 from relay.routing.conditions import Look
-from relay.routing.facts import PLAIN
-from relay.routing.values import Exactly
+from relay.routing.facts import PLAIN, Kind
+from relay.routing.values import AllOf, AnyOf, Exactly, Exists, Glob, Regex, Wanted
 from relay.rulebook.nodes import Table
 from relay.rulebook.reading import Placed
 from relay.workshop.blocking import Blocker, Blocking
@@ -33,17 +33,34 @@ class Finding:
 # --- conditions ---
 
 
-def comparisons(each: Standing) -> Iterator[Finding]:
+def comparisons(conditions: Iterable[Written]) -> Iterator[Finding]:
     """Comparisons that never hold, or always do."""
-    for condition in _everywhere(each.conditions):
+    for condition in _everywhere(conditions):
         if not isinstance(condition.condition, Look):
             continue
         said = meaning(condition.condition)
         if not possible(said):
-            yield Finding(at=condition.at, message=f"'{condition.words}' can never hold", warning=False)
+            message = f"'{condition.words}' can never hold{_choice(condition.condition)}"
+            yield Finding(at=condition.at, message=message, warning=False)
         elif always(said):
             message = f"'{condition.words}' holds for every incident, so it says nothing"
             yield Finding(at=condition.at, message=message)
+
+
+def _choice(look: Look) -> str:
+    """What there is to choose from, as the end of a sentence."""
+    kind, parts = look.subject.kind, list(_parts(look.wanted))
+    if Exists(wanted=False) in parts and kind is not Kind.TEXT:
+        return f"; '{look.subject.label}' is never absent"
+    if kind is Kind.STATE and any(isinstance(part, Glob | Regex) for part in parts):
+        return f"; there are: {', '.join(sorted(State, key=lambda state: state.rank))}"
+    return ""
+
+
+def _parts(wanted: Wanted) -> Iterator[Wanted]:
+    yield wanted
+    for each in wanted.these if isinstance(wanted, AllOf | AnyOf) else ():
+        yield from _parts(each)
 
 
 def contradictions(each: Standing) -> Iterator[Finding]:
@@ -112,12 +129,21 @@ def idle_posts(each: Standing) -> Iterator[Finding]:
     route, before = each.route, premise(each)
     if not _alive(each) or route.groups_only or not possible(before):
         return
-    if route.routes and implies(before, Some(tuple(map(taking, route.routes)))):
+    if _all_goes_inside(each):
         message = f"this never happens: the routes inside '{route.name}' take whatever it matches"
         yield Finding(at=each.at("post"), message=message)
     elif not route.posts and always(before):
         message = f"'{route.name}' matches everything and drops what gets this far; the fallback never hears of it"
         yield Finding(at=each.at("post"), message=message)
+
+
+def idle(each: Standing, blocking: Blocking) -> bool:
+    """Whether a route that is in force never posts anything; of those before it `unreachable` was asked already."""
+    return _alive(each) and (id(each) in blocking.closed or not possible(premise(each)) or _all_goes_inside(each))
+
+
+def _all_goes_inside(each: Standing) -> bool:
+    return bool(each.route.routes) and implies(premise(each), Some(tuple(map(taking, each.route.routes))))
 
 
 def idle_mentions(each: Standing) -> Iterator[Finding]:

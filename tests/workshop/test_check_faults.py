@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relay.errors import Fault
 from relay.workshop.check import check, check_routes
@@ -51,3 +53,91 @@ def test_a_fault_of_a_template_is_told_where_it_stands(path, tmp_path):
     routes.write_text(ROUTES, encoding="utf-8")
     card.write_bytes(path.read_bytes())
     assert told(check(routes, tmp_path / "templates").findings, card) == expected(path)
+
+
+BROKEN_EVERYWHERE = """\
+version: 1
+channels:
+  noc: #noc
+fallback: noc
+routes:
+  - name: a
+    enabld: true
+    match:
+      tags: {service: *-canary, host: *web}
+      statsu: critical
+      alerts: {all: [1, 2]}
+      status: {min: critical, max: warning}
+    post: [@payments, `web`, {channel: {{ tags.team }}}, noc]
+  - name: a
+    note: "a \\d"
+    post: [nok]
+"""
+
+
+def test_what_is_no_yaml_hides_no_other_fault():
+    rulebook, findings = check_routes(BROKEN_EVERYWHERE, "routes.yaml", ["incident"])
+    assert rulebook is None
+    assert [(each.line, each.column, each.message.partition(";")[0][:60]) for each in findings] == [
+        (3, 7, "expected a word, found nothing (a value that begins with # n"),
+        (7, 5, "'enabld' is no key that may stand in a route"),
+        (9, 23, "this is not YAML: no anchor has that name"),
+        (9, 39, "this is not YAML: no anchor has that name"),
+        (10, 7, "'statsu' is not something that a match can look at"),
+        (11, 7, "'alerts: {all: [1, 2]}' can never hold"),
+        (12, 21, "nothing lies between a min of 'critical' and a max of 'warni"),
+        (13, 12, 'this is not YAML: a value that begins with @ needs quotes: "'),
+        (13, 23, 'this is not YAML: a value that begins with ` needs quotes: "'),
+        (13, 40, 'a value that begins with {{ needs quotes: "{{ tags.team }}"'),
+        (14, 11, "there is a route 'a' in line 6 already"),
+        (15, 11, "this is not YAML: in double quotes \\d is an escape that YAML"),
+        (16, 12, "the channel 'nok' is not known"),
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(traps=st.lists(st.sampled_from(["*-x", "@y", "`z`", "%p", "!q", '"\\d"', "*v"]), max_size=4), data=st.data())
+def test_each_trap_of_yaml_is_told_at_its_place_and_nothing_else_is(traps, data):
+    lines, places = ROUTES.splitlines(), []
+    for number, trap in enumerate(traps):
+        before = f"  - {{name: r{number}, match: {{tags: {{team: "
+        lines.append(
+            f"{before}{trap}}}}}, post: [noc]}}" if data.draw(st.booleans()) else f"{before}fine}}}}, note: {trap}}}"
+        )
+        places.append((len(lines), lines[-1].index(trap) + 1))
+    _, findings = check_routes("\n".join(lines), "routes.yaml", ["incident"])
+    wrong = [each for each in findings if not each.warning]
+    assert [(each.line, each.column) for each in wrong if "YAML" in each.message] == places
+
+
+UNREACHED = """\
+version: 1
+channels: {noc: C0123456789, old: C0999999999, off: C0888888888, both: C0777777777}
+fallback: noc
+routes:
+  - {name: critical, match: {status: critical}, post: [noc, both]}
+  - {name: late, match: {status: critical, alerts: 2}, post: [old, "#late", both]}
+  - {name: "off", enabled: false, post: [off]}
+"""
+
+
+def test_a_channel_that_nobody_can_post_to_is_told_where_it_is_named():
+    _, findings = check_routes(UNREACHED, "routes.yaml", ["incident"])
+    told_of = "what posts there (line 6) never gets an incident"
+    assert [(each.line, each.column, each.message) for each in findings if "can post" in each.message] == [
+        (2, 30, f"nothing can post to 'old': {told_of}"),
+        (6, 68, f"nothing can post to '#late': {told_of}"),
+    ]
+    assert all(each.warning for each in findings)
+
+
+LITERAL = r"""
+'[EU] Production'   '[EU-WEST] web*'   'disk[0]'   'US$'   a.b   CORP\svc   C:\data   /var/log   /db-1/   '>'   'a (b)'
+{is: '^a$'}   {is: null}   {is: 'a|b'}   {re: 'a/b'}   '/https?:.*/'   'what?'   '*(prod)*'   '{"x": 1}'   'null'
+"""
+
+
+@pytest.mark.parametrize("value", re.split(r"\s{3,}|\n", LITERAL.strip()))
+def test_what_people_do_call_things_is_not_taken_for_something_else(value):
+    text = ROUTES.replace("{active: true}", f"{{tags: {{team: {value}}}}}")
+    assert check_routes(text, "routes.yaml", ["incident"])[1] == []
