@@ -9,6 +9,9 @@ from relay.routing.values import Exactly, words_of
 from relay.workshop.implication import Formula, always, claims, meaning, opposite, taking
 from relay.workshop.places import Standing
 
+_TIED = frozenset({"active", "status"})
+"""Subjects of which one says something about the other."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:
@@ -69,6 +72,7 @@ class Blocking:
         """Those of them that may, alone, be implied by what surely holds there."""
         known = list(claims(formula))
         subjects = {claim.subject.key for claim in known}
+        subjects |= subjects & _TIED and _TIED
         words = {
             (claim.subject.key, claim.wanted.text)
             for claim in known

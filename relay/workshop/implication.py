@@ -1,8 +1,9 @@
 """What follows from what: proofs about conditions, whatever the incident.
 
 A proof is a refutation. To show that one condition implies another, the first is taken together with the opposite of
-the second, and each way in which both could hold is followed until it contradicts itself (a tableau). Subjects are
-taken as independent of one another, a tag has any number of values, and everything else has exactly one.
+the second, and each way in which both could hold is followed until it contradicts itself (a tableau). A tag has any
+number of values, and everything else has exactly one. Subjects are taken as independent of one another, but for one
+thing: what is active is not resolved. (The reverse is not so: `status` of what arrives resolved is its severity.)
 
 It is sound and not complete: "yes" is proven, "no" says only that no proof was found, be it that steps ran out or that
 regular expressions are not looked into.
@@ -12,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from relay.incident import State
 from relay.routing import Match, Route
 from relay.routing.conditions import AllMatches, AnyMatch, Condition, Look, NotMatch
-from relay.routing.facts import Kind, Subject
+from relay.routing.facts import PLAIN, Kind, Subject
 from relay.routing.values import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Wanted
 from relay.workshop.texts import no_text, no_value
 
@@ -153,6 +155,8 @@ class _Search:
             together[claim.subject.key] = (*together.get(claim.subject.key, ()), claim)
         if any(_contradictory(together[key]) for key in {claim.subject.key for claim in found}):
             return False
+        if _resolved_and_active(together.get(_ACTIVE.key, ()), together.get(_STATUS.key, ())):
+            return False
         if not choices:
             return True
         first, *others = sorted(choices, key=lambda choice: len(choice.parts))
@@ -179,6 +183,16 @@ def _sorted_out(formulas: Iterable[Formula]) -> tuple[list[Claim], list[Some]]:
             case Some() as choice:
                 choices.append(choice)
     return found, choices
+
+
+_ACTIVE, _STATUS = PLAIN["active"], PLAIN["status"]
+_OVER: Final = Claim(_ACTIVE, Exactly(text="false"))
+_UNRESOLVED: Final = Claim(_STATUS, Exactly(text=State.RESOLVED.value), positive=False)
+
+
+def _resolved_and_active(active: Sequence[Claim], status: Sequence[Claim]) -> bool:
+    """Whether it has to be active, and resolved all the same."""
+    return bool(active and status) and _contradictory((*active, _OVER)) and _contradictory((*status, _UNRESOLVED))
 
 
 def _contradictory(known: Sequence[Claim]) -> bool:

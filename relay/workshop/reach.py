@@ -53,7 +53,7 @@ def _choice(look: Look) -> str:
     if Exists(wanted=False) in parts and kind is not Kind.TEXT:
         return f"; '{look.subject.label}' is never absent"
     if kind is Kind.STATE and any(isinstance(part, Glob | Regex) for part in parts):
-        return f"; there are: {', '.join(sorted(State, key=lambda state: state.rank))}"
+        return f"; there are: {', '.join(str(state) for state in sorted(State, key=lambda each: each.rank))}"
     return ""
 
 

@@ -40,6 +40,7 @@ _KEYS = {
     "status": states,
     "alerts": counts,
     "snoozed": flags,
+    "active": flags,
 }
 _some_keys = st.lists(st.sampled_from(sorted(_KEYS)), min_size=1, max_size=2, unique=True)
 _looks = _some_keys.flatmap(lambda keys: st.fixed_dictionaries({key: _KEYS[key] for key in keys}))
@@ -56,12 +57,19 @@ def _over(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 matches: st.SearchStrategy[dict[str, Any]] = st.recursive(_looks, _over, max_leaves=3)
 
 _some = st.lists(st.sampled_from([*WORDS, "x", "AB", "Ab\n"]), max_size=2)
+
+
+def looks(incident: Incident) -> list[State | None]:
+    """What `status` may see of it: its state, and (where it arrives resolved) its severity."""
+    return [None, incident.severity] if incident.state is State.RESOLVED else [None]
+
+
 incidents = st.builds(
-    lambda state, tags, environments, alerts, snoozed: Incident(
+    lambda state, worst, tags, environments, alerts, snoozed: Incident(
         id="i1",
         state=state,
         reported_status=state.value,
-        severity=state,
+        severity=max(state, worst, key=lambda each: each.rank),
         active=state is not State.RESOLVED,
         snooze=Snooze(snoozed=snoozed),
         assignee=Person(name="Ann"),
@@ -69,6 +77,7 @@ incidents = st.builds(
         environments=tuple(Environment(name=name, id="") for name in environments),
         tags=tuple(Tag(id=name, name=name, values=tuple(values)) for name, values in tags.items()),
     ),
+    st.sampled_from(State),
     st.sampled_from(State),
     st.dictionaries(st.sampled_from(["team", "host"]), _some, max_size=2),
     _some,

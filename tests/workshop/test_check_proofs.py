@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import yaml
-from condition_samples import incidents, matches
+from condition_samples import incidents, looks, matches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,8 +30,8 @@ def written(routes: list) -> str:
     return yaml.safe_dump({"version": 1, "fallback": "#noc", "routes": routes})
 
 
-def holds(match: Match, incident: Incident) -> bool:
-    return match.holds(Facts(incident))
+def seen(incidents: list[Incident]) -> list[Facts]:
+    return [Facts(each, status) for each in incidents for status in looks(each)]
 
 
 def all_compiled(*matches: dict) -> list[Match]:
@@ -47,12 +47,12 @@ def test_what_is_proven_holds_for_every_incident(one, other, shared):
     first, second, both, either = all_compiled(one, other, {"all": [one, other]}, {"any": [one, other]})
     for premise, conclusion in ((first, second), (second, first), (either, both)):
         if implies(meaning(premise), meaning(conclusion)):
-            assert not [each for each in shared if holds(premise, each) and not holds(conclusion, each)]
+            assert not [each for each in seen(shared) if premise.holds(each) and not conclusion.holds(each)]
     for match in (first, second, both, either):
         if not possible(meaning(match)):
-            assert not [each for each in shared if holds(match, each)]
+            assert not [each for each in seen(shared) if match.holds(each)]
         if always(meaning(match)):
-            assert all(holds(match, each) for each in shared)
+            assert all(match.holds(each) for each in seen(shared))
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,8 +90,9 @@ def test_a_route_that_is_said_to_be_never_reached_is_reached_by_no_incident(tree
     rules, findings = check_routes(text, "routes.yaml", None)
     assert rules is not None
     told = [finding.message.split("'")[1] for finding in findings if "is never reached" in finding.message]
-    for each in shared:
-        outcomes = {trace.route: trace.outcome for trace in decide(rules, each, variables=dict).trace}
+    for each, status in ((incident, status) for incident in shared for status in looks(incident)):
+        decision = decide(rules, each, status=status, variables=dict)
+        outcomes = {trace.route: trace.outcome for trace in decision.trace}
         assert not [name for name in told if outcomes[name] not in NOT_REACHED]
 
 
@@ -120,6 +121,8 @@ NOT_REACHED = {Outcome.NOT_REACHED, Outcome.NO_MATCH, Outcome.NOT_ENTERED}
         ({"tags": {"team": {"not": "d*"}}}, {"tags": {"team": {"not": "db"}}}),
         ({"tags": {"team": "db", "host": "x"}}, {"tags": {"team": "db"}}),
         ({"any": [{"status": "critical"}, {"tags": {"team": "db"}}], "snoozed": False}, {"not": {"snoozed": True}}),
+        ({"active": True}, {"status": {"not": "resolved"}}),
+        ({"status": "resolved"}, {"active": False}),
         ({"environment": "a", "status": "unknown"}, {"any": [{"status": "critical"}, {"environment": "a"}]}),
     ],
 )
@@ -140,6 +143,7 @@ def test_what_follows_plainly_is_proven(premise, conclusion):
         ({"tags": {"team": "*"}}, {"tags": {"team": ["a*", "b*"]}}),
         ({"alerts": {"min": 1}}, {"alerts": {"min": 2}}),
         ({}, {"tags": {"team": "*"}}),
+        ({"active": False}, {"status": "resolved"}),  # what arrives resolved is judged by its severity
     ],
 )
 def test_what_does_not_follow_is_not_proven(premise, conclusion):
@@ -158,6 +162,15 @@ def test_what_does_not_follow_is_not_proven(premise, conclusion):
 def test_a_route_behind_one_that_may_let_it_through_is_reached(first):
     last = {"name": "b", "match": {"tags": {"team": "db"}}, "post": ["#a"]}
     assert check_routes(written([{"name": "a", **first}, last]), "routes.yaml", None)[1] == []
+
+
+def test_a_route_for_what_is_active_is_not_reached_behind_one_for_all_that_is_not_resolved():
+    tree = [
+        {"name": "a", "match": {"status": {"min": "unknown"}}, "post": ["#a"]},
+        {"name": "b", "match": {"active": True, "tags": {"team": "db"}}, "post": ["#a"]},
+    ]
+    (only,) = check_routes(written(tree), "routes.yaml", None)[1]
+    assert only.message.startswith("the route 'b' is never reached: 'a' (line ")
 
 
 def test_of_a_route_that_is_never_reached_its_children_are_not_told_as_well():
