@@ -8,7 +8,7 @@ import pytest
 from documents import examples, section, tables, words
 
 import relay
-from relay.drawing import _entry
+from relay.drawing import entry_values
 from relay.incident import read
 from relay.planning import Entry
 from relay.planning.fold import fold
@@ -54,7 +54,7 @@ def test_each_example_has_no_fault_and_renders_without_a_failure(example, packag
         rendered = render_card(library, folder, scene)
     else:
         entry = Entry(seq=1, key="k", kind=EntryKind(stem), at=1_700_000_000.0, data=ENTRIES[EntryKind(stem)])
-        rendered = render_reply(library, folder, scene, [_entry(entry, 1_700_000_010.0)])
+        rendered = render_reply(library, folder, scene, [entry_values(entry, 1_700_000_010.0)])
     assert not rendered.failures
     assert not rendered.builtin
     assert rendered.message.text
@@ -123,4 +123,4 @@ def test_what_a_tag_has_is_named(scene):
 def test_the_table_of_what_an_entry_has_is_the_codes():
     [table] = tables(PAGE, "### `entry`")
     entry = Entry(seq=1, key="k", kind=EntryKind.OTHER, at=0.0)
-    assert set(words(table)) == set(_entry(entry, 0.0))
+    assert set(words(table)) == set(entry_values(entry, 0.0))
