@@ -80,6 +80,7 @@ class Life:
             episode_worst=incident.state,
             ended_shown=incident.ended,
             edited_at=None,
+            wanted_since=None,
             post=None,
             edit=None,
         )

@@ -7,7 +7,7 @@ from relay.incident import Incident, State
 from relay.pacing import Occasion, edit_from
 from relay.planning.model import Card, CardState, Due, Entry, Kind, Previous, revised
 from relay.planning.notices import POINTER, STAND_IN, THREAD_ONLY, stands_for, unnoted
-from relay.planning.telling import reply_due
+from relay.planning.telling import reply_due, worst_shown
 from relay.routing import Decision, Mention, Options, Posting
 from relay.rulebook import Rulebook
 
@@ -264,12 +264,22 @@ def _revived(moment: Moment, card: Card) -> Card:
 
 def _shown_scheduled(moment: Moment, card: Card) -> Card:
     post = reply_due(card, moment.new, moment.entries, moment.now)
-    return revised(
-        card,
-        post=post.sooner(card.post) if post else card.post,
-        edit=_edit_due(moment, card),
-        wanted_since=card.wanted_since if card.wanted_since is not None else moment.now,
-    )
+    if post is None and card.told_seq == moment.next_seq - 1:
+        card = _passed_over(card, moment.entries)
+    post = post.sooner(card.post) if post else card.post
+    edit = _edit_due(moment, card)
+    return revised(card, post=post, edit=edit, wanted_since=_since(card, moment.now) if post or edit else None)
+
+
+def _passed_over(card: Card, entries: Sequence[Entry]) -> Card:
+    """What this thread does not tell is decided now: a later reply must not ping for it after all."""
+    worst = worst_shown(card, entries)
+    told = card.told_seq + len(entries)
+    return replace(card, told_seq=told, worst=worst.lately, episode_worst=worst.episode) if entries else card
+
+
+def _since(card: Card, now: float) -> float:
+    return now if card.wanted_since is None else card.wanted_since
 
 
 def _edit_due(moment: Moment, card: Card) -> Due | None:

@@ -14,7 +14,7 @@ from relay.incident import Incident, State, TagWords, read
 from relay.pacing import EDIT_SPACING, Occasion
 from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Due, Entry
 from relay.planning.notices import QUIET, make_way, unnoted
-from relay.planning.telling import Reply, next_reply, reply_due
+from relay.planning.telling import Reply, next_reply, reply_due, worst_shown
 from relay.verdict import Delivered
 
 ROOT = "root"
@@ -149,7 +149,9 @@ def _begin_reply(case: Case, incident: Incident, now: float) -> Step:
     reply = next_reply(card, incident, untold, now, whole=held is not None)
     if reply is None or not reply.entries:
         told = reply.upto_seq if reply else max((entry.seq for entry in untold), default=card.told_seq)
-        silent = _again(replace(card, told_seq=told), incident, case.entries, now)
+        worst = worst_shown(card, [entry for entry in untold if entry.seq <= told])
+        passed = replace(card, told_seq=told, worst=worst.lately, episode_worst=worst.episode)
+        silent = _again(passed, incident, case.entries, now)
         closed = replace(held, state=AttemptState.DROPPED) if held else None
         return Settled(reason="nothing_to_tell", change=Change(cards=(silent,), attempt=closed))
     attempt = held or Attempt(
@@ -159,7 +161,12 @@ def _begin_reply(case: Case, incident: Incident, now: float) -> Step:
         upto_seq=reply.upto_seq,
         started=now,
         targets=reply.targets,
-        words={"broadcast": reply.broadcast, "reopening": reply.reopening, "worst": reply.worst},
+        words={
+            "broadcast": reply.broadcast,
+            "reopening": reply.reopening,
+            "worst": reply.worst.lately,
+            "episode_worst": reply.worst.episode,
+        },
     )
     # Whom a reply was made for is pinged by a later try too, as long as there still is a reason to.
     targets = tuple(target for target in attempt.targets if target in reply.targets)
@@ -216,13 +223,13 @@ def reply_delivered(case: Case, words: TagWords, now: float) -> Change:
     incident, attempt = read(case.story.record, words), case.attempt
     if attempt is None:
         return Change()
-    worst = attempt.words.get("worst")
-    told = State(worst) if worst else case.card.worst
+    worst = attempt.words.get("worst", case.card.worst)
+    episode_worst = attempt.words.get("episode_worst", worst)
     card = replace(
         case.card,
         told_seq=max(case.card.told_seq, attempt.upto_seq),
-        worst=told,
-        episode_worst=_worse(case.card.episode_worst, told),
+        worst=worst and State(worst),
+        episode_worst=_worse(case.card.episode_worst, episode_worst and State(episode_worst)),
         reopen_pinged=now if attempt.words.get("reopening") else case.card.reopen_pinged,
         reason="",
         post=None,

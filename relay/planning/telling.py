@@ -35,10 +35,29 @@ _OCCASIONS = {Kind.RESOLVED: Occasion.RESOLVED, Kind.REOPENED: Occasion.REOPENED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """The worst that a card has shown: `lately`, since its first post or last reopening, and in its whole `episode`.
+
+    A rise is measured by the former; while the incident flaps, by the latter.
+    """
+
+    lately: State = State.RESOLVED
+    episode: State = State.RESOLVED
+
+    def after(self, entry: Entry) -> "Worst":
+        """What it is once that entry is told, or passed over."""
+        if not _is_state(entry):
+            return self
+        new = State(entry.data["new"])
+        lately = new if entry.kind is Kind.REOPENED else _worse(self.lately, new)
+        return Worst(lately=lately, episode=_worse(self.episode, new))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """One reply: the entries it tells (merged, as the templates take them), up to and with `upto_seq`.
 
-    `worst` is the worst state told after it. `reopening` says that it tells of one, and pings for it.
+    `worst` is what the card has shown after it. `reopening` says that it tells of one, and pings for it.
     """
 
     upto_seq: int
@@ -46,7 +65,7 @@ class Reply:
     targets: tuple[str, ...] = ()
     broadcast: bool = False
     reopening: bool = False
-    worst: State | None = None
+    worst: Worst = Worst()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +73,7 @@ class _Told:
     """An entry as one card sees it."""
 
     entry: Entry
-    worst: State
+    worst: Worst
     rise: bool = False
     targets: tuple[str, ...] = ()
     visible: bool = True
@@ -109,17 +128,17 @@ def _due(told: _Told, card: Card, now: float) -> Due:
 
 
 def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_Told]:
-    """Each entry with what it means to this card: a rise is a state worse than any the card has told."""
-    worst = _worst_told(card, incident)
+    """Each entry with what it means to this card: a rise is a state worse than any the card has shown."""
+    worst = worst_shown(card)
     for entry in entries:
-        # A step that was over before the first post was never shown: what comes after is measured by the face alone.
         on_the_face = entry.seq <= card.face_seq
-        new = State(entry.data["new"]) if _is_state(entry) and not on_the_face else None
-        could_rise = entry.kind is Kind.STATUS or (entry.kind is Kind.REOPENED and incident.flapping)
-        rise = could_rise and new is not None and new.rank > worst.rank
-        quiet = _is_quiet(card, new, worst, now)
-        if new is not None and (rise or (entry.kind is Kind.REOPENED and not incident.flapping)):
-            worst = new
+        rise, quiet = False, False
+        if not on_the_face and _is_state(entry):
+            new = State(entry.data["new"])
+            bar = worst.episode if incident.flapping else worst.lately
+            rise = _could_rise(entry, incident) and new.rank > bar.rank
+            quiet = _is_quiet(card, new, worst.lately, now)
+        worst = worst_shown(card, [entry], worst)
         targets = () if on_the_face else _targets(card, incident, entry, rise=rise, quiet=quiet)
         yield _Told(
             entry=_without_company(entry) if rise else entry,
@@ -142,20 +161,35 @@ def _without_company(entry: Entry) -> Entry:
     return replace(entry, data={name: value for name, value in entry.data.items() if name != "while_flapping"})
 
 
-def _worst_told(card: Card, incident: Incident) -> State:
-    """While it flaps a rise is measured against the whole episode, else since the first post or the last reopening."""
-    told = card.episode_worst if incident.flapping else card.worst
-    return told or State.RESOLVED
+def worst_shown(card: Card, entries: Sequence[Entry] = (), before: Worst | None = None) -> Worst:
+    """What the card has shown once these entries are told, or passed over.
+
+    A step that was over before the first post was never shown: what comes after is measured by the face alone.
+    """
+    worst = before or Worst(lately=card.worst or State.RESOLVED, episode=card.episode_worst or State.RESOLVED)
+    for entry in entries:
+        worst = worst if entry.seq <= card.face_seq else worst.after(entry)
+    return worst
+
+
+def _worse(one: State, other: State) -> State:
+    return max(one, other, key=lambda state: state.rank)
+
+
+def _could_rise(entry: Entry, incident: Incident) -> bool:
+    """A reopening pings by itself; where it may not, since the incident flaps or sleeps, it still may as a rise."""
+    reopened = entry.kind is Kind.REOPENED and (incident.flapping or incident.snooze.snoozed)
+    return entry.kind is Kind.STATUS or reopened
 
 
 def _is_state(entry: Entry) -> bool:
     return entry.kind.topic == Kind.STATUS and bool(entry.data.get("new"))
 
 
-def _is_quiet(card: Card, new: State | None, worst: State, now: float) -> bool:
+def _is_quiet(card: Card, new: State, worst: State, now: float) -> bool:
     """Whether a reopening is the second in half an hour, and no worse than what was told since the first."""
     recent = card.reopen_pinged is not None and now - card.reopen_pinged < REOPEN_PING
-    return recent and (new is None or new.rank <= worst.rank)
+    return recent and new.rank <= worst.rank
 
 
 def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet: bool) -> tuple[str, ...]:

@@ -278,6 +278,18 @@ def test_an_edit_waits_three_seconds_after_the_last_unless_the_incident_worsens_
     assert (life.cards[NOC, 1].edit.at, life.cards[NOC, 1].edit.deadline) == (START + 100, START + 100)
 
 
+def test_what_waits_waits_since_it_was_first_wanted_and_nothing_waits_where_nothing_is_due():
+    life = Life(rulebook=load("version: 1\nroutes: [{name: a, post: [C0NOC00001], thread: [comment]}]\n"))
+    life.take(share(0, status="critical"))
+    life.show(NOC)
+    life.take(share(600, status="critical", snooze={"snoozed": True}))
+    life.take(share(660, status="critical", snooze={"snoozed": False}))
+    assert life.cards[NOC, 1].wanted_since == START + 600
+    life.show(NOC)
+    plan = life.take(share(660, status="critical", event_types=[{"event": "incident#ticket-sync"}]))
+    assert (plan.cards, plan.outcome) == ((), Outcome.NOTHING_NEW)
+
+
 def test_a_share_that_changes_nothing_makes_nothing_due():
     life = Life()
     life.take(share(0, status="critical", alerts=[alert()]))

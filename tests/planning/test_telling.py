@@ -37,7 +37,7 @@ def replies(life, at):
         if reply is None:
             return sent
         sent.append(reply)
-        card = replace(card, told_seq=reply.upto_seq, worst=reply.worst)
+        card = replace(card, told_seq=reply.upto_seq, worst=reply.worst.lately, episode_worst=reply.worst.episode)
 
 
 def kinds(reply):
@@ -143,6 +143,31 @@ def test_thread_silences_a_kind_but_never_a_reply_that_pings():
     assert (kinds(reply), reply.targets) == (["status"], ("S0CRIT", "here"))
 
 
+def test_a_reopening_that_was_passed_over_in_silence_is_not_told_by_a_later_reply():
+    life = living(ROUTES + "    thread: [comment]\n")
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 60.0)
+    life.take(share(100, status="ok"))
+    life.take(share(120, status="warning"))
+    assert (life.cards[NOC, 1].post, life.cards[NOC, 1].told_seq) == (None, 2)
+    life.take(share(5000, status="warning", metadata={"comment": {"comment": "hm"}}))
+    [reply] = replies(life, 5001)
+    assert (kinds(reply), reply.targets) == (["comment"], ())
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], told_seq=3)
+    life.take(share(5060, status="critical"))
+    assert replies(life, 5061)[0].targets == ("S0CRIT", "here")
+
+
+def test_what_is_passed_over_in_silence_still_counts_as_shown():
+    life = living(
+        "version: 1\nroutes: [{name: a, thread: [], post: [{channel: C0NOC00001, mention: {warning: [S0WARN]}}]}]\n",
+        status="unknown",
+    )
+    for number, status in enumerate(["critical", "unknown", "warning"]):
+        life.take(share(60 + number, status=status))
+    assert life.cards[NOC, 1].post is None
+    assert replies(life, 70) == []
+
+
 def test_while_it_flaps_changes_of_state_wait_and_become_one_line_with_their_number():
     life = living(flapping=True, status="critical")
     for number, status in enumerate(["warning", "critical", "ok", "critical"]):
@@ -172,6 +197,25 @@ def test_snoozed_a_reopening_pings_nobody_but_a_rise_does():
     assert [reply.targets for reply in replies(life, 62)] == [(), ()]
     life.take(share(63, status="critical"))
     assert replies(life, 64)[-1].targets == ("S0CRIT", "here")
+
+
+def test_snoozed_a_reopening_to_a_state_worse_than_any_before_is_a_rise():
+    life = living(snooze={"snoozed": True})
+    life.take(share(60, status="ok"))
+    life.take(share(61, status="critical"))
+    assert [reply.targets for reply in replies(life, 62)] == [(), ("S0CRIT", "here")]
+
+
+def test_what_was_told_while_it_flapped_does_not_hide_a_rise_after_it():
+    life = living()
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], episode_worst=State.CRITICAL)  # before a reopening as a warning
+    life.take(share(60, status="unknown", flapping=True))
+    [reply] = replies(life, 61)
+    assert (reply.worst.lately, reply.worst.episode) == (State.WARNING, State.CRITICAL)
+    shown = {"told_seq": reply.upto_seq, "worst": reply.worst.lately, "episode_worst": reply.worst.episode}
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], **shown)
+    life.take(share(120, status="critical", flapping=False))
+    assert replies(life, 121)[0].targets == ("S0CRIT", "here")
 
 
 def test_a_reply_has_no_more_lines_than_it_may_and_the_rest_follows():
