@@ -52,6 +52,7 @@ class Life:
     """Applies shares one after the other, as intake does, and lets cards be shown, as delivery does."""
 
     rulebook: Rulebook = field(default_factory=lambda: load(ROUTES))
+    same: dict[str, str] = field(default_factory=dict)
     story: Story | None = None
     cards: dict[tuple[str, int], Card] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Life:
 
     def take(self, one: Share) -> Plan:
         followed = [card for card in self.cards.values() if card.followed]
-        made = plan(self.rulebook, self.story, followed, one, {})
+        made = plan(self.rulebook, self.story, followed, one, self.same)
         self.story = made.story
         self.entries += made.entries
         for card in made.cards:

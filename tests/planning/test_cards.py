@@ -81,6 +81,30 @@ def test_a_fallback_s_card_that_is_not_posted_yet_gives_way_to_a_route_s():
     life.take(share(0, status="critical"))
     life.take(share(1, incidentTags=DATABASE))
     assert where(life) == {NOC: "lapsed", DB: "wanted"}
+    assert life.cards[NOC, 1].post is None
+
+
+def test_a_pointer_that_a_route_takes_over_is_a_card_again():
+    life = Life()
+    life.take(share(0, status="critical"))
+    life.cards[NOC, 1] = replace(life.show(NOC), notices=("pointer",))
+    life.take(share(60, incidentTags=DATABASE))
+    assert life.cards[NOC, 1].pointer
+    life.take(share(120, incidentTags=[], metadata=PRODUCTION))
+    assert not life.cards[NOC, 1].pointer
+    assert life.cards[NOC, 1].edit is not None
+
+
+def test_a_fallback_s_card_that_lapsed_is_posted_when_the_incident_is_back():
+    life = Life(rulebook=load("version: 1\nfallback: {channel: C0NOC00001, wait: 3m}\nroutes: []\n"))
+    life.take(share(0, status="critical"))
+    life.take(share(60, status="ok", endedOn=START + 60))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.LAPSED, post=None)
+    life.take(share(90, status="ok", endedOn=START + 60, severity="critical"))
+    assert where(life) == {NOC: "lapsed"}
+    life.take(share(120, status="critical"))
+    assert where(life) == {NOC: "wanted"}
+    assert life.cards[NOC, 1].told_seq == len(life.entries)
 
 
 def test_a_route_to_the_fallback_s_own_channel_takes_its_card_over_in_place():
@@ -112,6 +136,26 @@ routes:
     life.take(share(status="critical"))
     assert life.cards[NOC, 1].route == "a"
     assert life.cards[NOC, 1].mention.targets(State.CRITICAL) == ("S0A", "S0B")
+    spelled = Life(rulebook=load(routes.replace("C0NOC00001, mention: {any: [S0B]}", "'#noc', mention: {any: [S0B]}")))
+    spelled.same = {"#noc": NOC}
+    spelled.take(share(status="critical"))
+    assert list(spelled.cards) == [(NOC, 1)]
+    assert spelled.cards[NOC, 1].mention.targets(State.CRITICAL) == ("S0A", "S0B")
+
+
+def test_a_card_pings_whom_the_routes_name_that_take_it_there_now():
+    routes = """
+version: 1
+routes:
+  - {name: db, match: {tags: {team: database}}, post: [{channel: C0NOC00001, mention: {any: [S0DB]}, gather: 9m}]}
+  - {name: rest, post: [{channel: C0NOC00001, mention: {any: [S0REST]}}]}
+"""
+    life = Life(rulebook=load(routes))
+    life.take(share(0, status="warning"))
+    life.show(NOC)
+    life.take(share(60, incidentTags=DATABASE))
+    card = life.cards[NOC, 1]
+    assert (card.route, card.options.gather, card.mention.targets(State.WARNING)) == ("db", 540, ("S0DB",))
 
 
 def test_an_incident_that_arrives_resolved_is_judged_by_its_severity_and_gets_its_card():
@@ -162,6 +206,30 @@ def test_a_later_reopening_is_a_new_episode_with_a_new_card_that_links_to_the_ol
     assert life.cards[NOC, 1].edit is None
 
 
+@pytest.mark.parametrize("state", [CardState.REFUSED, CardState.LAPSED])
+def test_of_a_card_that_shows_nothing_the_incident_s_own_end_counts_and_an_incident_that_is_still_over_begins_nothing(
+    state,
+):
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    life.take(share(60, status="ok", endedOn=START + 60))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=state, post=None)
+    life.take(share(60 + 86_401, received=60 + 86_401, status="ok", endedOn=START + 60, severity="critical"))
+    assert (life.story.episode, list(life.cards), str(life.cards[NOC, 1].state)) == (1, [(NOC, 1)], state)
+    life.take(share(60 + 86_500, status="critical"))
+    assert (life.story.episode, life.cards[NOC, 1].state) == (2, CardState.LEFT)
+
+
+def test_a_card_that_is_left_has_nothing_due():
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    life.take(share(60, status="ok", endedOn=START + 60))
+    due = Due(at=START + 60.0, deadline=START + 60.0)
+    life.cards[NOC, 1] = replace(life.show(NOC), post=due, edit=due)
+    life.take(share(60 + 86_401, status="critical"))
+    assert (life.cards[NOC, 1].post, life.cards[NOC, 1].edit) == (None, None)
+
+
 def test_a_card_that_never_showed_the_end_lives_on():
     life = Life()
     life.take(share(0, status="critical", metadata=PRODUCTION))
@@ -179,6 +247,10 @@ def test_a_card_made_late_starts_at_the_present():
     life.take(share(120, status="warning", incidentTags=DATABASE, metadata=comment))
     assert [entry.seq for entry in life.entries if entry.seq > life.cards[DB, 1].told_seq] == [3]
     assert life.entries[2].kind == "comment"
+    silent = Life()
+    silent.take(share(0, status="warning", metadata=PRODUCTION))
+    silent.take(share(60, status="critical", snooze={"snoozed": True}, incidentTags=DATABASE))
+    assert silent.cards[DB, 1].told_seq == len(silent.entries) == 2
 
 
 @pytest.mark.parametrize(("status", "urgent", "deadline"), [("critical", True, 0), ("warning", False, 30)])
@@ -201,6 +273,14 @@ routes:
     life.take(share(60, status="critical"))
     due = life.cards[NOC, 1].post
     assert (life.cards[NOC, 1].route, due.at - START, due.deadline - START, due.urgent) == ("bad", 60, 60, True)
+
+
+def test_a_card_that_turns_critical_is_urgent_though_it_pauses_after_a_failed_try():
+    life = Life()
+    life.take(share(0, status="warning"))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], post=Due(at=START + 300.0, deadline=START + 30.0), tries=1)
+    life.take(share(60, status="critical"))
+    assert life.cards[NOC, 1].post == Due(at=START + 300.0, deadline=START + 30.0, urgent=True)
 
 
 def test_a_share_does_not_shorten_the_pause_after_a_failed_try():
@@ -276,6 +356,11 @@ def test_an_edit_waits_three_seconds_after_the_last_unless_the_incident_worsens_
     assert life.cards[NOC, 1].edit.at == START + 102
     life.take(share(100, status="critical"))
     assert (life.cards[NOC, 1].edit.at, life.cards[NOC, 1].edit.deadline) == (START + 100, START + 100)
+    life.cards[NOC, 1] = replace(life.show(NOC), edited_at=START + 199.0)
+    life.take(share(200, status="warning"))
+    assert life.cards[NOC, 1].edit.at == START + 202
+    life.take(share(200, status="ok"))
+    assert (life.cards[NOC, 1].edit.at, life.cards[NOC, 1].edit.deadline) == (START + 200, START + 200)
 
 
 def test_what_waits_waits_since_it_was_first_wanted_and_nothing_waits_where_nothing_is_due():
