@@ -21,9 +21,7 @@ TIMES: Final[Mapping[str, str]] = {"1h": "1 hour", "4h": "4 hours", "tomorrow": 
 """What an incident can be snoozed for: the value that comes back -> how it reads. Tomorrow is the person's own."""
 
 _TITLE_SHOWN: Final = 300
-_WARNING: Final = (
-    ":warning: This closes the incident *and all of its alerts* in BigPanda, for everyone. It cannot be undone."
-)
+_WARNING: Final = "⚠️ This closes the incident *and all of its alerts* in BigPanda, for everyone. It cannot be undone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

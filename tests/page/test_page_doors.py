@@ -19,6 +19,7 @@ KEYS = {"webhook_key": "secret-of-the-webhook", "admin_key": "secret-of-the-admi
 async def address() -> AsyncIterator[str]:
     slack = Slack()
     slack.add_channel("C0NOC00001", "noc")
+    slack.add_user("U0ANN00001", "ann")
     page = Page(slack, Backstage(url="http://127.0.0.1:9", **KEYS, sample="{}"))
     async with serving(slack, furnish=page.furnish) as base:
         yield base.removesuffix("api/")
@@ -48,6 +49,45 @@ async def test_another_web_site_is_not_answered(address, web, path, header):
 async def test_another_web_site_can_send_no_share(address, web):
     async with web.post(address + "shares", data=b"{}", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
         assert answer.status == 403
+
+
+ACTS = {
+    "click": {"user": "U0ANN00001", "channel": "C0NOC00001", "ts": "1.000000", "action": "relay_assign"},
+    "submit": {"user": "U0ANN00001", "view": "V1", "values": {}},
+    "dismiss": {"user": "U0ANN00001", "view": "V1"},
+    "reply": {"user": "U0ANN00001", "channel": "C0NOC00001", "thread": "1.000000", "text": "hello"},
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_another_web_site_can_do_nothing_in_the_workspace(address, web, act):
+    url = f"{address}acts/{act}"
+    async with web.post(url, json=ACTS[act], headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+        assert answer.status == 403
+    async with web.post(url, json=ACTS[act], headers={"Host": "evil.example"}) as answer:
+        assert answer.status == 403
+    async with web.post(url, data={"user": "U0ANN00001"}) as answer:
+        assert answer.status == 415
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("changed", [{}, {"user": "U0NOBODY01"}, {"user": 7}, {"user": None}])
+async def test_what_cannot_be_done_is_400_with_a_sentence(address, web, act, changed):
+    async with web.post(f"{address}acts/{act}", json=ACTS[act] | changed) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["detail"]
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "7", "{}", '{"user": "U0ANN00001", "channel": "C0", "ts": "1"}'])
+@pytest.mark.parametrize("act", ACTS)
+async def test_an_act_that_is_no_act_is_400(address, web, act, body):
+    async with web.post(f"{address}acts/{act}", data=body, headers={"Content-Type": "application/json"}) as answer:
+        assert answer.status == 400
+
+
+async def test_only_what_a_person_can_do_there_can_be_done(address, web):
+    async with web.post(f"{address}acts/revoke", json={}) as answer:
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize("path", ["page/page.py", "page/..%2F..%2Fserver.py", "page/nothing.js"])

@@ -1,7 +1,7 @@
 """The page's HTTP side: its files, a stream of what changes in the workspace, and the way to the relay behind it.
 
 It is for one machine: it answers to the host names of this machine alone (so that no other web site can read it through
-a name that it points here), and takes a share only from itself.
+a name that it points here), and takes a share, and what its reader does in the workspace, only from itself.
 """
 
 import json
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from relay.sandbox.channel import Message
 from relay.sandbox.page import files, view
+from relay.sandbox.page.acts import Acts, content_is_json
 from relay.sandbox.page.backstage import Backstage
 from relay.sandbox.server import Slack
 
@@ -31,7 +32,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_FILES: Final = ("draw.js", "draw.css", "page.js", "page.css", "knows.js")
+_FILES: Final = ("draw.js", "draw.css", "page.js", "page.css", "knows.js", "hands.js")
 _KEEP_ALIVE: Final = 15.0
 """Seconds of silence after which a listening page is told that all is well."""
 
@@ -50,6 +51,7 @@ class Page:
         """Belong to a workspace."""
         self.backstage = backstage
         self._slack = slack
+        self._acts = Acts(slack)
         self._host = host
         self._caption = ""
         self._closing = False
@@ -67,6 +69,7 @@ class Page:
         app.router.add_get("/sample", self._guarded(self._sample))
         app.router.add_get("/incidents/{id}", self._guarded(self._incident))
         app.router.add_post("/shares", self._guarded(self._share))
+        app.router.add_post("/acts/{act}", self._guarded(self._act))
         app.cleanup_ctx.append(_session)
         app.on_shutdown.append(self._close)
 
@@ -119,6 +122,17 @@ class Page:
             pass  # the reader left
         return response
 
+    # --- what its reader does there ---
+
+    async def _act(self, request: web.Request) -> web.Response:
+        act = request.match_info["act"]
+        if not self._acts.has(act):
+            raise web.HTTPNotFound(text="There is nothing like that to do.\n")
+        if not content_is_json(request):
+            raise web.HTTPUnsupportedMediaType(text="This is told in JSON.\n")
+        status, told = await self._acts.do(act, await request.read())
+        return _passed_on(status, json.dumps(told).encode())
+
     # --- the relay behind it ---
 
     async def _sample(self, _request: web.Request) -> web.Response:
@@ -141,11 +155,18 @@ class _Stream:
     def __init__(self, slack: Slack) -> None:
         self._slack = slack
         self._frame: Any = None
+        self._views: list[Any] = []
         self._told: dict[tuple[str, str], Any] = {}
 
     def events(self, caption: str, *, relay: bool) -> Iterator[bytes]:
-        """What is new since the last time: the frame (channels, names, caption), messages that are new or changed."""
-        frame = {**view.names(self._slack), "list": view.channels(self._slack), "caption": caption, "relay": relay}
+        """What is new since the last time: the frame (channels, names, caption), messages, and what modals are open."""
+        frame = {
+            **view.names(self._slack),
+            "list": view.channels(self._slack),
+            "people": view.people(self._slack),
+            "caption": caption,
+            "relay": relay,
+        }
         if frame != self._frame:
             self._frame = frame
             yield _event("frame", frame)
@@ -154,6 +175,9 @@ class _Stream:
             yield _event("messages", changed)
         if gone := self._gone():
             yield _event("gone", gone)
+        if (views := view.views(self._slack)) != self._views:
+            self._views = views
+            yield _event("views", views)
 
     def _standing(self) -> list[Message]:
         return [message for channel in self._slack.channels.values() for message in view.standing(channel)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from relay.sandbox.channel import Channel, Message
+from relay.sandbox.channel import Channel, Message, Whisper
 from relay.sandbox.people import Bot
 from relay.sandbox.pings import pings
 from relay.sandbox.workspace import Workspace
@@ -37,16 +37,34 @@ def channels(workspace: Workspace) -> list[View]:
     ]
 
 
+def people(workspace: Workspace) -> list[View]:
+    """Those whom a reader of the page can be, in the order in which they came."""
+    there = (user for user in workspace.users.values() if not (user.bot or user.deleted))
+    return [{"id": user.id, "name": user.name} for user in there]
+
+
+def views(workspace: Workspace) -> list[View]:
+    """The modals that stand open, each before its `user`."""
+    standing_open = (view for view in workspace.views if view.open)
+    return [
+        {"id": view.id, "user": view.user, "view": view.shape, "errors": dict(view.errors)} for view in standing_open
+    ]
+
+
 def standing(channel: Channel) -> Iterator[Message]:
-    """What a reader of the channel can see, oldest first: its newest roots, and their threads."""
+    """What a reader of the channel can see: its newest roots and their threads, oldest first, and the newest notes."""
     roots = {message.ts for message in list(_roots(channel))[-ROOTS_SHOWN:]}
     for message in channel.everything:
         if message.ts in roots or (message.thread_ts in roots and not message.deleted):
             yield message
+    yield from (note for note in channel.ephemeral[-ROOTS_SHOWN:] if note.seen)
 
 
 def message(workspace: Workspace, shown: Message) -> View:
-    """One message. `incident` is the one that its metadata name, `versions` how often it was written."""
+    """One message. `incident` is the one that its metadata name, `versions` how often it was written.
+
+    `to` is the one person who may see it; None where everybody may.
+    """
     metadata = shown.metadata or {}
     payload = metadata.get("event_payload")
     incident = payload.get("incident") if isinstance(payload, Mapping) else None
@@ -55,6 +73,7 @@ def message(workspace: Workspace, shown: Message) -> View:
         "ts": shown.ts,
         "thread": shown.thread_ts,
         "broadcast": shown.broadcast,
+        "to": shown.to if isinstance(shown, Whisper) else None,
         "author": _author(workspace, shown),
         "bot": isinstance(shown.author, Bot),
         "text": shown.text,

@@ -279,10 +279,8 @@ const drawing = (() => {
     const drawn = piece.url ? link(piece.url, label) : make("button", "", label);
     if (drawn.nodeType === Node.TEXT_NODE) return make("span", "button", drawn);
     drawn.className = `button${style}`;
-    if (!piece.url) {
-      drawn.type = "button";
-      drawn.dataset.action = piece.action_id ?? "";
-    }
+    if (!piece.url) drawn.type = "button";
+    if (piece.action_id) drawn.dataset.action = piece.action_id;
     return drawn;
   }
 
@@ -382,19 +380,26 @@ const drawing = (() => {
 
   /** One message. `options.note` stands over it in small letters; `options.thread` is what is shown under it. */
   function message(told, options = {}) {
-    const column = make("div", "column", options.note ? make("div", "note", options.note) : null, head(told), body(told), options.thread ?? null);
+    const note = told.to ? "Only visible to you" : options.note;
+    const column = make("div", told.to ? "column whisper" : "column", note ? make("div", "note", note) : null, head(told), body(told), options.thread ?? null);
     const element = make("article", "message", avatar(told), column);
     element.dataset.ts = told.ts;
     if (told.incident) element.dataset.incident = told.incident;
     return element;
   }
 
-  /** A thread that opens: `open` says whether it stands open now, `toggled` hears of a click. */
-  function thread(replies, { open = false, toggled = () => {} } = {}) {
-    if (!replies.length) return null;
-    const last = Math.floor(Number.parseFloat(replies.at(-1).ts));
-    const summary = make("summary", "", make("b", "", `${replies.length} ${replies.length === 1 ? "reply" : "replies"}`), make("span", "last", "last ", date(last, "{date_short_pretty} at {time}", "")));
-    const list = make("div", "replies", ...replies.map((reply) => message(reply, { note: reply.broadcast ? "also sent to the channel" : null })));
+  /**
+   * A thread that opens: `open` says whether it stands open now, `toggled` hears of a click, `composer` is where one
+   * replies, if one can.
+   */
+  function thread(replies, { open = false, toggled = () => {}, composer = null } = {}) {
+    if (!replies.length && !composer) return null;
+    const said = replies.filter((reply) => !reply.to);
+    const last = Math.floor(Number.parseFloat(said.at(-1)?.ts ?? "0"));
+    const summary = said.length
+      ? make("summary", "", make("b", "", `${said.length} ${said.length === 1 ? "reply" : "replies"}`), make("span", "last", "last ", date(last, "{date_short_pretty} at {time}", "")))
+      : make("summary", "none", make("b", "", "Reply in thread"));
+    const list = make("div", "replies", ...replies.map((reply) => message(reply, { note: reply.broadcast ? "also sent to the channel" : null })), composer);
     const details = make("details", "thread", summary, list);
     details.open = open;
     details.addEventListener("toggle", () => toggled(details.open));
@@ -409,7 +414,7 @@ const drawing = (() => {
   }
 
   /** A channel from its messages, oldest first: roots with their threads, and replies that were broadcast. */
-  function channel(messages, { isOpen = () => false, toggled = () => {} } = {}) {
+  function channel(messages, { isOpen = () => false, toggled = () => {}, composer = () => null } = {}) {
     const roots = new Map(messages.filter((each) => !each.thread).map((each) => [each.ts, each]));
     const replies = Map.groupBy
       ? Map.groupBy(messages.filter((each) => each.thread), (each) => each.thread)
@@ -426,7 +431,7 @@ const drawing = (() => {
         each.thread
           ? message(each, { note: `replied to a thread: ${brief(roots.get(each.thread) ?? {})}` })
           : message(each, {
-              thread: thread(replies.get(each.ts) ?? [], { open: isOpen(each), toggled: (open) => toggled(each, open) }),
+              thread: thread(replies.get(each.ts) ?? [], { open: isOpen(each), toggled: (open) => toggled(each, open), composer: composer(each) }),
             }),
       );
     }
@@ -439,5 +444,5 @@ const drawing = (() => {
     return groups;
   }
 
-  return { world, make, date, link, called, brief, message, thread, channel, refreshDates };
+  return { world, make, date, link, called, brief, blocks, text, message, thread, channel, refreshDates };
 })();

@@ -9,7 +9,7 @@
   const channels = new Map(); // id -> Map of ts -> message
   const opened = new Set(); // threads that stand open: channel + ts
   const unread = new Map(); // id -> how many messages came while another channel was open
-  let frame = { list: [], channels: {}, caption: "", relay: false };
+  let frame = { list: [], people: [], channels: {}, caption: "", relay: false };
   let here = null; // the open channel
   let chosen = null; // the incident that the panel is about
   let known = null; // what relay last told of it
@@ -23,6 +23,7 @@
   const events = new EventSource("/events");
   events.addEventListener("open", () => {
     channels.clear();
+    hands.views([]);
     first = true;
     find("link").className = "live";
   });
@@ -32,6 +33,7 @@
     Object.assign(world, { channels: frame.channels, users: frame.users, groups: frame.groups });
     here ??= location.hash.slice(1) in frame.channels ? location.hash.slice(1) : (frame.list[0]?.id ?? null);
     find("paste").hidden = !frame.relay;
+    hands.people(frame.people);
     show();
   });
   events.addEventListener("messages", ({ data }) => {
@@ -40,7 +42,7 @@
       const messages = channels.get(message.channel) ?? new Map();
       const isNew = !messages.has(message.ts);
       channels.set(message.channel, messages.set(message.ts, message));
-      if (isNew && !first && message.channel !== here) unread.set(message.channel, (unread.get(message.channel) ?? 0) + 1);
+      if (isNew && !first && message.channel !== here && isForMe(message)) unread.set(message.channel, (unread.get(message.channel) ?? 0) + 1);
     }
     show(first ? [] : fresh);
     first = false;
@@ -50,6 +52,11 @@
     for (const [channel, ts] of JSON.parse(data)) channels.get(channel)?.delete(ts);
     show();
   });
+
+  events.addEventListener("views", ({ data }) => hands.views(JSON.parse(data)));
+  hands.changed(() => show());
+
+  const isForMe = (message) => !message.to || message.to === hands.me();
 
   // --- the channel ---
 
@@ -76,14 +83,16 @@
   function showMessages(fresh) {
     const box = find("messages");
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
-    const messages = [...(channels.get(here)?.values() ?? [])].sort(byTime);
-    const drawn = drawing.channel(messages, {
-      isOpen: (message) => opened.has(key(message)),
-      toggled: (message, open) => (open ? opened.add(key(message)) : opened.delete(key(message))),
-    });
-    if (!drawn.length) drawn.push(make("p", "empty", "Nothing has been said here yet."));
+    const messages = [...(channels.get(here)?.values() ?? [])].filter(isForMe).sort(byTime);
     const top = box.scrollTop;
-    box.replaceChildren(...drawn);
+    hands.undisturbed(() => {
+      const drawn = drawing.channel(messages, {
+        isOpen: (message) => opened.has(key(message)),
+        toggled: (message, open) => (open ? opened.add(key(message)) : opened.delete(key(message))),
+        composer: (message) => (message.to || message.deleted ? null : hands.composer(message, frame.channels[here])),
+      });
+      box.replaceChildren(...(drawn.length ? drawn : [make("p", "empty", "Nothing has been said here yet.")]));
+    });
     for (const element of box.querySelectorAll(".message")) {
       if (fresh.has(`${here}/${element.dataset.ts}`)) element.classList.add("fresh");
       if (element.parentElement === box && chosen !== null && element.dataset.incident === chosen) element.classList.add("chosen");
@@ -105,6 +114,8 @@
   });
 
   find("messages").addEventListener("click", ({ target }) => {
+    const pressed = target.closest("[data-action]");
+    if (pressed) hands.press(pressed, here, pressed.closest(".message").dataset.ts);
     if (target.closest("a, button, summary, .replies")) return;
     const message = target.closest(".message[data-incident]");
     if (message) choose(message.dataset.incident);
