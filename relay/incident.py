@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 JSON = Any
 """Whatever JSON can hold: blocks are checked where they are parsed."""
@@ -167,9 +167,17 @@ class Alert:
         return ""
 
 
+CONFIRMED: Final = "MATCH"
+"""A change's certainty where somebody confirmed that it is related."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change related to the incident (Root Cause Changes). `certainty` is MATCH, SUSPECT or NONE."""
+    """A change related to the incident (Root Cause Changes).
+
+    `certainty` is SUSPECT where BigPanda suspects it, MATCH where somebody confirmed that
+    (https://docs.bigpanda.io/docs/correlating-changes-with-incidents).
+    """
 
     id: str
     identifier: str = ""
@@ -337,7 +345,7 @@ def _read(record: Record, words: TagWords | None) -> Incident:
         alerts=alerts,
         tags=_read_tags(record.value("tags") or (), words or {}),
         links=record.value("links") or {},
-        changes=tuple(Change(**change) for change in record.value("changes") or ()),
+        changes=_read_changes(record.value("changes") or ()),
         assignee=_person(assignment.get("assignee")),
         assigner=_person(assignment.get("assigner")),
         title=record.title,
@@ -437,6 +445,13 @@ def _read_tags(told: Sequence[Sequence[JSON]], words: TagWords) -> tuple[Tag, ..
         spoken = words.get(tag_id.casefold()) or words.get(name.casefold()) or {}
         tags.append(Tag(id=tag_id, name=name, values=tuple(spoken.get(value, value) for value in values)))
     return tuple(tags)
+
+
+def _read_changes(told: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
+    """The related ones, those first that somebody confirmed; what somebody rejected (NONE) is not related."""
+    changes = [Change(**{**change, "certainty": change["certainty"].upper()}) for change in told]
+    related = (change for change in changes if change.certainty != "NONE")
+    return tuple(sorted(related, key=lambda change: change.certainty != CONFIRMED))
 
 
 def _person(told: Mapping[str, str] | None) -> Person | None:

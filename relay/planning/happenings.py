@@ -12,13 +12,14 @@ plain values; every template of an entry finds `actor`, `old`, `new`, `text` and
     snooze      new: until when (Unix seconds, None where BigPanda does not say), snoozed: bool
     tags        items: [{label, old, new}]
     alerts      joined, resolved, returned, left, total: counts; items: [{title, state, was}]
-    changes     items: [{identifier, summary, status, url, certainty, start, end}]
+    changes     items: [{identifier, summary, status, url, certainty, start, end, confirmed}]; confirmed: it was known,
+                and somebody says now that it matters
     other       text
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from relay.incident import JSON, Alert, Change, Incident, Person, Record, State, Tag
+from relay.incident import CONFIRMED, JSON, Alert, Change, Incident, Person, Record, State, Tag
 from relay.planning.fold import comment_at, is_new_comment
 from relay.planning.model import Entry, Kind
 from relay.share import Share
@@ -67,8 +68,7 @@ def _compared(old: Incident, new: Incident, share: Share, before: Record) -> Ite
         yield Kind.TAGS, at, {"items": items}
     if old.active == new.active and before.value("alerts") is not None and (data := _alerts(old, new)):
         yield Kind.ALERTS, at, data
-    known = {change.id for change in old.changes}
-    if items := [_change(change) for change in new.changes if change.id not in known]:
+    if items := _changes(old.changes, new.changes):
         yield Kind.CHANGES, at, {"items": items}
 
 
@@ -153,7 +153,17 @@ def _named(alerts: Sequence[Alert], was: str) -> list[dict[str, JSON]]:
     return [{"title": alert.title, "state": str(alert.state), "was": was} for alert in alerts]
 
 
-def _change(change: Change) -> dict[str, JSON]:
+def _changes(old: Sequence[Change], new: Sequence[Change]) -> list[dict[str, JSON]]:
+    """What is new, and what was known already and is confirmed now."""
+    known = {change.id: change.certainty for change in old}
+    return [
+        _change(change, confirmed=change.id in known)
+        for change in new
+        if change.id not in known or (change.certainty == CONFIRMED and known[change.id] != CONFIRMED)
+    ]
+
+
+def _change(change: Change, *, confirmed: bool) -> dict[str, JSON]:
     return {
         "identifier": change.identifier,
         "summary": change.summary,
@@ -162,6 +172,7 @@ def _change(change: Change) -> dict[str, JSON]:
         "certainty": change.certainty,
         "start": change.start,
         "end": change.end,
+        "confirmed": confirmed,
     }
 
 
@@ -172,7 +183,13 @@ def _unknown_events(share: Share) -> Iterator[Happening]:
         word = last.strip().casefold()
         if word and word not in _TOLD_BY_COMPARING | _NOTHING | seen:
             seen.add(word)
-            yield Kind.OTHER, event.at or share.news, {"text": last.strip().replace("-", " ").replace("_", " ")}
+            yield Kind.OTHER, event.at or share.news, {"text": _in_words(last)}
+
+
+def _in_words(name: str) -> str:
+    """An event's name as something that happened: `become-stale` is "became stale"."""
+    first, *rest = name.strip().replace("-", " ").replace("_", " ").split()
+    return " ".join(["became" if first.casefold() == "become" else first, *rest])
 
 
 def _author(sender: Person | None) -> str:

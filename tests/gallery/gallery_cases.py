@@ -250,7 +250,7 @@ def _sizes() -> Iterator[Case]:
     yield Case(name="300-alerts", incident=_hosts_of(300))
     checks = tuple(alert("db-117", f"{name} is full", check=name, id=name) for name in ("/", "/var", "/tmp", "/srv"))
     yield Case(name="4-alerts-of-one-host", incident=replace(DB, alerts=checks))
-    few = (replace(_CHANGE, identifier=""), replace(_CHANGE, id="c2"), replace(_CHANGE, id="c3", certainty="NONE"))
+    few = (replace(_CHANGE, identifier=""), replace(_CHANGE, id="c2"))
     yield Case(name="changes", incident=replace(DB, changes=few))
     nothing = Change(id="c4", certainty="MATCH", url="https://changes.example.com/4")
     yield Case(name="a-change-of-few-words", incident=replace(DB, changes=(nothing,)))
@@ -385,6 +385,8 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     change = {name: getattr(_CHANGE, name) for name in ("identifier", "summary", "status", "url", "certainty", "end")}
     yield "change", told("changes", items=[change])
     yield "changes", told("changes", items=[change, {"identifier": "CHG-4712", "certainty": "MATCH"}])
+    confirmed = {**change, "certainty": "MATCH", "confirmed": True}
+    yield "change-confirmed", told("changes", items=[confirmed])
     yield "resolved", told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
     yield "resolved-soon", told("resolved", old="critical", new="resolved", lasted=45, worst="critical")
     ended = told("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)

@@ -42,6 +42,21 @@ async def test_a_card_is_shown_as_slack_shows_it(shown: Shown):
     await expect(message.locator(".context").last).to_have_text("shared by AutoShare")
 
 
+async def test_fields_and_buttons_of_every_kind_are_shown(shown: Shown):
+    fields = [{"type": "mrkdwn", "text": f"*Label {n}*\nvalue {n}"} for n in (1, 2, 3)]
+    buttons = [
+        {"type": "button", "action_id": "a", "text": {"type": "plain_text", "text": "Snooze"}},
+        {"type": "button", "action_id": "b", "style": "danger", "text": {"type": "plain_text", "text": "Resolve"}},
+    ]
+    shown.post(text="x", blocks=({"type": "section", "fields": fields}, {"type": "actions", "elements": buttons}))
+    message = shown.tab.locator("#messages > .message")
+    await expect(message.locator(".field")).to_have_text(["Label 1value 1", "Label 2value 2", "Label 3value 3"])
+    first, second = [await message.locator(".field").nth(n).bounding_box() for n in (0, 1)]
+    assert first["y"] == second["y"]  # side by side, as Slack has them
+    await expect(message.get_by_role("button", name="Resolve")).to_have_class("button danger")
+    await expect(message.get_by_role("button", name="Snooze")).to_be_visible()
+
+
 async def test_dates_are_in_the_readers_own_zone(shown: Shown):
     shown.post(text=f"since <!date^{AT}^{{date_long}} at {{time}}|before>")
     await expect(shown.tab.locator(".text")).to_have_text("since Wednesday, 15 November 2023 at 07:13")
@@ -170,6 +185,8 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
 async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
     clock = LeapingClock(NIGHT)
     async with on_stage(clock) as stage:
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
         player = Player(stage=stage, told=Told(sample()))
         await leap_through(player, clock, [*before(), *islice(story(sample()), 5)])
         await tab.goto(stage.address)
@@ -186,6 +203,7 @@ async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
         await knows.get_by_role("button", name="show it").last.click()
         await expect(tab.locator("#name")).to_have_text("# billing-oncall")
         await expect(tab.locator("#messages > .message.chosen .header")).to_be_in_viewport()
+        assert [url for url in asked if not url.startswith(stage.address)] == []  # no network is needed
         await tab.goto("about:blank")
 
 

@@ -167,6 +167,32 @@ def test_a_related_change_is_told_with_its_ticket(options):
     assert (data["items"][0]["url"], data["items"][0]["certainty"]) == ("https://tickets.example/1", "SUSPECT")
 
 
+def changes(**certainties):
+    return {
+        "relatedChanges": [
+            {"id": name, "match_certainty": certainty, "change": {"id": name, "identifier": name.upper()}}
+            for name, certainty in certainties.items()
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (changes(a="SUSPECT"), changes(a="MATCH"), [("A", "MATCH", True)]),
+        (changes(a="MATCH"), changes(a="SUSPECT"), []),
+        (changes(a="SUSPECT"), changes(a="NONE"), []),
+        (changes(a="NONE"), changes(a="suspect"), [("A", "SUSPECT", False)]),
+        (changes(), changes(a="NONE"), []),
+        (changes(), changes(a="SUSPECT", b="MATCH"), [("B", "MATCH", False), ("A", "SUSPECT", False)]),
+    ],
+)
+def test_a_change_is_told_when_it_is_found_and_when_somebody_confirms_it(before, after, expected, options):
+    entries = told({"status": "critical", **before}, after, options)
+    items = [item for _, data in entries for item in data["items"]]
+    assert [(item["identifier"], item["certainty"], item["confirmed"]) for item in items] == expected
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -231,11 +257,13 @@ def test_an_event_that_nobody_knows_is_told_in_plain_words_when_nothing_else_was
 
 
 def test_an_event_that_nobody_knows_is_told_once_however_often_it_is_named_and_not_beside_a_comment():
-    events = [{"event": name} for name in ("incident#moved", "incident#moved", "", "#", "Incident#Moved", "other#kept")]
+    events = [
+        {"event": name} for name in ("incident#moved", "incident#moved", "", "#", "Incident#Moved", "other#become-kept")
+    ]
     life = Life()
     life.take(share(0, status="critical"))
     life.take(share(600, status="critical", event_types=events))
-    assert life.told() == [("other", {"text": "moved"}), ("other", {"text": "kept"})]
+    assert life.told() == [("other", {"text": "moved"}), ("other", {"text": "became kept"})]
     life.take(share(660, event_types=events, metadata={"comment": {"comment": "moved it"}}))
     assert life.kinds == ["comment"]
     life.take(share(720, event_types=[{"event": "incident#assigned"}]))
