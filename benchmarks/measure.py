@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -23,17 +24,26 @@ NOWHERE = "http://127.0.0.1:9/api/"
 class Server:
     """A server that runs as a process of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, started_in: float) -> None:
-        """`started_in` is the seconds from its start to its first answer."""
+    def __init__(self, process: asyncio.subprocess.Process, port: int, born: float) -> None:
+        """It was started at `born` (Unix seconds), and has just answered, `started_in` seconds later."""
         self.process = process
         self.port = port
-        self.started_in = started_in
+        self.born = born
+        self.started_in = time.time() - born
 
     @property
     def megabytes(self) -> float:
         """The memory that it holds now."""
+        return self._megabytes("VmRSS:")
+
+    @property
+    def most_megabytes(self) -> float:
+        """The most memory that it ever held."""
+        return self._megabytes("VmHWM:")
+
+    def _megabytes(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        return int(status.partition(name)[2].split()[0]) / 1024
 
     @property
     def cpu_seconds(self) -> float:
@@ -82,11 +92,11 @@ def _free_port() -> int:
 
 @asynccontextmanager
 async def _running(command: list[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
-    started = time.perf_counter()
+    born = time.time()
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
     try:
         await _until_it_answers(process, port)
-        yield Server(process, port, time.perf_counter() - started)
+        yield Server(process, port, born)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -186,9 +196,7 @@ async def flood(port: int, bodies: Sequence[bytes], *, connections: int = 64) ->
 
     async def drain(wire: Wire) -> None:
         for each in queue:
-            status = await wire.send(each)
-            if status != 202:  # noqa: PLR2004  what a share that is kept is answered with
-                raise SystemExit(f"answered {status}, not 202")
+            _must_be_kept(await wire.send(each))
 
     busy, started = time.process_time(), time.perf_counter()
     await asyncio.gather(*(drain(wire) for wire in wires))
@@ -198,26 +206,57 @@ async def flood(port: int, bodies: Sequence[bytes], *, connections: int = 64) ->
     return len(bodies) / took, (time.process_time() - busy) / took
 
 
-async def steadily(port: int, bodies: Sequence[bytes], rate: float) -> list[float]:
-    """Send so many a second, whether or not the ones before were answered: seconds of each from when it was due."""
-    idle = [await Wire.connect(port) for _ in range(20)]
-    took: list[float] = []
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds, share by share: `took` from when it was due to its answer, `late` until the generator had sent it."""
 
-    async def one(body: bytes, due: float) -> None:
+    took: list[float]
+    late: list[float]
+
+    def __str__(self) -> str:
+        """As a table tells it."""
+        half, most = statistics.median(self.took) * 1000, percentile(self.took, 99) * 1000
+        return f"{most:.1f} ms (half: {half:.1f} ms)"
+
+    @property
+    def p99_ms(self) -> float:
+        """What 99 % took at most, in milliseconds."""
+        return percentile(self.took, 99) * 1000
+
+    @property
+    def late_ms(self) -> float:
+        """How late 99 % were sent at most, in milliseconds: that is the generator's doing, and counted all the same."""
+        return percentile(self.late, 99) * 1000
+
+
+async def steadily(port: int, bodies: Sequence[bytes], rate: float) -> Pace:
+    """Send so many a second, whether or not the ones before were answered."""
+    idle = [await Wire.connect(port) for _ in range(20)]
+    requests = [request(body, port) for body in bodies]
+    pace = Pace([], [])
+
+    async def one(wire_bytes: bytes, due: float) -> None:
         wire = idle.pop() if idle else await Wire.connect(port)
-        await wire.send(request(body, port))
-        took.append(time.perf_counter() - due)
+        pace.late.append(time.perf_counter() - due)
+        status = await wire.send(wire_bytes)
+        pace.took.append(time.perf_counter() - due)
         idle.append(wire)
+        _must_be_kept(status)
 
     started = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
-        for number, body in enumerate(bodies):
+        for number, each in enumerate(requests):
             due = started + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.create_task(one(body, due))
+            tasks.create_task(one(each, due))
     for wire in idle:
         wire.close()
-    return took
+    return pace
+
+
+def _must_be_kept(status: int) -> None:
+    if status != 202:  # noqa: PLR2004  what a share that is kept is answered with
+        raise SystemExit(f"answered {status}, not 202")
 
 
 # -- The machine -------------------------------------------------------------------------------------------------------

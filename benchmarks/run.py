@@ -1,8 +1,8 @@
 """`make bench`: measures relay against baselines that are started in the same run, and writes RESULTS.md.
 
-All traffic stays on this machine, and every loop has an end. `--full` is the whole size (1,000 incidents in the storm,
-100,000 open ones), which takes about half an hour, since Slack's limits are kept in real time. Names of parts
-(accepting, idle, routes, size, storm) run these alone, and write nothing.
+All traffic stays on this machine, and every loop has an end. `--full` is the whole size (the storm of 1,000 incidents
+told to its end, a million stored incidents), which takes about half an hour, since Slack's limits are kept in real
+time. Names of parts (accepting, hanging, idle, routes, size, storm) run these alone, and write nothing.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import accepting
+import hanging
 import idle
 import routes
 import size
@@ -36,10 +37,11 @@ async def measured(parts: list[str], *, full: bool) -> list[Figure]:
 
     todo: dict[str, Part] = {
         "accepting": accepting.measure,
+        "hanging": hanging.measure,
         "routes": judge,
         "idle": idle.measure,
-        "size": lambda folder: size.measure(folder, many=100_000 if full else 10_000),
-        "storm": lambda folder: storm.measure(folder, incidents=1000 if full else 60),
+        "size": lambda folder: size.measure(folder, copies=10 if full else 1),
+        "storm": whole_storm if full else small_storm,
     }
     for name, part in todo.items():
         if name not in parts:
@@ -54,13 +56,25 @@ async def measured(parts: list[str], *, full: bool) -> list[Figure]:
     return figures
 
 
+async def whole_storm(folder: Path) -> list[Figure]:
+    return await storm.measure(folder, storm.WHOLE)
+
+
+async def small_storm(folder: Path) -> list[Figure]:
+    """The whole one is only taken, not told to its end; a small one is both."""
+    taken, told = folder / "taken", folder / "told"
+    taken.mkdir()
+    told.mkdir()
+    return [*await storm.measure(taken, storm.WHOLE, drain=False), *await storm.measure(told, storm.SMALL)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure (everything)")
     parser.add_argument("--full", action="store_true", help="the whole size")
     parser.add_argument("--remark", default="", help="a sentence about the machine that stands above the table")
     asked = parser.parse_args()
-    everything = ["accepting", "routes", "idle", "size", "storm"]
+    everything = ["accepting", "hanging", "routes", "idle", "size", "storm"]
     load_before = os.getloadavg()[0]
     figures = asyncio.run(measured(asked.parts or everything, full=asked.full))
     if not asked.parts:

@@ -1,0 +1,79 @@
+"""Databases with many incidents in them: filled by relay's own store, and multiplied and aged in SQL."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from measure import shares
+
+from relay.planning import Card, Plan, Story, plan
+from relay.rulebook import load
+from relay.share import Share, parse
+from relay.store import Store
+
+CHANNEL = "C0ALL00001"
+ROUTES = f"version: 1\nroutes: [{{name: all, post: [{CHANNEL}]}}]\n"
+GROUP = 200
+
+_COPIED = {
+    "incident": {"id": "id || ?1"},
+    "share": {"id": "NULL", "incident": "incident || ?1", "hash": "lower(hex(randomblob(16)))"},
+    "card": {"id": "NULL", "incident": "incident || ?1"},
+}
+"""What of each table is not the same in a copy."""
+
+
+async def fill(file: Path, count: int) -> None:
+    """Keep one share of each of so many incidents, whose cards wait; by the same door as ever, but for HTTP."""
+    rulebook = load(ROUTES)
+
+    def planned(story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
+        return plan(rulebook, story, cards, share, same)
+
+    store = await Store.open(f"sqlite:///{file}")
+    try:
+        await store.want_channels(rulebook.refs)
+        parsed = _parsed(count)
+        while group := list(islice(parsed, GROUP)):
+            await store.accept(group, planned)
+    finally:
+        await store.close()
+
+
+def multiply(file: Path, times: int) -> None:
+    """Add copies of all incidents, with their shares and cards, until there are so many times as many."""
+    with closing(sqlite3.connect(file)) as database, database:
+        statements = [_copying(database, table, changed) for table, changed in _COPIED.items()]
+        for copy in range(1, times):
+            for statement in statements:
+                database.execute(statement, (f"~{copy}",))
+
+
+def _copying(database: sqlite3.Connection, table: str, changed: Mapping[str, str]) -> str:
+    columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+    values = [changed.get(column, column) for column in columns]
+    whose = "id" if table == "incident" else "incident"
+    return f"INSERT INTO {table} SELECT {', '.join(values)} FROM {table} WHERE {whose} NOT LIKE '%~%'"  # noqa: S608  all of it stands above
+
+
+def show_all_but(file: Path, due: int) -> None:
+    """The channel is found, and the cards are in Slack; those of the last so many incidents still wait."""
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "UPDATE channel SET slack_id = ref, state = 'open', retry_at = ? WHERE ref = ?",
+            (time.time() + 3600, CHANNEL),
+        )
+        database.execute(
+            "UPDATE card SET state = 'shown', ts = printf('%d.%06d', 1600000000 + id, id % 1000000), slack_channel = ?,"
+            " wanted_since = NULL, post_due = NULL, post_deadline = NULL, post_since = NULL, post_urgent = 0"
+            " WHERE id <= (SELECT max(id) FROM card) - ?",
+            (CHANNEL, due),
+        )
+
+
+def _parsed(count: int) -> Iterator[Share]:
+    for body in shares("open-", count, per_incident=1):
+        yield parse(body, {}, time.time())

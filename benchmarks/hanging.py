@@ -1,0 +1,41 @@
+"""How long an accept takes while Slack takes calls and never answers, against the same with a Slack that answers."""
+
+from pathlib import Path
+
+from accepting import P99_MS, RATE, SECONDS
+from measure import relay, shares, steadily
+from table import Figure
+from workspace import all_found, channels_of, routed, routes_to
+
+from relay.sandbox import Fault, Silence, Slack, serving
+
+CHANNELS = 20
+"""More than the calls that relay has under way at once, each for another channel."""
+
+
+async def measure(folder: Path) -> list[Figure]:
+    slack = Slack()
+    channels = channels_of(slack, CHANNELS)
+    async with serving(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
+        await all_found(slack)
+        answered = await steadily(house.port, _bodies("answered-", channels), RATE)
+        slack.faults.add(Fault(does=Silence(), method="chat.postMessage", times=None))
+        slack.faults.add(Fault(does=Silence(), method="chat.update", times=None))
+        hung = await steadily(house.port, _bodies("hung-", channels), RATE)
+        waiting = sum(call.answer is None for call in slack.calls)
+        slack.faults.release()
+    return [
+        Figure(
+            what=f"99 % of accepts at {RATE} a second while Slack hangs, against while it answers",
+            measured=f"{hung} against {answered}",
+            wanted=f"at most {P99_MS:.0f} ms",
+            met=hung.p99_ms <= P99_MS and waiting > 0,
+            note=f"{SECONDS} seconds each, cards for {CHANNELS} channels; {waiting} calls waited for an answer; the "
+            f"generator's own lateness is {hung.late_ms:.1f} ms",
+        )
+    ]
+
+
+def _bodies(prefix: str, channels: list[str]) -> list[bytes]:
+    bodies = shares(prefix, RATE * SECONDS)
+    return [routed(body, channels[number // 5 % len(channels)]) for number, body in enumerate(bodies)]
