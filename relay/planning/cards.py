@@ -55,7 +55,7 @@ def cards_after(moment: Moment, cards: Sequence[Card]) -> tuple[list[Card], int]
     if any(card.route for card in new) or any(card.route and _present(card) for card in followed):
         followed = [_yielded(card) for card in followed]
     after = [_scheduled(moment, card) for card in followed]
-    changed = [card for card, before in zip(after, live, strict=True) if card != before]
+    changed = [card for card, before in zip(after, live, strict=True) if card is not before and card != before]
     return [*(_left(card) for card in over), *changed, *new], episode
 
 

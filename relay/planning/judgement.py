@@ -45,7 +45,7 @@ def plan(rulebook: Rulebook, story: Story | None, cards: Sequence[Card], share: 
     return Plan(
         story=Story(
             record=record,
-            version=known.version + (new != old),
+            version=known.version + moment.record_changed,
             episode=episode,
             ended_at=float(new.ended or share.news) if new.state is State.RESOLVED else None,
             next_seq=known.next_seq + len(entries),
