@@ -50,7 +50,7 @@ def draw(configuration: Configuration, case: Case, step: Sending, link: Link, no
         case=case,
         rendered=rendered,
         shown=shown(case, fingerprint, configuration.rulebook.tag_values),
-        called=not (isinstance(step, Edit) and fingerprint == case.card.shown_hash),
+        called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 

@@ -195,7 +195,7 @@ class Rehearsal:
     def _do(self, number: int, track: Track) -> None:
         """One turn of one card: what live work does in three transactions, with Slack's answer between them."""
         case = self._case(self._cards[number].card)
-        step = steps.begin_post(case, self._words, self._now) if track == "post" else steps.begin_edit(case)
+        step = steps.begin_post(case, self._words, self._now) if track == "post" else steps.begin_edit(case, self._now)
         self._keep(step.change.cards)
         if isinstance(step, Settled):
             return
@@ -206,6 +206,8 @@ class Rehearsal:
             self._cards[number] = _with(self._cards[number], step, sent)
 
     def _followed_by(self, case: Case, step: Sending, shown: Shown, *, called: bool) -> Change:
+        if isinstance(step, Edit):
+            case = steps.answered(case, step)
         if not called:
             return steps.edit_delivered(case, shown, self._now, called=False)
         posted = Delivered(channel=case.channel.ref, ts=self._ts(case.channel.ref))

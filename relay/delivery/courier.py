@@ -13,13 +13,13 @@ from relay.drawing import Link, draw
 from relay.errors import LeaseLost, StoreError
 from relay.message import Message
 from relay.metrics import What
-from relay.planning import Case, Change, ChannelState, steps
-from relay.planning.aftermath import follow
+from relay.planning import Case, Change, Channel, ChannelState
+from relay.planning.aftermath import follow, spared
 from relay.planning.steps import Edit, PostReply, PostRoot, Sending, Shown
 from relay.rendering import Rendered
 from relay.slack import Marker
 from relay.store import Call, Lease
-from relay.verdict import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused
+from relay.verdict import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
 
 log = structlog.get_logger("relay.delivery")
 
@@ -45,7 +45,7 @@ class Errand:
     @property
     def looked_for(self) -> bool:
         """Whether it was in doubt before, so that it is looked for once more."""
-        return not isinstance(self.step, Edit) and self.step.attempt.looks > 0
+        return not isinstance(self.step, Edit) and self.step.attempt.again
 
     @property
     def method(self) -> Method:
@@ -99,7 +99,7 @@ class Courier:
         if not errand.called:
             shown = errand.shown
             self._kit.metrics.spared(errand.what, "unchanged")
-            await self._settle(errand, lease, None, lambda case: steps.edit_delivered(case, shown, now, called=False))
+            await self._settle(errand, lease, None, lambda case: spared(case, errand.step, shown, now))
             return
         answer = await self._answered(errand)
         now = self._kit.clock.now()
@@ -117,6 +117,8 @@ class Courier:
         except LeaseLost:
             await self._take_back(errand, answer)
             raise
+        if isinstance(answer, Unknown) and errand.method is Method.POST:
+            self._kit.doubts[errand.lane] += 1  # at once: the lane's next post may be the one too many
         if not isinstance(answer, Delivered | Deferred) or errand.looked_for:
             self._kit.settled()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
 
@@ -132,13 +134,22 @@ class Courier:
                 log.error("payload_refused", code=answer.code, detail=answer.detail, **about(errand.case.card))
                 answer = await self._noted(self._degraded(errand))
             case Delivered(stray=True):
-                await self._kit.door.delete(answer.channel, answer.ts)  # ours, whoever delivers by now
-                answer = Gone(code="stray_reply", reason="root_gone")
+                answer = await self._stray(answer)
             case _:
                 pass
         if isinstance(answer, Refused) and answer.kind is Kind.CHANNEL:
             await self._close_channel(errand, answer)
+        if isinstance(answer, Delivered) and errand.case.channel.reason and errand.method is Method.POST:
+            await self._acquit_channel(errand)
         return answer
+
+    async def _stray(self, stray: Delivered) -> Answer:
+        """A reply that stands in the channel is taken back; while it stands there it is in doubt, and looked for."""
+        deleted = await self._kit.door.delete(stray.channel, stray.ts)  # ours, whoever delivers by now
+        self._kit.hear(Method.DELETE, deleted)
+        if isinstance(deleted, Delivered):
+            return Gone(code="stray_reply", reason="root_gone")
+        return Unknown(reason="stray_stands")
 
     async def _noted(self, errand: Errand) -> Answer:
         answer = await self._call(errand)
@@ -154,17 +165,26 @@ class Courier:
         """A channel's refusal is the channel's state, found once and not once for each card."""
         channel = errand.case.channel
         log.error("channel_refuses", **about(errand.case.card), reason=answer.reason, remedy=answer.remedy)
+        again = self._kit.clock.now() + PROBE_EVERY
+        await self._mark(replace(channel, state=ChannelState.REFUSED, reason=answer.reason, retry_at=again))
+
+    async def _acquit_channel(self, errand: Errand) -> None:
+        """A channel that took nothing has taken a message: what waits for it need not wait any more."""
+        await self._mark(replace(errand.case.channel, reason=""))
+        self._kit.settled()
+
+    async def _mark(self, channel: Channel) -> None:
         try:
             await self._kit.store.found_channel(
                 channel.ref,
                 slack_id=channel.slack_id,
                 facts=channel.facts,
-                state=ChannelState.REFUSED,
-                reason=answer.reason,
-                retry_at=self._kit.clock.now() + PROBE_EVERY,
+                state=channel.state,
+                reason=channel.reason,
+                retry_at=channel.retry_at,
             )
         except StoreError as error:
-            # The next refusal finds it again; what Slack answered is still to be written down.
+            # The next answer finds it again; what Slack answered now is still to be written down.
             log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all
 
     async def _take_back(self, errand: Errand, answer: Answer) -> None:

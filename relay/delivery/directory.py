@@ -142,16 +142,16 @@ class Directory:
                 return _refused(channel, "channel_archived", now, found)
             case Found():
                 self._tries.pop(channel.ref, None)
-                facts = asdict(found)
-                again = now + LOOK_AGAIN
                 return replace(
-                    channel, slack_id=found.id, facts=facts, state=ChannelState.OPEN, reason="", retry_at=again
+                    channel,
+                    slack_id=found.id,
+                    facts=asdict(found),
+                    state=ChannelState.OPEN,
+                    reason=_on_probation(channel),
+                    retry_at=now + LOOK_AGAIN,
                 )
-            case Refused(kind=Kind.APP) if not _is_name(channel.ref):
-                # an id needs no looking up: without the scope to read about it, posting shows whether it works
-                return replace(
-                    channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=found.reason, retry_at=None
-                )
+            case Refused(kind=Kind.APP) if not (_is_name(channel.ref) and channel.slack_id):
+                return _unasked(channel, found, now)
             case Refused(kind=Kind.CREDENTIALS | Kind.APP):
                 # It is relay that may not ask: that says nothing of the channel.
                 return self._later(channel, found, now)
@@ -173,6 +173,22 @@ def _wanted(channel: Channel) -> bool:
 
 def _is_name(ref: str) -> bool:
     return ref.startswith("#")
+
+
+def _unasked(channel: Channel, answer: Refused, now: float) -> Channel:
+    """A channel that relay may not ask about.
+
+    An id needs no looking up: posting shows whether it works. A name is as good as none until relay may look it up.
+    """
+    if _is_name(channel.ref):
+        return _refused(replace(channel, facts={"remedy": answer.remedy}), answer.reason, now)
+    again = now + PROBE_EVERY
+    return replace(channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=answer.reason, retry_at=again)
+
+
+def _on_probation(channel: Channel) -> str:
+    """The reason for which a channel took no message stays until one has gone there: that it exists is no proof."""
+    return channel.reason if channel.state in {ChannelState.REFUSED, ChannelState.OPEN} else ""
 
 
 def _refused(channel: Channel, reason: str, now: float, found: Found | None = None) -> Channel:

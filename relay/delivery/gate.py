@@ -56,7 +56,7 @@ class Gate:
                 self._shut(answer.reason, answer.remedy, answer.needed)
             case Unknown() | Deferred(pauses=False):
                 self._unanswered += 1
-                if self._unanswered >= UNANSWERED:
+                if self._unanswered >= UNANSWERED or self.cautious:
                     self._shut("no_answer", "wait, or look at status.slack.com and at relay's way to the internet")
             case Delivered():
                 self._unanswered = self._tries = 0

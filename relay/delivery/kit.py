@@ -1,8 +1,9 @@
 """What every part of delivery works with."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.clock import Clock
 from relay.delivery.gate import Gate
@@ -38,6 +39,7 @@ class Kit:
 
     `settled` says that cards changed, and everybody looks; `carried` that a call is over, and the pumps do.
     `metrics` is told what became of them. `door` leads to Slack, whoever delivers; `slack` while this relay does.
+    `doubts` counts the posts in doubt, lane by lane.
     """
 
     store: Store
@@ -50,6 +52,7 @@ class Kit:
     settled: Callable[[], None]
     carried: Callable[[], None]
     metrics: Metrics
+    doubts: Counter[str] = field(default_factory=Counter)
 
     @property
     def slack(self) -> Slack:

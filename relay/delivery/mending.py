@@ -5,11 +5,12 @@ somebody deleted without anybody noticing are posted anew.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
 from relay.delivery.kit import Bell, Kit, about
-from relay.planning import Channel, ChannelState, refusal
+from relay.planning import CardState, Channel, ChannelState, refusal
 from relay.planning.model import Letter
 from relay.planning.refusal import EXTERNAL, is_foreign
 from relay.store import Lease, LetterLine
@@ -19,11 +20,11 @@ from relay.verdict.reads import Seen, cursor_of, messages_of
 
 log = structlog.get_logger("relay.delivery")
 
-SWEEP_EVERY = 600.0
-"""Seconds between two looks of the sweep, each at one channel: a small part of what history may be read."""
+SWEEP_EVERY = 120.0
+"""Seconds between two looks of the sweep, each at one channel."""
 
-SWEEP_PAGES = 3
-"""The most pages that the sweep reads of a channel: 600 messages."""
+SWEEP_PAGES = 2
+"""The most pages that a look reads, 400 messages: in all one call in fifty of what history may be read."""
 
 AGAIN = 5.0
 """Seconds after which cards of channels that take nothing are looked for again, while there are such channels."""
@@ -44,7 +45,9 @@ class Mending:
         self._kit = kit
         self._next_sweep = kit.clock.now() + SWEEP_EVERY
         self._swept: list[str] = []
+        self._reached: dict[str, str] = {}
         self._troubled = False
+        self._tried: dict[str, float | None] = {}
 
     async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
         """Mend whenever something rings, and sweep now and then, until `over`."""
@@ -70,7 +73,8 @@ class Mending:
         if channel.state is not ChannelState.REFUSED:
             return False
         now, rules = self._kit.clock.now(), self._kit.rules()
-        letter = Letter(reason=channel.reason, remedy=REMEDIES.get(channel.reason, ""), since=now)
+        remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
+        letter = Letter(reason=channel.reason, remedy=remedy, since=now)
         cards = await self._kit.store.waiting_cards(channel.ref, now, AT_ONCE)
         for card in cards:
             case = await self._kit.store.settle(
@@ -90,28 +94,43 @@ class Mending:
         channel = channels.get(letter.card.channel)
         if channel is None or channel.state is not ChannelState.OPEN or letter.reason not in OF_CHANNELS | {EXTERNAL}:
             return False
-        if is_foreign(letter.card, channel):
+        if letter.card.state is not CardState.REFUSED or is_foreign(letter.card, channel) or not self._may_try(channel):
             return False
         now, words = self._kit.clock.now(), self._kit.rules().words
-        log.warning("redriven", letter=letter.id, reason=letter.reason, **about(letter.card))
-        await self._kit.store.settle(letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease)
+        log.warning("redriven", **about(letter.card), letter=letter.id, reason=letter.reason)
+        case = await self._kit.store.settle(
+            letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease
+        )
+        if case.card.post is not None:
+            self._tried[channel.ref] = channel.retry_at
         return True
 
+    def _may_try(self, channel: Channel) -> bool:
+        """Where a channel is there again but has not proved that it takes messages, one goes ahead of the others."""
+        return not channel.reason or self._tried.get(channel.ref) != channel.retry_at
+
     async def _sweep(self, lease: Lease | None) -> None:
-        """Read one channel back a little: an open card that is not where it should be is posted anew."""
-        channel = await self._next_channel()
-        if channel is None or channel.slack_id is None:
+        """Read one channel back a little: an open card that is not where it should be is posted anew.
+
+        Each look goes on where the one before stopped, back to the oldest open card, and then begins anew.
+        """
+        found = await self._next_channel()
+        if found is None:
             return
-        cards = await self._kit.store.open_cards(channel.ref)
-        seen = await self._read(channel.slack_id) if cards else None
-        if seen is None:
+        channel, cards = found
+        oldest, latest = min(ts for _, ts in cards), self._reached.pop(channel.ref, None)
+        read = await self._read(channel.slack_id or "", oldest, latest)
+        if read is None:
             return
+        seen, whole = read
         there = {message.ts for message in seen if not message.deleted}
-        oldest = min((message.ts for message in seen), default="0")
-        newest = f"{self._kit.clock.now() - LAG:.6f}"
+        reached = oldest if whole else min((message.ts for message in seen), default=oldest)
+        newest = min(latest or "9", f"{self._kit.clock.now() - LAG:.6f}")
         for card, ts in cards:
-            if oldest <= ts < newest and ts not in there:
+            if reached <= ts <= newest and ts not in there:
                 await self._renew(card, ts, lease)
+        if not whole:
+            self._reached[channel.ref] = reached
 
     async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
         now, words = self._kit.clock.now(), self._kit.rules().words
@@ -121,19 +140,20 @@ class Mending:
         log.warning("drifted", **about(case.card), reason="root_gone", ts=ts)
         self._kit.settled()
 
-    async def _next_channel(self) -> Channel | None:
-        """Each open channel in its turn."""
-        opened = [channel for channel in await self._kit.store.channels() if channel.state is ChannelState.OPEN]
-        opened = [channel for channel in opened if channel.same_as is None]
-        waiting = [channel for channel in opened if channel.ref not in self._swept]
-        if not waiting:
-            self._swept, waiting = [], opened
-        if not waiting:
-            return None
-        self._swept.append(waiting[0].ref)
-        return waiting[0]
+    async def _next_channel(self) -> tuple[Channel, Sequence[tuple[int, str]]] | None:
+        """Each open channel with open cards in its turn, and those cards."""
+        channels = await self._kit.store.channels()
+        opened = [each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.same_as]
+        self._swept = [ref for ref in self._swept if any(each.ref == ref for each in opened)]
+        in_turn = sorted(opened, key=lambda each: self._swept.index(each.ref) if each.ref in self._swept else -1)
+        for channel in in_turn:
+            self._swept = [*(ref for ref in self._swept if ref != channel.ref), channel.ref]
+            if cards := await self._kit.store.open_cards(channel.ref):
+                return channel, cards
+        return None
 
-    async def _read(self, channel: str) -> list[Seen] | None:
+    async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[Seen], bool] | None:
+        """Messages, and whether they reach back to the oldest; None where Slack could not be asked."""
         seen: list[Seen] = []
         cursor: str | None = None
         for _ in range(SWEEP_PAGES):
@@ -141,11 +161,11 @@ class Mending:
             if self._kit.budgets.ready_at(Method.HISTORY, "", now) > now:
                 return None
             self._kit.budgets.spend(Method.HISTORY, "", now)
-            answer = await self._kit.slack.history(channel, "0", cursor=cursor)
+            answer = await self._kit.slack.history(channel, oldest, latest, cursor=cursor)
             self._kit.hear(Method.HISTORY, answer)
             if not isinstance(answer, Read):
                 return None
             seen += messages_of(answer)
             if (cursor := cursor_of(answer)) is None:
-                break
-        return seen
+                return seen, True
+        return seen, False

@@ -6,8 +6,8 @@ last message that is known to be older; Slack gives the newest first, and a mess
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -17,7 +17,7 @@ from relay.planning.aftermath import Rules, held_in_doubt
 from relay.planning.doubt import Found, doubles
 from relay.planning.steps import ROOT
 from relay.store import Doubt, Lease
-from relay.verdict import Answer, Gone, Kind, Method, Read, Refused
+from relay.verdict import Answer, Delivered, Gone, Kind, Method, Read, Refused
 from relay.verdict.reads import Seen, cursor_of, messages_of
 
 log = structlog.get_logger("relay.delivery")
@@ -31,7 +31,27 @@ AGAIN = 30.0
 CROWD = 5
 """So many doubts in a lane stop it until they are settled."""
 
-_NEVER_MIND = frozenset({Kind.CREDENTIALS})
+SKEW = 3600.0
+"""Seconds by which relay's clock may differ from Slack's, to judge whether a reading reached back far enough."""
+
+_TOO_MUCH = Refused(
+    code="",
+    kind=Kind.CALL,
+    reason="too_much_to_read",
+    remedy="Look for the message by hand: more was said in the channel since than relay reads.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a channel or a thread; `whole` says whether that is all that there is."""
+
+    seen: tuple[Seen, ...]
+    whole: bool
+
+    def reaches(self, moment: float) -> bool:
+        """Whether a message of that moment (Unix seconds) would be among these."""
+        return self.whole or any(float(message.ts) < moment - SKEW for message in self.seen)
 
 
 class Search:
@@ -40,8 +60,12 @@ class Search:
     def __init__(self, kit: Kit) -> None:
         """Settle the doubts of the kit's store."""
         self.bell = Bell()
-        self.crowded: frozenset[str] = frozenset()
         self._kit = kit
+
+    @property
+    def crowded(self) -> frozenset[str]:
+        """The lanes with too much in doubt to go on."""
+        return frozenset(lane for lane, number in self._kit.doubts.items() if number >= CROWD)
 
     async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
         """Look whenever it is time to, until `over`."""
@@ -68,8 +92,8 @@ class Search:
         return [*doubts, *await self._kit.store.second_looks()]
 
     def _count(self, doubts: Sequence[Doubt]) -> None:
-        counts = {channel: len(group) for channel, group in _by_channel(doubts).items()}
-        self.crowded = frozenset(channel for channel, number in counts.items() if number >= CROWD)
+        self._kit.doubts.clear()
+        self._kit.doubts.update(each.channel for each in doubts)
 
     async def _lane(self, group: Sequence[Doubt], lease: Lease | None) -> None:
         """Everything in doubt of one channel: its own messages are read once, for lost roots and for stray replies."""
@@ -82,100 +106,145 @@ class Search:
         for each in group:
             seen = roots
             if each.attempt.what != ROOT and not isinstance(roots, Refused):
-                seen = await self._thread(slack_id, cases[each.card], roots)
+                seen = await self._thread(slack_id, cases[each.card], each.attempt.key, roots)
             await self._conclude(each, cases[each.card].card, slack_id, seen, lease)
 
-    async def _thread(self, channel: str, case: Case, roots: Answer | list[Seen]) -> Answer | list[Seen]:
+    async def _thread(self, channel: str, case: Case, key: str, roots: Answer | Reading) -> Answer | Reading:
         """A lost reply is in its thread, or in the channel where the thread was gone."""
-        if not isinstance(roots, list):
+        if not isinstance(roots, Reading) or any(message.key == key for message in roots.seen):
             return roots
         if case.card.ts is None:
             return Gone(code="thread_not_found", reason="root_gone")
         replies = await self._read(Method.REPLIES, channel, case.card.ts, thread=case.card.ts)
-        return [*replies, *roots] if isinstance(replies, list) else replies
+        if not isinstance(replies, Reading):
+            return replies
+        return Reading((*replies.seen, *roots.seen), whole=replies.whole and roots.whole)
 
-    async def _read(self, method: Method, channel: str, oldest: str, thread: str = "") -> Answer | list[Seen]:
+    async def _read(self, method: Method, channel: str, oldest: str, thread: str = "") -> Answer | Reading:
         seen: list[Seen] = []
         cursor: str | None = None
         for _ in range(PAGES):
-            await self._kit.afford(method)
-            if thread:
-                answer = await self._kit.slack.replies(channel, thread, oldest, cursor=cursor)
-            else:
-                answer = await self._kit.slack.history(channel, oldest, cursor=cursor)
-            self._kit.hear(method, answer)
+            answer = await self._page(method, channel, oldest, cursor, thread)
+            if isinstance(answer, Refused) and answer.reason == "not_in_channel" and await self._joined(channel):
+                answer = await self._page(method, channel, oldest, cursor, thread)
             if not isinstance(answer, Read):
                 return answer
             seen += messages_of(answer)
             if (cursor := cursor_of(answer)) is None:
                 break
-        return seen
+        return Reading(tuple(seen), whole=cursor is None)
+
+    async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None, thread: str) -> Answer:
+        await self._kit.afford(method)
+        if thread:
+            answer = await self._kit.slack.replies(channel, thread, oldest, cursor=cursor)
+        else:
+            answer = await self._kit.slack.history(channel, oldest, cursor=cursor)
+        self._kit.hear(method, answer)
+        return answer
+
+    async def _joined(self, channel: str) -> bool:
+        """Somebody has removed relay from a channel; a public one it may join again, and then it may look."""
+        await self._kit.afford(Method.JOIN)
+        answer = await self._kit.slack.join(channel)
+        self._kit.hear(Method.JOIN, answer)
+        return isinstance(answer, Read)
 
     async def _conclude(
-        self, each: Doubt, card: Card, channel: str, seen: Answer | list[Seen], lease: Lease | None
+        self, each: Doubt, card: Card, channel: str, seen: Answer | Reading, lease: Lease | None
     ) -> None:
-        now, rules = self._kit.clock.now(), self._kit.rules()
-        if isinstance(seen, list):
-            bearing = [message for message in seen if message.key == each.attempt.key and not message.deleted]
+        if isinstance(seen, Reading):
+            bearing = [message for message in seen.seen if message.key == each.attempt.key and not message.deleted]
             unique = list({message.ts: _found(message, each) for message in bearing}.values())
-            await self._settle_found(each, card, channel, unique, lease)
-            return
+            if unique or seen.reaches(each.attempt.started):
+                await self._settle_found(each, card, channel, unique, lease)
+                return
+            seen = _TOO_MUCH
+        now, rules = self._kit.clock.now(), self._kit.rules()
         log.warning(
             "not_readable", **about(card), reason=seen.reason, key=each.attempt.key, in_doubt=str(card.options.in_doubt)
         )
-        await self._kit.store.settle(each.card, lambda case: _unseen(case, each, seen, rules, now), lease=lease)
+        await self._settle(each, lambda case: _unseen(case, each, seen, rules, now), lease)
 
     async def _settle_found(
         self, each: Doubt, card: Card, channel: str, found: list[Found], lease: Lease | None
     ) -> None:
         now, words = self._kit.clock.now(), self._kit.rules().words
         strays = [message for message in found if message.stray]
-        for stray in strays:
-            await self._kit.slack.delete(channel, stray.ts)
         found = [message for message in found if not message.stray]
         reason = "stray" if strays else "found" if found else "not_there"
         log.info("looked_for", **about(card), what=each.attempt.what, reason=reason, key=each.attempt.key)
-        if each.attempt.state is AttemptState.DONE:
+        if not await self._deleted(card, channel, strays):
+            await self._look_again(each, lease)
+        elif each.attempt.state is AttemptState.DONE:
             await self._last_look(each, card, channel, found, lease)
         elif strays:
-            await self._kit.store.settle(
-                each.card,
-                lambda case: refusal.gone(case, case.card.ts or "", words, "root_gone", now),
-                lease=lease,
+            await self._settle(
+                each, lambda case: refusal.gone(case, case.card.ts or "", words, "root_gone", now), lease
             )
         elif not found:
-            await self._kit.store.settle(each.card, lambda case: doubt.missed(case, now), lease=lease)
+            await self._settle(each, lambda case: doubt.missed(case, now), lease)
         else:
-            stays = await self._one_of(card, channel, found)
-            await self._kit.store.settle(
-                each.card, lambda case: doubt.adopted(case, stays, channel, words, now), lease=lease
-            )
+            stays, goes = doubles(found)
+            if await self._deleted(card, channel, goes):
+                await self._settle(each, lambda case: doubt.adopted(case, stays, channel, words, now), lease)
+            else:
+                await self._look_again(each, lease)
 
     async def _last_look(self, each: Doubt, card: Card, channel: str, found: list[Found], lease: Lease | None) -> None:
         """Two minutes after a post was made again: of two that bear the key one goes."""
-        now = self._kit.clock.now()
-        generation = (await self._kit.store.case(each.card)).card.generation
-        if each.attempt.what == ROOT and each.attempt.generation != generation:
-            await self._delete_all(card, channel, found)  # the card was posted anew since: none of these is it
-            found = []
-        stays = await self._one_of(card, channel, found) if found else None
-        done = replace(each.attempt, next_look=None)
+        now, goes = self._kit.clock.now(), list[Found]()
 
-        def finish(case: Case) -> Change:
-            moved = doubt.moved(case, stays, now) if stays is not None and each.attempt.what == ROOT else Change()
-            return Change(cards=moved.cards, attempt=done)
+        def move(case: Case) -> Change:
+            goes.clear()
+            if each.attempt.what != ROOT:
+                goes.extend(doubles(found)[1])
+                return Change()
+            if each.attempt.generation != case.card.generation:
+                goes.extend(found)  # the card was posted anew since: none of these is it
+                return Change()
+            change, others = doubt.merged(case, each.attempt, found, now)
+            goes.extend(others)
+            return change
 
-        await self._kit.store.settle(each.card, finish, lease=lease)
+        if found:
+            await self._kit.store.settle(each.card, move, lease=lease)
+        if await self._deleted(card, channel, goes):
+            done = replace(each.attempt, next_look=None)
+            await self._kit.store.settle(each.card, lambda _: Change(attempt=done), lease=lease)
+        else:
+            await self._look_again(each, lease)
 
-    async def _delete_all(self, card: Card, channel: str, found: Iterable[Found]) -> None:
-        for each in found:
-            log.warning("double_deleted", **about(card), ts=each.ts)
-            await self._kit.slack.delete(channel, each.ts)
+    async def _deleted(self, card: Card, channel: str, messages: Sequence[Found]) -> bool:
+        """Whether none of them stands in the channel any more, as far as that is in relay's power."""
+        return all([await self._delete(card, channel, message.ts) for message in messages])
 
-    async def _one_of(self, card: Card, channel: str, found: list[Found]) -> Found:
-        stays, goes = doubles(found)
-        await self._delete_all(card, channel, goes)
-        return stays
+    async def _delete(self, card: Card, channel: str, ts: str) -> bool:
+        await self._kit.afford(Method.DELETE)
+        answer = await self._kit.slack.delete(channel, ts)
+        self._kit.hear(Method.DELETE, answer)
+        if isinstance(answer, Refused) and answer.kind is not Kind.CREDENTIALS:
+            log.error("double_stays", **about(card), ts=ts, reason=answer.reason, remedy=answer.remedy)
+            return True
+        deleted = isinstance(answer, Delivered)
+        if deleted:
+            log.warning("double_deleted", **about(card), ts=ts)
+        return deleted
+
+    async def _look_again(self, each: Doubt, lease: Lease | None) -> None:
+        again = self._kit.clock.now() + AGAIN
+        await self._settle(each, lambda _: Change(attempt=replace(each.attempt, next_look=again)), lease)
+
+    async def _settle(self, each: Doubt, finish: Callable[[Case], Change], lease: Lease | None) -> None:
+        """Nothing happens where the attempt was settled otherwise meanwhile, and another one is open by now."""
+
+        def finished(case: Case) -> Change:
+            open_key = case.attempt.key if case.attempt is not None else None
+            if each.attempt.state is AttemptState.IN_DOUBT and open_key != each.attempt.key:
+                return Change()
+            return finish(case)
+
+        await self._kit.store.settle(each.card, finished, lease=lease)
 
 
 def _by_channel(doubts: Sequence[Doubt]) -> dict[str, list[Doubt]]:
@@ -198,15 +267,16 @@ def _found(message: Seen, each: Doubt) -> Found:
 
 def _unseen(case: Case, each: Doubt, answer: Answer, rules: Rules, now: float) -> Change:
     """What follows where Slack did not let relay look."""
+    passes = isinstance(answer, Refused) and (answer.kind is Kind.CREDENTIALS or answer.reason == "cursor_expired")
     if each.attempt.state is AttemptState.DONE:
-        again = None if isinstance(answer, Refused | Gone) else now + AGAIN
+        again = None if isinstance(answer, Refused | Gone) and not passes else now + AGAIN
         return Change(attempt=replace(each.attempt, next_look=again))
     match answer:
         case Gone() if not each.attempt.looks:
             return doubt.missed(case, now)  # a thread so young may not be shown yet: Slack's history lags
         case Gone():
             return refusal.gone(case, case.card.ts or "", rules.words, answer.reason, now)
-        case Refused(kind=kind) if kind not in _NEVER_MIND:
+        case Refused() if not passes:
             return held_in_doubt(case, answer.reason, answer.remedy, rules, now)
         case _:
             return doubt.later(case, now + AGAIN)

@@ -101,7 +101,7 @@ class Sender:
         self._mending = Mending(kit)
         crowded = self._crowded
         self._posts = Pump("post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=POSTS_AT_ONCE)
-        self._edits = Pump("edit", kit, courier, begin=begin_edit, crowded=crowded, at_once=EDITS_AT_ONCE)
+        self._edits = Pump("edit", kit, courier, begin=self._begin_edit, crowded=crowded, at_once=EDITS_AT_ONCE)
         rooms = (self._directory, self._search, self._mending, self._posts, self._edits)
         self._bells = [room.bell for room in rooms]
         self._gate.opened += self._bells
@@ -236,6 +236,9 @@ class Sender:
         if case.card.ts is None and is_foreign(case.card, case.channel):
             return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
         return begin_post(case, self._live().rulebook.tag_values, now)
+
+    def _begin_edit(self, case: Case) -> Step:
+        return begin_edit(case, self._clock.now())
 
     def _rules(self) -> Rules:
         rulebook = self._live().rulebook

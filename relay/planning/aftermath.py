@@ -44,7 +44,18 @@ def follow(  # noqa: PLR0913  all that an answer is about
     """What follows, for the case as it is now."""
     if not isinstance(step, Edit) and (case.attempt is None or case.attempt.key != step.attempt.key):
         return Change()  # the attempt was settled without this answer, and another one may be open by now
+    if isinstance(step, Edit):
+        if steps.is_stale(case, step):
+            return Change()
+        case = steps.answered(case, step)
     return _followed(case, step, answer, shown, rules=rules, now=now)
+
+
+def spared(case: Case, step: Sending, shown: Shown, now: float) -> Change:
+    """What follows where Slack need not be called, since it shows the rendering already."""
+    if not isinstance(step, Edit) or steps.is_stale(case, step):
+        return Change()
+    return steps.edit_delivered(steps.answered(case, step), shown, now, called=False)
 
 
 def _followed(  # noqa: PLR0913  all that an answer is about

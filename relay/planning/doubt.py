@@ -2,7 +2,8 @@
 
     looked at 5 s and 20 s after     found: it is adopted, and edited once (nobody knows which try landed)
                                      not there: posted again under the same key, and looked for once more 2 minutes
-                                     later Slack will not let relay read: the route's `in_doubt` says what it means
+                                     later
+                                     Slack will not let relay read: the route's `in_doubt` says what it means
 
 Doubt belongs to the attempt. A reply in doubt stops later replies of its card, never its edits.
 """
@@ -10,8 +11,8 @@ Doubt belongs to the attempt. A reply in doubt stops later replies of its card, 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from relay.incident import TagWords
-from relay.pacing import Occasion
+from relay.incident import State, TagWords, read
+from relay.pacing import PATIENCE, Occasion
 from relay.planning.model import Attempt, AttemptState, CardState, Case, Change, Due, Letter
 from relay.planning.notices import REPEAT, noted
 from relay.planning.steps import ROOT, Shown, reply_delivered, root_delivered
@@ -87,11 +88,14 @@ def _again(case: Case, attempt: Attempt, now: float) -> Change:
     """Once more under the same key, with the range and the people it was made for."""
     waiting = replace(attempt, state=AttemptState.WAITING, next_look=None)
     state = CardState.WANTED if attempt.what == ROOT else case.card.state
-    urgent = bool(attempt.targets)
-    patient, pressing = (
-        (Occasion.ROOT, Occasion.CRITICAL_ROOT) if attempt.what == ROOT else (Occasion.REPLY, Occasion.RISE)
-    )
-    due = Due.on(pressing if urgent else patient, now, urgent=urgent)
+    if attempt.what == ROOT:
+        urgent = read(case.story.record).state is State.CRITICAL
+        patience = PATIENCE[Occasion.CRITICAL_ROOT if urgent else Occasion.ROOT]
+    else:
+        urgent = bool(attempt.targets)
+        patience = PATIENCE[Occasion.RISE if urgent else Occasion.REPLY]
+    since = min(attempt.started, case.card.wanted_since or attempt.started)
+    due = Due(at=now, deadline=since + patience, urgent=urgent)  # those that came after it stay behind it
     return Change(cards=(replace(case.card, state=state, post=due),), attempt=waiting)
 
 
@@ -117,8 +121,18 @@ def doubles(found: Sequence[Found]) -> tuple[Found, tuple[Found, ...]]:
     return stays, tuple(each for each in in_order if each is not stays and not each.replies)
 
 
-def moved(case: Case, stays: Found, now: float) -> Change:
-    """After the last look at a root that was posted twice: the card is the one that stays, and shows the record."""
+def merged(case: Case, attempt: Attempt, found: Sequence[Found], now: float) -> tuple[Change, tuple[Found, ...]]:
+    """After the last look at a root that was posted twice: the card is the one that stays, and shows the record.
+
+    Returns those that go as well, which is done after the card has moved: whatever is told from then on is told below
+    the one that stays. Where relay itself has told something below the card, or is about to, the card stays where it
+    is, whatever Slack's history shows of that by now.
+    """
+    stays, _ = doubles(found)
+    if case.attempt is not None or case.card.told_seq > attempt.upto_seq:
+        stays = next((each for each in found if each.ts == case.card.ts), stays)
+    goes = tuple(each for each in found if each is not stays and not each.replies)
     if case.card.ts is None or case.card.ts == stays.ts:
-        return Change()
-    return Change(cards=(replace(case.card, ts=stays.ts, shown_hash="", edit=Due.on(Occasion.EDIT, now)),))
+        return Change(), goes
+    moved = replace(case.card, ts=stays.ts, shown_hash="", edit=Due.on(Occasion.EDIT, now))
+    return Change(cards=(moved,)), goes

@@ -224,7 +224,8 @@ class Attempt:
 
     `key` is the marker that Slack keeps with the message: the same for every try. A reply tells the entries up to
     `upto_seq`, and a retry has the same range: an open attempt freezes it. `targets` are those whom it pings and
-    `words` what was decided with it at the first try (`broadcast`, `rise`, ...).
+    `words` what was decided with it at the first try (`broadcast`, `rise`, ...). `looks` counts how often this try was
+    looked for in vain.
     """
 
     key: str
@@ -244,6 +245,11 @@ class Attempt:
     def open(self) -> bool:
         """Whether it is not settled yet."""
         return self.state in {AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT}
+
+    @property
+    def again(self) -> bool:
+        """Whether it was in doubt once and was made again: the lost one may still turn up."""
+        return self.tries > 1
 
 
 class ChannelState(StrEnum):

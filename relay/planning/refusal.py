@@ -96,7 +96,10 @@ def _stands_in_again(case: Case, pointer: Card, now: float) -> Card:
 
 
 def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
-    """The fallback's card in place of another: it goes on where that one stopped, and pings if that one never did."""
+    """The fallback's card in place of another: it goes on where that one stopped.
+
+    It pings, unless that one surely did: where nobody knows whether it was posted, two pings are better than none.
+    """
     card = case.card
     critical = read(case.story.record).state is State.CRITICAL
     return Card(
@@ -104,7 +107,7 @@ def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
         channel=home,
         episode=card.episode,
         options=replace(card.options, wait=0.0),
-        mention=card.mention if card.ts is None and not card.pinged else Mention(),
+        mention=card.mention if card.ts is None and card.generation == 0 else Mention(),
         route=card.route,
         taken=True,
         first_taken=now,
@@ -118,7 +121,8 @@ def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
 def redriven(case: Case, words: TagWords, now: float) -> Change:
     """The channel works again, or an operator says so: the newest state, no ping; the fallback's card makes way.
 
-    A resolved card that has a message there is edited; one that never had is left alone.
+    A resolved card that has a message there is edited; one that never had is left alone. The letter of a card that is
+    to be posted stays open until it is.
     """
     if not case.card.followed:
         return Change(closes_letter=now)
@@ -140,7 +144,7 @@ def redriven(case: Case, words: TagWords, now: float) -> Change:
         return Change(cards=(replace(card, state=CardState.LAPSED, post=None),), closes_letter=now)
     due = Due.on(Occasion.ROOT, now)
     card = replace(card, state=CardState.WANTED, notices=noted(card, QUIET), wanted_since=now, post=due)
-    return Change(cards=(card,), closes_letter=now)
+    return Change(cards=(card,))
 
 
 def gone(case: Case, ts: str, words: TagWords, reason: str, now: float) -> Change:

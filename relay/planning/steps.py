@@ -23,6 +23,9 @@ REPLY = "reply"
 LATER_LOOK = 120.0
 """Seconds after a post that was made again, at which relay looks whether the lost one has turned up too."""
 
+UNDER_WAY = 10.0
+"""Seconds that an edit may be under way, at the most."""
+
 PROVISIONAL = 30.0
 """Seconds after an edit in doubt at which the current state is said once more: the lost edit may land late."""
 
@@ -47,9 +50,14 @@ class PostReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Edit the card, unless what it shows already is what it should show."""
+    """Edit the card, unless what it shows already is what it should show.
+
+    `shown_hash` and `unsure_until` are the card's from before: while Slack is called nobody knows what it shows.
+    """
 
     ts: str
+    shown_hash: str
+    unsure_until: float | None
     change: Change
 
 
@@ -99,12 +107,26 @@ def begin_post(case: Case, words: TagWords, now: float) -> Step:
     return _begin_reply(case, incident, now)
 
 
-def begin_edit(case: Case) -> Step:
-    """The card as it should be now; whether that differs from what it shows is seen when it is rendered."""
-    ts = case.card.ts
-    if ts is None:
-        return Settled(reason="no_root", change=_cards(replace(case.card, edit=None)))
-    return Edit(ts=ts, change=Change())
+def begin_edit(case: Case, now: float) -> Step:
+    """The card as it should be now; whether that differs from what it shows is seen when it is rendered.
+
+    A relay that is killed while Slack answers leaves an edit in doubt behind: so it is one until the answer is known.
+    """
+    card = case.card
+    if card.ts is None:
+        return Settled(reason="no_root", change=_cards(replace(card, edit=None)))
+    under_way = replace(card, shown_hash="", unsure_until=now + UNDER_WAY + PROVISIONAL)
+    return Edit(ts=card.ts, shown_hash=card.shown_hash, unsure_until=card.unsure_until, change=_cards(under_way))
+
+
+def answered(case: Case, step: Edit) -> Case:
+    """The case without the doubt that an edit under way is: its answer is known."""
+    return replace(case, card=replace(case.card, shown_hash=step.shown_hash, unsure_until=step.unsure_until))
+
+
+def is_stale(case: Case, step: Edit) -> bool:
+    """Whether the card has moved to another message since: what became of the edit of the old one matters no more."""
+    return case.card.ts != step.ts
 
 
 def _begin_root(case: Case, incident: Incident, now: float) -> Step:
@@ -114,6 +136,8 @@ def _begin_root(case: Case, incident: Incident, now: float) -> Step:
         reason = "ended_while_waiting" if not incident.active else "not_taken_any_more"
         return Settled(reason=reason, change=_cards(replace(card, state=CardState.LAPSED, reason=reason, post=None)))
     held = _held(case, now)
+    if held is not None and QUIET in card.notices:
+        held = replace(held, targets=())  # it was refused in between: what comes so late is no news to ping for
     attempt = held or Attempt(
         key=marker(case.channel.slack_id or case.channel.ref, card),
         what=ROOT,
@@ -179,7 +203,7 @@ def _held(case: Case, now: float) -> Attempt | None:
     held = case.attempt
     if held is None or held.state is not AttemptState.WAITING:
         return None
-    return replace(held, state=AttemptState.TRYING, tries=held.tries + 1, started=now)
+    return replace(held, state=AttemptState.TRYING, tries=held.tries + 1, started=now, looks=0)
 
 
 def delivered(  # noqa: PLR0913  all that an answer is about
@@ -273,7 +297,7 @@ def deferred(case: Case, track: str, retry_at: float) -> Change:
 
 
 def _unsent(attempt: Attempt) -> AttemptState:
-    return AttemptState.WAITING if attempt.looks else AttemptState.DROPPED
+    return AttemptState.WAITING if attempt.again else AttemptState.DROPPED
 
 
 def edit_doubted(case: Case, retry_at: float, now: float) -> Change:
@@ -314,7 +338,7 @@ def _done(case: Case, now: float) -> Attempt | None:
     """An attempt that was made again after nothing was found is looked for once more: the lost one may turn up late."""
     if case.attempt is None:
         return None
-    late = now + LATER_LOOK if case.attempt.looks and case.attempt.state is AttemptState.TRYING else None
+    late = now + LATER_LOOK if case.attempt.again else None
     return replace(case.attempt, state=AttemptState.DONE, next_look=late)
 
 

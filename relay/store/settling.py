@@ -31,8 +31,6 @@ def recover(connection: Connection, now: float, lease: Lease | None) -> int:
     """Doubt what nobody settled, as `Store.recover` promises."""
     check_lease(connection, lease)
     left = _attempt.c.state == AttemptState.TRYING
-    if lease is not None:
-        left &= _attempt.c.epoch < lease.epoch
     hold_incidents(connection, list(connection.execute(_incidents_of(left)).scalars()))
     doubted = connection.execute(
         update(_attempt)

@@ -178,7 +178,9 @@ class Store:
         return await self._database.write(lambda connection: settling.settle(connection, card, finish, call, lease))
 
     async def recover(self, now: float, lease: Lease | None = None) -> int:
-        """Call doubt what a relay that died left under way: attempts (of epochs before the lease's), and their cards.
+        """Call doubt what was left under way, by another relay or by this one: attempts, and their cards.
+
+        For whoever begins to deliver and has nothing under way yet.
 
         Returns how many attempts are in doubt by this. They are to be looked at from `now` on.
         """

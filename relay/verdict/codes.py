@@ -457,6 +457,8 @@ REMEDIES: Mapping[str, str] = {
 """Reason -> what an operator can do, for whoever has only the reason."""
 
 OF_CHANNELS: frozenset[str] = frozenset(
-    meaning.reason for meaning in CODES.values() if isinstance(meaning, Refusal) and meaning.kind is Kind.CHANNEL
+    meaning.reason
+    for meaning in CODES.values()
+    if isinstance(meaning, Refusal) and meaning.kind in {Kind.CHANNEL, Kind.APP}
 )
-"""The reasons that are a channel's, and pass when the channel takes messages again."""
+"""The reasons for which a channel takes nothing (it will not, or relay may not), and which pass when it does again."""

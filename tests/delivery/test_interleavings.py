@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 from clocks import ManualClock
-from house import open_house, stand_in
+from house import START, open_house, stand_in
 from lifetimes import ALERT, cards, thread
 
 from relay.intake import Intake
 from relay.message import Message
-from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, pings
+from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, Silence, pings
 
 POST, EDIT = "chat.postMessage", "chat.update"
 COMMENTS_ONLY = """
@@ -210,3 +210,21 @@ async def test_an_intake_that_is_stopped_while_it_writes_leaves_no_sender_waitin
         running.cancel()
         await asyncio.wait({sender, running})
     assert sender.cancelled()
+
+
+async def test_an_edit_of_a_relay_that_was_killed_is_in_doubt_even_if_the_card_is_to_read_as_before(tmp_path):
+    clock = ManualClock()
+    slack = stand_in(clock)
+    async with open_house(tmp_path, slack=slack, clock=clock, dies=True) as house:
+        await house.share("one", status="warning", alerts=[ALERT], incidentTags=[{"id": "step", "value": "as before"}])
+        await house.after(60)
+        slack.faults.add(Fault(does=Silence(), method=EDIT, times=1, after_effect=True))
+        await house.share("one", incidentTags=[{"id": "step", "value": "meanwhile"}])
+        await slack.faults.reached()
+    assert "meanwhile" in slack.reads(cards(house, "one")[0])
+    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+        clock.advance(1)
+        await house.share("one", incidentTags=[{"id": "step", "value": "as before"}])
+        await house.after(60)
+        assert "as before" in slack.reads(cards(house, "one")[0]).replace("\xa0", " ")
+        assert [call.at - START for call in slack.called(EDIT)][-1] >= 100

@@ -14,10 +14,19 @@ from relay.sandbox import (
     Code,
     Drop,
     Fault,
+    Slow,
     rate_limited,
 )
 
 POST, EDIT = "chat.postMessage", "chat.update"
+DELETE, HISTORY = "chat.delete", "conversations.history"
+LANES = """
+version: 1
+routes:
+  - {name: db, match: {tags: {team: db}}, post: [C0DB000001]}
+  - {name: all, post: [C0ALL00001]}
+"""
+DB = [{"id": "team", "value": "db"}]
 MISBEHAVIOURS = {
     "500": SERVER_ERROR,
     "502 in plain text": BAD_GATEWAY,
@@ -129,3 +138,145 @@ async def test_one_reading_settles_a_whole_channel(tmp_path):
         await house.after(30)
         assert len(house.slack.called("conversations.history")) == 1
         assert len(house.slack.called(POST)) == 2
+
+
+async def test_a_post_that_is_lost_a_second_time_is_looked_for_twice_as_well(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.history_lag = 8
+        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        await house.share("one", status="warning")
+        await house.after(200)
+        assert len(house.slack.called(POST)) == 2
+        assert len(cards(house, "one")) == 1
+
+
+async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_too(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.history_lag = 40
+        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        await house.share("one", status="warning")
+        await house.after(19)
+        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        await house.after(2)
+        house.slack.history_lag = 0
+        house.slack.channel("all").find(cards(house, "one")[0].ts).posted_at += 100  # shown later than the other
+        await house.after(10)
+        assert len(cards(house, "one")) == 2
+        await house.after(200)
+        assert len(cards(house, "one")) == 1
+
+
+async def test_a_double_whose_deletion_fails_is_deleted_later(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.history_lag = 40
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(Fault(does=SERVER_ERROR, method=DELETE, times=2))
+        await house.share("twice", status="warning")
+        await house.after(600)
+        assert len(cards(house, "twice")) == 1
+
+
+async def test_a_double_that_may_not_be_deleted_is_given_up(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.history_lag = 40
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(Fault(does=Code("cant_delete_message"), method=DELETE, times=None))
+        await house.share("twice", status="warning")
+        await house.after(600)
+        assert len(house.slack.called(DELETE)) == 1
+
+
+async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does_not_show_it_yet(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.history_lag = 40
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await house.share("twice", status="warning")
+        await house.after(30)
+        younger = max(card.ts for card in cards(house, "twice"))
+        await house.after(105)
+        await house.share("twice", status="critical")
+        await house.after(200)
+        assert [card.ts for card in cards(house, "twice")] == [younger]
+        assert thread(house, cards(house, "twice")[0]).count("*Critical*") == 1
+
+
+async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_the_elder_as_well(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.history_lag = 40
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await house.share("twice", status="warning")
+        await house.after(135)
+        house.slack.faults.add(Fault(does=Slow(20), after_effect=True, method=EDIT, times=1))
+        await house.share("twice", status="warning", incidentTags=[{"id": "step", "value": "last"}])
+        await house.after(600)
+        [card] = cards(house, "twice")
+        assert "last" in house.slack.reads(card)
+
+
+async def test_relay_joins_a_channel_that_it_was_removed_from_to_look_for_what_is_in_doubt(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await house.share("one", status="warning")
+        await house.settled()
+        house.slack.channel("all").kick()
+        await house.after(60)
+        assert len(house.slack.called(POST)) == 1
+        assert len(cards(house, "one")) == 1
+
+
+async def test_a_reading_whose_cursor_expired_is_begun_anew(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(Fault(does=Code("invalid_cursor"), method=HISTORY, times=1))
+        await house.share("one", status="warning")
+        await house.after(120)
+        assert len(house.slack.called(POST)) == 1
+
+
+async def test_a_busy_channel_is_read_page_by_page(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await house.share("busy", status="warning")
+        await house.settled()
+        for number in range(450):
+            house.slack.channel("all").post(f"chat {number}")
+        await house.after(60)
+        assert len(house.slack.called(HISTORY)) == 3
+        assert len(cards(house, "busy")) == 1
+
+
+async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothing_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("relay.delivery.search.PAGES", 2)
+    async with open_house(tmp_path) as house:
+        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await house.share("busy", status="warning")
+        await house.settled()
+        for number in range(500):
+            house.slack.channel("all").post(f"chat {number}")
+        await house.after(60)
+        assert "may be a repeat" in house.slack.reads(cards(house, "busy")[-1])
+        assert len(house.slack.called(HISTORY)) == 2
+
+
+async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_path):
+    async with open_house(tmp_path, routes=LANES) as house:
+        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, channel="C0DB000001", times=None))
+        for number in range(12):
+            await house.share(f"i{number:03}", status="critical", incidentTags=DB)
+            await house.share(f"a{number:03}", status="critical")
+        most = 0
+        for _ in range(60):
+            await house.after(1)
+            most = max(most, len(await house.store.doubts()))
+        assert most == 5
+        tried = {
+            call.arguments["metadata"]["event_payload"]["key"]
+            for call in house.slack.called(POST)
+            if not call.took_effect
+        }
+        assert len(tried) == 5
+        assert all(len(cards(house, f"a{number:03}")) == 1 for number in range(12))
+        house.slack.faults.clear()
+        await house.after(200)
+        assert all(len(cards(house, f"i{number:03}", "db")) == 1 for number in range(12))

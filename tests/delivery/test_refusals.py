@@ -5,9 +5,9 @@ from clocks import ManualClock
 from house import open_house, stand_in
 from lifetimes import ALERT, cards, thread
 
-from relay.sandbox import Code, Fault, pings
+from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, pings, rate_limited
 
-POST, EDIT = "chat.postMessage", "chat.update"
+POST, EDIT, DELETE = "chat.postMessage", "chat.update", "chat.delete"
 ROUTES = """
 version: 1
 fallback: C0NOC00001
@@ -236,3 +236,80 @@ async def test_the_sweep_finds_a_card_that_somebody_deleted(house):
     await house.after(2400)
     [card] = cards(house, "one")
     assert "posted anew" in house.slack.reads(card)
+
+
+async def test_the_sweep_finds_one_below_more_messages_than_it_reads_at_once(house):
+    await house.share("lower", status="warning", alerts=[ALERT])
+    await house.after(60)
+    for number in range(900):
+        house.slack.channel("all").post(f"chat {number}")
+    await house.share("upper", status="warning", alerts=[ALERT])
+    await house.after(60)
+    house.slack.channel("all").delete(cards(house, "lower")[0].ts)
+    await house.after(2400)
+    assert len(cards(house, "lower")) == 1
+    assert "posted anew" not in house.slack.reads(cards(house, "upper")[0])
+    assert len(house.slack.called("conversations.history")) <= 2 * (2520 / 120)
+
+
+@pytest.mark.parametrize("does", [SERVER_ERROR, Drop(), rate_limited(5)], ids=["500", "cut", "429"])
+async def test_a_stray_whose_deletion_fails_is_deleted_later(house, does):
+    await house.share("one", status="warning", alerts=[ALERT])
+    await house.settled()
+    house.slack.channel("all").delete(cards(house, "one")[0].ts)
+    house.slack.faults.add(Fault(does=does, method=DELETE, times=2))
+    await house.share("one", metadata={"comment": {"comment": "still there"}})
+    await house.after(600)
+    [card] = cards(house, "one")
+    assert [each for each in house.slack.channel("all").messages if "relay_entry" in str(each.metadata)] == []
+    assert thread(house, card).count("still there") == 1
+
+
+async def test_a_stand_in_pings_though_the_lost_card_may_have_and_a_redrive_pings_nobody(house):
+    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+    await house.settled()
+    house.slack.channel("db").archive()
+    await house.after(120)
+    assert pings(cards(house, "one", "noc")[0]) == ("S0DB",)
+    house.slack.channel("db").unarchive()
+    await house.after(900)
+    [card] = cards(house, "one", "db")
+    assert pings(card) == ()
+
+
+async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_time_and_its_letters_stay(house):
+    house.slack.faults.add(Fault(does=Code("restricted_action"), method=POST, channel="C0DB000001", times=None))
+    for number in range(5):
+        await house.share(f"i{number}", status="critical", alerts=[ALERT], incidentTags=DB)
+    await house.after(30)
+    before = [(letter.id, letter.since) for letter in await house.store.letters()]
+    assert len(before) == 5
+    await house.after(3600)
+    assert [(letter.id, letter.since) for letter in await house.store.letters()] == before
+    assert len([call for call in house.slack.called(POST) if not call.took_effect]) <= 13
+    house.slack.faults.clear()
+    await house.after(400)
+    assert await reasons(house) == []
+    for number in range(5):
+        [card] = cards(house, f"i{number}", "db")
+        assert pings(card) == ()
+        assert "followed in" in house.slack.reads(cards(house, f"i{number}", "noc")[0])
+
+
+async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_it_may(tmp_path):
+    clock = ManualClock()
+    slack = stand_in(clock)
+    slack.take_scope("channels:read")
+    routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: a, post: ["#db"]}]\n'
+    async with open_house(tmp_path, routes=routes, slack=slack, clock=clock) as house:
+        await house.share("one", status="critical", alerts=[ALERT])
+        await house.after(60)
+        assert len(cards(house, "one", "noc")) == 1
+        [letter] = await house.store.letters()
+        assert (letter.reason, "channels:read" in letter.remedy) == ("missing_scope", True)
+        assert len(slack.called("conversations.info")) <= 2
+        slack.grant_scope("channels:read")
+        await house.after(900)
+        assert len(cards(house, "one", "db")) == 1
+        assert await reasons(house) == []

@@ -85,7 +85,7 @@ async def test_without_the_lease_nothing_is_written(store, lease):
     assert await store.story("i1") == before
 
 
-async def test_a_new_sender_doubts_what_earlier_ones_left_and_not_its_own(store):
+async def test_whoever_begins_to_deliver_doubts_all_that_was_left_even_by_itself(store):
     cards = await keep(store, *(a_card(channel=name, state=CardState.TRYING) for name in "ab"))
     await store.hold_lease("delivery", "a", NOW, 12)
     lease = Lease("delivery", "b", await store.hold_lease("delivery", "b", NOW + 12, 12))
@@ -93,10 +93,10 @@ async def test_a_new_sender_doubts_what_earlier_ones_left_and_not_its_own(store)
         attempt = replace(an_attempt(card.channel), epoch=epoch)
         await store.settle(card.id, lambda case, attempt=attempt: Change(attempt=attempt))
 
-    assert await store.recover(NOW + 12, lease) == 1
+    assert await store.recover(NOW + 12, lease) == 2
     dossier = await store.story("i1")
-    assert [card.state for card in dossier.cards] == [CardState.IN_DOUBT, CardState.TRYING]
-    assert [attempt.state for [attempt] in dossier.attempts.values()] == [AttemptState.IN_DOUBT, AttemptState.TRYING]
+    assert [card.state for card in dossier.cards] == [CardState.IN_DOUBT] * 2
+    assert [attempt.state for [attempt] in dossier.attempts.values()] == [AttemptState.IN_DOUBT] * 2
 
 
 async def test_by_the_database_s_clock_relays_need_not_agree_on_the_time(store, second):
