@@ -50,5 +50,7 @@ async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_rela
 
         assert (await letters(tmp_path, url, database, "redrive", "--reason", "in_doubt"))[0] == 0
         await house.until(lambda: len(everything.messages) == 1)
-        assert json.loads((await letters(tmp_path, url, database, "--json"))[1])["letters"] == []
+        async with asyncio.timeout(20):  # until relay has written down that it is shown
+            while json.loads((await letters(tmp_path, url, database, "--json"))[1])["letters"]:
+                await asyncio.sleep(0.1)
         assert house.process.returncode is None

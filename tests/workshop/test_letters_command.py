@@ -140,6 +140,7 @@ async def test_a_letter_held_in_doubt_is_redriven_when_an_operator_says_so_and_t
         while not house.slack.channel("all").messages:
             await asyncio.sleep(0.01)
             house.clock.advance(max(0.0, time.time() - house.clock.now()))  # what the command wrote is of today
+    await house.settled()
     assert await house.store.letters() == ()
 
 
@@ -151,6 +152,7 @@ async def test_a_channel_that_took_nothing_is_asked_again_at_once_and_its_letter
         while not house.slack.channel("db").messages:
             await asyncio.sleep(0.01)
             await house.settled()
+    await house.settled()
     assert await house.store.letters() == ()
 
 
