@@ -51,6 +51,6 @@ async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_rela
         assert (await letters(tmp_path, url, database, "redrive", "--reason", "in_doubt"))[0] == 0
         await house.until(lambda: len(everything.messages) == 1)
         async with asyncio.timeout(20):  # until relay has written down that it is shown
-            while json.loads((await letters(tmp_path, url, database, "--json"))[1])["letters"]:
+            while json.loads((await letters(tmp_path, url, database, "--json"))[1])["letters"]:  # noqa: ASYNC110  another process says nothing
                 await asyncio.sleep(0.1)
         assert house.process.returncode is None
