@@ -214,7 +214,7 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_inter
     command += ["--channel", "noc=C0123456789", "--channel", "#payments"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(2))
+            said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
             channels = [process.stdout.readline().split() for _ in range(2)]
             base, token = said["SLACK_API_URL"], said["SLACK_BOT_TOKEN"]
             page = process.stdout.readline().strip().removeprefix("Its page: ")
@@ -222,6 +222,8 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_inter
                 assert b"relay sandbox" in shown.read()
             assert channels == [["#noc", "C0123456789"], ["#payments", "C0SANDBOX2"]]
             assert call(base, token, "auth.test")["ok"] is True
+            assert call(base, said["SLACK_APP_TOKEN"], "apps.connections.open")["ok"] is True
+            assert call(base, token, "users.info", user="U0SANDBOX1")["user"]["name"] == "ann"
             assert call(base, token, "conversations.join", channel="C0123456789")["ok"] is True
             posted = call(base, token, "chat.postMessage", channel="C0123456789", text="hello")
             assert posted["ok"] is True

@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from relay.cli.loop import run
+from relay.sandbox import HTTP
+from relay.sandbox.interactivity import Way
 from relay.sandbox.page import Backstage, Page
 from relay.sandbox.server import Slack, serving
 from relay.settings import Listen, Settings, parse_listen
 
+_PEOPLE = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
 _CHANNEL = re.compile(r"#?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>[CG][A-Z0-9]{2,20}))?")
 
 
@@ -40,13 +43,17 @@ def sandbox(
 ) -> None:
     """Run a Slack stand-in on this machine, to try a configuration against.
 
-    It keeps everything in memory and sends nothing anywhere. Give relay the two settings that it prints, let
-    routes.yaml name its channels, and watch them on its page. Ctrl-C ends it.
+    It keeps everything in memory and sends nothing anywhere. Give relay the settings that it prints, let routes.yaml
+    name its channels, and watch them on its page. What you press and write there reaches relay over the socket that
+    SLACK_APP_TOKEN opens; with --relay and a SLACK_SIGNING_SECRET over HTTP. Ctrl-C ends it.
     """
     slack = Slack()
     slack.rate_limits = rate_limits
     for number, text in enumerate(channel or ["alerts"], start=1):
         _add_channel(slack, text, f"C0SANDBOX{number}")
+    for user, name in _PEOPLE:
+        slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
+    slack.interactivity = _way(slack, relay)
     address = parse_address(listen)
     page = Page(slack, _backstage(relay) if relay else None, host=address.host)
     with suppress(KeyboardInterrupt):
@@ -77,6 +84,12 @@ def _backstage(url: str) -> Backstage:
     )
 
 
+def _way(slack: Slack, relay: str | None) -> Way:
+    """How relay hears of what people do: signed with the secret that it has in the environment, else by its socket."""
+    secret = Settings.from_env(os.environ).slack_signing_secret if relay else None
+    return HTTP(relay, secret.get_secret_value()) if relay and secret else slack.sockets
+
+
 def _add_channel(slack: Slack, text: str, otherwise: str) -> None:
     parts = _CHANNEL.fullmatch(text)
     if parts is None:
@@ -100,6 +113,7 @@ async def _serve(slack: Slack, page: Page, address: Listen) -> None:
 def _introduce(slack: Slack, base: str) -> None:
     typer.echo(f"SLACK_API_URL={base}")
     typer.echo(f"SLACK_BOT_TOKEN={slack.token}")
+    typer.echo(f"SLACK_APP_TOKEN={slack.app_token}")
     for channel in slack.channels.values():
         typer.echo(f"#{channel.name} {channel.id}")
     typer.echo(f"Its page: {base.removesuffix('api/')}")
