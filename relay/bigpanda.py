@@ -202,6 +202,7 @@ class BigPanda:
             body = None if request.body is None else orjson.dumps(request.body)
         except (ValueError, TypeError):
             return Failure.UNSENDABLE
+        response: aiohttp.ClientResponse | None = None
         with watching(self._session) as wire:
             try:
                 async with (
@@ -217,6 +218,10 @@ class BigPanda:
                 ):
                     return await _reply(response, (self._key, *request.secrets))
             except Exception as error:  # noqa: BLE001  whatever it is, the caller is told whether it may have been sent
+                if (
+                    response is not None and response.status != HTTPStatus.OK
+                ):  # it says all, whatever became of the body
+                    return Reply(status=response.status, headers=response.headers)
                 return failure(error, wire)
 
     def _address(self, request: _Request) -> URL:

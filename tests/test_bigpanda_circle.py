@@ -3,11 +3,12 @@
 import asyncio
 from http import HTTPStatus
 
+import orjson
 import pytest
 from clocks import ManualClock
 
 from relay.bigpanda import BigPanda
-from relay.incident import Person
+from relay.incident import Environment, Person
 from relay.ruling import (
     Call,
     Definition,
@@ -24,6 +25,7 @@ from relay.ruling import (
 from relay.sandbox import Drop, Fault, Reply, Silence
 from relay.sandbox.bigpanda import BigPanda as StandIn
 from relay.sandbox.bigpanda import User, serving
+from relay.share import Event, from_api, parse
 from relay.wire import make_session
 
 NOW = 1_700_000_000
@@ -36,8 +38,10 @@ SHARE = {
         "severity": "Critical",
         "active": True,
         "resolved": False,
+        "flapping": False,
         "startedOn": NOW - 60,
         "changedOn": NOW - 60,
+        "endedOn": None,
         "alerts": [{"id": "a1", "status": "Critical", "active": True, "tags": [{"name": "host", "value": "db-1"}]}],
     },
     "incidentTags": [{"id": "itd_priority_1", "value": 1000}],
@@ -161,6 +165,46 @@ async def test_odd_ids_and_texts_arrive_as_they_are(bigpanda, door):
         body={"items": list(reversed(bigpanda.incident(odd).activities))},
     )
     assert bigpanda.incident(odd).comments == [odd]
+
+
+async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, door, time):
+    panda = door()
+    shares = []
+    for call in (Call.COMMENT, Call.ASSIGN, Call.SNOOZE, Call.UNSNOOZE, Call.UNASSIGN, Call.TAG, Call.RESOLVE):
+        time.advance(1)
+        await VERBS[call](panda)
+        await bigpanda.settled()
+        shares.append(parse(orjson.dumps(bigpanda.shared[-1].body), {}, time.now()))
+
+    commented, assigned, snoozed, woken, unassigned, tagged, resolved = shares
+    ann = {"name": "Ann Lee", "email": "ann@example.com", "id": "644c"}
+    assert {share.environment for share in shares} == {Environment(name="All Incidents", id=ENV)}
+    assert [share.news for share in shares] == [NOW + second for second in range(1, 8)]
+    assert (commented.comment, commented.events) == ("on it", (Event(name="incident#commented", at=NOW + 1),))
+    assert [share.comment for share in shares[1:]] == [None] * 6
+    assert assigned.blocks["assignment"]["assignee"] == ann
+    assert snoozed.blocks["snooze"] == {"snoozed": True, "wake": NOW + 3600}
+    assert woken.blocks["snooze"] == {"snoozed": False, "wake": None}
+    assert unassigned.blocks["assignment"]["assignee"] is None
+    assert tagged.blocks["tags"] == [["itd_priority_1", ["2000"]]]
+    assert resolved.blocks["state"] == {"status": "Ok", "resolved": True, "active": False}
+    assert resolved.blocks["ended"] == NOW + 7
+
+
+async def test_what_is_asked_for_is_what_the_last_share_told(bigpanda, door):
+    panda = door()
+    for call in (Call.ASSIGN, Call.SNOOZE, Call.TAG):
+        await VERBS[call](panda)
+    await bigpanda.settled()
+
+    shared = parse(orjson.dumps(bigpanda.shared[-1].body), {}, NOW)
+    asked = parse(from_api((await VERBS[Call.INCIDENT](panda)).body), {}, NOW)
+
+    assert asked.incident == shared.incident
+    assert asked.blocks == {
+        **shared.blocks,
+        "state": {"status": "Critical", "resolved": None, "active": True},
+    }
 
 
 # -- Every refusal -----------------------------------------------------------------------------------------------------

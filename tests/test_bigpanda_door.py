@@ -229,17 +229,22 @@ ODD = {
     "503 broken json": (http(503, "{"), Unsure, "server_error"),
     "a redirection": (http(307, Location="http://127.0.0.1:1/"), Later, "not_bigpanda"),
     "a body that never ends": (http(200, {"status": 200})[:-5], Unsure, "timed_out"),
+    "202 and a body that never ends": (http(202, {"status": 202})[:-5], Done, "ok"),
+    "429 and a body that is cut": (http(429, {"a": 1}, Connection="close")[:-5], Later, "rate_limited"),
+    "400 and gzip that is none": (http(400, b"nonsense", Content_Encoding="gzip"), Refused, "bad_request"),
+    "500 and a body that is cut": (http(500, {"a": 1}, Connection="close")[:-5], Unsure, "server_error"),
     "no http at all": (b"SSH-2.0-OpenSSH_9.2\r\nConnection: close\r\n\r\n", Unsure, "connection_cut"),
     "cut after reading": (b"", Unsure, "connection_cut"),
     "hang": (None, Unsure, "timed_out"),
 }
 
 
-@pytest.mark.parametrize(("raw", "kind", "reason"), ODD.values(), ids=ODD.keys())
-async def test_every_odd_answer_becomes_a_value_and_the_request_is_sent_once(answering, door, raw, kind, reason):
+@pytest.mark.parametrize("name", ODD)
+async def test_every_odd_answer_becomes_a_value_and_the_request_is_sent_once(answering, door, name):
+    raw, kind, reason = ODD[name]
     peer = await answering(raw)
 
-    ruling = await comment(door(peer, deadline=SHORT if reason == "timed_out" else 10.0))
+    ruling = await comment(door(peer, deadline=SHORT if raw is None or "never ends" in name else 10.0))
 
     assert (type(ruling), ruling.reason) == (kind, reason)
     assert len(peer.seen) == 1

@@ -100,7 +100,9 @@ class Unsure:
 class Missing:
     """The incident is not there, or the key's organisation lives in another region, which 404 says as well.
 
-    Only who remembers whether any other call has answered can tell the two apart. `detail` is BigPanda's words.
+    Only who remembers whether any other call has answered can tell the two apart. Of `Call.INCIDENT` it speaks of the
+    incident; of an action it may speak of what else its address names, the environment, a tag or a user, where BigPanda
+    does not say which. `detail` is its words.
     """
 
     reason: str

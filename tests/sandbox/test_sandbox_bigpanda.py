@@ -497,6 +497,55 @@ async def test_shares_tell_of_a_life(bigpanda, ask, receiver, time):
     assert [shared.status for shared in bigpanda.shared] == [202] * 10
 
 
+async def test_what_a_body_tells_is_so_and_what_calls_did_in_between_stays(bigpanda, ask, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    sender = {"name": "Dana", "email": "dana@example.com"}
+    metadata = {"sender": sender, "environment": "Databases", "environment_id": "env2"}
+    of = OF.replace(ENVIRONMENT, "env2").replace("i1", "i2")
+    await bigpanda.tells(share("i2", metadata=metadata, event_types=[{"event": "incident#new", "time": 1}]))
+    await ask("PUT", f"{of}/assignment", {"assignee": ANN.id})
+    await ask("POST", f"{of}/tags/itd_priority_1", {"tag_value": "P2"})
+    await ask("PUT", f"{of}/snooze", {"end_time": NOW + 60})
+    await bigpanda.settled()
+
+    worse = share("i2", metadata=metadata | {"comment": {"comment": "twice", "environment": "Databases"}})
+    worse["incident"] |= {"status": "Warning", "changedOn": NOW + 1}
+    await bigpanda.tells(worse)
+
+    first, *_, last = receiver.bodies
+    assert first["metadata"] == metadata
+    assert first["event_types"] == [{"event": "incident#new", "time": NOW}]
+    assert (last["incident"]["status"], last["incident"]["snooze"]["snoozed"]) == ("Warning", True)
+    assert last["incidentTags"] == [{"id": "itd_priority_1", "value": 2000}]
+    assert last["metadata"]["assignee"]["userId"] == ANN.id
+    assert last["metadata"]["comment"] == {"comment": "twice", "environment": "Databases"}
+    assert last["metadata"]["sender"] == sender
+    assert receiver.events[-1] == "incident#updated"
+    assert bigpanda.resting
+    assert bigpanda.incident("i2").activities[-1]["params"] == {"comment": "twice"}
+
+
+async def test_what_a_call_ended_is_not_begun_again_by_a_body_that_says_nothing_new_of_it(bigpanda, ask):
+    await bigpanda.tells(share("i2"))
+    await ask("POST", f"{OF.replace('i1', 'i2')}/resolve", {"comments": "done"})
+
+    await bigpanda.tells(share("i2", links={"landingPage": "http://bigp.io/2"}))
+
+    incident = bigpanda.incident("i2")
+    assert incident.resolved
+    assert incident.alerts[0]["active"] is False
+    assert incident.beside["links"] == {"landingPage": "http://bigp.io/2"}
+
+
+async def test_a_body_may_name_who_is_responsible(bigpanda):
+    bigpanda.add_incident(share("i3", metadata={"assignee": ANN.in_a_share(), "assigner": {"name": "Dana"}}))
+    incident = bigpanda.incident("i3")
+
+    assert (incident.assignee, incident.assigner.name) == (ANN, "Dana")
+    bigpanda.add_incident(share("i3", metadata={"assignee": None}))
+    assert incident.assignee is None
+
+
 async def test_what_changes_nothing_is_not_shared(bigpanda, ask, receiver):
     bigpanda.shares_to(receiver.url)
     for name in ("unassign", "unsnooze", "incident", "definitions"):

@@ -1,11 +1,11 @@
 """An organisation of BigPanda in memory: its keys and users, its environments, its tags, its incidents."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from copy import deepcopy
 from http import HTTPStatus
 from typing import Any, Final
 
 from relay.sandbox.bigpanda.definitions import Definition
+from relay.sandbox.bigpanda.hearing import Heard, differences
 from relay.sandbox.bigpanda.incident import Body, Incident
 from relay.sandbox.bigpanda.people import AUTOSHARE, PERMISSIONS, Key, User
 from relay.sandbox.bigpanda.refusal import Refused
@@ -37,6 +37,7 @@ class Organisation:
         self.environments: dict[str, str] = {}
         self.definitions: dict[str, Definition] = {PRIORITY.id: PRIORITY}
         self.incidents: dict[str, Incident] = {}
+        self._heard: dict[str, Heard] = {}
         self.add_user(user)
         self.add_key(key, user=user)
         self.add_environment("55550bc8c481fd1100abc398", "All Incidents")
@@ -71,22 +72,29 @@ class Organisation:
         return definition
 
     def add_incident(self, body: Mapping[str, Any]) -> Incident:
-        """Make an incident of a share's body, as BigPanda's webhook would tell it; nothing is shared yet.
+        """Make an incident of a share's body, as BigPanda's webhook would tell it; nothing is shared yet."""
+        return self.hear(Heard.of(body))
 
-        An environment that the body names and that is not there yet is made.
+    def hear(self, heard: Heard) -> Incident:
+        """Let what a body tells be so: an incident that is new, or what it says otherwise than the one before it.
+
+        What calls did to the incident in between stays. An environment that is not there yet is made.
         """
-        beside = dict(deepcopy(body))
-        told = beside.pop("incident")
-        metadata = beside.pop("metadata", None) or {}
-        tags = {tag["id"]: tag["value"] for tag in beside.pop("incidentTags", None) or []}
-        beside.pop("event_types", None)
-        environment = metadata.get("environment_id")
-        if environment:
-            self.environments.setdefault(environment, metadata.get("environment", environment))
-        first = next(iter(self.environments))
-        incident = Incident(id=told["id"], told=told, beside=beside, tags=tags, environments=(environment or first,))
-        incident.note("incident_created", self.now(), AUTOSHARE, {})
-        self.incidents[incident.id] = incident
+        known = heard.told["id"]
+        if heard.environment is not None:
+            self.environments.setdefault(*heard.environment)
+        if known not in self.incidents:
+            self.incidents[known] = Incident(id=known, told={}, environments=(next(iter(self.environments)),))
+            self.incidents[known].note("incident_created", self.now(), AUTOSHARE, {})
+        incident, before = self.incidents[known], self._heard.get(known)
+        incident.told |= differences(before.told if before else {}, heard.told)
+        incident.beside |= differences(before.beside if before else {}, heard.beside)
+        incident.tags |= differences(before.tags if before else {}, heard.tags)
+        if heard.environment is not None:
+            incident.environments = (heard.environment[0],)
+        if heard.people and (before is None or before.people != heard.people):
+            incident.assign(heard.people.get("assignee"), heard.people.get("assigner") or AUTOSHARE)
+        self._heard[known] = heard
         return incident
 
     def incident(self, id: str) -> Incident:  # noqa: A002  the same
@@ -96,6 +104,7 @@ class Organisation:
     def forget(self, id: str) -> None:  # noqa: A002  the same
         """Let an incident be gone, as one is that was merged into another or has grown too old."""
         del self.incidents[id]
+        self._heard.pop(id, None)
 
     # --- what happens ---
 

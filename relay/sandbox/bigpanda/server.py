@@ -16,6 +16,7 @@ from aiohttp import web
 
 from relay.sandbox.bigpanda.calls import Call
 from relay.sandbox.bigpanda.endpoints import ENDPOINTS, Endpoint, body
+from relay.sandbox.bigpanda.hearing import Heard
 from relay.sandbox.bigpanda.incident import Incident
 from relay.sandbox.bigpanda.organisation import Organisation
 from relay.sandbox.bigpanda.people import AUTOSHARE, Key, User
@@ -93,6 +94,11 @@ class BigPanda(Organisation):
         """All shares that went out, in the order in which they went."""
         return self.sharing.log
 
+    @property
+    def resting(self) -> bool:
+        """Whether everything that happened is shared, and the shares are answered."""
+        return self.sharing.resting
+
     async def settled(self) -> None:
         """Wait until everything that happened is shared, and the shares are answered."""
         await self.sharing.settled()
@@ -103,6 +109,23 @@ class BigPanda(Organisation):
         """Let an incident begin that this body of a webhook tells of, and share it."""
         incident = self.add_incident(share)
         await self.share(incident.id, "incident#new")
+        return incident
+
+    async def tells(self, share: Mapping[str, Any]) -> Incident:
+        """Let be so what this body of a webhook tells, and share it as that: its event, its comment, its sender.
+
+        Of an incident that is there already only what differs from the body before is taken, so that what calls did to
+        it meanwhile stays.
+        """
+        heard = Heard.of(share)
+        new = heard.told["id"] not in self.incidents
+        incident = self.hear(heard)
+        event = heard.event or ("incident#new" if new else "incident#updated")
+        if heard.comment is not None:
+            incident.comments.append(heard.comment)
+            incident.note("incident_commented", self.now(), heard.sender, {"comment": heard.comment})
+        self.tell(incident, event, sender=heard.sender, comment=heard.comment)
+        await self.settled()
         return incident
 
     async def happens(self, incident: str, event: str = "incident#updated", **changes: Any) -> Incident:

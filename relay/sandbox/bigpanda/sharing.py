@@ -130,6 +130,11 @@ class Sharing:
         """The same for what a call has set going: `settled` waits for it."""
         self._run(self._under_way, self._after(seconds, then))
 
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
+
     async def settled(self) -> None:
         """Wait until everything that is under way has been shared and answered."""
         while self._under_way:
