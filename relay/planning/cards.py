@@ -100,8 +100,12 @@ def _left(card: Card) -> Card:
 
 
 def _present(card: Card) -> bool:
-    """Whether the episode has this card, shown or due: one that lapsed was never posted."""
-    return card.state is not CardState.LAPSED
+    """Whether the episode has this card, shown or due.
+
+    One that lapsed was never posted, and one that waits where no route takes it any more will not be.
+    """
+    will_lapse = card.state is CardState.WANTED and card.options.wait > 0 and not card.taken
+    return card.state is not CardState.LAPSED and not will_lapse
 
 
 def _governed(moment: Moment, card: Card, postings: Mapping[str, Posting], *, routed: bool) -> Card:

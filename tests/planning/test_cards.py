@@ -95,6 +95,24 @@ def test_a_pointer_that_a_route_takes_over_is_a_card_again():
     assert life.cards[NOC, 1].edit is not None
 
 
+def test_an_open_incident_whose_waiting_card_no_route_takes_any_more_is_the_fallback_s():
+    routes = """
+version: 1
+fallback: C0NOC00001
+routes: [{name: bad, match: {status: critical}, post: [{channel: C0DB000001, wait: 5m}]}]
+"""
+    life = Life(rulebook=load(routes))
+    life.take(share(0, status="critical"))
+    assert where(life) == {DB: "wanted"}
+    life.take(share(60, status="warning"))
+    assert where(life) == {DB: "wanted", NOC: "wanted"}
+    life.take(share(90, status="warning", incidentTags=DATABASE))
+    assert where(life) == {DB: "wanted", NOC: "wanted"}
+    assert [life.cards[DB, 1].taken, life.cards[NOC, 1].taken] == [False, True]
+    life.take(share(120, status="critical"))
+    assert where(life) == {DB: "wanted", NOC: "lapsed"}
+
+
 def test_a_fallback_s_card_that_lapsed_is_posted_when_the_incident_is_back():
     life = Life(rulebook=load("version: 1\nfallback: {channel: C0NOC00001, wait: 3m}\nroutes: []\n"))
     life.take(share(0, status="critical"))
