@@ -405,8 +405,18 @@ def _alerts(record: Record) -> tuple[Alert, ...]:
     ]
     if not updates:
         return _listed(listed)
-    alerts = {alert["id"]: alert for alert in (*listed, *updates)}
+    alerts = {alert["id"]: alert for alert in listed}
+    for update in updates:
+        alerts[update["id"]] = updated_alert(alerts.get(update["id"], {}), update)
     return tuple(_alert(alert) for alert in alerts.values())
+
+
+def updated_alert(known: Mapping[str, JSON], told: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """An alert told on its own changes what it tells, and no more: a template may give nothing but its status."""
+    silent = {name for name, value in told.items() if value in (None, "", [])}
+    if told["status"] or told["active"] is not None:
+        silent -= {"status", "active", "ended"}  # read together, as the incident's own state is
+    return {**told, **{name: known[name] for name in silent & known.keys()}}
 
 
 def _listed(told: Sequence[Mapping[str, JSON]]) -> tuple[Alert, ...]:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from relay.incident import JSON, Block, Environment, Record, State, read, state_of, title_of
+from relay.incident import JSON, Block, Environment, Record, State, read, state_of, title_of, updated_alert
 from relay.share import Share
 
 REPEAT_WINDOW = 600.0
@@ -72,6 +72,8 @@ def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
         before = blocks.get(name)
         if share.news < _newest(blocks, name, before):
             continue
+        if before is not None and name.startswith(_ALERT):
+            told = updated_alert(before.value, told)  # noqa: PLW2901  the same alert, as it is known by now
         # Told again unchanged it stays the very same value, so that what was read of it need not be read again.
         value = before.value if before is not None and before.value == told else told
         blocks[name] = Block(news=share.news, value=value)

@@ -49,6 +49,19 @@ def test_one_alert_told_on_its_own_updates_that_alert_and_keeps_the_others():
     assert states == {"db-1": "critical", "db-2": "resolved"}
 
 
+def test_of_an_alert_told_on_its_own_what_it_does_not_tell_stays_as_the_list_has_it():
+    record = folded(
+        share(0, alerts=[alert("db-1", "ok", endedOn=START)]), share(60, alerts={"id": "db-1", "status": "critical"})
+    )
+    [only] = read(record).alerts
+    assert (str(only.state), only.active, only.ended, only.title) == ("critical", True, None, "db-1 · lag")
+    again = fold(record, share(90, alerts={"id": "db-1", "description": "replication lag"}))
+    [only] = read(again).alerts
+    assert (str(only.state), only.description, only.tags["check"]) == ("critical", "replication lag", ("lag",))
+    over = fold(again, share(120, alerts={"id": "db-1", "active": False}))
+    assert (str(read(over).alerts[0].state), read(over).alerts[0].description) == ("resolved", "replication lag")
+
+
 def test_a_newer_list_replaces_the_alerts_told_on_their_own_before_it_in_any_order():
     update, whole = share(60, alerts=alert("db-2", "ok")), share(90, alerts=[alert("db-1")])
     for order in ([update, whole], [whole, update]):
