@@ -207,9 +207,12 @@ async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
         await tab.goto("about:blank")
 
 
-async def test_a_phone_keeps_the_way_to_paste_a_share_in_view(tab):
+async def test_a_phone_keeps_the_open_channel_and_the_way_to_paste_a_share_in_view(tab):
     async with on_stage(LeapingClock(NIGHT)) as stage:
         await tab.set_viewport_size({"width": 360, "height": 740})
         await tab.goto(stage.address)
         await expect(tab.locator("#paste")).to_be_in_viewport(ratio=1)
+        last = tab.get_by_role("button", name="# db-oncall")
+        await last.click()
+        await expect(last).to_be_in_viewport(ratio=1)
         await tab.goto("about:blank")

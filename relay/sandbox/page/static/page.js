@@ -106,6 +106,7 @@
     history.replaceState(null, "", `#${channel}`);
     show();
     find("messages").scrollTop = find("messages").scrollHeight;
+    find("channels").querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   find("channels").addEventListener("click", ({ target }) => {
