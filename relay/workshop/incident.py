@@ -211,10 +211,17 @@ def _is_plain(attempt: Attempt) -> bool:
 
 def _attempt(attempt: Attempt, channel: str) -> Happening:
     what = "the card" if attempt.what == "root" else f"a reply that tells up to entry {attempt.upto_seq}"
-    pinging = f", pinging {', '.join(attempt.targets)}" if attempt.targets else ""
+    pinging = f", pinging {', '.join(attempt.targets)}{_why_pinged(attempt)}" if attempt.targets else ""
     tries = f", {attempt.tries} tries" if attempt.tries > 1 else ""
     state = str(attempt.state).replace("_", " ")
     return Happening(at=attempt.started, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
+
+
+def _why_pinged(attempt: Attempt) -> str:
+    """A reply pings for two reasons; that the first post does needs none."""
+    if attempt.what == "root":
+        return ""
+    return " since it is back" if attempt.words.get("reopening") else f" since it rose to {attempt.words.get('worst')}"
 
 
 def _posted(call: Call, attempts: Sequence[Attempt]) -> str:

@@ -198,7 +198,7 @@ async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
         )
         await expect(knows.locator("li.share", has_text="share 10").locator(".said")).to_have_text("Warning → Critical")
         await expect(knows).to_contain_text(
-            "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall"
+            "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall since it rose to critical"
         )
         await knows.get_by_role("button", name="show it").last.click()
         await expect(tab.locator("#name")).to_have_text("# billing-oncall")

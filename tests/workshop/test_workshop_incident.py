@@ -77,6 +77,21 @@ async def test_it_tells_what_is_known_the_card_with_its_link_and_all_that_happen
     assert not [line for line in told if line.startswith("attempt at a reply")]  # nothing to say beside the answer
 
 
+async def test_it_says_why_a_reply_pinged(tmp_path):
+    async with open_house(tmp_path, routes=ROUTES) as house:
+        await house.share(status="warning")
+        await house.after(60)
+        await house.share(status="critical")
+        await house.after(60)
+        await house.share(resolved=True, active=False)
+        await house.after(3_000)
+        await house.share(status="critical", resolved=False, active=True)
+        await house.after(60)
+        lines = await words(house)
+    pinging = [line.partition("pinging ")[2] for line in lines if "pinging" in line]
+    assert pinging == ["S0CRIT since it rose to critical: done", "S0CRIT since it is back: done"]
+
+
 async def test_what_slack_refused_stands_there_with_the_remedy(tmp_path):
     async with open_house(tmp_path, routes=ROUTES) as house:
         house.slack.faults.add(Fault(does=Code("is_archived"), method="chat.postMessage", times=1))

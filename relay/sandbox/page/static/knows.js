@@ -105,8 +105,10 @@ const knows = (() => {
     const begun = list(told.attempts?.[card?.id]).filter((attempt) => attempt.started <= call.at);
     const last = begun.sort((one, other) => one.started - other.started).at(-1);
     if (!last) return "";
+    const root = last.what === "root";
     const pinging = list(last.targets).map(called).join(" ");
-    return ` · ${last.what === "root" ? "the card" : "a reply"}${pinging ? `, pinging ${pinging}` : ""}`;
+    const why = root ? "" : last.words?.reopening ? " since it is back" : ` since it rose to ${last.words?.worst}`;
+    return ` · ${root ? "the card" : "a reply"}${pinging ? `, pinging ${pinging}${why}` : ""}`;
   }
 
   function calls(told, names) {
