@@ -101,7 +101,10 @@ class Relay:
             async with asyncio.TaskGroup() as tasks:
                 committing = tasks.create_task(self._intake.run(), name="intake")
                 sending = tasks.create_task(self._sender.run(quiet), name="sender")
-                keeping = tasks.create_task(upkeep(self._store, settings.retention_days, self._clock), name="upkeep")
+                delivers = lambda: self._sender.health.delivering  # noqa: E731  of several relays it is one
+                keeping = tasks.create_task(
+                    upkeep(self._store, settings.retention_days, self._clock, delivers), name="upkeep"
+                )
                 teller = self._teller(slack, budgets)
                 reloading = tasks.create_task(self._reload.run(self._sender.ring, teller), name="reload")
                 listen = settings.listen

@@ -80,6 +80,7 @@ def slim_incidents(
     """Slim a piece of the incidents that ended before then to stubs; returns how many, and how many shares went along.
 
     An incident that is still spoken of (a share since `silent`, work that is due, an open attempt) is left for later.
+    Those that have more shares than make a piece lose a piece of these, and are slimmed when the last is gone.
     """
     limits = {"before": before, "silent": silent, "most": INCIDENTS}
     ids = list(connection.execute(_ENDED, limits).scalars())
@@ -88,12 +89,15 @@ def slim_incidents(
     ended = list(connection.execute(_ENDED_RECORDS, limits | {"ids": ids}).mappings())
     if not ended:
         return 0, 0
+    gone = {"ids": [row["id"] for row in ended]}
+    dropped = connection.execute(_DROP_SHARES, gone | {"piece": PIECE}).rowcount
+    if dropped == PIECE:
+        return 0, dropped
     slim = [{"which": row["id"], "slim": record_text(stub(record_of(row["record"])))} for row in ended]
     connection.execute(_SLIM, slim)
-    gone = {"ids": [row["id"] for row in ended]}
     for statement in (_DROP_ENTRIES, _DROP_CALLS, _DROP_ATTEMPTS):
         connection.execute(statement, gone)
-    return len(ended), connection.execute(_DROP_SHARES, gone).rowcount
+    return len(ended), dropped
 
 
 def _drop_oldest(connection: Connection, table: Table, moment: ColumnElement[float], before: float) -> int:
@@ -132,4 +136,5 @@ _SLIM = update(_incident).where(_incident.c.id == bindparam("which")).values(stu
 _DROP_ENTRIES = delete(schema.entry).where(schema.entry.c.incident.in_(_IDS))
 _DROP_CALLS = _of_cards(schema.call)
 _DROP_ATTEMPTS = _of_cards(_attempt)
-_DROP_SHARES = delete(_share).where(_share.c.incident.in_(_IDS))
+_OLD_SHARES = select(_share.c.id).where(_share.c.incident.in_(_IDS)).limit(bindparam("piece", type_=Integer))
+_DROP_SHARES = delete(_share).where(_share.c.id.in_(_OLD_SHARES))

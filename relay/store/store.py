@@ -385,6 +385,6 @@ class Store:
             slimmed, dropped = await self._database.write(
                 lambda connection: retention.slim_incidents(connection, before, silent, stub)
             )
-            if not slimmed:
+            if not slimmed and not dropped:
                 return incidents, shares
             incidents, shares = incidents + slimmed, shares + dropped

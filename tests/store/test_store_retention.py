@@ -76,6 +76,21 @@ async def test_an_ended_incident_becomes_a_stub_that_keeps_its_cards(store):
     assert await retire(store, NOW + 60 * DAY) == Retired()
 
 
+async def test_an_ended_incident_with_very_many_shares_goes_in_small_pieces_too(store):
+    many = [a_share(digest=f"h{number}", at=NOW) for number in range(1203)]
+    await store.accept(many, with_cards(ended_at=NOW))
+    dropped, drop = [], store._database.write
+
+    async def noted(work):
+        result = await drop(work)
+        dropped.append(result)
+        return result
+
+    store._database.write = noted
+    assert await retire(store, NOW + 31 * DAY) == Retired(shares=1203, incidents=1)
+    assert dropped == [0, (0, 500), (0, 500), (1, 203), (0, 0), 0]
+
+
 async def test_a_stub_that_is_told_of_again_is_an_incident_like_any_other(store):
     await keep(store, ended_at=NOW)
     await retire(store, NOW + 31 * DAY)
