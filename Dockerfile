@@ -42,7 +42,7 @@ VOLUME /data
 EXPOSE 8080
 # Alive, not ready: an orchestrator must not restart relay, nor take it out of service, because its database is away.
 HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 \
-    CMD ["python", "-I", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ['RELAY_LISTEN'].rpartition(':')[2]), timeout=3); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+    CMD ["python", "-I", "-c", "import http.client as h, os; c = h.HTTPConnection('localhost', int(os.environ['RELAY_LISTEN'].rpartition(':')[2]), timeout=3); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["relay"]
 CMD ["serve"]
