@@ -1,6 +1,5 @@
 """What is wrong with the source of templates, found without running them."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +9,9 @@ from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxErro
 from jinja2.meta import find_undeclared_variables
 
 from relay.errors import Fault
+from relay.rendering.nesting import told
+from relay.rendering.shapes import looked_up
+from relay.rendering.tags import ALONE
 from relay.variables import NAMES
 
 _ESCAPED: Final = "everything printed is escaped for Slack already, so leave it out"
@@ -22,7 +24,7 @@ _ADVICE: Final[Mapping[str, str]] = {
 }
 """What to write instead of filters that people know from elsewhere."""
 
-_UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
+_MOST_PARENTS: Final = 20
 _JINJAS_TAGS: Final = ("block", "extends", "for", "from", "if", "import", "include", "macro", "raw", "set", "with")
 
 _KNOWN: Final = frozenset(NAMES) | {"entry"}
@@ -67,20 +69,16 @@ def faults_of(
     found = [*_unknown_names(file), *_missing(file)] or list(_uncompilable(file))
     yield from found
     yield from _unknown_attributes(file, warning=not strict)
+    yield from _not_imported(file, warning=not strict)
+    yield from _unprinted(file)
     if entrance and not found:
         yield from _unknown_variables(file, warning=not strict)
 
 
 def _syntax_fault(environment: Environment, name: str, source: str, error: TemplateSyntaxError) -> Fault:
-    """What Jinja says, and of a tag that it does not know which one may have been meant."""
-    message, word = error.message or "", ""
-    if unknown := _UNKNOWN_TAG.match(message):
-        word = unknown[1]
-        tags = {*_JINJAS_TAGS, *(tag for each in environment.extensions.values() for tag in each.tags)}
-        message = f'there is no tag "{word}"{_meant(word, tags)}'
-    lines = source.splitlines()
-    text = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
-    return Fault(file=name, line=error.lineno, column=text.find(word) + 1 or 1, message=message)
+    relays = {tag for each in environment.extensions.values() for tag in each.tags}
+    found = told(error, source, relays - ALONE, relays | {*_JINJAS_TAGS})
+    return Fault(file=name, line=found.line, column=found.column, message=found.message)
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
@@ -139,14 +137,74 @@ def _uncompilable(file: _File) -> Iterator[Fault]:
 
 
 def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
-    for node in file.tree.find_all(nodes.Getattr):
-        if not isinstance(node.node, nodes.Name):
-            continue
-        known = NAMES.get(node.node.name, frozenset())
-        if known and node.attr not in known:
-            near = _meant(node.attr, known) or f"; it has {', '.join(sorted(known))}"
-            message = f'"{node.node.name}" has no "{node.attr}", so this prints nothing{near}'
+    for node, shape in looked_up(file.tree):
+        if shape.lacks(node.attr):
+            near = _meant(node.attr, shape.names) or f"; it has {', '.join(sorted(shape.names))}"
+            message = f'{shape.called} has no "{node.attr}", so this prints nothing{near}'
             yield file.fault(node.lineno, message, f".{node.attr}", warning=warning)
+
+
+def _not_imported(file: _File, *, warning: bool) -> Iterator[Fault]:
+    """Names that are imported from a file that does not make them."""
+    for node in file.tree.find_all(nodes.FromImport):
+        tree = _tree(file, node.template)
+        made = set(_made(tree)) if tree else set()
+        for each in node.names if tree else ():
+            name = each if isinstance(each, str) else each[0]
+            if name not in made:
+                message = f'"{name}" is not made there{_meant(name, made)}'
+                yield file.fault(node.lineno, message, name, warning=warning)
+
+
+def _unprinted(file: _File) -> Iterator[Fault]:
+    """In a file that extends another, what stands outside of its blocks, and blocks that the other does not have."""
+    parents = [each for each in file.tree.body if isinstance(each, nodes.Extends)]
+    if not parents:
+        return
+    for node in file.tree.body:
+        if isinstance(node, nodes.Output | nodes.CallBlock | nodes.For | nodes.If) and not _is_blank(node):
+            message = "this is never shown: the file extends another one, and only what stands in its blocks counts"
+            yield file.fault(node.lineno, message, warning=True)
+    known = _blocks_behind(file, parents[0].template)
+    for block in file.tree.find_all(nodes.Block) if known is not None else ():
+        inside = {inner.name for each in file.tree.find_all(nodes.Block) for inner in each.find_all(nodes.Block)}
+        if known is not None and block.name not in known | inside:
+            near = _meant(block.name, known) or f"; it has {', '.join(sorted(known))}"
+            message = f'the file that is extended has no block "{block.name}", so this is never shown{near}'
+            yield file.fault(block.lineno, message, block.name, warning=True)
+
+
+def _is_blank(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Output) and all(
+        isinstance(each, nodes.TemplateData) and not each.data.strip() for each in node.nodes
+    )
+
+
+def _blocks_behind(file: _File, template: nodes.Expr) -> set[str] | None:
+    """The blocks of the file that is extended, and of those that it extends; None where they cannot be told."""
+    blocks: set[str] = set()
+    for _ in range(_MOST_PARENTS):
+        tree = _tree(file, template)
+        if tree is None:
+            return None
+        blocks |= {block.name for block in tree.find_all(nodes.Block)}
+        parent = tree.find(nodes.Extends)
+        if parent is None:
+            return blocks
+        template = parent.template
+    return None
+
+
+def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
+    """The tree of a template that is named outright, if it is there and parses."""
+    loader = file.environment.loader
+    if not (isinstance(template, nodes.Const) and isinstance(template.value, str) and isinstance(loader, BaseLoader)):
+        return None
+    try:
+        name = file.environment.join_path(template.value, file.name)
+        return file.environment.parse(loader.get_source(file.environment, name)[0])
+    except (TemplateNotFound, TemplateSyntaxError):
+        return None
 
 
 def _unknown_variables(file: _File, *, warning: bool) -> Iterator[Fault]:

@@ -32,6 +32,8 @@ _WITH_BODY: Final = frozenset(
 _ARGUMENTS: Final = {Kind.FIELD: "a label", Kind.BUTTON: "a url", Kind.BAR: "a colour", Kind.IMAGE: "a url"}
 T = TypeVar("T")
 _ALONE: Final = frozenset({Kind.DIVIDER, Kind.MENTIONS, Kind.RELAY_ACTIONS})
+ALONE: Final = frozenset(kind.value for kind in (*_ALONE, Kind.IMAGE))
+"""The tags that have no end."""
 
 
 class BlockTags(Extension):

@@ -77,7 +77,7 @@ def faults(**files):
     ("source", "expected"),
     [
         ("x\n  {% nope %}", 'incident/card.j2:2:6: there is no tag "nope"'),
-        ("{{ a b }}", "incident/card.j2:1:1: expected token 'end of print statement', got 'b'"),
+        ("{{ a b }}", "incident/card.j2:1:6: 'b' does not belong here"),
         ("\n{% if a %}{{ 1 | glitter }}{% endif %}", 'incident/card.j2:2:18: there is no filter "glitter"'),
         ("{{ 1 is glitter }}", 'incident/card.j2:1:9: there is no test "glitter"'),
         (
@@ -95,7 +95,7 @@ def faults(**files):
         ("{% blocks %}\n- a: [\n{% endblocks %}", "not YAML"),
         (
             "{% blocks %}\n- type: divider\n- type: header\n  text: '{{ a b }}'\n{% endblocks %}",
-            "incident/card.j2:4:1: expected token",
+            "incident/card.j2:4:15: 'b' does not belong here",
         ),
         ("{% blocks %}\n- {type: divider, '{{ a }}': b}\n{% endblocks %}", "not in their keys"),
     ],
