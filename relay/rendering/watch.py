@@ -5,6 +5,7 @@ that a run ends soon whatever the template does. No clock is asked: what a card 
 the machine is. An empty purse ends the run as a whole; any other failure costs the part in which it happened.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +29,9 @@ TURN: Final = 20
 """What a turn of a loop or a call of a macro costs beside what is printed in it."""
 
 _FAILURES: Final = 20
+
+_OWN_CLASS: Final = re.compile(r"'relay\.[\w.]+ object'")
+"""How Python calls a value of relay's own, of which operators need not know."""
 
 
 class Spent(Exception):
@@ -87,7 +91,8 @@ def failure(error: Exception) -> TemplateFailure:
     if isinstance(error, TemplateSyntaxError):
         return TemplateFailure(file=error.name or "", line=error.lineno, message=error.message or "")
     file, line = _place(error.__traceback__)
-    return TemplateFailure(file=file, line=line, message=f"{type(error).__name__}: {error}"[:300])
+    told = _OWN_CLASS.sub("what stands there", str(error))
+    return TemplateFailure(file=file, line=line, message=f"{type(error).__name__}: {told}"[:300])
 
 
 def _place(traceback: TracebackType | None) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from relay.rulebook.reading import Reading
 from relay.templates_on_disk import load_packaged
 from relay.workshop.findings import Checked
 from relay.workshop.lint import lint, never_holding, unused_folders
+from relay.workshop.trial import trial
 
 
 def check(routes: Path, templates: Path) -> Checked:
@@ -36,6 +37,8 @@ def check(routes: Path, templates: Path) -> Checked:
         *library.faults(strict=True),
         *(_idle(rulebook, written.templates) if rulebook else ()),
     ]
+    if all(fault.warning for fault in of_templates):
+        of_templates += trial(written.templates)
     return Checked(
         findings=(*found, *(_beneath(templates, fault) for fault in sorted(of_templates))),
         routes=sum(1 for _ in rulebook.routes.everyone()) if rulebook else 0,

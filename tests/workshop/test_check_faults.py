@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import Fault
+from relay.rendering import KINDS
 from relay.workshop.check import check, check_routes
+from relay.workshop.trial import trial
 
 FAULTS = Path(__file__).parent / "faults"
 FIRST_LINE = re.compile(r"\{?# (?P<kind>fault|warning)(, to editors too)?: (?P<told>.*?)( #\})?")
@@ -53,6 +55,19 @@ def test_a_fault_of_a_template_is_told_where_it_stands(path, tmp_path):
     routes.write_text(ROUTES, encoding="utf-8")
     card.write_bytes(path.read_bytes())
     assert told(check(routes, tmp_path / "templates").findings, card) == expected(path)
+
+
+@pytest.mark.parametrize("stem", ["card", *KINDS])
+def test_whatever_a_template_is_for_it_is_run_before_it_is_live(stem):
+    [found] = trial({f"payments/{stem}.j2": "{% section %}x{% endsection %}\n{% section %}{{ 1 / 0 }}{% endsection %}"})
+    assert (found.file, found.line, found.warning) == (f"payments/{stem}.j2", 2, False)
+    assert found.message.endswith("ZeroDivisionError: division by zero")
+
+
+def test_what_fails_only_where_little_is_known_is_a_warning():
+    [found] = trial({"incident/status.j2": "{{ entry.old }} {{ (incident.started + 1) | slack_time }}"})
+    assert (found.line, found.warning) == (1, True)
+    assert "an incident of which little is known" in found.message
 
 
 BROKEN_EVERYWHERE = """\
