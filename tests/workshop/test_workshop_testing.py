@@ -1,5 +1,7 @@
 """`relay test`: the operators' own tests."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -307,6 +309,52 @@ def test_junit_xml_holds_each_test_and_what_failed(tmp_path):
     assert (fine.get("name"), fine.find("failure")) == ("fine <&>", None)
     assert "the channels with a card" in failed.find("failure").get("message")
     assert "+ noc (C0NOC00001)" in failed.find("failure").text
+
+
+WHOLE, SECONDS = r"\d+", r"\d+\.\d{3}"
+COUNTS = {"tests": WHOLE, "failures": WHOLE, "errors": WHOLE, "skipped": WHOLE, "time": SECONDS}
+JUNIT = {
+    "testsuites": ({"name": ".+", **COUNTS}, {"testsuite"}),
+    "testsuite": ({"name": ".+", **COUNTS}, {"testcase"}),
+    "testcase": ({"name": ".+", "classname": ".+", "file": ".+", "line": WHOLE, "time": SECONDS}, {"failure"}),
+    "failure": ({"type": ".+", "message": ".*"}, set()),
+}
+"""Each element with its attributes and what may stand in it: https://github.com/testmoapp/junitxml."""
+
+
+def junit_objections(element: ET.Element) -> Iterator[str]:
+    attributes, children = JUNIT.get(element.tag, ({}, set()))
+    if set(element.attrib) != set(attributes):
+        yield f"{element.tag} has {sorted(element.attrib)}"
+    yield from (
+        f"{element.tag}: {name}={value!r}"
+        for name, value in element.items()
+        if not re.fullmatch(attributes.get(name, ""), value, re.DOTALL)
+    )
+    for each in element:
+        if each.tag not in children:
+            yield f"{each.tag} in {element.tag}"
+        yield from junit_objections(each)
+    if element.tag.startswith("testsuite"):
+        cases = list(element.iter("testcase"))
+        failed = [case for case in cases if case.find("failure") is not None]
+        if (element.get("tests"), element.get("failures")) != (str(len(cases)), str(len(failed))):
+            yield f"{element.tag} counts wrongly"
+
+
+def test_junit_xml_has_the_shape_that_ci_systems_read(tmp_path):
+    for name, channels in (("one", "[noc]"), ("two", "[]")):
+        (tmp_path / f"{name}.test.yaml").write_text(
+            "version: 1\ntests:\n"
+            f'- {{name: "{name} \\x00 ]]>", shares: [{{sample: documented}}], expect: {{channels: {channels}}}}}\n'
+            f"- {{name: fine {name}, shares: [{{sample: documented}}], expect: {{channels: [noc]}}}}\n"
+        )
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    result = asked(tmp_path, "--junit", str(tmp_path / "out.xml"))
+    assert result.exit_code == 1
+    root = ET.parse(tmp_path / "out.xml").getroot()
+    assert list(junit_objections(root)) == []
+    assert [suite.get("failures") for suite in root] == ["0", "1"]
 
 
 def asked(folder: Path, *arguments: str) -> Any:
