@@ -183,6 +183,12 @@ def _glob(text: str) -> Callable[[str], bool]:
     return _compiled("".join(wild.get(character) or re2.escape(character) for character in text))
 
 
+def reason(error: Exception) -> str:
+    """What RE2 has against a pattern, in its words, which come as bytes."""
+    told = error.args[0]
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+
+
 def _compiled(pattern: str) -> Callable[[str], bool]:
     """Test whole values. RE2 takes bytes at less cost than text, and the same few values come again and again."""
     options: Any = re2.Options()
@@ -192,8 +198,7 @@ def _compiled(pattern: str) -> Callable[[str], bool]:
     try:
         fullmatch = re2.compile(pattern, options).fullmatch
     except re2.error as error:
-        reason = error.args[0]
-        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
+        raise ValueError(reason(error)) from error
 
     def fits(value: str) -> bool:
         return fullmatch(value.encode(errors="replace")) is not None

@@ -208,7 +208,7 @@ def test_a_share_that_is_none_is_a_fault(tmp_path, wrong, told):
         ("channels: noc", "3:66: expected a list of channels, found 'noc'"),
         ("routes: [payment]", "3:65: there is no route 'payment'; did you mean 'payments'?"),
         ("cards: {noc: {say: x}}", "'say' is no key of a card; did you mean 'says'?"),
-        ("cards: {noc: {says: /(/}}", "this is not a regular expression that RE2 takes"),
+        ("cards: {noc: {says: /(/}}", "that RE2 takes: missing ): ("),
         ("cards: {noc: {pings: [bob]}}", "'bob' cannot be pinged"),
         ("cards: {noc: {entries: two}}", "expected a number, found 'two'"),
         ("cards: {noc: {thread: [{tell: []}]}}", "'tell' is no key of a reply; did you mean 'tells'?"),

@@ -6,6 +6,7 @@ from typing import Any
 import re2
 
 from relay.incident import JSON
+from relay.routing.values import reason
 from relay.rulebook.nodes import Items, Node, Table, Word
 from relay.rulebook.reading import Placed, Reading, Spot
 from relay.rulebook.scalars import found, table, text
@@ -24,7 +25,7 @@ def phrase(node: Node, reading: Reading) -> Phrase | None:
         try:
             search = re2.compile(written[1:-1], options).search
         except re2.error as error:
-            reading.fault(node, f"this is not a regular expression that RE2 takes: {error}")
+            reading.fault(node, f"this is not a regular expression that RE2 takes: {reason(error)}")
             return None
         return Phrase(written=written, spot=spot, found_in=lambda shown: search(shown) is not None)
     return Phrase(written=written, spot=spot, found_in=lambda shown: written in shown)
