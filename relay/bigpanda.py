@@ -218,11 +218,10 @@ class BigPanda:
                 ):
                     return await _reply(response, (self._key, *request.secrets))
             except Exception as error:  # noqa: BLE001  whatever it is, the caller is told whether it may have been sent
-                if (
-                    response is not None and response.status != HTTPStatus.OK
-                ):  # it says all, whatever became of the body
-                    return Reply(status=response.status, headers=response.headers)
-                return failure(error, wire)
+                if response is None or response.status == HTTPStatus.OK:
+                    return failure(error, wire)
+                # The status says it all, whatever became of the body; only a 200 may be anybody's.
+                return Reply(status=response.status, headers=response.headers)
 
     def _address(self, request: _Request) -> URL:
         """Raises `ValueError` where an id would lead elsewhere: an empty one, or one that is a step in the path."""

@@ -184,6 +184,16 @@ async def test_no_call_is_taken_without_a_key(bigpanda, ask, name, key):
     assert not bigpanda.calls[0].took_effect
 
 
+async def test_a_key_that_is_restored_is_taken_again(bigpanda, ask):
+    verb, path, body, status = GOOD["comment"]
+    bigpanda.revoke()
+    assert (await ask(verb, path, body))[0] == 401
+
+    bigpanda.restore()
+
+    assert (await ask(verb, path, body))[0] == status
+
+
 @pytest.mark.parametrize("name", INCIDENT_CALLS)
 async def test_an_incident_that_is_gone_or_in_another_environment_is_not_found(bigpanda, ask, name):
     bigpanda.add_environment("env2", "Databases")
@@ -220,10 +230,14 @@ async def test_a_body_has_the_documented_fields_and_no_others(bigpanda, ask, nam
     assert not any(call.took_effect for call in bigpanda.calls)
 
 
-async def test_the_two_words_for_a_comment_are_not_taken_for_each_other(ask):
+async def test_the_two_words_for_a_comment_are_not_taken_for_each_other(bigpanda, ask):
     assert await ask("POST", f"{OF}/comments", {"comments": "x"}) == (
         400,
         {"status": 400, "errors": ["comments is not a field of this call", "comment is required"]},
+    )
+    assert (bigpanda.calls[0].ok, bigpanda.calls[0].error) == (
+        False,
+        "comments is not a field of this call; comment is required",
     )
     assert (await ask("POST", f"{OF}/resolve", {"comment": "x"}))[0] == 400
 
@@ -343,7 +357,7 @@ async def test_activities_come_by_page_and_type_the_newest_first(ask):
     assert await read("") == ["incident_assigned", "comment 2", "comment 1", "comment 0", "incident_created"]
     assert await read("?types=incident_commented&per_page=2") == ["comment 2", "comment 1"]
     assert await read("?types=incident_commented&per_page=2&page=2") == ["comment 0"]
-    assert (await ask("GET", f"{path}?page=x"))[0] == 400
+    assert {(await ask("GET", f"{path}?page={page}"))[0] for page in ("x", "0")} == {400}
 
 
 async def test_users_are_found_by_their_name_in_any_case(ask):
