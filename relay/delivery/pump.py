@@ -10,7 +10,7 @@ from relay.delivery.courier import Courier, Errand
 from relay.delivery.kit import Bell, Kit, about
 from relay.errors import StoreUnusable
 from relay.metrics import What
-from relay.planning import Case
+from relay.planning import AttemptState, Case
 from relay.planning.steps import Settled, Step
 from relay.planning.turn import Track
 from relay.store import Lease
@@ -131,6 +131,9 @@ class Pump:
             log.info("settled", reason=step.reason, **about(case.card))
             what: What = "edit" if self._track == "edit" else "reply" if case.card.ts else "root"
             self._kit.metrics.spared(what, step.reason)
+            if step.change.attempt is not None and step.change.attempt.state is AttemptState.IN_DOUBT:
+                self._kit.doubts[case.channel.ref] += 1
+                self._kit.settled()  # it is to be looked for at once
             return
         errand = self._courier.prepare(case, step)
         if errand.called:

@@ -29,7 +29,7 @@ from relay.drawing import message_link
 from relay.errors import LeaseLost, StoreError
 from relay.metrics import Metrics
 from relay.pacing import Budgets
-from relay.planning import Case
+from relay.planning import Case, doubt
 from relay.planning.aftermath import Rules, dead
 from relay.planning.refusal import EXTERNAL, foreign, is_foreign
 from relay.planning.steps import Settled, Step, begin_edit, begin_post
@@ -79,6 +79,7 @@ class Sender:
         self._live = live
         self._clock = clock
         self._delivering = False
+        self._restored: tuple[float, float] | None = None
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._leash = asyncio.Event()
         self._gate = Gate(slack, clock)
@@ -179,6 +180,10 @@ class Sender:
     async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         doubtful = await self._store.recover(self._clock.now(), lease)
         log.info("delivering", holder=self._holder, in_doubt=doubtful)
+        self._restored = await self._store.restored(self._clock.now())
+        if self._restored is not None:
+            copied, until = self._restored
+            log.warning("restored", copied=copied, until=until, reason="what was sent since the copy is not known here")
         self._delivering = True
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -235,7 +240,10 @@ class Sender:
         now = self._clock.now()
         if case.card.ts is None and is_foreign(case.card, case.channel):
             return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
-        return begin_post(case, self._live().rulebook.tag_values, now)
+        step = begin_post(case, self._live().rulebook.tag_values, now)
+        if self._restored is not None and now < self._restored[1]:
+            return doubt.looked_for_first(case, step, self._restored[0], now)
+        return step
 
     def _begin_edit(self, case: Case) -> Step:
         return begin_edit(case, self._clock.now())

@@ -15,13 +15,16 @@ from relay.incident import State, TagWords, read
 from relay.pacing import PATIENCE, Occasion
 from relay.planning.model import Attempt, AttemptState, CardState, Case, Change, Due, Letter
 from relay.planning.notices import REPEAT, noted
-from relay.planning.steps import ROOT, Shown, reply_delivered, root_delivered
+from relay.planning.steps import ROOT, PostReply, PostRoot, Settled, Shown, Step, reply_delivered, root_delivered
 from relay.routing import InDoubt
 from relay.verdict import Delivered
 
 FIRST_LOOK = 5.0
 SECOND_LOOK = 15.0
 """Seconds from the lost answer to the first look, and from there to the second."""
+
+CLOCKS_APART = 300.0
+"""Seconds by which relay's clock, that of a copy, may be ahead of Slack's."""
 
 LOOKS = 2
 """So often nothing must be found, with the wait between, before it is posted again: Slack's history lags."""
@@ -43,6 +46,25 @@ def doubted(case: Case, reason: str, now: float) -> Change:
     attempt = replace(case.attempt, state=AttemptState.IN_DOUBT, next_look=now + FIRST_LOOK)
     state = CardState.IN_DOUBT if attempt.what == ROOT else case.card.state
     return Change(cards=(replace(case.card, state=state, reason=reason, post=None),), attempt=attempt)
+
+
+def looked_for_first(case: Case, step: Step, since: float, now: float) -> Step:
+    """A database that was put back from a copy does not know what was posted `since`: a first try is in doubt at once.
+
+    One look is enough, since nothing that may be found is young.
+    """
+    if not isinstance(step, PostRoot | PostReply) or step.attempt.tries > 1:
+        return step
+    words = dict(step.attempt.words)
+    if step.attempt.what == ROOT:
+        words["after"] = f"{since - CLOCKS_APART:.6f}"  # what the lane has shown lately is younger than what is sought
+    attempt = replace(step.attempt, state=AttemptState.IN_DOUBT, looks=LOOKS - 1, next_look=now, words=words)
+    card = next(iter(step.change.cards), case.card)
+    state = CardState.IN_DOUBT if attempt.what == ROOT else card.state
+    return Settled(
+        reason="looked_for_first",
+        change=Change(cards=(replace(card, state=state, post=None),), attempt=attempt),
+    )
 
 
 def adopted(case: Case, found: Found, channel: str, words: TagWords, now: float) -> Change:

@@ -12,7 +12,7 @@ letters          what could not be shown, and why
 dossier          all of one incident, for people
 retention        what is old goes
 keeping          configurations, faults told of, refused bodies
-backup           a copy of the SQLite file, while relay runs
+backup           a copy of the SQLite file, while relay runs; restored: what such a copy says of itself
 backlog          how much waits, for Prometheus
 health           whether it can be written; doorbell: relays waking one another
 codec            rows to nouns and back; nouns: what the store adds to planning's

@@ -7,6 +7,7 @@ transaction stays open over all steps, what is committed meanwhile neither enter
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from relay.errors import StoreUnusable
 from relay.store import address as addresses
 from relay.store.migration import VERSION_TABLE
+from relay.store.restored import MARK
 
 PAGES = 4096
 """Pages copied between two reports of progress: 16 MB."""
@@ -33,8 +35,18 @@ class Copied(NamedTuple):
     shares: int
 
 
-def backup(url: str, target: Path, *, overwrite: bool = False, progress: Progress | None = None) -> Copied:
+def backup(
+    url: str,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    now: Callable[[], float] = time.time,
+) -> Copied:
     """Copy the SQLite database at `url` into the file `target`, which appears when it is whole, and not before.
+
+    The copy bears the moment at which it was made, by `now` (Unix seconds): whoever serves it later looks in Slack for
+    what was sent since before sending it.
 
     Raises:
         StoreUnusable: there is no such database, it is none of relay's, or it is PostgreSQL; `target` is there already
@@ -47,7 +59,7 @@ def backup(url: str, target: Path, *, overwrite: bool = False, progress: Progres
     try:
         with _told(source, target):
             _make(partial)
-            _copy(source, partial, progress)
+            _copy(source, partial, progress, int(now()))
             copied = _look(partial)
             _give_name(partial, target, overwrite=overwrite)
             return copied
@@ -96,7 +108,7 @@ def _make(partial: Path) -> None:
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
-def _copy(source: Path, partial: Path, progress: Progress | None) -> None:
+def _copy(source: Path, partial: Path, progress: Progress | None, begun: int) -> None:
     def report(_status: int, left: int, total: int) -> None:
         if progress is not None:
             progress(total - left, total)
@@ -108,6 +120,8 @@ def _copy(source: Path, partial: Path, progress: Progress | None) -> None:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the transaction begins with its first read
         reader.backup(writer, pages=PAGES, progress=report)
+        if writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'lease'").fetchone():
+            writer.execute(MARK, [begun])
         writer.execute("PRAGMA journal_mode = DELETE")  # the copy is one file, without a log beside it
 
 

@@ -32,6 +32,7 @@ from relay.store import (
     migration,
     picking,
     replay,
+    restored,
     retention,
     settling,
 )
@@ -185,6 +186,13 @@ class Store:
         Returns how many attempts are in doubt by this. They are to be looked at from `now` on.
         """
         return await self._database.write(lambda connection: settling.recover(connection, now, lease))
+
+    async def restored(self, now: float) -> tuple[float, float] | None:
+        """Where this is a copy that was put back: when it was made, and until when to look before anything is posted.
+
+        Unix seconds; None where it is no copy, or has been served for long enough.
+        """
+        return await self._database.write(lambda connection: restored.restored(connection, now))
 
     async def doubts(self) -> tuple[Doubt, ...]:
         """The attempts in doubt, those first that are to be looked at first."""
