@@ -245,6 +245,17 @@ def _sizes() -> Iterator[Case]:
     yield Case(name="1-alert-without-a-run-book", incident=replace(DB, alerts=(bookless,)))
     nameless = replace(silent, primary="", secondary="", tags={}, description="a check that names no host failed")
     yield Case(name="1-alert-without-properties", incident=replace(DB, alerts=(nameless,)))
+    yield Case(
+        name="1-alert-without-properties-which-the-title-repeats",
+        incident=replace(DB, title=nameless.title, alerts=(nameless,)),
+    )
+    yield Case(
+        name="1-alert-whose-words-are-the-title",
+        incident=replace(DB, title="db-117 is down", alerts=(replace(DB.alerts[0], description="db-117  is down"),)),
+    )
+    again = tuple(replace(each, description=f"DB-{each.id[-3:]} lags behind") for each in DB.alerts)
+    another = replace(DB.alerts[2], id="a-db-1", description="db-119 waits for it", tags={"host": ("db-1",)})
+    yield Case(name="alerts-whose-words-begin-with-the-host", incident=replace(DB, alerts=(*again, another)))
     yield Case(name="5-alerts", incident=_hosts_of(5))
     yield Case(name="6-alerts", incident=_hosts_of(6))
     yield Case(name="300-alerts", incident=_hosts_of(300))
@@ -305,7 +316,7 @@ def _texts() -> Iterator[Case]:
     trace = 'Traceback (most recent call last):\n  File "app.py", line 7\n    raise OSError(`disk`)\nOSError: ``` full'
     yield Case(name="code", incident=_named("OSError in `app.py`", trace, "SELECT * FROM t WHERE a_b = 1"))
     harm = "<!channel> <script>alert(1)</script> @here <https://evil.example|click> &amp; *bold* _it_ ~no~"
-    yield Case(name="hostile", incident=_named(harm, harm, harm))
+    yield Case(name="hostile", incident=_named(harm, f"{harm}!", harm))
 
 
 def _named(title: str, description: str, value: str) -> Incident:
