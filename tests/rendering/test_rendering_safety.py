@@ -23,7 +23,8 @@ from rendering_samples import (
 )
 
 from relay.incident import Tag
-from relay.rendering import render_card, render_pointer, render_reply
+from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
+from relay.templates_on_disk import load_packaged
 
 RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -221,3 +222,13 @@ def test_only_the_route_is_able_to_ping():
     pinging = [text for kind, text in texts_of(blocks(rendered)) if kind == "mrkdwn" and pings_of(text)]
     assert pinging == ["<!subteam^S0A> <!here>"]
     assert rendered.message.blocks[1]["text"]["text"] == pinging[0]
+
+
+@settings(RELAXED, max_examples=60)
+@given(templates, st.integers(0, 200))
+def test_whatever_stands_in_a_file_its_faults_are_told_in_lines_that_it_has(source, left_out):
+    damaged = source[: max(0, len(source) - left_out)]
+    for fault in TemplateLibrary({"incident/card.j2": damaged}, load_packaged()).faults(strict=True):
+        assert fault.file == "incident/card.j2"
+        assert 0 <= fault.line <= damaged.count("\n") + 1
+        assert fault.message
