@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from relay.errors import Fault
+from relay.errors import ConfigurationError, Fault
 from relay.loading import Written, check
 from relay.rehearsal import Rehearsal, rehearse
 from relay.rendering import TemplateFailure
@@ -49,7 +49,11 @@ def _failures(sources: Mapping[str, str], life: Sequence[Share]) -> Iterator[tup
     """Each failure of the operator's own files, by its place."""
     for folder in sorted({name.partition("/")[0] for name in sources}):
         written = Written(file="routes.yaml", routes=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources))
-        for rehearsal in rehearse(check(written), life).values():
+        try:
+            configuration = check(written)
+        except ConfigurationError:  # no route can name this folder, so that nothing of it is ever run
+            continue
+        for rehearsal in rehearse(configuration, life).values():
             yield from (((each.file, each.line), each) for each in _of(rehearsal) if each.file in sources)
 
 

@@ -64,6 +64,13 @@ def test_whatever_a_template_is_for_it_is_run_before_it_is_live(stem):
     assert found.message.endswith("ZeroDivisionError: division by zero")
 
 
+@pytest.mark.parametrize(
+    "name", ["My Team/card.j2", 'a"b/card.j2', "alone.j2", "relay/card.j2", "incident/deep/card.j2"]
+)
+def test_what_no_route_can_name_is_not_run(name):
+    assert list(trial({name: "{{ 1 / 0 }}"})) == []
+
+
 def test_what_fails_only_where_little_is_known_is_a_warning():
     [found] = trial({"incident/status.j2": "{{ entry.old }} {{ (incident.started + 1) | slack_time }}"})
     assert (found.line, found.warning) == (1, True)
