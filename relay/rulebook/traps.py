@@ -23,6 +23,7 @@ _HIDDEN: Final = re.compile(r"(?:^|(?<=[\s\[{,]))#[^\s#]\S*")
 _EXPRESSION: Final = re.compile(r"(?:\{\{.*?\}\}|[^\s,}\]])+")
 
 _BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_REMARK: Final = re.compile(r"(?:^|(?<=\s))#")
 _DASH: Final = re.compile(r"\s*-(?=[A-Za-z_]+:(\s|$))")
 _STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 _SECOND_COLON: Final = re.compile(r"\s*(?:- +)?[A-Za-z_-]+: +(?=[^\s\"'\[{|>&*!#])(?P<value>.*?: .*?)(?=\s+#|\s*$)")
@@ -100,7 +101,7 @@ def _traps(line: str) -> Iterator[tuple[int, str]]:
 
 def of_line(line: str) -> tuple[int, str] | None:
     """What is wrong with a line as a whole: its column, and the cure."""
-    plain = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
+    plain = _REMARK.split(_QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line))[0]
     if blank := _STRANGE_BLANK.search(plain):
         return blank.start() + 1, "this looks like a blank and is none (it came with copied text); type a blank here"
     if dash := _DASH.match(plain):

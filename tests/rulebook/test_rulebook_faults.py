@@ -66,6 +66,7 @@ def test_faults_name_the_file_they_were_read_from():
         ("just words", "1:1", "expected a mapping"),
         ("version: 1\n---\nversion: 1\n", "2:1", "what follows --- is a file of its own"),
         ("version: 1\nroutes: *canary\n", "2:9", "a value that begins with * needs quotes"),
+        ("version: 1\n# a\u00a0remark\nroutes: a\n  b: c\n", "4:4", "a key cannot stand here"),
         ("version: 1\nfallback: @noc\n", "2:11", 'a value that begins with @ needs quotes: "@noc"'),
         (
             "version: 1\nroutes:\n  - {name: a, post: [#noc]}\n",
