@@ -12,6 +12,8 @@ def weight(value: Any, most: int) -> int:
     A list that holds one other list a thousand times weighs as much as it would take to read: that it is small in
     memory does not make it small where it is printed. What lists its entries only when asked weighs its length.
     """
+    if isinstance(value, str):  # as almost everything is
+        return 1 + len(value)
     total = 0
     todo: list[Iterable[Any]] = [(value,)]
     while todo and total <= most:
