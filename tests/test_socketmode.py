@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 import structlog.testing
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from clocks import ManualClock
 
 from relay import sandbox
@@ -298,6 +300,39 @@ async def test_an_address_that_is_none_is_a_fault_of_the_settings(desk):
     async with make_session() as session:
         with pytest.raises(SettingsError):
             SocketMode(session, "xapp", clicked=desk.clicked, heard=desk.heard, base_url="slack.com")
+
+
+async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, monkeypatch):
+    """Nothing closed it, and nothing comes over it: a firewall forgot it, or the other machine is gone."""
+    monkeypatch.setattr("relay.socketmode._HEARTBEAT", 0.1)
+    links = []
+
+    async def address(request):
+        return web.json_response({"ok": True, "url": f"ws://{request.host}/link"})
+
+    async def link(request):
+        stream = web.WebSocketResponse(autoping=False)
+        await stream.prepare(request)
+        await stream.send_json({"type": "hello"})
+        links.append(stream)
+        async for _ in stream:
+            pass
+        return stream
+
+    app = web.Application()
+    app.router.add_post("/api/apps.connections.open", address)
+    app.router.add_get("/link", link)
+    stopping = asyncio.Event()
+    async with TestServer(app) as server, make_session() as session:
+        url = f"http://127.0.0.1:{server.port}/api/"
+        mode = SocketMode(session, "xapp", clicked=desk.clicked, heard=desk.heard, base_url=url, clock=clock)
+        running = asyncio.create_task(mode.run(stopping))
+        await until(lambda: mode.connected)
+        await until(lambda: not mode.connected)
+        await waits(clock, 1)
+        await until(lambda: len(links) == 2)
+        stopping.set()
+        await running
 
 
 # --- the end ---

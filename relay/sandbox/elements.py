@@ -11,6 +11,7 @@ from relay.sandbox.schema import (
     Check,
     alternatives,
     array,
+    between,
     boolean,
     link,
     number,
@@ -128,7 +129,16 @@ _WORKFLOW: Mapping[str, Check] = {
 
 _FIELD: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(blockkit.PLACEHOLDER), "initial_value": whatever}
 _FIELDS: Mapping[str, Check] = {
-    "plain_text_input": typed({}, {**_FIELD, "multiline": boolean, "min_length": number, "max_length": number}),
+    "plain_text_input": typed(
+        {},
+        {
+            **_FIELD,
+            "initial_value": string(blockkit.INPUT_TEXT),
+            "multiline": boolean,
+            "min_length": between(0, blockkit.INPUT_TEXT),
+            "max_length": between(1, blockkit.INPUT_TEXT),
+        },
+    ),
     "email_text_input": typed({}, _FIELD),
     "url_text_input": typed({}, _FIELD),
     "number_input": typed({"is_decimal_allowed": boolean}, {**_FIELD, "min_value": whatever, "max_value": whatever}),

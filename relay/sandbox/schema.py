@@ -79,6 +79,18 @@ def number(value: Any, at: str, report: Report) -> None:
         report("must provide a number", at)
 
 
+def between(least: int, most: int) -> Check:
+    """A whole number within bounds."""
+
+    def check(value: Any, at: str, report: Report) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            report("must provide a number", at)
+        elif not least <= value <= most:
+            report(f"must be between {least} and {most}", at)
+
+    return check
+
+
 def array(of: Check, *, at_most: int, at_least: int = 1) -> Check:
     """A list of so many items, each of which passes."""
 

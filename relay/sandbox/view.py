@@ -77,6 +77,7 @@ def examine(shape: Shape) -> None:
     if isinstance(blocks, list):
         kit.examine(blocks, "/view/blocks", findings, at_most=blockkit.VIEW_BLOCKS, of=kit.IN_MODALS)
         _examine_submit(shape, blocks, findings)
+        _examine_elements(blocks, findings)
     else:
         findings("must provide an array", "/view/blocks")
     if findings.messages:
@@ -88,6 +89,21 @@ def examine(shape: Shape) -> None:
 def _examine_submit(shape: Shape, blocks: list[Any], report: Report) -> None:
     if "submit" not in shape and kit.count(blocks, "input"):
         report("missing required field: submit", "/view")
+
+
+def _examine_elements(blocks: list[Any], report: Report) -> None:
+    """What each element's page says beyond its shape: https://docs.slack.dev/reference/block-kit/block-elements."""
+    focused = 0
+    for index, block in enumerate(blocks):
+        element = block.get("element") if isinstance(block, dict) else None
+        if not isinstance(element, dict):
+            continue
+        at = f"/view/blocks/{index}/element"
+        if "initial_option" in element and element["initial_option"] not in (element.get("options") or ()):
+            report("initial_option must match one of the options", f"{at}/initial_option")
+        focused += element.get("focus_on_load") is True
+        if focused > 1:
+            report("only one element may focus_on_load", at)
 
 
 def with_ids(shape: Shape) -> Shape:

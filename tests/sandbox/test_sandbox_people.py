@@ -215,6 +215,18 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(slack, client, pre
     assert len(slack.views_open(ANN)) == 1
 
 
+def asked(element):
+    return {"blocks": [{"type": "input", "label": {"type": "plain_text", "text": "x"}, "element": element}]}
+
+
+def written(**more):
+    return asked({"type": "plain_text_input", **more})
+
+
+def option(value):
+    return {"text": {"type": "plain_text", "text": value}, "value": value}
+
+
 WRONG = {
     "title": ({"title": {"type": "plain_text", "text": "x" * 25}}, "/view/title"),
     "submit": ({"submit": {"type": "plain_text", "text": "x" * 25}}, "/view/submit"),
@@ -226,6 +238,18 @@ WRONG = {
     "too many blocks": ({"blocks": [{"type": "divider"}] * 101}, "/view/blocks"),
     "a table": ({"blocks": [{"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]}]}, "/view/blocks/0"),
     "nothing to send with": ({"submit": None}, "submit"),
+    "too long an input": (written(max_length=3_001), "/element/max_length"),
+    "no input at all": (written(max_length=0), "/element/max_length"),
+    "a number in words": (written(min_length="1"), "/element/min_length"),
+    "too much in it": (written(initial_value="x" * 3_001), "/element/initial_value"),
+    "a choice that is not on offer": (
+        asked({"type": "radio_buttons", "options": [option("a")], "initial_option": option("b")}),
+        "/element/initial_option",
+    ),
+    "two cursors": (
+        {"blocks": [*written(focus_on_load=True)["blocks"], *written(focus_on_load=True)["blocks"]]},
+        "focus_on_load",
+    ),
 }
 
 
