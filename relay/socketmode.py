@@ -131,7 +131,7 @@ class SocketMode:
             await line.listen(self._clock)
         finally:
             self._lines.discard(line)
-            line.noticed.set()
+            line.end()
 
 
 @dataclass(slots=True, eq=False)
@@ -150,11 +150,17 @@ class _Line:
         reading = asyncio.create_task(self._read(), name="socket reading")
         try:
             await _unless(reading, self.noticed.wait())
+            self.end()  # what is still being kept here does not delay the next connection
             await _unless(reading, clock.sleep(_OVERLAP))
         finally:
             reading.cancel()
             await self.finish()
         log.info("socket_closed")
+
+    def end(self) -> None:
+        """It ends, or has ended: another one is wanted."""
+        self.greeted = False
+        self.noticed.set()
 
     async def finish(self) -> None:
         """Let what is being kept be acknowledged, within bounds, and close."""
@@ -177,8 +183,7 @@ class _Line:
                 log.info("socket_open")
             case "disconnect":
                 log.info("socket_ends", reason=str(envelope.get("reason")))
-                self.greeted = False
-                self.noticed.set()
+                self.end()
             case _ if isinstance(envelope.get("envelope_id"), str) and not self.closing:
                 taking = asyncio.create_task(self._keep(envelope), name="socket envelope")
                 self._taking.add(taking)

@@ -356,6 +356,33 @@ async def test_what_is_being_kept_when_relay_stops_is_acknowledged_and_nothing_n
     assert not mode.connected
 
 
+async def test_what_was_kept_while_the_connection_ended_comes_again_and_is_acknowledged_then(
+    slack, mode, desk, card, clock
+):
+    slack.sockets.patience = 20.0
+    desk.open.clear()
+    pressing = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    clock.advance(SETTLED)
+    with structlog.testing.capture_logs() as logged:
+        slack.sockets.cut()
+        await until(lambda: slack.sockets.opened == 2 and len(desk.clicks) == 2)
+        desk.open.set()
+        assert (await pressing).acknowledged
+    assert "socket_acknowledgement_lost" in [event["event"] for event in logged]
+
+
+async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(slack, mode, desk, card, monkeypatch):
+    monkeypatch.setattr("relay.socketmode._LAST_WORDS", 0.05)
+    slack.sockets.patience = 0.3
+    desk.open.clear()
+    pressing = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    mode.stop()
+    await asyncio.wait_for(mode.running, 5)
+    assert not (await pressing).acknowledged
+
+
 @pytest.mark.parametrize("when", ["connected", "waiting"])
 async def test_relay_stops_at_once_whatever_the_connection_does(slack, connecting, when):
     if when == "waiting":
