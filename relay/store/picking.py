@@ -33,6 +33,8 @@ def pick(  # noqa: PLR0913  the search has that many conditions
 ) -> tuple[Case, T] | float | None:
     """Pick a card and begin with it, as `Store.pick` promises."""
     check_lease(connection, lease)
+    if connection.execute(searching.anything(track)).scalar() is None:
+        return None
     cards = list(skip_cards)
     search = {"cards": cards, "lanes": list(skip_lanes), "now": now}
     while (card := _found(connection, track, search, oldest=oldest)) is not None:

@@ -26,6 +26,12 @@ _NOW: Any = bindparam("now")
 
 
 @cache
+def anything(track: Track) -> Select[int]:
+    """A card that waits, now or later, whoever may have it: where there is none, nothing more need be asked."""
+    return select(_card.c.id).where(_waits(track)).limit(1)
+
+
+@cache
 def at_head(track: Track, *, oldest: bool) -> Select[int]:
     """The next card, if it is one of the first in line. Parameters: `now`, and `cards` and `lanes` to pass over."""
     asked_for = ("id", "channel", "state", *(f"{track}_{part}" for part in ("due", "deadline", "since", "urgent")))
