@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
+from aiohttp import ClientSession
 
 from relay import __version__
+from relay.bigpanda import BigPanda
 from relay.clock import Clock
 from relay.configuration import Configuration
 from relay.delivery import Sender
+from relay.desk import Office, furnished
 from relay.errors import StoreError
 from relay.intake import Intake
 from relay.metrics import Metrics
@@ -53,10 +56,22 @@ async def serve(settings: Settings) -> None:
             relay = Relay(settings, store, Clock(), metrics)
             token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
             slack = Slack(session, token, base_url=settings.slack_api_url, on_call=metrics.slack_call)
-            await relay.run(slack)
+            await relay.run(slack, bigpanda(settings, session, metrics))
     finally:
         await store.close()
     log.info("stopped")
+
+
+def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> BigPanda | None:
+    """The door to BigPanda's API, where there is a key to it.
+
+    Raises:
+        SettingsError: its address or its key is none.
+    """
+    if settings.bigpanda_api_key is None:
+        return None
+    key = settings.bigpanda_api_key.get_secret_value()
+    return BigPanda(session, key, base_url=settings.bigpanda_api_url, on_call=metrics.bigpanda_call)
 
 
 class Relay:
@@ -74,13 +89,35 @@ class Relay:
         self.address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
         self._intake: Intake
         self._sender: Sender
+        self._office: Office
 
-    async def run(self, slack: Slack) -> None:
+    async def run(self, slack: Slack, panda: BigPanda | None = None) -> None:
         """Serve until told to stop, then stop in order: no new shares, no new calls, and only then the store."""
         settings = self._settings
         await self._reload.begin()
         budgets = Budgets()
-        self._sender = Sender(self._store, slack, self._live, self._clock, budgets, metrics=self._metrics)
+        self._office = furnished(
+            settings,
+            self._store,
+            slack,
+            panda,
+            budgets=budgets,
+            clock=self._clock,
+            live=self._live,
+            accept=self.accept,
+            ring=self._ring,
+            metrics=self._metrics,
+        )
+        await self._office.lexicon.load()
+        self._sender = Sender(
+            self._store,
+            slack,
+            self._live,
+            self._clock,
+            budgets,
+            metrics=self._metrics,
+            beside=[self._office.errands],
+        )
         self._intake = Intake(
             self._store,
             lambda: self._live().rulebook,
@@ -88,12 +125,15 @@ class Relay:
             self._sender.ring,
             settings.webhook_header,
             metrics=self._metrics,
+            calls_back=settings.calls_back,
         )
         doors = build(
             self,
             keys=[key.get_secret_value() for key in settings.webhook_keys],
             header=settings.webhook_header,
             admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
+            signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
+            clock=self._clock,
             on_problem=self._metrics.problem,
         )
         quiet = asyncio.Event()
@@ -105,6 +145,8 @@ class Relay:
                 keeping = tasks.create_task(
                     upkeep(self._store, settings.retention_days, self._clock, delivers), name="upkeep"
                 )
+                desk = tasks.create_task(self._office.desk.run(), name="desk")
+                following = tasks.create_task(self._office.lexicon.follow(), name="lexicon")
                 teller = self._teller(slack, budgets)
                 reloading = tasks.create_task(self._reload.run(self._sender.ring, teller), name="reload")
                 listen = settings.listen
@@ -115,6 +157,8 @@ class Relay:
                     log.info("stopping")
                     last_calls = asyncio.get_running_loop().time() + LAST_CALLS
                 reloading.cancel()
+                following.cancel()
+                desk.cancel()
                 keeping.cancel()
                 committing.cancel()
                 quiet.set()
@@ -129,7 +173,7 @@ class Relay:
     @property
     def resting(self) -> bool:
         """Whether delivery has nothing under way, and nothing to do before time passes or a share comes in."""
-        return self._sender.resting
+        return self._sender.resting and self._office.desk.resting
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
         """Keep a share."""
@@ -146,6 +190,8 @@ class Relay:
         }
         if health.remedy:
             detail["remedy"] = health.remedy
+        if trouble := self._office.errands.trouble:
+            detail["bigpanda"] = trouble
         if faults := self._reload.state.faults:
             detail["configuration_faults"] = [str(fault) for fault in faults]
         complaint, waiting = await asyncio.gather(self._pulse.complaint(), self._waiting())
@@ -161,13 +207,13 @@ class Relay:
             return None
         return as_json(dossier, self._sender.link)
 
-    async def clicked(self, _payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """What people press on a card; nothing on it acts yet, and a link button wants no more than a 200."""
-        return None
+    async def clicked(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Keep what somebody pressed or sent in Slack; what Slack is to be answered."""
+        return await self._office.desk.clicked(payload)
 
-    async def heard(self, _payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """What people say in a card's thread; it goes nowhere yet."""
-        return None
+    async def heard(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Keep what somebody wrote into a thread, where it becomes a comment."""
+        return await self._office.desk.heard(payload)
 
     async def _waiting(self) -> dict[str, Any]:
         """What is not as it should be: channels that take nothing, what nobody knows of, what Slack will not have.
@@ -185,6 +231,7 @@ class Relay:
             "in_doubt": backlog.in_doubt,
             "letters": backlog.letters,
             "quarantined": backlog.quarantined,
+            "errands": backlog.errands,
         }
 
     async def metrics(self) -> tuple[bytes, str]:
@@ -213,8 +260,11 @@ class Relay:
         except TimeoutError:
             raise self._store.silent(PATIENCE) from None
 
+    def _ring(self) -> None:
+        self._sender.ring()
+
     def _live(self) -> Configuration:
-        return self._reload.live
+        return self._office.lexicon.taught(self._reload.live)
 
     def _teller(self, slack: Slack, budgets: Budgets) -> Teller:
         return Teller(

@@ -6,6 +6,17 @@ import time
 _STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+class Bell(asyncio.Event):
+    """What somebody waits for who has nothing to do; `watched` says that they do."""
+
+    watched = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether whoever watches it has nothing to do, and will have nothing before time passes."""
+        return self.watched and not self.is_set()
+
+
 class Clock:
     """The real clock. Times are Unix seconds."""
 
@@ -33,3 +44,11 @@ class Clock:
             return
         finally:
             bell.clear()
+
+    async def rest(self, bell: Bell, until: float | None) -> None:
+        """Wait for a bell that tells whether anybody waits for it."""
+        bell.watched = True
+        try:
+            await self.wait(bell, until)
+        finally:
+            bell.watched = False

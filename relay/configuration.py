@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from relay.errors import Fault
+from relay.incident import Definition
 from relay.rendering import TemplateLibrary
 from relay.rulebook import Rulebook
 
@@ -13,17 +14,23 @@ class Configuration:
     """Routes and templates as one immutable value, replaced as a whole.
 
     `templates` are the operator's own, as written, by name (`incident/card.j2`); `hash` names them and the routes.
+    `acts` says whether buttons do anything here: without the settings for it, no card has any.
     """
 
     rulebook: Rulebook
     library: TemplateLibrary
     templates: Mapping[str, str]
     hash: str
+    acts: bool = True
 
     @property
     def plain(self) -> "Configuration":
         """The same without any template: relay's own wording, which Slack is known to take."""
         return replace(self, library=_NO_TEMPLATES)
+
+    def lived(self, definitions: Mapping[str, Definition], *, acts: bool) -> "Configuration":
+        """The same with BigPanda's definitions of tags (by id, casefolded), and with buttons only where they act."""
+        return replace(self, rulebook=self.rulebook.taught(definitions), acts=acts)
 
 
 _NO_TEMPLATES = TemplateLibrary({})

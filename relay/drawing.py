@@ -11,11 +11,11 @@ from typing import Any
 from relay.configuration import Configuration
 from relay.incident import JSON, Incident, read
 from relay.planning import Card, CardState, Case, Entry
-from relay.planning.notices import ANEW, FROM, REPEAT, THREAD_ONLY
+from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD_ONLY, is_over
 from relay.planning.steps import Edit, PostReply, Sending, Shown, shown
 from relay.planning.telling import Reply
-from relay.rendering import Rendered, Scene, render_card, render_pointer, render_reply
-from relay.variables import variables
+from relay.rendering import Button, Rendered, Scene, color, render_card, render_pointer, render_reply, slack_time
+from relay.variables import unmarked, variables
 
 LATE = 60.0
 """Seconds after which a thing that is told says when it happened."""
@@ -49,14 +49,14 @@ def draw(configuration: Configuration, case: Case, step: Sending, link: Link, no
     return Drawn(
         case=case,
         rendered=rendered,
-        shown=shown(case, fingerprint, configuration.rulebook.tag_values),
+        shown=shown(case, fingerprint, configuration.rulebook.words),
         called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 
 def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
     """The card of the case as it should be shown now."""
-    incident = read(case.story.record, configuration.rulebook.tag_values)
+    incident = read(case.story.record, configuration.rulebook.words)
     if case.card.pointer and (other := _followed_elsewhere(case)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(Scene(variables=_variables(incident, case.card, link)), channel, link(channel, ts))
@@ -67,13 +67,15 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
             variables=_variables(incident, case.card, link),
             mentions=case.card.pinged if incident.active else (),
             notices=tuple(noticed(case.card)),
+            buttons=_buttons(incident, case.card) if configuration.acts else (),
+            color=color("unknown") if _is_grey(case.card) else "",
         ),
     )
 
 
 def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> Rendered:
     """One reply of the card's thread."""
-    incident = read(case.story.record, configuration.rulebook.tag_values)
+    incident = read(case.story.record, configuration.rulebook.words)
     return render_reply(
         configuration.library,
         case.card.options.template,
@@ -101,14 +103,40 @@ _NOTICES = {
 }
 
 
-def noticed(card: Card) -> Iterator[str]:
-    """Relay's own small lines about a card, in words."""
+def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
+    """Relay's own small lines about a card, in words; `moment` writes Unix seconds."""
     for notice in card.notices:
+        word, *said = notice.split("|", 3)
         if notice in _NOTICES:
             yield _NOTICES[notice]
-        elif notice.startswith(f"{FROM}|"):
-            _, _, name, why = notice.split("|", 3)
-            yield f"meant for {name}, which takes no messages ({why.replace('_', ' ')})"
+        elif word == FROM:
+            _, name, why = said
+            yield unmarked(f"meant for {name}, which takes no messages ({why.replace('_', ' ')})")
+        elif word == STALE:
+            yield f"no news from BigPanda since {moment(int(said[0]))}"
+        elif word == GONE:
+            yield f"not in BigPanda any more ({moment(int(said[0]))}): merged into another incident, or deleted"
+
+
+def _is_grey(card: Card) -> bool:
+    """Whether what the card shows may long be otherwise."""
+    return any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
+
+
+BUTTONS: Mapping[str, Button] = {
+    "assign": Button(action_id="relay_assign", text="Assign to me"),
+    "comment": Button(action_id="relay_comment", text="Comment"),
+    "snooze": Button(action_id="relay_snooze", text="Snooze"),
+    "resolve": Button(action_id="relay_resolve", text="Resolve"),
+}
+"""Relay's own buttons, by the words of `actions` in routes.yaml."""
+
+
+def _buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
+    """The buttons that the route gives the card, as long as there is anything to do."""
+    if not incident.active or is_over(card):
+        return ()
+    return tuple(replace(BUTTONS[action], value=incident.id) for action in card.options.actions)
 
 
 def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:

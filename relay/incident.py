@@ -3,7 +3,7 @@
 A record is a map of *blocks*. A block is one thing that a share can tell (the state, the tags, the alerts, ...) with
 the *news*, the moment of BigPanda's clock up to which it is known. Blocks hold plain JSON values, so that a record can
 be written down as it is; `read` turns a record into the typed `Incident`, which is a function of the record and of the
-operator's `tag_values` alone.
+words for tags (`Words`) alone.
 
 Block names and the shape of their values (`None` means: told to be empty):
 
@@ -40,6 +40,43 @@ JSON = Any
 """Whatever JSON can hold: blocks are checked where they are parsed."""
 TagWords = Mapping[str, Mapping[str, str]]
 """`tag_values` of routes.yaml: tag (id or readable name, casefolded) -> raw value as text -> word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """BigPanda's definition of an incident tag: what people call it, and its ranks as people know them.
+
+    `ranks` is raw value as text -> word. https://docs.bigpanda.io/reference/incident-tags-definitions-object
+    """
+
+    id: str
+    name: str = ""
+    ranks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How tags are called and what their raw values mean: as the operator says, else as BigPanda defines it.
+
+    `definitions` stand under the tag's id, casefolded.
+    """
+
+    values: TagWords = field(default_factory=dict)
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+
+    def name(self, tag_id: str) -> str:
+        """A tag's name for people."""
+        defined = self.definitions.get(tag_id.casefold())
+        return defined.name if defined and defined.name else readable(tag_id)
+
+    def spoken(self, tag_id: str) -> Mapping[str, str]:
+        """The words for a tag's raw values."""
+        own = self.values.get(tag_id.casefold()) or self.values.get(self.name(tag_id).casefold())
+        defined = self.definitions.get(tag_id.casefold())
+        return own or (defined.ranks if defined else {})
+
+
+NO_WORDS = Words()
 
 
 class State(StrEnum):
@@ -106,7 +143,7 @@ class Snooze:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """An incident tag. `name` is the readable name, `values` are the words of `tag_values` where it has any."""
+    """An incident tag. `name` is the readable name, `values` are people's words where it has any."""
 
     id: str
     name: str
@@ -200,13 +237,35 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What somebody did through relay, and no share has confirmed yet: `who` is named when one does.
+
+    `kind` is the errand's (`assign`, `comment`, `snooze`, `resolve`, `reply`) and `key` its key; `at` is Unix seconds.
+    `person` is BigPanda's id of whom it was assigned to, `until` when a snooze ends, `text` what the person wrote,
+    `sent` the hash of the comment as BigPanda was sent it, and `channel` where a thread says it already.
+    """
+
+    key: str
+    kind: str
+    who: str
+    at: float
+    person: str = ""
+    until: int | None = None
+    text: str = ""
+    sent: str = ""
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What relay knows of an incident; folding shares into it is `planning`'s work.
 
     `title`, `environment` and `sender` are fixed by the first share that arrives, so that an eye finds the card again;
     `title_late` says that the title may still change once, when `bp_short_description` arrives late. `environments` and
     `headers` add up over all shares, and `worst` is the worst that any of them told, as state or as severity.
-    `comments` remembers told comments as (hash of the text, Unix seconds).
+    `comments` remembers told comments as (hash of the text, Unix seconds). `integrations` are those that it came
+    through, `environment_id` is the newest id of an environment of it, by which BigPanda's API finds it, and `deeds`
+    are what waits to be confirmed.
     """
 
     incident: str
@@ -220,6 +279,9 @@ class Record:
     first_received: float = 0.0
     comments: tuple[tuple[str, float], ...] = ()
     worst: State = State.RESOLVED
+    integrations: tuple[str, ...] = ()
+    environment_id: str = ""
+    deeds: tuple[Deed, ...] = ()
 
     def value(self, block: str) -> JSON:
         """The value of a block; None where nothing told it, and where it was told to be empty."""
@@ -307,15 +369,14 @@ def readable(tag_id: str) -> str:
     return match["name"] if match else tag_id
 
 
-_recent: deque[tuple[Record, TagWords | None, Incident]] = deque(maxlen=8)
+_recent: deque[tuple[Record, Words, Incident]] = deque(maxlen=8)
 _recent_alerts: deque[tuple[JSON, tuple[Alert, ...]]] = deque(maxlen=8)
 """What was read last. One share asks for the same record several times over, and mostly tells the same alerts as the
 one before it; neither a record nor a block's value ever changes, and each is known by being the very same one."""
 
 
-def read(record: Record, words: TagWords | None = None) -> Incident:
-    """The incident that a record stands for, with the operator's words for the values of its tags."""
-    words = words or None
+def read(record: Record, words: Words = NO_WORDS) -> Incident:
+    """The incident that a record stands for, with people's words for its tags and their values."""
     for known, spoken, incident in tuple(_recent):
         if known is record and spoken is words:
             return incident
@@ -324,7 +385,7 @@ def read(record: Record, words: TagWords | None = None) -> Incident:
     return incident
 
 
-def _read(record: Record, words: TagWords | None) -> Incident:
+def _read(record: Record, words: Words) -> Incident:
     alerts = _alerts(record)
     state = record.value("state") or {}
     status = state.get("status")
@@ -343,7 +404,7 @@ def _read(record: Record, words: TagWords | None) -> Incident:
         updated=record.value("updated"),
         ended=_ended(record, found),
         alerts=alerts,
-        tags=_read_tags(record.value("tags") or (), words or {}),
+        tags=_read_tags(record.value("tags") or (), words),
         links=record.value("links") or {},
         changes=_read_changes(record.value("changes") or ()),
         assignee=_person(assignment.get("assignee")),
@@ -448,12 +509,11 @@ def _alert(told: Mapping[str, JSON]) -> Alert:
     )
 
 
-def _read_tags(told: Sequence[Sequence[JSON]], words: TagWords) -> tuple[Tag, ...]:
+def _read_tags(told: Sequence[Sequence[JSON]], words: Words) -> tuple[Tag, ...]:
     tags = []
     for tag_id, values in told:
-        name = readable(tag_id)
-        spoken = words.get(tag_id.casefold()) or words.get(name.casefold()) or {}
-        tags.append(Tag(id=tag_id, name=name, values=tuple(spoken.get(value, value) for value in values)))
+        spoken = words.spoken(tag_id)
+        tags.append(Tag(id=tag_id, name=words.name(tag_id), values=tuple(spoken.get(value, value) for value in values)))
     return tuple(tags)
 
 

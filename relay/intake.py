@@ -61,8 +61,12 @@ class Intake:
         *,
         metrics: Metrics | None = None,
         patience: float = PATIENCE,
+        calls_back: Callable[[str], bool] = lambda _integration: False,
     ) -> None:
-        """`rulebook` gives the routes that are live at that moment; `ring` wakes delivery."""
+        """`rulebook` gives the routes that are live at that moment; `ring` wakes delivery.
+
+        `calls_back` says whether BigPanda waits to hear of the cards of an integration.
+        """
         self._store = store
         self._rulebook = rulebook
         self._clock = clock
@@ -70,6 +74,7 @@ class Intake:
         self._key_header = key_header
         self._metrics = metrics or Metrics()
         self._patience = patience
+        self._calls_back = calls_back
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
@@ -192,7 +197,7 @@ class Intake:
             waiting.answer.set_result(accepted)
 
     def _plan(self, story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
-        return plan(self._rulebook(), story, cards, share, same)
+        return plan(self._rulebook(), story, cards, share, same, calls_back=self._calls_back)
 
 
 def _tell(accepted: Accepted) -> None:

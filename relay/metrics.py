@@ -23,14 +23,13 @@ from prometheus_client import (
 )
 
 from relay import __version__
+from relay.ruling import Call, Ruling
+from relay.share import INTEGRATION
 from relay.store import Backlog
 from relay.verdict import Answer, Deferred, Delivered, Kind, Method, Read, Refused
 
 What = Literal["root", "reply", "edit"]
 """What goes to Slack: a card, a reply in its thread, the card once more."""
-
-INTEGRATION: Final = "X-Relay-Integration"
-"""The custom header by which one relay tells several integrations of BigPanda apart."""
 
 OTHERS: Final = "(others)"
 """The label of all that would be too many."""
@@ -75,6 +74,15 @@ COUNTERS: Mapping[str, Described] = {
         "Calls of Slack's Web API, by method, outcome and reason", ("method", "outcome", "reason")
     ),
     "relay_slack_rate_limited_total": Described("Calls that Slack refused for haste (429), by method", ("method",)),
+    "relay_clicks_total": Described(
+        "What people pressed and sent in Slack, by what became of it", ("action", "outcome")
+    ),
+    "relay_errands_total": Described(
+        "What BigPanda was told or asked, by kind and what came of it", ("kind", "outcome")
+    ),
+    "relay_bigpanda_calls_total": Described(
+        "Calls of BigPanda's API, by what came of them", ("call", "outcome", "reason")
+    ),
     "relay_template_failures_total": Described(
         "Templates, or parts of one, that failed at run time and were left out, by file", ("template",)
     ),
@@ -83,6 +91,7 @@ COUNTERS: Mapping[str, Described] = {
 HISTOGRAMS: Mapping[str, Described] = {
     "relay_accept_duration_seconds": Described("From a share's body being read to its being kept", (), _QUICK),
     "relay_slack_call_duration_seconds": Described("What a call of Slack's Web API takes", ("method",), _CALL),
+    "relay_bigpanda_call_duration_seconds": Described("What a call of BigPanda's API takes", ("call",), _CALL),
     "relay_shown_delay_seconds": Described(
         "From a share to Slack showing what it told; the `wait` of a route is left out", ("what",), _SHOWN
     ),
@@ -95,6 +104,8 @@ GAUGES: Mapping[str, Described] = {
     "relay_oldest_due_age_seconds": Described(
         "How long the oldest of that work has been waiting, by channel and kind", ("lane", "track")
     ),
+    "relay_due_errands": Described("What BigPanda is to be told or asked, and is due"),
+    "relay_oldest_errand_age_seconds": Described("How long the oldest of that has been due"),
     "relay_attempts_in_doubt": Described("Messages of which nobody knows whether Slack has them"),
     "relay_dead_letters": Described("Open dead letters: what Slack refused for good"),
     "relay_quarantined_bodies": Described("Refused bodies that are kept for the operator"),
@@ -199,6 +210,21 @@ class Metrics:
         """A template, or a part of one, was left out."""
         self._count("relay_template_failures_total", self._templates.known(template))
 
+    # Both ways
+
+    def clicked(self, action: str, outcome: str) -> None:
+        """Somebody pressed a button or sent a modal, and this became of it."""
+        self._count("relay_clicks_total", action, outcome)
+
+    def errand(self, kind: str, outcome: str) -> None:
+        """BigPanda was told or asked something, or will be later."""
+        self._count("relay_errands_total", kind, outcome)
+
+    def bigpanda_call(self, call: Call, ruling: Ruling, seconds: float) -> None:
+        """BigPanda was called, and this is what came of it: the observer that `relay.bigpanda` takes."""
+        self._count("relay_bigpanda_calls_total", call.value, type(ruling).__name__.lower(), ruling.reason)
+        self._time("relay_bigpanda_call_duration_seconds", seconds, call.value)
+
     # The house
 
     def configured(self, digest: str, good_at: float, *, successful: bool) -> None:
@@ -224,6 +250,8 @@ class Metrics:
         self._tell_lanes(backlog)
         self._set("relay_attempts_in_doubt", backlog.in_doubt)
         self._set("relay_dead_letters", backlog.letters)
+        self._set("relay_due_errands", backlog.errands)
+        self._set("relay_oldest_errand_age_seconds", backlog.errand_age)
         self._set("relay_quarantined_bodies", backlog.quarantined)
         self._set("relay_database_size_bytes", backlog.size_bytes)
         self._last_share = max(self._last_share, backlog.last_share)
@@ -272,5 +300,5 @@ def _word(answer: Answer) -> str:
 
 
 def _integration(headers: Mapping[str, str]) -> str:
-    named = next((value for name, value in headers.items() if name.lower() == INTEGRATION.lower()), "")
+    named = next((value for name, value in headers.items() if name.lower() == INTEGRATION), "")
     return named.strip()[:64] or "default"

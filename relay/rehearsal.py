@@ -113,11 +113,11 @@ class Rehearsal:
         """
         self.taken: list[Taken] = []
         self._configuration = configuration
-        self._words = configuration.rulebook.tag_values
+        self._words = configuration.rulebook.words
         self._same = same or {}
         self._drawn = drawn
         self._beside = beside
-        self.alike = beside is not None and beside.tag_values == self._words
+        self.alike = beside is not None and beside.words == self._words
         self._now = -inf
         self._story: Story | None = None
         self._entries: list[Entry] = []

@@ -248,6 +248,16 @@ class Settings(BaseSettings):
         """Find the BigPanda app key of an integration, by its name. A key given without a name is everybody's."""
         return self.bigpanda_app_keys.get(integration) or self.bigpanda_app_keys.get("")
 
+    @property
+    def acts(self) -> bool:
+        """Whether people can act from Slack: it reaches relay (by HTTP or a socket), and relay reaches BigPanda."""
+        reached = self.slack_signing_secret is not None or self.slack_app_token is not None
+        return reached and self.bigpanda_api_key is not None
+
+    def calls_back(self, integration: str) -> bool:
+        """Whether BigPanda can be told that the cards of an integration exist."""
+        return self.bigpanda_api_key is not None and self.app_key(integration) is not None
+
     def secrets(self) -> tuple[str, ...]:
         """List every secret in clear, the database's password included, for whoever has to keep them out of sight."""
         single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)

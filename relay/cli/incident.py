@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from relay.drawing import Link
-    from relay.incident import TagWords
+    from relay.incident import Words
     from relay.planning import Channel
-    from relay.store import Dossier, Store
+    from relay.store import Dossier
 
-    Found = tuple[Dossier, Link, Callable[[str], str], TagWords]
+    Found = tuple[Dossier, Link, Callable[[str], str], Words]
 
 NOT_SO = 1
 
@@ -40,40 +40,29 @@ def incident(
     if not found:
         typer.echo(f"relay knows no incident {id}", err=True)
         raise typer.Exit(NOT_SO)
-    dossier, link, names, tag_values = found[0]
+    dossier, link, names, words = found[0]
     if as_json:
         typer.echo(json.dumps(telling.as_json(dossier, link), indent=2, ensure_ascii=False))
         return
-    for line in telling.in_words(dossier, link, names, tag_values):
+    for line in telling.in_words(dossier, link, names, words):
         typer.echo(line)
 
 
 async def _find(settings: Settings, incident: str, found: "list[Found]") -> None:
     from relay.drawing import message_link  # noqa: PLC0415  the same
     from relay.store import Store  # noqa: PLC0415  the same
+    from relay.workshop.live import live_words  # noqa: PLC0415  the same
 
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
         dossier = await store.story(incident)
         channels = await store.channels()
-        tag_values = await _tag_values(store)
+        words = await live_words(store)
     finally:
         await store.close()
     if dossier is not None:
         workspace = await _workspace(settings)
-        found.append((dossier, partial(message_link, workspace), partial(_called, channels), tag_values))
-
-
-async def _tag_values(store: "Store") -> "TagWords":
-    """The words for tags' values in the routes that are live, as relay keeps them."""
-    from relay.errors import ConfigurationError  # noqa: PLC0415  the same
-    from relay.rulebook import load  # noqa: PLC0415  the same
-
-    kept = await store.configuration()
-    try:
-        return load(kept.routes).tag_values if kept else {}
-    except ConfigurationError:  # of another version of relay
-        return {}
+        found.append((dossier, partial(message_link, workspace), partial(_called, channels), words))
 
 
 def _called(channels: "Iterable[Channel]", ref: str) -> str:

@@ -150,12 +150,13 @@ async def _show_body(store: "Store", number: int, *, as_json: bool) -> int:
 
 async def _redrive(store: "Store", number: int | None, reason: str, *, as_json: bool) -> int:
     from relay.workshop import letters as telling  # noqa: PLC0415  the same
+    from relay.workshop.live import live_words  # noqa: PLC0415  the same
 
     found = telling.selected(await store.letters(), number=number, reason=reason)
     if not found:
         wish = f"of number {number}" if number is not None else f"of reason {reason}" if reason else ""
         return _no_letter(wish)
-    done = await telling.redrive(store, found, await telling.live_words(store), time.time())
+    done = await telling.redrive(store, found, await live_words(store), time.time())
     if as_json:
         _print_json([{"id": each.letter.id, "outcome": str(each.outcome)} for each in done])
     else:

@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 
 import structlog
 
-from relay.delivery.kit import Bell, Kit
+from relay.clock import Bell
+from relay.delivery.kit import Kit
 from relay.pacing import backoff
 from relay.planning import Channel, ChannelState
 from relay.verdict import Answer, Gone, Kind, Method, Read, Refused

@@ -1,11 +1,10 @@
 """What every part of delivery works with."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from relay.clock import Clock
+from relay.clock import Bell, Clock
 from relay.delivery.gate import Gate
 from relay.delivery.tenure import Tenure
 from relay.metrics import Metrics
@@ -15,17 +14,6 @@ from relay.planning.aftermath import Rules
 from relay.slack import Slack
 from relay.store import Store
 from relay.verdict import Answer, Deferred, Method
-
-
-class Bell(asyncio.Event):
-    """What a part of delivery waits for when it has nothing to do; `watched` says that it does."""
-
-    watched = False
-
-    @property
-    def silent(self) -> bool:
-        """Whether whoever watches it has nothing to do, and will have nothing before time passes."""
-        return self.watched and not self.is_set()
 
 
 def about(card: Card) -> dict[str, str]:
@@ -66,11 +54,7 @@ class Kit:
 
     async def rest(self, bell: Bell, until: float | None) -> None:
         """Wait for the bell, at the longest until that moment."""
-        bell.watched = True
-        try:
-            await self.clock.wait(bell, until)
-        finally:
-            bell.watched = False
+        await self.clock.rest(bell, until)
 
     async def afford(self, method: Method) -> None:
         """Wait until a method's budget allows a call, and spend it."""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from relay.delivery.kit import Bell, Kit, about
+from relay.clock import Bell
+from relay.delivery.kit import Kit, about
 from relay.planning import CardState, Channel, ChannelState, refusal
 from relay.planning.model import Letter
 from relay.planning.refusal import EXTERNAL, is_foreign

@@ -6,8 +6,9 @@ from collections.abc import Set as AbstractSet
 
 import structlog
 
+from relay.clock import Bell
 from relay.delivery.courier import Courier, Errand
-from relay.delivery.kit import Bell, Kit, about
+from relay.delivery.kit import Kit, about
 from relay.errors import StoreUnusable
 from relay.metrics import What
 from relay.planning import AttemptState, Case

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from relay.delivery.kit import Bell, Kit, about
+from relay.clock import Bell
+from relay.delivery.kit import Kit, about
 from relay.planning import AttemptState, Card, Case, Change, doubt, refusal
 from relay.planning.aftermath import Rules, held_in_doubt
 from relay.planning.doubt import Found, doubles

@@ -7,20 +7,21 @@ relays one has it, each transaction of delivery checks it, and whoever loses it 
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from uuid import uuid4
 
 import structlog
 
-from relay.clock import Clock
+from relay.clock import Bell, Clock
 from relay.configuration import Configuration
 from relay.delivery.courier import Courier
 from relay.delivery.directory import Directory
 from relay.delivery.gate import Gate
-from relay.delivery.kit import Bell, Kit
+from relay.delivery.kit import Kit
 from relay.delivery.mending import Mending
 from relay.delivery.pump import Pump
 from relay.delivery.search import Search
@@ -61,6 +62,19 @@ class Health:
     remedy: str = ""
 
 
+class Errandry(Protocol):
+    """Whoever else works only in the relay that delivers; `check` raises LeaseLost where it may not any more."""
+
+    bell: Bell
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
+
+    async def run(self, lease: Lease | None, over: asyncio.Event, check: Callable[[], None]) -> None:
+        """Work until told to stop."""
+
+
 class Sender:
     """Everything that goes to Slack goes through here."""
 
@@ -73,8 +87,9 @@ class Sender:
         budgets: Budgets | None = None,
         *,
         metrics: Metrics | None = None,
+        beside: Sequence[Errandry] = (),
     ) -> None:
-        """`live` gives the configuration of the moment."""
+        """`live` gives the configuration of the moment; `beside` are those who work under the same right."""
         self._store = store
         self._live = live
         self._clock = clock
@@ -104,7 +119,8 @@ class Sender:
         self._posts = Pump("post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=POSTS_AT_ONCE)
         self._edits = Pump("edit", kit, courier, begin=self._begin_edit, crowded=crowded, at_once=EDITS_AT_ONCE)
         rooms = (self._directory, self._search, self._mending, self._posts, self._edits)
-        self._bells = [room.bell for room in rooms]
+        self._beside = tuple(beside)
+        self._bells = [*(room.bell for room in rooms), *(each.bell for each in self._beside)]
         self._gate.opened += self._bells
 
     @property
@@ -116,7 +132,8 @@ class Sender:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or something comes in."""
-        return all(bell.silent for bell in self._bells) and self._posts.resting and self._edits.resting
+        pumps = self._posts.resting and self._edits.resting
+        return all(bell.silent for bell in self._bells) and pumps and all(each.resting for each in self._beside)
 
     def ring(self) -> None:
         """Something may be due: look now."""
@@ -126,6 +143,8 @@ class Sender:
     def _ring_pumps(self) -> None:
         self._posts.bell.set()
         self._edits.bell.set()
+        for each in self._beside:
+            each.bell.set()
         if self._directory.troubled:
             self._mending.bell.set()
 
@@ -196,6 +215,9 @@ class Sender:
             ):
                 name = type(room).__name__.lower()
                 tasks.create_task(self._again_and_again(name, room.bell, work, over), name=name)
+            for each in self._beside:
+                name, work = type(each).__name__.lower(), partial(each.run, lease, over, self._tenure.check)
+                tasks.create_task(self._again_and_again(name, each.bell, work, over), name=name)
             tasks.create_task(self._gate.run(over), name="gate")
             listening = tasks.create_task(self._listen(), name="doorbell")
             await self._hold(lease, stopping)
@@ -240,7 +262,7 @@ class Sender:
         now = self._clock.now()
         if case.card.ts is None and is_foreign(case.card, case.channel):
             return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
-        step = begin_post(case, self._live().rulebook.tag_values, now)
+        step = begin_post(case, self._live().rulebook.words, now)
         if self._restored is not None and now < self._restored[1]:
             return doubt.looked_for_first(case, step, self._restored[0], now)
         return step
@@ -250,7 +272,7 @@ class Sender:
 
     def _rules(self) -> Rules:
         rulebook = self._live().rulebook
-        return Rules(words=rulebook.tag_values, fallback=rulebook.fallback, same=self._directory.same)
+        return Rules(words=rulebook.words, fallback=rulebook.fallback, same=self._directory.same)
 
     def _crowded(self) -> frozenset[str]:
         return self._search.crowded

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from relay.incident import TagWords
+from relay.incident import NO_WORDS, Words
 from relay.pacing import backoff
 from relay.planning import doubt, refusal, steps
 from relay.planning.model import Case, Change, Letter
@@ -33,7 +33,7 @@ TRIES = 3
 class Rules:
     """What of the configuration the aftermath needs."""
 
-    words: TagWords = field(default_factory=dict)
+    words: Words = NO_WORDS
     fallback: Fallback | None = None
     same: Mapping[str, str] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ from relay.incident import Incident, State
 from relay.pacing import Occasion, edit_from
 from relay.planning.model import Card, CardState, Due, Entry, Kind, Previous, revised
 from relay.planning.notices import POINTER, STAND_IN, THREAD_ONLY, stands_for, unnoted
+from relay.planning.silence import heard_of
 from relay.planning.telling import reply_due, worst_shown
 from relay.routing import Decision, Mention, Options, Posting
 from relay.rulebook import Rulebook
@@ -54,7 +55,7 @@ def cards_after(moment: Moment, cards: Sequence[Card]) -> tuple[list[Card], int]
         followed, new = _fallen_back(moment, followed, over, episode)
     if any(card.route for card in new) or any(card.route and _present(card) for card in followed):
         followed = [_yielded(card) for card in followed]
-    after = [_scheduled(moment, card) for card in followed]
+    after = [_scheduled(moment, heard_of(card), heard_again=heard_of(card) is not card) for card in followed]
     changed = [card for card, before in zip(after, live, strict=True) if card is not before and card != before]
     return [*(_left(card) for card in over), *changed, *new], episode
 
@@ -225,14 +226,14 @@ def _yielded(card: Card) -> Card:
     return card
 
 
-def _scheduled(moment: Moment, card: Card) -> Card:
+def _scheduled(moment: Moment, card: Card, *, heard_again: bool) -> Card:
     match card.state:
         case CardState.WANTED:
             return _root_scheduled(moment, card)
         case CardState.LAPSED:
             return _revived(moment, card)
         case CardState.SHOWN if not card.pointer:
-            return _shown_scheduled(moment, card)
+            return _shown_scheduled(moment, card, heard_again=heard_again)
         case _:
             return card
 
@@ -266,12 +267,12 @@ def _revived(moment: Moment, card: Card) -> Card:
     )
 
 
-def _shown_scheduled(moment: Moment, card: Card) -> Card:
+def _shown_scheduled(moment: Moment, card: Card, *, heard_again: bool) -> Card:
     post = reply_due(card, moment.new, moment.entries, moment.now)
     if post is None and card.told_seq == moment.next_seq - 1:
         card = _passed_over(card, moment.entries)
     post = post.sooner(card.post) if post else card.post
-    edit = _edit_due(moment, card)
+    edit = _edit_due(moment, card, changed=moment.record_changed or heard_again)
     return revised(card, post=post, edit=edit, wanted_since=_since(card, moment.now) if post or edit else None)
 
 
@@ -286,8 +287,8 @@ def _since(card: Card, now: float) -> float:
     return now if card.wanted_since is None else card.wanted_since
 
 
-def _edit_due(moment: Moment, card: Card) -> Due | None:
-    if not moment.record_changed or THREAD_ONLY in card.notices:
+def _edit_due(moment: Moment, card: Card, *, changed: bool) -> Due | None:
+    if not changed or THREAD_ONLY in card.notices:
         return card.edit
     old, new = moment.old, moment.new
     at_once = old is not None and (new.state.rank > old.state.rank or (old.active and not new.active))

@@ -11,7 +11,7 @@ Doubt belongs to the attempt. A reply in doubt stops later replies of its card, 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from relay.incident import State, TagWords, read
+from relay.incident import State, Words, read
 from relay.pacing import PATIENCE, Occasion
 from relay.planning.model import Attempt, AttemptState, CardState, Case, Change, Due, Letter
 from relay.planning.notices import REPEAT, noted
@@ -67,7 +67,7 @@ def looked_for_first(case: Case, step: Step, since: float, now: float) -> Step:
     )
 
 
-def adopted(case: Case, found: Found, channel: str, words: TagWords, now: float) -> Change:
+def adopted(case: Case, found: Found, channel: str, words: Words, now: float) -> Change:
     """It had been posted: a root keeps that `ts`, a reply has told what it tells."""
     if case.attempt is None or case.attempt.state is not AttemptState.IN_DOUBT:
         return Change()

@@ -17,6 +17,7 @@ REPEAT_WINDOW = 600.0
 COMMENTS_REMEMBERED = 300
 ENVIRONMENTS_REMEMBERED = 500
 HEADERS_REMEMBERED = 50
+INTEGRATIONS_REMEMBERED = 50
 
 _ALERT = "alert:"
 _NEVER = float("-inf")
@@ -39,6 +40,8 @@ def fold(record: Record | None, share: Share) -> Record:
         sender=base.sender or share.sender,
         comments=_comments(base.comments, share),
         worst=max(base.worst, _worst_told(share), key=lambda state: state.rank),
+        integrations=_integrations(base.integrations, share.integration),
+        environment_id=(share.environment.id if share.environment else "") or base.environment_id,
     )
     return _titled(base, folded)
 
@@ -132,6 +135,10 @@ def _headers(known: Mapping[str, tuple[str, ...]], told: Mapping[str, str]) -> d
     return headers
 
 
+def _integrations(known: tuple[str, ...], told: str) -> tuple[str, ...]:
+    return known if told in known else (*known, told)[-INTEGRATIONS_REMEMBERED:]
+
+
 def _comments(known: tuple[tuple[str, float], ...], share: Share) -> tuple[tuple[str, float], ...]:
     if not share.comment:
         return known
@@ -169,4 +176,4 @@ def stub(record: Record) -> Record:
     kept: dict[str, JSON] = {
         name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks
     }
-    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:])
+    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:], deeds=())

@@ -1,31 +1,48 @@
 """From a share to a plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from relay import routing
-from relay.incident import JSON, Incident, State, read
+from relay.incident import JSON, Incident, Record, State, read
 from relay.planning.cards import Moment, cards_after
+from relay.planning.deeds import attributed
+from relay.planning.errands import callback
 from relay.planning.fold import fold
 from relay.planning.happenings import happenings
-from relay.planning.model import Card, CardState, Outcome, Plan, Story
+from relay.planning.model import Card, CardState, Errand, Outcome, Plan, Story
+from relay.planning.silence import stale_at
 from relay.routing import Decision
 from relay.rulebook import Rulebook
 from relay.share import Share
 from relay.variables import variables
 
 
-def plan(rulebook: Rulebook, story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
+def _nobody(_integration: str) -> bool:
+    """Without keys for it there is no callback service."""
+    return False
+
+
+def plan(  # noqa: PLR0913  all that the judgement depends on
+    rulebook: Rulebook,
+    story: Story | None,
+    cards: Sequence[Card],
+    share: Share,
+    same: Mapping[str, str],
+    *,
+    calls_back: Callable[[str], bool] = _nobody,
+) -> Plan:
     """What a share turns into.
 
     `story` is None for an incident's first share; `cards` are its followed cards; `same` tells the canonical spelling
-    of channel references that have several. The share's `received` is the present.
+    of channel references that have several. The share's `received` is the present. `calls_back` says whether BigPanda
+    waits to hear of the cards of an integration.
     """
     before = story.record if story else None
     record = fold(before, share)
-    old = read(before, rulebook.tag_values) if before else None
-    new = read(record, rulebook.tag_values)
+    old = read(before, rulebook.words) if before else None
+    new = read(record, rulebook.words)
     known = story or Story(record=record)
-    entries = happenings(before, old, new, share, known.next_seq)
+    entries, record = attributed(happenings(before, old, new, share, known.next_seq), record, new, share.received)
     decision = decide(rulebook, new, first=story is None)
     moment = Moment(
         rulebook=rulebook,
@@ -42,6 +59,7 @@ def plan(rulebook: Rulebook, story: Story | None, cards: Sequence[Card], share: 
     )
     changed, episode = cards_after(moment, cards)
     outcome = _outcome(moment, [*cards, *changed], changed)
+    after = _after(cards, changed)
     return Plan(
         story=Story(
             record=record,
@@ -49,12 +67,15 @@ def plan(rulebook: Rulebook, story: Story | None, cards: Sequence[Card], share: 
             episode=episode,
             ended_at=float(new.ended or share.news) if new.state is State.RESOLVED else None,
             next_seq=known.next_seq + len(entries),
+            last_share=share.received,
+            stale_at=stale_at(new, after, share.received),
         ),
         outcome=outcome,
         entries=tuple(entries),
         cards=tuple(changed),
         routes=decision.routes,
         decided=_decided(outcome, moment, cards, changed),
+        errands=_errands(before, share, after) if calls_back(share.integration) else (),
     )
 
 
@@ -62,6 +83,19 @@ def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
     """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
     return routing.decide(rulebook, incident, status=status, variables=lambda: variables(incident))
+
+
+def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:
+    """The incident's followed cards, as the share leaves them."""
+    new = {(card.channel, card.episode): card for card in (*cards, *changed)}
+    return [card for card in new.values() if card.followed]
+
+
+def _errands(before: Record | None, share: Share, cards: Sequence[Card]) -> tuple[Errand, ...]:
+    """BigPanda holds updates back until it hears of the card: once for each integration that shares the incident."""
+    if before is not None and share.integration in before.integrations:
+        return ()
+    return (callback(share.incident, share.integration, cards, share.received),)
 
 
 def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> Outcome:

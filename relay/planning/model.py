@@ -166,7 +166,8 @@ class Story:
     """An incident as it is kept: its record, and the counters that go with it.
 
     `version` grows whenever the record changes; `ended_at` is when the incident ended (Unix seconds), None while it is
-    open; `next_seq` is the number of the next entry.
+    open; `next_seq` is the number of the next entry. `last_share` is when its newest came, and `stale_at` when it will
+    have been silent for too long, where anybody looks for news of it.
     """
 
     record: Record
@@ -174,6 +175,8 @@ class Story:
     episode: int = 1
     ended_at: float | None = None
     next_seq: int = 1
+    last_share: float = 0.0
+    stale_at: float | None = None
 
 
 class Outcome(StrEnum):
@@ -186,21 +189,6 @@ class Outcome(StrEnum):
     ENDED_LONG_AGO = "ended_long_ago"
     DROPPED = "dropped"
     NO_ROUTE = "no_route"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a share turns into: the new story, what is to be told, the cards that are new or changed, and why.
-
-    `routes` are the names of the routes that took it; `decided` is the same judgement as plain JSON, for keeping.
-    """
-
-    story: Story
-    outcome: Outcome
-    entries: tuple[Entry, ...] = ()
-    cards: tuple[Card, ...] = ()
-    routes: tuple[str, ...] = ()
-    decided: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class AttemptState(StrEnum):
@@ -216,6 +204,60 @@ class AttemptState(StrEnum):
     DONE = "done"
     DROPPED = "dropped"
     REFUSED = "refused"
+
+
+class ErrandKind(StrEnum):
+    """What BigPanda is to be told or asked; the table is on top of `errands`."""
+
+    CALLBACK = "callback"
+    ASSIGN = "assign"
+    COMMENT = "comment"
+    SNOOZE = "snooze"
+    RESOLVE = "resolve"
+    REPLY = "reply"
+    CHECK = "check"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One thing that BigPanda is to be told or asked about an incident; times are Unix seconds.
+
+    `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of whoever
+    asks for it in Slack, and their `text` or `until`; `looks`, how often it was looked for.
+    """
+
+    key: str
+    kind: ErrandKind
+    incident: str
+    created: float
+    payload: Mapping[str, JSON] = field(default_factory=dict)
+    state: AttemptState = AttemptState.WAITING
+    reason: str = ""
+    due_at: float | None = None
+    tries: int = 0
+    id: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to be done about it."""
+        return self.state in {AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a share turns into: the new story, what is to be told, the cards that are new or changed, and why.
+
+    `routes` are the names of the routes that took it; `decided` is the same judgement as plain JSON, for keeping;
+    `errands` are what BigPanda is to be told because of it.
+    """
+
+    story: Story
+    outcome: Outcome
+    entries: tuple[Entry, ...] = ()
+    cards: tuple[Card, ...] = ()
+    routes: tuple[str, ...] = ()
+    decided: Mapping[str, JSON] = field(default_factory=dict)
+    errands: tuple[Errand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

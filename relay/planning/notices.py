@@ -7,6 +7,8 @@ anew              it was posted anew, since the one before was deleted or could 
 thread_only       it may not be edited any more; its thread tells what changes
 stand_in          the fallback made it, only for as long as those are not shown for which it stands in
 quiet             it pings nobody when it is posted: a redrive or a renewal is no news
+stale|AT          nothing was heard of the incident since then (Unix seconds), and nobody can be asked
+gone|AT           BigPanda knew the incident no more at that moment
 """
 
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ ANEW = "anew"
 THREAD_ONLY = "thread_only"
 QUIET = "quiet"
 STAND_IN = "stand_in"
+STALE = "stale"
+GONE = "gone"
 
 
 def noted(card: Card, *notices: str) -> tuple[str, ...]:
@@ -32,6 +36,21 @@ def noted(card: Card, *notices: str) -> tuple[str, ...]:
 def unnoted(card: Card, *notices: str) -> tuple[str, ...]:
     """The card's notices without these."""
     return tuple(notice for notice in card.notices if notice not in notices)
+
+
+def without(card: Card, *words: str) -> tuple[str, ...]:
+    """The card's notices without those that begin with these words, whatever else they say."""
+    return tuple(notice for notice in card.notices if notice.partition("|")[0] not in words)
+
+
+def dated(word: str, at: float) -> str:
+    """A notice with the moment of which it speaks."""
+    return f"{word}|{int(at)}"
+
+
+def is_over(card: Card) -> bool:
+    """Whether BigPanda knows its incident no more."""
+    return any(notice.startswith(f"{GONE}|") for notice in card.notices)
 
 
 def in_place_of(ref: str, name: str, why: str) -> str:

@@ -8,7 +8,7 @@ redriven.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from relay.incident import State, TagWords, read
+from relay.incident import State, Words, read
 from relay.pacing import Occasion
 from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Channel, Due, Letter
 from relay.planning.notices import ANEW, POINTER, QUIET, STAND_IN, THREAD_ONLY, in_place_of, noted, stands_in, unnoted
@@ -118,7 +118,7 @@ def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
     )
 
 
-def redriven(case: Case, words: TagWords, now: float) -> Change:
+def redriven(case: Case, words: Words, now: float) -> Change:
     """The channel works again, or an operator says so: the newest state, no ping; the fallback's card makes way.
 
     A resolved card that has a message there is edited; one that never had is left alone. The letter of a card that is
@@ -147,7 +147,7 @@ def redriven(case: Case, words: TagWords, now: float) -> Change:
     return Change(cards=(card,))
 
 
-def gone(case: Case, ts: str, words: TagWords, reason: str, now: float) -> Change:
+def gone(case: Case, ts: str, words: Words, reason: str, now: float) -> Change:
     """The root `ts` was deleted, or is not to be edited: the card is posted anew with a note, and its thread goes on.
 
     Not for a resolved card with nothing to tell, and not more often than somebody may delete it by mistake.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.incident import Incident, State, TagWords, read
+from relay.incident import Incident, State, Words, read
 from relay.pacing import EDIT_SPACING, Occasion
 from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Due, Entry
 from relay.planning.notices import QUIET, make_way, unnoted
@@ -85,7 +85,7 @@ class Shown:
     notices: tuple[str, ...] = ()
 
 
-def shown(case: Case, fingerprint: str, words: TagWords) -> Shown:
+def shown(case: Case, fingerprint: str, words: Words) -> Shown:
     """What Slack shows once it has taken a rendering of the case."""
     ended = read(case.story.record, words).ended
     return Shown(fingerprint=fingerprint, version=case.story.version, ended=ended, notices=case.card.notices)
@@ -99,7 +99,7 @@ def marker(channel: str, card: Card, upto_seq: int | None = None) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
-def begin_post(case: Case, words: TagWords, now: float) -> Step:
+def begin_post(case: Case, words: Words, now: float) -> Step:
     """A root where there is none yet, else the next reply of the thread."""
     incident = read(case.story.record, words)
     if case.card.ts is None:
@@ -207,7 +207,7 @@ def _held(case: Case, now: float) -> Attempt | None:
 
 
 def delivered(  # noqa: PLR0913  all that an answer is about
-    case: Case, step: Sending, posted: Delivered, shown: Shown, *, words: TagWords, now: float
+    case: Case, step: Sending, posted: Delivered, shown: Shown, *, words: Words, now: float
 ) -> Change:
     """Slack has done what the step asked for."""
     match step:
@@ -221,7 +221,7 @@ def delivered(  # noqa: PLR0913  all that an answer is about
             assert_never(step)
 
 
-def root_delivered(case: Case, posted: Delivered, shown: Shown, words: TagWords, now: float) -> Change:
+def root_delivered(case: Case, posted: Delivered, shown: Shown, words: Words, now: float) -> Change:
     """The root stands: its `ts` is kept whatever version it was; a record that has grown since makes it due again."""
     incident = read(case.story.record, words)
     card = replace(
@@ -242,7 +242,7 @@ def root_delivered(case: Case, posted: Delivered, shown: Shown, words: TagWords,
     return Change(cards=(card, *make_way(case.cards, card, now)), attempt=_done(case, now), closes_letter=now)
 
 
-def reply_delivered(case: Case, words: TagWords, now: float) -> Change:
+def reply_delivered(case: Case, words: Words, now: float) -> Change:
     """The reply stands: what it told is told."""
     incident, attempt = read(case.story.record, words), case.attempt
     if attempt is None:

@@ -8,7 +8,7 @@ own tags and filters made become markup.
 """
 
 from relay.rendering.compose import LINK_ACTION
-from relay.rendering.filters import FILTERS
+from relay.rendering.filters import FILTERS, color, slack_time
 from relay.rendering.library import CARD, DEFAULT, KINDS, TemplateLibrary
 from relay.rendering.render import render_card, render_pointer
 from relay.rendering.reply import render_reply
@@ -25,7 +25,9 @@ __all__ = [
     "Scene",
     "TemplateFailure",
     "TemplateLibrary",
+    "color",
     "render_card",
     "render_pointer",
     "render_reply",
+    "slack_time",
 ]

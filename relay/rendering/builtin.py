@@ -119,8 +119,13 @@ def _assignment(values: Values) -> str:
 def _snooze(values: Values) -> str:
     until = slack_time(values.get("new"))
     if values.get("snoozed", bool(until)):
-        return f"Snoozed until {until}" if until else "Snoozed"
+        return (f"Snoozed until {until}" if until else "Snoozed") + _by(values)
     return "Awake again"
+
+
+def _by(values: Values) -> str:
+    actor = _line(values.get("actor"))
+    return f" by *{actor}*" if actor else ""
 
 
 def _tags(values: Values) -> str:
@@ -150,7 +155,9 @@ def _change(item: Values) -> str:
 
 def _resolved(values: Values) -> str:
     lasted = duration(values.get("lasted"))
-    return "✅ Resolved" + (f" after {lasted}" if lasted else "")
+    note = balanced(shorten(values.get("text"), _COMMENT, 12))
+    told = f"✅ Resolved{_by(values)}" + (f" after {lasted}" if lasted else "")
+    return told + (part(Kind.QUOTE, note) if note else "")
 
 
 def _reopened(values: Values) -> str:

@@ -12,7 +12,7 @@ from relay.rendering.marks import ItemMark, Kind, Link
 from relay.rendering.parts import Context, Element, Fields, Fixed, Group, Header, Part, Section, Skipped, plain_text
 from relay.rendering.rawblocks import raw_parts
 from relay.rendering.scene import Button, Scene
-from relay.rendering.tree import Child, Node
+from relay.rendering.tree import Child, Node, parse
 
 LINK_ACTION: Final = "open_link"
 """Begins the action_id of every button that only opens an address; a click on it needs an answer, and nothing else."""
@@ -48,11 +48,12 @@ def compose(children: Sequence[Child], scene: Scene) -> Draft:
 
 def completed(draft: Draft, scene: Scene) -> Draft:
     """The draft with what relay sees to itself: whoever is to be pinged, and the notices."""
+    draft.color = scene.color or draft.color
     if pinged := mentions(scene.mentions):
         headers = [index for index, part in enumerate(draft.top) if isinstance(part, Header)]
         draft.top.insert(headers[0] + 1 if headers else 0, Section(flow=pinged, lasting=True, firm=True))
     if scene.notices:
-        told = shortened(flow_of([" · ".join(scene.notices)]), _NOTICES)
+        told = shortened(flow_of(parse(" · ".join(scene.notices))), _NOTICES)
         notice = Context(elements=[told], lasting=True, firm=True)
         (draft.bar or draft.top).append(notice)
     return draft

@@ -1,10 +1,11 @@
 """The rulebook: all of routes.yaml, checked, as one immutable value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
-from relay.incident import TagWords
+from relay.incident import Definition, TagWords, Words
 from relay.routing.channel import FixedChannel
 from relay.routing.options import Options
 from relay.routing.route import Route, Siblings
@@ -29,7 +30,8 @@ class Rulebook:
     """A routes.yaml without a fault.
 
     `channels` are the aliases; `tag_values` are `relay.incident.TagWords`; `users` is e-mail address (casefolded) to
-    BigPanda's user id; `hash` is the SHA-256 of `text`, in hexadecimal digits.
+    BigPanda's user id; `hash` is the SHA-256 of `text`, in hexadecimal digits. `definitions` are no part of the file:
+    they are BigPanda's, by the tag's id (casefolded), where relay has asked for them.
     """
 
     text: str
@@ -40,6 +42,16 @@ class Rulebook:
     users: Mapping[str, str] = field(default_factory=dict)
     defaults: Options = field(default_factory=Options)
     routes: Siblings = field(default_factory=Siblings)
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+
+    def taught(self, definitions: Mapping[str, Definition]) -> Self:
+        """The same rules, with BigPanda's definitions of tags (by id, casefolded) for what `tag_values` leaves open."""
+        return replace(self, definitions=definitions)
+
+    @cached_property
+    def words(self) -> Words:
+        """How tags are called, and what their raw values mean."""
+        return Words(values=self.tag_values, definitions=self.definitions)
 
     def route(self, name: str) -> Route | None:
         """The route of that name, wherever it stands; None where it is gone from the file."""

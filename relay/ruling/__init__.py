@@ -2,12 +2,11 @@
 
 from relay.ruling.judging import REASONS, rule
 from relay.ruling.nouns import Call, Done, Kind, Later, Missing, Refused, Ruling, Unsure
-from relay.ruling.reads import Definition, comments_of, definitions_of, users_of
+from relay.ruling.reads import comments_of, definitions_of, users_of
 
 __all__ = [
     "REASONS",
     "Call",
-    "Definition",
     "Done",
     "Kind",
     "Later",

@@ -5,22 +5,12 @@ raises. Lists may stand alone, or under a name (`items` was seen for activities,
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from relay.incident import JSON, Person
+from relay.incident import JSON, Definition, Person
 
 _RANK = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """An incident tag as BigPanda defines it. `ranks`: what shares tell of a Priority tag, as text -> its word."""
-
-    id: str
-    name: str
-    ranks: Mapping[str, str] = field(default_factory=dict)
 
 
 def definitions_of(body: JSON) -> tuple[Definition, ...]:

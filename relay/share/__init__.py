@@ -14,6 +14,6 @@ api            what the Incidents API tells, said as a share says it
 
 from relay.share.api import from_api
 from relay.share.parsing import parse, recorded
-from relay.share.snapshot import Event, Recorded, Share
+from relay.share.snapshot import INTEGRATION, Event, Recorded, Share
 
-__all__ = ["Event", "Recorded", "Share", "from_api", "parse", "recorded"]
+__all__ = ["INTEGRATION", "Event", "Recorded", "Share", "from_api", "parse", "recorded"]

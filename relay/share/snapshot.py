@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from relay.incident import JSON, Environment, Person
 
+INTEGRATION = "x-relay-integration"
+"""The custom header by which one relay tells several integrations of BigPanda apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -34,6 +37,11 @@ class Share:
     sender: Person | None = None
     comment: str | None = None
     events: tuple[Event, ...] = ()
+
+    @property
+    def integration(self) -> str:
+        """The integration that it came through."""
+        return self.headers.get(INTEGRATION) or "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from relay.planning.model import Card, Entry, Outcome, Plan, Story
 from relay.share import Share
 from relay.store import schema
 from relay.store.channels import spellings
 from relay.store.codec import loads, share_row, story_row
+from relay.store.doorbell import ring
+from relay.store.errands import ask
 from relay.store.locks import postgresql, share_spellings
 from relay.store.nouns import Accepted
 from relay.store.rows import followed, stories, write_cards, write_entries
@@ -18,9 +20,6 @@ from relay.store.upsert import insert_or_keep, insert_or_update
 
 Planner = Callable[[Story | None, tuple[Card, ...], Share, Mapping[str, str]], Plan]
 """From what is kept of an incident, and a share of it, to what follows; the mapping is ref -> canonical ref."""
-
-BELL = "relay"
-"""PostgreSQL's channel on which relays tell one another that something is due."""
 
 _Which = tuple[str, str]  # incident and hash: by these a share is known
 
@@ -32,7 +31,6 @@ _SEEN_AGAIN = (
     .where(schema.share.c.id == bindparam("share_id"))
     .values(times_seen=schema.share.c.times_seen + bindparam("more"))
 )
-_RING = text("SELECT pg_notify(:bell, '')")
 
 
 def accept(connection: Connection, shares: Sequence[Share], plan: Planner) -> list[Accepted]:
@@ -56,12 +54,6 @@ def accept(connection: Connection, shares: Sequence[Share], plan: Planner) -> li
     if any(map(_has_work, group.changed.values())):
         ring(connection)
     return [group.accepted(share) for share in shares]
-
-
-def ring(connection: Connection) -> None:
-    """Wake the relay that delivers, once this is committed. On SQLite it is the only one, and nothing is to be done."""
-    if postgresql(connection):
-        connection.execute(_RING, {"bell": BELL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +98,16 @@ class _Group:
             )
         if not self.plans:
             return
-        last = {share.incident: share.received for share, _ in self.plans.values()}
+        planned = sorted({share.incident for share, _ in self.plans.values()})
         connection.execute(
-            insert_or_update(connection, schema.incident, ("id",)),
-            [story_row(self.stories[key], last[key]) for key in sorted(last)],
+            insert_or_update(connection, schema.incident, ("id",)), [story_row(self.stories[key]) for key in planned]
         )
         rows = [share_row(share, planned, self.seen[which]) for which, (share, planned) in self.plans.items()]
         made = connection.execute(_INSERT_SHARES, rows)
         self.numbers.update({(row.incident, row.hash): row.id for row in made})
         write_entries(connection, self.entries)
         write_cards(connection, self.changed.values())
+        ask(connection, [errand for _, planned in self.plans.values() for errand in planned.errands])
 
     def accepted(self, share: Share) -> Accepted:
         """What became of a share, once all is written."""
@@ -129,13 +121,22 @@ class _Group:
             incident=share.incident,
             routes=planned.routes,
             outcome=planned.outcome if share is first else Outcome.REPEAT,
-            due=share is first and any(map(_has_work, planned.cards)),
+            due=share is first and (bool(planned.errands) or any(map(_has_work, planned.cards))),
             decided=planned.decided if share is first else {},
         )
 
 
 _INSERT_SHARES = schema.share.insert().returning(schema.share.c.id, schema.share.c.incident, schema.share.c.hash)
-_PLACE = {"version": 0, "episode": 1, "ended_at": None, "next_seq": 1, "last_share": 0.0, "stub": False, "record": "{}"}
+_PLACE = {
+    "version": 0,
+    "episode": 1,
+    "ended_at": None,
+    "next_seq": 1,
+    "last_share": 0.0,
+    "stale_at": None,
+    "stub": False,
+    "record": "{}",
+}
 
 
 def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from relay.planning.model import AttemptState
-from relay.store import schema
+from relay.store import errands, schema
 from relay.store.channels import spellings
 from relay.store.health import size_bytes
 from relay.store.nouns import Backlog, Lane
@@ -32,7 +32,10 @@ _LAST_SHARE = select(func.max(schema.share.c.received))
 
 def backlog(connection: Connection, now: float) -> Backlog:
     """All that waits at this moment."""
+    waiting, age = errands.waiting(connection, now)
     return Backlog(
+        errands=waiting,
+        errand_age=age,
         lanes=_lanes(connection, now),
         in_doubt=_number(connection, _IN_DOUBT),
         letters=_number(connection, _LETTERS),

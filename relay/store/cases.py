@@ -9,6 +9,7 @@ from relay.planning.model import Attempt, Card, Case, Change
 from relay.store import schema
 from relay.store.channels import home_of
 from relay.store.codec import attempt_of, attempt_row, card_of
+from relay.store.errands import callbacks_due
 from relay.store.letters import close_letter, open_letter
 from relay.store.rows import followed, stories, untold, write_cards
 from relay.store.upsert import insert_or_update
@@ -55,6 +56,8 @@ def write(connection: Connection, case: Case, change: Change) -> Case:
     An attempt is known by its key: one that is there is reopened, or closed, rather than made twice.
     """
     cards = write_cards(connection, change.cards)
+    after = _after(case, cards, change.attempt)
+    callbacks_due(connection, case.story.record.incident, case.cards, after.cards)
     if change.attempt is not None:
         row = attempt_row(case.card.id, change.attempt)
         connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
@@ -62,7 +65,7 @@ def write(connection: Connection, case: Case, change: Change) -> Case:
         open_letter(connection, case.card.id, change.letter)
     if change.closes_letter is not None:
         close_letter(connection, case.card.id, change.closes_letter)
-    return _after(case, cards, change.attempt)
+    return after
 
 
 def _after(case: Case, changed: list[Card], attempt: Attempt | None) -> Case:

@@ -4,12 +4,13 @@ JSON columns are text here, so that both databases keep the same.
 """
 
 import zlib
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
 
-from relay.incident import JSON, Block, Environment, Person, Record, State
+from relay.incident import JSON, Block, Deed, Definition, Environment, Person, Record, State
 from relay.planning.model import (
     Attempt,
     AttemptState,
@@ -19,6 +20,8 @@ from relay.planning.model import (
     ChannelState,
     Due,
     Entry,
+    Errand,
+    ErrandKind,
     Kind,
     Outcome,
     Plan,
@@ -68,6 +71,9 @@ def record_text(record: Record) -> str:
             "first_received": record.first_received,
             "worst": record.worst,
             "comments": record.comments,
+            "integrations": record.integrations,
+            "environment_id": record.environment_id,
+            "deeds": [asdict(deed) for deed in record.deeds],
         }
     )
 
@@ -87,6 +93,9 @@ def record_of(text: str) -> Record:
         first_received=kept["first_received"],
         worst=State(kept.get("worst", State.RESOLVED)),
         comments=tuple((digest, at) for digest, at in kept["comments"]),
+        integrations=tuple(kept.get("integrations", ())),
+        environment_id=kept.get("environment_id", ""),
+        deeds=tuple(Deed(**deed) for deed in kept.get("deeds", ())),
     )
 
 
@@ -100,15 +109,16 @@ def _person(kept: list[str]) -> Person:
     return Person(name=name, email=email, id=identity)
 
 
-def story_row(story: Story, last_share: float) -> dict[str, Any]:
-    """An incident's row; `last_share` is when its last share was received."""
+def story_row(story: Story) -> dict[str, Any]:
+    """An incident's row."""
     return {
         "id": story.record.incident,
         "version": story.version,
         "episode": story.episode,
         "ended_at": story.ended_at,
         "next_seq": story.next_seq,
-        "last_share": last_share,
+        "last_share": story.last_share,
+        "stale_at": story.stale_at,
         "stub": False,
         "record": record_text(story.record),
     }
@@ -122,6 +132,8 @@ def story_of(row: Row) -> Story:
         episode=row["episode"],
         ended_at=row["ended_at"],
         next_seq=row["next_seq"],
+        last_share=row["last_share"],
+        stale_at=row["stale_at"],
     )
 
 
@@ -306,6 +318,39 @@ def attempt_of(row: Row) -> Attempt:
     plain = {name: row[name] for name in _ATTEMPT_AS_IS}
     plain["state"] = AttemptState(row["state"])
     return Attempt(**plain, targets=tuple(loads(row["targets"])), words=loads(row["words"]))
+
+
+def errand_row(errand: Errand) -> dict[str, Any]:
+    """An errand's row, but for its number."""
+    plain = ("key", "kind", "incident", "created", "state", "reason", "due_at", "tries")
+    return {**{name: getattr(errand, name) for name in plain}, "payload": dumps(errand.payload)}
+
+
+def errand_of(row: Row) -> Errand:
+    """Undo `errand_row`."""
+    return Errand(
+        id=row["id"],
+        key=row["key"],
+        kind=ErrandKind(row["kind"]),
+        incident=row["incident"],
+        created=row["created"],
+        payload=loads(row["payload"]),
+        state=AttemptState(row["state"]),
+        reason=row["reason"],
+        due_at=row["due_at"],
+        tries=row["tries"],
+    )
+
+
+def definition_row(definition: Definition, now: float) -> dict[str, Any]:
+    """A definition's row."""
+    data = {"id": definition.id, "name": definition.name, "ranks": dict(definition.ranks)}
+    return {"id": definition.id.casefold(), "data": dumps(data), "seen_at": now}
+
+
+def definition_of(row: Row) -> Definition:
+    """Undo `definition_row`."""
+    return Definition(**loads(row["data"]))
 
 
 def channel_row(channel: Channel) -> dict[str, Any]:

@@ -5,13 +5,24 @@ from collections.abc import Callable
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL, Dialect
+from sqlalchemy import URL, Connection, Dialect, text
 
-from relay.store.accepting import BELL
 from relay.store.address import connection_settings
+from relay.store.locks import postgresql
+
+BELL = "relay"
+"""PostgreSQL's channel on which relays tell one another that something is due."""
 
 AGAIN = 5.0
 """Seconds until a lost connection is tried again."""
+
+_RING = text("SELECT pg_notify(:bell, '')")
+
+
+def ring(connection: Connection) -> None:
+    """Wake the relay that delivers, once this is committed. On SQLite it is the only one, and nothing is to be done."""
+    if postgresql(connection):
+        connection.execute(_RING, {"bell": BELL})
 
 
 async def listen(dialect: Dialect, url: URL, ring: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from relay.store.codec import (
     call_of,
     card_of,
     entry_of,
+    errand_of,
     share_body_of,
     share_line_of,
     story_of,
@@ -34,6 +35,7 @@ _BODIES = (
     .order_by(schema.share.c.id)
 )
 _ENTRIES = select(schema.entry).where(schema.entry.c.incident == _ASKED).order_by(schema.entry.c.seq)
+_ERRANDS = select(schema.errand).where(schema.errand.c.incident == _ASKED).order_by(schema.errand.c.id)
 _CARDS = select(schema.card).where(schema.card.c.incident == _ASKED).order_by(schema.card.c.id)
 
 
@@ -50,6 +52,7 @@ def story(connection: Connection, incident: str) -> Dossier | None:
         cards=_all(connection, _CARDS, incident, card_of),
         attempts=_by_card(connection, _of_cards(schema.attempt), incident, attempt_of),
         calls=_by_card(connection, _of_cards(schema.call), incident, call_of),
+        errands=_all(connection, _ERRANDS, incident, errand_of),
     )
 
 

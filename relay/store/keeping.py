@@ -1,11 +1,12 @@
 """What is kept beside incidents, each within bounds: configurations that worked, faults told of, bodies refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table, delete, func, or_, select
 
+from relay.incident import Definition
 from relay.store import schema
-from relay.store.codec import configuration_of, dumps, packed, quarantined_of
+from relay.store.codec import configuration_of, definition_of, definition_row, dumps, packed, quarantined_of
 from relay.store.nouns import KeptConfiguration, Quarantined
 from relay.store.upsert import insert_or_keep, insert_or_update
 
@@ -83,6 +84,20 @@ def quarantined_body(connection: Connection, number: int) -> Quarantined | None:
     asked = select(_quarantine).where(_quarantine.c.id == number)
     row = connection.execute(asked).mappings().one_or_none()
     return None if row is None else quarantined_of(row, row["body"])
+
+
+def keep_definitions(connection: Connection, definitions: Sequence[Definition], now: float) -> None:
+    """Keep BigPanda's definitions of tags in place of those that are kept."""
+    connection.execute(delete(schema.definition))
+    unique = {definition.id.casefold(): definition for definition in definitions}
+    if unique:
+        connection.execute(schema.definition.insert(), [definition_row(each, now) for each in unique.values()])
+
+
+def definitions(connection: Connection) -> tuple[tuple[Definition, ...], float]:
+    """The definitions that are kept, and when they were asked for (0: never)."""
+    rows = connection.execute(select(schema.definition).order_by(schema.definition.c.id)).mappings().all()
+    return tuple(definition_of(row) for row in rows), max((row["seen_at"] for row in rows), default=0.0)
 
 
 def _keep_newest(connection: Connection, table: Table, moment: str, most: int) -> None:

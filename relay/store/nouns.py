@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.incident import JSON
-from relay.planning.model import Attempt, Card, Entry, Outcome, Story
+from relay.planning.model import Attempt, Card, Entry, Errand, Outcome, Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,8 @@ class Lane:
 class Backlog:
     """How much waits: work that is due, messages in doubt, open letters, refused bodies; and how large the database is.
 
-    `last_share` is when a share that was none of the known ones was kept last (Unix seconds, 0: never).
+    `last_share` is when a share that was none of the known ones was kept last (Unix seconds, 0: never). `errands` are
+    those to BigPanda that are due, and `errand_age` is how long the oldest has been, in seconds.
     """
 
     lanes: tuple[Lane, ...] = ()
@@ -91,6 +92,8 @@ class Backlog:
     quarantined: int = 0
     size_bytes: int = 0
     last_share: float = 0.0
+    errands: int = 0
+    errand_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,7 @@ class Dossier:
     cards: tuple[Card, ...]
     attempts: Mapping[int, tuple[Attempt, ...]]
     calls: Mapping[int, tuple[Call, ...]]
+    errands: tuple[Errand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ def slim_incidents(
         return 0, dropped
     slim = [{"which": row["id"], "slim": record_text(stub(record_of(row["record"])))} for row in ended]
     connection.execute(_SLIM, slim)
-    for statement in (_DROP_ENTRIES, _DROP_CALLS, _DROP_ATTEMPTS):
+    for statement in (_DROP_ENTRIES, _DROP_CALLS, _DROP_ATTEMPTS, _DROP_ERRANDS):
         connection.execute(statement, gone)
     return len(ended), dropped
 
@@ -115,9 +115,12 @@ def _ended(column: ColumnElement[T], *conditions: ColumnElement[bool]) -> Select
         .select_from(_attempt.join(_card, _card.c.id == _attempt.c.card))
         .where(_card.c.incident == _incident.c.id, schema.IS_OPEN)
     )
+    asked = exists().where(schema.errand.c.incident == _incident.c.id, schema.errand.c.due_at.is_not(None))
     silent = _incident.c.last_share < bindparam("silent")
     return (
-        select(column).where(schema.IS_OVER, silent, ~at_work, ~under_way, *conditions).order_by(_incident.c.ended_at)
+        select(column)
+        .where(schema.IS_OVER, silent, ~at_work, ~under_way, ~asked, *conditions)
+        .order_by(_incident.c.ended_at)
     )
 
 
@@ -134,6 +137,7 @@ _ENDED = _ended(_incident.c.id, _BEFORE).limit(bindparam("most", type_=Integer))
 _ENDED_RECORDS = _ended(_incident.c.id, _BEFORE, _incident.c.id.in_(_IDS)).add_columns(_incident.c.record)
 _SLIM = update(_incident).where(_incident.c.id == bindparam("which")).values(stub=True, record=bindparam("slim"))
 _DROP_ENTRIES = delete(schema.entry).where(schema.entry.c.incident.in_(_IDS))
+_DROP_ERRANDS = delete(schema.errand).where(schema.errand.c.incident.in_(_IDS))
 _DROP_CALLS = _of_cards(schema.call)
 _DROP_ATTEMPTS = _of_cards(_attempt)
 _OLD_SHARES = select(_share.c.id).where(_share.c.incident.in_(_IDS)).limit(bindparam("piece", type_=Integer))

@@ -39,7 +39,7 @@ from sqlalchemy import (
 )
 
 from relay.incident import State
-from relay.planning.model import AttemptState, CardState, ChannelState, Kind, Outcome
+from relay.planning.model import AttemptState, CardState, ChannelState, ErrandKind, Kind, Outcome
 
 OPEN_ATTEMPT = (AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT)
 UNSENT = (CardState.WANTED, CardState.TRYING, CardState.IN_DOUBT, CardState.LAPSED)
@@ -89,6 +89,7 @@ incident = Table(
     Column("last_share", Double, nullable=False),
     Column("stub", Boolean, nullable=False),
     Column("record", Text, nullable=False),
+    Column("stale_at", Double),
     _at_least(0, "version"),
     _at_least(1, "episode"),
     _at_least(1, "next_seq"),
@@ -96,6 +97,9 @@ incident = Table(
 IS_OVER = text("ended_at IS NOT NULL AND NOT stub")
 """Ended, and not slimmed by retention yet."""
 Index("ix_incident_ended_at", incident.c.ended_at, sqlite_where=IS_OVER, postgresql_where=IS_OVER)
+
+_falls_silent = text("stale_at IS NOT NULL")
+Index("ix_incident_stale_at", incident.c.stale_at, sqlite_where=_falls_silent, postgresql_where=_falls_silent)
 
 share = Table(
     "share",
@@ -216,6 +220,8 @@ card = Table(
     _due("post"),
     _due("edit"),
 )
+_stands = text("ts IS NOT NULL")
+Index("ix_card_ts", card.c.ts, sqlite_where=_stands, postgresql_where=_stands)
 for _work in ("post", "edit"):
     _waits = text(f"{_work}_due IS NOT NULL")
     Index(
@@ -318,8 +324,10 @@ errand = Table(
     Column("due_at", Double),
     Column("tries", Integer, nullable=False),
     Column("created", Double, nullable=False),
+    _one_of("kind", ErrandKind),
     _one_of("state", AttemptState),
     _at_least(0, "tries"),
+    CheckConstraint(f"due_at IS NULL OR state IN ({_words(OPEN_ATTEMPT)})", name="over_is_not_due"),
 )
 _waits = text("due_at IS NOT NULL")
 Index("ix_errand_due_at", errand.c.due_at, sqlite_where=_waits, postgresql_where=_waits)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from relay.planning.model import AttemptState, CardState, Case, Change
-from relay.store import schema
+from relay.store import errands, schema
 from relay.store.cases import load, write
 from relay.store.codec import call_row
 from relay.store.locks import check_lease, hold_incidents
@@ -41,6 +41,7 @@ def recover(connection: Connection, now: float, lease: Lease | None) -> int:
     connection.execute(
         update(_card).where(_card.c.state == CardState.TRYING, in_doubt).values(state=CardState.IN_DOUBT)
     )
+    errands.recover(connection, now)
     return doubted.rowcount
 
 

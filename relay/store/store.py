@@ -13,8 +13,10 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from relay.errors import StoreUnusable
-from relay.incident import JSON, Record
-from relay.planning.model import Case, Change, Channel, ChannelState
+from relay.incident import JSON, Definition, Record
+from relay.planning.errands import Dealt, Matter
+from relay.planning.model import Card, Case, Change, Channel, ChannelState, Errand, Story
+from relay.planning.silence import Judged
 from relay.planning.turn import Track
 from relay.share import Share
 from relay.store import (
@@ -36,6 +38,7 @@ from relay.store import (
     retention,
     settling,
 )
+from relay.store import errands as errand_verbs
 from relay.store.accepting import Planner
 from relay.store.database import Database
 from relay.store.nouns import (
@@ -222,6 +225,61 @@ class Store:
         """The open channels that have work due now, by canonical reference."""
         return await self._database.read(lambda connection: picking.lanes(connection, track, now))
 
+    # Both ways
+
+    async def ask(self, errands: Iterable[Errand]) -> set[str]:
+        """Keep what BigPanda is to be told or asked; returns the keys of those that are new."""
+        wanted = tuple(errands)
+        return await self._database.write(lambda connection: errand_verbs.ask(connection, wanted))
+
+    async def errand_due(self, now: float, *, skip: Collection[str] = ()) -> Matter | float | None:
+        """The errand that has been due longest, of an incident that is not in `skip`, with what it is about.
+
+        Where none is, when the next one will be (None: never).
+        """
+        skipped = frozenset(skip)
+        return await self._database.write(lambda connection: errand_verbs.due(connection, now, skipped))
+
+    async def settle_errand(
+        self, key: str, finish: Callable[[Matter], Dealt | None], *, lease: Lease | None = None
+    ) -> Matter | None:
+        """Write down what is decided about an errand; `finish` sees it as it is by now, inside the transaction.
+
+        Returns the errand as it is afterwards with what it is about; None where it was over already.
+
+        Raises:
+            LeaseLost: another relay delivers now; nothing was written.
+        """
+        return await self._database.write(lambda connection: errand_verbs.settle(connection, key, finish, lease))
+
+    async def next_silent(
+        self, now: float, judge: Callable[[Story, Sequence[Card]], Judged], *, lease: Lease | None = None
+    ) -> str | float | None:
+        """Deal with the incident that has been silent for too long the longest, by what `judge` says of it.
+
+        Returns its id; where there is none, when there will be one (None: never).
+
+        Raises:
+            LeaseLost: another relay delivers now; nothing was written.
+        """
+        return await self._database.write(lambda connection: errand_verbs.next_silent(connection, now, judge, lease))
+
+    async def story_of(self, incident: str) -> Story | None:
+        """An incident as it is kept; None where it is not known."""
+        return await self._database.write(lambda connection: errand_verbs.story(connection, incident))
+
+    async def card_at(self, slack_channel: str, ts: str) -> Card | None:
+        """The card that is this message (Slack's id of the channel, and the message's `ts`)."""
+        return await self._database.read(lambda connection: errand_verbs.card_at(connection, slack_channel, ts))
+
+    async def keep_definitions(self, definitions: Sequence[Definition], now: float) -> None:
+        """Keep BigPanda's definitions of tags, in place of those that are kept."""
+        await self._database.write(lambda connection: keeping.keep_definitions(connection, definitions, now))
+
+    async def definitions(self) -> tuple[tuple[Definition, ...], float]:
+        """BigPanda's definitions of tags as they are kept, and when they were asked for (0: never)."""
+        return await self._database.read(keeping.definitions)
+
     # Channels
 
     async def channels(self) -> tuple[Channel, ...]:
@@ -368,7 +426,7 @@ class Store:
 
     async def ring(self) -> None:
         """On PostgreSQL: wake the relay that delivers; on SQLite it notices by `changed` whatever was written."""
-        await self._database.write(accepting.ring)
+        await self._database.write(doorbell.ring)
 
     async def changed(self) -> bool:
         """On SQLite: whether another program (the command line) has written since this was asked last.

@@ -50,9 +50,7 @@ class Comparison:
         self.live = live
         self.candidate = candidate
         self._names = {**channel_names(live.rulebook), **channel_names(candidate.rulebook)}
-        self.drawn_alike = (
-            live.templates == candidate.templates and live.rulebook.tag_values == candidate.rulebook.tag_values
-        )
+        self.drawn_alike = live.templates == candidate.templates and live.rulebook.words == candidate.rulebook.words
         """Whether what is alike is also drawn alike."""
 
     def compare(self, incident: str, live: Rehearsal, candidate: Rehearsal) -> Compared | None:

@@ -6,31 +6,26 @@ that may be running.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
 import aiohttp
 
+from relay.bigpanda import BigPanda
 from relay.clock import Clock
-from relay.errors import ConfigurationError, RelayError, StoreError, StoreUnready
+from relay.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreUnready
 from relay.loading import Written, check, load
 from relay.planning import Channel
 from relay.rulebook import Rulebook
+from relay.ruling import Done, Ruling, definitions_of
 from relay.settings import Settings
 from relay.slack import Slack
 from relay.store import KeptConfiguration, Store
 from relay.store.address import parse
-from relay.wire import make_session, proxy_for
+from relay.wire import make_session
 from relay.workshop import uses
 from relay.workshop.diagnosis import Diagnosis, Finding, fine, listed, loss, note, warning
 from relay.workshop.doctor_slack import Round
-
-PATIENCE = 10.0
-"""Seconds for an answer of BigPanda's."""
-
-ENVIRONMENTS = "/resources/v2.0/environments"
-"""A cheap question that needs a key: https://docs.bigpanda.io/reference/retrieve-all-environments."""
 
 
 async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
@@ -119,49 +114,63 @@ async def _opened(url: str) -> AsyncIterator[Store]:
 
 
 async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook: Rulebook | None) -> list[Finding]:
-    """The key and the region. Only what goes from Slack to BigPanda depends on them."""
+    """The key and the region, and what people need to act from Slack."""
+    acts = rulebook is not None and uses.works_both_ways(rulebook)
+    found = list(_way_in(settings)) if acts else []
     if settings.bigpanda_api_key is None:
-        needed = rulebook is not None and uses.works_both_ways(rulebook)
-        if needed:
+        if acts:
             remedy = "Set BIGPANDA_API_KEY to the key of a BigPanda user who may act on incidents."
-            return [loss("BigPanda", "routes have actions or sync_replies, and there is no key for them.", remedy)]
+            return [
+                *found,
+                loss("BigPanda", "routes have actions or sync_replies, and there is no key for them.", remedy),
+            ]
         return [note("BigPanda", "not looked at: BIGPANDA_API_KEY is not set, and no route needs it.")]
-    status = await _asked(session, settings)
-    if status == HTTPStatus.OK:
-        return [fine("BigPanda", f"{settings.bigpanda_api_url} takes the key.")]
-    bad = loss if rulebook is not None and uses.works_both_ways(rulebook) else warning
-    return [bad("BigPanda", *_refusal(status, settings.bigpanda_api_url))]
-
-
-async def _asked(session: aiohttp.ClientSession, settings: Settings) -> int | str:
-    """The status of one answer, or why there was none."""
-    key = settings.bigpanda_api_key.get_secret_value() if settings.bigpanda_api_key else ""
-    address = settings.bigpanda_api_url + ENVIRONMENTS
+    bad = loss if acts else warning
     try:
-        async with session.get(
-            address,
-            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
-            proxy=proxy_for(address),
-            timeout=aiohttp.ClientTimeout(total=PATIENCE),
-        ) as answer:
-            return answer.status
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return type(error).__name__
+        panda = BigPanda(session, settings.bigpanda_api_key.get_secret_value(), base_url=settings.bigpanda_api_url)
+    except SettingsError as error:
+        return [*found, bad("BigPanda", "relay cannot use it as it is set.", str(error))]
+    ruling = await panda.definitions()
+    if isinstance(ruling, Done):
+        tags = len(definitions_of(ruling.body))
+        return [
+            *found,
+            fine("BigPanda", f"{settings.bigpanda_api_url} takes the key, and defines {tags} tags."),
+            *_callback(settings),
+        ]
+    remedy = getattr(ruling, "remedy", "") or "Check BIGPANDA_API_URL, and the network between here and it."
+    return [
+        *found,
+        bad("BigPanda", f"{settings.bigpanda_api_url} does not answer as it should: {_plainly(ruling)}.", remedy),
+    ]
 
 
-def _refusal(status: int | str, url: str) -> tuple[str, str]:
-    """What is wrong, and what to do. A wrong region answers 404."""
-    match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            what = f"{url} does not take the key (HTTP {status})."
-            return what, "Put the key of an active BigPanda user with access to the API into BIGPANDA_API_KEY."
-        case HTTPStatus.NOT_FOUND:
-            regions = listed(["https://api.bigpanda.io (US)", "https://eu-api.bigpanda.io (EU)"])
-            return f"{url} knows no such account (HTTP 404).", f"Set BIGPANDA_API_URL to your region's: {regions}."
-        case int():
-            return f"{url} answers HTTP {status}.", "Try again later; if it stays so, ask BigPanda's support."
-        case _:
-            return (
-                f"{url} cannot be reached ({status}).",
-                "Check BIGPANDA_API_URL, and the network between here and it.",
-            )
+def _plainly(ruling: Ruling) -> str:
+    detail = getattr(ruling, "detail", "")
+    return ruling.reason.replace("_", " ") + (f" ({detail})" if detail else "")
+
+
+def _way_in(settings: Settings) -> Iterator[Finding]:
+    """Clicks and replies reach relay over HTTP or over a socket; without either, buttons are not shown."""
+    if settings.slack_signing_secret is None and settings.slack_app_token is None:
+        what = (
+            "routes have actions or sync_replies, and what people do in Slack has no way to relay: no card has buttons."
+        )
+        remedy = "Set SLACK_SIGNING_SECRET (Slack calls relay's address), or SLACK_APP_TOKEN (Socket Mode)."
+        yield loss("Slack interactivity", what, remedy)
+    else:
+        ways = (("HTTP", settings.slack_signing_secret), ("Socket Mode", settings.slack_app_token))
+        by = listed(name for name, secret in ways if secret is not None)
+        yield fine("Slack interactivity", f"what people do in Slack comes by {by}.")
+
+
+def _callback(settings: Settings) -> Iterator[Finding]:
+    """With the callback service switched on in BigPanda, updates wait for relay's word."""
+    if not settings.bigpanda_app_keys:
+        what = (
+            "the callback service is off: BIGPANDA_APP_KEY is not set. It is needed where BigPanda has it switched on."
+        )
+        yield note("BigPanda callback", what)
+    else:
+        names = listed(name or "every integration" for name in settings.bigpanda_app_keys)
+        yield fine("BigPanda callback", f"BigPanda is told when cards exist, for {names}.")

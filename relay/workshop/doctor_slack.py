@@ -20,7 +20,7 @@ from relay.verdict import (
 )
 from relay.workshop import uses
 from relay.workshop.diagnosis import Finding, fine, listed, loss, note, warning
-from relay.workshop.scopes import NEEDED, WITHOUT
+from relay.workshop.scopes import FOR_ACTIONS, NEEDED, WITHOUT
 from relay.workshop.uses import Use
 
 TRIES = 4
@@ -78,10 +78,12 @@ class Round:
     def _scope_findings(self, *, by_name: bool) -> list[Finding]:
         if not self._scopes:
             return [note("Slack scopes", "Slack does not say which ones the token has.")]
-        missing = [scope for scope in NEEDED if scope not in self._scopes]
+        acts = self._rulebook is not None and uses.works_both_ways(self._rulebook)
+        needed = sorted({*NEEDED, *(FOR_ACTIONS if acts else ())})
+        missing = [scope for scope in needed if scope not in self._scopes]
         if not missing:
-            return [fine("Slack scopes", f"all {len(NEEDED)} are there.")]
-        losing = {"chat:write", *(("channels:read", "groups:read") if by_name else ())}
+            return [fine("Slack scopes", f"all {len(needed)} are there.")]
+        losing = {"chat:write", *(("channels:read", "groups:read") if by_name else ()), *(FOR_ACTIONS if acts else ())}
         return [
             (loss if scope in losing else warning)(
                 f"Slack scope {scope}",

@@ -58,7 +58,7 @@ class Explanation:
 def explain(rulebook: Rulebook, share: Share) -> Explanation:
     """What a share turns into, were it the first of its incident."""
     made = plan(rulebook, None, (), share, {})
-    incident = read(made.story.record, rulebook.tag_values)
+    incident = read(made.story.record, rulebook.words)
     decision = decide(rulebook, incident, first=True)
     return Explanation(
         incident=incident,
@@ -71,7 +71,7 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
 def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: Decision, now: float) -> Destination:
     """The card's first step, as delivery will take it when the card is due."""
     case = Case(story=made.story, card=card, cards=made.cards, entries=made.entries, channel=Channel(ref=card.channel))
-    step = begin_post(case, rulebook.tag_values, card.post.at if card.post else now)
+    step = begin_post(case, rulebook.words, card.post.at if card.post else now)
     routes = next((posting.routes for posting in decision.postings if posting.ref == card.channel), ())
     return Destination(
         channel=card.channel,

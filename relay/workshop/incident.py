@@ -7,8 +7,8 @@ from functools import cache
 import orjson
 
 from relay.drawing import Link, entry_values, noticed
-from relay.incident import JSON, Incident, TagWords, read
-from relay.planning import Attempt, AttemptState, Card, CardState, Due, Entry, Outcome
+from relay.incident import JSON, NO_WORDS, Incident, Words, read
+from relay.planning import Attempt, AttemptState, Card, CardState, Due, Entry, Errand, ErrandKind, Outcome
 from relay.planning.fold import placeholder
 from relay.planning.notices import POINTER, QUIET, STAND_IN
 from relay.rendering import Scene, TemplateLibrary, render_reply
@@ -71,14 +71,12 @@ def as_json(dossier: Dossier, link: Link) -> dict[str, JSON]:
     }
 
 
-def in_words(
-    dossier: Dossier, link: Link, names: Callable[[str], str] = str, tag_values: TagWords | None = None
-) -> Iterator[str]:
+def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str, words: Words = NO_WORDS) -> Iterator[str]:
     """The same for people: what is known, where its cards are, and then all that happened, in the order of time.
 
-    `names` calls a channel by its reference, `tag_values` are those of the routes.
+    `names` calls a channel by its reference, `words` are those of the live routes.
     """
-    incident = read(dossier.story.record, tag_values)
+    incident = read(dossier.story.record, words)
     yield from _known(incident, dossier.story.episode)
     for card in dossier.cards:
         yield ""
@@ -131,7 +129,7 @@ def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
         ("template", card.options.template),
         ("episode", str(card.episode) if card.episode > 1 else ""),
         ("pinged at its first post", ", ".join(card.pinged)),
-        ("noted on it", "; ".join([*noticed(card), *(_NOTED[each] for each in card.notices if each in _NOTED)])),
+        ("noted on it", "; ".join([*noticed(card, clock), *(_NOTED[each] for each in card.notices if each in _NOTED)])),
         ("a post is due", _due(card.post)),
         ("an edit is due", _due(card.edit)),
         ("message", _link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else "")),
@@ -158,6 +156,7 @@ def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[
     for entry in entries:  # of shares that are kept no more
         first, *more = _entry(entry, incident)
         yield Happening(at=entry.at, text=first, more=tuple(more))
+    yield from (_errand(errand) for errand in dossier.errands)
     for number, attempts in dossier.attempts.items():
         yield from (_attempt(attempt, cards.get(number, "")) for attempt in attempts if not _is_plain(attempt))
     for number, calls in dossier.calls.items():
@@ -202,6 +201,30 @@ def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterat
             )
         elif (state := CardState(card.get("state"))) is not CardState.SHOWN:
             yield f"card in {where}: {_CARDS[state]}"
+
+
+_ERRANDS = {
+    ErrandKind.CALLBACK: "BigPanda is told that the card exists",
+    ErrandKind.ASSIGN: "assign",
+    ErrandKind.COMMENT: "comment",
+    ErrandKind.SNOOZE: "snooze",
+    ErrandKind.RESOLVE: "resolve",
+    ErrandKind.REPLY: "a reply becomes a comment",
+    ErrandKind.CHECK: "BigPanda is asked how it stands",
+}
+
+
+def _errand(errand: Errand) -> Happening:
+    """What BigPanda was told or asked, for whom, and what came of it."""
+    payload = errand.payload
+    who = payload.get("name") or payload.get("user")
+    through = payload.get("integration") or payload.get("why")
+    about = f" by {who}" if who else f" ({through})" if through else ""
+    tries = f", {errand.tries} tries" if errand.tries > 1 else ""
+    why = f" ({errand.reason.replace('_', ' ')})" if errand.reason else ""
+    due = f"; due {clock(errand.due_at)}" if errand.due_at is not None else ""
+    state = str(errand.state).replace("_", " ")
+    return Happening(at=errand.created, text=f"{_ERRANDS[errand.kind]}{about}{tries}: {state}{why}{due}")
 
 
 def _is_plain(attempt: Attempt) -> bool:

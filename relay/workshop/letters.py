@@ -11,10 +11,9 @@ from typing import Any
 
 import orjson
 
-from relay.incident import JSON, TagWords
+from relay.incident import JSON, Words
 from relay.planning import CardState, Case, Change, Channel, ChannelState
 from relay.planning.refusal import EXTERNAL, is_foreign, redriven
-from relay.rulebook import load
 from relay.store import Call, Dossier, LetterLine, Quarantined, Store
 from relay.verdict.codes import OF_CHANNELS
 from relay.workshop.moments import clock
@@ -67,13 +66,7 @@ def selected(letters: Sequence[LetterLine], *, number: int | None = None, reason
     )
 
 
-async def live_words(store: Store) -> TagWords:
-    """The words for tags' raw values in the configuration that relay works with, as it has kept it."""
-    kept = await store.configuration()
-    return {} if kept is None else load(kept.routes).tag_values
-
-
-async def redrive(store: Store, letters: Sequence[LetterLine], words: TagWords, now: float) -> list[Redrive]:
+async def redrive(store: Store, letters: Sequence[LetterLine], words: Words, now: float) -> list[Redrive]:
     """Redrive letters beside a running relay, and wake it; `words` are those of its configuration (`tag_values`).
 
     Raises:
@@ -104,7 +97,7 @@ def judged(letter: LetterLine, channel: Channel | None) -> Outcome:
     return Outcome.REDRIVEN
 
 
-def _redriven(case: Case, words: TagWords, now: float) -> Change:
+def _redriven(case: Case, words: Words, now: float) -> Change:
     """Relay may have redriven it in the same moment: what is on its way already is left alone."""
     if case.card.ts is None and case.card.state is not CardState.REFUSED:
         return Change()

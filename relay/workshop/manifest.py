@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import yaml
 
-from relay.workshop.scopes import NEEDED
+from relay.workshop.scopes import FOR_ACTIONS, NEEDED
 
 _REPLIES = ["message.channels", "message.groups"]
 """The events by which replies in threads arrive; their scopes are those that relay reads channels with."""
@@ -26,13 +26,18 @@ class Ways:
     socket_mode: bool = False
     replies: bool = False
 
+    @property
+    def any(self) -> bool:
+        """Whether people can act from Slack at all."""
+        return bool(self.url) or self.socket_mode
+
     def __post_init__(self) -> None:
         """Refuse what Slack would refuse, or what would do nothing."""
         if self.url and self.socket_mode:
             raise ValueError("clicks come over HTTP or over Socket Mode: give the address, or ask for Socket Mode")
         if self.url and not self.url.startswith("https://"):
             raise ValueError("Slack calls an address that begins with https:// and nothing else")
-        if self.replies and not (self.url or self.socket_mode):
+        if self.replies and not self.any:
             raise ValueError("replies need a way to relay: its address, or Socket Mode")
 
 
@@ -40,7 +45,7 @@ def manifest(ways: Ways | None = None) -> dict[str, Any]:
     """The manifest as a JSON object."""
     ways = ways or Ways()
     settings: dict[str, Any] = {
-        "interactivity": {"is_enabled": bool(ways.url) or ways.socket_mode, **_at(ways, "/slack/actions")},
+        "interactivity": {"is_enabled": ways.any, **_at(ways, "/slack/actions")},
         "org_deploy_enabled": False,
         "socket_mode_enabled": ways.socket_mode,
         # A rotating token expires after 12 hours, and a server has nobody to renew it.
@@ -56,7 +61,7 @@ def manifest(ways: Ways | None = None) -> dict[str, Any]:
             "background_color": "#1d2b3a",
         },
         "features": {"bot_user": {"display_name": "relay", "always_online": True}},
-        "oauth_config": {"scopes": {"bot": list(NEEDED)}},
+        "oauth_config": {"scopes": {"bot": sorted({*NEEDED, *(FOR_ACTIONS if ways.any else ())})}},
         "settings": settings,
     }
 

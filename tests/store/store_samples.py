@@ -52,7 +52,11 @@ def told(story, share):
         story = Story(record=Record(incident=share.incident, title="first", first_received=share.received))
     blocks = story.record.blocks | {share.hash: Block(news=share.news, value=[share.hash])}
     return replace(
-        story, record=replace(story.record, blocks=blocks), version=story.version + 1, next_seq=story.next_seq + 1
+        story,
+        record=replace(story.record, blocks=blocks),
+        version=story.version + 1,
+        next_seq=story.next_seq + 1,
+        last_share=share.received,
     )
 
 

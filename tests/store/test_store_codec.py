@@ -97,9 +97,20 @@ def test_a_record_comes_back_as_it_went(record):
 
 
 @quick
-@given(st.builds(Story, record=records, version=numbers, episode=numbers, ended_at=maybe_moments, next_seq=numbers))
+@given(
+    st.builds(
+        Story,
+        record=records,
+        version=numbers,
+        episode=numbers,
+        ended_at=maybe_moments,
+        next_seq=numbers,
+        last_share=moments,
+        stale_at=maybe_moments,
+    )
+)
 def test_a_story_comes_back_as_it_went(story):
-    assert codec.story_of(codec.story_row(story, 0.0)) == story
+    assert codec.story_of(codec.story_row(story)) == story
 
 
 @quick

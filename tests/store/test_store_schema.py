@@ -72,6 +72,8 @@ NEVER = {
     "ck_lease_epoch": "UPDATE lease SET epoch = 0",
     "uq_errand_key": "UPDATE errand SET key = 'k'",
     "fk_errand_incident": "UPDATE errand SET incident = 'nobody'",
+    "ck_errand_kind": "UPDATE errand SET kind = 'gossip'",
+    "ck_errand_over_is_not_due": "UPDATE errand SET state = 'done', due_at = 1",
     "ck_errand_state": "UPDATE errand SET state = 'lost'",
     "ck_errand_tries": "UPDATE errand SET tries = -1",
     "uq_configuration_hash": "INSERT INTO configuration (hash, kept_at, routes, templates) VALUES ('c', 1, '', '{}')",

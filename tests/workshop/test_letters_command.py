@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.delivery import sender
+from relay.incident import NO_WORDS
 from relay.planning import Card, Channel, ChannelState
 from relay.planning.refusal import EXTERNAL
 from relay.routing import Options
@@ -69,7 +70,7 @@ async def redrive(house, letters):
     """Redrive by another connection to the same database, at the house's time."""
     other = await Store.open(os.environ["RELAY_DATABASE_URL"], exclusive=False)
     try:
-        return [each.outcome for each in await telling.redrive(other, letters, {}, house.clock.now())]
+        return [each.outcome for each in await telling.redrive(other, letters, NO_WORDS, house.clock.now())]
     finally:
         await other.close()
 

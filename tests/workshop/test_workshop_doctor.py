@@ -285,19 +285,19 @@ async def test_an_empty_database_is_made_ready_at_the_next_start(practice):
 async def bigpanda(status):
     asked = []
 
-    async def environments(request):
+    async def definitions(request):
         asked.append(request.headers["Authorization"])
         return web.json_response([], status=status)
 
     application = web.Application()
-    application.router.add_get("/resources/v2.0/environments", environments)
+    application.router.add_get("/resources/v2.0/incidents/tags/definitions", definitions)
     async with TestServer(application) as server:
         yield str(server.make_url("")), asked
 
 
 @pytest.mark.parametrize(
     ("status", "says"),
-    [(401, "BIGPANDA_API_KEY"), (403, "BIGPANDA_API_KEY"), (404, "eu-api.bigpanda.io"), (500, "HTTP 500"), (200, "")],
+    [(401, "BIGPANDA_API_KEY"), (403, "permission"), (404, "eu-api.bigpanda.io"), (500, "server error"), (200, "")],
 )
 async def test_bigpandas_key_and_region(practice, status, says):
     async with bigpanda(status) as (url, asked):
@@ -308,7 +308,32 @@ async def test_bigpandas_key_and_region(practice, status, says):
         assert says in found.get(("warning", "BigPanda"), "")
         assert (("warning", "BigPanda") in found) is (status != 200)
         practice.routes(ROUTES + "    sync_replies: true\n")
+        practice.settings |= {"SLACK_SIGNING_SECRET": "secret"}
         assert (await practice.examined())[0] is (status == 200)
+
+
+async def test_buttons_need_a_way_in(practice):
+    async with bigpanda(200) as (url, _):
+        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
+        practice.routes(ROUTES + "    actions: [resolve]\n")
+        ok, found = await practice.examined()
+        assert not ok
+        assert "SLACK_SIGNING_SECRET" in found["loss", "Slack interactivity"]
+        practice.settings |= {"SLACK_APP_TOKEN": "xapp-1"}
+        ok, found = await practice.examined()
+        assert ok
+        assert ("loss", "Slack interactivity") not in found
+
+
+async def test_who_acts_needs_the_scopes_that_tell_who_that_is(practice):
+    async with bigpanda(200) as (url, _):
+        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret", "SLACK_APP_TOKEN": "xapp-1"}
+        practice.slack.take_scope("users:read.email")
+        assert (await practice.examined())[0]
+        practice.routes(ROUTES + "    actions: [assign]\n")
+        ok, found = await practice.examined()
+        assert not ok
+        assert ("loss", "Slack scope users:read.email") in found
 
 
 async def test_bigpanda_out_of_reach_or_without_a_key_that_is_needed(practice):

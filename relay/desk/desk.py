@@ -1,0 +1,211 @@
+"""What people do in Slack comes in: it is kept as an errand before anybody is answered, and done afterwards.
+
+Slack waits three seconds for an answer, and a click that it sends again must do nothing twice: an errand's key is made
+of what Slack sends again unchanged. What only needs somebody's screen (a modal, a private word) is done right after,
+beside the answer; it is lost with the process, and costs one more press.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from relay.clock import Clock
+from relay.desk import wording
+from relay.desk.people import CannotTell, People
+from relay.desk.phone import Phone
+from relay.incident import JSON
+from relay.interaction import Click, Spoken, Submission, clicked, heard
+from relay.metrics import Metrics
+from relay.modals import WITH_MODAL, modal, problem
+from relay.planning import Card, Errand, ErrandKind
+from relay.store import Store
+from relay.verdict import Method, Read
+
+log = structlog.get_logger("relay.desk")
+
+
+class Desk:
+    """Takes clicks, modals and replies."""
+
+    def __init__(  # noqa: PLR0913  the shell is wired here
+        self,
+        store: Store,
+        phone: Phone,
+        people: People,
+        clock: Clock,
+        ring: Callable[[], None],
+        *,
+        metrics: Metrics,
+        acts: bool,
+    ) -> None:
+        """`ring` wakes whoever runs errands; `acts` says whether BigPanda can be told anything at all."""
+        self._acts = acts
+        self._store = store
+        self._phone = phone
+        self._people = people
+        self._clock = clock
+        self._ring = ring
+        self._metrics = metrics
+        self._later: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._busy = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way that somebody's screen waits for."""
+        return self._later.empty() and not self._busy
+
+    async def run(self) -> None:
+        """Do what is left to do beside the answers, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    tasks.create_task(self._guarded(await self._later.get()), name="desk")
+        finally:
+            while not self._later.empty():
+                self._later.get_nowait().close()
+
+    async def clicked(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+        """Somebody pressed a button or sent a modal. Returns what Slack is to be answered (None: nothing to say).
+
+        Raises:
+            StoreError: it is not kept; Slack tells the person so.
+        """
+        match clicked(payload):
+            case _ if not self._acts:
+                self._metrics.clicked("any", "acknowledged")
+            case Submission() as sent:
+                return await self._submitted(sent)
+            case Click(action=action) as click if action in WITH_MODAL:
+                self._metrics.clicked(action, "asked")
+                self._soon(self._open(click))
+            case Click(action=action) as click if action:
+                await self._keep(_errand(ErrandKind(action), f"{click.incident}:{click.user}:{click.at}", click))
+            case _:
+                self._metrics.clicked("link", "acknowledged")
+        return None
+
+    async def heard(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+        """Somebody wrote into a thread: where the card's route says so, it becomes a comment in BigPanda.
+
+        Raises:
+            StoreError: it is not kept; Slack sends it again.
+        """
+        spoken = heard(payload)
+        if not isinstance(spoken, Spoken) or not self._acts:
+            return None
+        card = await self._store.card_at(spoken.channel, spoken.thread_ts)
+        if card is None or not card.options.sync_replies:
+            return None
+        errand = Errand(
+            key=f"reply:{spoken.channel}:{spoken.ts}",
+            kind=ErrandKind.REPLY,
+            incident=card.incident,
+            created=self._clock.now(),
+            due_at=self._clock.now(),
+            payload={**asdict(spoken), "message_ts": spoken.thread_ts, "card": card.channel},
+        )
+        if errand.key in await self._store.ask([errand]):
+            log.info("reply_kept", incident=card.incident, channel=card.channel, route=card.route, key=errand.key)
+            self._ring()
+        return None
+
+    async def _submitted(self, sent: Submission) -> Mapping[str, JSON] | None:
+        if wrong := problem(sent.action, sent.values):
+            return wrong
+        await self._keep(_errand(ErrandKind(sent.action), f"{sent.incident}:{sent.view}", sent, **sent.values))
+        return None
+
+    async def _keep(self, asked: tuple[Errand, Click | Submission]) -> None:
+        """Keep an errand, and tell whoever asks for it that it is under way; one that is kept already says nothing."""
+        errand, done = asked
+        card = await self._store.card_at(done.channel, done.message_ts)
+        if card is None or card.incident != done.incident:
+            self._metrics.clicked(errand.kind, "unknown_card")
+            log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
+            self._soon(self._phone.whisper(done.channel, done.user, wording.NO_CARD))
+            return
+        now = self._clock.now()
+        kept = Errand(
+            key=errand.key,
+            kind=errand.kind,
+            incident=card.incident,
+            created=now,
+            due_at=now,
+            payload={**errand.payload, "card": card.channel},
+        )
+        if kept.key not in await self._store.ask([kept]):
+            self._metrics.clicked(kept.kind, "repeat")
+            return
+        self._metrics.clicked(kept.kind, "kept")
+        log.info(
+            "click_kept",
+            incident=card.incident,
+            route=card.route,
+            channel=card.channel,
+            action=str(kept.kind),
+            user=done.user,
+            key=kept.key,
+        )
+        self._ring()
+        self._soon(self._phone.whisper(done.channel, done.user, wording.UNDER_WAY[kept.kind]))
+
+    async def _open(self, click: Click) -> None:
+        """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
+        card = await self._store.card_at(click.channel, click.message_ts)
+        story = await self._store.story_of(click.incident)
+        if card is None or card.incident != click.incident or story is None:
+            await self._phone.whisper(click.channel, click.user, wording.NO_CARD)
+            return
+        if (refusal := await self._refusal(click, card)) is not None:
+            await self._phone.whisper(click.channel, click.user, refusal)
+            return
+        view = modal(
+            click.action,
+            title=story.record.title,
+            incident=click.incident,
+            channel=click.channel,
+            message_ts=click.message_ts,
+        )
+        answer = await self._phone.call(Method.VIEW_OPEN, lambda: self._phone.slack.open_view(click.trigger, view))
+        if not isinstance(answer, Read):
+            log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
+            await self._phone.whisper(click.channel, click.user, wording.NO_MODAL)
+
+    async def _refusal(self, click: Click, card: Card) -> str | None:
+        """Why this person may not act here; None where they may, or where only the errand will know."""
+        if click.action not in card.options.actions:
+            return wording.not_done(click.action, "not_offered")
+        allowed = await self._people.may_act(click.user, card.options.actors)
+        if allowed is True or isinstance(allowed, CannotTell):
+            return None
+        self._metrics.clicked(click.action, "not_allowed")
+        log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=click.action)
+        return wording.not_allowed(click.action, card.options.actors)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        self._later.put_nowait(work)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """What goes wrong beside an answer costs nobody else anything."""
+        self._busy += 1
+        try:
+            await work
+        except Exception:
+            log.exception("desk_broke")
+        finally:
+            self._busy -= 1
+
+
+def _errand(kind: ErrandKind, key: str, done: Click | Submission, **values: str) -> tuple[Errand, Click | Submission]:
+    """An errand that is not dated yet, with what it comes from."""
+    payload: dict[str, JSON] = {
+        "user": done.user,
+        "name": done.user_name,
+        "channel": done.channel,
+        "message_ts": done.message_ts,
+        **values,
+    }
+    return Errand(key=f"{kind}:{key}", kind=kind, incident=done.incident, created=0.0, payload=payload), done

@@ -1,0 +1,60 @@
+"""The desk as a whole: who takes what people do, who runs the errands, and what both of them know."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from relay.bigpanda import BigPanda
+from relay.clock import Clock
+from relay.configuration import Configuration
+from relay.desk.carrying import Carrier
+from relay.desk.desk import Desk
+from relay.desk.errands import Accept, Errands
+from relay.desk.lexicon import Lexicon
+from relay.desk.people import People
+from relay.desk.phone import Phone
+from relay.metrics import Metrics
+from relay.pacing import Budgets
+from relay.settings import Settings
+from relay.slack import Slack
+from relay.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """Everybody who works at it."""
+
+    desk: Desk
+    errands: Errands
+    lexicon: Lexicon
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way, and nothing can be before time passes or somebody does something."""
+        return self.desk.resting and self.errands.resting
+
+
+def furnished(  # noqa: PLR0913  the shell is wired here
+    settings: Settings,
+    store: Store,
+    slack: Slack,
+    panda: BigPanda | None,
+    *,
+    budgets: Budgets,
+    clock: Clock,
+    live: Callable[[], Configuration],
+    accept: Accept,
+    ring: Callable[[], None],
+    metrics: Metrics,
+) -> Office:
+    """Make the desk. Without a door to BigPanda nothing can be done through it, and buttons are not shown.
+
+    `live` gives the configuration of the moment, `accept` takes a share as if BigPanda had sent it, and `ring` wakes
+    whoever runs errands.
+    """
+    phone = Phone(slack, budgets, clock)
+    people = People(phone, panda, lambda: live().rulebook.users, clock)
+    lexicon = Lexicon(store, panda, clock, acts=settings.acts)
+    carrier = None if panda is None else Carrier(panda, people, lambda: live().rulebook.words, settings.app_key)
+    errands = Errands(store, panda, carrier, lexicon, phone, clock=clock, accept=accept, metrics=metrics)
+    desk = Desk(store, phone, people, clock, ring, metrics=metrics, acts=settings.acts)
+    return Office(desk=desk, errands=errands, lexicon=lexicon)
