@@ -190,5 +190,9 @@ def _columns(connection, table):
 
 
 def _clauses(sql):
-    """A CREATE statement, whatever the order of its constraints and its white space."""
-    return sorted(re.sub(r"\s+", " ", clause.strip(" ,()\n\t")) for clause in sql.split("\n"))
+    """A CREATE statement, whatever the order of its clauses and its white space.
+
+    A column that was added later stands behind the last of them, on no line of its own.
+    """
+    clauses = re.split(r"\n|,(?=\s*\w+ (?:TEXT|DOUBLE|INTEGER|BIGINT|BOOLEAN|BLOB)\b)", sql)
+    return sorted(filter(None, (re.sub(r"\s+", " ", clause.strip(" ,()\n\t")) for clause in clauses)))
