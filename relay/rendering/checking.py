@@ -27,6 +27,18 @@ _ADVICE: Final[Mapping[str, str]] = {
 _MOST_PARENTS: Final = 20
 _JINJAS_TAGS: Final = ("block", "extends", "for", "from", "if", "import", "include", "macro", "raw", "set", "with")
 
+_NO_VARIABLE: Final[Mapping[str, str]] = {
+    "alert": "write {% for alert in incident.alerts.worst %} around it",
+    "alerts": "they are incident.alerts",
+    "change": "write {% for change in incident.changes %} around it",
+    "changes": "they are incident.changes",
+    "now": "whatever depends on the hour is a Slack date: {{ incident.started | slack_time }}",
+    **dict.fromkeys(
+        ("state", "status", "severity", "title"), "it is one of incident's: incident.state, incident.title"
+    ),
+}
+"""What to write instead of names that people expect."""
+
 _KNOWN: Final = frozenset(NAMES) | {"entry"}
 
 
@@ -213,7 +225,8 @@ def _unknown_variables(file: _File, *, warning: bool) -> Iterator[Fault]:
         if node.name in unknown:
             unknown.discard(node.name)
             near = _meant(node.name, _KNOWN) or f"; there are {', '.join(sorted(_KNOWN))}"
-            message = f'nothing is called "{node.name}", so this prints nothing{near}'
+            advice = f"; {_NO_VARIABLE[node.name]}" if node.name in _NO_VARIABLE else near
+            message = f'nothing is called "{node.name}", so this prints nothing{advice}'
             yield file.fault(node.lineno, message, node.name, warning=warning)
 
 
