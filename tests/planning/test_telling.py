@@ -143,6 +143,27 @@ def test_thread_silences_a_kind_but_never_a_reply_that_pings():
     assert (kinds(reply), reply.targets) == (["status"], ("S0CRIT", "here"))
 
 
+def test_a_reopening_that_pings_is_as_urgent_as_a_rise_and_one_that_does_not_has_a_minute():
+    def due(reopen_pinged):
+        life = living()
+        life.take(share(60, status="ok"))
+        told = {"told_seq": 1, "post": None, "reopen_pinged": reopen_pinged}
+        life.cards[NOC, 1] = replace(life.cards[NOC, 1], **told)
+        life.take(share(120, status="warning"))
+        return life.cards[NOC, 1].post
+
+    assert (due(None).deadline - START, due(None).urgent) == (125, True)
+    assert (due(START + 100.0).deadline - START, due(START + 100.0).urgent) == (180, False)
+
+
+def test_what_the_first_post_shows_is_not_told_again_but_a_comment_is():
+    life = living()
+    life.take(share(60, status="critical", metadata={"comment": {"comment": "on it"}}))
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], face_seq=2)
+    [reply] = replies(life, 61)
+    assert (kinds(reply), reply.targets) == (["comment"], ())
+
+
 def test_a_reopening_that_was_passed_over_in_silence_is_not_told_by_a_later_reply():
     life = living(ROUTES + "    thread: [comment]\n")
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 60.0)
