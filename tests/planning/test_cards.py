@@ -182,6 +182,14 @@ def test_an_incident_that_arrives_resolved_is_judged_by_its_severity_and_gets_it
     assert where(life) == {NOC: "wanted"}
 
 
+def test_severity_speaks_for_the_state_at_a_first_share_that_is_over_and_at_no_other():
+    rulebook = load("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n")
+    assert Life(rulebook=rulebook).take(share(0, status="warning", severity="critical")).routes == ()
+    life = Life(rulebook=rulebook)
+    assert life.take(share(10, status="ok", severity="critical", endedOn=START)).routes == ("bad",)
+    assert life.take(share(20, status="ok", severity="critical", endedOn=START)).routes == ()
+
+
 def test_one_that_ended_longer_ago_than_a_reopening_would_count_is_kept_and_not_posted():
     life = Life()
     plan = life.take(share(0, received=90_000, status="ok", endedOn=START, metadata=PRODUCTION))

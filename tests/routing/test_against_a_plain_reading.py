@@ -211,22 +211,36 @@ def combined(matches):
     return st.tuples(plain_matches, over).map(lambda two: two[0] | two[1])
 
 
-matches = st.recursive(plain_matches | plain_tags, combined, max_leaves=3)
+likely = st.sampled_from(
+    [
+        {},
+        {"tags": {"team": ["a", "b", "ab"]}},
+        {"tags": {"team": {"exists": False}}},
+        {"status": {"min": "acknowledged"}},
+        {"severity": {"not": "critical"}},
+        {"alerts": {"min": 1}},
+        {"flapping": False},
+        {"not": {"snoozed": True}},
+    ]
+)
+"""Some hold and some don't: with hard ones alone hardly a route would take anything, and none after it be asked."""
+matches = likely | st.recursive(plain_matches | plain_tags, combined, max_leaves=3)
 
 
 def routes(inside, *, most: int):
-    keys = {"match": matches, "continue": FLAGS, "enabled": st.sampled_from([True, True, True, False])}
-    takes = st.fixed_dictionaries(
-        {"post": st.sampled_from([[], ["#a"], ["#b"], ["#a", "#c"]])}, optional={**keys, "routes": inside}
-    )
-    groups = st.fixed_dictionaries({"routes": inside}, optional=keys)
-    return st.lists(takes | groups, min_size=1, max_size=most)
+    keys = {"match": matches, "continue": st.sampled_from([True, True, False])}
+    rarely = {"enabled": st.sampled_from([True, True, True, False])}
+    posts = st.sampled_from([[], ["#a"], ["#b"], ["#a", "#c"]])
+    takes = st.fixed_dictionaries({"post": posts, **keys}, optional=rarely)
+    around = st.fixed_dictionaries({"post": posts, "routes": inside, **keys}, optional=rarely)
+    groups = st.fixed_dictionaries({"routes": inside, **keys}, optional=rarely)
+    return st.lists(takes | around | groups, min_size=2, max_size=most)
 
 
 leaves = st.lists(
-    st.fixed_dictionaries({"post": st.just(["#leaf"])}, optional={"match": matches, "continue": FLAGS}), max_size=3
-).filter(bool)
-trees = routes(routes(leaves, most=3), most=12)
+    st.fixed_dictionaries({"post": st.just(["#leaf"]), "match": matches, "continue": FLAGS}), min_size=1, max_size=3
+)
+trees = routes(routes(leaves, most=3), most=6)
 
 
 def named(tree: list, prefix: str = "r") -> list:
