@@ -86,7 +86,7 @@ def test_a_hole_in_the_name_is_a_failure_that_says_why(variables):
         ("inc-{{ tags.team }}", "begins with # and a constant"),
         ("{% if tags.a %}#inc{% endif %}", "begins with # and a constant"),
         ("#a-{{ tags.team", "not valid Jinja"),
-        ("#a-{{ tags.team | nosuch }}", "not valid Jinja"),
+        ("#a-{{ tags.team | nosuch }}", "there is no filter 'nosuch' for a channel"),
         ("#a-{{ team }}", "'team' is not a variable"),
         ("#a-{{ 'x' * 9999999999 }}", "mul has no place in it"),
         ("#a-{% for x in tags %}{{ x }}{% endfor %}", "for has no place in it"),
