@@ -98,6 +98,21 @@ def test_an_empty_post_takes_it_and_drops_it_by_name():
     assert outcomes(decision) == {"noise": "dropped", "rest": "not_reached"}
 
 
+def test_of_several_that_took_it_only_those_without_a_channel_dropped_it():
+    decision = decided('- {name: noise, post: [], continue: true}\n- {name: rest, post: ["#noc"]}\n')
+    assert (decision.routes, decision.dropped) == (("noise", "rest"), ("noise",))
+
+
+def test_whatever_stands_inside_a_route_that_does_not_hold_is_not_entered():
+    deep = """
+- name: top
+  match: {status: resolved}
+  routes:
+    - {name: middle, routes: [{name: below, post: ["#noc"]}]}
+"""
+    assert outcomes(decided(deep)) == {"top": "no_match", "middle": "not_entered", "below": "not_entered"}
+
+
 def test_a_child_that_drops_it_does_so_instead_of_its_parent():
     routes = "- {name: parent, post: ['#parent'], routes: [{name: noise, match: {status: critical}, post: []}]}"
     decision = decided(routes)
