@@ -11,6 +11,8 @@ class ManualClock(Clock):
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self._now = now
         self._timers: list[tuple[float, asyncio.Event]] = []
+        self.sleepers = 0
+        self.waits = 0
 
     def now(self) -> float:
         return self._now
@@ -29,9 +31,14 @@ class ManualClock(Clock):
         return min((moment for moment, _ in self._timers), default=None)
 
     async def sleep(self, seconds: float) -> None:
-        await self.wait(asyncio.Event(), self._now + seconds)
+        self.sleepers += 1
+        try:
+            await self.wait(asyncio.Event(), self._now + seconds)
+        finally:
+            self.sleepers -= 1
 
     async def wait(self, bell: asyncio.Event, until: float | None) -> None:
+        self.waits += 1
         if until is not None and until <= self._now:
             await asyncio.sleep(0)
             bell.clear()

@@ -22,6 +22,8 @@ from relay.store import Accepted, Store
 from relay.wire import make_session
 
 START = 1_700_000_000
+STILL = 50
+"""So many looks in a row at which nothing has moved: whoever is not at rest sleeps."""
 
 ROUTES = """
 version: 1
@@ -54,12 +56,15 @@ class House:
         return await self.intake.accept(orjson.dumps(body), {})
 
     async def settled(self) -> None:
-        """Everything that is due now is done."""
+        """Everything that is due now is done, or sleeps until time passes."""
         async with asyncio.timeout(30):
-            quiet = 0
-            while quiet < 3:
+            quiet, still, seen = 0, 0, None
+            while quiet < 3 and still < STILL:
                 await asyncio.sleep(0.002)
                 quiet = quiet + 1 if self.sender.resting else 0
+                now = (len(self.slack.calls), self.clock.waits)
+                still = still + 1 if self.clock.sleepers and now == seen else 0
+                seen = now
 
     async def after(self, seconds: float) -> None:
         """Time passes, step by step: whatever somebody waits for on the way happens then."""

@@ -7,33 +7,28 @@ last message that is known to be older; Slack gives the newest first, and a mess
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from relay.clock import Bell
 from relay.delivery.kit import Kit, about
+from relay.delivery.reading import SKEW, Reader, Reading
 from relay.planning import AttemptState, Card, Case, Change, doubt, refusal
 from relay.planning.aftermath import Rules, held_in_doubt
 from relay.planning.doubt import Found, doubles
 from relay.planning.steps import ROOT
 from relay.store import Doubt, Lease
-from relay.verdict import Answer, Delivered, Gone, Kind, Method, Read, Refused
-from relay.verdict.reads import Seen, cursor_of, messages_of
+from relay.verdict import Answer, Delivered, Gone, Kind, Method, Refused
+from relay.verdict.reads import Seen
 
 log = structlog.get_logger("relay.delivery")
-
-PAGES = 25
-"""The most pages of one reading: 5,000 messages."""
 
 AGAIN = 30.0
 """Seconds after which a reading is tried again that Slack did not answer."""
 
 CROWD = 5
 """So many doubts in a lane stop it until they are settled."""
-
-SKEW = 3600.0
-"""Seconds by which relay's clock may differ from Slack's, to judge whether a reading reached back far enough."""
 
 _TOO_MUCH = Refused(
     code="",
@@ -43,25 +38,14 @@ _TOO_MUCH = Refused(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read of a channel or a thread; `whole` says whether that is all that there is."""
-
-    seen: tuple[Seen, ...]
-    whole: bool
-
-    def reaches(self, moment: float) -> bool:
-        """Whether a message of that moment (Unix seconds) would be among these."""
-        return self.whole or any(float(message.ts) < moment - SKEW for message in self.seen)
-
-
 class Search:
     """Settles doubt, lane by lane."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Kit, reader: Reader) -> None:
         """Settle the doubts of the kit's store."""
         self.bell = Bell()
         self._kit = kit
+        self._reader = reader
 
     @property
     def crowded(self) -> frozenset[str]:
@@ -103,10 +87,10 @@ class Search:
         if slack_id is None:
             return
         oldest = min((_after(each, cases[each.card]) for each in group), default="0")
-        roots = await self._read(Method.HISTORY, slack_id, oldest)
+        roots = await self._reader.channel(slack_id, oldest)
         for each in group:
             seen = roots
-            if each.attempt.what != ROOT and not isinstance(roots, Refused):
+            if _in_thread(each) and not isinstance(roots, Refused):
                 seen = await self._thread(slack_id, cases[each.card], each.attempt.key, roots)
             await self._conclude(each, cases[each.card].card, slack_id, seen, lease)
 
@@ -116,40 +100,10 @@ class Search:
             return roots
         if case.card.ts is None:
             return Gone(code="thread_not_found", reason="root_gone")
-        replies = await self._read(Method.REPLIES, channel, case.card.ts, thread=case.card.ts)
+        replies = await self._reader.thread(channel, case.card.ts)
         if not isinstance(replies, Reading):
             return replies
         return Reading((*replies.seen, *roots.seen), whole=replies.whole and roots.whole)
-
-    async def _read(self, method: Method, channel: str, oldest: str, thread: str = "") -> Answer | Reading:
-        seen: list[Seen] = []
-        cursor: str | None = None
-        for _ in range(PAGES):
-            answer = await self._page(method, channel, oldest, cursor, thread)
-            if isinstance(answer, Refused) and answer.reason == "not_in_channel" and await self._joined(channel):
-                answer = await self._page(method, channel, oldest, cursor, thread)
-            if not isinstance(answer, Read):
-                return answer
-            seen += messages_of(answer)
-            if (cursor := cursor_of(answer)) is None:
-                break
-        return Reading(tuple(seen), whole=cursor is None)
-
-    async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None, thread: str) -> Answer:
-        await self._kit.afford(method)
-        if thread:
-            answer = await self._kit.slack.replies(channel, thread, oldest, cursor=cursor)
-        else:
-            answer = await self._kit.slack.history(channel, oldest, cursor=cursor)
-        self._kit.hear(method, answer)
-        return answer
-
-    async def _joined(self, channel: str) -> bool:
-        """Somebody has removed relay from a channel; a public one it may join again, and then it may look."""
-        await self._kit.afford(Method.JOIN)
-        answer = await self._kit.slack.join(channel)
-        self._kit.hear(Method.JOIN, answer)
-        return isinstance(answer, Read)
 
     async def _conclude(
         self, each: Doubt, card: Card, channel: str, seen: Answer | Reading, lease: Lease | None
@@ -177,7 +131,7 @@ class Search:
         log.info("looked_for", **about(card), what=each.attempt.what, reason=reason, key=each.attempt.key)
         if not await self._deleted(card, channel, strays):
             await self._look_again(each, lease)
-        elif each.attempt.state is AttemptState.DONE:
+        elif each.attempt.state is not AttemptState.IN_DOUBT:
             await self._last_look(each, card, channel, found, lease)
         elif strays:
             await self._settle(
@@ -255,8 +209,15 @@ def _by_channel(doubts: Sequence[Doubt]) -> dict[str, list[Doubt]]:
     return groups
 
 
+def _in_thread(each: Doubt) -> bool:
+    """A reply that was dropped can matter in the channel alone: its thread is lost."""
+    return each.attempt.what != ROOT and each.attempt.state is not AttemptState.DROPPED
+
+
 def _after(each: Doubt, case: Case) -> str:
     """The newest message that is surely older than the one in doubt, by Slack's clock and not by relay's."""
+    if each.attempt.state is AttemptState.DROPPED:
+        return f"{each.attempt.started - SKEW:.6f}"  # the card is a newer message by now
     known = each.attempt.words.get("after") if each.attempt.what == ROOT else case.card.ts
     return known or "0"
 
@@ -269,7 +230,7 @@ def _found(message: Seen, each: Doubt) -> Found:
 def _unseen(case: Case, each: Doubt, answer: Answer, rules: Rules, now: float) -> Change:
     """What follows where Slack did not let relay look."""
     passes = isinstance(answer, Refused) and (answer.kind is Kind.CREDENTIALS or answer.reason == "cursor_expired")
-    if each.attempt.state is AttemptState.DONE:
+    if each.attempt.state is not AttemptState.IN_DOUBT:
         again = None if isinstance(answer, Refused | Gone) and not passes else now + AGAIN
         return Change(attempt=replace(each.attempt, next_look=again))
     match answer:

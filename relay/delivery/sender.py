@@ -24,6 +24,7 @@ from relay.delivery.gate import Gate
 from relay.delivery.kit import Kit
 from relay.delivery.mending import Mending
 from relay.delivery.pump import Pump
+from relay.delivery.reading import Reader
 from relay.delivery.search import Search
 from relay.delivery.tenure import Tenure
 from relay.drawing import message_link
@@ -111,9 +112,10 @@ class Sender:
             carried=self._ring_pumps,
             metrics=metrics or Metrics(),
         )
+        reader = Reader(kit)
         courier = Courier(kit, live, self.link)
         self._directory = Directory(kit)
-        self._search = Search(kit)
+        self._search = Search(kit, reader)
         self._mending = Mending(kit)
         crowded = self._crowded
         self._posts = Pump("post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=POSTS_AT_ONCE)

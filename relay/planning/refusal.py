@@ -20,6 +20,9 @@ from relay.rulebook import Fallback
 EXTERNAL = "external_channel"
 """The reason of a letter for a channel that is shared with another organisation, where the route does not allow it."""
 
+STRAY_LOOK = 30.0
+"""Seconds after which the channel is searched for a reply to a thread that is lost."""
+
 RENEWALS = 2
 RENEWAL_WINDOW = 3600.0
 """How often a card is posted anew within so many seconds; after that somebody keeps deleting it."""
@@ -152,7 +155,7 @@ def gone(case: Case, ts: str, words: Words, reason: str, now: float) -> Change:
 
     Not for a resolved card with nothing to tell, and not more often than somebody may delete it by mistake.
     """
-    card, attempt = case.card, _dropped(case.attempt)
+    card, attempt = case.card, _dropped(case.attempt, now)
     if card.ts != ts:
         return Change(attempt=attempt)  # two calls found it gone: the first has renewed it already
     incident = read(case.story.record, words)
@@ -179,8 +182,11 @@ def gone(case: Case, ts: str, words: Words, reason: str, now: float) -> Change:
     return Change(cards=(renewed,), attempt=attempt)
 
 
-def _dropped(attempt: Attempt | None) -> Attempt | None:
-    """A reply to a thread that is lost: what it was to tell is told in the next one."""
+def _dropped(attempt: Attempt | None, now: float) -> Attempt | None:
+    """A reply to a thread that is lost: what it was to tell is told in the next one.
+
+    It may stand in the channel as a stray, or come to, and is looked for there once more.
+    """
     if attempt is None or attempt.what == ROOT:
         return None
-    return replace(attempt, state=AttemptState.DROPPED, next_look=None)
+    return replace(attempt, state=AttemptState.DROPPED, next_look=now + STRAY_LOOK)

@@ -84,7 +84,7 @@ def doubts(connection: Connection) -> tuple[Doubt, ...]:
 
 
 def second_looks(connection: Connection) -> tuple[Doubt, ...]:
-    """The attempts that were made again after nothing was found, those first whose last look is due first."""
+    """The attempts that are settled and looked for once more all the same, those first whose look is due first."""
     rows = connection.execute(_SECOND_LOOKS).mappings()
     return tuple(Doubt(card=row["card"], channel=row["home"], attempt=attempt_of(row)) for row in rows)
 
@@ -127,7 +127,7 @@ _SECOND_LOOKS = (
     .select_from(_attempt.join(_card, _card.c.id == _attempt.c.card).join(spelled, spelled.c.ref == _card.c.channel))
     .where(
         _attempt.c.next_look.is_not(None),
-        _attempt.c.state == AttemptState.DONE,
+        _attempt.c.state.in_((AttemptState.DONE, AttemptState.DROPPED)),
     )
     .order_by(_attempt.c.next_look)
     .limit(100)

@@ -1,0 +1,102 @@
+"""Every fault at every call, whatever its method: in a life full of trouble one more goes wrong at the n-th call."""
+
+import pytest
+from clocks import ManualClock
+from house import open_house, stand_in
+from lifetimes import ALERT, faults
+
+from relay.sandbox import (
+    BAD_GATEWAY,
+    BROKEN_JSON,
+    EMPTY,
+    PLAIN_TEXT,
+    SERVER_ERROR,
+    UNAVAILABLE,
+    Code,
+    Drop,
+    Fault,
+    rate_limited,
+)
+
+POST = "chat.postMessage"
+OTHERS = (
+    SERVER_ERROR,
+    BAD_GATEWAY,
+    UNAVAILABLE,
+    BROKEN_JSON,
+    PLAIN_TEXT,
+    EMPTY,
+    Code("internal_error"),
+    Code("fatal_error"),
+    Code("service_unavailable"),
+)
+"""Whatever leaves relay without an answer, as the cut connection does (`test_slack_door` shows that it is the same)."""
+
+METHODS = {
+    "auth.test",
+    "chat.delete",
+    "chat.postMessage",
+    "chat.update",
+    "conversations.history",
+    "conversations.info",
+    "conversations.join",
+    "conversations.replies",
+}
+
+
+async def troubled(house, incident):
+    """A life in which the root and a reply are lost, one turns up late, and the card is deleted under a reply."""
+    slack = house.slack
+    slack.history_lag = 30
+    slack.faults.add(Fault(does=Drop(), method=POST, after_effect=True))
+    await house.share(incident, status="warning", alerts=[ALERT])
+    await house.after(70)
+    slack.history_lag = 3
+    await house.after(200)
+    slack.faults.add(Fault(does=Drop(), method=POST, after_effect=True))
+    await house.share(incident, metadata={"comment": {"comment": "lost and found"}})
+    await house.after(120)
+    for card in slack.channel("all").messages:
+        slack.channel("all").delete(card.ts)
+    await house.share(incident, status="critical")
+    await house.after(120)
+    await house.share(incident, metadata={"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}})
+    await house.after(120)
+    await house.share(incident, status="ok")
+    await house.after(900)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("does", "after_effect"),
+    [
+        ((Drop(),), False),
+        ((Drop(),), True),
+        (OTHERS, True),
+        ((rate_limited(3),), False),
+        ((Code("request_timeout"),), False),
+        ((Code("invalid_auth"),), False),
+    ],
+    ids=["cut before", "cut after", "others in turn", "429", "refused", "credentials"],
+)
+async def test_one_more_fault_at_any_call_of_a_life_full_of_trouble_changes_nothing_in_the_end(
+    tmp_path, does, after_effect
+):
+    struck, nth, wrong = set(), 0, {}
+    while True:
+        nth += 1
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        clock = ManualClock()
+        slack = stand_in(clock)
+        slack.channel("all").kick()
+        armed = slack.faults.add(Fault(does=does[nth % len(does)], nth=nth, after_effect=after_effect))
+        async with open_house(folder, slack=slack, clock=clock) as house:
+            await troubled(house, "i1")
+            if found := faults(house, "i1"):
+                wrong[nth, slack.calls[nth - 1].method] = (found, house.reads())
+        if not armed.struck:
+            break
+        struck.add(slack.calls[nth - 1].method)
+    assert wrong == {}
+    assert struck == METHODS
