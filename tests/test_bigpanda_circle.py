@@ -8,10 +8,9 @@ import pytest
 from clocks import ManualClock
 
 from relay.bigpanda import BigPanda
-from relay.incident import Environment, Person
+from relay.incident import Definition, Environment, Person
 from relay.ruling import (
     Call,
-    Definition,
     Done,
     Kind,
     Later,

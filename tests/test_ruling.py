@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.incident import Person
+from relay.incident import Definition, Person
 from relay.ruling import (
     REASONS,
     Call,
-    Definition,
     Done,
     Kind,
     Later,
