@@ -4,12 +4,13 @@ import asyncio
 import json
 import resource
 import signal
+import sys
 from urllib.parse import quote
 
 import pytest
-from processes import refusal, running
+from processes import environment, refusal, running
 
-from relay.sandbox import SERVER_ERROR, Fault, serving
+from relay.sandbox import BROKEN_JSON, SERVER_ERROR, Code, Fault, rate_limited, serving
 from relay.sandbox import Slack as StandIn
 
 SECRETS = {
@@ -98,10 +99,20 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
         for body in (f'{{"{KEY}": {TEXT}'.encode(), json.dumps({"title": TEXT, "key": KEY}).encode(), b"[" * 10_000):
             assert await ear.post(body) == 400
         assert await ear.post(share("i0"), **{"Content-Encoding": "gzip"}) in {202, 400}
-        # Slack: down, refusing the token, refusing a payload, a channel that is gone; a template that fails each time.
+        # Slack: down, refusing a payload, too much haste, an answer that is none, a channel that is gone, the token
+        # refused; and a template that fails each time.
         slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage", times=1))
         assert await ear.post(share("i1")) == 202
         await until(lambda: slack.called("chat.postMessage"))
+        for number, wrong in enumerate((Code("invalid_blocks"), rate_limited(1), BROKEN_JSON)):
+            armed = slack.faults.add(Fault(does=wrong, method="chat.postMessage", times=1))
+            assert await ear.post(share(f"wrong{number}")) == 202
+            await until(lambda armed=armed: armed.struck)
+        slack.channel("all").archive()
+        assert await ear.post(share("gone")) == 202
+        await house.line("diverted")
+        slack.channel("all").unarchive()
+        await house.line("looked_for")
         slack.grants[slack.token].revoked = "token_revoked"
         assert await ear.post(share("i2")) == 202
         assert await ear.post(share("i2", "warning")) == 202
@@ -125,6 +136,7 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
     logged = "\n".join(json.dumps(line) for line in house.logged)
     events = {line.get("event") for line in house.logged}
     assert {"refused", "share_refused", "share_kept", "template_failed", "reload_failed", "share_not_kept"} <= events
+    assert {"payload_refused", "slack_answered", "channel_refuses", "gate_shut", "looked_for"} <= events
     assert leaks(logged, TEXT) == []
     assert leaks("\n".join(ear.heard), TEXT) == []
     assert leaks(whole) == []  # an operator with a key reads alerts there, and that is what it is for
@@ -147,3 +159,34 @@ async def test_a_relay_that_refuses_to_start_tells_no_secret_either(folder, name
     _, said = await refusal(folder, **SECRETS | {name: value, "RELAY_LISTEN": "127.0.0.1:99999"})
     assert said
     assert leaks(said) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("doctor",), ("letters",), ("incident", "i1"), ("backup", "copy.db"), ("backtest", "--routes", "routes.yaml")],
+    ids=" ".join,
+)
+async def test_a_command_that_fails_tells_no_secret_either(folder, slack, command):
+    """The database is not there, Slack knows another token, BigPanda is not reached: each says so in its own words."""
+    found = environment(
+        folder,
+        slack.url,
+        **SECRETS
+        | {
+            "SLACK_BOT_TOKEN": "xoxb-SECRET-another-11aa",
+            "RELAY_DATABASE_URL": f"postgresql://relay:{quote(PASSWORD, safe='')}@127.0.0.1:9/relay",
+            "BIGPANDA_API_URL": "http://127.0.0.1:9",
+        },
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "relay", *command),
+        env=found,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    assert process.returncode in {1, 2}, said
+    assert said
+    assert leaks(said.decode(), "xoxb-SECRET-another-11aa") == []
