@@ -7,9 +7,12 @@ IMMEDIATE`, since one that reads first and writes later fails at once with SQLIT
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event
@@ -60,6 +63,8 @@ class Database:
             return cls(address, *_postgresql(address), None)
         _look(address, exclusive=exclusive)
         lock = FileLock.take(address.path) if exclusive else None
+        if exclusive:
+            _make_private(address.path)
         pragmas = (*_OWNER, *_ALWAYS) if exclusive else _ALWAYS
         return cls(address, _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN"), lock)
 
@@ -163,6 +168,15 @@ def _look(address: Address, *, exclusive: bool) -> None:
         raise StoreUnusable(
             f"There is no SQLite database at {path} yet: start `relay serve` once, or change RELAY_DATABASE_URL."
         )
+
+
+def _make_private(path: Path) -> None:
+    """A new file is its owner's alone, as its backups are: it holds all alerts' text. SQLite's log takes after it.
+
+    What cannot be made here is told in SQLite's words, when it is opened.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 _OWNER = ("journal_mode = WAL", f"journal_size_limit = {WAL_LIMIT}")

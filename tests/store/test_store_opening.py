@@ -93,6 +93,17 @@ async def test_a_second_relay_that_comes_by_a_link_is_refused_too(sqlite_url, tm
     await first.close()
 
 
+async def test_a_new_file_and_its_log_are_their_owners_alone_and_one_that_is_there_stays_as_it_is(sqlite_url, tmp_path):
+    store = await Store.open(sqlite_url)
+    await store.accept([a_share()], plain)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("relay.db*")}
+    assert (modes["relay.db"], modes["relay.db-wal"]) == (0o600, 0o600)
+    await store.close()
+    (tmp_path / "relay.db").chmod(0o640)
+    await (await Store.open(sqlite_url)).close()
+    assert (tmp_path / "relay.db").stat().st_mode & 0o777 == 0o640
+
+
 async def test_the_lock_dies_with_its_process(sqlite_url):
     program = (
         "import asyncio, os, sys\n"
