@@ -88,7 +88,8 @@ async def until(condition):
 
 
 async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack):
-    async with running(folder, slack.url, **SECRETS, RELAY_LOG_LEVEL="debug") as house:
+    nowhere = {"BIGPANDA_API_URL": "http://127.0.0.1:9"}
+    async with running(folder, slack.url, **SECRETS, **nowhere, RELAY_LOG_LEVEL="debug") as house:
         ear = Ear(house)
         # Requests that are refused: a key that is nearly right, in each place where a key can stand.
         assert await ear.post(share("i0"), **{"X-Relay-Key": f"{KEY}x"}) == 401
