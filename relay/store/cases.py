@@ -8,14 +8,18 @@ from relay.errors import StoreError
 from relay.planning.model import Attempt, Card, Case, Change
 from relay.store import schema
 from relay.store.channels import home_of
-from relay.store.codec import attempt_of, attempt_row, card_of
+from relay.store.codec import attempt_of, attempt_row, card_of, story_of
 from relay.store.errands import callbacks_due
 from relay.store.letters import close_letter, open_letter
-from relay.store.rows import followed, stories, untold, write_cards
+from relay.store.rows import followed, untold, write_cards
 from relay.store.upsert import insert_or_update
 
-_INCIDENT_OF = select(schema.card.c.incident).where(schema.card.c.id == bindparam("card"))
 _CARD = select(schema.card).where(schema.card.c.id == bindparam("card"))
+_STORY = (
+    select(schema.incident)
+    .where(schema.incident.c.id == _CARD.with_only_columns(schema.card.c.incident).scalar_subquery())
+    .with_for_update()
+)
 _LAST_TS = select(func.max(schema.card.c.ts)).where(schema.card.c.channel == bindparam("channel"))
 _OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam("card"), schema.IS_OPEN)
 
@@ -26,11 +30,11 @@ def load(connection: Connection, card_id: int) -> Case:
     Raises:
         StoreError: there is no such card.
     """
-    incident = connection.execute(_INCIDENT_OF, {"card": card_id}).scalar_one_or_none()
-    if incident is None:
-        raise StoreError(f"There is no card {card_id}: the database is not the one it was read from.")
     # The incident first, since that locks it: what is read before the lock may be stale behind it.
-    story = stories(connection, [incident])[incident]
+    row = connection.execute(_STORY, {"card": card_id}).mappings().one_or_none()
+    if row is None:
+        raise StoreError(f"There is no card {card_id}: the database is not the one it was read from.")
+    story, incident = story_of(row), row["id"]
     cards = tuple(followed(connection, [incident]))
     card = next((each for each in cards if each.id == card_id), None) or _left(connection, card_id)
     return Case(
