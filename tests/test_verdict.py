@@ -34,7 +34,7 @@ from relay.verdict import (
     socket_of,
     user_groups_of,
 )
-from relay.verdict.codes import BY_METHOD, CODES, NOBODY_KNOWS, Refusal, Wait, _rows
+from relay.verdict.codes import BY_METHOD, CODES, NOBODY_KNOWS, Fine, Refusal, Wait, _rows, meaning_of
 
 # What Slack's pages list, sorted by hand and apart from the table under test.
 REFUSED = {
@@ -131,6 +131,73 @@ def test_every_code_of_the_table_stands_in_one_row_only():
 
     assert sorted(codes) == sorted(CODES)
     assert len(codes) == len(set(codes))
+
+
+COMMON = """
+access_denied accesslimited account_inactive deprecated_endpoint ekm_access_denied enterprise_is_restricted fatal_error
+internal_error invalid_arg_name invalid_arguments invalid_array_arg invalid_auth invalid_charset invalid_form_data
+invalid_post_type method_deprecated missing_post_type missing_scope no_permission not_allowed_token_type not_authed
+org_login_required ratelimited request_timeout service_unavailable team_access_not_granted team_added_to_org
+token_expired token_revoked two_factor_setup_required
+"""
+LISTED = {
+    Method.POST: """
+        as_user_not_supported attachment_payload_limit_exceeded cannot_reply_to_message channel_not_found
+        draft_already_deleted draft_already_sent draft_has_conflict draft_not_found duplicate_channel_not_found
+        duplicate_message_not_found invalid_blocks invalid_blocks_format invalid_metadata_format invalid_metadata_schema
+        is_archived markdown_text_conflict message_limit_exceeded messages_tab_disabled metadata_must_be_sent_from_app
+        metadata_too_large missing_file_data msg_blocks_too_long msg_too_long no_text not_in_channel rate_limited
+        restricted_action restricted_action_non_threadable_channel restricted_action_read_only_channel
+        restricted_action_thread_locked restricted_action_thread_only_channel slack_connect_canvas_sharing_blocked
+        slack_connect_file_link_sharing_blocked slack_connect_lists_sharing_blocked team_not_found too_many_attachments
+        too_many_contact_cards
+    """,
+    Method.EDIT: """
+        as_user_not_supported block_mismatch blocked_file_type cant_broadcast_message cant_update_message
+        channel_not_found edit_window_closed external_channel_migrating file_deleted file_not_found invalid_attachments
+        invalid_blocks invalid_blocks_format invalid_metadata_format invalid_metadata_schema is_inactive
+        markdown_text_conflict max_file_sharing_exceeded message_limit_exceeded message_not_found
+        metadata_must_be_sent_from_app metadata_too_large msg_too_long no_dual_broadcast_content_update no_text
+        posting_to_channel_denied slack_connect_clip_sharing_blocked slack_connect_file_upload_sharing_blocked
+        slack_connect_blocked_file_type streaming_state_conflict team_not_found too_many_attachments
+        unable_to_share_files update_failed
+    """,
+    Method.DELETE: "cant_delete_message channel_not_found message_not_found",
+    Method.PERMALINK: "channel_not_found message_not_found",
+    Method.HISTORY: """
+        channel_is_limited_access channel_not_found invalid_cursor invalid_metadata_filter_keys invalid_ts_latest
+        invalid_ts_oldest not_in_channel
+    """,
+    Method.REPLIES: """
+        channel_is_limited_access channel_not_found invalid_cursor invalid_metadata_filter_keys invalid_ts_latest
+        invalid_ts_oldest list_record_comment_fetch_failed method_not_supported_for_channel_type not_in_channel
+        thread_not_found
+    """,
+    Method.CHANNELS: """
+        invalid_cursor invalid_limit invalid_types method_not_supported_for_channel_type missing_argument
+    """,
+    Method.CHANNEL: "channel_is_limited_access channel_not_found",
+    Method.JOIN: """
+        already_in_channel channel_is_limited_access channel_not_found is_archived
+        method_not_supported_for_channel_type too_many_members
+    """,
+    Method.USER_GROUPS: "plan_upgrade_required",
+    Method.WHO: "",
+}
+"""What each method's page lists (https://docs.slack.dev/reference/methods), May 2026; and those common to all."""
+
+
+@pytest.mark.parametrize("method", LISTED)
+def test_every_code_that_a_method_s_page_lists_has_its_class_a_reason_and_a_remedy(method):
+    for code in (COMMON + LISTED[method]).split():
+        meaning = meaning_of(method, code)
+        assert meaning is not NOBODY_KNOWS, code
+        if not isinstance(meaning, Fine):
+            assert meaning.reason, code
+        if not isinstance(meaning, (Fine, Wait)):
+            assert meaning.remedy.endswith("."), code
+        if isinstance(meaning, Wait) and meaning.seconds is not None:
+            assert meaning.remedy.endswith("."), code
 
 
 def test_every_code_sorted_by_hand_stands_in_the_table():

@@ -18,7 +18,10 @@ class Fine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Not done, and worth another try; `seconds` is how long at least, where the trouble is known to last."""
+    """Not done, and worth another try; `seconds` is how long at least, where the trouble is known to last.
+
+    `remedy` is empty where waiting is all there is to do, and relay waits by itself.
+    """
 
     reason: str
     seconds: float | None = None
@@ -31,6 +34,7 @@ class Doubt:
     """Slack itself cannot say how far it got."""
 
     reason: str
+    remedy: str = "Nothing to do: relay looks for the message before it posts it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Loss:
     """The message or the thread is lost."""
 
     reason: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +99,18 @@ _DOUBTS = {
 # https://docs.slack.dev/reference/methods/chat.update, .../chat.postMessage, .../conversations.replies.
 # `cant_update_message` is another bot's message: so it is after the app was removed and installed again.
 _LOSSES = {
-    Loss(reason="message_gone"): "message_not_found",
-    Loss(reason="message_not_ours"): "cant_update_message",
-    Loss(reason="thread_gone"): "cannot_reply_to_message thread_not_found",
+    Loss(
+        reason="message_gone",
+        remedy="Nothing to do: somebody deleted the message, and relay posts the card anew.",
+    ): "message_not_found",
+    Loss(
+        reason="message_not_ours",
+        remedy="Nothing to do: relay's app was installed again as another bot, and posts the card anew.",
+    ): "cant_update_message",
+    Loss(
+        reason="thread_gone",
+        remedy="Nothing to do: the thread's card is gone, and relay posts it anew.",
+    ): "cannot_reply_to_message thread_not_found",
 }
 
 # Common to all methods, e.g. https://docs.slack.dev/reference/methods/auth.test.
