@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from relay.planning.model import AttemptState, CardState, Case, Change
 from relay.store import errands, schema
@@ -37,9 +37,12 @@ def recover(connection: Connection, now: float, lease: Lease | None) -> int:
         .where(schema.IS_OPEN, left)
         .values(state=AttemptState.IN_DOUBT, next_look=func.coalesce(_attempt.c.next_look, now))
     )
-    in_doubt = exists().where(_attempt.c.card == _card.c.id, schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
+    # Asked by their numbers, which an index holds: looked through for their states, all the cards there are would be.
+    in_doubt = select(_attempt.c.card).where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
     connection.execute(
-        update(_card).where(_card.c.state == CardState.TRYING, in_doubt).values(state=CardState.IN_DOUBT)
+        update(_card)
+        .where(_card.c.id.in_(in_doubt), _card.c.state == CardState.TRYING)
+        .values(state=CardState.IN_DOUBT)
     )
     errands.recover(connection, now)
     return doubted.rowcount
