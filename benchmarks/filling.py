@@ -45,11 +45,13 @@ async def fill(file: Path, count: int) -> None:
 
 def multiply(file: Path, times: int) -> None:
     """Add copies of all incidents, with their shares and cards, until there are so many times as many."""
-    with closing(sqlite3.connect(file)) as database, database:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA synchronous = OFF")  # it need not survive a power cut, and is large
         statements = [_copying(database, table, changed) for table, changed in _COPIED.items()]
         for copy in range(1, times):
-            for statement in statements:
-                database.execute(statement, (f"~{copy}",))
+            with database:
+                for statement in statements:
+                    database.execute(statement, (f"~{copy}",))
 
 
 def _copying(database: sqlite3.Connection, table: str, changed: Mapping[str, str]) -> str:
