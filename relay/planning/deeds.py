@@ -25,7 +25,7 @@ def attributed(entries: Sequence[Entry], record: Record, new: Incident, now: flo
     for entry in entries:
         confirmed = [deed for deed in waiting if _confirms(entry, deed, new)]
         waiting = [rest for deed in waiting for rest in (_rest(entry, deed) if deed in confirmed else [deed])]
-        if not any(deed.kind == _ECHO for deed in confirmed):
+        if not any(_is_echo(entry, deed) for deed in confirmed):
             told.append(_named(entry, confirmed[-1]) if confirmed else entry)
     if tuple(waiting) == record.deeds:
         return entries, record
@@ -34,6 +34,12 @@ def attributed(entries: Sequence[Entry], record: Record, new: Incident, now: flo
 
 _ECHO = "echo"
 """What is left of a resolution that was told with its note: the note may yet come as a comment of its own."""
+
+
+def _is_echo(entry: Entry, deed: Deed) -> bool:
+    """Whether the comment says nothing but what the resolution itself tells: its note, or that somebody did it."""
+    without_note = entry.kind is Kind.COMMENT and deed.kind == ErrandKind.RESOLVE and not deed.text
+    return deed.kind == _ECHO or without_note
 
 
 def _confirms(entry: Entry, deed: Deed, new: Incident) -> bool:

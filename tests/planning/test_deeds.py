@@ -89,6 +89,19 @@ def test_a_resolution_is_told_once_with_its_note_by_whoever_did_it(comes):
     assert life.story.record.deeds == ()
 
 
+@pytest.mark.parametrize("first", ["comment", "resolution"])
+def test_a_resolution_without_a_note_is_told_without_the_comment_that_bigpanda_asks_for(first):
+    sent = "Resolved by Ann Lee from Slack"
+    life = a_life(deed("resolve", sent=comment_hash(sent)))
+    comment = {"metadata": {"comment": {"comment": sent}, "sender": RELAY}}
+    ends = {"resolved": True, "status": "ok"}
+    one, other = (comment, ends) if first == "comment" else (ends, comment)
+    life.take(share(601, **one))
+    life.take(share(602, **other))
+    [entry] = [entry for entry in life.entries if entry.kind in {"resolved", "comment"}]
+    assert (entry.kind, entry.data["actor"]) == ("resolved", "Ann Lee")
+
+
 def test_a_comment_is_told_in_the_words_of_whoever_wrote_it():
     life = a_life(deed("comment", text="failing over", sent=comment_hash(SENT)))
     life.take(share(601, metadata={"comment": {"comment": SENT}, "sender": RELAY}))
