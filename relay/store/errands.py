@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from relay.planning.errands import Dealt, Matter, is_settled, recovered
 from relay.planning.model import AttemptState, Card, CardState, Errand, ErrandKind, Story
@@ -35,7 +35,10 @@ def ask(connection: Connection, errands: Iterable[Errand]) -> set[str]:
 
 
 def due(connection: Connection, now: float, skip: Collection[str]) -> Matter | float | None:
-    """The errand that has been due longest, of an incident not in `skip`; else when the next will be (None: never)."""
+    """The errand that is the most urgent, of an incident not in `skip`; else when the next will be (None: never).
+
+    People's come first, then callbacks, then checks; of each the one that has been due longest.
+    """
     row = connection.execute(_DUE, {"now": now, "skip": list(skip)}).mappings().first()
     if row is None:
         return connection.execute(_LATER, {"now": now}).scalar()
@@ -141,11 +144,13 @@ def _written(connection: Connection, before: Story, after: Story | None) -> Stor
     return after
 
 
+_RANK = case((_errand.c.kind == ErrandKind.CHECK, 2), (_errand.c.kind == ErrandKind.CALLBACK, 1), else_=0)
+"""What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks."""
 _DUE = (
     select(_errand)
     .where(_errand.c.due_at.is_not(None), _errand.c.due_at <= _NOW)
     .where(_errand.c.incident.not_in(bindparam("skip", expanding=True)))
-    .order_by(_errand.c.due_at, _errand.c.id)
+    .order_by(_RANK, _errand.c.due_at, _errand.c.id)
     .limit(1)
 )
 _LATER = select(func.min(_errand.c.due_at)).where(_errand.c.due_at.is_not(None), _errand.c.due_at > _NOW)

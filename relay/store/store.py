@@ -233,9 +233,10 @@ class Store:
         return await self._database.write(lambda connection: errand_verbs.ask(connection, wanted))
 
     async def errand_due(self, now: float, *, skip: Collection[str] = ()) -> Matter | float | None:
-        """The errand that has been due longest, of an incident that is not in `skip`, with what it is about.
+        """The errand that is to be done next, of an incident that is not in `skip`, with what it is about.
 
-        Where none is, when the next one will be (None: never).
+        People's come first, then callbacks, then checks; of each the one that has been due longest. Where none is, when
+        the next one will be (None: never).
         """
         skipped = frozenset(skip)
         return await self._database.write(lambda connection: errand_verbs.due(connection, now, skipped))
