@@ -16,13 +16,16 @@ from relay.desk.people import CannotTell, People
 from relay.incident import Deed, Words, read
 from relay.interaction import mentioned, plain
 from relay.planning import AttemptState, Card, ErrandKind, Story
-from relay.planning.errands import Matter
+from relay.planning.errands import CONFIRMED_AFTER, Matter, may_be_done
 from relay.planning.fold import comment_hash
 from relay.ruling import Call, Ruling
 from relay.verdict.reads import SlackPerson
 
 MORNING = 9
 """The hour until which "tomorrow" snoozes."""
+
+EXPECTED_FOR = CONFIRMED_AFTER + 30.0
+"""Seconds for which the same action is not done by another press: BigPanda is asked in them how the incident stands."""
 
 _HOURS = {"1h": 1, "4h": 4}
 
@@ -130,7 +133,7 @@ class Carrier:
         if matter.errand.kind is ErrandKind.COMMENT:
             return self._comment(matter, environment, person, str(matter.errand.payload.get("text", "")).strip())
         if not read(matter.story.record, self._words()).active:
-            raise _Ends(No(state=AttemptState.DROPPED, reason="already_resolved"))
+            raise _Ends(_already(matter, "already_resolved"))
         match matter.errand.kind:
             case ErrandKind.ASSIGN:
                 return await self._assign(matter, environment, person)
@@ -160,7 +163,7 @@ class Carrier:
             raise _Ends(No(state=AttemptState.REFUSED, reason="unknown_user"))
         assignee = read(matter.story.record, self._words()).assignee
         if assignee is not None and found == assignee.id:
-            raise _Ends(No(state=AttemptState.DROPPED, reason="already_assigned"))
+            raise _Ends(_already(matter, "already_assigned"))
         _once(matter, person=found)
         incident = matter.errand.incident
         return Ready(
@@ -243,12 +246,21 @@ def _card(matter: Matter) -> Card:
     return found
 
 
+def _already(matter: Matter, reason: str) -> No:
+    """The incident is as it is wanted; by this very errand, where the answer to an earlier call of it was lost."""
+    if may_be_done(matter.errand):
+        return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
+    return No(state=AttemptState.DROPPED, reason=reason)
+
+
 def _once(matter: Matter, *, person: str = "") -> None:
-    """Two people, or one person twice, may press the same before the first press is confirmed."""
-    deeds = matter.story.record.deeds
-    if any(
-        deed.kind == matter.errand.kind and deed.person == person and deed.key != matter.errand.key for deed in deeds
-    ):
+    """Two people, or one person twice, may press the same before the first press is confirmed.
+
+    What nothing has confirmed in all that time, not even BigPanda when it was asked, may be tried anew.
+    """
+    errand = matter.errand
+    same = (deed for deed in matter.story.record.deeds if deed.kind == errand.kind and deed.person == person)
+    if any(deed.key != errand.key and errand.created - deed.at < EXPECTED_FOR for deed in same):
         raise _Ends(No(state=AttemptState.DROPPED, reason="under_way"))
 
 

@@ -21,7 +21,20 @@ from relay.errors import LeaseLost, ShareError, StoreError, StoreUnusable
 from relay.metrics import Metrics
 from relay.pacing import BIGPANDA_LIMITS, Budgets
 from relay.planning import AttemptState, Card, ErrandKind, Story, silence
-from relay.planning.errands import PATIENCE, Dealt, Matter, again, begun, looked, over, pause, ruled
+from relay.planning.errands import (
+    COMMENTS,
+    PATIENCE,
+    Dealt,
+    Matter,
+    again,
+    begun,
+    broken,
+    copied,
+    looked,
+    over,
+    pause_before,
+    ruled,
+)
 from relay.ruling import Call, Done, Missing, Refused, Ruling, comments_of
 from relay.share import INTEGRATION, from_api
 from relay.store import Lease, Store
@@ -67,6 +80,8 @@ class Errands:
         self._metrics = metrics
         self._budgets = Budgets(limits=BIGPANDA_LIMITS, channel_limits={})
         self._busy: set[str] = set()
+        self._refreshing = False
+        self._copied_at: float | None = None
         self._silent_at = 0.0
         self._answers = False
         self.trouble = ""
@@ -75,7 +90,7 @@ class Errands:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
-        return self.bell.silent and not self._busy
+        return self.bell.silent and not self._busy and not self._refreshing
 
     async def run(self, lease: Lease | None, over: asyncio.Event, check: Callable[[], None]) -> None:
         """Work until told to stop; then finish what is under way. `check` raises where the lease has run out.
@@ -84,6 +99,8 @@ class Errands:
             LeaseLost: another relay delivers now.
             StoreError: the store failed; nothing is lost by beginning again.
         """
+        copy = await self._store.restored(self._clock.now())
+        self._copied_at = None if copy is None else copy[0]
         async with asyncio.TaskGroup() as tasks:
             while not over.is_set():
                 until = await self._turn(lease, tasks, check)
@@ -95,37 +112,57 @@ class Errands:
         if len(self._busy) >= AT_ONCE:
             return None
         now = self._clock.now()
+        defined = self._define(now, tasks)
         try:
-            await self._refresh(now)
             silent = await self._look_for_silence(now, lease)
             found = None if self._panda is None else await self._store.errand_due(now, skip=self._busy)
-        except StoreUnusable as error:
+        except LeaseLost:
+            raise
+        except StoreError as error:  # raised from here it would cut off what is under way
             log.error("errand_not_picked", detail=str(error))  # noqa: TRY400  the sentence says it
             return now + STORE_PAUSE
         if isinstance(found, Matter):
             self._busy.add(found.errand.incident)
             tasks.create_task(self._run(found, lease, check), name=f"errand {found.errand.key}")
             return now
-        moments = (found, silent, self._lexicon.refresh_at)
+        moments = (found, silent, defined)
         return min((moment for moment in moments if moment is not None), default=None)
 
-    async def _refresh(self, now: float) -> None:
+    def _define(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
+        """Have tags defined beside the errands, when it is time for it; returns when it will be (None: not known)."""
         due = self._lexicon.refresh_at
-        if due is not None and due <= now:
+        if due is None or self._refreshing:
+            return None
+        if due > now:
+            return due
+        self._refreshing = True
+        tasks.create_task(self._refresh(), name="definitions")
+        return None
+
+    async def _refresh(self) -> None:
+        """Nobody waits for it, and whatever goes wrong with it stops nothing else."""
+        try:
             ruling = await self._lexicon.refresh()
             if ruling is not None:
                 self._heard(Call.DEFINITIONS, ruling)
+        except StoreError as error:
+            log.error("definitions_not_kept", detail=str(error))  # noqa: TRY400  the sentence says it
+        except Exception:
+            log.exception("definitions_broke")
+        finally:
+            self._refreshing = False
+            self.bell.set()
 
     async def _look_for_silence(self, now: float, lease: Lease | None) -> float:
         """Deal with one incident that has been silent for too long; returns when to look again."""
         if now < self._silent_at:
             return self._silent_at
-        asks = self._panda is not None and not self.trouble
+        asks, answers = self._panda is not None, not self.trouble
         found = await self._store.next_silent(
-            now, lambda story, cards: silence.fallen_silent(story, cards, now, asks=asks), lease=lease
+            now, lambda story, cards: silence.fallen_silent(story, cards, now, asks=asks, answers=answers), lease=lease
         )
         if isinstance(found, str):
-            log.info("fell_silent", incident=found, asked=asks)
+            log.info("fell_silent", incident=found, asked=asks and answers)
             return now
         self._silent_at = now + LOOK_EVERY if found is None else min(found, now + LOOK_EVERY)
         return self._silent_at
@@ -137,15 +174,24 @@ class Errands:
                 await self._look(matter, lease)
             else:
                 await self._carry(matter, lease, check)
-        except (LeaseLost, StoreError, asyncio.CancelledError):
+        except LeaseLost:
             raise
-        except Exception:
-            log.exception("errand_broke", incident=errand.incident, key=errand.key)
-            at = self._clock.now() + pause(errand)
-            await self._settle(errand.key, lambda now_is: again(now_is, "broke", at), lease)
+        except Exception as error:  # noqa: BLE001  one errand's trouble must not cut off others, or what goes to Slack
+            await self._broke(matter, error, lease)
         finally:
             self._busy.discard(errand.incident)
             self.bell.set()
+
+    async def _broke(self, matter: Matter, error: Exception, lease: Lease | None) -> None:
+        errand, now = matter.errand, self._clock.now()
+        unforeseen = None if isinstance(error, StoreError) else error  # the database's own sentence says it all
+        log.error("errand_broke", incident=errand.incident, key=errand.key, detail=str(error), exc_info=unforeseen)
+        try:
+            await self._concluded(await self._settle(errand.key, lambda now_is: broken(now_is, now), lease))
+        except LeaseLost:
+            raise
+        except StoreError as failed:  # not even that can be written: whoever delivers next recovers it
+            log.error("errand_left", key=errand.key, detail=str(failed))  # noqa: TRY400  the sentence says it
 
     # -- One errand ----------------------------------------------------------------------------------------------------
 
@@ -160,7 +206,8 @@ class Errands:
         prepared = await carrier.prepared(matter)
         match prepared:
             case NotYet(reason=reason):
-                at = self._clock.now() + pause(errand)
+                now = self._clock.now()
+                at = now + pause_before(errand, now)
                 await self._concluded(await self._settle(errand.key, lambda now_is: again(now_is, reason, at), lease))
             case No():
                 await self._end(matter, prepared, lease)
@@ -170,10 +217,16 @@ class Errands:
     async def _call(self, matter: Matter, ready: Ready, lease: Lease | None, check: Callable[[], None]) -> None:
         errand = matter.errand
         await self._afford(ready.call)
-        now = self._clock.now()
-        started = await self._settle(errand.key, lambda now_is: begun(now_is, ready.deed, now, sent=ready.sent), lease)
+        is_copied = errand.kind in COMMENTS and self._copied_at is not None and errand.created <= self._copied_at
+        begin = copied if is_copied else begun
+        started = await self._settle(
+            errand.key, lambda now_is: begin(now_is, ready.deed, self._clock.now(), sent=ready.sent), lease
+        )
         if started is None:
             return  # settled by somebody else meanwhile
+        if started.errand.state is not AttemptState.TRYING:
+            await self._concluded(started)
+            return
         check()
         ruling = await ready.make()
         self._heard(ready.call, ruling)
@@ -223,7 +276,7 @@ class Errands:
             )
             return
         now = self._clock.now()
-        await self._concluded(await self._settle(errand.key, lambda now_is: ruled(now_is, ruling, now), lease), ruling)
+        await self._concluded(await self._settle(errand.key, lambda now_is: _known(now_is, ruling, now), lease), ruling)
 
     async def _region_is_right(self) -> bool:
         """A 404 also comes from another region's BigPanda: once anything was answered, it is the incident's."""
@@ -308,6 +361,11 @@ def _gone(matter: Matter, ruling: Missing, now: float) -> Dealt:
     return _with(over(matter, AttemptState.DONE, ruling.reason), story, cards)
 
 
+def _known(matter: Matter, ruling: Done, now: float) -> Dealt:
+    """It was asked about, and taken: even where nothing of it was news, what the card shows is true."""
+    return _with(ruled(matter, ruling, now), matter.story, silence.confirmed(matter.cards, now))
+
+
 def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:
     """It could not be asked about. After a long silence the card says so, once nothing more is tried."""
     dealt = (
@@ -315,7 +373,7 @@ def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:
     )
     if dealt.errand.open or not str(matter.errand.payload.get("why", "")).startswith("silent"):
         return dealt
-    story, cards, _ = silence.unknown(matter.story, matter.cards, now)
+    story, cards, _ = silence.unknown(matter.story, matter.cards, now, asks=True)
     return _with(dealt, story, cards)
 
 

@@ -32,6 +32,7 @@ class Lexicon:
         self._acts = acts
         self._definitions: dict[str, Definition] = {}
         self._asked_at = 0.0
+        self._again_at = 0.0
         self._tries = 0
         self._taught: tuple[Configuration, dict[str, Definition], Configuration] | None = None
 
@@ -63,23 +64,26 @@ class Lexicon:
     @property
     def refresh_at(self) -> float | None:
         """When BigPanda is to be asked; None where it cannot be."""
-        return None if self._panda is None else self._asked_at + REFRESH_EVERY
+        return None if self._panda is None else max(self._asked_at + REFRESH_EVERY, self._again_at)
 
     async def refresh(self) -> Ruling | None:
-        """Ask BigPanda, and keep what it tells; what it does not tell leaves all as it was."""
+        """Ask BigPanda, and keep what it tells; what it does not tell leaves all as it was.
+
+        Raises:
+            StoreError: what it told is not kept. It is asked again later, as after any failure.
+        """
         if self._panda is None:
             return None
+        self._tries += 1
+        self._again_at = self._clock.now() + backoff(self._tries, "definitions")
         ruling = await self._panda.definitions()
         now = self._clock.now()
         if isinstance(ruling, Done):
-            self._tries = 0
             await self._store.keep_definitions(definitions_of(ruling.body), now)
             await self.load()
-            self._asked_at = now
+            self._tries, self._again_at = 0, now + REFRESH_EVERY  # the store cannot tell, where there are none
             log.info("definitions_kept", tags=len(self._definitions))
         else:
-            self._tries += 1
-            self._asked_at = now - REFRESH_EVERY + backoff(self._tries, "definitions")
             remedy = getattr(ruling, "remedy", "")
             log.warning("definitions_not_told", reason=ruling.reason, remedy=remedy)
         return ruling

@@ -59,7 +59,9 @@ def not_done(kind: str, reason: str) -> str:
 
 
 def given_up(kind: str, reason: str) -> str:
-    """It was tried for as long as makes sense."""
+    """It was tried for as long as makes sense, or there was nothing more to try for."""
+    if reason in _WHY:
+        return not_done(kind, reason)
     return (
         f"{_WHAT[kind]}: BigPanda could not be reached for too long ({_plainly(reason)}). Try it again, or in BigPanda."
     )

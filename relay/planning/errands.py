@@ -106,8 +106,11 @@ def is_settled(cards: Sequence[Card]) -> bool:
 def begun(matter: Matter, deed: Deed | None, now: float, *, sent: str = "") -> Dealt:
     """It is about to be sent: the deed is noted first, since the share that confirms it may come before the answer.
 
-    `sent` is the comment as it goes out, by which it is found again should the answer be lost.
+    `sent` is the comment as it goes out, by which it is found again should the answer be lost. What it had to wait for
+    (its turn, the store) may have taken too long: then it is given up instead.
     """
+    if now > matter.errand.created + PATIENCE[matter.errand.kind]:
+        return over(matter, AttemptState.DROPPED, matter.errand.reason or "too_late")
     payload = {**matter.errand.payload, "sent": sent} if sent else matter.errand.payload
     tries = matter.errand.tries + 1
     errand = replace(matter.errand, state=AttemptState.TRYING, tries=tries, due_at=None, payload=payload)
@@ -122,11 +125,29 @@ def over(matter: Matter, state: AttemptState, reason: str) -> Dealt:
 
 
 def again(matter: Matter, reason: str, at: float) -> Dealt:
-    """It surely did not happen, and is tried again, unless that would be too late."""
+    """It is tried again, unless that would be too late. Where it surely did not happen, nobody did it until then."""
     if at > matter.errand.created + PATIENCE[matter.errand.kind]:
         return over(matter, AttemptState.DROPPED, reason)
     errand = replace(matter.errand, state=AttemptState.WAITING, reason=reason, due_at=at)
-    return Dealt(errand=errand, story=_without_deed(matter.story, errand.key))
+    return Dealt(errand=errand, story=None if may_be_done(errand) else _without_deed(matter.story, errand.key))
+
+
+def broken(matter: Matter, now: float) -> Dealt:
+    """Something unforeseen came in between. A comment that may have been sent by then is not sent again."""
+    errand = matter.errand
+    if errand.state is AttemptState.IN_DOUBT:
+        return looked(matter, None, "", now)
+    if errand.state is AttemptState.TRYING:
+        return ruled(matter, Unsure(reason="broke"), now)
+    return again(matter, "broke", now + pause_before(errand, now))
+
+
+def copied(matter: Matter, deed: Deed | None, now: float, *, sent: str) -> Dealt:
+    """A comment that still waits in a copy of the database: it may have been sent since, and is looked for instead."""
+    dealt = begun(matter, deed, now, sent=sent)
+    if dealt.errand.state is not AttemptState.TRYING:
+        return dealt
+    return replace(dealt, errand=doubted(replace(matter, errand=dealt.errand), "restored", now).errand)
 
 
 def ruled(matter: Matter, ruling: Ruling, now: float) -> Dealt:
@@ -140,7 +161,7 @@ def ruled(matter: Matter, ruling: Ruling, now: float) -> Dealt:
         case Unsure(reason=reason) if errand.kind in COMMENTS:
             return doubted(matter, reason, now)
         case Unsure(reason=reason):  # the same once more does no harm
-            return again(matter, reason, now + pause(errand))
+            return again(replace(matter, errand=_unsure(errand)), reason, now + pause(errand))
         case Refused(reason=reason) if errand.kind is ErrandKind.CALLBACK:
             return again(matter, reason, now + pause(errand))  # nobody is told; somebody may mend it in time
         case Missing(reason=reason) | Refused(reason=reason):
@@ -172,12 +193,26 @@ def recovered(errand: Errand, now: float) -> Errand:
     """What a relay that died was about: a comment may have arrived; all else may be done once more."""
     if errand.kind in COMMENTS:
         return replace(errand, state=AttemptState.IN_DOUBT, reason="interrupted", due_at=now)
-    return replace(errand, state=AttemptState.WAITING, reason="interrupted", due_at=now)
+    return replace(_unsure(errand), state=AttemptState.WAITING, reason="interrupted", due_at=now)
+
+
+def may_be_done(errand: Errand) -> bool:
+    """Whether one of the calls that were made for it may have taken effect, though no answer said so."""
+    return bool(errand.payload.get("unsure"))
+
+
+def _unsure(errand: Errand) -> Errand:
+    return replace(errand, payload={**errand.payload, "unsure": True})
 
 
 def pause(errand: Errand) -> float:
     """Seconds until the next try."""
     return min(LONGEST_PAUSE, backoff(max(1, errand.tries), errand.key))
+
+
+def pause_before(errand: Errand, now: float) -> float:
+    """Seconds until it is looked once more whether a call can be made: the longer it has waited, the longer."""
+    return min(LONGEST_PAUSE, max(pause(errand), (now - errand.created) / 2))
 
 
 def check(incident: str, why: str, at: float, now: float) -> Errand:

@@ -14,8 +14,12 @@ from relay.planning.errands import (
     PATIENCE,
     Matter,
     begun,
+    broken,
+    copied,
     is_settled,
     looked,
+    may_be_done,
+    pause_before,
     recovered,
     ruled,
 )
@@ -112,6 +116,56 @@ def test_what_may_be_done_twice_is_done_again(kind):
     assert dealt.errand.state is AttemptState.WAITING
     assert NOW < dealt.errand.due_at <= NOW + 60
     assert recovered(matter(kind).errand, NOW).state is AttemptState.WAITING
+
+
+def test_who_did_it_is_remembered_while_it_may_have_been_done():
+    asked = matter(ErrandKind.RESOLVE)
+    dealt = ruled(asked, Unsure(reason="timed_out"), NOW)
+    assert dealt.story is None
+    assert may_be_done(dealt.errand)
+    assert ruled(replace(asked, errand=dealt.errand), Later(reason="rate_limited"), NOW).story is None
+    assert may_be_done(recovered(asked.errand, NOW))
+    assert not may_be_done(ruled(asked, Later(reason="rate_limited"), NOW).errand)
+
+
+@pytest.mark.parametrize("kind", [ErrandKind.COMMENT, ErrandKind.REPLY])
+@pytest.mark.parametrize("state", [AttemptState.TRYING, AttemptState.IN_DOUBT])
+def test_a_comment_that_was_under_way_when_something_broke_is_not_sent_again(kind, state):
+    asked = matter(kind)
+    asked = replace(asked, errand=replace(asked.errand, state=state))
+    for _ in range(LOOKS + 1):
+        asked = replace(asked, errand=broken(asked, NOW).errand)
+        assert asked.errand.state is AttemptState.IN_DOUBT
+    assert asked.errand.due_at is None
+
+
+def test_what_broke_before_anything_was_sent_is_tried_again():
+    asked = matter(ErrandKind.COMMENT, tries=0)
+    asked = replace(asked, errand=replace(asked.errand, state=AttemptState.WAITING))
+    assert broken(asked, NOW).errand.state is AttemptState.WAITING
+
+
+@pytest.mark.parametrize("kind", [ErrandKind.RESOLVE, ErrandKind.COMMENT])
+def test_what_had_to_wait_for_its_turn_for_too_long_is_not_begun_any_more(kind):
+    late = NOW + PATIENCE[kind] + 1
+    dealt = begun(matter(kind, tries=0, deeds=()), replace(DEED, kind=kind), late, sent="Ann (Slack): hello")
+    assert (dealt.errand.state, dealt.errand.reason) == (AttemptState.DROPPED, "too_late")
+    assert dealt.story is None
+
+
+def test_a_comment_that_waits_in_a_copy_of_the_database_is_looked_for():
+    dealt = copied(matter(ErrandKind.REPLY, tries=0, deeds=()), DEED, NOW, sent="Ann (Slack): hello")
+    assert (dealt.errand.state, dealt.errand.reason) == (AttemptState.IN_DOUBT, "restored")
+    assert dealt.errand.payload["sent"] == "Ann (Slack): hello"
+    assert dealt.errand.due_at is not None
+    assert dealt.story.record.deeds == (replace(DEED, at=NOW),)
+
+
+def test_the_longer_something_cannot_be_found_out_the_less_often_it_is_asked():
+    errand = matter(ErrandKind.REPLY, tries=0).errand
+    assert pause_before(errand, NOW) <= 2
+    assert pause_before(errand, NOW + 40) == 20
+    assert pause_before(errand, NOW + 40_000) == 60
 
 
 def test_what_surely_did_not_arrive_is_sent_again_and_nobody_did_it_until_then():

@@ -5,8 +5,8 @@ from dataclasses import replace
 from lives import START, Life, alert, share
 
 from relay.planning import CardState
-from relay.planning.notices import GONE, STALE
-from relay.planning.silence import fallen_silent, gone, unknown
+from relay.planning.notices import GONE, STALE, THREAD_ONLY
+from relay.planning.silence import confirmed, fallen_silent, gone, unknown
 
 HOURS = 3600.0
 ENVIRONMENT = {"environment": "Production", "environment_id": "e1"}
@@ -61,9 +61,29 @@ def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
         assert (story.stale_at, asked) == (None, ())
 
 
+def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again():
+    life = a_life()
+    story, [card], asked = fallen_silent(life.story, cards(life), START + 6 * HOURS, asks=True, answers=False)
+    assert (card.notices, asked) == ((f"{STALE}|{START}",), ())
+    assert story.stale_at == START + 12 * HOURS
+    _, _, [check] = fallen_silent(story, [card], START + 12 * HOURS, asks=True)
+    assert check.due_at == START + 12 * HOURS
+    [after] = confirmed([replace(card, edit=None)], START + 12 * HOURS)
+    assert after.notices == ()
+    assert after.edit is not None
+    assert confirmed([after], START + 12 * HOURS) == ()
+
+
+def test_a_card_that_may_not_be_edited_any_more_is_not_edited_for_a_silence():
+    life = a_life()
+    fixed = [replace(card, notices=(THREAD_ONLY,)) for card in cards(life)]
+    _, [card], _ = unknown(life.story, fixed, START + 6 * HOURS, asks=False)
+    assert card.edit is None
+
+
 def test_the_next_share_takes_it_back_though_it_tells_nothing_new():
     life = a_life()
-    _, [card], _ = unknown(life.story, cards(life), START + 6 * HOURS)
+    _, [card], _ = unknown(life.story, cards(life), START + 6 * HOURS, asks=False)
     life.cards[card.channel, card.episode] = replace(card, edit=None)
     life.take(share(7 * HOURS, status="critical"))
     after = life.cards[card.channel, card.episode]

@@ -1,0 +1,124 @@
+"""The whole circle, when something goes wrong on the way: nothing is done twice, and nobody is told what is not so."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from circle import ANN, DB, open_circle
+
+from relay.demo.clock import settled
+from relay.errors import StoreUnusable
+from relay.sandbox.bigpanda.server import RELAY
+from relay.sandbox.faults import UNAVAILABLE, Drop, Fault, Silence
+
+
+@pytest.fixture
+async def circle(tmp_path):
+    async with open_circle(tmp_path) as opened:
+        await opened.begins()
+        yield opened
+
+
+async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did_it(circle):
+    circle.panda.faults.add(Fault(does=Drop(), after_effect=True, method="resolve"))
+    await circle.click("resolve")
+    await circle.submit(text="failed over")
+    await circle.after(700)
+    assert ("resolve", "done", "confirmed") in await circle.errands()
+    [told] = circle.thread()
+    assert "Resolved by Ann Lee" in told.replace("*", "")
+    assert [each for each in circle.whispers() if "Under way" not in each] == []
+
+
+async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle):
+    circle.panda.faults.add(Fault(does=Drop(), after_effect=True, method="assign"))
+    await circle.click("assign")
+    await circle.after(700)
+    assert "*Ann Lee* has it" in circle.face()
+    assert [each for each in circle.whispers() if "Under way" not in each] == []
+
+
+async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
+    panda_resolve, circle.panda.resolve = circle.panda.resolve, lambda *_args, **_told: None
+    await circle.click("resolve")
+    await circle.submit()
+    await circle.after(300)
+    circle.panda.resolve = panda_resolve
+    await circle.click("resolve")
+    await circle.submit()
+    await circle.after(700)
+    assert len(circle.panda.called("resolve")) == 2
+    assert "✅" in circle.face()
+
+
+async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypatch):
+    async def refuse(*_told):
+        raise StoreUnusable("the database cannot hold that")
+
+    monkeypatch.setattr(circle.store, "keep_definitions", refuse)
+    await circle.after(3700)
+    await circle.click("assign")
+    await circle.after(60)
+    assert "*Ann Lee* has it" in circle.face()
+
+
+async def test_definitions_that_do_not_come_hold_nothing_up(circle):
+    circle.panda.faults.add(Fault(does=Silence(), method="definitions", times=None))
+    async with asyncio.timeout(5):  # seconds of real time: a call waits for ten of them
+        circle.clock._move(circle.clock.now() + 3700)
+        await settled(lambda: len(circle.panda.called("definitions")) > 1)
+        await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
+        await settled(lambda: bool(circle.panda.called("assign")))
+
+
+async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(circle):
+    circle.panda.definitions.clear()
+    await circle.after(4000)
+    before = len(circle.panda.called("definitions"))
+    await circle.after(3000)
+    assert len(circle.panda.called("definitions")) <= before + 1
+
+
+async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(circle):
+    circle.panda.faults.add(Fault(does=UNAVAILABLE, method="definitions", times=None))
+    await circle.after(3700)
+    before = len(circle.panda.called("definitions"))
+    await circle.after(3000)
+    assert len(circle.panda.called("definitions")) - before < 25
+
+
+async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeypatch):
+    errands = circle.relay._office.errands
+    accept, fails = errands._accept, [1]
+
+    async def accept_later(*told):
+        if fails:
+            fails.pop()
+            raise StoreUnusable("the disk is full")
+        return await accept(*told)
+
+    broken_off = []
+    monkeypatch.setattr(errands, "_accept", accept_later)
+    monkeypatch.setattr("relay.delivery.sender.log.error", lambda *told, **_more: broken_off.append(told))
+    await circle.after(6.1 * 3600)
+    assert fails == []
+    assert broken_off == []
+    assert ("check", "done", "") in await circle.errands()
+
+
+async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
+    async with open_circle(tmp_path) as circle:
+        await circle.begins()
+        circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
+        await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
+        await circle.settled()
+        panda, slack, clock = circle.panda, circle.slack, circle.clock
+    panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY)  # after the copy was made
+    with sqlite3.connect(tmp_path / "relay.db") as copy:
+        moment = int(clock.now()) + 1
+        copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
+    slack.faults.clear()
+    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+        await circle.after(300)
+        assert circle.panda.called("comment") == []
+        assert ("reply", "done", "") in await circle.errands()
