@@ -24,6 +24,7 @@ from relay.reload import Reload, Teller
 from relay.server import Accepted, Readiness, build, listening
 from relay.settings import Settings
 from relay.slack import Slack
+from relay.socketmode import SocketMode
 from relay.store import Backlog, Store
 from relay.upkeep import upkeep
 from relay.wire import make_session
@@ -53,10 +54,12 @@ async def serve(settings: Settings) -> None:
     try:
         async with make_session() as session:
             metrics = Metrics()
-            relay = Relay(settings, store, Clock(), metrics)
+            clock = Clock()
+            relay = Relay(settings, store, clock, metrics)
             token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
             slack = Slack(session, token, base_url=settings.slack_api_url, on_call=metrics.slack_call)
-            await relay.run(slack, bigpanda(settings, session, metrics))
+            socket = socket_mode(relay, settings, session, clock)
+            await relay.run(slack, bigpanda(settings, session, metrics), socket)
     finally:
         await store.close()
     log.info("stopped")
@@ -72,6 +75,24 @@ def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> Bi
         return None
     key = settings.bigpanda_api_key.get_secret_value()
     return BigPanda(session, key, base_url=settings.bigpanda_api_url, on_call=metrics.bigpanda_call)
+
+
+def socket_mode(relay: "Relay", settings: Settings, session: ClientSession, clock: Clock) -> SocketMode | None:
+    """The connection over which Slack tells what people do, where there is a token to open it by.
+
+    Raises:
+        SettingsError: the address of Slack's API is none.
+    """
+    if settings.slack_app_token is None:
+        return None
+    return SocketMode(
+        session,
+        settings.slack_app_token.get_secret_value(),
+        clicked=relay.clicked,
+        heard=relay.heard,
+        base_url=settings.slack_api_url,
+        clock=clock,
+    )
 
 
 class Relay:
@@ -90,10 +111,12 @@ class Relay:
         self._intake: Intake
         self._sender: Sender
         self._office: Office
+        self._socket: SocketMode | None = None
 
-    async def run(self, slack: Slack, panda: BigPanda | None = None) -> None:
+    async def run(self, slack: Slack, panda: BigPanda | None = None, socket: SocketMode | None = None) -> None:
         """Serve until told to stop, then stop in order: no new shares, no new calls, and only then the store."""
         settings = self._settings
+        self._socket = socket
         await self._reload.begin()
         budgets = Budgets()
         self._office = furnished(
@@ -149,6 +172,7 @@ class Relay:
                 following = tasks.create_task(self._office.lexicon.follow(), name="lexicon")
                 teller = self._teller(slack, budgets)
                 reloading = tasks.create_task(self._reload.run(self._sender.ring, teller), name="reload")
+                sockets = [tasks.create_task(socket.run(self._stop), name="socket mode")] if socket else []
                 listen = settings.listen
                 async with listening(doors, listen.host, listen.port, drain_seconds=DRAIN) as (host, port):
                     log.info("serving", version=__version__, host=host, port=port, configuration=self._live().hash)
@@ -156,6 +180,10 @@ class Relay:
                     await self._stop.wait()
                     log.info("stopping")
                     last_calls = asyncio.get_running_loop().time() + LAST_CALLS
+                if sockets:  # it closes itself while requests are finished, and what came over it is kept by now
+                    await asyncio.wait(sockets, timeout=max(0.0, last_calls - asyncio.get_running_loop().time()))
+                for connected in sockets:
+                    connected.cancel()
                 reloading.cancel()
                 following.cancel()
                 desk.cancel()
@@ -188,6 +216,8 @@ class Relay:
             "slack": health.slack,
             "delivering": health.delivering,
         }
+        if self._socket is not None:
+            detail["socket_mode"] = "connected" if self._socket.connected else "not connected"
         if health.remedy:
             detail["remedy"] = health.remedy
         if trouble := self._office.errands.trouble:

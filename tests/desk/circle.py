@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.app import Relay, bigpanda
+from relay.app import Relay, bigpanda, socket_mode
 from relay.demo.clock import LeapingClock, settled
 from relay.metrics import Metrics
 from relay.sandbox import HTTP, Slack, serving
@@ -178,13 +178,14 @@ async def open_circle(
         metrics = Metrics()
         relay = Relay(given, store, clock, metrics)
         door = Door(session, slack.token, base_url=slack_at, on_call=metrics.slack_call)
-        running = asyncio.create_task(relay.run(door, bigpanda(given, session, metrics)))
+        socket = socket_mode(relay, given, session, clock)
+        running = asyncio.create_task(relay.run(door, bigpanda(given, session, metrics), socket))
         await asyncio.wait([relay.address, running], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
         host, port = relay.address.result()
         at = f"http://{host}:{port}"
-        slack.interactivity = HTTP(at, SECRET, clock=clock.now)
+        slack.interactivity = slack.sockets if socket else HTTP(at, SECRET, clock=clock.now)
         panda.sharing.integrations.clear()
         panda.shares_to(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
         circle = Circle(clock, slack, panda, relay, store)
