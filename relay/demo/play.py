@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -9,7 +10,8 @@ from typing import Final
 from relay.clock import Clock
 from relay.demo.clock import LeapingClock, settled
 from relay.demo.stage import Stage, on_stage, sample
-from relay.demo.story import Step, Told, before, story
+from relay.demo.story import Act, Step, Told, before, story
+from relay.sandbox import NotSendable, NotThere
 
 NIGHT: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()
 """When the story begins, where it is told at once: always in the same night, so that it always reads the same."""
@@ -19,6 +21,10 @@ AFTERWARDS: Final = 12 * 60.0
 
 SHORTEST, LONGEST = 4.0, 9.0
 """Seconds between two steps, live: long enough to read what has changed, short enough to stay."""
+
+TAKEN: Final = 1.5
+"""Seconds, live, that BigPanda takes to share what happened: long enough to see that a press is under way."""
+
 LEAVING: Final = 15.0
 """Seconds within which relay is gone, if it was told to stop."""
 
@@ -34,11 +40,22 @@ class Player:
     told: Told
     narrate: Callable[[str], None] = lambda _: None
 
-    async def tell(self, step: Step) -> None:
-        """One step happens, now."""
+    async def tell(self, step: Step | Act) -> None:
+        """One step happens, now; what a reader has resolved is left alone until its time to end, or to come back."""
+        if self._is_moot(step):
+            return
         self.stage.page.tell(step.caption)
         self.narrate(step.caption)
-        await self.stage.share(self.told.share(step, self.stage.clock.now()))
+        match step:
+            case Step():
+                await self.stage.share(self.told.share(step, self.stage.clock.now()))
+            case Act():
+                with suppress(NotThere, NotSendable):  # whoever edits the routes may have taken the button away
+                    await self.stage.act(step)
+
+    def _is_moot(self, step: Step | Act) -> bool:
+        tells_end = isinstance(step, Step) and "resolved" in step.changes
+        return self.stage.is_over(step.incident) and not tells_end
 
 
 async def live(
@@ -46,6 +63,7 @@ async def live(
 ) -> None:
     """Play at a reader's pace, then stay until told to stop (SIGINT, SIGTERM). `pace` 2 is twice as fast."""
     async with on_stage(Clock(), host=host, port=port) as stage:
+        stage.panda.share_delay = TAKEN
         introduce(stage)
         player = Player(stage=stage, told=Told(sample()), narrate=narrate)
         playing = asyncio.create_task(_live(player, pace), name="story")
@@ -71,7 +89,7 @@ async def _live(player: Player, pace: float) -> None:
         await asyncio.sleep(min(LONGEST, max(SHORTEST, step.pause / HURRY)) / pace)
         await player.tell(step)
     await asyncio.sleep(LONGEST / pace)
-    player.stage.page.tell("That was the story. Now paste a share of your own.")
+    player.stage.page.tell("That was the story. Now press what is left to press, or paste a share of your own.")
 
 
 async def once(narrate: Callable[[str], None] = lambda _: None) -> str:
@@ -80,16 +98,16 @@ async def once(narrate: Callable[[str], None] = lambda _: None) -> str:
     async with on_stage(clock) as stage:
         player = Player(stage=stage, told=Told(sample()), narrate=narrate)
         await leap_through(player, clock, [*before(), *story(sample())])
-        await clock.leap(AFTERWARDS, lambda: stage.relay.resting)
+        await clock.leap(AFTERWARDS, lambda: stage.resting)
         return transcript(stage)
 
 
-async def leap_through(player: Player, clock: LeapingClock, steps: Iterable[Step]) -> None:
+async def leap_through(player: Player, clock: LeapingClock, steps: Iterable[Step | Act]) -> None:
     """Play these steps at once: whatever falls due between two of them happens there."""
     for step in steps:
-        await clock.leap(step.pause, lambda: player.stage.relay.resting)
+        await clock.leap(step.pause, lambda: player.stage.resting)
         await player.tell(step)
-        await settled(lambda: player.stage.relay.resting)
+        await settled(lambda: player.stage.resting)
 
 
 def transcript(stage: Stage) -> str:

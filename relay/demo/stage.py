@@ -4,21 +4,25 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import orjson
 
-from relay.app import Relay
+from relay.app import Relay, bigpanda
 from relay.clock import Clock
+from relay.demo.clock import settled
+from relay.demo.story import BILLS, DATABASES, NOC, PEOPLE, Act
 from relay.errors import RelayError
 from relay.metrics import Metrics
+from relay.sandbox import HTTP, Message, NotThere, serving
 from relay.sandbox import Slack as StandIn
-from relay.sandbox import serving
+from relay.sandbox.bigpanda import BigPanda, User
+from relay.sandbox.bigpanda import serving as serving_bigpanda
 from relay.sandbox.page import Backstage, Page
 from relay.settings import Settings
 from relay.slack import Slack
@@ -28,13 +32,14 @@ from relay.wire import make_session
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
 ADMIN_KEY: Final = "demo-admin-key"
+SIGNING_SECRET: Final = "demo-signing-secret"  # noqa: S105  the same
 """They open a relay that lives for one demo, on this machine's own loop."""
 
 OWN: Final = "a-share-of-your-own"
 """The id of the incident that the page offers to paste."""
 
-_CHANNELS: Final = (("C0NOC00001", "noc"), ("C0BILLING01", "billing-oncall"), ("C0DBONCALL1", "db-oncall"))
-_GROUPS: Final = (("S0BILLING01", "billing-oncall"), ("S0DBONCALL1", "db-oncall"))
+_CHANNELS: Final = (("C0NOC00001", NOC), ("C0BILLING01", BILLS), ("C0DBONCALL1", DATABASES))
+_GROUPS: Final = (("S0BILLING01", BILLS), ("S0DBONCALL1", DATABASES))
 
 
 class CannotListen(RelayError):
@@ -50,27 +55,60 @@ class Stage:
     """Everything, running. `page` shows it at `address`; `folder` holds the routes and templates that are live."""
 
     slack: StandIn
+    panda: BigPanda
     page: Page
     relay: Relay
     clock: Clock
     folder: Path
     address: str
-    session: aiohttp.ClientSession
     running: asyncio.Task[None]
 
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way anywhere, and nothing can be before time passes or somebody does something."""
+        return self.relay.resting and self.panda.resting
+
     async def share(self, body: dict[str, Any]) -> None:
-        """Let BigPanda share that, through relay's front door.
+        """Let what that share tells come about in BigPanda, which shares it through relay's front door.
 
         Raises:
             NotTaken: relay did not answer 202.
         """
-        host, port = await self.relay.address
-        headers = {"X-Relay-Key": WEBHOOK_KEY, "Content-Type": "application/json"}
-        async with self.session.post(
-            f"http://{host}:{port}/shares", data=orjson.dumps(body), headers=headers
-        ) as answer:
-            if not answer.ok:
-                raise NotTaken(f"relay answered a share of the story with {answer.status}: {await answer.text()}")
+        known = len(self.panda.shared)
+        incident = await self.panda.tells(body)
+        for shared in self.panda.shared[known:]:
+            if shared.incident == incident.id and shared.status != HTTPStatus.ACCEPTED:
+                raise NotTaken(f"relay answered a share of the story with {shared.status or 'nothing'}")
+
+    async def act(self, act: Act) -> None:
+        """Let somebody do that in Slack.
+
+        Raises:
+            NotThere: there is no such card, or no such button on it.
+            NotSendable: Slack's window would not send it.
+        """
+        card = self._card(act.incident, act.channel)
+        if not act.action:
+            await self.slack.say(act.user, card.channel, act.text, card.ts)
+            return
+        await self.slack.click(act.user, card.channel, card.ts, act.action)
+        if act.values:
+            await settled(lambda: self.resting)
+            opened = self.slack.views_open(act.user)
+            if not opened:
+                raise NotThere(f"nothing was opened to be filled in at the press of {act.action}")
+            await self.slack.submit(act.user, opened[-1], act.values)
+
+    def is_over(self, incident: str) -> bool:
+        """Whether BigPanda has that incident as resolved."""
+        return incident in self.panda.incidents and self.panda.incident(incident).resolved
+
+    def _card(self, incident: str, channel: str) -> Message:
+        place = self.slack.channel(channel)
+        cards = [each for each in place.messages if _incident_of(each) == incident and not each.deleted]
+        if not cards:
+            raise NotThere(f"no card of {incident} in #{place.name}")
+        return cards[-1]
 
 
 @asynccontextmanager
@@ -81,28 +119,34 @@ async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> A
         CannotListen: the page cannot listen there.
         RelayError: relay cannot start.
     """
-    slack = _workspace(clock)
+    slack, panda = _workspace(clock), _organisation(clock)
     page = Page(slack, host=host)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relay-demo-")))
         _furnish(folder)
         base = await _served(stack, slack, page, host, port)
+        api = await stack.enter_async_context(serving_bigpanda(panda))
         session = await stack.enter_async_context(make_session())
-        settings = _settings(folder, base)
+        settings = _settings(folder, base, api)
         store = await Store.open(settings.database_url.get_secret_value())
         stack.push_async_callback(store.close)
-        relay = Relay(settings, store, clock, Metrics())
-        running = asyncio.create_task(relay.run(Slack(session, slack.token, base_url=base)), name="relay")
-        page.backstage = await _backstage(relay, running, int(clock.now()))
+        metrics = Metrics()
+        relay = Relay(settings, store, clock, metrics)
+        doors = Slack(session, slack.token, base_url=base), bigpanda(settings, session, metrics)
+        running = asyncio.create_task(relay.run(*doors), name="relay")
+        url = await _listening(relay, running)
+        slack.interactivity = HTTP(url, SIGNING_SECRET, clock=clock.now)
+        panda.shares_to(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})
+        page.backstage = _backstage(url, panda, int(clock.now()))
         try:
             yield Stage(
                 slack=slack,
+                panda=panda,
                 page=page,
                 relay=relay,
                 clock=clock,
                 folder=folder,
                 address=base.removesuffix("api/"),
-                session=session,
                 running=running,
             )
         finally:
@@ -128,9 +172,18 @@ def _workspace(clock: Clock) -> StandIn:
     slack = StandIn(clock=clock.now, sleep=clock.sleep)
     for channel, name in _CHANNELS:
         slack.add_channel(channel, name)
+    for person in PEOPLE:
+        slack.add_user(person.slack, person.name, email=person.email, channels=list(slack.channels))
     for group, handle in _GROUPS:
-        slack.add_usergroup(group, handle)
+        slack.add_usergroup(group, handle, users=[person.slack for person in PEOPLE if person.handle == handle])
     return slack
+
+
+def _organisation(clock: Clock) -> BigPanda:
+    panda = BigPanda(clock=clock.now, sleep=clock.sleep)
+    for person in PEOPLE:
+        panda.add_user(User(id=person.bigpanda, name=person.name, email=person.email))
+    return panda
 
 
 def _furnish(folder: Path) -> None:
@@ -139,7 +192,7 @@ def _furnish(folder: Path) -> None:
     shutil.copytree(packaged_folder(), folder / "templates")
 
 
-def _settings(folder: Path, base: str) -> Settings:
+def _settings(folder: Path, slack: str, panda: str) -> Settings:
     return Settings.from_env(
         {
             "RELAY_LISTEN": "127.0.0.1:0",
@@ -149,21 +202,39 @@ def _settings(folder: Path, base: str) -> Settings:
             "RELAY_WEBHOOK_KEYS": WEBHOOK_KEY,
             "RELAY_ADMIN_KEY": ADMIN_KEY,
             "SLACK_BOT_TOKEN": "xoxb-sandbox",
-            "SLACK_API_URL": base,
+            "SLACK_API_URL": slack,
+            "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+            "BIGPANDA_API_URL": panda,
+            "BIGPANDA_API_KEY": "BPUsandbox",
+            "BIGPANDA_APP_KEY": "app-sandbox",
         }
     ).for_serving()
 
 
-async def _backstage(relay: Relay, running: asyncio.Task[None], now: int) -> Backstage:
-    """What the page asks relay by, once relay listens."""
+async def _listening(relay: Relay, running: asyncio.Task[None]) -> str:
+    """Where relay listens, once it does."""
     starting: list[asyncio.Future[Any]] = [relay.address, running]
     await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         await running
     host, port = relay.address.result()
-    return Backstage(
-        url=f"http://{host}:{port}", webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=_of_ones_own(now)
-    )
+    return f"http://{host}:{port}"
+
+
+def _backstage(url: str, panda: BigPanda, now: int) -> Backstage:
+    """What the page asks relay by. Relay gets a pasted share as it is, and then BigPanda has its incident, too."""
+
+    def kept(body: bytes) -> None:
+        with suppress(LookupError, TypeError, ValueError, AttributeError):  # relay reads shapes that BigPanda never has
+            panda.add_incident(orjson.loads(body))
+
+    return Backstage(url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=_of_ones_own(now), kept=kept)
+
+
+def _incident_of(message: Message) -> str | None:
+    """The incident whose card a message is."""
+    told = message.metadata or {}
+    return told["event_payload"]["incident"] if told.get("event_type") == "relay_card" else None
 
 
 def _of_ones_own(now: int) -> str:

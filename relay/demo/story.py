@@ -1,6 +1,8 @@
-"""The story: what BigPanda would share in one night, as steps. The documented sample lives its life in it.
+"""The story: what BigPanda would share in one night, and what people do in Slack meanwhile, as steps.
 
-A step is a full snapshot of one incident, as every share is one: what an earlier step said of the incident still holds.
+The documented sample lives its life in it. A step of BigPanda's is a full snapshot of one incident, as every share is
+one: what an earlier step said of the incident still holds. What readers do by the buttons stays: of each step only what
+it tells otherwise than the one before it comes about.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +41,24 @@ class Step:
     beside: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What somebody does in Slack `pause` seconds after the step before, at an incident's card in a channel.
+
+    `action` is the action of a button (`relay_assign`), whose modal is then filled in with `values` where there are
+    any; or empty, where `text` is written into the card's thread.
+    """
+
+    incident: str
+    pause: float
+    caption: str
+    user: str
+    channel: str
+    action: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+
 class Told:
     """What has been told of each incident so far."""
 
@@ -60,7 +80,7 @@ class Told:
     def _first(self, incident: str) -> Body:
         body = deepcopy(self._sample)
         body["incident"]["id"] = incident
-        body["metadata"] |= {"sender": {"name": "AutoShare"}, "environment": "Production"}
+        body["metadata"] |= _by(AUTOSHARE)
         return {name: body[name] for name in ("incident", "links", "metadata")}
 
 
@@ -86,8 +106,41 @@ def _at(value: Any, now: float) -> Any:
 BILLING: Final = "5555370aabc20a001145d6g9"
 """The id of the documented sample."""
 
+NOC, BILLS, DATABASES = "noc", "billing-oncall", "db-oncall"
+"""The channels; the two of the teams bear the names of their user groups."""
 
-def before() -> Iterator[Step]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody of the night, with their ids in BigPanda and in Slack; `handle` is the user group that they are in."""
+
+    bigpanda: str
+    slack: str
+    name: str
+    email: str
+    handle: str = ""
+
+    def in_a_share(self) -> Body:
+        """As BigPanda's shares name them."""
+        return {"userId": self.bigpanda, "name": self.name, "email": self.email}
+
+
+ANN: Final = Person(
+    bigpanda="5506e4fbe7e0e400000000a1", slack="U0ANNLEE01", name="Ann Lee", email="ann@example.com", handle=DATABASES
+)
+DANA: Final = Person(
+    bigpanda="5506e4fbe7e0e400000000d1", slack="U0DANALEV1", name="Dana Levi", email="dana@example.com", handle=BILLS
+)
+BEN: Final = Person(bigpanda="5506e4fbe7e0e400000000b1", slack="U0BENOKA01", name="Ben Okafor", email="ben@example.com")
+PEOPLE: Final = (ANN, DANA, BEN)
+"""Who the readers of the page may be."""
+
+AUTOSHARE: Final = "AutoShare"
+_ENVIRONMENTS: Final = {"Production": "55550bc8c481fd1100abc3a1", "Staging": "55550bc8c481fd1100abc3a2"}
+"""Names of environments, with their ids, by which BigPanda's API knows them."""
+
+
+def before() -> Iterator[Step | Act]:
     """What stands in the channels already when the story begins."""
     yield Step(
         incident="db-replica",
@@ -102,12 +155,13 @@ def before() -> Iterator[Step]:
         },
         beside={"incidentTags": [_tag("itd_priority_1", 1000), _tag("service", "checkout"), _tag("team", "database")]},
     )
-    yield Step(
+    yield Act(
         incident="db-replica",
         pause=6 * MINUTE,
-        caption="Ann takes the database",
-        event="incident#assigned",
-        beside={"metadata": _by("AutoShare", assignee={"name": "Ann Lee"}, assigner={"name": "Ann Lee"})},
+        caption="Ann presses “Assign to me”: BigPanda is asked, and what it confirms shows on the card",
+        user=ANN.slack,
+        channel=DATABASES,
+        action="relay_assign",
     )
     yield Step(
         incident="certificate",
@@ -122,9 +176,17 @@ def before() -> Iterator[Step]:
         },
         beside={"incidentTags": [_tag("team", "web")]},
     )
+    yield Act(
+        incident="db-replica",
+        pause=2 * MINUTE,
+        caption="Ann writes into the database's thread, which becomes a comment in BigPanda",
+        user=ANN.slack,
+        channel=DATABASES,
+        text="Failing over to db-118.",
+    )
     yield Step(
         incident="db-replica",
-        pause=9 * MINUTE,
+        pause=7 * MINUTE,
         caption="The database is well again",
         event="incident#resolved",
         changes={"status": "Ok", "active": False, "resolved": True, "endedOn": NOW, "alerts": []},
@@ -140,11 +202,11 @@ def before() -> Iterator[Step]:
             "startedOn": NOW,
             "alerts": [_alert("backup-02", "nightly backup", "exit status 2", "Warning")],
         },
-        beside={"metadata": _by("AutoShare", environment="Staging")},
+        beside={"metadata": _by(AUTOSHARE, environment="Staging")},
     )
 
 
-def story(sample: Body) -> Iterator[Step]:
+def story(sample: Body) -> Iterator[Step | Act]:
     """The documented sample's life, with others around it."""
     one, other = (_milder(alert) for alert in sample["incident"]["alerts"])
     worse = [_worse(alert) for alert in (one, other)]
@@ -171,7 +233,7 @@ def story(sample: Body) -> Iterator[Step]:
         6 * MINUTE,
         "Somebody is asked to look at it",
         "incident#assigned",
-        beside={"metadata": _by("Engineer", assignee={"name": "Dana Levi"}, assigner={"name": "Engineer"})},
+        beside={"metadata": _by("Engineer", **_assigned(DANA))},
     )
     yield step(
         3 * MINUTE,
@@ -179,10 +241,9 @@ def story(sample: Body) -> Iterator[Step]:
         "incident#commented",
         beside={
             "metadata": _by(
-                "Dana Levi",
+                DANA.name,
                 comment="The invoice run started twice.\nStopping the second one.",
-                assignee={"name": "Dana Levi"},
-                assigner={"name": "Engineer"},
+                **_assigned(DANA),
             )
         },
     )
@@ -214,8 +275,17 @@ def story(sample: Body) -> Iterator[Step]:
         },
         beside={"incidentTags": [_tag("team", "logging")]},
     )
+    yield Act(
+        incident=BILLING,
+        pause=1 * MINUTE,
+        caption="Dana presses “Comment”, and fills in what Slack asks her",
+        user=DANA.slack,
+        channel=BILLS,
+        action="relay_comment",
+        values={"text": "Rolling Mando-001 back, should be over in half an hour."},
+    )
     yield step(
-        3 * MINUTE,
+        2 * MINUTE,
         "The change is being rolled back: snoozed for half an hour",
         "incident#snoozed",
         status="Acknowledged",
@@ -304,7 +374,12 @@ def _tag(name: str, value: Any) -> Body:
 
 
 def _by(sender: str, *, environment: str = "Production", **more: Any) -> Body:
-    return {"sender": {"name": sender}, "environment": environment, **more}
+    place = {"environment": environment, "environment_id": _ENVIRONMENTS[environment]}
+    return {"sender": {"name": sender}, **place, **more}
+
+
+def _assigned(to: Person) -> Body:
+    return {"assignee": to.in_a_share(), "assigner": {"name": "Engineer"}}
 
 
 def _changes(sample: Body) -> Sequence[Body]:

@@ -7,17 +7,20 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import orjson
 import pytest
 from typer.testing import CliRunner
 
 from relay.cli import app
+from relay.demo import stage as staging
 from relay.demo.clock import LeapingClock, settled
-from relay.demo.play import NIGHT
-from relay.demo.stage import sample
-from relay.demo.story import BILLING, Told, before, story
+from relay.demo.play import NIGHT, Player, leap_through
+from relay.demo.stage import OWN, on_stage, sample
+from relay.demo.story import ANN, BILLING, BILLS, DANA, DATABASES, NOC, Act, Step, Told, before, story
 from relay.share import parse
 
 APPROVED = Path(__file__).parent / "approved-night.txt"
@@ -38,14 +41,20 @@ def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
         "Reopened",
         "also in the channel",
         "Resolved after",
+        "[Assign to me]",
+        "*Ann Lee* has it",
+        "Ann Lee: Failing over to db-118.",
+        "*Dana Levi*: Rolling Mando-001 back",
     ):
         assert word in result.stdout
 
 
-def test_every_step_is_a_share_with_news_of_its_own():
+def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
     told, now = Told(sample()), NIGHT
     for step in [*before(), *story(sample())]:
         now += step.pause
+        if isinstance(step, Act):
+            continue
         share = parse(orjson.dumps(told.share(step, now)), {}, now)
         assert share.incident == step.incident
         assert share.news == int(now)
@@ -53,7 +62,7 @@ def test_every_step_is_a_share_with_news_of_its_own():
 
 
 def test_the_documented_sample_is_the_one_whose_life_is_told():
-    steps = [step for step in story(sample()) if step.incident == BILLING]
+    steps = [step for step in story(sample()) if isinstance(step, Step) and step.incident == BILLING]
     assert sample()["incident"]["id"] == BILLING
     names = [step.event for step in steps]
     assert names[0] == "incident#new"
@@ -63,10 +72,100 @@ def test_the_documented_sample_is_the_one_whose_life_is_told():
 def test_a_comment_is_told_by_one_share_alone():
     told, now = Told(sample()), NIGHT
     comments = []
-    for step in story(sample()):
+    for step in (step for step in story(sample()) if isinstance(step, Step)):
         now += step.pause
         comments += [told.share(step, now)["metadata"].get("comment")]
     assert len([comment for comment in comments if comment]) == 1
+
+
+async def test_what_people_do_in_slack_reaches_bigpanda_and_is_told_once():
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        await leap_through(Player(stage=stage, told=Told(sample())), clock, [*before(), *story(sample())])
+        [assigned] = stage.panda.called("assign")
+        assert assigned.took_effect
+        assert assigned.arguments["assignee"] == ANN.bigpanda
+        assert stage.panda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
+        commented = stage.panda.incident(BILLING).comments
+        assert commented[1:] == ["Dana Levi (Slack): Rolling Mando-001 back, should be over in half an hour."]
+        assert all(each.acknowledged for each in stage.slack.deliveries)
+        assert {each.arguments["incident_id"] for each in stage.panda.called("callback")} == set(stage.panda.incidents)
+
+
+def at_billing(action: str, **values: str) -> Act:
+    return Act(
+        incident=BILLING, pause=0, caption="", user=DANA.slack, channel=BILLS, action=f"relay_{action}", values=values
+    )
+
+
+async def test_what_a_reader_does_by_the_buttons_stays_true_through_the_rest_of_the_story():
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        player = Player(stage=stage, told=Told(sample()))
+        steps = [*before(), *story(sample())]
+        events = [step.event if isinstance(step, Step) else "" for step in steps]
+        rising = next(number for number, step in enumerate(steps) if "gets worse" in step.caption)
+        back = events.index("incident#reopened")
+        await leap_through(player, clock, steps[:rising])
+        await stage.act(at_billing("resolve", text="Second run stopped"))
+        await leap_through(player, clock, steps[rising:back])
+        told = stage.slack.transcript(BILLS)
+        assert "✅ Evyatar-11 · CPU" in told
+        assert told.count("Resolved by *Dana Levi*") == told.count("✅ Resolved") == 1
+        assert "Critical" not in told
+        await leap_through(player, clock, steps[back:])
+        assert "Reopened" in stage.slack.transcript(BILLS)
+
+
+@pytest.mark.parametrize("actions", ["[]", "[snooze]"])
+async def test_routes_that_take_the_buttons_away_do_not_stop_the_story(actions, monkeypatch):
+    furnish = staging._furnish
+
+    def furnish_otherwise(folder: Path) -> None:
+        furnish(folder)
+        routes = folder / "routes.yaml"
+        routes.write_text(routes.read_text().replace("[assign, comment, snooze, resolve]", actions))
+
+    monkeypatch.setattr(staging, "_furnish", furnish_otherwise)
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        await leap_through(Player(stage=stage, told=Told(sample())), clock, [*before(), *story(sample())])
+        told = "".join(stage.slack.transcript(channel) for channel in stage.slack.channels)
+        assert "✅ Evyatar-11 · CPU" in told
+        assert "Assign to me" not in told
+        assert stage.panda.called("assign") == []
+
+
+async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
+    async with on_stage(LeapingClock(NIGHT)) as stage, aiohttp.ClientSession() as reader:
+        pasted = stage.page.backstage.sample.encode()
+        assert (await reader.post(f"{stage.address}shares", data=pasted)).status == 202
+        await settled(lambda: stage.resting)
+        await stage.act(replace(at_billing("assign"), incident=OWN, channel=NOC))
+        await settled(lambda: stage.resting)
+        assert "*Dana Levi* has it" in stage.slack.transcript(NOC)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"incident": {"id": 7, "alerts": 5, "snooze": "yes"}},
+        {"incident": {"id": "odd", "alerts": {"id": "a"}, "tags": 7}, "incidentTags": "none", "metadata": []},
+        {"incident": {"id": "odd"}, "incidentTags": [{"id": ["x"]}], "metadata": {"environment_id": {}, "sender": 1}},
+        {"incident": {"id": "odd"}, "metadata": {"assignee": "Ann", "comment": {"comment": 5}}, "event_types": "new"},
+    ],
+)
+async def test_a_pasted_share_of_a_shape_that_bigpanda_never_has_reaches_relay_and_breaks_nothing(odd):
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage, aiohttp.ClientSession() as reader:
+        assert (await reader.post(f"{stage.address}shares", data=orjson.dumps(odd))).status == 202
+        await settled(lambda: stage.resting)
+        incident = str(odd["incident"]["id"])
+        for action in ("assign", "resolve"):
+            await stage.act(replace(at_billing(action), incident=incident, channel=NOC, values={}))
+            await settled(lambda: stage.resting)
+        await leap_through(Player(stage=stage, told=Told(sample())), clock, before())
+        assert "db-117" in stage.slack.transcript(DATABASES)
 
 
 async def test_a_clock_that_leaps_wakes_whoever_waited_and_nobody_else():

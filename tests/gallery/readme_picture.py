@@ -35,7 +35,7 @@ async def main(path: Path) -> None:
     async with on_stage(clock) as stage, async_playwright() as playwright:
         player = Player(stage=stage, told=Told(sample()))
         await leap_through(player, clock, [*before(), *list(story(sample()))[:STEPS]])
-        await clock.leap(WAIT, lambda: stage.relay.resting)
+        await clock.leap(WAIT, lambda: stage.resting)
         browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         tab = await browser.new_page(
             viewport={"width": SIZE[0], "height": SIZE[1]}, timezone_id="UTC", locale="en-GB", color_scheme="light"

@@ -172,7 +172,7 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
         await expect(tab.locator("#body")).to_have_value(re.compile(OWN))
         await tab.get_by_role("button", name="Send it to relay").click()
         await expect(tab.locator("#answer")).to_contain_text(f"Kept as share 1 of incident {OWN}")
-        await settled(lambda: stage.relay.resting)
+        await settled(lambda: stage.resting)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
         knows = tab.locator("#knows")
         await expect(knows).to_contain_text("share 1: first, critical")
@@ -192,11 +192,11 @@ async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
         await tab.goto(stage.address)
         await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
         knows = tab.locator("#knows")
-        share = knows.locator("li.share", has_text="share 9")
+        share = knows.locator("li.share", has_text="share 10")
         await expect(share.locator(".said")).to_have_text(
             "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
         )
-        await expect(knows.locator("li.share", has_text="share 10").locator(".said")).to_have_text("Warning → Critical")
+        await expect(knows.locator("li.share", has_text="share 11").locator(".said")).to_have_text("Warning → Critical")
         await expect(knows).to_contain_text(
             "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall since it rose to critical"
         )

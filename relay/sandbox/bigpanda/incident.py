@@ -56,7 +56,8 @@ class Incident:
     @property
     def alerts(self) -> list[Body]:
         """Its alerts, as a share tells them."""
-        return [alert for alert in self.told.get("alerts") or [] if isinstance(alert, dict)]
+        told = self.told.get("alerts")
+        return [alert for alert in told if isinstance(alert, dict)] if isinstance(told, list) else []
 
     # --- what happens to it ---
 

@@ -1,5 +1,6 @@
 """The relay behind the page: what it knows of an incident, and where shares of one's own go. Both over its HTTP."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,13 +15,15 @@ _PATIENCE: Final = aiohttp.ClientTimeout(total=15)
 class Backstage:
     """Where a relay listens (`http://HOST:PORT`), and the keys by which the page may ask it.
 
-    The keys stay on this side: the page's own address answers for it. `sample` is a share to begin with, as text.
+    The keys stay on this side: the page's own address answers for it. `sample` is a share to begin with, as text;
+    `kept` is told of each body that the page sent and relay kept. It must not raise.
     """
 
     url: str
     webhook_key: str = ""
     admin_key: str = ""
     sample: str = ""
+    kept: Callable[[bytes], None] = lambda _: None
 
     async def incident(self, session: aiohttp.ClientSession, incident: str) -> tuple[int, bytes]:
         """`GET /incidents/{id}`: status and body as relay gave them."""
@@ -30,7 +33,10 @@ class Backstage:
     async def share(self, session: aiohttp.ClientSession, body: bytes) -> tuple[int, bytes]:
         """`POST /shares`: status and body as relay gave them."""
         headers = {"Authorization": f"Bearer {self.webhook_key}", "Content-Type": "application/json"}
-        return await self._ask(session, "POST", "/shares", headers=headers, data=body)
+        status, answer = await self._ask(session, "POST", "/shares", headers=headers, data=body)
+        if status == HTTPStatus.ACCEPTED:
+            self.kept(body)
+        return status, answer
 
     async def _ask(self, session: aiohttp.ClientSession, method: str, path: str, **how: Any) -> tuple[int, bytes]:
         """A relay that does not answer is told as a problem, in the form in which relay tells its own."""

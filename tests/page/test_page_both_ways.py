@@ -1,0 +1,165 @@
+"""The demo's page, and everything behind it: press, and see what BigPanda confirms; in a real browser."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, expect
+from playwright.async_api import Page as Tab
+
+from relay.demo.clock import LeapingClock, settled
+from relay.demo.play import NIGHT, Player, leap_through
+from relay.demo.stage import Stage, on_stage, sample
+from relay.demo.story import BILLING, Told, before, story
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+UNDER_WAY = re.compile("Under way")
+
+
+@dataclass
+class Night:
+    """The middle of the story: billing's incident is critical, and everybody looks at the page."""
+
+    stage: Stage
+    clock: LeapingClock
+    tab: Tab
+
+    @property
+    def card(self) -> Locator:
+        return self.tab.locator(f"#messages > .message[data-incident='{BILLING}']").first
+
+    @property
+    def whispers(self) -> Locator:
+        return self.tab.locator(".whisper .text")
+
+    @property
+    def told(self) -> Locator:
+        return self.card.locator(".replies .text")
+
+    async def go(self, channel: str) -> None:
+        await self.tab.get_by_role("button", name=f"# {channel}").click()
+
+    async def be(self, name: str) -> None:
+        await self.tab.get_by_label("You are").select_option(label=name)
+
+    async def press(self, name: str) -> None:
+        await self.card.get_by_role("button", name=name, exact=True).click()
+
+    async def ask(self, button: str, dialog: str) -> Locator:
+        await self.press(button)
+        shown = self.tab.get_by_role("dialog", name=dialog)
+        await expect(shown).to_be_visible()
+        return shown
+
+    async def minutes_pass(self) -> None:
+        """What is to be told waits for company, and is told in its time."""
+        await settled(lambda: self.stage.resting)
+        await self.clock.leap(12 * 60, lambda: self.stage.resting)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def night(tab: Tab) -> AsyncIterator[Night]:
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        player = Player(stage=stage, told=Told(sample()))
+        rising = next(number for number, step in enumerate(story(sample())) if "gets worse" in step.caption)
+        await leap_through(player, clock, [*before(), *list(story(sample()))[: rising + 1]])
+        await clock.leap(60, lambda: stage.resting)
+        await tab.goto(stage.address)
+        yield Night(stage, clock, tab)
+        await tab.goto("about:blank")
+
+
+async def test_whoever_takes_an_incident_is_told_that_it_is_under_way_and_then_the_card_says_so(night: Night):
+    await night.be("Ben Okafor")
+    await expect(night.card.locator(".beside")).to_contain_text("Dana Levi has it")
+    await night.tab.evaluate("window.neverReloaded = true")
+    await night.press("Assign to me")
+    await expect(night.whispers).to_have_text([UNDER_WAY])
+    await expect(night.card.locator(".beside")).to_contain_text("Ben Okafor has it")
+    assert await night.tab.evaluate("window.neverReloaded")
+    await night.go("billing-oncall")  # and so says the other card of the same incident
+    await expect(night.card.locator(".beside")).to_contain_text("Ben Okafor has it")
+
+
+async def test_a_comment_comes_back_into_every_thread_from_bigpanda(night: Night):
+    dialog = await night.ask("Comment", "Comment")
+    await dialog.get_by_role("textbox").fill("see <the> runbook & wait")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(dialog).to_be_hidden()
+    await expect(night.whispers).to_have_text([UNDER_WAY])
+    await night.minutes_pass()
+    for channel in ("noc", "billing-oncall"):
+        await night.go(channel)
+        await night.card.locator("summary").click()
+        await expect(night.told.last).to_have_text("💬 Ann Lee: see <the> runbook & wait")
+    assert night.stage.panda.incident(BILLING).comments[-1] == "Ann Lee (Slack): see <the> runbook & wait"
+
+
+async def test_a_snooze_is_chosen_among_times_and_shows_on_the_card(night: Night):
+    dialog = await night.ask("Snooze", "Snooze")
+    await dialog.get_by_label("4 hours").check()
+    await dialog.get_by_role("button", name="Snooze").click()
+    await expect(night.card.locator(".beside")).to_contain_text("snoozed until 3 May at 16:17")  # in Tokyo
+
+
+async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_names_who_did_it(night: Night):
+    await night.go("billing-oncall")
+    await night.be("Dana Levi")
+    dialog = await night.ask("Resolve", "Resolve incident")
+    await dialog.get_by_role("textbox").fill("second run stopped")
+    await dialog.get_by_role("button", name="Resolve").click()
+    await expect(night.card.locator(".header")).to_have_text("✅ Evyatar-11 · CPU")
+    await expect(night.card.get_by_role("button")).to_have_count(0)
+    await expect(night.card.get_by_role("link", name="Open in BigPanda")).to_be_visible()
+    await night.minutes_pass()
+    await night.card.locator("summary").click()
+    await expect(night.told.last).to_contain_text("Resolved by Dana Levi")
+    await expect(night.card.locator(".replies")).to_contain_text("second run stopped")
+
+
+async def test_who_may_not_act_is_told_so_privately_and_nothing_is_done(night: Night):
+    await night.go("billing-oncall")
+    await night.press("Assign to me")
+    await expect(night.whispers.last).to_have_text(
+        "Nothing was assigned: on this card only @billing-oncall may do that."
+    )
+    await night.press("Resolve")
+    await expect(night.whispers.last).to_have_text(
+        "Nothing was resolved: on this card only @billing-oncall may do that."
+    )
+    await expect(night.tab.get_by_role("dialog")).to_be_hidden()
+    assert [call.arguments["incident"] for call in night.stage.panda.called("assign")] == ["db-replica"]
+    await night.be("Dana Levi")
+    await expect(night.whispers).to_have_count(0)
+
+
+async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_else(night: Night):
+    await night.stage.panda.happens("db-replica", "incident#reopened", status="Critical", active=True, resolved=False)
+    await settled(lambda: night.stage.resting)
+    for channel, incident in (("db-oncall", "db-replica"), ("noc", BILLING)):
+        await night.go(channel)
+        card = night.tab.locator(f"#messages > .message[data-incident='{incident}']").first
+        await card.locator("summary").click()
+        await card.get_by_label("Reply in this thread").fill("still slow")
+        await card.get_by_role("button", name="Send").click()
+        await expect(card.locator(".replies .text").last).to_have_text("still slow")
+    await night.minutes_pass()
+    comments = {known: incident.comments for known, incident in night.stage.panda.incidents.items()}
+    assert comments["db-replica"][-1] == "Ann Lee (Slack): still slow"
+    assert "still slow" not in "".join(comments[BILLING])
+
+
+@pytest.mark.parametrize("width", [360, 390])
+async def test_on_a_phone_all_buttons_stand_within_the_card_in_two_rows_at_most(night: Night, width: int):
+    await night.tab.set_viewport_size({"width": width, "height": 740})
+    buttons = night.card.locator(".actions .button")
+    await expect(buttons).to_have_text(["Open in BigPanda", "Assign to me", "Comment", "Snooze", "Resolve"])
+    boxes = [await buttons.nth(number).bounding_box() for number in range(5)]
+    assert len({box["y"] for box in boxes}) <= 2
+    assert all(box["x"] + box["width"] <= width for box in boxes)
+    assert all(box["height"] >= 24 for box in boxes)
+    assert await night.tab.evaluate("document.documentElement.scrollWidth") == width
