@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import orjson
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from relay.cli import app
@@ -24,6 +26,14 @@ from relay.demo.story import ANN, BILLING, BILLS, DANA, DATABASES, NOC, Act, Ste
 from relay.share import parse
 
 APPROVED = Path(__file__).parent / "approved-night.txt"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """The command sets logging up for its whole process, which here is everybody's."""
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)
 
 
 def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
