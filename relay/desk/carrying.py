@@ -290,5 +290,5 @@ def _deed(  # noqa: PLR0913  a deed has that many parts
 
 def _cannot(told: CannotTell, otherwise: str = "") -> No | NotYet:
     if told.for_good:
-        return No(state=AttemptState.REFUSED, reason=otherwise if told.reason == "user_not_found" else told.reason)
+        return No(state=AttemptState.REFUSED, reason=otherwise if told.reason == "person_not_found" else told.reason)
     return NotYet(reason=told.reason)

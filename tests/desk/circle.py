@@ -5,7 +5,7 @@ click -> relay -> BigPanda's API -> BigPanda's share -> relay -> card
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,9 +162,13 @@ async def open_circle(
     panda: BigPanda | None = None,
     clock: LeapingClock | None = None,
     integration: Mapping[str, Any] | None = None,
+    dies: bool = False,
     **more: str,
 ) -> AsyncIterator[Circle]:
-    """Everything started, on a database in that folder (which may be one that an earlier circle has left)."""
+    """Everything started, on a database in that folder (which may be one that an earlier circle has left).
+
+    A relay that `dies` is not stopped in order: it is cut off where it is.
+    """
     clock = clock or LeapingClock(START)
     slack, panda = slack or a_workspace(clock), panda or an_organisation(clock)
     (folder / "routes.yaml").write_text(routes)
@@ -193,7 +197,11 @@ async def open_circle(
         try:
             yield circle
         finally:
+            if dies:
+                running.cancel()
+                await asyncio.wait([running])
             slack.faults.release()
             panda.faults.release()
             relay.stop()
-            await running
+            with suppress(asyncio.CancelledError):
+                await running
