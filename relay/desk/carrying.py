@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
-from relay.bigpanda import BigPanda
+from relay.desk.line import Line
 from relay.desk.people import CannotTell, People
 from relay.incident import Deed, Words, read
 from relay.interaction import mentioned, plain
@@ -72,13 +72,14 @@ class Carrier:
 
     def __init__(
         self,
-        panda: BigPanda,
+        line: Line,
         people: People,
         words: Callable[[], Words],
         app_key: Callable[[str], SecretStr | None],
     ) -> None:
         """`words` are those of the live configuration, `app_key` gives an integration's."""
-        self._panda = panda
+        self.line = line
+        self._panda = line.panda
         self._people = people
         self._words = words
         self._app_key = app_key

@@ -55,7 +55,7 @@ class Desk:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way that somebody's screen waits for."""
-        return self._later.empty() and not self._busy
+        return self._later.empty() and self._busy <= self._phone.waiting
 
     async def run(self) -> None:
         """Do what is left to do beside the answers, until cancelled."""

@@ -5,13 +5,13 @@ Every relay reads what the store has; the one that delivers asks BigPanda.
 
 import structlog
 
-from relay.bigpanda import BigPanda
 from relay.clock import Clock
 from relay.configuration import Configuration
+from relay.desk.line import Line
 from relay.errors import StoreError
 from relay.incident import Definition
 from relay.pacing import backoff
-from relay.ruling import Done, Ruling, definitions_of
+from relay.ruling import Call, Done, definitions_of
 from relay.store import Store
 
 log = structlog.get_logger("relay.lexicon")
@@ -24,10 +24,10 @@ READ_EVERY = 60.0
 class Lexicon:
     """What tags are called, and what their ranks mean; empty until somebody has told."""
 
-    def __init__(self, store: Store, panda: BigPanda | None, clock: Clock, *, acts: bool) -> None:
+    def __init__(self, store: Store, line: Line | None, clock: Clock, *, acts: bool) -> None:
         """`acts` says whether buttons do anything in this relay."""
         self._store = store
-        self._panda = panda
+        self._line = line
         self._clock = clock
         self._acts = acts
         self._definitions: dict[str, Definition] = {}
@@ -64,26 +64,25 @@ class Lexicon:
     @property
     def refresh_at(self) -> float | None:
         """When BigPanda is to be asked; None where it cannot be."""
-        return None if self._panda is None else max(self._asked_at + REFRESH_EVERY, self._again_at)
+        return None if self._line is None else max(self._asked_at + REFRESH_EVERY, self._again_at)
 
-    async def refresh(self) -> Ruling | None:
+    async def refresh(self) -> None:
         """Ask BigPanda, and keep what it tells; what it does not tell leaves all as it was.
 
         Raises:
             StoreError: what it told is not kept. It is asked again later, as after any failure.
         """
-        if self._panda is None:
-            return None
+        line = self._line
+        if line is None:
+            return
         self._tries += 1
         self._again_at = self._clock.now() + backoff(self._tries, "definitions")
-        ruling = await self._panda.definitions()
+        ruling = await line.call(Call.DEFINITIONS, line.panda.definitions)
         now = self._clock.now()
-        if isinstance(ruling, Done):
-            await self._store.keep_definitions(definitions_of(ruling.body), now)
-            await self.load()
-            self._tries, self._again_at = 0, now + REFRESH_EVERY  # the store cannot tell, where there are none
-            log.info("definitions_kept", tags=len(self._definitions))
-        else:
-            remedy = getattr(ruling, "remedy", "")
-            log.warning("definitions_not_told", reason=ruling.reason, remedy=remedy)
-        return ruling
+        if not isinstance(ruling, Done):
+            log.warning("definitions_not_told", reason=ruling.reason, remedy=getattr(ruling, "remedy", ""))
+            return
+        await self._store.keep_definitions(definitions_of(ruling.body), now)
+        await self.load()
+        self._tries, self._again_at = 0, now + REFRESH_EVERY  # the store cannot tell, where there are none
+        log.info("definitions_kept", tags=len(self._definitions))

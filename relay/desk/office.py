@@ -8,10 +8,12 @@ from relay.clock import Clock
 from relay.configuration import Configuration
 from relay.desk.carrying import Carrier
 from relay.desk.desk import Desk
-from relay.desk.errands import Accept, Errands
+from relay.desk.errands import Errands
 from relay.desk.lexicon import Lexicon
+from relay.desk.line import Line
 from relay.desk.people import People
 from relay.desk.phone import Phone
+from relay.desk.running import Accept, Runner
 from relay.metrics import Metrics
 from relay.pacing import Budgets
 from relay.settings import Settings
@@ -52,9 +54,10 @@ def furnished(  # noqa: PLR0913  the shell is wired here
     whoever runs errands.
     """
     phone = Phone(slack, budgets, clock)
-    people = People(phone, panda, lambda: live().rulebook.users, clock)
-    lexicon = Lexicon(store, panda, clock, acts=settings.acts)
-    carrier = None if panda is None else Carrier(panda, people, lambda: live().rulebook.words, settings.app_key)
-    errands = Errands(store, panda, carrier, lexicon, phone, clock=clock, accept=accept, metrics=metrics)
+    line = None if panda is None else Line(panda, clock)
+    people = People(phone, line, lambda: live().rulebook.users, clock)
+    lexicon = Lexicon(store, line, clock, acts=settings.acts)
+    carrier = None if line is None else Carrier(line, people, lambda: live().rulebook.words, settings.app_key)
+    runner = carrier if carrier is None else Runner(store, carrier, phone, clock=clock, accept=accept, metrics=metrics)
     desk = Desk(store, phone, people, clock, ring, metrics=metrics, acts=settings.acts)
-    return Office(desk=desk, errands=errands, lexicon=lexicon)
+    return Office(desk=desk, errands=Errands(store, runner, lexicon, clock), lexicon=lexicon)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from relay.bigpanda import BigPanda
 from relay.clock import Clock
+from relay.desk.line import Line
 from relay.desk.phone import Phone
-from relay.ruling import Done, Refused, users_of
+from relay.ruling import Call, Done, Refused, users_of
 from relay.verdict import Answer, Method, Read
 from relay.verdict import Refused as SlackRefused
 from relay.verdict.reads import SlackPerson, members_of, person_of
@@ -52,12 +52,10 @@ class _Memory(Generic[T]):
 class People:
     """Everybody who presses a button or writes into a thread that relay looks after."""
 
-    def __init__(
-        self, phone: Phone, panda: BigPanda | None, users: Callable[[], Mapping[str, str]], clock: Clock
-    ) -> None:
+    def __init__(self, phone: Phone, line: Line | None, users: Callable[[], Mapping[str, str]], clock: Clock) -> None:
         """`users` gives `users` of routes.yaml: e-mail address (casefolded) to BigPanda's user id."""
         self._phone = phone
-        self._panda = panda
+        self._line = line
         self._users = users
         self._persons: _Memory[SlackPerson] = _Memory(KNOWN_FOR, clock)
         self._members: _Memory[frozenset[str]] = _Memory(MEMBERS_FOR, clock)
@@ -94,11 +92,12 @@ class People:
         folded = email.strip().casefold()
         if written := self._users().get(folded):
             return written
-        if not folded or self._panda is None:
+        line = self._line
+        if not folded or line is None:
             return ""
         if known := self._ids.get(folded):
             return known
-        ruling = await self._panda.users(email)
+        ruling = await line.call(Call.USERS, lambda: line.panda.users(email))
         if not isinstance(ruling, Done):
             return CannotTell(reason=ruling.reason, for_good=isinstance(ruling, Refused))
         found = next((each.id for each in users_of(ruling.body) if each.email.casefold() == folded and each.id), "")

@@ -13,18 +13,26 @@ log = structlog.get_logger("relay.desk")
 
 
 class Phone:
-    """Calls that somebody waits for: they take their turn in the budgets that delivery lives by, too."""
+    """Calls that somebody waits for: they take their turn in the budgets that delivery lives by, too.
+
+    `waiting` is how many of them wait for their budget.
+    """
 
     def __init__(self, slack: Slack, budgets: Budgets, clock: Clock) -> None:
         """Share the budgets with whoever else calls this workspace."""
         self.slack = slack
+        self.waiting = 0
         self._budgets = budgets
         self._clock = clock
 
     async def call(self, method: Method, verb: Callable[[], Awaitable[Answer]]) -> Answer:
         """Make a call once its budget allows; a refusal for haste pauses the method."""
-        while (ready := self._budgets.ready_at(method, "", self._clock.now())) > self._clock.now():
-            await self._clock.sleep(ready - self._clock.now())
+        self.waiting += 1
+        try:
+            while (ready := self._budgets.ready_at(method, "", self._clock.now())) > self._clock.now():
+                await self._clock.sleep(ready - self._clock.now())
+        finally:
+            self.waiting -= 1
         self._budgets.spend(method, "", self._clock.now())
         answer = await verb()
         if isinstance(answer, Deferred) and answer.pauses:

@@ -85,7 +85,7 @@ class Circle:
             await settled(lambda: self.resting)
 
     async def after(self, seconds: float) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             await self.clock.leap(seconds, lambda: self.resting)
 
     async def begins(self, incident: str = "i1", **told: Any) -> None:
