@@ -159,7 +159,8 @@ _WAITING = select(func.count(), func.min(_errand.c.due_at)).where(
 )
 _INCIDENT_OF = select(_errand.c.incident).where(_errand.c.key == bindparam("key"))
 _BY_KEY = select(_errand).where(_errand.c.key == bindparam("key"))
-_TRYING = select(_errand).where(_errand.c.state == AttemptState.TRYING)
+_TRYING = select(_errand).where(text(f"errand.state = '{AttemptState.TRYING}'"))
+"""In the words of the index, since SQLite uses a partial one for nothing less."""
 _CHANGING = ("payload", "state", "reason", "due_at", "tries")
 _WRITE = (
     update(_errand)

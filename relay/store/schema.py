@@ -330,6 +330,8 @@ errand = Table(
     CheckConstraint(f"due_at IS NULL OR state IN ({_words(OPEN_ATTEMPT)})", name="over_is_not_due"),
 )
 _waits = text("due_at IS NOT NULL")
+_being_tried = text(f"state = '{AttemptState.TRYING}'")
+Index("ix_errand_trying", errand.c.id, sqlite_where=_being_tried, postgresql_where=_being_tried)
 Index("ix_errand_due_at", errand.c.due_at, sqlite_where=_waits, postgresql_where=_waits)
 
 configuration = Table(

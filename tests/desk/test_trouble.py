@@ -89,7 +89,7 @@ async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(ci
 
 async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeypatch):
     errands = circle.relay._office.errands
-    accept, fails = errands._accept, [1]
+    accept, fails = errands._runner._accept, [1]
 
     async def accept_later(*told):
         if fails:

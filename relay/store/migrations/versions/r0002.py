@@ -63,4 +63,12 @@ def upgrade() -> None:
         sqlite_where=sa.text("due_at IS NOT NULL"),
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_errand_trying",
+        "errand",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'trying'"),
+        postgresql_where=sa.text("state = 'trying'"),
+    )
     op.create_index("ix_errand_incident", "errand", ["incident"], unique=False)
