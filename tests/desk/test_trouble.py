@@ -98,7 +98,7 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeyp
         return await accept(*told)
 
     broken_off = []
-    monkeypatch.setattr(errands, "_accept", accept_later)
+    monkeypatch.setattr(errands._runner, "_accept", accept_later)
     monkeypatch.setattr("relay.delivery.sender.log.error", lambda *told, **_more: broken_off.append(told))
     await circle.after(6.1 * 3600)
     assert fails == []
