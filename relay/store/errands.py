@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, bindparam, case, func, select, text, update
 
 from relay.planning.errands import Dealt, Matter, is_settled, recovered
 from relay.planning.model import AttemptState, Card, CardState, Errand, ErrandKind, Story
