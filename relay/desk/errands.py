@@ -4,6 +4,7 @@ Errands of one incident go one by one, in the order in which they fall due; thos
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import structlog
@@ -12,8 +13,8 @@ from relay.clock import Bell, Clock
 from relay.desk.lexicon import Lexicon
 from relay.desk.running import STORE_PAUSE, Check, Runner
 from relay.errors import LeaseLost, StoreError
-from relay.planning import Card, Story, silence
-from relay.planning.errands import Matter
+from relay.planning import AttemptState, Card, Story, silence
+from relay.planning.errands import Matter, over
 from relay.store import Lease, Store
 
 log = structlog.get_logger("relay.errands")
@@ -26,7 +27,11 @@ LOOK_EVERY = 60.0
 
 
 class Errands:
-    """The way out to BigPanda. Without a runner (there is no key) only the silence of incidents is looked after."""
+    """The way out to BigPanda.
+
+    Without a runner (there is no key) only the silence of incidents is looked after, and what was asked for while there
+    was one is given up: it would wait for ever, and its incident could never be slimmed.
+    """
 
     def __init__(self, store: Store, runner: Runner | None, lexicon: Lexicon, clock: Clock) -> None:
         """Take who carries errands through."""
@@ -60,11 +65,21 @@ class Errands:
         copy = await self._store.restored(self._clock.now())
         if self._runner:
             self._runner.copied_at = None if copy is None else copy[0]
+        else:
+            await self._give_up(lease)
         async with asyncio.TaskGroup() as tasks:
             while not over.is_set():
                 until = await self._turn(lease, tasks, check)
                 if until is None or until > self._clock.now():
                     await self._clock.rest(self.bell, until)
+
+    async def _give_up(self, lease: Lease | None) -> None:
+        while isinstance(found := await self._store.errand_due(math.inf), Matter):
+            errand = found.errand
+            log.warning("errand_given_up", kind=str(errand.kind), incident=errand.incident, key=errand.key)
+            await self._store.settle_errand(
+                errand.key, lambda known: over(known, AttemptState.DROPPED, "no_key"), lease=lease
+            )
 
     async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup, check: Check) -> float | None:
         """Begin with one errand; returns when to look again (None: when the bell rings)."""

@@ -43,6 +43,10 @@ _WHY: Final[Mapping[str, str]] = {
     "key_invalid": "BigPanda refuses relay's key. Tell whoever looks after relay",
     "forbidden": "BigPanda does not let relay's user do this here. Tell whoever looks after relay",
     "missing_scope": "relay's Slack app lacks a scope that it needs for this. Tell whoever looks after relay",
+    "group_not_found": (
+        "Slack does not know a user group that may do this here. Tell whoever looks after relay: it stands under "
+        "`actors:` in routes.yaml"
+    ),
     "empty": "there is nothing in it that BigPanda could show",
 }
 

@@ -6,10 +6,13 @@ import sqlite3
 import pytest
 from circle import ANN, DB, open_circle
 
+from relay import ruling
 from relay.demo.clock import settled
+from relay.desk import wording
 from relay.errors import StoreUnusable
 from relay.sandbox.bigpanda.server import RELAY
 from relay.sandbox.faults import UNAVAILABLE, Drop, Fault, Silence
+from relay.verdict.codes import REMEDIES
 
 
 @pytest.fixture
@@ -122,3 +125,23 @@ async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tm
         await circle.after(300)
         assert circle.panda.called("comment") == []
         assert ("reply", "done", "") in await circle.errands()
+
+
+async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
+    async with open_circle(tmp_path) as circle:
+        await circle.begins()
+        circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
+        await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
+        await circle.settled()
+        panda, slack, clock = circle.panda, circle.slack, circle.clock
+    slack.faults.clear()
+    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
+        await circle.after(120)
+        assert ("reply", "dropped", "no_key") in await circle.errands()
+        assert (await circle.store.backlog(clock.now())).errands == 0
+
+
+def test_every_reason_that_has_words_of_its_own_occurs():
+    own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
+    own |= {"already_assigned", "under_way", "empty"}
+    assert set(wording._WHY) <= own | ruling.REASONS | set(REMEDIES)
