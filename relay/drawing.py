@@ -67,8 +67,8 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
             variables=_variables(incident, case.card, link),
             mentions=case.card.pinged if incident.active else (),
             notices=tuple(noticed(case.card)),
-            buttons=_buttons(incident, case.card) if configuration.acts else (),
-            color=color("unknown") if _is_grey(case.card) else "",
+            buttons=buttons(incident, case.card) if configuration.acts else (),
+            color=bar(case.card),
         ),
     )
 
@@ -118,9 +118,10 @@ def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[s
             yield f"not in BigPanda any more ({moment(int(said[0]))}): merged into another incident, or deleted"
 
 
-def _is_grey(card: Card) -> bool:
-    """Whether what the card shows may long be otherwise."""
-    return any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
+def bar(card: Card) -> str:
+    """The bar's colour where the template's does not count: grey, where what the card shows may long be otherwise."""
+    grey = any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
+    return color("unknown") if grey else ""
 
 
 BUTTONS: Mapping[str, Button] = {
@@ -132,7 +133,7 @@ BUTTONS: Mapping[str, Button] = {
 """Relay's own buttons, by the words of `actions` in routes.yaml."""
 
 
-def _buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
+def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
     """The buttons that the route gives the card, as long as there is anything to do."""
     if not incident.active or is_over(card):
         return ()

@@ -157,7 +157,7 @@ def _resolved(values: Values) -> str:
     lasted = duration(values.get("lasted"))
     note = balanced(shorten(values.get("text"), _COMMENT, 12))
     told = f"✅ Resolved{_by(values)}" + (f" after {lasted}" if lasted else "")
-    return told + (part(Kind.QUOTE, note) if note else "")
+    return f"{told}:{part(Kind.QUOTE, note)}" if note else told
 
 
 def _reopened(values: Values) -> str:

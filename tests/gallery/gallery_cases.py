@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.drawing import noticed
+from relay.drawing import BUTTONS, bar, buttons, noticed
 from relay.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
 from relay.message import Message
 from relay.planning import Card
-from relay.planning.notices import ANEW, REPEAT, THREAD_ONLY, in_place_of
-from relay.rendering import Button, Scene, TemplateLibrary, render_card, render_pointer, render_reply
+from relay.planning.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
+from relay.rendering import Scene, TemplateLibrary, render_card, render_pointer, render_reply
 from relay.rendering.library import KINDS
 from relay.routing import Options
 from relay.templates_on_disk import load_packaged
@@ -38,7 +38,7 @@ class Case:
     entries: Sequence[Mapping[str, Any]] = ()
     mentions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
-    buttons: tuple[Button, ...] = ()
+    actions: tuple[str, ...] = ()
     previous: Mapping[str, Any] | None = None
     template: str | None = None
     pointer: bool = False
@@ -47,11 +47,14 @@ class Case:
 
     def draw(self, folder: str) -> Message:
         """The message that the folder's templates make of it."""
+        options = Options(actions=self.actions)
+        card = Card(incident="", channel="", episode=1, options=options, notices=self.notices)
         scene = Scene(
             variables=variables(self.incident, show_tags=self.show_tags, previous=self.previous),
             mentions=self.mentions,
-            notices=tuple(noticed(Card(incident="", channel="", episode=1, options=Options(), notices=self.notices))),
-            buttons=self.buttons,
+            notices=tuple(noticed(card)),
+            buttons=buttons(self.incident, card),
+            color=bar(card),
         )
         if self.pointer:
             return render_pointer(scene, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
@@ -130,15 +133,8 @@ ENDED = replace(
     alerts=tuple(replace(each, state=State.RESOLVED, active=False) for each in DB.alerts),
 )
 
-_BUTTONS = tuple(
-    Button(action_id=name, text=text, value="5c1e", style=style)
-    for name, text, style in (
-        ("assign", "Assign to me", ""),
-        ("comment", "Comment", ""),
-        ("snooze", "Snooze", ""),
-        ("resolve", "Resolve", "danger"),
-    )
-)
+_ACTIONS = tuple(BUTTONS)
+"""Everything that a route can let people do."""
 
 
 def cards() -> Iterator[Case]:
@@ -148,8 +144,11 @@ def cards() -> Iterator[Case]:
         name="everything-at-once",
         incident=replace(DB, assignee=Person(name="Ann Lee"), assigner=Person(name="Lead"), changes=(_CHANGE,)),
         mentions=("S0DBONCALL", "U0ANN", "here"),
-        buttons=_BUTTONS,
+        actions=_ACTIONS,
     )
+    yield Case(name="with-buttons", incident=DB, actions=_ACTIONS, mentions=("S0DBONCALL",))
+    yield Case(name="with-buttons-and-no-links", incident=replace(DB, links={}), actions=_ACTIONS)
+    yield Case(name="with-buttons-resolved", incident=ENDED, actions=_ACTIONS)
     yield Case(name="warning", incident=_all(State.WARNING))
     yield Case(name="unknown", incident=replace(_all(State.UNKNOWN), reported_status="degraded"))
     yield Case(
@@ -184,6 +183,10 @@ def cards() -> Iterator[Case]:
     yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
     yield Case(name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "is_archived"),))
+    silent = replace(DB, started=NOW - 10 * HOUR)
+    yield Case(name="no-news", incident=silent, notices=(dated(STALE, NOW - 9 * HOUR),))
+    yield Case(name="gone-from-bigpanda", incident=DB, notices=(dated(GONE, NOW),), actions=_ACTIONS)
+    yield Case(name="built-in-gone", incident=DB, notices=(dated(GONE, NOW),), template="broken", folders=("incident",))
     yield Case(name="posted-anew", incident=DB, notices=(ANEW,), folders=("incident",))
     yield Case(name="not-to-be-edited", incident=DB, notices=(THREAD_ONLY,), folders=("incident",))
     yield Case(
@@ -191,7 +194,7 @@ def cards() -> Iterator[Case]:
         incident=DB,
         notices=(REPEAT, in_place_of("C0PAY", "", "channel_not_found"), THREAD_ONLY),
         mentions=("S0DBONCALL",),
-        buttons=_BUTTONS,
+        actions=_ACTIONS,
     )
     yield Case(name="built-in", incident=DB, template="broken", folders=("incident",))
     yield Case(
@@ -199,7 +202,7 @@ def cards() -> Iterator[Case]:
         incident=replace(_hosts_of(7), assignee=Person(name="Ann Lee"), flapping=True, snooze=Snooze(snoozed=True)),
         mentions=("S0DBONCALL",),
         notices=(REPEAT,),
-        buttons=_BUTTONS,
+        actions=_ACTIONS,
         template="broken",
         folders=("incident",),
     )
@@ -406,6 +409,19 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "reopened", told("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
     yield "reopened-without-an-end", told("reopened", old="resolved", new="warning")
     yield "other", told("other", text="became quiet")
+    yield from _done_from_slack()
+
+
+def _done_from_slack() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What people did by the buttons, as it is told once BigPanda has confirmed it."""
+    told = _told
+    yield "assigned-to-oneself", told("assignment", old="", new="Ann Lee", actor="")
+    yield "assigned-through-a-shared-account", told("assignment", old="", new="NOC", actor="Bob")
+    yield "snoozed-by-somebody", told("snooze", new=NOW + HOUR, snoozed=True, actor="Ann Lee")
+    by = told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical", actor="Ann Lee")
+    yield "resolved-by-somebody", by
+    yield "resolved-by-somebody-with-a-note", {**by, "text": "Failed over to db-118,\nsee https://wiki.example.com/db"}
+    yield "comment-through-relay", told("comment", text="failing over\nto db-118", actor="Ann Lee", said_in=[])
 
 
 def _told(kind: str, **data: Any) -> Mapping[str, Any]:

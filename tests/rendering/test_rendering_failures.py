@@ -150,7 +150,7 @@ def test_every_kind_of_entry_has_a_built_in_wording():
         "tags": "*Team* a → *b*",
         "alerts": "Alerts: 2 joined (5 active now)",
         "changes": "🔧 <https://x.example|C-1>",
-        "resolved": "✅ Resolved after 1 min",
+        "resolved": "✅ Resolved by *Dana* after 1 min",
         "reopened": "🔴 Reopened: *Critical*",
         "other": "Other",
     }
