@@ -16,6 +16,7 @@ from relay.errors import LeaseLost, StoreError
 from relay.planning import AttemptState, Card, Story, silence
 from relay.planning.errands import Matter, over
 from relay.store import Lease, Store
+from relay.store.restored import LOOK_FIRST
 
 log = structlog.get_logger("relay.errands")
 
@@ -64,7 +65,8 @@ class Errands:
         """
         copy = await self._store.restored(self._clock.now())
         if self._runner:
-            self._runner.copied_at = None if copy is None else copy[0]
+            # What stands there when a copy is served for the first time is the copy's, however long copying took.
+            self._runner.copied_at = None if copy is None else copy[1] - LOOK_FIRST
         else:
             await self._give_up(lease)
         async with asyncio.TaskGroup() as tasks:

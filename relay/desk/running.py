@@ -40,6 +40,9 @@ log = structlog.get_logger("relay.errands")
 STORE_PAUSE = 1.0
 """Seconds until the store is asked again after it failed."""
 
+LEFT_FOR = 60.0
+"""Seconds for which an errand is left alone of which nothing can be written down."""
+
 Accept = Callable[[bytes, Mapping[str, str]], Awaitable[object]]
 """Takes a share (body, headers) as if BigPanda had sent it."""
 
@@ -55,7 +58,8 @@ class Runner:
     ) -> None:
         """`accept` takes what BigPanda tells of an incident when it is asked.
 
-        `copied_at` (set by whoever starts errands) is the moment from which the database was put back, if it was.
+        `copied_at` (set by whoever starts errands) is the moment up to which errands are those of a copy of the
+        database that was put back, if it was.
         """
         self.copied_at: float | None = None
         self.line = carrier.line
@@ -100,6 +104,7 @@ class Runner:
             raise
         except StoreError as failed:  # not even that can be written: whoever delivers next recovers it
             log.error("errand_left", key=errand.key, detail=str(failed))  # noqa: TRY400  the sentence says it
+            await self._clock.sleep(LEFT_FOR)  # it may still be due, and would be taken up again at once
 
     async def _carry(self, matter: Matter, lease: Lease | None, check: Check) -> None:
         prepared = await self._carrier.prepared(matter)

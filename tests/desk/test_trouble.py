@@ -9,7 +9,7 @@ from circle import ANN, DB, open_circle
 from relay import ruling
 from relay.demo.clock import settled
 from relay.desk import wording
-from relay.errors import StoreUnusable
+from relay.errors import StoreError, StoreUnusable
 from relay.sandbox.bigpanda.server import RELAY
 from relay.sandbox.faults import UNAVAILABLE, Drop, Fault, Silence
 from relay.verdict.codes import REMEDIES
@@ -118,7 +118,7 @@ async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tm
         panda, slack, clock = circle.panda, circle.slack, circle.clock
     panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY)  # after the copy was made
     with sqlite3.connect(tmp_path / "relay.db") as copy:
-        moment = int(clock.now()) + 1
+        moment = int(clock.now()) - 1  # a copy takes its time
         copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
     slack.faults.clear()
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
@@ -145,3 +145,18 @@ def test_every_reason_that_has_words_of_its_own_occurs():
     own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
     own |= {"already_assigned", "under_way", "empty"}
     assert set(wording._WHY) <= own | ruling.REASONS | set(REMEDIES)
+
+
+async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_a_while(circle, monkeypatch):
+    tried = []
+
+    async def refuse(key, *_told, **_more):
+        tried.append(key)
+        raise StoreError("it would break the rules")
+
+    monkeypatch.setattr(circle.store, "settle_errand", refuse)
+    await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
+    for _ in range(50):  # it is not at rest, so time is moved by hand
+        circle.clock._move(circle.clock.now() + 0.1)
+        await asyncio.sleep(0.01)
+    assert 0 < len(tried) <= 2
