@@ -83,13 +83,21 @@ async def _until_told_to_stop(running: asyncio.Task[None], playing: asyncio.Task
 
 async def _live(player: Player, pace: float) -> None:
     for step in before():
-        await player.tell(step)
+        await _tell(player, step)
         await asyncio.sleep(1.0 / pace)
     for step in story(sample()):
         await asyncio.sleep(min(LONGEST, max(SHORTEST, step.pause / HURRY)) / pace)
-        await player.tell(step)
+        await _tell(player, step)
     await asyncio.sleep(LONGEST / pace)
     player.stage.page.tell("That was the story. Now press what is left to press, or paste a share of your own.")
+
+
+async def _tell(player: Player, step: Step | Act) -> None:
+    """One step happens, once what came before it is shown: nobody presses a button that is not there yet."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST):
+            await settled(lambda: player.stage.resting)
+    await player.tell(step)
 
 
 async def once(narrate: Callable[[str], None] = lambda _: None) -> str:

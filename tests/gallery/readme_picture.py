@@ -21,7 +21,7 @@ from relay.demo.story import BILLING, Told, before, story
 
 STEPS = 7
 """So many steps of the story are told: it is critical, a third alert has joined, and a disk fills up elsewhere."""
-SIZE = (1_280, 1_080)
+SIZE = (1_280, 1_140)
 WAIT = 180.0
 """Seconds that pass after the last of them, in which what waits for company is told."""
 
