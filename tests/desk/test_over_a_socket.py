@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from circle import ANN, DB, open_circle
+from processes import until
 
 OVER_A_SOCKET = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-sandbox"}
 
@@ -13,12 +14,6 @@ async def circle(tmp_path):
     async with open_circle(tmp_path, **OVER_A_SOCKET) as opened:
         await opened.begins()
         yield opened
-
-
-async def until(condition):
-    """Wait for what other tasks do. It comes, or the test's time is up."""
-    while not condition():  # noqa: ASYNC110  what is waited for is the stand-in's, which rings no bell
-        await asyncio.sleep(0.002)
 
 
 async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(circle):
