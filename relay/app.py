@@ -268,6 +268,8 @@ class Relay:
         """What Prometheus comes for; with the database silent, all that does not need it."""
         state = self._reload.state
         self._metrics.configured(state.hash, state.good_at, successful=state.successful)
+        if self._socket is not None:
+            self._metrics.socket_mode(connected=self._socket.connected)
         complaint, backlog = await asyncio.gather(self._pulse.complaint(), self._backlog())
         return self._metrics.exposition(backlog, writable=not complaint, delivering=self._sender.health.delivering)
 

@@ -23,7 +23,9 @@ from prometheus_client import (
 )
 
 from relay import __version__
-from relay.ruling import Call, Ruling
+from relay.ruling import Call, Done, Ruling
+from relay.ruling import Kind as BigPandaKind
+from relay.ruling import Refused as BigPandaRefused
 from relay.share import INTEGRATION
 from relay.store import Backlog
 from relay.verdict import Answer, Deferred, Delivered, Kind, Method, Read, Refused
@@ -105,7 +107,9 @@ GAUGES: Mapping[str, Described] = {
         "How long the oldest of that work has been waiting, by channel and kind", ("lane", "track")
     ),
     "relay_due_errands": Described("What BigPanda is to be told or asked, and is due"),
-    "relay_oldest_errand_age_seconds": Described("How long the oldest of that has been due"),
+    "relay_oldest_errand_age_seconds": Described("How long ago the oldest of what is not done yet was asked for"),
+    "relay_bigpanda_credentials_valid": Described("0 from when BigPanda refuses relay's key until it takes it, else 1"),
+    "relay_socket_mode_connected": Described("0 where Socket Mode is used and there is no connection, else 1"),
     "relay_attempts_in_doubt": Described("Messages of which nobody knows whether Slack has them"),
     "relay_dead_letters": Described("Open dead letters: what Slack refused for good"),
     "relay_quarantined_bodies": Described("Refused bodies that are kept for the operator"),
@@ -156,6 +160,9 @@ class Metrics:
             self._counters["relay_http_problems_total"].labels(str(status), reason)
         for method in Method:
             self._counters["relay_slack_rate_limited_total"].labels(method.value)
+        self._counters["relay_errands_total"].labels("callback", "dropped")
+        self._set("relay_bigpanda_credentials_valid", 1)
+        self._set("relay_socket_mode_connected", 1)
 
     # The way in
 
@@ -224,6 +231,17 @@ class Metrics:
         """BigPanda was called, and this is what came of it: the observer that `relay.bigpanda` takes."""
         self._count("relay_bigpanda_calls_total", call.value, type(ruling).__name__.lower(), ruling.reason)
         self._time("relay_bigpanda_call_duration_seconds", seconds, call.value)
+        match ruling:
+            case BigPandaRefused(kind=BigPandaKind.CREDENTIALS):
+                self._set("relay_bigpanda_credentials_valid", 0)
+            case Done():
+                self._set("relay_bigpanda_credentials_valid", 1)
+            case _:
+                pass
+
+    def socket_mode(self, *, connected: bool) -> None:
+        """Slack can, or cannot, tell over Socket Mode what people do."""
+        self._set("relay_socket_mode_connected", connected)
 
     # The house
 

@@ -113,9 +113,12 @@ def story(connection: Connection, incident: str) -> Story | None:
 
 
 def waiting(connection: Connection, now: float) -> tuple[int, float]:
-    """How many errands are due, and for how long the oldest has been."""
+    """How many errands are due, and how long ago the oldest of those that are open was asked for.
+
+    Not since when it has been due: that begins anew with each try.
+    """
     number, oldest = connection.execute(_WAITING, {"now": now}).one()
-    return number, max(0.0, now - oldest) if oldest is not None else 0.0
+    return number or 0, max(0.0, now - oldest) if oldest is not None else 0.0
 
 
 def _write(connection: Connection, errand: Errand) -> None:
@@ -154,8 +157,8 @@ _DUE = (
     .limit(1)
 )
 _LATER = select(func.min(_errand.c.due_at)).where(_errand.c.due_at.is_not(None), _errand.c.due_at > _NOW)
-_WAITING = select(func.count(), func.min(_errand.c.due_at)).where(
-    _errand.c.due_at.is_not(None), _errand.c.due_at <= _NOW
+_WAITING = select(func.sum(case((_errand.c.due_at <= _NOW, 1), else_=0)), func.min(_errand.c.created)).where(
+    _errand.c.due_at.is_not(None)
 )
 _INCIDENT_OF = select(_errand.c.incident).where(_errand.c.key == bindparam("key"))
 _BY_KEY = select(_errand).where(_errand.c.key == bindparam("key"))

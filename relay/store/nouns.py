@@ -83,7 +83,7 @@ class Backlog:
     """How much waits: work that is due, messages in doubt, open letters, refused bodies; and how large the database is.
 
     `last_share` is when a share that was none of the known ones was kept last (Unix seconds, 0: never). `errands` are
-    those to BigPanda that are due, and `errand_age` is how long the oldest has been, in seconds.
+    those to BigPanda that are due, and `errand_age` is how many seconds ago the oldest that is not done was asked for.
     """
 
     lanes: tuple[Lane, ...] = ()

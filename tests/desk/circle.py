@@ -120,6 +120,12 @@ class Circle:
         return [(str(each.kind), str(each.state), each.reason) for each in dossier.errands]
 
 
+async def gauge(circle: Circle, name: str) -> float:
+    """What Prometheus would be told now."""
+    text = (await circle.relay.metrics())[0].decode()
+    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
 def settings(folder: Path, slack: str, panda: str, **more: str) -> Settings:
     given: Mapping[str, str] = {
         "RELAY_LISTEN": "127.0.0.1:0",

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from circle import ANN, DB, open_circle
+from circle import ANN, DB, gauge, open_circle
 from processes import until
 
 OVER_A_SOCKET = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-sandbox"}
@@ -63,10 +63,12 @@ async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again
 async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle):
     readiness = await circle.relay.ready()
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "connected")
+    assert await gauge(circle, "relay_socket_mode_connected") == 1
     circle.slack.sockets.cut()
     await until(lambda: not circle.relay._socket.connected)
     readiness = await circle.relay.ready()
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "not connected")
+    assert await gauge(circle, "relay_socket_mode_connected") == 0
     await circle.after(60)
     assert (await circle.relay.ready()).detail["socket_mode"] == "connected"
 
@@ -74,6 +76,7 @@ async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle
 async def test_where_no_socket_is_asked_for_readiness_does_not_speak_of_one(tmp_path):
     async with open_circle(tmp_path) as circle:
         assert "socket_mode" not in (await circle.relay.ready()).detail
+        assert await gauge(circle, "relay_socket_mode_connected") == 1
 
 
 async def test_a_token_that_slack_refuses_stops_nothing_else(tmp_path):

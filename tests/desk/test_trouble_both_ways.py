@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from circle import ANN, DB, NOC, START, a_workspace, an_organisation, body, open_circle
+from circle import ANN, DB, NOC, START, a_workspace, an_organisation, body, gauge, open_circle
 
 from relay.demo.clock import LeapingClock
 from relay.sandbox import SERVER_ERROR, Drop, Fault, Reply, Silence
@@ -109,7 +109,10 @@ async def test_what_is_resolved_already_counts_as_done(circle):
 async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is_given_up(circle):
     circle.panda.pause("assign", 3000)
     await circle.click("assign")
-    await circle.after(1000)
+    await circle.after(700)
+    assert 690 <= await gauge(circle, "relay_oldest_errand_age_seconds") <= 710  # whatever was tried meanwhile
+    await circle.after(300)
+    assert await gauge(circle, "relay_oldest_errand_age_seconds") == 0
     assert "could not be reached for too long" in circle.whispers()[-1]
     await circle.after(3000)
     assert [call.status for call in circle.panda.called("assign")][-1] == 429
@@ -123,11 +126,13 @@ async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_ope
     ready = await circle.relay.ready()
     assert ready.ok
     assert "BIGPANDA_API_KEY" in ready.detail["bigpanda"]
+    assert await gauge(circle, "relay_bigpanda_credentials_valid") == 0
     circle.panda.restore()
     await circle.click("assign")
     await circle.after(5)
     assert "*Ann Lee* has it" in circle.face()
     assert "bigpanda" not in (await circle.relay.ready()).detail
+    assert await gauge(circle, "relay_bigpanda_credentials_valid") == 1
 
 
 async def test_bigpanda_is_never_asked_faster_than_it_allows(circle):

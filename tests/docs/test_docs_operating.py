@@ -1,4 +1,4 @@
-"""The operator's guide names every event that relay logs, and none that it does not."""
+"""The operator's guide names every event that relay logs, all that /readyz says, and nothing that they do not."""
 
 import ast
 import re
@@ -33,3 +33,19 @@ def test_the_table_of_events_is_the_code():
     assert len(written) == len(set(written))
     assert logged() - set(written) == set(), "say in docs/operating.md, under Logs, what these events tell"
     assert set(written) - logged() == set(), "nothing logs these events any more"
+
+
+def test_the_table_of_what_readiness_says_is_the_code():
+    """The keys of the dicts that `Relay.ready` and the door before it make."""
+    said = {"ready", "stopping"}
+    house = ast.parse((Path(relay.__file__).parent / "app.py").read_text(encoding="utf-8"))
+    for part in ast.walk(house):
+        if isinstance(part, ast.AsyncFunctionDef) and part.name in {"ready", "_waiting"}:
+            for each in ast.walk(part):
+                match each:
+                    case ast.Dict(keys=keys):
+                        said |= {key.value for key in keys if isinstance(key, ast.Constant)}
+                    case ast.Subscript(value=ast.Name("detail"), slice=ast.Constant(key)):
+                        said.add(key)
+    section = GUIDE.partition("\n### What /readyz says\n")[2].partition("\n#")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == said
