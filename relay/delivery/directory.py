@@ -41,25 +41,28 @@ class Directory:
     """Looks after the channels, one at a time: there are few of them, and Slack's list is dear."""
 
     def __init__(self, kit: Kit) -> None:
-        """Look after the channels of the kit's store.
-
-        `same` are the spellings that are another one's; `troubled` says that there are channels that take nothing.
-        """
+        """Look after the channels of the kit's store; `same` are the spellings that are another one's."""
         self.bell = Bell()
         self._kit = kit
         self._tries: dict[str, int] = {}
         self.same: Mapping[str, str] = {}
-        self.troubled = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Find what is new, and ask again for what was not to be had, until told to stop."""
+        self.same = await self._kit.store.spellings()
         while not stopping.is_set():
             until = None if self._kit.gate.shut else await self.look()
             await self._kit.rest(self.bell, until)
 
     async def look(self) -> float | None:
-        """Find every channel whose time has come; returns when the next one's comes."""
+        """Find every channel whose time has come; returns when the next one's comes.
+
+        Every share that comes in rings, and nearly none names a new channel: all are read only where one is due.
+        """
         now = self._kit.clock.now()
+        due_at = await self._kit.store.channel_due()
+        if due_at is None or due_at > now:
+            return due_at
         channels = await self._kit.store.channels()
         wanted = [channel for channel in channels if _wanted(channel)]
         due = [channel for channel in wanted if channel.retry_at is None or channel.retry_at <= now]
@@ -69,12 +72,9 @@ class Directory:
                 await self._settle(channel, await self._by_id(channel.slack_id or channel.ref))
         if names := [channel for channel in due if _is_name(channel.ref) and not channel.slack_id]:
             await self._find_names(names)
-        if due:
-            self._kit.settled()
-            channels = await self._kit.store.channels()
-        self.same = {channel.ref: channel.same_as for channel in channels if channel.same_as}
-        self.troubled = any(channel.state is ChannelState.REFUSED for channel in channels)
-        return min((channel.retry_at or now for channel in channels if _wanted(channel)), default=None)
+        self.same = await self._kit.store.spellings()
+        self._kit.settled()
+        return await self._kit.store.channel_due()
 
     async def _by_id(self, slack_id: str) -> Found | Answer:
         answer = await self._ask(Method.CHANNEL, slack_id)

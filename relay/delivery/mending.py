@@ -41,13 +41,13 @@ class Mending:
     """Diverts, redrives and sweeps."""
 
     def __init__(self, kit: Kit) -> None:
-        """Mend the cards of the kit's store."""
+        """Mend the cards of the kit's store; `troubled` says that there are channels that take nothing."""
         self.bell = Bell()
+        self.troubled = False
         self._kit = kit
         self._next_sweep = kit.clock.now() + SWEEP_EVERY
         self._swept: list[str] = []
         self._reached: dict[str, str] = {}
-        self._troubled = False
         self._tried: dict[str, float | None] = {}
 
     async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
@@ -58,13 +58,13 @@ class Mending:
             if self._kit.clock.now() >= self._next_sweep and not self._kit.gate.shut:
                 self._next_sweep = self._kit.clock.now() + SWEEP_EVERY
                 await self._sweep(lease)
-            soon = self._kit.clock.now() + (AGAIN if self._troubled else SWEEP_EVERY)
+            soon = self._kit.clock.now() + (AGAIN if self.troubled else SWEEP_EVERY)
             await self._kit.rest(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + AGAIN)))
 
     async def mend(self, lease: Lease | None) -> bool:
         """Divert what waits for channels that refuse, and redrive what need wait no more; whether there was any."""
         channels = {channel.ref: channel for channel in await self._kit.store.channels()}
-        self._troubled = any(channel.state is ChannelState.REFUSED for channel in channels.values())
+        self.troubled = any(channel.state is ChannelState.REFUSED for channel in channels.values())
         waiting = await self._kit.store.waiting_channels(self._kit.clock.now())
         diverted = [await self._divert(channel, lease) for channel in waiting]
         redriven = [await self._redrive(letter, channels, lease) for letter in await self._kit.store.letters()]

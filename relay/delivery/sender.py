@@ -147,7 +147,7 @@ class Sender:
         self._edits.bell.set()
         for each in self._beside:
             each.bell.set()
-        if self._directory.troubled:
+        if self._mending.troubled:
             self._mending.bell.set()
 
     def _ring_all(self) -> None:

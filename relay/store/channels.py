@@ -11,6 +11,7 @@ from relay.store.upsert import insert_or_keep
 
 _ALL = select(schema.channel).order_by(schema.channel.c.ref)
 _BY_REF = select(schema.channel).where(schema.channel.c.ref == bindparam("ref"))
+_DUE = select(func.min(func.coalesce(schema.channel.c.retry_at, 0.0))).where(schema.channel.c.same_as.is_(None))
 _SPELLINGS = select(schema.channel.c.ref, schema.channel.c.same_as).where(schema.channel.c.same_as.is_not(None))
 
 spelled, home = schema.channel.alias("spelled"), schema.channel.alias("home")
@@ -29,6 +30,12 @@ def want(connection: Connection, refs: Iterable[str]) -> None:
 def every(connection: Connection) -> tuple[Channel, ...]:
     """All spellings, by name."""
     return tuple(channel_of(row) for row in connection.execute(_ALL).mappings())
+
+
+def due(connection: Connection) -> float | None:
+    """When the first of them is to be asked about, as `Store.channel_due` promises."""
+    at: float | None = connection.execute(_DUE).scalar_one()
+    return at
 
 
 def one(connection: Connection, ref: str) -> Channel:

@@ -287,6 +287,14 @@ class Store:
         """All channels, by every spelling that is known."""
         return await self._database.read(channels.every)
 
+    async def channel_due(self) -> float | None:
+        """The moment at which the first channel is to be asked about; 0 where one is new, None where there is none."""
+        return await self._database.read(channels.due)
+
+    async def spellings(self) -> Mapping[str, str]:
+        """Those spellings of channels that are another one's: ref -> canonical ref."""
+        return await self._database.read(channels.spellings)
+
     async def want_channels(self, refs: Iterable[str]) -> None:
         """Make channels known by these references; those that are known stay as they are."""
         wanted = tuple(refs)

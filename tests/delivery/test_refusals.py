@@ -1,5 +1,7 @@
 """What Slack refuses goes elsewhere with its reason, comes back by itself, and stops nothing else."""
 
+import asyncio
+
 import pytest
 from clocks import ManualClock
 from house import open_house, stand_in
@@ -313,3 +315,28 @@ async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_
         await house.after(900)
         assert len(cards(house, "one", "db")) == 1
         assert await reasons(house) == []
+
+
+async def test_channels_are_read_when_a_new_one_is_wanted_or_ones_time_comes_and_not_with_every_share(house):
+    every, read = house.store.channels, []
+
+    async def counted():
+        read.append(house.clock.now())
+        return await every()
+
+    await house.share("one", status="warning", alerts=[ALERT])
+    await house.after(10)
+    house.store.channels = counted
+    house.sender._mending.mend = lambda lease: asyncio.sleep(0)
+    for number in range(20):
+        await house.share("one", incidentTags=[{"id": "step", "value": str(number)}])
+        await house.after(1)
+    assert read == []
+    house.slack.add_channel("C0NEW00001", "new")
+    await house.store.want_channels(["C0NEW00001"])
+    house.sender.ring()
+    await house.after(1)
+    assert len(read) == 1
+    assert {channel.ref: channel.state for channel in await every()}["C0NEW00001"] == "open"
+    await house.after(3600)
+    assert len(read) > 1

@@ -35,6 +35,18 @@ async def test_what_was_found_of_a_channel_is_kept(store):
     assert await store.channels() == (found,)
 
 
+async def test_the_next_channel_to_be_asked_about_is_a_new_one_or_the_first_whose_time_comes(store):
+    assert await store.channel_due() is None
+    for name, moment in (("#a", NOW + 60), ("#b", NOW + 30)):
+        await store.found_channel(name, slack_id=f"C{name}", state=ChannelState.OPEN, retry_at=moment)
+    assert await store.channel_due() == NOW + 30
+    await store.found_channel("#c", slack_id="C#b", state=ChannelState.OPEN, retry_at=NOW + 5)
+    assert await store.spellings() == {"#c": "#b"}
+    assert await store.channel_due() == NOW + 5
+    await store.want_channels(["#d"])
+    assert await store.channel_due() == 0.0
+
+
 async def test_an_id_survives_that_its_name_is_gone(store):
     await open_channel(store, "#a", "C1")
     found = await store.found_channel("#a", slack_id=None, state=ChannelState.REFUSED, reason="channel_not_found")
