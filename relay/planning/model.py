@@ -277,7 +277,6 @@ class Attempt:
     started: float
     state: AttemptState = AttemptState.TRYING
     tries: int = 1
-    epoch: int = 0
     targets: tuple[str, ...] = ()
     words: Mapping[str, JSON] = field(default_factory=dict)
     looks: int = 0

@@ -300,7 +300,7 @@ def _due(work: str, row: Row) -> Due | None:
     return Due(at=at, deadline=row[f"{work}_deadline"], urgent=row[f"{work}_urgent"])
 
 
-_ATTEMPT_AS_IS = ("key", "what", "generation", "upto_seq", "started", "state", "tries", "epoch", "looks", "next_look")
+_ATTEMPT_AS_IS = ("key", "what", "generation", "upto_seq", "started", "state", "tries", "looks", "next_look")
 
 
 def attempt_row(card: int, attempt: Attempt) -> dict[str, Any]:

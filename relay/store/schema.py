@@ -256,7 +256,6 @@ attempt = Table(
     Column("started", Double, nullable=False),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
     Column("targets", Text, nullable=False),
     Column("words", Text, nullable=False),
     Column("looks", Integer, nullable=False),
@@ -266,7 +265,6 @@ attempt = Table(
     _at_least(0, "generation"),
     _at_least(0, "upto_seq"),
     _at_least(0, "tries"),
-    _at_least(0, "epoch"),
     _at_least(0, "looks"),
 )
 IS_OPEN = text(f"attempt.state IN ({_words(OPEN_ATTEMPT)})")

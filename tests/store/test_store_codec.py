@@ -136,7 +136,6 @@ def test_a_card_comes_back_as_it_went(card):
         started=moments,
         state=st.sampled_from(AttemptState),
         tries=numbers,
-        epoch=numbers,
         targets=several,
         words=objects,
         looks=numbers,

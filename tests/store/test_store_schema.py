@@ -62,7 +62,6 @@ NEVER = {
     "ck_attempt_generation": "UPDATE attempt SET generation = -1",
     "ck_attempt_upto_seq": "UPDATE attempt SET upto_seq = -1",
     "ck_attempt_tries": "UPDATE attempt SET tries = -1",
-    "ck_attempt_epoch": "UPDATE attempt SET epoch = -1",
     "ck_attempt_looks": "UPDATE attempt SET looks = -1",
     "fk_call_card": "INSERT INTO call (card, method, at, answer) VALUES (99, 'm', 1, '{}')",
     "fk_letter_card": "INSERT INTO letter (card, reason, remedy, since) VALUES (99, 'r', 'r', 1)",
@@ -192,7 +191,9 @@ def _columns(connection, table):
 def _clauses(sql):
     """A CREATE statement, whatever the order of its clauses and its white space.
 
-    A column that was added later stands behind the last of them, on no line of its own.
+    A column that was added later stands behind the last of them, on no line of its own; a table that was made anew has
+    its name in quotes.
     """
+    sql = re.sub(r'^CREATE TABLE "(\w+)"', r"CREATE TABLE \1", sql)
     clauses = re.split(r"\n|,(?=\s*\w+ (?:TEXT|DOUBLE|INTEGER|BIGINT|BOOLEAN|BLOB)\b)", sql)
     return sorted(filter(None, (re.sub(r"\s+", " ", clause.strip(" ,()\n\t")) for clause in clauses)))

@@ -1,4 +1,4 @@
-"""Both ways: what BigPanda is to be told or asked, and when an incident has been silent for too long."""
+"""Both ways: what BigPanda is to be told or asked, when an incident has been silent for too long; attempts are lighter."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,13 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Errands get their kinds; nothing ever wrote one before, so the table is simply made anew."""
+    """Errands get their kinds; nothing ever wrote one before, so the table is simply made anew.
+
+    An attempt loses its epoch, which nothing ever read: whoever takes the lease doubts all that it finds open.
+    """
+    with op.batch_alter_table("attempt") as attempt:
+        attempt.drop_constraint("ck_attempt_epoch", type_="check")
+        attempt.drop_column("epoch")
     op.add_column("incident", sa.Column("stale_at", sa.Double()))
     op.create_index(
         "ix_incident_stale_at",
