@@ -3,6 +3,10 @@
 Two budgets rule delivery, and they have nothing to do with each other: posts (by channel and by workspace) and edits
 (by workspace). Both are allowances that refill at a steady rate up to a burst, so that in any 60 seconds no more calls
 are made than a minute's steady rate and one burst, which together make Slack's limit. All times are seconds.
+
+Slack writes its limits as "50+": the documented ones are what is known to pass, and the real ones may be tighter or
+looser. A refusal for haste slows the budget that was strained. One that work has waited for without a break and without
+a refusal, for longer than storms last, is tried a little further each minute, up to what its limit may `stretch` to.
 """
 
 from collections.abc import Mapping
@@ -14,23 +18,27 @@ from zlib import crc32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """An allowance: `steady` calls a minute for as long as one likes, and `burst` calls at once after a rest."""
+    """An allowance: `steady` calls a minute for as long as one likes, and `burst` calls at once after a rest.
+
+    A limit that is given as "so many, or more" may be tried up to `stretch` times its steady rate.
+    """
 
     steady: float
     burst: int
+    stretch: float = 1.0
 
     @property
     def ceiling(self) -> float:
-        """The most calls in any 60 seconds."""
+        """The most calls in any 60 seconds, as long as no more is tried."""
         return self.steady + self.burst
 
 
 # https://docs.slack.dev/apis/web-api/rate-limits: limits hold per method, workspace and app, in calls a minute.
-TIER_2 = Limit(steady=16, burst=4)  # 20+ a minute
-TIER_3 = Limit(steady=45, burst=5)  # 50+ a minute
-TIER_4 = Limit(steady=90, burst=10)  # 100+ a minute
-HUNDREDS = Limit(steady=100, burst=20)  # "special": hundreds a minute
-POSTS = Limit(steady=220, burst=20)  # "several hundred messages per minute" for a workspace: relay takes 240
+TIER_2 = Limit(steady=16, burst=4, stretch=1.5)  # 20+ a minute
+TIER_3 = Limit(steady=45, burst=5, stretch=1.5)  # 50+ a minute
+TIER_4 = Limit(steady=90, burst=10, stretch=1.5)  # 100+ a minute
+HUNDREDS = Limit(steady=100, burst=20, stretch=1.5)  # "special": hundreds a minute
+POSTS = Limit(steady=220, burst=20, stretch=1.5)  # "several hundred messages per minute": relay takes 240
 CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
 
 LIMITS: Mapping[str, Limit] = {
@@ -83,6 +91,9 @@ _SHRINK, _LEAST, _RECOVERY = 0.8, 0.25, 0.05 / 60
 """A refused call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _CALM = 1.0, 30.0, 60.0
 """Where Slack does not say how long: the first pause, the longest, and the quiet after which the count starts anew."""
+_PATIENT, _STEP, _ONCE_BITTEN = 900.0, 0.02 / 60, 7200.0
+"""A budget that work waits for gains a fiftieth a minute after a quarter of an hour without a refusal; after a refusal,
+nothing beyond the documented limit is tried for two hours."""
 _SET_BACK = 60.0
 """A moment so much earlier than the latest one was read from a clock that was set back, not by a task that dawdled."""
 
@@ -95,6 +106,8 @@ class _Bucket:
     spent_until: float = -inf
     factor: float = 1.0
     changed: float = -inf
+    strained_since: float = inf
+    barred_until: float = -inf
 
     @property
     def _interval(self) -> float:
@@ -104,10 +117,16 @@ class _Bucket:
         return self.spent_until - (self.limit.burst - 1) * self._interval
 
     def spend(self, now: float) -> None:
-        """Take one call out. A slowed rate recovers here alone, so that `ready_at` stands still in between."""
-        if self.factor < 1.0 and now > self.changed:
-            self.factor = min(1.0, self.factor + (now - self.changed) * _RECOVERY)
-            self.changed = now
+        """Take one call out. The rate grows here alone, so that `ready_at` stands still in between."""
+        if now - self.ready_at() > self._interval:  # a whole call more was to be had, and nobody was there to make it
+            self.strained_since = now
+            self._step_back(now)
+        if self.factor < 1.0:
+            if now > self.changed:
+                self.factor = min(1.0, self.factor + (now - self.changed) * _RECOVERY)
+                self.changed = now
+        elif (tried := now - max(self.strained_since + _PATIENT, self.barred_until)) > 0:
+            self.factor = min(self.limit.stretch, 1.0 + tried * _STEP)
         self.spent_until = max(self.spent_until, now) + self._interval
 
     def is_strained(self, now: float) -> bool:
@@ -115,11 +134,22 @@ class _Bucket:
         return self.spent_until - now >= self.limit.burst / 2 * self._interval
 
     def shrink(self, until: float) -> None:
-        """Slow down, and start again at `until` without a burst."""
+        """Slow down, and start again at `until` without a burst. What was only tried explains the refusal by itself."""
         resume = max(until, self.ready_at())
-        self.factor = max(_LEAST, self.factor * _SHRINK)
+        self.factor = 1.0 if self.factor > 1.0 else max(_LEAST, self.factor * _SHRINK)
         self.changed = resume
         self.spent_until = resume + (self.limit.burst - 1) * self._interval
+
+    def bar(self, now: float, until: float) -> None:
+        """Try no more than is documented for a long time."""
+        self._step_back(now)
+        self.barred_until = until + _ONCE_BITTEN
+
+    def _step_back(self, now: float) -> None:
+        """Back to the documented rate. As many calls as were spent stay spent, though each takes longer to refill."""
+        if self.factor > 1.0:
+            self.spent_until = now + max(0.0, self.spent_until - now) * self.factor
+            self.factor = 1.0
 
 
 @dataclass(slots=True)
@@ -133,9 +163,11 @@ class _Pause:
 class Budgets:
     """What relay may still spend in one workspace. Methods go by Slack's names; `channel` matters to posts alone.
 
-    Slack's real limits are unpublished and may be tighter than `LIMITS`: a refusal for haste slows the budget that was
-    strained, which then recovers slowly. No budget ever exceeds its `Limit`. A clock that is set back does not stop
-    anything: what was planned by the old time moves back with it.
+    Slack's real limits are unpublished. They may be tighter than `LIMITS`: a refusal for haste slows the budget that
+    was strained, which then recovers slowly. They may be looser: a budget that was strained for a quarter of an hour
+    without a rest or a refusal grows by a fiftieth a minute, never beyond its `Limit.stretch`. A rest takes it back to
+    the documented limit; a refusal does so with all budgets of its method, and bars them from growing for two hours.
+    A clock that is set back does not stop anything: what was planned by the old time moves back with it.
     """
 
     limits: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
@@ -176,6 +208,9 @@ class Budgets:
         buckets = self._of(method, channel)
         for bucket in [each for each in buckets if each.is_strained(now)] or buckets:
             bucket.shrink(until)
+        for (name, _), bucket in self._buckets.items():
+            if name == method:
+                bucket.bar(now, until)
         return until
 
     def _follow(self, now: float) -> None:
@@ -184,6 +219,8 @@ class Budgets:
             for bucket in self._buckets.values():
                 bucket.spent_until -= back
                 bucket.changed -= back
+                bucket.strained_since -= back
+                bucket.barred_until -= back
             for pause in self._pauses.values():
                 pause.until -= back
             self._latest = now

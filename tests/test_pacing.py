@@ -20,6 +20,7 @@ from relay.pacing import (
     edit_from,
 )
 from relay.ruling import Call
+from relay.sandbox.limits import Limits
 from relay.verdict import Method
 
 POST, EDIT = Method.POST, Method.EDIT
@@ -284,6 +285,118 @@ def test_relay_settles_at_the_rate_of_a_workspace_that_allows_less():
 
     assert len(refused) < len(taken) / 20
     assert len(taken) > 0.8 * 30 * 60
+
+
+# -- Looser limits than the documented ones ----------------------------------------------------------------------------
+
+QUARTER, LONG = 900.0, 7200.0
+
+
+def backlog(allowed, seconds, budgets=None, method=EDIT, start=0.0):
+    """Work that never ends, against the stand-in's limits: the moments of calls taken, and of calls refused."""
+    budgets = budgets or Budgets()
+    limits = Limits(enabled=True, allowed={method: allowed})
+    now, taken, refused = start, [], []
+    while (now := budgets.ready_at(method, "", now)) < start + seconds:
+        budgets.spend(method, "", now)
+        if (wait := limits.admit(method, "", now)) is None:
+            taken.append(now)
+        else:
+            refused.append(now)
+            budgets.pause(method, now + wait, now)
+    return taken, refused
+
+
+def within(moments, start, seconds=60.0):
+    return sum(start <= moment < start + seconds for moment in moments)
+
+
+def test_a_long_backlog_is_drained_faster_than_documented_where_slack_allows_more():
+    taken, refused = backlog(1000, 2 * 3600.0)
+
+    assert refused == []
+    assert most_in_a_minute([moment for moment in taken if moment <= QUARTER]) == TIER_3.ceiling
+    assert within(taken, QUARTER + 600) > 1.15 * TIER_3.steady
+    assert within(taken, 7000) == pytest.approx(1.5 * TIER_3.steady, abs=1)
+    assert len(taken) > 1.3 * (TIER_3.steady * 120 + TIER_3.burst)
+
+
+def test_where_slack_allows_no_more_than_is_documented_to_try_costs_one_refusal_in_two_hours_and_little_time():
+    taken, refused = backlog(int(TIER_3.ceiling), 3 * 3600.0)
+
+    assert refused[0] > QUARTER
+    assert len(refused) == 2
+    assert refused[1] - refused[0] > LONG
+    assert len(taken) > 0.99 * TIER_3.steady * 180
+
+
+def test_a_refusal_ends_what_is_tried_in_every_channel_of_the_method():
+    loose = Limit(steady=60, burst=4, stretch=1.5)
+    budgets = Budgets(channel_limits={POST: loose})
+    last = drain(budgets, POST, ["C1", "C2"], 6000)[-1]
+    assert within(drain(budgets, POST, ["C1"], 120, start=last), last) > 80
+    budgets.pause(POST, last + 130, last + 120, "C1")
+
+    for channel in ("C1", "C2"):
+        assert most_in_a_minute(drain(budgets, POST, [channel], 3000, start=last + 200)) <= loose.ceiling
+
+
+def test_a_rest_takes_a_budget_back_to_what_is_documented():
+    budgets = Budgets()
+    taken, _ = backlog(1000, 3600.0, budgets)
+    assert within(taken, 3500) > 1.3 * TIER_3.steady
+
+    moments = drain(budgets, EDIT, [""], 300, start=taken[-1] + 10)
+
+    assert most_in_a_minute(moments) <= TIER_3.ceiling
+
+
+def test_what_is_tried_counts_from_the_last_moment_at_which_nobody_waited():
+    budgets = Budgets()
+    drain(budgets, EDIT, [""], 600)
+    rested = drain(budgets, EDIT, [""], 600, start=820.0)
+
+    assert rested[-1] < 820 + QUARTER
+    assert most_in_a_minute(rested) <= TIER_3.ceiling
+
+
+limits_that_stretch = st.builds(
+    Limit, steady=st.floats(1, 6), burst=st.integers(2, 6), stretch=st.sampled_from([1.0, 1.2, 1.5])
+)
+spells = st.lists(
+    st.tuples(st.integers(1, 150), st.floats(0, 300), st.sampled_from(["fine", "fine", "told", "untold"])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(limit=limits_that_stretch, spells=spells)
+def test_however_long_work_waits_no_minute_holds_more_than_the_bound_and_a_refusal_brings_it_back(limit, spells):
+    budgets, now, moments, refused = Budgets(limits={EDIT: limit}), 0.0, [], []
+    for calls, rest, answer in spells:
+        moments += drain(budgets, EDIT, [""], calls, start=now)
+        now = moments[-1] + rest
+        if answer != "fine":
+            refused.append(budgets.pause(EDIT, now + 5 if answer == "told" else None, now))
+            now = refused[-1]
+
+    assert most_in_a_minute(moments) <= limit.steady * limit.stretch + limit.burst
+    for until in refused:
+        calm = [moment for moment in moments if until <= moment <= until + LONG]
+        assert not calm or most_within(60.0, calm) <= limit.ceiling
+
+
+@given(limit=limits_that_stretch, gaps=st.lists(st.floats(1.05, 5), min_size=50, max_size=400))
+def test_a_budget_that_nobody_waits_for_never_grows(limit, gaps):
+    budgets, now = Budgets(limits={EDIT: limit}), 0.0
+    for gap in gaps:
+        now += gap * 60 / limit.steady
+        assert budgets.ready_at(EDIT, "", now) == now
+        budgets.spend(EDIT, "", now)
+
+    moments = drain(budgets, EDIT, [""], 30, start=now)
+
+    assert most_in_a_minute(moments) <= limit.ceiling
 
 
 def test_a_clock_that_is_set_back_by_an_hour_stops_nothing():

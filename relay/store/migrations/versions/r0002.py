@@ -1,4 +1,4 @@
-"""Both ways: what BigPanda is to be told or asked, when an incident has been silent for too long; attempts are lighter."""
+"""Both ways: what BigPanda is to be told or asked, when an incident has been silent for too long."""
 
 import sqlalchemy as sa
 from alembic import op
