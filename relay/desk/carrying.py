@@ -16,7 +16,7 @@ from relay.desk.people import CannotTell, People
 from relay.incident import Deed, Words, read
 from relay.interaction import mentioned, plain
 from relay.planning import AttemptState, Card, ErrandKind, Story
-from relay.planning.errands import CONFIRMED_AFTER, Matter, may_be_done
+from relay.planning.errands import CONFIRMED_AFTER, Matter, checked_after, may_be_done
 from relay.planning.fold import comment_hash
 from relay.ruling import Call, Ruling
 from relay.verdict.reads import SlackPerson
@@ -76,8 +76,14 @@ class Carrier:
         people: People,
         words: Callable[[], Words],
         app_key: Callable[[str], SecretStr | None],
+        *,
+        governed: Callable[[Card], Card],
     ) -> None:
-        """`words` are those of the live configuration, `app_key` gives an integration's."""
+        """`words` are those of the live configuration, `app_key` gives an integration's.
+
+        `governed` gives a card with the options that its route gives it now.
+        """
+        self.governed = governed
         self.line = line
         self._panda = line.panda
         self._people = people
@@ -107,15 +113,17 @@ class Carrier:
         return Ready(call=Call.CALLBACK, make=lambda: self._panda.callback(incident, secret))
 
     def _check(self, matter: Matter) -> Prepared:
-        after = str(matter.errand.payload.get("why", "")).removeprefix("after ")
-        expected = {deed.key for deed in matter.story.record.deeds}
-        if after != matter.errand.payload.get("why") and after not in expected:
+        after = checked_after(matter.errand)
+        if after and after not in {deed.key for deed in matter.story.record.deeds}:
             return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
         environment, incident = _environment(matter.story), matter.errand.incident
         return Ready(call=Call.INCIDENT, make=lambda: self._panda.incident(environment, incident))
 
     async def _reply(self, matter: Matter) -> Prepared:
         errand = matter.errand
+        card = next((each for each in matter.cards if each.channel == errand.payload.get("card")), None)
+        if card is not None and not self.governed(card).options.sync_replies:
+            raise _Ends(No(state=AttemptState.DROPPED, reason="not_synced", quiet=True))
         environment = _environment(matter.story)
         person = await self._person(matter)
         written = str(errand.payload.get("text", ""))
@@ -125,7 +133,7 @@ class Carrier:
         return self._comment(matter, environment, person, text)
 
     async def _action(self, matter: Matter) -> Prepared:
-        card = _card(matter)
+        card = self.governed(_card(matter))
         if errand_kind(matter) not in card.options.actions:
             raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
         environment = _environment(matter.story)

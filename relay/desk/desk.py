@@ -38,11 +38,16 @@ class Desk:
         clock: Clock,
         ring: Callable[[], None],
         *,
+        governed: Callable[[Card], Card],
         metrics: Metrics,
         acts: bool,
     ) -> None:
-        """`ring` wakes whoever runs errands; `acts` says whether BigPanda can be told anything at all."""
+        """`ring` wakes whoever runs errands; `acts` says whether BigPanda can be told anything at all.
+
+        `governed` gives a card with the options that its route gives it now.
+        """
         self._acts = acts
+        self._governed = governed
         self._store = store
         self._phone = phone
         self._people = people
@@ -97,7 +102,7 @@ class Desk:
         if not isinstance(spoken, Spoken) or not self._acts:
             return None
         card = await self._store.card_at(spoken.channel, spoken.thread_ts)
-        if card is None or not card.options.sync_replies:
+        if card is None or not self._governed(card).options.sync_replies:
             return None
         errand = Errand(
             key=f"reply:{spoken.channel}:{spoken.ts}",
@@ -121,7 +126,7 @@ class Desk:
     async def _keep(self, asked: tuple[Errand, Click | Submission]) -> None:
         """Keep an errand, and tell whoever asks for it that it is under way; one that is kept already says nothing."""
         errand, done = asked
-        card = await self._store.card_at(done.channel, done.message_ts)
+        card = await self._store.card_at(done.channel, done.message_ts, done.incident)
         if card is None or card.incident != done.incident:
             self._metrics.clicked(errand.kind, "unknown_card")
             log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
@@ -154,7 +159,7 @@ class Desk:
 
     async def _open(self, click: Click) -> None:
         """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
-        card = await self._store.card_at(click.channel, click.message_ts)
+        card = await self._store.card_at(click.channel, click.message_ts, click.incident)
         story = await self._store.story_of(click.incident)
         if card is None or card.incident != click.incident or story is None:
             await self._phone.whisper(click.channel, click.user, wording.NO_CARD)
@@ -176,14 +181,15 @@ class Desk:
 
     async def _refusal(self, click: Click, card: Card) -> str | None:
         """Why this person may not act here; None where they may, or where only the errand will know."""
-        if click.action not in card.options.actions:
+        options = self._governed(card).options
+        if click.action not in options.actions:
             return wording.not_done(click.action, "not_offered")
-        allowed = await self._people.may_act(click.user, card.options.actors)
+        allowed = await self._people.may_act(click.user, options.actors)
         if allowed is True or isinstance(allowed, CannotTell):
             return None
         self._metrics.clicked(click.action, "not_allowed")
         log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=click.action)
-        return wording.not_allowed(click.action, card.options.actors)
+        return wording.not_allowed(click.action, options.actors)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._later.put_nowait(work)

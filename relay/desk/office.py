@@ -1,7 +1,7 @@
 """The desk as a whole: who takes what people do, who runs the errands, and what both of them know."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.bigpanda import BigPanda
 from relay.clock import Clock
@@ -16,6 +16,7 @@ from relay.desk.phone import Phone
 from relay.desk.running import Accept, Runner
 from relay.metrics import Metrics
 from relay.pacing import Budgets
+from relay.planning import Card
 from relay.settings import Settings
 from relay.slack import Slack
 from relay.store import Store
@@ -57,7 +58,14 @@ def furnished(  # noqa: PLR0913  the shell is wired here
     line = None if panda is None else Line(panda, clock)
     people = People(phone, line, lambda: live().rulebook.users, clock)
     lexicon = Lexicon(store, line, clock, acts=settings.acts)
-    carrier = None if line is None else Carrier(line, people, lambda: live().rulebook.words, settings.app_key)
+
+    def governed(card: Card) -> Card:
+        """The card under the rules of now: who may act must not wait for its next share."""
+        options = live().rulebook.options_now(card.route, card.channel, card.options)
+        return replace(card, options=options)
+
+    words = lambda: live().rulebook.words  # noqa: E731  it is asked for again and again
+    carrier = None if line is None else Carrier(line, people, words, settings.app_key, governed=governed)
     runner = carrier if carrier is None else Runner(store, carrier, phone, clock=clock, accept=accept, metrics=metrics)
-    desk = Desk(store, phone, people, clock, ring, metrics=metrics, acts=settings.acts)
+    desk = Desk(store, phone, people, clock, ring, governed=governed, metrics=metrics, acts=settings.acts)
     return Office(desk=desk, errands=Errands(store, runner, lexicon, clock), lexicon=lexicon)

@@ -7,6 +7,7 @@ the next start, and a comment is looked for instead (`planning.errands.recovered
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -25,6 +26,8 @@ from relay.planning.errands import (
     again,
     begun,
     broken,
+    checked_after,
+    confirmed,
     copied,
     looked,
     over,
@@ -165,14 +168,17 @@ class Runner:
     async def _take(self, matter: Matter, ruling: Done, lease: Lease | None) -> None:
         known = matter.story.record.integrations
         headers = {INTEGRATION: known[-1]} if known and known[-1] != "default" else {}
+        # Many an integration shares no comments: what BigPanda took and did not tell of is told by asking.
+        expected = {deed.key for deed in matter.story.record.deeds}
+        sent = matter.errand.payload.get("sent") if checked_after(matter.errand) in expected else None
         try:
-            await self._accept(from_api(ruling.body), headers)
+            await self._accept(from_api(ruling.body, comment=str(sent) if sent else None), headers)
         except ShareError as error:
             log.error("check_not_taken", incident=matter.errand.incident, detail=str(error))  # noqa: TRY400  it says all
             await self._end(matter, No(state=AttemptState.REFUSED, reason=error.reason), lease)
         else:
             now = self._clock.now()
-            await self._concluded(await self._settle(matter, lambda known: _known(known, ruling, now), lease), ruling)
+            await self._concluded(await self._settle(matter, lambda known: _known(known, now), lease), ruling)
 
     async def _region_is_right(self) -> bool:
         """A 404 also comes from another region's BigPanda: once anything was answered, it is the incident's."""
@@ -214,13 +220,13 @@ class Runner:
             user=errand.payload.get("user", ""),
             tries=errand.tries,
         )
-        if not quiet and (words := _words(matter)):
+        if not quiet and (words := _words(matter, self._carrier.governed)):
             payload = errand.payload
             thread = str(payload["message_ts"]) if errand.kind is ErrandKind.REPLY else ""
             await self._phone.whisper(str(payload["channel"]), str(payload["user"]), words, thread)
 
 
-def _words(matter: Matter) -> str:
+def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
     """What whoever asked for an errand has to hear of its end; empty where the card will tell them, or nobody asked."""
     errand = matter.errand
     if "user" not in errand.payload:
@@ -231,7 +237,7 @@ def _words(matter: Matter) -> str:
         return wording.given_up(errand.kind, errand.reason)
     if errand.reason == "not_allowed":
         cards = (card for card in matter.cards if card.channel == errand.payload.get("card"))
-        return wording.not_allowed(errand.kind, next((card.options.actors for card in cards), ()))
+        return wording.not_allowed(errand.kind, next((governed(card).options.actors for card in cards), ()))
     ended = errand.state in {AttemptState.REFUSED, AttemptState.DROPPED}
     return wording.not_done(errand.kind, errand.reason) if ended else ""
 
@@ -241,9 +247,9 @@ def _gone(matter: Matter, ruling: Missing, now: float) -> Dealt:
     return _with(over(matter, AttemptState.DONE, ruling.reason), story, cards)
 
 
-def _known(matter: Matter, ruling: Done, now: float) -> Dealt:
+def _known(matter: Matter, now: float) -> Dealt:
     """It was asked about, and taken: even where nothing of it was news, what the card shows is true."""
-    return _with(ruled(matter, ruling, now), matter.story, silence.confirmed(matter.cards, now))
+    return replace(confirmed(matter), cards=silence.confirmed(matter.cards, now))
 
 
 def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:

@@ -27,6 +27,12 @@ COMMENTS = (ErrandKind.COMMENT, ErrandKind.REPLY)
 ACTIONS = (ErrandKind.ASSIGN, ErrandKind.COMMENT, ErrandKind.SNOOZE, ErrandKind.RESOLVE)
 """What people do by the buttons of a card."""
 
+CONFIRMED = (*ACTIONS, ErrandKind.REPLY)
+"""What a share is expected to confirm; many an integration shares neither comments nor assignments."""
+
+AFTER = "after "
+"""Begins the reason of a check that is made because no share has confirmed an errand yet."""
+
 HELD_BACK = 240.0
 """Seconds after which the callback is made whatever became of the card: BigPanda gives up waiting after five minutes
 (https://docs.bigpanda.io/docs/bigpanda-callback-service)."""
@@ -179,7 +185,10 @@ def doubted(matter: Matter, reason: str, now: float) -> Dealt:
 def looked(matter: Matter, comments: Sequence[str] | None, sent: str, now: float) -> Dealt:
     """A comment in doubt was looked for among the incident's comments (None: they could not be read)."""
     errand = matter.errand
-    if comments is not None and " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
+    if comments is None:  # that says nothing of the comment: BigPanda may be away for a while
+        at = now + pause_before(errand, now)
+        return Dealt(errand=replace(errand, due_at=at if at <= errand.created + PATIENCE[errand.kind] else None))
+    if " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
         return _done(matter, now)
     looks = int(errand.payload.get("looks", 0)) + 1
     payload = {**errand.payload, "looks": looks}
@@ -229,9 +238,24 @@ def check(incident: str, why: str, at: float, now: float) -> Errand:
 
 def _done(matter: Matter, now: float) -> Dealt:
     errand = replace(matter.errand, state=AttemptState.DONE, reason="", due_at=None)
-    if errand.kind not in ACTIONS:
+    if errand.kind not in CONFIRMED:
         return Dealt(errand=errand)
-    return Dealt(errand=errand, more=(check(errand.incident, f"after {errand.key}", now + CONFIRMED_AFTER, now),))
+    asked = check(errand.incident, AFTER + errand.key, now + CONFIRMED_AFTER, now)
+    return Dealt(
+        errand=errand, more=(replace(asked, payload={**asked.payload, "sent": errand.payload.get("sent", "")}),)
+    )
+
+
+def confirmed(matter: Matter) -> Dealt:
+    """An errand to check is done: what BigPanda does not tell by then was not done, and names nobody later."""
+    dealt = over(matter, AttemptState.DONE, "")
+    return replace(dealt, story=_without_deed(matter.story, checked_after(matter.errand)))
+
+
+def checked_after(errand: Errand) -> str:
+    """The key of the errand that a check is to confirm; empty where it is made for another reason."""
+    why = str(errand.payload.get("why", ""))
+    return why.removeprefix(AFTER) if why.startswith(AFTER) else ""
 
 
 def _with_deed(story: Story, deed: Deed) -> Story:

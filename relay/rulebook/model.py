@@ -71,6 +71,10 @@ class Rulebook:
             return self.defaults
         return next((post.options for post in found.posts if post.channel.fits(ref)), found.options)
 
+    def options_now(self, route: str, ref: str, kept: Options) -> Options:
+        """What governs a card there by the rules of now, not of its last share; the fallback's is as it was kept."""
+        return self.options_for(route, ref) if route else kept
+
     @cached_property
     def refs(self) -> tuple[str, ...]:
         """Every channel that is known before an incident is: the fallback's first, then the routes' in their order."""

@@ -41,12 +41,13 @@ _PERSON: Words = {"name": "name", "email": "email", "user_id": "userId"}
 _PEOPLE = ("assignee", "assigner")
 
 
-def from_api(body: JSON) -> bytes:
+def from_api(body: JSON, *, comment: str | None = None) -> bytes:
     """An incident as the API answers it, as a webhook's body that `parse` reads.
 
     It tells what the API told and nothing else: no event, no sender, no links, and not from which of its environments
     the incident is shared. Alerts are told only where each of them was (`expand=alerts`): a list that knows some by
     their id alone does not say that there are no others. A body that is no incident is one that `parse` refuses.
+    `comment` is one that the incident is known to have, of which the API's incident does not tell.
 
     Raises:
         NotJson: it is too deeply nested to be written.
@@ -60,8 +61,11 @@ def from_api(body: JSON) -> bytes:
     share: dict[str, JSON] = {"incident": incident}
     if "incident_tags" in told:
         share["incidentTags"] = told["incident_tags"]
-    if people := {role: _person(told[role]) for role in _PEOPLE if role in told}:
-        share["metadata"] = people
+    metadata: dict[str, JSON] = {role: _person(told[role]) for role in _PEOPLE if role in told}
+    if comment is not None:
+        metadata["comment"] = {"comment": comment}
+    if metadata:
+        share["metadata"] = metadata
     return dump(share)
 
 

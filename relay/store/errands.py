@@ -101,9 +101,11 @@ def callbacks_due(connection: Connection, incident: str, before: Iterable[Card],
         connection.execute(_CALL_BACK_NOW, {"of_incident": incident})
 
 
-def card_at(connection: Connection, slack_channel: str, ts: str) -> Card | None:
-    """The card whose root is that message."""
+def card_at(connection: Connection, slack_channel: str, ts: str, incident: str) -> Card | None:
+    """The card that is this message; or may be, since it is in that channel and nobody knows yet where."""
     row = connection.execute(_CARD_AT, {"slack_channel": slack_channel, "ts": ts}).mappings().first()
+    if row is None and incident:
+        row = connection.execute(_CARD_IN, {"slack_channel": slack_channel, "incident": incident}).mappings().first()
     return None if row is None else card_of(row)
 
 
@@ -197,3 +199,14 @@ _CARD_AT = select(_card).where(
     _card.c.ts == bindparam("ts"),
     _card.c.state == CardState.SHOWN,
 )
+_CARD_IN = (
+    select(_card)
+    .select_from(_card.join(schema.channel, schema.channel.c.ref == _card.c.channel))
+    .where(
+        _card.c.incident == bindparam("incident"),
+        schema.channel.c.slack_id == bindparam("slack_channel"),
+        _card.c.ts.is_(None),
+        _card.c.state.in_((CardState.TRYING, CardState.IN_DOUBT)),
+    )
+)
+"""Somebody may press a button before relay knows that the card is there: its answer may be lost."""

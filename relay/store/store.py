@@ -269,9 +269,14 @@ class Store:
         """An incident as it is kept; None where it is not known."""
         return await self._database.write(lambda connection: errand_verbs.story(connection, incident))
 
-    async def card_at(self, slack_channel: str, ts: str) -> Card | None:
-        """The card that is this message (Slack's id of the channel, and the message's `ts`)."""
-        return await self._database.read(lambda connection: errand_verbs.card_at(connection, slack_channel, ts))
+    async def card_at(self, slack_channel: str, ts: str, incident: str = "") -> Card | None:
+        """The card that is this message (Slack's id of the channel, and the message's `ts`).
+
+        Of an `incident` it may also be the one there of which Slack's answer is not known yet.
+        """
+        return await self._database.read(
+            lambda connection: errand_verbs.card_at(connection, slack_channel, ts, incident)
+        )
 
     async def keep_definitions(self, definitions: Sequence[Definition], now: float) -> None:
         """Keep BigPanda's definitions of tags, in place of those that are kept."""

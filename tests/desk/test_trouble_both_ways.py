@@ -304,3 +304,64 @@ async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before
         await circle.panda.begins(body() | {"incidentTags": [{"id": "itd_priority_1", "value": 2000}]})
         await circle.after(60)
         assert "P2" in circle.face(NOC)
+
+
+# -- What is not told, and what has changed meanwhile ------------------------------------------------------------------
+
+
+async def test_a_comment_that_no_share_tells_of_is_told_once_by_asking(tmp_path):
+    async with open_circle(tmp_path, integration={"send_comments": False}) as circle:
+        await circle.begins()
+        await commented(circle, "failing over")
+        await circle.slack.say(ANN, DB, "and again", circle.card().ts)
+        await circle.after(1200)
+        assert sum("failing over" in told for told in circle.thread(DB)) == 1
+        told = [each for each in circle.thread(NOC) if "💬" in each]
+        assert len("\n".join(told).split("Ann Lee")) == 3
+        assert "(Slack)" not in "".join(told)
+        assert [each for each in circle.thread(DB) if "and again" in each and "💬" in each] == []
+
+
+async def test_what_bigpanda_took_and_never_did_names_nobody_later(circle):
+    circle.panda.resolve_delay = 10_000_000
+    await circle.click("resolve")
+    await circle.submit()
+    await circle.after(600)
+    circle.panda.incident("i1").resolve(circle.clock.now())
+    await circle.panda.share("i1")
+    await circle.after(600)
+    [told] = circle.thread()
+    assert "Resolved" in told
+    assert "Ann Lee" not in told
+
+
+async def test_who_may_act_is_said_by_the_routes_of_now(circle, tmp_path):
+    routes = (tmp_path / "routes.yaml").read_text()
+    (tmp_path / "routes.yaml").write_text(routes.replace("sync_replies: true", "actors: [S0ONCALL01]"))
+    circle.relay._reload.ask()
+    await circle.after(60)
+    await circle.click("assign")
+    assert "only" in circle.whispers()[-1]
+    await circle.slack.say(ANN, DB, "between us", circle.card().ts)
+    await circle.after(60)
+    assert circle.panda.called("assign") == []
+    assert circle.panda.called("comment") == []
+
+
+async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_clicks(circle):
+    circle.slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage", channel=DB, after_effect=True))
+    await circle.panda.begins(body("i2"))
+    await circle.settled()
+    [card] = [each for each in circle.slack.channel(DB).messages if "i2" in str(each.metadata)]
+    await circle.slack.click(ANN, DB, card.ts, "relay_assign")
+    await circle.settled()
+    assert [call.arguments["incident"] for call in circle.panda.called("assign")] == ["i2"]
+
+
+async def test_a_look_that_cannot_be_taken_says_nothing_of_a_comment(circle):
+    circle.panda.faults.add(Fault(does=SERVER_ERROR, method="activities", times=6))
+    circle.panda.faults.add(Fault(does=Drop(), method="comment", after_effect=True))
+    await commented(circle)
+    await quiet(circle)
+    assert ("comment", "done", "") in await circle.errands()
+    assert len(circle.whispers()) == 1
