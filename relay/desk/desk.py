@@ -155,7 +155,12 @@ class Desk:
             key=kept.key,
         )
         self._ring()
-        self._soon(self._phone.whisper(done.channel, done.user, wording.UNDER_WAY[kept.kind]))
+        self._soon(self._say_under_way(kept.kind, card, done))
+
+    async def _say_under_way(self, action: ErrandKind, card: Card, done: Click | Submission) -> None:
+        """Unless it will be refused anyhow, which the errand says itself."""
+        if await self._refusal(action, done, card) is None:
+            await self._phone.whisper(done.channel, done.user, wording.UNDER_WAY[action])
 
     async def _open(self, click: Click) -> None:
         """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
@@ -164,7 +169,7 @@ class Desk:
         if card is None or card.incident != click.incident or story is None:
             await self._phone.whisper(click.channel, click.user, wording.NO_CARD)
             return
-        if (refusal := await self._refusal(click, card)) is not None:
+        if (refusal := await self._refusal(click.action, click, card)) is not None:
             await self._phone.whisper(click.channel, click.user, refusal)
             return
         view = modal(
@@ -179,17 +184,17 @@ class Desk:
             log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
             await self._phone.whisper(click.channel, click.user, wording.NO_MODAL)
 
-    async def _refusal(self, click: Click, card: Card) -> str | None:
+    async def _refusal(self, action: str, click: Click | Submission, card: Card) -> str | None:
         """Why this person may not act here; None where they may, or where only the errand will know."""
         options = self._governed(card).options
-        if click.action not in options.actions:
-            return wording.not_done(click.action, "not_offered")
+        if action not in options.actions:
+            return wording.not_done(action, "not_offered")
         allowed = await self._people.may_act(click.user, options.actors)
         if allowed is True or isinstance(allowed, CannotTell):
             return None
-        self._metrics.clicked(click.action, "not_allowed")
-        log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=click.action)
-        return wording.not_allowed(click.action, options.actors)
+        self._metrics.clicked(action, "not_allowed")
+        log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=action)
+        return wording.not_allowed(action, options.actors)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._later.put_nowait(work)

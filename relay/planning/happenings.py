@@ -125,7 +125,7 @@ def _tags(old: Sequence[Tag], new: Sequence[Tag], *, settling: bool) -> list[dic
 def _alerts(old: Incident, new: Incident) -> dict[str, JSON]:
     before = {alert.id: alert for alert in old.alerts}
     after = {alert.id: alert for alert in new.alerts}
-    joined = [alert for alert in after.values() if alert.id not in before]
+    joined = [alert for alert in after.values() if alert.id not in before and alert.active]
     ended = [alert for alert in after.values() if alert.id in before and before[alert.id].active and not alert.active]
     returned = [
         alert for alert in after.values() if alert.id in before and not before[alert.id].active and alert.active

@@ -133,8 +133,8 @@ def test_who_did_it_is_remembered_while_it_may_have_been_done():
 def test_a_comment_that_was_under_way_when_something_broke_is_not_sent_again(kind, state):
     asked = matter(kind)
     asked = replace(asked, errand=replace(asked.errand, state=state))
-    for _ in range(LOOKS + 1):
-        asked = replace(asked, errand=broken(asked, NOW).errand)
+    for at in (NOW, NOW + 1, NOW + PATIENCE[kind]):
+        asked = replace(asked, errand=broken(asked, at).errand)
         assert asked.errand.state is AttemptState.IN_DOUBT
     assert asked.errand.due_at is None
 
@@ -191,8 +191,18 @@ def test_a_refusal_ends_an_action_and_not_a_callback():
 def test_an_action_that_was_done_is_asked_about_should_no_share_confirm_it():
     dealt = ruled(matter(ErrandKind.RESOLVE), Done(), NOW)
     [check] = dealt.more
-    assert (check.kind, check.due_at, check.payload) == ("check", NOW + CONFIRMED_AFTER, {"why": "after k"})
+    assert (check.kind, check.due_at, check.payload) == ("check", NOW + CONFIRMED_AFTER, {"why": "after k", "sent": ""})
     assert dealt.story is None  # the deed waits for its share
+
+
+def test_a_look_that_could_not_be_taken_is_taken_again_for_as_long_as_it_makes_sense():
+    asked = matter(ErrandKind.COMMENT)
+    asked = replace(asked, errand=replace(asked.errand, state=AttemptState.IN_DOUBT))
+    for at in (NOW, NOW + 60, NOW + 600):
+        asked = replace(asked, errand=looked(asked, None, "Ann (Slack): hello", at).errand)
+        assert at < asked.errand.due_at <= at + 60
+    late = looked(asked, None, "Ann (Slack): hello", NOW + PATIENCE[ErrandKind.COMMENT])
+    assert (late.errand.state, late.errand.due_at) == (AttemptState.IN_DOUBT, None)
 
 
 def test_a_comment_in_doubt_is_found_or_stays_in_doubt():
@@ -200,7 +210,7 @@ def test_a_comment_in_doubt_is_found_or_stays_in_doubt():
     asked = replace(asked, errand=replace(asked.errand, state=AttemptState.IN_DOUBT))
     assert looked(asked, ["other", "Ann (Slack):  hello"], "Ann (Slack): hello", NOW).errand.state is AttemptState.DONE
     for _ in range(LOOKS):
-        dealt = looked(asked, None, "Ann (Slack): hello", NOW)
+        dealt = looked(asked, ["other"], "Ann (Slack): hello", NOW)
         asked = replace(asked, errand=dealt.errand)
         assert dealt.errand.state is AttemptState.IN_DOUBT
     assert dealt.errand.due_at is None
