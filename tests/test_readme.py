@@ -7,6 +7,7 @@ import pytest
 import typer.main
 
 from relay.cli import app
+from relay.rulebook import load
 from relay.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -42,3 +43,9 @@ def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if not target.startswith("http"):
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_each_example_of_routes_is_one_without_a_fault():
+    found = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert found
+    assert all(list(load(example).routes.everyone()) for example in found)

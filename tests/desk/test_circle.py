@@ -187,6 +187,26 @@ async def test_replies_stay_in_slack_where_the_route_does_not_ask_for_them(circl
     assert circle.panda.called("comment") == []
 
 
+async def test_a_channel_that_only_reads_along_has_neither_buttons_nor_replies_that_become_comments(tmp_path):
+    routes = """
+version: 1
+defaults: {actions: [resolve, assign], sync_replies: true}
+routes:
+  - name: all
+    post:
+      - C0DB000001
+      - {channel: C0NOC00001, actions: [], sync_replies: false}
+"""
+    async with open_circle(tmp_path, routes=routes) as circle:
+        await circle.begins()
+        assert "[Resolve]  [Assign to me]" in circle.face(DB)
+        assert "[Resolve]" not in circle.face(NOC)
+        for channel in (DB, NOC):
+            await circle.slack.say(ANN, channel, f"said in {channel}", circle.card(channel).ts)
+        await circle.after(700)
+        assert circle.panda.incident("i1").comments == [f"Ann Lee (Slack): said in {DB}"]
+
+
 async def test_priorities_are_read_as_bigpanda_defines_them_and_match(tmp_path):
     routes = """
 version: 1

@@ -1,10 +1,17 @@
 """docs/routes.md says what the code does: its tables are the code's, its examples load, its walk can be walked."""
 
 import pytest
-from documents import examples, tables, text_of, words
+from documents import examples, section, tables, text_of, words
 from typer.testing import CliRunner
 
 from relay.cli import app
+from relay.desk import wording
+from relay.desk.people import MEMBERS_FOR
+from relay.drawing import BUTTONS, noticed
+from relay.modals import TIMES
+from relay.planning import Card, ErrandKind
+from relay.planning.errands import CONFIRMED_AFTER, LOOKS, PATIENCE
+from relay.planning.notices import GONE, STALE, dated
 from relay.routing.facts import NAMED, PLAIN
 from relay.routing.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubt, Options
 from relay.rulebook import load
@@ -63,6 +70,49 @@ def test_the_values_of_match_are_taken_as_they_are_written():
     example = next(each for each in ALONE if "as-it-is-written" in each.text)
     [route] = load(example.text).routes
     assert [look.expected for look in route.match.conditions] == ["no", "012", "2026-01-01"]
+
+
+def test_the_table_of_buttons_is_the_codes():
+    [buttons, _] = tables(PAGE, "## Act from Slack")
+    assert [row[0].strip("*") for row in buttons] == [BUTTONS[action].text for action in ACTIONS]
+    assert all(words.removeprefix("until ") in buttons[2][1] for words in TIMES.values())
+
+
+def test_what_relay_whispers_is_what_the_page_says():
+    [_, whispers] = tables(PAGE, "## Act from Slack")
+    for _, said in whispers:
+        assert said.replace("@pay-oncall", "<!subteam^S0PAYONCALL>") in whispered()
+
+
+def whispered():
+    reasons = ["under_way", "already_resolved", "unknown_user", "key_invalid"]
+    return {
+        *wording.UNDER_WAY.values(),
+        *(wording.not_done(kind, reason) for kind in ACTIONS for reason in reasons),
+        *(wording.not_allowed(kind, ["S0PAYONCALL"]) for kind in ACTIONS),
+        *(wording.given_up(kind, "timed_out") for kind in ACTIONS),
+        *(wording.unsure(kind) for kind in (ErrandKind.COMMENT, ErrandKind.REPLY)),
+    }
+
+
+def test_how_long_something_is_tried_is_what_the_page_says():
+    told = text_of(PAGE)
+    assert {PATIENCE[kind] for kind in ACTIONS} == {15 * 60}
+    assert "is tried again for 15 minutes" in told
+    assert PATIENCE[ErrandKind.REPLY] == 24 * 3600
+    assert "reply is tried for a day" in told
+    assert CONFIRMED_AFTER == 90
+    assert "within 90\nseconds" in told
+    assert (LOOKS, MEMBERS_FOR) == (3, 5 * 60)
+    assert "three times within a minute" in told
+    assert "counts within five minutes" in told
+
+
+def test_what_a_grey_card_says_is_what_the_page_says():
+    card = Card(incident="i", episode=1, channel="C1", notices=(dated(STALE, 0), dated(GONE, 0)), options=Options())
+    for said in noticed(card):
+        notice = said.partition(" (")[0].partition(" <!date")[0]
+        assert f"*{notice}*" in section(PAGE, "## Truth after silence")
 
 
 @pytest.fixture
