@@ -111,7 +111,7 @@ def test_how_long_something_is_tried_is_what_the_page_says():
 def test_what_a_grey_card_says_is_what_the_page_says():
     card = Card(incident="i", episode=1, channel="C1", notices=(dated(STALE, 0), dated(GONE, 0)), options=Options())
     for said in noticed(card):
-        notice = said.partition(" (")[0].partition(" <!date")[0]
+        notice = said.partition(" (")[0].partition(" <!date")[0].strip()
         assert f"*{notice}*" in section(PAGE, "## Truth after silence")
 
 

@@ -1,6 +1,7 @@
 """docs/templates.md says what the code does: its tables are the code's, and its examples render."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -8,15 +9,17 @@ import pytest
 from documents import examples, section, tables, words
 
 import relay
-from relay.drawing import entry_values
+from relay.drawing import entry_values, noticed
 from relay.incident import read
-from relay.planning import Entry
+from relay.planning import Card, Entry
 from relay.planning.fold import fold
 from relay.planning.model import Kind as EntryKind
-from relay.rendering import CARD, FILTERS, KINDS, Scene, TemplateLibrary, render_card, render_reply
+from relay.planning.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
+from relay.rendering import CARD, FILTERS, KINDS, Button, Scene, TemplateLibrary, render_card, render_reply
 from relay.rendering.bounds import FILTERS_BOUNDED
 from relay.rendering.marks import Kind
 from relay.rendering.sandbox import _JINJA_FILTERS
+from relay.routing import Options
 from relay.share import parse
 from relay.templates_on_disk import load_packaged
 from relay.variables import ALERT_NAMES, CHANGE_NAMES, NAMES, variables
@@ -26,6 +29,14 @@ SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
 ENTRIES = {
     EntryKind.COMMENT: {"actor": "Dana", "text": "see https://wiki.example.com/x\nand <!channel>"},
     EntryKind.STATUS: {"old": "critical", "new": "warning"},
+    EntryKind.RESOLVED: {
+        "old": "critical",
+        "actor": "Dana",
+        "text": "failed over",
+        "lasted": 600.0,
+        "worst": "critical",
+    },
+    EntryKind.SNOOZE: {"old": None, "new": 1_700_003_600, "snoozed": True, "actor": "Dana"},
     EntryKind.TAGS: {"items": [{"label": "Team", "old": "a", "new": "b"}, {"label": "Owner", "old": "c", "new": ""}]},
 }
 
@@ -61,7 +72,7 @@ def test_each_example_has_no_fault_and_renders_without_a_failure(example, packag
 
 
 def test_the_example_that_changes_a_part_keeps_the_rest(packaged, scene):
-    example = next(each for each in examples(PAGE, "jinja") if each.name == "payments/card.j2")
+    example = next(each for each in examples(PAGE, "jinja") if "extends" in each.text)
     rendered = render_card(TemplateLibrary({example.name: example.text}, packaged=packaged), "payments", scene)
     told = orjson.dumps(rendered.message.payload()).decode()
     assert "Payments: Evyatar-11" in told
@@ -124,3 +135,27 @@ def test_the_table_of_what_an_entry_has_is_the_codes():
     [table] = tables(PAGE, "### `entry`")
     entry = Entry(seq=1, key="k", kind=EntryKind.OTHER, at=0.0)
     assert set(words(table)) == set(entry_values(entry, 0.0))
+
+
+def test_the_table_of_notices_is_the_codes():
+    [table] = tables(PAGE, "## What relay adds")
+    notices = (
+        REPEAT,
+        ANEW,
+        THREAD_ONLY,
+        in_place_of("C1", "#payments", "is_archived"),
+        dated(STALE, 0),
+        dated(GONE, 0),
+    )
+    card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())
+    assert [row[0] for row in table] == list(noticed(card, lambda _moment: "…"))
+
+
+def test_a_card_with_one_of_relays_buttons_has_them_where_its_template_says(packaged, scene):
+    [example] = [each for each in examples(PAGE, "jinja") if "relay_actions %}{% button" in each.text]
+    pressed = replace(scene, buttons=(Button(action_id="relay_assign", text="Assign to me", value="i1"),))
+    for source, shown in ((example.text, True), (example.text.replace("{% relay_actions %}", ""), False)):
+        library = TemplateLibrary({example.name: source}, packaged=packaged)
+        told = orjson.dumps(render_card(library, "payments", pressed).message.payload()).decode()
+        assert ("relay_assign" in told) is shown
+        assert "Open in BigPanda" in told
