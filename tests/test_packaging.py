@@ -111,6 +111,19 @@ def test_compose_gives_relay_nothing_that_it_does_not_need():
     assert set(service["secrets"]) == set(house["secrets"])
 
 
+def test_what_compose_has_ready_for_both_ways_works_once_its_signs_are_taken_away():
+    text = re.sub(r"^( +)# (?=- \w+$|\w+: )", r"\1", (HERE / "compose.yaml").read_text(), flags=re.MULTILINE)
+    house = yaml.safe_load(text)
+    service = house["services"]["relay"]
+    assert set(service["secrets"]) == set(house["secrets"])
+    files = {Path(path) for name, path in service["environment"].items() if name.endswith("_FILE")}
+    assert files == {Path("/run/secrets") / name for name in service["secrets"]}
+    settings = Settings.from_env(service["environment"], lambda path: f"{path.name}\n")
+    assert settings.acts
+    assert settings.calls_back("default")
+    settings.for_serving()
+
+
 def test_with_postgresql_the_images_own_database_is_taken_back():
     house = yaml.safe_load((HERE / "compose.postgresql.yaml").read_text())
     environment = house["services"]["relay"]["environment"]

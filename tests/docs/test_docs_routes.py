@@ -1,7 +1,9 @@
 """docs/routes.md says what the code does: its tables are the code's, its examples load, its walk can be walked."""
 
+import re
+
 import pytest
-from documents import examples, section, tables, text_of, words
+from documents import DOCS, examples, section, tables, text_of, words
 from typer.testing import CliRunner
 
 from relay.cli import app
@@ -157,3 +159,11 @@ def test_every_heading_in_the_list_of_contents_is_there():
 def _anchor(heading):
     kept = "".join(character for character in heading.lower() if character.isalnum() or character in " -_")
     return kept.replace(" ", "-")
+
+
+def test_the_buttons_that_the_projects_own_routes_have_ready_work_once_their_signs_are_taken_away():
+    written = (DOCS.parent / "routes.yaml").read_text()
+    text = re.sub(r"^( +)# (?=act)", r"\1", written, flags=re.MULTILINE)
+    route = load(text).route("payments-critical")
+    assert (route.options.actions, route.options.actors) == (ACTIONS, ("S0PAYONCALL",))
+    assert all(post.options.actions == ACTIONS for post in route.posts)
