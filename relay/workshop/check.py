@@ -17,7 +17,7 @@ from relay.rulebook.reading import Reading
 from relay.templates_on_disk import load_packaged
 from relay.workshop.findings import Checked
 from relay.workshop.lint import lint, never_holding, unused_folders
-from relay.workshop.trial import trial
+from relay.workshop.trial import trial, without_buttons
 
 
 def check(routes: Path, templates: Path) -> Checked:
@@ -39,6 +39,7 @@ def check(routes: Path, templates: Path) -> Checked:
     ]
     if all(fault.warning for fault in of_templates):
         of_templates += trial(written.templates)
+        of_templates += without_buttons(written.templates, _with_buttons(rulebook) if rulebook else ())
     return Checked(
         findings=(*found, *(_beneath(templates, fault) for fault in sorted(of_templates))),
         routes=sum(1 for _ in rulebook.routes.everyone()) if rulebook else 0,
@@ -72,6 +73,12 @@ def check_routes(text: str, file: str, folders: Iterable[str] | None) -> tuple[R
 def _idle(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[Fault]:
     for folder in unused_folders(rulebook, sources):
         yield Fault(file=folder, message="no route names this template, and no other template uses it", warning=True)
+
+
+def _with_buttons(rulebook: Rulebook) -> set[str]:
+    """The templates of cards that have actions."""
+    posts = (post for route in rulebook.routes.everyone() for post in route.posts)
+    return {post.options.template for post in posts if post.options.actions}
 
 
 def _beneath(folder: Path, fault: Fault) -> Fault:

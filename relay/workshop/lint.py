@@ -23,6 +23,7 @@ from relay.workshop.blocking import Blocking
 from relay.workshop.implication import claims, meaning
 from relay.workshop.lookalikes import lookalikes
 from relay.workshop.places import Standing, Written, entries, inner, matches, readable_conditions, standing
+from relay.workshop.pressing import pressing
 from relay.workshop.reach import (
     Finding,
     comparisons,
@@ -46,6 +47,7 @@ def lint(rulebook: Rulebook, top: Table, file: str) -> list[Fault]:
         _unused_aliases(rulebook, top),
         *(_of_route(each, rulebook.tag_values, blocking) for each in routes),
         _channels_without_a_way(routes, rulebook, top, blocking),
+        pressing(routes, rulebook, top),
     )
     return sorted({_fault(each, file) for each in found})
 

@@ -5,15 +5,16 @@ which BigPanda tells its state alone. Whatever fails for the first fails for mos
 fail one night. A value that is missing may be one of the operator's own tags, and is no more than a warning.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
+from relay.drawing import BUTTONS
 from relay.errors import ConfigurationError, Fault
 from relay.loading import Written, check
 from relay.rehearsal import Rehearsal, rehearse
-from relay.rendering import TemplateFailure
+from relay.rendering import CARD, Rendered, TemplateFailure
 from relay.share import Share, parse
 from relay.workshop.testing.samples import sample
 
@@ -25,7 +26,8 @@ _APART: Final = 600
 _ROUTES: Final = """\
 version: 1
 fallback: "#nowhere"
-routes: [{name: trial, match: {environment: {not: "-"}}, post: [{channel: "#trial", template: FOLDER}]}]
+defaults: {actions: [assign], template: FOLDER}
+routes: [{name: trial, match: {environment: {not: "-"}}, post: ["#trial"]}]
 """
 _MISSING: Final = "UndefinedError"
 
@@ -45,16 +47,37 @@ def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault(file=file, message=message, warning=True)
 
 
+def without_buttons(sources: Mapping[str, str], folders: Iterable[str]) -> Iterator[Fault]:
+    """Which of these folders make cards that never have a place for relay's buttons."""
+    for folder in sorted(folders):
+        if f"{folder}/{CARD}.j2" in sources and not any(map(_has_button, _cards(sources, folder, _full()))):
+            message = "a route has actions, and this card no place for them: {% relay_actions %} inside {% actions %}"
+            yield Fault(file=f"{folder}/{CARD}.j2", message=message, warning=True)
+
+
+def _has_button(card: Rendered) -> bool:
+    return BUTTONS["assign"].action_id in orjson.dumps(card.message.payload()).decode()
+
+
+def _cards(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterator[Rendered]:
+    for rehearsal in _rehearsed(sources, folder, life):
+        for played in rehearsal.cards:
+            yield from (sent.rendered for sent in (played.first, played.root) if sent)
+
+
 def _failures(sources: Mapping[str, str], life: Sequence[Share]) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:
     """Each failure of the operator's own files, by its place."""
     for folder in sorted({name.partition("/")[0] for name in sources}):
-        written = Written(file="routes.yaml", routes=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources))
-        try:
-            configuration = check(written)
-        except ConfigurationError:  # no route can name this folder, so that nothing of it is ever run
-            continue
-        for rehearsal in rehearse(configuration, life).values():
+        for rehearsal in _rehearsed(sources, folder, life):
             yield from (((each.file, each.line), each) for each in _of(rehearsal) if each.file in sources)
+
+
+def _rehearsed(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterable[Rehearsal]:
+    written = Written(file="routes.yaml", routes=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources))
+    try:
+        return rehearse(check(written), life).values()
+    except ConfigurationError:  # no route can name this folder, so that nothing of it is ever run
+        return ()
 
 
 def _of(rehearsal: Rehearsal) -> Iterator[TemplateFailure]:

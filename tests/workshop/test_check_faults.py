@@ -77,6 +77,24 @@ def test_what_fails_only_where_little_is_known_is_a_warning():
     assert "an incident of which little is known" in found.message
 
 
+def test_a_card_that_has_no_place_for_the_buttons_of_its_route_is_told(tmp_path):
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(
+        'version: 1\nfallback: "#noc"\nroutes:\n'
+        '  - {name: a, match: {status: critical}, post: ["#a"], template: plain, actions: [assign]}\n'
+        '  - {name: b, match: {status: warning}, post: ["#a"], template: pressed, actions: [assign]}\n'
+        '  - {name: c, match: {status: unknown}, post: ["#a"], template: quiet}\n'
+    )
+    header = "{% header %}{{ incident.title }}{% endheader %}"
+    cards = {"plain": header, "pressed": header + "{% actions %}{% relay_actions %}{% endactions %}", "quiet": header}
+    for folder, source in cards.items():
+        (tmp_path / "templates" / folder).mkdir(parents=True)
+        (tmp_path / "templates" / folder / "card.j2").write_text(source)
+    [found] = check(routes, tmp_path / "templates").findings
+    assert (found.file, found.warning) == (str(tmp_path / "templates" / "plain" / "card.j2"), True)
+    assert "{% relay_actions %}" in found.message
+
+
 BROKEN_EVERYWHERE = """\
 version: 1
 channels:
