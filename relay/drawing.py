@@ -14,7 +14,7 @@ from relay.planning import Card, CardState, Case, Entry
 from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD_ONLY, is_over
 from relay.planning.steps import Edit, PostReply, Sending, Shown, shown
 from relay.planning.telling import Reply
-from relay.rendering import Button, Rendered, Scene, color, render_card, render_pointer, render_reply, slack_time
+from relay.rendering import Button, Rendered, Scene, color, emoji, render_card, render_pointer, render_reply, slack_time
 from relay.variables import unmarked, variables
 
 LATE = 60.0
@@ -68,7 +68,7 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
             mentions=case.card.pinged if incident.active else (),
             notices=tuple(noticed(case.card)),
             buttons=buttons(incident, case.card) if configuration.acts else (),
-            color=bar(case.card),
+            **greyed(case.card),
         ),
     )
 
@@ -118,10 +118,10 @@ def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[s
             yield f"not in BigPanda any more ({moment(int(said[0]))}): merged into another incident, or deleted"
 
 
-def bar(card: Card) -> str:
-    """The bar's colour where the template's does not count: grey, where what the card shows may long be otherwise."""
+def greyed(card: Card) -> dict[str, str]:
+    """What is grey whatever the template says, where what the card shows may long be otherwise: bar and headline."""
     grey = any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
-    return color("unknown") if grey else ""
+    return {"color": color("unknown"), "emoji": emoji("unknown")} if grey else {}
 
 
 BUTTONS: Mapping[str, Button] = {

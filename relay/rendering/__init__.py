@@ -8,7 +8,7 @@ own tags and filters made become markup.
 """
 
 from relay.rendering.compose import LINK_ACTION
-from relay.rendering.filters import FILTERS, color, slack_time
+from relay.rendering.filters import FILTERS, color, emoji, slack_time
 from relay.rendering.library import CARD, DEFAULT, KINDS, TemplateLibrary
 from relay.rendering.render import render_card, render_pointer
 from relay.rendering.reply import render_reply
@@ -26,6 +26,7 @@ __all__ = [
     "TemplateFailure",
     "TemplateLibrary",
     "color",
+    "emoji",
     "render_card",
     "render_pointer",
     "render_reply",

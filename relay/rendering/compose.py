@@ -1,7 +1,7 @@
 """The tree of a template's output becomes the parts of a message: those on top, and those beside the coloured bar."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from relay import blockkit
@@ -13,6 +13,7 @@ from relay.rendering.parts import Context, Element, Fields, Fixed, Group, Header
 from relay.rendering.rawblocks import raw_parts
 from relay.rendering.scene import Button, Scene
 from relay.rendering.tree import Child, Node, parse
+from relay.rendering.wording import EMOJI
 
 LINK_ACTION: Final = "open_link"
 """Begins the action_id of every button that only opens an address; a click on it needs an answer, and nothing else."""
@@ -49,6 +50,8 @@ def compose(children: Sequence[Child], scene: Scene) -> Draft:
 def completed(draft: Draft, scene: Scene) -> Draft:
     """The draft with what relay sees to itself: whoever is to be pinged, and the notices."""
     draft.color = scene.color or draft.color
+    if scene.emoji:
+        draft.top[:] = [_marked(part, scene.emoji) if isinstance(part, Header) else part for part in draft.top]
     if pinged := mentions(scene.mentions):
         headers = [index for index, part in enumerate(draft.top) if isinstance(part, Header)]
         draft.top.insert(headers[0] + 1 if headers else 0, Section(flow=pinged, lasting=True, firm=True))
@@ -57,6 +60,15 @@ def completed(draft: Draft, scene: Scene) -> Draft:
         notice = Context(elements=[told], lasting=True, firm=True)
         (draft.bar or draft.top).append(notice)
     return draft
+
+
+def _marked(header: Header, emoji: str) -> Header:
+    """The headline with another dot before it; its words stay, so that an eye finds the card again."""
+    first, *rest = header.flow
+    dot = first.text[:1] if isinstance(first, Atom) else ""
+    if not isinstance(first, Atom) or dot not in EMOJI.values():
+        return header
+    return replace(header, flow=[first._replace(text=emoji + first.text[1:]), *rest])
 
 
 class _Composer:

@@ -24,7 +24,8 @@ class Scene:
     `variables` are those of `relay.variables`. `mentions` are the ids of user groups (`S...`) and users (`U...`,
     `W...`), `here` and `channel`: they are pinged, and nobody else. `notices` are relay's own small lines, put last
     whatever the template does, and may hold the mark of a date; `buttons` stand where the template puts
-    `{% relay_actions %}`. A `color` (`#rrggbb`) is the bar's in place of the template's.
+    `{% relay_actions %}`. A `color` (`#rrggbb`) is the bar's in place of the template's, and
+    an `emoji` stands in the headline in place of a state's.
     """
 
     variables: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Scene:
     notices: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
     color: str = ""
+    emoji: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.drawing import BUTTONS, bar, buttons, noticed
+from relay.drawing import BUTTONS, buttons, greyed, noticed
 from relay.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
 from relay.message import Message
 from relay.planning import Card
@@ -54,7 +54,7 @@ class Case:
             mentions=self.mentions,
             notices=tuple(noticed(card)),
             buttons=buttons(self.incident, card),
-            color=bar(card),
+            **greyed(card),
         )
         if self.pointer:
             return render_pointer(scene, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
