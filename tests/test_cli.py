@@ -214,7 +214,7 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_inter
     command += ["--channel", "noc=C0123456789", "--channel", "#payments"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
+            said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(5))
             channels = [process.stdout.readline().split() for _ in range(2)]
             base, token = said["SLACK_API_URL"], said["SLACK_BOT_TOKEN"]
             page = process.stdout.readline().strip().removeprefix("Its page: ")
@@ -227,6 +227,12 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_inter
             assert call(base, token, "conversations.join", channel="C0123456789")["ok"] is True
             posted = call(base, token, "chat.postMessage", channel="C0123456789", text="hello")
             assert posted["ok"] is True
+            asked = urllib.request.Request(
+                said["BIGPANDA_API_URL"] + "/resources/v2.0/incidents/tags/definitions",
+                headers={"Authorization": f"Bearer {said['BIGPANDA_API_KEY']}"},
+            )
+            with urllib.request.urlopen(asked, timeout=10) as defined:
+                assert b"Priority" in defined.read()
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0

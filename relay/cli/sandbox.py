@@ -1,4 +1,4 @@
-"""`relay sandbox`: the Slack stand-in and its page alone, to try a configuration against."""
+"""`relay sandbox`: the stand-ins of Slack and BigPanda and their page, to try a configuration against."""
 
 import asyncio
 import os
@@ -11,6 +11,8 @@ import typer
 
 from relay.cli.loop import run
 from relay.sandbox import HTTP
+from relay.sandbox.bigpanda import BigPanda, User
+from relay.sandbox.bigpanda import serving as serving_bigpanda
 from relay.sandbox.interactivity import Way
 from relay.sandbox.page import Backstage, Page
 from relay.sandbox.server import Slack, serving
@@ -41,11 +43,12 @@ def sandbox(
         ),
     ] = None,
 ) -> None:
-    """Run a Slack stand-in on this machine, to try a configuration against.
+    """Run stand-ins of Slack and BigPanda on this machine, to try a configuration against.
 
-    It keeps everything in memory and sends nothing anywhere. Give relay the settings that it prints, let routes.yaml
-    name its channels, and watch them on its page. What you press and write there reaches relay over the socket that
-    SLACK_APP_TOKEN opens; with --relay and a SLACK_SIGNING_SECRET over HTTP. Ctrl-C ends it.
+    They keep everything in memory and send nothing anywhere. Give relay the settings that they print, let routes.yaml
+    name the channels, and watch them on the page. What you press and write there reaches relay over the socket that
+    SLACK_APP_TOKEN opens; with --relay and a SLACK_SIGNING_SECRET over HTTP. With --relay, BigPanda's stand-in has the
+    incidents of the shares that you paste into the page, and shares what becomes of them. Ctrl-C ends it.
     """
     slack = Slack()
     slack.rate_limits = rate_limits
@@ -55,9 +58,12 @@ def sandbox(
         slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
     slack.interactivity = _way(slack, relay)
     address = parse_address(listen)
-    page = Page(slack, _backstage(relay) if relay else None, host=address.host)
+    panda = BigPanda()
+    for user, name in _PEOPLE:
+        panda.add_user(User(id=user, name=name, email=f"{name}@example.com"))
+    page = Page(slack, _backstage(relay, panda) if relay else None, host=address.host)
     with suppress(KeyboardInterrupt):
-        run(_serve(slack, page, address))
+        run(_serve(slack, panda, page, address))
 
 
 def parse_address(text: str) -> Listen:
@@ -72,13 +78,15 @@ def parse_address(text: str) -> Listen:
         raise typer.BadParameter(f"It {error}.", param_hint="--listen") from error
 
 
-def _backstage(url: str) -> Backstage:
+def _backstage(url: str, panda: BigPanda) -> Backstage:
     """The relay at that address, asked with the keys that it was given in the environment."""
     settings = Settings.from_env(os.environ)
-    keys = settings.webhook_keys
+    key = settings.webhook_keys[0].get_secret_value() if settings.webhook_keys else ""
+    panda.shares_to(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})
     return Backstage(
         url=url,
-        webhook_key=keys[0].get_secret_value() if keys else "",
+        kept=panda.learn,
+        webhook_key=key,
         admin_key=settings.admin_key.get_secret_value() if settings.admin_key else "",
         sample=(files("relay") / "samples" / "documented-sample.json").read_text(encoding="utf-8"),
     )
@@ -101,19 +109,24 @@ def _add_channel(slack: Slack, text: str, otherwise: str) -> None:
     slack.add_channel(wanted, parts["name"])
 
 
-async def _serve(slack: Slack, page: Page, address: Listen) -> None:
+async def _serve(slack: Slack, panda: BigPanda, page: Page, address: Listen) -> None:
     try:
-        async with serving(slack, address.host, address.port, furnish=page.furnish) as base:
-            _introduce(slack, base)
+        async with (
+            serving(slack, address.host, address.port, furnish=page.furnish) as base,
+            serving_bigpanda(panda, address.host) as bigpanda,
+        ):
+            _introduce(slack, base, panda, bigpanda)
             await asyncio.Event().wait()
     except OSError as error:
         raise typer.BadParameter(f"Cannot listen on {address}: {error.strerror}.", param_hint="--listen") from error
 
 
-def _introduce(slack: Slack, base: str) -> None:
+def _introduce(slack: Slack, base: str, panda: BigPanda, bigpanda: str) -> None:
     typer.echo(f"SLACK_API_URL={base}")
     typer.echo(f"SLACK_BOT_TOKEN={slack.token}")
     typer.echo(f"SLACK_APP_TOKEN={slack.app_token}")
+    typer.echo(f"BIGPANDA_API_URL={bigpanda}")
+    typer.echo(f"BIGPANDA_API_KEY={panda.key}")
     for channel in slack.channels.values():
         typer.echo(f"#{channel.name} {channel.id}")
     typer.echo(f"Its page: {base.removesuffix('api/')}")

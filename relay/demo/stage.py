@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
@@ -223,12 +223,8 @@ async def _listening(relay: Relay, running: asyncio.Task[None]) -> str:
 
 def _backstage(url: str, panda: BigPanda, now: int) -> Backstage:
     """What the page asks relay by. Relay gets a pasted share as it is, and then BigPanda has its incident, too."""
-
-    def kept(body: bytes) -> None:
-        with suppress(LookupError, TypeError, ValueError, AttributeError):  # relay reads shapes that BigPanda never has
-            panda.add_incident(orjson.loads(body))
-
-    return Backstage(url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=_of_ones_own(now), kept=kept)
+    sample = _of_ones_own(now)
+    return Backstage(url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=sample, kept=panda.learn)
 
 
 def _incident_of(message: Message) -> str | None:

@@ -21,6 +21,7 @@ from relay.share import Share, parse
 from relay.store import ShareBody, Store
 from relay.store.replay import Recorded
 from relay.workshop.comparing import Compared, Comparison, Difference
+from relay.workshop.live import Definitions, definitions_of
 
 ALONE = 1_000
 """Up to so many incidents are done here: to start other processes would take longer."""
@@ -98,7 +99,12 @@ async def backtest(  # noqa: PLR0913  what is compared, of what, how, and who is
     processes: int,
     done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Report:
-    """Replay every incident that has had a share since then; `done` is told how many are done, of how many."""
+    """Replay every incident that has had a share since then; `done` is told how many are done, of how many.
+
+    Both are lived by as relay lives by them, with BigPanda's definitions of tags as they are now.
+    """
+    known = await definitions_of(store)
+    live, candidate = live.lived(known, acts=live.acts), candidate.lived(known, acts=candidate.acts)
     number = await store.count_recorded(since)
     same = {channel.ref: channel.same_as for channel in await store.channels() if channel.same_as is not None}
     report = Report()
@@ -120,7 +126,7 @@ class _Crew:
         self._worker = _Worker(Comparison(live, candidate), same)
         self._processes = processes
         self._pool: Executor | None = None
-        self._task = (_written(live), _written(candidate), dict(same))
+        self._task = (_written(live), _written(candidate), dict(same), dict(live.rulebook.definitions))
 
     def __enter__(self) -> Self:
         if self._processes > 1:
@@ -198,8 +204,9 @@ _WORKERS: list[_Worker] = []
 """The one of this process, where it is one of several: what is compiled does not travel between processes."""
 
 
-def _begin(live: Written, candidate: Written, same: Mapping[str, str]) -> None:
-    _WORKERS.append(_Worker(Comparison(check(live), check(candidate)), same))
+def _begin(live: Written, candidate: Written, same: Mapping[str, str], known: Definitions) -> None:
+    both = (check(each).lived(known, acts=True) for each in (live, candidate))
+    _WORKERS.append(_Worker(Comparison(*both), same))
 
 
 def _play(recorded: Recorded) -> Piece:

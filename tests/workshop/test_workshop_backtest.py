@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.configuration import Configuration
+from relay.incident import Definition
 from relay.loading import Written, check
 from relay.planning import ChannelState, plan
 from relay.share import parse
@@ -104,6 +105,17 @@ async def test_the_same_routes_differ_in_nothing_whatever_the_comments(store):
 )
 async def test_each_way_to_differ_has_a_name(store, candidate, found):
     assert differences(await against(store, configuration(candidate))) == found
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_tags_are_read_as_bigpanda_defines_them(store, monkeypatch, processes):
+    monkeypatch.setattr(module, "ALONE", 0)
+    await store.keep_definitions([Definition(id="team", name="squad", ranks={"web": "frontend"})], START)
+    routes = ROUTES.replace("team: web", "squad: frontend")
+    report = await backtest(store, configuration(routes), configuration(routes), since=0.0, processes=processes)
+    assert report.different == []
+    report = await backtest(store, configuration(routes), LIVE, since=0.0, processes=processes)
+    assert "i-web" in differences(report)
 
 
 async def test_another_template_reads_differently_where_it_is_used(store):

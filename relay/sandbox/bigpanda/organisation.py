@@ -1,6 +1,8 @@
 """An organisation of BigPanda in memory: its keys and users, its environments, its tags, its incidents."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -74,6 +76,11 @@ class Organisation:
     def add_incident(self, body: Mapping[str, Any]) -> Incident:
         """Make an incident of a share's body, as BigPanda's webhook would tell it; nothing is shared yet."""
         return self.hear(Heard.of(body))
+
+    def learn(self, body: bytes) -> None:
+        """Have the incident of a body that somebody else shared; shapes that BigPanda never has are left alone."""
+        with suppress(LookupError, TypeError, ValueError, AttributeError):
+            self.add_incident(json.loads(body))
 
     def hear(self, heard: Heard) -> Incident:
         """Let what a body tells be so: an incident that is new, or what it says otherwise than the one before it.
