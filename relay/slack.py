@@ -1,7 +1,8 @@
 """The door to Slack's Web API: each verb is one HTTP request, and whatever comes of it is returned as an `Answer`.
 
-It translates and decides nothing. It never repeats a request, never sleeps, and raises nothing but `CancelledError`:
-what slack_sdk and aiohttp raise is sorted into "surely not sent" and "nobody can say" (`Failure`); `verdict` judges.
+It translates and decides nothing. It never repeats a request, never sleeps, and raises nothing but `CancelledError` and
+what a guard of the wire raises: what slack_sdk and aiohttp raise is sorted into "surely not sent" and "nobody can say"
+(`Failure`); `verdict` judges.
 """
 
 import asyncio

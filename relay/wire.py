@@ -2,9 +2,12 @@
 
 A call that failed is worth nothing without knowing whether it may have arrived. So the session tells when a call gets a
 connection, and `failure` sorts what was raised into "surely not sent" and "nobody can say" (`Failure.is_sure`).
+
+It also takes a last look before the first byte: to get a connection may take seconds, and who was allowed to call when
+the call was decided on may not be any more (`guarded`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from relay.errors import SettingsError
+from relay.errors import RelayError, SettingsError
 from relay.verdict import Failure
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -30,6 +33,7 @@ def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
     trace = _Watch()
     trace.on_connection_create_end.append(_reached)
     trace.on_connection_reuseconn.append(_reached)
+    trace.on_request_headers_sent.append(_last_look)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
@@ -113,6 +117,30 @@ async def _reached(_session: aiohttp.ClientSession, _context: SimpleNamespace, _
         wire.reached = True
 
 
+# -- May it still be sent? ---------------------------------------------------------------------------------------------
+
+_guard: ContextVar[Callable[[], None] | None] = ContextVar("_guard", default=None)
+
+
+@contextmanager
+def guarded(check: Callable[[], None] | None) -> Iterator[None]:
+    """Within, and in all tasks that are begun there, `check` is asked before the first byte of a call; None: nobody is.
+
+    What it raises (a `RelayError`) goes through the door to whoever makes the call, and nothing was sent.
+    """
+    token = _guard.set(check)
+    try:
+        yield
+    finally:
+        _guard.reset(token)
+
+
+async def _last_look(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    """Despite the event's name: aiohttp tells it before it writes."""
+    if (check := _guard.get()) is not None:
+        check()
+
+
 _BEFORE_SENDING: tuple[tuple[type[Exception], Failure], ...] = (
     (aiohttp.ClientConnectorDNSError, Failure.NAME_NOT_RESOLVED),
     (aiohttp.ClientSSLError, Failure.TLS_FAILED),
@@ -125,7 +153,9 @@ _BEFORE_SENDING: tuple[tuple[type[Exception], Failure], ...] = (
 
 
 def failure(error: Exception, wire: Wire) -> Failure:
-    """What an exception means that a call raised while `wire` was watching."""
+    """What an exception means that a call raised while `wire` was watching; raises what a guard raised."""
+    if isinstance(error, RelayError):
+        raise error
     for kind, found in _BEFORE_SENDING:
         if isinstance(error, kind):
             return found

@@ -8,7 +8,7 @@ import pytest
 from peers import http, starting
 
 from relay import sandbox
-from relay.errors import SettingsError
+from relay.errors import LeaseLost, SettingsError
 from relay.message import Message
 from relay.slack import Marker, Slack
 from relay.verdict import (
@@ -23,7 +23,7 @@ from relay.verdict import (
     identity_of,
     messages_of,
 )
-from relay.wire import make_session, proxy_for
+from relay.wire import guarded, make_session, proxy_for
 
 TOKEN = "xoxb-1-2-secret"
 API = "/api/"
@@ -246,6 +246,32 @@ async def test_cancelling_is_the_only_thing_that_is_raised(answering, door):
 
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+async def test_a_guard_looks_when_there_is_a_connection_and_before_a_byte_is_sent(answering, session, door):
+    peer = await answering(POSTED, POSTED)
+    connect, allowed = session.connector.connect, True
+
+    async def slow(*arguments, **named):
+        nonlocal allowed
+        allowed = False  # the time passes while relay connects
+        return await connect(*arguments, **named)
+
+    def check():
+        if not allowed:
+            raise LeaseLost("too late")
+
+    session.connector.connect = slow
+    with guarded(check):
+        with pytest.raises(LeaseLost, match="too late"):
+            await post(door(peer))
+        with guarded(None):
+            assert isinstance(await post(door(peer)), Delivered)
+        session.connector.connect = connect
+        with pytest.raises(LeaseLost):  # on a connection that is used again too
+            await post(door(peer))
+    assert isinstance(await post(door(peer)), Delivered)
+    assert len(peer.seen) == 2
 
 
 async def test_an_observer_is_told_of_every_call(answering, door):

@@ -20,6 +20,7 @@ from relay.rendering import Rendered
 from relay.slack import Marker
 from relay.store import Call, Lease
 from relay.verdict import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
+from relay.wire import guarded
 
 log = structlog.get_logger("relay.delivery")
 
@@ -145,7 +146,8 @@ class Courier:
 
     async def _stray(self, stray: Delivered) -> Answer:
         """A reply that stands in the channel is taken back; while it stands there it is in doubt, and looked for."""
-        deleted = await self._kit.door.delete(stray.channel, stray.ts)  # ours, whoever delivers by now
+        with guarded(None):  # it is ours, whoever delivers by now
+            deleted = await self._kit.door.delete(stray.channel, stray.ts)
         self._kit.hear(Method.DELETE, deleted)
         if isinstance(deleted, Delivered):
             return Gone(code="stray_reply", reason="root_gone")
@@ -195,7 +197,8 @@ class Courier:
         posted_again = isinstance(errand.step, PostRoot) and case.card.ts not in {None, answer.ts}
         if posted_again:
             log.warning("taken_back", **about(case.card), reason="lease_lost", ts=answer.ts)
-            await self._kit.door.delete(answer.channel, answer.ts)
+            with guarded(None):
+                await self._kit.door.delete(answer.channel, answer.ts)
 
     async def _call(self, errand: Errand) -> Answer:
         channel, step = errand.case.channel.slack_id or "", errand.step

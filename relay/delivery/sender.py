@@ -37,6 +37,7 @@ from relay.planning.refusal import EXTERNAL, foreign, is_foreign
 from relay.planning.steps import Settled, Step, begin_edit, begin_post
 from relay.slack import Slack
 from relay.store import Lease, Store
+from relay.wire import guarded
 
 log = structlog.get_logger("relay.delivery")
 
@@ -207,6 +208,10 @@ class Sender:
             log.warning("restored", copied=copied, until=until, reason="what was sent since the copy is not known here")
         self._delivering = True
         over = asyncio.Event()
+        with guarded(self._tenure.check):  # all these tasks': between the look at the clock and the call time may pass
+            await self._at_work(lease, stopping, over)
+
+    async def _at_work(self, lease: Lease | None, stopping: asyncio.Event, over: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._posts.run(lease, over), name="posts")
             tasks.create_task(self._edits.run(lease, over), name="edits")
