@@ -60,6 +60,7 @@ async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_cal
             while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
                 await asyncio.sleep(0.002)
         assert house.slack.called("chat.postMessage") == []
+        endless(house.sender)
         house.clock.advance(1)
         await house.after(60)
         assert len(cards(house, "one")) == 1
@@ -90,6 +91,7 @@ async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url
             while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
                 await asyncio.sleep(0.002)
         assert house.slack.called("chat.postMessage") == []
+        endless(house.sender)
         house.clock.advance(1)
         await house.after(60)
         assert len(cards(house, "one")) == 1
