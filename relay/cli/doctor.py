@@ -2,6 +2,7 @@
 
 import os
 import sys
+from textwrap import indent
 from typing import Annotated
 
 import orjson
@@ -42,11 +43,13 @@ def _print(diagnosis: Diagnosis) -> None:
     from rich.padding import Padding  # noqa: PLC0415  the same
     from rich.text import Text  # noqa: PLC0415  the same
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    seen = sys.stdout.isatty()  # by a person; what a program reads is neither wrapped nor cut
+    console = Console(highlight=False, soft_wrap=not seen)
     signs = {"fine": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "loss": ("✗", "red")}
     for finding in diagnosis.findings:
         sign, style = signs[finding.level]
         console.print(Text.assemble((sign, style), " ", (finding.about, "bold"), ": ", finding.message))
         if finding.remedy:
-            console.print(Padding(Text(finding.remedy), (0, 0, 0, 2)))
+            remedy = finding.remedy
+            console.print(Padding(Text(remedy), (0, 0, 0, 2)) if seen else Text(indent(remedy, "  ")))
     console.print(Text(diagnosis.summary, "green" if diagnosis.ok else "red"))

@@ -365,3 +365,16 @@ def test_the_command_prints_each_finding_with_its_remedy_and_leaves_with_1(tmp_p
     document = json.loads(told.output)
     assert document["ok"] is False
     assert {"level", "about", "message", "remedy"} == document["findings"][0].keys()
+
+
+def test_where_no_terminal_is_narrow_a_long_remedy_is_printed_whole(tmp_path):
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    environment = {
+        "RELAY_ROUTES": str(tmp_path / "routes.yaml"),
+        "RELAY_DATABASE_URL": f"sqlite:///{tmp_path}/relay.db",
+    }
+    printed = CliRunner().invoke(app, ["doctor"], env=environment).output
+    findings = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).output)["findings"]
+    remedies = [finding["remedy"] for finding in findings if len(finding["remedy"]) > 100]
+    assert remedies
+    assert all(remedy in printed for remedy in remedies)
