@@ -77,9 +77,9 @@ def test_the_words_of_tag_values_are_what_routes_match():
         "state": Block(news=1.0, value={"status": "critical", "resolved": None, "active": None}),
     }
     record = Record(incident="i1", blocks=blocks)
-    assert not decide(rules, read(record, rules.tag_values), variables=dict).taken
+    assert not decide(rules, read(record, rules.words), variables=dict).taken
     here = load(EXAMPLE.replace('environment: [Production, "Payments *"]', "active: true"))
-    assert decide(here, read(record, here.tag_values), variables=dict).routes == ("payments-critical",)
+    assert decide(here, read(record, here.words), variables=dict).routes == ("payments-critical",)
 
 
 def test_the_projects_own_example_has_no_fault():

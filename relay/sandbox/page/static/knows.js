@@ -12,7 +12,7 @@ const knows = (() => {
 
   /** The panel's contents. `names` tells channels by id. */
   function draw(told, names) {
-    const moments = [...shares(told, names), ...calls(told, names), ...attempts(told, names)].sort((one, other) => other.at - one.at || other.rank - one.rank);
+    const moments = [...shares(told, names), ...calls(told, names), ...attempts(told, names), ...errands(told)].sort((one, other) => other.at - one.at || other.rank - one.rank);
     return [
       ...cards(told, names),
       make("h3", "", "What happened, and what was decided (newest first)"),
@@ -143,6 +143,27 @@ const knows = (() => {
         rank: 2,
         className: "bad",
         parts: [make("b", "", `${attempt.what} in ${channelOf(card, names)}: ${state}`), tries],
+      };
+    });
+  }
+
+  const ERRANDS = { callback: "BigPanda is told that the card exists", reply: "a reply becomes a comment", check: "BigPanda is asked how it stands" };
+
+  /** What BigPanda is told or asked: for whom, and what came of it. */
+  function errands(told) {
+    return list(told.errands).map((errand) => {
+      const payload = errand.payload ?? {};
+      const who = payload.name || payload.user;
+      const state = String(errand.state).replaceAll("_", " ");
+      return {
+        at: errand.created,
+        rank: 0,
+        className: ["done", "waiting", "trying"].includes(errand.state) ? "good" : "bad",
+        parts: [
+          make("span", "mono", ERRANDS[errand.kind] ?? String(errand.kind)),
+          ` → ${state}`,
+          make("span", "why", `${who ? ` · by ${who}` : ""}${errand.reason ? ` · ${String(errand.reason).replaceAll("_", " ")}` : ""}`),
+        ],
       };
     });
   }
