@@ -22,6 +22,7 @@ from relay.settings import Settings
 from relay.slack import Slack
 from relay.store import KeptConfiguration, Store
 from relay.store.address import parse
+from relay.verdict import Read
 from relay.wire import make_session
 from relay.workshop import uses
 from relay.workshop.diagnosis import Diagnosis, Finding, fine, listed, loss, note, warning
@@ -116,7 +117,7 @@ async def _opened(url: str) -> AsyncIterator[Store]:
 async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook: Rulebook | None) -> list[Finding]:
     """The key and the region, and what people need to act from Slack."""
     acts = rulebook is not None and uses.works_both_ways(rulebook)
-    found = list(_way_in(settings)) if acts else []
+    found = await _way_in(session, settings) if acts else []
     if settings.bigpanda_api_key is None:
         if acts:
             remedy = "Set BIGPANDA_API_KEY to the key of a BigPanda user who may act on incidents."
@@ -150,18 +151,23 @@ def _plainly(ruling: Ruling) -> str:
     return ruling.reason.replace("_", " ") + (f" ({detail})" if detail else "")
 
 
-def _way_in(settings: Settings) -> Iterator[Finding]:
+async def _way_in(session: aiohttp.ClientSession, settings: Settings) -> list[Finding]:
     """Clicks and replies reach relay over HTTP or over a socket; without either, buttons are not shown."""
-    if settings.slack_signing_secret is None and settings.slack_app_token is None:
-        what = (
-            "routes have actions or sync_replies, and what people do in Slack has no way to relay: no card has buttons."
-        )
+    about, token = "Slack interactivity", settings.slack_app_token
+    if settings.slack_signing_secret is None and token is None:
+        what = "routes have actions or sync_replies, and Slack has no way to tell relay: no card has buttons."
         remedy = "Set SLACK_SIGNING_SECRET (Slack calls relay's address), or SLACK_APP_TOKEN (Socket Mode)."
-        yield loss("Slack interactivity", what, remedy)
-    else:
-        ways = (("HTTP", settings.slack_signing_secret), ("Socket Mode", settings.slack_app_token))
-        by = listed(name for name, secret in ways if secret is not None)
-        yield fine("Slack interactivity", f"what people do in Slack comes by {by}.")
+        return [loss(about, what, remedy)]
+    if token is not None:
+        answer = await Slack(session, token.get_secret_value(), base_url=settings.slack_api_url).open_socket()
+        if not isinstance(answer, Read):
+            what = f"Slack opens no socket for SLACK_APP_TOKEN: {answer.reason.replace('_', ' ')}."
+            remedy = (
+                "It must be an app-level token (xapp-...) with connections:write; switch Socket Mode on in the app."
+            )
+            return [loss(about, what, remedy)]
+        return [fine(about, "what people do in Slack comes over a socket; Slack opens one.")]
+    return [fine(about, "what people do in Slack comes over HTTP, where the app's settings name relay's address.")]
 
 
 def _callback(settings: Settings) -> Iterator[Finding]:

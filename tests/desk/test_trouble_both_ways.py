@@ -244,7 +244,7 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
         panda.faults.add(Fault(does=Reply(status=404, body="{}"), method=call, times=None))
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.begins()
-        await circle.after(7 * HOURS)
+        await circle.after(8 * HOURS)
         assert "not in BigPanda any more" not in circle.face()
         assert "no news from BigPanda since" in circle.face()
 

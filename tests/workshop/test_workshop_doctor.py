@@ -319,7 +319,11 @@ async def test_buttons_need_a_way_in(practice):
         ok, found = await practice.examined()
         assert not ok
         assert "SLACK_SIGNING_SECRET" in found["loss", "Slack interactivity"]
-        practice.settings |= {"SLACK_APP_TOKEN": "xapp-1"}
+        practice.settings |= {"SLACK_APP_TOKEN": "xapp-wrong"}
+        ok, found = await practice.examined()
+        assert not ok
+        assert "connections:write" in found["loss", "Slack interactivity"]
+        practice.settings |= {"SLACK_APP_TOKEN": practice.slack.app_token}
         ok, found = await practice.examined()
         assert ok
         assert ("loss", "Slack interactivity") not in found
@@ -327,7 +331,8 @@ async def test_buttons_need_a_way_in(practice):
 
 async def test_who_acts_needs_the_scopes_that_tell_who_that_is(practice):
     async with bigpanda(200) as (url, _):
-        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret", "SLACK_APP_TOKEN": "xapp-1"}
+        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
+        practice.settings |= {"SLACK_APP_TOKEN": practice.slack.app_token}
         practice.slack.take_scope("users:read.email")
         assert (await practice.examined())[0]
         practice.routes(ROUTES + "    actions: [assign]\n")
