@@ -1,5 +1,7 @@
 """A short life of an incident, and what a reader must find of it in the end, whatever went wrong on the way."""
 
+import re
+
 from house import House
 
 ALERT = {
@@ -52,3 +54,25 @@ def faults(house: House, incident: str, channel: str = "all") -> list[str]:
     strays = [each for each in house.slack.channel(channel).messages if "relay_entry" in str(each.metadata)]
     strays = [each for each in strays if incident in str(each.metadata) and not each.thread_ts]
     return wrong + [f"{len(strays)} strays"] * bool(strays)
+
+
+_LATE = re.compile(r" \(\d{4}-\d\d-\d\d \d\d:\d\d UTC\)")
+"""The mark of when a thing happened that is told late."""
+
+
+def seen(house: House, *channels: str) -> dict[str, list[tuple[str, list[str]]]]:
+    """All that a reader of the channels sees: each root's face, and what its thread tells, paragraph by paragraph.
+
+    Left out is how paragraphs are grouped into replies, and the mark of when a thing happened that is told late.
+    """
+    return {channel: [_root(house, channel, root) for root in _roots(house, channel)] for channel in channels}
+
+
+def _roots(house: House, channel: str):
+    return [each for each in reversed(list(house.slack.channel(channel).shown())) if each.thread_ts is None]
+
+
+def _root(house: House, channel: str, root) -> tuple[str, list[str]]:
+    replies = house.slack.channel(channel).thread(root.ts)
+    told = [line for reply in replies for line in house.slack.reads(reply).splitlines() if line.strip()]
+    return house.slack.reads(root), [_LATE.sub("", line) for line in told]
