@@ -10,6 +10,7 @@ from typing import Any
 
 from relay.configuration import Configuration
 from relay.incident import JSON, Incident, read
+from relay.interaction import PREFIX
 from relay.planning import Card, CardState, Case, Entry
 from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD_ONLY, is_over
 from relay.planning.steps import Edit, PostReply, Sending, Shown, shown
@@ -124,11 +125,9 @@ def greyed(card: Card) -> dict[str, str]:
     return {"color": color("unknown"), "emoji": emoji("unknown")} if grey else {}
 
 
+_TEXTS = {"assign": "Assign to me", "comment": "Comment", "snooze": "Snooze", "resolve": "Resolve"}
 BUTTONS: Mapping[str, Button] = {
-    "assign": Button(action_id="relay_assign", text="Assign to me"),
-    "comment": Button(action_id="relay_comment", text="Comment"),
-    "snooze": Button(action_id="relay_snooze", text="Snooze"),
-    "resolve": Button(action_id="relay_resolve", text="Resolve"),
+    action: Button(action_id=PREFIX + action, text=text) for action, text in _TEXTS.items()
 }
 """Relay's own buttons, by the words of `actions` in routes.yaml."""
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay import routing
+from relay.drawing import BUTTONS
 from relay.interaction import (
     ACTIONS,
     Challenge,
@@ -19,6 +21,7 @@ from relay.interaction import (
     mentioned,
     plain,
 )
+from relay.planning import errands
 
 PRESSED = {
     "type": "block_actions",
@@ -323,3 +326,7 @@ def test_what_was_typed_reads_as_it_was_typed(text):
 def test_whatever_is_written_can_be_read(text):
     plain(text, {})
     mentioned(text)
+
+
+def test_what_a_click_can_be_is_what_a_route_can_offer_and_a_card_can_show():
+    assert set(routing.ACTIONS) == ACTIONS == set(BUTTONS) == set(map(str, errands.ACTIONS))
