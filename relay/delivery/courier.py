@@ -29,7 +29,7 @@ SETTLE_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class Parcel:
     """A step with the message that it sends; `called` is False where Slack shows it already."""
 
     case: Case
@@ -82,66 +82,66 @@ class Courier:
         self._live = live
         self._link = link
 
-    def prepare(self, case: Case, step: Sending) -> Errand:
+    def prepare(self, case: Case, step: Sending) -> Parcel:
         """Render what the step says: nothing is sent yet, and nothing waits."""
         drawn = draw(self._live(), case, step, self._link, self._kit.clock.now())
         self._report(drawn.case, drawn.rendered)
-        return Errand(
+        return Parcel(
             case=drawn.case, step=step, message=drawn.rendered.message, shown=drawn.shown, called=drawn.called
         )
 
-    async def carry(self, errand: Errand, lease: Lease | None) -> None:
+    async def carry(self, parcel: Parcel, lease: Lease | None) -> None:
         """Call Slack if there is anything to say, and write down what came of it, however long the store takes.
 
         Raises:
             LeaseLost: another relay delivers now.
         """
         now = self._kit.clock.now()
-        if not errand.called:
-            shown = errand.shown
-            self._kit.metrics.spared(errand.what, "unchanged")
-            await self._settle(errand, lease, None, lambda case: spared(case, errand.step, shown, now))
+        if not parcel.called:
+            shown = parcel.shown
+            self._kit.metrics.spared(parcel.what, "unchanged")
+            await self._settle(parcel, lease, None, lambda case: spared(case, parcel.step, shown, now))
             return
-        answer = await self._answered(errand)
+        answer = await self._answered(parcel)
         now = self._kit.clock.now()
-        _log(errand, answer)
-        self._kit.metrics.carried(errand.what, answer, entries=errand.entries, waited=errand.waited(now))
-        call = Call(method=errand.method, at=now, answer=_told(answer))
+        _log(parcel, answer)
+        self._kit.metrics.carried(parcel.what, answer, entries=parcel.entries, waited=parcel.waited(now))
+        call = Call(method=parcel.method, at=now, answer=_told(answer))
         rules = self._kit.rules()
         try:
             await self._settle(
-                errand,
+                parcel,
                 lease,
                 call,
-                lambda case: follow(case, errand.step, answer, errand.shown, rules=rules, now=now),
+                lambda case: follow(case, parcel.step, answer, parcel.shown, rules=rules, now=now),
             )
         except LeaseLost:
-            await self._take_back(errand, answer)
+            await self._take_back(parcel, answer)
             raise
-        if isinstance(answer, Unknown) and errand.method is Method.POST:
-            self._kit.doubts[errand.lane] += 1  # at once: the lane's next post may be the one too many
-        if not isinstance(answer, Delivered | Deferred) or errand.looked_for:
+        if isinstance(answer, Unknown) and parcel.method is Method.POST:
+            self._kit.doubts[parcel.lane] += 1  # at once: the lane's next post may be the one too many
+        if not isinstance(answer, Delivered | Deferred) or parcel.looked_for:
             self._kit.settled()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
 
-    async def _answered(self, errand: Errand) -> Answer:
+    async def _answered(self, parcel: Parcel) -> Answer:
         """Slack's answer, after what can be mended on the spot: a channel not joined, a message Slack does not take."""
-        answer = await self._noted(errand)
+        answer = await self._noted(parcel)
         match answer:
             case Refused(reason="not_in_channel"):
-                joined = await self._kit.slack.join(errand.case.channel.slack_id or "")
+                joined = await self._kit.slack.join(parcel.case.channel.slack_id or "")
                 if isinstance(joined, Read):
-                    answer = await self._noted(errand)
+                    answer = await self._noted(parcel)
             case Refused(kind=Kind.PAYLOAD):
-                log.error("payload_refused", code=answer.code, detail=answer.detail, **about(errand.case.card))
-                answer = await self._noted(self._degraded(errand))
+                log.error("payload_refused", code=answer.code, detail=answer.detail, **about(parcel.case.card))
+                answer = await self._noted(self._degraded(parcel))
             case Delivered(stray=True):
                 answer = await self._stray(answer)
             case _:
                 pass
         if isinstance(answer, Refused) and answer.kind is Kind.CHANNEL:
-            await self._close_channel(errand, answer)
-        if isinstance(answer, Delivered) and errand.case.channel.reason and errand.method is Method.POST:
-            await self._acquit_channel(errand)
+            await self._close_channel(parcel, answer)
+        if isinstance(answer, Delivered) and parcel.case.channel.reason and parcel.method is Method.POST:
+            await self._acquit_channel(parcel)
         return answer
 
     async def _stray(self, stray: Delivered) -> Answer:
@@ -153,26 +153,26 @@ class Courier:
             return Gone(code="stray_reply", reason="root_gone")
         return Unknown(reason="stray_stands")
 
-    async def _noted(self, errand: Errand) -> Answer:
-        answer = await self._call(errand)
-        self._kit.hear(errand.method, answer, errand.lane)
+    async def _noted(self, parcel: Parcel) -> Answer:
+        answer = await self._call(parcel)
+        self._kit.hear(parcel.method, answer, parcel.lane)
         return answer
 
-    def _degraded(self, errand: Errand) -> Errand:
+    def _degraded(self, parcel: Parcel) -> Parcel:
         """The same in relay's own wording: it is our fault, or a template's, and the reader is to have something."""
-        drawn = draw(self._live().plain, errand.case, errand.step, self._link, self._kit.clock.now())
-        return replace(errand, message=drawn.rendered.message)
+        drawn = draw(self._live().plain, parcel.case, parcel.step, self._link, self._kit.clock.now())
+        return replace(parcel, message=drawn.rendered.message)
 
-    async def _close_channel(self, errand: Errand, answer: Refused) -> None:
+    async def _close_channel(self, parcel: Parcel, answer: Refused) -> None:
         """A channel's refusal is the channel's state, found once and not once for each card."""
-        channel = errand.case.channel
-        log.error("channel_refuses", **about(errand.case.card), reason=answer.reason, remedy=answer.remedy)
+        channel = parcel.case.channel
+        log.error("channel_refuses", **about(parcel.case.card), reason=answer.reason, remedy=answer.remedy)
         again = self._kit.clock.now() + PROBE_EVERY
         await self._mark(replace(channel, state=ChannelState.REFUSED, reason=answer.reason, retry_at=again))
 
-    async def _acquit_channel(self, errand: Errand) -> None:
+    async def _acquit_channel(self, parcel: Parcel) -> None:
         """A channel that took nothing has taken a message: what waits for it need not wait any more."""
-        await self._mark(replace(errand.case.channel, reason=""))
+        await self._mark(replace(parcel.case.channel, reason=""))
         self._kit.settled()
 
     async def _mark(self, channel: Channel) -> None:
@@ -189,49 +189,49 @@ class Courier:
             # The next answer finds it again; what Slack answered now is still to be written down.
             log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all
 
-    async def _take_back(self, errand: Errand, answer: Answer) -> None:
+    async def _take_back(self, parcel: Parcel, answer: Answer) -> None:
         """The answer came under a past lease: what was posted goes, unless its successor has found and kept it."""
-        if not isinstance(answer, Delivered) or isinstance(errand.step, Edit):
+        if not isinstance(answer, Delivered) or isinstance(parcel.step, Edit):
             return
-        case = await self._kit.store.case(errand.case.card.id)
-        posted_again = isinstance(errand.step, PostRoot) and case.card.ts not in {None, answer.ts}
+        case = await self._kit.store.case(parcel.case.card.id)
+        posted_again = isinstance(parcel.step, PostRoot) and case.card.ts not in {None, answer.ts}
         if posted_again:
             log.warning("taken_back", **about(case.card), reason="lease_lost", ts=answer.ts)
             with guarded(None):
                 await self._kit.door.delete(answer.channel, answer.ts)
 
-    async def _call(self, errand: Errand) -> Answer:
-        channel, step = errand.case.channel.slack_id or "", errand.step
-        incident = errand.case.card.incident
+    async def _call(self, parcel: Parcel) -> Answer:
+        channel, step = parcel.case.channel.slack_id or "", parcel.step
+        incident = parcel.case.card.incident
         match step:
             case PostRoot():
                 marker = Marker(event_type="relay_card", incident=incident, key=step.attempt.key)
-                return await self._kit.slack.post(channel, errand.message, marker=marker)
+                return await self._kit.slack.post(channel, parcel.message, marker=marker)
             case PostReply():
                 marker = Marker(event_type="relay_entry", incident=incident, key=step.attempt.key)
                 return await self._kit.slack.post(
-                    errand.case.card.slack_channel or channel,
-                    errand.message,
+                    parcel.case.card.slack_channel or channel,
+                    parcel.message,
                     marker=marker,
                     thread_ts=step.thread,
                     broadcast=step.reply.broadcast,
                 )
             case Edit():
-                return await self._kit.slack.edit(errand.case.card.slack_channel or channel, step.ts, errand.message)
+                return await self._kit.slack.edit(parcel.case.card.slack_channel or channel, step.ts, parcel.message)
             case _:
                 assert_never(step)
 
     async def _settle(
-        self, errand: Errand, lease: Lease | None, call: Call | None, finish: Callable[[Case], Change]
+        self, parcel: Parcel, lease: Lease | None, call: Call | None, finish: Callable[[Case], Change]
     ) -> None:
         """An answer that is not written down is doubt after the next start, so this does not give up."""
         while True:
             try:
-                await self._kit.store.settle(errand.case.card.id, finish, call, lease=lease)
+                await self._kit.store.settle(parcel.case.card.id, finish, call, lease=lease)
             except LeaseLost:
                 raise
             except StoreError as error:
-                log.error("settle_failed", **about(errand.case.card), detail=str(error))  # noqa: TRY400  it says all
+                log.error("settle_failed", **about(parcel.case.card), detail=str(error))  # noqa: TRY400  it says all
                 await self._kit.clock.sleep(SETTLE_PAUSE)
             else:
                 return
@@ -261,13 +261,13 @@ def _told(answer: Answer) -> dict[str, object]:
     }
 
 
-def _log(errand: Errand, answer: Answer) -> None:
+def _log(parcel: Parcel, answer: Answer) -> None:
     told = log.info if isinstance(answer, Delivered) else log.warning
     told(
         "slack_answered",
-        method=str(errand.method),
-        step=type(errand.step).__name__,
+        method=str(parcel.method),
+        step=type(parcel.step).__name__,
         answer=type(answer).__name__,
         reason=answer.reason,
-        **about(errand.case.card),
+        **about(parcel.case.card),
     )

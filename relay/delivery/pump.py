@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 import structlog
 
 from relay.clock import Bell
-from relay.delivery.courier import Courier, Errand
+from relay.delivery.courier import Courier, Parcel
 from relay.delivery.kit import Kit, about
 from relay.errors import StoreUnusable
 from relay.metrics import What
@@ -136,22 +136,22 @@ class Pump:
                 self._kit.doubts[case.channel.ref] += 1
                 self._kit.settled()  # it is to be looked for at once
             return
-        errand = self._courier.prepare(case, step)
-        if errand.called:
-            self._kit.budgets.spend(self._method, errand.lane, self._kit.clock.now())
+        parcel = self._courier.prepare(case, step)
+        if parcel.called:
+            self._kit.budgets.spend(self._method, parcel.lane, self._kit.clock.now())
         self._kit.gate.calling += 1
         self._cards.add(case.card.id)
-        self._known.add(errand.lane)
-        self._last_lane = errand.lane
+        self._known.add(parcel.lane)
+        self._last_lane = parcel.lane
         if self._track == "post":
-            self._lanes.add(errand.lane)
-        tasks.create_task(self._carried(errand, lease), name=f"{self._track} of card {case.card.id}")
+            self._lanes.add(parcel.lane)
+        tasks.create_task(self._carried(parcel, lease), name=f"{self._track} of card {case.card.id}")
 
-    async def _carried(self, errand: Errand, lease: Lease | None) -> None:
+    async def _carried(self, parcel: Parcel, lease: Lease | None) -> None:
         try:
-            await self._courier.carry(errand, lease)
+            await self._courier.carry(parcel, lease)
         finally:
             self._kit.gate.calling -= 1
-            self._cards.discard(errand.case.card.id)
-            self._lanes.discard(errand.lane)
+            self._cards.discard(parcel.case.card.id)
+            self._lanes.discard(parcel.lane)
             self._kit.carried()

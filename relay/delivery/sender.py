@@ -64,7 +64,7 @@ class Health:
     remedy: str = ""
 
 
-class Errandry(Protocol):
+class Companion(Protocol):
     """Whoever else works only in the relay that delivers; `check` raises LeaseLost where it may not any more."""
 
     bell: Bell
@@ -89,7 +89,7 @@ class Sender:
         budgets: Budgets | None = None,
         *,
         metrics: Metrics | None = None,
-        beside: Sequence[Errandry] = (),
+        beside: Sequence[Companion] = (),
     ) -> None:
         """`live` gives the configuration of the moment; `beside` are those who work under the same right."""
         self._store = store
