@@ -54,12 +54,12 @@ class LeapingClock(Clock):
                     self._alarms.remove(alarm)
             bell.clear()
 
-    async def leap(self, seconds: float, resting: Callable[[], bool]) -> None:
-        """Let so much time pass, in strides; on the way everything happens that is due."""
+    async def leap(self, seconds: float, resting: Callable[[], bool], *, stride: float = STRIDE) -> None:
+        """Let so much time pass, in strides of that length at the least; on the way everything happens that is due."""
         until = self._now + seconds
         await settled(resting)
         while self._now < until:
-            self._move(min(until, max(self._next_alarm(until), self._now + STRIDE)))
+            self._move(min(until, max(self._next_alarm(until), self._now + stride)))
             await settled(resting)
 
     def _next_alarm(self, otherwise: float) -> float:

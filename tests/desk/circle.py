@@ -86,7 +86,7 @@ class Circle:
 
     async def after(self, seconds: float) -> None:
         async with asyncio.timeout(100):
-            await self.clock.leap(seconds, lambda: self.resting)
+            await self.clock.leap(seconds, lambda: self.resting, stride=seconds / 100 if seconds > 3600 else 30.0)
 
     async def begins(self, incident: str = "i1", **told: Any) -> None:
         await self.panda.begins(body(incident, **told))
