@@ -112,7 +112,7 @@ class Directory:
         return replace(found, member=True) if isinstance(answer, Read) else answer
 
     async def _ask(self, method: Method, argument: str | None) -> Answer:
-        await self._kit.afford(method)
+        await self._kit.turns.afford(method)
         match method:
             case Method.CHANNEL:
                 answer = await self._kit.slack.channel(argument or "")

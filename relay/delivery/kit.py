@@ -13,6 +13,7 @@ from relay.planning import Card
 from relay.planning.aftermath import Rules
 from relay.slack import Slack
 from relay.store import Store
+from relay.turns import Turns
 from relay.verdict import Answer, Deferred, Method
 
 
@@ -34,6 +35,7 @@ class Kit:
     door: Slack
     tenure: Tenure
     budgets: Budgets
+    turns: Turns
     gate: Gate
     clock: Clock
     rules: Callable[[], Rules]
@@ -56,16 +58,8 @@ class Kit:
         """Wait for the bell, at the longest until that moment."""
         await self.clock.rest(bell, until)
 
-    async def afford(self, method: Method) -> None:
-        """Wait until a method's budget allows a call, and spend it."""
-        while (ready := self.budgets.ready_at(method, "", self.clock.now())) > self.clock.now():
-            await self.clock.sleep(ready - self.clock.now())
-        self.budgets.spend(method, "", self.clock.now())
-
     def hear(self, method: Method, answer: Answer, lane: str = "") -> None:
         """Learn from an answer: a rate limit pauses its method and not the world; what is worse shuts the gate."""
         self.gate.note(method, answer)
         if isinstance(answer, Deferred) and answer.pauses:
-            now = self.clock.now()
-            until = None if answer.retry_after is None else now + answer.retry_after
-            self.budgets.pause(method, until, now, lane)
+            self.turns.pause(method, answer.retry_after, lane)

@@ -55,7 +55,7 @@ class Reader:
         return Reading(tuple(seen), whole=cursor is None)
 
     async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None) -> Answer:
-        await self._kit.afford(method)
+        await self._kit.turns.afford(method)
         if method is Method.REPLIES:
             answer = await self._kit.slack.replies(channel, oldest, oldest, cursor=cursor)
         else:
@@ -64,7 +64,7 @@ class Reader:
         return answer
 
     async def _joined(self, channel: str) -> bool:
-        await self._kit.afford(Method.JOIN)
+        await self._kit.turns.afford(Method.JOIN)
         answer = await self._kit.slack.join(channel)
         self._kit.hear(Method.JOIN, answer)
         return isinstance(answer, Read)

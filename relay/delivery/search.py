@@ -175,7 +175,7 @@ class Search:
         return all([await self._delete(card, channel, message.ts) for message in messages])
 
     async def _delete(self, card: Card, channel: str, ts: str) -> bool:
-        await self._kit.afford(Method.DELETE)
+        await self._kit.turns.afford(Method.DELETE)
         answer = await self._kit.slack.delete(channel, ts)
         self._kit.hear(Method.DELETE, answer)
         if isinstance(answer, Refused) and answer.kind is not Kind.CREDENTIALS:

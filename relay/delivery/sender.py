@@ -37,6 +37,7 @@ from relay.planning.refusal import EXTERNAL, foreign, is_foreign
 from relay.planning.steps import Settled, Step, begin_edit, begin_post
 from relay.slack import Slack
 from relay.store import Lease, Store
+from relay.turns import Turns
 from relay.wire import guarded
 
 log = structlog.get_logger("relay.delivery")
@@ -101,11 +102,13 @@ class Sender:
         self._leash = asyncio.Event()
         self._gate = Gate(slack, clock)
         self._tenure = Tenure(clock)
+        budgets = budgets or Budgets()
         kit = Kit(
             store=store,
             door=slack,
             tenure=self._tenure,
-            budgets=budgets or Budgets(),
+            budgets=budgets,
+            turns=Turns(budgets, clock),
             gate=self._gate,
             clock=clock,
             rules=self._rules,

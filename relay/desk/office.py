@@ -20,6 +20,7 @@ from relay.planning import Card
 from relay.settings import Settings
 from relay.slack import Slack
 from relay.store import Store
+from relay.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def furnished(  # noqa: PLR0913  the shell is wired here
     `live` gives the configuration of the moment, `accept` takes a share as if BigPanda had sent it, and `ring` wakes
     whoever runs errands.
     """
-    phone = Phone(slack, budgets, clock)
+    phone = Phone(slack, Turns(budgets, clock))
     line = None if panda is None else Line(panda, clock)
     people = People(phone, line, lambda: live().rulebook.users, clock)
     lexicon = Lexicon(store, line, clock, acts=settings.acts)

@@ -4,40 +4,32 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from relay.clock import Clock
-from relay.pacing import Budgets
 from relay.slack import Slack
+from relay.turns import Turns
 from relay.verdict import Answer, Deferred, Delivered, Method, Read
 
 log = structlog.get_logger("relay.desk")
 
 
 class Phone:
-    """Calls that somebody waits for: they take their turn in the budgets that delivery lives by, too.
+    """Calls that somebody waits for: they take their turn in the budgets that delivery lives by, too."""
 
-    `waiting` is how many of them wait for their budget.
-    """
-
-    def __init__(self, slack: Slack, budgets: Budgets, clock: Clock) -> None:
-        """Share the budgets with whoever else calls this workspace."""
+    def __init__(self, slack: Slack, turns: Turns) -> None:
+        """Take turns in the budgets of whoever else calls this workspace."""
         self.slack = slack
-        self.waiting = 0
-        self._budgets = budgets
-        self._clock = clock
+        self._turns = turns
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their budget."""
+        return self._turns.waiting
 
     async def call(self, method: Method, verb: Callable[[], Awaitable[Answer]]) -> Answer:
         """Make a call once its budget allows; a refusal for haste pauses the method."""
-        self.waiting += 1
-        try:
-            while (ready := self._budgets.ready_at(method, "", self._clock.now())) > self._clock.now():
-                await self._clock.sleep(ready - self._clock.now())
-        finally:
-            self.waiting -= 1
-        self._budgets.spend(method, "", self._clock.now())
+        await self._turns.afford(method)
         answer = await verb()
         if isinstance(answer, Deferred) and answer.pauses:
-            now = self._clock.now()
-            self._budgets.pause(method, None if answer.retry_after is None else now + answer.retry_after, now)
+            self._turns.pause(method, answer.retry_after)
         return answer
 
     async def whisper(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
