@@ -121,7 +121,7 @@ class Carrier:
 
     async def _reply(self, matter: Matter) -> Prepared:
         errand = matter.errand
-        card = next((each for each in matter.cards if each.channel == errand.payload.get("card")), None)
+        card = matter.card
         if card is not None and not self.governed(card).options.sync_replies:
             raise _Ends(No(state=AttemptState.DROPPED, reason="not_synced", quiet=True))
         environment = _environment(matter.story)
@@ -133,8 +133,10 @@ class Carrier:
         return self._comment(matter, environment, person, text)
 
     async def _action(self, matter: Matter) -> Prepared:
-        card = self.governed(_card(matter))
-        if errand_kind(matter) not in card.options.actions:
+        if matter.card is None:
+            raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
+        card = self.governed(matter.card)
+        if matter.errand.kind not in card.options.actions:
             raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
         environment = _environment(matter.story)
         await self._permitted(matter, card)
@@ -216,11 +218,6 @@ class Carrier:
         return found
 
 
-def errand_kind(matter: Matter) -> str:
-    """The word that `actions` in routes.yaml has for it."""
-    return str(matter.errand.kind)
-
-
 def snoozed_until(choice: str, asked: float, person: SlackPerson) -> int:
     """Until when (Unix seconds) somebody wants to be left alone: hours from when they asked, or their next morning."""
     if choice in _HOURS:
@@ -244,15 +241,6 @@ def _environment(story: Story) -> str:
     if not story.record.environment_id:
         raise _Ends(No(state=AttemptState.REFUSED, reason="no_environment"))
     return story.record.environment_id
-
-
-def _card(matter: Matter) -> Card:
-    """The card that was clicked."""
-    where = matter.errand.payload.get("card")
-    found = next((card for card in matter.cards if card.channel == where), None)
-    if found is None:
-        raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
-    return found
 
 
 def _already(matter: Matter, reason: str) -> No:

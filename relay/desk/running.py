@@ -236,8 +236,7 @@ def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
     if errand.state is AttemptState.DROPPED and (errand.tries or errand.reason == "too_late"):
         return wording.given_up(errand.kind, errand.reason)
     if errand.reason == "not_allowed":
-        cards = (card for card in matter.cards if card.channel == errand.payload.get("card"))
-        return wording.not_allowed(errand.kind, next((governed(card).options.actors for card in cards), ()))
+        return wording.not_allowed(errand.kind, governed(matter.card).options.actors if matter.card else ())
     ended = errand.state in {AttemptState.REFUSED, AttemptState.DROPPED}
     return wording.not_done(errand.kind, errand.reason) if ended else ""
 

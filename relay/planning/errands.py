@@ -68,6 +68,12 @@ class Matter:
     story: Story
     cards: tuple[Card, ...] = ()
 
+    @property
+    def card(self) -> Card | None:
+        """The card at which somebody asked for the errand; None where it is followed no more, or nobody asked."""
+        where = self.errand.payload.get("card")
+        return next((card for card in self.cards if card.channel == where), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dealt:
