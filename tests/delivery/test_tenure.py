@@ -43,6 +43,18 @@ def test_a_tenure_ends_so_long_after_it_was_asked_for():
     tenure.check()
 
 
+async def sends_nothing_until_it_has_a_lease_again(house, slept):
+    async with asyncio.timeout(20):
+        while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
+            await asyncio.sleep(0.002)
+    assert house.slack.called("chat.postMessage") == []
+    endless(house.sender)
+    house.clock.advance(1)
+    await house.after(60)
+    assert len(cards(house, "one")) == 1
+    assert len(house.slack.called("chat.postMessage")) == 1
+
+
 async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_call(tmp_path, url):
     async with open_house(tmp_path, url=url) as house:
         pick, slept = house.store.pick, []
@@ -56,15 +68,7 @@ async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_cal
 
         house.store.pick = sleepy
         await house.share("one", status="warning")
-        async with asyncio.timeout(20):
-            while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
-                await asyncio.sleep(0.002)
-        assert house.slack.called("chat.postMessage") == []
-        endless(house.sender)
-        house.clock.advance(1)
-        await house.after(60)
-        assert len(cards(house, "one")) == 1
-        assert len(house.slack.called("chat.postMessage")) == 1
+        await sends_nothing_until_it_has_a_lease_again(house, slept)
 
 
 async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url):
@@ -87,15 +91,7 @@ async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url
 
         house.posting, house.door.post, connector.connect = False, posting, sleepy
         await house.share("one", status="warning")
-        async with asyncio.timeout(20):
-            while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
-                await asyncio.sleep(0.002)
-        assert house.slack.called("chat.postMessage") == []
-        endless(house.sender)
-        house.clock.advance(1)
-        await house.after(60)
-        assert len(cards(house, "one")) == 1
-        assert len(house.slack.called("chat.postMessage")) == 1
+        await sends_nothing_until_it_has_a_lease_again(house, slept)
 
 
 @pytest.mark.parametrize("lost", ["root", "reply"])
