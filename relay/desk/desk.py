@@ -87,7 +87,7 @@ class Desk:
                 self._metrics.clicked(action, "asked")
                 self._soon(self._open(click))
             case Click(action=action) as click if action:
-                await self._keep(_errand(ErrandKind(action), f"{click.incident}:{click.user}:{click.at}", click))
+                await self._keep(ErrandKind(action), click, f"{click.user}:{click.at}")
             case _:
                 self._metrics.clicked("link", "acknowledged")
         return None
@@ -120,27 +120,31 @@ class Desk:
     async def _submitted(self, sent: Submission) -> Mapping[str, JSON] | None:
         if wrong := problem(sent.action, sent.values):
             return wrong
-        await self._keep(_errand(ErrandKind(sent.action), f"{sent.incident}:{sent.view}", sent, **sent.values))
+        await self._keep(ErrandKind(sent.action), sent, sent.view, **sent.values)
         return None
 
-    async def _keep(self, asked: tuple[Errand, Click | Submission]) -> None:
-        """Keep an errand, and tell whoever asks for it that it is under way; one that is kept already says nothing."""
-        errand, done = asked
+    async def _keep(self, kind: ErrandKind, done: Click | Submission, mark: str, **values: str) -> None:
+        """Keep an errand, and tell whoever asks for it that it is under way; one that is kept already says nothing.
+
+        `mark` is what Slack sends again unchanged, and with nothing else of this incident.
+        """
         card = await self._store.card_at(done.channel, done.message_ts, done.incident)
         if card is None or card.incident != done.incident:
-            self._metrics.clicked(errand.kind, "unknown_card")
+            self._metrics.clicked(kind, "unknown_card")
             log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
             self._soon(self._phone.whisper(done.channel, done.user, wording.NO_CARD))
             return
         now = self._clock.now()
-        kept = Errand(
-            key=errand.key,
-            kind=errand.kind,
-            incident=card.incident,
-            created=now,
-            due_at=now,
-            payload={**errand.payload, "card": card.channel},
-        )
+        payload: dict[str, JSON] = {
+            "user": done.user,
+            "name": done.user_name,
+            "channel": done.channel,
+            "message_ts": done.message_ts,
+            **values,
+            "card": card.channel,
+        }
+        key = f"{kind}:{done.incident}:{mark}"
+        kept = Errand(key=key, kind=kind, incident=card.incident, created=now, due_at=now, payload=payload)
         if kept.key not in await self._store.ask([kept]):
             self._metrics.clicked(kept.kind, "repeat")
             return
@@ -208,15 +212,3 @@ class Desk:
             log.exception("desk_broke")
         finally:
             self._busy -= 1
-
-
-def _errand(kind: ErrandKind, key: str, done: Click | Submission, **values: str) -> tuple[Errand, Click | Submission]:
-    """An errand that is not dated yet, with what it comes from."""
-    payload: dict[str, JSON] = {
-        "user": done.user,
-        "name": done.user_name,
-        "channel": done.channel,
-        "message_ts": done.message_ts,
-        **values,
-    }
-    return Errand(key=f"{kind}:{key}", kind=kind, incident=done.incident, created=0.0, payload=payload), done
