@@ -11,8 +11,14 @@ class ManualClock(Clock):
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self._now = now
         self._timers: list[tuple[float, asyncio.Event]] = []
+        self._waiting: list[tuple[asyncio.Event, asyncio.Event]] = []
         self.sleepers = 0
         self.waits = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait: neither has their bell rung, nor has their moment come."""
+        return sum(not bell.is_set() and not alarm.is_set() for bell, alarm in self._waiting)
 
     def now(self) -> float:
         return self._now
@@ -47,12 +53,14 @@ class ManualClock(Clock):
         timer = (until, alarm)
         if until is not None:
             self._timers.append(timer)
+        self._waiting.append(pair := (bell, alarm))
         waits = [asyncio.create_task(bell.wait()), asyncio.create_task(alarm.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waits:
                 each.cancel()
+            self._waiting.remove(pair)
             if timer in self._timers:
                 self._timers.remove(timer)
             bell.clear()

@@ -24,25 +24,12 @@ BETTER = GOOD.replace("name: all", "name: everything").replace("C0ALL00001", "C0
 BAD = GOOD.replace("post:", "pots:")
 
 
-class WatchedClock(ManualClock):
-    """Knows whether anybody waits."""
-
-    waiting = 0
-
-    async def wait(self, bell: asyncio.Event, until: float | None) -> None:
-        self.waiting += 1
-        try:
-            await super().wait(bell, until)
-        finally:
-            self.waiting -= 1
-
-
 @dataclass
 class Desk:
     """What an operator edits, and who reads it."""
 
     folder: Path
-    clock: WatchedClock = field(default_factory=WatchedClock)
+    clock: ManualClock = field(default_factory=ManualClock)
 
     @property
     def routes(self) -> Path:

@@ -68,7 +68,6 @@ class Bench:
 
     async def resting(self):
         """The teller waits for time to pass, or for something to tell."""
-        await asyncio.sleep(0.005)  # whoever was woken is off
         async with asyncio.timeout(20):
             while not self.clock.waiting:  # noqa: ASYNC110  what is waited for rings no bell
                 await asyncio.sleep(0.001)
