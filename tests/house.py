@@ -22,8 +22,8 @@ from relay.store import Accepted, Store
 from relay.wire import make_session
 
 START = 1_700_000_000
-STILL = 50
-"""So many looks in a row at which nothing has moved: whoever is not at rest sleeps."""
+LOOKS, STILL = 4, 40
+"""So many looks in a row, each after the event loop has gone round, find everybody at rest, or nothing that moves."""
 
 ROUTES = """
 version: 1
@@ -32,6 +32,23 @@ routes:
   - name: all
     post: [{channel: C0ALL00001, mention: {critical: [S0CRIT], any: [here]}}]
 """
+
+
+class Storing:
+    """Counts what a store's threads have under way, and what they have done."""
+
+    def __init__(self, store: Store) -> None:
+        self.under_way = self.done = 0
+        self._in_thread = store._database._in_thread
+        store._database._in_thread = self._counted
+
+    async def _counted(self, name: str, work: Any) -> Any:
+        self.under_way += 1
+        try:
+            return await self._in_thread(name, work)
+        finally:
+            self.under_way -= 1
+            self.done += 1
 
 
 @dataclass
@@ -45,6 +62,7 @@ class House:
     sender: Sender
     configuration: Configuration
     door: Slack
+    storing: Storing
 
     async def share(self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any) -> Accepted:
         """BigPanda shares an incident, now; what it tells of tags, links and events stands beside it."""
@@ -59,11 +77,12 @@ class House:
         """Everything that is due now is done, or sleeps until time passes."""
         async with asyncio.timeout(30):
             quiet, still, seen = 0, 0, None
-            while quiet < 3 and still < STILL:
-                await asyncio.sleep(0.002)
-                quiet = quiet + 1 if self.sender.resting else 0
-                now = (len(self.slack.calls), self.clock.waits)
-                still = still + 1 if self.clock.sleepers and now == seen else 0
+            while quiet < LOOKS and still < STILL:
+                await asyncio.sleep(0 if quiet or still else 0.001)
+                awake = self.clock.rousing or self.storing.under_way
+                quiet = quiet + 1 if self.sender.resting and not awake else 0
+                now = (len(self.slack.calls), self.clock.sleepers, self.storing.done)
+                still = still + 1 if self.clock.sleepers and not awake and now == seen else 0
                 seen = now
 
     async def after(self, seconds: float) -> None:
@@ -143,7 +162,7 @@ async def open_house(
             await store.want_channels(configuration.rulebook.refs)
             committing = tasks.create_task(intake.run())
             sending = tasks.create_task(sender.run(stopping))
-            house = House(clock, slack, store, intake, sender, configuration, door)
+            house = House(clock, slack, store, intake, sender, configuration, door, Storing(store))
             await house.settled()
             try:
                 yield house

@@ -209,7 +209,8 @@ def call(base: str, token: str, method: str, **arguments: str) -> dict:
         return json.load(answer)
 
 
-def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_interrupted():
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_to_stop(end):
     command = [sys.executable, "-m", "relay", "sandbox", "--listen", "127.0.0.1:0", "--rate-limits"]
     command += ["--channel", "noc=C0123456789", "--channel", "#payments"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -234,7 +235,7 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_inter
             with urllib.request.urlopen(asked, timeout=10) as defined:
                 assert b"Priority" in defined.read()
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
         assert process.wait(timeout=20) == 0
         assert process.stderr.read() == ""
 

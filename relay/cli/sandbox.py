@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from contextlib import suppress
+import signal
 from importlib.resources import files
 from typing import Annotated
 
@@ -48,7 +48,7 @@ def sandbox(
     They keep everything in memory and send nothing anywhere. Give relay the settings that they print, let routes.yaml
     name the channels, and watch them on the page. What you press and write there reaches relay over the socket that
     SLACK_APP_TOKEN opens; with --relay and a SLACK_SIGNING_SECRET over HTTP. With --relay, BigPanda's stand-in has the
-    incidents of the shares that you paste into the page, and shares what becomes of them. Ctrl-C ends it.
+    incidents of the shares that you paste into the page, and shares what becomes of them. Ctrl-C or a SIGTERM ends it.
     """
     slack = Slack()
     slack.rate_limits = rate_limits
@@ -62,8 +62,7 @@ def sandbox(
     for user, name in _PEOPLE:
         panda.add_user(User(id=user, name=name, email=f"{name}@example.com"))
     page = Page(slack, _backstage(relay, panda) if relay else None, host=address.host)
-    with suppress(KeyboardInterrupt):
-        run(_serve(slack, panda, page, address))
+    run(_serve(slack, panda, page, address))
 
 
 def parse_address(text: str) -> Listen:
@@ -110,13 +109,16 @@ def _add_channel(slack: Slack, text: str, otherwise: str) -> None:
 
 
 async def _serve(slack: Slack, panda: BigPanda, page: Page, address: Listen) -> None:
+    over, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored by what a script starts in the background
+        loop.add_signal_handler(number, over.set)
     try:
         async with (
             serving(slack, address.host, address.port, furnish=page.furnish) as base,
             serving_bigpanda(panda, address.host) as bigpanda,
         ):
             _introduce(slack, base, panda, bigpanda)
-            await asyncio.Event().wait()
+            await over.wait()
     except OSError as error:
         raise typer.BadParameter(f"Cannot listen on {address}: {error.strerror}.", param_hint="--listen") from error
 

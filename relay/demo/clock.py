@@ -2,19 +2,35 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from relay.clock import Clock
 
-GLANCE: Final = 0.002
+GLANCE: Final = 0.001
 """Seconds of real time between two looks at whether everybody rests."""
 
-LOOKS: Final = 3
-"""So many looks in a row must find everybody at rest: between two threads nobody seems to work."""
+LOOKS: Final = 6
+"""So many looks in a row must find everybody at rest, each after the event loop has gone round: by the third, whoever
+was woken has gone on."""
 
 STRIDE: Final = 30.0
 """Seconds that time moves on at the least: whoever looks at something every two seconds need not be waited for."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Waiter:
+    """Somebody waits for a bell, and until a moment (of which the alarm tells that it has come)."""
+
+    bell: asyncio.Event
+    until: float
+    alarm: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def woken(self) -> bool:
+        """Whether it may go on."""
+        return self.bell.is_set() or self.alarm.is_set()
 
 
 class LeapingClock(Clock):
@@ -23,7 +39,7 @@ class LeapingClock(Clock):
     def __init__(self, now: float) -> None:
         """Begin at that moment."""
         self._now = now
-        self._alarms: list[tuple[float, asyncio.Event]] = []
+        self._waiting: list[Waiter] = []
 
     def now(self) -> float:
         """The present, in the story."""
@@ -35,45 +51,42 @@ class LeapingClock(Clock):
 
     async def wait(self, bell: asyncio.Event, until: float | None) -> None:
         """Wait for the bell, or until time has been moved to that moment."""
-        alarm = (until, asyncio.Event()) if until is not None and until > self._now else None
-        if alarm is None and until is not None:
-            await asyncio.sleep(0)
-            bell.clear()
-            return
-        bells = [bell.wait(), *([alarm[1].wait()] if alarm else [])]
-        if alarm:
-            self._alarms.append(alarm)
-        waits = [asyncio.ensure_future(each) for each in bells]
+        waiter = Waiter(bell=bell, until=inf if until is None else until)
+        if waiter.until <= self._now:
+            waiter.alarm.set()
+        self._waiting.append(waiter)
+        waits = [asyncio.ensure_future(each.wait()) for each in (bell, waiter.alarm)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waits:
                 each.cancel()
-            if alarm:
-                with suppress(ValueError):
-                    self._alarms.remove(alarm)
+            self._waiting.remove(waiter)
             bell.clear()
+
+    def next_timer(self) -> float | None:
+        """The earliest moment that somebody waits for, of those to come."""
+        return min((each.until for each in self._waiting if self._now < each.until < inf), default=None)
+
+    def move(self, moment: float) -> None:
+        """It is that moment now."""
+        self._now = moment
+        for each in self._waiting:
+            if each.until <= moment:
+                each.alarm.set()
 
     async def leap(self, seconds: float, resting: Callable[[], bool], *, stride: float = STRIDE) -> None:
         """Let so much time pass, in strides of that length at the least; on the way everything happens that is due."""
         until = self._now + seconds
         await settled(resting)
         while self._now < until:
-            self._move(min(until, max(self._next_alarm(until), self._now + stride)))
+            self.move(min(until, max(self.next_timer() or until, self._now + stride)))
             await settled(resting)
-
-    def _next_alarm(self, otherwise: float) -> float:
-        return min((moment for moment, _ in self._alarms), default=otherwise)
-
-    def _move(self, moment: float) -> None:
-        self._now = moment
-        for alarm in [alarm for alarm in self._alarms if alarm[0] <= moment]:
-            alarm[1].set()
 
 
 async def settled(resting: Callable[[], bool]) -> None:
     """Wait until everybody rests."""
     quiet = 0
     while quiet < LOOKS:
-        await asyncio.sleep(GLANCE)
+        await asyncio.sleep(0 if quiet else GLANCE)
         quiet = quiet + 1 if resting() else 0

@@ -68,7 +68,7 @@ async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypat
 async def test_definitions_that_do_not_come_hold_nothing_up(circle):
     circle.panda.faults.add(Fault(does=Silence(), method="definitions", times=None))
     async with asyncio.timeout(5):  # seconds of real time: a call waits for ten of them
-        circle.clock._move(circle.clock.now() + 3700)
+        circle.clock.move(circle.clock.now() + 3700)
         await settled(lambda: len(circle.panda.called("definitions")) > 1)
         await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
         await settled(lambda: bool(circle.panda.called("assign")))
@@ -157,6 +157,6 @@ async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_
     monkeypatch.setattr(circle.store, "settle_errand", refuse)
     await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
     for _ in range(50):  # it is not at rest, so time is moved by hand
-        circle.clock._move(circle.clock.now() + 0.1)
+        circle.clock.move(circle.clock.now() + 0.1)
         await asyncio.sleep(0.01)
     assert 0 < len(tried) <= 2
