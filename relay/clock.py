@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 _STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -36,12 +37,16 @@ class Clock:
         await asyncio.sleep(seconds)
 
     async def wait(self, bell: asyncio.Event, until: float | None) -> None:
-        """Wait for the bell, at the longest until that moment (None: for the bell alone), and silence it."""
+        """Wait for the bell, at the longest until that moment (None: for the bell alone), and silence it.
+
+        Whoever is cancelled as the bell rings is cancelled. `asyncio.wait_for` would go on as if nothing had been said
+        (https://github.com/python/cpython/issues/86296, mended in Python 3.12).
+        """
         delay = None if until is None else max(0.0, until - self.now())
         try:
-            await asyncio.wait_for(bell.wait(), delay)
-        except TimeoutError:
-            return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await bell.wait()
         finally:
             bell.clear()
 

@@ -54,7 +54,8 @@ class Process:
             while not condition():
                 self._news.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), 0.05)
+                    async with asyncio.timeout(0.05):
+                        await self._news.wait()
 
     async def read(self) -> None:
         assert self.process.stderr is not None

@@ -379,7 +379,8 @@ async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(sla
     pressing = asyncio.create_task(press(slack, card))
     await until(lambda: desk.clicks)
     mode.stop()
-    await asyncio.wait_for(mode.running, 5)
+    async with asyncio.timeout(5):
+        await mode.running
     assert not (await pressing).acknowledged
 
 
@@ -390,7 +391,8 @@ async def test_relay_stops_at_once_whatever_the_connection_does(slack, connectin
     async with connecting() as mode:
         await until(lambda: mode.connected or len(slack.called("apps.connections.open")) > 0)
         mode.stop()
-        await asyncio.wait_for(mode.running, 5)
+        async with asyncio.timeout(5):
+            await mode.running
 
 
 async def test_a_cancelled_run_leaves_no_task_behind(mode, slack):

@@ -22,5 +22,6 @@ class News:
         """Wait until more has changed than `count` says, at the longest so long; whether it has."""
         if self.count == count:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._next.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._next.wait()
         return self.count != count

@@ -127,7 +127,8 @@ class Sockets:
         if not self.open:
             self._arrived.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), self.patience)
+                async with asyncio.timeout(self.patience):
+                    await self._arrived.wait()
         if not self.open:
             return None
         self._turn += 1

@@ -114,7 +114,8 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
             await house.after(60)
         slack.faults.add(Fault(does=Meanwhile(late), method="chat.postMessage", times=1))
         await house.share("one", status="critical", alerts=[ALERT])
-        await asyncio.wait_for(arrived.wait(), 10)
+        async with asyncio.timeout(10):
+            await arrived.wait()
         hold, house.store.hold_lease = house.store.hold_lease, away
         house.clock.advance(3)
         await asyncio.sleep(0.05)  # it asks for its lease, and gets no answer until all is over

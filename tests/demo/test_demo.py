@@ -199,7 +199,8 @@ async def test_a_bell_is_heard_before_its_time_and_then_silent():
     waiting = asyncio.create_task(clock.wait(bell, NIGHT + 1_000))
     await settled(lambda: True)
     bell.set()
-    await asyncio.wait_for(waiting, 1)
+    async with asyncio.timeout(1):
+        await waiting
     assert not bell.is_set()
     assert clock.now() == NIGHT
 

@@ -16,7 +16,8 @@ async def rings(postgresql_url, monkeypatch):
     store = await Store.open(postgresql_url)
     heard = asyncio.Queue()
     listening = asyncio.create_task(store.listen(lambda: heard.put_nowait("ring")))
-    await asyncio.wait_for(heard.get(), 10)
+    async with asyncio.timeout(10):
+        await heard.get()
     yield heard
     listening.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -28,7 +29,8 @@ async def test_what_another_relay_accepts_rings_when_it_is_due(postgresql_url, r
     other = await Store.open(postgresql_url)
     await other.accept([a_share("i1", "quiet")], with_cards())
     await other.accept([a_share("i2", "due")], with_cards(a_card("i2", post=due())))
-    await asyncio.wait_for(rings.get(), 10)
+    async with asyncio.timeout(10):
+        await rings.get()
     await other.accept([a_share("i2", "due")], plain)
     await other.close()
     assert rings.empty()
@@ -37,18 +39,21 @@ async def test_what_another_relay_accepts_rings_when_it_is_due(postgresql_url, r
 async def test_whoever_changed_something_by_hand_can_ring(postgresql_url, rings):
     other = await Store.open(postgresql_url, exclusive=False)
     await other.ring()
-    await asyncio.wait_for(rings.get(), 10)
+    async with asyncio.timeout(10):
+        await rings.get()
     await other.close()
 
 
 async def test_a_lost_bell_is_hung_again_and_rings_for_what_it_missed(postgresql_url, rings):
     with psycopg.connect(postgresql_url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    await asyncio.wait_for(rings.get(), 10)
+    async with asyncio.timeout(10):
+        await rings.get()
     other = await Store.open(postgresql_url)
     await other.accept([a_share()], plain)
     await other.close()
-    await asyncio.wait_for(rings.get(), 10)
+    async with asyncio.timeout(10):
+        await rings.get()
 
 
 async def test_on_sqlite_what_another_program_writes_is_seen_once(sqlite_url):
