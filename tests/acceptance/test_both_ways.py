@@ -6,8 +6,8 @@ import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from postgres import postgresql
 from processes import KEY, Process, running
-from soak import postgresql
 
 from relay.sandbox import HTTP, Drop, Fault, Silence, serving
 from relay.sandbox import Slack as StandIn

@@ -6,8 +6,8 @@ import sys
 from contextlib import ExitStack
 
 import pytest
+from postgres import postgresql
 from processes import environment, running
-from soak import postgresql
 
 from relay.sandbox import SERVER_ERROR, Fault, serving
 from relay.sandbox import Slack as StandIn

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
+from postgres import postgresql
 from processes import Process, running
-from soak import postgresql
 
 from relay.sandbox import Fault, Silence, serving
 from relay.sandbox import Slack as StandIn

