@@ -43,7 +43,7 @@ picture: $(READY) ## the README's picture, taken anew
 	PYTHONPATH=tests:tests/gallery $(BIN)/python tests/gallery/readme_picture.py docs/channel.png
 
 bench: $(READY) ## measured speed, into benchmarks/RESULTS.md (ARGS=--full for the whole size)
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python benchmarks/run.py $(ARGS)
 
 soak: $(READY) ## relay killed under load for MINUTES=10, on SQLite and on PostgreSQL with three relays
 	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),10) $(ARGS)

@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from measure import Server, Wire, baseline, fdatasync_ms, relay, request, shares
@@ -27,18 +28,10 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
         baseline(url) as bare,
     ):
         await all_found(slack)
-        servers = {"relay": house, "bare": bare}
-        took: dict[str, list[float]] = {name: [] for name in servers}
-        wires = {name: await Wire.connect(server.port) for name, server in servers.items()}
         before = house.cpu_seconds
-        for number in range(count):
-            for name, server in servers.items():
-                share = _request(f"{name}-{number}-", channels[number % CHANNELS], server)
-                took[name].append(await _called(slack, wires[name], share))
-                await asyncio.sleep(PACE / 2)
+        relayed, direct = await medians_ms(slack, [house, bare], channels, count)
         busy = (house.cpu_seconds - before) / count * 1000
         sync = fdatasync_ms(folder)
-    relayed, direct = (statistics.median(took[name]) * 1000 for name in servers)
     return [
         Figure(
             what="from a share to Slack called, idle, against a handler that calls it directly",
@@ -49,6 +42,18 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
             f"{busy:.1f} ms of a processor for all that belongs to the share",
         )
     ]
+
+
+async def medians_ms(slack: Slack, servers: Sequence[Server], channels: list[str], count: int) -> list[float]:
+    """Milliseconds from a share to Slack being called, by each server, in turn: no share meets another one."""
+    took: list[list[float]] = [[] for _ in servers]
+    wires = [await Wire.connect(server.port) for server in servers]
+    for number in range(count):
+        for place, server in enumerate(servers):
+            share = _request(f"idle{place}-{number}-", channels[number % CHANNELS], server)
+            took[place].append(await _called(slack, wires[place], share))
+            await asyncio.sleep(PACE / 2)
+    return [statistics.median(each) * 1000 for each in took]
 
 
 def _request(prefix: str, channel: str, server: Server) -> bytes:

@@ -56,7 +56,7 @@ class Server:
 async def relay(
     folder: Path, routes: str, *, slack: str = NOWHERE, database: str = "relay.db"
 ) -> AsyncIterator[Server]:
-    """`relay serve` with its database in that folder."""
+    """`relay serve` with that database: a file in the folder, or a URL."""
     port = _free_port()
     (folder / "routes.yaml").write_text(routes, encoding="utf-8")
     environment = {
@@ -64,7 +64,7 @@ async def relay(
         "RELAY_LISTEN": f"127.0.0.1:{port}",
         "RELAY_ROUTES": str(folder / "routes.yaml"),
         "RELAY_TEMPLATES": str(folder / "templates"),
-        "RELAY_DATABASE_URL": f"sqlite:///{folder / database}",
+        "RELAY_DATABASE_URL": database if "://" in database else f"sqlite:///{folder / database}",
         "RELAY_WEBHOOK_KEYS": KEY,
         "RELAY_LOG_FORMAT": "json",
         "SLACK_BOT_TOKEN": "xoxb-sandbox",

@@ -2,7 +2,7 @@
 
 All traffic stays on this machine, and every loop has an end. `--full` is the whole size (the storm of 1,000 incidents
 told to its end, a million stored incidents), which takes about half an hour, since Slack's limits are kept in real
-time. Names of parts (accepting, hanging, idle, routes, size, storm) run these alone, and write nothing.
+time. Names of parts (accepting, hanging, idle, postgresql, routes, size, storm) run these alone, and write nothing.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 import accepting
 import hanging
 import idle
+import postgresql
 import routes
 import size
 import storm
@@ -40,6 +41,7 @@ async def measured(parts: list[str], *, full: bool) -> list[Figure]:
         "hanging": hanging.measure,
         "routes": judge,
         "idle": idle.measure,
+        "postgresql": postgresql.measure,
         "size": lambda folder: size.measure(folder, copies=10 if full else 1),
         "storm": whole_storm if full else small_storm,
     }
@@ -74,7 +76,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="the whole size")
     parser.add_argument("--remark", default="", help="a sentence about the machine that stands above the table")
     asked = parser.parse_args()
-    everything = ["accepting", "hanging", "routes", "idle", "size", "storm"]
+    everything = ["accepting", "hanging", "routes", "idle", "postgresql", "size", "storm"]
     load_before = os.getloadavg()[0]
     figures = asyncio.run(measured(asked.parts or everything, full=asked.full))
     if not asked.parts:

