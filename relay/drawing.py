@@ -12,11 +12,14 @@ from relay.configuration import Configuration
 from relay.incident import JSON, Incident, read
 from relay.interaction import PREFIX
 from relay.planning import Card, CardState, Case, Entry
-from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD_ONLY, is_over
+from relay.planning.model import IN_DOUBT
+from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, is_over
+from relay.planning.refusal import EXTERNAL
 from relay.planning.steps import Edit, PostReply, Sending, Shown, shown
 from relay.planning.telling import Reply
 from relay.rendering import Button, Rendered, Scene, color, emoji, render_card, render_pointer, render_reply, slack_time
 from relay.variables import unmarked, variables
+from relay.verdict.codes import OF_CHANNELS
 
 LATE = 60.0
 """Seconds after which a thing that is told says when it happened."""
@@ -110,13 +113,26 @@ def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[s
         word, *said = notice.split("|", 3)
         if notice in _NOTICES:
             yield _NOTICES[notice]
-        elif word == FROM:
+        elif word in {FROM, THREAD}:
             _, name, why = said
-            yield unmarked(f"meant for {name}, which takes no messages ({why.replace('_', ' ')})")
+            yield unmarked(f"meant for {_refusing(word, name, why)} ({why.replace('_', ' ')})")
         elif word == STALE:
             yield f"no news from BigPanda since {moment(int(said[0]))}"
         elif word == GONE:
             yield f"not in BigPanda any more ({moment(int(said[0]))}): merged into another incident, or deleted"
+
+
+def _refusing(word: str, name: str, why: str) -> str:
+    """The channel, and what of it is to blame: not the whole of it for one message."""
+    if word == THREAD:
+        return f"the thread in {name}, which did not take it"
+    if why.startswith(IN_DOUBT):
+        return f"{name}, where it may stand already"
+    return (
+        f"{name}, which takes no messages"
+        if why in OF_CHANNELS | {EXTERNAL}
+        else f"{name}, which did not take this one"
+    )
 
 
 def greyed(card: Card) -> dict[str, str]:

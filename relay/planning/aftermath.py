@@ -18,6 +18,7 @@ from relay.incident import NO_WORDS, Words
 from relay.pacing import backoff
 from relay.planning import doubt, refusal, steps
 from relay.planning.model import Case, Change, Letter
+from relay.planning.notices import THREAD
 from relay.planning.steps import Edit, PostRoot, Sending, Shown
 from relay.rulebook import Fallback
 from relay.verdict import Answer, Deferred, Delivered, Gone, Kind, Read, Refused, Unknown
@@ -98,10 +99,11 @@ def _refused(case: Case, step: Sending, answer: Refused, rules: Rules, now: floa
 
 
 def dead(case: Case, track: str, letter: Letter, rules: Rules) -> Change:
-    """A letter; where it is the card itself that cannot be shown, the fallback shows it in its place."""
+    """A letter; what the card or its thread cannot show, the fallback shows in its place."""
     held = refusal.held(case, track, letter)
     if case.card.ts is not None:
-        return held
+        beside = refusal.elsewhere(case, rules.fallback, rules.same, letter, THREAD) if track == "post" else ()
+        return replace(held, cards=(*held.cards, *beside))
     return replace(refusal.diverted(case, rules.fallback, rules.same, letter), attempt=held.attempt)
 
 

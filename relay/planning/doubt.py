@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from relay.incident import State, Words, read
 from relay.pacing import PATIENCE, Occasion
-from relay.planning.model import Attempt, AttemptState, CardState, Case, Change, Due, Letter
-from relay.planning.notices import REPEAT, noted
-from relay.planning.steps import ROOT, PostReply, PostRoot, Settled, Shown, Step, reply_delivered, root_delivered
+from relay.planning.model import IN_DOUBT, Attempt, AttemptState, Card, CardState, Case, Change, Due, Letter
+from relay.planning.notices import FROM, QUIET, REPEAT, noted, stands_in
+from relay.planning.steps import ROOT, PostReply, PostRoot, Settled, Shown, Step, over, reply_delivered, root_delivered
 from relay.routing import InDoubt
 from relay.verdict import Delivered
 
@@ -100,14 +100,42 @@ def unreadable(case: Case, reason: str, remedy: str, now: float) -> Change:
     attempt = case.attempt
     if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
         return Change()
-    if case.card.options.in_doubt is InDoubt.REPOST:
-        marked = replace(case.card, notices=noted(case.card, REPEAT))
-        return _again(replace(case, card=marked), replace(attempt, looks=LOOKS), now)
-    return _held(case, attempt, Letter(reason=f"in_doubt: {reason}", remedy=remedy, since=now), now)
+    if case.card.options.in_doubt is InDoubt.REPOST or attempt.redriven:
+        return _again(replace(case, card=_may_repeat(case.card, now)), replace(attempt, looks=LOOKS), now)
+    return _held(case, attempt, Letter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now), now)
+
+
+def _may_repeat(card: Card, now: float) -> Card:
+    """The card says that it, or a reply below it, may be a second one."""
+    edit = None if card.ts is None else Due.on(Occasion.EDIT, now).sooner(card.edit)
+    return replace(card, notices=noted(card, REPEAT), edit=edit)
+
+
+def sought(case: Case, given_up: Sequence[Attempt], letter: Letter, now: float) -> Change:
+    """What was held in doubt is wanted all the same: it is looked for, and posted again only where it is not found.
+
+    Where relay still may not look, it is posted again and says that it may be a repeat. It pings nobody: it is late. Of
+    several replies that were given up the first goes, and the letter stays for the others.
+    """
+    held, *others = given_up
+    card, words = case.card, {**held.words, "resume": case.card.told_seq, "broadcast": False}
+    attempt = replace(
+        held, state=AttemptState.IN_DOUBT, looks=LOOKS - 1, next_look=now, targets=(), words=words, tries=held.tries + 1
+    )
+    if held.what == ROOT:
+        told = max([card.told_seq, *(each.told_seq for each in case.cards if stands_in(each, card, FROM))])
+        quiet = replace(card, state=CardState.IN_DOUBT, reason="", notices=noted(card, QUIET), tries=0)
+        card = replace(quiet, told_seq=told, post=None)
+        return Change(cards=(card,), attempt=attempt)  # its letter is done with when it is there
+    rest = replace(letter, untold=(held.upto_seq, others[-1].upto_seq)) if others else None
+    late = replace(card, told_seq=held.began, reason="", post=None, tries=0)
+    return Change(cards=(late,), attempt=attempt, letter=rest, closes_letter=now, closes_replies=True)
 
 
 def _again(case: Case, attempt: Attempt, now: float) -> Change:
     """Once more under the same key, with the range and the people it was made for."""
+    if attempt.redriven and attempt.what == ROOT and not read(case.story.record).active:
+        return over(case, replace(attempt, state=AttemptState.DROPPED, next_look=None), now)
     waiting = replace(attempt, state=AttemptState.WAITING, next_look=None)
     state = CardState.WANTED if attempt.what == ROOT else case.card.state
     if attempt.what == ROOT:
@@ -123,12 +151,14 @@ def _again(case: Case, attempt: Attempt, now: float) -> Change:
 
 def _held(case: Case, attempt: Attempt, letter: Letter, now: float) -> Change:
     """A held reply counts as told, so that later ones are not stopped; a held root is the fallback's business."""
-    closed = replace(attempt, state=AttemptState.REFUSED, next_look=None)
+    words = {**attempt.words, "from": case.card.told_seq}
+    closed = replace(attempt, state=AttemptState.REFUSED, next_look=None, words=words)
     if attempt.what == ROOT:
         card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
     else:
-        told = max(case.card.told_seq, attempt.upto_seq)
+        told = max(case.card.told_seq, attempt.told)
         rest = any(entry.seq > told for entry in case.entries)
+        letter = replace(letter, untold=(case.card.told_seq, attempt.upto_seq))
         card = replace(case.card, told_seq=told, post=Due.on(Occasion.REPLY, now) if rest else None)
     return Change(cards=(card,), attempt=closed, letter=letter)
 

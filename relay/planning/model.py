@@ -21,6 +21,9 @@ from relay.incident import JSON, Record, State
 from relay.pacing import PATIENCE, Occasion
 from relay.routing import Mention, Options
 
+IN_DOUBT = "in_doubt"
+"""Begins the reason of a letter about what may be in Slack: `in_doubt: missing_scope`."""
+
 
 class Kind(StrEnum):
     """What an entry tells; there is one template file for each."""
@@ -266,8 +269,9 @@ class Attempt:
 
     `key` is the marker that Slack keeps with the message: the same for every try. A reply tells the entries up to
     `upto_seq`, and a retry has the same range: an open attempt freezes it. `targets` are those whom it pings and
-    `words` what was decided with it at the first try (`broadcast`, `rise`, ...). `looks` counts how often this try was
-    looked for in vain.
+    `words` what was decided with it at the first try (`broadcast`, `rise`, ...), `from` where a reply told that was
+    given up, and where the card is to `resume` once that was redriven. `looks` counts how often this try was looked
+    for in vain.
     """
 
     key: str
@@ -291,6 +295,25 @@ class Attempt:
     def again(self) -> bool:
         """Whether it was in doubt once and was made again: the lost one may still turn up."""
         return self.tries > 1
+
+    @property
+    def redriven(self) -> bool:
+        """Whether it was given up once, and an operator wants it all the same; it is late by now, and pings nobody."""
+        return "resume" in self.words
+
+    @property
+    def told(self) -> int:
+        """Up to which entry its card has told once this reply stands, or is given up: late ones go back for it."""
+        return max(self.upto_seq, self._number("resume", 0))
+
+    @property
+    def began(self) -> int:
+        """Up to which entry its card had told when this reply was given up."""
+        return self._number("from", self.upto_seq)
+
+    def _number(self, word: str, otherwise: int) -> int:
+        found = self.words.get(word)
+        return found if isinstance(found, int) else otherwise
 
 
 class ChannelState(StrEnum):
@@ -333,21 +356,33 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A dead letter: why something of a card could not be shown, what to do about it, and since when (Unix seconds)."""
+    """A dead letter: why something of a card could not be shown, what to do about it, and since when (Unix seconds).
+
+    `untold` is for a reply: the card had told the entries up to the first number, and the reply was to tell those up to
+    the second. It is None where the card itself could not be shown.
+    """
 
     reason: str
     remedy: str
     since: float
+    untold: tuple[int, int] | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it may be in Slack all the same."""
+        return self.reason.startswith(IN_DOUBT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What a decision about a case changes: cards (one without a number is new), the attempt, the card's letter.
 
-    `closes_letter` is the moment at which the open letter of the card, if it has one, is done with.
+    `closes_letter` is the moment at which the open letter of the card, if it has one, is done with; one about a reply
+    is only where the change `closes_replies` as well.
     """
 
     cards: tuple[Card, ...] = ()
     attempt: Attempt | None = None
     letter: Letter | None = None
     closes_letter: float | None = None
+    closes_replies: bool = False

@@ -2,6 +2,7 @@
 
 pointer           the fallback's card, shrunk, since the incident is followed elsewhere
 from|REF|NAME|WHY the fallback's card in place of one in a channel that takes nothing
+thread|REF|NAME|WHY the fallback's card for what the thread of one there could not tell
 repeat            it may be a second one: it was posted again where relay could not look for the first
 anew              it was posted anew, since the one before was deleted or could not be edited
 thread_only       it may not be edited any more; its thread tells what changes
@@ -19,6 +20,7 @@ from relay.planning.model import Card, CardState, Due
 
 POINTER = "pointer"
 FROM = "from"
+THREAD = "thread"
 REPEAT = "repeat"
 ANEW = "anew"
 THREAD_ONLY = "thread_only"
@@ -53,38 +55,40 @@ def is_over(card: Card) -> bool:
     return any(notice.startswith(f"{GONE}|") for notice in card.notices)
 
 
-def in_place_of(ref: str, name: str, why: str) -> str:
-    """The notice of a card that stands in for one in the channel `ref`, which people call `name`."""
-    return "|".join((FROM, ref, name or ref, why))
+def in_place_of(ref: str, name: str, why: str, what: str = FROM) -> str:
+    """The notice of a card that stands in for one (or for its THREAD) in the channel `ref`, called `name` by people."""
+    return "|".join((what, ref, name or ref, why))
 
 
-def stands_for(card: Card) -> tuple[str, ...]:
-    """The channels whose cards this one stands in for."""
-    return tuple(notice.split("|", 2)[1] for notice in card.notices if notice.startswith(f"{FROM}|"))
+def stands_for(card: Card, *whats: str) -> tuple[str, ...]:
+    """The channels for whose cards (FROM) and threads (THREAD) this one stands in."""
+    parts = (notice.split("|", 2) for notice in card.notices)
+    return tuple(part[1] for part in parts if part[0] in (whats or (FROM, THREAD)))
 
 
-def stands_in(card: Card, refused: Card) -> bool:
+def stands_in(card: Card, refused: Card, *whats: str) -> bool:
     """Whether this is the fallback's card in place of that one."""
-    return refused.channel in stands_for(card)
+    return refused.channel in stands_for(card, *whats)
 
 
-def make_way(cards: Sequence[Card], shown: Card, now: float) -> list[Card]:
-    """The cards that change as `shown` is there: who stood in for it does so no more.
+def make_way(cards: Sequence[Card], shown: Card, now: float, *whats: str) -> list[Card]:
+    """The cards that change as `shown` is there (FROM) or its thread goes on (THREAD): who stood in does so no more.
 
     The fallback's card for want of a route, and one that was made to stand in, become pointers, or are never posted.
     """
     others = [card for card in cards if card.id != shown.id and not card.pointer]
-    changed = [_made_way(card, shown, now) for card in others if card.state in {CardState.SHOWN, CardState.WANTED}]
+    standing = [card for card in others if card.state in {CardState.SHOWN, CardState.WANTED}]
+    changed = [_made_way(card, shown, now, whats) for card in standing]
     return [card for card in changed if card is not None]
 
 
-def _made_way(card: Card, shown: Card, now: float) -> Card | None:
+def _made_way(card: Card, shown: Card, now: float, whats: Sequence[str]) -> Card | None:
     unrouted = shown.route and not card.route and STAND_IN not in card.notices
-    if not (unrouted or stands_in(card, shown)):
+    if not (unrouted or stands_in(card, shown, *whats)):
         return None
-    kept = tuple(notice for notice in card.notices if not notice.startswith(f"{FROM}|{shown.channel}|"))
-    card = replace(card, notices=kept)
-    if not unrouted and (STAND_IN not in kept or stands_for(card)):
+    over = tuple(f"{what}|{shown.channel}|" for what in whats)
+    card = replace(card, notices=tuple(notice for notice in card.notices if not notice.startswith(over)))
+    if not unrouted and (STAND_IN not in card.notices or stands_for(card)):
         return replace(card, edit=Due.on(Occasion.EDIT, now)) if card.state is CardState.SHOWN else card
     if card.ts is None:
         return replace(card, state=CardState.LAPSED, post=None, edit=None)

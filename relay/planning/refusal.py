@@ -11,8 +11,19 @@ from dataclasses import replace
 from relay.incident import State, Words, read
 from relay.pacing import Occasion
 from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Channel, Due, Letter
-from relay.planning.notices import ANEW, POINTER, QUIET, STAND_IN, THREAD_ONLY, in_place_of, noted, stands_in, unnoted
-from relay.planning.steps import ROOT
+from relay.planning.notices import (
+    ANEW,
+    FROM,
+    POINTER,
+    QUIET,
+    STAND_IN,
+    THREAD_ONLY,
+    in_place_of,
+    noted,
+    stands_in,
+    unnoted,
+)
+from relay.planning.steps import REPLY, ROOT, marker, over
 from relay.planning.telling import reply_due
 from relay.routing import Mention
 from relay.rulebook import Fallback
@@ -36,7 +47,8 @@ def held(case: Case, track: str, letter: Letter) -> Change:
     if case.card.ts is None:
         card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
     else:
-        told = max(case.card.told_seq, attempt.upto_seq if attempt else 0)
+        told = max(case.card.told_seq, attempt.told if attempt else 0)
+        letter = replace(letter, untold=(case.card.told_seq, attempt.upto_seq if attempt else told))
         rest = any(entry.seq > told for entry in case.entries)
         due = Due.on(Occasion.REPLY, letter.since) if rest else None
         card = replace(case.card, reason=letter.reason, told_seq=told, post=due)
@@ -67,17 +79,23 @@ def diverted(case: Case, fallback: Fallback | None, same: Mapping[str, str], let
     card = replace(
         case.card, state=CardState.REFUSED, reason=letter.reason, notices=noted(case.card, QUIET), post=None, edit=None
     )
-    if fallback is None:
-        return Change(cards=(card,), letter=letter)
-    home = same.get(fallback.channel.ref, fallback.channel.ref)
-    elsewhere = () if card.channel == home else (_elsewhere(case, home, letter),)
-    return Change(cards=(card, *elsewhere), letter=letter)
+    return Change(cards=(card, *elsewhere(case, fallback, same, letter, FROM)), letter=letter)
 
 
-def _elsewhere(case: Case, home: str, letter: Letter) -> Card:
-    """The fallback's card: a new one, or the one that is there, with the line that says for whom it stands in."""
+def elsewhere(
+    case: Case, fallback: Fallback | None, same: Mapping[str, str], letter: Letter, what: str
+) -> tuple[Card, ...]:
+    """The fallback's card for a card (FROM) or for what its thread could not tell (THREAD), if there is a fallback.
+
+    A new one, or the one that is there, with the line that says for whom it stands in.
+    """
+    home = same.get(fallback.channel.ref, fallback.channel.ref) if fallback is not None else case.card.channel
+    return () if case.card.channel == home else (_elsewhere(case, home, letter, what),)
+
+
+def _elsewhere(case: Case, home: str, letter: Letter, what: str) -> Card:
     name = case.channel.facts.get("name")
-    notice = in_place_of(case.card.channel, f"#{name}" if name else "", letter.reason)
+    notice = in_place_of(case.card.channel, f"#{name}" if name else "", letter.reason, what)
     there = next((card for card in case.cards if card.channel == home), None)
     if there is None:
         return _in_place(case, home, notice, letter.since)
@@ -101,16 +119,19 @@ def _stands_in_again(case: Case, pointer: Card, now: float) -> Card:
 def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
     """The fallback's card in place of another: it goes on where that one stopped.
 
-    It pings, unless that one surely did: where nobody knows whether it was posted, two pings are better than none.
+    It pings, unless that one surely did: where nobody knows whether it was posted, two pings are better than none. In
+    place of a thread it pings if the reply would have.
     """
     card = case.card
+    never_shown = card.ts is None and card.generation == 0
+    unheard = case.attempt is not None and bool(case.attempt.targets)
     critical = read(case.story.record).state is State.CRITICAL
     return Card(
         incident=card.incident,
         channel=home,
         episode=card.episode,
         options=replace(card.options, wait=0.0),
-        mention=card.mention if card.ts is None and card.generation == 0 else Mention(),
+        mention=card.mention if never_shown or unheard else Mention(),
         route=card.route,
         taken=True,
         first_taken=now,
@@ -125,12 +146,12 @@ def redriven(case: Case, words: Words, now: float) -> Change:
     """The channel works again, or an operator says so: the newest state, no ping; the fallback's card makes way.
 
     A resolved card that has a message there is edited; one that never had is left alone. The letter of a card that is
-    to be posted stays open until it is.
+    to be posted stays open until it is. For a reply's letter there is `retold`, for one in doubt `doubt.sought`.
     """
     if not case.card.followed:
-        return Change(closes_letter=now)
+        return Change(closes_letter=now, closes_replies=True)
     incident = read(case.story.record, words)
-    stand_ins = (card.told_seq for card in case.cards if stands_in(card, case.card))
+    stand_ins = (card.told_seq for card in case.cards if stands_in(card, case.card, FROM))
     told = max([case.card.told_seq, *stand_ins])
     card = replace(case.card, told_seq=told, reason="", tries=0)
     if card.ts is not None:
@@ -144,10 +165,26 @@ def redriven(case: Case, words: Words, now: float) -> Change:
         )
         return Change(cards=(card,), closes_letter=now)  # its stand-in makes way once it is edited
     if not incident.active:
-        return Change(cards=(replace(card, state=CardState.LAPSED, post=None),), closes_letter=now)
+        return over(replace(case, card=card), None, now)
     due = Due.on(Occasion.ROOT, now)
     card = replace(card, state=CardState.WANTED, notices=noted(card, QUIET), wanted_since=now, post=due)
     return Change(cards=(card,))
+
+
+def retold(case: Case, untold: tuple[int, int], now: float) -> Change:
+    """A reply that was refused is told after all, late and without a ping; then the thread goes on where it was."""
+    card, (after, upto) = case.card, untold
+    attempt = Attempt(
+        key=marker(case.channel.slack_id or case.channel.ref, card, upto),
+        what=REPLY,
+        generation=card.generation,
+        upto_seq=upto,
+        started=now,
+        state=AttemptState.WAITING,
+        words={"resume": card.told_seq},
+    )
+    late = replace(card, told_seq=after, reason="", tries=0, post=Due.on(Occasion.REPLY, now))
+    return Change(cards=(late,), attempt=attempt, closes_letter=now, closes_replies=True)
 
 
 def gone(case: Case, ts: str, words: Words, reason: str, now: float) -> Change:

@@ -13,7 +13,7 @@ from typing import assert_never
 from relay.incident import Incident, State, Words, read
 from relay.pacing import EDIT_SPACING, Occasion
 from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Due, Entry
-from relay.planning.notices import QUIET, make_way, unnoted
+from relay.planning.notices import FROM, QUIET, THREAD, make_way, unnoted
 from relay.planning.telling import Reply, next_reply, reply_due, worst_shown
 from relay.verdict import Delivered
 
@@ -174,6 +174,7 @@ def _begin_reply(case: Case, incident: Incident, now: float) -> Step:
     if reply is None or not reply.entries:
         told = reply.upto_seq if reply else max((entry.seq for entry in untold), default=card.told_seq)
         worst = worst_shown(card, [entry for entry in untold if entry.seq <= told])
+        told = max(told, held.told if held else 0)
         passed = replace(card, told_seq=told, worst=worst.lately, episode_worst=worst.episode)
         silent = _again(passed, incident, case.entries, now)
         closed = replace(held, state=AttemptState.DROPPED) if held else None
@@ -239,7 +240,8 @@ def root_delivered(case: Case, posted: Delivered, shown: Shown, words: Words, no
         notices=unnoted(case.card, QUIET),
     )
     card = _again(card, incident, case.entries, now)
-    return Change(cards=(card, *make_way(case.cards, card, now)), attempt=_done(case, now), closes_letter=now)
+    others = make_way(case.cards, card, now, FROM, THREAD)
+    return Change(cards=(card, *others), attempt=_done(case, now), closes_letter=now)
 
 
 def reply_delivered(case: Case, words: Words, now: float) -> Change:
@@ -251,7 +253,7 @@ def reply_delivered(case: Case, words: Words, now: float) -> Change:
     episode_worst = attempt.words.get("episode_worst", worst)
     card = replace(
         case.card,
-        told_seq=max(case.card.told_seq, attempt.upto_seq),
+        told_seq=max(case.card.told_seq, attempt.told),
         worst=worst and State(worst),
         episode_worst=_worse(case.card.episode_worst, episode_worst and State(episode_worst)),
         reopen_pinged=now if attempt.words.get("reopening") else case.card.reopen_pinged,
@@ -259,7 +261,8 @@ def reply_delivered(case: Case, words: Words, now: float) -> Change:
         post=None,
         tries=0,
     )
-    return Change(cards=(_again(card, incident, case.entries, now),), attempt=_done(case, now))
+    card = _again(card, incident, case.entries, now)
+    return Change(cards=(card, *make_way(case.cards, card, now, THREAD)), attempt=_done(case, now))
 
 
 def edit_delivered(case: Case, shown: Shown, now: float, *, called: bool = True) -> Change:
@@ -280,7 +283,13 @@ def edit_delivered(case: Case, shown: Shown, now: float, *, called: bool = True)
         card = replace(card, unsure_until=None)
     if card.post is None and card.edit is None:
         card = replace(card, wanted_since=None)  # nothing waits any more: what comes next waits from then on
-    return Change(cards=(card, *make_way(case.cards, card, now)), closes_letter=now if called else None)
+    return Change(cards=(card, *make_way(case.cards, card, now, FROM)), closes_letter=now if called else None)
+
+
+def over(case: Case, attempt: Attempt | None, now: float) -> Change:
+    """The incident is over, and nothing of it was ever shown there: nothing is posted any more."""
+    card = replace(case.card, state=CardState.LAPSED, reason="ended_while_refused", post=None, edit=None)
+    return Change(cards=(card,), attempt=attempt, closes_letter=now)
 
 
 def deferred(case: Case, track: str, retry_at: float) -> Change:

@@ -65,10 +65,10 @@ def write(connection: Connection, case: Case, change: Change) -> Case:
     if change.attempt is not None:
         row = attempt_row(case.card.id, change.attempt)
         connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
+    if change.closes_letter is not None:
+        close_letter(connection, case.card.id, change.closes_letter, replies=change.closes_replies)
     if change.letter is not None:
         open_letter(connection, case.card.id, change.letter)
-    if change.closes_letter is not None:
-        close_letter(connection, case.card.id, change.closes_letter)
     return after
 
 

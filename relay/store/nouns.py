@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.incident import JSON
-from relay.planning.model import Attempt, Card, Entry, Errand, Outcome, Story
+from relay.planning.model import Attempt, Card, Entry, Errand, Letter, Outcome, Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,10 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterLine:
-    """An open dead letter with the card that it is about; `since` is Unix seconds."""
+class LetterLine(Letter):
+    """An open dead letter, by its number, with the card that it is about."""
 
     id: int
-    reason: str
-    remedy: str
-    since: float
     card: Card
 
 

@@ -295,6 +295,8 @@ letter = Table(
     Column("remedy", Text, nullable=False),
     Column("since", Double, nullable=False),
     Column("closed_at", Double),
+    Column("after_seq", BigInteger),
+    Column("upto_seq", BigInteger),
 )
 _unclosed = text("closed_at IS NULL")
 Index("uq_letter_open", letter.c.card, unique=True, sqlite_where=_unclosed, postgresql_where=_unclosed)

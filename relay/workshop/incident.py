@@ -33,7 +33,7 @@ _CARDS = {
     CardState.SHOWN: "shown",
     CardState.IN_DOUBT: "in doubt: nobody knows whether Slack has it",
     CardState.REFUSED: "refused by Slack",
-    CardState.LAPSED: "never posted: over, or not taken there any more, before its wait had passed",
+    CardState.LAPSED: "never posted: it was over, or not taken there any more, before it could be",
     CardState.LEFT: "followed no more",
 }
 _NOTED = {
@@ -67,7 +67,7 @@ def as_json(dossier: Dossier, link: Link) -> dict[str, JSON]:
     incident = read(dossier.story.record)
     return told | {
         "links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))},
-        "words": {str(entry.seq): _worded(entry, incident) for entry in dossier.entries[-_WORDED:]},
+        "words": {str(entry.seq): entry_in_words(entry, incident) for entry in dossier.entries[-_WORDED:]},
     }
 
 
@@ -94,7 +94,7 @@ def _library() -> TemplateLibrary:
     return TemplateLibrary({}, packaged=load_packaged())
 
 
-def _worded(entry: Entry, incident: Incident) -> list[str]:
+def entry_in_words(entry: Entry, incident: Incident) -> list[str]:
     """What the entry says, line by line, as a thread tells it at once."""
     scene = Scene(variables=variables(incident))
     reply = render_reply(_library(), "incident", scene, [entry_values(entry, entry.at)])
@@ -128,7 +128,7 @@ def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
         ("route", card.route or "none took it, so it is the fallback's"),
         ("template", card.options.template),
         ("episode", str(card.episode) if card.episode > 1 else ""),
-        ("pinged at its first post", ", ".join(card.pinged)),
+        ("pinged at its first post", ", ".join(card.pinged) if card.ts else ""),
         ("noted on it", "; ".join([*noticed(card, clock), *(_NOTED[each] for each in card.notices if each in _NOTED)])),
         ("a post is due", _due(card.post)),
         ("an edit is due", _due(card.edit)),
@@ -170,7 +170,7 @@ def _is_of(entry: Entry, share: ShareLine) -> bool:
 
 
 def _entry(entry: Entry, incident: Incident) -> list[str]:
-    first, *more = _worded(entry, incident) or [str(entry.kind)]
+    first, *more = entry_in_words(entry, incident) or [str(entry.kind)]
     label = f"entry {entry.seq}: "
     return [label + first, *(" " * len(label) + line for line in more)]
 

@@ -7,15 +7,19 @@ yet is not torn from there: the channel is asked again at once, and relay redriv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain, repeat
 from typing import Any
 
 import orjson
 
-from relay.incident import JSON, Words
-from relay.planning import CardState, Case, Change, Channel, ChannelState
-from relay.planning.refusal import EXTERNAL, is_foreign, redriven
+from relay.incident import JSON, Words, read
+from relay.planning import Attempt, AttemptState, CardState, Case, Change, Channel, ChannelState
+from relay.planning.doubt import sought
+from relay.planning.refusal import EXTERNAL, is_foreign, redriven, retold
+from relay.planning.steps import REPLY, ROOT
 from relay.store import Call, Dossier, LetterLine, Quarantined, Store
 from relay.verdict.codes import OF_CHANNELS
+from relay.workshop.incident import entry_in_words
 from relay.workshop.moments import clock
 
 Names = Callable[[str], str]
@@ -29,6 +33,11 @@ class Outcome(StrEnum):
     """What became of the wish to redrive a letter."""
 
     REDRIVEN = "redriven"
+    RETOLD = "retold"
+    SOUGHT = "sought"
+    OVER = "over"
+    BUSY = "busy"
+    ON_ITS_WAY = "on_its_way"
     ASKED = "asked"
     FOREIGN = "foreign"
     UNKNOWN_CHANNEL = "unknown_channel"
@@ -44,11 +53,17 @@ class Redrive:
     @property
     def done(self) -> bool:
         """Whether everything was done that can be."""
-        return self.outcome in {Outcome.REDRIVEN, Outcome.ASKED}
+        return self.outcome not in {Outcome.BUSY, Outcome.FOREIGN, Outcome.UNKNOWN_CHANNEL}
 
 
 _SENTENCES = {
     Outcome.REDRIVEN: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
+    Outcome.RETOLD: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
+    Outcome.SOUGHT: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
+    "may not look, it says that it may be a repeat); it pings nobody",
+    Outcome.OVER: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
+    Outcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that is over",
+    Outcome.ON_ITS_WAY: "left as it is: relay has redriven it by itself, and it is on its way",
     Outcome.ASKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
     "by itself if it takes messages",
     Outcome.FOREIGN: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
@@ -78,7 +93,7 @@ async def redrive(store: Store, letters: Sequence[LetterLine], words: Words, now
         channel = _home(channels, letter.card.channel)
         outcome = judged(letter, channel)
         if outcome is Outcome.REDRIVEN:
-            await store.settle(letter.card.id, lambda case: _redriven(case, words, now))
+            outcome = await _redrive(store, letter, words, now)
         elif outcome is Outcome.ASKED and channel is not None and channel.retry_at != now:
             channels[channel.ref] = await _ask_again(store, channel, now)
         done.append(Redrive(letter=letter, outcome=outcome))
@@ -97,11 +112,50 @@ def judged(letter: LetterLine, channel: Channel | None) -> Outcome:
     return Outcome.REDRIVEN
 
 
-def _redriven(case: Case, words: Words, now: float) -> Change:
-    """Relay may have redriven it in the same moment: what is on its way already is left alone."""
-    if case.card.ts is None and case.card.state is not CardState.REFUSED:
-        return Change()
-    return redriven(case, words, now)
+async def _redrive(store: Store, letter: LetterLine, words: Words, now: float) -> Outcome:
+    """By the case as it is then: relay may have redriven it in the same moment."""
+    held = await _held(store, letter) if letter.in_doubt else ()
+    outcome = Outcome.REDRIVEN
+
+    def decide(case: Case) -> Change:
+        nonlocal outcome
+        outcome, change = _way_back(case, letter, held, words, now)
+        return change
+
+    await store.settle(letter.card.id, decide)
+    return outcome
+
+
+def _way_back(
+    case: Case, letter: LetterLine, held: Sequence[Attempt], words: Words, now: float
+) -> tuple[Outcome, Change]:
+    if case.card.followed and letter.untold and case.card.ts is not None:
+        if case.attempt is not None:
+            return Outcome.BUSY, Change()
+        if not held:
+            return Outcome.RETOLD, retold(case, letter.untold, now)
+        return Outcome.SOUGHT, sought(case, held, letter, now)
+    if case.card.followed and case.card.ts is None and case.card.state is not CardState.REFUSED:
+        return Outcome.ON_ITS_WAY, Change()
+    if case.card.followed and held and case.card.ts is None:
+        return Outcome.SOUGHT, sought(case, held, letter, now)
+    change = redriven(case, words, now)
+    lapsed = any(card.id == case.card.id and card.state is CardState.LAPSED for card in change.cards)
+    return Outcome.OVER if lapsed else Outcome.REDRIVEN, change
+
+
+async def _held(store: Store, letter: LetterLine) -> tuple[Attempt, ...]:
+    """What of the card was held in doubt: it is that which may be in Slack, and by its marker that it is found."""
+    dossier = await store.story(letter.card.incident)
+    attempts = dossier.attempts.get(letter.card.id, ()) if dossier else ()
+    what, after = (REPLY, letter.untold[0]) if letter.untold else (ROOT, -1)
+    return tuple(
+        each
+        for each in attempts
+        if each.state is AttemptState.REFUSED
+        and (each.what, each.generation) == (what, letter.card.generation)
+        and each.upto_seq > after
+    )
 
 
 async def _ask_again(store: Store, channel: Channel, now: float) -> Channel:
@@ -143,6 +197,11 @@ def letter_in_words(letter: LetterLine, dossier: Dossier | None, names: Names) -
     yield f"  remedy   {letter.remedy or 'none is known'}"
     yield f"  route    {card.route or 'none: the fallback'}"
     yield f"  card     {card.state}, episode {card.episode}" + (f", shown at {card.ts}" if card.ts else ", never shown")
+    if letter.untold and dossier is not None:
+        after, upto = letter.untold
+        untold = [entry for entry in dossier.entries if after < entry.seq <= upto]
+        lines = [line for entry in untold for line in entry_in_words(entry, read(dossier.story.record))]
+        yield from (f"  {word:8} {line}" for word, line in zip(chain(["untold"], repeat("")), lines, strict=False))
     calls = dossier.calls.get(card.id, ()) if dossier is not None else ()
     for call in calls[-_CALLS:]:
         yield f"  Slack    {clock(call.at)}  {call.method}: {_answer(call)}"

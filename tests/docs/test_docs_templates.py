@@ -14,7 +14,7 @@ from relay.incident import read
 from relay.planning import Card, Entry
 from relay.planning.fold import fold
 from relay.planning.model import Kind as EntryKind
-from relay.planning.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
+from relay.planning.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, dated, in_place_of
 from relay.rendering import CARD, FILTERS, KINDS, Button, Scene, TemplateLibrary, render_card, render_reply
 from relay.rendering.bounds import FILTERS_BOUNDED
 from relay.rendering.marks import Kind
@@ -143,7 +143,10 @@ def test_the_table_of_notices_is_the_codes():
         REPEAT,
         ANEW,
         THREAD_ONLY,
-        in_place_of("C1", "#payments", "is_archived"),
+        in_place_of("C1", "#payments", "channel_archived"),
+        in_place_of("C1", "#payments", "blocks_invalid"),
+        in_place_of("C1", "#payments", "thread_locked", THREAD),
+        in_place_of("C1", "#payments", "in_doubt: missing_scope"),
         dated(STALE, 0),
         dated(GONE, 0),
     )
