@@ -182,7 +182,9 @@ def cards() -> Iterator[Case]:
     )
     yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
-    yield Case(name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "channel_archived"),))
+    yield Case(
+        name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "channel_archived"),)
+    )
     silent = replace(DB, started=NOW - 10 * HOUR)
     yield Case(name="no-news", incident=silent, notices=(dated(STALE, NOW - 9 * HOUR),))
     yield Case(name="gone-from-bigpanda", incident=DB, notices=(dated(GONE, NOW),), actions=_ACTIONS)
