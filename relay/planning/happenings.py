@@ -6,7 +6,7 @@ plain values; every template of an entry finds `actor`, `old`, `new`, `text` and
     status      old, new: states; or text, where it began or ceased to flap (flapping: bool). A change of state that
                 happened while it flapped says so (while_flapping)
     resolved    old; lasted: seconds, worst: state
-    reopened    new; ended: Unix seconds
+    reopened    new; ended: Unix seconds, flapped: whether it flapped when it ended
     comment     text, actor
     assignment  old, new: names; actor
     snooze      new: until when (Unix seconds, None where BigPanda does not say), snoozed: bool
@@ -83,7 +83,7 @@ def _state(old: Incident, new: Incident, at: float) -> Iterator[Happening]:
         yield Kind.RESOLVED, ended, states | {"lasted": lasted, "worst": str(worst)}
         return
     if old.state is State.RESOLVED and new.active:
-        yield Kind.REOPENED, at, states | {"ended": old.ended}
+        yield Kind.REOPENED, at, states | {"ended": old.ended, "flapped": old.flapping}
     elif old.state is not new.state:
         yield Kind.STATUS, at, states
     if old.flapping is not new.flapping and new.active:

@@ -113,7 +113,8 @@ class Card:
     `slack_channel` the id under which it was posted. `route` governs it (empty: the fallback got it for want of a
     route). `mention` is whom the routes name that take it there *now*; `taken` whether any does. `worst` is the worst
     state told since the first post or the last reopening, `episode_worst` the worst ever. `ended_shown` is the end that
-    the card shows, if it shows one. `post` is the root or a reply that is due, `edit` an edit.
+    the card shows, if it shows one. `reopen_told` is when its thread last told a reopening by itself, and
+    `reopen_pinged` when it last pinged for one. `post` is the root or a reply that is due, `edit` an edit.
     """
 
     incident: str
@@ -136,6 +137,7 @@ class Card:
     episode_worst: State | None = None
     ended_shown: float | None = None
     pinged: tuple[str, ...] = ()
+    reopen_told: float | None = None
     reopen_pinged: float | None = None
     previous: Previous | None = None
     notices: tuple[str, ...] = ()

@@ -188,6 +188,7 @@ def _begin_reply(case: Case, incident: Incident, now: float) -> Step:
         targets=reply.targets,
         words={
             "broadcast": reply.broadcast,
+            "reopened": reply.reopened,
             "reopening": reply.reopening,
             "worst": reply.worst.lately,
             "episode_worst": reply.worst.episode,
@@ -256,6 +257,7 @@ def reply_delivered(case: Case, words: Words, now: float) -> Change:
         told_seq=max(case.card.told_seq, attempt.told),
         worst=worst and State(worst),
         episode_worst=_worse(case.card.episode_worst, episode_worst and State(episode_worst)),
+        reopen_told=now if attempt.words.get("reopened") else case.card.reopen_told,
         reopen_pinged=now if attempt.words.get("reopening") else case.card.reopen_pinged,
         reason="",
         post=None,

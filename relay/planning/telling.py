@@ -29,7 +29,7 @@ FLAP_WAIT = 600.0
 """Seconds that changes of state wait for company while an incident flaps."""
 
 REOPEN_PING = 1800.0
-"""Seconds within which a second reopening pings nobody."""
+"""Seconds within which a second reopening pings nobody, and while an incident flaps is none that is told by itself."""
 
 _OCCASIONS = {Kind.RESOLVED: Occasion.RESOLVED, Kind.REOPENED: Occasion.REOPENED}
 
@@ -57,13 +57,15 @@ class Worst:
 class Reply:
     """One reply: the entries it tells (merged, as the templates take them), up to and with `upto_seq`.
 
-    `worst` is what the card has shown after it. `reopening` says that it tells of one, and pings for it.
+    `worst` is what the card has shown after it. `reopened` says that it tells of a reopening by itself, and not as one
+    step of many; `reopening`, that it pings for it.
     """
 
     upto_seq: int
     entries: tuple[Entry, ...]
     targets: tuple[str, ...] = ()
     broadcast: bool = False
+    reopened: bool = False
     reopening: bool = False
     worst: Worst = Worst()
 
@@ -102,6 +104,7 @@ def next_reply(
         entries=tuple(merged([each.entry for each in shown], room=LINES - lines)),
         targets=tuple(dict.fromkeys(target for each in shown for target in each.targets)),
         broadcast=any(each.broadcast for each in shown),
+        reopened=any(_is_reopening(each.entry) for each in shown),
         reopening=any(each.entry.kind is Kind.REOPENED and each.targets for each in shown),
         worst=taken[-1].worst,
     )
@@ -129,7 +132,7 @@ def _due(told: _Told, card: Card, now: float) -> Due:
 
 def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_Told]:
     """Each entry with what it means to this card: a rise is a state worse than any the card has shown."""
-    worst = worst_shown(card)
+    worst, reopened = worst_shown(card), card.reopen_told
     for entry in entries:
         on_the_face = entry.seq <= card.face_seq
         rise, quiet = False, False
@@ -140,13 +143,17 @@ def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: floa
             quiet = _is_quiet(card, new, worst.lately, now)
         worst = worst_shown(card, [entry], worst)
         targets = () if on_the_face else _targets(card, incident, entry, rise=rise, quiet=quiet)
+        visible = bool(targets) or _shows(card, entry)
+        told = _without_company(entry) if rise or (incident.active and _is_back(entry, reopened)) else entry
+        if visible and _is_reopening(told):
+            reopened = told.at
         yield _Told(
-            entry=_without_company(entry) if rise else entry,
+            entry=told,
             worst=worst,
             rise=rise,
             targets=targets,
-            visible=bool(targets) or _shows(card, entry),
-            broadcast=_broadcasts(card, entry, rise=rise),
+            visible=visible,
+            broadcast=_broadcasts(card, told, rise=rise),
         )
 
 
@@ -158,8 +165,24 @@ def _shows(card: Card, entry: Entry) -> bool:
 
 
 def _without_company(entry: Entry) -> Entry:
-    """A rise is told by itself and at once, flapping or not."""
+    """A rise, and what had ended and is back, is told by itself and at once, flapping or not."""
     return replace(entry, data={name: value for name, value in entry.data.items() if name != "while_flapping"})
+
+
+def _is_reopening(entry: Entry) -> bool:
+    """Whether it tells of a reopening by itself."""
+    return entry.kind is Kind.REOPENED and not _while_flapping(entry)
+
+
+def _is_back(entry: Entry, reopened: float | None) -> bool:
+    """Whether it reopens what readers have been told is over, and they have not been told of a reopening lately.
+
+    An end is told at once; one while it flaps, when it has waited for company.
+    """
+    if entry.kind is not Kind.REOPENED or (reopened is not None and entry.at - reopened < REOPEN_PING):
+        return False
+    ended = entry.data.get("ended")
+    return not entry.data.get("flapped") or (ended is not None and entry.at - ended >= FLAP_WAIT)
 
 
 def worst_shown(card: Card, entries: Sequence[Entry] = (), before: Worst | None = None) -> Worst:

@@ -225,6 +225,7 @@ _CARD_AS_IS = (
     "worst",
     "episode_worst",
     "ended_shown",
+    "reopen_told",
     "reopen_pinged",
     "edited_at",
     "unsure_until",

@@ -12,7 +12,7 @@ from relay.errors import StoreTooNew, StoreUnready, StoreUnusable
 from relay.store.address import Address
 from relay.store.schema import metadata
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The shape that `schema` describes."""
 VERSION_TABLE = "relay_version"
 """A name of its own, since a PostgreSQL database may be shared with others who use Alembic."""

@@ -203,6 +203,7 @@ card = Table(
     Column("edit_urgent", Boolean, nullable=False),
     Column("options", Text, nullable=False),
     Column("mention", Text, nullable=False),
+    Column("reopen_told", Double),
     UniqueConstraint("incident", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
     _at_least(1, "episode"),

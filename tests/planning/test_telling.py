@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lives import START, Life, alert, share
@@ -38,6 +39,7 @@ def replies(life, at):
             return sent
         sent.append(reply)
         card = replace(card, told_seq=reply.upto_seq, worst=reply.worst.lately, episode_worst=reply.worst.episode)
+        card = replace(card, reopen_told=START + at if reply.reopened else card.reopen_told)
 
 
 def kinds(reply):
@@ -97,6 +99,58 @@ def test_a_reopening_pings_its_people_once_in_half_an_hour_and_is_broadcast_alon
     assert kinds(third) == ["comment"]
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 100.0)
     assert all(not reply.targets for reply in replies(life, 121))
+
+
+@pytest.mark.parametrize(
+    ("flapped", "ended", "reopened", "told_last", "aloud"),
+    [
+        pytest.param(False, 60, 120, None, True, id="the end was told at once, the flag came with the reopening"),
+        pytest.param(True, 60, 10_860, None, True, id="the end flapped too, and has been told for hours"),
+        pytest.param(True, 60, 660, None, True, id="the end flapped too, and has just been told"),
+        pytest.param(True, 60, 659, None, False, id="the end flapped too, and still waits for company"),
+        pytest.param(True, 4000, 5799, 4000, False, id="another reopening was told within half an hour"),
+        pytest.param(True, 4000, 5800, 4000, True, id="another reopening was told half an hour ago"),
+        pytest.param(False, 4000, 5799, 4000, False, id="another was told within half an hour, the end at once"),
+    ],
+)
+def test_what_is_back_after_its_end_was_told_is_broadcast_at_once_though_it_flaps_and_pings_nobody(
+    flapped, ended, reopened, told_last, aloud
+):
+    life = living(flapping=flapped)
+    life.take(share(ended, status="ok"))
+    at = None if told_last is None else START + told_last
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], told_seq=1, post=None, reopen_told=at)
+    life.take(share(reopened, status="warning", flapping=True))
+    first = replies(life, reopened + 1)[0]
+    assert (kinds(first)[0], first.broadcast, first.reopened, first.targets) == ("reopened", aloud, aloud, ())
+    began_to_flap = not flapped  # which is told at once, and takes along what waits
+    assert life.cards[NOC, 1].post.at - START == (reopened if aloud or began_to_flap else reopened + 600)
+
+
+def test_of_two_reopenings_that_wait_together_while_it_flaps_one_is_broadcast():
+    life = living(flapping=True)
+    for at, status in [(60, "ok"), (700, "warning"), (760, "ok"), (1500, "warning")]:
+        life.take(share(at, status=status))
+    assert [(kinds(reply), reply.broadcast) for reply in replies(life, 1501)] == [
+        (["resolved"], False),
+        (["reopened"], True),
+        (["status"], False),
+    ]
+
+
+def test_a_reopening_that_is_over_again_before_it_is_told_is_not_broadcast_while_it_flaps():
+    life = living(flapping=True)
+    for at, status in [(60, "ok"), (700, "warning"), (701, "ok")]:
+        life.take(share(at, status=status))
+    [reply] = replies(life, 702)
+    assert (kinds(reply), reply.broadcast) == (["status"], False)
+
+
+def test_a_rise_is_broadcast_where_a_route_says_so_though_it_flaps():
+    life = living(ROUTES + "    broadcast: [rise]\n", flapping=True)
+    life.take(share(60, status="critical"))
+    [reply] = replies(life, 61)
+    assert (kinds(reply), reply.targets, reply.broadcast) == (["status"], ("S0CRIT", "here"), True)
 
 
 def test_an_end_pings_nobody_and_is_due_within_a_minute():

@@ -1,4 +1,4 @@
-"""Who is pinged, and when, against a plain reading of the rules: on any life of an incident.
+"""Who is pinged, what the channel shows, and when, against a plain reading of the rules: on any life of an incident.
 
 The reading below knows nothing of relay's. Shares are more than ten minutes apart, so that nothing waits any more when
 the next one comes.
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from relay.configuration import Configuration
 from relay.loading import Written, check
-from relay.rehearsal import Rehearsal
+from relay.rehearsal import Rehearsal, Sent
 from relay.share import parse
 
 START = 1_700_000_000
@@ -53,14 +53,20 @@ def lives(draw):
 
 @dataclass
 class Reading:
-    """The first post pings (unless snoozed), a rise, and a reopening (once in half an hour), and nothing else."""
+    """The first post pings (unless snoozed), a rise, and a reopening (once in half an hour), and nothing else.
 
+    `aloud` is when the channel shows a reopening: each one, and while it flaps a rise, or one in half an hour.
+    """
+
+    status_told: bool
     pings: list[tuple[int, str]] = field(default_factory=list)
+    aloud: list[int] = field(default_factory=list)
     old: str = ""
     lately: str = ""
     ever: str = ""
     ended: int = -DAY * 100
     reopening_pinged: int = -DAY * 100
+    reopening_told: int = -DAY * 100
 
     def take(self, told: Told) -> None:
         late = self.old == "resolved" and told.at - self.ended > DAY
@@ -74,7 +80,7 @@ class Reading:
 
     def first(self, told: Told) -> None:
         self.lately = self.ever = told.state
-        self.reopening_pinged = -DAY * 100
+        self.reopening_pinged = self.reopening_told = -DAY * 100
         self.ping(told.at, None if told.snoozed else PEOPLE.get(told.state))
 
     def change(self, told: Told) -> None:
@@ -86,6 +92,10 @@ class Reading:
             pinged = self.ping(told.at, "S0BACK" if rise or told.at - self.reopening_pinged >= HALF_AN_HOUR else None)
         if pinged and reopened:
             self.reopening_pinged = told.at
+        by_itself = rise or not told.flapping or told.at - self.reopening_told >= HALF_AN_HOUR
+        if reopened and by_itself and (pinged or self.status_told):
+            self.aloud.append(told.at)
+            self.reopening_told = told.at
         self.lately = told.state if reopened else max(self.lately, told.state, key=ORDER.index)
         self.ever = max(self.ever, told.state, key=ORDER.index)
 
@@ -95,14 +105,14 @@ class Reading:
         return bool(whom)
 
 
-def as_the_contract_reads(life: list[Told]) -> list[tuple[int, str]]:
-    reading = Reading()
+def as_the_contract_reads(life: list[Told], *, status_told: bool) -> Reading:
+    reading = Reading(status_told=status_told)
     for told in life:
         reading.take(told)
-    return reading.pings
+    return reading
 
 
-def rehearsed(rules: Configuration, life: list[Told]) -> list[tuple[int, str]]:
+def rehearsed(rules: Configuration, life: list[Told]) -> list[Sent]:
     rehearsal = Rehearsal(rules, drawn=False)
     for told in life:
         over = told.state == "resolved"
@@ -116,12 +126,14 @@ def rehearsed(rules: Configuration, life: list[Told]) -> list[tuple[int, str]]:
         }
         rehearsal.take(parse(orjson.dumps({"incident": incident}), {}, START + told.at))
     rehearsal.run()
-    sent = [message for played in rehearsal.cards for message in (played.first, *played.replies) if message]
-    return sorted((round(message.at) - START, target) for message in sent for target in message.pings)
+    return [message for played in rehearsal.cards for message in (played.first, *played.replies) if message]
 
 
 @pytest.mark.parametrize("thread", ["[status]", "[comment]"])
 @given(life=lives())
 @settings(max_examples=80, deadline=None)
 def test_whoever_is_pinged_is_pinged_when_the_contract_says_so_and_never_else(thread, life):
-    assert rehearsed(configuration(thread), life) == as_the_contract_reads(life)
+    reading = as_the_contract_reads(life, status_told=thread == "[status]")
+    sent = rehearsed(configuration(thread), life)
+    assert sorted((round(message.at) - START, target) for message in sent for target in message.pings) == reading.pings
+    assert [round(message.at) - START for message in sent if message.broadcast] == reading.aloud
