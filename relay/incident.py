@@ -11,8 +11,9 @@ Block names and the shape of their values (`None` means: told to be empty):
     severity    str | None, the raw word
     flapping    bool | None
     snooze      {"snoozed": bool, "wake": int | None} | None
-    started, changed, updated, ended
+    started, changed, updated
                 int | None, Unix seconds
+    ended       int | None, Unix seconds; None also where a share told that the incident is open
     alerts      [alert, ...], the whole list; `alert:<id>` is one alert told on its own, which updates that alert
     tags        [[id, [value, ...]], ...], in BigPanda's order
     links       {name: url}, `landing_page` among them
@@ -429,9 +430,17 @@ def title_of(incident: Incident) -> tuple[str, bool]:
     return primary.title, False
 
 
+def says_resolved(state: Mapping[str, JSON]) -> bool:
+    """Whether a block `state` says in any way that the incident is resolved."""
+    if state.get("resolved") is True or state.get("active") is False:
+        return True
+    status = state.get("status")
+    return status is not None and state_of(status) is State.RESOLVED
+
+
 def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:
-    """Resolved when the share says so in any way; where it told no status at all, the worst active alert speaks."""
-    if block.get("resolved") is True or block.get("active") is False:
+    """Where a share told no status at all, the worst active alert speaks."""
+    if says_resolved(block):
         return State.RESOLVED
     if (status := block.get("status")) is not None:
         return state_of(status)

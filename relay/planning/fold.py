@@ -8,7 +8,18 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from relay.incident import JSON, Block, Environment, Record, State, read, state_of, title_of, updated_alert
+from relay.incident import (
+    JSON,
+    Block,
+    Environment,
+    Record,
+    State,
+    read,
+    says_resolved,
+    state_of,
+    title_of,
+    updated_alert,
+)
 from relay.share import Share
 
 REPEAT_WINDOW = 600.0
@@ -71,7 +82,7 @@ def is_new_comment(record: Record | None, share: Share) -> bool:
 
 def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
     blocks = dict(known)
-    for name, told in share.blocks.items():
+    for name, told in _told(share).items():
         before = blocks.get(name)
         if share.news < _newest(blocks, name, before):
             continue
@@ -83,6 +94,14 @@ def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
         if name == "alerts":
             _forget_updates(blocks, share.news)
     return blocks
+
+
+def _told(share: Share) -> Mapping[str, JSON]:
+    """What a share tells; that the incident is open tells that it has not ended, whenever it had ended before."""
+    state = share.blocks.get("state")
+    if state is None or says_resolved(state):
+        return share.blocks
+    return {**share.blocks, "ended": None}
 
 
 def _newest(blocks: Mapping[str, Block], name: str, own: Block | None) -> float:

@@ -190,6 +190,18 @@ def test_severity_speaks_for_the_state_at_a_first_share_that_is_over_and_at_no_o
     assert life.take(share(20, status="ok", severity="critical", endedOn=START)).routes == ()
 
 
+def test_a_reopening_soon_after_an_end_without_a_time_is_not_judged_by_an_end_before_it():
+    life = Life()
+    life.take(share(0, status="critical", metadata=PRODUCTION))
+    for at, told in [(120, {"status": "ok", "endedOn": START + 120}), (3000, {"status": "critical"})]:
+        life.take(share(at, **told))
+    life.show("C0NOC00001")
+    life.take(share(200_000, status="ok"))
+    life.show("C0NOC00001")
+    life.take(share(201_000, status="critical"))
+    assert (life.kinds, life.story.episode, len(life.cards)) == (["reopened"], 1, 1)
+
+
 def test_one_that_ended_longer_ago_than_a_reopening_would_count_is_kept_and_not_posted():
     life = Life()
     plan = life.take(share(0, received=90_000, status="ok", endedOn=START, metadata=PRODUCTION))

@@ -1,5 +1,7 @@
 import random
+from itertools import permutations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lives import START, alert, folded, share
@@ -224,3 +226,22 @@ def test_folding_a_share_again_changes_nothing(some):
     record = folded(*some)
     newest = max(some, key=lambda each: each.news)
     assert fold(record, newest) == record
+
+
+OPEN = {"status": "critical"}, {"active": True}, {"resolved": False, "endedOn": START + 120}
+
+
+@pytest.mark.parametrize("opens", OPEN)
+def test_an_end_that_was_told_before_the_last_opening_is_not_the_end_of_a_later_one(opens):
+    first, over = share(0, status="critical"), share(120, status="ok", endedOn=START + 119)
+    again, over_again = share(3000, **opens), share(200_000, status="ok")
+    for some in permutations([first, over, again, over_again]):
+        assert read(folded(*some)).ended == START + 200_000
+    for some in permutations([first, over, again]):
+        assert read(folded(*some)).ended is None
+
+
+def test_an_end_stays_as_it_was_told_whatever_is_told_of_what_is_over():
+    for later in ({"status": "ok"}, {"active": False}, {"severity": "critical"}, {"resolved": True}):
+        for some in permutations([share(0, status="critical"), share(120, status="ok", endedOn=START + 119)]):
+            assert read(folded(*some, share(500, **later))).ended == START + 119
