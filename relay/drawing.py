@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relay.configuration import Configuration
-from relay.incident import JSON, Incident, read
+from relay.incident import JSON, Incident, read_in
 from relay.interaction import PREFIX
-from relay.planning import Card, CardState, Case, Entry
+from relay.planning import Card, CardState, Case, Entry, Kind
 from relay.planning.model import IN_DOUBT
 from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, is_over
 from relay.planning.refusal import EXTERNAL
@@ -60,7 +60,7 @@ def draw(configuration: Configuration, case: Case, step: Sending, link: Link, no
 
 def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
     """The card of the case as it should be shown now."""
-    incident = read(case.story.record, configuration.rulebook.words)
+    incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
     if case.card.pointer and (other := _followed_elsewhere(case)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(Scene(variables=_variables(incident, case.card, link)), channel, link(channel, ts))
@@ -79,12 +79,12 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
 
 def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> Rendered:
     """One reply of the card's thread."""
-    incident = read(case.story.record, configuration.rulebook.words)
+    incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
     return render_reply(
         configuration.library,
         case.card.options.template,
         Scene(variables=_variables(incident, case.card, link), mentions=reply.targets),
-        [entry_values(entry, now) for entry in reply.entries],
+        [entry_values(entry, now, incident.started) for entry in reply.entries],
     )
 
 
@@ -166,8 +166,8 @@ def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
     )
 
 
-def entry_values(entry: Entry, now: float) -> Mapping[str, JSON]:
-    """The entry as its template gets it, told at that moment."""
+def entry_values(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:
+    """The entry as its template gets it, told at that moment; an end tells how long it had lasted since `started`."""
     return {
         "actor": None,
         "old": None,
@@ -175,7 +175,15 @@ def entry_values(entry: Entry, now: float) -> Mapping[str, JSON]:
         "text": None,
         "items": [],
         **entry.data,
+        **_lasted(entry, started),
         "kind": str(entry.kind),
         "at": int(entry.at),
         "told_late": now - entry.at > LATE,
     }
+
+
+def _lasted(entry: Entry, started: int | None) -> Mapping[str, JSON]:
+    """One incident may be in different episodes in different channels: each measures from its own start."""
+    if entry.kind is not Kind.RESOLVED or started is None:
+        return {}
+    return {"lasted": entry.at - started if started <= entry.at else None}

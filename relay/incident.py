@@ -31,7 +31,7 @@ Block names and the shape of their values (`None` means: told to be empty):
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from math import inf
@@ -266,7 +266,7 @@ class Record:
     `headers` add up over all shares, and `worst` is the worst that any of them told, as state or as severity.
     `comments` remembers told comments as (hash of the text, Unix seconds). `integrations` are those that it came
     through, `environment_id` is the newest id of an environment of it, by which BigPanda's API finds it, and `deeds`
-    are what waits to be confirmed.
+    are what waits to be confirmed. `episodes` are the later ones as (number, Unix seconds of the share that began it).
     """
 
     incident: str
@@ -283,6 +283,7 @@ class Record:
     integrations: tuple[str, ...] = ()
     environment_id: str = ""
     deeds: tuple[Deed, ...] = ()
+    episodes: tuple[tuple[int, float], ...] = ()
 
     def value(self, block: str) -> JSON:
         """The value of a block; None where nothing told it, and where it was told to be empty."""
@@ -384,6 +385,13 @@ def read(record: Record, words: Words = NO_WORDS) -> Incident:
     incident = _read(record, words)
     _recent.append((record, words, incident))
     return incident
+
+
+def read_in(record: Record, episode: int, words: Words = NO_WORDS) -> Incident:
+    """The incident as that episode's cards tell it: a later one started when the incident was reopened."""
+    incident = read(record, words)
+    began = dict(record.episodes).get(episode)
+    return incident if began is None else replace(incident, started=int(began))
 
 
 def _read(record: Record, words: Words) -> Incident:

@@ -29,6 +29,7 @@ COMMENTS_REMEMBERED = 300
 ENVIRONMENTS_REMEMBERED = 500
 HEADERS_REMEMBERED = 50
 INTEGRATIONS_REMEMBERED = 50
+EPISODES_REMEMBERED = 50
 
 _ALERT = "alert:"
 _NEVER = float("-inf")
@@ -55,6 +56,11 @@ def fold(record: Record | None, share: Share) -> Record:
         environment_id=(share.environment.id if share.environment else "") or base.environment_id,
     )
     return _titled(base, folded)
+
+
+def begun(record: Record, episode: int, news: float) -> Record:
+    """The record with a later episode, which a share of that news begins."""
+    return replace(record, episodes=(*record.episodes, (episode, news))[-EPISODES_REMEMBERED:])
 
 
 def comment_hash(text: str) -> str:

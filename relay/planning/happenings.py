@@ -5,7 +5,7 @@ plain values; every template of an entry finds `actor`, `old`, `new`, `text` and
 
     status      old, new: states; or text, where it began or ceased to flap (flapping: bool). A change of state that
                 happened while it flapped says so (while_flapping)
-    resolved    old; lasted: seconds, worst: state
+    resolved    old; lasted: seconds since the newest episode began, worst: state
     reopened    new; ended: Unix seconds, flapped: whether it flapped when it ended
     comment     text, actor
     assignment  old, new: names; actor
@@ -60,7 +60,8 @@ def happenings(before: Record | None, old: Incident | None, new: Incident, share
 
 def _compared(old: Incident, new: Incident, share: Share, before: Record) -> Iterator[Happening]:
     at = share.news
-    yield from _state(old, new, at)
+    _, began = before.episodes[-1] if before.episodes else (1, new.started)
+    yield from _state(old, new, at, began)
     yield from _assignment(old, new, at)
     yield from _snooze(old, new, at)
     settling = share.received - before.first_received <= SETTLING
@@ -72,13 +73,13 @@ def _compared(old: Incident, new: Incident, share: Share, before: Record) -> Ite
         yield Kind.CHANGES, at, {"items": items}
 
 
-def _state(old: Incident, new: Incident, at: float) -> Iterator[Happening]:
+def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iterator[Happening]:
     states: dict[str, JSON] = {"old": str(old.state), "new": str(new.state)}
     if new.flapping:
         states["while_flapping"] = True
     if new.state is State.RESOLVED and old.active:
         ended = float(new.ended or at)
-        lasted = ended - new.started if new.started is not None and new.started <= ended else None
+        lasted = ended - began if began is not None and began <= ended else None
         worst = max(old.severity, new.severity, old.state, key=lambda state: state.rank)
         yield Kind.RESOLVED, ended, states | {"lasted": lasted, "worst": str(worst)}
         return

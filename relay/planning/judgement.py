@@ -7,7 +7,7 @@ from relay.incident import JSON, Incident, Record, State, read
 from relay.planning.cards import Moment, cards_after
 from relay.planning.deeds import attributed
 from relay.planning.errands import callback
-from relay.planning.fold import fold
+from relay.planning.fold import begun, fold
 from relay.planning.happenings import happenings
 from relay.planning.model import Card, CardState, Errand, Outcome, Plan, Story
 from relay.planning.silence import stale_at
@@ -58,6 +58,8 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
         record_changed=new != old,
     )
     changed, episode = cards_after(moment, cards)
+    if episode > known.episode:
+        record = begun(record, episode, share.news)
     outcome = _outcome(moment, [*cards, *changed], changed)
     after = _after(cards, changed)
     return Plan(

@@ -66,6 +66,7 @@ def _status(variables: Values, state: str) -> str:
     if snooze := incident.get("snooze"):
         until = slack_time(snooze.get("until"))
         told.append(f"snoozed until {until}" if until else "snoozed")
+    told.append(_before(variables, "again, last time"))
     return " · ".join(filter(None, told))
 
 
@@ -81,7 +82,14 @@ def _over(variables: Values, state: str) -> str:
     started, ended, who = incident.get("started"), incident.get("ended"), _name(incident.get("assignee"))
     lasted = duration(ended - started) if started and ended and ended >= started else ""
     told = [f"*{state.capitalize()}*" + (f" after {lasted}" if lasted else ""), _line(variables.get("environment"))]
-    return " · ".join(filter(None, [*told, f"*{who}* had it" if who else ""]))
+    return " · ".join(filter(None, [*told, f"*{who}* had it" if who else "", _before(variables, "the time before")]))
+
+
+def _before(variables: Values, words: str) -> str:
+    """Where the episode before stands."""
+    previous = variables.get("previous", {})
+    when, thread = slack_time(previous.get("at"), "date"), link(previous.get("link"), "thread")
+    return (f"{words} on {when}" + (f" ({thread})" if thread else "")) if when else ""
 
 
 def _alerts(alerts: Any) -> str:

@@ -74,6 +74,7 @@ def record_text(record: Record) -> str:
             "integrations": record.integrations,
             "environment_id": record.environment_id,
             "deeds": [asdict(deed) for deed in record.deeds],
+            "episodes": record.episodes,
         }
     )
 
@@ -96,6 +97,7 @@ def record_of(text: str) -> Record:
         integrations=tuple(kept.get("integrations", ())),
         environment_id=kept.get("environment_id", ""),
         deeds=tuple(Deed(**deed) for deed in kept.get("deeds", ())),
+        episodes=tuple((number, began) for number, began in kept.get("episodes", ())),
     )
 
 

@@ -7,7 +7,7 @@ from functools import cache
 import orjson
 
 from relay.drawing import Link, entry_values, noticed
-from relay.incident import JSON, NO_WORDS, Incident, Words, read
+from relay.incident import JSON, NO_WORDS, Incident, Words, read, read_in
 from relay.planning import Attempt, AttemptState, Card, CardState, Due, Entry, Errand, ErrandKind, Outcome
 from relay.planning.fold import placeholder
 from relay.planning.notices import POINTER, QUIET, STAND_IN
@@ -76,7 +76,7 @@ def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str, wo
 
     `names` calls a channel by its reference, `words` are those of the live routes.
     """
-    incident = read(dossier.story.record, words)
+    incident = read_in(dossier.story.record, dossier.story.episode, words)
     yield from _known(incident, dossier.story.episode)
     for card in dossier.cards:
         yield ""

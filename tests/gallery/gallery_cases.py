@@ -133,6 +133,9 @@ ENDED = replace(
     alerts=tuple(replace(each, state=State.RESOLVED, active=False) for each in DB.alerts),
 )
 
+_PREVIOUS = {"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"}
+"""The card of an episode before."""
+
 _ACTIONS = tuple(BUTTONS)
 """Everything that a route can let people do."""
 
@@ -175,11 +178,11 @@ def cards() -> Iterator[Case]:
         name="some-alerts-over",
         incident=replace(DB, alerts=(DB.alerts[0], alert("db-120", "lag is gone", State.RESOLVED), DB.alerts[2])),
     )
-    yield Case(
-        name="new-episode",
-        incident=DB,
-        previous={"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"},
-    )
+    for name, incident in (("new-episode", DB), ("new-episode-resolved", ENDED)):
+        yield Case(name=name, incident=incident, previous=_PREVIOUS)
+        yield Case(
+            name=f"built-in-{name}", incident=incident, previous=_PREVIOUS, template="broken", folders=("incident",)
+        )
     yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
     yield Case(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from lives import START, Life, alert, share
 
-from relay.incident import State
+from relay.incident import State, read_in
 from relay.planning import CardState, Due, Outcome
 from relay.rulebook import load
 
@@ -256,6 +256,21 @@ def test_of_a_card_that_shows_nothing_the_incident_s_own_end_counts_and_an_incid
     assert (life.story.episode, list(life.cards), str(life.cards[NOC, 1].state)) == (1, [(NOC, 1)], state)
     life.take(share(60 + 86_500, status="critical"))
     assert (life.story.episode, life.cards[NOC, 1].state) == (2, CardState.LEFT)
+
+
+def test_an_end_is_measured_from_the_start_of_the_newest_episode_and_the_record_knows_when_each_began():
+    life = Life()
+    for number, at in enumerate((0, 100_000, 200_000), start=1):
+        life.take(share(at, status="critical", startedOn=START - 30, metadata=PRODUCTION))
+        life.show(NOC, number)
+        life.take(share(at + 60, status="ok", endedOn=START + at + 60))
+        life.show(NOC, number)
+        [(kind, data)] = life.told()
+        assert (kind, data["lasted"]) == ("resolved", 60 if number > 1 else 90)
+    record = life.story.record
+    assert record.episodes == ((2, START + 100_000), (3, START + 200_000))
+    starts = [read_in(record, episode).started - START for episode in (1, 2, 3)]
+    assert starts == [-30, 100_000, 200_000]
 
 
 def test_a_card_that_is_left_has_nothing_due():

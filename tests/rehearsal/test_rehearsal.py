@@ -15,6 +15,7 @@ from relay.planning import CardState, Outcome
 from relay.rehearsal import WORKSPACE, Rehearsal, rehearse
 from relay.sandbox.people import TEAM_URL
 from relay.share import Share, parse
+from relay.templates_on_disk import load_packaged
 
 BY_TEAM = """
 version: 1
@@ -129,6 +130,44 @@ def test_a_burst_is_one_card_and_its_entries_are_told():
     (played,) = rehearsal.cards
     assert (played.edits, played.first.pings) == (0, ("S0CRIT", "here"))
     assert "Critical" in played.root.message.text
+
+
+LASTING = """
+version: 1
+routes:
+  - name: all
+    post:
+      - {channel: C0ALL00001}
+      - {channel: C0COMPACT1, template: compact}
+      - {channel: C0BROKEN01, template: broken}
+      - {channel: C0LONG0001, reopen_within: 7d}
+"""
+BROKEN = {f"broken/{kind}.j2": "{{ 1 // 0 }}" for kind in ("card", "resolved")}
+DAY = 86_400
+
+
+@pytest.mark.parametrize("told", [{"startedOn": START}, {}])
+def test_each_card_counts_from_the_start_of_its_own_episode_and_a_later_one_leads_to_the_one_before(told):
+    rules = check(Written(file="routes.yaml", routes=LASTING, templates=load_packaged() | BROKEN))
+    rehearsal = Rehearsal(rules)
+    for at, status in [(0, "critical"), (120, "ok"), (DAY + 3600, "warning")]:
+        rehearsal.take(share(at, status=status, **told))
+    rehearsal.run(until=START + DAY + 3700)
+    later = [played for played in rehearsal.cards if played.card.episode == 2]
+    assert {played.card.channel for played in later} == {"C0ALL00001", "C0COMPACT1", "C0BROKEN01"}
+    since, before = f"<!date^{START + DAY + 3600}^", "https://there/archives/"
+    assert all(since in said(played.root.message) and before in said(played.root.message) for played in later)
+
+    rehearsal.take(share(DAY + 3700, status="ok", endedOn=START + DAY + 3700, **told))
+    rehearsal.run()
+    for played in later:
+        [now] = [each for each in rehearsal.cards if each.card.id == played.card.id]
+        assert "after 1 min 40 s" in said(now.root.message)
+        assert before in said(now.root.message)
+        assert "after 1 min 40 s" in said(now.replies[-1].message)
+    [long] = [played for played in rehearsal.cards if played.card.channel == "C0LONG0001"]
+    for message in (long.root.message, long.replies[-1].message):
+        assert ("after 1 d 1 h" in said(message)) is bool(told)
 
 
 def test_a_repeat_has_no_plan_and_changes_nothing():

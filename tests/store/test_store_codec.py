@@ -50,6 +50,7 @@ records = st.builds(
     sender=st.none() | people,
     first_received=moments,
     comments=st.lists(st.tuples(words, moments), max_size=3).map(tuple),
+    episodes=st.lists(st.tuples(numbers, moments), max_size=3).map(tuple),
 )
 dues = st.none() | st.builds(Due, at=moments, deadline=moments, urgent=st.booleans())
 options = st.builds(
@@ -78,6 +79,7 @@ cards = st.builds(
     episode_worst=st.none() | st.sampled_from(State),
     ended_shown=maybe_moments,
     pinged=several,
+    reopen_told=maybe_moments,
     reopen_pinged=maybe_moments,
     previous=st.none() | st.builds(Previous, at=moments, channel=words, ts=words),
     notices=several,
