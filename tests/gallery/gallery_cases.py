@@ -6,6 +6,7 @@ The tests compare what they read like with `approved/`; `make gallery` draws the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain, combinations, product
 from typing import Any
 
 from relay.drawing import BUTTONS, buttons, greyed, noticed
@@ -441,6 +442,18 @@ def _told(kind: str, **data: Any) -> Mapping[str, Any]:
         "told_late": False,
     }
     return {**entry, **data, "kind": kind}
+
+
+def with_less() -> Iterator[Case]:
+    """A reply for every kind of entry, each told soon and late, with any of what it may have absent."""
+    for name, entry in _entries():
+        absent = _told(entry["kind"])
+        told = [each for each, value in entry.items() if value != absent.get(each)]
+        for late, links in product((False, True), ({}, DB.links)):
+            moment = {"at": NOW - 2 * HOUR, "told_late": True} if late else {}
+            for gone in chain.from_iterable(combinations(told, count) for count in range(len(told) + 1)):
+                less = {each: value for each, value in entry.items() if each not in gone}
+                yield Case(name=name, incident=replace(DB, links=links), entries=[{**absent, **less, **moment}])
 
 
 def every() -> Iterator[tuple[str, Case]]:

@@ -2,10 +2,12 @@
 
 import json
 import re
+from itertools import chain
 from pathlib import Path
 
+import gallery_cases
 import pytest
-from rendering_samples import alert, blocks, incident, judge, packaged, said, scene
+from rendering_samples import alert, blocks, incident, judge, packaged, said, scene, texts_of
 
 import relay
 from relay.incident import Change, Environment, Person, Snooze, State, Tag
@@ -271,3 +273,13 @@ def test_a_pointer_says_where_the_incident_is_followed_and_pings_nobody():
 
 def test_a_star_in_a_name_does_not_end_the_bold():
     assert "*Ann Lee* has it" in shown(incident(assignee=Person(name="Ann* Lee")))
+
+
+@pytest.mark.parametrize("folder", [*gallery_cases.TEMPLATES, "broken"])
+def test_no_text_begins_or_ends_with_a_blank_or_has_a_line_that_begins_with_one(folder):
+    for case in chain((case for _, case in gallery_cases.every()), gallery_cases.with_less()):
+        message = case.draw(folder)
+        for _, text in texts_of([list(message.blocks), list(message.attachments)]):
+            told_ = re.sub(r"```.*?```", "```", text, flags=re.DOTALL)  # code keeps its indentation
+            assert told_ == told_.strip(), (case.name, text)
+            assert not re.search(r"^[ \t]", told_, flags=re.MULTILINE), (case.name, text)
