@@ -77,6 +77,14 @@ LIVES: dict[str, list[tuple[float, dict[str, Any]]]] = {
         (90, {"status": "critical", "flapping": True}),
         (120, {"status": "warning", "flapping": True}),
     ],
+    "over and back while it flaps, three times": [
+        (0, {"status": "critical", "flapping": True}),
+        *(
+            (at, told)
+            for end in (60, 1500, 3000)
+            for at, told in ((end, OVER), (end + 700, {"status": "warning"} | OPEN))
+        ),
+    ],
     "told late, and again": [
         (0, {"status": "critical"}),
         (300, {"changedOn": START - 50, "status": "warning"}),
@@ -111,6 +119,9 @@ async def test_a_rehearsal_sends_what_live_work_sends(life, tmp_path):
             rehearsed[played.card.channel].append((said(played.root.message), replies))
     assert rehearsed == live
     assert any(live.values()) is (life != "over before its wait")
+    if life == "over and back while it flaps, three times":
+        [(_, replies)] = live["C0ALL00001"]
+        assert [aloud for _, aloud in replies] == [False, True, False, False, False, True]
 
 
 def said(message: Any) -> str:
