@@ -13,7 +13,7 @@ from relay.incident import JSON, Incident, read_in
 from relay.interaction import PREFIX
 from relay.planning import Card, CardState, Case, Entry, Kind
 from relay.planning.model import IN_DOUBT
-from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, is_over
+from relay.planning.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, is_over
 from relay.planning.refusal import EXTERNAL
 from relay.planning.steps import Edit, PostReply, Sending, Shown, shown
 from relay.planning.telling import Reply
@@ -116,6 +116,8 @@ def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[s
         elif word in {FROM, THREAD}:
             _, name, why = said
             yield unmarked(f"meant for {_refusing(word, name, why)} ({why.replace('_', ' ')})")
+        elif word == UNNAMED:
+            yield unmarked(notice.partition("|")[2])
         elif word == STALE:
             yield f"no news from BigPanda since {moment(int(said[0]))}"
         elif word == GONE:

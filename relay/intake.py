@@ -205,6 +205,8 @@ def _tell(accepted: Accepted) -> None:
     told = {name: accepted.decided[name] for name in ("state", "told", "dropped") if accepted.decided.get(name)}
     which = {"incident": accepted.incident, "share": accepted.share}
     log.info("share_kept", **which, outcome=str(accepted.outcome), routes=list(accepted.routes), **told)
+    for each in accepted.decided.get("unnamed", ()):
+        log.warning("channel_unnamed", **which, route=each["route"], detail=each["told"])
     for card in accepted.decided.get("cards", ()):
         if card["reason"] != "changed":
             log.info("card_decided", **which, route=card["route"], channel=card["channel"], reason=card["reason"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from relay.incident import Incident, State
 from relay.pacing import Occasion, edit_from
 from relay.planning.model import Card, CardState, Due, Entry, Kind, Previous, revised
-from relay.planning.notices import POINTER, STAND_IN, THREAD_ONLY, stands_for, unnoted
+from relay.planning.notices import POINTER, STAND_IN, THREAD_ONLY, UNNAMED, stands_for, unnoted, without
 from relay.planning.silence import heard_of
 from relay.planning.telling import reply_due, worst_shown
 from relay.routing import Decision, Mention, Options, Posting
@@ -55,7 +55,7 @@ def cards_after(moment: Moment, cards: Sequence[Card]) -> tuple[list[Card], int]
         followed, new = _fallen_back(moment, followed, over, episode)
     if any(card.route for card in new) or any(card.route and _present(card) for card in followed):
         followed = [_yielded(card) for card in followed]
-    after = [_scheduled(moment, heard_of(card), heard_again=heard_of(card) is not card) for card in followed]
+    after = [_scheduled(moment, heard_of(card), before) for card, before in zip(followed, live, strict=True)]
     changed = [card for card, before in zip(after, live, strict=True) if card is not before and card != before]
     return [*(_left(card) for card in over), *changed, *new], episode
 
@@ -84,6 +84,18 @@ def _rerouted(moment: Moment) -> list[Posting]:
         )
         for failure in moment.decision.failures
     ]
+
+
+def _noted(moment: Moment, card: Card) -> tuple[str, ...]:
+    """The card's notices, with those of the channels for which the fallback stands in since they have no name."""
+    return (*_unnamed(moment, card.channel), *without(card, UNNAMED))
+
+
+def _unnamed(moment: Moment, channel: str) -> tuple[str, ...]:
+    fallback = moment.rulebook.fallback
+    if fallback is None or moment.canonical(fallback.channel.ref) != channel:
+        return ()
+    return tuple(dict.fromkeys(f"{UNNAMED}|{failure.told}" for failure in moment.decision.failures))
 
 
 def _is_over(moment: Moment, card: Card) -> bool:
@@ -119,8 +131,10 @@ def _governed(moment: Moment, card: Card, postings: Mapping[str, Posting], *, ro
             options=posting.options,
             mention=posting.mention,
             taken=True,
-            notices=unnoted(card, POINTER, STAND_IN),
+            notices=_noted(moment, replace(card, notices=unnoted(card, POINTER, STAND_IN))),
         )
+    if card.route in moment.decision.routes:
+        card = revised(card, notices=_noted(moment, card))
     if STAND_IN in card.notices:
         return _standing_in(moment, card, postings)
     if not card.route:
@@ -180,6 +194,7 @@ def _new_card(moment: Moment, channel: str, posting: Posting, over: Sequence[Car
         first_taken=moment.now,
         told_seq=_present_seq(moment),
         previous=_previous(before),
+        notices=_unnamed(moment, channel),
         wanted_since=moment.now,
         post=_root_due(moment.new, moment.now + posting.options.wait),
     )
@@ -213,10 +228,14 @@ def _fallen_back(
         return followed, []
     channel = moment.canonical(fallback.channel.ref)
     if any(card.channel == channel for card in followed):
-        revived = [replace(card, route="", taken=True) if card.channel == channel else card for card in followed]
+        revived = [_unrouted(card) if card.channel == channel else card for card in followed]
         return revived, []
     unrouted = Posting(route="", ref=channel, options=fallback.options, mention=Mention(), routes=())
     return followed, [_new_card(moment, channel, unrouted, over, episode)]
+
+
+def _unrouted(card: Card) -> Card:
+    return replace(card, route="", taken=True, notices=without(card, UNNAMED))
 
 
 def _yielded(card: Card) -> Card:
@@ -226,14 +245,14 @@ def _yielded(card: Card) -> Card:
     return card
 
 
-def _scheduled(moment: Moment, card: Card, *, heard_again: bool) -> Card:
+def _scheduled(moment: Moment, card: Card, before: Card) -> Card:
     match card.state:
         case CardState.WANTED:
             return _root_scheduled(moment, card)
         case CardState.LAPSED:
             return _revived(moment, card)
         case CardState.SHOWN if not card.pointer:
-            return _shown_scheduled(moment, card, heard_again=heard_again)
+            return _shown_scheduled(moment, card, renoted=card.notices != before.notices)
         case _:
             return card
 
@@ -267,12 +286,12 @@ def _revived(moment: Moment, card: Card) -> Card:
     )
 
 
-def _shown_scheduled(moment: Moment, card: Card, *, heard_again: bool) -> Card:
+def _shown_scheduled(moment: Moment, card: Card, *, renoted: bool) -> Card:
     post = reply_due(card, moment.new, moment.entries, moment.now)
     if post is None and card.told_seq == moment.next_seq - 1:
         card = _passed_over(card, moment.entries)
     post = post.sooner(card.post) if post else card.post
-    edit = _edit_due(moment, card, changed=moment.record_changed or heard_again)
+    edit = _edit_due(moment, card, changed=moment.record_changed or renoted)
     return revised(card, post=post, edit=edit, wanted_since=_since(card, moment.now) if post or edit else None)
 
 

@@ -121,6 +121,7 @@ def _decided(outcome: Outcome, moment: Moment, cards: Sequence[Card], changed: S
         "told": [str(entry.kind) for entry in moment.entries],
         "routes": list(moment.decision.routes),
         "dropped": list(moment.decision.dropped),
+        "unnamed": [{"route": failure.route, "told": failure.told} for failure in moment.decision.failures],
         "cards": [
             {
                 "channel": card.channel,

@@ -3,6 +3,7 @@
 pointer           the fallback's card, shrunk, since the incident is followed elsewhere
 from|REF|NAME|WHY the fallback's card in place of one in a channel that takes nothing
 thread|REF|NAME|WHY the fallback's card for what the thread of one there could not tell
+unnamed|WORDS     the fallback's card in place of one whose channel cannot be named, and why
 repeat            it may be a second one: it was posted again where relay could not look for the first
 anew              it was posted anew, since the one before was deleted or could not be edited
 thread_only       it may not be edited any more; its thread tells what changes
@@ -21,6 +22,7 @@ from relay.planning.model import Card, CardState, Due
 POINTER = "pointer"
 FROM = "from"
 THREAD = "thread"
+UNNAMED = "unnamed"
 REPEAT = "repeat"
 ANEW = "anew"
 THREAD_ONLY = "thread_only"

@@ -58,18 +58,22 @@ class FixedChannel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionChannel:
-    """A channel whose name depends on the incident. Every name that it gives has the constant `beginning`."""
+    """A channel whose name depends on the incident. Every name that it gives has the constant `beginning`.
+
+    `absent` says of each name that it asks for, in words, that the incident has nothing of it.
+    """
 
     written: str
     beginning: str
     template: Template = field(compare=False, repr=False)
+    absent: Mapping[str, str] = field(compare=False, repr=False)
 
     def find(self, variables: Variables) -> str | Failed:
         """The reference of this incident's channel."""
         try:
             printed = self.template.render(variables())
         except Exception as error:  # noqa: BLE001  nothing that a value does to an expression may cost the share
-            return Failed(reason=f"{self.written!r} gives no channel: {error}")
+            return Failed(reason=self.absent.get(str(error), str(error)))
         return "#" + channel_name(printed)
 
     def fits(self, ref: str) -> bool:
@@ -106,7 +110,7 @@ def expression(written: str) -> ExpressionChannel:
         template = _JINJA.from_string(written)
     except TemplateSyntaxError as error:
         raise ValueError(f"this channel is not valid Jinja: {error.message}") from error
-    return ExpressionChannel(written=written, beginning=_beginning(tree), template=template)
+    return ExpressionChannel(written=written, beginning=_beginning(tree), template=template, absent=_absent(tree))
 
 
 def unknown_names(written: str) -> Iterator[str]:
@@ -115,6 +119,29 @@ def unknown_names(written: str) -> Iterator[str]:
         known = NAMES.get(node.node.name) if isinstance(node.node, nodes.Name) else None
         if known and node.attr not in known and isinstance(node.node, nodes.Name):
             yield f"{node.node.name}.{node.attr}"
+
+
+def _absent(tree: nodes.Template) -> Mapping[str, str]:
+    """What to say where nothing is found under a name, by that name."""
+    paths: dict[str, list[str]] = {}
+    for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Getitem)):
+        *above, name = _path(node)
+        paths.setdefault(name, []).append(f"tag {name}" if above == ["tags"] else ".".join([*above, name]))
+    called = {name: dict.fromkeys(path.removeprefix("incident.") for path in paths[name]) for name in paths}
+    return {name: f"the incident has no {' or '.join(known)}" for name, known in called.items()}
+
+
+def _path(node: nodes.Node) -> list[str]:
+    """The names that lead to a value, as far as they are written outright."""
+    match node:
+        case nodes.Getattr(node=of, attr=name):
+            return [*_path(of), name]
+        case nodes.Getitem(node=of, arg=nodes.Const(value=name)):
+            return [*_path(of), str(name)]
+        case nodes.Name(name=name):
+            return [name]
+        case _:
+            return ["it"]
 
 
 def _beginning(tree: nodes.Template) -> str:
@@ -146,17 +173,26 @@ def _check(tree: nodes.Template) -> None:
 def _printed(value: Any) -> str:
     """What an expression prints becomes a part of a name, or fails: a name with a hole in it is another channel's."""
     if isinstance(value, Undefined):
-        str(value)  # which raises, with jinja's own words for what is missing
+        str(value)  # which raises
     if value is None or callable(value) or isinstance(value, Mapping | list | tuple | set):
         raise ValueError("a part of it has no value that can stand in a name")
     text = str(value)
     if not channel_name(text):
-        raise ValueError(f"nothing of {text[:NAME_LENGTH]!r} can stand in a channel's name")
+        nothing = f"nothing of {text[:NAME_LENGTH]!r} can stand in a channel's name"
+        raise ValueError(nothing if text.strip() else "a part of it is empty")
     return text
 
 
+class _Absent(StrictUndefined):
+    """What is not there: whoever prints it hears its name, or what is wrong with asking for it."""
+
+    @property
+    def _undefined_message(self) -> str:
+        return self._undefined_hint or str(self._undefined_name)
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_printed, autoescape=False)
+    made = ImmutableSandboxedEnvironment(undefined=_Absent, finalize=_printed, autoescape=False)
     made.filters = {name: made.filters[name] for name in _FILTERS}
     made.globals.clear()
     return made

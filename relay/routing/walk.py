@@ -78,6 +78,11 @@ class ChannelFailure:
     options: Options
     mention: Mention
 
+    @property
+    def told(self) -> str:
+        """Where it was meant to go, and why it does not, as cards, the log and the commands say it."""
+        return f"meant for {self.written}, which names no channel ({self.reason})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:

@@ -25,7 +25,7 @@ _OUTCOMES = {
     Outcome.REPEAT: "a repeat",
     Outcome.ENDED_LONG_AGO: "it had ended too long ago to be posted",
     Outcome.DROPPED: "taken, and dropped by the route",
-    Outcome.NO_ROUTE: "no route took it, and it has no card",
+    Outcome.NO_ROUTE: "no route has a channel for it, and it has no card",
 }
 _CARDS = {
     CardState.WANTED: "to be posted",
@@ -193,6 +193,7 @@ def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterat
     """
     if dropped := decided.get("dropped"):
         yield f"dropped by {', '.join(dropped)}"
+    yield from (f"{each['told']}: route {each['route']}" for each in decided.get("unnamed") or ())
     for card in decided.get("cards") or ():
         where = names(str(card.get("channel", "")))
         if card.get("new"):

@@ -14,12 +14,12 @@ from relay.incident import read
 from relay.planning import Card, Entry
 from relay.planning.fold import fold
 from relay.planning.model import Kind as EntryKind
-from relay.planning.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, dated, in_place_of
+from relay.planning.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, dated, in_place_of
 from relay.rendering import CARD, FILTERS, KINDS, Button, Scene, TemplateLibrary, render_card, render_reply
 from relay.rendering.bounds import FILTERS_BOUNDED
 from relay.rendering.marks import Kind
 from relay.rendering.sandbox import _JINJA_FILTERS
-from relay.routing import Options
+from relay.routing import ChannelFailure, Mention, Options
 from relay.share import parse
 from relay.templates_on_disk import load_packaged
 from relay.variables import ALERT_NAMES, CHANGE_NAMES, NAMES, variables
@@ -139,6 +139,8 @@ def test_the_table_of_what_an_entry_has_is_the_codes():
 
 def test_the_table_of_notices_is_the_codes():
     [table] = tables(PAGE, "## What relay adds")
+    written, lacks = "#inc-{{ tags.team }}", "the incident has no tag team"
+    unnamed = ChannelFailure(route="a", written=written, reason=lacks, options=Options(), mention=Mention())
     notices = (
         REPEAT,
         ANEW,
@@ -147,6 +149,7 @@ def test_the_table_of_notices_is_the_codes():
         in_place_of("C1", "#payments", "blocks_invalid"),
         in_place_of("C1", "#payments", "thread_locked", THREAD),
         in_place_of("C1", "#payments", "in_doubt: missing_scope"),
+        f"{UNNAMED}|{unnamed.told}",
         dated(STALE, 0),
         dated(GONE, 0),
     )

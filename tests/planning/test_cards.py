@@ -70,6 +70,52 @@ def test_what_no_route_takes_goes_to_the_fallback_and_without_one_it_is_kept_and
     assert bare.cards == {}
 
 
+NAMED = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - {name: loud, match: {status: critical}, post: ["#inc-{{ tags.team }}"]}
+"""
+MEANT = "unnamed|meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
+
+
+def test_the_fallbacks_card_says_which_channel_could_not_be_named_for_as_long_as_it_cannot():
+    life = Life(rulebook=load(NAMED))
+    plan = life.take(share(0, status="critical"))
+    assert life.cards[NOC, 1].notices == (MEANT,)
+    assert plan.decided["unnamed"] == [{"route": "loud", "told": MEANT.removeprefix("unnamed|")}]
+    life.show(NOC)
+    life.take(share(60, status="critical"))
+    assert life.cards[NOC, 1].notices == (MEANT,)
+    life.take(share(120, status="warning"))  # no route takes it: where it was meant to be has not changed
+    assert life.cards[NOC, 1].notices == (MEANT,)
+    life.take(share(180, status="critical", incidentTags=DATABASE))
+    assert where(life) == {NOC: "shown", "#inc-database": "wanted"}
+    assert life.cards[NOC, 1].notices == ()
+    assert life.cards["#inc-database", 1].notices == ()
+
+
+def test_a_card_says_anew_what_a_reload_made_of_its_channel():
+    life = Life(rulebook=load(NAMED))
+    life.take(share(0, status="critical"))
+    life.show(NOC)
+    life.rulebook = load(NAMED.replace("tags.team", "tags.owner"))
+    (card,) = life.take(share(60, status="critical")).cards
+    assert card.notices == (MEANT.replace("team", "owner"),)
+    assert card.edit is not None
+
+
+def test_what_the_fallback_takes_anyway_says_what_else_was_meant_to_be():
+    both = NAMED.replace("post: [", 'post: [C0NOC00001, "#own-{{ tags.owner }}", ')
+    life = Life(rulebook=load(both))
+    life.take(share(0, status="critical"))
+    assert len(life.cards[NOC, 1].notices) == 2
+    without = Life(rulebook=load(NAMED.replace("fallback: C0NOC00001", "")))
+    plan = without.take(share(0, status="critical"))
+    assert without.cards == {}
+    assert len(plan.decided["unnamed"]) == 1
+
+
 def test_a_route_without_channels_takes_the_share_and_drops_it():
     life = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: [{name: quiet, post: []}]\n"))
     plan = life.take(share(status="critical"))

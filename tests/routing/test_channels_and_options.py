@@ -5,10 +5,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routing_samples import incident
 
 from relay.incident import State
 from relay.routing import InDoubt, Mention, Options
 from relay.routing.channel import ExpressionChannel, Failed, channel_name, expression, may_stand_in_a_name
+from relay.variables import variables
 
 
 def found(written: str, **variables):
@@ -61,20 +63,38 @@ def test_an_expression_prints_and_chooses():
 
 
 @pytest.mark.parametrize(
-    "variables",
+    ("variables", "reason"),
     [
-        {},
-        {"tags": {}},
-        {"tags": {"team": None}},
-        {"tags": {"team": ""}},
-        {"tags": {"team": "?!"}},
-        {"tags": {"team": []}},
+        ({}, "the incident has no tags"),
+        ({"tags": {}}, "the incident has no tag team"),
+        ({"tags": {"team": None}}, "a part of it has no value that can stand in a name"),
+        ({"tags": {"team": ""}}, "a part of it is empty"),
+        ({"tags": {"team": "?!"}}, "nothing of '?!' can stand in a channel's name"),
+        ({"tags": {"team": []}}, "a part of it has no value that can stand in a name"),
     ],
 )
-def test_a_hole_in_the_name_is_a_failure_that_says_why(variables):
-    failed = found("#inc-{{ tags.team }}", **variables)
-    assert isinstance(failed, Failed)
-    assert failed.reason.startswith("'#inc-{{ tags.team }}' gives no channel: ")
+def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
+    assert found("#inc-{{ tags.team }}", **variables) == Failed(reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        ("tags.team", "tag team"),
+        ("tags['the team']", "tag the team"),
+        ("tags.team | lower", "tag team"),
+        ("'x' ~ tags.team", "tag team"),
+        ("tags.team.name", "tag team"),
+        ("incident.assignee", "assignee"),
+        ("incident.alerts[0].source", "alerts.0"),
+        ("environment.name", "environment.name"),
+        ("links.landing_page", "links.landing_page"),
+        ("sender.name ~ environment.name", "sender.name or environment.name"),
+    ],
+)
+def test_what_the_incident_lacks_is_called_as_people_call_it(asked, missing):
+    seen = variables(incident())
+    assert found("#inc-{{ " + asked + " }}", **seen) == Failed(reason=f"the incident has no {missing}")
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,10 @@ def test_it_reads_as_a_tree_without_any_colour(here):
         "└── quiet (line 15): no_match",
     ]
     assert lines[-3:] == [
-        "no channel: '#inc-{{ tags.owner }}' gives no channel: " + lines[-3].partition("gives no channel: ")[2],
+        (
+            "meant for #inc-{{ tags.owner }}, which names no channel (the incident has no tag owner): "
+            "route also-payments"
+        ),
         (
             "→ payments (C0PAYMENTS1): taken there by payments-critical, and by also-payments; template incident; "
             "pings S0PAYONCALL; waits 300 s, and is posted only if still open and taken there"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 from house import House, open_house
 from typer.testing import CliRunner
 
@@ -100,6 +101,23 @@ async def test_what_slack_refused_stands_there_with_the_remedy(tmp_path):
         lines = await words(house)
     refusal = next(number for number, line in enumerate(lines) if ": Refused, is_archived" in line)
     assert len(lines[refusal + 1].split()) > 3
+
+
+async def test_a_channel_that_cannot_be_named_is_told_in_the_same_words_everywhere(tmp_path):
+    routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: tmpl, post: ["#inc-{{ tags.team }}"]}]\n'
+    told = "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
+    with structlog.testing.capture_logs() as logged:
+        async with open_house(tmp_path, routes=routes) as house:
+            await house.share(status="critical")
+            await house.after(5)
+            lines = await words(house)
+            card = house.slack.transcript("noc")
+    assert told in card
+    assert f"{told}: route tmpl" in lines
+    assert f"noted on it: {told}" in lines
+    [warned] = [line for line in logged if line["event"] == "channel_unnamed"]
+    assert (warned["log_level"], warned["incident"], warned["route"]) == ("warning", "i1", "tmpl")
+    assert warned["detail"] == told
 
 
 async def test_json_is_the_dossier_with_links(tmp_path):
