@@ -51,6 +51,15 @@ ALERT_NAMES: Final = _names(
 CHANGE_NAMES: Final = _names("id identifier summary status url certainty comment source start end")
 """What a related change holds."""
 
+ENTRY_NAMES: Final = _names(
+    "kind at told_late actor old new text items while_flapping flapping now times lasted worst ended snoozed joined "
+    "resolved returned left total more said_in"
+)
+"""What an entry holds, of whatever kind; some only those of one kind."""
+
+ITEM_NAMES: Final = CHANGE_NAMES | _names("label old new title state was confirmed")
+"""What an item of an entry holds: a tag, an alert or a change."""
+
 LONGEST_TEXT: Final = 20_000
 """Characters of a text that a template sees: more than any message has room for, and nothing that costs time."""
 

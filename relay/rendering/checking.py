@@ -1,17 +1,18 @@
 """What is wrong with the source of templates, found without running them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
 from relay.errors import Fault
 from relay.rendering.nesting import told
+from relay.rendering.places import Columns, Line, columns
 from relay.rendering.shapes import looked_up
-from relay.rendering.tags import ALONE
+from relay.rendering.tags import ALONE, out_of_place
 from relay.variables import NAMES
 
 _ESCAPED: Final = "everything printed is escaped for Slack already, so leave it out"
@@ -32,6 +33,7 @@ _NO_VARIABLE: Final[Mapping[str, str]] = {
     "alerts": "they are incident.alerts",
     "change": "write {% for change in incident.changes %} around it",
     "changes": "they are incident.changes",
+    "entry": "a card has none, since it shows the incident as it is now",
     "now": "whatever depends on the hour is a Slack date: {{ incident.started | slack_time }}",
     **dict.fromkeys(
         ("state", "status", "severity", "title"), "it is one of incident's: incident.state, incident.title"
@@ -39,7 +41,10 @@ _NO_VARIABLE: Final[Mapping[str, str]] = {
 }
 """What to write instead of names that people expect."""
 
-_KNOWN: Final = frozenset(NAMES) | {"entry"}
+Made = Literal["card", "entry"]
+"""What a file makes that is rendered by itself."""
+
+_KNOWN: Final[Mapping[Made, frozenset[str]]] = {"card": frozenset(NAMES), "entry": frozenset(NAMES) | {"entry"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,15 @@ class _File:
     name: str
     source: str
     tree: nodes.Template
+    columns: Columns = field(default_factory=dict)
 
     def fault(self, line: int, message: str, word: str = "", *, warning: bool = False) -> Fault:
-        """A fault in that line, at the word if it stands there."""
-        lines = self.source.splitlines()
+        """A fault in that line, at the word: from the place on where the line was read, if that is known."""
+        lines = self.source.split("\n")
         text = lines[line - 1] if 0 < line <= len(lines) else ""
-        return Fault(file=self.name, line=line, column=text.find(word) + 1 or 1, message=message, warning=warning)
+        start = line.column(self.columns) if word and isinstance(line, Line) else 0
+        column = text.find(word, start) + 1 or start + 1
+        return Fault(file=self.name, line=int(line), column=column, message=message, warning=warning)
 
     def named(self) -> Iterator[tuple[int, str]]:
         """The templates that it names outright, with their lines; `ignore missing` is its author's own business."""
@@ -67,24 +75,45 @@ class _File:
 
 
 def faults_of(
-    environment: Environment, name: str, source: str, *, entrance: bool, strict: bool = False
+    environment: Environment, name: str, source: str, *, makes: Made | None, strict: bool = False
 ) -> Iterator[Fault]:
-    """The faults of one file, and warnings. `entrance`: it is rendered by itself, so that its variables are known.
+    """The faults of one file, and warnings.
 
-    A name of which nothing is known prints nothing, which costs no message: it is a warning, unless `strict`.
+    `makes`: what it is rendered to by itself, so that its variables are known; None where only others use it. A name of
+    which nothing is known prints nothing, which costs no message: it is a warning, unless `strict`.
     """
     try:
-        file = _File(environment=environment, name=name, source=source, tree=environment.parse(source, name, name))
+        file = _read(environment, name, source)
     except TemplateSyntaxError as error:
         yield _syntax_fault(environment, name, source, error)
         return
-    found = [*_unknown_names(file), *_missing(file)] or list(_uncompilable(file))
-    yield from found
+    yield from _unknown_names(file)
+    yield from _missing(file)
     yield from _unknown_attributes(file, warning=not strict)
     yield from _not_imported(file, warning=not strict)
     yield from _unprinted(file)
-    if entrance and not found:
-        yield from _unknown_variables(file, warning=not strict)
+    if makes == "entry":
+        yield from _no_paragraph(file)
+    file = _as_if_known(file)
+    uncompilable = list(_uncompilable(file))
+    yield from uncompilable
+    if makes and not uncompilable:
+        yield from _unknown_variables(file, _KNOWN[makes], warning=not strict)
+
+
+def _read(environment: Environment, name: str, source: str) -> _File:
+    tree = environment.parse(source, name, name)
+    return _File(environment=environment, name=name, source=source, tree=tree, columns=columns(environment, source))
+
+
+def _as_if_known(file: _File) -> _File:
+    """The file with filters and tests that there are in place of those that are not, so that the rest can be judged."""
+    tree = file.environment.parse(file.source, file.name, file.name)
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        names = file.environment.filters if isinstance(node, nodes.Filter) else file.environment.tests
+        if node.name not in names:
+            node.name = next(iter(names))
+    return replace(file, tree=tree)
 
 
 def _syntax_fault(environment: Environment, name: str, source: str, error: TemplateSyntaxError) -> Fault:
@@ -112,10 +141,9 @@ def unused(environment: Environment, sources: Mapping[str, str], entrances: Coll
 
 def _mentioned(environment: Environment, name: str, source: str) -> list[str]:
     try:
-        file = _File(environment=environment, name=name, source=source, tree=environment.parse(source, name, name))
+        return [named for _, named in _read(environment, name, source).named()]
     except TemplateSyntaxError:
         return []
-    return [named for _, named in file.named()]
 
 
 def _unknown_names(file: _File) -> Iterator[Fault]:
@@ -143,7 +171,7 @@ def _stem(name: str) -> str:
 def _uncompilable(file: _File) -> Iterator[Fault]:
     """What Jinja finds only when it makes code of a tree that parses: two blocks of one name, for example."""
     try:
-        file.environment.compile(file.source, file.name, file.name)
+        file.environment.compile(file.tree, file.name, file.name)
     except TemplateSyntaxError as error:
         yield file.fault(error.lineno, error.message or "")
 
@@ -154,6 +182,15 @@ def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
             near = _meant(node.attr, shape.names) or f"; it has {', '.join(sorted(shape.names))}"
             message = f'{shape.called} has no "{node.attr}", so this prints nothing{near}'
             yield file.fault(node.lineno, message, f".{node.attr}", warning=warning)
+
+
+def _no_paragraph(file: _File) -> Iterator[Fault]:
+    for line, kind in out_of_place(file.tree):
+        message = (
+            f"an entry's template makes one paragraph (text, quote, context), and {{% {kind.value} %}} more than that: "
+            "leave it to the card"
+        )
+        yield file.fault(line, message, kind.value, warning=True)
 
 
 def _not_imported(file: _File, *, warning: bool) -> Iterator[Fault]:
@@ -219,12 +256,12 @@ def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
         return None
 
 
-def _unknown_variables(file: _File, *, warning: bool) -> Iterator[Fault]:
-    unknown = find_undeclared_variables(file.tree) - _KNOWN - file.environment.globals.keys() - set(_made(file.tree))
+def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) -> Iterator[Fault]:
+    unknown = find_undeclared_variables(file.tree) - {*known} - file.environment.globals.keys() - set(_made(file.tree))
     for node in file.tree.find_all(nodes.Name):
         if node.name in unknown:
             unknown.discard(node.name)
-            near = _meant(node.name, _KNOWN) or f"; there are {', '.join(sorted(_KNOWN))}"
+            near = _meant(node.name, known) or f"; there are {', '.join(sorted(known))}"
             advice = f"; {_NO_VARIABLE[node.name]}" if node.name in _NO_VARIABLE else near
             message = f'nothing is called "{node.name}", so this prints nothing{advice}'
             yield file.fault(node.lineno, message, node.name, warning=warning)

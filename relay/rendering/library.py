@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound
 
 from relay.errors import Fault
-from relay.rendering.checking import faults_of, unused
+from relay.rendering.checking import Made, faults_of, unused
 from relay.rendering.sandbox import Sandbox
 from relay.rendering.scene import TemplateFailure
 from relay.rendering.watch import failure, watching
@@ -28,7 +28,8 @@ KINDS: Final = (
 )
 """The kinds of entries, each with a file of its own."""
 
-_ENTRANCES: Final = frozenset(f"{stem}.j2" for stem in (CARD, *KINDS))
+_MADE: Final[Mapping[str, Made]] = {f"{CARD}.j2": "card", **{f"{kind}.j2": "entry" for kind in KINDS}}
+"""The files that relay asks for by their names, and what they make."""
 _PACKAGED: Final = "relay"
 
 
@@ -74,14 +75,14 @@ class TemplateLibrary:
         Names of which nothing is known are among the warnings; with `strict`, among the faults.
         """
         own = self._finder.own
-        found = list(unused(self._environment, own, _ENTRANCES))
+        found = list(unused(self._environment, own, _MADE))
         for name, source in own.items():
             folder, _, file = name.rpartition("/")
             if folder == _PACKAGED:
                 found.append(
                     Fault(file=name, message=f'the folder name "{_PACKAGED}" stands for the packaged templates')
                 )
-            found += faults_of(self._environment, name, source, entrance=file in _ENTRANCES, strict=strict)
+            found += faults_of(self._environment, name, source, makes=_MADE.get(file), strict=strict)
         return tuple(sorted(found))
 
     def run(self, name: str, variables: Mapping[str, Any]) -> Printed:

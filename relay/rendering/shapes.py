@@ -6,7 +6,7 @@ from typing import Final
 
 from jinja2 import nodes
 
-from relay.variables import ALERT_NAMES, CHANGE_NAMES, NAMES
+from relay.variables import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM_NAMES, NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,14 @@ _INNER: Final[Mapping[str, Mapping[str, Shape]]] = {
     },
     "tags": {"shown": Shape(item=_TAG), "rest": Shape(item=_TAG)},
 }
+_ITEM: Final = Shape(called="an item of an entry", names=ITEM_NAMES)
 _ENVIRONMENT: Final = Shape(called='"environment"', names=NAMES["environment"], kind=str)
 _ROOTS: Final[Mapping[str, Shape]] = {
     **{name: Shape(called=f'"{name}"', names=names, inner=_INNER.get(name, {})) for name, names in NAMES.items()},
     "tags": Shape(called='"tags"', inner=_INNER["tags"], other=_TAG),
     "environment": _ENVIRONMENT,
     "environments": Shape(item=_ENVIRONMENT),
+    "entry": Shape(called='"entry"', names=ENTRY_NAMES, inner={"items": Shape(item=_ITEM)}),
     "sender": Shape(called='"sender"', names=NAMES["sender"], kind=str),
 }
 

@@ -9,16 +9,18 @@
 An argument is run like a body, so that a failing one costs the argument alone.
 """
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Final, TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
 
 from relay.rendering import marks
 from relay.rendering.layout import laid_out
 from relay.rendering.marks import Kind
+from relay.rendering.places import counted
 from relay.rendering.rawyaml import BadYaml, read_blocks
 from relay.rendering.watch import Spent, watch
 from relay.variables import Item, unmarked
@@ -30,10 +32,24 @@ _WITH_BODY: Final = frozenset(
     }
 )
 _ARGUMENTS: Final = {Kind.FIELD: "a label", Kind.BUTTON: "a url", Kind.BAR: "a colour", Kind.IMAGE: "a url"}
+PARAGRAPH: Final = frozenset({Kind.SUMMARY, Kind.SECTION, Kind.CONTEXT, Kind.QUOTE, Kind.PRE, Kind.MENTIONS})
+"""What makes the paragraph that an entry is."""
+_INSIDE: Final = frozenset({Kind.FIELD, Kind.BUTTON, Kind.RELAY_ACTIONS, Kind.ARGUMENT, Kind.SLOT})
+"""What stands inside of others only, so that they are told of."""
 T = TypeVar("T")
 _ALONE: Final = frozenset({Kind.DIVIDER, Kind.MENTIONS, Kind.RELAY_ACTIONS})
 ALONE: Final = frozenset(kind.value for kind in (*_ALONE, Kind.IMAGE))
 """The tags that have no end."""
+
+
+def out_of_place(tree: nodes.Template) -> Iterator[tuple[int, Kind]]:
+    """The tags of a template that make more than a paragraph, with their lines."""
+    for node in tree.find_all(nodes.CallBlock):
+        called, arguments = node.call.node, node.call.args
+        if isinstance(called, nodes.ExtensionAttribute) and called.identifier == BlockTags.identifier:
+            kind = Kind(arguments[0].as_const())
+            if kind not in PARAGRAPH | _INSIDE:
+                yield node.lineno, kind
 
 
 class BlockTags(Extension):
@@ -44,6 +60,10 @@ class BlockTags(Extension):
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002  Jinja's
         """Take away what is layout of the file, and marks that somebody typed into it."""
         return laid_out(unmarked(source))
+
+    def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
+        """Let every token know its place, so that faults stand at theirs."""
+        return counted(stream)
 
     def parse(self, parser: Parser) -> nodes.Node:
         """One tag, from its name on."""

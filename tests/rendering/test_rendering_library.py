@@ -1,6 +1,8 @@
 """Which file a template is taken from, and what is found wrong with files."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rendering_samples import incident, said, scene
 
 from relay.rendering import TemplateLibrary, render_card, render_reply
@@ -78,11 +80,11 @@ def faults(**files):
     [
         ("x\n  {% nope %}", 'incident/card.j2:2:6: there is no tag "nope"'),
         ("{{ a b }}", "incident/card.j2:1:6: 'b' does not belong here"),
-        ("\n{% if a %}{{ 1 | glitter }}{% endif %}", 'incident/card.j2:2:18: there is no filter "glitter"'),
+        ("\n{% if 1 %}{{ 1 | glitter }}{% endif %}", 'incident/card.j2:2:18: there is no filter "glitter"'),
         ("{{ 1 is glitter }}", 'incident/card.j2:1:9: there is no test "glitter"'),
         (
             "{{ incident.title | e }}",
-            'incident/card.j2:1:9: there is no filter "e": everything printed is escaped for Slack already',
+            'incident/card.j2:1:21: there is no filter "e": everything printed is escaped for Slack already',
         ),
         ('\n{% include "gone.j2" %}', 'incident/card.j2:2:13: there is no template "incident/gone.j2"'),
         ("{% block a %}{% endblock %}\n{% block a %}{% endblock %}", "incident/card.j2:2:1: block 'a' defined twice"),
@@ -115,9 +117,58 @@ def test_all_faults_of_all_files_are_found_at_once():
     ]
 
 
+SAMEWORDS = """\
+{# foo #}{{ environment.foo }} foo {{ sender.foo if previous.foo else "x.foo" }}{{ environment.foo }}
+{% section %}{{ e | e }}{{ section }}{% if x is x %}{% endif %}{% endsection %}
+    {% for foo in incident.changes if foo.nope %}{{ foo.
+      nope }}{{ foo.nope }}{% endfor %}
+"""
+
+
+def test_each_fault_stands_at_its_own_word_whatever_else_its_line_says():
+    found = TemplateLibrary({"incident/card.j2": SAMEWORDS}).faults()
+    places = {(fault.line, fault.column): fault.message.partition(",")[0] for fault in found}
+    no_foo, no_nope = 'has no "foo"', 'a related change has no "nope"'
+    assert places == {
+        (1, 24): f'"environment" {no_foo}',
+        (1, 45): f'"sender" {no_foo}',
+        (1, 61): f'"previous" {no_foo}',
+        (1, 95): f'"environment" {no_foo}',
+        (2, 17): 'nothing is called "e"',
+        (2, 21): 'there is no filter "e": everything printed is escaped for Slack already',
+        (2, 28): 'nothing is called "section"',
+        (2, 44): 'nothing is called "x"',
+        (2, 49): 'there is no test "x"',
+        (3, 42): no_nope,
+        (3, 56): no_nope,
+        (4, 20): no_nope,
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_one_fault_hides_no_other(data):
+    wrong = {
+        "{{ incidnt }}": 'nothing is called "incidnt"',
+        "{{ incident.titel }}": 'has no "titel"',
+        "{{ 1 | shout }}": 'no filter "shout"',
+        "{{ 1 is shouted }}": 'no test "shouted"',
+        "{{ entry.actr }}": 'has no "actr"',
+        '{% include "hedaer.j2" %}': 'no template "incident/hedaer.j2"',
+        "{% header %}x{% endheader %}": "{% header %}",
+        "{% bar 'good' %}x{% endbar %}": "{% bar %}",
+        '{% from "when.j2" import wen %}': '"wen" is not made there',
+    }
+    lines = data.draw(st.lists(st.sampled_from(sorted(wrong)), unique=True))
+    sources = {"incident/status.j2": "\n".join(lines)}
+    found = TemplateLibrary(sources, load_packaged()).faults(strict=True)
+    assert [fault.line for fault in found] == list(range(1, len(lines) + 1))
+    assert all(wrong[line] in fault.message for line, fault in zip(lines, found, strict=True))
+
+
 def test_what_would_print_nothing_and_what_nobody_uses_is_warned_of():
     own = {
-        "incident/card.j2": "{{ incident.titel }}\n{{ incdent }}{{ entry.anything }}{% set own = 1 %}{{ own }}",
+        "incident/card.j2": "{{ incident.titel }}\n{{ incdent }}{{ entry.at }}{% set own = 1 %}{{ own }}",
         "incident/coment.j2": "x",
         "incident/used.j2": "{{ alert.title }}",
         "incident/status.j2": '{% include "used.j2" %}',
@@ -127,10 +178,12 @@ def test_what_would_print_nothing_and_what_nobody_uses_is_warned_of():
     assert [(fault.file, fault.line, fault.column) for fault in found] == [
         ("incident/card.j2", 1, 12),
         ("incident/card.j2", 2, 4),
+        ("incident/card.j2", 2, 17),
         ("incident/coment.j2", 0, 0),
     ]
     assert '"incident" has no "titel"' in found[0].message
     assert 'nothing is called "incdent"' in found[1].message
+    assert 'nothing is called "entry"' in found[2].message
 
 
 def test_the_folder_of_the_packaged_templates_is_taken():

@@ -6,19 +6,34 @@ The first line of a file says what `relay check` is to say of it, and whether th
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lives import Life, share
 
+from relay.drawing import entry_values
 from relay.errors import Fault
+from relay.planning.telling import merged
 from relay.rendering import KINDS
+from relay.rulebook import load
+from relay.variables import ENTRY_NAMES, ITEM_NAMES
 from relay.workshop.check import check, check_routes
-from relay.workshop.trial import trial
+from relay.workshop.trial import _bare, _full, trial
 
 FAULTS = Path(__file__).parent / "faults"
 FIRST_LINE = re.compile(r"\{?# (?P<kind>fault|warning)(, to editors too)?: (?P<told>.*?)( #\})?")
 
+ENTRIES: list[dict[str, Any]] = [
+    {"status": "warning"},
+    {"status": "critical", "flapping": True},
+    {"status": "warning", "flapping": True},
+    {"status": "critical", "flapping": True},
+    {"status": "critical", "flapping": False},
+    {"resolved": True, "active": False},
+    {"resolved": False, "active": True, "status": "critical"},
+]
 ROUTES = """\
 version: 1
 channels: {noc: C0123456789}
@@ -48,13 +63,27 @@ def test_a_fault_of_the_routes_is_told_where_it_stands(path):
     assert told(findings, path) == expected(path)
 
 
-@pytest.mark.parametrize("path", sorted((FAULTS / "templates").glob("*.j2")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((FAULTS / "templates").rglob("*.j2")), ids=lambda path: path.stem)
 def test_a_fault_of_a_template_is_told_where_it_stands(path, tmp_path):
-    routes, card = tmp_path / "routes.yaml", tmp_path / "templates" / "incident" / "card.j2"
-    card.parent.mkdir(parents=True)
+    """What stands in `templates/status` is an entry's; the others are cards."""
+    file = "status.j2" if path.parent.name == "status" else "card.j2"
+    routes, template = tmp_path / "routes.yaml", tmp_path / "templates" / "incident" / file
+    template.parent.mkdir(parents=True)
     routes.write_text(ROUTES, encoding="utf-8")
-    card.write_bytes(path.read_bytes())
-    assert told(check(routes, tmp_path / "templates").findings, card) == expected(path)
+    template.write_bytes(path.read_bytes())
+    assert told(check(routes, tmp_path / "templates").findings, template) == expected(path)
+
+
+def test_whatever_an_entry_holds_is_known():
+    lives = [(share(at, **told) for at, told in enumerate(ENTRIES)), _full(), _bare()]
+    for life in map(list, lives):
+        story = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: []"))
+        for each in life:
+            story.take(each)
+        for entry in (*story.entries, *merged(story.entries), *merged(story.entries * 3)):
+            values = entry_values(entry, 0.0)
+            assert values.keys() <= ENTRY_NAMES, entry
+            assert {name for item in values["items"] for name in item} <= ITEM_NAMES, entry
 
 
 @pytest.mark.parametrize("stem", ["card", *KINDS])
