@@ -4,7 +4,6 @@ Faults are what `relay serve` refuses, and comparisons that can never hold; warn
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from relay.errors import ConfigurationError, Fault
@@ -21,7 +20,7 @@ from relay.workshop.trial import trial, without_buttons
 
 
 def check(routes: Path, templates: Path) -> Checked:
-    """Look at everything that there is in `routes` (a file) and `templates` (a folder, which may be missing).
+    """Look at everything that there is in `routes` (a file) and `templates` (a folder; the usual one may be missing).
 
     Raises:
         ConfigurationError: routes.yaml cannot be read at all.
@@ -32,16 +31,12 @@ def check(routes: Path, templates: Path) -> Checked:
     library = TemplateLibrary(written.templates, packaged=load_packaged())
     # Where templates cannot be read, nobody knows which are missing.
     rulebook, found = check_routes(written.routes, written.file, None if written.unread else library.folders)
-    of_templates = [
-        *written.unread,
-        *library.faults(strict=True),
-        *(_idle(rulebook, written.templates) if rulebook else ()),
-    ]
-    if all(fault.warning for fault in of_templates):
+    of_templates = [*library.faults(strict=True), *(_idle(rulebook, written.templates) if rulebook else ())]
+    if not written.unread and all(fault.warning for fault in of_templates):
         of_templates += trial(written.templates)
         of_templates += without_buttons(written.templates, _with_buttons(rulebook) if rulebook else ())
     return Checked(
-        findings=(*found, *(_beneath(templates, fault) for fault in sorted(of_templates))),
+        findings=(*found, *sorted([*written.unread, *map(written.placed, of_templates)])),
         routes=sum(1 for _ in rulebook.routes.everyone()) if rulebook else 0,
         templates=len(written.templates),
     )
@@ -53,7 +48,7 @@ def read_rulebook(path: Path) -> Rulebook:
     Raises:
         ConfigurationError: it cannot be read, or has faults.
     """
-    written = read(path, templates=path)  # a file is no folder, so that no templates are looked for
+    written = read(path, templates=None)
     if written.unread:
         raise ConfigurationError(written.unread)
     return load(written.routes, file=written.file)
@@ -79,8 +74,3 @@ def _with_buttons(rulebook: Rulebook) -> set[str]:
     """The templates of cards that have actions."""
     posts = (post for route in rulebook.routes.everyone() for post in route.posts)
     return {post.options.template for post in posts if post.options.actions}
-
-
-def _beneath(folder: Path, fault: Fault) -> Fault:
-    """The same, where the file stands; a fault of the folder itself names it already."""
-    return fault if fault.file == str(folder) else replace(fault, file=str(folder / fault.file))

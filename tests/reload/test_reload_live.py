@@ -9,9 +9,10 @@ from reload_samples import BAD, BETTER, GOOD
 
 from relay.errors import ConfigurationError, StoreUnusable
 from relay.intake import Intake
-from relay.reload import live
+from relay.reload import Reload, live
 from relay.rulebook import load
 from relay.store import Store
+from relay.workshop.check import check
 
 
 def names(reload):
@@ -103,7 +104,10 @@ async def test_a_start_on_a_bad_configuration_without_a_good_one_is_refused_with
     desk.template("{% section %}never closed")
     with pytest.raises(ConfigurationError) as raised:
         await desk.reload(store).begin()
-    assert {fault.file for fault in raised.value.faults} == {str(desk.routes), "incident/card.j2"}
+    assert {fault.file for fault in raised.value.faults} == {
+        str(desk.routes),
+        str(desk.templates / "incident" / "card.j2"),
+    }
 
 
 async def test_where_the_kept_one_is_of_no_use_either_both_reasons_are_told(desk, store):
@@ -119,7 +123,20 @@ async def test_a_bad_template_is_a_bad_edit_too(desk, reload):
     desk.template("{{ incident.title | no_such_filter }}", "payments/card.j2")
     await desk.moving(reload.look())
     [fault] = reload.state.faults
-    assert (fault.file, fault.line) == ("payments/card.j2", 1)
+    assert (fault.file, fault.line) == (str(desk.templates / "payments" / "card.j2"), 1)
+
+
+async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, store, reload):
+    mistyped = Reload(store, desk.routes, desk.folder / "templtaes", desk.clock)
+    await mistyped.begin()
+    [fault] = mistyped.state.faults
+    assert fault.file == str(desk.folder / "templtaes")
+    assert names(mistyped) == ["all"]  # the last good one
+
+
+async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(desk, store):
+    with pytest.raises(ConfigurationError, match="templtaes:0:0: there is no such folder; set RELAY_TEMPLATES"):
+        await Reload(store, desk.routes, desk.folder / "templtaes", desk.clock).begin()
 
 
 async def test_routes_and_templates_change_together_or_not_at_all(desk, reload):
@@ -181,7 +198,8 @@ async def test_an_unreadable_template_is_told_and_no_template_is_missing_for_it(
     desk.write(BETTER.replace("[C0DB000001]", "[{channel: C0DB000001, template: payments}]"))
     await desk.moving(reload.look())
     [fault] = reload.state.faults
-    assert fault.file == "payments/card.j2"
+    assert fault.file == str(desk.templates / "payments" / "card.j2")
+    assert check(desk.routes, desk.templates).findings == (fault,)  # told as `relay check` tells it
 
 
 async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a_whole(desk, store):

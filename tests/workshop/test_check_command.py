@@ -120,6 +120,7 @@ def test_a_fault_for_github_is_an_annotation_that_no_message_can_break_out_of(he
         '::error file=templates/payments/card.j2,line=2,col=14::there is no filter "shuot"',
     ]
     (here / "100%,a:b.yaml").write_text(FINE.replace("open", "'50%'").replace("[noc]", "['%\\n']"))
+    (here / "none").mkdir()
     (line,) = run("--format", "github", "--routes", "100%,a:b.yaml", "--templates", "none").stdout.splitlines()
     assert line.startswith("::error file=100%25%2Ca%3Ab.yaml,line=5,col=")
     assert "'%25\\n'" in line
@@ -146,7 +147,37 @@ def test_the_files_are_those_of_the_settings(here, monkeypatch):
     (here / "other.yaml").write_text(WARNED)
     monkeypatch.setenv("RELAY_ROUTES", "other.yaml")
     monkeypatch.setenv("RELAY_TEMPLATES", "none")
+    (here / "none").mkdir()
     assert run().stdout == "other.yaml:2:30: warning: nothing posts to 'old'\n"
+
+
+@pytest.mark.parametrize("named", ["templtaes", "gone/templates", "file", "link", "broken/templates"])
+def test_a_folder_of_templates_that_somebody_named_must_be_there(here, monkeypatch, named):
+    (here / "routes.yaml").write_text(FINE.replace("post:", "template: gone, post:"))
+    (here / "file").touch()
+    (here / "link").symlink_to("nowhere")
+    (here / "broken").mkdir()
+    (here / "broken" / "templates").symlink_to("nowhere")
+    what = "this is no folder" if named == "file" else "there is no such folder"
+    for result in (run("--templates", named), run_with(monkeypatch, RELAY_TEMPLATES=named)):
+        assert result.exit_code == 1
+        [line] = result.stdout.splitlines()  # and nobody says that a template is missing
+        assert line.startswith(f"{named}:0:0: {what}; set RELAY_TEMPLATES")
+
+
+def run_with(monkeypatch, **environment):
+    with monkeypatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        return run()
+
+
+def test_the_usual_folder_of_templates_need_not_be_there(here, monkeypatch):
+    (here / "bare").mkdir()
+    (here / "bare" / "routes.yaml").write_text(FINE)
+    monkeypatch.chdir(here / "bare")
+    assert run("--strict").exit_code == 0
+    assert run("--strict", "--templates", str(here / "bare" / "templates")).exit_code == 0  # as the image names it
 
 
 def test_the_projects_own_configuration_has_no_fault(monkeypatch):

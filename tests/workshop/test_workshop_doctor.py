@@ -230,6 +230,13 @@ async def test_a_faulty_configuration_is_found_and_the_last_good_one_is_looked_a
     assert ("loss", "channel C0DB000001") in found
 
 
+async def test_a_folder_of_templates_that_is_not_there_is_found(practice):
+    practice.settings["RELAY_TEMPLATES"] += "s"
+    ok, found = await practice.examined()
+    assert not ok
+    assert "templatess:0:0: there is no such folder" in found["loss", str(practice.folder / "routes.yaml")]
+
+
 async def test_without_a_fallback_it_warns(practice):
     practice.routes(ROUTES.replace("fallback: noc", ""))
     ok, found = await practice.examined()
