@@ -200,6 +200,8 @@ async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_pa
         await house.share(status="critical", alerts=[ALERT])
         await house.after(60)
         assert house.slack.called(POST) == []
+        [letter] = await house.store.letters()
+        assert letter.remedy.startswith("Correct the channel's name in routes.yaml")
         house.slack.add_channel("C0NEW00001", "new-one")
         await house.after(600)
         assert len(roots(house, "new-one")) == 1

@@ -159,6 +159,8 @@ GOOD = "- {name: one, shares: [{sample: documented}], expect: {channels: [noc]}}
         ("tests: []", "1:1: expected version: 1, found a mapping"),
         ("version: 2\ntests: []", "1:10: expected version: 1, found '2'"),
         ("version: 1", "1:1: the file has no tests"),
+        ("version: 1\ntests: []", "2:8: the file has no tests"),
+        ("version: 1\ntests:", "2:7: expected a list of tests, found nothing"),
         ("version: 1\ntest: []", "2:1: 'test' is no key of a file of tests; did you mean 'tests'?"),
         (f"version: 1\ntests:\n{GOOD}\n{GOOD}", "4:10: there is a test 'one' in line 3 already; names are unique"),
     ],
@@ -172,7 +174,11 @@ def test_a_fault_of_the_file_is_told_with_its_place(tmp_path, text, told):
     [
         ("{shares: [{sample: documented}], expect: {channels: []}}", "3:3: the test has no name"),
         ("{name: one, expect: {channels: []}}", "3:3: the test has no shares"),
+        ("{name: one, shares: [], expect: {channels: []}}", "3:23: the test has no shares"),
         ("{name: one, shares: [{sample: documented}]}", "3:3: the test expects nothing"),
+        ("{name: one, shares: [{sample: documented}], expect: {}}", "3:55: nothing is expected"),
+        ("{name: one, shares: [{sample: documented}], expect: {cards: {}}}", "3:55: nothing is expected"),
+        ("{name: one, shares: [{sample: documented}], expect: {x-why: a}}", "3:55: nothing is expected"),
         ("{name: one, shares: {}, expect: {channels: []}}", "3:23: expected a list of shares, found a mapping"),
     ],
 )

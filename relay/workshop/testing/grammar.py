@@ -81,8 +81,8 @@ class _Grammar:
         if not isinstance(version, Word) or version.text != VERSION:
             self._reading.fault(version or top, f"expected version: {VERSION}, found {found(version or top)}")
         node = top.get("tests")
-        if node is None:
-            self._reading.fault(top, "the file has no tests")
+        if _is_empty(node):
+            self._reading.fault(node or top, "the file has no tests")
         return [test for item in self._items(node, "tests") if (test := self._test(item)) is not None]
 
     def _test(self, node: Node) -> Test | None:
@@ -90,8 +90,10 @@ class _Grammar:
         if made is None:
             return None
         shares = made.get("shares")
-        if shares is None:
-            self._reading.fault(made, "the test has no shares; the first says sample: documented, or file: SHARE.json")
+        if _is_empty(shares):
+            self._reading.fault(
+                shares or made, "the test has no shares; the first says sample: documented, or file: SHARE.json"
+            )
         items = self._items(shares, "shares")
         steps = [self._step(item, first=number == 0) for number, item in enumerate(items)]
         expected = self._expected(made.get("expect"))
@@ -169,7 +171,7 @@ class _Grammar:
     def _expected(self, node: Node | None) -> Expected | None:
         if node is None or (made := self._table(node, _EXPECT, "expect")) is None:
             return None
-        if not made.entries:
+        if made.get("routes") is made.get("channels") is None and _is_empty(made.get("cards")):
             self._reading.fault(made, f"nothing is expected; there are: {', '.join(_EXPECT)}")
         return Expected(
             spot=spot_of(made),
@@ -271,3 +273,12 @@ class _Grammar:
             return None
         each = (read(item, self._reading) for item in self._items(node, key))
         return Listed(values=tuple(value for value in each if value is not None), spot=spot_of(node))
+
+
+def _is_empty(node: Node | None) -> bool:
+    """Whether nothing stands there, or a list or a mapping of nothing."""
+    match node:
+        case Items(items=inside) | Table(entries=inside):
+            return not inside
+        case _:
+            return node is None
