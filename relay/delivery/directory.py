@@ -33,7 +33,8 @@ _NOT_THERE = Refused(
     code="channel_not_found",
     kind=Kind.CHANNEL,
     reason="channel_not_found",
-    remedy="no channel that relay can see has this name: correct it, or invite relay where it is private",
+    remedy="Correct the channel's name in routes.yaml, or make the channel; if it is private, invite relay to it: "
+    "/invite @relay.",
 )
 
 
@@ -157,7 +158,7 @@ class Directory:
                 # It is relay that may not ask: that says nothing of the channel.
                 return self._later(channel, found, now)
             case Refused() | Gone():
-                return _refused(channel, found.reason, now)
+                return _not_had(channel, found, now)
             case _:
                 return self._later(channel, found, now)
 
@@ -182,9 +183,16 @@ def _unasked(channel: Channel, answer: Refused, now: float) -> Channel:
     An id needs no looking up: posting shows whether it works. A name is as good as none until relay may look it up.
     """
     if _is_name(channel.ref):
-        return _refused(replace(channel, facts={"remedy": answer.remedy}), answer.reason, now)
+        return _not_had(channel, answer, now)
     again = now + PROBE_EVERY
     return replace(channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=answer.reason, retry_at=again)
+
+
+def _not_had(channel: Channel, answer: Refused | Gone, now: float) -> Channel:
+    """What to do about a name that leads nowhere is not what is to be done about an id."""
+    if isinstance(answer, Refused) and _is_name(channel.ref) and not channel.slack_id:
+        channel = replace(channel, facts={"remedy": answer.remedy})
+    return _refused(channel, answer.reason, now)
 
 
 def _on_probation(channel: Channel) -> str:

@@ -50,6 +50,13 @@ class Table:
 Node = Word | Items | Table
 
 
+def as_list(node: Node) -> str:
+    """How what was written where a list is expected would be one, as the end of a sentence."""
+    if not isinstance(node, Word) or not node.text:
+        return ""
+    return "; to say nothing, leave the key out" if node.kind == "null" else f"; one alone is written [{written(node)}]"
+
+
 def written(node: Node) -> str:
     """A node in one line, as it could be written."""
     match node:

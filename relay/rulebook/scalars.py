@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from relay.rulebook.nodes import Items, Node, Table, Word, written
+from relay.rulebook.nodes import Items, Node, Table, Word, as_list
 from relay.rulebook.reading import Reading, alternatives
 
 T = TypeVar("T")
@@ -83,8 +83,7 @@ def list_of(read: Reader[T]) -> Reader[tuple[T, ...]]:
 
     def read_all(node: Node, reading: Reading) -> tuple[T, ...] | None:
         if not isinstance(node, Items):
-            meant = f"; one alone is written [{written(node)}]" if isinstance(node, Word) and node.text else ""
-            reading.fault(node, f"expected a list, found {found(node)}{meant}")
+            reading.fault(node, f"expected a list, found {found(node)}{as_list(node)}")
             return None
         return unique(read(item, reading) for item in node.items)
 

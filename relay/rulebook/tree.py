@@ -6,7 +6,7 @@ from relay.routing.route import Post, Route, Siblings
 from relay.rulebook import targets
 from relay.rulebook.keys import Place, check_keys
 from relay.rulebook.matches import match
-from relay.rulebook.nodes import Items, Node, Table, Word, written
+from relay.rulebook.nodes import Items, Node, Table, as_list
 from relay.rulebook.options import Settings, settings
 from relay.rulebook.reading import Reading
 from relay.rulebook.scalars import found, standing, table, text, truth
@@ -31,8 +31,7 @@ class Tree:
     def _items(self, node: Node, what: str) -> tuple[Node, ...]:
         if isinstance(node, Items):
             return node.items
-        one = f"; one alone is written [{written(node)}]" if isinstance(node, Word) and node.text else ""
-        self._reading.fault(node, f"expected a list of {what}, found {found(node)}{one}")
+        self._reading.fault(node, f"expected a list of {what}, found {found(node)}{as_list(node)}")
         return ()
 
     def _route(self, node: Node, inherited: Settings) -> Route | None:
