@@ -16,6 +16,9 @@ Settings = Mapping[str, Any]
 BUILT_IN = Options().template
 """The package has it, whatever folders there are."""
 
+SHORTEST_SILENCE = 60.0
+"""Seconds: whoever has just been heard of is not silent, and is not to be asked after all the time."""
+
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -39,6 +42,16 @@ def in_doubt(node: Node, reading: Reading) -> InDoubt | None:
     return None if word is None else InDoubt(word)
 
 
+def silence(node: Node, reading: Reading) -> float | None:
+    """A length of time in which something might have been heard."""
+    seconds = duration(node, reading)
+    if seconds is not None and seconds < SHORTEST_SILENCE:
+        hint = "where no silence is to matter, write a long one, such as 365d"
+        reading.fault(node, f"a silence is at least 1m, found {found(node)}; {hint}")
+        return None
+    return seconds
+
+
 OPTIONS: Mapping[str, Reader[Any]] = {
     "template": template,
     "thread": list_of(one_of(*KINDS)),
@@ -53,7 +66,7 @@ OPTIONS: Mapping[str, Reader[Any]] = {
     "actions": list_of(one_of(*ACTIONS)),
     "actors": list_of(user_group),
     "sync_replies": truth,
-    "stale_after": duration,
+    "stale_after": silence,
 }
 """How each option is read."""
 

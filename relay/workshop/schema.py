@@ -230,7 +230,7 @@ _FORMS: Final[Mapping[str, Schema]] = {
     "actions": _list(_one_of(ACTIONS)),
     "actors": _list({"type": "string", "pattern": "^S[A-Z0-9]+$"}),
     "sync_replies": _FLAG,
-    "stale_after": _ref("duration"),
+    "stale_after": {"type": "string", "pattern": "^0*([1-9][0-9]*[mhd]|([6-9][0-9]|[1-9][0-9]{2,})s)$"},
 }
 
 _MEANING: Final[Mapping[str, str]] = {

@@ -107,7 +107,7 @@ def test_an_option_is_looked_up_in_the_post_item_the_route_its_parents_and_defau
       - name: b
         wait: 2m
         post: [{channel: C0333, stale_after: 1h}]""",
-        "defaults: {gather: 90s, wait: 3m, stale_after: 0, in_doubt: hold, sync_replies: true}",
+        "defaults: {gather: 90s, wait: 3m, stale_after: 60s, in_doubt: hold, sync_replies: true}",
     )
     (a,) = rules.routes
     (b,) = a.routes
@@ -116,7 +116,7 @@ def test_an_option_is_looked_up_in_the_post_item_the_route_its_parents_and_defau
     deepest = b.posts[0].options
     assert (deepest.gather, deepest.wait, deepest.reopen_within, deepest.stale_after) == (10, 120, 604800, 3600)
     assert (deepest.in_doubt, deepest.sync_replies, deepest.allow_external) == (InDoubt.HOLD, True, False)
-    assert (rules.defaults.gather, rules.defaults.stale_after) == (90, 0)
+    assert (rules.defaults.gather, rules.defaults.stale_after) == (90, 60)
 
 
 def test_every_option_can_be_set():

@@ -84,7 +84,7 @@ channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI}
 fallback: {channel: "#noc", wait: 3m}
 tag_values: {itd_priority_1: {1000: P1, 012: no}, other: {no: 2026-01-01}}
 users: {ann@example.org: 012}
-defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], stale_after: 0, template: 7}
+defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
 routes:
   - name: 012
     <<: *loud
