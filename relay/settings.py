@@ -58,6 +58,8 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: https://www.rfc
 _DATABASES = ("sqlite", "postgresql")
 _LAST_PORT = 65535
 _A_CENTURY = 36500
+_SHORTEST_KEY = 8
+_A_KEY = "expected one that nobody guesses, such as `openssl rand -hex 32` makes"
 
 
 def parse_listen(text: str) -> Listen:
@@ -122,8 +124,15 @@ def _parse_secret(text: str) -> SecretStr:
     return SecretStr(text)
 
 
+def _parse_key(text: str) -> SecretStr:
+    # Whoever is let in by it is not to guess it; and the log, which hides it wherever it stands, must stay legible.
+    if len(text) < _SHORTEST_KEY:
+        raise ValueError(f"holds a key of fewer than {_SHORTEST_KEY} characters; {_A_KEY}")
+    return _parse_secret(text)
+
+
 def _parse_keys(text: str) -> tuple[SecretStr, ...]:
-    return tuple(_parse_secret(key.strip()) for key in text.split(",") if key.strip())
+    return tuple(_parse_key(key.strip()) for key in text.split(",") if key.strip())
 
 
 def _parse_app_keys(text: str) -> dict[str, SecretStr]:
@@ -187,7 +196,9 @@ class Settings(BaseSettings):
     bigpanda_app_keys: Annotated[Mapping[str, SecretStr], BeforeValidator(_parse_app_keys)] = Field(
         default_factory=dict, validation_alias="BIGPANDA_APP_KEY"
     )
-    admin_key: _Secret | None = Field(default=None, validation_alias="RELAY_ADMIN_KEY")
+    admin_key: Annotated[SecretStr, BeforeValidator(_parse_key)] | None = Field(
+        default=None, validation_alias="RELAY_ADMIN_KEY"
+    )
     log_format: Annotated[Literal["auto", "console", "json"], _one_of("auto", "console", "json")] = Field(
         default="auto", validation_alias="RELAY_LOG_FORMAT"
     )

@@ -108,8 +108,21 @@ def test_retention_is_a_whole_number_of_days_above_nought(days):
 
 
 def test_webhook_keys_are_split_at_commas_and_empty_ones_dropped():
-    keys = Settings.from_env({"RELAY_WEBHOOK_KEYS": " old , new key ,, "}).webhook_keys
-    assert [key.get_secret_value() for key in keys] == ["old", "new key"]
+    keys = Settings.from_env({"RELAY_WEBHOOK_KEYS": " older-key , newer key ,, "}).webhook_keys
+    assert [key.get_secret_value() for key in keys] == ["older-key", "newer key"]
+
+
+@pytest.mark.parametrize("name", ["RELAY_WEBHOOK_KEYS", "RELAY_ADMIN_KEY"])
+@given(key=st.text("ж%", min_size=1, max_size=12))
+def test_a_key_that_could_be_guessed_is_refused_without_being_repeated(name, key):
+    if len(key) >= 8:
+        assert key in Settings.from_env({name: key}).secrets()
+        return
+    told = fault({name: key})
+    assert told.startswith(f"{name} holds a key of fewer than 8 characters; expected one that nobody guesses")
+    assert key not in told
+    if name == "RELAY_WEBHOOK_KEYS":
+        assert fault({name: f"long-enough-key,{key}"}) == told
 
 
 def test_one_app_key_is_every_integration_s():
@@ -204,13 +217,15 @@ def test_faults_of_files_and_of_values_are_told_together():
 
 
 def test_no_secret_shows_when_settings_are_printed():
-    settings = Settings.from_env({name: "postgresql://u:hush@h/n" if "URL" in name else "hush" for name in SECRETS})
+    settings = Settings.from_env(
+        {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
+    )
     for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "hush" not in shown
 
 
 def test_exactly_the_fields_that_conceal_their_value_may_stand_in_files():
-    given_all = {name: "postgresql://u:hush@h/n" if "URL" in name else "hush" for name in SECRETS}
+    given_all = {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
     dumped = Settings.from_env(given_all).model_dump()
     concealing = {name for name, field in VARIABLES.items() if "SecretStr" in repr(dumped[field])}
     assert concealing == set(SECRETS)
@@ -219,23 +234,23 @@ def test_exactly_the_fields_that_conceal_their_value_may_stand_in_files():
 def test_all_secrets_can_be_listed_for_hiding_them():
     settings = Settings.from_env(
         {
-            "RELAY_WEBHOOK_KEYS": "k1,k2",
+            "RELAY_WEBHOOK_KEYS": "webhook-1,webhook-2",
             "SLACK_BOT_TOKEN": "xoxb-1",
             "SLACK_SIGNING_SECRET": "sign",
             "SLACK_APP_TOKEN": "xapp-1",
             "BIGPANDA_API_KEY": "api",
             "BIGPANDA_APP_KEY": "a=app1,b=app2",
-            "RELAY_ADMIN_KEY": "admin",
+            "RELAY_ADMIN_KEY": "admin-key",
             "RELAY_DATABASE_URL": "postgresql://u:p%40ss@h/n?password=query",
         }
     )
-    expected = {"k1", "k2", "xoxb-1", "sign", "xapp-1", "api", "app1", "app2", "admin", "p%40ss", "p@ss", "query"}
-    assert set(settings.secrets()) == expected
+    expected = {"xoxb-1", "sign", "xapp-1", "api", "app1", "app2", "admin-key", "p%40ss", "p@ss", "query"}
+    assert set(settings.secrets()) == {"webhook-1", "webhook-2", *expected}
     assert Settings.from_env({}).secrets() == ()
 
 
 def test_serving_needs_a_bot_token_and_a_webhook_key():
-    both = {"SLACK_BOT_TOKEN": "xoxb-1", "RELAY_WEBHOOK_KEYS": "k"}
+    both = {"SLACK_BOT_TOKEN": "xoxb-1", "RELAY_WEBHOOK_KEYS": "webhook-key"}
     settings = Settings.from_env(both)
     assert settings.for_serving() is settings
     assert settings.token == "xoxb-1"

@@ -47,7 +47,7 @@ class Practice:
             "RELAY_ROUTES": str(folder / "routes.yaml"),
             "RELAY_TEMPLATES": str(folder / "templates"),
             "RELAY_DATABASE_URL": f"sqlite:///{folder}/relay.db",
-            "RELAY_WEBHOOK_KEYS": "key",
+            "RELAY_WEBHOOK_KEYS": "webhook-key",
             "SLACK_BOT_TOKEN": slack.token,
             "SLACK_API_URL": "",
         }
@@ -364,7 +364,7 @@ def test_the_command_prints_each_finding_with_its_remedy_and_leaves_with_1(tmp_p
     environment = {
         "RELAY_ROUTES": str(tmp_path / "routes.yaml"),
         "RELAY_DATABASE_URL": f"sqlite:///{tmp_path}/relay.db",
-        "RELAY_WEBHOOK_KEYS": "key",
+        "RELAY_WEBHOOK_KEYS": "webhook-key",
         "SLACK_BOT_TOKEN": "xoxb-nobody",
         "SLACK_API_URL": "http://127.0.0.1:9/api/",
     }
