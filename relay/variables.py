@@ -52,8 +52,8 @@ CHANGE_NAMES: Final = _names("id identifier summary status url certainty comment
 """What a related change holds."""
 
 ENTRY_NAMES: Final = _names(
-    "kind at told_late actor old new text items while_flapping flapping flapped now times lasted worst ended snoozed joined "
-    "resolved returned left total more said_in"
+    "kind at told_late actor old new text items while_flapping flapping flapped now times lasted worst ended snoozed "
+    "joined resolved returned left total more said_in"
 )
 """What an entry holds, of whatever kind; some only those of one kind."""
 
