@@ -62,6 +62,11 @@ def completed(draft: Draft, scene: Scene) -> Draft:
     return draft
 
 
+def _is_headline(part: Part) -> bool:
+    """Whether it is one of the message, and not of an item of a list."""
+    return isinstance(part, Header) and part.group is None
+
+
 def _marked(header: Header, emoji: str) -> Header:
     """The headline with another dot before it; its words stay, so that an eye finds the card again."""
     first, *rest = header.flow
@@ -127,7 +132,12 @@ class _Composer:
 
     def _header(self, node: Node) -> None:
         if not is_blank(flow := flow_of(node.body())):
-            self._out.append(Header(flow=flow, group=self._group))
+            self._put(Header(flow=flow, group=self._group))
+
+    def _put(self, part: Part) -> None:
+        """In its place; but the first headline is the message's, and stands on top wherever the template has it."""
+        leads = _is_headline(part) and not any(map(_is_headline, self.draft.top))
+        (self.draft.top if leads else self._out).append(part)
 
     def _section(self, node: Node) -> None:
         if self._group and len(self._out) >= blockkit.BLOCKS:
@@ -213,7 +223,8 @@ class _Composer:
         self.walk(node.body())
 
     def _raw(self, node: Node) -> None:
-        self._out += raw_parts(node, self._group)
+        for part in raw_parts(node, self._group):
+            self._put(part)
 
     def _alone(self, element: Element) -> None:
         """An element that has to be a block of its own."""

@@ -17,7 +17,7 @@ from relay.rendering.characters import clean
 from relay.rendering.flow import Atom, Flow, mrkdwn, one_line, plain
 from relay.rendering.inline import flow_of
 from relay.rendering.marks import Kind, Skeleton
-from relay.rendering.parts import Block, Group, Part, mrkdwn_text, plain_text
+from relay.rendering.parts import Block, Group, Header, Part, mrkdwn_text, plain_text
 from relay.rendering.tree import Node
 
 SLOT: Final = "$slot"
@@ -50,7 +50,16 @@ def raw_parts(node: Node, group: Group | None) -> list[Part]:
     shapes = [child.blocks for child in node.children if isinstance(child, Skeleton)]
     found = [block for shape in shapes for block in (shape if isinstance(shape, list) else [shape])]
     raws = [Raw(shape=_filled(block, slots, 0), group=group) for block in found[: blockkit.BLOCKS]]
-    return [raw for raw in raws if raw.draw(blockkit.TEXT_OBJECT) is not None]
+    return [_headline(raw) or raw for raw in raws if raw.draw(blockkit.TEXT_OBJECT) is not None]
+
+
+def _headline(raw: Raw) -> Header | None:
+    """A headline is one, whoever writes it."""
+    match raw.shape:
+        case {"type": kind, "text": {"text": tuple(flow)}} if _word(kind) == "header":
+            return Header(flow=flow, group=raw.group)
+        case _:
+            return None
 
 
 def _filled(shape: JSON, slots: Sequence[Flow], depth: int) -> JSON:

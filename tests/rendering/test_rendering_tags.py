@@ -154,6 +154,39 @@ def test_mentions_stand_under_the_headline_wherever_the_template_has_them_or_not
         assert rendered.message.blocks[1]["text"]["text"] == "<!subteam^S0A> <@U0B> <!here>"
 
 
+HEADLINES = {
+    "on top": "{% header %}🔴 h{% endheader %}{% bar '' %}BODY{% endbar %}",
+    "first in the bar": "{% bar '' %}{% header %}🔴 h{% endheader %}{% mentions %}BODY{% endbar %}",
+    "after the mention": "{% bar '' %}{% mentions %}{% header %}🔴 h{% endheader %}BODY{% endbar %}",
+    "in the middle of the bar": "{% bar '' %}BODY{% header %}🔴 h{% endheader %}{% mentions %}{% endbar %}",
+    "raw": "{% blocks %}[{type: header, text: {type: plain_text, text: '🔴 h'}}]{% endblocks %}{% bar '' %}BODY{% endbar %}",
+    "raw in the bar": "{% bar '' %}{% blocks %}[{type: header, text: {type: plain_text, text: '🔴 h'}}]{% endblocks %}"
+    "BODY{% endbar %}",
+}
+BODY = "{% section %}a{% endsection %}{% header %}details{% endheader %}{% section %}b{% endsection %}"
+
+
+@pytest.mark.parametrize("mentions", [(), ("S0A", "here")])
+@pytest.mark.parametrize("place", HEADLINES)
+def test_the_headline_is_the_first_block_on_top_and_the_mention_the_second(place, mentions):
+    body = (
+        BODY if place != "in the middle of the bar" else "{% section %}a{% endsection %}{% section %}b{% endsection %}"
+    )
+    rendered = card(HEADLINES[place].replace("BODY", body), mentions=mentions, emoji="⚪")
+    judge(rendered, mentions)
+    top = [block["text"]["text"] for block in rendered.message.blocks]
+    assert top == ["⚪ h", *(["<!subteam^S0A> <!here>"] if mentions else [])]
+    beside = [block["text"]["text"] for block in rendered.message.attachments[0]["blocks"]]
+    assert beside == [each for each in ("a", "details", "b") if each != "details" or "details" in body]
+
+
+def test_headings_of_the_items_of_a_list_are_no_headline():
+    listed = "{% for alert in incident.alerts.worst %}{% header %}{{ alert.title }}{% endheader %}{% endfor %}"
+    rendered = card("{% bar '' %}{% section %}a{% endsection %}" + listed + "{% endbar %}", mentions=("S0A",))
+    assert [block["type"] for block in rendered.message.attachments[0]["blocks"]] == ["section", *["header"] * 3]
+    assert rendered.message.blocks[0]["text"]["text"] == "<!subteam^S0A>"
+
+
 def test_notices_are_the_last_line_whatever_the_template_does():
     rendered = card(
         "{% header %}h{% endheader %}{% bar '' %}{% section %}x{% endsection %}{% endbar %}", notices=("a <b>", "c")
