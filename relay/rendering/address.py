@@ -21,13 +21,21 @@ def address(text: str) -> str | None:
     return _checked(text) if len(text) <= BUTTON_URL else None
 
 
+def is_too_long(text: str) -> bool:
+    """Whether the text would be an address, if it were not for its length."""
+    return len(_cleaned(text) or "") > BUTTON_URL
+
+
 @lru_cache(maxsize=1024)
 def _checked(text: str) -> str | None:
     """Cached, because most addresses of a card are looked at several times, and again at its next edit."""
+    cleaned = _cleaned(text)
+    return cleaned if cleaned and len(cleaned) <= BUTTON_URL else None
+
+
+def _cleaned(text: str) -> str | None:
     cleaned = _UNSAFE.sub(_encoded, _IGNORED.sub("", text.strip()))
-    if len(cleaned) > BUTTON_URL or not is_link(cleaned) or not _has_host(cleaned):
-        return None
-    return cleaned
+    return cleaned if is_link(cleaned) and _has_host(cleaned) else None
 
 
 def addresses(text: str) -> list[tuple[int, int, str]]:

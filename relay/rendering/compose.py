@@ -1,15 +1,27 @@
 """The tree of a template's output becomes the parts of a message: those on top, and those beside the coloured bar."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from relay import blockkit
-from relay.rendering.address import address
+from relay.rendering.address import address, is_too_long
 from relay.rendering.flow import Atom, Flow, is_blank, plain, shortened, tidy
 from relay.rendering.inline import flow_of, mentions, words_of
 from relay.rendering.marks import ItemMark, Kind, Link
-from relay.rendering.parts import Context, Element, Fields, Fixed, Group, Header, Part, Section, Skipped, plain_text
+from relay.rendering.parts import (
+    Context,
+    Element,
+    Fields,
+    Fixed,
+    Group,
+    Header,
+    Missing,
+    Part,
+    Section,
+    Skipped,
+    plain_text,
+)
 from relay.rendering.rawblocks import raw_parts
 from relay.rendering.scene import Button, Scene
 from relay.rendering.tree import Child, Node, parse
@@ -22,7 +34,7 @@ _INLINE: Final = frozenset({Kind.QUOTE, Kind.PRE, Kind.ARGUMENT, Kind.ACCESSORY,
 _NOTICES: Final = 600
 """Characters of all notices together: they are never cut for want of room, so they must not want much."""
 
-_BATCH: Final = blockkit.SECTION_FIELDS
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -37,7 +49,7 @@ class Draft:
     @property
     def says_something(self) -> bool:
         """Whether a reader would see anything."""
-        return bool(self.top or self.bar)
+        return not all(isinstance(part, Missing) for part in (*self.top, *self.bar))
 
 
 def compose(children: Sequence[Child], scene: Scene) -> Draft:
@@ -85,6 +97,7 @@ class _Composer:
         self._out = self.draft.top
         self._group: Group | None = None
         self._accessory: Element | None = None
+        self._lost: list[tuple[str, str]] = []
         self._blocks = {
             Kind.SUMMARY: self._summary,
             Kind.HEADER: self._header,
@@ -110,6 +123,7 @@ class _Composer:
                 self._text(loose)
                 loose = []
                 self._blocks[child.kind](child)
+                self._tell_lost()
             else:
                 loose.append(child)
         self._text(loose)
@@ -143,23 +157,22 @@ class _Composer:
         if self._group and len(self._out) >= blockkit.BLOCKS:
             self._out.append(Skipped(group=self._group))
             return
-        self._accessory = next(
-            (element for part in node.parts(Kind.ACCESSORY) for element in self._elements(part)), None
-        )
+        beside = [element for part in node.parts(Kind.ACCESSORY) for element in self._elements(part)]
+        self._accessory = beside[0] if beside else None
         group = self._group
         self.walk(node.children)
         self._group = group
-        if self._accessory:
-            self._alone(self._accessory)
-            self._accessory = None
+        for element in beside[0 if self._accessory else 1 :]:
+            self._alone(element)
+        self._accessory = None
+        for part in node.parts(Kind.ACCESSORY):
+            self._walk_without(part, _BESIDE)
 
     def _fields(self, node: Node) -> None:
         group = self._group
         flows = [flow for part in node.parts(Kind.FIELD) if (flow := _field_flow(part))]
-        for start in range(0, len(flows), _BATCH):
-            self._out.append(Fields(flows=flows[start : start + _BATCH], group=group))
-        others = [child for child in node.body() if not (isinstance(child, Node) and child.kind is Kind.FIELD)]
-        self.walk(child for child in others if not isinstance(child, ItemMark))
+        self._out += [Fields(flows=batch, group=group) for batch in _batches(flows, blockkit.SECTION_FIELDS)]
+        self._walk_without(node, {Kind.FIELD})
 
     def _field(self, node: Node) -> None:
         if flow := _field_flow(node):
@@ -170,32 +183,36 @@ class _Composer:
         loose: list[Child] = []
         for child in node.body():
             if isinstance(child, Node) and child.kind is Kind.IMAGE:
-                elements += [flow_of(loose), *_images(child)]
+                elements += [flow_of(loose), *self._images(child)]
                 loose = []
             else:
                 loose.append(child)
         elements.append(flow_of(loose))
         told = [each for each in elements if not (isinstance(each, Sequence) and is_blank(each))]
-        if told:
-            self._out.append(Context(elements=told[: blockkit.CONTEXT_ELEMENTS], group=self._group))
+        self._out += [Context(elements=batch, group=self._group) for batch in _batches(told, blockkit.CONTEXT_ELEMENTS)]
 
     def _divider(self, _: Node) -> None:
         self._out.append(Fixed(block={"type": "divider"}, group=self._group))
 
     def _image(self, node: Node) -> None:
-        for element in _images(node):
+        for element in self._images(node):
             self._alone(element)
 
     def _button(self, node: Node) -> None:
-        for element in _link_buttons([node]):
+        for element in self._link_button(node, 0):
             self._alone(element)
 
     def _actions(self, node: Node) -> None:
         by_id = {element["action_id"]: dict(element) for element in self._elements(node)}
-        if by_id:
-            block = {"type": "actions", "elements": list(by_id.values())[: blockkit.ACTIONS_ELEMENTS]}
+        for batch in _batches(list(by_id.values()), blockkit.ACTIONS_ELEMENTS):
+            block = {"type": "actions", "elements": batch}
             self._out.append(Fixed(block=block, group=self._group, lasting=True))
-        self.walk(child for child in node.body() if not (isinstance(child, Node) and child.kind in _IN_ACTIONS))
+        self._walk_without(node, _IN_ACTIONS)
+
+    def _walk_without(self, node: Node, kinds: Collection[Kind]) -> None:
+        """What else stands in a part of certain others."""
+        others = [child for child in node.body() if not (isinstance(child, Node) and child.kind in kinds)]
+        self.walk(child for child in others if not isinstance(child, ItemMark))
 
     def _elements(self, node: Node) -> Iterator[Element]:
         """The buttons and pictures that stand in a part, no two buttons under one action_id."""
@@ -206,10 +223,10 @@ class _Composer:
         for child in node.body():
             match child:
                 case Node(Kind.BUTTON):
-                    yield from _link_buttons([child], start=links)
+                    yield from self._link_button(child, links)
                     links += 1
                 case Node(Kind.IMAGE):
-                    yield from _images(child) if node.kind is Kind.ACCESSORY else ()
+                    yield from self._images(child) if node.kind is Kind.ACCESSORY else ()
                 case Node(Kind.RELAY_ACTIONS):
                     yield from _relay_buttons(self._scene.buttons)
 
@@ -233,8 +250,41 @@ class _Composer:
         else:
             self._out.append(Fixed(block={"type": "actions", "elements": [dict(element)]}, group=self._group))
 
+    def _images(self, node: Node) -> Iterator[Element]:
+        """The picture, where its address is one; the tag's second argument is what is read out for it."""
+        arguments = [part.children for part in node.parts(Kind.ARGUMENT)]
+        alt = plain(flow_of(arguments[1]), 300) if len(arguments) > 1 else ""
+        if url := self._url(arguments[0], "image") if arguments else None:
+            yield {"type": "image", "image_url": url, "alt_text": alt or "image"}
+
+    def _link_button(self, node: Node, number: int) -> Iterator[Element]:
+        if url := self._url(node.argument(), "button"):
+            text = plain(flow_of(node.body()), blockkit.BUTTON_TEXT) or "Open"
+            yield {"type": "button", "text": plain_text(text), "url": url, "action_id": f"{LINK_ACTION}_{number}"}
+
+    def _url(self, argument: Sequence[Child], noun: str) -> str | None:
+        """The address in an argument, also where it went through the filter `link`; one that is too long is lost."""
+        links = [child.url for child in argument if isinstance(child, Link)]
+        words = links[0] if links else words_of(argument)
+        url = address(words)
+        if url is None and is_too_long(words):
+            self._lost.append((noun, ""))
+        return url
+
+    def _tell_lost(self) -> None:
+        """Say what there is that Slack would not take, where it would have stood."""
+        if self._lost:
+            self._out.append(Missing(items=tuple(self._lost)))
+            self._lost.clear()
+
 
 _IN_ACTIONS: Final = frozenset({Kind.BUTTON, Kind.RELAY_ACTIONS})
+_BESIDE: Final = _IN_ACTIONS | {Kind.IMAGE}
+
+
+def _batches(row: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The row in pieces that a block has room for."""
+    return (row[start : start + size] for start in range(0, len(row), size))
 
 
 def _field_flow(node: Node) -> Flow:
@@ -244,33 +294,6 @@ def _field_flow(node: Node) -> Flow:
         return []
     label = words_of(node.argument()).replace("*", "")
     return tidy([Atom(f"*{label}*\n"), *value]) if label else value
-
-
-def _images(node: Node) -> Iterator[Element]:
-    """The picture, where its address is one; the tag's second argument is what is read out for it."""
-    url, alt = _image_arguments(node)
-    if url is not None:
-        yield {"type": "image", "image_url": url, "alt_text": alt}
-
-
-def _image_arguments(node: Node) -> tuple[str | None, str]:
-    arguments = [part.children for part in node.parts(Kind.ARGUMENT)]
-    url = _url(arguments[0]) if arguments else None
-    alt = plain(flow_of(arguments[1]), 300) if len(arguments) > 1 else ""
-    return url, alt or "image"
-
-
-def _url(argument: Sequence[Child]) -> str | None:
-    """The address in an argument, also where it went through the filter `link`."""
-    links = [child.url for child in argument if isinstance(child, Link)]
-    return links[0] if links else address(words_of(argument))
-
-
-def _link_buttons(nodes: Sequence[Node], start: int = 0) -> Iterator[Element]:
-    for number, node in enumerate(nodes, start):
-        if url := _url(node.argument()):
-            text = plain(flow_of(node.body()), blockkit.BUTTON_TEXT) or "Open"
-            yield {"type": "button", "text": plain_text(text), "url": url, "action_id": f"{LINK_ACTION}_{number}"}
 
 
 def _relay_buttons(buttons: Sequence[Button]) -> Iterator[Element]:

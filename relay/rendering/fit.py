@@ -2,20 +2,18 @@
 
 In this order: whole items of lists are left out and counted, until the number of blocks is right; every text gives way
 alike, down to a few lines each; more items go; every text gives way down to a few words; then blocks go, from the end.
-The headline, the mention, relay's notices and (as long as there is any other way) buttons stay.
+The headline, the mention, relay's notices and (as long as there is any other way) buttons and other headers stay.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from relay import blockkit
 from relay.message import Message
 from relay.rendering.compose import Draft
 from relay.rendering.flow import Atom, Flow, is_blank, notification, one_line
-from relay.rendering.parts import SMALLEST, Block, Fixed, Group, Header, Part, Section, mrkdwn_text
-from relay.rendering.wording import and_more, more_blocks
+from relay.rendering.parts import SMALLEST, Block, Fixed, Group, Header, Missing, Part, Section
 
 NOTIFICATION: Final = 1_000
 """Far below what Slack takes: a lock screen shows a line or two of it."""
@@ -48,22 +46,6 @@ def _text(draft: Draft, title: str) -> str:
     return notification(told, NOTIFICATION) or "…"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """Stands where something was left out, and says what: items of lists as (noun, state), and other blocks."""
-
-    items: tuple[tuple[str, str], ...] = ()
-    blocks: int = 0
-    group: Group | None = None
-    lasting: bool = True
-
-    def draw(self, cap: int) -> Block | None:  # noqa: ARG002  it is short
-        """A context block."""
-        told = [and_more(self.items)] if self.items else []
-        told += [more_blocks(self.blocks)] if self.blocks else []
-        return {"type": "context", "elements": [mrkdwn_text(" · ".join(told))]}
-
-
 class _Canvas:
     """The parts that are left, and the cap under which they are drawn."""
 
@@ -92,9 +74,10 @@ class _Canvas:
         self._leave_out(_items(0))
         self._leave_out(_passing)
         self._leave_out(_fixed)
+        self._leave_out(_headers)
 
     def _visible(self, parts: Sequence[Part]) -> list[Part]:
-        return [part for part in parts if self._draw(part) is not None]
+        return _one_note([part for part in parts if self._draw(part) is not None])
 
     def _lowered(self, caps: Sequence[int]) -> bool:
         """Whether all fits under one of these caps, tried in turn."""
@@ -151,41 +134,52 @@ def _fixed(parts: Sequence[Part]) -> list[list[Part]]:
     return [[part] for part in reversed(parts) if isinstance(part, Fixed)]
 
 
+def _headers(parts: Sequence[Part]) -> list[list[Part]]:
+    """Headlines but the first, from the last."""
+    headers = [index for index, part in enumerate(parts) if isinstance(part, Header)]
+    return [[parts[index]] for index in headers[:0:-1]]
+
+
 def _fewer(parts: list[Part], limit: int) -> list[Part]:
     """At most so many parts, one of which may have to say what is missing."""
-    for choose in (_items(0), _passing, _fixed):
+    for choose in (_items(0), _passing, _fixed, _headers):
         excess = len(parts) - limit
         if excess > 0:
             note = not any(isinstance(part, Missing) for part in parts)
             parts = _without(parts, choose(parts), excess + note, lambda _: 1)
-    return parts[:limit]
+    return parts
 
 
 def _without(parts: list[Part], candidates: list[list[Part]], excess: int, weight: Callable[[Part], int]) -> list[Part]:
     """The parts without as many of the candidates as outweigh the excess; the first gap says what is missing."""
-    gone: dict[int, Part] = {}
-    items: list[tuple[str, str]] = []
-    blocks = 0
+    gone: dict[int, Missing] = {}
     for candidate in candidates:
         if excess <= 0:
             break
         excess -= sum(map(weight, candidate))
-        gone |= {id(part): part for part in candidate}
-        group = candidate[0].group
-        items += [(group.noun, group.state)] if group else []
-        blocks += 0 if group else len(candidate)
-    return _with_note(parts, gone, items[::-1], blocks) if gone else parts
+        first, *rest = candidate
+        gone |= {id(first): _lost(first)} | {id(part): Missing() if first.group else _lost(part) for part in rest}
+    return _one_note([gone.get(id(part), part) for part in parts])
 
 
-def _with_note(parts: list[Part], gone: dict[int, Part], items: list[tuple[str, str]], blocks: int) -> list[Part]:
-    earlier = [part for part in parts if isinstance(part, Missing)]
-    note = Missing(
-        items=(*items, *(item for each in earlier for item in each.items)),
-        blocks=blocks + sum(each.blocks for each in earlier),
-    )
-    place = next(index for index, part in enumerate(parts) if id(part) in gone or isinstance(part, Missing))
-    return [
-        *parts[:place],
-        note,
-        *(part for part in parts[place:] if id(part) not in gone and not isinstance(part, Missing)),
-    ]
+def _lost(part: Part) -> Missing:
+    """What stands for a part that is left out."""
+    if part.group:
+        return Missing(items=((part.group.noun, part.group.state),))
+    match part:
+        case Fixed(block={"type": "actions", "elements": elements}):
+            return Missing(items=(("button", ""),) * len(elements))
+        case Fixed(block={"type": "image"}):
+            return Missing(items=(("image", ""),))
+        case _:
+            return Missing(blocks=1)
+
+
+def _one_note(parts: list[Part]) -> list[Part]:
+    """The parts with everything that is missing told in one place, which is that of the first gap."""
+    gaps = [part for part in parts if isinstance(part, Missing)]
+    if not gaps:
+        return parts
+    items = tuple(item for gap in gaps for item in gap.items)
+    note = Missing(items=items, blocks=sum(gap.blocks for gap in gaps))
+    return [note if part is gaps[0] else part for part in parts if part is gaps[0] or not isinstance(part, Missing)]

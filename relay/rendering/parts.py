@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from relay import blockkit
 from relay.rendering.flow import Flow, mrkdwn, plain
+from relay.rendering.wording import and_more, more_blocks
 
 Block = dict[str, Any]
 Element = Mapping[str, Any]
@@ -123,6 +124,22 @@ class Fixed:
     def draw(self, cap: int) -> Block | None:  # noqa: ARG002  nothing in it can be cut
         """The block."""
         return self.block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Stands where something was left out, and says what: (noun, state) of what has a name, and other blocks."""
+
+    items: tuple[tuple[str, str], ...] = ()
+    blocks: int = 0
+    group: Group | None = None
+    lasting: bool = True
+
+    def draw(self, cap: int) -> Block | None:  # noqa: ARG002  it is short
+        """A context block."""
+        told = [and_more(self.items)] if self.items else []
+        told += [more_blocks(self.blocks)] if self.blocks else []
+        return {"type": "context", "elements": [mrkdwn_text(" · ".join(told))]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,18 +6,18 @@ somebody (a user, a user group, a broadcast inside `rich_text`) is in no table, 
 take in every message.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from relay import blockkit
 from relay.incident import JSON
-from relay.rendering.address import address
+from relay.rendering.address import address, is_too_long
 from relay.rendering.characters import clean
 from relay.rendering.flow import Atom, Flow, mrkdwn, one_line, plain
 from relay.rendering.inline import flow_of
 from relay.rendering.marks import Kind, Skeleton
-from relay.rendering.parts import Block, Group, Header, Part, mrkdwn_text, plain_text
+from relay.rendering.parts import Block, Group, Header, Missing, Part, mrkdwn_text, plain_text
 from relay.rendering.tree import Node
 
 SLOT: Final = "$slot"
@@ -49,8 +49,34 @@ def raw_parts(node: Node, group: Group | None) -> list[Part]:
     slots = [flow_of(part.body()) for part in node.parts(Kind.SLOT)]
     shapes = [child.blocks for child in node.children if isinstance(child, Skeleton)]
     found = [block for shape in shapes for block in (shape if isinstance(shape, list) else [shape])]
-    raws = [Raw(shape=_filled(block, slots, 0), group=group) for block in found[: blockkit.BLOCKS]]
-    return [_headline(raw) or raw for raw in raws if raw.draw(blockkit.TEXT_OBJECT) is not None]
+    filled = [_filled(block, slots, 0) for block in found]
+    raws = [Raw(shape=each, group=group) for shape in filled for each in _several(shape)]
+    drawn: list[Part] = [_headline(raw) or raw for raw in raws if raw.draw(blockkit.TEXT_OBJECT) is not None]
+    lost = tuple((noun, "") for noun in _too_long(filled))
+    return [*drawn, Missing(items=lost)] if lost else drawn
+
+
+def _several(shape: JSON) -> Iterator[JSON]:
+    """The block, or as many as have room for what it lists."""
+    key, most = _ROOM.get(_word(shape.get("type")), ("", 0)) if isinstance(shape, dict) else ("", 0)
+    listed = shape.get(key) if isinstance(shape, dict) else None
+    if not isinstance(shape, dict) or not isinstance(listed, list):
+        yield shape
+        return
+    for start in range(0, max(1, len(listed)), most):
+        yield {**(shape if start == 0 else {"type": shape["type"]}), key: listed[start : start + most]}
+
+
+def _too_long(shape: JSON) -> Iterator[str]:
+    """What of it has an address that is too long, by its nouns."""
+    match shape:
+        case {"image_url": tuple(flow)} if is_too_long(one_line(flow)):
+            yield "image"
+        case {"url": tuple(flow)} if is_too_long(one_line(flow)):
+            yield "button" if _word(shape.get("type")) == "button" else "link"
+        case dict() | list():
+            for part in shape.values() if isinstance(shape, dict) else shape:
+                yield from _too_long(part)
 
 
 def _headline(raw: Raw) -> Header | None:
@@ -81,6 +107,12 @@ def _filled(shape: JSON, slots: Sequence[Flow], depth: int) -> JSON:
 
 
 _DEPTH: Final = 16
+_ROOM: Final[Mapping[str, tuple[str, int]]] = {
+    "actions": ("elements", blockkit.ACTIONS_ELEMENTS),
+    "context": ("elements", blockkit.CONTEXT_ELEMENTS),
+    "section": ("fields", blockkit.SECTION_FIELDS),
+}
+"""Where a block lists something, and how many of it."""
 
 
 def _record(required: Mapping[str, Draw], optional: Mapping[str, Draw] | None = None) -> Draw:
@@ -108,14 +140,14 @@ def _typed(kinds: Mapping[str, Draw]) -> Draw:
     return draw
 
 
-def _list(of: Draw, at_most: int) -> Draw:
+def _list(of: Draw) -> Draw:
     """An array, without what is nothing; an empty one is nothing itself."""
 
     def draw(shape: JSON, cap: int) -> list[Any] | None:
         if not isinstance(shape, list):
             return None
         drawn = [part for item in shape if (part := of(item, cap)) is not None]
-        return drawn[:at_most] or None
+        return drawn or None
 
     return draw
 
@@ -189,14 +221,14 @@ _RICH_TEXT: Final = _typed(
         "emoji": _record({"name": _plain(blockkit.PLACEHOLDER)}),
     }
 )
-_RICH_LINE: Final = {"elements": _list(_RICH_TEXT, blockkit.BLOCKS)}
+_RICH_LINE: Final = {"elements": _list(_RICH_TEXT)}
 _RICH: Final = {
     "rich_text_section": _record(_RICH_LINE),
     "rich_text_preformatted": _record(_RICH_LINE),
     "rich_text_quote": _record(_RICH_LINE),
     "rich_text_list": _record(
         {
-            "elements": _list(_typed({"rich_text_section": _record(_RICH_LINE)}), blockkit.BLOCKS),
+            "elements": _list(_typed({"rich_text_section": _record(_RICH_LINE)})),
             "style": _one_of(*_LIST_STYLES),
         },
         {"indent": _is(int)},
@@ -210,7 +242,7 @@ _BUTTON: Final = _record(
 )
 _ACCESSORY: Final = _typed({"button": _BUTTON, "image": _IMAGE})
 _TEXT: Final = _text_object(blockkit.SECTION_TEXT)
-_FIELDS: Final = _list(_text_object(blockkit.SECTION_FIELD), blockkit.SECTION_FIELDS)
+_FIELDS: Final = _list(_text_object(blockkit.SECTION_FIELD))
 
 
 _SECTION: Final = _record({}, {"text": _TEXT, "fields": _FIELDS, "accessory": _ACCESSORY})
@@ -222,20 +254,14 @@ def _section(shape: JSON, cap: int) -> Any:
 
 
 BLOCKS: Final[Mapping[str, Draw]] = {
-    "actions": _record({"elements": _list(_typed({"button": _BUTTON}), blockkit.ACTIONS_ELEMENTS)}),
-    "context": _record(
-        {
-            "elements": _list(
-                _or(_typed({"image": _IMAGE}), _text_object(blockkit.TEXT_OBJECT)), blockkit.CONTEXT_ELEMENTS
-            )
-        }
-    ),
+    "actions": _record({"elements": _list(_typed({"button": _BUTTON}))}),
+    "context": _record({"elements": _list(_or(_typed({"image": _IMAGE}), _text_object(blockkit.TEXT_OBJECT)))}),
     "divider": _record({}),
     "header": _record({"text": _plain_object(blockkit.HEADER)}),
     "image": _record(
         {"image_url": _url, "alt_text": _plain(blockkit.ALT_TEXT)}, {"title": _plain_object(blockkit.IMAGE_TITLE)}
     ),
-    "rich_text": _record({"elements": _list(_typed(_RICH), blockkit.BLOCKS)}),
+    "rich_text": _record({"elements": _list(_typed(_RICH))}),
     "section": _section,
 }
 """The blocks that a template may write out: https://docs.slack.dev/reference/block-kit/blocks."""

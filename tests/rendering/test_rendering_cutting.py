@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
@@ -97,6 +99,93 @@ def test_blocks_that_are_no_items_are_counted_as_parts():
     assert said(rendered).endswith("and 40 more parts")
 
 
+def test_buttons_that_have_no_room_are_counted():
+    button = "{% button 'https://x.example' %}{{ 'wide ' * 14 }}{% endbutton %}"
+    rendered = card("{% actions %}{% for n in range(300) %}" + button + "{% endfor %}{% endactions %}")
+    judge(rendered)
+    shown = sum(len(block.get("elements", ())) for block in blocks(rendered) if block["type"] == "actions")
+    assert said(rendered).endswith(f"and {300 - shown} more buttons")
+
+
+def test_however_many_headers_there_are_the_notice_stays_and_they_are_counted():
+    rendered = card(
+        "{% bar '' %}{% for n in range(70) %}{% header %}{{ n }}{% endheader %}{% endfor %}{% endbar %}",
+        mentions=("S0A",),
+        notices=("mind this",),
+    )
+    judge(rendered, ("S0A",))
+    told = said(rendered).split("\n")
+    assert told[:4] == ["0", "<!subteam^S0A>", "1", "2"]
+    assert told[-2:] == ["and 51 more parts", "mind this"]
+
+
+def _template(form, numbers):
+    before, each, after = FORMS[form]
+    if before.startswith("{% blocks %}"):
+        return before + "".join(each.replace("NAME", f"name{number}.") for number in numbers) + after
+    named = each.replace("'NAME'", "'name' ~ n ~ '.'").replace("NAME", "name{{ n }}.")
+    return f"{before}{{% for n in range({numbers.start}, {numbers.stop}) %}}{named}{{% endfor %}}{after}"
+
+
+RAW_BUTTON = "{type: button, url: 'https://x.example', text: {type: plain_text, text: 'NAME'}},"
+FORMS = {
+    "section": ("", "{% section %}NAME{% endsection %}", ""),
+    "long section": ("", "{% section %}NAME {{ wide }}{% endsection %}", ""),
+    "header": ("", "{% header %}NAME{% endheader %}", ""),
+    "field": ("{% fields %}", "{% field 'l' %}NAME{% endfield %}", "{% endfields %}"),
+    "small print": ("{% context %}", "{% image 'https://x.example/i.png', 'NAME' %}small", "{% endcontext %}"),
+    "button": ("{% actions %}", "{% button 'https://x.example' %}NAME{% endbutton %}", "{% endactions %}"),
+    "beside": (
+        "{% section %}a{% accessory %}",
+        "{% button 'https://x.example' %}NAME{% endbutton %}",
+        "{% endaccessory %}{% endsection %}",
+    ),
+    "image": ("", "{% image 'https://x.example/i.png', 'NAME' %}", ""),
+    "long image": ("", "{% image long, 'NAME' %}", ""),
+    "long button": (
+        "{% actions %}",
+        "{% button long %}NAME{% endbutton %}",
+        "{% endactions %}",
+    ),
+    "raw button": ("{% blocks %}[{type: actions, elements: [", RAW_BUTTON, "]}]{% endblocks %}"),
+    "raw text": (
+        "{% blocks %}[{type: context, elements: [",
+        "{type: mrkdwn, text: 'NAME'},",
+        "]}]{% endblocks %}",
+    ),
+    "raw field": ("{% blocks %}[{type: section, fields: [", "{type: mrkdwn, text: 'NAME'},", "]}]{% endblocks %}"),
+    "raw line": (
+        "{% blocks %}[{type: rich_text, elements: [{type: rich_text_section, elements: [",
+        "{type: text, text: 'NAME'},",
+        "]}]}]{% endblocks %}",
+    ),
+}
+rows = st.lists(
+    st.tuples(st.sampled_from(list(FORMS)), st.sampled_from([1, 2, 3, 11, 26, 60])), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows, st.booleans())
+def test_whatever_is_left_out_of_any_template_is_told_and_nothing_else_is(drawn, beside_a_bar):
+    ends = list(accumulate(count for _, count in drawn))
+    named = [(form, range(end - count, end)) for (form, count), end in zip(drawn, ends, strict=True)]
+    source = "".join(_template(form, numbers) for form, numbers in named)
+    source = "it begins" + ("{% bar '' %}" + source + "{% endbar %}" if beside_a_bar else source)
+    rendered = card("{% set long = 'https://x.example/' ~ 'y' * 3000 %}{% set wide = 'z ' * 1400 %}" + source)
+    judge(rendered)
+    assert rendered.failures == ()
+    seen = {int(number) for number in re.findall(r"name(\d+)\.", str(blocks(rendered)))}
+    missing = [form for form, numbers in named for number in numbers if number not in seen]
+    missing += [] if "it begins" in said(rendered) else ["section"]
+    told = {noun: int(count) for count, noun in re.findall(r"and (\d+) more (button|image|part)", said(rendered))}
+    assert bool(told) == bool(missing)
+    if "part" in told:  # each of which may have held many
+        assert len(missing) >= sum(told.values())
+    else:
+        assert told == Counter("image" if "image" in form else "button" for form in missing)
+
+
 def test_even_a_message_of_buttons_alone_fits():
     button = "{% button 'https://x.example' %}{{ 'wide ' * 20 }}{% endbutton %}"
     row = "{% actions %}{% for n in range(30) %}" + button + "{% endfor %}{% endactions %}"
@@ -159,7 +248,7 @@ atoms = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(atoms, max_size=25), st.integers(1, 400))
 def test_any_text_is_cut_to_any_length_without_cutting_markup(flow, limit):
     text = mrkdwn(flow, limit)
@@ -168,7 +257,7 @@ def test_any_text_is_cut_to_any_length_without_cutting_markup(flow, limit):
     assert size(plain(flow, limit)) <= limit
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text(st.characters(categories=["L", "M", "S"]), max_size=80), st.integers(0, 80))
 def test_a_cut_never_separates_a_mark_from_its_letter(text, end):
     place = whole(text, end)

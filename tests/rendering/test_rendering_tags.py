@@ -118,6 +118,59 @@ def test_actions_hold_link_buttons_and_relays_own():
     assert block["elements"][1]["value"] == "5555"
 
 
+def test_more_buttons_than_a_row_holds_stand_in_several():
+    rows = made(
+        "{% actions %}{% for n in range(30) %}{% button 'https://x.example' %}{{ n }}{% endbutton %}{% endfor %}"
+        "{% relay_actions %}{% endactions %}",
+        buttons=(Button(action_id="relay_assign", text="Assign to me", value="5555"),),
+    )
+    assert [len(row["elements"]) for row in rows] == [25, 6]
+    assert [each["text"]["text"] for row in rows for each in row["elements"]] == [*map(str, range(30)), "Assign to me"]
+
+
+def test_more_small_print_than_a_block_holds_stands_in_several():
+    pair = "{% image 'https://x.example/i.png', n %}t{{ n }}"
+    rows = made("{% context %}{% for n in range(30) %}" + pair + "{% endfor %}{% endcontext %}")
+    elements = [element for row in rows for element in row["elements"]]
+    told = [element.get("text", element.get("alt_text")) for element in elements]
+    assert told == [each for n in range(30) for each in (str(n), f"t{n}")]
+    assert {len(row["elements"]) for row in rows} == {10}
+
+
+def test_what_finds_no_room_beside_a_section_stands_below_it():
+    section, *below = made(
+        "{% section %}x{% accessory %}{% button 'https://x.example/1' %}1{% endbutton %}note"
+        "{% image 'https://x.example/i.png', 'face' %}{% endaccessory %}{% endsection %}"
+    )
+    assert section["accessory"]["text"]["text"] == "1"
+    assert [block["type"] for block in below] == ["image", "section"]
+    assert below[1]["text"]["text"] == "note"
+
+
+LONG = "{% button 'https://x.example/' ~ 'y' * 3000 %}go{% endbutton %}"
+RAW_LONG = """{% blocks %}
+- {type: image, image_url: "https://x.example/{{ 'y' * 3000 }}", alt_text: a}
+- type: actions
+  elements: [{type: button, text: {type: plain_text, text: b}, url: "https://x.example/{{ 'y' * 3000 }}"}]
+{% endblocks %}"""
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("{% image 'https://x.example/' ~ 'y' * 3000, 'graph' %}", "and 1 more image"),
+        ("{% image 'https://x.example/' ~ '|' * 1200, 'graph' %}", "and 1 more image"),
+        ("{% context %}{% image 'https://x.example/' ~ 'y' * 3000 %}{% endcontext %}", "and 1 more image"),
+        ("{% actions %}" + 2 * LONG + "{% endactions %}", "and 2 more buttons"),
+        (LONG, "and 1 more button"),
+        ("{% section %}{% accessory %}" + LONG + "{% endaccessory %}{% endsection %}", "and 1 more button"),
+        (RAW_LONG, "and 1 more image, and 1 more button"),
+    ],
+)
+def test_what_has_too_long_an_address_is_told_in_its_place(source, told):
+    assert said(card("a" + source + "b")).split("\n") == ["a", told, "b"]
+
+
 def test_actions_without_any_button_are_left_out():
     assert made("{% section %}x{% endsection %}{% actions %}{% relay_actions %}{% endactions %}")[1:] == []
 
@@ -154,14 +207,14 @@ def test_mentions_stand_under_the_headline_wherever_the_template_has_them_or_not
         assert rendered.message.blocks[1]["text"]["text"] == "<!subteam^S0A> <@U0B> <!here>"
 
 
+RAW_HEADER = "{% blocks %}[{type: header, text: {type: plain_text, text: '🔴 h'}}]{% endblocks %}"
 HEADLINES = {
     "on top": "{% header %}🔴 h{% endheader %}{% bar '' %}BODY{% endbar %}",
     "first in the bar": "{% bar '' %}{% header %}🔴 h{% endheader %}{% mentions %}BODY{% endbar %}",
     "after the mention": "{% bar '' %}{% mentions %}{% header %}🔴 h{% endheader %}BODY{% endbar %}",
     "in the middle of the bar": "{% bar '' %}BODY{% header %}🔴 h{% endheader %}{% mentions %}{% endbar %}",
-    "raw": "{% blocks %}[{type: header, text: {type: plain_text, text: '🔴 h'}}]{% endblocks %}{% bar '' %}BODY{% endbar %}",
-    "raw in the bar": "{% bar '' %}{% blocks %}[{type: header, text: {type: plain_text, text: '🔴 h'}}]{% endblocks %}"
-    "BODY{% endbar %}",
+    "raw": RAW_HEADER + "{% bar '' %}BODY{% endbar %}",
+    "raw in the bar": "{% bar '' %}" + RAW_HEADER + "BODY{% endbar %}",
 }
 BODY = "{% section %}a{% endsection %}{% header %}details{% endheader %}{% section %}b{% endsection %}"
 
