@@ -16,7 +16,7 @@ from typing import Any, Final, Self, overload
 from relay.incident import Alert, Change, Environment, Incident, Person, Tag
 
 SHOWN_TAGS: Final = 6
-"""How many tags a card shows; the rest is counted."""
+"""How many tags a card shows, unless more are named; the rest is counted."""
 
 RUNBOOK_TAGS: Final = ("run-book", "runbook", "runbook_url")
 """Where run-books stand, unless a route says otherwise."""
@@ -105,7 +105,7 @@ class Tags(Mapping[str, Word]):
     """The incident's tags by name. `shown` are those that a card shows, `rest` the others."""
 
     def __init__(self, tags: Sequence[Tag], show: Sequence[str]) -> None:
-        """Take the tags in BigPanda's order; those named by `show` are shown first, in its order."""
+        """Take the tags in BigPanda's order; all named by `show` are shown, first and in its order."""
         words = [each for each in map(_tag, tags) if each.strip()]
         self._words = {word.name.casefold(): word for word in reversed(words)}
         self._ids = {word.id.casefold(): word for word in reversed(words)}
@@ -113,8 +113,9 @@ class Tags(Mapping[str, Word]):
         wanted = [word for name in show if (word := self._find(name)) is not None]
         others = [word for word in words if word.name.casefold() != _TITLE_TAG]
         listed = list({word.id: word for word in [*wanted, *others]}.values())
-        self.shown: list[Word] = listed[:SHOWN_TAGS]
-        self.rest: list[Word] = listed[SHOWN_TAGS:]
+        room = max(SHOWN_TAGS, len({word.id for word in wanted}))
+        self.shown: list[Word] = listed[:room]
+        self.rest: list[Word] = listed[room:]
 
     def __getitem__(self, name: str) -> Word:
         """The tag of that readable name or id, in any case."""

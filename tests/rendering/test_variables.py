@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from rendering_samples import alert, incident, incidents
 
 from relay.incident import Change, Person, Snooze, State, Tag
@@ -65,6 +66,19 @@ def test_named_tags_are_shown_first_and_others_fill_up_to_six():
     seen = tags("a", "b", "bp_short_description", "c", "d", "e", "f", "g", show=("E", "id-c", "nobody"))
     assert [tag.name for tag in seen.shown] == ["e", "c", "a", "b", "d", "f"]
     assert [tag.name for tag in seen.rest] == ["g"]
+
+
+NAMES_OF_TAGS = "abcdefghij"
+
+
+@given(st.permutations(NAMES_OF_TAGS), st.lists(st.sampled_from(NAMES_OF_TAGS + "xyz")))
+def test_every_named_tag_is_shown_and_others_fill_up_to_six(present, show):
+    seen = tags(*present, show=[*show, *(f"id-{name}" for name in show[:1])])
+    named = [name for name in dict.fromkeys(show) if name in present]
+    shown = [tag.name for tag in seen.shown]
+    assert shown[: len(named)] == named
+    assert len(shown) == max(6, len(named))
+    assert [*shown, *(tag.name for tag in seen.rest)] == [*named, *(name for name in present if name not in named)]
 
 
 def test_tags_are_found_by_name_or_id_in_any_case():
