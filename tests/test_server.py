@@ -475,6 +475,83 @@ async def test_whatever_is_posted_is_answered_as_promised_and_never_500(body, ke
             assert told["status"] == response.status
 
 
+SECRET = "s3cret-in-a-header"
+NO_REQUESTS = {
+    "a long header": f"GET /healthz HTTP/1.1\r\nX-Relay-Key: {SECRET}{'x' * 9000}\r\n\r\n",
+    "a long address": f"GET /{SECRET}{'x' * 9000} HTTP/1.1\r\nHost: relay\r\n\r\n",
+    "many headers": f"GET / HTTP/1.1\r\nX-Relay-Key: {SECRET}\r\n" + "X-A: b\r\n" * 300 + "\r\n",
+    "a length that is none": f"POST /shares HTTP/1.1\r\nX-Relay-Key: {SECRET}\r\nContent-Length: abc\r\n\r\n",
+    "two lengths": f"POST /shares HTTP/1.1\r\nX: {SECRET}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "a header without a colon": f"GET / HTTP/1.1\r\nX-Relay-Key {SECRET}\r\n\r\n",
+    "another protocol": f"{SECRET}\r\n\r\n",
+    "a version that is none": f"GET /{SECRET} HTTP/9\r\n\r\n",
+    "the beginning of TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + SECRET,
+    "once more and again": f"{SECRET}\r\n\r\n" * 100,
+}
+BAD_CHUNKS = (
+    f"POST /shares HTTP/1.1\r\nHost: relay\r\nX-A: {SECRET}\r\nTransfer-Encoding: chunked\r\n{{key}}\r\nzz{SECRET}\r\n"
+)
+
+
+async def told_by_socket(server: "Server", raw: str) -> tuple[bytes, dict[str, Any], str]:
+    """Send bytes to the server: the first line of its answer, what its body says, and all of it."""
+    async with talking(*server.address) as (reader, writer):
+        writer.write(raw.encode("latin-1"))
+        answer = await reader.read()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    return head.partition(b"\r\n")[0], orjson.loads(body), answer.decode("latin-1")
+
+
+@pytest.mark.parametrize("raw", NO_REQUESTS.values(), ids=NO_REQUESTS)
+async def test_what_is_no_request_is_a_problem_that_echoes_nothing_and_one_line_of_the_log(house, caplog, raw):
+    told: list[tuple[int, str]] = []
+    observed = lambda status, reason: told.append((status, reason))  # noqa: E731
+    async with running(house, on_problem=observed) as server:
+        with structlog.testing.capture_logs() as logged:
+            line, problem, answer = await told_by_socket(server, raw)
+    assert line.endswith(b" 400 Bad Request")
+    assert (problem["status"], problem["reason"]) == (400, "no_request")
+    assert told == [(400, "no_request")]
+    [event] = logged
+    assert event == {
+        "event": "refused",
+        "status": 400,
+        "reason": "no_request",
+        "client": "127.0.0.1",
+        "log_level": "warning",
+    }
+    assert not caplog.records
+    assert SECRET not in answer
+
+
+@pytest.mark.parametrize("key", ["", f"X-Relay-Key: {KEY}\r\n"])
+async def test_chunks_that_are_none_are_a_problem_and_no_traceback_whether_or_not_the_key_opens(house, caplog, key):
+    head, end, chunks = BAD_CHUNKS.format(key=key).partition("\r\n\r\n")
+    async with running(house) as server:
+        with structlog.testing.capture_logs() as logged:
+            _, problem, answer = await told_by_socket(server, head + end + chunks)
+            async with talking(*server.address) as (reader, writer):
+                writer.write((head + end).encode())
+                await until(lambda: server.gate._inside == 1 or len(logged) > 1)
+                writer.write(chunks.encode())
+                later = await reader.read()
+    assert problem["status"] == 400
+    assert later.startswith(b"HTTP/1.1 400" if key else b"HTTP/1.1 401")
+    assert [event["log_level"] for event in logged] == ["warning", "warning"]
+    assert not caplog.records
+    assert SECRET not in answer + later.decode() + str(logged)
+
+
+async def test_what_aiohttp_refuses_by_itself_is_a_problem_that_echoes_nothing(house):
+    raw = f"GET /PATH HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nExpect: {SECRET}\r\n\r\n"
+    async with running(house) as server:
+        for path in ("healthz", "nowhere"):
+            _, problem, answer = await told_by_socket(server, raw.replace("PATH", path))
+            assert problem["status"] == 417
+            assert SECRET not in answer
+
+
 @settings(max_examples=80, deadline=None)
 @given(head=st.binary(max_size=60), path=st.binary(max_size=40))
 async def test_whatever_is_thrown_at_the_socket_never_gets_a_500(head, path):
@@ -564,11 +641,11 @@ class Server:
 
 
 @asynccontextmanager
-async def running(house: House, drain_seconds: float = 60) -> AsyncIterator[Server]:
+async def running(house: House, drain_seconds: float = 60, **options: Any) -> AsyncIterator[Server]:
     """Serve on a free port; on the way out the server is stopped and its end awaited."""
     stop = asyncio.Event()
     address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-    app = application(house)
+    app = application(house, **options)
 
     async def live() -> None:
         async with listening(app, "127.0.0.1", 0, drain_seconds=drain_seconds) as bound:

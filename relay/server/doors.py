@@ -1,10 +1,10 @@
 """The doors themselves: who may come in, what is handed on, and what is answered. Behind them stands a `Doors`."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import orjson
 import structlog
@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from relay.clock import Clock
 from relay.errors import ShareError, StoreError
 from relay.server.body import expect_nothing, read_body
+from relay.server.connection import OBSERVER, Observer
 from relay.server.interactivity import Interactivity, Listener
 from relay.server.keys import Keys, offered
 from relay.server.problem import Problem, of_framework, unavailable, unforeseen
@@ -32,11 +33,6 @@ _PROTOCOL: Mapping[str, Any] = {
     "handler_cancellation": False,  # a share that is being kept is kept, though its sender hangs up
     "lingering_time": 2.0,  # seconds in which what is left of a refused body is read, so that its sender hears why
 }
-
-Observer = Callable[[int, str], None]
-"""Told of every request that is answered with an error: the status and the reason. It must not raise."""
-
-_OBSERVER: Final[web.AppKey[Observer]] = web.AppKey("observer")
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +94,7 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     """
     app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
     app[GATE] = Gate()
-    app[_OBSERVER] = on_problem or (lambda _status, _reason: None)
+    app[OBSERVER] = on_problem or (lambda _status, _reason: None)
     rooms = _Rooms(doors=doors, keys=Keys(keys), header=header, max_bytes=max_bytes, patience=patience)
     app.router.add_post("/shares", rooms.shares, expect_handler=expect_nothing)
     app.router.add_get("/healthz", rooms.healthz)
@@ -228,7 +224,7 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
 
 
 def _told(request: web.Request, problem: Problem) -> web.Response:
-    request.app[_OBSERVER](problem.status.value, problem.reason)
+    request.app[OBSERVER](problem.status.value, problem.reason)
     return problem.response()
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from relay.errors import SettingsError
+from relay.server.connection import Runner
 
 _LAST_WORDS = 1.0  # seconds for an answer that is being written when the drain ends
 
@@ -62,7 +63,7 @@ async def listening(
     and a new one on an open connection is answered 503 (`drain_seconds` at most); then what is left is cut off, which
     takes two seconds at most. Raises SettingsError where the address cannot be listened on.
     """
-    runner = web.AppRunner(app, shutdown_timeout=_LAST_WORDS)
+    runner = Runner(app, shutdown_timeout=_LAST_WORDS)
     await runner.setup()
     try:
         site = await _open(runner, host, port)
