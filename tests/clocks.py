@@ -20,9 +20,6 @@ class ManualClock(LeapingClock):
         """Whether somebody has been woken who has not gone on yet."""
         return any(each.woken for each in self._waiting)
 
-    def steady(self) -> float:
-        return self._now
-
     def advance(self, seconds: float) -> None:
         self.move(self._now + seconds)
 

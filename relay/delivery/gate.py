@@ -5,11 +5,12 @@ dark, where each post would be one more of which nobody knows what became.
 """
 
 import asyncio
+from math import inf
 
 import structlog
 
-from relay.clock import Clock
-from relay.pacing import backoff
+from relay.clock import Bell, Clock
+from relay.pacing import Budgets, backoff
 from relay.slack import Slack
 from relay.verdict import Answer, Deferred, Delivered, Kind, Method, Read, Refused, Unknown
 from relay.verdict.reads import Identity, identity_of
@@ -31,24 +32,33 @@ class Gate:
     through (`cautious`, `calling`).
     """
 
-    def __init__(self, slack: Slack, clock: Clock) -> None:
-        """Start open, not knowing yet who relay is."""
+    def __init__(self, slack: Slack, clock: Clock, budgets: Budgets) -> None:
+        """Start open, not knowing yet who relay is; what is asked is paid from the `budgets`."""
         self.identity: Identity | None = None
         self.reason = ""
         self.remedy = ""
         self.needed = ""
         self.shut = False
-        self.bell = asyncio.Event()
+        self.bell = Bell()
         self.opened: list[asyncio.Event] = []
         self._slack = slack
         self._clock = clock
+        self._budgets = budgets
         self.cautious = False
         self.calling = 0
         self._unanswered = 0
         self._tries = 0
+        self._asks_from = -inf
 
     def note(self, method: Method, answer: Answer) -> None:
         """Learn from an answer to any call."""
+        was_shut = self.shut
+        self._learn(method, answer)
+        if self.shut and not was_shut:
+            self._pause()
+            self.bell.set()
+
+    def _learn(self, method: Method, answer: Answer) -> None:
         match answer:
             case Refused(kind=Kind.CREDENTIALS):
                 self._shut(answer.reason, answer.remedy, answer.needed)
@@ -66,36 +76,51 @@ class Gate:
                 self._unanswered = 0
 
     async def run(self, over: asyncio.Event) -> None:
-        """Learn who relay is, and ask again whenever the gate is shut; until `over`."""
-        asked = False
+        """Learn who relay is, and ask again whenever the gate is shut; until `over`.
+
+        Whoever rings only has it look at the time: how often Slack is asked depends on nothing else.
+        """
         while not over.is_set():
-            if self.identity is not None and not self.shut:
-                await self._clock.wait(self.bell, None)
-                continue
-            if self.shut or asked:
-                self._tries += 1
-                await self._clock.wait(self.bell, self._clock.now() + min(LONGEST, backoff(self._tries, "gate")))
-            asked = True
-            if not over.is_set():
+            until = self._next_question()
+            if until is None or until > self._clock.now():
+                await self._clock.rest(self.bell, until)
+            else:
                 await self._ask()
 
+    def _next_question(self) -> float | None:
+        """When Slack is to be asked; None while there is nothing to ask."""
+        if self.identity is not None and not self.shut:
+            return None
+        now = self._clock.now()
+        return max(now + self._asks_from - self._clock.steady(), self._budgets.ready_at(Method.WHO, "", now))
+
     async def _ask(self) -> None:
+        self._budgets.spend(Method.WHO, "", self._clock.now())
         answer = await self._slack.who_am_i()
-        if not isinstance(answer, Read):
-            remedy = answer.remedy if isinstance(answer, Refused | Deferred) else ""
-            log.warning("slack_does_not_answer_us", reason=answer.reason, remedy=remedy)
-            if isinstance(answer, Refused):
-                self._shut(answer.reason, answer.remedy, answer.needed)
+        if isinstance(answer, Read):
+            self.identity = identity_of(answer)
+            self._open()
             return
-        self.identity = identity_of(answer)
-        self._open()
+        remedy = answer.remedy if isinstance(answer, Refused | Deferred) else ""
+        log.warning("slack_does_not_answer_us", reason=answer.reason, remedy=remedy)
+        if isinstance(answer, Refused):
+            self._shut(answer.reason, answer.remedy, answer.needed)
+        if isinstance(answer, Deferred) and answer.pauses:
+            now = self._clock.now()
+            told = answer.retry_after
+            self._budgets.pause(Method.WHO, None if told is None else now + told, now)
+        self._pause()
+
+    def _pause(self) -> None:
+        """Not before then Slack is asked again. By the steady clock: one that is set right must not silence it."""
+        self._tries += 1
+        self._asks_from = self._clock.steady() + min(LONGEST, backoff(self._tries, "gate"))
 
     def _shut(self, reason: str, remedy: str, needed: str = "") -> None:
         if not self.shut:
             log.error("gate_shut", reason=reason, remedy=remedy, needed=needed)
         self.shut = True
         self.reason, self.remedy, self.needed = reason, remedy, needed
-        self.bell.set()
 
     def _open(self) -> None:
         if self.shut:

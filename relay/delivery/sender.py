@@ -100,9 +100,9 @@ class Sender:
         self._restored: tuple[float, float] | None = None
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._leash = asyncio.Event()
-        self._gate = Gate(slack, clock)
-        self._tenure = Tenure(clock)
         budgets = budgets or Budgets()
+        self._gate = Gate(slack, clock, budgets)
+        self._tenure = Tenure(clock)
         kit = Kit(
             store=store,
             door=slack,
@@ -138,8 +138,9 @@ class Sender:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or something comes in."""
+        bells = all(bell.silent for bell in (*self._bells, self._gate.bell))
         pumps = self._posts.resting and self._edits.resting
-        return all(bell.silent for bell in self._bells) and pumps and all(each.resting for each in self._beside)
+        return bells and pumps and all(each.resting for each in self._beside)
 
     def ring(self) -> None:
         """Something may be due: look now."""

@@ -38,12 +38,16 @@ class LeapingClock(Clock):
 
     def __init__(self, now: float) -> None:
         """Begin at that moment."""
-        self._now = now
+        self._now = self._steady = now
         self._waiting: list[Waiter] = []
 
     def now(self) -> float:
         """The present, in the story."""
         return self._now
+
+    def steady(self) -> float:
+        """Seconds that pass in the story; to be moved back is none that passes."""
+        return self._steady
 
     async def sleep(self, seconds: float) -> None:
         """Wait so long, in the story."""
@@ -69,7 +73,11 @@ class LeapingClock(Clock):
         return min((each.until for each in self._waiting if self._now < each.until < inf), default=None)
 
     def move(self, moment: float) -> None:
-        """It is that moment now."""
+        """It is that moment now. Where that is earlier, whoever waits does so for as long as ever."""
+        back = max(0.0, self._now - moment)
+        for each in self._waiting:
+            each.until -= back
+        self._steady += max(0.0, moment - self._now)
         self._now = moment
         for each in self._waiting:
             if each.until <= moment:
