@@ -163,6 +163,7 @@ class Intake:
                 waiting.answer.cancel()
             raise
         except Exception as error:  # noqa: BLE001  whatever it was, each sender is answered
+            self._ring()  # it may have been committed all the same; sent again it is a repeat, and rings nobody
             if len(group) == 1 or self._clock.now() - started >= STUCK:
                 self._refuse(group, error)
             else:

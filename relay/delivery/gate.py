@@ -92,7 +92,7 @@ class Gate:
         if self.identity is not None and not self.shut:
             return None
         now = self._clock.now()
-        return max(now + self._asks_from - self._clock.steady(), self._budgets.ready_at(Method.WHO, "", now))
+        return max(now + (self._asks_from - self._clock.steady()), self._budgets.ready_at(Method.WHO, "", now))
 
     async def _ask(self) -> None:
         self._budgets.spend(Method.WHO, "", self._clock.now())

@@ -58,6 +58,7 @@ class Pump:
         self._known: set[str] = set()
         self._last_lane = ""
         self._served = 0
+        self._unsure = False
 
     @property
     def resting(self) -> bool:
@@ -79,17 +80,34 @@ class Pump:
     async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
         """Give one card its turn. Returns the moment at which to look again; None for when the bell rings."""
         now = self._kit.clock.now()
+        try:
+            await self._recover(lease)
+            return await self._served_one(now, lease, tasks)
+        except StoreUnusable as error:
+            log.error("pick_failed", track=self._track, detail=str(error))  # noqa: TRY400  the sentence says it
+            self._unsure = True
+            return now + STORE_PAUSE
+
+    async def _recover(self, lease: Lease | None) -> None:
+        """A pick that failed may have been committed, and its answer lost: then nobody is about what it has begun."""
+        if not self._unsure:
+            return
+        if self._track == "post":  # an edit that was begun is still due
+            now = self._kit.clock.now()
+            doubtful = await self._kit.store.recover(now, under_way=self._cards, lease=lease)
+            if doubtful:
+                log.warning("recovered", in_doubt=doubtful)
+                self._kit.settled()
+        self._unsure = False
+
+    async def _served_one(self, now: float, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
         gate = self._kit.gate
         if len(self._cards) >= self._at_once or gate.shut or (gate.cautious and gate.calling):
             return None
         if (ready := self._kit.budgets.ready_at(self._method, "", now)) > now:
             return ready
         closed = self._closed_lanes(now)
-        try:
-            picked = await self._picked(now, self._lanes | closed.keys() | self._stuck(), lease)
-        except StoreUnusable as error:
-            log.error("pick_failed", track=self._track, detail=str(error))  # noqa: TRY400  the sentence says it
-            return now + STORE_PAUSE
+        picked = await self._picked(now, self._lanes | closed.keys() | self._stuck(), lease)
         if not isinstance(picked, tuple):
             return min((moment for moment in (picked, *closed.values()) if moment is not None), default=None)
         self._hand_over(*picked, lease=lease, tasks=tasks)

@@ -51,6 +51,9 @@ ASK_EVERY = 1.0
 LISTEN_EVERY = 1.0
 """Seconds between two looks at whether another program has written into an SQLite database."""
 
+FINEST = 1e-6
+"""Seconds that a moment can be told from the next one."""
+
 POSTS_AT_ONCE = 16
 EDITS_AT_ONCE = 4
 """Calls under way at the most; the budgets are what really bounds them."""
@@ -204,7 +207,7 @@ class Sender:
         return Lease(LEASE, self._holder, epoch)
 
     async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        doubtful = await self._store.recover(self._clock.now(), lease)
+        doubtful = await self._store.recover(self._clock.now(), lease=lease)
         log.info("delivering", holder=self._holder, in_doubt=doubtful)
         self._restored = await self._store.restored(self._clock.now())
         if self._restored is not None:
@@ -248,7 +251,13 @@ class Sender:
                 raise
             except StoreError as error:
                 log.error("broken_off", room=name, detail=str(error))  # noqa: TRY400  the sentence says it
-                await self._clock.wait(bell, self._clock.now() + LEASE_EVERY)
+                await self._pause(bell, LEASE_EVERY, over)
+
+    async def _pause(self, bell: Bell, seconds: float, over: asyncio.Event) -> None:
+        """Wait so long, or until `over`. Whoever rings only has it look at the time: what broke may ring by itself."""
+        ends = self._clock.steady() + seconds
+        while not over.is_set() and (left := ends - self._clock.steady()) > 0:
+            await self._clock.rest(bell, self._clock.now() + left + FINEST)
 
     async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Keep the lease until told to stop, or until somebody else has it."""

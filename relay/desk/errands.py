@@ -63,6 +63,7 @@ class Errands:
             LeaseLost: another relay delivers now.
             StoreError: the store failed; nothing is lost by beginning again.
         """
+        await self._store.recover_errands(self._clock.now(), lease)
         copy = await self._store.restored(self._clock.now())
         if self._runner:
             # What stands there when a copy is served for the first time is the copy's, however long copying took.

@@ -86,8 +86,9 @@ def next_silent(
     return str(found)
 
 
-def recover(connection: Connection, now: float) -> int:
-    """What a relay that died was about is looked at again; returns how many errands."""
+def recover(connection: Connection, now: float, lease: Lease | None) -> int:
+    """Look again at what nobody is about any more, as `Store.recover_errands` promises."""
+    check_lease(connection, lease)
     rows = connection.execute(_TRYING).mappings().all()
     for row in rows:
         errand = recovered(errand_of(row), now)

@@ -1,12 +1,12 @@
-"""What came of a call is written down; and at start, what a relay that died left open is called doubt."""
+"""What came of a call is written down; and what nobody is about any more, though it was begun, is called doubt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from relay.planning.model import AttemptState, CardState, Case, Change
-from relay.store import errands, schema
+from relay.store import schema
 from relay.store.cases import load, write
 from relay.store.codec import call_row
 from relay.store.locks import check_lease, hold_incidents
@@ -27,10 +27,10 @@ def settle(
     return after
 
 
-def recover(connection: Connection, now: float, lease: Lease | None) -> int:
-    """Doubt what nobody settled, as `Store.recover` promises."""
+def recover(connection: Connection, now: float, under_way: Collection[int], lease: Lease | None) -> int:
+    """Doubt what nobody settles, as `Store.recover` promises."""
     check_lease(connection, lease)
-    left = _attempt.c.state == AttemptState.TRYING
+    left = and_(_attempt.c.state == AttemptState.TRYING, _attempt.c.card.not_in(under_way))
     hold_incidents(connection, list(connection.execute(_incidents_of(left)).scalars()))
     doubted = connection.execute(
         update(_attempt)
@@ -44,7 +44,6 @@ def recover(connection: Connection, now: float, lease: Lease | None) -> int:
         .where(_card.c.id.in_(in_doubt), _card.c.state == CardState.TRYING)
         .values(state=CardState.IN_DOUBT)
     )
-    errands.recover(connection, now)
     return doubted.rowcount
 
 

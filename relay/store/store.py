@@ -181,14 +181,16 @@ class Store:
         """
         return await self._database.write(lambda connection: settling.settle(connection, card, finish, call, lease))
 
-    async def recover(self, now: float, lease: Lease | None = None) -> int:
-        """Call doubt what was left under way, by another relay or by this one: attempts, and their cards.
+    async def recover(self, now: float, *, under_way: Collection[int] = (), lease: Lease | None = None) -> int:
+        """Call doubt what was left in the middle, by another relay or by this one: attempts, and their cards.
 
-        For whoever begins to deliver and has nothing under way yet.
+        For whoever begins to deliver; and for whoever was told that a `pick` failed, which may have been committed
+        nevertheless. The cards `under_way` are left alone: somebody will settle them.
 
         Returns how many attempts are in doubt by this. They are to be looked at from `now` on.
         """
-        return await self._database.write(lambda connection: settling.recover(connection, now, lease))
+        busy = frozenset(under_way)
+        return await self._database.write(lambda connection: settling.recover(connection, now, busy, lease))
 
     async def restored(self, now: float) -> tuple[float, float] | None:
         """Where this is a copy that was put back: when it was made, and until when to look before anything is posted.
@@ -252,6 +254,13 @@ class Store:
             LeaseLost: another relay delivers now; nothing was written.
         """
         return await self._database.write(lambda connection: errand_verbs.settle(connection, key, finish, lease))
+
+    async def recover_errands(self, now: float, lease: Lease | None = None) -> int:
+        """Have what was left in the middle done again, or looked for; returns how many errands that are.
+
+        For whoever begins with errands, and has none under way yet.
+        """
+        return await self._database.write(lambda connection: errand_verbs.recover(connection, now, lease))
 
     async def next_silent(
         self, now: float, judge: Callable[[Story, Sequence[Card]], Judged], *, lease: Lease | None = None

@@ -62,7 +62,7 @@ async def test_with_the_lease_in_hand_all_works(store):
     [card] = await keep(store, a_card(post=due()))
     await open_channel(store)
     lease = Lease("delivery", "a", await store.hold_lease("delivery", "a", NOW, 12))
-    assert await store.recover(NOW, lease) == 0
+    assert await store.recover(NOW, lease=lease) == 0
     assert (await pick(store, lease=lease)).card.id == card.id
     assert (await store.settle(card.id, look, lease=lease)).card.state is CardState.TRYING
 
@@ -80,7 +80,9 @@ async def test_without_the_lease_nothing_is_written(store, lease):
     with pytest.raises(LeaseLost):
         await store.settle(card.id, lambda case: Change(attempt=an_attempt()), Call(method="m", at=NOW), lease=lease)
     with pytest.raises(LeaseLost):
-        await store.recover(NOW, lease)
+        await store.recover(NOW, lease=lease)
+    with pytest.raises(LeaseLost):
+        await store.recover_errands(NOW, lease)
     assert await store.story("i1") == before
 
 
@@ -92,7 +94,7 @@ async def test_whoever_begins_to_deliver_doubts_all_that_was_left_even_by_itself
         attempt = an_attempt(card.channel)
         await store.settle(card.id, lambda case, attempt=attempt: Change(attempt=attempt))
 
-    assert await store.recover(NOW + 12, lease) == 2
+    assert await store.recover(NOW + 12, lease=lease) == 2
     dossier = await store.story("i1")
     assert [card.state for card in dossier.cards] == [CardState.IN_DOUBT] * 2
     assert [attempt.state for [attempt] in dossier.attempts.values()] == [AttemptState.IN_DOUBT] * 2

@@ -1,0 +1,141 @@
+"""The database commits, and its answer is lost: whoever asked hears that it failed, and it has happened."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import psycopg
+import pytest
+from house import open_house
+from lifetimes import ALERT, LIFE, cards, faults, seen
+from postgres import postgresql
+from sqlalchemy.engine import make_url
+
+from relay.errors import StoreError, StoreUnusable
+from relay.sandbox import Drop, Fault
+
+POST = "chat.postMessage"
+
+
+class Losing:
+    """Loses the answer of the n-th transaction of delivery or intake that writes, once it is committed."""
+
+    def __init__(self, house, nth: int) -> None:
+        self.lost = False
+        self._left = nth
+        self._write = house.store._database.write
+        house.store._database.write = self
+
+    async def __call__(self, work):
+        result = await self._write(work)
+        self._left -= 1
+        if self._left == 0:
+            self.lost = True
+            raise StoreUnusable("The connection was lost as it committed.")
+        return result
+
+
+async def shared(house, incident, **told):
+    """Whoever is not answered 202 sends the share again."""
+    for _ in range(2):
+        with suppress(StoreError):
+            return await house.share(incident, **told)
+    raise AssertionError("refused twice")
+
+
+async def troubled(house, incident):
+    """A life in which a root and a reply are lost, one of them on the way to Slack."""
+    house.slack.faults.add(Fault(does=Drop(), method=POST, nth=1))
+    house.slack.faults.add(Fault(does=Drop(), method=POST, nth=4, after_effect=True))
+    for told in LIFE:
+        await shared(house, incident, **told)
+        await house.after(60)
+    await house.after(400)
+
+
+@pytest.mark.timeout(600)
+async def test_whichever_commit_s_answer_is_lost_a_life_full_of_trouble_ends_as_ever(tmp_path):
+    nth, found = 0, {}
+    while True:
+        nth += 1
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        async with open_house(folder) as house:
+            losing = Losing(house, nth)
+            await troubled(house, "i1")
+            found[nth] = seen(house, "all", "noc")
+            assert faults(house, "i1") == [], (nth, house.reads())
+        if not losing.lost:
+            break
+    as_ever = found.pop(nth)
+    assert {number: read for number, read in found.items() if read != as_ever} == {}
+    assert nth > 20
+
+
+class Proxy:
+    """Between relay and PostgreSQL: the next commit of a transaction that wrote `mark` is done, and its answer lost."""
+
+    def __init__(self, path: str) -> None:
+        self.mark = b""
+        self.cut = 0
+        self._path = path
+
+    async def serve(self, reader, writer) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(self._path)
+        marked = cutting = False
+
+        async def to_server() -> None:
+            nonlocal marked, cutting
+            while data := await reader.read(65536):
+                marked = marked or bool(self.mark and self.mark in data)
+                if marked and b"COMMIT" in data:
+                    cutting, self.mark = True, b""
+                up_writer.write(data)
+            up_writer.close()
+
+        async def to_relay() -> None:
+            while data := await up_reader.read(65536):
+                if cutting:
+                    self.cut += 1
+                    up_writer.close()
+                    break
+                writer.write(data)
+            writer.close()
+
+        with suppress(OSError):
+            await asyncio.gather(to_server(), to_relay())
+
+
+@asynccontextmanager
+async def proxied(address: str):
+    found = make_url(address)
+    proxy = Proxy(f"{found.query['host']}/.s.PGSQL.{found.port or 5432}")
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy, f"postgresql://{found.username}@127.0.0.1:{port}/{found.database}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("what", ["root", "reply"])
+async def test_postgresql_commits_the_pick_of_a_post_and_the_connection_is_lost_before_it_says_so(tmp_path, what):
+    with postgresql() as address:
+        async with proxied(address) as (proxy, url), open_house(tmp_path, url=url) as house:
+            house.sender._tenure.extend = lambda *_: None  # the test's time leaps over the end of the lease
+            house.sender._tenure._until = None
+            if what == "reply":
+                await house.share("one", status="warning", alerts=[ALERT])
+                await house.after(60)
+            proxy.mark = b"INSERT INTO attempt"
+            await house.share("one", status="critical", alerts=[ALERT])
+            await house.after(4)
+            await house.share("two", status="critical", alerts=[ALERT])
+            await house.after(120)
+            await house.share("one", metadata={"comment": {"comment": "anybody there?"}})
+            await house.after(120)
+            assert proxy.cut == 1
+            assert [len(cards(house, incident)) for incident in ("one", "two")] == [1, 1]
+            assert house.reads().count("anybody there?") == 1
+            assert house.reads().count("Warning → *Critical*") == (what == "reply")
+        with psycopg.connect(address) as connection:
+            assert connection.execute("SELECT count(*) FROM attempt WHERE state <> 'done'").fetchone() == (0,)
