@@ -157,19 +157,18 @@ class Pump:
         parcel = self._courier.prepare(case, step)
         if parcel.called:
             self._kit.budgets.spend(self._method, parcel.lane, self._kit.clock.now())
+        # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
+        task = tasks.create_task(self._courier.carry(parcel, lease), name=f"{self._track} of card {case.card.id}")
+        task.add_done_callback(lambda _: self._over(parcel))
         self._kit.gate.calling += 1
         self._cards.add(case.card.id)
         self._known.add(parcel.lane)
         self._last_lane = parcel.lane
         if self._track == "post":
             self._lanes.add(parcel.lane)
-        tasks.create_task(self._carried(parcel, lease), name=f"{self._track} of card {case.card.id}")
 
-    async def _carried(self, parcel: Parcel, lease: Lease | None) -> None:
-        try:
-            await self._courier.carry(parcel, lease)
-        finally:
-            self._kit.gate.calling -= 1
-            self._cards.discard(parcel.case.card.id)
-            self._lanes.discard(parcel.lane)
-            self._kit.carried()
+    def _over(self, parcel: Parcel) -> None:
+        self._kit.gate.calling -= 1
+        self._cards.discard(parcel.case.card.id)
+        self._lanes.discard(parcel.lane)
+        self._kit.carried()

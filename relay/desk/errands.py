@@ -99,9 +99,11 @@ class Errands:
             log.error("errand_not_picked", detail=str(error))  # noqa: TRY400  the sentence says it
             return now + STORE_PAUSE
         if isinstance(found, Matter) and self._runner:
-            self._busy.add(found.errand.incident)
-            work = self._run(self._runner, found, lease, check)
-            tasks.create_task(work, name=f"errand {found.errand.key}")
+            incident, work = found.errand.incident, self._run(self._runner, found, lease, check)
+            task = tasks.create_task(work, name=f"errand {found.errand.key}")
+            # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
+            task.add_done_callback(lambda _: self._over(incident))
+            self._busy.add(incident)
             return now
         moments = (found if isinstance(found, float) else None, silent, defined)
         return min((moment for moment in moments if moment is not None), default=None)
@@ -113,9 +115,13 @@ class Errands:
             return None
         if due > now:
             return due
+        tasks.create_task(self._refresh(), name="definitions").add_done_callback(lambda _: self._refreshed())
         self._refreshing = True
-        tasks.create_task(self._refresh(), name="definitions")
         return None
+
+    def _refreshed(self) -> None:
+        self._refreshing = False
+        self.bell.set()
 
     async def _refresh(self) -> None:
         """Nobody waits for it, and whatever goes wrong with it stops nothing else."""
@@ -125,9 +131,6 @@ class Errands:
             log.error("definitions_not_kept", detail=str(error))  # noqa: TRY400  the sentence says it
         except Exception:
             log.exception("definitions_broke")
-        finally:
-            self._refreshing = False
-            self.bell.set()
 
     async def _look_for_silence(self, now: float, lease: Lease | None) -> float:
         """Deal with one incident that has been silent for too long; returns when to look again."""
@@ -146,13 +149,13 @@ class Errands:
         return self._silent_at
 
     async def _run(self, runner: Runner, matter: Matter, lease: Lease | None, check: Check) -> None:
-        errand = matter.errand
         try:
             await runner.run(matter, lease, check)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  one errand's trouble must not cut off others, or what goes to Slack
             await runner.broke(matter, error, lease)
-        finally:
-            self._busy.discard(errand.incident)
-            self.bell.set()
+
+    def _over(self, incident: str) -> None:
+        self._busy.discard(incident)
+        self.bell.set()
