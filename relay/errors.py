@@ -12,12 +12,13 @@
         StoreTooNew                     a newer relay has migrated it
         StoreInUse                      another relay holds it
         LeaseLost                       another relay has taken over the delivery
+        CardTrouble                     something unforeseen, which concerns one card alone
 
 The message of each is one sentence that says what is wrong and what to do. What happened is carried as data too, where
 a caller may want to decide by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -89,6 +90,16 @@ class StoreTooNew(StoreError):
 
 class StoreInUse(StoreError):
     """Another relay has the database open."""
+
+
+class CardTrouble(StoreError):
+    """One card cannot be picked, for an unforeseen reason (`__cause__`); nothing of it was written."""
+
+    def __init__(self, card: int, told: Mapping[str, str], error: Exception) -> None:
+        """Name the card by its number, and by what else is known of it (`incident`, `route`, `channel`)."""
+        self.card = card
+        self.told = dict(told)
+        super().__init__(f"Card {card} cannot be dealt with, because of something unforeseen: {type(error).__name__}.")
 
 
 class LeaseLost(StoreError):

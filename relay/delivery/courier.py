@@ -10,10 +10,10 @@ from relay.configuration import Configuration
 from relay.delivery.directory import PROBE_EVERY
 from relay.delivery.kit import Kit, about
 from relay.drawing import Link, draw
-from relay.errors import LeaseLost, StoreError
+from relay.errors import LeaseLost, StoreError, StoreUnusable
 from relay.message import Message
 from relay.metrics import What
-from relay.planning import Case, Change, Channel, ChannelState
+from relay.planning import Card, Case, Change, Channel, ChannelState
 from relay.planning.aftermath import follow, spared
 from relay.planning.steps import Edit, PostReply, PostRoot, Sending, Shown
 from relay.rendering import Rendered
@@ -83,15 +83,43 @@ class Courier:
         self._link = link
 
     def prepare(self, case: Case, step: Sending) -> Parcel:
-        """Render what the step says: nothing is sent yet, and nothing waits."""
-        drawn = draw(self._live(), case, step, self._link, self._kit.clock.now())
+        """Render what the step says: nothing is sent yet, and nothing waits.
+
+        Raises:
+            Exception: not even relay's own wording can be made of it. It is to be `unmade`.
+        """
+        now = self._kit.clock.now()
+        try:
+            drawn = draw(self._live(), case, step, self._link, now)
+        except Exception:
+            log.exception("not_drawn", builtin=False, **about(case.card))
+            drawn = draw(self._live().plain, case, step, self._link, now)
         self._report(drawn.case, drawn.rendered)
         return Parcel(
             case=drawn.case, step=step, message=drawn.rendered.message, shown=drawn.shown, called=drawn.called
         )
 
-    async def carry(self, parcel: Parcel, lease: Lease | None) -> None:
+    async def unmade(self, case: Case, step: Sending, error: Exception, lease: Lease | None) -> bool:
+        """Write down that a step is surely not sent, since it could not be made; returns True once that is done.
+
+        It is made anew with ever longer pauses: by then there may be another template, or another relay.
+
+        Raises:
+            LeaseLost: another relay delivers now.
+        """
+        log.error("not_drawn", builtin=True, exc_info=error, **about(case.card))
+        now, rules, answer = self._kit.clock.now(), self._kit.rules(), Deferred(reason="not_drawn")
+
+        def finish(known: Case) -> Change:
+            return follow(known, step, answer, _NOTHING, rules=rules, now=now)
+
+        await self._settle(case.card, lease, None, finish)
+        return True
+
+    async def carry(self, parcel: Parcel, lease: Lease | None) -> bool:
         """Call Slack if there is anything to say, and write down what came of it, however long the store takes.
+
+        Returns True, once all of that is done.
 
         Raises:
             LeaseLost: another relay delivers now.
@@ -100,8 +128,8 @@ class Courier:
         if not parcel.called:
             shown = parcel.shown
             self._kit.metrics.spared(parcel.what, "unchanged")
-            await self._settle(parcel, lease, None, lambda case: spared(case, parcel.step, shown, now))
-            return
+            await self._settle(parcel.case.card, lease, None, lambda case: spared(case, parcel.step, shown, now))
+            return True
         answer = await self._answered(parcel)
         now = self._kit.clock.now()
         _log(parcel, answer)
@@ -110,7 +138,7 @@ class Courier:
         rules = self._kit.rules()
         try:
             await self._settle(
-                parcel,
+                parcel.case.card,
                 lease,
                 call,
                 lambda case: follow(case, parcel.step, answer, parcel.shown, rules=rules, now=now),
@@ -122,6 +150,7 @@ class Courier:
             self._kit.doubts[parcel.lane] += 1  # at once: the lane's next post may be the one too many
         if not isinstance(answer, Delivered | Deferred) or parcel.looked_for:
             self._kit.settled()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
+        return True
 
     async def _answered(self, parcel: Parcel) -> Answer:
         """Slack's answer, after what can be mended on the spot: a channel not joined, a message Slack does not take."""
@@ -222,16 +251,14 @@ class Courier:
                 assert_never(step)
 
     async def _settle(
-        self, parcel: Parcel, lease: Lease | None, call: Call | None, finish: Callable[[Case], Change]
+        self, card: Card, lease: Lease | None, call: Call | None, finish: Callable[[Case], Change]
     ) -> None:
         """An answer that is not written down is doubt after the next start, so this does not give up."""
         while True:
             try:
-                await self._kit.store.settle(parcel.case.card.id, finish, call, lease=lease)
-            except LeaseLost:
-                raise
-            except StoreError as error:
-                log.error("settle_failed", **about(parcel.case.card), detail=str(error))  # noqa: TRY400  it says all
+                await self._kit.store.settle(card.id, finish, call, lease=lease)
+            except StoreUnusable as error:
+                log.error("settle_failed", **about(card), detail=str(error))  # noqa: TRY400  it says all
                 await self._kit.clock.sleep(SETTLE_PAUSE)
             else:
                 return
@@ -249,6 +276,8 @@ class Courier:
                 **about(case.card),
             )
 
+
+_NOTHING = Shown(fingerprint="", version=-1, ended=None)
 
 _WHATS: Mapping[type[Sending], What] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relay.clock import Bell, Clock
+from relay.delivery.aside import Aside
 from relay.delivery.gate import Gate
 from relay.delivery.tenure import Tenure
 from relay.metrics import Metrics
@@ -28,7 +29,7 @@ class Kit:
 
     `settled` says that cards changed, and everybody looks; `carried` that a call is over, and the pumps do.
     `metrics` is told what became of them. `door` leads to Slack, whoever delivers; `slack` while this relay does.
-    `doubts` counts the posts in doubt, lane by lane.
+    `doubts` counts the posts in doubt, lane by lane; `aside` are the cards that are left alone for a while.
     """
 
     store: Store
@@ -42,6 +43,7 @@ class Kit:
     settled: Callable[[], None]
     carried: Callable[[], None]
     metrics: Metrics
+    aside: Aside
     doubts: Counter[str] = field(default_factory=Counter)
 
     @property

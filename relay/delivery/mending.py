@@ -6,6 +6,7 @@ somebody deleted without anybody noticing are posted anew.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -67,7 +68,12 @@ class Mending:
         self.troubled = any(channel.state is ChannelState.REFUSED for channel in channels.values())
         waiting = await self._kit.store.waiting_channels(self._kit.clock.now())
         diverted = [await self._divert(channel, lease) for channel in waiting]
-        redriven = [await self._redrive(letter, channels, lease) for letter in await self._kit.store.letters()]
+        aside, alone = self._kit.aside.cards, self._kit.aside.alone
+        redriven = [
+            await alone(letter.card.id, partial(self._redrive, letter, channels, lease), about(letter.card))
+            for letter in await self._kit.store.letters()
+            if letter.card.id not in aside
+        ]
         return any(diverted) or any(redriven)
 
     async def _divert(self, channel: Channel, lease: Lease | None) -> bool:
@@ -76,11 +82,20 @@ class Mending:
         now, rules = self._kit.clock.now(), self._kit.rules()
         remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
         letter = Letter(reason=channel.reason, remedy=remedy, since=now)
-        cards = await self._kit.store.waiting_cards(channel.ref, now, AT_ONCE)
+        aside, alone = self._kit.aside.cards, self._kit.aside.alone
+        cards = [card for card in await self._kit.store.waiting_cards(channel.ref, now, AT_ONCE) if card not in aside]
         for card in cards:
-            case = await self._kit.store.settle(
-                card, lambda case: refusal.diverted(case, rules.fallback, rules.same, letter), lease=lease
+            case = await alone(
+                card,
+                partial(
+                    self._kit.store.settle,
+                    card,
+                    lambda case: refusal.diverted(case, rules.fallback, rules.same, letter),
+                    lease=lease,
+                ),
             )
+            if case is None:
+                continue
             to = rules.fallback.channel.ref if rules.fallback else ""
             log.error("diverted", **about(case.card), to=to, reason=letter.reason, remedy=letter.remedy)
         return bool(cards)
@@ -129,7 +144,7 @@ class Mending:
         newest = min(latest or "9", f"{self._kit.clock.now() - LAG:.6f}")
         for card, ts in cards:
             if reached <= ts <= newest and ts not in there:
-                await self._renew(card, ts, lease)
+                await self._kit.aside.alone(card, partial(self._renew, card, ts, lease))
         if not whole:
             self._reached[channel.ref] = reached
 

@@ -1,18 +1,19 @@
 """One kind of work, posts or edits: whenever its budget allows a call, the card whose turn it is gets it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
+from functools import partial
 
 import structlog
 
 from relay.clock import Bell
-from relay.delivery.courier import Courier, Parcel
+from relay.delivery.courier import Courier
 from relay.delivery.kit import Kit, about
-from relay.errors import StoreUnusable
+from relay.errors import CardTrouble, StoreError, StoreUnusable
 from relay.metrics import What
 from relay.planning import AttemptState, Case
-from relay.planning.steps import Settled, Step
+from relay.planning.steps import Sending, Settled, Step
 from relay.planning.turn import Track
 from relay.store import Lease
 from relay.verdict import Method
@@ -23,6 +24,9 @@ Picked = tuple[Case, Step] | float | None
 
 STORE_PAUSE = 1.0
 """Seconds until the store is asked again after it failed."""
+
+BROKE_PAUSE = 30.0
+"""Seconds until a card is picked again after something unforeseen that concerns no single one."""
 
 OLDEST_EVERY = 10
 """Every so many calls the card that has waited longest comes first, so that nothing starves."""
@@ -87,18 +91,27 @@ class Pump:
             log.error("pick_failed", track=self._track, detail=str(error))  # noqa: TRY400  the sentence says it
             self._unsure = True
             return now + STORE_PAUSE
+        except CardTrouble as trouble:
+            self._kit.aside.put(trouble.card, trouble, trouble.told)
+            return now  # the next one
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("pick_broke", track=self._track)
+            self._unsure = True
+            return now + BROKE_PAUSE
 
     async def _recover(self, lease: Lease | None) -> None:
         """A pick that failed may have been committed, and its answer lost: then nobody is about what it has begun."""
         if not self._unsure:
             return
+        self._unsure = False
         if self._track == "post":  # an edit that was begun is still due
             now = self._kit.clock.now()
             doubtful = await self._kit.store.recover(now, under_way=self._cards, lease=lease)
             if doubtful:
                 log.warning("recovered", in_doubt=doubtful)
                 self._kit.settled()
-        self._unsure = False
 
     async def _served_one(self, now: float, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
         gate = self._kit.gate
@@ -109,7 +122,8 @@ class Pump:
         closed = self._closed_lanes(now)
         picked = await self._picked(now, self._lanes | closed.keys() | self._stuck(), lease)
         if not isinstance(picked, tuple):
-            return min((moment for moment in (picked, *closed.values()) if moment is not None), default=None)
+            moments = (picked, *closed.values(), self._kit.aside.until())
+            return min((moment for moment in moments if moment is not None), default=None)
         self._hand_over(*picked, lease=lease, tasks=tasks)
         return now
 
@@ -136,7 +150,7 @@ class Pump:
         return await self._kit.store.pick(
             self._track,
             now,
-            skip_cards=self._cards,
+            skip_cards=self._cards | self._kit.aside.cards,
             skip_lanes=lanes,
             oldest=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
             begin=self._begin,
@@ -154,21 +168,31 @@ class Pump:
                 self._kit.doubts[case.channel.ref] += 1
                 self._kit.settled()  # it is to be looked for at once
             return
-        parcel = self._courier.prepare(case, step)
+        card, lane = case.card.id, case.channel.ref
+        work = self._kit.aside.alone(card, self._work(case, step, lease), about(case.card))
+        task = tasks.create_task(work, name=f"{self._track} of card {card}")
+        # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
+        task.add_done_callback(lambda done: self._over(card, lane, done))
+        self._kit.gate.calling += 1
+        self._cards.add(card)
+        self._known.add(lane)
+        self._last_lane = lane
+        if self._track == "post":
+            self._lanes.add(lane)
+
+    def _work(self, case: Case, step: Sending, lease: Lease | None) -> Callable[[], Awaitable[bool]]:
+        try:
+            parcel = self._courier.prepare(case, step)
+        except Exception as error:  # noqa: BLE001  it is logged there
+            return partial(self._courier.unmade, case, step, error, lease)
         if parcel.called:
             self._kit.budgets.spend(self._method, parcel.lane, self._kit.clock.now())
-        # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
-        task = tasks.create_task(self._courier.carry(parcel, lease), name=f"{self._track} of card {case.card.id}")
-        task.add_done_callback(lambda _: self._over(parcel))
-        self._kit.gate.calling += 1
-        self._cards.add(case.card.id)
-        self._known.add(parcel.lane)
-        self._last_lane = parcel.lane
-        if self._track == "post":
-            self._lanes.add(parcel.lane)
+        return partial(self._courier.carry, parcel, lease)
 
-    def _over(self, parcel: Parcel) -> None:
+    def _over(self, card: int, lane: str, done: asyncio.Task[bool | None]) -> None:
+        if not done.cancelled() and done.exception() is None and not done.result():
+            self._unsure = True  # what it was about may be left in the middle
         self._kit.gate.calling -= 1
-        self._cards.discard(parcel.case.card.id)
-        self._lanes.discard(parcel.lane)
+        self._cards.discard(card)
+        self._lanes.discard(lane)
         self._kit.carried()

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -61,14 +62,17 @@ class Search:
     async def look(self, lease: Lease | None) -> float | None:
         """Look for everything whose time has come. Returns when the next time comes."""
         now = self._kit.clock.now()
-        waiting = await self._waiting()
-        due = [each for each in waiting if (each.attempt.next_look or 0.0) <= now]
+        waiting, aside = await self._waiting(), self._kit.aside.cards
+        due = [each for each in waiting if (each.attempt.next_look or 0.0) <= now and each.card not in aside]
         for group in _by_channel(due).values():
             await self._lane(group, lease)
         if due:
             waiting = await self._waiting()
             self._kit.settled()
-        return min((each.attempt.next_look or now for each in waiting), default=None)
+        return min((self._next_look(each, now) for each in waiting), default=None)
+
+    def _next_look(self, each: Doubt, now: float) -> float:
+        return max(each.attempt.next_look or now, self._kit.aside.until(each.card) or now)
 
     async def _waiting(self) -> list[Doubt]:
         """Everything that is to be looked for, now or later."""
@@ -82,17 +86,26 @@ class Search:
 
     async def _lane(self, group: Sequence[Doubt], lease: Lease | None) -> None:
         """Everything in doubt of one channel: its own messages are read once, for lost roots and for stray replies."""
-        cases = {each.card: await self._kit.store.case(each.card) for each in group}
+        alone = self._kit.aside.alone
+        found = {each.card: await alone(each.card, partial(self._kit.store.case, each.card)) for each in group}
+        cases = {card: case for card, case in found.items() if case is not None}
+        group = [each for each in group if each.card in cases]
         slack_id = next((case.channel.slack_id for case in cases.values() if case.channel.slack_id), None)
         if slack_id is None:
             return
         oldest = min((_after(each, cases[each.card]) for each in group), default="0")
         roots = await self._reader.channel(slack_id, oldest)
         for each in group:
-            seen = roots
-            if _in_thread(each) and not isinstance(roots, Refused):
-                seen = await self._thread(slack_id, cases[each.card], each.attempt.key, roots)
-            await self._conclude(each, cases[each.card].card, slack_id, seen, lease)
+            case = cases[each.card]
+            await alone(each.card, partial(self._look_for, each, case, slack_id, roots, lease), about(case.card))
+
+    async def _look_for(
+        self, each: Doubt, case: Case, channel: str, roots: Answer | Reading, lease: Lease | None
+    ) -> None:
+        seen = roots
+        if _in_thread(each) and not isinstance(roots, Refused):
+            seen = await self._thread(channel, case, each.attempt.key, roots)
+        await self._conclude(each, case.card, channel, seen, lease)
 
     async def _thread(self, channel: str, case: Case, key: str, roots: Answer | Reading) -> Answer | Reading:
         """A lost reply is in its thread, or in the channel where the thread was gone."""

@@ -18,6 +18,7 @@ import structlog
 
 from relay.clock import Bell, Clock
 from relay.configuration import Configuration
+from relay.delivery.aside import Aside
 from relay.delivery.courier import Courier
 from relay.delivery.directory import Directory
 from relay.delivery.gate import Gate
@@ -30,7 +31,7 @@ from relay.delivery.tenure import Tenure
 from relay.drawing import message_link
 from relay.errors import LeaseLost, StoreError
 from relay.metrics import Metrics
-from relay.pacing import Budgets
+from relay.pacing import Budgets, backoff
 from relay.planning import Case, doubt
 from relay.planning.aftermath import Rules, dead
 from relay.planning.refusal import EXTERNAL, foreign, is_foreign
@@ -50,6 +51,12 @@ ASK_EVERY = 1.0
 
 LISTEN_EVERY = 1.0
 """Seconds between two looks at whether another program has written into an SQLite database."""
+
+BROKE_PAUSE = 30.0
+"""Seconds until delivery begins anew after something unforeseen."""
+
+CALM = 600.0
+"""Seconds after which something unforeseen that happens in a room counts as its first again."""
 
 FINEST = 1e-6
 """Seconds that a moment can be told from the next one."""
@@ -118,6 +125,7 @@ class Sender:
             settled=self._ring_all,
             carried=self._ring_pumps,
             metrics=metrics or Metrics(),
+            aside=Aside(clock),
         )
         reader = Reader(kit)
         courier = Courier(kit, live, self.link)
@@ -185,6 +193,9 @@ class Sender:
             log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in _leaves(lost)])
         except* StoreError as failed:
             log.error("delivery_broken_off", detail=[str(error) for error in _leaves(failed)])  # noqa: TRY400  it says all
+        except* Exception:
+            log.exception("delivery_broke")  # shares are taken all the same, and what was cut off is looked for
+            await self._clock.wait(self._leash, self._clock.now() + BROKE_PAUSE)
         else:
             return True
         finally:
@@ -226,14 +237,15 @@ class Sender:
                 (self._directory, partial(self._directory.run, over)),
                 (self._search, partial(self._search.run, lease, over)),
                 (self._mending, partial(self._mending.run, lease, over)),
+                (self._gate, partial(self._gate.run, over)),
             ):
                 name = type(room).__name__.lower()
                 tasks.create_task(self._again_and_again(name, room.bell, work, over), name=name)
             for each in self._beside:
                 name, work = type(each).__name__.lower(), partial(each.run, lease, over, self._tenure.check)
                 tasks.create_task(self._again_and_again(name, each.bell, work, over), name=name)
-            tasks.create_task(self._gate.run(over), name="gate")
-            listening = tasks.create_task(self._listen(), name="doorbell")
+            ears = self._again_and_again("doorbell", Bell(), self._listen, over)
+            listening = tasks.create_task(ears, name="doorbell")
             await self._hold(lease, stopping)
             over.set()
             listening.cancel()
@@ -243,15 +255,29 @@ class Sender:
     async def _again_and_again(
         self, name: str, bell: Bell, work: Callable[[], Awaitable[None]], over: asyncio.Event
     ) -> None:
-        """Those who merely look after things begin again when the database fails them; nothing under way is cut off."""
+        """Those who merely look after things begin again when the database fails them, or anything unforeseen happens.
+
+        Nothing that is under way elsewhere is cut off by it.
+        """
+        tries = 0
         while not over.is_set():
+            began = self._clock.steady()
             try:
                 await work()
             except LeaseLost:
                 raise
             except StoreError as error:
                 log.error("broken_off", room=name, detail=str(error))  # noqa: TRY400  the sentence says it
-                await self._pause(bell, LEASE_EVERY, over)
+                pause = LEASE_EVERY
+            except Exception as error:
+                if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
+                    raise
+                log.exception("room_broke", room=name)
+                tries = 1 if self._clock.steady() - began > CALM else tries + 1
+                pause = backoff(tries, name)
+            else:
+                continue
+            await self._pause(bell, pause, over)
 
     async def _pause(self, bell: Bell, seconds: float, over: asyncio.Event) -> None:
         """Wait so long, or until `over`. Whoever rings only has it look at the time: what broke may ring by itself."""

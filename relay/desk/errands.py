@@ -98,6 +98,9 @@ class Errands:
         except StoreError as error:  # raised from here it would cut off what is under way
             log.error("errand_not_picked", detail=str(error))  # noqa: TRY400  the sentence says it
             return now + STORE_PAUSE
+        except Exception:
+            log.exception("errand_not_picked")
+            return now + LOOK_EVERY
         if isinstance(found, Matter) and self._runner:
             incident, work = found.errand.incident, self._run(self._runner, found, lease, check)
             task = tasks.create_task(work, name=f"errand {found.errand.key}")
@@ -141,6 +144,7 @@ class Errands:
         def judge(story: Story, cards: Sequence[Card]) -> silence.Judged:
             return silence.fallen_silent(story, cards, now, asks=asks, answers=answers)
 
+        self._silent_at = now + LOOK_EVERY  # should one of them be broken, errands go on
         found = await self._store.next_silent(now, judge, lease=lease)
         if isinstance(found, str):
             log.info("fell_silent", incident=found, asked=asks and answers)

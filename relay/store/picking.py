@@ -4,7 +4,9 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from relay.errors import CardTrouble
 from relay.planning.model import AttemptState, CardState, Case, Change, Channel
 from relay.planning.turn import STATES, Track, is_due
 from relay.store import schema, searching
@@ -38,14 +40,27 @@ def pick(  # noqa: PLR0913  the search has that many conditions
     cards = list(skip_cards)
     search = {"cards": cards, "lanes": list(skip_lanes), "now": now}
     while (card := _found(connection, track, search, oldest=oldest)) is not None:
-        case = load(connection, card)
-        if is_due(case, track, now):
-            step = begin(case)
-            write(connection, case, change(step))
-            return case, step
+        try:
+            case = load(connection, card)
+            if is_due(case, track, now):
+                step = begin(case)
+                write(connection, case, change(step))
+                return case, step
+        except Exception as error:
+            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+                raise
+            raise CardTrouble(card, _told(connection, card), error) from error
         # Between the search and the lock another relay has accepted a share of this incident, and the work is gone.
         cards.append(card)
     return connection.execute(searching.later(track), {"now": now}).scalar()
+
+
+def _told(connection: Connection, card: int) -> dict[str, str]:
+    """What the log says of a card that cannot be read; nothing where the transaction is past telling."""
+    try:
+        return dict(connection.execute(_TOLD, {"card": card}).mappings().one())
+    except DBAPIError:
+        return {}
 
 
 def _found(connection: Connection, track: Track, search: dict[str, Any], *, oldest: bool) -> int | None:
@@ -95,6 +110,7 @@ def open_cards(connection: Connection, ref: str, limit: int) -> tuple[tuple[int,
     return tuple((row.id, row.ts) for row in rows)
 
 
+_TOLD = select(*_card.c["incident", "route", "channel"]).where(_card.c.id == bindparam("card"))
 _WAITING_CARDS = (
     select(_card.c.id)
     .select_from(_card.join(spelled, spelled.c.ref == _card.c.channel))

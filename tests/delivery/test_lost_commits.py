@@ -77,32 +77,41 @@ class Proxy:
     def __init__(self, path: str) -> None:
         self.mark = b""
         self.cut = 0
+        self.serving: set[asyncio.Task[None]] = set()
         self._path = path
 
     async def serve(self, reader, writer) -> None:
+        self.serving.add(asyncio.current_task())
         up_reader, up_writer = await asyncio.open_unix_connection(self._path)
-        marked = cutting = False
+        cutting = asyncio.Event()
+        ways = [
+            asyncio.create_task(self._to_server(reader, up_writer, cutting)),
+            asyncio.create_task(self._to_relay(up_reader, writer, cutting)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            for end in (writer, up_writer):
+                end.transport.abort()
+            await asyncio.wait(ways)
 
-        async def to_server() -> None:
-            nonlocal marked, cutting
-            while data := await reader.read(65536):
-                marked = marked or bool(self.mark and self.mark in data)
-                if marked and b"COMMIT" in data:
-                    cutting, self.mark = True, b""
-                up_writer.write(data)
-            up_writer.close()
+    async def _to_server(self, reader, writer, cutting) -> None:
+        marked = False
+        while data := await reader.read(65536):
+            marked = marked or bool(self.mark and self.mark in data)
+            if marked and b"COMMIT" in data:
+                self.mark = b""
+                cutting.set()
+            writer.write(data)
 
-        async def to_relay() -> None:
-            while data := await up_reader.read(65536):
-                if cutting:
-                    self.cut += 1
-                    up_writer.close()
-                    break
-                writer.write(data)
-            writer.close()
-
-        with suppress(OSError):
-            await asyncio.gather(to_server(), to_relay())
+    async def _to_relay(self, reader, writer, cutting) -> None:
+        while data := await reader.read(65536):
+            if cutting.is_set():
+                self.cut += 1
+                return
+            writer.write(data)
 
 
 @asynccontextmanager
@@ -115,6 +124,9 @@ async def proxied(address: str):
         yield proxy, f"postgresql://{found.username}@127.0.0.1:{port}/{found.database}"
     finally:
         server.close()
+        for each in proxy.serving:
+            each.cancel()
+        await asyncio.wait(proxy.serving)
 
 
 @pytest.mark.parametrize("what", ["root", "reply"])

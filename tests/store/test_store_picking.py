@@ -25,6 +25,7 @@ from store_samples import (
     with_cards,
 )
 
+from relay.errors import CardTrouble
 from relay.planning.model import AttemptState, CardState, Case, Change, ChannelState, Due
 from relay.store import picking, searching
 
@@ -61,8 +62,11 @@ async def test_what_raises_while_it_begins_leaves_all_as_it_was(store):
     def fail(case):
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(CardTrouble, match="ZeroDivisionError") as raised:
         await store.pick("post", NOW, begin=fail, change=look)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert raised.value.card == card.id
+    assert raised.value.told == {"incident": "i1", "route": card.route, "channel": card.channel}
     assert (await pick(store, change=look)).card == card
 
 
