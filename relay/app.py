@@ -38,9 +38,12 @@ DRAIN = 3.0
 """Seconds in which requests that are inside are finished, once relay is told to stop."""
 
 LAST_CALLS = 6.0
-"""Seconds from then on in which calls to Slack that are under way are finished; what is cut off then is in doubt.
+"""Seconds from then on in which calls to Slack that are under way are finished; what is cut off then is in doubt."""
 
-Orchestrators kill what has not gone after ten seconds: those that are left are for closing the store and the process.
+CLOSED = 8.0
+"""Seconds from then on in which the database is closed.
+
+Orchestrators kill what has not gone after ten seconds: those that are left are for the log, and for ending the process.
 """
 
 
@@ -51,18 +54,21 @@ async def serve(settings: Settings) -> None:
         RelayError: it cannot start; the message says why and what to do.
     """
     store = await Store.open(settings.database_url.get_secret_value())
+    metrics, clock = Metrics(), Clock()
+    relay = Relay(settings, store, clock, metrics)
     try:
         async with make_session() as session:
-            metrics = Metrics()
-            clock = Clock()
-            relay = Relay(settings, store, clock, metrics)
             token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
             slack = Slack(session, token, base_url=settings.slack_api_url, on_call=metrics.slack_call)
             socket = socket_mode(relay, settings, session, clock)
             await relay.run(slack, bigpanda(settings, session, metrics), socket)
     finally:
-        await store.close()
+        if not await store.close(relay.left(CLOSED)):
+            log.warning("database_not_closed", detail=f"{store.name} does not answer", remedy=_CUT_OFF)
     log.info("stopped")
+
+
+_CUT_OFF = "none is needed: what was answered 202 is kept, and what was cut off is sent or looked for again"
 
 
 def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> BigPanda | None:
@@ -107,6 +113,7 @@ class Relay:
         self._reload = Reload(store, settings.routes, settings.templates, clock)
         self._pulse = Pulse(store)
         self._stop = asyncio.Event()
+        self._told_at: float | None = None
         self.address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
         self._intake: Intake
         self._sender: Sender
@@ -179,9 +186,8 @@ class Relay:
                     self.address.set_result((host, port))
                     await self._stop.wait()
                     log.info("stopping")
-                    last_calls = asyncio.get_running_loop().time() + LAST_CALLS
                 if sockets:  # it closes itself while requests are finished, and what came over it is kept by now
-                    await asyncio.wait(sockets, timeout=max(0.0, last_calls - asyncio.get_running_loop().time()))
+                    await asyncio.wait(sockets, timeout=self.left(LAST_CALLS))
                 for connected in sockets:
                     connected.cancel()
                 reloading.cancel()
@@ -191,12 +197,19 @@ class Relay:
                 committing.cancel()
                 quiet.set()
                 self._sender.stop()
-                await asyncio.wait([sending], timeout=max(0.0, last_calls - asyncio.get_running_loop().time()))
+                await asyncio.wait([sending], timeout=self.left(LAST_CALLS))
                 sending.cancel()
 
     def stop(self) -> None:
         """Leave, as on SIGTERM: `run` then ends by itself."""
+        if self._told_at is None:
+            self._told_at = asyncio.get_running_loop().time()
         self._stop.set()
+
+    def left(self, seconds: float) -> float:
+        """What is left of so many seconds, counted from when relay was told to stop (all, where it was not told)."""
+        now = asyncio.get_running_loop().time()
+        return max(0.0, (now if self._told_at is None else self._told_at) + seconds - now)
 
     @property
     def resting(self) -> bool:
@@ -312,7 +325,7 @@ class Relay:
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         try:
             yield

@@ -1,6 +1,7 @@
 """A real PostgreSQL server for the time of a test, of many, or of a soak."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import warnings
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 TRIES = 5
 """It is given ten seconds to start, which a busy machine may exceed; then it is found started the next time."""
@@ -56,3 +59,19 @@ def start(server: Any) -> None:
             if not left:
                 raise
     return None
+
+
+@contextmanager
+def frozen(server: Any) -> Iterator[None]:
+    """Stop the server and all that serves relay, as if their machine hung."""
+    with psycopg.connect(server.get_uri()) as connection:
+        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'relay'").fetchall()
+    pids = [server.get_pid(), *(pid for (pid,) in found)]
+    assert len(pids) > 1
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,10 +91,15 @@ def environment(folder: Path, slack_url: str, **more: str) -> dict[str, str]:
     } | more
 
 
-async def launch(folder: Path, slack_url: str, session: aiohttp.ClientSession, **more: str) -> Process:
+SERVE = (sys.executable, "-m", "relay", "serve")
+
+
+async def launch(
+    folder: Path, slack_url: str, session: aiohttp.ClientSession, command: Sequence[str] = SERVE, **more: str
+) -> Process:
     """Start a relay; it may still be starting, or refuse to."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "relay", "serve"),
+        *command,
         env={name: value for name, value in environment(folder, slack_url, **more).items() if value},
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
@@ -104,10 +109,12 @@ async def launch(folder: Path, slack_url: str, session: aiohttp.ClientSession, *
 
 
 @asynccontextmanager
-async def running(folder: Path, slack_url: str, **more: str) -> AsyncIterator[Process]:
+async def running(
+    folder: Path, slack_url: str, *, command: Sequence[str] = SERVE, **more: str
+) -> AsyncIterator[Process]:
     """A relay that serves; it is killed at the end if the test has not stopped it."""
     async with aiohttp.ClientSession() as session:
-        relay = await launch(folder, slack_url, session, **more)
+        relay = await launch(folder, slack_url, session, command, **more)
         reading = asyncio.create_task(relay.read())
         try:
             serving = await relay.line("serving")

@@ -240,6 +240,49 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_
         assert process.stderr.read() == ""
 
 
+HANGING = """
+import asyncio, threading, time
+import typer
+from relay.cli import app, loop, main
+from relay.errors import SettingsError
+
+{no_uvloop}
+
+async def work():
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+
+@app.command()
+def hang():
+    try:
+        loop.run(work())
+    finally:
+        print("told", end="")
+    {end}
+
+main()
+"""
+
+
+@pytest.mark.parametrize("no_uvloop", ["", "loop._faster_loop = lambda: asyncio.new_event_loop"])
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("", 0, ""),
+        ("raise typer.Exit(1)", 1, ""),
+        ("raise SettingsError('it is wrong')", 2, "relay: it is wrong\n"),
+        ("raise RuntimeError('unforeseen')", 1, "RuntimeError: unforeseen\n"),
+    ],
+)
+def test_a_thread_that_hangs_keeps_no_process_and_changes_neither_its_code_nor_its_last_words(
+    end, code, said, no_uvloop
+):
+    program = HANGING.format(end=end, no_uvloop=no_uvloop)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "hang"], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr[-len(said) or None :]) == (code, "told", said)
+
+
 def test_python_dash_m_relay_is_relay(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "relay", "--version"],

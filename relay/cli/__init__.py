@@ -18,6 +18,7 @@ from relay.cli.doctor import doctor
 from relay.cli.explain import explain
 from relay.cli.incident import incident
 from relay.cli.letters import letters
+from relay.cli.loop import leave
 from relay.cli.manifest import manifest
 from relay.cli.render import render
 from relay.cli.sandbox import sandbox
@@ -104,4 +105,8 @@ app.command(rich_help_panel="Try")(sandbox)
 
 def main() -> None:
     """Be `relay`, whichever way it was called."""
-    app(prog_name="relay")
+    try:
+        app(prog_name="relay")
+    except BaseException as end:
+        leave(end)
+        raise

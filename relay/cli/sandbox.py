@@ -121,6 +121,9 @@ async def _serve(slack: Slack, panda: BigPanda, page: Page, address: Listen) -> 
             await over.wait()
     except OSError as error:
         raise typer.BadParameter(f"Cannot listen on {address}: {error.strerror}.", param_hint="--listen") from error
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 def _introduce(slack: Slack, base: str, panda: BigPanda, bigpanda: str) -> None:

@@ -35,6 +35,8 @@ IDLE_LIMIT = 6.0
 
 What it has locked, the lease before all, another relay waits for.
 """
+CLOSING = 8.0
+"""Seconds in which what is under way may end when the database is closed, unless its user has less."""
 WAL_LIMIT = 64 * 1024 * 1024
 """Bytes to which SQLite cuts its write-ahead log back after a checkpoint."""
 
@@ -115,10 +117,18 @@ class Database:
 
         return await self._in_thread("writer", look)
 
-    async def close(self) -> None:
-        """Finish what is under way, close the connections, and let the lock go last."""
+    async def close(self, within: float = CLOSING) -> bool:
+        """Finish what is under way, close the connections, and let the lock go last; whether it took no longer.
+
+        A server that is frozen or a lock that another program holds is not waited for: the thread that meets it goes
+        on, and the lock of the file is held, until that is over or the process has ended.
+        """
         self._closed = True
-        await asyncio.to_thread(self._close)
+        closing = asyncio.ensure_future(asyncio.to_thread(self._close))
+        closed, _ = await asyncio.wait([closing], timeout=within)
+        for each in closed:
+            each.result()
+        return bool(closed)
 
     def _close(self) -> None:
         for thread in self._threads.values():

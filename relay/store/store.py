@@ -40,7 +40,7 @@ from relay.store import (
 )
 from relay.store import errands as errand_verbs
 from relay.store.accepting import Planner
-from relay.store.database import Database
+from relay.store.database import CLOSING, Database
 from relay.store.nouns import (
     Accepted,
     Backlog,
@@ -91,9 +91,12 @@ class Store:
             raise
         return store
 
-    async def close(self) -> None:
-        """Finish what is under way, then let everything go."""
-        await self._database.close()
+    async def close(self, within: float = CLOSING) -> bool:
+        """Finish what is under way, then let everything go; whether that took no longer than so many seconds.
+
+        Where it does, it goes on by itself for as long as the process lives.
+        """
+        return await self._database.close(within)
 
     @property
     def name(self) -> str:

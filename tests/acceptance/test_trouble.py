@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-import os
 import resource
-import signal
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 
-import psycopg
 import pytest
-from postgres import a_server, start
+from postgres import a_server, frozen, start
 from processes import running, until
 
 from relay.sandbox import Slack as StandIn
@@ -106,22 +103,6 @@ async def test_a_database_that_another_program_holds_is_told_and_a_share_waits_f
 def server():
     with a_server() as started:
         yield started
-
-
-@contextmanager
-def frozen(server):
-    """Stop the server and all that serves relay, as if their machine hung."""
-    with psycopg.connect(server.get_uri()) as connection:
-        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'relay'").fetchall()
-    pids = [server.get_pid(), *(pid for (pid,) in found)]
-    assert len(pids) > 1
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def test_a_postgresql_that_goes_away_and_comes_back_needs_nobody_to_restart_relay(folder, slack, server):

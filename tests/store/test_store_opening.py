@@ -309,9 +309,28 @@ async def test_closing_waits_for_what_is_under_way(url):
     store = await Store.open(url)
     accepting = asyncio.create_task(store.accept([a_share(at=NOW)], plain))
     await asyncio.sleep(0)
-    await store.close()
+    assert await store.close()
     [accepted] = await accepting
     again = await Store.open(url)
+    assert (await again.story("i1")).shares[0].id == accepted.share
+    await again.close()
+
+
+async def test_closing_does_not_wait_for_what_hangs_which_ends_by_itself_and_holds_the_file_until_then(
+    sqlite_url, tmp_path
+):
+    store = await Store.open(sqlite_url)
+    other = sqlite3.connect(tmp_path / "relay.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    accepting = asyncio.create_task(store.accept([a_share(at=NOW)], plain))
+    await asyncio.sleep(0)
+    assert not await store.close(within=0.05)
+    with pytest.raises(StoreInUse):
+        await Store.open(sqlite_url)
+    other.execute("ROLLBACK")
+    [accepted] = await accepting
+    assert await store.close()
+    again = await Store.open(sqlite_url)
     assert (await again.story("i1")).shares[0].id == accepted.share
     await again.close()
 
