@@ -1,20 +1,25 @@
-"""The doorbell between relays on one PostgreSQL: it only saves waiting, since whoever delivers looks anyway."""
+"""The doorbell between relays on one PostgreSQL: it only saves waiting; without it, it is looked for all the same."""
 
 import asyncio
 from collections.abc import Callable
 
 import psycopg
+import structlog
 from psycopg import sql
-from sqlalchemy import URL, Connection, Dialect, text
+from sqlalchemy import Connection, Dialect, text
+from sqlalchemy.exc import DBAPIError
 
-from relay.store.address import connection_settings
+from relay.store.address import Address, connection_settings
+from relay.store.complaint import complaint
 from relay.store.locks import postgresql
+
+log = structlog.get_logger("relay.store")
 
 BELL = "relay"
 """PostgreSQL's channel on which relays tell one another that something is due."""
 
 AGAIN = 5.0
-"""Seconds until a lost connection is tried again."""
+"""Seconds until it is hung again, whatever took it down (a connection that was lost, or leads to a standby now)."""
 
 _RING = text("SELECT pg_notify(:bell, '')")
 
@@ -25,16 +30,22 @@ def ring(connection: Connection) -> None:
         connection.execute(_RING, {"bell": BELL})
 
 
-async def listen(dialect: Dialect, url: URL, ring: Callable[[], None]) -> None:
-    """Call `ring` whenever a relay has accepted something that is due; until cancelled."""
-    arguments, given = dialect.create_connect_args(url)
-    settings = {**connection_settings(url), **given}
+async def listen(dialect: Dialect, address: Address, ring: Callable[[], None]) -> None:
+    """Call `ring` whenever a relay has accepted something that is due, or may have; until cancelled."""
+    arguments, given = dialect.create_connect_args(address.url)
+    settings = {**connection_settings(address.url), **given}
+    complained = False
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(*arguments, **settings, autocommit=True) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(BELL)))
+                complained = False
                 ring()  # whatever was rung while nobody listened
                 async for _ in connection.notifies():
                     ring()
-        except psycopg.OperationalError:
+        except psycopg.Error as error:
+            if not complained:
+                log.warning("bell_lost", detail=str(complaint(DBAPIError(None, None, error), address)))
+            complained = True
             await asyncio.sleep(AGAIN)
+            ring()

@@ -448,7 +448,7 @@ class Store:
         On SQLite there is nothing to listen to, and this returns at once: ask `changed` now and then.
         """
         if not self._database.sqlite:
-            await doorbell.listen(self._database.dialect, self._database.address.url, ring)
+            await doorbell.listen(self._database.dialect, self._database.address, ring)
 
     async def ring(self) -> None:
         """On PostgreSQL: wake the relay that delivers; on SQLite it notices by `changed` whatever was written."""

@@ -4,6 +4,8 @@ import asyncio
 
 import psycopg
 import pytest
+import structlog
+from postgres import a_server, start
 from store_samples import a_card, a_share, due, plain, with_cards
 
 from relay.store import Store, doorbell
@@ -48,12 +50,55 @@ async def test_a_lost_bell_is_hung_again_and_rings_for_what_it_missed(postgresql
     with psycopg.connect(postgresql_url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
     async with asyncio.timeout(10):
-        await rings.get()
+        await rings.get()  # somebody looks all the same
+        await rings.get()  # and it hangs again
     other = await Store.open(postgresql_url)
-    await other.accept([a_share()], plain)
+    await other.accept([a_share()], with_cards(a_card(post=due())))
     await other.close()
     async with asyncio.timeout(10):
         await rings.get()
+
+
+async def test_a_bell_that_cannot_hang_is_told_once_looked_for_meanwhile_and_hung_when_it_can(monkeypatch):
+    """After a fail-over an address may lead to the standby for a while, which lets nobody listen."""
+    monkeypatch.setattr(doorbell, "AGAIN", 0.01)
+    heard = asyncio.Queue()
+    with a_server() as server, structlog.testing.capture_logs() as told:
+        store = await Store.open(server.get_uri())
+        standby = server.pgdata / "standby.signal"
+        server.stop()
+        standby.touch()
+        start(server)
+        listening = asyncio.create_task(store.listen(lambda: heard.put_nowait("ring")))
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await heard.get()
+        [lost] = told
+        assert (lost["event"], lost["log_level"]) == ("bell_lost", "warning")
+        assert "give relay the primary, not a standby" in lost["detail"]
+        server.stop()
+        standby.unlink()
+        start(server)
+        await store.ring()
+        while not await hangs(server):
+            await heard.get()
+        while not heard.empty():
+            heard.get_nowait()
+        await store.ring()
+        async with asyncio.timeout(10):
+            await heard.get()
+        listening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listening
+        await store.close()
+    assert told == [lost]
+
+
+async def hangs(server):
+    """Whether somebody listens."""
+    async with await psycopg.AsyncConnection.connect(server.get_uri()) as other:
+        found = await other.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND state = 'idle'")
+        return await found.fetchone() is not None
 
 
 async def test_on_sqlite_what_another_program_writes_is_seen_once(sqlite_url):
