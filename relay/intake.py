@@ -1,8 +1,9 @@
 """The way in: a body becomes a share, and the share is kept before anybody is told that it is.
 
 Concurrent shares are committed together. The group is whatever has come in while the last commit was under way, so that
-one share alone never waits for company. When a group fails it is retried share by share: one bad share is not
-everybody's 503. A group that took long to fail met a database that is stuck, and all of it is told so at once.
+one share alone never waits for company; one that takes long to plan is committed in pieces. When a group fails it is
+retried share by share: one bad share is not everybody's 503. A group that took long to fail met a database that is
+stuck, and all of it is told so at once.
 """
 
 import asyncio
@@ -28,6 +29,10 @@ GROUP = 200
 
 GROUP_BYTES = 16 * 1024 * 1024
 """The most bytes of bodies in one commit (its first share is always taken)."""
+
+PLANNING = 1.0
+"""Seconds after which no more shares of a group are planned, and the rest of it is the next group: meanwhile the writer
+does nothing else, and PostgreSQL sees a transaction that does nothing."""
 
 LARGE = 256 * 1024
 """Bytes from which a body is parsed beside the event loop."""
@@ -157,7 +162,7 @@ class Intake:
     async def _commit(self, group: list[_Waiting]) -> None:
         started = self._clock.now()
         try:
-            accepted = await self._store.accept([waiting.share for waiting in group], self._plan)
+            accepted = await self._store.accept([waiting.share for waiting in group], self._plan, within=PLANNING)
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.answer.cancel()
@@ -169,7 +174,9 @@ class Intake:
             else:
                 await self._one_by_one(group, error)
             return
-        for waiting, each in zip(group, accepted, strict=True):
+        left = [waiting for waiting in group[len(accepted) :] if not waiting.answer.done()]
+        self._queue.extendleft(reversed(left))  # they come next, in the order in which they came
+        for waiting, each in zip(group, accepted, strict=False):
             self._answer(waiting, each)
         if any(each.due for each in accepted):
             self._ring()

@@ -71,7 +71,9 @@ async def test_a_database_that_is_stuck_keeps_nobody_waiting_longer_than_itself(
     await asyncio.sleep(0)
     tries = []
     accept = store.accept
-    monkeypatch.setattr(store, "accept", lambda shares, plan: (tries.append(len(shares)), accept(shares, plan))[1])
+    monkeypatch.setattr(
+        store, "accept", lambda shares, plan, **told: (tries.append(len(shares)), accept(shares, plan, **told))[1]
+    )
     with locked(tmp_path):
         committing = asyncio.create_task(intake.run())
         answers = await asyncio.gather(*accepting, return_exceptions=True)
@@ -88,7 +90,7 @@ def silent(store, monkeypatch):
     """The database neither works nor fails: a frozen server, or one that was cut off."""
     still = asyncio.Event()
 
-    async def wait(*_arguments):
+    async def wait(*_arguments, **_told):
         await still.wait()
 
     with monkeypatch.context() as patches:

@@ -1,10 +1,11 @@
 """The group commit: all shares that came in meanwhile become one transaction of few statements."""
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relay.planning.model import Card, Entry, Outcome, Plan, Story
 from relay.share import Share
@@ -33,7 +34,7 @@ _SEEN_AGAIN = (
 )
 
 
-def accept(connection: Connection, shares: Sequence[Share], plan: Planner) -> list[Accepted]:
+def accept(connection: Connection, shares: Sequence[Share], plan: Planner, within: float) -> list[Accepted]:
     """Keep the shares and what follows from them, as `Store.accept` promises."""
     if not shares:
         return []
@@ -48,12 +49,12 @@ def accept(connection: Connection, shares: Sequence[Share], plan: Planner) -> li
     )
     for card in followed(connection, ids):
         group.cards[card.incident][card.channel, card.episode] = card
-    for share in shares:
-        group.take(share, plan)
+    taken = group.take_in_time(shares, plan, time.monotonic() + within)
+    _unclaim(connection, new - {share.incident for share in taken})
     group.write(connection)
     if any(map(_has_work, group.changed.values())):
         ring(connection)
-    return [group.accepted(share) for share in shares]
+    return [group.accepted(share) for share in taken]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,14 @@ class _Group:
     changed: dict[tuple[str, str, int], Card] = field(default_factory=dict)
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     numbers: dict[_Which, int] = field(default_factory=dict)
+
+    def take_in_time(self, shares: Sequence[Share], plan: Planner, until: float) -> Sequence[Share]:
+        """Plan the shares one by one, until that moment at the longest; the first in any case. Returns those."""
+        for number, share in enumerate(shares):
+            if number and time.monotonic() >= until:
+                return shares[:number]
+            self.take(share, plan)
+        return shares
 
     def take(self, share: Share, plan: Planner) -> None:
         """Plan a share, unless it repeats one that is kept, or one before it in the group."""
@@ -146,6 +155,12 @@ def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:
     # Two relays take the first shares of one incident at the same time: the later waits here for the earlier's row.
     statement = insert_or_keep(connection, schema.incident, ("id",), returning=("id",))
     return {row.id for row in connection.execute(statement, [_PLACE | {"id": key} for key in ids])}
+
+
+def _unclaim(connection: Connection, ids: Collection[str]) -> None:
+    """Let go of the places of incidents that nothing was planned for."""
+    if ids:
+        connection.execute(delete(schema.incident).where(schema.incident.c.id.in_(sorted(ids))))
 
 
 def _known(connection: Connection, shares: Sequence[Share]) -> dict[_Which, tuple[int, tuple[str, ...]]]:

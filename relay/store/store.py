@@ -8,6 +8,7 @@ the connection was lost in the very moment of the commit.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
@@ -114,19 +115,21 @@ class Store:
 
     # The way in
 
-    async def accept(self, shares: Sequence[Share], plan: Planner) -> list[Accepted]:
+    async def accept(self, shares: Sequence[Share], plan: Planner, *, within: float = inf) -> list[Accepted]:
         """Keep shares, and what follows from them, all in one commit: when this returns they are on disk.
 
         `plan` is called in the order of arrival, with the incident's story (None for a new one), its followed cards,
         the share, and the spellings of channels that are another one's (ref -> canonical ref). Shares of one incident
         see what the ones before them came to. A share that was kept before is counted, not planned, and answered as
         it was.
+        Once planning has taken more seconds than `within`, no more are taken: then what is returned is shorter than
+        `shares` (but never empty), and of the rest nothing is kept.
         `plan` must be pure: a transaction that PostgreSQL undid for another's sake is run again.
 
         Raises:
             StoreError, or whatever `plan` raises: nothing of the whole group is kept.
         """
-        return await self._database.write(lambda connection: accepting.accept(connection, shares, plan))
+        return await self._database.write(lambda connection: accepting.accept(connection, shares, plan, within))
 
     async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
         """Keep a body that is no share, for the operator; the oldest go that are too many or too much."""
@@ -156,6 +159,7 @@ class Store:
 
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
+            CardTrouble: something unforeseen happened with one card; nothing was written.
         """
         skipped = frozenset(skip_cards), frozenset(skip_lanes)  # the caller's may change while this waits for its turn
         return await self._database.write(

@@ -197,7 +197,7 @@ async def test_a_second_reopening_in_half_an_hour_pings_if_it_is_worse_than_the_
 async def test_an_intake_that_is_stopped_while_it_writes_leaves_no_sender_waiting(house):
     writing = asyncio.Event()
 
-    async def accept(*_arguments):
+    async def accept(*_arguments, **_told):
         writing.set()
         await asyncio.Event().wait()
 

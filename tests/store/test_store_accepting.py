@@ -26,6 +26,7 @@ from store_samples import (
 from relay.errors import StoreError
 from relay.planning.model import CardState, Outcome, Plan
 from relay.routing import Options
+from relay.store import accepting
 
 
 async def test_a_share_is_kept_with_all_that_follows_from_it(store):
@@ -243,3 +244,39 @@ async def test_what_intake_and_delivery_write_of_one_card_is_all_kept(store):
     assert (after.card.state, after.card.ts) == (CardState.SHOWN, "1700000000.000100")
     assert after.story.version == 2
     assert (await store.story("i1")).cards == (after.card,)
+
+
+@pytest.mark.parametrize("stops", range(1, 7))
+async def test_a_group_that_takes_long_to_plan_is_kept_in_pieces_that_come_to_the_same(
+    store, second, monkeypatch, stops
+):
+    """Of what is not taken nothing is left: neither a share, nor the place of a new incident."""
+    await store.accept([a_share("known", "h0")], plain)
+    group = [
+        a_share(incident, f"h{number}")
+        for number, incident in enumerate(("new", "known", "other", "new", "other", "last"), start=1)
+    ]
+    now, planned = [0.0], []
+
+    def plan(story, cards, share, same):
+        now[0] += 1
+        planned.append((share.incident, share.hash, story.version if story else 0))
+        return plain(story, cards, share, same)
+
+    monkeypatch.setattr(accepting.time, "monotonic", lambda: now[0])
+    accepted = await store.accept(group, plan, within=stops)
+    assert [each.incident for each in accepted] == [share.incident for share in group[:stops]]
+    assert await count(store, "incident") == len({"known", *(share.incident for share in group[:stops])})
+    assert await count(store, "share") == 1 + stops
+    if rest := group[stops:]:
+        accepted += await second.accept(rest, plan)
+    assert [each.outcome for each in accepted] == [
+        Outcome.FIRST,
+        Outcome.UPDATE,
+        Outcome.FIRST,
+        Outcome.UPDATE,
+        Outcome.UPDATE,
+        Outcome.FIRST,
+    ]
+    assert [digest for _, digest, _ in planned] == [share.hash for share in group]
+    assert [version for _, _, version in planned] == [0, 1, 0, 1, 1, 0]
