@@ -458,7 +458,7 @@ header_text = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), 
 codings = st.sampled_from(["gzip", "deflate", "br", "zstd", "identity", "gzip, gzip"]) | header_text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies, key=st.just(KEY) | header_text, coding=st.none() | codings, kind=st.none() | header_text)
 async def test_whatever_is_posted_is_answered_as_promised_and_never_500(body, key, coding, kind):
     headers = {"X-Relay-Key": key}
@@ -552,7 +552,7 @@ async def test_what_aiohttp_refuses_by_itself_is_a_problem_that_echoes_nothing(h
             assert SECRET not in answer
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(head=st.binary(max_size=60), path=st.binary(max_size=40))
 async def test_whatever_is_thrown_at_the_socket_never_gets_a_500(head, path):
     async with visiting(House(), admin_key="admin") as client:

@@ -244,7 +244,7 @@ async def raw(client, head, body=b""):
 junk = st.binary(max_size=40).map(lambda value: bytes(byte for byte in value if byte not in b"\r\n\0"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(signature=junk, timestamp=junk | st.just(str(int(NOW)).encode()), body=st.binary(max_size=60))
 async def test_whatever_stands_in_the_headers_is_refused_and_never_a_500(signature, timestamp, body):
     async with visiting(Desk(), ManualClock(NOW)) as client:
@@ -292,7 +292,7 @@ async def test_a_body_beyond_a_megabyte_is_413(client, desk):
     assert desk.clicks == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(body=st.binary(max_size=200) | st.text(max_size=60).map(form))
 async def test_whatever_is_signed_is_taken_or_refused_and_never_a_500(body):
     async with visiting(Desk(), ManualClock(NOW)) as client:

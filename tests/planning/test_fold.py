@@ -206,7 +206,7 @@ def one_share(draw, moment):
 
 
 @given(shares(), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_record_s_blocks_come_out_the_same_in_whatever_order_shares_arrive(some, chance: random.Random):
     shuffled = [*some, *chance.sample(some, k=len(some) // 2)]
     chance.shuffle(shuffled)
@@ -221,7 +221,7 @@ def seen(record):
 
 
 @given(shares())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_folding_a_share_again_changes_nothing(some):
     record = folded(*some)
     newest = max(some, key=lambda each: each.news)

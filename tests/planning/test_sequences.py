@@ -74,7 +74,7 @@ def seen(record):
 
 
 @given(lives(), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_record_ends_at_the_newest_and_every_comment_is_told_once(some, chance: random.Random):
     life = Life()
     for each in arriving(some, chance):
@@ -88,7 +88,7 @@ def test_the_record_ends_at_the_newest_and_every_comment_is_told_once(some, chan
 
 
 @given(lives(), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_what_was_told_adds_up_to_what_the_card_shows(some, chance: random.Random):
     """Each entry begins where the last one ended: nothing is told twice, nothing is left out."""
     life = Life()
@@ -123,7 +123,7 @@ def steps(entry):
 
 
 @given(lives())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_life_told_again_from_the_beginning_tells_nothing_new(some):
     life = Life()
     for each in sorted(some, key=lambda each: each.news):
@@ -135,7 +135,7 @@ def test_a_life_told_again_from_the_beginning_tells_nothing_new(some):
 
 
 @given(lives())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_there_is_never_more_than_one_card_for_an_episode_and_a_channel(some):
     life = Life()
     for each in some:

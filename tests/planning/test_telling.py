@@ -319,7 +319,7 @@ def entries(draw):
 
 
 @given(entries(), st.sampled_from([(), ("comment",), ("status", "tags")]), st.sampled_from([(), ("reopened", "rise")]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
     life = living()
     options = replace(
@@ -338,7 +338,7 @@ def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
 
 
 @given(entries())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_reply_is_due_exactly_when_there_is_one(some):
     life = living()
     card = replace(life.cards[NOC, 1], told_seq=0)

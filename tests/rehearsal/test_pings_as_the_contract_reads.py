@@ -131,7 +131,7 @@ def rehearsed(rules: Configuration, life: list[Told]) -> list[Sent]:
 
 @pytest.mark.parametrize("thread", ["[status]", "[comment]"])
 @given(life=lives())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_whoever_is_pinged_is_pinged_when_the_contract_says_so_and_never_else(thread, life):
     reading = as_the_contract_reads(life, status_told=thread == "[status]")
     sent = rehearsed(configuration(thread), life)

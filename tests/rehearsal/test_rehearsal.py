@@ -259,7 +259,7 @@ def in_sequence(told: list[tuple[int, dict[str, Any]]]) -> list[Share]:
 ONE, TEAMS = configuration(), configuration(BY_TEAM)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(SHARES)
 def test_what_is_not_drawn_comes_out_the_same_but_for_the_number_of_edits(told):
     drawn, undrawn = (rehearse(TEAMS, in_sequence(told), drawn=each)["i1"] for each in (True, False))
@@ -285,7 +285,7 @@ OTHERS = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SHARES, st.sampled_from(OTHERS))
 def test_where_another_rulebook_decides_alike_it_comes_to_the_same_cards(told, other):
     shares = in_sequence(told)

@@ -165,7 +165,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows, st.booleans())
 def test_whatever_is_left_out_of_any_template_is_told_and_nothing_else_is(drawn, beside_a_bar):
     ends = list(accumulate(count for _, count in drawn))
@@ -248,7 +248,7 @@ atoms = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(atoms, max_size=25), st.integers(1, 400))
 def test_any_text_is_cut_to_any_length_without_cutting_markup(flow, limit):
     text = mrkdwn(flow, limit)
@@ -257,7 +257,7 @@ def test_any_text_is_cut_to_any_length_without_cutting_markup(flow, limit):
     assert size(plain(flow, limit)) <= limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.characters(categories=["L", "M", "S"]), max_size=80), st.integers(0, 80))
 def test_a_cut_never_separates_a_mark_from_its_letter(text, end):
     place = whole(text, end)

@@ -145,7 +145,7 @@ def test_each_fault_stands_at_its_own_word_whatever_else_its_line_says():
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_one_fault_hides_no_other(data):
     wrong = {

@@ -26,7 +26,7 @@ from relay.incident import Tag
 from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
 from relay.templates_on_disk import load_packaged
 
-RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 
 
 @RELAXED

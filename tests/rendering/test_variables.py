@@ -121,7 +121,7 @@ def test_titles_are_one_line():
     assert (seen["incident"]["title"], seen["incident"]["alerts"][0]["subject"]) == ("a b", "x y")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(incidents())
 def test_no_value_holds_a_mark_of_rendering(given_incident):
     for text in _strings(variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):

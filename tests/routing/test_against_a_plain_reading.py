@@ -274,7 +274,7 @@ incidents = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tree=trees, shared=st.lists(incidents, min_size=1, max_size=6), status=st.none() | st.sampled_from(State))
 def test_any_tree_judges_any_incident_as_the_contract_reads(tree, shared, status):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)}, allow_unicode=True)
@@ -307,7 +307,7 @@ dozens = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tree=dozens, shared=st.lists(incidents, min_size=1, max_size=8))
 def test_a_dozen_siblings_are_searched_as_if_each_were_asked(tree, shared):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)})

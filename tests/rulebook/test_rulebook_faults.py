@@ -253,7 +253,7 @@ def test_a_regular_expression_that_is_wrong_is_told_and_not_printed(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_any_damage_to_a_file_is_a_rulebook_or_a_configuration_error(data):
     text = ALL_AT_ONCE.replace("critcal", "critical")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import relay
@@ -26,7 +26,7 @@ EDITED = (
 BODY = json.loads(SAMPLE)
 BODY["metadata"] |= json.loads(EDITED)["metadata"]
 
-few = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=100)
 
 
 def parsed(body: object) -> Share:

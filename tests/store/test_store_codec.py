@@ -89,7 +89,7 @@ cards = st.builds(
     post=dues,
     edit=dues,
 )
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 @quick

@@ -164,7 +164,7 @@ def test_what_is_no_yaml_hides_no_other_fault():
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(traps=st.lists(st.sampled_from(["*-x", "@y", "`z`", "%p", "!q", '"\\d"', "*v"]), max_size=4), data=st.data())
 def test_each_trap_of_yaml_is_told_at_its_place_and_nothing_else_is(traps, data):
     lines, places = ROUTES.splitlines(), []

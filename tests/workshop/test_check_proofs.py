@@ -41,7 +41,7 @@ def all_compiled(*matches: dict) -> list[Match]:
     ]
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(one=matches, other=matches, shared=st.lists(incidents, min_size=4, max_size=6))
 def test_what_is_proven_holds_for_every_incident(one, other, shared):
     first, second, both, either = all_compiled(one, other, {"all": [one, other]}, {"any": [one, other]})
@@ -55,7 +55,7 @@ def test_what_is_proven_holds_for_every_incident(one, other, shared):
             assert all(match.holds(each) for each in seen(shared))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one=matches, other=matches)
 def test_both_imply_each_and_each_implies_either(one, other):
     meanings = map(meaning, all_compiled(one, other, {"all": [one, other]}, {"any": [one, other]}))
@@ -83,7 +83,7 @@ def named(tree: list, prefix: str = "r") -> list:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tree=trees, shared=st.lists(incidents, min_size=4, max_size=6))
 def test_a_route_that_is_said_to_be_never_reached_is_reached_by_no_incident(tree, shared):
     text = written(named(tree))

@@ -137,7 +137,7 @@ def test_everything_that_can_be_written_passes():
     assert objections(EVERYTHING) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(match=matches)
 def test_any_match_that_relay_takes_passes(match):
     text = yaml.safe_dump({"version": 1, "routes": [{"name": "a", "match": match, "post": []}]})
@@ -148,7 +148,7 @@ def test_any_match_that_relay_takes_passes(match):
 LINES = EVERYTHING.splitlines()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_what_relay_takes_passes_whatever_is_left_out_or_changed(data):
     """Words are dropped or swapped for others; of what is still a rulebook no editor may complain."""
