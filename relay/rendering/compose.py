@@ -34,6 +34,9 @@ _INLINE: Final = frozenset({Kind.QUOTE, Kind.PRE, Kind.ARGUMENT, Kind.ACCESSORY,
 _NOTICES: Final = 600
 """Characters of all notices together: they are never cut for want of room, so they must not want much."""
 
+_LABEL: Final = 150
+"""Characters of a field's label, so that it leaves room for the value."""
+
 T = TypeVar("T")
 
 
@@ -292,7 +295,7 @@ def _field_flow(node: Node) -> Flow:
     value = flow_of(node.body())
     if is_blank(value):
         return []
-    label = words_of(node.argument()).replace("*", "")
+    label = plain(flow_of(node.argument()), _LABEL).replace("*", "")
     return tidy([Atom(f"*{label}*\n"), *value]) if label else value
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from relay.rendering.characters import clean, size, whole
 from relay.rendering.marks import LIST_ENDS, ItemMark
-from relay.rendering.wording import and_more, more_characters
+from relay.rendering.wording import LINK_IS_TOO_LONG, and_more, more_characters
 
 TAIL: Final = 90
 """Characters kept free for the words that say what a cut left out, and for closing what it cut open."""
@@ -84,7 +84,11 @@ def shortened(flow: Flow, limit: int) -> Flow:
     """The flow, cut so that it is mrkdwn of at most so many characters, and closed with what the cut left out."""
     if length(flow) <= limit:
         return flow
-    kept, missing = _cut(flow, limit - TAIL if limit > 2 * TAIL else max(limit - _BRIEF_TAIL, 0))
+    room = limit - TAIL if limit > 2 * TAIL else max(limit - _BRIEF_TAIL, 0)
+    flow = [_bare(atom, room) for atom in flow]
+    if length(flow) <= limit:
+        return flow
+    kept, missing = _cut(flow, room)
     _strip(kept, last=True)
     closing = _closing("".join(map(_drawn, kept)))
     tail = _tail(kept, missing, limit - length(kept) - len(closing))
@@ -174,6 +178,13 @@ def _cut(flow: Flow, room: int) -> tuple[list[Atom | ItemMark], list[Atom | Item
         kept.append(atom)
         room -= drawn
     return kept, []
+
+
+def _bare(atom: Atom | ItemMark, room: int) -> Atom | ItemMark:
+    """The atom; as text alone where its markup leaves no room for any, so that a long address costs itself alone."""
+    if isinstance(atom, ItemMark) or size(atom.before) + size(atom.after) < room or not _shown(atom):
+        return atom
+    return Atom(f"{atom.text} {LINK_IS_TOO_LONG}" if atom.text else _shown(atom), quoted=atom.quoted)
 
 
 def _item_begins(kept: Flow) -> int:

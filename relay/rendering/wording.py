@@ -23,6 +23,9 @@ COLORS: Final[Mapping[str, str]] = {
     State.RESOLVED.value: "#2eb67d",
 }
 
+LINK_IS_TOO_LONG: Final = "(its link is too long)"
+"""Behind what would be a link."""
+
 
 def and_more(items: Sequence[tuple[str, str]]) -> str:
     """What a list leaves out, from the (noun, state) of each: `and 17 more alerts, 3 critical`."""

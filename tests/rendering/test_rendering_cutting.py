@@ -210,6 +210,37 @@ def test_a_reply_of_long_comments_still_tells_each_of_them():
     assert all(f"*A{number}*" in said(rendered) for number in range(20))
 
 
+@pytest.mark.parametrize("cap", [40, 100, 200, 400, 3000])
+@pytest.mark.parametrize("address", [30, 90, 300, 900, 2900])
+@pytest.mark.parametrize("before", ["", "b " * 20])
+def test_a_long_address_costs_itself_alone_and_says_so(cap, address, before):
+    linked = Atom("run-book", f"<https://x.example/{'y' * address}|", ">")
+    text = mrkdwn([Atom(before), linked, Atom(" the disk of db-117 is full " + "z" * 3000)], cap)
+    assert size(text) <= cap
+    assert is_sound(text)
+    if not before:
+        assert "run-book" in text
+        assert "run-book>" in text or cap < 60 or "run-book (its link is too long)" in text
+        assert "the disk" in text or cap - address < 160
+    assert mrkdwn([linked], cap) in {
+        f"<https://x.example/{'y' * address}|run-book>",
+        "run-book (its link is too long)",
+    }
+
+
+def test_a_date_that_has_no_room_is_told_in_universal_time():
+    date = Atom(
+        "", "<!date^1649576282^{date_short_pretty} at {time}|2022-04-10 07:38 UTC>", shown="2022-04-10 07:38 UTC"
+    )
+    assert mrkdwn([date, Atom("z" * 90)], 40).startswith("2022-04-10 07:38 UTC")
+
+
+def test_a_field_has_room_for_its_value_whatever_its_label():
+    told = said(card("{% fields %}{% field 'so long ' * 500 %}the value{% endfield %}{% endfields %}"))
+    assert told.startswith("*so long so long")
+    assert told.endswith("…*\nthe value")
+
+
 def test_code_that_is_cut_is_closed():
     for opening in ("```\n", "see `"):
         told = said(card("{% section %}" + opening + "{{ 'x ' * 3000 }}{% endsection %}"))
