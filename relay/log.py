@@ -22,6 +22,8 @@ Format = Literal["auto", "console", "json"]
 HIDDEN = "[hidden]"
 """What stands in a log where a secret was."""
 
+log = structlog.get_logger("relay.log")
+
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 
@@ -43,6 +45,11 @@ def set_up(*, form: Format, level: str, secrets: Iterable[str] = (), stream: Tex
         cache_logger_on_first_use=False,  # a logger that was used before this set-up follows it too
     )
     _route_standard_library(rendering, stream, max(logging.WARNING, wanted))
+
+
+def tell_lost(lines: int) -> None:
+    """Say that so many lines were lost here, since nobody read them in time."""
+    log.warning("log_lines_lost", lines=lines, remedy="see what reads relay's log: it stood still")
 
 
 class _Lines:

@@ -25,7 +25,12 @@ class Process:
     session: aiohttp.ClientSession
     url: str = ""
     logged: list[dict[str, Any]] = field(default_factory=list)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Its log is read, until `heard` is cleared."""
+        self.heard.set()
 
     async def share(self, body: Any, **headers: str) -> aiohttp.ClientResponse:
         """Post a share with the right key, whatever the body."""
@@ -60,6 +65,7 @@ class Process:
     async def read(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
+            await self.heard.wait()
             try:
                 self.logged.append(json.loads(line))
             except ValueError:
@@ -121,6 +127,7 @@ async def running(
             relay.url = f"http://{serving['host']}:{serving['port']}"
             yield relay
         finally:
+            relay.heard.set()
             await relay.stop(signal.SIGKILL)
             await reading
 

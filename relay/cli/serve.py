@@ -6,6 +6,7 @@ import os
 from relay import log
 from relay.cli.loop import run
 from relay.settings import Settings
+from relay.stderr import unhurried
 
 GARBAGE = 10_000
 """New objects after which Python looks for those that hold each other alive (it looks after 700 by itself)."""
@@ -19,11 +20,12 @@ def serve() -> None:
     and templates again.
     """
     settings = Settings.from_env(os.environ).for_serving()
-    log.set_up(form=settings.log_format, level=settings.log_level, secrets=settings.secrets())
-    from relay.app import serve as keep_house  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
+    with unhurried(log.tell_lost):
+        log.set_up(form=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+        from relay.app import serve as keep_house  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
 
-    # What has been loaded lives as long as relay: looking through it for garbage, again and again, was a fifth of a
-    # share's cost. What a share leaves behind is nearly all freed without that, so it can wait a little longer.
-    gc.freeze()
-    gc.set_threshold(GARBAGE)
-    run(keep_house(settings))
+        # What has been loaded lives as long as relay: looking through it for garbage, again and again, was a fifth of a
+        # share's cost. What a share leaves behind is nearly all freed without that, so it can wait a little longer.
+        gc.freeze()
+        gc.set_threshold(GARBAGE)
+        run(keep_house(settings))

@@ -1,6 +1,7 @@
 """Told to stop, the real process is gone within ten seconds, whatever hangs, and nothing that was kept is lost."""
 
 import asyncio
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from contextlib import closing
 import psycopg
 import pytest
 from postgres import a_server, frozen
-from processes import running
+from processes import running, until
 
 from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
@@ -86,6 +87,38 @@ async def test_a_frozen_postgresql_does_not_keep_it(folder, slack):
                 assert len(told_of_the_database(house)) == 1
         with psycopg.connect(server.get_uri()) as database:
             assert database.execute("SELECT id FROM incident").fetchall() == [("kept",)]
+
+
+async def shares(house, count):
+    """Share so many incidents; all are kept."""
+    for start in range(0, count, 50):
+        numbers = range(start, min(count, start + 50))
+        assert {202} == set(await asyncio.gather(*(share(house, f"i{number}") for number in numbers)))
+
+
+async def test_whoever_stops_reading_the_log_holds_up_nothing_and_misses_nothing_when_he_reads_on(folder, slack):
+    async with running(folder, slack.url) as house:
+        house.heard.clear()
+        await shares(house, 1000)  # the pipe and what reads it hold some hundred
+        assert (await house.get("/healthz"))[0] == 200
+        assert len(house.logged) < 100
+        house.heard.set()
+        kept = lambda: [line["incident"] for line in house.logged if line.get("event") == "share_kept"]  # noqa: E731
+        await house.until(lambda: len(kept()) == 1000)
+        assert set(kept()) == {f"i{number}" for number in range(1000)}
+        assert sorted(house.logged, key=lambda line: line["timestamp"][:-3]) == house.logged
+        await leaves(house)
+
+
+async def test_whoever_stops_reading_the_log_does_not_keep_it(folder, slack):
+    async with running(folder, slack.url) as house:
+        house.heard.clear()
+        await shares(house, 1000)
+        told = time.monotonic()
+        house.process.send_signal(signal.SIGTERM)
+        await until(lambda: house.process.returncode is not None)  # `wait` would wait for the end of the log, too
+        assert house.process.returncode == 0
+        assert time.monotonic() - told < KILLED_AFTER
 
 
 ALONE = ("unshare", "--map-root-user", "--mount", "--net")
