@@ -181,11 +181,17 @@ class Relay:
                 reloading = tasks.create_task(self._reload.run(self._sender.ring, teller), name="reload")
                 sockets = [tasks.create_task(socket.run(self._stop), name="socket mode")] if socket else []
                 listen = settings.listen
-                async with listening(doors, listen.host, listen.port, drain_seconds=DRAIN) as (host, port):
-                    log.info("serving", version=__version__, host=host, port=port, configuration=self._live().hash)
-                    self.address.set_result((host, port))
-                    await self._stop.wait()
-                    log.info("stopping")
+                try:
+                    async with listening(doors, listen.host, listen.port, drain_seconds=DRAIN) as (host, port):
+                        log.info("serving", version=__version__, host=host, port=port, configuration=self._live().hash)
+                        self.address.set_result((host, port))
+                        await self._stop.wait()
+                        log.info("stopping")
+                finally:
+                    # Also where another room breaks this off: the group then cancels the sender, which may be breaking
+                    # off a turn in that moment, and a group that does so does not hear that (before Python 3.13).
+                    quiet.set()
+                    self._sender.stop()
                 if sockets:  # it closes itself while requests are finished, and what came over it is kept by now
                     await asyncio.wait(sockets, timeout=self.left(LAST_CALLS))
                 for connected in sockets:
@@ -195,8 +201,6 @@ class Relay:
                 desk.cancel()
                 keeping.cancel()
                 committing.cancel()
-                quiet.set()
-                self._sender.stop()
                 await asyncio.wait([sending], timeout=self.left(LAST_CALLS))
                 sending.cancel()
 
