@@ -35,17 +35,36 @@ async def listen(dialect: Dialect, address: Address, ring: Callable[[], None]) -
     arguments, given = dialect.create_connect_args(address.url)
     settings = {**connection_settings(address.url), **given}
     complained = False
+
+    async def hang() -> None:
+        nonlocal complained
+        async with await psycopg.AsyncConnection.connect(*arguments, **settings, autocommit=True) as connection:
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(BELL)))
+            complained = False
+            ring()  # whatever was rung while nobody listened
+            async for _ in connection.notifies():
+                ring()
+
     while True:
-        try:
-            async with await psycopg.AsyncConnection.connect(*arguments, **settings, autocommit=True) as connection:
-                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(BELL)))
-                complained = False
-                ring()  # whatever was rung while nobody listened
-                async for _ in connection.notifies():
-                    ring()
-        except psycopg.Error as error:
+        error = await _came_of(asyncio.create_task(hang(), name="bell"))
+        if isinstance(error, psycopg.Error):
             if not complained:
                 log.warning("bell_lost", detail=str(complaint(DBAPIError(None, None, error), address)))
             complained = True
             await asyncio.sleep(AGAIN)
             ring()
+        elif error is not None:
+            raise error
+
+
+async def _came_of(hanging: asyncio.Task[None]) -> BaseException | None:
+    """What ended it. Whoever is cancelled meanwhile does not wait for it to end.
+
+    Cancelled in a statement, psycopg asks the server to give that up, and waits ten seconds for a server that hangs.
+    """
+    hanging.add_done_callback(lambda task: task.cancelled() or task.exception())  # so that nobody misses it
+    try:
+        await asyncio.wait([hanging])
+    finally:
+        hanging.cancel()
+    return hanging.exception()

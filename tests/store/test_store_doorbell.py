@@ -1,14 +1,16 @@
 """Whoever waits is woken by what others write."""
 
 import asyncio
+from contextlib import suppress
 
 import psycopg
 import pytest
 import structlog
 from postgres import a_server, start
+from sqlalchemy import create_engine, make_url
 from store_samples import a_card, a_share, due, plain, with_cards
 
-from relay.store import Store, doorbell
+from relay.store import Store, address, doorbell
 
 
 @pytest.fixture
@@ -92,6 +94,47 @@ async def test_a_bell_that_cannot_hang_is_told_once_looked_for_meanwhile_and_hun
             await listening
         await store.close()
     assert told == [lost]
+
+
+async def test_whoever_is_told_to_listen_no_more_does_not_wait_for_a_server_that_hangs(server):
+    """It takes the connection (a pooler may stand before it) and answers nothing."""
+    url = make_url(server)
+    asked, passing = asyncio.Event(), []
+
+    async def between(reader, writer):
+        from_server, to_server = await asyncio.open_unix_connection(f"{url.query['host']}/.s.PGSQL.5432")
+        passing.append(asyncio.current_task())
+
+        try:
+            await asyncio.gather(pass_on(reader, to_server, asked), pass_on(from_server, writer, asked))
+        finally:
+            for each in (writer, to_server):
+                each.close()
+                with suppress(OSError):
+                    await each.wait_closed()
+
+    async with await asyncio.start_server(between, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        through = address.parse(f"postgresql://{url.username}@127.0.0.1:{port}/{url.database}")
+        listening = asyncio.create_task(doorbell.listen(create_engine(through.url).dialect, through, lambda: None))
+        async with asyncio.timeout(20):
+            await asked.wait()
+        listening.cancel()
+        _, waiting = await asyncio.wait([listening], timeout=3)
+        left = [*passing, *(task for task in asyncio.all_tasks() if task.get_name() == "bell")]
+        for task in passing:
+            task.cancel()
+        await asyncio.wait(left, timeout=20)
+        assert not waiting
+
+
+async def pass_on(reader, writer, asked):
+    """All that one side says, but for the wish to listen."""
+    while data := await reader.read(65536):
+        if b"LISTEN" in data:
+            asked.set()
+        else:
+            writer.write(data)
 
 
 async def hangs(server):
