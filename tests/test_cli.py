@@ -6,11 +6,14 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import types
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -213,7 +216,10 @@ def call(base: str, token: str, method: str, **arguments: str) -> dict:
 def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_to_stop(end):
     command = [sys.executable, "-m", "relay", "sandbox", "--listen", "127.0.0.1:0", "--rate-limits"]
     command += ["--channel", "noc=C0123456789", "--channel", "#payments"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
         try:
             said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(5))
             channels = [process.stdout.readline().split() for _ in range(2)]
@@ -234,9 +240,12 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_
             )
             with urllib.request.urlopen(asked, timeout=10) as defined:
                 assert b"Priority" in defined.read()
+            where = urlsplit(base)
+            half = stack.enter_context(socket.create_connection((where.hostname, where.port)))
+            half.sendall(b"POST /api/auth.test HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a requ")
         finally:
             process.send_signal(end)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=8) == 0
         assert process.stderr.read() == ""
 
 

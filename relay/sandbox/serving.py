@@ -10,11 +10,14 @@ from aiohttp import web
 from relay.sandbox.calls import Call
 from relay.sandbox.faults import Drop, Reply
 
+LAST_WORDS = 1.0
+"""Seconds for what is under way when it ends; an open page, or half a request, has no more to say."""
+
 
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Serve an application, and give its address, `http://HOST:PORT`. Port 0 means any free one."""
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_WORDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
