@@ -297,7 +297,7 @@ class Sender:
 
         They live in real time, whatever clock this relay was given.
         """
-        await self._store.listen(self.ring)
+        await self._store.listen(lambda anything: self._ring_all() if anything else self.ring())
         while True:
             with suppress(StoreError):  # those who work with it say so
                 if await self._store.changed():

@@ -21,17 +21,23 @@ BELL = "relay"
 AGAIN = 5.0
 """Seconds until it is hung again, whatever took it down (a connection that was lost, or leads to a standby now)."""
 
-_RING = text("SELECT pg_notify(:bell, '')")
+ANYTHING = "anything"
+"""What is said where it was no share: doubt, letters and channels may have changed, too."""
+
+Ring = Callable[[bool], None]
+"""Hears that something may be due; and whether that may be anything, or is what shares bring."""
+
+_RING = text("SELECT pg_notify(:bell, :what)")
 
 
-def ring(connection: Connection) -> None:
+def ring(connection: Connection, *, anything: bool = False) -> None:
     """Wake the relay that delivers, once this is committed. On SQLite it is the only one, and nothing is to be done."""
     if postgresql(connection):
-        connection.execute(_RING, {"bell": BELL})
+        connection.execute(_RING, {"bell": BELL, "what": ANYTHING if anything else ""})
 
 
-async def listen(dialect: Dialect, address: Address, ring: Callable[[], None]) -> None:
-    """Call `ring` whenever a relay has accepted something that is due, or may have; until cancelled."""
+async def listen(dialect: Dialect, address: Address, ring: Ring) -> None:
+    """Call `ring` whenever another program has written something that is due, or may have; until cancelled."""
     arguments, given = dialect.create_connect_args(address.url)
     settings = {**connection_settings(address.url), **given}
     complained = False
@@ -41,9 +47,9 @@ async def listen(dialect: Dialect, address: Address, ring: Callable[[], None]) -
         async with await psycopg.AsyncConnection.connect(*arguments, **settings, autocommit=True) as connection:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(BELL)))
             complained = False
-            ring()  # whatever was rung while nobody listened
-            async for _ in connection.notifies():
-                ring()
+            ring(True)  # noqa: FBT003  whatever was rung while nobody listened
+            async for notice in connection.notifies():
+                ring(notice.payload == ANYTHING)
 
     while True:
         error = await _came_of(asyncio.create_task(hang(), name="bell"))
@@ -52,7 +58,7 @@ async def listen(dialect: Dialect, address: Address, ring: Callable[[], None]) -
                 log.warning("bell_lost", detail=str(complaint(DBAPIError(None, None, error), address)))
             complained = True
             await asyncio.sleep(AGAIN)
-            ring()
+            ring(True)  # noqa: FBT003  the same
         elif error is not None:
             raise error
 

@@ -446,8 +446,10 @@ class Store:
 
     # The doorbell
 
-    async def listen(self, ring: Callable[[], None]) -> None:
+    async def listen(self, ring: doorbell.Ring) -> None:
         """On PostgreSQL: call `ring` whenever any relay has accepted something that is due; until cancelled.
+
+        It hears whether anything may have changed (an operator has redriven letters), or it was a share.
 
         On SQLite there is nothing to listen to, and this returns at once: ask `changed` now and then.
         """
@@ -456,7 +458,7 @@ class Store:
 
     async def ring(self) -> None:
         """On PostgreSQL: wake the relay that delivers; on SQLite it notices by `changed` whatever was written."""
-        await self._database.write(doorbell.ring)
+        await self._database.write(lambda connection: doorbell.ring(connection, anything=True))
 
     async def changed(self) -> bool:
         """On SQLite: whether another program (the command line) has written since this was asked last.

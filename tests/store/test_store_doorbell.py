@@ -15,11 +15,14 @@ from relay.store import Store, address, doorbell
 
 @pytest.fixture
 async def rings(postgresql_url, monkeypatch):
-    """A relay that listens: a queue that gets something with every ring, after the first that tells of the start."""
+    """A relay that listens: a queue that hears every ring, after the first that tells of the start.
+
+    It holds whether anything may have changed, or it was a share.
+    """
     monkeypatch.setattr(doorbell, "AGAIN", 0.0)
     store = await Store.open(postgresql_url)
     heard = asyncio.Queue()
-    listening = asyncio.create_task(store.listen(lambda: heard.put_nowait("ring")))
+    listening = asyncio.create_task(store.listen(heard.put_nowait))
     async with asyncio.timeout(10):
         await heard.get()
     yield heard
@@ -34,7 +37,7 @@ async def test_what_another_relay_accepts_rings_when_it_is_due(postgresql_url, r
     await other.accept([a_share("i1", "quiet")], with_cards())
     await other.accept([a_share("i2", "due")], with_cards(a_card("i2", post=due())))
     async with asyncio.timeout(10):
-        await rings.get()
+        assert await rings.get() is False
     await other.accept([a_share("i2", "due")], plain)
     await other.close()
     assert rings.empty()
@@ -44,7 +47,7 @@ async def test_whoever_changed_something_by_hand_can_ring(postgresql_url, rings)
     other = await Store.open(postgresql_url, exclusive=False)
     await other.ring()
     async with asyncio.timeout(10):
-        await rings.get()
+        assert await rings.get() is True
     await other.close()
 
 
@@ -71,7 +74,7 @@ async def test_a_bell_that_cannot_hang_is_told_once_looked_for_meanwhile_and_hun
         server.stop()
         standby.touch()
         start(server)
-        listening = asyncio.create_task(store.listen(lambda: heard.put_nowait("ring")))
+        listening = asyncio.create_task(store.listen(heard.put_nowait))
         async with asyncio.timeout(10):
             for _ in range(3):
                 await heard.get()
@@ -116,7 +119,9 @@ async def test_whoever_is_told_to_listen_no_more_does_not_wait_for_a_server_that
     async with await asyncio.start_server(between, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         through = address.parse(f"postgresql://{url.username}@127.0.0.1:{port}/{url.database}")
-        listening = asyncio.create_task(doorbell.listen(create_engine(through.url).dialect, through, lambda: None))
+        listening = asyncio.create_task(
+            doorbell.listen(create_engine(through.url).dialect, through, lambda _anything: None)
+        )
         async with asyncio.timeout(20):
             await asked.wait()
         listening.cancel()
@@ -161,7 +166,7 @@ async def test_on_sqlite_what_relay_writes_itself_is_no_news(sqlite_url):
     await store.accept([a_share()], plain)
     await store.check()
     assert await store.changed() is False
-    await store.listen(lambda: pytest.fail("nobody rings on SQLite"))
+    await store.listen(lambda _anything: pytest.fail("nobody rings on SQLite"))
     await store.close()
 
 
