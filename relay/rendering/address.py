@@ -10,7 +10,7 @@ from relay.blockkit import BUTTON_URL, is_link
 _IGNORED: Final = re.compile("[\t\n\r\x00]+")
 """Browsers leave these out of an address, wherever they stand."""
 
-_UNSAFE: Final = re.compile(r"""[\x01-\x20"<>\\^`{|}\x7f-\xa0\u2028\u2029\ud800-\udfff]""")
+_UNSAFE: Final = re.compile(r"""[\x01-\x20"<>\\^`{|}\x7f-\xa0\u2028-\u202e\u2066-\u2069\ud800-\udfff]""")
 _HOST: Final = re.compile(r"(?:[\w\-.~%]+|\[[0-9A-Fa-f:.]+\])", re.ASCII)
 _FOUND: Final = re.compile(r"https?://[^\s<>|`\"]+", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?'*_~"

@@ -2,6 +2,7 @@
 
 from functools import reduce
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rendering_samples import (
@@ -24,9 +25,18 @@ from rendering_samples import (
 
 from relay.incident import Tag
 from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
+from relay.rendering.address import address
 from relay.templates_on_disk import load_packaged
 
 RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("place", ["a{}b", "a?b={}", "{}"])
+def test_no_address_turns_round_what_stands_behind_it(place):
+    for number in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)):
+        found = address("https://evil.example/" + place.format(chr(number)))
+        assert found is not None
+        assert found.isascii()
 
 
 @RELAXED
