@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import stderr
@@ -53,6 +53,7 @@ def test_where_there_is_room_a_line_is_out_when_write_returns():
             assert os.read(reading, 100) == f"{number}\n".encode()
 
 
+@settings(deadline=None)  # it is a reader's pace that is tested
 @given(sizes=st.lists(st.sampled_from([1, 100, stderr.ROOM - 1, stderr.ROOM, 3 * PIPE]), min_size=1, max_size=30))
 def test_all_comes_out_whole_and_in_order_however_long_nobody_reads(sizes):
     lines = [f"{number}:{'x' * size}\n" for number, size in enumerate(sizes)]
