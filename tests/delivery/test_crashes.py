@@ -8,7 +8,7 @@ from clocks import ManualClock
 from house import START, open_house, stand_in
 from lifetimes import ALERT, LIFE, seen
 
-EVERY = 420.0
+EVERY = 330.0
 """Seconds from one happening of a life to the next, by the clock, crash or no crash: each has time to be told."""
 
 
