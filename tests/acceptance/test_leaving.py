@@ -13,27 +13,10 @@ import pytest
 from postgres import a_server, frozen
 from processes import running, until
 
-from relay.sandbox import Slack as StandIn
-from relay.sandbox import serving
-
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
+CHANNELS = {"C0ALL00001": "all"}
 KILLED_AFTER = 10.0
 """Seconds that orchestrators give whoever they have told to stop."""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "routes.yaml").write_text(ROUTES)
-    return tmp_path
-
-
-@pytest.fixture
-async def slack():
-    workspace = StandIn()
-    workspace.add_channel("C0ALL00001", "all")
-    async with serving(workspace) as url:
-        workspace.url = url
-        yield workspace
 
 
 async def leaves(house):

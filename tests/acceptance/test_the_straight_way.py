@@ -11,8 +11,7 @@ import pytest
 from processes import refusal, running, until
 
 import relay
-from relay.sandbox import SERVER_ERROR, Fault, Silence, pings, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox import SERVER_ERROR, Fault, Silence, pings
 
 SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
 ROUTES = """
@@ -24,21 +23,7 @@ routes:
   - name: everything
     post: [{channel: noc, mention: {critical: [S0ONCALL]}}]
 """
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "routes.yaml").write_text(ROUTES)
-    return tmp_path
-
-
-@pytest.fixture
-async def slack():
-    workspace = StandIn()
-    workspace.add_channel("C0123456789", "noc")
-    async with serving(workspace) as url:
-        workspace.url = url
-        yield workspace
+CHANNELS = {"C0123456789": "noc"}
 
 
 async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thread(folder, slack):

@@ -10,25 +10,8 @@ import pytest
 from postgres import a_server, frozen, start
 from processes import running, until
 
-from relay.sandbox import Slack as StandIn
-from relay.sandbox import serving
-
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "routes.yaml").write_text(ROUTES)
-    return tmp_path
-
-
-@pytest.fixture
-async def slack():
-    workspace = StandIn()
-    workspace.add_channel("C0ALL00001", "all")
-    async with serving(workspace) as url:
-        workspace.url = url
-        yield workspace
+CHANNELS = {"C0ALL00001": "all"}
 
 
 def body(incident, **told):

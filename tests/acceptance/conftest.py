@@ -1,0 +1,21 @@
+"""What a real process is started with: a module's ROUTES in a folder, a workspace with its CHANNELS (id: name)."""
+
+import pytest
+
+from relay.sandbox import Slack, serving
+
+
+@pytest.fixture
+def folder(tmp_path, request):
+    (tmp_path / "routes.yaml").write_text(request.module.ROUTES)
+    return tmp_path
+
+
+@pytest.fixture
+async def slack(request):
+    workspace = Slack()
+    for channel, name in request.module.CHANNELS.items():
+        workspace.add_channel(channel, name)
+    async with serving(workspace) as url:
+        workspace.url = url
+        yield workspace
