@@ -9,6 +9,16 @@ from relay.clock import Clock
 HOUR = 3600.0
 
 
+async def ends(task, rounds, went_on):
+    """Cancelled after so many rounds of the loop it ends, unless it went on before."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    already = bool(went_on)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() is not already
+
+
 @pytest.mark.parametrize("rounds", range(5))
 @pytest.mark.parametrize("seconds", [HOUR, None])
 async def test_whoever_is_cancelled_while_the_bell_rings_ends(rounds, seconds):
@@ -22,12 +32,7 @@ async def test_whoever_is_cancelled_while_the_bell_rings_ends(rounds, seconds):
     task = asyncio.create_task(room())
     await asyncio.sleep(0.01)
     bell.set()
-    for _ in range(rounds):
-        await asyncio.sleep(0)
-    already = bool(went_on)
-    task.cancel()
-    await asyncio.wait([task])
-    assert task.cancelled() is not already
+    await ends(task, rounds, went_on)
 
 
 @pytest.mark.parametrize("rounds", range(5))
@@ -39,12 +44,7 @@ async def test_whoever_is_cancelled_as_their_moment_comes_ends(rounds):
         went_on.append(True)
 
     task = asyncio.create_task(room())
-    for _ in range(rounds):
-        await asyncio.sleep(0)
-    already = bool(went_on)
-    task.cancel()
-    await asyncio.wait([task])
-    assert task.cancelled() is not already
+    await ends(task, rounds, went_on)
 
 
 @pytest.mark.parametrize("ago", [0.0, HOUR])

@@ -15,7 +15,18 @@ from relay.incident import State, Words, read
 from relay.pacing import PATIENCE, Occasion
 from relay.planning.model import IN_DOUBT, Attempt, AttemptState, Card, CardState, Case, Change, Due, Letter
 from relay.planning.notices import FROM, QUIET, REPEAT, noted, stands_in
-from relay.planning.steps import ROOT, PostReply, PostRoot, Settled, Shown, Step, over, reply_delivered, root_delivered
+from relay.planning.steps import (
+    ROOT,
+    PostReply,
+    PostRoot,
+    Settled,
+    Shown,
+    Step,
+    given_up,
+    over,
+    reply_delivered,
+    root_delivered,
+)
 from relay.routing import InDoubt
 from relay.verdict import Delivered
 
@@ -102,7 +113,7 @@ def unreadable(case: Case, reason: str, remedy: str, now: float) -> Change:
         return Change()
     if case.card.options.in_doubt is InDoubt.REPOST or attempt.redriven:
         return _again(replace(case, card=_may_repeat(case.card, now)), replace(attempt, looks=LOOKS), now)
-    return _held(case, attempt, Letter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now), now)
+    return _held(case, attempt, Letter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now))
 
 
 def _may_repeat(card: Card, now: float) -> Card:
@@ -149,17 +160,14 @@ def _again(case: Case, attempt: Attempt, now: float) -> Change:
     return Change(cards=(replace(case.card, state=state, post=due),), attempt=waiting)
 
 
-def _held(case: Case, attempt: Attempt, letter: Letter, now: float) -> Change:
-    """A held reply counts as told, so that later ones are not stopped; a held root is the fallback's business."""
+def _held(case: Case, attempt: Attempt, letter: Letter) -> Change:
+    """A held reply is given up; a held root is the fallback's business."""
     words = {**attempt.words, "from": case.card.told_seq}
     closed = replace(attempt, state=AttemptState.REFUSED, next_look=None, words=words)
     if attempt.what == ROOT:
         card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
     else:
-        told = max(case.card.told_seq, attempt.told)
-        rest = any(entry.seq > told for entry in case.entries)
-        letter = replace(letter, untold=(case.card.told_seq, attempt.upto_seq))
-        card = replace(case.card, told_seq=told, post=Due.on(Occasion.REPLY, now) if rest else None)
+        card, letter = given_up(case, attempt, letter)
     return Change(cards=(card,), attempt=closed, letter=letter)
 
 

@@ -23,7 +23,7 @@ from relay.planning.notices import (
     stands_in,
     unnoted,
 )
-from relay.planning.steps import REPLY, ROOT, marker, over
+from relay.planning.steps import REPLY, ROOT, given_up, marker, over
 from relay.planning.telling import reply_due
 from relay.routing import Mention
 from relay.rulebook import Fallback
@@ -44,14 +44,11 @@ def held(case: Case, track: str, letter: Letter) -> Change:
     if track == "edit":
         return Change(cards=(replace(case.card, reason=letter.reason, edit=None),), letter=letter)
     attempt = replace(case.attempt, state=AttemptState.REFUSED) if case.attempt else None
-    if case.card.ts is None:
-        card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
+    if case.card.ts is None or attempt is None:
+        card = replace(case.card, state=CardState.REFUSED, post=None)
     else:
-        told = max(case.card.told_seq, attempt.told if attempt else 0)
-        letter = replace(letter, untold=(case.card.told_seq, attempt.upto_seq if attempt else told))
-        rest = any(entry.seq > told for entry in case.entries)
-        due = Due.on(Occasion.REPLY, letter.since) if rest else None
-        card = replace(case.card, reason=letter.reason, told_seq=told, post=due)
+        card, letter = given_up(case, attempt, letter)
+    card = replace(card, reason=letter.reason)
     return Change(cards=(card,), attempt=attempt, letter=letter)
 
 

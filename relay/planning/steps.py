@@ -12,7 +12,7 @@ from typing import assert_never
 
 from relay.incident import Incident, State, Words, read
 from relay.pacing import EDIT_SPACING, Occasion
-from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Due, Entry
+from relay.planning.model import Attempt, AttemptState, Card, CardState, Case, Change, Due, Entry, Letter
 from relay.planning.notices import FROM, QUIET, THREAD, make_way, unnoted
 from relay.planning.telling import Reply, next_reply, reply_due, worst_shown
 from relay.verdict import Delivered
@@ -292,6 +292,14 @@ def over(case: Case, attempt: Attempt | None, now: float) -> Change:
     """The incident is over, and nothing of it was ever shown there: nothing is posted any more."""
     card = replace(case.card, state=CardState.LAPSED, reason="ended_while_refused", post=None, edit=None)
     return Change(cards=(card,), attempt=attempt, closes_letter=now)
+
+
+def given_up(case: Case, attempt: Attempt, letter: Letter) -> tuple[Card, Letter]:
+    """A reply counts as told, so that later ones are not stopped; the letter says what it was to tell."""
+    told = max(case.card.told_seq, attempt.told)
+    rest = any(entry.seq > told for entry in case.entries)
+    card = replace(case.card, told_seq=told, post=Due.on(Occasion.REPLY, letter.since) if rest else None)
+    return card, replace(letter, untold=(case.card.told_seq, attempt.upto_seq))
 
 
 def deferred(case: Case, track: str, retry_at: float) -> Change:

@@ -129,16 +129,17 @@ async def _redrive(store: Store, letter: LetterLine, words: Words, now: float) -
 def _way_back(
     case: Case, letter: LetterLine, held: Sequence[Attempt], words: Words, now: float
 ) -> tuple[Outcome, Change]:
-    if case.card.followed and letter.untold and case.card.ts is not None:
+    if case.card.followed and case.card.ts is None:
+        if case.card.state is not CardState.REFUSED:
+            return Outcome.ON_ITS_WAY, Change()
+        if held:
+            return Outcome.SOUGHT, sought(case, held, letter, now)
+    elif case.card.followed and letter.untold:
         if case.attempt is not None:
             return Outcome.BUSY, Change()
-        if not held:
-            return Outcome.RETOLD, retold(case, letter.untold, now)
-        return Outcome.SOUGHT, sought(case, held, letter, now)
-    if case.card.followed and case.card.ts is None and case.card.state is not CardState.REFUSED:
-        return Outcome.ON_ITS_WAY, Change()
-    if case.card.followed and held and case.card.ts is None:
-        return Outcome.SOUGHT, sought(case, held, letter, now)
+        if held:
+            return Outcome.SOUGHT, sought(case, held, letter, now)
+        return Outcome.RETOLD, retold(case, letter.untold, now)
     change = redriven(case, words, now)
     lapsed = any(card.id == case.card.id and card.state is CardState.LAPSED for card in change.cards)
     return Outcome.OVER if lapsed else Outcome.REDRIVEN, change

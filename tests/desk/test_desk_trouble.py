@@ -109,18 +109,23 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeyp
     assert ("check", "done", "") in await circle.errands()
 
 
-async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
-    async with open_circle(tmp_path) as circle:
+async def a_reply_waits(folder):
+    """Relay ends before it has sent it; who is there afterwards, with nothing wrong any more."""
+    async with open_circle(folder) as circle:
         await circle.begins()
         circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
         await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
         await circle.settled()
-        panda, slack, clock = circle.panda, circle.slack, circle.clock
+    circle.slack.faults.clear()
+    return circle.panda, circle.slack, circle.clock
+
+
+async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
+    panda, slack, clock = await a_reply_waits(tmp_path)
     panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY)  # after the copy was made
     with sqlite3.connect(tmp_path / "relay.db") as copy:
         moment = int(clock.now()) - 1  # a copy takes its time
         copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
-    slack.faults.clear()
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.after(300)
         assert circle.panda.called("comment") == []
@@ -128,13 +133,7 @@ async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tm
 
 
 async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
-    async with open_circle(tmp_path) as circle:
-        await circle.begins()
-        circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
-        await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
-        await circle.settled()
-        panda, slack, clock = circle.panda, circle.slack, circle.clock
-    slack.faults.clear()
+    panda, slack, clock = await a_reply_waits(tmp_path)
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
         await circle.after(120)
         assert ("reply", "dropped", "no_key") in await circle.errands()
