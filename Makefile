@@ -37,16 +37,16 @@ demo: $(READY) ## the whole product on this machine, with a page to look at
 	$(BIN)/relay demo $(ARGS)
 
 gallery: $(READY) ## pictures of every card and reply, in build/gallery
-	PYTHONPATH=tests:tests/gallery $(BIN)/python tests/gallery/pictures.py build/gallery
+	$(BIN)/python -m tests.gallery.pictures build/gallery
 
 picture: $(READY) ## the README's picture, taken anew
-	PYTHONPATH=tests:tests/gallery $(BIN)/python tests/gallery/readme_picture.py docs/channel.png
+	$(BIN)/python -m tests.gallery.readme_picture docs/channel.png
 
 bench: $(READY) ## measured speed, into benchmarks/RESULTS.md (ARGS=--full for the whole size)
-	PYTHONPATH=tests $(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 soak: $(READY) ## relay killed under load for MINUTES=10, on SQLite and on PostgreSQL with three relays
-	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),10) $(ARGS)
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(ARGS)
 
 clean: ## remove what was made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist build

@@ -3,8 +3,8 @@
 import statistics
 from pathlib import Path
 
-from measure import Server, baseline, fdatasync_ms, flood, relay, shares, steadily
-from table import Figure
+from benchmarks.measure import Server, baseline, fdatasync_ms, flood, relay, shares, steadily
+from benchmarks.table import Figure
 
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
 WANTED, P99_MS, RATE = 0.3, 50.0, 200

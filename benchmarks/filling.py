@@ -7,11 +7,10 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from measure import shares
-
-from relay.planning import Card, Plan, Story, plan
-from relay.rulebook import load
-from relay.share import Share, parse
+from benchmarks.measure import shares
+from relay.bigpanda.webhook import Share, parse
+from relay.cards import Card, Plan, Story, plan
+from relay.routes.parser import load
 from relay.store import Store
 
 CHANNEL = "C0ALL00001"

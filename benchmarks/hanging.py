@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from accepting import P99_MS, RATE, SECONDS
-from measure import relay, shares, steadily
-from table import Figure
-from workspace import all_found, channels_of, routed, routes_to
-
+from benchmarks.accepting import P99_MS, RATE, SECONDS
+from benchmarks.measure import relay, shares, steadily
+from benchmarks.table import Figure
+from benchmarks.workspace import all_found, channels_of, routed, routes_to
 from relay.sandbox import Fault, Silence, Slack, serving
 
 CHANNELS = 20

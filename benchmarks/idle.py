@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import Server, Wire, baseline, fdatasync_ms, relay, request, shares
-from table import Figure
-from workspace import all_found, channels_of, routed, routes_to
-
+from benchmarks.measure import Server, Wire, baseline, fdatasync_ms, relay, request, shares
+from benchmarks.table import Figure
+from benchmarks.workspace import all_found, channels_of, routed, routes_to
 from relay.sandbox import Slack, serving
 
 MORE_MS = 10.0

@@ -3,14 +3,13 @@
 import statistics
 from pathlib import Path
 
-from accepting import P99_MS, RATE, ROUTES, in_turn, steady_shares
-from idle import CHANNELS, medians_ms
-from measure import flood, relay, shares, steadily
-from postgres import a_server
-from table import Figure
-from workspace import all_found, channels_of, routes_to
-
+from benchmarks.accepting import P99_MS, RATE, ROUTES, in_turn, steady_shares
+from benchmarks.idle import CHANNELS, medians_ms
+from benchmarks.measure import flood, relay, shares, steadily
+from benchmarks.table import Figure
+from benchmarks.workspace import all_found, channels_of, routes_to
 from relay.sandbox import Slack, serving
+from tests.support.postgres import a_server
 
 NAMES = ("sqlite", "postgresql")
 

@@ -2,12 +2,11 @@
 
 import time
 
-from measure import SAMPLE
-from table import Figure
-
-from relay.planning import plan
-from relay.rulebook import load
-from relay.share import parse
+from benchmarks.measure import SAMPLE
+from benchmarks.table import Figure
+from relay.bigpanda.webhook import parse
+from relay.cards import plan
+from relay.routes.parser import load
 
 TENTH = 0.1
 

@@ -14,17 +14,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import accepting
-import hanging
-import idle
-import postgresql
-import routes
-import size
-import storm
-from measure import HERE, machine
-from table import Figure, table
-
 import relay
+from benchmarks import accepting, hanging, idle, postgresql, routes, size, storm
+from benchmarks.measure import HERE, machine
+from benchmarks.table import Figure, table
 
 Part = Callable[[Path], Awaitable[list[Figure]]]
 

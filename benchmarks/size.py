@@ -5,11 +5,10 @@ import shutil
 import statistics
 from pathlib import Path
 
-from accepting import in_turn
-from filling import CHANNEL, ROUTES, fill, multiply, show_all_but
-from measure import Server, flood, relay, shares
-from table import Figure
-
+from benchmarks.accepting import in_turn
+from benchmarks.filling import CHANNEL, ROUTES, fill, multiply, show_all_but
+from benchmarks.measure import Server, flood, relay, shares
+from benchmarks.table import Figure
 from relay.sandbox import Slack, serving
 
 FEW = 1_000

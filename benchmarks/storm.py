@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
-from measure import SAMPLE, Wire, relay, request
-from table import Figure
-from workspace import all_found, channels_of, routes_to
 
-from relay.pacing import CHANNEL_POSTS, LIMITS, Limit
+from benchmarks.measure import SAMPLE, Wire, relay, request
+from benchmarks.table import Figure
+from benchmarks.workspace import all_found, channels_of, routes_to
+from relay.ratelimit.budgets import CHANNEL_POSTS, LIMITS, Limit
 from relay.sandbox import Slack, serving
 from relay.sandbox.calls import Call
 

@@ -10,25 +10,25 @@ import structlog
 from aiohttp import ClientSession
 
 from relay import __version__
-from relay.bigpanda import BigPanda
-from relay.clock import Clock
-from relay.configuration import Configuration
+from relay.actions import Office, furnished
+from relay.bigpanda.client import BigPanda
+from relay.config.configuration import Configuration
+from relay.config.settings import Settings
 from relay.delivery import Sender
-from relay.desk import Office, furnished
-from relay.errors import StoreError
-from relay.intake import Intake
+from relay.http.client import make_session
+from relay.ingest.service import Intake
 from relay.metrics import Metrics
-from relay.pacing import Budgets
-from relay.pulse import PATIENCE, Pulse
+from relay.model.errors import StoreError
+from relay.ratelimit.budgets import Budgets
 from relay.reload import Reload, Teller
+from relay.runtime.clock import Clock
 from relay.server import Accepted, Readiness, build, listening
-from relay.settings import Settings
-from relay.slack import Slack
-from relay.socketmode import SocketMode
+from relay.slack.client import Slack
+from relay.slack.socket_mode import SocketMode
 from relay.store import Backlog, Store
-from relay.upkeep import upkeep
-from relay.wire import make_session
-from relay.workshop.incident import as_json
+from relay.store.health_probe import PATIENCE, Pulse
+from relay.store.retention_job import upkeep
+from relay.tools.incident import as_json
 
 T = TypeVar("T")
 

@@ -23,12 +23,12 @@ from prometheus_client import (
 )
 
 from relay import __version__
-from relay.ruling import Call, Done, Ruling
-from relay.ruling import Kind as BigPandaKind
-from relay.ruling import Refused as BigPandaRefused
-from relay.share import INTEGRATION
+from relay.bigpanda import Call, Done, Ruling
+from relay.bigpanda import Kind as BigPandaKind
+from relay.bigpanda import Refused as BigPandaRefused
+from relay.bigpanda.webhook import INTEGRATION
+from relay.slack import Answer, Deferred, Delivered, Kind, Method, Read, Refused
 from relay.store import Backlog
-from relay.verdict import Answer, Deferred, Delivered, Kind, Method, Read, Refused
 
 What = Literal["root", "reply", "edit"]
 """What goes to Slack: a card, a reply in its thread, the card once more."""
@@ -186,7 +186,7 @@ class Metrics:
     # The way out
 
     def slack_call(self, method: Method, answer: Answer, seconds: float) -> None:
-        """Slack was called, and this is what came of it: the observer that `relay.slack` takes."""
+        """Slack was called, and this is what came of it: the observer that `relay.slack.client` takes."""
         self._count("relay_slack_calls_total", method.value, _word(answer), answer.reason)
         self._time("relay_slack_call_duration_seconds", seconds, method.value)
         match answer:
@@ -228,7 +228,7 @@ class Metrics:
         self._count("relay_errands_total", kind, outcome)
 
     def bigpanda_call(self, call: Call, ruling: Ruling, seconds: float) -> None:
-        """BigPanda was called, and this is what came of it: the observer that `relay.bigpanda` takes."""
+        """BigPanda was called, and this is what came of it: the observer that `relay.bigpanda.client` takes."""
         self._count("relay_bigpanda_calls_total", call.value, type(ruling).__name__.lower(), ruling.reason)
         self._time("relay_bigpanda_call_duration_seconds", seconds, call.value)
         match ruling:

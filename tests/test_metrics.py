@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
 from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS, MOST_INTEGRATIONS, MOST_LANES, OTHERS, Metrics
+from relay.slack import Deferred, Delivered, Kind, Method, Refused, Unknown
 from relay.store import Backlog, Lane
-from relay.verdict import Deferred, Delivered, Kind, Method, Refused, Unknown
 
 HERE = Path(__file__).parent.parent
 RULES = HERE / "ops" / "relay.rules.yaml"

@@ -25,7 +25,7 @@ from relay.cli.sandbox import sandbox
 from relay.cli.schema import print_schema
 from relay.cli.serve import serve
 from relay.cli.test import run_tests
-from relay.errors import RelayError
+from relay.model.errors import RelayError
 
 COULD_NOT_ASK = 2
 

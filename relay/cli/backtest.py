@@ -12,12 +12,12 @@ from rich.progress import Progress, TimeRemainingColumn
 from rich.table import Table
 
 from relay.cli.loop import run
-from relay.settings import Settings
+from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relay.workshop.backtest import Report
+    from relay.tools.backtest import Report
 
 NOT_SO = 1
 
@@ -63,10 +63,10 @@ def backtest(  # noqa: PLR0913  each is an option of its own
 async def _compared(
     settings: Settings, routes: Path, templates: Path | None, seconds: float, reports: "list[Report]"
 ) -> None:
-    from relay.loading import check, load, read  # noqa: PLC0415  nothing of this is needed for `relay --help`
+    from relay.config.files import check, load, read  # noqa: PLC0415  nothing of this is needed for `relay --help`
     from relay.store import Store  # noqa: PLC0415  the same
-    from relay.workshop.backtest import backtest as replay  # noqa: PLC0415  the same
-    from relay.workshop.backtest import candidate_of, live_configuration  # noqa: PLC0415  the same
+    from relay.tools.backtest import backtest as replay  # noqa: PLC0415  the same
+    from relay.tools.backtest import candidate_of, live_configuration  # noqa: PLC0415  the same
 
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
@@ -94,9 +94,9 @@ def _stderr() -> Console:
 
 
 def _seconds(written: str) -> float:
-    from relay.rulebook.nodes import Word  # noqa: PLC0415  the same
-    from relay.rulebook.reading import Reading  # noqa: PLC0415  the same
-    from relay.rulebook.scalars import duration  # noqa: PLC0415  the same
+    from relay.routes.parser.faults import Reading  # noqa: PLC0415  the same
+    from relay.routes.parser.scalars import duration  # noqa: PLC0415  the same
+    from relay.routes.parser.yaml_nodes import Word  # noqa: PLC0415  the same
 
     reading = Reading(file="--since")
     seconds = duration(Word(text=written, kind="str", line=1, column=1), reading)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from relay.settings import Settings
+from relay.config.settings import Settings
 
 
 def backup(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import RoutesFile, TemplatesFolder
-from relay.workshop.findings import Format, told
+from relay.tools.check.findings import Format, told
 
 NOT_SO = 1
 
@@ -25,7 +25,7 @@ def check_configuration(
     Each fault stands on a line of its own, as `file:line:column: message`; what looks wrong but works is a warning.
     Leaves with 0 where there is no fault, with 1 where there is one, with 2 where routes.yaml cannot be read.
     """
-    from relay.workshop.check import check  # noqa: PLC0415  nothing of it is needed for `relay --help`
+    from relay.tools.check.command import check  # noqa: PLC0415  nothing of it is needed for `relay --help`
 
     checked = check(routes, templates)
     if strict:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay import log
 from relay.cli.loop import run
 from relay.cli.sandbox import parse_address
+from relay.runtime import logging as log
 
 if TYPE_CHECKING:
     from relay.demo import Stage

@@ -9,8 +9,8 @@ import orjson
 import typer
 
 from relay.cli.loop import run
-from relay.settings import Settings
-from relay.workshop.diagnosis import Diagnosis
+from relay.config.settings import Settings
+from relay.tools.doctor.report import Diagnosis
 
 NOT_SO = 1
 
@@ -22,7 +22,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     user group; each finding comes with its remedy. It posts nothing and changes nothing. Leaves with 1 where something
     would lose messages, with 0 where there are warnings at the most.
     """
-    from relay.workshop.doctor import examine  # noqa: PLC0415  nothing of it is needed for `relay --help`
+    from relay.tools.doctor.doctor import examine  # noqa: PLC0415  nothing of it is needed for `relay --help`
 
     made: list[Diagnosis] = []
 

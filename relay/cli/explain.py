@@ -15,8 +15,8 @@ from relay.cli.options import RoutesFile
 from relay.cli.render import headers_of
 
 if TYPE_CHECKING:
-    from relay.routing import Trace
-    from relay.workshop.explain import Destination, Explanation
+    from relay.routes import Trace
+    from relay.tools.explain import Destination, Explanation
 
 _ENDLESS = 100_000
 _TOOK = {"took", "dropped", "children_took"}
@@ -38,10 +38,10 @@ def explain(
     The share is judged as the first of its incident. Nothing is sent, and neither the network nor the database is
     touched.
     """
-    from relay.workshop import explain as explaining  # noqa: PLC0415  nothing of this is needed for `relay --help`
-    from relay.workshop.check import read_rulebook  # noqa: PLC0415  the same
-    from relay.workshop.reading import channel_names  # noqa: PLC0415  the same
-    from relay.workshop.shares import read_shares  # noqa: PLC0415  the same
+    from relay.tools import explain as explaining  # noqa: PLC0415  nothing of this is needed for `relay --help`
+    from relay.tools.as_read import channel_names  # noqa: PLC0415  the same
+    from relay.tools.check.command import read_rulebook  # noqa: PLC0415  the same
+    from relay.tools.share_files import read_shares  # noqa: PLC0415  the same
 
     rulebook = read_rulebook(routes)
     (read,) = read_shares([share], headers_of(header or []))
@@ -67,7 +67,7 @@ def _told(explanation: "Explanation", names: Mapping[str, str]) -> Iterator[Text
 
 def _tree(trace: "tuple[Trace, ...]") -> Iterator[Tree]:
     """One tree for each route at the top, with its conditions and then its children as branches."""
-    from relay.workshop.explain import condition_lines  # noqa: PLC0415  as above
+    from relay.tools.explain import condition_lines  # noqa: PLC0415  as above
 
     open_above: list[Tree] = []
     tops: list[Tree] = []
@@ -102,7 +102,7 @@ def _destinations(explanation: "Explanation", names: Mapping[str, str]) -> Itera
 
 
 def _where(destination: "Destination", names: Mapping[str, str]) -> str:
-    from relay.workshop.reading import called  # noqa: PLC0415  as above
+    from relay.tools.as_read import called  # noqa: PLC0415  as above
 
     return called(destination.channel, names)
 

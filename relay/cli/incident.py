@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.loop import run
-from relay.settings import Settings
+from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from relay.drawing import Link
-    from relay.incident import Words
-    from relay.planning import Channel
+    from relay.cards import Channel
+    from relay.cards.draw import Link
+    from relay.model.incident import Words
     from relay.store import Dossier
 
     Found = tuple[Dossier, Link, Callable[[str], str], Words]
@@ -33,7 +33,7 @@ def incident(
     The database (RELAY_DATABASE_URL) is only read, beside a running relay. With SLACK_BOT_TOKEN, Slack is asked for the
     workspace's address, so that cards have links. Leaves with 1 where relay does not know the incident.
     """
-    from relay.workshop import incident as telling  # noqa: PLC0415  nothing of this is needed for `relay --help`
+    from relay.tools import incident as telling  # noqa: PLC0415  nothing of this is needed for `relay --help`
 
     found: list[Found] = []
     run(_find(Settings.from_env(os.environ), id, found))
@@ -49,9 +49,9 @@ def incident(
 
 
 async def _find(settings: Settings, incident: str, found: "list[Found]") -> None:
-    from relay.drawing import message_link  # noqa: PLC0415  the same
+    from relay.cards.draw import message_link  # noqa: PLC0415  the same
     from relay.store import Store  # noqa: PLC0415  the same
-    from relay.workshop.live import live_words  # noqa: PLC0415  the same
+    from relay.tools.live_config import live_words  # noqa: PLC0415  the same
 
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
@@ -73,10 +73,10 @@ def _called(channels: "Iterable[Channel]", ref: str) -> str:
 
 async def _workspace(settings: Settings) -> str:
     """The workspace's address; empty where Slack does not tell."""
-    from relay.slack import Slack  # noqa: PLC0415  the same
-    from relay.verdict import Read  # noqa: PLC0415  the same
-    from relay.verdict.reads import identity_of  # noqa: PLC0415  the same
-    from relay.wire import make_session  # noqa: PLC0415  the same
+    from relay.http.client import make_session  # noqa: PLC0415  the same
+    from relay.slack import Read  # noqa: PLC0415  the same
+    from relay.slack.client import Slack  # noqa: PLC0415  the same
+    from relay.slack.responses import identity_of  # noqa: PLC0415  the same
 
     if settings.slack_bot_token is None:
         return ""

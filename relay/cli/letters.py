@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from relay.cli.loop import run
-from relay.settings import Settings
+from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from relay.store import LetterLine, Quarantined, Store
-    from relay.workshop.letters import Names
+    from relay.tools.letters import Names
 
 NOT_SO = 1
 
@@ -87,7 +87,7 @@ def _beside_relay(work: "Callable[[Store], Awaitable[int]]") -> None:
 
 
 async def _list(store: "Store", *, as_json: bool) -> int:
-    from relay.workshop import letters as telling  # noqa: PLC0415  the same
+    from relay.tools import letters as telling  # noqa: PLC0415  the same
 
     found, bodies = await store.letters(), await store.quarantined()
     if as_json:
@@ -117,7 +117,7 @@ async def _show(store: "Store", asked: str, *, as_json: bool) -> int:
 
 
 async def _show_letter(store: "Store", number: int, *, as_json: bool) -> int:
-    from relay.workshop import letters as telling  # noqa: PLC0415  the same
+    from relay.tools import letters as telling  # noqa: PLC0415  the same
 
     found = telling.selected(await store.letters(), number=number)
     if not found:
@@ -132,7 +132,7 @@ async def _show_letter(store: "Store", number: int, *, as_json: bool) -> int:
 
 
 async def _show_body(store: "Store", number: int, *, as_json: bool) -> int:
-    from relay.workshop import letters as telling  # noqa: PLC0415  the same
+    from relay.tools import letters as telling  # noqa: PLC0415  the same
 
     body = await store.quarantined_body(number)
     if body is None:
@@ -149,8 +149,8 @@ async def _show_body(store: "Store", number: int, *, as_json: bool) -> int:
 
 
 async def _redrive(store: "Store", number: int | None, reason: str, *, as_json: bool) -> int:
-    from relay.workshop import letters as telling  # noqa: PLC0415  the same
-    from relay.workshop.live import live_words  # noqa: PLC0415  the same
+    from relay.tools import letters as telling  # noqa: PLC0415  the same
+    from relay.tools.live_config import live_words  # noqa: PLC0415  the same
 
     found = telling.selected(await store.letters(), number=number, reason=reason)
     if not found:
@@ -193,7 +193,7 @@ def _console() -> Console:
 
 
 def _table_of_letters(found: "tuple[LetterLine, ...]", names: "Names") -> Table:
-    from relay.workshop.moments import clock  # noqa: PLC0415  the same
+    from relay.tools.times import clock  # noqa: PLC0415  the same
 
     table = Table("letter", "since", "channel", "incident", "why, and what to do", title="Dead letters", box=None)
     for each in found:
@@ -203,7 +203,7 @@ def _table_of_letters(found: "tuple[LetterLine, ...]", names: "Names") -> Table:
 
 
 def _table_of_bodies(bodies: "tuple[Quarantined, ...]") -> Table:
-    from relay.workshop.moments import clock  # noqa: PLC0415  the same
+    from relay.tools.times import clock  # noqa: PLC0415  the same
 
     table = Table("body", "came", "size", "why", title="Quarantined bodies: no shares", box=None)
     for each in bodies:

@@ -23,7 +23,7 @@ def manifest(
     Paste it at api.slack.com/apps (Create New App, From a manifest), install the app in the workspace, and put its bot
     token (xoxb-...) into SLACK_BOT_TOKEN. Cards need neither an address nor Socket Mode: only buttons do.
     """
-    from relay.workshop import manifest as made  # noqa: PLC0415  nothing of it is needed for `relay --help`
+    from relay.tools import manifest as made  # noqa: PLC0415  nothing of it is needed for `relay --help`
 
     try:
         ways = made.Ways(url=url, socket_mode=socket_mode, replies=replies)

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from relay.cli.loop import run
+from relay.config.settings import Listen, Settings, parse_listen
 from relay.sandbox import HTTP
 from relay.sandbox.bigpanda import BigPanda, User
 from relay.sandbox.bigpanda import serving as serving_bigpanda
-from relay.sandbox.interactivity import Way
 from relay.sandbox.page import Backstage, Page
-from relay.sandbox.server import Slack, serving
-from relay.settings import Listen, Settings, parse_listen
+from relay.sandbox.slack.interactivity import Way
+from relay.sandbox.slack.server import Slack, serving
 
 _PEOPLE = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
 _CHANNEL = re.compile(r"#?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>[CG][A-Z0-9]{2,20}))?")

@@ -11,6 +11,6 @@ def print_schema() -> None:
     Write it to a file, and name that file in the first line of routes.yaml:
     `# yaml-language-server: $schema=routes.schema.json`.
     """
-    from relay.workshop.schema import schema  # noqa: PLC0415  nothing of it is needed for `relay --help`
+    from relay.tools.schema import schema  # noqa: PLC0415  nothing of it is needed for `relay --help`
 
     typer.echo(json.dumps(schema(), indent=2))

@@ -3,10 +3,10 @@
 import gc
 import os
 
-from relay import log
 from relay.cli.loop import run
-from relay.settings import Settings
-from relay.stderr import unhurried
+from relay.config.settings import Settings
+from relay.runtime import logging as log
+from relay.runtime.nonblocking_stderr import unhurried
 
 GARBAGE = 10_000
 """New objects after which Python looks for those that hold each other alive (it looks after 700 by itself)."""

@@ -28,9 +28,9 @@ def run_tests(
     A test gives shares in sequence, and says what they are to come to: routes, channels, what the card and its thread
     say, who is pinged. Leaves with 0 where all is as expected, with 1 where it is not, with 2 where a file has a fault.
     """
-    from relay.loading import load  # noqa: PLC0415  nothing of this is needed for `relay --help`
-    from relay.workshop import testing  # noqa: PLC0415  the same
-    from relay.workshop.testing import telling  # noqa: PLC0415  the same
+    from relay.config.files import load  # noqa: PLC0415  nothing of this is needed for `relay --help`
+    from relay.tools import testing  # noqa: PLC0415  the same
+    from relay.tools.testing import report as telling  # noqa: PLC0415  the same
 
     configuration = load(routes, templates)
     tests = testing.read_tests(_found(files or [routes.parent]), configuration.rulebook)

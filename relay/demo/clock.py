@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
-from relay.clock import Clock
+from relay.runtime.clock import Clock
 
 GLANCE: Final = 0.001
 """Seconds of real time between two looks at whether everybody rests."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from relay.clock import Clock
 from relay.demo.clock import LeapingClock, settled
 from relay.demo.stage import Stage, on_stage, sample
 from relay.demo.story import Act, Step, Told, before, story
+from relay.runtime.clock import Clock
 from relay.sandbox import NotSendable, NotThere
 
 NIGHT: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()

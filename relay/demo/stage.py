@@ -14,21 +14,21 @@ from typing import Any, Final
 import orjson
 
 from relay.app import Relay, bigpanda
-from relay.clock import Clock
+from relay.config.settings import Settings
+from relay.config.template_files import packaged_folder
 from relay.demo.clock import settled
 from relay.demo.story import BILLS, DATABASES, NOC, PEOPLE, Act
-from relay.errors import RelayError
+from relay.http.client import make_session
 from relay.metrics import Metrics
+from relay.model.errors import RelayError
+from relay.runtime.clock import Clock
 from relay.sandbox import HTTP, Message, NotThere, serving
 from relay.sandbox import Slack as StandIn
 from relay.sandbox.bigpanda import BigPanda, User
 from relay.sandbox.bigpanda import serving as serving_bigpanda
 from relay.sandbox.page import Backstage, Page
-from relay.settings import Settings
-from relay.slack import Slack
+from relay.slack.client import Slack
 from relay.store import Store
-from relay.templates_on_disk import packaged_folder
-from relay.wire import make_session
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
 ADMIN_KEY: Final = "demo-admin-key"

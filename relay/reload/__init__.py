@@ -4,7 +4,7 @@ files -> `watching` (something may have changed) -> `live` (read, wait until it 
 -> `telling` (the fallback channel hears of a fault once, and of its end) in the words of `wording`
 """
 
-from relay.reload.live import Reload
-from relay.reload.telling import Teller
+from relay.reload.notifier import Teller
+from relay.reload.reloader import Reload
 
 __all__ = ["Reload", "Teller"]

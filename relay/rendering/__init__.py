@@ -1,18 +1,18 @@
 """From what is known of an incident to a Slack message: it always fits, and nothing that it says can ping or link.
 
     templates -> `library` (compiled, checked) -> `sandbox` (run under a `watch`) -> one string with `marks`
-    -> `tree` -> `inline`, `compose` (parts) -> `fit` -> `relay.message.Message`
+    -> `tree` -> `inline`, `compose` (parts) -> `fit` -> `relay.slack.message.Message`
 
 What a value says is text from the first step to the last: it is escaped once, in `flow`, and only marks that relay's
 own tags and filters made become markup.
 """
 
-from relay.rendering.compose import LINK_ACTION
-from relay.rendering.filters import FILTERS, color, emoji, slack_time
+from relay.rendering.blocks.compose import LINK_ACTION
+from relay.rendering.card import render_card, render_pointer
+from relay.rendering.engine.filters import FILTERS, color, emoji, slack_time
 from relay.rendering.library import CARD, DEFAULT, KINDS, TemplateLibrary
-from relay.rendering.render import render_card, render_pointer
 from relay.rendering.reply import render_reply
-from relay.rendering.scene import Button, Rendered, Scene, TemplateFailure
+from relay.rendering.request import Button, Rendered, Scene, TemplateFailure
 
 __all__ = [
     "CARD",

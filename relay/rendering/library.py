@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound
 
-from relay.errors import Fault
-from relay.rendering.checking import Made, faults_of, unused
-from relay.rendering.sandbox import Sandbox
-from relay.rendering.scene import TemplateFailure
-from relay.rendering.watch import failure, watching
-from relay.variables import unmarked
+from relay.model.errors import Fault
+from relay.rendering.context import unmarked
+from relay.rendering.engine.budget import failure, watching
+from relay.rendering.engine.sandbox import Sandbox
+from relay.rendering.lint.lint import Made, faults_of, unused
+from relay.rendering.request import TemplateFailure
 
 DEFAULT: Final = "incident"
 """The folder that a route uses where it names none, and that stands in for what others lack."""

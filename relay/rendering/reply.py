@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from relay import blockkit
-from relay.rendering import builtin
-from relay.rendering.characters import whole
-from relay.rendering.compose import Draft, completed, compose
-from relay.rendering.fit import BUDGET, fitted
-from relay.rendering.flow import Atom, length, one_line, shortened, tidy
+from relay.rendering import fallback as builtin
+from relay.rendering.blocks.characters import whole
+from relay.rendering.blocks.compose import Draft, completed, compose
+from relay.rendering.blocks.fit import BUDGET, fitted
+from relay.rendering.blocks.parts import Part, Section
+from relay.rendering.blocks.rich_text import Atom, length, one_line, shortened, tidy
+from relay.rendering.blocks.tree import parse
+from relay.rendering.card import built_in_notice, drafted, title_of
+from relay.rendering.context import Item, scrubbed
 from relay.rendering.library import KINDS, TemplateFailed, TemplateLibrary
-from relay.rendering.parts import Part, Section
-from relay.rendering.render import built_in_notice, drafted, title_of
-from relay.rendering.scene import Rendered, Scene, TemplateFailure
-from relay.rendering.tree import parse
-from relay.variables import Item, scrubbed
+from relay.rendering.request import Rendered, Scene, TemplateFailure
+from relay.slack import limits as blockkit
 
 OTHER: Final = "other"
 GLANCE: Final = 140

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from relay.incident import State
+from relay.model.incident import State
 
 _SECONDS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _WITHOUT_SECONDS: Final = 600

@@ -12,8 +12,6 @@ It stands beside the house and takes nothing from it but the table of Slack's li
 """
 
 from relay.sandbox.calls import Call
-from relay.sandbox.channel import Channel, Message, Whisper
-from relay.sandbox.content import Content
 from relay.sandbox.faults import (
     BAD_GATEWAY,
     BROKEN_JSON,
@@ -32,13 +30,15 @@ from relay.sandbox.faults import (
     Slow,
     rate_limited,
 )
-from relay.sandbox.interactivity import HTTP, Delivery
 from relay.sandbox.limits import Limits
-from relay.sandbox.payloads import NotThere
-from relay.sandbox.people import SCOPES, Bot, Grant, User, UserGroup
-from relay.sandbox.pings import pings
-from relay.sandbox.server import Slack, run, serving
-from relay.sandbox.view import NotSendable, View
+from relay.sandbox.slack.channel import Channel, Message, Whisper
+from relay.sandbox.slack.content import Content
+from relay.sandbox.slack.interactivity import HTTP, Delivery
+from relay.sandbox.slack.payloads import NotThere
+from relay.sandbox.slack.people import SCOPES, Bot, Grant, User, UserGroup
+from relay.sandbox.slack.pings import pings
+from relay.sandbox.slack.server import Slack, run, serving
+from relay.sandbox.slack.view import NotSendable, View
 
 __all__ = [
     "BAD_GATEWAY",

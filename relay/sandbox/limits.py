@@ -8,7 +8,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from relay import blockkit
+from relay.slack import limits as blockkit
 
 MINUTE = 60.0
 _GRAIN = 1e-6  # two moments closer than this are one: Unix seconds as floats are no finer

@@ -21,7 +21,8 @@ database ....... threads, connections, transactions; address, filelock, complain
 migration        the tables at start; schema: the tables; migrations: the steps to them
 """
 
-from relay.store.nouns import (
+from relay.store.store import Store
+from relay.store.types import (
     Accepted,
     Backlog,
     Call,
@@ -36,7 +37,6 @@ from relay.store.nouns import (
     ShareBody,
     ShareLine,
 )
-from relay.store.store import Store
 
 __all__ = [
     "Accepted",

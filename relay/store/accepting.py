@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from relay.planning.model import Card, Entry, Outcome, Plan, Story
-from relay.share import Share
+from relay.bigpanda.webhook import Share
+from relay.cards.model import Card, Entry, Outcome, Plan, Story
 from relay.store import schema
 from relay.store.channels import spellings
-from relay.store.codec import loads, share_row, story_row
-from relay.store.doorbell import ring
-from relay.store.errands import ask
 from relay.store.locks import postgresql, share_spellings
-from relay.store.nouns import Accepted
+from relay.store.mappers import loads, share_row, story_row
+from relay.store.notify import ring
 from relay.store.rows import followed, stories, write_cards, write_entries
+from relay.store.tasks import ask
+from relay.store.types import Accepted
 from relay.store.upsert import insert_or_keep, insert_or_update
 
 Planner = Callable[[Story | None, tuple[Card, ...], Share, Mapping[str, str]], Plan]

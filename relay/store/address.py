@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from relay.errors import StoreUnusable
+from relay.model.errors import StoreUnusable
 
 EXPECTED = "expected sqlite:///relay.db, sqlite:////a/path/relay.db or postgresql://user:password@host/database"
 

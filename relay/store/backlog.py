@@ -4,11 +4,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
-from relay.planning.model import AttemptState
-from relay.store import errands, schema
+from relay.cards.model import AttemptState
+from relay.store import schema
+from relay.store import tasks as errands
 from relay.store.channels import spellings
 from relay.store.health import size_bytes
-from relay.store.nouns import Backlog, Lane
+from relay.store.types import Backlog, Lane
 
 _card = schema.card
 _NOW: Any = bindparam("now")

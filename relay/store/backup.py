@@ -13,10 +13,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from relay.errors import StoreUnusable
+from relay.model.errors import StoreUnusable
 from relay.store import address as addresses
 from relay.store.migration import VERSION_TABLE
-from relay.store.restored import MARK
+from relay.store.restore_detection import MARK
 
 PAGES = 4096
 """Pages copied between two reports of progress: 16 MB."""

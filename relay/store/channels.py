@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from relay.planning.model import Channel
+from relay.cards.model import Channel
 from relay.store import schema
-from relay.store.codec import channel_of, channel_row
+from relay.store.mappers import channel_of, channel_row
 from relay.store.upsert import insert_or_keep
 
 _ALL = select(schema.channel).order_by(schema.channel.c.ref)

@@ -18,10 +18,10 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from relay.errors import StoreError, StoreUnusable
+from relay.model.errors import StoreError, StoreUnusable
 from relay.store import address as addresses
 from relay.store.address import Address
-from relay.store.complaint import complaint, passing
+from relay.store.db_errors import complaint, passing
 from relay.store.filelock import FileLock
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select, bindparam, select
 
 from relay.store import schema
-from relay.store.codec import (
+from relay.store.mappers import (
     Row,
     attempt_of,
     call_of,
@@ -18,7 +18,7 @@ from relay.store.codec import (
     share_line_of,
     story_of,
 )
-from relay.store.nouns import Dossier, ShareBody
+from relay.store.types import Dossier, ShareBody
 
 T = TypeVar("T")
 

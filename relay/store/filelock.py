@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from relay.errors import StoreInUse, StoreUnusable
+from relay.model.errors import StoreInUse, StoreUnusable
 
 
 class FileLock:

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from relay.store import schema
-from relay.store.nouns import Lease
+from relay.store.types import Lease
 from relay.store.upsert import insert_or_keep
 
 _lease = schema.lease

@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from relay.planning.model import Card, Letter
+from relay.cards.model import Card, Letter
 from relay.store import schema
-from relay.store.codec import card_of
-from relay.store.nouns import LetterLine
+from relay.store.mappers import card_of
+from relay.store.types import LetterLine
 
 _letter, _card = schema.letter, schema.card
 _OPEN = _letter.c.closed_at.is_(None)

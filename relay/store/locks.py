@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from relay.errors import LeaseLost
+from relay.model.errors import LeaseLost
 from relay.store import schema
-from relay.store.nouns import Lease
+from relay.store.types import Lease
 
 _SPELLINGS = 0x7370656C6C  # "spell"
 _SHARED = text("SELECT pg_advisory_xact_lock_shared(:key)")

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from relay.errors import StoreTooNew, StoreUnready, StoreUnusable
+from relay.model.errors import StoreTooNew, StoreUnready, StoreUnusable
 from relay.store.address import Address
 from relay.store.schema import metadata
 

@@ -6,15 +6,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from relay.errors import CardTrouble
-from relay.planning.model import AttemptState, CardState, Case, Change, Channel
-from relay.planning.turn import STATES, Track, is_due
-from relay.store import schema, searching
-from relay.store.cases import load, write
+from relay.cards.eligibility import STATES, Track, is_due
+from relay.cards.model import AttemptState, CardState, Case, Change, Channel
+from relay.model.errors import CardTrouble
+from relay.store import due_queries as searching
+from relay.store import schema
+from relay.store.card_context import load, write
 from relay.store.channels import home_of, spelled, spellings
-from relay.store.codec import attempt_of
 from relay.store.locks import check_lease
-from relay.store.nouns import Doubt, Lease
+from relay.store.mappers import attempt_of
+from relay.store.types import Doubt, Lease
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, bindparam, func, select
 
 from relay.store import schema
-from relay.store.codec import share_body_of
-from relay.store.nouns import ShareBody
+from relay.store.mappers import share_body_of
+from relay.store.types import ShareBody
 
 Recorded: TypeAlias = tuple[tuple[str, tuple[ShareBody, ...]], ...]
 """Incidents by id, each with its shares as they were sent, in the order in which they came."""

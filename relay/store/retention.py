@@ -23,10 +23,10 @@ from sqlalchemy import (
     update,
 )
 
-from relay.incident import Record
+from relay.model.incident import Record
 from relay.store import schema
-from relay.store.codec import record_of, record_text
 from relay.store.locks import hold_incidents
+from relay.store.mappers import record_of, record_text
 
 T = TypeVar("T")
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from relay.planning.model import Card, CardState, Due, Entry, Story
+from relay.cards.model import Card, CardState, Due, Entry, Story
 from relay.store import schema
 from relay.store.channels import want
-from relay.store.codec import card_of, card_row, entry_of, entry_row, story_of
+from relay.store.mappers import card_of, card_row, entry_of, entry_row, story_of
 from relay.store.upsert import insert_or_keep
 
 _IDENTITY = ("incident", "channel", "episode")

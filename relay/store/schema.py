@@ -38,8 +38,8 @@ from sqlalchemy import (
     text,
 )
 
-from relay.incident import State
-from relay.planning.model import AttemptState, CardState, ChannelState, ErrandKind, Kind, Outcome
+from relay.cards.model import AttemptState, CardState, ChannelState, ErrandKind, Kind, Outcome
+from relay.model.incident import State
 
 OPEN_ATTEMPT = (AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT)
 UNSENT = (CardState.WANTED, CardState.TRYING, CardState.IN_DOUBT, CardState.LAPSED)

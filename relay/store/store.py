@@ -13,36 +13,36 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from relay.errors import StoreUnusable
-from relay.incident import JSON, Definition, Record
-from relay.planning.errands import Dealt, Matter
-from relay.planning.model import Card, Case, Change, Channel, ChannelState, Errand, Story
-from relay.planning.silence import Judged
-from relay.planning.turn import Track
-from relay.share import Share
+from relay.bigpanda.webhook import Share
+from relay.cards.eligibility import Track
+from relay.cards.model import Card, Case, Change, Channel, ChannelState, Errand, Story
+from relay.cards.staleness import Judged
+from relay.cards.tasks import Dealt, Matter
+from relay.model.errors import StoreUnusable
+from relay.model.incident import JSON, Definition, Record
 from relay.store import (
     accepting,
     backlog,
-    cases,
     channels,
-    doorbell,
     dossier,
-    finding,
     health,
-    keeping,
     leases,
     letters,
     migration,
     picking,
     replay,
-    restored,
     retention,
-    settling,
 )
-from relay.store import errands as errand_verbs
+from relay.store import card_context as cases
+from relay.store import channel_merge as finding
+from relay.store import config_history as keeping
+from relay.store import notify as doorbell
+from relay.store import restore_detection as restored
+from relay.store import results as settling
+from relay.store import tasks as errand_verbs
 from relay.store.accepting import Planner
 from relay.store.database import CLOSING, Database
-from relay.store.nouns import (
+from relay.store.types import (
     Accepted,
     Backlog,
     Call,

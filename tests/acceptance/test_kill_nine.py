@@ -1,7 +1,8 @@
 """The real process killed with SIGKILL at random moments, with lost answers and lagging history: nothing is lost."""
 
 import pytest
-from soaking import Plan, soaking
+
+from tests.soak.soak import Plan, soaking
 
 
 @pytest.mark.timeout(110)

@@ -6,11 +6,11 @@ import sys
 from contextlib import ExitStack
 
 import pytest
-from postgres import postgresql
-from processes import environment, running
 
 from relay.sandbox import SERVER_ERROR, Fault, serving
 from relay.sandbox import Slack as StandIn
+from tests.support.postgres import postgresql
+from tests.support.relay_process import environment, running
 
 ROUTES = "version: 1\nroutes: [{name: all, post: [{channel: C0ALL00001, in_doubt: hold}]}]\n"
 

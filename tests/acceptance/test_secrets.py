@@ -8,10 +8,10 @@ import sys
 from urllib.parse import quote
 
 import pytest
-from processes import environment, refusal, running
 
 from relay.sandbox import BROKEN_JSON, SERVER_ERROR, Code, Fault, rate_limited, serving
 from relay.sandbox import Slack as StandIn
+from tests.support.relay_process import environment, refusal, running
 
 SECRETS = {
     "SLACK_BOT_TOKEN": "xoxb-SECRET-bot-7f3a",

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
-from postgres import postgresql
-from processes import Process, running
 
 from relay.sandbox import Fault, Silence, serving
 from relay.sandbox import Slack as StandIn
+from tests.support.postgres import postgresql
+from tests.support.relay_process import Process, running
 
 CHANNELS = {"a": "C0LANE000A", "b": "C0LANE000B", "c": "C0LANE000C"}
 ROUTES = "version: 1\nroutes:\n" + "".join(

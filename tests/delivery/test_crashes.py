@@ -4,9 +4,10 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from clocks import ManualClock
-from house import START, open_house, stand_in
-from lifetimes import ALERT, LIFE, seen
+
+from tests.support.clocks import ManualClock
+from tests.support.incident_life import ALERT, LIFE, seen
+from tests.support.relay_in_process import START, open_house, stand_in
 
 EVERY = 330.0
 """Seconds from one happening of a life to the next, by the clock, crash or no crash: each has time to be told."""

@@ -1,10 +1,11 @@
 """Cards are posted, edited and threaded; nothing is sent twice, and nothing that is late is forgotten."""
 
 import pytest
-from clocks import ManualClock
-from house import START, open_house, stand_in
 
-from relay.sandbox import SERVER_ERROR, Code, Fault, pings, rate_limited
+from relay.sandbox import SERVER_ERROR, Code, Fault, rate_limited
+from relay.sandbox.slack import pings
+from tests.support.clocks import ManualClock
+from tests.support.relay_in_process import START, open_house, stand_in
 
 ALERT = {
     "id": "a",

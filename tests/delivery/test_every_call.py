@@ -1,9 +1,6 @@
 """Every fault at every call, whatever its method: in a life full of trouble one more goes wrong at the n-th call."""
 
 import pytest
-from clocks import ManualClock
-from house import open_house, stand_in
-from lifetimes import ALERT, faults, seen
 
 from relay.sandbox import (
     BAD_GATEWAY,
@@ -17,6 +14,9 @@ from relay.sandbox import (
     Fault,
     rate_limited,
 )
+from tests.support.clocks import ManualClock
+from tests.support.incident_life import ALERT, faults, seen
+from tests.support.relay_in_process import open_house, stand_in
 
 POST = "chat.postMessage"
 OTHERS = (

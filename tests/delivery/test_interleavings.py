@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
-from clocks import ManualClock
-from house import START, open_house, stand_in
-from lifetimes import ALERT, cards, thread
 
-from relay.intake import Intake
-from relay.message import Message
-from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, Silence, pings
+from relay.ingest.service import Intake
+from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, Silence
+from relay.sandbox.slack import pings
+from relay.slack.message import Message
+from tests.support.clocks import ManualClock
+from tests.support.incident_life import ALERT, cards, thread
+from tests.support.relay_in_process import START, open_house, stand_in
 
 POST, EDIT = "chat.postMessage", "chat.update"
 COMMENTS_ONLY = """

@@ -1,8 +1,6 @@
 """Every fault at every call: in the end one true card, and each entry once."""
 
 import pytest
-from house import open_house
-from lifetimes import cards, faults, live, thread
 
 from relay.sandbox import (
     BAD_GATEWAY,
@@ -17,6 +15,8 @@ from relay.sandbox import (
     Slow,
     rate_limited,
 )
+from tests.support.incident_life import cards, faults, live, thread
+from tests.support.relay_in_process import open_house
 
 POST, EDIT = "chat.postMessage", "chat.update"
 DELETE, HISTORY = "chat.delete", "conversations.history"
@@ -247,7 +247,7 @@ async def test_a_busy_channel_is_read_page_by_page(tmp_path):
 
 
 async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothing_is_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("relay.delivery.reading.PAGES", 2)
+    monkeypatch.setattr("relay.delivery.history.PAGES", 2)
     async with open_house(tmp_path) as house:
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("busy", status="warning")

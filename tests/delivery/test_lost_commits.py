@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager, suppress
 
 import psycopg
 import pytest
-from house import open_house
-from lifetimes import ALERT, LIFE, cards, faults, seen
-from postgres import postgresql
 from sqlalchemy.engine import make_url
 
-from relay.errors import StoreError, StoreUnusable
+from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox import Drop, Fault
+from tests.support.incident_life import ALERT, LIFE, cards, faults, seen
+from tests.support.postgres import postgresql
+from tests.support.relay_in_process import open_house
 
 POST = "chat.postMessage"
 

@@ -3,12 +3,12 @@
 import shutil
 
 import pytest
-from clocks import ManualClock
-from house import ROUTES, open_house, stand_in
-from lifetimes import ALERT, cards, thread
 
 from relay.sandbox import Code, Fault
 from relay.store.backup import backup
+from tests.support.clocks import ManualClock
+from tests.support.incident_life import ALERT, cards, thread
+from tests.support.relay_in_process import ROUTES, open_house, stand_in
 
 POST = "chat.postMessage"
 

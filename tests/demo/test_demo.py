@@ -17,13 +17,13 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
+from relay.bigpanda.webhook import parse
 from relay.cli import app
 from relay.demo import stage as staging
 from relay.demo.clock import LeapingClock, settled
 from relay.demo.play import NIGHT, Player, leap_through
 from relay.demo.stage import OWN, on_stage, sample
 from relay.demo.story import ANN, BILLING, BILLS, DANA, DATABASES, NOC, Act, Step, Told, before, story
-from relay.share import parse
 
 APPROVED = Path(__file__).parent / "approved-night.txt"
 

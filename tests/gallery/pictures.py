@@ -6,11 +6,11 @@ from html import unescape
 from itertools import groupby
 from pathlib import Path
 
-from browser import ARGUMENTS, MISSING, chromium
-from gallery_cases import NOW, PEOPLE, Case, every
 from playwright.sync_api import sync_playwright
 
 from relay.sandbox.page import Drawn, Scene, document
+from tests.gallery.cases import NOW, PEOPLE, Case, every
+from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 SIZES = {"": (1_600, 3), "-phone": (390, 1)}
 """What a picture's name ends with -> how wide it is, and how many columns it has."""

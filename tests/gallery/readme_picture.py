@@ -9,15 +9,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from browser import ARGUMENTS, MISSING, chromium
 from playwright.async_api import Page as Tab
 from playwright.async_api import async_playwright
 
-from relay import log
 from relay.demo.clock import LeapingClock
 from relay.demo.play import NIGHT, Player, leap_through
 from relay.demo.stage import Stage, on_stage, sample
 from relay.demo.story import BILLING, Told, before, story
+from relay.runtime import logging as log
+from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 STEPS = 7
 """So many steps of the story are told: it is critical, a third alert has joined, and a disk fills up elsewhere."""

@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 import pytest
-from gallery_cases import NOW, PEOPLE, TEMPLATES, Case, every
 
-from relay.message import Message
 from relay.sandbox import Content, Slack
-from relay.sandbox.content import examine
-from relay.sandbox.reading import mrkdwn
+from relay.sandbox.slack.content import examine
+from relay.sandbox.slack.reading import mrkdwn
+from relay.slack.message import Message
+from tests.gallery.cases import NOW, PEOPLE, TEMPLATES, Case, every
 
 APPROVED = Path(__file__).parent / "approved"
 CASES = {case.name: case for _, case in every()}

@@ -4,10 +4,10 @@ import asyncio
 import shutil
 
 import pytest
-from reload_samples import GOOD, Desk
 
-from relay import loading
+from relay.config import files as loading
 from relay.store import Store
+from tests.support.reload_samples import GOOD, Desk
 
 
 @pytest.fixture(autouse=True)

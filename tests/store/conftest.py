@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres import postgresql
 
 from relay.store import Store
+from tests.support.postgres import postgresql
 
 _numbers = itertools.count(1)
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from relay.sandbox.channel import Channel
-from relay.sandbox.interactivity import Delivery
-from relay.sandbox.payloads import NotThere
-from relay.sandbox.server import Slack
-from relay.sandbox.view import NotSendable
+from relay.sandbox.slack.channel import Channel
+from relay.sandbox.slack.interactivity import Delivery
+from relay.sandbox.slack.payloads import NotThere
+from relay.sandbox.slack.server import Slack
+from relay.sandbox.slack.view import NotSendable
 
 Told = Mapping[str, Any]
 Act = Callable[[Told], Awaitable[Delivery | None]]

@@ -13,11 +13,11 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from relay.sandbox.channel import Message
 from relay.sandbox.page import files, view
 from relay.sandbox.page.acts import Acts, content_is_json
 from relay.sandbox.page.backstage import Backstage
-from relay.sandbox.server import Slack
+from relay.sandbox.slack.channel import Message
+from relay.sandbox.slack.server import Slack
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from relay.sandbox.channel import Channel, Message, Whisper
-from relay.sandbox.people import Bot
-from relay.sandbox.pings import pings
-from relay.sandbox.workspace import Workspace
+from relay.sandbox.slack.channel import Channel, Message, Whisper
+from relay.sandbox.slack.people import Bot
+from relay.sandbox.slack.pings import pings
+from relay.sandbox.slack.workspace import Workspace
 
 View = dict[str, Any]
 

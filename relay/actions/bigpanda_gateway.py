@@ -1,0 +1,51 @@
+"""BigPanda's calls within their budgets, and what all of their answers together say of it."""
+
+from collections.abc import Awaitable, Callable
+
+from relay.bigpanda import Call, Done, Kind, Later, Refused, Ruling
+from relay.bigpanda.client import BigPanda
+from relay.ratelimit.budgets import BIGPANDA_LIMITS, Budgets
+from relay.ratelimit.throttle import Turns
+from relay.runtime.clock import Clock
+
+
+class Line:
+    """Everything that is asked of BigPanda goes over it, whoever asks.
+
+    `trouble` says why BigPanda takes nothing from relay, where that is for somebody to mend (empty: it does);
+    `answers` whether it has ever answered what it was asked, so that the region is the right one.
+    """
+
+    def __init__(self, panda: BigPanda, clock: Clock) -> None:
+        """Lead to BigPanda."""
+        self.panda = panda
+        self.trouble = ""
+        self.answers = False
+        self._turns = Turns(Budgets(limits=BIGPANDA_LIMITS, channel_limits={}), clock)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their budget."""
+        return self._turns.waiting
+
+    async def call(self, call: Call, verb: Callable[[], Awaitable[Ruling]]) -> Ruling:
+        """Make a call once its budget allows."""
+        await self.afford(call)
+        return self.heard(call, await verb())
+
+    async def afford(self, call: Call) -> None:
+        """Wait until a call's budget allows it, and spend it."""
+        await self._turns.afford(call)
+
+    def heard(self, call: Call, ruling: Ruling) -> Ruling:
+        """Learn from an answer: whether BigPanda knows relay's key, and how fast it may be asked."""
+        match ruling:
+            case Done():
+                self.answers, self.trouble = True, ""
+            case Refused(kind=Kind.CREDENTIALS, remedy=remedy):
+                self.trouble = remedy
+            case Later(pauses=True, retry_after=after):
+                self._turns.pause(call, after)
+            case _:
+                pass
+        return ruling

@@ -1,0 +1,214 @@
+"""What people do in Slack comes in: it is kept as an errand before anybody is answered, and done afterwards.
+
+Slack waits three seconds for an answer, and a click that it sends again must do nothing twice: an errand's key is made
+of what Slack sends again unchanged. What only needs somebody's screen (a modal, a private word) is done right after,
+beside the answer; it is lost with the process, and costs one more press.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from relay.actions import messages as wording
+from relay.actions.modals import WITH_MODAL, modal, problem
+from relay.actions.people import CannotTell, People
+from relay.actions.slack_gateway import Phone
+from relay.cards import Card, Errand, ErrandKind
+from relay.metrics import Metrics
+from relay.model.incident import JSON
+from relay.runtime.clock import Clock
+from relay.slack import Method, Read
+from relay.slack.interactions import Click, Spoken, Submission, clicked, heard
+from relay.store import Store
+
+log = structlog.get_logger("relay.desk")
+
+
+class Desk:
+    """Takes clicks, modals and replies."""
+
+    def __init__(  # noqa: PLR0913  the shell is wired here
+        self,
+        store: Store,
+        phone: Phone,
+        people: People,
+        clock: Clock,
+        ring: Callable[[], None],
+        *,
+        governed: Callable[[Card], Card],
+        metrics: Metrics,
+        acts: bool,
+    ) -> None:
+        """`ring` wakes whoever runs errands; `acts` says whether BigPanda can be told anything at all.
+
+        `governed` gives a card with the options that its route gives it now.
+        """
+        self._acts = acts
+        self._governed = governed
+        self._store = store
+        self._phone = phone
+        self._people = people
+        self._clock = clock
+        self._ring = ring
+        self._metrics = metrics
+        self._later: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._busy = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way that somebody's screen waits for."""
+        return self._later.empty() and self._busy <= self._phone.waiting
+
+    async def run(self) -> None:
+        """Do what is left to do beside the answers, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    tasks.create_task(self._guarded(await self._later.get()), name="desk")
+        finally:
+            while not self._later.empty():
+                self._later.get_nowait().close()
+
+    async def clicked(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+        """Somebody pressed a button or sent a modal. Returns what Slack is to be answered (None: nothing to say).
+
+        Raises:
+            StoreError: it is not kept; Slack tells the person so.
+        """
+        match clicked(payload):
+            case _ if not self._acts:
+                self._metrics.clicked("any", "acknowledged")
+            case Submission() as sent:
+                return await self._submitted(sent)
+            case Click(action=action) as click if action in WITH_MODAL:
+                self._metrics.clicked(action, "asked")
+                self._soon(self._open(click))
+            case Click(action=action) as click if action:
+                await self._keep(ErrandKind(action), click, f"{click.user}:{click.at}")
+            case _:
+                self._metrics.clicked("link", "acknowledged")
+        return None
+
+    async def heard(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+        """Somebody wrote into a thread: where the card's route says so, it becomes a comment in BigPanda.
+
+        Raises:
+            StoreError: it is not kept; Slack sends it again.
+        """
+        spoken = heard(payload)
+        if not isinstance(spoken, Spoken) or not self._acts:
+            return None
+        card = await self._store.card_at(spoken.channel, spoken.thread_ts)
+        if card is None or not self._governed(card).options.sync_replies:
+            return None
+        errand = Errand(
+            key=f"reply:{spoken.channel}:{spoken.ts}",
+            kind=ErrandKind.REPLY,
+            incident=card.incident,
+            created=self._clock.now(),
+            due_at=self._clock.now(),
+            payload={**asdict(spoken), "message_ts": spoken.thread_ts, "card": card.channel},
+        )
+        if errand.key in await self._store.ask([errand]):
+            log.info("reply_kept", incident=card.incident, channel=card.channel, route=card.route, key=errand.key)
+            self._ring()
+        return None
+
+    async def _submitted(self, sent: Submission) -> Mapping[str, JSON] | None:
+        if wrong := problem(sent.action, sent.values):
+            return wrong
+        await self._keep(ErrandKind(sent.action), sent, sent.view, **sent.values)
+        return None
+
+    async def _keep(self, kind: ErrandKind, done: Click | Submission, mark: str, **values: str) -> None:
+        """Keep an errand, and tell whoever asks for it that it is under way; one that is kept already says nothing.
+
+        `mark` is what Slack sends again unchanged, and with nothing else of this incident.
+        """
+        card = await self._store.card_at(done.channel, done.message_ts, done.incident)
+        if card is None or card.incident != done.incident:
+            self._metrics.clicked(kind, "unknown_card")
+            log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
+            self._soon(self._phone.whisper(done.channel, done.user, wording.NO_CARD))
+            return
+        now = self._clock.now()
+        payload: dict[str, JSON] = {
+            "user": done.user,
+            "name": done.user_name,
+            "channel": done.channel,
+            "message_ts": done.message_ts,
+            **values,
+            "card": card.channel,
+        }
+        key = f"{kind}:{done.incident}:{mark}"
+        kept = Errand(key=key, kind=kind, incident=card.incident, created=now, due_at=now, payload=payload)
+        if kept.key not in await self._store.ask([kept]):
+            self._metrics.clicked(kept.kind, "repeat")
+            return
+        self._metrics.clicked(kept.kind, "kept")
+        log.info(
+            "click_kept",
+            incident=card.incident,
+            route=card.route,
+            channel=card.channel,
+            action=str(kept.kind),
+            user=done.user,
+            key=kept.key,
+        )
+        self._ring()
+        self._soon(self._say_under_way(kept.kind, card, done))
+
+    async def _say_under_way(self, action: ErrandKind, card: Card, done: Click | Submission) -> None:
+        """Unless it will be refused anyhow, which the errand says itself."""
+        if await self._refusal(action, done, card) is None:
+            await self._phone.whisper(done.channel, done.user, wording.UNDER_WAY[action])
+
+    async def _open(self, click: Click) -> None:
+        """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
+        card = await self._store.card_at(click.channel, click.message_ts, click.incident)
+        story = await self._store.story_of(click.incident)
+        if card is None or card.incident != click.incident or story is None:
+            await self._phone.whisper(click.channel, click.user, wording.NO_CARD)
+            return
+        if (refusal := await self._refusal(click.action, click, card)) is not None:
+            await self._phone.whisper(click.channel, click.user, refusal)
+            return
+        view = modal(
+            click.action,
+            title=story.record.title,
+            incident=click.incident,
+            channel=click.channel,
+            message_ts=click.message_ts,
+        )
+        answer = await self._phone.call(Method.VIEW_OPEN, lambda: self._phone.slack.open_view(click.trigger, view))
+        if not isinstance(answer, Read):
+            log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
+            await self._phone.whisper(click.channel, click.user, wording.NO_MODAL)
+
+    async def _refusal(self, action: str, click: Click | Submission, card: Card) -> str | None:
+        """Why this person may not act here; None where they may, or where only the errand will know."""
+        options = self._governed(card).options
+        if action not in options.actions:
+            return wording.not_done(action, "not_offered")
+        allowed = await self._people.may_act(click.user, options.actors)
+        if allowed is True or isinstance(allowed, CannotTell):
+            return None
+        self._metrics.clicked(action, "not_allowed")
+        log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=action)
+        return wording.not_allowed(action, options.actors)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        self._later.put_nowait(work)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """What goes wrong beside an answer costs nobody else anything."""
+        self._busy += 1
+        try:
+            await work
+        except Exception:
+            log.exception("desk_broke")
+        finally:
+            self._busy -= 1

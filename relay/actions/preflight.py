@@ -1,0 +1,291 @@
+"""What has to be known before an errand goes to BigPanda, and the call that it makes.
+
+`Carrier.prepared` asks whatever has to be asked (who is this, may they, how does the incident stand) and gives a call
+that is ready to be made, or says that none will be, or that it is not known yet. It writes nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import SecretStr
+
+from relay.actions.bigpanda_gateway import Line
+from relay.actions.people import CannotTell, People
+from relay.bigpanda import Call, Ruling
+from relay.cards import AttemptState, Card, ErrandKind, Story
+from relay.cards.merge import comment_hash
+from relay.cards.tasks import CONFIRMED_AFTER, Matter, checked_after, may_be_done
+from relay.model.incident import Deed, Words, read
+from relay.slack.interactions import mentioned, plain
+from relay.slack.responses import SlackPerson
+
+MORNING = 9
+"""The hour until which "tomorrow" snoozes."""
+
+EXPECTED_FOR = CONFIRMED_AFTER + 30.0
+"""Seconds for which the same action is not done by another press: BigPanda is asked in them how the incident stands."""
+
+_HOURS = {"1h": 1, "4h": 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A call that may be made; `deed` is what somebody will have done by it, `sent` the comment that it carries."""
+
+    call: Call
+    make: Callable[[], Awaitable[Ruling]]
+    deed: Deed | None = None
+    sent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class No:
+    """No call will be made: how the errand ends, and why. `quiet`: nobody needs to hear of it."""
+
+    state: AttemptState
+    reason: str
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """It is not known yet whether a call may be made."""
+
+    reason: str
+
+
+Prepared = Ready | No | NotYet
+
+
+class _Ends(Exception):
+    """The preparation ends before there is a call."""
+
+    def __init__(self, end: No | NotYet) -> None:
+        super().__init__(end)
+        self.end = end
+
+
+class Carrier:
+    """Knows what each kind of errand needs."""
+
+    def __init__(
+        self,
+        line: Line,
+        people: People,
+        words: Callable[[], Words],
+        app_key: Callable[[str], SecretStr | None],
+        *,
+        governed: Callable[[Card], Card],
+    ) -> None:
+        """`words` are those of the live configuration, `app_key` gives an integration's.
+
+        `governed` gives a card with the options that its route gives it now.
+        """
+        self.governed = governed
+        self.line = line
+        self._panda = line.panda
+        self._people = people
+        self._words = words
+        self._app_key = app_key
+
+    async def prepared(self, matter: Matter) -> Prepared:
+        """The call of an errand, if there is to be one."""
+        try:
+            match matter.errand.kind:
+                case ErrandKind.CALLBACK:
+                    return self._callback(matter)
+                case ErrandKind.CHECK:
+                    return self._check(matter)
+                case ErrandKind.REPLY:
+                    return await self._reply(matter)
+                case _:
+                    return await self._action(matter)
+        except _Ends as ends:
+            return ends.end
+
+    def _callback(self, matter: Matter) -> Prepared:
+        key = self._app_key(str(matter.errand.payload.get("integration", "")))
+        if key is None:
+            return No(state=AttemptState.DROPPED, reason="no_app_key", quiet=True)
+        incident, secret = matter.errand.incident, key.get_secret_value()
+        return Ready(call=Call.CALLBACK, make=lambda: self._panda.callback(incident, secret))
+
+    def _check(self, matter: Matter) -> Prepared:
+        after = checked_after(matter.errand)
+        if after and after not in {deed.key for deed in matter.story.record.deeds}:
+            return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
+        environment, incident = _environment(matter.story), matter.errand.incident
+        return Ready(call=Call.INCIDENT, make=lambda: self._panda.incident(environment, incident))
+
+    async def _reply(self, matter: Matter) -> Prepared:
+        errand = matter.errand
+        card = matter.card
+        if card is not None and not self.governed(card).options.sync_replies:
+            raise _Ends(No(state=AttemptState.DROPPED, reason="not_synced", quiet=True))
+        environment = _environment(matter.story)
+        person = await self._person(matter)
+        written = str(errand.payload.get("text", ""))
+        text = plain(written, await self._people.names(mentioned(written))).strip()
+        if not text:
+            raise _Ends(No(state=AttemptState.DROPPED, reason="empty", quiet=True))
+        return self._comment(matter, environment, person, text)
+
+    async def _action(self, matter: Matter) -> Prepared:
+        if matter.card is None:
+            raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
+        card = self.governed(matter.card)
+        if matter.errand.kind not in card.options.actions:
+            raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
+        environment = _environment(matter.story)
+        await self._permitted(matter, card)
+        person = await self._person(matter)
+        if matter.errand.kind is ErrandKind.COMMENT:
+            return self._comment(matter, environment, person, str(matter.errand.payload.get("text", "")).strip())
+        if not read(matter.story.record, self._words()).active:
+            raise _Ends(_already(matter, "already_resolved"))
+        match matter.errand.kind:
+            case ErrandKind.ASSIGN:
+                return await self._assign(matter, environment, person)
+            case ErrandKind.SNOOZE:
+                return self._snooze(matter, environment, person)
+            case _:
+                return self._resolve(matter, environment, person)
+
+    def _comment(self, matter: Matter, environment: str, person: SlackPerson, text: str) -> Ready:
+        errand = matter.errand
+        sent = f"{person.name or errand.payload.get('name') or person.id} (Slack): {text}"
+        deed = _deed(matter, person, text=text, sent=comment_hash(sent), channel=str(errand.payload.get("card", "")))
+        return Ready(
+            call=Call.COMMENT,
+            make=lambda: self._panda.comment(environment, errand.incident, sent),
+            deed=deed,
+            sent=sent,
+        )
+
+    async def _assign(self, matter: Matter, environment: str, person: SlackPerson) -> Ready:
+        if not person.email:
+            raise _Ends(No(state=AttemptState.REFUSED, reason="no_email"))
+        found = await self._people.bigpanda_id(person.email)
+        if isinstance(found, CannotTell):
+            raise _Ends(_cannot(found))
+        if not found:
+            raise _Ends(No(state=AttemptState.REFUSED, reason="unknown_user"))
+        assignee = read(matter.story.record, self._words()).assignee
+        if assignee is not None and found == assignee.id:
+            raise _Ends(_already(matter, "already_assigned"))
+        _once(matter, person=found)
+        incident = matter.errand.incident
+        return Ready(
+            call=Call.ASSIGN,
+            make=lambda: self._panda.assign(environment, incident, found),
+            deed=_deed(matter, person, assigned=found),
+        )
+
+    def _snooze(self, matter: Matter, environment: str, person: SlackPerson) -> Ready:
+        until = snoozed_until(str(matter.errand.payload.get("until", "")), matter.errand.created, person)
+        incident = matter.errand.incident
+        return Ready(
+            call=Call.SNOOZE,
+            make=lambda: self._panda.snooze(environment, incident, until),
+            deed=_deed(matter, person, until=until),
+        )
+
+    def _resolve(self, matter: Matter, environment: str, person: SlackPerson) -> Ready:
+        _once(matter)
+        note = str(matter.errand.payload.get("text", "")).strip()
+        name = person.name or person.id
+        sent = f"{name} (Slack): {note}" if note else f"Resolved by {name} from Slack"
+        incident = matter.errand.incident
+        return Ready(
+            call=Call.RESOLVE,
+            make=lambda: self._panda.resolve(environment, incident, sent),
+            deed=_deed(matter, person, text=note, sent=comment_hash(sent)),
+        )
+
+    async def _permitted(self, matter: Matter, card: Card) -> None:
+        allowed = await self._people.may_act(str(matter.errand.payload.get("user", "")), card.options.actors)
+        if isinstance(allowed, CannotTell):
+            raise _Ends(_cannot(allowed))
+        if not allowed:
+            raise _Ends(No(state=AttemptState.REFUSED, reason="not_allowed"))
+
+    async def _person(self, matter: Matter) -> SlackPerson:
+        found = await self._people.person(str(matter.errand.payload.get("user", "")))
+        if isinstance(found, CannotTell):
+            raise _Ends(_cannot(found, "unknown_person"))
+        return found
+
+
+def snoozed_until(choice: str, asked: float, person: SlackPerson) -> int:
+    """Until when (Unix seconds) somebody wants to be left alone: hours from when they asked, or their next morning."""
+    if choice in _HOURS:
+        return int(asked) + _HOURS[choice] * 3600
+    there = datetime.fromtimestamp(asked, _zone(person))
+    tomorrow = (there + timedelta(days=1)).date()
+    morning = datetime(tomorrow.year, tomorrow.month, tomorrow.day, MORNING, tzinfo=there.tzinfo)
+    return int(morning.timestamp())
+
+
+def _zone(person: SlackPerson) -> tzinfo:
+    """Where somebody lives; where the system does not know the zone, the distance from UTC that Slack tells."""
+    try:
+        return ZoneInfo(person.zone) if person.zone else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return timezone(timedelta(seconds=person.offset))
+
+
+def _environment(story: Story) -> str:
+    """BigPanda finds an incident by its environment's id as well."""
+    if not story.record.environment_id:
+        raise _Ends(No(state=AttemptState.REFUSED, reason="no_environment"))
+    return story.record.environment_id
+
+
+def _already(matter: Matter, reason: str) -> No:
+    """The incident is as it is wanted; by this very errand, where the answer to an earlier call of it was lost."""
+    if may_be_done(matter.errand):
+        return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
+    return No(state=AttemptState.DROPPED, reason=reason)
+
+
+def _once(matter: Matter, *, person: str = "") -> None:
+    """Two people, or one person twice, may press the same before the first press is confirmed.
+
+    What nothing has confirmed in all that time, not even BigPanda when it was asked, may be tried anew.
+    """
+    errand = matter.errand
+    same = (deed for deed in matter.story.record.deeds if deed.kind == errand.kind and deed.person == person)
+    if any(deed.key != errand.key and errand.created - deed.at < EXPECTED_FOR for deed in same):
+        raise _Ends(No(state=AttemptState.DROPPED, reason="under_way"))
+
+
+def _deed(  # noqa: PLR0913  a deed has that many parts
+    matter: Matter,
+    person: SlackPerson,
+    *,
+    assigned: str = "",
+    until: int | None = None,
+    text: str = "",
+    sent: str = "",
+    channel: str = "",
+) -> Deed:
+    errand = matter.errand
+    return Deed(
+        key=errand.key,
+        kind=errand.kind,
+        who=person.name or str(errand.payload.get("name") or person.id),
+        at=errand.created,
+        person=assigned,
+        until=until,
+        text=text,
+        sent=sent,
+        channel=channel,
+    )
+
+
+def _cannot(told: CannotTell, otherwise: str = "") -> No | NotYet:
+    if told.for_good:
+        return No(state=AttemptState.REFUSED, reason=otherwise if told.reason == "person_not_found" else told.reason)
+    return NotYet(reason=told.reason)

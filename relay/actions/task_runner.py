@@ -1,0 +1,267 @@
+"""One errand, from what has to be known before it to what is written down and said of it.
+
+    prepared (carrying) -> begun, with its deed, in one transaction -> called -> settled -> told to whoever asked
+
+A relay that dies between the last three leaves an errand that is being tried: what may be done twice is done again at
+the next start, and a comment is looked for instead (`planning.errands.recovered`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from relay.actions import messages as wording
+from relay.actions.preflight import Carrier, No, NotYet, Ready
+from relay.actions.slack_gateway import Phone
+from relay.bigpanda import Call, Done, Missing, Ruling, comments_of
+from relay.bigpanda.webhook import INTEGRATION, from_api
+from relay.cards import AttemptState, Card, ErrandKind, Story
+from relay.cards import staleness as silence
+from relay.cards.tasks import (
+    COMMENTS,
+    PATIENCE,
+    Dealt,
+    Matter,
+    again,
+    begun,
+    broken,
+    checked_after,
+    confirmed,
+    copied,
+    looked,
+    over,
+    pause_before,
+    ruled,
+)
+from relay.metrics import Metrics
+from relay.model.errors import LeaseLost, ShareError, StoreError, StoreUnusable
+from relay.runtime.clock import Clock
+from relay.store import Lease, Store
+
+log = structlog.get_logger("relay.errands")
+
+STORE_PAUSE = 1.0
+"""Seconds until the store is asked again after it failed."""
+
+LEFT_FOR = 60.0
+"""Seconds for which an errand is left alone of which nothing can be written down."""
+
+Accept = Callable[[bytes, Mapping[str, str]], Awaitable[object]]
+"""Takes a share (body, headers) as if BigPanda had sent it."""
+
+Check = Callable[[], None]
+"""Raises LeaseLost where this relay may not go on; asked right before each call that does something."""
+
+
+class Runner:
+    """Knows how an errand goes, and carries it through."""
+
+    def __init__(  # noqa: PLR0913  the shell is wired here
+        self, store: Store, carrier: Carrier, phone: Phone, *, clock: Clock, accept: Accept, metrics: Metrics
+    ) -> None:
+        """`accept` takes what BigPanda tells of an incident when it is asked.
+
+        `copied_at` (set by whoever starts errands) is the moment up to which errands are those of a copy of the
+        database that was put back, if it was.
+        """
+        self.copied_at: float | None = None
+        self.line = carrier.line
+        self._store = store
+        self._carrier = carrier
+        self._phone = phone
+        self._clock = clock
+        self._accept = accept
+        self._metrics = metrics
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their budget: nothing but time moves them on."""
+        return self.line.waiting + self._phone.waiting
+
+    async def run(self, matter: Matter, lease: Lease | None, check: Check) -> None:
+        """Do what is to be done about an errand now.
+
+        Raises:
+            LeaseLost: another relay delivers now; it looks after the errand.
+        """
+        errand = matter.errand
+        if errand.state is AttemptState.IN_DOUBT:
+            await self._look(matter, lease)
+        elif self._clock.now() > errand.created + PATIENCE[errand.kind]:
+            await self._end(matter, No(state=AttemptState.DROPPED, reason=errand.reason or "too_late"), lease)
+        else:
+            await self._carry(matter, lease, check)
+
+    async def broke(self, matter: Matter, error: Exception, lease: Lease | None) -> None:
+        """Something went wrong in the middle of it: nobody knows how far it came.
+
+        Raises:
+            LeaseLost: another relay delivers now.
+        """
+        errand, now = matter.errand, self._clock.now()
+        unforeseen = None if isinstance(error, StoreError) else error  # the database's own sentence says it all
+        log.error("errand_broke", incident=errand.incident, key=errand.key, detail=str(error), exc_info=unforeseen)
+        try:
+            await self._concluded(await self._settle(matter, lambda known: broken(known, now), lease))
+        except LeaseLost:
+            raise
+        except StoreError as failed:  # not even that can be written: whoever delivers next recovers it
+            log.error("errand_left", key=errand.key, detail=str(failed))  # noqa: TRY400  the sentence says it
+            await self._clock.sleep(LEFT_FOR)  # it may still be due, and would be taken up again at once
+
+    async def _carry(self, matter: Matter, lease: Lease | None, check: Check) -> None:
+        prepared = await self._carrier.prepared(matter)
+        match prepared:
+            case NotYet(reason=reason):
+                now = self._clock.now()
+                at = now + pause_before(matter.errand, now)
+                await self._concluded(await self._settle(matter, lambda known: again(known, reason, at), lease))
+            case No():
+                await self._end(matter, prepared, lease)
+            case Ready():
+                await self._call(matter, prepared, lease, check)
+
+    async def _call(self, matter: Matter, ready: Ready, lease: Lease | None, check: Check) -> None:
+        await self.line.afford(ready.call)
+        errand, since = matter.errand, self.copied_at
+        begin = copied if errand.kind in COMMENTS and since is not None and errand.created <= since else begun
+        started = await self._settle(
+            matter, lambda known: begin(known, ready.deed, self._clock.now(), sent=ready.sent), lease
+        )
+        if started is None:
+            return  # settled by somebody else meanwhile
+        if started.errand.state is not AttemptState.TRYING:
+            await self._concluded(started)
+            return
+        check()
+        ruling = self.line.heard(ready.call, await ready.make())
+        if matter.errand.kind is ErrandKind.CHECK:
+            await self._checked(started, ruling, lease)
+        else:
+            await self._ruled(started, ruling, lease)
+
+    async def _ruled(self, matter: Matter, ruling: Ruling, lease: Lease | None) -> None:
+        now = self._clock.now()
+        await self._concluded(await self._settle(matter, lambda known: ruled(known, ruling, now), lease), ruling)
+
+    async def _look(self, matter: Matter, lease: Lease | None) -> None:
+        """A comment of which nobody knows: BigPanda's own list of what happened may tell."""
+        errand = matter.errand
+        ruling = await self.line.call(Call.ACTIVITIES, lambda: self.line.panda.activities(errand.incident))
+        comments = comments_of(ruling.body) if isinstance(ruling, Done) else None
+        sent, now = str(errand.payload.get("sent", "")), self._clock.now()
+        await self._concluded(await self._settle(matter, lambda known: looked(known, comments, sent, now), lease))
+
+    async def _checked(self, matter: Matter, ruling: Ruling, lease: Lease | None) -> None:
+        """What BigPanda says of an incident comes in as a share; where it cannot say, the card says so."""
+        if isinstance(ruling, Done):
+            await self._take(matter, ruling, lease)
+            return
+        now = self._clock.now()
+        if isinstance(ruling, Missing) and await self._region_is_right():
+            log.warning("incident_gone", incident=matter.errand.incident, reason=ruling.reason)
+            settled = await self._settle(matter, lambda known: _gone(known, ruling, now), lease)
+        else:
+            settled = await self._settle(matter, lambda known: _unchecked(known, ruling, now), lease)
+        await self._concluded(settled, ruling)
+
+    async def _take(self, matter: Matter, ruling: Done, lease: Lease | None) -> None:
+        known = matter.story.record.integrations
+        headers = {INTEGRATION: known[-1]} if known and known[-1] != "default" else {}
+        # Many an integration shares no comments: what BigPanda took and did not tell of is told by asking.
+        expected = {deed.key for deed in matter.story.record.deeds}
+        sent = matter.errand.payload.get("sent") if checked_after(matter.errand) in expected else None
+        try:
+            await self._accept(from_api(ruling.body, comment=str(sent) if sent else None), headers)
+        except ShareError as error:
+            log.error("check_not_taken", incident=matter.errand.incident, detail=str(error))  # noqa: TRY400  it says all
+            await self._end(matter, No(state=AttemptState.REFUSED, reason=error.reason), lease)
+        else:
+            now = self._clock.now()
+            await self._concluded(await self._settle(matter, lambda known: _known(known, now), lease), ruling)
+
+    async def _region_is_right(self) -> bool:
+        """A 404 also comes from another region's BigPanda: once anything was answered, it is the incident's."""
+        if not self.line.answers:
+            await self.line.call(Call.DEFINITIONS, self.line.panda.definitions)
+        return self.line.answers
+
+    async def _end(self, matter: Matter, no: No, lease: Lease | None) -> None:
+        settled = await self._settle(matter, lambda known: over(known, no.state, no.reason), lease)
+        await self._concluded(settled, quiet=no.quiet)
+
+    async def _settle(
+        self, matter: Matter, finish: Callable[[Matter], Dealt | None], lease: Lease | None
+    ) -> Matter | None:
+        """Write down what is decided, however long the store takes: an answer that is lost is asked for again."""
+        while True:
+            try:
+                return await self._store.settle_errand(matter.errand.key, finish, lease=lease)
+            except StoreUnusable as error:
+                log.error("errand_not_settled", key=matter.errand.key, detail=str(error))  # noqa: TRY400  it says all
+                await self._clock.sleep(STORE_PAUSE)
+
+    async def _concluded(self, matter: Matter | None, ruling: Ruling | None = None, *, quiet: bool = False) -> None:
+        """Say what became of an errand: to the log and the metrics, and to whoever asked for it, if it failed."""
+        if matter is None:
+            return
+        errand = matter.errand
+        outcome = "waiting" if errand.state is AttemptState.WAITING else str(errand.state)
+        self._metrics.errand(errand.kind, outcome)
+        told = log.info if errand.state is AttemptState.DONE or quiet else log.warning
+        told(
+            "errand",
+            kind=str(errand.kind),
+            outcome=outcome,
+            reason=errand.reason or "ok",
+            remedy=getattr(ruling, "remedy", ""),
+            incident=errand.incident,
+            key=errand.key,
+            user=errand.payload.get("user", ""),
+            tries=errand.tries,
+        )
+        if not quiet and (words := _words(matter, self._carrier.governed)):
+            payload = errand.payload
+            thread = str(payload["message_ts"]) if errand.kind is ErrandKind.REPLY else ""
+            await self._phone.whisper(str(payload["channel"]), str(payload["user"]), words, thread)
+
+
+def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
+    """What whoever asked for an errand has to hear of its end; empty where the card will tell them, or nobody asked."""
+    errand = matter.errand
+    if "user" not in errand.payload:
+        return ""
+    if errand.state is AttemptState.IN_DOUBT and errand.due_at is None:
+        return wording.unsure(errand.kind)
+    if errand.state is AttemptState.DROPPED and (errand.tries or errand.reason == "too_late"):
+        return wording.given_up(errand.kind, errand.reason)
+    if errand.reason == "not_allowed":
+        return wording.not_allowed(errand.kind, governed(matter.card).options.actors if matter.card else ())
+    ended = errand.state in {AttemptState.REFUSED, AttemptState.DROPPED}
+    return wording.not_done(errand.kind, errand.reason) if ended else ""
+
+
+def _gone(matter: Matter, ruling: Missing, now: float) -> Dealt:
+    story, cards, _ = silence.gone(matter.story, matter.cards, now)
+    return _with(over(matter, AttemptState.DONE, ruling.reason), story, cards)
+
+
+def _known(matter: Matter, now: float) -> Dealt:
+    """It was asked about, and taken: even where nothing of it was news, what the card shows is true."""
+    return replace(confirmed(matter), cards=silence.confirmed(matter.cards, now))
+
+
+def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:
+    """It could not be asked about. After a long silence the card says so, once nothing more is tried."""
+    dealt = (
+        over(matter, AttemptState.REFUSED, ruling.reason) if isinstance(ruling, Missing) else ruled(matter, ruling, now)
+    )
+    if dealt.errand.open or not str(matter.errand.payload.get("why", "")).startswith("silent"):
+        return dealt
+    story, cards, _ = silence.unknown(matter.story, matter.cards, now, asks=True)
+    return _with(dealt, story, cards)
+
+
+def _with(dealt: Dealt, story: Story, cards: tuple[Card, ...]) -> Dealt:
+    return Dealt(errand=dealt.errand, story=story, cards=cards, more=dealt.more)

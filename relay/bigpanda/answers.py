@@ -1,0 +1,125 @@
+"""The nouns of a call to BigPanda: which call, and the closed union of what its answer means.
+
+    Done ........ it is so: the incident is as the call wants it, or here is what was asked for
+    Later ....... surely not done, and worth another try
+    Unsure ...... nobody can say whether it was done
+    Missing ..... the incident is not there
+    Refused ..... surely not done, and no repetition changes that
+
+Each has a `reason`: one snake_case word of a closed set (`REASONS`), which logs, metrics and the store use alike.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from relay.model.incident import JSON
+
+
+class Call(StrEnum):
+    """What relay asks of BigPanda; each is an endpoint with a limit of its own.
+
+    Where they are documented stands in `relay.bigpanda.client`.
+    """
+
+    CALLBACK = "callback"
+    INCIDENT = "incident"
+    RESOLVE = "resolve"
+    COMMENT = "comment"
+    ASSIGN = "assign"
+    UNASSIGN = "unassign"
+    SNOOZE = "snooze"
+    UNSNOOZE = "unsnooze"
+    TAG = "tag"
+    DEFINITIONS = "definitions"
+    ACTIVITIES = "activities"
+    USERS = "users"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing, so that asking again harms nobody: a read is never `Unsure`."""
+        return self in _READS
+
+    @property
+    def is_about_an_incident(self) -> bool:
+        """Whether its address names an incident, so that 404 speaks of that."""
+        return self not in _GENERAL
+
+
+_READS = frozenset({Call.INCIDENT, Call.DEFINITIONS, Call.ACTIVITIES, Call.USERS})
+_GENERAL = frozenset({Call.DEFINITIONS, Call.USERS})
+
+
+class Kind(StrEnum):
+    """Whose refusal it is, and so how far it reaches."""
+
+    CREDENTIALS = "credentials"
+    """The key: no call works until somebody acts."""
+    PERMISSION = "permission"
+    """The key's user may not do this, in this environment or at all."""
+    PAYLOAD = "payload"
+    """This one call, as it is made: the same one never will pass."""
+    UNSUPPORTED = "unsupported"
+    """There is no such call in this BigPanda."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """It is so. `body` is what the answer's JSON says; None where a write was answered without any.
+
+    `repeated`: it was so before this call, such as an incident that was resolved already.
+    """
+
+    body: JSON = None
+    repeated: bool = False
+    reason: ClassVar[str] = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Surely not done; the same call may work later.
+
+    `retry_after` is the wait in seconds that BigPanda asks for, None where it does not say (it documents no such
+    header). `pauses`: the wait binds every call of this kind. `remedy` is empty where waiting is all there is to do.
+    """
+
+    reason: str
+    retry_after: float | None = None
+    pauses: bool = False
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsure:
+    """A write that may have been done or not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """The incident is not there, or the key's organisation lives in another region, which 404 says as well.
+
+    Only who remembers whether any other call has answered can tell the two apart. Of `Call.INCIDENT` it speaks of the
+    incident; of an action it may speak of what else its address names, the environment, a tag or a user, where BigPanda
+    does not say which. `detail` is its words.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Surely not done, and useless to repeat unchanged; `remedy` is a sentence for the operator.
+
+    `detail` is BigPanda's words, a few hundred characters at most.
+    """
+
+    kind: Kind
+    reason: str
+    remedy: str
+    detail: str = ""
+
+
+Ruling: TypeAlias = Done | Later | Unsure | Missing | Refused

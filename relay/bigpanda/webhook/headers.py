@@ -1,0 +1,143 @@
+"""Which headers of a delivery are kept: those that the operator gave the webhook in BigPanda, and no others.
+
+Custom headers are how one relay tells several integrations apart (https://docs.bigpanda.io/en/custom-headers). What the
+sender's client, a proxy or a tracer adds differs with each delivery, so it would make every repeat look new; what opens
+doors must not be kept at all.
+"""
+
+from collections.abc import Mapping
+
+from relay.bigpanda.webhook.strict_json import clean_text
+
+_CREDENTIALS = frozenset(
+    {
+        "api-key",
+        "apikey",
+        "authorization",
+        "cookie",
+        "cookie2",
+        "ocp-apim-subscription-key",
+        "set-cookie",
+        "x-access-token",
+        "x-api-key",
+        "x-auth-token",
+        "x-functions-key",
+        "x-goog-api-key",
+        "x-relay-key",
+    }
+)
+
+_PER_DELIVERY = frozenset(
+    {
+        # HTTP itself
+        "age",
+        "cache-control",
+        "connection",
+        "date",
+        "dnt",
+        "expect",
+        "forwarded",
+        "from",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "upgrade-insecure-requests",
+        "user-agent",
+        "via",
+        "warning",
+        # proxies and gateways
+        "cdn-loop",
+        "client-ip",
+        "connect-time",
+        "disguised-host",
+        "total-route-time",
+        "true-client-ip",
+        "was-default-hostname",
+        "x-appservice-proto",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-host",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-original-uri",
+        "x-original-url",
+        "x-real-ip",
+        "x-request-start",
+        "x-scheme",
+        "x-timer",
+        # one delivery's own name
+        "idempotency-key",
+        "request-id",
+        "x-correlation-id",
+        "x-idempotency-key",
+        "x-request-id",
+        "x-trace-id",
+        # tracers
+        "b3",
+        "baggage",
+        "elastic-apm-traceparent",
+        "newrelic",
+        "sentry-trace",
+        "traceparent",
+        "tracestate",
+        "uber-trace-id",
+        "x-client-trace-id",
+        "x-cloud-trace-context",
+        "x-ot-span-context",
+    }
+)
+
+_DROPPED = _CREDENTIALS | _PER_DELIVERY
+_DROPPED_PREFIXES = (
+    "accept",
+    "akamai-",
+    "cf-",
+    "content-",
+    "fastly-",
+    "fly-",
+    "grpc-",
+    "if-",
+    "ngrok-",
+    "proxy-",
+    "sec-",
+    "x-akamai-",
+    "x-amz-",
+    "x-amzn-",
+    "x-appengine-",
+    "x-arr-",
+    "x-azure-",
+    "x-b3-",
+    "x-datadog-",
+    "x-dynatrace",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-instana-",
+    "x-istio-",
+    "x-newrelic-",
+    "x-varnish",
+    "x-vercel-",
+)
+
+
+def custom(headers: Mapping[str, str], key_header: str) -> dict[str, str]:
+    """The custom headers: names in lower case, a header given twice with both its values."""
+    key_name = key_header.strip().lower()
+    kept: dict[str, str] = {}
+    for written, value in headers.items():
+        name = written.strip().lower()
+        if name in _DROPPED or name == key_name or name.startswith(_DROPPED_PREFIXES):
+            continue
+        name, told = clean_text(name), clean_text(value).strip()
+        kept[name] = f"{kept[name]}, {told}" if name in kept else told
+    return kept

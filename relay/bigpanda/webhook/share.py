@@ -1,0 +1,53 @@
+"""The nouns: a share, and what a file may hold of one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from relay.model.incident import JSON, Environment, Person
+
+INTEGRATION = "x-relay-integration"
+"""The custom header by which one relay tells several integrations of BigPanda apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One of `event_types`: BigPanda's name of what happened, and when (Unix seconds), where it says so."""
+
+    name: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One POST of BigPanda's Notifications Webhook.
+
+    `blocks` holds what the share tells, by the names and in the shapes of `model.incident`; a block that is not there
+    was not told. `news` is the moment up to which the share knows (Unix seconds); `hash` is equal for repeats. `body`
+    is the normalised JSON, for keeping.
+    """
+
+    incident: str
+    received: float
+    news: float
+    hash: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    blocks: Mapping[str, JSON] = field(default_factory=dict)
+    environment: Environment | None = None
+    sender: Person | None = None
+    comment: str | None = None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def integration(self) -> str:
+        """The integration that it came through."""
+        return self.headers.get(INTEGRATION) or "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a SHARE.json holds; `received` (Unix seconds) is None where it does not say."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    received: float | None = None

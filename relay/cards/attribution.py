@@ -1,0 +1,81 @@
+"""Who did what a share confirms: an entry names the person who did it through relay, once.
+
+Relay's user in BigPanda did all of it, as far as BigPanda knows; so what people do through relay is noted as a deed
+before BigPanda is called, and the first entry that fits takes its name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from relay.cards.merge import comment_hash
+from relay.cards.model import Entry, ErrandKind, Kind
+from relay.model.incident import Deed, Incident, Record
+
+EXPECTED = 3600.0
+"""Seconds after which a deed that nothing confirmed is forgotten."""
+
+_SNOOZE_OFF_BY = 120
+"""Seconds by which BigPanda may round the end of a snooze."""
+
+
+def attributed(entries: Sequence[Entry], record: Record, new: Incident, now: float) -> tuple[Sequence[Entry], Record]:
+    """The entries with the people who did what they tell, and the record without the deeds that are confirmed by it."""
+    waiting = [deed for deed in record.deeds if now - deed.at <= EXPECTED]
+    told: list[Entry] = []
+    for entry in entries:
+        confirmed = [deed for deed in waiting if _confirms(entry, deed, new)]
+        waiting = [rest for deed in waiting for rest in (_rest(entry, deed) if deed in confirmed else [deed])]
+        if not any(_is_echo(entry, deed) for deed in confirmed):
+            told.append(_named(entry, confirmed[-1]) if confirmed else entry)
+    if tuple(waiting) == record.deeds:
+        return entries, record
+    return told, replace(record, deeds=tuple(waiting))
+
+
+_ECHO = "echo"
+"""What is left of a resolution that was told with its note: the note may yet come as a comment of its own."""
+
+
+def _is_echo(entry: Entry, deed: Deed) -> bool:
+    """Whether the comment says nothing but what the resolution itself tells: its note, or that somebody did it."""
+    without_note = entry.kind is Kind.COMMENT and deed.kind == ErrandKind.RESOLVE and not deed.text
+    return deed.kind == _ECHO or without_note
+
+
+def _confirms(entry: Entry, deed: Deed, new: Incident) -> bool:
+    match entry.kind, deed.kind:
+        case Kind.ASSIGNMENT, ErrandKind.ASSIGN:
+            return new.assignee is not None and deed.person in {new.assignee.id, new.assignee.email}
+        case Kind.SNOOZE, ErrandKind.SNOOZE:
+            until = entry.data.get("new")
+            near = until is None or deed.until is None or abs(until - deed.until) <= _SNOOZE_OFF_BY
+            return bool(entry.data.get("snoozed")) and near
+        case Kind.RESOLVED, ErrandKind.RESOLVE:
+            return True
+        case Kind.COMMENT, _:
+            return bool(deed.sent) and comment_hash(str(entry.data.get("text", ""))) == deed.sent
+        case _:
+            return False
+
+
+def _rest(entry: Entry, deed: Deed) -> list[Deed]:
+    """What of a deed is still to be confirmed: a resolution and its note may come one by one, in either order."""
+    match entry.kind, deed.kind:
+        case Kind.RESOLVED, ErrandKind.RESOLVE if deed.sent:
+            return [replace(deed, kind=_ECHO)]
+        case Kind.COMMENT, ErrandKind.RESOLVE:
+            return [replace(deed, text="", sent="")]
+        case _:
+            return []
+
+
+def _named(entry: Entry, deed: Deed) -> Entry:
+    match entry.kind:
+        case Kind.COMMENT:
+            said_in = [deed.channel] if deed.kind == ErrandKind.REPLY else []
+            return replace(entry, data={**entry.data, "text": deed.text, "actor": deed.who, "said_in": said_in})
+        case Kind.ASSIGNMENT:
+            itself = str(entry.data.get("new", "")).casefold() == deed.who.casefold()
+            return replace(entry, data={**entry.data, "actor": "" if itself else deed.who})
+        case _:
+            return replace(entry, data={**entry.data, "actor": deed.who, "text": deed.text or None})

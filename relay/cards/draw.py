@@ -1,0 +1,191 @@
+"""What a card and a reply look like: the record, the card and the configuration become a message.
+
+The card is a function of the record and of what relay knows of the card, and of nothing else: it says nothing that
+turns false by waiting.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from relay.cards import Card, CardState, Case, Entry, Kind
+from relay.cards.failures import EXTERNAL
+from relay.cards.model import IN_DOUBT
+from relay.cards.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, is_over
+from relay.cards.replies import Reply
+from relay.cards.send import Edit, PostReply, Sending, Shown, shown
+from relay.config.configuration import Configuration
+from relay.model.incident import JSON, Incident, read_in
+from relay.rendering import Button, Rendered, Scene, color, emoji, render_card, render_pointer, render_reply, slack_time
+from relay.rendering.context import unmarked, variables
+from relay.slack.error_codes import OF_CHANNELS
+from relay.slack.interactions import PREFIX
+
+LATE = 60.0
+"""Seconds after which a thing that is told says when it happened."""
+
+Link = Callable[[str, str], str]
+"""The address of a message for people, by channel id and ts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a step sends: the case as the step leaves it, the message, and what Slack shows once it has taken it.
+
+    `called` is False for an edit to what Slack shows already.
+    """
+
+    case: Case
+    rendered: Rendered
+    shown: Shown
+    called: bool = True
+
+
+def draw(configuration: Configuration, case: Case, step: Sending, link: Link, now: float) -> Drawn:
+    """The message of a step that is begun."""
+    if step.change.cards:
+        case = replace(case, card=step.change.cards[0])
+    if isinstance(step, PostReply):
+        rendered = draw_reply(configuration, case, step.reply, link, now)
+    else:
+        rendered = draw_card(configuration, case, link)
+    fingerprint = rendered.message.fingerprint
+    return Drawn(
+        case=case,
+        rendered=rendered,
+        shown=shown(case, fingerprint, configuration.rulebook.words),
+        called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
+    )
+
+
+def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
+    """The card of the case as it should be shown now."""
+    incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
+    if case.card.pointer and (other := _followed_elsewhere(case)) is not None:
+        channel, ts = other.slack_channel or "", other.ts or ""
+        return render_pointer(Scene(variables=_variables(incident, case.card, link)), channel, link(channel, ts))
+    return render_card(
+        configuration.library,
+        case.card.options.template,
+        Scene(
+            variables=_variables(incident, case.card, link),
+            mentions=case.card.pinged if incident.active else (),
+            notices=tuple(noticed(case.card)),
+            buttons=buttons(incident, case.card) if configuration.acts else (),
+            **greyed(case.card),
+        ),
+    )
+
+
+def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> Rendered:
+    """One reply of the card's thread."""
+    incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
+    return render_reply(
+        configuration.library,
+        case.card.options.template,
+        Scene(variables=_variables(incident, case.card, link), mentions=reply.targets),
+        [entry_values(entry, now, incident.started) for entry in reply.entries],
+    )
+
+
+def message_link(workspace: str, channel: str, ts: str) -> str:
+    """The address of a message for people, given the workspace's (auth.test's `url`); empty where that is not known."""
+    if not (workspace and channel and ts):
+        return ""
+    return f"{workspace.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+
+
+def _followed_elsewhere(case: Case) -> Card | None:
+    others = (card for card in case.cards if card.id != case.card.id and card.route and not card.pointer)
+    return next((card for card in others if card.state is CardState.SHOWN and card.ts), None)
+
+
+_NOTICES = {
+    REPEAT: "may be a repeat: Slack did not say what became of the first post",
+    ANEW: "posted anew: the message before it is gone",
+    THREAD_ONLY: "this workspace allows no further edit: changes are told in the thread",
+}
+
+
+def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
+    """Relay's own small lines about a card, in words; `moment` writes Unix seconds."""
+    for notice in card.notices:
+        word, *said = notice.split("|", 3)
+        if notice in _NOTICES:
+            yield _NOTICES[notice]
+        elif word in {FROM, THREAD}:
+            _, name, why = said
+            yield unmarked(f"meant for {_refusing(word, name, why)} ({why.replace('_', ' ')})")
+        elif word == UNNAMED:
+            yield unmarked(notice.partition("|")[2])
+        elif word == STALE:
+            yield f"no news from BigPanda since {moment(int(said[0]))}"
+        elif word == GONE:
+            yield f"not in BigPanda any more ({moment(int(said[0]))}): merged into another incident, or deleted"
+
+
+def _refusing(word: str, name: str, why: str) -> str:
+    """The channel, and what of it is to blame: not the whole of it for one message."""
+    if word == THREAD:
+        return f"the thread in {name}, which did not take it"
+    if why.startswith(IN_DOUBT):
+        return f"{name}, where it may stand already"
+    return (
+        f"{name}, which takes no messages"
+        if why in OF_CHANNELS | {EXTERNAL}
+        else f"{name}, which did not take this one"
+    )
+
+
+def greyed(card: Card) -> dict[str, str]:
+    """What is grey whatever the template says, where what the card shows may long be otherwise: bar and headline."""
+    grey = any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
+    return {"color": color("unknown"), "emoji": emoji("unknown")} if grey else {}
+
+
+_TEXTS = {"assign": "Assign to me", "comment": "Comment", "snooze": "Snooze", "resolve": "Resolve"}
+BUTTONS: Mapping[str, Button] = {
+    action: Button(action_id=PREFIX + action, text=text) for action, text in _TEXTS.items()
+}
+"""Relay's own buttons, by the words of `actions` in routes.yaml."""
+
+
+def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
+    """The buttons that the route gives the card, as long as there is anything to do."""
+    if not incident.active or is_over(card):
+        return ()
+    return tuple(replace(BUTTONS[action], value=incident.id) for action in card.options.actions)
+
+
+def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
+    before = card.previous
+    return variables(
+        incident,
+        route=card.route,
+        show_tags=card.options.show_tags,
+        runbook_tags=card.options.runbook_tags,
+        previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
+    )
+
+
+def entry_values(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:
+    """The entry as its template gets it, told at that moment; an end tells how long it had lasted since `started`."""
+    return {
+        "actor": None,
+        "old": None,
+        "new": None,
+        "text": None,
+        "items": [],
+        **entry.data,
+        **_lasted(entry, started),
+        "kind": str(entry.kind),
+        "at": int(entry.at),
+        "told_late": now - entry.at > LATE,
+    }
+
+
+def _lasted(entry: Entry, started: int | None) -> Mapping[str, JSON]:
+    """One incident may be in different episodes in different channels: each measures from its own start."""
+    if entry.kind is not Kind.RESOLVED or started is None:
+        return {}
+    return {"lasted": entry.at - started if started <= entry.at else None}

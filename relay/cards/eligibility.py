@@ -1,0 +1,34 @@
+"""Whether it is a card's turn: which states take which work, and what has to be out of the way first."""
+
+from typing import Literal
+
+from relay.cards.model import AttemptState, Card, CardState, Case, ChannelState, Due
+
+Track = Literal["post", "edit"]
+"""The two kinds of work, which have two budgets."""
+
+STATES: dict[Track, tuple[CardState, ...]] = {
+    "post": (CardState.WANTED, CardState.SHOWN),
+    "edit": (CardState.SHOWN,),
+}
+"""In which states a card takes work of that kind."""
+
+BLOCKING = (AttemptState.TRYING, AttemptState.IN_DOUBT)
+"""An attempt like this stops later posts of its card, never its edits."""
+
+
+def is_due(case: Case, track: Track, now: float) -> bool:
+    """Whether work of that kind is to be done about the card now."""
+    due = work(case.card, track)
+    return (
+        due is not None
+        and due.at <= now
+        and case.card.state in STATES[track]
+        and case.channel.state is ChannelState.OPEN
+        and (track == "edit" or case.attempt is None or case.attempt.state not in BLOCKING)
+    )
+
+
+def work(card: Card, track: Track) -> Due | None:
+    """The work of that kind that waits, now or later."""
+    return card.post if track == "post" else card.edit

@@ -1,0 +1,121 @@
+"""What follows from Slack's answer to a step: every answer, and every kind of refusal, has one transition.
+
+delivered                     shown, told; what has come since is due again
+deferred, credentials, app    surely not sent: the same again later
+channel                       surely not sent: it waits for the channel, whose state says why
+payload, thread               a letter; the built-in wording was tried before that
+edit window                   its thread goes on telling
+a code nobody knows           a few tries, then a letter
+gone                          posted anew
+unknown                       looked for before anything is posted again; an edit is simply made again
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from relay.cards import failures as refusal
+from relay.cards import recovery as doubt
+from relay.cards import send as steps
+from relay.cards.model import Case, Change, Letter
+from relay.cards.notices import THREAD
+from relay.cards.send import Edit, PostRoot, Sending, Shown
+from relay.model.incident import NO_WORDS, Words
+from relay.ratelimit.budgets import backoff
+from relay.routes.parser import Fallback
+from relay.slack import Answer, Deferred, Delivered, Gone, Kind, Read, Refused, Unknown
+
+PAUSE = 30.0
+"""Seconds after which a call is made again that Slack refused for relay's sake: by then somebody may have acted."""
+
+TRIES = 3
+"""So often a call is made again that Slack refused with a code that nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What of the configuration the aftermath needs."""
+
+    words: Words = NO_WORDS
+    fallback: Fallback | None = None
+    same: Mapping[str, str] = field(default_factory=dict)
+
+
+def follow(  # noqa: PLR0913  all that an answer is about
+    case: Case, step: Sending, answer: Answer, shown: Shown, *, rules: Rules, now: float
+) -> Change:
+    """What follows, for the case as it is now."""
+    if not isinstance(step, Edit) and (case.attempt is None or case.attempt.key != step.attempt.key):
+        return Change()  # the attempt was settled without this answer, and another one may be open by now
+    if isinstance(step, Edit):
+        if steps.is_stale(case, step):
+            return Change()
+        case = steps.answered(case, step)
+    return _followed(case, step, answer, shown, rules=rules, now=now)
+
+
+def spared(case: Case, step: Sending, shown: Shown, now: float) -> Change:
+    """What follows where Slack need not be called, since it shows the rendering already."""
+    if not isinstance(step, Edit) or steps.is_stale(case, step):
+        return Change()
+    return steps.edit_delivered(steps.answered(case, step), shown, now, called=False)
+
+
+def _followed(  # noqa: PLR0913  all that an answer is about
+    case: Case, step: Sending, answer: Answer, shown: Shown, *, rules: Rules, now: float
+) -> Change:
+    track = "edit" if isinstance(step, Edit) else "post"
+    match answer:
+        case Delivered():
+            return steps.delivered(case, step, answer, shown, words=rules.words, now=now)
+        case Deferred():
+            return steps.deferred(case, track, now + _wait(case, answer.retry_after))
+        case Refused():
+            return _refused(case, step, answer, rules, now)
+        case Gone() if not isinstance(step, PostRoot):
+            ts = step.ts if isinstance(step, Edit) else step.thread
+            return refusal.gone(case, ts, rules.words, answer.reason, now)
+        case Unknown() | Read() | Gone():
+            if track == "edit":
+                return steps.edit_doubted(case, now + _wait(case, None), now)
+            return doubt.doubted(case, answer.reason, now)
+        case _:
+            assert_never(answer)
+
+
+def _refused(case: Case, step: Sending, answer: Refused, rules: Rules, now: float) -> Change:
+    track = "edit" if isinstance(step, Edit) else "post"
+    match answer.kind:
+        case Kind.CHANNEL:
+            return steps.deferred(case, track, now)
+        case Kind.CREDENTIALS | Kind.APP:
+            return steps.deferred(case, track, now + PAUSE)
+        case Kind.EDIT_WINDOW:
+            return refusal.uneditable(case)
+        case Kind.CALL | Kind.UNKNOWN_CODE if case.card.tries < TRIES:
+            return steps.deferred(case, track, now + _wait(case, None))
+        case Kind.PAYLOAD | Kind.THREAD | Kind.CALL | Kind.UNKNOWN_CODE:
+            return dead(case, track, Letter(reason=answer.reason, remedy=answer.remedy, since=now), rules)
+        case _:
+            assert_never(answer.kind)
+
+
+def dead(case: Case, track: str, letter: Letter, rules: Rules) -> Change:
+    """A letter; what the card or its thread cannot show, the fallback shows in its place."""
+    held = refusal.held(case, track, letter)
+    if case.card.ts is not None:
+        beside = refusal.elsewhere(case, rules.fallback, rules.same, letter, THREAD) if track == "post" else ()
+        return replace(held, cards=(*held.cards, *beside))
+    return replace(refusal.diverted(case, rules.fallback, rules.same, letter), attempt=held.attempt)
+
+
+def held_in_doubt(case: Case, reason: str, remedy: str, rules: Rules, now: float) -> Change:
+    """Relay may not look for what is in doubt: what the route says it means."""
+    change = doubt.unreadable(case, reason, remedy, now)
+    if change.letter is None or case.card.ts is not None:
+        return change
+    return replace(refusal.diverted(case, rules.fallback, rules.same, change.letter), attempt=change.attempt)
+
+
+def _wait(case: Case, told: float | None) -> float:
+    return told if told is not None else backoff(case.card.tries + 1, key=str(case.card.id))

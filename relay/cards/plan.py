@@ -1,0 +1,143 @@
+"""From a share to a plan."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from relay import routes as routing
+from relay.bigpanda.webhook import Share
+from relay.cards.attribution import attributed
+from relay.cards.desired import Moment, cards_after
+from relay.cards.diff import happenings
+from relay.cards.merge import begun, fold
+from relay.cards.model import Card, CardState, Errand, Outcome, Plan, Story
+from relay.cards.staleness import stale_at
+from relay.cards.tasks import callback
+from relay.model.incident import JSON, Incident, Record, State, read
+from relay.rendering.context import variables
+from relay.routes import Decision
+from relay.routes.parser import Rulebook
+
+
+def _nobody(_integration: str) -> bool:
+    """Without keys for it there is no callback service."""
+    return False
+
+
+def plan(  # noqa: PLR0913  all that the judgement depends on
+    rulebook: Rulebook,
+    story: Story | None,
+    cards: Sequence[Card],
+    share: Share,
+    same: Mapping[str, str],
+    *,
+    calls_back: Callable[[str], bool] = _nobody,
+) -> Plan:
+    """What a share turns into.
+
+    `story` is None for an incident's first share; `cards` are its followed cards; `same` tells the canonical spelling
+    of channel references that have several. The share's `received` is the present. `calls_back` says whether BigPanda
+    waits to hear of the cards of an integration.
+    """
+    before = story.record if story else None
+    record = fold(before, share)
+    old = read(before, rulebook.words) if before else None
+    new = read(record, rulebook.words)
+    known = story or Story(record=record)
+    entries, record = attributed(happenings(before, old, new, share, known.next_seq), record, new, share.received)
+    decision = decide(rulebook, new, first=story is None)
+    moment = Moment(
+        rulebook=rulebook,
+        old=old,
+        new=new,
+        decision=decision,
+        same=same,
+        entries=entries,
+        next_seq=known.next_seq,
+        episode=known.episode,
+        news=share.news,
+        now=share.received,
+        record_changed=new != old,
+    )
+    changed, episode = cards_after(moment, cards)
+    if episode > known.episode:
+        record = begun(record, episode, share.news)
+    outcome = _outcome(moment, [*cards, *changed], changed)
+    after = _after(cards, changed)
+    return Plan(
+        story=Story(
+            record=record,
+            version=known.version + moment.record_changed,
+            episode=episode,
+            ended_at=float(new.ended or share.news) if new.state is State.RESOLVED else None,
+            next_seq=known.next_seq + len(entries),
+            last_share=share.received,
+            stale_at=stale_at(new, after, share.received),
+        ),
+        outcome=outcome,
+        entries=tuple(entries),
+        cards=tuple(changed),
+        routes=decision.routes,
+        decided=_decided(outcome, moment, cards, changed),
+        errands=_errands(before, share, after) if calls_back(share.integration) else (),
+    )
+
+
+def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
+    """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
+    status = incident.severity if first and incident.state is State.RESOLVED else None
+    return routing.decide(rulebook, incident, status=status, variables=lambda: variables(incident))
+
+
+def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:
+    """The incident's followed cards, as the share leaves them."""
+    new = {(card.channel, card.episode): card for card in (*cards, *changed)}
+    return [card for card in new.values() if card.followed]
+
+
+def _errands(before: Record | None, share: Share, cards: Sequence[Card]) -> tuple[Errand, ...]:
+    """BigPanda holds updates back until it hears of the card: once for each integration that shares the incident."""
+    if before is not None and share.integration in before.integrations:
+        return ()
+    return (callback(share.incident, share.integration, cards, share.received),)
+
+
+def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> Outcome:
+    if moment.old is None and not changed:
+        if moment.decision.dropped:
+            return Outcome.DROPPED
+        somewhere = moment.decision.taken or moment.rulebook.fallback is not None
+        return Outcome.ENDED_LONG_AGO if somewhere and not moment.new.active else Outcome.NO_ROUTE
+    if moment.old is None:
+        return Outcome.FIRST
+    if not any(card.state is not CardState.LEFT for card in cards):
+        return Outcome.DROPPED if moment.decision.dropped else Outcome.NO_ROUTE
+    return Outcome.UPDATE if moment.record_changed or moment.entries or changed else Outcome.NOTHING_NEW
+
+
+def _decided(outcome: Outcome, moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> dict[str, JSON]:
+    known = {(card.channel, card.episode) for card in cards}
+    return {
+        "outcome": str(outcome),
+        "state": str(moment.new.state),
+        "told": [str(entry.kind) for entry in moment.entries],
+        "routes": list(moment.decision.routes),
+        "dropped": list(moment.decision.dropped),
+        "unnamed": [{"route": failure.route, "told": failure.told} for failure in moment.decision.failures],
+        "cards": [
+            {
+                "channel": card.channel,
+                "route": card.route,
+                "state": str(card.state),
+                "new": (card.channel, card.episode) not in known,
+                "reason": _reason(card, new=(card.channel, card.episode) not in known),
+            }
+            for card in changed
+        ],
+    }
+
+
+def _reason(card: Card, *, new: bool) -> str:
+    if card.state is CardState.LEFT:
+        return "reopened_late"
+    if new:
+        return "taken" if card.route else "no_route"
+    return "changed"

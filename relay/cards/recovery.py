@@ -1,0 +1,198 @@
+"""What becomes of a post whose answer was lost: its marker is looked for before anything is posted again.
+
+    looked at 5 s and 20 s after     found: it is adopted, and edited once (nobody knows which try landed)
+                                     not there: posted again under the same key, and looked for once more 2 minutes
+                                     later
+                                     Slack will not let relay read: the route's `in_doubt` says what it means
+
+Doubt belongs to the attempt. A reply in doubt stops later replies of its card, never its edits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from relay.cards.model import IN_DOUBT, Attempt, AttemptState, Card, CardState, Case, Change, Due, Letter
+from relay.cards.notices import FROM, QUIET, REPEAT, noted, stands_in
+from relay.cards.send import (
+    ROOT,
+    PostReply,
+    PostRoot,
+    Settled,
+    Shown,
+    Step,
+    given_up,
+    over,
+    reply_delivered,
+    root_delivered,
+)
+from relay.model.incident import State, Words, read
+from relay.ratelimit.budgets import PATIENCE, Occasion
+from relay.routes import InDoubt
+from relay.slack import Delivered
+
+FIRST_LOOK = 5.0
+SECOND_LOOK = 15.0
+"""Seconds from the lost answer to the first look, and from there to the second."""
+
+CLOCKS_APART = 300.0
+"""Seconds by which relay's clock, that of a copy, may be ahead of Slack's."""
+
+LOOKS = 2
+"""So often nothing must be found, with the wait between, before it is posted again: Slack's history lags."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A message that bears the key of an attempt; `replies` counts the thread below it."""
+
+    ts: str
+    replies: int = 0
+    stray: bool = False
+
+
+def doubted(case: Case, reason: str, now: float) -> Change:
+    """Nobody can say whether it was posted: nothing is posted again before it was looked for."""
+    if case.attempt is None:
+        return Change()
+    attempt = replace(case.attempt, state=AttemptState.IN_DOUBT, next_look=now + FIRST_LOOK)
+    state = CardState.IN_DOUBT if attempt.what == ROOT else case.card.state
+    return Change(cards=(replace(case.card, state=state, reason=reason, post=None),), attempt=attempt)
+
+
+def looked_for_first(case: Case, step: Step, since: float, now: float) -> Step:
+    """A database that was put back from a copy does not know what was posted `since`: a first try is in doubt at once.
+
+    One look is enough, since nothing that may be found is young.
+    """
+    if not isinstance(step, PostRoot | PostReply) or step.attempt.tries > 1:
+        return step
+    words = dict(step.attempt.words)
+    if step.attempt.what == ROOT:
+        words["after"] = f"{since - CLOCKS_APART:.6f}"  # what the lane has shown lately is younger than what is sought
+    attempt = replace(step.attempt, state=AttemptState.IN_DOUBT, looks=LOOKS - 1, next_look=now, words=words)
+    card = next(iter(step.change.cards), case.card)
+    state = CardState.IN_DOUBT if attempt.what == ROOT else card.state
+    return Settled(
+        reason="looked_for_first",
+        change=Change(cards=(replace(card, state=state, post=None),), attempt=attempt),
+    )
+
+
+def adopted(case: Case, found: Found, channel: str, words: Words, now: float) -> Change:
+    """It had been posted: a root keeps that `ts`, a reply has told what it tells."""
+    if case.attempt is None or case.attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    if case.attempt.what != ROOT:
+        return reply_delivered(case, words, now)
+    nothing_certain = Shown(fingerprint="", version=-1, ended=None)
+    return root_delivered(case, Delivered(channel=channel, ts=found.ts), nothing_certain, words, now)
+
+
+def missed(case: Case, now: float) -> Change:
+    """It was looked for and is not there: look again, and after the second time post it again as it was."""
+    attempt = case.attempt
+    if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    looks = attempt.looks + 1
+    if looks < LOOKS:
+        return Change(attempt=replace(attempt, looks=looks, next_look=now + SECOND_LOOK))
+    return _again(case, replace(attempt, looks=looks), now)
+
+
+def later(case: Case, at: float) -> Change:
+    """It could not be looked for just now."""
+    if case.attempt is None or case.attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    return Change(attempt=replace(case.attempt, next_look=at))
+
+
+def unreadable(case: Case, reason: str, remedy: str, now: float) -> Change:
+    """Relay may not look: by the route it is posted again and marked as a possible repeat, or held as a letter."""
+    attempt = case.attempt
+    if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
+        return Change()
+    if case.card.options.in_doubt is InDoubt.REPOST or attempt.redriven:
+        return _again(replace(case, card=_may_repeat(case.card, now)), replace(attempt, looks=LOOKS), now)
+    return _held(case, attempt, Letter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now))
+
+
+def _may_repeat(card: Card, now: float) -> Card:
+    """The card says that it, or a reply below it, may be a second one."""
+    edit = None if card.ts is None else Due.on(Occasion.EDIT, now).sooner(card.edit)
+    return replace(card, notices=noted(card, REPEAT), edit=edit)
+
+
+def sought(case: Case, given_up: Sequence[Attempt], letter: Letter, now: float) -> Change:
+    """What was held in doubt is wanted all the same: it is looked for, and posted again only where it is not found.
+
+    Where relay still may not look, it is posted again and says that it may be a repeat. It pings nobody: it is late. Of
+    several replies that were given up the first goes, and the letter stays for the others.
+    """
+    held, *others = given_up
+    card, words = case.card, {**held.words, "resume": case.card.told_seq, "broadcast": False}
+    attempt = replace(
+        held, state=AttemptState.IN_DOUBT, looks=LOOKS - 1, next_look=now, targets=(), words=words, tries=held.tries + 1
+    )
+    if held.what == ROOT:
+        told = max([card.told_seq, *(each.told_seq for each in case.cards if stands_in(each, card, FROM))])
+        quiet = replace(card, state=CardState.IN_DOUBT, reason="", notices=noted(card, QUIET), tries=0)
+        card = replace(quiet, told_seq=told, post=None)
+        return Change(cards=(card,), attempt=attempt)  # its letter is done with when it is there
+    rest = replace(letter, untold=(held.upto_seq, others[-1].upto_seq)) if others else None
+    late = replace(card, told_seq=held.began, reason="", post=None, tries=0)
+    return Change(cards=(late,), attempt=attempt, letter=rest, closes_letter=now, closes_replies=True)
+
+
+def _again(case: Case, attempt: Attempt, now: float) -> Change:
+    """Once more under the same key, with the range and the people it was made for."""
+    if attempt.redriven and attempt.what == ROOT and not read(case.story.record).active:
+        return over(case, replace(attempt, state=AttemptState.DROPPED, next_look=None), now)
+    waiting = replace(attempt, state=AttemptState.WAITING, next_look=None)
+    state = CardState.WANTED if attempt.what == ROOT else case.card.state
+    if attempt.what == ROOT:
+        urgent = read(case.story.record).state is State.CRITICAL
+        patience = PATIENCE[Occasion.CRITICAL_ROOT if urgent else Occasion.ROOT]
+    else:
+        urgent = bool(attempt.targets)
+        patience = PATIENCE[Occasion.RISE if urgent else Occasion.REPLY]
+    since = min(attempt.started, case.card.wanted_since or attempt.started)
+    due = Due(at=now, deadline=since + patience, urgent=urgent)  # those that came after it stay behind it
+    return Change(cards=(replace(case.card, state=state, post=due),), attempt=waiting)
+
+
+def _held(case: Case, attempt: Attempt, letter: Letter) -> Change:
+    """A held reply is given up; a held root is the fallback's business."""
+    words = {**attempt.words, "from": case.card.told_seq}
+    closed = replace(attempt, state=AttemptState.REFUSED, next_look=None, words=words)
+    if attempt.what == ROOT:
+        card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
+    else:
+        card, letter = given_up(case, attempt, letter)
+    return Change(cards=(card,), attempt=closed, letter=letter)
+
+
+def doubles(found: Sequence[Found]) -> tuple[Found, tuple[Found, ...]]:
+    """Of several messages that bear one key: the one that stays, and those that go.
+
+    The elder stays, unless somebody has answered below the younger; nothing with a thread of its own is deleted.
+    """
+    in_order = sorted(found, key=lambda each: each.ts)
+    stays = next((each for each in in_order if each.replies), in_order[0])
+    return stays, tuple(each for each in in_order if each is not stays and not each.replies)
+
+
+def merged(case: Case, attempt: Attempt, found: Sequence[Found], now: float) -> tuple[Change, tuple[Found, ...]]:
+    """After the last look at a root that was posted twice: the card is the one that stays, and shows the record.
+
+    Returns those that go as well, which is done after the card has moved: whatever is told from then on is told below
+    the one that stays. Where relay itself has told something below the card, or is about to, the card stays where it
+    is, whatever Slack's history shows of that by now.
+    """
+    stays, _ = doubles(found)
+    if case.attempt is not None or case.card.told_seq > attempt.upto_seq:
+        stays = next((each for each in found if each.ts == case.card.ts), stays)
+    goes = tuple(each for each in found if each is not stays and not each.replies)
+    if case.card.ts is None or case.card.ts == stays.ts:
+        return Change(), goes
+    moved = replace(case.card, ts=stays.ts, shown_hash="", edit=Due.on(Occasion.EDIT, now))
+    return Change(cards=(moved,)), goes

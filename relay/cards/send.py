@@ -1,0 +1,370 @@
+"""What a due card does next, and what becomes of it once Slack has answered.
+
+`begin_post` and `begin_edit` are asked inside the transaction that picks a card: what they decide is written down
+before Slack is called. The verbs below them are asked inside the transaction that keeps the answer. They look at the
+case as it is *then*: a share may have come in while Slack was being called, and what it changed is never overwritten.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from relay.cards.model import Attempt, AttemptState, Card, CardState, Case, Change, Due, Entry, Letter
+from relay.cards.notices import FROM, QUIET, THREAD, make_way, unnoted
+from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
+from relay.model.incident import Incident, State, Words, read
+from relay.ratelimit.budgets import EDIT_SPACING, Occasion
+from relay.slack import Delivered
+
+ROOT = "root"
+REPLY = "reply"
+
+LATER_LOOK = 120.0
+"""Seconds after a post that was made again, at which relay looks whether the lost one has turned up too."""
+
+UNDER_WAY = 10.0
+"""Seconds that an edit may be under way, at the most."""
+
+PROVISIONAL = 30.0
+"""Seconds after an edit in doubt at which the current state is said once more: the lost edit may land late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostRoot:
+    """Post the card; `attempt` says whom it pings."""
+
+    attempt: Attempt
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostReply:
+    """Post one reply in the card's thread."""
+
+    attempt: Attempt
+    reply: Reply
+    thread: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Edit the card, unless what it shows already is what it should show.
+
+    `shown_hash` and `unsure_until` are the card's from before: while Slack is called nobody knows what it shows.
+    """
+
+    ts: str
+    shown_hash: str
+    unsure_until: float | None
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Nothing is to be sent; `reason` says why."""
+
+    reason: str
+    change: Change
+
+
+Sending = PostRoot | PostReply | Edit
+"""The steps that call Slack."""
+
+Step = Sending | Settled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What Slack now shows of a card: the rendering's fingerprint, and what it was made from."""
+
+    fingerprint: str
+    version: int
+    ended: float | None
+    notices: tuple[str, ...] = ()
+
+
+def shown(case: Case, fingerprint: str, words: Words) -> Shown:
+    """What Slack shows once it has taken a rendering of the case."""
+    ended = read(case.story.record, words).ended
+    return Shown(fingerprint=fingerprint, version=case.story.version, ended=ended, notices=case.card.notices)
+
+
+def marker(channel: str, card: Card, upto_seq: int | None = None) -> str:
+    """The key by which a message is found again in Slack: the same for every attempt at it, and from any database."""
+    parts = [card.incident, channel, str(card.episode), str(card.generation)]
+    if upto_seq is not None:
+        parts.append(str(upto_seq))
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def begin_post(case: Case, words: Words, now: float) -> Step:
+    """A root where there is none yet, else the next reply of the thread."""
+    incident = read(case.story.record, words)
+    if case.card.ts is None:
+        return _begin_root(case, incident, now)
+    return _begin_reply(case, incident, now)
+
+
+def begin_edit(case: Case, now: float) -> Step:
+    """The card as it should be now; whether that differs from what it shows is seen when it is rendered.
+
+    A relay that is killed while Slack answers leaves an edit in doubt behind: so it is one until the answer is known.
+    """
+    card = case.card
+    if card.ts is None:
+        return Settled(reason="no_root", change=_cards(replace(card, edit=None)))
+    under_way = replace(card, shown_hash="", unsure_until=now + UNDER_WAY + PROVISIONAL)
+    return Edit(ts=card.ts, shown_hash=card.shown_hash, unsure_until=card.unsure_until, change=_cards(under_way))
+
+
+def answered(case: Case, step: Edit) -> Case:
+    """The case without the doubt that an edit under way is: its answer is known."""
+    return replace(case, card=replace(case.card, shown_hash=step.shown_hash, unsure_until=step.unsure_until))
+
+
+def is_stale(case: Case, step: Edit) -> bool:
+    """Whether the card has moved to another message since: what became of the edit of the old one matters no more."""
+    return case.card.ts != step.ts
+
+
+def _begin_root(case: Case, incident: Incident, now: float) -> Step:
+    card = case.card
+    waited = card.post is not None and card.options.wait > 0
+    if waited and case.attempt is None and not (incident.active and card.taken):
+        reason = "ended_while_waiting" if not incident.active else "not_taken_any_more"
+        return Settled(reason=reason, change=_cards(replace(card, state=CardState.LAPSED, reason=reason, post=None)))
+    held = _held(case, now)
+    if held is not None and QUIET in card.notices:
+        held = replace(held, targets=())  # it was refused in between: what comes so late is no news to ping for
+    attempt = held or Attempt(
+        key=marker(case.channel.slack_id or case.channel.ref, card),
+        what=ROOT,
+        generation=card.generation,
+        upto_seq=card.told_seq,
+        started=now,
+        targets=_first_targets(card, incident),
+        words={"after": case.last_ts},
+    )
+    trying = replace(card, state=CardState.TRYING, pinged=attempt.targets)
+    if attempt is not held and card.generation == 0:
+        # What the first try shows is told by its face. A later one, or a renewal, pings as the first did or nobody at
+        # all: a rise that came between is still to be told.
+        trying = replace(
+            trying,
+            worst=incident.state,
+            episode_worst=_worse(card.episode_worst, incident.state),
+            face_seq=max(card.face_seq, case.story.next_seq - 1),
+        )
+    return PostRoot(attempt=attempt, change=Change(cards=(trying,), attempt=attempt))
+
+
+def _first_targets(card: Card, incident: Incident) -> tuple[str, ...]:
+    """The first post pings, unless the incident is over or sleeps, or it is no news."""
+    if not incident.active or incident.snooze.snoozed or QUIET in card.notices:
+        return ()
+    return card.mention.targets(incident.state)
+
+
+def _begin_reply(case: Case, incident: Incident, now: float) -> Step:
+    card, held = case.card, _held(case, now)
+    untold = [entry for entry in case.entries if held is None or entry.seq <= held.upto_seq]
+    reply = next_reply(card, incident, untold, now, whole=held is not None)
+    if reply is None or not reply.entries:
+        told = reply.upto_seq if reply else max((entry.seq for entry in untold), default=card.told_seq)
+        worst = worst_shown(card, [entry for entry in untold if entry.seq <= told])
+        told = max(told, held.told if held else 0)
+        passed = replace(card, told_seq=told, worst=worst.lately, episode_worst=worst.episode)
+        silent = _again(passed, incident, case.entries, now)
+        closed = replace(held, state=AttemptState.DROPPED) if held else None
+        return Settled(reason="nothing_to_tell", change=Change(cards=(silent,), attempt=closed))
+    attempt = held or Attempt(
+        key=marker(case.channel.slack_id or case.channel.ref, card, reply.upto_seq),
+        what=REPLY,
+        generation=card.generation,
+        upto_seq=reply.upto_seq,
+        started=now,
+        targets=reply.targets,
+        words={
+            "broadcast": reply.broadcast,
+            "reopened": reply.reopened,
+            "reopening": reply.reopening,
+            "worst": reply.worst.lately,
+            "episode_worst": reply.worst.episode,
+        },
+    )
+    # Whom a reply was made for is pinged by a later try too, as long as there still is a reason to.
+    targets = tuple(target for target in attempt.targets if target in reply.targets)
+    reply = replace(reply, targets=targets, broadcast=bool(attempt.words.get("broadcast")))
+    return PostReply(attempt=attempt, reply=reply, thread=card.ts or "", change=Change(attempt=attempt))
+
+
+def _held(case: Case, now: float) -> Attempt | None:
+    """The attempt that was in doubt once: it is tried as it was, with its range and the people it was made for."""
+    held = case.attempt
+    if held is None or held.state is not AttemptState.WAITING:
+        return None
+    return replace(held, state=AttemptState.TRYING, tries=held.tries + 1, started=now, looks=0)
+
+
+def delivered(  # noqa: PLR0913  all that an answer is about
+    case: Case, step: Sending, posted: Delivered, shown: Shown, *, words: Words, now: float
+) -> Change:
+    """Slack has done what the step asked for."""
+    match step:
+        case PostRoot():
+            return root_delivered(case, posted, shown, words, now)
+        case PostReply():
+            return reply_delivered(case, words, now)
+        case Edit():
+            return edit_delivered(case, shown, now)
+        case _:
+            assert_never(step)
+
+
+def root_delivered(case: Case, posted: Delivered, shown: Shown, words: Words, now: float) -> Change:
+    """The root stands: its `ts` is kept whatever version it was; a record that has grown since makes it due again."""
+    incident = read(case.story.record, words)
+    card = replace(
+        case.card,
+        state=CardState.SHOWN,
+        reason="",
+        ts=posted.ts,
+        slack_channel=posted.channel,
+        shown_hash=shown.fingerprint,
+        ended_shown=shown.ended,
+        edited_at=now,
+        edit=_edit_again(case, shown, now),
+        post=None,
+        tries=0,
+        notices=unnoted(case.card, QUIET),
+    )
+    card = _again(card, incident, case.entries, now)
+    others = make_way(case.cards, card, now, FROM, THREAD)
+    return Change(cards=(card, *others), attempt=_done(case, now), closes_letter=now)
+
+
+def reply_delivered(case: Case, words: Words, now: float) -> Change:
+    """The reply stands: what it told is told."""
+    incident, attempt = read(case.story.record, words), case.attempt
+    if attempt is None:
+        return Change()
+    worst = attempt.words.get("worst", case.card.worst)
+    episode_worst = attempt.words.get("episode_worst", worst)
+    card = replace(
+        case.card,
+        told_seq=max(case.card.told_seq, attempt.told),
+        worst=worst and State(worst),
+        episode_worst=_worse(case.card.episode_worst, episode_worst and State(episode_worst)),
+        reopen_told=now if attempt.words.get("reopened") else case.card.reopen_told,
+        reopen_pinged=now if attempt.words.get("reopening") else case.card.reopen_pinged,
+        reason="",
+        post=None,
+        tries=0,
+    )
+    card = _again(card, incident, case.entries, now)
+    return Change(cards=(card, *make_way(case.cards, card, now, THREAD)), attempt=_done(case, now))
+
+
+def edit_delivered(case: Case, shown: Shown, now: float, *, called: bool = True) -> Change:
+    """The card shows what was rendered; what has come since is due again."""
+    card = replace(
+        case.card,
+        shown_hash=shown.fingerprint,
+        ended_shown=shown.ended,
+        edited_at=now if called else case.card.edited_at,
+        edit=_edit_again(case, shown, now),
+        reason="",
+        tries=0,
+    )
+    if card.unsure_until is not None and now < card.unsure_until:
+        # A lost edit may still land over this one: it is said once more when that is over.
+        card = replace(card, shown_hash="", edit=Due.on(Occasion.EDIT, card.unsure_until).sooner(card.edit))
+    else:
+        card = replace(card, unsure_until=None)
+    if card.post is None and card.edit is None:
+        card = replace(card, wanted_since=None)  # nothing waits any more: what comes next waits from then on
+    return Change(cards=(card, *make_way(case.cards, card, now, FROM)), closes_letter=now if called else None)
+
+
+def over(case: Case, attempt: Attempt | None, now: float) -> Change:
+    """The incident is over, and nothing of it was ever shown there: nothing is posted any more."""
+    card = replace(case.card, state=CardState.LAPSED, reason="ended_while_refused", post=None, edit=None)
+    return Change(cards=(card,), attempt=attempt, closes_letter=now)
+
+
+def given_up(case: Case, attempt: Attempt, letter: Letter) -> tuple[Card, Letter]:
+    """A reply counts as told, so that later ones are not stopped; the letter says what it was to tell."""
+    told = max(case.card.told_seq, attempt.told)
+    rest = any(entry.seq > told for entry in case.entries)
+    card = replace(case.card, told_seq=told, post=Due.on(Occasion.REPLY, letter.since) if rest else None)
+    return card, replace(letter, untold=(case.card.told_seq, attempt.upto_seq))
+
+
+def deferred(case: Case, track: str, retry_at: float) -> Change:
+    """Surely not sent: the same again later, with the deadline it had."""
+    if track == "edit":
+        return _cards(replace(case.card, edit=_later(case.card.edit, retry_at), tries=case.card.tries + 1))
+    waiting = replace(case.attempt, state=_unsent(case.attempt)) if case.attempt else None
+    card = replace(case.card, post=_later(case.card.post, retry_at), tries=case.card.tries + 1)
+    if card.state is CardState.TRYING:
+        # Nobody was pinged; whoever is, is decided anew, unless an earlier try may have landed.
+        pinged = card.pinged if waiting and waiting.state is AttemptState.WAITING else ()
+        card = replace(card, state=CardState.WANTED, pinged=pinged)
+    return Change(cards=(card,), attempt=waiting)
+
+
+def _unsent(attempt: Attempt) -> AttemptState:
+    return AttemptState.WAITING if attempt.again else AttemptState.DROPPED
+
+
+def edit_doubted(case: Case, retry_at: float, now: float) -> Change:
+    """An edit may be repeated; the lost one may land late, over a newer one, so nothing counts as shown for a while."""
+    card = replace(
+        case.card,
+        shown_hash="",
+        edit=_later(case.card.edit, retry_at),
+        unsure_until=now + PROVISIONAL,
+        tries=case.card.tries + 1,
+    )
+    return _cards(card)
+
+
+def _again(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Card:
+    """What of the thread is still due."""
+    rest = [entry for entry in entries if entry.seq > card.told_seq]
+    return replace(card, post=reply_due(card, incident, rest, now), wanted_since=now if rest else None)
+
+
+def _edit_again(case: Case, shown: Shown, now: float) -> Due | None:
+    # While Slack was called, a share may have come in, or the card may have become a pointer.
+    if shown.version == case.story.version and shown.notices == case.card.notices:
+        return None
+    at = now + EDIT_SPACING
+    if case.card.edit is not None:
+        at = min(at, max(now, case.card.edit.at))
+    return Due.on(Occasion.EDIT, at)
+
+
+def _later(due: Due | None, retry_at: float) -> Due:
+    if due is None:
+        return Due(at=retry_at, deadline=retry_at)
+    return Due(at=retry_at, deadline=due.deadline, urgent=due.urgent)
+
+
+def _done(case: Case, now: float) -> Attempt | None:
+    """An attempt that was made again after nothing was found is looked for once more: the lost one may turn up late."""
+    if case.attempt is None:
+        return None
+    late = now + LATER_LOOK if case.attempt.again else None
+    return replace(case.attempt, state=AttemptState.DONE, next_look=late)
+
+
+def _worse(one: State | None, other: State | None) -> State | None:
+    known = [state for state in (one, other) if state is not None]
+    return max(known, key=lambda state: state.rank, default=None)
+
+
+def _cards(*cards: Card) -> Change:
+    return Change(cards=cards)

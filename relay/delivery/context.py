@@ -1,0 +1,67 @@
+"""What every part of delivery works with."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from relay.cards import Card
+from relay.cards.outcomes import Rules
+from relay.delivery.card_backoff import Aside
+from relay.delivery.circuit_breaker import Gate
+from relay.delivery.lease_guard import Tenure
+from relay.metrics import Metrics
+from relay.ratelimit.budgets import Budgets
+from relay.ratelimit.throttle import Turns
+from relay.runtime.clock import Bell, Clock
+from relay.slack import Answer, Deferred, Method
+from relay.slack.client import Slack
+from relay.store import Store
+
+
+def about(card: Card) -> dict[str, str]:
+    """What each log line about a card says of it, so that one filter tells all that became of an incident."""
+    return {"incident": card.incident, "route": card.route, "channel": card.channel}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """The store, Slack, and what bounds the calls. `rules` gives the live ones.
+
+    `settled` says that cards changed, and everybody looks; `carried` that a call is over, and the pumps do.
+    `metrics` is told what became of them. `door` leads to Slack, whoever delivers; `slack` while this relay does.
+    `doubts` counts the posts in doubt, lane by lane; `aside` are the cards that are left alone for a while.
+    """
+
+    store: Store
+    door: Slack
+    tenure: Tenure
+    budgets: Budgets
+    turns: Turns
+    gate: Gate
+    clock: Clock
+    rules: Callable[[], Rules]
+    settled: Callable[[], None]
+    carried: Callable[[], None]
+    metrics: Metrics
+    aside: Aside
+    doubts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def slack(self) -> Slack:
+        """The door to Slack: asked for right before each call, since that is the last moment to find it shut.
+
+        Raises:
+            LeaseLost: another relay may deliver by now.
+        """
+        self.tenure.check()
+        return self.door
+
+    async def rest(self, bell: Bell, until: float | None) -> None:
+        """Wait for the bell, at the longest until that moment."""
+        await self.clock.rest(bell, until)
+
+    def hear(self, method: Method, answer: Answer, lane: str = "") -> None:
+        """Learn from an answer: a rate limit pauses its method and not the world; what is worse shuts the gate."""
+        self.gate.note(method, answer)
+        if isinstance(answer, Deferred) and answer.pauses:
+            self.turns.pause(method, answer.retry_after, lane)

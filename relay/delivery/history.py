@@ -1,0 +1,70 @@
+"""Reads a channel or a thread of Slack to its end, page by page, within the budgets."""
+
+from dataclasses import dataclass
+
+from relay.delivery.context import Kit
+from relay.slack import Answer, Method, Read, Refused
+from relay.slack.responses import Seen, cursor_of, messages_of
+
+PAGES = 25
+"""The most pages of one reading: 5,000 messages."""
+
+SKEW = 3600.0
+"""Seconds by which relay's clock may differ from Slack's, to judge whether a reading reached back far enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a channel or a thread; `whole` says whether that is all that there is."""
+
+    seen: tuple[Seen, ...]
+    whole: bool
+
+    def reaches(self, moment: float) -> bool:
+        """Whether a message of that moment (Unix seconds) would be among these."""
+        return self.whole or any(float(message.ts) < moment - SKEW for message in self.seen)
+
+
+class Reader:
+    """Reads; a public channel that relay was removed from it joins again, in order to."""
+
+    def __init__(self, kit: Kit) -> None:
+        """Read by the kit's door to Slack."""
+        self._kit = kit
+
+    async def channel(self, channel: str, oldest: str) -> Answer | Reading:
+        """A channel's own messages from `oldest` (a ts) on; else the answer that stood in the way."""
+        return await self._read(Method.HISTORY, channel, oldest)
+
+    async def thread(self, channel: str, root: str) -> Answer | Reading:
+        """A thread, by the ts of its root; else the answer that stood in the way."""
+        return await self._read(Method.REPLIES, channel, root)
+
+    async def _read(self, method: Method, channel: str, oldest: str) -> Answer | Reading:
+        seen: list[Seen] = []
+        cursor: str | None = None
+        for _ in range(PAGES):
+            answer = await self._page(method, channel, oldest, cursor)
+            if isinstance(answer, Refused) and answer.reason == "not_in_channel" and await self._joined(channel):
+                answer = await self._page(method, channel, oldest, cursor)
+            if not isinstance(answer, Read):
+                return answer
+            seen += messages_of(answer)
+            if (cursor := cursor_of(answer)) is None:
+                break
+        return Reading(tuple(seen), whole=cursor is None)
+
+    async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None) -> Answer:
+        await self._kit.turns.afford(method)
+        if method is Method.REPLIES:
+            answer = await self._kit.slack.replies(channel, oldest, oldest, cursor=cursor)
+        else:
+            answer = await self._kit.slack.history(channel, oldest, cursor=cursor)
+        self._kit.hear(method, answer)
+        return answer
+
+    async def _joined(self, channel: str) -> bool:
+        await self._kit.turns.afford(Method.JOIN)
+        answer = await self._kit.slack.join(channel)
+        self._kit.hear(Method.JOIN, answer)
+        return isinstance(answer, Read)

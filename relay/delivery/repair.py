@@ -1,0 +1,188 @@
+"""Puts right what is not as it should be.
+
+Cards of channels that take nothing go to the fallback, letters whose channel works again are redriven, and cards that
+somebody deleted without anybody noticing are posted anew.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from relay.cards import CardState, Channel, ChannelState
+from relay.cards import failures as refusal
+from relay.cards.failures import EXTERNAL, is_foreign
+from relay.cards.model import Letter
+from relay.delivery.context import Kit, about
+from relay.runtime.clock import Bell
+from relay.slack import Method, Read
+from relay.slack.error_codes import OF_CHANNELS, REMEDIES
+from relay.slack.responses import Seen, cursor_of, messages_of
+from relay.store import Lease, LetterLine
+
+log = structlog.get_logger("relay.delivery")
+
+SWEEP_EVERY = 120.0
+"""Seconds between two looks of the sweep, each at one channel."""
+
+SWEEP_PAGES = 2
+"""The most pages that a look reads, 400 messages: in all one call in fifty of what history may be read."""
+
+AGAIN = 5.0
+"""Seconds after which cards of channels that take nothing are looked for again, while there are such channels."""
+
+LAG = 120.0
+"""Seconds for which Slack's history may not show a message yet."""
+
+AT_ONCE = 200
+"""The most cards of one channel that are diverted in one go."""
+
+
+class Mending:
+    """Diverts, redrives and sweeps."""
+
+    def __init__(self, kit: Kit) -> None:
+        """Mend the cards of the kit's store; `troubled` says that there are channels that take nothing."""
+        self.bell = Bell()
+        self.troubled = False
+        self._kit = kit
+        self._next_sweep = kit.clock.now() + SWEEP_EVERY
+        self._swept: list[str] = []
+        self._reached: dict[str, str] = {}
+        self._tried: dict[str, float | None] = {}
+
+    async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
+        """Mend whenever something rings, and sweep now and then, until `over`."""
+        while not over.is_set():
+            if await self.mend(lease):
+                self._kit.settled()
+            if self._kit.clock.now() >= self._next_sweep and not self._kit.gate.shut:
+                self._next_sweep = self._kit.clock.now() + SWEEP_EVERY
+                await self._sweep(lease)
+            soon = self._kit.clock.now() + (AGAIN if self.troubled else SWEEP_EVERY)
+            await self._kit.rest(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + AGAIN)))
+
+    async def mend(self, lease: Lease | None) -> bool:
+        """Divert what waits for channels that refuse, and redrive what need wait no more; whether there was any."""
+        channels = {channel.ref: channel for channel in await self._kit.store.channels()}
+        self.troubled = any(channel.state is ChannelState.REFUSED for channel in channels.values())
+        waiting = await self._kit.store.waiting_channels(self._kit.clock.now())
+        diverted = [await self._divert(channel, lease) for channel in waiting]
+        aside, alone = self._kit.aside.cards, self._kit.aside.alone
+        redriven = [
+            await alone(letter.card.id, partial(self._redrive, letter, channels, lease), about(letter.card))
+            for letter in await self._kit.store.letters()
+            if letter.card.id not in aside
+        ]
+        return any(diverted) or any(redriven)
+
+    async def _divert(self, channel: Channel, lease: Lease | None) -> bool:
+        if channel.state is not ChannelState.REFUSED:
+            return False
+        now, rules = self._kit.clock.now(), self._kit.rules()
+        remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
+        letter = Letter(reason=channel.reason, remedy=remedy, since=now)
+        aside, alone = self._kit.aside.cards, self._kit.aside.alone
+        cards = [card for card in await self._kit.store.waiting_cards(channel.ref, now, AT_ONCE) if card not in aside]
+        for card in cards:
+            case = await alone(
+                card,
+                partial(
+                    self._kit.store.settle,
+                    card,
+                    lambda case: refusal.diverted(case, rules.fallback, rules.same, letter),
+                    lease=lease,
+                ),
+            )
+            if case is None:
+                continue
+            to = rules.fallback.channel.ref if rules.fallback else ""
+            log.error("diverted", **about(case.card), to=to, reason=letter.reason, remedy=letter.remedy)
+        return bool(cards)
+
+    async def _redrive(self, letter: LetterLine, channels: dict[str, Channel], lease: Lease | None) -> bool:
+        """A letter for its channel's sake is redriven by itself when the channel takes messages again."""
+        if not letter.card.followed:
+            now, words = self._kit.clock.now(), self._kit.rules().words
+            await self._kit.store.settle(letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease)
+            log.info("letter_closed", letter=letter.id, reason="followed_no_more", **about(letter.card))
+            return False
+        channel = channels.get(letter.card.channel)
+        if channel is None or channel.state is not ChannelState.OPEN or letter.reason not in OF_CHANNELS | {EXTERNAL}:
+            return False
+        if letter.card.state is not CardState.REFUSED or is_foreign(letter.card, channel) or not self._may_try(channel):
+            return False
+        now, words = self._kit.clock.now(), self._kit.rules().words
+        log.warning("redriven", **about(letter.card), letter=letter.id, reason=letter.reason)
+        case = await self._kit.store.settle(
+            letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease
+        )
+        if case.card.post is not None:
+            self._tried[channel.ref] = channel.retry_at
+        return True
+
+    def _may_try(self, channel: Channel) -> bool:
+        """Where a channel is there again but has not proved that it takes messages, one goes ahead of the others."""
+        return not channel.reason or self._tried.get(channel.ref) != channel.retry_at
+
+    async def _sweep(self, lease: Lease | None) -> None:
+        """Read one channel back a little: an open card that is not where it should be is posted anew.
+
+        Each look goes on where the one before stopped, back to the oldest open card, and then begins anew.
+        """
+        found = await self._next_channel()
+        if found is None:
+            return
+        channel, cards = found
+        oldest, latest = min(ts for _, ts in cards), self._reached.pop(channel.ref, None)
+        read = await self._read(channel.slack_id or "", oldest, latest)
+        if read is None:
+            return
+        seen, whole = read
+        there = {message.ts for message in seen if not message.deleted}
+        reached = oldest if whole else min((message.ts for message in seen), default=oldest)
+        newest = min(latest or "9", f"{self._kit.clock.now() - LAG:.6f}")
+        for card, ts in cards:
+            if reached <= ts <= newest and ts not in there:
+                await self._kit.aside.alone(card, partial(self._renew, card, ts, lease))
+        if not whole:
+            self._reached[channel.ref] = reached
+
+    async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
+        now, words = self._kit.clock.now(), self._kit.rules().words
+        case = await self._kit.store.settle(
+            card, lambda case: refusal.gone(case, ts, words, "root_gone", now), lease=lease
+        )
+        log.warning("drifted", **about(case.card), reason="root_gone", ts=ts)
+        self._kit.settled()
+
+    async def _next_channel(self) -> tuple[Channel, Sequence[tuple[int, str]]] | None:
+        """Each open channel with open cards in its turn, and those cards."""
+        channels = await self._kit.store.channels()
+        opened = [each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.same_as]
+        self._swept = [ref for ref in self._swept if any(each.ref == ref for each in opened)]
+        in_turn = sorted(opened, key=lambda each: self._swept.index(each.ref) if each.ref in self._swept else -1)
+        for channel in in_turn:
+            self._swept = [*(ref for ref in self._swept if ref != channel.ref), channel.ref]
+            if cards := await self._kit.store.open_cards(channel.ref):
+                return channel, cards
+        return None
+
+    async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[Seen], bool] | None:
+        """Messages, and whether they reach back to the oldest; None where Slack could not be asked."""
+        seen: list[Seen] = []
+        cursor: str | None = None
+        for _ in range(SWEEP_PAGES):
+            now = self._kit.clock.now()
+            if self._kit.budgets.ready_at(Method.HISTORY, "", now) > now:
+                return None
+            self._kit.budgets.spend(Method.HISTORY, "", now)
+            answer = await self._kit.slack.history(channel, oldest, latest, cursor=cursor)
+            self._kit.hear(Method.HISTORY, answer)
+            if not isinstance(answer, Read):
+                return None
+            seen += messages_of(answer)
+            if (cursor := cursor_of(answer)) is None:
+                return seen, True
+        return seen, False

@@ -1,0 +1,339 @@
+"""Holds the right to deliver, and starts and stops those who do.
+
+On SQLite the lock on the file is that right, and `lease` is None throughout. On PostgreSQL it is a lease: of several
+relays one has it, each transaction of delivery checks it, and whoever loses it stops before the next call.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+from uuid import uuid4
+
+import structlog
+
+from relay.cards import Case
+from relay.cards import recovery as doubt
+from relay.cards.draw import message_link
+from relay.cards.failures import EXTERNAL, foreign, is_foreign
+from relay.cards.outcomes import Rules, dead
+from relay.cards.send import Settled, Step, begin_edit, begin_post
+from relay.config.configuration import Configuration
+from relay.delivery.card_backoff import Aside
+from relay.delivery.channels import Directory
+from relay.delivery.circuit_breaker import Gate
+from relay.delivery.context import Kit
+from relay.delivery.executor import Courier
+from relay.delivery.history import Reader
+from relay.delivery.lease_guard import Tenure
+from relay.delivery.reconciler import Search
+from relay.delivery.repair import Mending
+from relay.delivery.scheduler import Pump
+from relay.http.client import guarded
+from relay.metrics import Metrics
+from relay.model.errors import LeaseLost, StoreError
+from relay.ratelimit.budgets import Budgets, backoff
+from relay.ratelimit.throttle import Turns
+from relay.runtime.clock import Bell, Clock
+from relay.slack.client import Slack
+from relay.store import Lease, Store
+
+log = structlog.get_logger("relay.delivery")
+
+LEASE = "delivery"
+LEASE_TTL = 12.0
+LEASE_EVERY = 3.0
+ASK_EVERY = 1.0
+"""Seconds for which a lease holds, after which its holder extends it, and after which others ask whether it is free."""
+
+LISTEN_EVERY = 1.0
+"""Seconds between two looks at whether another program has written into an SQLite database."""
+
+BROKE_PAUSE = 30.0
+"""Seconds until delivery begins anew after something unforeseen."""
+
+CALM = 600.0
+"""Seconds after which something unforeseen that happens in a room counts as its first again."""
+
+FINEST = 1e-6
+"""Seconds that a moment can be told from the next one."""
+
+POSTS_AT_ONCE = 16
+EDITS_AT_ONCE = 4
+"""Calls under way at the most; the budgets are what really bounds them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What delivery knows of itself: `slack` is `ok`, or the reason for which nothing is sent; `remedy` what to do."""
+
+    delivering: bool
+    slack: str
+    remedy: str = ""
+
+
+class Companion(Protocol):
+    """Whoever else works only in the relay that delivers; `check` raises LeaseLost where it may not any more."""
+
+    bell: Bell
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
+
+    async def run(self, lease: Lease | None, over: asyncio.Event, check: Callable[[], None]) -> None:
+        """Work until told to stop."""
+
+
+class Sender:
+    """Everything that goes to Slack goes through here."""
+
+    def __init__(  # noqa: PLR0913  the shell is wired here
+        self,
+        store: Store,
+        slack: Slack,
+        live: Callable[[], Configuration],
+        clock: Clock,
+        budgets: Budgets | None = None,
+        *,
+        metrics: Metrics | None = None,
+        beside: Sequence[Companion] = (),
+    ) -> None:
+        """`live` gives the configuration of the moment; `beside` are those who work under the same right."""
+        self._store = store
+        self._live = live
+        self._clock = clock
+        self._delivering = False
+        self._restored: tuple[float, float] | None = None
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._leash = asyncio.Event()
+        budgets = budgets or Budgets()
+        self._gate = Gate(slack, clock, budgets)
+        self._tenure = Tenure(clock)
+        kit = Kit(
+            store=store,
+            door=slack,
+            tenure=self._tenure,
+            budgets=budgets,
+            turns=Turns(budgets, clock),
+            gate=self._gate,
+            clock=clock,
+            rules=self._rules,
+            settled=self._ring_all,
+            carried=self._ring_pumps,
+            metrics=metrics or Metrics(),
+            aside=Aside(clock),
+        )
+        reader = Reader(kit)
+        courier = Courier(kit, live, self.link)
+        self._directory = Directory(kit)
+        self._search = Search(kit, reader)
+        self._mending = Mending(kit)
+        crowded = self._crowded
+        self._posts = Pump("post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=POSTS_AT_ONCE)
+        self._edits = Pump("edit", kit, courier, begin=self._begin_edit, crowded=crowded, at_once=EDITS_AT_ONCE)
+        rooms = (self._directory, self._search, self._mending, self._posts, self._edits)
+        self._beside = tuple(beside)
+        self._bells = [*(room.bell for room in rooms), *(each.bell for each in self._beside)]
+        self._gate.opened += self._bells
+
+    @property
+    def health(self) -> Health:
+        """How delivery is now."""
+        known = "ok" if self._gate.identity else "not asked yet"
+        return Health(delivering=self._delivering, slack=self._gate.reason or known, remedy=self._gate.remedy)
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way, and nothing can be before time passes or something comes in."""
+        bells = all(bell.silent for bell in (*self._bells, self._gate.bell))
+        pumps = self._posts.resting and self._edits.resting
+        return bells and pumps and all(each.resting for each in self._beside)
+
+    def ring(self) -> None:
+        """Something may be due: look now."""
+        self._directory.bell.set()
+        self._ring_pumps()
+
+    def _ring_pumps(self) -> None:
+        self._posts.bell.set()
+        self._edits.bell.set()
+        for each in self._beside:
+            each.bell.set()
+        if self._mending.troubled:
+            self._mending.bell.set()
+
+    def _ring_all(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Deliver while this relay has the right to, until told to stop; then finish what is under way."""
+        while not stopping.is_set():
+            if not await self._turn(stopping) and not stopping.is_set():
+                await self._clock.wait(self._leash, self._clock.now() + ASK_EVERY)
+
+    async def _turn(self, stopping: asyncio.Event) -> bool:
+        """Deliver, if it is this relay's turn, until told to stop; False where it is not, or where it had to break off.
+
+        A database that is away must not end relay: shares are answered 503 meanwhile, and when it is back what was cut
+        off is looked for as after a crash.
+        """
+        try:
+            lease = await self._take_lease()
+            if self._store.shared and lease is None:
+                return False
+            await self._deliver(lease, stopping)
+            if lease is not None:
+                await self._store.release_lease(lease)
+        except* LeaseLost as lost:
+            log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in _leaves(lost)])
+        except* StoreError as failed:
+            log.error("delivery_broken_off", detail=[str(error) for error in _leaves(failed)])  # noqa: TRY400  it says all
+        except* Exception:
+            log.exception("delivery_broke")  # shares are taken all the same, and what was cut off is looked for
+            await self._clock.wait(self._leash, self._clock.now() + BROKE_PAUSE)
+        else:
+            return True
+        finally:
+            self._delivering = False
+        return False
+
+    def stop(self) -> None:
+        """Wake whoever waits, so that it sees that it is to stop."""
+        self._leash.set()
+        self.ring()
+
+    async def _take_lease(self) -> Lease | None:
+        if not self._store.shared:
+            return None
+        asked = self._clock.steady()
+        epoch = await self._store.hold_lease(LEASE, self._holder, None, LEASE_TTL)
+        if epoch is None:
+            return None
+        self._tenure.extend(asked, LEASE_TTL)
+        return Lease(LEASE, self._holder, epoch)
+
+    async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        doubtful = await self._store.recover(self._clock.now(), lease=lease)
+        log.info("delivering", holder=self._holder, in_doubt=doubtful)
+        self._restored = await self._store.restored(self._clock.now())
+        if self._restored is not None:
+            copied, until = self._restored
+            log.warning("restored", copied=copied, until=until, reason="what was sent since the copy is not known here")
+        self._delivering = True
+        over = asyncio.Event()
+        with guarded(self._tenure.check):  # all these tasks': between the look at the clock and the call time may pass
+            await self._at_work(lease, stopping, over)
+
+    async def _at_work(self, lease: Lease | None, stopping: asyncio.Event, over: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._posts.run(lease, over), name="posts")
+            tasks.create_task(self._edits.run(lease, over), name="edits")
+            for room, work in (
+                (self._directory, partial(self._directory.run, over)),
+                (self._search, partial(self._search.run, lease, over)),
+                (self._mending, partial(self._mending.run, lease, over)),
+                (self._gate, partial(self._gate.run, over)),
+            ):
+                name = type(room).__name__.lower()
+                tasks.create_task(self._again_and_again(name, room.bell, work, over), name=name)
+            for each in self._beside:
+                name, work = type(each).__name__.lower(), partial(each.run, lease, over, self._tenure.check)
+                tasks.create_task(self._again_and_again(name, each.bell, work, over), name=name)
+            ears = self._again_and_again("doorbell", Bell(), self._listen, over)
+            listening = tasks.create_task(ears, name="doorbell")
+            await self._hold(lease, stopping)
+            over.set()
+            listening.cancel()
+            self._gate.bell.set()
+            self._ring_all()
+
+    async def _again_and_again(
+        self, name: str, bell: Bell, work: Callable[[], Awaitable[None]], over: asyncio.Event
+    ) -> None:
+        """Those who merely look after things begin again when the database fails them, or anything unforeseen happens.
+
+        Nothing that is under way elsewhere is cut off by it.
+        """
+        tries = 0
+        while not over.is_set():
+            began = self._clock.steady()
+            try:
+                await work()
+            except LeaseLost:
+                raise
+            except StoreError as error:
+                log.error("broken_off", room=name, detail=str(error))  # noqa: TRY400  the sentence says it
+                pause = LEASE_EVERY
+            except Exception as error:
+                if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
+                    raise
+                log.exception("room_broke", room=name)
+                tries = 1 if self._clock.steady() - began > CALM else tries + 1
+                pause = backoff(tries, name)
+            else:
+                continue
+            await self._pause(bell, pause, over)
+
+    async def _pause(self, bell: Bell, seconds: float, over: asyncio.Event) -> None:
+        """Wait so long, or until `over`. Whoever rings only has it look at the time: what broke may ring by itself."""
+        ends = self._clock.steady() + seconds
+        while not over.is_set() and (left := ends - self._clock.steady()) > 0:
+            await self._clock.rest(bell, self._clock.now() + left + FINEST)
+
+    async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Keep the lease until told to stop, or until somebody else has it."""
+        while not stopping.is_set():
+            await self._clock.wait(self._leash, None if lease is None else self._clock.now() + LEASE_EVERY)
+            if lease is not None and not stopping.is_set() and await self._take_lease() != lease:
+                raise LeaseLost("another relay delivers now")
+
+    async def _listen(self) -> None:
+        """Notice what others write: the shares that other relays accept, and what an operator redrives.
+
+        They live in real time, whatever clock this relay was given.
+        """
+        await self._store.listen(lambda anything: self._ring_all() if anything else self.ring())
+        while True:
+            with suppress(StoreError):  # those who work with it say so
+                if await self._store.changed():
+                    self._ring_all()
+            await asyncio.sleep(LISTEN_EVERY)
+
+    def _begin_post(self, case: Case) -> Step:
+        now = self._clock.now()
+        if case.card.ts is None and is_foreign(case.card, case.channel):
+            return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
+        step = begin_post(case, self._live().rulebook.words, now)
+        if self._restored is not None and now < self._restored[1]:
+            return doubt.looked_for_first(case, step, self._restored[0], now)
+        return step
+
+    def _begin_edit(self, case: Case) -> Step:
+        return begin_edit(case, self._clock.now())
+
+    def _rules(self) -> Rules:
+        rulebook = self._live().rulebook
+        return Rules(words=rulebook.words, fallback=rulebook.fallback, same=self._directory.same)
+
+    def _crowded(self) -> frozenset[str]:
+        return self._search.crowded
+
+    def link(self, channel: str, ts: str) -> str:
+        """The address of a message for people; empty until Slack has told the workspace's."""
+        identity = self._gate.identity
+        return message_link(identity.url if identity else "", channel, ts)
+
+
+def _leaves(group: BaseExceptionGroup[StoreError]) -> Iterator[BaseException]:
+    """What a group holds, and the groups in it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

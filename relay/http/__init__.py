@@ -1,0 +1,1 @@
+"""Outgoing HTTP for both clients: sessions, the proxy, and whether a failed request was sent."""

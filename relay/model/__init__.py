@@ -1,0 +1,1 @@
+"""What relay knows of an incident, and every error that relay raises."""

@@ -1,0 +1,1 @@
+"""How often relay may call Slack and BigPanda: budgets as values, and a throttle that waits for them."""

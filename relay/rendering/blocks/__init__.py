@@ -1,0 +1,1 @@
+"""From the text that a template printed to Block Kit that fits."""

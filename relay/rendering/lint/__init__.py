@@ -1,0 +1,1 @@
+"""Finds faults in template sources without running them."""

@@ -1,0 +1,1 @@
+"""What any service runs on: the clock and the log."""

@@ -1,0 +1,181 @@
+"""Which blocks Slack takes in a message, as a table of their keys, and what it says of those it does not take.
+
+The shapes are those of https://docs.slack.dev/reference/block-kit/blocks, the sizes those of `relay.slack.limits`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from relay.sandbox.slack.elements import (
+    ALT_TEXT,
+    IN_ACTIONS,
+    IN_INPUT,
+    IN_SECTION,
+    PICTURE,
+    any_text,
+    in_context,
+    plain_text,
+    typed,
+)
+from relay.sandbox.slack.richtext import RICH_TEXT_ELEMENTS
+from relay.sandbox.slack.schema import (
+    NOTHING,
+    Check,
+    Report,
+    anything,
+    array,
+    boolean,
+    link,
+    number,
+    one_or_other,
+    record,
+    string,
+    tagged,
+    word,
+)
+from relay.slack import limits as blockkit
+
+
+def _block(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHING) -> Check:
+    return typed(required, {"block_id": string(blockkit.BLOCK_ID), **optional})
+
+
+_SECTION = one_or_other(
+    _block(
+        {},
+        {
+            "text": any_text(blockkit.SECTION_TEXT),
+            "fields": array(any_text(blockkit.SECTION_FIELD), at_most=blockkit.SECTION_FIELDS),
+            "accessory": IN_SECTION,
+            "expand": boolean,
+        },
+    ),
+    "text",
+    "fields",
+    both=True,
+)
+
+_IMAGE = one_or_other(
+    _block({"alt_text": ALT_TEXT}, {**PICTURE, "title": plain_text(blockkit.IMAGE_TITLE)}), "image_url", "slack_file"
+)
+
+_INPUT = _block(
+    {"label": plain_text(blockkit.INPUT_LABEL), "element": IN_INPUT},
+    {"hint": plain_text(blockkit.INPUT_HINT), "optional": boolean, "dispatch_action": boolean},
+)
+
+_VIDEO = _block(
+    {
+        "alt_text": ALT_TEXT,
+        "title": plain_text(blockkit.VIDEO_TITLE),
+        "thumbnail_url": link(blockkit.IMAGE_URL),
+        "video_url": link(blockkit.IMAGE_URL),
+    },
+    {
+        "author_name": string(blockkit.VIDEO_AUTHOR),
+        "description": plain_text(blockkit.VIDEO_TITLE),
+        "provider_icon_url": link(blockkit.IMAGE_URL),
+        "provider_name": string(blockkit.VIDEO_AUTHOR),
+        "title_url": link(blockkit.IMAGE_URL),
+    },
+)
+
+_CELL = tagged(
+    {
+        "raw_text": typed({"text": string(blockkit.TABLE_CHARACTERS)}),
+        "raw_number": typed({"value": number}, {"text": string(blockkit.TABLE_CHARACTERS)}),
+        "rich_text": _block({"elements": RICH_TEXT_ELEMENTS}),
+    }
+)
+_COLUMN = record({}, {"align": word("left", "center", "right"), "is_wrapped": boolean})
+_TABLE = _block(
+    {"rows": array(array(_CELL, at_most=blockkit.TABLE_CELLS), at_most=blockkit.TABLE_ROWS)},
+    {"column_settings": array(_COLUMN, at_most=blockkit.TABLE_COLUMN_SETTINGS)},
+)
+
+# Newer blocks, of which only the presence is looked at: https://docs.slack.dev/reference/block-kit/blocks
+_NEWER = (
+    "card",
+    "carousel",
+    "container",
+    "context_actions",
+    "data_table",
+    "data_visualization",
+    "plan",
+    "task_card",
+)
+
+# `alert` (modals only) and `file` (seen, never sent) are left out: https://docs.slack.dev/blocks.json
+KINDS: Mapping[str, Check] = {
+    "actions": _block({"elements": array(IN_ACTIONS, at_most=blockkit.ACTIONS_ELEMENTS)}),
+    "context": _block({"elements": array(in_context, at_most=blockkit.CONTEXT_ELEMENTS)}),
+    "divider": _block({}),
+    "header": _block({"text": plain_text(blockkit.HEADER)}),
+    "image": _IMAGE,
+    "input": _INPUT,
+    "markdown": _block({"text": string(blockkit.MARKDOWN)}),
+    "rich_text": _block({"elements": RICH_TEXT_ELEMENTS}),
+    "section": _SECTION,
+    "table": _TABLE,
+    "video": _VIDEO,
+    **dict.fromkeys(_NEWER, anything),
+}
+
+# Each block's page says where it may stand: https://docs.slack.dev/reference/block-kit/blocks
+_MODAL_KINDS = ("actions", "context", "divider", "header", "image", "input", "rich_text", "section", "video")
+
+IN_MESSAGES = tagged(KINDS)
+IN_MODALS = tagged({kind: KINDS[kind] for kind in _MODAL_KINDS})
+
+
+def examine(  # noqa: PLR0913  where they stand, and what may stand there
+    blocks: list[Any],
+    at: str,
+    report: Report,
+    *,
+    at_most: int = blockkit.BLOCKS,
+    block_ids: set[str] | None = None,
+    of: Check = IN_MESSAGES,
+) -> None:
+    """Report whatever Slack would refuse in these blocks, which stand at this JSON pointer.
+
+    `block_ids` holds those that the same message uses elsewhere, and is added to; `of` is what may stand here.
+    """
+    array(of, at_most=at_most, at_least=0)(blocks, at, report)
+    _unique(blocks, "block_id", at, report, set() if block_ids is None else block_ids)
+    for index, block in enumerate(blocks):
+        _unique(_elements(block), "action_id", f"{at}/{index}/elements", report, set())
+    if sum(len(text) for text in _markdown(blocks)) > blockkit.MARKDOWN:
+        report(f"must be less than {blockkit.MARKDOWN + 1} characters", at)
+
+
+def count(blocks: list[Any], kind: str) -> int:
+    """How many blocks of one kind stand here."""
+    return sum(1 for block in blocks if isinstance(block, dict) and block.get("type") == kind)
+
+
+def cells(blocks: list[Any]) -> int:
+    """The characters in all cells of the tables that stand here."""
+    tables = [block for block in blocks if isinstance(block, dict) and block.get("type") == "table"]
+    return blockkit.characters(tables)
+
+
+def _elements(block: Any) -> list[Any]:
+    elements = block.get("elements") if isinstance(block, dict) else None
+    return elements if isinstance(elements, list) else []
+
+
+def _unique(items: list[Any], key: str, at: str, report: Report, seen: set[str]) -> None:
+    for index, item in enumerate(items):
+        name = item.get(key) if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            report(f'`{key}` "{name}" already exists', f"{at}/{index}/{key}")
+        seen.add(name)
+
+
+def _markdown(blocks: list[Any]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, dict) and block.get("type") == "markdown" and isinstance(block.get("text"), str):
+            yield block["text"]

@@ -1,0 +1,174 @@
+"""What Slack tells an app of what people do, as JSON.
+
+https://docs.slack.dev/reference/interaction-payloads and https://docs.slack.dev/reference/events/message
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from relay.sandbox.slack import shapes
+from relay.sandbox.slack.channel import Channel, Message
+from relay.sandbox.slack.people import TEAM, TEAM_NAME, TEAM_URL
+from relay.sandbox.slack.view import View
+from relay.sandbox.slack.workspace import Workspace
+
+Payload = dict[str, Any]
+
+_TOKEN: Final = "not-to-be-relied-on"  # noqa: S105  Slack's verification token, which it asks nobody to look at
+
+
+class NotThere(LookupError):
+    """There is nothing of that kind to press, to answer or to write to."""
+
+
+def click(workspace: Workspace, user: str, channel: Channel, message: Message, action_id: str) -> Payload:
+    """A press of a button in a message: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
+
+    Raises NotThere where the message has no such button.
+    """
+    attachment, block, element = _button(message, action_id)
+    at = workspace.stamp()
+    container: Payload = {
+        "type": "message",
+        "message_ts": message.ts,
+        "channel_id": channel.id,
+        "is_ephemeral": False,
+    }
+    if attachment is not None:
+        container |= {"type": "message_attachment", "attachment_id": attachment, "is_app_unfurl": False}
+    if message.thread_ts is not None:
+        container["thread_ts"] = message.thread_ts
+    pressed = {key: element[key] for key in ("action_id", "type", "text", "value", "url", "style") if key in element}
+    return {
+        "type": "block_actions",
+        **_who(workspace, user),
+        "container": container,
+        "trigger_id": workspace.triggers.give(user, workspace.now()),
+        "channel": {"id": channel.id, "name": channel.name},
+        "message": shapes.message(channel, message),
+        "state": {"values": {}},
+        "response_url": f"https://hooks.slack.com/actions/{TEAM}/{at.replace('.', '')}/sandbox",
+        "actions": [{**pressed, "block_id": block, "action_ts": at}],
+    }
+
+
+def submission(workspace: Workspace, view: View, state: Payload) -> Payload:
+    """A modal that is sent: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
+    return {
+        "type": "view_submission",
+        **_who(workspace, view.user),
+        "trigger_id": workspace.triggers.give(view.user, workspace.now()),
+        "view": view.described(workspace.bot, state),
+        "response_urls": [],
+    }
+
+
+def said(workspace: Workspace, channel: Channel, message: Message, *, subtype: str = "") -> Payload:
+    """A message event: somebody wrote something; or with the subtypes `message_changed` and `message_deleted` did more.
+
+    https://docs.slack.dev/reference/events/message
+    """
+    place = {"channel": channel.id, "channel_type": "group" if channel.private else "channel"}
+    shown = shapes.message(channel, message)
+    match subtype:
+        case "message_changed":
+            was = {**shown, "text": message.versions[-2].text}
+            event = {"subtype": subtype, "message": shown, "previous_message": was, "hidden": True}
+            event |= {"type": "message", "ts": workspace.stamp()}
+        case "message_deleted":
+            event = {"type": "message", "subtype": subtype, "previous_message": shown, "hidden": True}
+            event |= {"ts": workspace.stamp(), "deleted_ts": message.ts}
+        case _:
+            event = {**shown, **_parent(channel, message)}
+    return _event(workspace, {**event, **place, "event_ts": event["ts"]})
+
+
+def _parent(channel: Channel, message: Message) -> Payload:
+    root = channel.find(message.thread_ts) if message.thread_ts is not None else None
+    if root is None:
+        return {}
+    return {"parent_user_id": root.user, **({"root": shapes.message(channel, root)} if message.broadcast else {})}
+
+
+def _event(workspace: Workspace, event: Payload) -> Payload:
+    number = workspace.count()
+    authorization = {
+        "enterprise_id": None,
+        "team_id": TEAM,
+        "user_id": workspace.bot.user,
+        "is_bot": True,
+        "is_enterprise_install": False,
+    }
+    return {
+        "token": _TOKEN,
+        "team_id": TEAM,
+        "context_team_id": TEAM,
+        "api_app_id": workspace.bot.app,
+        "event": event,
+        "type": "event_callback",
+        "event_id": f"Ev{number:09d}",
+        "event_time": int(workspace.now()),
+        "authorizations": [authorization],
+        "is_ext_shared_channel": False,
+        "event_context": f"4-{number}",
+    }
+
+
+def _who(workspace: Workspace, user: str) -> Payload:
+    name = workspace.users[user].name if user in workspace.users else user.lower()
+    domain = TEAM_URL.removeprefix("https://").partition(".")[0]
+    return {
+        "user": {"id": user, "username": name, "name": name, "team_id": TEAM},
+        "api_app_id": workspace.bot.app,
+        "token": _TOKEN,
+        "team": {"id": TEAM, "domain": domain, "name": TEAM_NAME},
+        "enterprise": None,
+        "is_enterprise_install": False,
+    }
+
+
+def buttons(message: Message) -> Iterator[tuple[int | None, str, Payload]]:
+    """Every button of a message: the number of its attachment, where it stands in one, its block's id, and itself."""
+    places = [(None, message.blocks), *((n, each.get("blocks", ())) for n, each in enumerate(message.attachments, 1))]
+    for attachment, blocks in places:
+        for index, block in enumerate(blocks):
+            inside = [*block.get("elements", ()), block.get("accessory")]
+            for element in inside:
+                if isinstance(element, dict) and element.get("type") == "button":
+                    yield attachment, block.get("block_id", f"b{index}"), element
+
+
+def _button(message: Message, action_id: str) -> tuple[int | None, str, Payload]:
+    for found in buttons(message):
+        if found[2].get("action_id") == action_id:
+            return found
+    there = ", ".join(str(each[2].get("action_id")) for each in buttons(message)) or "none at all"
+    raise NotThere(f"no button {action_id} in message {message.ts}: there are {there}")
+
+
+# --- what people type ---
+
+_URL: Final = re.compile(r"https?://[^\s<>]+")
+_NAMED: Final = re.compile(r"(?<![\w@#])([@#])([\w.-]+)")
+
+
+def typed(workspace: Workspace, text: str) -> str:
+    """What Slack's window makes of what somebody types: escaped, with mentions, channels and links as such.
+
+    https://docs.slack.dev/messaging/formatting-message-text
+    """
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    linked = _URL.sub(lambda found: f"<{found[0]}>", escaped)
+    return _NAMED.sub(lambda found: _reference(workspace, found[1], found[2]) or found[0], linked)
+
+
+def _reference(workspace: Workspace, mark: str, name: str) -> str | None:
+    if mark == "#":
+        channel = next((each for each in workspace.channels.values() if each.name == name), None)
+        return f"<#{channel.id}|{channel.name}>" if channel else None
+    if name in {"here", "channel", "everyone"}:
+        return f"<!{name}>"
+    user = next((each.id for each in workspace.users.values() if each.name == name), None)
+    group = next((each.id for each in workspace.usergroups.values() if each.handle == name), None)
+    return f"<@{user}>" if user else (f"<!subteam^{group}|@{name}>" if group else None)

@@ -1,0 +1,45 @@
+"""Whom a message pings: what Slack makes a mention of, wherever it stands in text or blocks.
+
+https://docs.slack.dev/messaging/formatting-message-text. In `text` and in mrkdwn only the angled form counts; a mrkdwn
+text object that is not `verbatim` also has a bare @here, @channel or @everyone made into one.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from relay.sandbox.slack.channel import Message
+
+_ANGLED: Final = re.compile(r"<(?:@([UW][A-Z0-9]+)|!subteam\^([A-Z0-9]+)|!(here|channel|everyone))(?:\|[^>]*)?>")
+_BARE: Final = re.compile(r"(?<![\w@])@(here|channel|everyone)\b")
+
+
+def pings(message: Message) -> tuple[str, ...]:
+    """User ids, group ids, `here`, `channel` and `everyone`, each once, in the order in which they stand.
+
+    Where there are blocks or attachments, `text` is counted too: it is the notification.
+    """
+    content = message.content
+    found = [*_in_text(content.text), *_in(list(content.blocks)), *_in(list(content.attachments))]
+    return tuple(dict.fromkeys(found))
+
+
+def _in(value: Any) -> Iterator[str]:
+    match value:
+        case {"type": "mrkdwn" | "markdown" as kind, "text": str(text)}:
+            yield from _in_text(text)
+            yield from _BARE.findall(text) if kind == "mrkdwn" and not value.get("verbatim") else ()
+        case {"type": "user", "user_id": str(pinged)} | {"type": "usergroup", "usergroup_id": str(pinged)}:
+            yield pinged
+        case {"type": "broadcast", "range": str(pinged)}:
+            yield pinged
+        case dict():
+            yield from _in(list(value.values()))
+        case list():
+            for part in value:
+                yield from _in(part)
+
+
+def _in_text(text: str) -> Iterator[str]:
+    for match in _ANGLED.finditer(text):
+        yield next(group for group in match.groups() if group)

@@ -1,0 +1,50 @@
+"""Slack's answers as a closed set: `judge` makes of whatever came back one value, which says what follows."""
+
+from relay.slack.answers import Answer, Body, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
+from relay.slack.classify import judge
+from relay.slack.responses import (
+    Channel,
+    Identity,
+    Seen,
+    SlackPerson,
+    UserGroup,
+    channel_of,
+    channels_of,
+    cursor_of,
+    identity_of,
+    members_of,
+    messages_of,
+    permalink_of,
+    person_of,
+    socket_of,
+    user_groups_of,
+)
+
+__all__ = [
+    "Answer",
+    "Body",
+    "Channel",
+    "Deferred",
+    "Delivered",
+    "Gone",
+    "Identity",
+    "Kind",
+    "Method",
+    "Read",
+    "Refused",
+    "Seen",
+    "SlackPerson",
+    "Unknown",
+    "UserGroup",
+    "channel_of",
+    "channels_of",
+    "cursor_of",
+    "identity_of",
+    "judge",
+    "members_of",
+    "messages_of",
+    "permalink_of",
+    "person_of",
+    "socket_of",
+    "user_groups_of",
+]

@@ -1,0 +1,226 @@
+"""The door to Slack's Web API: each verb is one HTTP request, and whatever comes of it is returned as an `Answer`.
+
+It translates and decides nothing. It never repeats a request, never sleeps, and raises nothing but `CancelledError` and
+what a guard of the wire raises: what slack_sdk and aiohttp raise is sorted into "surely not sent" and "nobody can say"
+(`Failure`); `verdict` judges.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from relay.http.client import checked, failure, proxy_for, watching
+from relay.http.outcome import Failure, Reply
+from relay.slack import Answer, Method, judge
+from relay.slack.message import Message
+
+BASE_URL = "https://slack.com/api/"
+DEADLINE = 10.0
+"""Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
+
+Observer = Callable[[Method, Answer, float], None]
+"""Told of every call that was answered or failed: the method, the answer, the seconds it took. It must not raise."""
+
+_POST, _GET = "POST", "GET"
+_ONLY_WHEN_POSTED = frozenset({"unfurl_links", "unfurl_media"})
+"""What chat.update does not list among its arguments (https://docs.slack.dev/reference/methods/chat.update)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """What relay finds its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
+
+    Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
+    this message.
+    """
+
+    event_type: Literal["relay_card", "relay_entry", "relay_notice"]
+    incident: str
+    key: str
+
+    def metadata(self) -> dict[str, Any]:
+        """The argument `metadata` of chat.postMessage."""
+        return {"event_type": self.event_type, "event_payload": {"incident": self.incident, "key": self.key}}
+
+
+class Slack:
+    """One workspace's Web API, by one bot token. Any number of tasks may share it.
+
+    Slack's words for the arguments: `channel` is an id (`C...`, `G...`), `ts` a message's id within its channel;
+    `oldest` and `latest` are such ids too, or Unix seconds as text.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        token: str,
+        *,
+        base_url: str = BASE_URL,
+        deadline: float = DEADLINE,
+        on_call: Observer | None = None,
+    ) -> None:
+        """Take a session that outlives this (best one of `relay.http.client.make_session`), inside the running loop.
+
+        Raises `SettingsError` where `base_url` is no http or https address.
+        """
+        self._session = session
+        self._deadline = deadline
+        self._on_call = on_call
+        self._client = AsyncWebClient(
+            token,
+            base_url=checked(base_url, "SLACK_API_URL", BASE_URL),
+            session=session,
+            logger=_quiet(),
+            retry_handlers=[],
+        )
+        # slack_sdk takes a proxy from the environment and overlooks NO_PROXY; what stands here counts at every call.
+        self._client.proxy = proxy_for(base_url)
+
+    async def post(
+        self, channel: str, message: Message, *, marker: Marker, thread_ts: str | None = None, broadcast: bool = False
+    ) -> Answer:
+        """Post a card, or a reply into the thread of `thread_ts`, which `broadcast` shows in the channel as well."""
+        arguments = {"channel": channel, **message.payload(), "metadata": marker.metadata()}
+        if thread_ts is not None:
+            arguments |= {"thread_ts": thread_ts, "reply_broadcast": broadcast}
+        return await self._send(Method.POST, arguments)
+
+    async def edit(self, channel: str, ts: str, message: Message) -> Answer:
+        """Replace what a message shows; its marker stays, since Slack keeps the metadata that it is not given.
+
+        `parse` would be `client` for edits, other than for posts, and make pings of plain text.
+        """
+        shown = {name: value for name, value in message.payload().items() if name not in _ONLY_WHEN_POSTED}
+        return await self._send(Method.EDIT, {"channel": channel, "ts": ts, "parse": "none", **shown})
+
+    async def delete(self, channel: str, ts: str) -> Answer:
+        """Delete one of the bot's own messages; one that is gone already counts as deleted."""
+        return await self._ask(Method.DELETE, {"channel": channel, "ts": ts}, _POST)
+
+    async def history(
+        self, channel: str, oldest: str, latest: str | None = None, cursor: str | None = None, limit: int = 200
+    ) -> Answer:
+        """One page of a channel's own messages and broadcast replies, the newest first, with their markers."""
+        window = {"oldest": oldest, "latest": latest, "inclusive": True}
+        return await self._ask(Method.HISTORY, {"channel": channel, **window, **_page(cursor, limit)})
+
+    async def replies(
+        self, channel: str, ts: str, oldest: str | None = None, cursor: str | None = None, limit: int = 200
+    ) -> Answer:
+        """One page of a thread, its root first, with their markers."""
+        window = {"oldest": oldest, "inclusive": True}
+        return await self._ask(Method.REPLIES, {"channel": channel, "ts": ts, **window, **_page(cursor, limit)})
+
+    async def channels(self, cursor: str | None = None) -> Answer:
+        """One page of all channels that the bot can see, archived ones too."""
+        kinds = {"types": "public_channel,private_channel", "exclude_archived": False}
+        return await self._ask(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
+
+    async def channel(self, channel: str) -> Answer:
+        """What Slack says of one channel."""
+        return await self._ask(Method.CHANNEL, {"channel": channel})
+
+    async def join(self, channel: str) -> Answer:
+        """Join a public channel; to be in it already is fine."""
+        return await self._ask(Method.JOIN, {"channel": channel}, _POST)
+
+    async def who_am_i(self) -> Answer:
+        """Who the token speaks for, and with which scopes."""
+        return await self._ask(Method.WHO, {}, _POST)
+
+    async def permalink(self, channel: str, ts: str) -> Answer:
+        """The address of a message for people; `Gone` where it is not there any more."""
+        return await self._ask(Method.PERMALINK, {"channel": channel, "message_ts": ts})
+
+    async def user_groups(self) -> Answer:
+        """All user groups that can be mentioned."""
+        return await self._ask(Method.USER_GROUPS, {})
+
+    async def group_members(self, group: str) -> Answer:
+        """Who is in a user group (`S...`)."""
+        return await self._ask(Method.GROUP_MEMBERS, {"usergroup": group})
+
+    async def user(self, user: str) -> Answer:
+        """What Slack says of a person (`U...`, `W...`)."""
+        return await self._ask(Method.USER, {"user": user})
+
+    async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> Answer:
+        """Open a modal before whoever pressed a button; `trigger_id` came with the click, and is good for 3 seconds."""
+        return await self._send(Method.VIEW_OPEN, {"trigger_id": trigger_id, "view": view})
+
+    async def whisper(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> Answer:
+        """Write something that one member of the channel sees, for as long as their session lasts.
+
+        `text` is mrkdwn: what stands in it has been escaped. Slack takes no `unfurl_*` here, and never shows a preview.
+        """
+        arguments = {"channel": channel, "user": user, "text": text, "parse": "none"}
+        return await self._send(Method.EPHEMERAL, arguments | ({} if thread_ts is None else {"thread_ts": thread_ts}))
+
+    async def open_socket(self) -> Answer:
+        """Where Socket Mode can connect, once. It takes an app-level token (xapp-...) and no bot's."""
+        return await self._ask(Method.SOCKET, {}, _POST)
+
+    async def _send(self, method: Method, arguments: dict[str, Any]) -> Answer:
+        """Call with JSON. Not by the SDK's own verbs: they warn of a missing text, which is `Message`'s to see to."""
+        return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})
+
+    async def _ask(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> Answer:
+        """Call with a query, which is how the SDK sends everything but messages."""
+        return await self._call(method, arguments, {"http_verb": verb, "params": arguments})
+
+    async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> Answer:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        answer = judge(method, await self._fetch(method, how), arguments)
+        if self._on_call is not None:
+            self._on_call(method, answer, clock() - started)
+        return answer
+
+    async def _fetch(self, method: Method, how: dict[str, Any]) -> Reply | Failure:
+        """One request, and what came of it."""
+        if self._session.closed:  # the SDK would open a session of its own, which nobody watches and nobody closes
+            return Failure.NOT_CONNECTED
+        with watching(self._session) as wire:
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return _reply(await self._client.api_call(method.value, **how))
+            except SlackApiError as error:
+                return _refusal(error)
+            except Exception as error:  # noqa: BLE001  the SDK raises whatever an odd body makes it raise
+                return failure(error, wire)
+
+
+def _quiet() -> logging.Logger:
+    """A logger with a level of its own: without one the SDK formats every payload for a debug line nobody reads."""
+    logger = logging.getLogger("relay.slack.sdk")
+    logger.setLevel(logging.WARNING)
+    return logger
+
+
+def _page(cursor: str | None, limit: int) -> dict[str, Any]:
+    return {"limit": limit, "cursor": cursor, "include_all_metadata": True}
+
+
+# -- What came back? ---------------------------------------------------------------------------------------------------
+
+
+def _reply(response: AsyncSlackResponse) -> Reply:
+    return Reply(status=response.status_code, headers=response.headers, body=response.data)
+
+
+def _refusal(error: SlackApiError) -> Reply | Failure:
+    """The answer behind the SDK's error: its own response object, or where the JSON was broken aiohttp's."""
+    match error.response:
+        case AsyncSlackResponse() as response:
+            return _reply(response)
+        case aiohttp.ClientResponse(status=status, headers=headers):
+            return Reply(status=status, headers=headers)
+        case _:
+            return Failure.UNREADABLE

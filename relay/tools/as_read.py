@@ -1,0 +1,90 @@
+"""A message as its reader sees it, and as Slack's rules judge it: what `render` and `test` look at."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from relay.routes.parser import Rulebook
+from relay.sandbox.slack import reading
+from relay.sandbox.slack.content import Content, examine
+from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.workspace import Workspace
+from relay.slack.message import Message
+from relay.tools.mrkdwn import styled
+
+Names = Mapping[str, str]
+"""What people call a channel, by its reference."""
+
+Block = Mapping[str, Any]
+
+_AGO: Final = re.compile(r"<(!date\^\d+\^\{ago\}[^<>|]*)\|([^<>]*)>")
+_BLANKS = {0xA0: " ", 0x202F: " "}
+_NOWHERE = Workspace(clock=float)
+"""A workspace of which nothing is known: ids stay ids."""
+
+
+def channel_names(rulebook: Rulebook) -> dict[str, str]:
+    """Each channel that has an alias, by it."""
+    return {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
+
+
+def called(ref: str, names: Names) -> str:
+    """A channel for people: its alias where it has one, and the reference."""
+    return f"{names[ref]} ({ref})" if ref in names and names[ref] != ref else ref
+
+
+def text_of(message: Message, names: Names) -> str:
+    """What the message shows, line by line; its `text` is the notification alone.
+
+    Styling is left out, and blanks that keep a line together are plain ones: nobody can see the difference.
+    """
+    blocks = [*message.blocks, *(block for each in message.attachments for block in each.get("blocks", ()))]
+    if not blocks:
+        return _unstyled(message.text, names).translate(_BLANKS)
+    return "\n".join(lines_of(blocks, names)).translate(_BLANKS)
+
+
+def lines_of(blocks: Iterable[Block], names: Names) -> list[str]:
+    """What blocks show."""
+    return list(reading.blocks(_NOWHERE, [_plain(block, names) for block in blocks]))
+
+
+def as_of(blocks: Iterable[Block], now: float) -> list[Block]:
+    """The blocks as they read at that moment: how long ago a thing was, which only a reader with a clock can say."""
+
+    def dated(text: str) -> Block:
+        told = _AGO.sub(lambda found: reading.date(found[1], found[2], now), text)
+        return {"type": "mrkdwn", "text": told}
+
+    return [_with_markup(block, dated) for block in blocks]
+
+
+def objection(message: Message) -> str:
+    """What Slack would refuse the message for; empty where it takes it."""
+    try:
+        examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
+    except Refused as refused:
+        return ", ".join([refused.code, *map(str, refused.answer.get("errors", ()))])
+    return ""
+
+
+def _plain(value: Any, names: Names) -> Any:
+    """The same with every piece of markup read, so that plain text is left."""
+    return _with_markup(value, lambda text: {"type": "plain_text", "text": _unstyled(text, names)})
+
+
+def _with_markup(value: Any, change: Callable[[str], Block]) -> Any:
+    """The same with every piece of markup, however deep it stands, as `change` makes it."""
+    match value:
+        case {"type": "mrkdwn", "text": str(text)}:
+            return {**value, **change(text)}
+        case dict():
+            return {key: _with_markup(part, change) for key, part in value.items()}
+        case list() | tuple():
+            return [_with_markup(part, change) for part in value]
+        case _:
+            return value
+
+
+def _unstyled(text: str, names: Names) -> str:
+    return styled(text, lambda ref: names.get(ref, ref).removeprefix("#")).plain

@@ -1,0 +1,182 @@
+"""A look at everything that relay stands on, before it is needed: configuration, database, Slack, BigPanda.
+
+It changes nothing anywhere: it asks Slack and BigPanda what they tell anyway, and opens the database beside a relay
+that may be running.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from relay.bigpanda import Done, Ruling, definitions_of
+from relay.bigpanda.client import BigPanda
+from relay.cards import Channel
+from relay.config.files import Written, check, load
+from relay.config.settings import Settings
+from relay.http.client import make_session
+from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreUnready
+from relay.routes.parser import Rulebook
+from relay.runtime.clock import Clock
+from relay.slack import Read
+from relay.slack.client import Slack
+from relay.store import KeptConfiguration, Store
+from relay.store.address import parse
+from relay.tools.doctor import references as uses
+from relay.tools.doctor.report import Diagnosis, Finding, fine, listed, loss, note, warning
+from relay.tools.doctor.slack import Round
+
+
+async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
+    """Look at everything that these settings name. Nothing that is wrong is raised: it is found."""
+    found = _settings(settings)
+    database, kept, known = await _database(settings)
+    configuration, rulebook = await asyncio.to_thread(_configuration, settings, kept)
+    found += [*configuration, *database]
+    async with make_session() as session:
+        if settings.slack_bot_token is not None:
+            slack = Slack(session, settings.token, base_url=settings.slack_api_url)
+            found += await Round(slack, rulebook, known, clock or Clock()).findings()
+        found += await _bigpanda(session, settings, rulebook)
+    return Diagnosis(findings=tuple(found))
+
+
+def _settings(settings: Settings) -> list[Finding]:
+    """What `relay serve` refuses to start without."""
+    try:
+        settings.for_serving()
+    except RelayError as error:
+        return [loss("settings", "`relay serve` does not start with these.", str(error))]
+    return [fine("settings", "`relay serve` can start with them.")]
+
+
+def _configuration(settings: Settings, kept: KeptConfiguration | None) -> tuple[list[Finding], Rulebook | None]:
+    """What is on disk; where that is faulty, what relay goes on with."""
+    about = str(settings.routes)
+    try:
+        rulebook = load(settings.routes, settings.templates).rulebook
+    except ConfigurationError as error:
+        first, number = error.faults[0], len(error.faults)
+        goes_on = "relay goes on with the last good one" if kept else "relay does not start on it"
+        what = f"it has {number} fault{'s' if number > 1 else ''}, so {goes_on}. The first: {first}."
+        return [loss(about, what, "Run `relay check`, and correct what it says.")], _revived(kept)
+    found = [fine(about, f"it has no fault; {len(list(rulebook.routes.everyone()))} routes.")]
+    if rulebook.fallback is None:
+        remedy = "Name a channel under fallback: at the top of routes.yaml."
+        found.append(warning(about, "there is no fallback: what no route takes is kept, and posted nowhere.", remedy))
+    return found, rulebook
+
+
+def _revived(kept: KeptConfiguration | None) -> Rulebook | None:
+    if kept is None:
+        return None
+    try:
+        return check(Written(file="routes.yaml", routes=kept.routes, templates=kept.templates)).rulebook
+    except ConfigurationError:
+        return None
+
+
+async def _database(settings: Settings) -> tuple[list[Finding], KeptConfiguration | None, dict[str, Channel]]:
+    """Whether it is there and ready; and what it knows of configurations and channels."""
+    url = settings.database_url.get_secret_value()
+    try:
+        if (first := _first_start(url)) is not None:
+            return [first], None, {}
+        async with _opened(url) as store:
+            known = {channel.ref: channel for channel in await store.channels()}
+            return [fine("database", f"{store.name} is ready.")], await store.configuration(), known
+    except StoreUnready:
+        what = "it is not ready yet; `relay serve` brings it up to date at its next start."
+        return [note("database", what)], None, {}
+    except StoreError as error:
+        return [loss("database", "relay cannot use it as it is.", str(error))], None, {}
+
+
+def _first_start(url: str) -> Finding | None:
+    """An SQLite file that is not there yet is made at the first start, if the folder allows that."""
+    path = parse(url).path
+    if path is None or path.exists() or not path.parent.is_dir():
+        return None
+    if not os.access(path.parent, os.W_OK):
+        remedy = f"Let relay's user write in {path.parent}, or change RELAY_DATABASE_URL."
+        return loss("database", f"{path} is not there, and nobody may make it.", remedy)
+    return note("database", f"{path} is not there yet; `relay serve` makes it at its first start.")
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Store]:
+    store = await Store.open(url, exclusive=False)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook: Rulebook | None) -> list[Finding]:
+    """The key and the region, and what people need to act from Slack."""
+    acts = rulebook is not None and uses.works_both_ways(rulebook)
+    found = await _way_in(session, settings) if acts else []
+    if settings.bigpanda_api_key is None:
+        if acts:
+            remedy = "Set BIGPANDA_API_KEY to the key of a BigPanda user who may act on incidents."
+            return [
+                *found,
+                loss("BigPanda", "routes have actions or sync_replies, and there is no key for them.", remedy),
+            ]
+        return [note("BigPanda", "not looked at: BIGPANDA_API_KEY is not set, and no route needs it.")]
+    bad = loss if acts else warning
+    try:
+        panda = BigPanda(session, settings.bigpanda_api_key.get_secret_value(), base_url=settings.bigpanda_api_url)
+    except SettingsError as error:
+        return [*found, bad("BigPanda", "relay cannot use it as it is set.", str(error))]
+    ruling = await panda.definitions()
+    if isinstance(ruling, Done):
+        tags = len(definitions_of(ruling.body))
+        return [
+            *found,
+            fine("BigPanda", f"{settings.bigpanda_api_url} takes the key, and defines {tags} tags."),
+            *_callback(settings),
+        ]
+    remedy = getattr(ruling, "remedy", "") or "Check BIGPANDA_API_URL, and the network between here and it."
+    return [
+        *found,
+        bad("BigPanda", f"{settings.bigpanda_api_url} does not answer as it should: {_plainly(ruling)}.", remedy),
+    ]
+
+
+def _plainly(ruling: Ruling) -> str:
+    detail = getattr(ruling, "detail", "")
+    return ruling.reason.replace("_", " ") + (f" ({detail})" if detail else "")
+
+
+async def _way_in(session: aiohttp.ClientSession, settings: Settings) -> list[Finding]:
+    """Clicks and replies reach relay over HTTP or over a socket; without either, buttons are not shown."""
+    about, token = "Slack interactivity", settings.slack_app_token
+    if settings.slack_signing_secret is None and token is None:
+        what = "routes have actions or sync_replies, and Slack has no way to tell relay: no card has buttons."
+        remedy = "Set SLACK_SIGNING_SECRET (Slack calls relay's address), or SLACK_APP_TOKEN (Socket Mode)."
+        return [loss(about, what, remedy)]
+    if token is not None:
+        answer = await Slack(session, token.get_secret_value(), base_url=settings.slack_api_url).open_socket()
+        if not isinstance(answer, Read):
+            what = f"Slack opens no socket for SLACK_APP_TOKEN: {answer.reason.replace('_', ' ')}."
+            remedy = (
+                "It must be an app-level token (xapp-...) with connections:write; switch Socket Mode on in the app."
+            )
+            return [loss(about, what, remedy)]
+        return [fine(about, "what people do in Slack comes over a socket; Slack opens one.")]
+    return [fine(about, "what people do in Slack comes over HTTP, where the app's settings name relay's address.")]
+
+
+def _callback(settings: Settings) -> Iterator[Finding]:
+    """With the callback service switched on in BigPanda, updates wait for relay's word."""
+    if not settings.bigpanda_app_keys:
+        what = (
+            "the callback service is off: BIGPANDA_APP_KEY is not set. It is needed where BigPanda has it switched on."
+        )
+        yield note("BigPanda callback", what)
+    else:
+        names = listed(name or "every integration" for name in settings.bigpanda_app_keys)
+        yield fine("BigPanda callback", f"BigPanda is told when cards exist, for {names}.")

@@ -1,0 +1,270 @@
+"""`relay incident`: all that relay knows of an incident, and what it did: in words, or as JSON."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import orjson
+
+from relay.cards import Attempt, AttemptState, Card, CardState, Due, Entry, Errand, ErrandKind, Outcome
+from relay.cards.draw import Link, entry_values, noticed
+from relay.cards.merge import placeholder
+from relay.cards.notices import POINTER, QUIET, STAND_IN
+from relay.config.template_files import load_packaged
+from relay.model.incident import JSON, NO_WORDS, Incident, Words, read, read_in
+from relay.rendering import Scene, TemplateLibrary, render_reply
+from relay.rendering.context import variables
+from relay.store import Call, Dossier, ShareLine
+from relay.tools.as_read import text_of
+from relay.tools.times import clock
+
+_OUTCOMES = {
+    Outcome.FIRST: "the incident's first",
+    Outcome.UPDATE: "it changed something",
+    Outcome.NOTHING_NEW: "it told nothing new",
+    Outcome.REPEAT: "a repeat",
+    Outcome.ENDED_LONG_AGO: "it had ended too long ago to be posted",
+    Outcome.DROPPED: "taken, and dropped by the route",
+    Outcome.NO_ROUTE: "no route has a channel for it, and it has no card",
+}
+_CARDS = {
+    CardState.WANTED: "to be posted",
+    CardState.TRYING: "being posted",
+    CardState.SHOWN: "shown",
+    CardState.IN_DOUBT: "in doubt: nobody knows whether Slack has it",
+    CardState.REFUSED: "refused by Slack",
+    CardState.LAPSED: "never posted: it was over, or not taken there any more, before it could be",
+    CardState.LEFT: "followed no more",
+}
+_NOTED = {
+    POINTER: "a pointer only, since the incident is followed elsewhere",
+    QUIET: "pings nobody when it is posted",
+    STAND_IN: "the fallback's, until the one that it stands in for is shown",
+}
+"""What a card's face does not say."""
+
+_WORDED = 50
+"""Of so many entries, the newest, JSON says the words, too: they are drawn where relay works."""
+_POST = "chat.postMessage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One line of the incident's history; `more` stands below it."""
+
+    at: float
+    text: str
+    more: tuple[str, ...] = ()
+
+
+def as_json(dossier: Dossier, link: Link) -> dict[str, JSON]:
+    """The dossier as `GET /incidents/{id}` gives it.
+
+    `links` are the addresses of the cards under their numbers, `words` what the newest entries say in relay's own words
+    (lines), under their `seq`.
+    """
+    told: dict[str, JSON] = orjson.loads(orjson.dumps(dossier, option=orjson.OPT_NON_STR_KEYS))
+    incident = read(dossier.story.record)
+    return told | {
+        "links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))},
+        "words": {str(entry.seq): entry_in_words(entry, incident) for entry in dossier.entries[-_WORDED:]},
+    }
+
+
+def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str, words: Words = NO_WORDS) -> Iterator[str]:
+    """The same for people: what is known, where its cards are, and then all that happened, in the order of time.
+
+    `names` calls a channel by its reference, `words` are those of the live routes.
+    """
+    incident = read_in(dossier.story.record, dossier.story.episode, words)
+    yield from _known(incident, dossier.story.episode)
+    for card in dossier.cards:
+        yield ""
+        yield from _card(card, link, names)
+    yield ""
+    yield "What happened"
+    for happening in sorted(_history(dossier, incident, link, names), key=lambda each: each.at):
+        yield f"  {clock(happening.at)}  {happening.text}"
+        yield from (f"      {line}" for line in happening.more)
+
+
+@cache
+def _library() -> TemplateLibrary:
+    """Relay's own templates: they are complete, and say the same whatever the operator's say."""
+    return TemplateLibrary({}, packaged=load_packaged())
+
+
+def entry_in_words(entry: Entry, incident: Incident) -> list[str]:
+    """What the entry says, line by line, as a thread tells it at once."""
+    scene = Scene(variables=variables(incident))
+    reply = render_reply(_library(), "incident", scene, [entry_values(entry, entry.at)])
+    return text_of(reply.message, {}).splitlines()
+
+
+def _known(incident: Incident, episode: int) -> Iterator[str]:
+    yield f"incident {incident.id}" + (f": {incident.title}" if incident.title != placeholder(incident.id) else "")
+    state = f"{incident.state}"
+    if incident.ended is not None:
+        state += f" since {clock(incident.ended)}"
+    elif incident.started is not None:
+        state += f" since {clock(incident.started)}"
+    flags = [word for word, holds in (("flapping", incident.flapping), ("snoozed", incident.snooze.snoozed)) if holds]
+    parts = [state, *flags, incident.counts, f"episode {episode}" if episode > 1 else ""]
+    yield "  " + ", ".join(part for part in parts if part)
+    for word, told in (
+        ("environments", ", ".join(each.name or each.id for each in incident.environments)),
+        ("assigned to", incident.assignee.known_as if incident.assignee else ""),
+        ("tags", "; ".join(f"{tag.name}: {tag.value}" for tag in incident.tags)),
+        ("in BigPanda", incident.links.get("landing_page", "")),
+    ):
+        if told:
+            yield f"  {word}: {told}"
+
+
+def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
+    why = f" ({card.reason})" if card.reason else ""
+    yield f"card in {names(card.channel)}: {_CARDS[card.state]}{why}"
+    for word, told in (
+        ("route", card.route or "none took it, so it is the fallback's"),
+        ("template", card.options.template),
+        ("episode", str(card.episode) if card.episode > 1 else ""),
+        ("pinged at its first post", ", ".join(card.pinged) if card.ts else ""),
+        ("noted on it", "; ".join([*noticed(card, clock), *(_NOTED[each] for each in card.notices if each in _NOTED)])),
+        ("a post is due", _due(card.post)),
+        ("an edit is due", _due(card.edit)),
+        ("message", _link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else "")),
+    ):
+        if told:
+            yield f"  {word}: {told}"
+
+
+def _due(due: Due | None) -> str:
+    return f"from {clock(due.at)}, by {clock(due.deadline)}" if due else ""
+
+
+def _link(card: Card, link: Link) -> str:
+    return link(card.slack_channel, card.ts) if card.slack_channel and card.ts else ""
+
+
+def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[str], str]) -> Iterator[Happening]:
+    cards = {card.id: names(card.channel) for card in dossier.cards}
+    entries = list(dossier.entries)
+    for share in dossier.shares:
+        told = [entry for entry in entries if _is_of(entry, share)]
+        entries = [entry for entry in entries if entry not in told]
+        yield _share(share, [line for entry in told for line in _entry(entry, incident)], names)
+    for entry in entries:  # of shares that are kept no more
+        first, *more = _entry(entry, incident)
+        yield Happening(at=entry.at, text=first, more=tuple(more))
+    yield from (_errand(errand) for errand in dossier.errands)
+    for number, attempts in dossier.attempts.items():
+        yield from (_attempt(attempt, cards.get(number, "")) for attempt in attempts if not _is_plain(attempt))
+    for number, calls in dossier.calls.items():
+        attempts = dossier.attempts.get(number, ())
+        yield from (_call(call, _posted(call, attempts), cards.get(number, ""), link) for call in calls)
+
+
+def _is_of(entry: Entry, share: ShareLine) -> bool:
+    """Whether the share told it: its key says so (`relay.cards.diff`)."""
+    return f":{share.hash}:" in entry.key
+
+
+def _entry(entry: Entry, incident: Incident) -> list[str]:
+    first, *more = entry_in_words(entry, incident) or [str(entry.kind)]
+    label = f"entry {entry.seq}: "
+    return [label + first, *(" " * len(label) + line for line in more)]
+
+
+def _share(share: ShareLine, told: Sequence[str], names: Callable[[str], str]) -> Happening:
+    state = str(share.decided.get("state") or "")
+    taken = f"; taken by {', '.join(share.routes)}" if share.routes else ""
+    again = f", seen {share.times_seen} times" if share.times_seen > 1 else ""
+    return Happening(
+        at=share.received,
+        text=f"share {share.id}{again}: {_OUTCOMES[share.outcome]}{f' ({state})' if state else ''}{taken}",
+        more=(*told, *_decided(share.decided, names)),
+    )
+
+
+def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterator[str]:
+    """Where it was to go, and why, as it was written down when the share came.
+
+    That a card which is shown is to be edited goes without saying.
+    """
+    if dropped := decided.get("dropped"):
+        yield f"dropped by {', '.join(dropped)}"
+    yield from (f"{each['told']}: route {each['route']}" for each in decided.get("unnamed") or ())
+    for card in decided.get("cards") or ():
+        where = names(str(card.get("channel", "")))
+        if card.get("new"):
+            yield f"new card in {where} " + (
+                f"by route {card['route']}" if card.get("route") else "by the fallback, since no route took it"
+            )
+        elif (state := CardState(card.get("state"))) is not CardState.SHOWN:
+            yield f"card in {where}: {_CARDS[state]}"
+
+
+_ERRANDS = {
+    ErrandKind.CALLBACK: "BigPanda is told that the card exists",
+    ErrandKind.ASSIGN: "assign",
+    ErrandKind.COMMENT: "comment",
+    ErrandKind.SNOOZE: "snooze",
+    ErrandKind.RESOLVE: "resolve",
+    ErrandKind.REPLY: "a reply becomes a comment",
+    ErrandKind.CHECK: "BigPanda is asked how it stands",
+}
+
+
+def _errand(errand: Errand) -> Happening:
+    """What BigPanda was told or asked, for whom, and what came of it."""
+    payload = errand.payload
+    who = payload.get("name") or payload.get("user")
+    through = payload.get("integration") or payload.get("why")
+    about = f" by {who}" if who else f" ({through})" if through else ""
+    tries = f", {errand.tries} tries" if errand.tries > 1 else ""
+    why = f" ({errand.reason.replace('_', ' ')})" if errand.reason else ""
+    due = f"; due {clock(errand.due_at)}" if errand.due_at is not None else ""
+    state = str(errand.state).replace("_", " ")
+    return Happening(at=errand.created, text=f"{_ERRANDS[errand.kind]}{about}{tries}: {state}{why}{due}")
+
+
+def _is_plain(attempt: Attempt) -> bool:
+    """Whether it went well at once and pinged nobody: what Slack answered says all there is to say."""
+    return attempt.state is AttemptState.DONE and attempt.tries <= 1 and not attempt.targets
+
+
+def _attempt(attempt: Attempt, channel: str) -> Happening:
+    what = "the card" if attempt.what == "root" else f"a reply that tells up to entry {attempt.upto_seq}"
+    pinging = f", pinging {', '.join(attempt.targets)}{_why_pinged(attempt)}" if attempt.targets else ""
+    tries = f", {attempt.tries} tries" if attempt.tries > 1 else ""
+    state = str(attempt.state).replace("_", " ")
+    return Happening(at=attempt.started, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
+
+
+def _why_pinged(attempt: Attempt) -> str:
+    """A reply pings for two reasons; that the first post does needs none."""
+    if attempt.what == "root":
+        return ""
+    return " since it is back" if attempt.words.get("reopening") else f" since it rose to {attempt.words.get('worst')}"
+
+
+def _posted(call: Call, attempts: Sequence[Attempt]) -> str:
+    """What was posted: a card has one open attempt at a time, so it is the one that was begun last."""
+    begun = [attempt for attempt in attempts if attempt.started <= call.at]
+    if call.method != _POST or not begun:
+        return ""
+    last = max(begun, key=lambda attempt: attempt.started)
+    return "the card, " if last.what == "root" else f"a reply up to entry {last.upto_seq}, "
+
+
+def _call(call: Call, posted: str, channel: str, link: Link) -> Happening:
+    answer = call.answer
+    said = str(answer.get("answer", ""))
+    reason = answer.get("code") or answer.get("reason")
+    why = f", {reason}" if reason and reason != "ok" else ""
+    ts = str(answer.get("ts") or "") if call.method == _POST else ""
+    where = f" ({link(str(answer.get('channel') or ''), ts) or ts})" if ts else ""
+    more = [str(answer[name]) for name in ("remedy", "detail", "needed") if answer.get(name)]
+    return Happening(
+        at=call.at, text=f"Slack answered {call.method} ({posted}{channel}): {said}{why}{where}", more=tuple(more)
+    )

@@ -1,0 +1,246 @@
+"""`relay letters`: what Slack would not have and what could not be read, in words or as JSON; and its way back.
+
+A letter is redriven by the judgement that relay itself has when a channel works again. One whose channel takes nothing
+yet is not torn from there: the channel is asked again at once, and relay redrives the letter if the answer is yes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import chain, repeat
+from typing import Any
+
+import orjson
+
+from relay.cards import Attempt, AttemptState, CardState, Case, Change, Channel, ChannelState
+from relay.cards.failures import EXTERNAL, is_foreign, redriven, retold
+from relay.cards.recovery import sought
+from relay.cards.send import REPLY, ROOT
+from relay.model.incident import JSON, Words, read
+from relay.slack.error_codes import OF_CHANNELS
+from relay.store import Call, Dossier, LetterLine, Quarantined, Store
+from relay.tools.incident import entry_in_words
+from relay.tools.times import clock
+
+Names = Callable[[str], str]
+"""What a channel (its reference) is called for people."""
+
+_CALLS = 5
+"""So many of Slack's last answers about a card are shown with its letter."""
+
+
+class Outcome(StrEnum):
+    """What became of the wish to redrive a letter."""
+
+    REDRIVEN = "redriven"
+    RETOLD = "retold"
+    SOUGHT = "sought"
+    OVER = "over"
+    BUSY = "busy"
+    ON_ITS_WAY = "on_its_way"
+    ASKED = "asked"
+    FOREIGN = "foreign"
+    UNKNOWN_CHANNEL = "unknown_channel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """A letter, and what became of the wish to redrive it."""
+
+    letter: LetterLine
+    outcome: Outcome
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was done that can be."""
+        return self.outcome not in {Outcome.BUSY, Outcome.FOREIGN, Outcome.UNKNOWN_CHANNEL}
+
+
+_SENTENCES = {
+    Outcome.REDRIVEN: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
+    Outcome.RETOLD: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
+    Outcome.SOUGHT: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
+    "may not look, it says that it may be a repeat); it pings nobody",
+    Outcome.OVER: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
+    Outcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that is over",
+    Outcome.ON_ITS_WAY: "left as it is: relay has redriven it by itself, and it is on its way",
+    Outcome.ASKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
+    "by itself if it takes messages",
+    Outcome.FOREIGN: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
+    "that may read incidents, or choose another channel, and the card's next share settles it",
+    Outcome.UNKNOWN_CHANNEL: "left as it is: {channel} is known no more",
+}
+
+
+def selected(letters: Sequence[LetterLine], *, number: int | None = None, reason: str = "") -> tuple[LetterLine, ...]:
+    """Those of one number, or of one reason (`in_doubt` stands for every `in_doubt: ...`); without either, all."""
+    return tuple(
+        letter
+        for letter in letters
+        if number in (None, letter.id) and reason in ("", letter.reason, letter.reason.partition(":")[0])
+    )
+
+
+async def redrive(store: Store, letters: Sequence[LetterLine], words: Words, now: float) -> list[Redrive]:
+    """Redrive letters beside a running relay, and wake it; `words` are those of its configuration (`tag_values`).
+
+    Raises:
+        StoreError: the database failed; the letters before it are redriven.
+    """
+    channels = {channel.ref: channel for channel in await store.channels()}
+    done = []
+    for letter in letters:
+        channel = _home(channels, letter.card.channel)
+        outcome = judged(letter, channel)
+        if outcome is Outcome.REDRIVEN:
+            outcome = await _redrive(store, letter, words, now)
+        elif outcome is Outcome.ASKED and channel is not None and channel.retry_at != now:
+            channels[channel.ref] = await _ask_again(store, channel, now)
+        done.append(Redrive(letter=letter, outcome=outcome))
+    await store.ring()
+    return done
+
+
+def judged(letter: LetterLine, channel: Channel | None) -> Outcome:
+    """What can be done for a letter, its channel being as it is now."""
+    if channel is None:
+        return Outcome.UNKNOWN_CHANNEL
+    if letter.reason == EXTERNAL and is_foreign(letter.card, channel):
+        return Outcome.FOREIGN
+    if letter.reason in OF_CHANNELS | {EXTERNAL} and channel.state is not ChannelState.OPEN:
+        return Outcome.ASKED
+    return Outcome.REDRIVEN
+
+
+async def _redrive(store: Store, letter: LetterLine, words: Words, now: float) -> Outcome:
+    """By the case as it is then: relay may have redriven it in the same moment."""
+    held = await _held(store, letter) if letter.in_doubt else ()
+    outcome = Outcome.REDRIVEN
+
+    def decide(case: Case) -> Change:
+        nonlocal outcome
+        outcome, change = _way_back(case, letter, held, words, now)
+        return change
+
+    await store.settle(letter.card.id, decide)
+    return outcome
+
+
+def _way_back(
+    case: Case, letter: LetterLine, held: Sequence[Attempt], words: Words, now: float
+) -> tuple[Outcome, Change]:
+    if case.card.followed and case.card.ts is None:
+        if case.card.state is not CardState.REFUSED:
+            return Outcome.ON_ITS_WAY, Change()
+        if held:
+            return Outcome.SOUGHT, sought(case, held, letter, now)
+    elif case.card.followed and letter.untold:
+        if case.attempt is not None:
+            return Outcome.BUSY, Change()
+        if held:
+            return Outcome.SOUGHT, sought(case, held, letter, now)
+        return Outcome.RETOLD, retold(case, letter.untold, now)
+    change = redriven(case, words, now)
+    lapsed = any(card.id == case.card.id and card.state is CardState.LAPSED for card in change.cards)
+    return Outcome.OVER if lapsed else Outcome.REDRIVEN, change
+
+
+async def _held(store: Store, letter: LetterLine) -> tuple[Attempt, ...]:
+    """What of the card was held in doubt: it is that which may be in Slack, and by its marker that it is found."""
+    dossier = await store.story(letter.card.incident)
+    attempts = dossier.attempts.get(letter.card.id, ()) if dossier else ()
+    what, after = (REPLY, letter.untold[0]) if letter.untold else (ROOT, -1)
+    return tuple(
+        each
+        for each in attempts
+        if each.state is AttemptState.REFUSED
+        and (each.what, each.generation) == (what, letter.card.generation)
+        and each.upto_seq > after
+    )
+
+
+async def _ask_again(store: Store, channel: Channel, now: float) -> Channel:
+    """Relay asks Slack about the channel at its next look, instead of minutes later."""
+    await store.found_channel(
+        channel.ref,
+        slack_id=channel.slack_id,
+        facts=channel.facts,
+        state=channel.state,
+        reason=channel.reason,
+        retry_at=now,
+    )
+    return replace(channel, retry_at=now)
+
+
+def _home(channels: dict[str, Channel], ref: str) -> Channel | None:
+    found = channels.get(ref)
+    return channels.get(found.same_as, found) if found and found.same_as else found
+
+
+# -- In words ----------------------------------------------------------------------------------------------------------
+
+
+def outcome_in_words(each: Redrive, names: Names) -> str:
+    """One sentence: which letter, and what became of it."""
+    channel = names(each.letter.card.channel)
+    sentence = _SENTENCES[each.outcome].format(channel=channel)
+    return f"letter {each.letter.id} (incident {each.letter.card.incident} in {channel}): {sentence}"
+
+
+def letter_in_words(letter: LetterLine, dossier: Dossier | None, names: Names) -> Iterator[str]:
+    """A letter with its incident, its card, and what Slack said of it last."""
+    card = letter.card
+    yield f"letter {letter.id}: incident {card.incident} in {names(card.channel)}"
+    if dossier is not None:
+        yield f"  title    {dossier.story.record.title}"
+    yield f"  since    {clock(letter.since)}"
+    yield f"  reason   {letter.reason}"
+    yield f"  remedy   {letter.remedy or 'none is known'}"
+    yield f"  route    {card.route or 'none: the fallback'}"
+    yield f"  card     {card.state}, episode {card.episode}" + (f", shown at {card.ts}" if card.ts else ", never shown")
+    if letter.untold and dossier is not None:
+        after, upto = letter.untold
+        untold = [entry for entry in dossier.entries if after < entry.seq <= upto]
+        lines = [line for entry in untold for line in entry_in_words(entry, read(dossier.story.record))]
+        yield from (f"  {word:8} {line}" for word, line in zip(chain(["untold"], repeat("")), lines, strict=False))
+    calls = dossier.calls.get(card.id, ()) if dossier is not None else ()
+    for call in calls[-_CALLS:]:
+        yield f"  Slack    {clock(call.at)}  {call.method}: {_answer(call)}"
+    yield f"  then     relay letters redrive {letter.id}"
+
+
+def _answer(call: Call) -> str:
+    said = {str(name): value for name, value in call.answer.items() if name not in {"answer", "remedy", "channel"}}
+    return ", ".join([str(call.answer.get("answer", "?")), *(f"{name} {value}" for name, value in said.items())])
+
+
+def body_in_words(refused: Quarantined) -> Iterator[str]:
+    """A refused body: what is known of it, and then it itself."""
+    yield f"body q{refused.id}: {refused.reason}, came {clock(refused.received)}, {len(refused.body)} bytes"
+    yield from (f"  {name}: {value}" for name, value in refused.headers.items() if value)
+    yield ""
+    yield refused.body.decode(errors="replace")
+
+
+# -- As JSON -----------------------------------------------------------------------------------------------------------
+
+
+def letter_as_json(letter: LetterLine, dossier: Dossier | None = None) -> dict[str, JSON]:
+    """A letter with its card; with a dossier, the incident's title and Slack's answers about the card as well."""
+    told: dict[str, Any] = orjson.loads(orjson.dumps(letter, option=orjson.OPT_NON_STR_KEYS))
+    if dossier is not None:
+        told["title"] = dossier.story.record.title
+        told["calls"] = orjson.loads(orjson.dumps(dossier.calls.get(letter.card.id, ())))
+    return told
+
+
+def body_as_json(refused: Quarantined, *, whole: bool = False) -> dict[str, JSON]:
+    """A refused body by its facts; `whole` with its text, where what is no UTF-8 is replaced."""
+    told: dict[str, JSON] = {
+        "id": f"q{refused.id}",
+        "received": refused.received,
+        "reason": refused.reason,
+        "headers": dict(refused.headers),
+        "size": refused.size,
+    }
+    return told | {"body": refused.body.decode(errors="replace")} if whole else told

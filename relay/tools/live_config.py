@@ -1,0 +1,27 @@
+"""What a running relay lives by, as its database tells those who work beside it."""
+
+from collections.abc import Mapping
+
+from relay.model.errors import ConfigurationError
+from relay.model.incident import NO_WORDS, Definition, Words
+from relay.routes.parser import load
+from relay.store import Store
+
+Definitions = Mapping[str, Definition]
+
+
+async def definitions_of(store: Store) -> Definitions:
+    """BigPanda's definitions of tags as relay has kept them, by their ids (casefolded)."""
+    found, _ = await store.definitions()
+    return {definition.id.casefold(): definition for definition in found}
+
+
+async def live_words(store: Store) -> Words:
+    """How tags are called and what their values mean: the live routes' `tag_values`, and BigPanda's definitions."""
+    kept = await store.configuration()
+    try:
+        rulebook = load(kept.routes) if kept else None
+    except ConfigurationError:  # of another version of relay
+        rulebook = None
+    known = await definitions_of(store)
+    return rulebook.taught(known).words if rulebook else Words(definitions=known) if known else NO_WORDS

@@ -1,0 +1,151 @@
+"""What happens to a real relay moves what Prometheus reads: every metric there is, and not in a unit test alone."""
+
+import asyncio
+import re
+import resource
+import secrets
+import signal
+from collections import defaultdict
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from relay.sandbox import SERVER_ERROR, Fault, serving
+from relay.sandbox import Slack as StandIn
+from tests.support.relay_process import KEY, running
+
+POST = "chat.postMessage"
+CHANNELS = {"all": "C0ALL00001", "gone": "C0GONE0001", "lost": "C0LOST0001", "noc": "C0NOC00001"}
+ROUTES = "version: 1\nfallback: C0NOC00001\nroutes:\n" + "".join(
+    f"  - {{name: {name}, match: {{tags: {{lane: {name}}}}}, post: [{channel}], template: broken}}\n"
+    for name, channel in CHANNELS.items()
+)
+BROKEN = "{% header %}{{ incident.state }}{% endheader %}{% section %}{{ incident.title / 0 }}{% endsection %}"
+STILL = {"relay_build_info", "relay_delivering"}
+"""What one relay alone cannot move: its version, and that it delivers."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / "templates" / "broken").mkdir(parents=True)
+    (tmp_path / "templates" / "broken" / "card.j2").write_text(BROKEN)
+    return tmp_path
+
+
+@pytest.fixture
+async def slack():
+    workspace = StandIn()
+    for name, channel in CHANNELS.items():
+        workspace.add_channel(channel, name)
+    async with serving(workspace) as url:
+        workspace.url = url
+        yield workspace
+
+
+class Prometheus:
+    """Scrapes, and remembers which values each series had; one that is not there yet stands at nought."""
+
+    def __init__(self, house):
+        self._house = house
+        self._values = defaultdict(set)
+        self._names = {}
+
+    async def scrape(self):
+        """All series now, by name and labels."""
+        async with self._house.session.get(f"{self._house.url}/metrics") as answer:
+            text = await answer.text()
+        series = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if not sample.name.endswith("_created"):
+                    which = sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items()))
+                    series[which] = sample.value
+                    self._names[which] = sample.name
+        if self._values:
+            for which in series.keys() - self._values.keys():
+                self._values[which].add(0.0)
+        for which in series.keys() | self._values.keys():
+            self._values[which].add(series.get(which, 0.0))
+        return series
+
+    async def until(self, condition):
+        seen = {}
+        try:
+            async with asyncio.timeout(60):
+                while not condition(seen := await self.scrape()):  # noqa: ASYNC110  Prometheus asks, it is not told
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            told = [f"{which} {value}" for which, value in seen.items() if which.startswith("relay_") and value]
+            raise AssertionError("\n".join(line for line in told if "_bucket" not in line)) from None
+
+    def moved(self):
+        """The names of which some series had several values."""
+        return {self._names[which] for which, values in self._values.items() if len(values) > 1}
+
+
+async def share(house, lane, incident, status="critical", **more):
+    body = {"incident": {"id": incident, "status": status}, "incidentTags": [{"id": "lane", "value": lane}], **more}
+    async with house.session.post(f"{house.url}/shares", json=body, headers={"X-Relay-Key": KEY}) as answer:
+        return answer.status
+
+
+async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
+    async with running(folder, slack.url) as house:
+        scraper = Prometheus(house)
+        await scraper.until(lambda seen: seen["relay_slack_credentials_valid"] == 1)
+
+        # A life, with a template that fails and a haste that Slack refuses.
+        slack.pause(POST, 1)
+        assert await share(house, "all", "i1") == 202
+        await scraper.until(lambda seen: seen.get("relay_cards_total outcome=delivered what=root", 0) > 0)
+        assert await share(house, "all", "i1", "warning", padding=secrets.token_hex(150_000)) == 202
+        await scraper.until(
+            lambda seen: (
+                seen.get("relay_entries_total outcome=delivered", 0) > 0
+                and seen.get("relay_cards_total outcome=delivered what=edit", 0) > 0
+                and seen[f"relay_slack_rate_limited_total method={POST}"] > 0
+                and seen["relay_template_failures_total template=broken/card.j2"] > 0
+            )
+        )
+        # Strangers, and what is no share.
+        assert (await house.share(b"{}", **{"X-Relay-Key": "wrong"})).status == 401
+        assert (await house.share(b"{nonsense")).status == 400
+        await scraper.until(lambda seen: seen["relay_quarantined_bodies"] == 1)
+        # An answer that is lost, and a channel that is gone.
+        slack.faults.add(Fault(does=SERVER_ERROR, method=POST, channel=CHANNELS["lost"]))
+        slack.channel("gone").archive()
+        assert await share(house, "lost", "i2") == 202
+        assert await share(house, "gone", "i3") == 202
+        await scraper.until(lambda seen: seen["relay_attempts_in_doubt"] == 1 and seen["relay_dead_letters"] == 1)
+        # Edits of the configuration: a faulty one, and a good one.
+        for edit, good in (("version: 1\nroutes: [{name: a, pots: []}]\n", 0), (ROUTES + "# changed\n", 1)):
+            (folder / "routes.yaml").write_text(edit)
+            house.process.send_signal(signal.SIGHUP)
+            await scraper.until(lambda seen, good=good: seen["relay_config_last_reload_successful"] == good)
+        # A disk without room.
+        _, most = resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (1, most))
+        assert await share(house, "all", "i4") == 503
+        await scraper.until(lambda seen: seen["relay_database_up"] == 0)
+        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        await scraper.until(lambda seen: seen["relay_database_up"] == 1)
+        # A token that is taken back: what is due then waits.
+        slack.grants[slack.token].revoked = "token_revoked"
+        assert await share(house, "all", "i5") == 202
+        lane = f"lane={CHANNELS['all']} track=post"
+        await scraper.until(
+            lambda seen: (
+                seen["relay_slack_credentials_valid"] == 0
+                and seen.get(f"relay_due_work {lane}", 0) > 0
+                and seen[f"relay_oldest_due_age_seconds {lane}"] > 0
+            )
+        )
+    counted = {f"{name}_{part}" for name in HISTOGRAMS for part in ("count", "sum")}
+    ours = {
+        name
+        for name in COUNTERS.keys() | counted | GAUGES.keys()
+        if not re.search("errand|bigpanda|clicks|socket", name)
+    }
+    assert ours - STILL - scraper.moved() == set()  # nobody presses a button, and BigPanda is out of reach

@@ -1,0 +1,196 @@
+"""The real process from a share to a card and its thread, and how it starts and stops."""
+
+import asyncio
+import json
+import signal
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+import relay
+from relay.sandbox import SERVER_ERROR, Fault, Silence
+from relay.sandbox.slack import pings
+from tests.support.relay_process import refusal, running, until
+
+SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
+ROUTES = """
+version: 1
+channels: {noc: C0123456789}
+tag_values: {itd_priority_1: {1000: P1}}
+defaults: {show_tags: [priority]}
+routes:
+  - name: everything
+    post: [{channel: noc, mention: {critical: [S0ONCALL]}}]
+"""
+CHANNELS = {"C0123456789": "noc"}
+
+
+async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thread(folder, slack):
+    sample = json.loads(SAMPLE.read_text())
+    async with running(folder, slack.url) as house:
+        answer = await house.share(sample)
+        assert answer.status == 202
+        assert await answer.json() == {"share": 1, "incident": "5555370aabc20a001145d6g9", "routes": ["everything"]}
+        noc = slack.channel("noc")
+        await until(lambda: noc.messages)
+        [card] = noc.messages
+        assert "Evyatar-11 · CPU" in slack.reads(card)
+        assert "P1" in slack.reads(card)
+        assert list(pings(card)) == ["S0ONCALL"]
+        assert card.metadata["event_type"] == "relay_card"
+
+        sample["incident"] |= {"status": "Ok", "active": False, "changedOn": 1697124000, "endedOn": 1697124000}
+        sample["event_types"] = [{"event": "incident#closed", "time": 1697124000}]
+        assert (await house.share(sample)).status == 202
+        await until(lambda: noc.thread(card.ts) and "✅" in slack.reads(noc.messages[0]))
+        assert len(noc.messages) == 1
+        [reply] = noc.thread(card.ts)
+        assert "Resolved" in slack.reads(reply)
+        assert not pings(reply)
+
+
+async def test_a_repeat_is_answered_as_the_first_was_and_changes_nothing(folder, slack):
+    async with running(folder, slack.url) as house:
+        first = await (await house.share(SAMPLE.read_bytes())).json()
+        again = await (await house.share(SAMPLE.read_bytes())).json()
+        assert again == first
+        await until(lambda: slack.channel("noc").messages)
+        assert await house.stop() == 0
+    assert len(slack.called("chat.postMessage")) == 1
+
+
+async def test_without_a_key_or_with_a_wrong_one_nothing_is_taken(folder, slack):
+    async with running(folder, slack.url) as house:
+        for headers in ({"X-Relay-Key": "wrong"}, {"X-Relay-Key": "", "Authorization": "Bearer wrong"}):
+            answer = await house.share(SAMPLE.read_bytes(), **headers)
+            assert answer.status == 401
+            assert answer.content_type == "application/problem+json"
+        answer = await house.share(SAMPLE.read_bytes(), **{"X-Relay-Key": "an-older-key"})
+        assert answer.status == 202
+
+
+async def test_what_is_no_share_is_refused_with_a_sentence_and_put_into_quarantine(folder, slack):
+    async with running(folder, slack.url) as house:
+        answer = await house.share(b"{nonsense")
+        assert answer.status == 400
+        problem = await answer.json()
+        assert {"type", "title", "status", "detail"} <= problem.keys()
+        await house.stop()
+    with sqlite3.connect(folder / "relay.db") as database:
+        assert database.execute("select count(*) from quarantine").fetchone() == (1,)
+
+
+async def test_healthy_and_ready_tell_what_they_know(folder, slack):
+    async with running(folder, slack.url) as house:
+        assert (await house.get("/healthz"))[0] == 200
+        await house.line("delivering")
+        status, body = await house.get("/readyz")
+        assert (status, body["ready"]) == (200, True)
+
+
+async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_the_next_start(folder, slack):
+    slack.faults.add(Fault(does=Silence(), method="chat.postMessage", times=1))
+    async with running(folder, slack.url) as house:
+        await house.share(SAMPLE.read_bytes())
+        await slack.faults.reached()
+        stopping = asyncio.create_task(house.stop())
+        await house.line("stopping")
+        slack.faults.release()
+        assert await stopping == 0
+    slack.faults.clear()
+    other = json.loads(SAMPLE.read_text())
+    other["incident"]["id"] = "another"
+    async with running(folder, slack.url) as house:
+        await house.share(other)
+        await until(lambda: any("another" in str(message.metadata) for message in slack.channel("noc").messages))
+
+
+async def test_it_stops_within_ten_seconds_whoever_never_answers_and_whoever_never_finishes_a_body(folder, slack):
+    slack.faults.add(Fault(does=Silence(), method="chat.postMessage"))
+    async with running(folder, slack.url) as house:
+        await house.share(SAMPLE.read_bytes())
+        await slack.faults.reached()
+        host, port = house.url.removeprefix("http://").split(":")
+        answer, half = await asyncio.open_connection(host, int(port))
+        half.write(b"POST /shares HTTP/1.1\r\nHost: x\r\nX-Relay-Key: an-older-key\r\nContent-Length: 99\r\n\r\n{")
+        await half.drain()
+        assert (await house.get("/healthz"))[0] == 200  # by now the half body is inside
+        assert await house.stop() == 0
+        assert (await answer.readline()).startswith(b"HTTP/1.1 503")
+        begun, ended = [
+            datetime.fromisoformat((await house.line(word))["timestamp"]) for word in ("stopping", "stopped")
+        ]
+        assert (ended - begun).total_seconds() < 9, "the process itself needs a moment to end"
+        half.close()
+        slack.faults.release()
+
+
+async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start(folder, slack):
+    slack.pause("chat.postMessage", 1)
+    async with running(folder, slack.url) as house:
+        assert (await house.share(SAMPLE.read_bytes())).status == 202
+        await house.stop(signal.SIGKILL)
+    async with running(folder, slack.url):
+        await until(lambda: slack.channel("noc").messages)
+    assert len(slack.channel("noc").messages) == 1
+
+
+async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, slack):
+    slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
+    async with running(folder, slack.url) as house:
+        await house.share(SAMPLE.read_bytes())
+        await until(lambda: slack.channel("noc").messages)
+        await house.stop()
+    async with running(folder, slack.url) as house:
+        await house.line("delivering")
+        await house.stop()
+    assert len(slack.called("chat.postMessage")) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("SLACK_BOT_TOKEN", "SLACK_BOT_TOKEN"),
+        ("RELAY_WEBHOOK_KEYS", "RELAY_WEBHOOK_KEYS"),
+    ],
+)
+async def test_without_a_token_or_keys_it_refuses_to_start_in_one_sentence(folder, setting, says):
+    code, said = await refusal(folder, **{setting: ""})
+    assert code == 2
+    assert says in said
+    assert "Traceback" not in said
+
+
+async def test_on_a_database_it_cannot_open_it_refuses_to_start(folder):
+    (folder / "relay.db").write_bytes(b"this is no database at all" * 100)
+    code, said = await refusal(folder)
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert "relay.db" in said
+
+
+async def test_on_a_database_that_a_newer_relay_has_migrated_it_refuses_to_start(folder, slack):
+    async with running(folder, slack.url) as house:
+        await house.stop()
+    with sqlite3.connect(folder / "relay.db") as database:
+        database.execute("update relay_version set version_num = '9999'")
+    code, said = await refusal(folder)
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert "newer" in said
+
+
+async def test_a_second_relay_on_the_same_file_refuses_to_start(folder, slack):
+    async with running(folder, slack.url):
+        code, said = await refusal(folder, slack.url)
+    assert (code, len(said.splitlines())) == (2, 1)
+
+
+async def test_a_faulty_routes_file_is_told_with_every_fault_and_its_place(folder):
+    (folder / "routes.yaml").write_text(
+        "version: 1\nroutes:\n  - {name: a, pots: [noc]}\n  - {name: a, post: [nowhere]}\n"
+    )
+    code, said = await refusal(folder)
+    assert code == 2
+    assert "routes.yaml:3:" in said
+    assert "routes.yaml:4:" in said

@@ -1,0 +1,64 @@
+"""Where one room of the house breaks down, all of it ends: whoever restarts it is not left with half a relay."""
+
+import asyncio
+
+import pytest
+
+from relay.app import Relay
+from relay.delivery import Sender
+from relay.http.client import make_session
+from relay.metrics import Metrics
+from relay.model.errors import LeaseLost
+from relay.runtime.clock import Clock
+from relay.slack.client import Slack
+from relay.store import Store
+from tests.support.bigpanda_round_trip import ROUTES, settings
+
+
+@pytest.mark.parametrize("later", range(6))
+async def test_a_room_that_breaks_down_ends_relay_also_while_delivery_breaks_off_a_turn(tmp_path, monkeypatch, later):
+    """Before Python 3.13, a group of tasks that breaks off does not hear that it is cancelled from outside."""
+    turns, breaking_off = [], asyncio.Event()
+
+    async def lingers():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            breaking_off.set()
+            for _ in range(100):
+                await asyncio.sleep(0)
+
+    async def loses_its_lease():
+        raise LeaseLost("another relay delivers now")
+
+    async def deliver(_sender, _lease, stopping):
+        turns.append(stopping)
+        if len(turns) > 1:
+            await stopping.wait()
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(lingers())
+            await asyncio.sleep(0)
+            tasks.create_task(loses_its_lease())
+
+    async def breaks_down(*_):
+        await breaking_off.wait()
+        for _ in range(later):
+            await asyncio.sleep(0)
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(Sender, "_deliver", deliver)
+    monkeypatch.setattr("relay.app.upkeep", breaks_down)
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    nowhere = "http://127.0.0.1:9/"
+    given = settings(tmp_path, nowhere, nowhere)
+    store = await Store.open(given.database_url.get_secret_value())
+    async with make_session() as session:
+        relay = Relay(given, store, Clock(), Metrics())
+        running = asyncio.create_task(relay.run(Slack(session, "xoxb-nobody", base_url=nowhere)))
+        await asyncio.wait([running], timeout=20)
+        assert running.done()
+    assert await store.close()
+    with pytest.raises(ExceptionGroup) as broken:
+        await running
+    assert broken.group_contains(RuntimeError, match="unforeseen")

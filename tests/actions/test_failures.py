@@ -1,0 +1,161 @@
+"""The whole circle, when something goes wrong on the way: nothing is done twice, and nobody is told what is not so."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from relay import bigpanda as ruling
+from relay.actions import messages as wording
+from relay.demo.clock import settled
+from relay.model.errors import StoreError, StoreUnusable
+from relay.sandbox.bigpanda.server import RELAY
+from relay.sandbox.faults import UNAVAILABLE, Drop, Fault, Silence
+from relay.slack.error_codes import REMEDIES
+from tests.support.bigpanda_round_trip import ANN, DB, open_circle
+
+
+@pytest.fixture
+async def circle(tmp_path):
+    async with open_circle(tmp_path) as opened:
+        await opened.begins()
+        yield opened
+
+
+async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did_it(circle):
+    circle.panda.faults.add(Fault(does=Drop(), after_effect=True, method="resolve"))
+    await circle.click("resolve")
+    await circle.submit(text="failed over")
+    await circle.after(700)
+    assert ("resolve", "done", "confirmed") in await circle.errands()
+    [told] = circle.thread()
+    assert "Resolved by Ann Lee" in told.replace("*", "")
+    assert [each for each in circle.whispers() if "Under way" not in each] == []
+
+
+async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle):
+    circle.panda.faults.add(Fault(does=Drop(), after_effect=True, method="assign"))
+    await circle.click("assign")
+    await circle.after(700)
+    assert "*Ann Lee* has it" in circle.face()
+    assert [each for each in circle.whispers() if "Under way" not in each] == []
+
+
+async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
+    panda_resolve, circle.panda.resolve = circle.panda.resolve, lambda *_args, **_told: None
+    await circle.click("resolve")
+    await circle.submit()
+    await circle.after(300)
+    circle.panda.resolve = panda_resolve
+    await circle.click("resolve")
+    await circle.submit()
+    await circle.after(700)
+    assert len(circle.panda.called("resolve")) == 2
+    assert "✅" in circle.face()
+
+
+async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypatch):
+    async def refuse(*_told):
+        raise StoreUnusable("the database cannot hold that")
+
+    monkeypatch.setattr(circle.store, "keep_definitions", refuse)
+    await circle.after(3700)
+    await circle.click("assign")
+    await circle.after(60)
+    assert "*Ann Lee* has it" in circle.face()
+
+
+async def test_definitions_that_do_not_come_hold_nothing_up(circle):
+    circle.panda.faults.add(Fault(does=Silence(), method="definitions", times=None))
+    async with asyncio.timeout(5):  # seconds of real time: a call waits for ten of them
+        circle.clock.move(circle.clock.now() + 3700)
+        await settled(lambda: len(circle.panda.called("definitions")) > 1)
+        await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
+        await settled(lambda: bool(circle.panda.called("assign")))
+
+
+async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(circle):
+    circle.panda.definitions.clear()
+    await circle.after(4000)
+    before = len(circle.panda.called("definitions"))
+    await circle.after(3000)
+    assert len(circle.panda.called("definitions")) <= before + 1
+
+
+async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(circle):
+    circle.panda.faults.add(Fault(does=UNAVAILABLE, method="definitions", times=None))
+    await circle.after(3700)
+    before = len(circle.panda.called("definitions"))
+    await circle.after(3000)
+    assert len(circle.panda.called("definitions")) - before < 25
+
+
+async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeypatch):
+    errands = circle.relay._office.errands
+    accept, fails = errands._runner._accept, [1]
+
+    async def accept_later(*told):
+        if fails:
+            fails.pop()
+            raise StoreUnusable("the disk is full")
+        return await accept(*told)
+
+    broken_off = []
+    monkeypatch.setattr(errands._runner, "_accept", accept_later)
+    monkeypatch.setattr("relay.delivery.service.log.error", lambda *told, **_more: broken_off.append(told))
+    await circle.after(6.1 * 3600)
+    assert fails == []
+    assert broken_off == []
+    assert ("check", "done", "") in await circle.errands()
+
+
+async def a_reply_waits(folder):
+    """Relay ends before it has sent it; who is there afterwards, with nothing wrong any more."""
+    async with open_circle(folder) as circle:
+        await circle.begins()
+        circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
+        await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
+        await circle.settled()
+    circle.slack.faults.clear()
+    return circle.panda, circle.slack, circle.clock
+
+
+async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
+    panda, slack, clock = await a_reply_waits(tmp_path)
+    panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY)  # after the copy was made
+    with sqlite3.connect(tmp_path / "relay.db") as copy:
+        moment = int(clock.now()) - 1  # a copy takes its time
+        copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
+    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+        await circle.after(300)
+        assert circle.panda.called("comment") == []
+        assert ("reply", "done", "") in await circle.errands()
+
+
+async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
+    panda, slack, clock = await a_reply_waits(tmp_path)
+    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
+        await circle.after(120)
+        assert ("reply", "dropped", "no_key") in await circle.errands()
+        assert (await circle.store.backlog(clock.now())).errands == 0
+
+
+def test_every_reason_that_has_words_of_its_own_occurs():
+    own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
+    own |= {"already_assigned", "under_way", "empty"}
+    assert set(wording._WHY) <= own | ruling.REASONS | set(REMEDIES)
+
+
+async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_a_while(circle, monkeypatch):
+    tried = []
+
+    async def refuse(key, *_told, **_more):
+        tried.append(key)
+        raise StoreError("it would break the rules")
+
+    monkeypatch.setattr(circle.store, "settle_errand", refuse)
+    await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
+    for _ in range(50):  # it is not at rest, so time is moved by hand
+        circle.clock.move(circle.clock.now() + 0.1)
+        await asyncio.sleep(0.01)
+    assert 0 < len(tried) <= 2

@@ -1,0 +1,114 @@
+"""Relay's modals: always within Slack's limits, and what comes back from them is understood."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.actions.modals import TIMES, WITH_MODAL, modal, problem
+from relay.sandbox.slack import blocks
+from relay.sandbox.slack.schema import Findings
+from relay.slack import limits as blockkit
+from relay.slack.interactions import Submission, clicked
+
+ABOUT = {"title": "db-117: replication lag", "incident": "5e7f", "channel": "C1", "message_ts": "100.000100"}
+
+
+def texts(value):
+    """Every text in a view."""
+    if isinstance(value, dict):
+        yield from ([value["text"]] if isinstance(value.get("text"), str) else [])
+        for part in value.values():
+            yield from texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from texts(part)
+
+
+def sent(view, **values):
+    """What Slack sends when somebody has filled a view in."""
+    state = {name: {name: {"value": value}} for name, value in values.items()}
+    return {
+        "type": "view_submission",
+        "user": {"id": "U1", "name": "ann"},
+        "view": {**view, "id": "V1", "state": {"values": state}},
+    }
+
+
+@pytest.mark.parametrize("action", sorted(WITH_MODAL))
+def test_a_modal_comes_back_with_what_it_is_about(action):
+    assert clicked(sent(modal(action, **ABOUT))) == Submission(
+        action=action,
+        incident="5e7f",
+        channel="C1",
+        message_ts="100.000100",
+        user="U1",
+        user_name="ann",
+        view="V1",
+    )
+
+
+def test_only_assigning_asks_nothing_first():
+    assert {"comment", "snooze", "resolve"} == WITH_MODAL
+    with pytest.raises(KeyError):
+        modal("assign", **ABOUT)
+
+
+def test_a_comment_has_one_input_of_several_lines_that_may_be_filled_already():
+    (about, asked) = modal("comment", **ABOUT, first="seen it")["blocks"]
+
+    assert about["text"]["text"] == ABOUT["title"]
+    assert asked["element"]["multiline"]
+    assert asked["element"]["initial_value"] == "seen it"
+    assert not asked["optional"]
+
+
+def test_snoozing_offers_an_hour_first():
+    asked = modal("snooze", **ABOUT)["blocks"][-1]["element"]
+
+    assert [(each["text"]["text"], each["value"]) for each in asked["options"]] == [
+        ("1 hour", "1h"),
+        ("4 hours", "4h"),
+        ("until tomorrow 09:00", "tomorrow"),
+    ]
+    assert asked["initial_option"]["value"] == "1h"
+
+
+def test_resolving_says_what_it_does_and_its_note_may_be_left_out():
+    view = modal("resolve", **ABOUT)
+
+    assert any("all of its alerts" in text and "cannot be undone" in text for text in texts(view))
+    assert view["blocks"][-1]["optional"]
+
+
+@pytest.mark.parametrize("values", [{}, {"text": ""}, {"text": " \n"}])
+def test_an_empty_comment_is_a_problem_that_slack_shows_beside_its_input(values):
+    view = modal("comment", **ABOUT)
+
+    assert problem("comment", values)["response_action"] == "errors"
+    assert set(problem("comment", values)["errors"]) <= {block.get("block_id") for block in view["blocks"]}
+
+
+@pytest.mark.parametrize("until", [*TIMES, "", "5y"])
+def test_only_the_times_on_offer_can_be_chosen(until):
+    assert (problem("snooze", {"until": until}) is None) is (until in TIMES)
+
+
+def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
+    assert problem("comment", {"text": "x"}) is None
+    assert problem("resolve", {}) is None
+
+
+@given(
+    action=st.sampled_from(sorted(WITH_MODAL)),
+    title=st.text(max_size=20) | st.text(min_size=200, max_size=500).map(lambda text: text * 20),
+    incident=st.text(min_size=1, max_size=255),
+    first=st.text(max_size=40) | st.integers(2_900, 9_000).map("x".__mul__),
+)
+def test_whatever_an_incident_is_called_its_modal_fits(action, title, incident, first):
+    view = modal(action, title=title, incident=incident, channel="C1", message_ts="1.2", first=first)
+    findings = Findings()
+    blocks.examine(view["blocks"], "/view/blocks", findings, at_most=blockkit.VIEW_BLOCKS)
+
+    assert findings.messages == []
+    assert all(len(view[name]["text"]) <= blockkit.VIEW_TITLE for name in ("title", "submit", "close"))
+    assert len(view["private_metadata"]) <= blockkit.PRIVATE_METADATA

@@ -1,0 +1,216 @@
+"""What BigPanda is to be told or asked: when, how often, and what follows from its answers."""
+
+from dataclasses import replace
+
+import pytest
+
+from relay.bigpanda import Done, Kind, Later, Missing, Refused, Unsure
+from relay.cards import AttemptState, CardState, Errand, ErrandKind, plan
+from relay.cards.tasks import (
+    CONFIRMED_AFTER,
+    HELD_BACK,
+    LOOKS,
+    PATIENCE,
+    Matter,
+    begun,
+    broken,
+    copied,
+    is_settled,
+    looked,
+    may_be_done,
+    pause_before,
+    recovered,
+    ruled,
+)
+from relay.model.incident import Deed
+from tests.support.share_sequences import START, Life, alert, share
+
+NOW = START + 1000.0
+DEED = Deed(key="k", kind="comment", who="Ann", at=0.0)
+
+
+def matter(kind: ErrandKind, *, created: float = NOW, tries: int = 1, deeds: tuple[Deed, ...] = (DEED,)) -> Matter:
+    life = Life()
+    life.take(share(status="critical", alerts=[alert()]))
+    story = replace(life.story, record=replace(life.story.record, deeds=deeds))
+    errand = Errand(key="k", kind=kind, incident="i1", created=created, state=AttemptState.TRYING, tries=tries)
+    return Matter(errand=errand, story=story, cards=tuple(life.cards.values()))
+
+
+def called_back(integration: str) -> bool:
+    return integration in {"default", "eu"}
+
+
+def errands_of(life: Life, one, **cards) -> list[Errand]:
+    followed = [card for card in life.cards.values() if card.followed]
+    made = plan(life.rulebook, life.story, followed, one, {}, calls_back=called_back)
+    life.take(one)
+    return list(made.errands)
+
+
+def test_bigpanda_waits_for_the_first_card_and_no_longer_than_it_would():
+    [errand] = errands_of(Life(), share(status="critical"))
+    assert (errand.kind, errand.payload, errand.due_at) == ("callback", {"integration": "default"}, START + HELD_BACK)
+
+
+def test_where_no_card_will_be_it_is_told_at_once():
+    life = Life()
+    life.rulebook = replace(life.rulebook, routes=type(life.rulebook.routes)(), fallback=None)
+    [errand] = errands_of(life, share(status="critical"))
+    assert errand.due_at == START
+
+
+def test_each_integration_is_told_once_and_by_its_own_name():
+    life = Life()
+    assert len(errands_of(life, share(status="critical"))) == 1
+    assert errands_of(life, share(60, status="warning")) == []
+    [errand] = errands_of(life, share(120, headers={"X-Relay-Integration": "eu"}, status="warning"))
+    assert errand.payload == {"integration": "eu"}
+    assert errands_of(life, share(180, headers={"X-Relay-Integration": "eu"}, status="critical")) == []
+
+
+def test_without_a_key_nobody_is_told():
+    life = Life()
+    assert errands_of(life, share(headers={"X-Relay-Integration": "us"}, status="critical")) == []
+
+
+@pytest.mark.parametrize(
+    ("states", "settled"),
+    [
+        ([CardState.WANTED], False),
+        ([CardState.TRYING], False),
+        ([CardState.IN_DOUBT, CardState.REFUSED], False),
+        ([CardState.REFUSED], True),
+        ([CardState.LAPSED], True),
+        ([], True),
+        ([CardState.WANTED, CardState.SHOWN], True),
+    ],
+)
+def test_it_is_settled_with_the_first_card_that_is_posted_or_when_none_can_be_any_more(states, settled):
+    life = Life()
+    life.take(share(status="critical"))
+    card = life.show("C0NOC00001")
+    cards = [replace(card, state=state, ts="1.1" if state is CardState.SHOWN else None) for state in states]
+    assert is_settled(cards) is settled
+
+
+def test_a_deed_is_noted_before_anything_is_sent():
+    dealt = begun(matter(ErrandKind.COMMENT, deeds=()), DEED, NOW, sent="Ann (Slack): hello")
+    assert dealt.errand.state is AttemptState.TRYING
+    assert dealt.story.record.deeds == (replace(DEED, at=NOW),)
+    assert dealt.errand.payload["sent"] == "Ann (Slack): hello"
+
+
+@pytest.mark.parametrize("kind", [ErrandKind.COMMENT, ErrandKind.REPLY])
+def test_a_comment_of_which_nobody_knows_is_looked_for_and_never_sent_again(kind):
+    dealt = ruled(matter(kind), Unsure(reason="timed_out"), NOW)
+    assert (dealt.errand.state, dealt.errand.reason) == (AttemptState.IN_DOUBT, "timed_out")
+    assert recovered(matter(kind).errand, NOW).state is AttemptState.IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    "kind", [ErrandKind.CALLBACK, ErrandKind.ASSIGN, ErrandKind.SNOOZE, ErrandKind.RESOLVE, ErrandKind.CHECK]
+)
+def test_what_may_be_done_twice_is_done_again(kind):
+    dealt = ruled(matter(kind), Unsure(reason="timed_out"), NOW)
+    assert dealt.errand.state is AttemptState.WAITING
+    assert NOW < dealt.errand.due_at <= NOW + 60
+    assert recovered(matter(kind).errand, NOW).state is AttemptState.WAITING
+
+
+def test_who_did_it_is_remembered_while_it_may_have_been_done():
+    asked = matter(ErrandKind.RESOLVE)
+    dealt = ruled(asked, Unsure(reason="timed_out"), NOW)
+    assert dealt.story is None
+    assert may_be_done(dealt.errand)
+    assert ruled(replace(asked, errand=dealt.errand), Later(reason="rate_limited"), NOW).story is None
+    assert may_be_done(recovered(asked.errand, NOW))
+    assert not may_be_done(ruled(asked, Later(reason="rate_limited"), NOW).errand)
+
+
+@pytest.mark.parametrize("kind", [ErrandKind.COMMENT, ErrandKind.REPLY])
+@pytest.mark.parametrize("state", [AttemptState.TRYING, AttemptState.IN_DOUBT])
+def test_a_comment_that_was_under_way_when_something_broke_is_not_sent_again(kind, state):
+    asked = matter(kind)
+    asked = replace(asked, errand=replace(asked.errand, state=state))
+    for at in (NOW, NOW + 1, NOW + PATIENCE[kind]):
+        asked = replace(asked, errand=broken(asked, at).errand)
+        assert asked.errand.state is AttemptState.IN_DOUBT
+    assert asked.errand.due_at is None
+
+
+def test_what_broke_before_anything_was_sent_is_tried_again():
+    asked = matter(ErrandKind.COMMENT, tries=0)
+    asked = replace(asked, errand=replace(asked.errand, state=AttemptState.WAITING))
+    assert broken(asked, NOW).errand.state is AttemptState.WAITING
+
+
+@pytest.mark.parametrize("kind", [ErrandKind.RESOLVE, ErrandKind.COMMENT])
+def test_what_had_to_wait_for_its_turn_for_too_long_is_not_begun_any_more(kind):
+    late = NOW + PATIENCE[kind] + 1
+    dealt = begun(matter(kind, tries=0, deeds=()), replace(DEED, kind=kind), late, sent="Ann (Slack): hello")
+    assert (dealt.errand.state, dealt.errand.reason) == (AttemptState.DROPPED, "too_late")
+    assert dealt.story is None
+
+
+def test_a_comment_that_waits_in_a_copy_of_the_database_is_looked_for():
+    dealt = copied(matter(ErrandKind.REPLY, tries=0, deeds=()), DEED, NOW, sent="Ann (Slack): hello")
+    assert (dealt.errand.state, dealt.errand.reason) == (AttemptState.IN_DOUBT, "restored")
+    assert dealt.errand.payload["sent"] == "Ann (Slack): hello"
+    assert dealt.errand.due_at is not None
+    assert dealt.story.record.deeds == (replace(DEED, at=NOW),)
+
+
+def test_the_longer_something_cannot_be_found_out_the_less_often_it_is_asked():
+    errand = matter(ErrandKind.REPLY, tries=0).errand
+    assert pause_before(errand, NOW) <= 2
+    assert pause_before(errand, NOW + 40) == 20
+    assert pause_before(errand, NOW + 40_000) == 60
+
+
+def test_what_surely_did_not_arrive_is_sent_again_and_nobody_did_it_until_then():
+    dealt = ruled(matter(ErrandKind.COMMENT), Later(reason="not_connected"), NOW)
+    assert dealt.errand.state is AttemptState.WAITING
+    assert dealt.story.record.deeds == ()
+
+
+@pytest.mark.parametrize("kind", list(ErrandKind))
+def test_what_comes_too_late_is_given_up(kind):
+    late = NOW + PATIENCE[kind]
+    dealt = ruled(matter(kind), Later(reason="rate_limited", retry_after=1.0), late)
+    assert (dealt.errand.state, dealt.errand.due_at) == (AttemptState.DROPPED, None)
+
+
+def test_a_refusal_ends_an_action_and_not_a_callback():
+    refused = Refused(kind=Kind.CREDENTIALS, reason="key_invalid", remedy="mend it")
+    assert ruled(matter(ErrandKind.RESOLVE), refused, NOW).errand.state is AttemptState.REFUSED
+    assert ruled(matter(ErrandKind.CALLBACK), refused, NOW).errand.state is AttemptState.WAITING
+    assert ruled(matter(ErrandKind.RESOLVE), Missing(reason="not_found"), NOW).errand.state is AttemptState.REFUSED
+
+
+def test_an_action_that_was_done_is_asked_about_should_no_share_confirm_it():
+    dealt = ruled(matter(ErrandKind.RESOLVE), Done(), NOW)
+    [check] = dealt.more
+    assert (check.kind, check.due_at, check.payload) == ("check", NOW + CONFIRMED_AFTER, {"why": "after k", "sent": ""})
+    assert dealt.story is None  # the deed waits for its share
+
+
+def test_a_look_that_could_not_be_taken_is_taken_again_for_as_long_as_it_makes_sense():
+    asked = matter(ErrandKind.COMMENT)
+    asked = replace(asked, errand=replace(asked.errand, state=AttemptState.IN_DOUBT))
+    for at in (NOW, NOW + 60, NOW + 600):
+        asked = replace(asked, errand=looked(asked, None, "Ann (Slack): hello", at).errand)
+        assert at < asked.errand.due_at <= at + 60
+    late = looked(asked, None, "Ann (Slack): hello", NOW + PATIENCE[ErrandKind.COMMENT])
+    assert (late.errand.state, late.errand.due_at) == (AttemptState.IN_DOUBT, None)
+
+
+def test_a_comment_in_doubt_is_found_or_stays_in_doubt():
+    asked = matter(ErrandKind.COMMENT)
+    asked = replace(asked, errand=replace(asked.errand, state=AttemptState.IN_DOUBT))
+    assert looked(asked, ["other", "Ann (Slack):  hello"], "Ann (Slack): hello", NOW).errand.state is AttemptState.DONE
+    for _ in range(LOOKS):
+        dealt = looked(asked, ["other"], "Ann (Slack): hello", NOW)
+        asked = replace(asked, errand=dealt.errand)
+        assert dealt.errand.state is AttemptState.IN_DOUBT
+    assert dealt.errand.due_at is None

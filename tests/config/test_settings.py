@@ -1,0 +1,265 @@
+"""The environment as a value."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from relay.model.errors import SettingsError
+from relay.config.settings import SECRETS, Listen, Settings, parse_listen
+
+VARIABLES = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
+
+WRONG = {
+    "RELAY_LISTEN": "8080",
+    "RELAY_DATABASE_URL": "mysql://relay:hush-hush@db/relay",
+    "RELAY_RETENTION_DAYS": "0",
+    "RELAY_WEBHOOK_KEYS": "hush\x00hush",
+    "RELAY_WEBHOOK_HEADER": "X Relay Key",
+    "SLACK_BOT_TOKEN": "xoxb-hush\nhush",
+    "SLACK_API_URL": "slack.com/api",
+    "SLACK_SIGNING_SECRET": "hush\thush",
+    "SLACK_APP_TOKEN": "hush\thush",
+    "BIGPANDA_API_URL": "ftp://relay:hush@panda.example",
+    "BIGPANDA_API_KEY": "hush\thush",
+    "BIGPANDA_APP_KEY": "hush,hush",
+    "RELAY_ADMIN_KEY": "hush\thush",
+    "RELAY_LOG_FORMAT": "xml",
+    "RELAY_LOG_LEVEL": "loud",
+}
+
+
+def nothing_to_read(path: Path) -> str:
+    raise AssertionError(f"{path} was read")
+
+
+def fault(environ: dict[str, str], **options) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(environ, **options)
+    return str(caught.value)
+
+
+def test_an_empty_environment_has_the_contract_s_defaults():
+    settings = Settings.from_env({}, nothing_to_read)
+    assert str(settings.listen) == "127.0.0.1:8080"
+    assert (settings.routes, settings.templates) == (Path("routes.yaml"), Path("templates"))
+    assert settings.database_url.get_secret_value() == "sqlite:///relay.db"
+    assert settings.retention_days == 30
+    assert (settings.webhook_keys, settings.webhook_header) == ((), "X-Relay-Key")
+    assert settings.slack_api_url == "https://slack.com/api/"
+    assert settings.bigpanda_api_url == "https://api.bigpanda.io"
+    assert (settings.log_format, settings.log_level) == ("auto", "info")
+    optional = (settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token)
+    assert optional == (None, None, None)
+    assert (settings.bigpanda_api_key, settings.admin_key, settings.bigpanda_app_keys) == (None, None, {})
+
+
+def test_a_variable_set_to_nothing_is_not_set():
+    blank = dict.fromkeys(VARIABLES, "  ") | {f"{name}_FILE": "" for name in SECRETS}
+    assert Settings.from_env(blank, nothing_to_read) == Settings.from_env({}, nothing_to_read)
+
+
+def test_nothing_is_taken_from_the_process_or_by_a_field_s_own_name(monkeypatch):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-of-the-process")
+    assert Settings.from_env({"slack_bot_token": "xoxb-no", "log_level": "loud"}).slack_bot_token is None
+
+
+def test_what_kubernetes_adds_for_a_service_called_relay_is_left_alone():
+    Settings.from_env({"RELAY_PORT": "tcp://10.0.0.1:8080", "RELAY_SERVICE_HOST": "10.0.0.1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 8080),
+        ("0.0.0.0:0", "0.0.0.0", 0),
+        ("relay.internal:65535", "relay.internal", 65535),
+        ("[::1]:9", "::1", 9),
+        ("[::]:8080", "::", 8080),
+    ],
+)
+def test_an_address_to_listen_on_is_host_and_port(text, host, port):
+    assert parse_listen(text) == Listen(host=host, port=port)
+    assert str(parse_listen(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["8080", ":8080", "localhost", "host:", "host:65536", "host:-1", "::1:80", "[::1]", "[x]:1", "http://a:1", "a:٨"],
+)
+def test_another_address_is_refused_with_what_was_found_and_what_was_expected(text):
+    told = fault({"RELAY_LISTEN": text})
+    assert told.startswith(f"RELAY_LISTEN is {text!r}; expected host:port")
+
+
+@given(st.text(max_size=40))
+def test_whatever_stands_in_relay_listen_is_an_address_or_a_sentence(text):
+    try:
+        assert parse_listen(str(parse_listen(text))) == parse_listen(text)
+    except ValueError as error:
+        assert "expected host:port" in str(error)  # noqa: PT017  one of the two outcomes
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "thirty", "+3", "1_000", "99999", "٣"])
+def test_retention_is_a_whole_number_of_days_above_nought(days):
+    assert f"is {days!r}; expected a whole number of days" in fault({"RELAY_RETENTION_DAYS": days})
+
+
+def test_webhook_keys_are_split_at_commas_and_empty_ones_dropped():
+    keys = Settings.from_env({"RELAY_WEBHOOK_KEYS": " older-key , newer key ,, "}).webhook_keys
+    assert [key.get_secret_value() for key in keys] == ["older-key", "newer key"]
+
+
+@pytest.mark.parametrize("name", ["RELAY_WEBHOOK_KEYS", "RELAY_ADMIN_KEY"])
+@given(key=st.text("ж%", min_size=1, max_size=12))
+def test_a_key_that_could_be_guessed_is_refused_without_being_repeated(name, key):
+    if len(key) >= 8:
+        assert key in Settings.from_env({name: key}).secrets()
+        return
+    told = fault({name: key})
+    assert told.startswith(f"{name} holds a key of fewer than 8 characters; expected one that nobody guesses")
+    assert key not in told
+    if name == "RELAY_WEBHOOK_KEYS":
+        assert fault({name: f"long-enough-key,{key}"}) == told
+
+
+def test_one_app_key_is_every_integration_s():
+    settings = Settings.from_env({"BIGPANDA_APP_KEY": "k1"})
+    assert settings.app_key("default") == settings.app_key("emea") == SecretStr("k1")
+
+
+def test_named_app_keys_are_their_own_integration_s_alone():
+    settings = Settings.from_env({"BIGPANDA_APP_KEY": "default=k1, emea=k2="})
+    assert settings.app_key("default") == SecretStr("k1")
+    assert settings.app_key("emea") == SecretStr("k2=")
+    assert settings.app_key("apac") is None
+
+
+@pytest.mark.parametrize("text", ["k1,k2", "a=1,k2", "=k", "a=", "a b=k"])
+def test_app_keys_that_mix_the_two_forms_are_refused_without_showing_them(text):
+    assert fault({"BIGPANDA_APP_KEY": text}).startswith("BIGPANDA_APP_KEY expected one key, or name=key")
+
+
+def test_an_integration_named_twice_is_refused():
+    assert fault({"BIGPANDA_APP_KEY": "a=1,a=2"}) == "BIGPANDA_APP_KEY names the integration 'a' twice"
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///relay.db", "sqlite:////data/relay.db", "postgresql://u:p@h/n", "postgresql+psycopg://h/n"]
+)
+def test_a_database_is_sqlite_or_postgresql(url):
+    assert Settings.from_env({"RELAY_DATABASE_URL": url}).database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize("url", ["relay.db", "postgres://u:p@h/n", "mysql://h/n", "sqlite:relay.db", "http://["])
+def test_another_database_is_refused(url):
+    assert "expected sqlite:///PATH or postgresql://" in fault({"RELAY_DATABASE_URL": url})
+
+
+def test_base_addresses_end_as_their_users_need_them():
+    settings = Settings.from_env(
+        {"SLACK_API_URL": "http://[::1]:9/api", "BIGPANDA_API_URL": "https://eu-api.bigpanda.io/"}
+    )
+    assert settings.slack_api_url == "http://[::1]:9/api/"
+    assert settings.bigpanda_api_url == "https://eu-api.bigpanda.io"
+
+
+def test_words_may_be_written_in_capitals():
+    settings = Settings.from_env({"RELAY_LOG_LEVEL": "DEBUG", "RELAY_LOG_FORMAT": "Json"})
+    assert (settings.log_level, settings.log_format) == ("debug", "json")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_may_stand_in_a_file(name, tmp_path):
+    value = "sqlite:///elsewhere.db" if name == "RELAY_DATABASE_URL" else "from-a-file"
+    (tmp_path / "secret").write_text(f"{value}\n")
+    by_file = Settings.from_env({f"{name}_FILE": str(tmp_path / "secret")})
+    assert by_file == Settings.from_env({name: value})
+    assert by_file != Settings.from_env({})
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_given_twice_is_an_error(name):
+    told = fault({name: "hush", f"{name}_FILE": "/run/secrets/one"}, read_file=nothing_to_read)
+    assert f"{name} and {name}_FILE are both set" in told
+    assert "hush" not in told
+
+
+def test_only_secrets_are_read_from_files():
+    assert Settings.from_env({"RELAY_ROUTES_FILE": "/etc/passwd"}, nothing_to_read).routes == Path("routes.yaml")
+
+
+def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path):
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for path, reason in [
+        (tmp_path / "missing", "which cannot be read: No such file or directory"),
+        (tmp_path, "which cannot be read: Is a directory"),
+        (tmp_path / "empty", "which is empty"),
+        (tmp_path / "binary", "which is not a text file"),
+    ]:
+        assert fault({"RELAY_ADMIN_KEY_FILE": str(path)}) == f"RELAY_ADMIN_KEY_FILE names {path}, {reason}"
+
+
+def test_every_wrong_variable_is_named_in_plain_words_and_no_secret_is_shown():
+    told = fault({**WRONG, "RELAY_ROUTES": "fine.yaml"})
+    assert sorted(line.split()[0] for line in told.splitlines()) == sorted(WRONG)
+    assert "hush" not in told
+    assert "Value error" not in told
+    assert "pydantic" not in told
+
+
+def test_faults_of_files_and_of_values_are_told_together():
+    told = fault({"RELAY_ADMIN_KEY_FILE": "/nowhere/at/all", "RELAY_LOG_LEVEL": "loud"})
+    assert len(told.splitlines()) == 2
+
+
+def test_no_secret_shows_when_settings_are_printed():
+    settings = Settings.from_env(
+        {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
+    )
+    for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
+        assert "hush" not in shown
+
+
+def test_exactly_the_fields_that_conceal_their_value_may_stand_in_files():
+    given_all = {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
+    dumped = Settings.from_env(given_all).model_dump()
+    concealing = {name for name, field in VARIABLES.items() if "SecretStr" in repr(dumped[field])}
+    assert concealing == set(SECRETS)
+
+
+def test_all_secrets_can_be_listed_for_hiding_them():
+    settings = Settings.from_env(
+        {
+            "RELAY_WEBHOOK_KEYS": "webhook-1,webhook-2",
+            "SLACK_BOT_TOKEN": "xoxb-1",
+            "SLACK_SIGNING_SECRET": "sign",
+            "SLACK_APP_TOKEN": "xapp-1",
+            "BIGPANDA_API_KEY": "api",
+            "BIGPANDA_APP_KEY": "a=app1,b=app2",
+            "RELAY_ADMIN_KEY": "admin-key",
+            "RELAY_DATABASE_URL": "postgresql://u:p%40ss@h/n?password=query",
+        }
+    )
+    expected = {"xoxb-1", "sign", "xapp-1", "api", "app1", "app2", "admin-key", "p%40ss", "p@ss", "query"}
+    assert set(settings.secrets()) == {"webhook-1", "webhook-2", *expected}
+    assert Settings.from_env({}).secrets() == ()
+
+
+def test_serving_needs_a_bot_token_and_a_webhook_key():
+    both = {"SLACK_BOT_TOKEN": "xoxb-1", "RELAY_WEBHOOK_KEYS": "webhook-key"}
+    settings = Settings.from_env(both)
+    assert settings.for_serving() is settings
+    assert settings.token == "xoxb-1"
+    for missing in both:
+        given_one = {name: value for name, value in both.items() if name != missing}
+        with pytest.raises(SettingsError, match=f"To serve, relay needs {missing}") as caught:
+            Settings.from_env(given_one).for_serving()
+        assert "and" not in str(caught.value).split(";")[0].split("(")[0]
+    with pytest.raises(SettingsError, match="SLACK_BOT_TOKEN"):
+        _ = Settings.from_env({}).token
+    with pytest.raises(SettingsError, match=r"SLACK_BOT_TOKEN .* and RELAY_WEBHOOK_KEYS"):
+        Settings.from_env({"RELAY_WEBHOOK_KEYS": " , "}).for_serving()

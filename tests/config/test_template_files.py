@@ -1,0 +1,33 @@
+"""Templates as they stand on disk."""
+
+import pytest
+
+from relay.model.errors import ConfigurationError
+from relay.rendering import CARD, KINDS
+from relay.config.template_files import LARGEST, load_packaged, load_templates
+
+
+def test_the_package_has_a_template_of_every_kind():
+    assert {f"incident/{stem}.j2" for stem in (CARD, *KINDS)} <= load_packaged().keys()
+
+
+def test_a_folder_is_read_with_all_that_stands_under_it(tmp_path):
+    (tmp_path / "payments" / "parts").mkdir(parents=True)
+    (tmp_path / "payments" / "card.j2").write_bytes("\ufeffein\r\nß".encode())
+    (tmp_path / "payments" / "parts" / "line.j2").write_text("x")
+    (tmp_path / "payments" / "notes.txt").write_text("x")
+    assert load_templates(tmp_path) == {"payments/card.j2": "ein\nß", "payments/parts/line.j2": "x"}
+
+
+def test_no_folder_means_no_templates(tmp_path):
+    assert load_templates(None) == load_templates(tmp_path / "none") == {}
+
+
+def test_all_unreadable_files_are_told_at_once(tmp_path):
+    (tmp_path / "a.j2").write_bytes(b"\xff")
+    (tmp_path / "b.j2").write_bytes(b" " * (LARGEST + 1))
+    with pytest.raises(ConfigurationError) as caught:
+        load_templates(tmp_path)
+    assert [fault.file for fault in caught.value.faults] == ["a.j2", "b.j2"]
+    assert "not UTF-8" in str(caught.value)
+    assert "256 KiB" in str(caught.value)

@@ -1,0 +1,229 @@
+"""The fallback's card in place of another: it pings, waits and ends as that one would have, and makes way for it."""
+
+import asyncio
+
+import pytest
+
+from relay.sandbox import Code, Fault, Meanwhile
+from relay.sandbox.slack import pings
+from tests.support.incident_life import ALERT, cards, thread
+from tests.support.relay_in_process import open_house
+
+POST, EDIT = "chat.postMessage", "chat.update"
+ROUTES = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - {name: db, match: {tags: {team: db}}, post: [{channel: C0DB000001, mention: {any: [S0DB], critical: [S0DBCRIT]}}]}
+"""
+WAITING = ROUTES.replace("post: [{channel", "wait: 1m, post: [{channel")
+PATIENT = ROUTES.replace("fallback: C0NOC00001", "fallback: {channel: C0NOC00001, wait: 5m}")
+BESIDE = """
+version: 1
+fallback: FALLBACK
+routes:
+  - {name: db, continue: true, match: {tags: {team: db}}, post: [C0DB000001]}
+  - {name: noc, post: [C0NOC00001]}
+"""
+TWINS = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - {name: a, continue: true, post: ["#databases"]}
+  - {name: b, post: [C0DB000001]}
+"""
+DB = [{"id": "team", "value": "db"}]
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with open_house(tmp_path, routes=ROUTES) as opened:
+        yield opened
+
+
+def comment(text):
+    return {"comment": {"comment": text}}
+
+
+async def test_a_stand_in_pings_whom_the_card_would_have_though_more_shares_come_before_it_is_posted(house):
+    house.slack.channel("db").archive()
+    await house.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
+    await house.after(10)
+    house.slack.pause(POST, 30)
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+    await house.after(10)
+    await house.share("one", metadata=comment("hm"))
+    await house.after(300)
+    [stand_in] = cards(house, "one", "noc")
+    assert pings(stand_in) == ("S0DBCRIT", "S0DB")
+
+
+async def test_a_card_of_the_fallback_that_comes_to_stand_in_for_another_pings_for_that_one_from_then_on(house):
+    house.slack.channel("db").archive()
+    await house.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
+    await house.share("one", status="warning", alerts=[ALERT])
+    await house.after(60)
+    await house.share("one", incidentTags=DB)
+    await house.after(60)
+    await house.share("one", status="critical")
+    await house.after(60)
+    [stand_in] = cards(house, "one", "noc")
+    replies = house.slack.channel("noc").thread(stand_in.ts)
+    assert [pings(reply) for reply in replies if pings(reply)] == [("S0DBCRIT", "S0DB")]
+
+
+async def test_a_rise_that_a_stand_in_tells_pings_whom_the_card_would_have(house):
+    house.slack.channel("db").archive()
+    await house.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
+    await house.after(60)
+    await house.share("one", status="critical")
+    await house.after(60)
+    [stand_in] = cards(house, "one", "noc")
+    assert pings(stand_in) == ("S0DB",)
+    [rise] = house.slack.channel("noc").thread(stand_in.ts)
+    assert pings(rise) == ("S0DBCRIT", "S0DB")
+
+
+async def test_a_stand_in_does_not_wait_again_and_is_not_given_up_though_the_route_has_a_wait(tmp_path):
+    async with open_house(tmp_path, routes=WAITING) as house:
+        house.slack.channel("db").archive()
+        house.slack.faults.add(Fault(does=Code("request_timeout"), method=POST, channel="C0NOC00001", times=4))
+        await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+        await house.after(62)
+        await house.share("one", metadata=comment("hm"))
+        await house.after(300)
+        [stand_in] = cards(house, "one", "noc")
+        assert "for #db, which takes no messages" in house.slack.reads(stand_in)
+
+
+async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_is_posted(tmp_path):
+    async with open_house(tmp_path, routes=PATIENT) as house:
+        house.slack.channel("db").archive()
+        house.slack.faults.add(Fault(does=Code("request_timeout"), method=POST, channel="C0NOC00001", times=4))
+        await house.share("one", status="critical", alerts=[ALERT])
+        await house.after(60)
+        await house.share("one", incidentTags=DB)
+        await house.after(2)
+        await house.share("one", metadata=comment("hm"))
+        await house.after(600)
+        [stand_in] = cards(house, "one", "noc")
+        assert "for #db, which takes no messages" in house.slack.reads(stand_in)
+
+
+async def test_a_late_reopening_is_a_new_card_on_the_fallback_too_while_the_channel_still_refuses(house):
+    house.slack.channel("db").archive()
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+    await house.after(60)
+    await house.share("one", status="ok")
+    await house.after(60)
+    house.clock.advance(25 * 3600)
+    await house.share("one", status="critical")
+    await house.after(60)
+    first, second = cards(house, "one", "noc")
+    assert "✅" in house.slack.reads(first)
+    assert "🔴" in house.slack.reads(second)
+
+
+async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_refuses_once_more(house):
+    await house.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
+    await house.after(60)
+    house.slack.channel("db").archive()
+    await house.share("one", status="critical")
+    await house.after(60)
+    house.slack.channel("db").unarchive()
+    await house.after(400)
+    [stand_in] = cards(house, "one", "noc")
+    assert "followed in" in house.slack.reads(stand_in)
+    house.slack.channel("db").archive()
+    await house.share("one", metadata=comment("look here"))
+    await house.after(60)
+    await house.share("one", status="ok")
+    await house.after(60)
+    assert "✅" in house.slack.reads(stand_in)
+    assert "followed in" not in house.slack.reads(stand_in)
+    assert thread(house, stand_in, "noc").count("look here") == 1
+
+
+async def test_a_route_s_own_card_on_the_fallback_s_channel_stands_in_beside_and_never_becomes_a_pointer(tmp_path):
+    async with open_house(tmp_path, routes=BESIDE.replace("FALLBACK", "C0NOC00001")) as house:
+        house.slack.channel("db").archive()
+        await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+        await house.after(60)
+        [card] = cards(house, "one", "noc")
+        assert "takes no messages" in house.slack.reads(card)
+        house.slack.channel("db").unarchive()
+        await house.after(400)
+        assert len(cards(house, "one", "db")) == 1
+        assert "followed in" not in house.slack.reads(card)
+        assert "takes no messages" not in house.slack.reads(card)
+        await house.share("one", status="warning")
+        await house.after(60)
+        assert "🟠" in house.slack.reads(card)
+
+
+async def test_a_fallback_by_name_and_a_route_by_id_share_one_card_in_their_channel(tmp_path):
+    async with open_house(tmp_path, routes=BESIDE.replace("FALLBACK", '"#noc"')) as house:
+        house.slack.channel("db").archive()
+        await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+        await house.after(60)
+        assert len(cards(house, "one", "noc")) == 1
+
+
+async def test_a_fallback_s_card_that_gave_way_stays_away_when_no_route_takes_the_incident_any_more(tmp_path):
+    async with open_house(tmp_path, routes=PATIENT) as house:
+        await house.share("one", status="critical", alerts=[ALERT])
+        await house.after(10)
+        await house.share("one", incidentTags=DB)
+        await house.after(400)
+        assert len(cards(house, "one", "db")) == 1
+        await house.share("one", incidentTags=[])
+        await house.after(600)
+        assert cards(house, "one", "noc") == []
+
+
+async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_that(house):
+    await house.share("one", status="critical", alerts=[ALERT])
+    await house.settled()
+    answered = asyncio.Event()
+
+    async def held(_call):
+        await answered.wait()
+
+    house.slack.faults.add(Fault(does=Meanwhile(held), method=EDIT, times=1, after_effect=True))
+    await house.share("one", incidentTags=DB)
+    async with asyncio.timeout(10):
+        while not all(card.ts for card in (await house.store.story("one")).cards):  # noqa: ASYNC110  no bell rings for it
+            await asyncio.sleep(0.002)
+    answered.set()
+    await house.after(60)
+    await house.share("one", status="ok")
+    await house.after(60)
+    [pointer] = cards(house, "one", "noc")
+    assert "followed in" in house.slack.reads(pointer)
+    assert "✅" not in house.slack.reads(pointer)
+
+
+async def test_a_name_that_turns_out_to_be_a_channel_with_a_card_adds_none_and_leaves_no_letter(tmp_path):
+    async with open_house(tmp_path, routes=TWINS) as house:
+        await house.share("one", status="critical", alerts=[ALERT])
+        await house.after(60)
+        assert [letter.card.channel for letter in await house.store.letters()] == ["#databases"]
+        house.slack.channel("db").rename("databases")
+        await house.after(400)
+        await house.share("one", status="warning")
+        await house.after(60)
+        [card] = cards(house, "one", "databases")
+        assert "🟠" in house.slack.reads(card)
+        assert await house.store.letters() == ()
+
+
+async def test_without_a_fallback_such_a_name_stops_nothing_either(tmp_path):
+    async with open_house(tmp_path, routes=TWINS.replace("fallback: C0NOC00001\n", "")) as house:
+        await house.share("one", status="critical", alerts=[ALERT])
+        await house.after(60)
+        house.slack.channel("db").rename("databases")
+        await house.after(400)
+        await house.share("two", status="critical", alerts=[ALERT])
+        await house.after(60)
+        assert [len(cards(house, incident, "databases")) for incident in ("one", "two")] == [1, 1]
+        assert await house.store.letters() == ()

@@ -1,0 +1,157 @@
+"""Whoever was asleep past its lease calls nobody, even with a call already decided on."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from relay.delivery import Sender
+from relay.delivery.lease_guard import Tenure
+from relay.model.errors import LeaseLost
+from relay.sandbox import Fault, Meanwhile
+from tests.support.clocks import ManualClock
+from tests.support.incident_life import ALERT, cards, thread
+from tests.support.postgres import postgresql
+from tests.support.relay_in_process import open_house
+
+
+@pytest.fixture
+def url():
+    with postgresql() as address:
+        yield address
+
+
+def test_without_a_lease_nothing_runs_out():
+    clock = ManualClock()
+    tenure = Tenure(clock)
+    clock.advance(1e9)
+    tenure.check()
+
+
+def test_a_tenure_ends_so_long_after_it_was_asked_for():
+    clock = ManualClock()
+    tenure = Tenure(clock)
+    asked = clock.steady()
+    clock.advance(5)
+    tenure.extend(asked, 12)
+    clock.advance(6.9)
+    tenure.check()
+    clock.advance(0.2)
+    with pytest.raises(LeaseLost, match="nothing is sent"):
+        tenure.check()
+    tenure.extend(clock.steady(), 12)
+    tenure.check()
+
+
+async def sends_nothing_until_it_has_a_lease_again(house, slept):
+    async with asyncio.timeout(20):
+        while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
+            await asyncio.sleep(0.002)
+    assert house.slack.called("chat.postMessage") == []
+    endless(house.sender)
+    house.clock.advance(1)
+    await house.after(60)
+    assert len(cards(house, "one")) == 1
+    assert len(house.slack.called("chat.postMessage")) == 1
+
+
+async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_call(tmp_path, url):
+    async with open_house(tmp_path, url=url) as house:
+        pick, slept = house.store.pick, []
+
+        async def sleepy(*arguments, **named):
+            picked = await pick(*arguments, **named)
+            if isinstance(picked, tuple) and not slept:
+                slept.append(house.clock.now())
+                house.clock.advance(13)
+            return picked
+
+        house.store.pick = sleepy
+        await house.share("one", status="warning")
+        await sends_nothing_until_it_has_a_lease_again(house, slept)
+
+
+async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url):
+    async with open_house(tmp_path, url=url) as house:
+        connector = house.door._session.connector
+        connect, slept = connector.connect, []
+
+        async def sleepy(*arguments, **named):
+            connection = await connect(*arguments, **named)
+            if house.posting and not slept:
+                slept.append(house.clock.now())
+                house.clock.advance(13)
+            return connection
+
+        post = house.door.post
+
+        async def posting(*arguments, **named):
+            house.posting = True
+            return await post(*arguments, **named)
+
+        house.posting, house.door.post, connector.connect = False, posting, sleepy
+        await house.share("one", status="warning")
+        await sends_nothing_until_it_has_a_lease_again(house, slept)
+
+
+@pytest.mark.parametrize("lost", ["root", "reply"])
+async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_again_does_not_stay(tmp_path, url, lost):
+    """It was on its way when its sender lost the lease, and for longer than the heir looked for it."""
+    arrived, lands, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(_call):
+        arrived.set()
+        await lands.wait()
+
+    async def away(*_arguments):
+        await over.wait()
+
+    async with open_house(tmp_path, url=url) as house, asyncio.TaskGroup() as tasks:
+        slack = house.slack
+        endless(house.sender)
+        if lost == "reply":
+            await house.share("one", status="warning", alerts=[ALERT])
+            await house.after(60)
+        slack.faults.add(Fault(does=Meanwhile(late), method="chat.postMessage", times=1))
+        await house.share("one", status="critical", alerts=[ALERT])
+        async with asyncio.timeout(10):
+            await arrived.wait()
+        hold, house.store.hold_lease = house.store.hold_lease, away
+        house.clock.advance(3)
+        await asyncio.sleep(0.05)  # it asks for its lease, and gets no answer until all is over
+        house.store.hold_lease = hold
+        await house.store._database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
+
+        heir = house.sender = Sender(house.store, house.door, lambda: house.configuration, house.clock)
+        endless(heir)
+        stopping = asyncio.Event()
+        tasks.create_task(heir.run(stopping))
+        await house.after(60)
+        assert heir.health.delivering
+        made = len(standing(slack))
+        assert made == (1 if lost == "root" else 2)
+
+        lands.set()
+        async with asyncio.timeout(10):
+            while not all(call.took_effect for call in slack.called("chat.postMessage")):  # noqa: ASYNC110  no bell there
+                await asyncio.sleep(0.002)
+        # Its sender finds out by the answer, and takes a card back; a double reply goes with the heir's last look.
+        await house.after(300)
+        [card] = cards(house, "one")
+        assert len(standing(slack)) == made
+        assert thread(house, card).count("Warning → *Critical*") == (lost == "reply")
+        assert "🔴" in slack.reads(card)
+        assert len(slack.called("chat.delete")) == 1
+        over.set()
+        stopping.set()
+        heir.stop()
+
+
+def endless(sender):
+    """This clock leaps further than a lease holds: here the database alone says who has it."""
+    sender._tenure.extend = lambda *_: None
+    sender._tenure._until = None
+
+
+def standing(slack):
+    return [message for message in slack.channel("all").everything if not message.deleted]

@@ -1,0 +1,144 @@
+"""What became of an incident is one filter over the log: each decision about it says which incident, where, and why."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+import relay
+from relay.sandbox import SERVER_ERROR, Code, Fault
+from tests.support.incident_life import ALERT
+from tests.support.relay_in_process import open_house
+
+POST, EDIT = "chat.postMessage", "chat.update"
+ROUTES = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - {name: drops, match: {tags: {team: nobody}}, post: []}
+  - {name: db, match: {tags: {team: db}}, post: [C0DB000001]}
+  - {name: all, match: {tags: {team: all}}, post: [{channel: C0ALL00001, reopen_within: 1h}]}
+"""
+PLACE = {"incident", "route", "channel"}
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with open_house(tmp_path, routes=ROUTES) as opened:
+        yield opened
+
+
+@pytest.fixture
+def logged():
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+def team(name):
+    return [{"id": "team", "value": name}]
+
+
+def told(logged, incident, *events):
+    """The filter: lines about the incident, as event and reason; every line about a card says where it is."""
+    lines = [line for line in logged if line.get("incident") == incident]
+    for line in lines:
+        assert "share" in line or line.keys() >= PLACE, line
+    return [(line["event"], line.get("reason", line.get("outcome"))) for line in lines if line["event"] in events]
+
+
+async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_and_why(house, logged):
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await house.share("two", status="critical", alerts=[ALERT])
+    await house.share("three", status="critical", alerts=[ALERT], incidentTags=team("nobody"))
+    await house.after(60)
+    await house.share("one", status="warning")
+    await house.share("one", status="warning")
+    decided = [line for line in logged if line["event"] == "card_decided"]
+    assert [(line["incident"], line["route"], line["channel"], line["reason"]) for line in decided] == [
+        ("one", "all", "C0ALL00001", "taken"),
+        ("two", "", "C0NOC00001", "no_route"),
+    ]
+    assert told(logged, "three", "share_kept", "card_decided", "slack_answered") == [("share_kept", "dropped")]
+    kept = [line for line in logged if line["event"] == "share_kept" and line["incident"] == "one"]
+    assert [(line["outcome"], line.get("state"), line.get("told")) for line in kept] == [
+        ("first", "critical", None),
+        ("update", "warning", ["status"]),
+        ("repeat", None, None),
+    ]
+
+
+async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(house, logged):
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await house.after(60)
+    await house.share("one", status="ok")
+    await house.after(3 * 3600)
+    await house.share("one", status="critical")
+    assert told(logged, "one", "card_decided") == [
+        ("card_decided", "taken"),
+        ("card_decided", "reopened_late"),
+        ("card_decided", "taken"),
+    ]
+
+
+async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(house, logged):
+    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
+    await house.share("lost", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await house.after(600)
+    await house.share("there", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await house.after(600)
+    lost = told(logged, "lost", "slack_answered", "looked_for")
+    assert lost[0][0] == "slack_answered"
+    assert lost[1:3] == [("looked_for", "not_there")] * 2
+    assert lost[3][0] == "slack_answered"
+    assert ("looked_for", "found") in told(logged, "lost", "looked_for") + told(logged, "there", "looked_for")
+
+
+async def test_where_relay_may_not_look_the_policy_that_holds_is_told(house, logged):
+    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+    house.slack.faults.add(Fault(does=Code("missing_scope"), method="conversations.history"))
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await house.after(60)
+    [line] = [line for line in logged if line["event"] == "not_readable"]
+    assert (line["incident"], line["reason"], line["in_doubt"]) == ("one", "missing_scope", "repost")
+
+
+async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(house, logged):
+    house.slack.channel("db").archive()
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("db"))
+    await house.after(60)
+    house.slack.channel("db").unarchive()
+    await house.after(700)
+    story = told(logged, "one", "card_decided", "channel_refuses", "diverted", "redriven", "slack_answered")
+    assert story == [
+        ("card_decided", "taken"),
+        ("channel_refuses", "channel_archived"),
+        ("slack_answered", "channel_archived"),
+        ("diverted", "channel_archived"),
+        ("slack_answered", "ok"),  # the fallback's card in its place
+        ("redriven", "channel_archived"),
+        ("slack_answered", "ok"),  # its own
+        ("slack_answered", "ok"),  # the fallback's points to it
+    ]
+    [diverted] = [line for line in logged if line["event"] == "diverted"]
+    assert (diverted["channel"], diverted["to"]) == ("C0DB000001", "C0NOC00001")
+
+
+async def test_a_card_that_somebody_deleted_is_told_when_it_is_missed(house, logged):
+    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await house.after(300)
+    [card] = house.slack.channel("all").messages
+    house.slack.channel("all").delete(card.ts)
+    await house.after(4 * 600)
+    assert ("drifted", "root_gone") in told(logged, "one", "drifted")
+
+
+def test_no_line_of_delivery_names_a_card_by_its_number_alone():
+    """Nobody can filter by a number that stands in the database only."""
+    for file in (Path(relay.__file__).parent / "delivery").glob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log."):
+                names = {keyword.arg for keyword in call.keywords}
+                assert "card" not in names, ast.unparse(call)
+                assert not names & {"key", "ts", "letter"} or None in names, ast.unparse(call)

@@ -1,0 +1,463 @@
+"""Every state, every kind of entry and every odd shape that a reader of a channel may meet, each under a name.
+
+The tests compare what they read like with `approved/`; `make gallery` draws the same cases as pictures.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import chain, combinations, product
+from typing import Any
+
+from relay.cards import Card
+from relay.cards.draw import BUTTONS, buttons, greyed, noticed
+from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
+from relay.config.template_files import load_packaged
+from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
+from relay.rendering import Scene, TemplateLibrary, render_card, render_pointer, render_reply
+from relay.rendering.context import variables
+from relay.rendering.library import KINDS
+from relay.routes import Options
+from relay.slack.message import Message
+
+NOW = int(datetime(2026, 5, 3, 3, 24, tzinfo=UTC).timestamp())
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+PEOPLE = {"groups": {"S0DBONCALL": "db-oncall"}, "users": {"U0ANN": "Ann Lee"}, "channels": {"C0DB": "db-oncall"}}
+PAGE = "https://a.bigpanda.io/#/app/overview/5c1e"
+TEMPLATES = ("incident", "compact")
+
+_BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *KINDS)}
+_LIBRARY = TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_packaged())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is drawn: a card, or with `entries` a reply in its thread."""
+
+    name: str
+    incident: Incident
+    entries: Sequence[Mapping[str, Any]] = ()
+    mentions: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    previous: Mapping[str, Any] | None = None
+    template: str | None = None
+    pointer: bool = False
+    show_tags: tuple[str, ...] = ("priority", "service", "team")
+    folders: tuple[str, ...] = field(default=TEMPLATES)
+
+    def draw(self, folder: str) -> Message:
+        """The message that the folder's templates make of it."""
+        options = Options(actions=self.actions)
+        card = Card(incident="", channel="", episode=1, options=options, notices=self.notices)
+        scene = Scene(
+            variables=variables(self.incident, show_tags=self.show_tags, previous=self.previous),
+            mentions=self.mentions,
+            notices=tuple(noticed(card)),
+            buttons=buttons(self.incident, card),
+            **greyed(card),
+        )
+        if self.pointer:
+            return render_pointer(scene, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
+        template = self.template or folder
+        if self.entries:
+            return render_reply(_LIBRARY, template, scene, self.entries).message
+        return render_card(_LIBRARY, template, scene).message
+
+
+def alert(host: str, text: str = "", state: State = State.CRITICAL, **more: Any) -> Alert:
+    """One alert of a host."""
+    tags = {"host": (host,), "check": (more.pop("check", "replication lag"),)}
+    if book := more.pop("book", f"https://wiki.example.com/run/{host}"):
+        tags["run-book"] = (book,)
+    return Alert(
+        id=more.pop("id", f"a-{host}"),
+        state=state,
+        active=state is not State.RESOLVED,
+        primary="host",
+        secondary="check",
+        description=text,
+        started=NOW - 12 * MINUTE,
+        tags={**tags, **more.pop("tags", {})},
+        **more,
+    )
+
+
+def tag(name: str, *values: str) -> Tag:
+    """One tag of an incident."""
+    return Tag(id=name, name=readable(name), values=values)
+
+
+_CHANGE = Change(
+    id="c1",
+    identifier="CHG-4711",
+    summary="Raise max_connections on the primary",
+    status="Done",
+    url="https://changes.example.com/CHG-4711",
+    certainty="SUSPECT",
+    end=NOW - 52 * MINUTE,
+)
+
+DB = Incident(
+    id="5c1e",
+    state=State.CRITICAL,
+    reported_status="critical",
+    severity=State.CRITICAL,
+    active=True,
+    started=NOW - 12 * MINUTE,
+    changed=NOW,
+    title="db-117 · replication lag",
+    alerts=(
+        alert("db-117", "replication lag is 97 %"),
+        alert("db-118", "replication lag is 91 %"),
+        alert("db-119", "replication lag is 55 %", State.WARNING),
+    ),
+    tags=(tag("itd_priority_1", "P1"), tag("service", "checkout"), tag("team", "database")),
+    environment=Environment(name="Production"),
+    links={"landing_page": PAGE},
+    sender=Person(name="AutoShare"),
+)
+"""An ordinary night."""
+
+BARE = Incident(
+    id="5c1e", title="Incident 5c1e", state=State.CRITICAL, reported_status="", severity=State.CRITICAL, active=True
+)
+"""Nothing but what every share has: an account without any option sends no more."""
+
+ENDED = replace(
+    DB,
+    state=State.RESOLVED,
+    active=False,
+    ended=NOW,
+    started=NOW - 72 * MINUTE,
+    assignee=Person(name="Ann Lee"),
+    alerts=tuple(replace(each, state=State.RESOLVED, active=False) for each in DB.alerts),
+)
+
+_PREVIOUS = {"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"}
+"""The card of an episode before."""
+
+_ACTIONS = tuple(BUTTONS)
+"""Everything that a route can let people do."""
+
+
+def cards() -> Iterator[Case]:
+    """Cards of every state, and of every odd shape."""
+    yield Case(name="critical", incident=DB, mentions=("S0DBONCALL",))
+    yield Case(
+        name="everything-at-once",
+        incident=replace(DB, assignee=Person(name="Ann Lee"), assigner=Person(name="Lead"), changes=(_CHANGE,)),
+        mentions=("S0DBONCALL", "U0ANN", "here"),
+        actions=_ACTIONS,
+    )
+    yield Case(name="with-buttons", incident=DB, actions=_ACTIONS, mentions=("S0DBONCALL",))
+    yield Case(name="with-buttons-and-no-links", incident=replace(DB, links={}), actions=_ACTIONS)
+    yield Case(name="with-buttons-resolved", incident=ENDED, actions=_ACTIONS)
+    yield Case(name="warning", incident=_all(State.WARNING))
+    yield Case(name="unknown", incident=replace(_all(State.UNKNOWN), reported_status="degraded"))
+    yield Case(
+        name="acknowledged", incident=replace(_all(State.ACKNOWLEDGED), assignee=Person(email="ann@example.com"))
+    )
+    yield Case(
+        name="acknowledged-while-alerts-are-critical",
+        incident=replace(DB, state=State.ACKNOWLEDGED, assignee=Person(name="Ann Lee")),
+    )
+    yield Case(name="resolved", incident=ENDED)
+    yield Case(name="resolved-without-links", incident=replace(ENDED, links={}, assignee=None))
+    yield Case(name="reopened", incident=replace(DB, ended=NOW - 20 * MINUTE, started=NOW - HOUR))
+    yield Case(name="resolved-bare", incident=replace(BARE, state=State.RESOLVED, active=False))
+    yield Case(name="snoozed", incident=replace(DB, snooze=Snooze(snoozed=True, wake=NOW + HOUR)))
+    yield Case(name="snoozed-open-ended", incident=replace(DB, snooze=Snooze(snoozed=True)))
+    yield Case(name="flapping", incident=replace(DB, flapping=True))
+    yield Case(
+        name="flapping-snoozed-and-taken",
+        incident=replace(
+            DB, flapping=True, snooze=Snooze(snoozed=True, wake=NOW + DAY), assignee=Person(name="Ann Lee")
+        ),
+    )
+    yield Case(
+        name="some-alerts-over",
+        incident=replace(DB, alerts=(DB.alerts[0], alert("db-120", "lag is gone", State.RESOLVED), DB.alerts[2])),
+    )
+    for name, incident in (("new-episode", DB), ("new-episode-resolved", ENDED)):
+        yield Case(name=name, incident=incident, previous=_PREVIOUS)
+        yield Case(
+            name=f"built-in-{name}", incident=incident, previous=_PREVIOUS, template="broken", folders=("incident",)
+        )
+    yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
+    yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
+    yield Case(
+        name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "channel_archived"),)
+    )
+    silent = replace(DB, started=NOW - 10 * HOUR)
+    yield Case(name="no-news", incident=silent, notices=(dated(STALE, NOW - 9 * HOUR),))
+    yield Case(name="gone-from-bigpanda", incident=DB, notices=(dated(GONE, NOW),), actions=_ACTIONS)
+    yield Case(name="built-in-gone", incident=DB, notices=(dated(GONE, NOW),), template="broken", folders=("incident",))
+    yield Case(name="posted-anew", incident=DB, notices=(ANEW,), folders=("incident",))
+    yield Case(name="not-to-be-edited", incident=DB, notices=(THREAD_ONLY,), folders=("incident",))
+    yield Case(
+        name="several-notices",
+        incident=DB,
+        notices=(REPEAT, in_place_of("C0PAY", "", "channel_not_found"), THREAD_ONLY),
+        mentions=("S0DBONCALL",),
+        actions=_ACTIONS,
+    )
+    yield Case(name="built-in", incident=DB, template="broken", folders=("incident",))
+    yield Case(
+        name="built-in-everything",
+        incident=replace(_hosts_of(7), assignee=Person(name="Ann Lee"), flapping=True, snooze=Snooze(snoozed=True)),
+        mentions=("S0DBONCALL",),
+        notices=(REPEAT,),
+        actions=_ACTIONS,
+        template="broken",
+        folders=("incident",),
+    )
+    yield Case(name="built-in-resolved", incident=ENDED, template="broken", folders=("incident",))
+    yield Case(name="built-in-bare", incident=BARE, template="broken", folders=("incident",))
+    yield Case(name="pointer", incident=DB, pointer=True, folders=("incident",))
+    yield Case(name="bare", incident=BARE)
+    yield from _without()
+    yield from _sizes()
+    yield from _texts()
+
+
+def _all(state: State) -> Incident:
+    alerts = tuple(replace(each, state=state) for each in DB.alerts)
+    return replace(DB, state=state, severity=state, reported_status=str(state), alerts=alerts)
+
+
+def _without() -> Iterator[Case]:
+    """Each optional block absent, the others there."""
+    whole = replace(DB, assignee=Person(name="Ann Lee"), changes=(_CHANGE,))
+    absent: dict[str, Any] = {
+        "alerts": (),
+        "tags": (),
+        "links": {},
+        "changes": (),
+        "environment": None,
+        "sender": None,
+        "started": None,
+        "assignee": None,
+    }
+    for name, nothing in absent.items():
+        yield Case(name=f"without-{name}", incident=replace(whole, **{name: nothing}))
+    described = tuple(replace(each, description="") for each in DB.alerts)
+    yield Case(name="without-descriptions", incident=replace(DB, alerts=described))
+
+
+def _sizes() -> Iterator[Case]:
+    """One alert, five, three hundred; eighty tags."""
+    yield Case(name="1-alert", incident=replace(DB, alerts=DB.alerts[:1]))
+    silent = replace(DB.alerts[0], description="")
+    yield Case(name="1-alert-that-only-says-the-title", incident=replace(DB, alerts=(silent,)))
+    bookless = replace(silent, tags={name: values for name, values in silent.tags.items() if name != "run-book"})
+    yield Case(name="1-alert-without-a-run-book", incident=replace(DB, alerts=(bookless,)))
+    nameless = replace(silent, primary="", secondary="", tags={}, description="a check that names no host failed")
+    yield Case(name="1-alert-without-properties", incident=replace(DB, alerts=(nameless,)))
+    yield Case(
+        name="1-alert-without-properties-which-the-title-repeats",
+        incident=replace(DB, title=nameless.title, alerts=(nameless,)),
+    )
+    yield Case(
+        name="1-alert-whose-words-are-the-title",
+        incident=replace(DB, title="db-117 is down", alerts=(replace(DB.alerts[0], description="db-117  is down"),)),
+    )
+    again = tuple(replace(each, description=f"DB-{each.id[-3:]} lags behind") for each in DB.alerts)
+    another = replace(DB.alerts[2], id="a-db-1", description="db-119 waits for it", tags={"host": ("db-1",)})
+    yield Case(name="alerts-whose-words-begin-with-the-host", incident=replace(DB, alerts=(*again, another)))
+    yield Case(name="5-alerts", incident=_hosts_of(5))
+    yield Case(name="6-alerts", incident=_hosts_of(6))
+    yield Case(name="300-alerts", incident=_hosts_of(300))
+    checks = tuple(alert("db-117", f"{name} is full", check=name, id=name) for name in ("/", "/var", "/tmp", "/srv"))
+    yield Case(name="4-alerts-of-one-host", incident=replace(DB, alerts=checks))
+    few = (replace(_CHANGE, identifier=""), replace(_CHANGE, id="c2"))
+    yield Case(name="changes", incident=replace(DB, changes=few))
+    nothing = Change(id="c4", certainty="MATCH", url="https://changes.example.com/4")
+    yield Case(name="a-change-of-few-words", incident=replace(DB, changes=(nothing,)))
+    many = tuple(tag(f"cost_centre_{number}", f"value {number}") for number in range(77))
+    yield Case(name="80-tags", incident=replace(DB, tags=(*DB.tags, *many)))
+    url = tag("dashboard", "https://grafana.example.com/d/abc/replication?var-host=db-117&from=now-1h")
+    several = tag("affected_services", "checkout", "basket", "payments", "search")
+    yield Case(name="tags-of-every-kind", incident=replace(DB, tags=(url, several, tag("on_call", "ann@example.com"))))
+
+
+def _hosts_of(count: int) -> Incident:
+    return replace(DB, alerts=_hosts(count))
+
+
+def _hosts(count: int) -> tuple[Alert, ...]:
+    return tuple(
+        alert(
+            f"db-{number:03}",
+            f"replication lag is {99 - number % 50} %",
+            State.CRITICAL if number % 3 else State.WARNING,
+        )
+        for number in range(1, count + 1)
+    )
+
+
+def _texts() -> Iterator[Case]:
+    """Words that do not fit, that run the other way, that are code, or that mean harm."""
+    word = "kafka-consumer-group-" + "partition-rebalance-" * 12
+    yield Case(name="long-words", incident=_named(f"{word} is lagging", word, word))
+    yield Case(
+        name="long-sentences", incident=_named("The primary database of the checkout " * 8, "lag " * 120, "x " * 90)
+    )
+    yield Case(
+        name="right-to-left",
+        incident=_named("מסד הנתונים db-117 אינו מגיב", "زمن الاستجابة مرتفع جداً (97%)", "צוות לילה"),
+    )
+    yield Case(
+        name="right-to-left-people",
+        incident=replace(DB, assignee=Person(name="دانا לוי"), environment=Environment(name="ייצור")),
+    )
+    yield Case(
+        name="long-names",
+        incident=replace(
+            DB,
+            assignee=Person(name="Wolfeschlegelsteinhausenbergerdorff " * 4),
+            environment=Environment(name="Production of the northern region " * 4),
+            tags=(tag("the_name_of_a_tag_that_somebody_thought_of_in_a_long_meeting", "short"), *DB.tags),
+        ),
+    )
+    yield Case(name="lines", incident=_named("one\ntwo", "first line\n\nsecond line", "a\nb"))
+    yield Case(name="emoji", incident=_named("🔥 checkout 🧑‍🚒 is on fire 🔥", "👩‍👩‍👧‍👦 97 % 🇮🇱", "🚀 growth"))
+    trace = 'Traceback (most recent call last):\n  File "app.py", line 7\n    raise OSError(`disk`)\nOSError: ``` full'
+    yield Case(name="code", incident=_named("OSError in `app.py`", trace, "SELECT * FROM t WHERE a_b = 1"))
+    harm = "<!channel> <script>alert(1)</script> @here <https://evil.example|click> &amp; *bold* _it_ ~no~"
+    yield Case(name="hostile", incident=_named(harm, f"{harm}!", harm))
+
+
+def _named(title: str, description: str, value: str) -> Incident:
+    first = replace(DB.alerts[0], description=description)
+    return replace(DB, title=title, alerts=(first, *DB.alerts[1:]), tags=(*DB.tags, tag("owner", value)))
+
+
+def replies() -> Iterator[Case]:
+    """A reply for every kind of entry, and one that tells much."""
+    every = dict(_entries())
+    for name, told in every.items():
+        yield Case(name=f"told-{name}", incident=DB, entries=[told])
+    kinds = (
+        "rise late flapped comment-hostile comment-late assigned unassigned snoozed awake tags alerts changes "
+        "resolved-late reopened other"
+    )
+    told = [every[name] for name in kinds.split()]
+    yield Case(name="told-by-the-built-in", incident=DB, entries=told, template="broken", folders=("incident",))
+    yield Case(name="told-a-rise", incident=DB, entries=[every["rise"], every["joined"]], mentions=("S0DBONCALL",))
+    yield Case(
+        name="told-together",
+        incident=DB,
+        entries=[every[name] for name in ("rise", "joined", "assigned", "comment", "snoozed", "tags")],
+    )
+
+
+def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    told = _told
+    yield "rise", told("status", old="warning", new="critical")
+    yield "better", told("status", old="critical", new="warning")
+    yield "late", told("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, told_late=True)
+    yield "began-to-flap", told("status", text="began to flap", flapping=True)
+    yield "flapped", told("status", text="changed state 6 times while flapping", now="critical", times=6)
+    yield "comment", told("comment", text="looked at it, failing over to db-118", actor="Dana Levi")
+    yield "comment-by-nobody", told("comment", text="see https://wiki.example.com/run/db-117 first")
+    lines = (
+        "Found it:\n1. the primary ran out of connections\n2. the replica waits\n\n`max_connections = 400`\n\nFixing."
+    )
+    yield "comment-of-lines", told("comment", text=lines, actor="Dana Levi")
+    yield "comment-long", told("comment", text="The replica waits for the primary. " * 80, actor="Dana Levi")
+    fence = "```\nERROR: could not extend file: No space left\n  at <unknown>\n```\nthat is all"
+    yield "comment-of-code", told("comment", text=fence, actor="Dana Levi")
+    yield "comment-right-to-left", told("comment", text="בודקת את מסד הנתונים db-117", actor="דנה לוי")
+    harm = "<!channel> <https://evil.example|click> *Ann*: ok </script> @here"
+    yield "comment-hostile", told("comment", text=harm, actor="*Ann* <!here>")
+    yield "comment-of-many-lines", told("comment", text="\n".join(f"step {n}" for n in range(40)), actor="Dana Levi")
+    yield "comment-late", told("comment", text="on it", actor="Dana Levi", at=NOW - 26 * HOUR, told_late=True)
+    yield "assigned", told("assignment", old="", new="Ann Lee", actor="Lead")
+    yield "took-it", told("assignment", old="Bo", new="Ann Lee")
+    yield "unassigned", told("assignment", old="Ann Lee", new="")
+    yield "snoozed", told("snooze", new=NOW + HOUR, snoozed=True)
+    yield "snoozed-open-ended", told("snooze", snoozed=True)
+    yield "awake", told("snooze", snoozed=False)
+    tags = [
+        {"label": "Priority", "old": "P2", "new": "P1"},
+        {"label": "Owner", "old": "", "new": "payments <!channel>"},
+        {"label": "Ticket", "old": "INC-1", "new": ""},
+    ]
+    yield "tags", told("tags", items=tags, more=0)
+    yield "tags-many", told("tags", items=tags, more=14)
+    wide = [
+        {
+            "label": "Dashboard",
+            "old": "",
+            "new": "https://grafana.example.com/d/abc/replication?var-host=db-117&from=1h",
+        },
+        {"label": "Owner", "old": "צוות לילה", "new": "word " * 60},
+    ]
+    yield "tags-of-every-kind", told("tags", items=wide, more=1)
+    one = [{"title": "db-120 · replication lag", "state": "critical", "was": "joined"}]
+    yield "joined", told("alerts", joined=1, resolved=0, returned=0, left=0, total=4, items=one)
+    two = [{"title": f"db-12{n} · replication lag", "state": "critical", "was": "joined"} for n in (1, 2)]
+    yield "2-joined", told("alerts", joined=2, resolved=0, returned=0, left=0, total=6, items=two)
+    yield "alerts", told("alerts", joined=12, resolved=3, returned=1, left=2, total=24, items=one * 18)
+    over = [{"title": "db-118 · replication lag", "state": "resolved", "was": "resolved"}]
+    yield "an-alert-over", told("alerts", joined=0, resolved=1, returned=0, left=0, total=2, items=over)
+    change = {name: getattr(_CHANGE, name) for name in ("identifier", "summary", "status", "url", "certainty", "end")}
+    yield "change", told("changes", items=[change])
+    yield "changes", told("changes", items=[change, {"identifier": "CHG-4712", "certainty": "MATCH"}])
+    confirmed = {**change, "certainty": "MATCH", "confirmed": True}
+    yield "change-confirmed", told("changes", items=[confirmed])
+    yield "resolved", told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
+    yield "resolved-soon", told("resolved", old="critical", new="resolved", lasted=45, worst="critical")
+    ended = told("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)
+    yield "resolved-late", {**ended, "told_late": True}
+    yield "resolved-was-worse", told("resolved", old="warning", new="resolved", lasted=None, worst="critical")
+    yield "reopened", told("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
+    yield "reopened-without-an-end", told("reopened", old="resolved", new="warning")
+    yield "other", told("other", text="became quiet")
+    yield from _done_from_slack()
+
+
+def _done_from_slack() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What people did by the buttons, as it is told once BigPanda has confirmed it."""
+    told = _told
+    yield "assigned-to-oneself", told("assignment", old="", new="Ann Lee", actor="")
+    yield "assigned-through-a-shared-account", told("assignment", old="", new="NOC", actor="Bob")
+    yield "snoozed-by-somebody", told("snooze", new=NOW + HOUR, snoozed=True, actor="Ann Lee")
+    by = told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical", actor="Ann Lee")
+    yield "resolved-by-somebody", by
+    yield "resolved-by-somebody-with-a-note", {**by, "text": "Failed over to db-118,\nsee https://wiki.example.com/db"}
+    yield "comment-through-relay", told("comment", text="failing over\nto db-118", actor="Ann Lee", said_in=[])
+
+
+def _told(kind: str, **data: Any) -> Mapping[str, Any]:
+    """As `relay.cards.draw` gives an entry to its template."""
+    entry: dict[str, Any] = {
+        "actor": None,
+        "old": None,
+        "new": None,
+        "text": None,
+        "items": [],
+        "at": NOW,
+        "told_late": False,
+    }
+    return {**entry, **data, "kind": kind}
+
+
+def with_less() -> Iterator[Case]:
+    """A reply for every kind of entry, each told soon and late, with any of what it may have absent."""
+    for name, entry in _entries():
+        absent = _told(entry["kind"])
+        told = [each for each, value in entry.items() if value != absent.get(each)]
+        for late, links in product((False, True), ({}, DB.links)):
+            moment = {"at": NOW - 2 * HOUR, "told_late": True} if late else {}
+            for gone in chain.from_iterable(combinations(told, count) for count in range(len(told) + 1)):
+                less = {each: value for each, value in entry.items() if each not in gone}
+                yield Case(name=name, incident=replace(DB, links=links), entries=[{**absent, **less, **moment}])
+
+
+def every() -> Iterator[tuple[str, Case]]:
+    """(folder, case) of all of them."""
+    groups: tuple[Callable[[], Iterator[Case]], ...] = (cards, replies)
+    for folder in TEMPLATES:
+        yield from ((folder, case) for group in groups for case in group() if folder in case.folders)

@@ -1,0 +1,81 @@
+"""Shares that come in together: each is answered, whatever planning them takes."""
+
+import asyncio
+import time
+
+import orjson
+import pytest
+
+from relay.ingest import service as intake
+from relay.store import database
+from tests.support.postgres import postgresql
+from tests.support.relay_in_process import open_house
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    if request.param == "sqlite":
+        yield ""
+        return
+    with postgresql() as address:
+        yield address
+
+
+def bodies(number: int) -> list[bytes]:
+    """Shares of some incidents in turn, each of another state than the one before."""
+    return [
+        orjson.dumps({"incident": {"id": f"i{n % 7}", "status": ("warning", "critical")[n // 7 % 2], "changedOn": n}})
+        for n in range(number)
+    ]
+
+
+@pytest.mark.parametrize("planning", [0.0, 0.05, 60.0])
+async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_they_came(
+    tmp_path, monkeypatch, url, planning
+):
+    monkeypatch.setattr(intake, "PLANNING", planning)
+    async with open_house(tmp_path, url=url) as house:
+        kept = await asyncio.gather(*(house.intake.accept(body, {}) for body in bodies(40)))
+        assert [each.share for each in kept] == sorted(each.share for each in kept)
+        assert [each.incident for each in kept] == [f"i{number % 7}" for number in range(40)]
+        dossier = await house.store.story("i3")
+        assert [entry.data["new"] for entry in dossier.entries if "new" in entry.data] == [
+            "critical",
+            "warning",
+        ] * 2 + ["critical"]
+
+
+async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_refused(tmp_path, monkeypatch, url):
+    """PostgreSQL ends a transaction that does nothing for too long."""
+    monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
+    monkeypatch.setattr(intake, "PLANNING", 0.3)
+    monkeypatch.setattr(intake, "STUCK", 0.0)  # the test's clock stands still, so that a failure never takes long
+    planned = intake.plan
+
+    def slowly(*arguments, **named):
+        time.sleep(0.1)
+        return planned(*arguments, **named)
+
+    async with open_house(tmp_path, url=url) as house:
+        monkeypatch.setattr(intake, "plan", slowly)
+        kept = await asyncio.gather(*(house.intake.accept(body, {}) for body in bodies(25)), return_exceptions=True)
+        assert [each for each in kept if isinstance(each, Exception)] == []
+
+
+async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "PLANNING", 0.0)
+    planned, asked = intake.plan, []
+
+    def slowly(*arguments, **named):
+        asked.append(1)
+        time.sleep(0.2)
+        return planned(*arguments, **named)
+
+    async with open_house(tmp_path) as house:
+        monkeypatch.setattr(intake, "plan", slowly)
+        monkeypatch.setattr(house.intake, "_patience", 0.5)
+        kept = await asyncio.gather(*(house.intake.accept(body, {}) for body in bodies(20)), return_exceptions=True)
+        refused = [each for each in kept if isinstance(each, Exception)]
+        assert 0 < len(refused) < 20
+        await house.intake.accept(b'{"incident": {"id": "afterwards"}}', {})
+        assert len(asked) <= 20 - len(refused) + 3

@@ -1,0 +1,458 @@
+"""Budgets that are never exceeded, patience, and waits that grow."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.bigpanda import Call
+from relay.ratelimit.budgets import (
+    BIGPANDA_LIMITS,
+    CHANNEL_POSTS,
+    EDIT_SPACING,
+    LIMITS,
+    PATIENCE,
+    POSTS,
+    TIER_2,
+    TIER_3,
+    Budgets,
+    Limit,
+    Occasion,
+    backoff,
+    edit_from,
+)
+from relay.sandbox.limits import Limits
+from relay.slack import Method
+
+POST, EDIT = Method.POST, Method.EDIT
+
+
+def drain(budgets, method, channels, calls, start=0.0):
+    """As many calls as asked for, each as early as the budgets allow, round the channels; their moments."""
+    now, moments = start, []
+    for number in range(calls):
+        channel = channels[number % len(channels)]
+        now = budgets.ready_at(method, channel, now)
+        budgets.spend(method, channel, now)
+        moments.append(now)
+    return moments
+
+
+HAIR = 1e-6
+"""Sixtieths of sixty, summed up, end a hair beside the minute."""
+
+
+def most_in_a_minute(moments):
+    return most_within(60.0, moments)
+
+
+def most_within(seconds, moments):
+    return max(sum(start <= each <= start + seconds + HAIR for each in moments) for start in moments)
+
+
+# -- Budgets -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_method_that_relay_calls_has_its_limit():
+    assert set(LIMITS) == set(Method)
+
+
+def test_edits_are_fifty_a_minute_for_the_whole_workspace():
+    moments = drain(Budgets(), EDIT, ["C1", "C2", "C3"], 300)
+
+    assert most_in_a_minute(moments) == 50 == TIER_3.ceiling
+    assert moments[4] == 0.0
+    assert moments[-1] == pytest.approx((300 - 5) * 60 / 45)
+
+
+def test_posts_to_one_channel_are_one_a_second_after_a_small_burst():
+    moments = drain(Budgets(), POST, ["C1"], 100)
+
+    assert moments[: CHANNEL_POSTS.burst] == [0.0] * CHANNEL_POSTS.burst
+    assert moments[-1] == pytest.approx(100 - CHANNEL_POSTS.burst)
+
+
+def test_posts_to_many_channels_are_240_a_minute():
+    moments = drain(Budgets(), POST, [f"C{number}" for number in range(40)], 1000)
+
+    assert most_in_a_minute(moments) == 240 == POSTS.ceiling
+
+
+def test_posts_and_edits_have_nothing_to_do_with_each_other():
+    budgets = Budgets()
+    drain(budgets, EDIT, ["C1"], 50)
+
+    assert budgets.ready_at(POST, "C1", 0.0) == 0.0
+
+
+def test_a_method_nobody_knows_is_held_to_tier_two():
+    moments = drain(Budgets(), "apps.surprise", [""], 100)
+
+    assert most_in_a_minute(moments) == TIER_2.ceiling
+
+
+# -- BigPanda ----------------------------------------------------------------------------------------------------------
+
+A_SECOND = {call: 2 if call is Call.USERS else 5 for call in Call}
+"""What BigPanda allows of each call."""
+
+
+def bigpanda():
+    return Budgets(limits=BIGPANDA_LIMITS, channel_limits={})
+
+
+def test_every_call_of_bigpandas_api_has_its_limit():
+    assert set(BIGPANDA_LIMITS) == set(Call)
+
+
+@pytest.mark.parametrize("call", Call)
+def test_bigpanda_is_never_called_more_often_in_any_second_than_it_allows(call):
+    moments = drain(bigpanda(), call, [""], 60)
+
+    assert most_within(1.0, moments) <= A_SECOND[call]
+    assert moments[-1] <= 60.0
+
+
+@given(
+    call=st.sampled_from([Call.COMMENT, Call.USERS]),
+    steps=st.lists(
+        st.tuples(st.floats(0, 3), st.sampled_from(["fine", "fine", "told", "untold"]), st.floats(0, 2)),
+        min_size=1,
+        max_size=100,
+    ),
+)
+def test_no_second_holds_more_calls_than_bigpanda_allows_whatever_it_answers(call, steps):
+    budgets, now, moments = bigpanda(), 0.0, []
+    for rest, answer, wait in steps:
+        now = budgets.ready_at(call, "", now + (rest if rest > 1.0 else 0.0))
+        budgets.spend(call, "", now)
+        moments.append(now)
+        if answer != "fine":
+            budgets.pause(call, now + wait if answer == "told" else None, now)
+
+    assert most_within(1.0, moments) <= A_SECOND[call]
+
+
+def test_each_call_of_bigpandas_api_has_a_budget_of_its_own():
+    budgets = bigpanda()
+    drain(budgets, Call.COMMENT, [""], 20)
+
+    assert budgets.ready_at(Call.RESOLVE, "", 0.0) == 0.0
+
+
+def test_a_rest_gives_the_burst_back():
+    budgets = Budgets()
+    last = drain(budgets, EDIT, ["C1"], 30)[-1]
+
+    assert drain(budgets, EDIT, ["C1"], 5, start=last + 60)[-1] == last + 60
+
+
+@given(
+    limit=st.builds(Limit, steady=st.floats(1, 200), burst=st.integers(1, 20)),
+    steps=st.lists(
+        st.tuples(
+            st.floats(0, 40),
+            st.sampled_from(["C1", "C2"]),
+            st.sampled_from(["fine", "fine", "fine", "told", "untold"]),
+            st.floats(0, 90),
+        ),
+        min_size=1,
+        max_size=150,
+    ),
+)
+def test_no_minute_ever_holds_more_calls_than_the_ceiling_whatever_slack_answers(limit, steps):
+    budgets = Budgets(limits={POST: limit}, channel_limits={POST: Limit(steady=30, burst=2)})
+    now, moments = 0.0, []
+    for rest, channel, answer, wait in steps:
+        now = budgets.ready_at(POST, channel, now + (rest if rest > 20 else 0.0))
+        assert budgets.ready_at(POST, channel, now) == now
+        budgets.spend(POST, channel, now)
+        moments.append((now, channel))
+        if answer != "fine":
+            budgets.pause(POST, now + wait if answer == "told" else None, now, channel)
+
+    for start, _ in moments:
+        within = [channel for at, channel in moments if start <= at < start + 60.0 - HAIR]
+        assert len(within) <= limit.ceiling
+        assert max(within.count("C1"), within.count("C2")) <= 32
+
+
+# -- Pauses ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_for_haste_pauses_its_method_everywhere_and_no_other():
+    budgets = Budgets()
+    budgets.pause(EDIT, 130.0, 100.0)
+
+    assert budgets.ready_at(EDIT, "C1", 100.0) == 130.0
+    assert budgets.ready_at(EDIT, "C2", 100.0) == 130.0
+    assert budgets.ready_at(POST, "C1", 100.0) == 100.0
+
+
+def test_pauses_that_slack_does_not_time_grow_from_one_second_to_thirty():
+    budgets, now, waits = Budgets(), 100.0, []
+    for _ in range(7):
+        until = budgets.pause(EDIT, None, now)
+        waits.append(until - now)
+        now = until
+
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+
+def test_a_quiet_minute_ends_the_growth():
+    budgets, until = Budgets(), 0.0
+    for _ in range(4):
+        until = budgets.pause(EDIT, None, until)
+
+    assert budgets.pause(EDIT, None, until + 61) == until + 62
+
+
+def test_refusals_of_calls_under_way_prolong_a_pause_but_slow_nothing_down_again():
+    one, five = Budgets(), Budgets()
+    for budgets, times in ((one, 1), (five, 5)):
+        drain(budgets, EDIT, ["C1"], 20)
+        for late in range(times):
+            budgets.pause(EDIT, 60.0, 20.0 + late / 10)
+
+    assert drain(one, EDIT, ["C1"], 20, start=60.0) == drain(five, EDIT, ["C1"], 20, start=60.0)
+    assert one.pause(EDIT, 200.0, 199.0) == 200.0
+    assert one.pause(EDIT, 250.0, 199.5) == 250.0
+    assert one.pause(EDIT, None, 199.6) == 250.0
+
+
+def test_after_a_pause_there_is_no_burst_and_the_rate_is_four_fifths():
+    budgets = Budgets()
+    last = drain(budgets, EDIT, ["C1"], 20)[-1]
+    budgets.pause(EDIT, last + 10, last)
+
+    moments = drain(budgets, EDIT, ["C1"], 10, start=last)
+
+    assert moments[0] == last + 10
+    assert moments[1] - moments[0] == pytest.approx(60 / (45 * 0.8), rel=0.02)
+
+
+def test_a_slowed_budget_recovers_in_a_few_minutes():
+    budgets = Budgets()
+    last = drain(budgets, EDIT, ["C1"], 20)[-1]
+    budgets.pause(EDIT, last + 1, last)
+
+    moments = drain(budgets, EDIT, ["C1"], 500, start=last)
+
+    assert moments[-1] - moments[-2] == pytest.approx(60 / 45)
+
+
+def test_however_often_slack_refuses_a_quarter_of_the_rate_is_left():
+    budgets, now = Budgets(), 0.0
+    for _ in range(50):
+        now = budgets.ready_at(EDIT, "", now)
+        budgets.spend(EDIT, "", now)
+        now = budgets.pause(EDIT, now + 0.001, now)
+
+    moments = drain(budgets, EDIT, [""], 3, start=now)
+
+    assert moments[2] - moments[1] == pytest.approx(60 / (45 * 0.25), rel=0.1)
+
+
+def test_a_hot_channel_is_slowed_down_and_the_workspace_is_not():
+    budgets = Budgets()
+    drain(budgets, POST, ["hot"], 4)
+    budgets.pause(POST, 1.0, 0.5, "hot")
+    others = [f"C{number}" for number in range(16)]
+
+    assert drain(budgets, POST, ["hot"], 3, start=1.0) == pytest.approx([1.0, 2.25, 3.5], rel=0.02)
+    assert drain(budgets, POST, others, 16, start=3.5)[-1] == 3.5
+
+
+def test_where_nothing_was_strained_the_whole_method_is_slowed_down():
+    budgets = Budgets()
+    budgets.pause(POST, 1.0, 0.0, "C1")
+
+    moments = drain(budgets, POST, ["C2", "C3"], 2, start=1.0)
+
+    assert moments[1] - moments[0] == pytest.approx(60 / (220 * 0.8))
+
+
+def test_relay_settles_at_the_rate_of_a_workspace_that_allows_less():
+    """A Slack that takes 30 edits a minute: most calls get through, and refusals become rare."""
+    budgets, now, taken, refused = Budgets(), 0.0, [], []
+    while now < 3600:
+        now = budgets.ready_at(EDIT, "", now)
+        budgets.spend(EDIT, "", now)
+        if sum(at > now - 60 for at in taken) < 30:
+            taken.append(now)
+        else:
+            refused.append(now)
+            budgets.pause(EDIT, now + 5, now)
+
+    assert len(refused) < len(taken) / 20
+    assert len(taken) > 0.8 * 30 * 60
+
+
+# -- Looser limits than the documented ones ----------------------------------------------------------------------------
+
+QUARTER, LONG = 900.0, 7200.0
+
+
+def backlog(allowed, seconds, budgets=None, method=EDIT, start=0.0):
+    """Work that never ends, against the stand-in's limits: the moments of calls taken, and of calls refused."""
+    budgets = budgets or Budgets()
+    limits = Limits(enabled=True, allowed={method: allowed})
+    now, taken, refused = start, [], []
+    while (now := budgets.ready_at(method, "", now)) < start + seconds:
+        budgets.spend(method, "", now)
+        if (wait := limits.admit(method, "", now)) is None:
+            taken.append(now)
+        else:
+            refused.append(now)
+            budgets.pause(method, now + wait, now)
+    return taken, refused
+
+
+def within(moments, start, seconds=60.0):
+    return sum(start <= moment < start + seconds for moment in moments)
+
+
+def test_a_long_backlog_is_drained_faster_than_documented_where_slack_allows_more():
+    taken, refused = backlog(1000, 2 * 3600.0)
+
+    assert refused == []
+    assert most_in_a_minute([moment for moment in taken if moment <= QUARTER]) == TIER_3.ceiling
+    assert within(taken, QUARTER + 600) > 1.15 * TIER_3.steady
+    assert within(taken, 7000) == pytest.approx(1.5 * TIER_3.steady, abs=1)
+    assert len(taken) > 1.3 * (TIER_3.steady * 120 + TIER_3.burst)
+
+
+def test_where_slack_allows_no_more_than_is_documented_to_try_costs_one_refusal_in_two_hours_and_little_time():
+    taken, refused = backlog(int(TIER_3.ceiling), 3 * 3600.0)
+
+    assert refused[0] > QUARTER
+    assert len(refused) == 2
+    assert refused[1] - refused[0] > LONG
+    assert len(taken) > 0.99 * TIER_3.steady * 180
+
+
+def test_a_refusal_ends_what_is_tried_in_every_channel_of_the_method():
+    loose = Limit(steady=60, burst=4, stretch=1.5)
+    budgets = Budgets(channel_limits={POST: loose})
+    last = drain(budgets, POST, ["C1", "C2"], 6000)[-1]
+    assert within(drain(budgets, POST, ["C1"], 120, start=last), last) > 80
+    budgets.pause(POST, last + 130, last + 120, "C1")
+
+    for channel in ("C1", "C2"):
+        assert most_in_a_minute(drain(budgets, POST, [channel], 3000, start=last + 200)) <= loose.ceiling
+
+
+def test_a_rest_takes_a_budget_back_to_what_is_documented():
+    budgets = Budgets()
+    taken, _ = backlog(1000, 3600.0, budgets)
+    assert within(taken, 3500) > 1.3 * TIER_3.steady
+
+    moments = drain(budgets, EDIT, [""], 300, start=taken[-1] + 10)
+
+    assert most_in_a_minute(moments) <= TIER_3.ceiling
+
+
+def test_what_is_tried_counts_from_the_last_moment_at_which_nobody_waited():
+    budgets = Budgets()
+    drain(budgets, EDIT, [""], 600)
+    rested = drain(budgets, EDIT, [""], 600, start=820.0)
+
+    assert rested[-1] < 820 + QUARTER
+    assert most_in_a_minute(rested) <= TIER_3.ceiling
+
+
+limits_that_stretch = st.builds(
+    Limit, steady=st.floats(1, 6), burst=st.integers(2, 6), stretch=st.sampled_from([1.0, 1.2, 1.5])
+)
+spells = st.lists(
+    st.tuples(st.integers(1, 150), st.floats(0, 300), st.sampled_from(["fine", "fine", "told", "untold"])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(limit=limits_that_stretch, spells=spells)
+def test_however_long_work_waits_no_minute_holds_more_than_the_bound_and_a_refusal_brings_it_back(limit, spells):
+    budgets, now, moments, refused = Budgets(limits={EDIT: limit}), 0.0, [], []
+    for calls, rest, answer in spells:
+        moments += drain(budgets, EDIT, [""], calls, start=now)
+        now = moments[-1] + rest
+        if answer != "fine":
+            refused.append(budgets.pause(EDIT, now + 5 if answer == "told" else None, now))
+            now = refused[-1]
+
+    assert most_in_a_minute(moments) <= limit.steady * limit.stretch + limit.burst
+    for until in refused:
+        calm = [moment for moment in moments if until <= moment <= until + LONG]
+        assert not calm or most_within(60.0, calm) <= limit.ceiling
+
+
+@given(limit=limits_that_stretch, gaps=st.lists(st.floats(1.05, 5), min_size=50, max_size=400))
+def test_a_budget_that_nobody_waits_for_never_grows(limit, gaps):
+    budgets, now = Budgets(limits={EDIT: limit}), 0.0
+    for gap in gaps:
+        now += gap * 60 / limit.steady
+        assert budgets.ready_at(EDIT, "", now) == now
+        budgets.spend(EDIT, "", now)
+
+    moments = drain(budgets, EDIT, [""], 30, start=now)
+
+    assert most_in_a_minute(moments) <= limit.ceiling
+
+
+def test_a_clock_that_is_set_back_by_an_hour_stops_nothing():
+    budgets = Budgets()
+    drain(budgets, EDIT, ["C1"], 10, start=10_000.0)
+    budgets.pause(POST, 10_030.0, 10_010.0)
+    hour = 3600.0
+
+    assert budgets.ready_at(EDIT, "C1", 10_010.0 - hour) <= 10_010.0 - hour + 60 / 45
+    assert budgets.ready_at(POST, "C1", 10_010.0 - hour) == pytest.approx(10_030.0 - hour)
+
+
+def test_a_task_that_dawdled_moves_no_clock():
+    budgets = Budgets()
+    budgets.pause(POST, 130.0, 100.0)
+
+    assert budgets.ready_at(POST, "C1", 70.0) == 130.0
+
+
+# -- Deadlines ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("due", "seconds"),
+    [
+        (Occasion.CRITICAL_ROOT, 0),
+        (Occasion.RISE, 5),
+        (Occasion.ROOT, 30),
+        (Occasion.RESOLVED, 60),
+        (Occasion.REOPENED, 60),
+        (Occasion.REPLY, 600),
+        (Occasion.TURN, 0),
+        (Occasion.EDIT, 30),
+    ],
+)
+def test_what_falls_due_is_done_within_its_patience(due, seconds):
+    assert PATIENCE[due] == seconds
+
+
+def test_a_card_is_edited_at_most_once_in_three_seconds_unless_it_worsens_or_resolves():
+    assert edit_from(Occasion.EDIT, 101.0, 100.0) == 100.0 + EDIT_SPACING
+    assert edit_from(Occasion.EDIT, 110.0, 100.0) == 110.0
+    assert edit_from(Occasion.EDIT, 101.0, None) == 101.0
+    assert edit_from(Occasion.TURN, 101.0, 100.0) == 101.0
+
+
+# -- Trying again ------------------------------------------------------------------------------------------------------
+
+
+@given(tries=st.integers(1, 10_000), key=st.text())
+def test_backoff_doubles_up_to_five_minutes_and_is_the_same_after_a_restart(tries, key):
+    whole = min(300.0, 2.0 * 2 ** min(tries - 1, 16))
+
+    assert whole / 2 <= backoff(tries, key) <= whole
+    assert backoff(tries, key) == backoff(tries, key)
+
+
+def test_cards_that_failed_together_come_back_apart():
+    assert len({round(backoff(5, f"card {number}"), 2) for number in range(100)}) > 90

@@ -1,0 +1,260 @@
+"""What the fallback channel hears of a faulty edit, and how often."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from relay.cards import ChannelState
+from relay.config.configuration import Configuration
+from relay.http.client import make_session
+from relay.model.errors import Fault
+from relay.ratelimit.budgets import Budgets
+from relay.reload import Teller
+from relay.reload import messages as wording
+from relay.reload import notifier as telling
+from relay.rendering import TemplateLibrary
+from relay.routes.parser import load
+from relay.sandbox import SERVER_ERROR, Code, rate_limited, serving
+from relay.sandbox import Fault as Trouble
+from relay.sandbox import Slack as StandIn
+from relay.sandbox.slack import pings
+from relay.sandbox.slack.content import Content, examine
+from relay.slack.client import Slack
+from tests.support.reload_samples import GOOD
+
+FAULTS = (Fault(file="routes.yaml", line=6, column=5, message="'pots' is no key; did you mean 'post'?"),)
+OTHERS = (Fault(file="incident/card.j2", line=1, message="<!channel> is not *closed* & so on"),)
+
+
+def configuration(routes=GOOD):
+    return Configuration(rulebook=load(routes), library=TemplateLibrary({}), templates={}, hash="live")
+
+
+class Bench:
+    """A teller with its workspace, and a clock that is moved as far as it waits."""
+
+    def __init__(self, slack, door, store, clock):
+        self.slack, self.store, self.clock = slack, store, clock
+        self.delivering = True
+        self.live = configuration()
+        self.door = door
+        self.teller = self.made()
+
+    def made(self):
+        return Teller(
+            self.store,
+            self.door,
+            budgets=Budgets(),
+            live=lambda: self.live,
+            delivering=lambda: self.delivering,
+            clock=self.clock,
+        )
+
+    async def found(self, ref="C0NOC00001", **facts):
+        await self.store.want_channels([ref])
+        await self.store.found_channel(ref, slack_id=ref, state=ChannelState.OPEN, facts=facts)
+
+    async def over(self, seconds=0.0):
+        """The teller works until it has nothing to do for so long."""
+        task = asyncio.create_task(self.teller.run())
+        until = self.clock.now() + seconds
+        while True:
+            await self.resting()
+            moment = self.clock.next_timer()
+            if moment is None or moment > until:
+                break
+            self.clock.advance(max(0.0, moment - self.clock.now()))
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def resting(self):
+        """The teller waits for time to pass, or for something to tell."""
+        async with asyncio.timeout(20):
+            while not self.clock.waiting:  # noqa: ASYNC110  what is waited for rings no bell
+                await asyncio.sleep(0.001)
+
+    @property
+    def said(self):
+        noc = self.slack.channel("C0NOC00001")
+        return [message.text for message in noc.everything if not message.deleted]
+
+
+@pytest.fixture
+async def bench(store, desk):
+    slack = StandIn(clock=desk.clock.now, sleep=desk.clock.sleep)
+    slack.add_channel("C0NOC00001", "noc", member=True)
+    async with serving(slack) as url, make_session() as session:
+        made = Bench(slack, Slack(session, slack.token, base_url=url), store, desk.clock)
+        await made.found()
+        yield made
+
+
+async def test_a_fault_is_told_once_with_its_place_and_pings_nobody(bench):
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    [message] = bench.slack.channel("noc").messages
+    reads = bench.slack.reads(message)
+    assert "routes.yaml:6:5: 'pots' is no key; did you mean 'post'?" in reads
+    assert "last good configuration goes on working" in reads
+    assert not pings(message)
+    assert message.metadata == {
+        "event_type": "relay_notice",
+        "event_payload": {"incident": "", "key": "configuration:f1"},
+    }
+
+
+async def test_a_fault_is_told_once_across_restarts(bench):
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    bench.teller = bench.made()
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    assert len(bench.said) == 1
+
+
+async def test_another_fault_takes_the_place_of_the_first_and_the_end_is_said_below_it(bench):
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    bench.teller.faulty("f2", OTHERS)
+    await bench.over()
+    [message] = bench.slack.channel("noc").messages
+    assert "incident/card.j2:1" in bench.slack.reads(message)
+    assert not pings(message)
+    bench.teller.mended("good")
+    await bench.over()
+    [reply] = bench.slack.channel("noc").thread(message.ts)
+    assert reply.broadcast
+    assert "corrected" in reply.text
+    bench.teller.mended("good")
+    await bench.over()
+    assert len(bench.said) == 2
+
+
+async def test_the_end_is_said_after_a_restart_too_and_the_same_fault_may_then_come_again(bench):
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    bench.teller = bench.made()
+    bench.teller.mended("good")
+    await bench.over()
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    assert len(bench.said) == 3
+    assert "corrected" in bench.said[1]
+
+
+async def test_where_nothing_was_wrong_nothing_is_said(bench):
+    bench.teller.mended("good")
+    await bench.over()
+    assert not bench.slack.calls
+
+
+async def test_a_fault_that_is_over_before_it_could_be_told_is_never_told(bench):
+    bench.teller.faulty("f1", FAULTS)
+    bench.teller.mended("good")
+    await bench.over()
+    assert not bench.slack.calls
+
+
+@pytest.mark.parametrize("trouble", [rate_limited(7), Code("invalid_auth"), Code("ratelimited")])
+async def test_what_slack_surely_did_not_take_is_told_later(bench, trouble):
+    bench.slack.faults.add(Trouble(does=trouble, method="chat.postMessage", times=2))
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(60)
+    assert len(bench.slack.called("chat.postMessage")) == 3
+    assert len(bench.said) == 1
+
+
+async def test_what_is_said_twice_while_slack_does_not_listen_is_told_once(bench):
+    bench.slack.faults.add(Trouble(does=Code("invalid_auth"), method="chat.postMessage", times=3))
+    bench.teller.faulty("f1", FAULTS)
+    task = asyncio.create_task(bench.teller.run())
+    await bench.resting()
+    bench.teller.faulty("f1", FAULTS)
+    await bench.resting()
+    task.cancel()
+    assert bench.teller._pending is not None
+    assert len(bench.slack.called("chat.postMessage")) == 1
+
+
+async def test_a_notice_of_which_nobody_knows_what_became_is_not_sent_again(bench):
+    bench.slack.faults.add(Trouble(does=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(600)
+    assert len(bench.said) == 1
+
+
+async def test_nobody_hears_of_the_end_of_what_nobody_heard_of(bench):
+    bench.slack.faults.add(Trouble(does=Code("invalid_auth"), method="chat.postMessage", times=1))
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    bench.teller.mended("good")
+    await bench.over(60)
+    assert not bench.said
+
+
+async def test_a_message_that_somebody_has_deleted_is_made_anew(bench):
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over()
+    noc = bench.slack.channel("noc")
+    noc.delete(noc.messages[0].ts)
+    bench.teller.faulty("f2", OTHERS)
+    await bench.over(1)
+    [message] = noc.messages
+    assert "incident/card.j2:1" in bench.slack.reads(message)
+
+
+async def test_it_waits_for_its_channel_to_be_found(bench, store):
+    bench.live = configuration(GOOD.replace("C0NOC00001", '"#later"'))
+    bench.slack.add_channel("C0LATER001", "later", member=True)
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(30)
+    assert not bench.slack.calls
+    await store.want_channels(["#later"])
+    await store.found_channel("#later", slack_id="C0LATER001", state=ChannelState.OPEN)
+    await bench.over(300)
+    assert len(bench.slack.channel("later").messages) == 0  # claimed by the first run, which a restart has cut off
+
+
+async def test_strangers_in_a_shared_channel_are_not_told(bench):
+    await bench.found(external=True)
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(60)
+    assert not bench.slack.calls
+
+
+async def test_without_a_fallback_logs_and_metrics_have_to_do(bench):
+    bench.live = configuration(GOOD.replace("fallback: C0NOC00001", ""))
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(60)
+    assert not bench.slack.calls
+
+
+async def test_a_relay_that_does_not_deliver_leaves_it_to_the_one_that_does(bench):
+    bench.delivering = False
+    other = bench.made()
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(telling.GRACE - 5)
+    assert not bench.said
+    assert await bench.store.fault_is_new("f1", bench.clock.now())  # the other one tells it
+    bench.teller = other
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(telling.GRACE + 5)
+    assert not bench.said
+
+
+async def test_where_the_one_that_delivers_has_no_such_fault_the_other_tells_it(bench):
+    bench.delivering = False
+    bench.teller.faulty("f1", FAULTS)
+    await bench.over(telling.GRACE + 5)
+    assert len(bench.said) == 1
+
+
+def test_however_many_faults_there_are_the_message_fits():
+    faults = [Fault(file="r" * 300, line=n, message="<!here> & " + "x" * 3000) for n in range(500)]
+    message = wording.faulty(faults)
+    assert "490 more" in message.blocks[1]["text"]["text"]
+    examine(Content(text=message.text, blocks=message.blocks))

@@ -1,0 +1,154 @@
+"""What templates and channel expressions see of an incident."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.model.incident import Change, Person, Snooze, State, Tag
+from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, NAMES, label, scrubbed, unmarked, variables
+from tests.support.rendering_samples import alert, incident, incidents
+
+FULL = incident(
+    changed=1,
+    updated=2,
+    ended=3,
+    snooze=Snooze(snoozed=True, wake=4),
+    assigner=Person(name="Lead"),
+    changes=(
+        Change(
+            id="c",
+            identifier="C",
+            summary="s",
+            status="Done",
+            url="u",
+            certainty="MATCH",
+            comment="k",
+            source="x",
+            start=1,
+            end=2,
+        ),
+    ),
+    alerts=(alert(1, reported_status="Critical", source="nagios", changed=1, ended=2),),
+)
+
+
+def test_the_names_are_those_that_are_listed():
+    seen = variables(FULL, previous={"at": 1, "link": "l"})
+    assert seen.keys() == NAMES.keys()
+    assert seen["incident"].keys() == NAMES["incident"]
+    assert seen["previous"].keys() == NAMES["previous"]
+    assert seen["incident"]["alerts"][0].keys() == ALERT_NAMES
+    assert seen["incident"]["changes"][0].keys() == CHANGE_NAMES
+
+
+def test_what_is_absent_is_left_out():
+    seen = variables(
+        incident(started=None, assignee=None, environment=None, sender=None, alerts=(), reported_status="")
+    )
+    assert {"started", "assignee", "snooze", "reported_status"}.isdisjoint(seen["incident"])
+    assert (seen["environment"], seen["sender"], seen["previous"]) == ("", "", {})
+
+
+def test_names_compare_as_what_they_print_and_know_more():
+    seen = variables(incident(assignee=Person(name="", email="ann@x.example", id="u")))
+    assert seen["environment"] == "Production"
+    assert seen["environment"].id == "e1"
+    assert seen["incident"]["assignee"] == "ann@x.example"
+    assert seen["sender"].name == "AutoShare"
+
+
+def tags(*names, show=()):
+    found = tuple(Tag(id=f"id-{name}", name=name, values=(f"value of {name}",)) for name in names)
+    return variables(incident(tags=found), show_tags=show)["tags"]
+
+
+def test_named_tags_are_shown_first_and_others_fill_up_to_six():
+    seen = tags("a", "b", "bp_short_description", "c", "d", "e", "f", "g", show=("E", "id-c", "nobody"))
+    assert [tag.name for tag in seen.shown] == ["e", "c", "a", "b", "d", "f"]
+    assert [tag.name for tag in seen.rest] == ["g"]
+
+
+NAMES_OF_TAGS = "abcdefghij"
+
+
+@given(st.permutations(NAMES_OF_TAGS), st.lists(st.sampled_from(NAMES_OF_TAGS + "xyz")))
+def test_every_named_tag_is_shown_and_others_fill_up_to_six(present, show):
+    seen = tags(*present, show=[*show, *(f"id-{name}" for name in show[:1])])
+    named = [name for name in dict.fromkeys(show) if name in present]
+    shown = [tag.name for tag in seen.shown]
+    assert shown[: len(named)] == named
+    assert len(shown) == max(6, len(named))
+    assert [*shown, *(tag.name for tag in seen.rest)] == [*named, *(name for name in present if name not in named)]
+
+
+def test_tags_are_found_by_name_or_id_in_any_case():
+    seen = tags("Team")
+    assert seen["team"] == seen["ID-TEAM"] == "value of Team"
+    assert (list(seen), len(seen), "TEAM" in seen, "x" in seen) == (["Team"], 1, True, False)
+    with pytest.raises(KeyError):
+        seen["x"]
+
+
+def test_a_tag_of_several_values_prints_them_on_one_line():
+    [tag] = variables(incident(tags=(Tag(id="t", name="t", values=("a", "b")),)))["tags"].shown
+    assert (tag, tag.values) == ("a, b", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("affected_services", "Affected services"), ("CI", "CI"), ("*a* `b`", "A b"), ("_", "")]
+)
+def test_a_label_is_a_name_for_people(name, expected):
+    assert label(name) == expected
+
+
+def test_a_run_book_stands_in_the_first_of_the_tags_that_has_one():
+    with_both = alert(1, tags={"RunBook": ("second",), "run-book": (" ",), "wiki": ("third",)})
+    seen = variables(incident(alerts=(with_both,)), runbook_tags=("run-book", "runbook", "wiki"))
+    assert seen["incident"]["alerts"][0]["runbook"] == "second"
+
+
+def test_alerts_are_read_when_asked_for_and_counted_without_reading():
+    seen = variables(incident(alerts=tuple(alert(number) for number in range(300))))["incident"]["alerts"]
+    assert len(seen) == len(seen.active) == 300
+    assert seen.worst[0] is seen[0]
+    assert [each["id"] for each in seen.worst[298:]] == ["298", "299"] or len(seen.worst[298:]) == 2
+    assert seen[1:3].kinds == [("alert", "critical")] * 2
+    assert seen[:2].hosts == ["db-0", "db-1"]
+
+
+def test_titles_are_one_line():
+    seen = variables(incident(title="a\n b", alerts=(alert(1, tags={"host": ("x\ny",)}),)))
+    assert (seen["incident"]["title"], seen["incident"]["alerts"][0]["subject"]) == ("a b", "x y")
+
+
+@settings(max_examples=60)
+@given(incidents())
+def test_no_value_holds_a_mark_of_rendering(given_incident):
+    for text in _strings(variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):
+        assert unmarked(text) == text
+
+
+def _strings(value):
+    match value:
+        case str():
+            yield str(value)
+            for more in vars(value).values() if hasattr(value, "__dict__") else ():
+                yield from _strings(more)
+        case dict():
+            for name, part in value.items():
+                yield from _strings(name)
+                yield from _strings(part)
+        case None | bool() | int():
+            return
+        case _:
+            for part in value:
+                yield from _strings(value[part] if hasattr(value, "keys") else part)
+
+
+def test_scrubbing_keeps_everything_but_marks():
+    value = {"a\U000f0001": ["\U000f0100b", 1, None, {"c": (True, 1.5)}]}
+    assert scrubbed(value) == {"a": ["b", 1, None, {"c": [True, 1.5]}]}
+
+
+def test_a_state_is_a_plain_word():
+    assert type(variables(incident(state=State.WARNING))["incident"]["state"]) is str

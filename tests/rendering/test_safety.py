@@ -1,0 +1,244 @@
+"""Whatever an alert says and whatever a template does: the message fits, and only the route's mention pings."""
+
+from functools import reduce
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from relay.config.template_files import load_packaged
+from relay.model.incident import Tag
+from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
+from relay.rendering.blocks.urls import address
+from tests.support.rendering_samples import (
+    NASTY,
+    alert,
+    alerts,
+    blocks,
+    entries,
+    incident,
+    incidents,
+    judge,
+    library,
+    packaged,
+    pings_of,
+    scene,
+    scenes,
+    texts,
+    texts_of,
+)
+
+RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("place", ["a{}b", "a?b={}", "{}"])
+def test_no_address_turns_round_what_stands_behind_it(place):
+    for number in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)):
+        found = address("https://evil.example/" + place.format(chr(number)))
+        assert found is not None
+        assert found.isascii()
+
+
+@RELAXED
+@given(scenes())
+def test_any_incident_becomes_a_card_that_fits_and_pings_nobody_else(given_scene):
+    rendered = render_card(packaged(), "incident", given_scene)
+    assert not rendered.failures
+    judge(rendered, given_scene.mentions)
+
+
+@RELAXED
+@given(scenes(), st.lists(entries(), min_size=1, max_size=12))
+def test_any_entries_become_a_reply_that_fits_and_pings_nobody_else(given_scene, told):
+    judge(render_reply(packaged(), "incident", given_scene, told), given_scene.mentions)
+
+
+@RELAXED
+@given(scenes(), texts, texts)
+def test_any_pointer_fits_and_pings_nobody(given_scene, channel, link):
+    judge(render_pointer(given_scene, channel, link))
+
+
+def test_three_hundred_alerts_and_eighty_tags_make_one_card():
+    many = incident(
+        alerts=tuple(alert(number, description="&<>" * 600) for number in range(300)),
+        tags=tuple(Tag(id=f"t{number}", name=f"tag {number}", values=("*" * 2000,)) for number in range(80)),
+    )
+    rendered = render_card(packaged(), "incident", scene(many))
+    judge(rendered)
+    assert not rendered.builtin
+
+
+VALUES = (
+    *(
+        "incident.title",
+        "incident.alerts",
+        "incident.alerts.worst",
+        "incident",
+        "tags",
+        "tags.shown",
+        "tags.rest",
+        "environment",
+    ),
+    *(
+        "links.landing_page",
+        "sender",
+        "incident.started",
+        "incident.state",
+        "nothing.at.all",
+        "incident.changes",
+        "loop",
+        "alert",
+    ),
+    *(
+        '"<!channel>"',
+        '"https://x.example/?a=b|c"',
+        "1649576282",
+        '"*"',
+        '"`"',
+        "None",
+        '"\\U000F0201\\U000F0300\\U000F02FF"',
+    ),
+    *('"%c" | format(983040)', '"\\U000F0000<!here>"', "range(30)", '"x" * 3000', "alert.description", "alert.runbook"),
+)
+FILTERS = (
+    *(
+        "",
+        " | link",
+        ' | link("<!here>|x")',
+        " | linkify",
+        " | code",
+        " | slack_time",
+        ' | slack_time("ago")',
+        " | emoji",
+    ),
+    *(
+        ' | slack_time("<!here> {time}")',
+        " | color",
+        " | duration",
+        " | upper",
+        " | oneline(20)",
+        " | shorten(30, 2)",
+        " | more",
+    ),
+    *(
+        " | length",
+        " | join(', ')",
+        " | first",
+        " | truncate(5, true, '')",
+        " | replace('a', '<!channel>')",
+        " | string",
+        " | reverse",
+    ),
+    *(
+        " | list",
+        " | sort",
+        " | map('code') | join",
+        " | int",
+        " | title",
+        " | trim",
+        "[1:]",
+        "[0]",
+        ".upper()",
+        ".nothing()",
+    ),
+)
+chains = st.lists(st.sampled_from(FILTERS), max_size=3)
+expressions = st.builds(
+    lambda value, chain: reduce(lambda inner, outer: f"({inner}){outer}", chain, value), st.sampled_from(VALUES), chains
+)
+printing = expressions.map(lambda each: f"{{{{ {each} }}}}")
+literal = st.sampled_from(
+    [
+        "",
+        " ",
+        "\n",
+        "*bold* ",
+        "`",
+        "```",
+        "> ",
+        "<!channel>",
+        "&amp;",
+        "text",
+        "\U000f0000",
+        "\U000f0100",
+        "{% raw %}<!here>{% endraw %}",
+    ]
+)
+WRAPS = (
+    *("summary", "header", "section", "accessory", "fields", "context", "quote", "pre", "actions"),
+    *("bar incident.state | color", 'bar "<!here>"', "field incident.title", "button links.landing_page", 'button "x"'),
+    *(
+        "for alert in incident.alerts",
+        "for tag in tags.shown",
+        "if incident.active",
+        "for change in incident.changes",
+        "filter upper",
+    ),
+    *("set caught", "call nothing()", "macro made(x)", "block b%d"),
+)
+LEAVES = (
+    *(
+        "{% divider %}",
+        "{% mentions %}",
+        "{% relay_actions %}",
+        '{% image "https://x.example/i.png" %}',
+        "{{ caught }}",
+        "{{ made(1) }}",
+    ),
+    '{% image incident.title, "<!here>" %}',
+    '{% blocks %}[{type: section, text: {type: mrkdwn, text: "{{ incident.title }} <!here>"}}]{% endblocks %}',
+)
+_numbers = iter(range(10**9))
+
+
+def wrapped(body, tag):
+    tag = tag % next(_numbers) if "%d" in tag else tag
+    return f"{{% {tag} %}}{body}{{% end{tag.split()[0]} %}}"
+
+
+templates = st.recursive(
+    st.one_of(printing, literal, st.sampled_from(LEAVES)),
+    lambda inner: st.one_of(
+        st.builds(wrapped, inner, st.sampled_from(WRAPS)), st.lists(inner, min_size=2, max_size=4).map("".join)
+    ),
+    max_leaves=14,
+)
+
+
+@settings(RELAXED, max_examples=30)
+@given(templates.map("{% section %}It begins.{% endsection %}".__add__), scenes(incidents(most_alerts=40)))
+def test_any_template_makes_a_card_that_fits_and_pings_nobody_else(source, given_scene):
+    judge(render_card(library(card=source), "incident", given_scene), given_scene.mentions)
+
+
+@settings(RELAXED, max_examples=30)
+@given(templates, scenes(), st.lists(entries(), min_size=1, max_size=3))
+def test_any_template_of_an_entry_makes_a_reply_that_fits(source, given_scene, told):
+    files = dict.fromkeys(("comment", "status", "tags", "alerts", "other"), source)
+    judge(render_reply(library(**files), "incident", given_scene, told), given_scene.mentions)
+
+
+@settings(RELAXED, max_examples=30)
+@given(alerts(1), st.sampled_from(NASTY))
+def test_a_card_is_a_function_of_its_scene(each, title):
+    scenes_ = [scene(incident(alerts=(each,), title=title)) for _ in range(2)]
+    first, second = (render_card(packaged(), "incident", one).message.fingerprint for one in scenes_)
+    assert first == second
+
+
+def test_only_the_route_is_able_to_ping():
+    rendered = render_card(packaged(), "incident", scene(incident(title="<!channel>"), mentions=("S0A", "here")))
+    pinging = [text for kind, text in texts_of(blocks(rendered)) if kind == "mrkdwn" and pings_of(text)]
+    assert pinging == ["<!subteam^S0A> <!here>"]
+    assert rendered.message.blocks[1]["text"]["text"] == pinging[0]
+
+
+@settings(RELAXED, max_examples=60)
+@given(templates, st.integers(0, 200))
+def test_whatever_stands_in_a_file_its_faults_are_told_in_lines_that_it_has(source, left_out):
+    damaged = source[: max(0, len(source) - left_out)]
+    for fault in TemplateLibrary({"incident/card.j2": damaged}, load_packaged()).faults(strict=True):
+        assert fault.file == "incident/card.j2"
+        assert 0 <= fault.line <= damaged.count("\n") + 1
+        assert fault.message

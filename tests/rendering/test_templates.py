@@ -1,0 +1,285 @@
+"""What the packaged templates say: the card and the thread that a woken person reads."""
+
+import json
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import relay
+from relay.model.incident import Change, Environment, Person, Snooze, State, Tag
+from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
+from relay.rendering.context import variables
+from tests.gallery import cases as gallery_cases
+from tests.support.rendering_samples import alert, blocks, incident, judge, packaged, said, scene, texts_of
+
+NOTHING = {"actor": None, "old": None, "new": None, "text": None, "items": [], "at": 1649576282, "told_late": False}
+
+
+def shown(of=None, **more):
+    """The card as a reader sees it: dates as words."""
+    rendered = render_card(packaged(), "incident", scene(of, **more))
+    judge(rendered, more.get("mentions", ()))
+    assert not rendered.failures
+    return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", said(rendered))
+
+
+def told(kind, **data):
+    """One paragraph of the thread."""
+    rendered = render_reply(packaged(), "incident", scene(), [{**NOTHING, "kind": kind, **data}])
+    judge(rendered)
+    assert not rendered.failures
+    return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", said(rendered))
+
+
+def test_the_card_answers_what_how_bad_where_since_when_who_and_where_to_click():
+    change = Change(
+        id="c",
+        identifier="Mando-001",
+        summary="change summary",
+        status="Done",
+        url="https://t.example",
+        certainty="SUSPECT",
+        end=1580369039,
+    )
+    whole = incident(changes=(change,))
+    assert (
+        shown(whole, mentions=("S0DBA",))
+        == """🔴 db-117 · lag
+<!subteam^S0DBA>
+*Critical* · 3 alerts: 2 critical, 1 warning · Production
+since [{date_short_pretty} at {time}] ([{ago}]) · *Ann Lee* has it
+*Priority*\u00a0P1   *Service*\u00a0checkout
+• db-117: replication lag is 117 % (<https://wiki.example/db-117|run-book>)
+• db-118: replication lag is 118 % (<https://wiki.example/db-118|run-book>)
+• db-119 (warning): replication lag is 119 % (<https://wiki.example/db-119|run-book>)
+🔧 suspected: Mando-001 “change summary”, Done, [{date_short_pretty} at {time}] (<https://t.example|ticket>)
+Open in BigPanda
+shared by AutoShare"""
+    )
+
+
+def test_the_notification_is_one_line():
+    message = render_card(packaged(), "incident", scene()).message
+    assert message.text == "Critical: db-117 · lag (3 alerts, Production)"
+
+
+def test_the_documented_sample_reads_well():
+    body = json.loads((Path(relay.__file__).parent / "samples" / "documented-sample.json").read_text())
+    found = [
+        alert(each["id"], tags={tag["name"]: (tag["value"],) for tag in each["tags"]}, description=each["description"])
+        for each in body["incident"]["alerts"]
+    ]
+    told_ = shown(
+        incident(
+            alerts=tuple(found), title="Evyatar-11 · CPU", environment=Environment(name="All"), tags=(), assignee=None
+        )
+    )
+    assert "• Evyatar-11: CPU is 98% (<https://mywiki.com/Evyatar-11/modiin-prod|run-book>)" in told_
+    assert "None" not in told_
+
+
+def test_a_resolved_card_is_short_and_keeps_its_link():
+    over = incident(state=State.RESOLVED, active=False, ended=1649576282 + 4320)
+    assert (
+        shown(over)
+        == """✅ db-117 · lag
+*Resolved* after 1 h 12 min · critical at its worst · Production · *Ann Lee* had it
+Open in BigPanda"""
+    )
+    assert render_card(packaged(), "incident", scene(over)).message.text == "Resolved: db-117 · lag"
+    assert render_card(packaged(), "incident", scene(over)).message.attachments[0]["color"] == "#2eb67d"
+
+
+def test_an_incident_of_which_nothing_is_known_says_no_more_than_that():
+    bare = incident(
+        state=State.UNKNOWN, reported_status="", alerts=(), tags=(), links={}, assignee=None, environment=None,
+        sender=None, started=None, title="Incident 5555",
+    )  # fmt: skip
+    assert shown(bare) == "⚪ Incident 5555\n*Unknown*"
+
+
+def test_only_the_first_alerts_are_named_and_the_others_counted():
+    crowd = incident(
+        alerts=tuple(alert(number, State.CRITICAL if number < 8 else State.WARNING) for number in range(22))
+    )
+    told_ = shown(crowd)
+    assert told_.count("•") == 5
+    assert "and 17 more alerts, 3 critical" in told_
+    assert "14 warning · 22 hosts · " in told_
+
+
+def test_what_an_incident_is_besides_critical_stands_in_its_first_line():
+    odd = incident(
+        flapping=True, snooze=Snooze(snoozed=True, wake=1649580000), state=State.UNKNOWN, reported_status="Mystery"
+    )
+    line = shown(odd).split("\n")[1]
+    assert line == (
+        "*Unknown* (BigPanda says: Mystery) · 3 alerts: 2 critical, 1 warning · Production · flapping"
+        " · snoozed until [{date_short_pretty} at {time}]"
+    )
+    assert "snoozed" not in shown(incident())
+
+
+def test_a_new_episode_begins_with_the_last_one():
+    previous = {"at": 1649576282, "link": "https://x.slack.com/archives/C1/p1"}
+    rendered = render_card(
+        packaged(), "incident", scene().__class__(variables=variables(incident(), previous=previous))
+    )
+    judge(rendered)
+    first = blocks(rendered)[1]["text"]["text"].split("\n")[0]
+    assert (
+        re.sub(r"<!date[^>]+>", "[date]", first)
+        == "again, last time on [date] (<https://x.slack.com/archives/C1/p1|thread>)"
+    )
+
+
+def test_the_tag_that_made_the_title_is_not_shown_again():
+    titled = incident(
+        tags=(Tag(id="bp_short_description", name="bp_short_description", values=("a title",)),), title="a title"
+    )
+    assert "description" not in shown(titled)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        ("status", {"old": "warning", "new": "critical"}, "Warning → *Critical*"),
+        (
+            "status",
+            {"old": "warning", "new": "critical", "told_late": True},
+            "Warning → *Critical* ([{date_short_pretty} at {time}])",
+        ),
+        ("status", {"text": "began to flap", "flapping": True}, "Began to flap"),
+        (
+            "status",
+            {"text": "changed state 4 times while flapping", "now": "critical", "times": 4},
+            "Changed state 4 times while flapping, now *Critical*",
+        ),
+        ("comment", {"text": "looked at it", "actor": "Dana Levi"}, "💬 *Dana Levi*: looked at it"),
+        ("comment", {"text": "one\ntwo <!here>"}, "💬:\n> one\n> two &lt;!here&gt;"),
+        ("assignment", {"old": "", "new": "Ann Lee", "actor": "Lead"}, "*Ann Lee* has it, assigned by Lead"),
+        ("assignment", {"old": "Ann Lee", "new": "", "actor": ""}, "Nobody has it any more (it was Ann Lee)"),
+        ("snooze", {"new": 1649576282, "snoozed": True}, "Snoozed until [{date_short_pretty} at {time}]"),
+        ("snooze", {"new": None, "snoozed": True}, "Snoozed"),
+        ("snooze", {"old": 1649576282, "snoozed": False}, "Awake again"),
+        (
+            "tags",
+            {
+                "items": [
+                    {"label": "Priority", "old": "P2", "new": "P1"},
+                    {"label": "Team", "old": "", "new": "db"},
+                    {"label": "A", "old": "b", "new": ""},
+                ],
+                "more": 2,
+            },
+            "*Priority* P2 → P1\n*Team* db\n*A* removed (it was b)\nand 2 more tags",
+        ),
+        ("alerts", {"joined": 2, "resolved": 0, "returned": 0, "left": 0, "total": 5}, "2 alerts joined (5 now)"),
+        (
+            "alerts",
+            {
+                "joined": 1,
+                "resolved": 3,
+                "returned": 0,
+                "left": 0,
+                "total": 5,
+                "items": [{"title": "db · lag", "state": "critical"}],
+            },
+            "1 alert joined, 3 resolved (5 now): db · lag",
+        ),
+        (
+            "changes",
+            {
+                "items": [
+                    {
+                        "identifier": "C-1",
+                        "summary": "s",
+                        "status": "Done",
+                        "url": "https://t.example",
+                        "certainty": "MATCH",
+                        "start": 1649576282,
+                        "end": None,
+                    }
+                ]
+            },
+            "🔧 Related change: C-1 “s”, Done, [{date_short_pretty} at {time}] (<https://t.example|ticket>)",
+        ),
+        (
+            "resolved",
+            {"old": "critical", "new": "resolved", "lasted": 4320.0, "worst": "critical"},
+            "✅ Resolved after 1 h 12 min",
+        ),
+        ("resolved", {"old": "warning", "lasted": None, "worst": "critical"}, "✅ Resolved (critical at its worst)"),
+        (
+            "reopened",
+            {"old": "resolved", "new": "warning", "ended": 1649576282},
+            "🟠 Reopened: *Warning*, it had been resolved since [{date_short_pretty} at {time}]",
+        ),
+        ("other", {"text": "became stale"}, "Became stale"),
+        ("nonsense", {"text": "something <new>"}, "Something &lt;new&gt;"),
+    ],
+)
+def test_each_kind_of_entry_is_told_as_a_person_would(kind, data, expected):
+    assert told(kind, **data) == expected
+
+
+def test_a_comment_with_a_block_of_code_stands_in_no_quote():
+    text = "```\nx = <1>\n```\nthat is all"
+    expected = "💬 *Dana*:\n```\nx = &lt;1&gt;\n```\nthat is all"
+    assert told("comment", text=text, actor="Dana") == expected
+    built_in = render_reply(
+        TemplateLibrary({}), "incident", scene(), [{**NOTHING, "kind": "comment", "text": text, "actor": "Dana"}]
+    )
+    assert said(built_in).startswith(expected)
+
+
+def test_a_long_comment_is_cut_with_a_link_to_the_rest():
+    text = told("comment", text="\n".join(f"line {number}" for number in range(40)), actor="Dana")
+    assert text.count("\n> ") == 11
+    assert text.endswith("more characters) · <https://a.example/5555|the rest>")
+
+
+def test_a_reply_is_one_paragraph_for_each_entry_in_one_block():
+    entries = [
+        {**NOTHING, "kind": "status", "old": "warning", "new": "critical"},
+        {**NOTHING, "kind": "alerts", "joined": 2, "total": 5},
+        {**NOTHING, "kind": "comment", "text": "on\nit", "actor": "Dana"},
+        {**NOTHING, "kind": "resolved", "lasted": 60},
+    ]
+    rendered = render_reply(packaged(), "incident", scene(mentions=("S0A",), notices=("maybe a repeat",)), entries)
+    judge(rendered, ("S0A",))
+    mention, text, notice = blocks(rendered)
+    assert mention["text"]["text"] == "<!subteam^S0A>"
+    assert text["text"]["text"] == (
+        "Warning → *Critical*\n2 alerts joined (5 now)\n💬 *Dana*:\n> on\n> it\n✅ Resolved after 1 min"
+    )
+    assert notice["elements"][0]["text"] == "maybe a repeat"
+    assert rendered.message.attachments == ()
+    assert rendered.message.text == (
+        "db-117 · lag: Warning → Critical; 2 alerts joined (5 now); 💬 Dana: on it; ✅ Resolved after 1 min"
+    )
+
+
+def test_a_pointer_says_where_the_incident_is_followed_and_pings_nobody():
+    rendered = render_pointer(scene(mentions=("S0A",)), "C0123456789", "https://x.slack.com/archives/C0123456789/p1")
+    judge(rendered)
+    assert said(rendered) == (
+        "🔴 db-117 · lag\nfollowed in <#C0123456789> · <https://x.slack.com/archives/C0123456789/p1|open the card>"
+    )
+    assert said(render_pointer(scene(), "#inc <x>")) == "🔴 db-117 · lag\nfollowed in #inc &lt;x&gt;"
+
+
+def test_a_star_in_a_name_does_not_end_the_bold():
+    assert "*Ann Lee* has it" in shown(incident(assignee=Person(name="Ann* Lee")))
+
+
+@pytest.mark.parametrize("folder", [*gallery_cases.TEMPLATES, "broken"])
+def test_no_text_begins_or_ends_with_a_blank_or_has_a_line_that_begins_with_one(folder):
+    for case in chain((case for _, case in gallery_cases.every()), gallery_cases.with_less()):
+        message = case.draw(folder)
+        for _, text in texts_of([list(message.blocks), list(message.attachments)]):
+            told_ = re.sub(r"```.*?```", "```", text, flags=re.DOTALL)  # code keeps its indentation
+            assert told_ == told_.strip(), (case.name, text)
+            assert not re.search(r"^[ \t]", told_, flags=re.MULTILINE), (case.name, text)

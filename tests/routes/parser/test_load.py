@@ -1,0 +1,257 @@
+"""A routes.yaml without a fault, and what it becomes."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from relay.model.incident import Block, Record, State, read
+from relay.routes import InDoubt, Options, decide
+from relay.routes.parser import Rulebook, load
+
+EXAMPLE = """\
+version: 1
+
+channels:                      # names for people; ids survive a rename
+  noc: C0123456789
+  payments: C0PAYMENTS1
+
+fallback: noc                  # what no route takes, and what a channel refuses; or {channel: noc, wait: 3m}
+
+tag_values:                    # BigPanda's internal ranks, as people know them
+  itd_priority_1: {1000: P1, 2000: P2}
+
+defaults:
+  show_tags: [priority, service, team]
+
+routes:
+  - name: payments-critical
+    match:
+      environment: [Production, "Payments *"]
+      status: critical
+      tags:
+        team: payments
+        service: {not: "*-canary"}
+        priority: [P1, P2]
+    post:
+      - channel: payments
+        template: payments
+        mention:
+          critical: [S0PAYONCALL]
+    continue: true
+
+  - name: databases
+    match: {tags: {team: database}}
+    post: ["#db-oncall"]        # a bare channel is short for {channel: ...}
+    routes:
+      - name: databases-staging
+        match: {environment: "/(?i)stag.*/"}
+        post: [noc]
+"""
+
+
+def only(routes: str, top: str = "") -> Rulebook:
+    return load(f"version: 1\n{top}\nroutes:\n  {routes}\n")
+
+
+def test_the_documented_example_is_read_as_it_is_meant():
+    rules = load(EXAMPLE, templates=["payments"])
+    payments, databases = rules.routes
+    assert rules.fallback is not None
+    assert rules.fallback.ref == "C0123456789"
+    assert rules.tag_values == {"itd_priority_1": {"1000": "P1", "2000": "P2"}}
+    assert rules.defaults == Options(show_tags=("priority", "service", "team"))
+    assert (payments.name, payments.continue_, payments.line) == ("payments-critical", True, 16)
+    assert payments.posts[0].options.template == "payments"
+    assert payments.posts[0].mention.targets(State.CRITICAL) == ("S0PAYONCALL",)
+    assert databases.posts[0].channel.find(dict) == "#db-oncall"
+    assert databases.routes[0].posts[0].channel.written == "noc"
+    assert rules.refs == ("C0123456789", "C0PAYMENTS1", "#db-oncall")
+    assert rules.templates == {"incident", "payments"}
+
+
+def test_the_words_of_tag_values_are_what_routes_match():
+    rules = load(EXAMPLE)
+    blocks = {
+        "tags": Block(news=1.0, value=[["itd_priority_1", ["1000"]], ["team", ["Payments"]]]),
+        "state": Block(news=1.0, value={"status": "critical", "resolved": None, "active": None}),
+    }
+    record = Record(incident="i1", blocks=blocks)
+    assert not decide(rules, read(record, rules.words), variables=dict).taken
+    here = load(EXAMPLE.replace('environment: [Production, "Payments *"]', "active: true"))
+    assert decide(here, read(record, here.words), variables=dict).routes == ("payments-critical",)
+
+
+def test_the_projects_own_example_has_no_fault():
+    rules = load(
+        (Path(__file__).parents[3] / "routes.yaml").read_text(encoding="utf-8"), templates=["incident", "compact"]
+    )
+    assert rules.fallback is not None
+    assert rules.has_route("payments-critical")
+
+
+def test_a_rulebook_knows_its_text_and_its_hash():
+    rules = load(EXAMPLE)
+    assert rules.text == EXAMPLE
+    assert rules.hash == hashlib.sha256(EXAMPLE.encode()).hexdigest()
+
+
+def test_an_option_is_looked_up_in_the_post_item_the_route_its_parents_and_defaults():
+    rules = only(
+        """- name: a
+    gather: 10s
+    wait: 1m
+    reopen_within: 7d
+    post: [C0111, {channel: C0222, gather: 1s, x-why: it is loud}]
+    routes:
+      - name: b
+        wait: 2m
+        post: [{channel: C0333, stale_after: 1h}]""",
+        "defaults: {gather: 90s, wait: 3m, stale_after: 60s, in_doubt: hold, sync_replies: true}",
+    )
+    (a,) = rules.routes
+    (b,) = a.routes
+    assert [post.options.gather for post in a.posts] == [10, 1]
+    assert [post.options.wait for post in a.posts] == [60, 60]
+    deepest = b.posts[0].options
+    assert (deepest.gather, deepest.wait, deepest.reopen_within, deepest.stale_after) == (10, 120, 604800, 3600)
+    assert (deepest.in_doubt, deepest.sync_replies, deepest.allow_external) == (InDoubt.HOLD, True, False)
+    assert (rules.defaults.gather, rules.defaults.stale_after) == (90, 60)
+
+
+def test_every_option_can_be_set():
+    rules = only(
+        """- name: a
+    post:
+      - channel: C0111
+        template: payments
+        thread: [status, comment, status]
+        broadcast: [rise, resolved, reopened, comment]
+        gather: 0s
+        wait: 5m
+        reopen_within: 2h
+        show_tags: [no, 012]
+        runbook_tags: []
+        in_doubt: hold
+        allow_external: true
+        actions: [assign, comment, snooze, resolve]
+        actors: [S0AAAA]
+        sync_replies: true
+        stale_after: 1d""",
+    )
+    assert rules.routes[0].posts[0].options == Options(
+        template="payments",
+        thread=("status", "comment"),
+        broadcast=("rise", "resolved", "reopened", "comment"),
+        gather=0,
+        wait=300,
+        reopen_within=7200,
+        show_tags=("no", "012"),
+        runbook_tags=(),
+        in_doubt=InDoubt.HOLD,
+        allow_external=True,
+        actions=("assign", "comment", "snooze", "resolve"),
+        actors=("S0AAAA",),
+        sync_replies=True,
+        stale_after=86400,
+    )
+
+
+def test_a_post_is_missing_empty_or_there():
+    rules = only("""- {name: group, routes: [{name: drop, post: []}]}
+  - {name: send, post: [C0111]}""")
+    group, send = rules.routes
+    assert (group.groups_only, group.routes[0].groups_only, send.groups_only) == (True, False, False)
+
+
+def test_anchors_aliases_and_merge_keys_work_and_free_keys_hold_them():
+    rules = load("""
+version: 1
+x-loud: &loud {gather: 30s, wait: 1m, x-note: merged too}
+x-slow: &slow {gather: 5m, stale_after: 1h}
+x-team: &team {team: database}
+defaults: {<<: *slow}
+routes:
+  - name: a
+    <<: [*loud, *slow]
+    wait: 2m
+    match: {tags: {<<: *team, service: x}}
+    post: [C0111]
+  - &b
+    name: b
+    post: [C0222]
+  - <<: *b
+    name: c
+""")
+    a, b, c = rules.routes
+    assert (a.options.gather, a.options.wait, a.options.stale_after) == (30, 120, 3600)
+    assert rules.defaults.gather == 300
+    assert sorted(condition.subject.label for condition in a.match.conditions) == ["tags.service", "tags.team"]
+    assert (b.posts[0].channel, c.name) == (c.posts[0].channel, "c")
+
+
+@pytest.mark.parametrize(
+    ("written", "wait", "default"),
+    [("noc", 0, 0), ("{channel: noc, wait: 3m}", 180, 0), ("'#noc'", 60, 60), ("{channel: C0AAA1}", 60, 60)],
+)
+def test_the_fallback_is_a_channel_with_or_without_a_wait(written, wait, default):
+    rules = load(
+        f"version: 1\nchannels: {{noc: C0111}}\ndefaults: {{wait: {default}s, gather: 9s}}\nfallback: {written}\n"
+    )
+    assert rules.fallback is not None
+    assert (rules.fallback.wait, rules.fallback.options.wait, rules.fallback.options.gather) == (wait, wait, 9)
+
+
+def test_without_routes_or_a_fallback_there_is_still_a_rulebook():
+    rules = load("version: 1\n")
+    assert (tuple(rules.routes), rules.fallback, rules.refs) == ((), None, ())
+
+
+def test_a_card_is_governed_by_its_routes_post_and_by_defaults_when_the_route_is_gone():
+    rules = only(
+        """- name: a
+    gather: 2s
+    post: [{channel: C0111, gather: 1s}, {channel: "#inc-{{ tags.team }}", gather: 3s}]""",
+        "defaults: {gather: 4s}",
+    )
+    assert rules.options_for("a", "C0111").gather == 1
+    assert rules.options_for("a", "#inc-payments").gather == 3
+    assert rules.options_for("a", "C0999").gather == 2
+    assert rules.options_for("gone", "C0111").gather == 4
+    assert (rules.has_route("a"), rules.has_route("gone")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("S0AAA", "S0AAA"),
+        ("U0AAA", "U0AAA"),
+        ("W0AAA", "W0AAA"),
+        ("here", "here"),
+        ("channel", "channel"),
+        ("'@here'", "here"),
+        ("<!channel>", "channel"),
+        ("<@U0AAA>", "U0AAA"),
+        ("<!subteam^S0AAA|@oncall>", "S0AAA"),
+    ],
+)
+def test_a_target_of_a_mention_is_known_in_slacks_spelling_too(written, target):
+    rules = only(f'- {{name: a, post: [{{channel: C0111, mention: {{any: ["{written.strip(chr(39))}"]}}}}]}}')
+    assert rules.routes[0].posts[0].mention.targets(State.CRITICAL) == (target,)
+
+
+def test_people_and_tag_values_are_found_in_any_case():
+    rules = load(
+        "version: 1\nusers: {Ann@Example.org: 5f3a, bob@example.org: 012}\ntag_values: {Priority: {01: one, no: none}}"
+    )
+    assert rules.users == {"ann@example.org": "5f3a", "bob@example.org": "012"}
+    assert rules.tag_values == {"priority": {"01": "one", "no": "none"}}
+
+
+def test_an_alias_wins_over_what_its_word_looks_like():
+    rules = only("- {name: a, post: [C0111, '#Noc']}", "channels: {C0111: '#Real'}")
+    assert [post.channel.find(dict) for post in rules.routes[0].posts] == ["#real", "#noc"]
+
+
+def test_any_other_line_ending_and_a_byte_order_mark_are_fine():
+    assert load("\ufeff" + EXAMPLE.replace("\n", "\r\n")).has_route("databases")

@@ -1,0 +1,183 @@
+"""Channels made from incidents, the options of a card, and who is pinged."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.model.incident import State
+from relay.rendering.context import variables
+from relay.routes import InDoubt, Mention, Options
+from relay.routes.channel_template import ExpressionChannel, Failed, channel_name, expression, may_stand_in_a_name
+from tests.support.routing_samples import incident
+
+
+def found(written: str, **variables):
+    return expression(written).find(lambda: variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("inc-Payments", "inc-payments"),
+        ("inc two  words", "inc-two-words"),
+        ("a.b/c:d", "a-b-c-d"),
+        ("-a--b-", "a-b"),
+        ("under_score", "under_score"),
+        ("Größe", "größe"),
+        ("日本語", "日本語"),
+        ("दिल्ली", "दिल्ली"),
+        ("\uff21\uff22\uff23", "abc"),
+        ("!!!", ""),
+        ("x" * 100, "x" * 80),
+        ("x" * 79 + " y", "x" * 79),
+    ],
+)
+def test_any_text_becomes_a_name_that_slack_could_have(text, name):
+    assert channel_name(text) == name
+
+
+@given(st.text())
+def test_a_name_has_only_what_slack_takes_and_is_its_own_name(text):
+    name = channel_name(text)
+    assert len(name) <= 80
+    assert all(map(may_stand_in_a_name, name))
+    assert channel_name(name) == name
+
+
+@given(st.text())
+def test_no_value_leads_out_of_the_names_that_begin_with_the_constant(value):
+    ref = found("#inc-{{ tags.team }}", tags={"team": value})
+    assert isinstance(ref, Failed) or ref.startswith("#inc-")
+
+
+def test_an_expression_prints_and_chooses():
+    written = "#inc-{% if tags.team is defined %}{{ tags.team | lower }}{% else %}none{% endif %}"
+    assert found(written, tags={"team": "Payments"}) == "#inc-payments"
+    assert found(written, tags={}) == "#inc-none"
+    assert found("#p-{{ tags.a ~ '-' ~ tags['b c'] }}", tags={"a": 1, "b c": "x"}) == "#p-1-x"
+    assert (
+        found("#p-{{ tags.gone | default(incident.state) }}", tags={}, incident={"state": "critical"}) == "#p-critical"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({}, "the incident has no tags"),
+        ({"tags": {}}, "the incident has no tag team"),
+        ({"tags": {"team": None}}, "a part of it has no value that can stand in a name"),
+        ({"tags": {"team": ""}}, "a part of it is empty"),
+        ({"tags": {"team": "?!"}}, "nothing of '?!' can stand in a channel's name"),
+        ({"tags": {"team": []}}, "a part of it has no value that can stand in a name"),
+    ],
+)
+def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
+    assert found("#inc-{{ tags.team }}", **variables) == Failed(reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        ("tags.team", "tag team"),
+        ("tags['the team']", "tag the team"),
+        ("tags.team | lower", "tag team"),
+        ("'x' ~ tags.team", "tag team"),
+        ("tags.team.name", "tag team"),
+        ("incident.assignee", "assignee"),
+        ("incident.alerts[0].source", "alerts.0"),
+        ("environment.name", "environment.name"),
+        ("links.landing_page", "links.landing_page"),
+        ("sender.name ~ environment.name", "sender.name or environment.name"),
+    ],
+)
+def test_what_the_incident_lacks_is_called_as_people_call_it(asked, missing):
+    seen = variables(incident())
+    assert found("#inc-{{ " + asked + " }}", **seen) == Failed(reason=f"the incident has no {missing}")
+
+
+@pytest.mark.parametrize(
+    ("written", "part"),
+    [
+        ("{{ tags.team }}", "begins with # and a constant"),
+        ("#{{ tags.team }}", "begins with # and a constant"),
+        ("# {{ tags.team }}", "begins with # and a constant"),
+        ("inc-{{ tags.team }}", "begins with # and a constant"),
+        ("{% if tags.a %}#inc{% endif %}", "begins with # and a constant"),
+        ("#a-{{ tags.team", "not valid Jinja"),
+        ("#a-{{ tags.team | nosuch }}", "there is no filter 'nosuch' for a channel"),
+        ("#a-{{ team }}", "'team' is not a variable"),
+        ("#a-{{ 'x' * 9999999999 }}", "mul has no place in it"),
+        ("#a-{% for x in tags %}{{ x }}{% endfor %}", "for has no place in it"),
+        ("#a-{{ tags.get('team') }}", "call has no place in it"),
+        ("#a-{% include 'x' %}", "include has no place in it"),
+    ],
+)
+def test_an_expression_that_could_run_wild_or_never_hold_is_refused(written, part):
+    with pytest.raises(ValueError, match=re.escape(part)):
+        expression(written)
+
+
+def test_a_value_cannot_reach_into_python():
+    for reach in ("tags.team.__class__", "tags['__class__']", "tags.items", "tags"):
+        assert isinstance(found("#a-{{ " + reach + " }}", tags={"team": "x"}), Failed)
+
+
+def test_a_card_is_known_to_be_an_expressions_by_its_beginning():
+    channel = expression("#inc-{{ tags.team }}")
+    assert isinstance(channel, ExpressionChannel)
+    assert channel.fits("#inc-payments")
+    assert not channel.fits("#noc")
+    assert not channel.fits("C0123456789")
+
+
+def test_options_survive_being_stored():
+    options = Options(template="payments", thread=("comment",), in_doubt=InDoubt.HOLD, gather=5.0, allow_external=True)
+    assert Options.from_json(options.as_json()) == options
+    assert isinstance(Options.from_json(options.as_json()).in_doubt, InDoubt)
+
+
+def test_options_of_another_version_are_read_as_far_as_they_are_known():
+    assert Options.from_json({"gather": 7.0, "colour": "blue"}) == Options(gather=7.0)
+
+
+def test_the_built_in_defaults_are_the_documented_ones():
+    assert Options().as_json() == {
+        "template": "incident",
+        "thread": ["status", "comment", "assignment", "snooze", "tags", "alerts", "changes", "other"],
+        "broadcast": ["reopened"],
+        "gather": 120.0,
+        "wait": 0.0,
+        "reopen_within": 86400.0,
+        "show_tags": [],
+        "runbook_tags": ["run-book", "runbook", "runbook_url"],
+        "in_doubt": "repost",
+        "allow_external": False,
+        "actions": [],
+        "actors": [],
+        "sync_replies": False,
+        "stale_after": 21600.0,
+    }
+
+
+def test_a_mention_pings_the_people_of_the_state_and_those_of_any():
+    mention = Mention(parts=({"critical": ("S1", "here"), "any": ("U1", "here")},))
+    assert mention.targets(State.CRITICAL) == ("S1", "here", "U1")
+    assert mention.targets(State.ACKNOWLEDGED) == ("U1", "here")
+    assert mention.targets(State.CRITICAL, reopened=True) == ("S1", "here", "U1")
+
+
+def test_a_reopening_has_people_of_its_own_where_the_route_names_them():
+    assert Mention(parts=({"critical": ("S1",), "reopened": ()},)).targets(State.CRITICAL, reopened=True) == ()
+    both = Mention(parts=({"critical": ("S1",)},)).added(Mention(parts=({"reopened": ("S2",)},)))
+    assert both.targets(State.CRITICAL, reopened=True) == ("S1", "S2")
+    assert both.targets(State.CRITICAL) == ("S1",)
+
+
+def test_a_mention_survives_being_stored_and_knows_whether_it_names_anybody():
+    mention = Mention(parts=({"critical": ("S1",)}, {"any": ("here",)}))
+    assert Mention.from_json(mention.as_json()) == mention
+    assert mention
+    assert not Mention(parts=({"critical": ()},))
+    assert not Mention()

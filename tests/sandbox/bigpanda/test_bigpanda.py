@@ -1,0 +1,727 @@
+"""BigPanda's stand-in by itself: how strictly it takes calls, and what it shares of what they did."""
+
+import asyncio
+import json
+from http import HTTPStatus
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from relay.sandbox import Drop, Fault, Meanwhile, Reply, Slow
+from relay.sandbox.bigpanda import (
+    ENDPOINTS,
+    HELD_AT_MOST,
+    INCIDENT_ACTIONS,
+    USER_MANAGEMENT,
+    BigPanda,
+    Definition,
+    User,
+    serving,
+)
+from tests.support.clocks import ManualClock
+
+NOW = 1_700_000_000
+ENVIRONMENT = "55550bc8c481fd1100abc398"
+ANN = User(id="644c", name="Ann Lee", email="ann@example.com")
+OF = f"/resources/v2.0/environments/{ENVIRONMENT}/incidents/i1"
+CALLBACK = "/resources/v2.1/outbound/callback"
+
+
+def share(incident="i1", **more):
+    alert = {
+        "id": "a1",
+        "status": "Critical",
+        "active": True,
+        "startedOn": NOW - 60,
+        "changedOn": NOW - 60,
+        "updatedOn": NOW - 60,
+        "endedOn": None,
+        "primaryProperty": "host",
+        "sourceSystem": "nagios.east",
+        "description": "CPU is 98 %",
+        "tags": [{"name": "host", "value": "db-1"}],
+    }
+    told = {
+        "id": incident,
+        "status": "Critical",
+        "severity": "Critical",
+        "active": True,
+        "resolved": False,
+        "flapping": False,
+        "snooze": {"snoozed": False, "wake": None, "autoCancel": False},
+        "startedOn": NOW - 60,
+        "changedOn": NOW - 60,
+        "updatedOn": NOW - 60,
+        "endedOn": None,
+        "alerts": [alert],
+    }
+    links = {"landingPage": "http://bigp.io/1"}
+    return {"incident": told, "links": links, "incidentTags": [{"id": "itd_priority_1", "value": 1000}], **more}
+
+
+class Receiver:
+    """Where shares arrive."""
+
+    def __init__(self):
+        self.bodies, self.headers, self.url, self.status = [], [], "", HTTPStatus.ACCEPTED
+
+    async def take(self, request):
+        self.bodies.append(await request.json())
+        self.headers.append(request.headers)
+        return web.Response(status=self.status)
+
+    @property
+    def events(self):
+        return [event["event"] for body in self.bodies for event in body.get("event_types", [])]
+
+
+@pytest.fixture
+async def receiver():
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/shares", receiver.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/shares"
+    yield receiver
+    await runner.cleanup()
+
+
+class Clock(ManualClock):
+    """Says when somebody has begun to sleep."""
+
+    def __init__(self):
+        super().__init__(NOW)
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds):
+        self.asleep.set()
+        await super().sleep(seconds)
+
+
+@pytest.fixture
+async def time():
+    return Clock()
+
+
+@pytest.fixture
+def bigpanda(time):
+    bigpanda = BigPanda(clock=time.now, sleep=time.sleep)
+    bigpanda.add_user(ANN)
+    bigpanda.add_incident(share())
+    return bigpanda
+
+
+@pytest.fixture
+async def ask(bigpanda):
+    """Make a call; gives the status and what the body says."""
+    async with serving(bigpanda) as base_url, aiohttp.ClientSession() as session:
+
+        async def ask(verb, path, body=None, *, key=bigpanda.key, data=None, kind="application/json; charset=utf8"):
+            raw = json.dumps(body) if data is None and body is not None else data
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            if raw is not None:
+                headers["Content-Type"] = kind
+            async with session.request(verb, base_url + path, data=raw, headers=headers) as answer:
+                text = await answer.text()
+                return answer.status, json.loads(text) if text else None
+
+        yield ask
+
+
+async def passing():
+    """Let whoever may run, run, until they wait for time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+# -- Strictness --------------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "callback": ("POST", CALLBACK, {"event_type": "incident#new", "incident_id": "i1", "app_key": "k"}, 200),
+    "incident": ("GET", f"{OF}?expand=alerts", None, 200),
+    "resolve": ("POST", f"{OF}/resolve", {"comments": "done"}, 202),
+    "comment": ("POST", f"{OF}/comments", {"comment": "on it"}, 204),
+    "assign": ("PUT", f"{OF}/assignment", {"assignee": ANN.id}, 204),
+    "unassign": ("DELETE", f"{OF}/assignment", None, 204),
+    "snooze": ("PUT", f"{OF}/snooze", {"end_time": NOW + 3600}, 204),
+    "unsnooze": ("DELETE", f"{OF}/snooze", None, 204),
+    "tag": ("POST", f"{OF}/tags/itd_priority_1", {"tag_value": "P2"}, 204),
+    "definitions": ("GET", "/resources/v2.0/incidents/tags/definitions", None, 200),
+    "activities": ("GET", "/resources/v2.0/incidents/i1/activities?per_page=40", None, 200),
+    "users": ("GET", "/resources/v2.0/scim/Users?filter=active%20eq%20true", None, 200),
+}
+INCIDENT_CALLS = [name for name in GOOD if name not in {"callback", "definitions", "users"}]
+WITH_BODY = [name for name, (_, _, body, _) in GOOD.items() if body is not None]
+
+
+def test_every_call_stands_in_the_table():
+    assert [endpoint.name for endpoint in ENDPOINTS] == list(GOOD)
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_each_call_is_answered_with_the_documented_success(bigpanda, ask, name):
+    bigpanda.shares_to("http://127.0.0.1:1/", app_key="k")
+    verb, path, body, status = GOOD[name]
+
+    assert (await ask(verb, path, body))[0] == status
+
+    (call,) = bigpanda.called(name)
+    assert (call.took_effect, call.ok, call.at) == (True, True, NOW)
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("key", [None, "", "BPUanother", "BPUrevoked"])
+async def test_no_call_is_taken_without_a_key(bigpanda, ask, name, key):
+    bigpanda.add_key("BPUrevoked", user=ANN)
+    bigpanda.revoke("BPUrevoked")
+    verb, path, body, _ = GOOD[name]
+
+    assert await ask(verb, path, body, key=key) == (401, {"status": 401, "errors": ["Authorization Required"]})
+    assert not bigpanda.calls[0].took_effect
+
+
+async def test_a_key_that_is_restored_is_taken_again(bigpanda, ask):
+    verb, path, body, status = GOOD["comment"]
+    bigpanda.revoke()
+    assert (await ask(verb, path, body))[0] == 401
+
+    bigpanda.restore()
+
+    assert (await ask(verb, path, body))[0] == status
+
+
+@pytest.mark.parametrize("name", INCIDENT_CALLS)
+async def test_an_incident_that_is_gone_or_in_another_environment_is_not_found(bigpanda, ask, name):
+    bigpanda.add_environment("env2", "Databases")
+    verb, path, body, _ = GOOD[name]
+    others = [path.replace(ENVIRONMENT, other) for other in ("env2", "nowhere") if ENVIRONMENT in path]
+
+    answers = [await ask(verb, other, body) for other in others]
+    bigpanda.forget("i1")
+    answers.append(await ask(verb, path, body))
+
+    assert {status for status, _ in answers} == {404}
+    assert not any(call.took_effect for call in bigpanda.calls)
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+async def test_a_body_has_the_documented_fields_and_no_others(bigpanda, ask, name):
+    bigpanda.shares_to("http://127.0.0.1:1/", app_key="k")
+    verb, path, body, _ = GOOD[name]
+    field = next(iter(body))
+    bad = [
+        {**body, "more": 1},
+        {key: value for key, value in body.items() if key != field},
+        {**body, field: None},
+        {**body, field: [body[field]]},
+        {**body, field: True},
+        {**body, field: " "},
+        [],
+        "text",
+    ]
+
+    assert {(await ask(verb, path, each))[0] for each in bad} == {400}
+    assert (await ask(verb, path, data="{"))[0] == 400
+    assert (await ask(verb, path, body, kind="text/plain"))[0] == 400
+    assert not any(call.took_effect for call in bigpanda.calls)
+
+
+async def test_the_two_words_for_a_comment_are_not_taken_for_each_other(bigpanda, ask):
+    assert await ask("POST", f"{OF}/comments", {"comments": "x"}) == (
+        400,
+        {"status": 400, "errors": ["comments is not a field of this call", "comment is required"]},
+    )
+    assert (bigpanda.calls[0].ok, bigpanda.calls[0].error) == (
+        False,
+        "comments is not a field of this call; comment is required",
+    )
+    assert (await ask("POST", f"{OF}/resolve", {"comment": "x"}))[0] == 400
+
+
+async def test_a_call_that_has_no_body_takes_none(ask):
+    assert (await ask("DELETE", f"{OF}/snooze", {}))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "permission", "said"),
+    [
+        ("comment", INCIDENT_ACTIONS, {"status": 403, "errors": ["the permission Incident Actions is missing"]}),
+        (
+            "users",
+            USER_MANAGEMENT,
+            {"statusCode": 403, "error": "Forbidden", "message": "Forbidden - insufficient permissions"},
+        ),
+    ],
+)
+async def test_a_user_without_the_permission_is_refused(bigpanda, ask, name, permission, said):
+    bigpanda.keys[bigpanda.key].permissions -= {permission}
+    verb, path, body, _ = GOOD[name]
+
+    assert await ask(verb, path, body) == (403, said)
+
+
+async def test_a_path_that_is_none_is_not_found(bigpanda, ask):
+    for verb, path in (("GET", "/"), ("POST", OF), ("GET", f"{OF}/resolve"), ("POST", f"{OF}/share")):
+        assert await ask(verb, path, {}) == (404, {"status": 404, "errors": ["Not Found"]})
+    assert bigpanda.calls[0].method == "GET /"
+
+
+async def test_what_is_resolved_cannot_be_resolved_again(bigpanda, ask):
+    await ask("POST", f"{OF}/resolve", {"comments": "x"})
+
+    assert (await ask("POST", f"{OF}/resolve", {"comments": "x"}))[0] == 409
+    assert [call.took_effect for call in bigpanda.called("resolve")] == [True, False]
+
+
+@pytest.mark.parametrize("seconds", [0, -60, 90 * 86400, 1e12])
+async def test_a_snooze_ends_within_the_next_90_days(ask, seconds):
+    assert (await ask("PUT", f"{OF}/snooze", {"end_time": int(NOW + seconds)}))[0] == 400
+
+
+async def test_nobody_can_be_assigned_who_is_not_there(bigpanda, ask):
+    bigpanda.add_user(User(id="gone", name="Gone", email="gone@example.com", active=False))
+
+    for known in ("nobody", "gone"):
+        assert await ask("PUT", f"{OF}/assignment", {"assignee": known}) == (
+            404,
+            {"status": 404, "errors": [f"User {known} does not exist"]},
+        )
+
+
+@pytest.mark.parametrize(
+    ("definition", "written", "held"),
+    [
+        (Definition(id="t", name="T"), "any text", "any text"),
+        (Definition(id="t", name="T", type="Priority", values=("P1", "P2")), "P2", 2000),
+        (Definition(id="t", name="T", type="Priority", values=("P1", "P2")), "P9", None),
+        (Definition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[a]", ["a"]),
+        (Definition(id="t", name="T", type="ClosedListValuesMulti", values=("a", "b")), "[a, b]", ["a", "b"]),
+        (Definition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "a", None),
+        (Definition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[c]", None),
+        (Definition(id="t", name="T", active=False), "x", None),
+    ],
+)
+async def test_a_tag_takes_what_its_definition_allows(bigpanda, ask, definition, written, held):
+    bigpanda.define(definition)
+
+    status, _ = await ask("POST", f"{OF}/tags/t", {"tag_value": written})
+
+    assert status == (204 if held is not None else 400)
+    assert bigpanda.incident("i1").tags.get("t") == held
+
+
+async def test_a_tag_that_nobody_defined_is_not_found(ask):
+    assert (await ask("POST", f"{OF}/tags/nope", {"tag_value": "x"}))[1]["errors"] == ["Tag ID nope does not exist"]
+
+
+# -- What is read ------------------------------------------------------------------------------------------------------
+
+
+async def test_an_incident_is_told_in_the_apis_words(bigpanda, ask):
+    await ask("PUT", f"{OF}/assignment", {"assignee": ANN.id})
+    await ask("PUT", f"{OF}/snooze", {"end_time": NOW + 60})
+
+    _, told = await ask("GET", f"{OF}?expand=alerts")
+
+    assert told["assignee"] == {"email": ANN.email, "name": ANN.name, "user_id": ANN.id}
+    assert told["snooze"] == {"snoozed": True, "end_time": NOW + 60, "cancel_on_incident_updates": False}
+    assert (told["start"], told["end"], told["changed_at"]) == (NOW - 60, None, NOW)
+    assert told["incident_tags"] == [{"tag_id": "itd_priority_1", "tag_value": 1000}]
+    assert told["folders"] == ["active", "assigned", "snoozed"]
+    (alert,) = told["alerts"]
+    assert (alert["alert_id"], alert["start"], alert["primary_property"]) == ("a1", NOW - 60, "host")
+
+
+async def test_without_being_asked_for_alerts_are_bare_ids(ask):
+    _, told = await ask("GET", OF)
+
+    assert told["alerts"] == [{"alert_id": "a1"}]
+    assert told["snooze"] == {"snoozed": False}
+    assert "assignee" not in told
+
+
+async def test_activities_come_by_page_and_type_the_newest_first(ask):
+    for number in range(3):
+        await ask("POST", f"{OF}/comments", {"comment": f"comment {number}"})
+    await ask("PUT", f"{OF}/assignment", {"assignee": ANN.id})
+    path = "/resources/v2.0/incidents/i1/activities"
+
+    async def read(query):
+        _, told = await ask("GET", path + query)
+        return [each["params"].get("comment", each["type"]) for each in told["items"]]
+
+    assert await read("") == ["incident_assigned", "comment 2", "comment 1", "comment 0", "incident_created"]
+    assert await read("?types=incident_commented&per_page=2") == ["comment 2", "comment 1"]
+    assert await read("?types=incident_commented&per_page=2&page=2") == ["comment 0"]
+    assert {(await ask("GET", f"{path}?page={page}"))[0] for page in ("x", "0")} == {400}
+
+
+async def test_users_are_found_by_their_name_in_any_case(ask):
+    path = "/resources/v2.0/scim/Users?filter="
+
+    _, told = await ask("GET", f"{path}userName%20eq%20%22Ann%40Example.com%22")
+
+    assert [user["id"] for user in told["Resources"]] == [ANN.id]
+    assert (await ask("GET", f"{path}userName%20co%20%22ann%22"))[0] == 400
+
+
+async def test_definitions_leave_out_what_is_not_active_unless_asked(bigpanda, ask):
+    bigpanda.define(Definition(id="old", name="Old", active=False))
+    path = "/resources/v2.0/incidents/tags/definitions"
+
+    async def read(query):
+        return [tag["id"] for tag in (await ask("GET", path + query))[1]]
+
+    assert await read("") == ["itd_priority_1"]
+    assert await read("?active=false") == ["itd_priority_1", "old"]
+    assert await read("?type=Text") == []
+
+
+# -- Limits and faults -------------------------------------------------------------------------------------------------
+
+
+async def test_limits_are_off_until_they_are_switched_on_and_then_hold_for_each_call(bigpanda, ask, time):
+    async def comments(number):
+        return [(await ask("POST", f"{OF}/comments", {"comment": "x"}))[0] for _ in range(number)]
+
+    assert await comments(7) == [204] * 7
+    bigpanda.rate_limits = True
+    assert await comments(6) == [204] * 5 + [429]
+    assert (await ask("DELETE", f"{OF}/snooze"))[0] == 204
+    time.advance(1.0)
+    assert await comments(1) == [204]
+    assert len(bigpanda.incident("i1").comments) == 13
+
+
+async def test_users_may_be_looked_for_twice_a_second(bigpanda, ask):
+    bigpanda.rate_limits = True
+    verb, path, *_ = GOOD["users"]
+
+    assert [(await ask(verb, path))[0] for _ in range(3)] == [200, 200, 429]
+
+
+async def test_a_paused_call_is_refused_for_so_long(bigpanda, ask, time):
+    bigpanda.pause("comment", 30)
+    verb, path, body, _ = GOOD["comment"]
+
+    assert (await ask(verb, path, body))[0] == 429
+    time.advance(30)
+    assert (await ask(verb, path, body))[0] == 204
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+async def test_a_call_fails_before_it_took_effect_or_after(bigpanda, ask, after_effect):
+    bigpanda.faults.add(Fault(does=Reply(status=502, body="<html>"), method="comment", after_effect=after_effect))
+    bigpanda.faults.add(Fault(does=Drop(), method="comment", after_effect=after_effect, nth=1))
+    verb, path, body, _ = GOOD["comment"]
+
+    with pytest.raises(ValueError, match="Expecting value"):
+        await ask(verb, path, body)
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await ask(verb, path, body)
+    assert (await ask(verb, path, body))[0] == 204
+
+    assert [call.took_effect for call in bigpanda.calls] == [after_effect, after_effect, True]
+    assert len(bigpanda.incident("i1").comments) == 1 + 2 * after_effect
+
+
+async def test_a_fault_may_be_about_one_incident_and_something_may_happen_meanwhile(bigpanda, ask):
+    fault = Fault(does=Meanwhile(lambda call: bigpanda.forget("i1")), where=lambda call: call["comment"] == "now")
+    bigpanda.faults.add(fault)
+
+    assert (await ask("POST", f"{OF}/comments", {"comment": "before"}))[0] == 204
+    assert (await ask("POST", f"{OF}/comments", {"comment": "now"}))[0] == 404
+
+
+async def test_a_slow_answer_takes_as_long_as_the_clock_says(bigpanda, ask, time):
+    bigpanda.faults.add(Fault(does=Slow(40), after_effect=True))
+    verb, path, body, _ = GOOD["comment"]
+
+    waiting = asyncio.create_task(ask(verb, path, body))
+    await time.asleep.wait()
+    time.advance(40)
+
+    assert (await waiting)[0] == 204
+
+
+# -- Shares ------------------------------------------------------------------------------------------------------------
+
+
+async def test_each_action_is_told_by_a_share(bigpanda, ask, receiver):
+    bigpanda.shares_to(receiver.url, {"X-Relay-Key": "secret"})
+    verb, path, body, _ = GOOD["assign"]
+    await ask(verb, path, body)
+    await bigpanda.settled()
+
+    (told,) = receiver.bodies
+    assert receiver.headers[0]["X-Relay-Key"] == "secret"
+    assert told["metadata"] == {
+        "sender": {"name": "AutoShare", "email": "autoshare@bigpanda.example"},
+        "environment": "All Incidents",
+        "environment_id": ENVIRONMENT,
+        "assignee": {"email": ANN.email, "name": ANN.name, "userId": ANN.id},
+        "assigner": {"email": "relay@bigpanda.example", "name": "relay", "userId": "5506e4fbe7e0e40000000002"},
+    }
+    assert told["incident"]["changedOn"] == NOW
+    assert told["links"] == {"landingPage": "http://bigp.io/1"}
+    assert told["incidentTags"] == [{"id": "itd_priority_1", "value": 1000}]
+    assert told["event_types"] == [{"event": "incident#updated", "time": NOW}]
+
+
+async def test_shares_tell_of_a_life(bigpanda, ask, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    bigpanda.forget("i1")
+    await bigpanda.begins(share())
+    for name in ("comment", "assign", "snooze", "unsnooze", "tag", "unassign", "resolve"):
+        time.advance(1)
+        verb, path, body, _ = GOOD[name]
+        await ask(verb, path, body)
+        await bigpanda.settled()
+    await bigpanda.happens("i1", "incident#reopen", status="Critical", active=True, resolved=False, endedOn=None)
+    await bigpanda.ends("i1")
+
+    assert receiver.events == [
+        "incident#new",
+        "incident#commented",
+        "incident#updated",
+        "incident#snoozed",
+        "incident#updated",
+        "incident-tag#upserted",
+        "incident#updated",
+        "incident#closed",
+        "incident#reopen",
+        "incident#closed",
+    ]
+    new, commented, assigned, snoozed, woken, tagged, unassigned, closed, reopened, ended = receiver.bodies
+    assert commented["metadata"]["comment"] == {"comment": "on it", "environment": "All Incidents"}
+    assert "comment" not in assigned["metadata"]
+    assert "assignee" not in new["metadata"]
+    assert snoozed["incident"]["snooze"] == {"snoozed": True, "wake": NOW + 3600, "autoCancel": False}
+    assert woken["incident"]["snooze"]["snoozed"] is False
+    assert tagged["incidentTags"] == [{"id": "itd_priority_1", "value": 2000}]
+    assert unassigned["metadata"]["assignee"] is None
+    assert (closed["incident"]["resolved"], closed["incident"]["endedOn"]) == (True, NOW + 7)
+    assert closed["incident"]["alerts"][0]["active"] is False
+    assert reopened["incident"]["resolved"] is False
+    assert ended["incident"]["status"] == "Ok"
+    assert [shared.status for shared in bigpanda.shared] == [202] * 10
+
+
+async def test_what_a_body_tells_is_so_and_what_calls_did_in_between_stays(bigpanda, ask, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    sender = {"name": "Dana", "email": "dana@example.com"}
+    metadata = {"sender": sender, "environment": "Databases", "environment_id": "env2"}
+    of = OF.replace(ENVIRONMENT, "env2").replace("i1", "i2")
+    await bigpanda.tells(share("i2", metadata=metadata, event_types=[{"event": "incident#new", "time": 1}]))
+    await ask("PUT", f"{of}/assignment", {"assignee": ANN.id})
+    await ask("POST", f"{of}/tags/itd_priority_1", {"tag_value": "P2"})
+    await ask("PUT", f"{of}/snooze", {"end_time": NOW + 60})
+    await bigpanda.settled()
+
+    worse = share("i2", metadata=metadata | {"comment": {"comment": "twice", "environment": "Databases"}})
+    worse["incident"] |= {"status": "Warning", "changedOn": NOW + 1}
+    await bigpanda.tells(worse)
+
+    first, *_, last = receiver.bodies
+    assert first["metadata"] == metadata
+    assert first["event_types"] == [{"event": "incident#new", "time": NOW}]
+    assert (last["incident"]["status"], last["incident"]["snooze"]["snoozed"]) == ("Warning", True)
+    assert last["incidentTags"] == [{"id": "itd_priority_1", "value": 2000}]
+    assert last["metadata"]["assignee"]["userId"] == ANN.id
+    assert last["metadata"]["comment"] == {"comment": "twice", "environment": "Databases"}
+    assert last["metadata"]["sender"] == sender
+    assert receiver.events[-1] == "incident#updated"
+    assert bigpanda.resting
+    assert bigpanda.incident("i2").activities[-1]["params"] == {"comment": "twice"}
+
+
+async def test_what_a_call_ended_is_not_begun_again_by_a_body_that_says_nothing_new_of_it(bigpanda, ask):
+    await bigpanda.tells(share("i2"))
+    await ask("POST", f"{OF.replace('i1', 'i2')}/resolve", {"comments": "done"})
+
+    await bigpanda.tells(share("i2", links={"landingPage": "http://bigp.io/2"}))
+
+    incident = bigpanda.incident("i2")
+    assert incident.resolved
+    assert incident.alerts[0]["active"] is False
+    assert incident.beside["links"] == {"landingPage": "http://bigp.io/2"}
+
+
+async def test_a_body_may_name_who_is_responsible(bigpanda):
+    bigpanda.add_incident(share("i3", metadata={"assignee": ANN.in_a_share(), "assigner": {"name": "Dana"}}))
+    incident = bigpanda.incident("i3")
+
+    assert (incident.assignee, incident.assigner.name) == (ANN, "Dana")
+    bigpanda.add_incident(share("i3", metadata={"assignee": None}))
+    assert incident.assignee is None
+
+
+async def test_what_changes_nothing_is_not_shared(bigpanda, ask, receiver):
+    bigpanda.shares_to(receiver.url)
+    for name in ("unassign", "unsnooze", "incident", "definitions"):
+        verb, path, body, _ = GOOD[name]
+        await ask(verb, path, body)
+    await bigpanda.settled()
+
+    assert receiver.bodies == []
+
+
+async def test_an_integration_tells_what_its_options_say(bigpanda, receiver):
+    off = ("add_assignments", "send_comments", "add_event_types", "add_metadata", "add_incident_tags")
+    bigpanda.shares_to(receiver.url, **dict.fromkeys(off, False))
+    incident = bigpanda.incident("i1")
+    bigpanda.assign(incident, ANN, ANN)
+    bigpanda.comment(incident, "hello", ANN)
+    await bigpanda.settled()
+    await bigpanda.sharing.close()
+
+    assert [set(body) for body in receiver.bodies] == [{"incident", "links", "metadata"}] * 2
+    assert all(set(body["metadata"]) == {"sender"} for body in receiver.bodies)
+
+
+async def test_a_share_comes_after_its_delay_and_tells_the_moment_of_what_happened(bigpanda, ask, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    bigpanda.share_delay = 15.0
+    verb, path, body, _ = GOOD["comment"]
+    await ask(verb, path, body)
+    await passing()
+    assert receiver.bodies == []
+
+    time.advance(15)
+    await bigpanda.settled()
+
+    assert receiver.bodies[0]["event_types"] == [{"event": "incident#commented", "time": NOW}]
+    assert bigpanda.shared[0].at == NOW + 15
+
+
+async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bigpanda, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    bigpanda.shares_to(receiver.url, app_key="another")
+    bigpanda.share_delay = 15.0
+    incident = bigpanda.incident("i1")
+    for number in range(3):
+        bigpanda.comment(incident, f"comment {number}", ANN)
+        await passing()
+        time.advance(5)
+    assert receiver.bodies == []
+    for _ in range(3):
+        await passing()
+        time.advance(5)
+        await passing()
+    await bigpanda.settled()
+    await bigpanda.sharing.close()
+
+    for integration in bigpanda.sharing.integrations:
+        told = [shared for shared in bigpanda.shared if shared.integration is integration]
+        assert [shared.body["metadata"]["comment"]["comment"] for shared in told] == [
+            "comment 0",
+            "comment 1",
+            "comment 2",
+        ]
+        assert told[-1].at <= NOW + 30
+
+
+async def test_a_resolution_may_come_some_time_after_it_was_accepted(bigpanda, ask, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    bigpanda.resolve_delay = 5.0
+    verb, path, body, _ = GOOD["resolve"]
+
+    assert (await ask(verb, path, body))[0] == 202
+    assert not bigpanda.incident("i1").resolved
+    await passing()
+    time.advance(5)
+    await bigpanda.settled()
+
+    assert bigpanda.incident("i1").resolved
+    assert receiver.events == ["incident#closed"]
+
+
+async def test_a_snoozed_incident_wakes_by_itself_and_a_later_snooze_counts(bigpanda, ask, receiver, time):
+    bigpanda.shares_to(receiver.url)
+    for end in (NOW + 60, NOW + 120):
+        await ask("PUT", f"{OF}/snooze", {"end_time": end})
+    await bigpanda.settled()
+    await passing()
+    time.advance(60)
+    await passing()
+    assert bigpanda.incident("i1").snoozed_until == NOW + 120
+
+    time.advance(60)
+    await passing()
+    await bigpanda.settled()
+
+    assert bigpanda.incident("i1").snoozed_until is None
+    assert receiver.events == ["incident#snoozed", "incident#snoozed", "incident#updated"]
+
+
+async def test_a_receiver_that_fails_is_noted_and_gets_no_second_try(bigpanda, ask, receiver):
+    bigpanda.shares_to(receiver.url)
+    bigpanda.shares_to("http://127.0.0.1:1/", app_key="nobody")
+    receiver.status = HTTPStatus.SERVICE_UNAVAILABLE
+    await bigpanda.share("i1")
+
+    assert [shared.status for shared in bigpanda.shared] == [503, None]
+
+
+# -- The callback ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def held(bigpanda, ask, receiver):
+    """An integration that waits for callbacks; its first share is out, and an update was made."""
+    bigpanda.shares_to(receiver.url, app_key="k", callbacks=True)
+    await bigpanda.share("i1", "incident#new")
+    await bigpanda.happens("i1", status="Warning")
+    assert receiver.events == ["incident#new"]
+    return bigpanda
+
+
+@pytest.mark.usefixtures("held")
+async def test_updates_are_held_back_until_the_callback(bigpanda, ask, receiver):
+    verb, path, body, _ = GOOD["callback"]
+
+    assert await ask(verb, path, body) == (200, {"status": 200, "data": {}})
+    await bigpanda.settled()
+    await bigpanda.happens("i1", status="Critical")
+
+    assert receiver.events == ["incident#new", "incident#updated", "incident#updated"]
+    assert [body["incident"]["status"] for body in receiver.bodies] == ["Critical", "Warning", "Critical"]
+    assert (await ask(verb, path, body))[0] == 200
+
+
+@pytest.mark.usefixtures("held")
+async def test_updates_are_let_go_of_after_five_minutes(bigpanda, receiver, time):
+    await passing()
+    time.advance(HELD_AT_MOST)
+    await passing()
+    await bigpanda.settled()
+
+    assert receiver.events == ["incident#new", "incident#updated"]
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [({"app_key": "another"}, 400), ({"incident_id": "i2"}, 404), ({"event_type": "incident#updated"}, 400)],
+)
+async def test_a_callback_about_something_else_lets_nothing_go(bigpanda, ask, receiver, change, status):
+    verb, path, body, _ = GOOD["callback"]
+
+    assert (await ask(verb, path, body | change))[0] == status
+    await bigpanda.settled()
+    assert receiver.events == ["incident#new"]
+
+
+async def test_stopping_ends_what_waits(bigpanda, receiver):
+    async with asyncio.timeout(5), serving(bigpanda):
+        bigpanda.shares_to(receiver.url, callbacks=True)
+        await bigpanda.share("i1", "incident#new")
+        bigpanda.snooze(bigpanda.incident("i1"), NOW + 3600, ANN)
+        bigpanda.share_delay = 1000.0
+        bigpanda.tell(bigpanda.incident("i1"), "manual")
+
+    assert receiver.events == ["incident#new"]

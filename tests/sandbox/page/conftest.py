@@ -1,0 +1,57 @@
+"""One browser for all tests of the page; each test has a tab of its own, and a workspace behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Page as Tab
+
+from relay.sandbox import Slack, serving
+from relay.sandbox.page import Page
+from tests.support.browser import ARGUMENTS, MISSING, chromium
+from tests.support.page_shown import AT, Shown
+
+expect.set_options(timeout=20_000)  # whoever waits for less waits on a busy machine in vain
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    executable = chromium()
+    if executable is None:
+        pytest.skip(MISSING)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tab(browser: Browser) -> AsyncIterator[Tab]:
+    """Somebody in Tokyo, nine hours ahead; whatever goes wrong in a page's script fails the test."""
+    context = await browser.new_context(
+        locale="en-GB", timezone_id="Asia/Tokyo", viewport={"width": 1300, "height": 900}
+    )
+    context.set_default_timeout(20_000)
+    tab = await context.new_page()
+    wrong: list[str] = []
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    yield tab
+    await context.close()
+    assert wrong == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shown(tab: Tab) -> AsyncIterator[Shown]:
+    slack = Slack(clock=lambda: float(AT))
+    slack.add_channel("C0NOC00001", "noc", member=True)
+    slack.add_channel("C0DB000001", "db", member=True)
+    slack.add_usergroup("S0DBONCALL", "db-oncall")
+    page = Page(slack)
+    async with serving(slack, furnish=page.furnish) as base:
+        address = base.removesuffix("api/")
+        await tab.goto(address)
+        yield Shown(slack, page, tab, address)
+        await tab.goto("about:blank")
+        await asyncio.sleep(0)

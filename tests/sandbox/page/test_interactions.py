@@ -1,0 +1,287 @@
+"""What a reader of the page can do in the workspace, in a real browser, with relay's own doors behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+from playwright.async_api import expect
+
+from relay.actions.modals import WITH_MODAL, modal, problem
+from relay.http.client import make_session
+from relay.sandbox import HTTP, Message
+from relay.server import build
+from relay.slack.client import Slack
+from relay.slack.interactions import Click, Spoken, Submission, clicked, heard
+from tests.support.page_shown import Shown
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SECRET = "a-signing-secret"
+ANN, BEN = "U0ANN00001", "U0BEN00001"
+HARM = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>'
+
+
+def button(text: str, action: str, **more: Any) -> dict[str, Any]:
+    return {"type": "button", "text": {"type": "plain_text", "text": text}, "action_id": action, **more}
+
+
+BUTTONS = {
+    "type": "actions",
+    "elements": [
+        button("Assign to me", "relay_assign", value="5c1e"),
+        button("Comment", "relay_comment", value="5c1e"),
+        button("Snooze", "relay_snooze", value="5c1e"),
+        button("Resolve", "relay_resolve", value="5c1e", style="danger"),
+        button("Open", "link_0", url="https://a.example.invalid/"),
+    ],
+}
+
+
+@dataclass
+class App:
+    """Who listens behind relay's doors: it whispers at once, or opens the modal that the button stands for."""
+
+    door: Slack
+    title: str = "db-117 · replication lag"
+    seen: list[Any] = field(default_factory=list)
+    fails: bool = False
+
+    async def clicked(self, payload: Any) -> Any:
+        told = clicked(payload)
+        self.seen.append(told)
+        if self.fails:
+            raise RuntimeError
+        match told:
+            case Submission():
+                return problem(told.action, told.values)
+            case Click(action=action) if action in WITH_MODAL:
+                place = {"incident": told.incident, "channel": told.channel, "message_ts": told.message_ts}
+                await self.door.open_view(told.trigger, modal(action, title=self.title, **place))
+            case Click(action="assign"):
+                await self.door.whisper(told.channel, told.user, "Under way: you will have it in a moment.")
+        return None
+
+    async def heard(self, payload: Any) -> None:
+        self.seen.append(heard(payload))
+
+
+@dataclass
+class Hands:
+    shown: Shown
+    app: App
+    card: Message
+
+    @property
+    def tab(self):
+        return self.shown.tab
+
+    async def press(self, name: str, role: str = "button") -> None:
+        await self.tab.locator("#messages").get_by_role(role, name=name, exact=True).click()
+
+    async def be(self, name: str) -> None:
+        await self.tab.get_by_label("You are").select_option(label=name)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hands(shown: Shown) -> AsyncIterator[Hands]:
+    slack = shown.slack
+    slack.add_user(ANN, "ann")
+    slack.add_user(BEN, "ben")
+    async with make_session() as session:
+        app = App(Slack(session, slack.token, base_url=f"{shown.address}api/"))
+
+        class Standing:
+            now = staticmethod(slack.now)
+
+        doors = build(app, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
+        async with TestServer(doors) as server:
+            slack.interactivity = HTTP(f"http://127.0.0.1:{server.port}", SECRET, clock=slack.now)
+            card = shown.post(text="db-117 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},))
+            await expect(shown.tab.get_by_role("button", name="Assign to me")).to_be_visible()
+            yield Hands(shown, app, card)
+
+
+async def came(hands: Hands, count: int = 1) -> list[Any]:
+    """What the app has been told, once it is so much."""
+    async with asyncio.timeout(20):
+        while len(hands.app.seen) < count:  # noqa: ASYNC110  a browser rings no bell here
+            await asyncio.sleep(0.02)
+    return hands.app.seen
+
+
+async def test_a_button_is_pressed_as_the_person_whom_one_chose_to_be(hands: Hands):
+    await hands.press("Assign to me")
+    await came(hands)
+    await hands.be("ben")
+    await hands.press("Assign to me")
+    first, second = await came(hands, 2)
+    assert [(each.action, each.user, each.incident, each.message_ts) for each in (first, second)] == [
+        ("assign", ANN, "5c1e", hands.card.ts),
+        ("assign", BEN, "5c1e", hands.card.ts),
+    ]
+
+
+async def test_a_whisper_is_shown_to_the_one_whom_it_is_for(hands: Hands):
+    await hands.press("Assign to me")
+    whisper = hands.tab.locator(".whisper")
+    await expect(whisper).to_contain_text("Only visible to you")
+    await expect(whisper.locator(".text")).to_have_text("Under way: you will have it in a moment.")
+    await hands.be("ben")
+    await expect(whisper).to_have_count(0)
+    await hands.be("ann")
+    await expect(whisper).to_have_count(1)
+
+
+async def test_a_link_button_opens_its_address_and_tells_the_app(hands: Hands):
+    await hands.tab.context.route("https://a.example.invalid/**", lambda route: route.fulfill(body="there"))
+    async with hands.tab.context.expect_page() as opened:
+        await hands.press("Open", role="link")
+    assert (await opened.value).url == "https://a.example.invalid/"
+    assert await came(hands) == [Click(action="")]
+
+
+async def test_a_modal_opens_is_filled_in_and_sent(hands: Hands):
+    await hands.press("Comment")
+    dialog = hands.tab.get_by_role("dialog", name="Comment")
+    await expect(dialog).to_contain_text("db-117 · replication lag")
+    await dialog.get_by_role("textbox").fill("looking into it")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(dialog).to_be_hidden()
+    submission = (await came(hands, 2))[1]
+    assert isinstance(submission, Submission)
+    assert (submission.user, submission.values) == (ANN, {"text": "looking into it"})
+
+
+async def test_what_the_app_finds_wrong_is_shown_and_what_was_written_stays(hands: Hands):
+    await hands.press("Comment")
+    dialog = hands.tab.get_by_role("dialog", name="Comment")
+    await dialog.get_by_role("textbox").fill("   ")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(dialog.locator(".error")).to_have_text("Write something to send.")
+    await expect(dialog.get_by_role("textbox")).to_have_value("   ")
+    await dialog.get_by_role("textbox").fill("now")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(dialog).to_be_hidden()
+
+
+async def test_what_slacks_window_would_not_send_is_said_and_not_sent(hands: Hands):
+    await hands.press("Comment")
+    dialog = hands.tab.get_by_role("dialog", name="Comment")
+    await dialog.get_by_role("button", name="Send").click()
+    await expect(dialog.locator("#trouble")).to_have_text("Please complete this required field.")
+    assert len(hands.app.seen) == 1
+
+
+async def test_a_choice_is_made_among_radio_buttons(hands: Hands):
+    await hands.press("Snooze")
+    dialog = hands.tab.get_by_role("dialog", name="Snooze")
+    await expect(dialog.get_by_label("1 hour")).to_be_checked()
+    await dialog.get_by_label("until tomorrow 09:00").check()
+    await dialog.get_by_role("button", name="Snooze").click()
+    await expect(dialog).to_be_hidden()
+    assert (await came(hands, 2))[1].values == {"until": "tomorrow"}
+
+
+async def test_resolving_warns_and_its_note_may_be_left_out(hands: Hands):
+    await hands.press("Resolve")
+    dialog = hands.tab.get_by_role("dialog", name="Resolve incident")
+    await expect(dialog).to_contain_text("cannot be undone")
+    await expect(dialog.locator(".optional")).to_have_text("(optional)")
+    await dialog.get_by_role("button", name="Resolve").click()
+    assert (await came(hands, 2))[1].values == {}
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+async def test_a_modal_can_be_put_away(hands: Hands, how: str):
+    await hands.press("Comment")
+    dialog = hands.tab.get_by_role("dialog", name="Comment")
+    await expect(dialog).to_be_visible()
+    if how == "button":
+        await dialog.get_by_role("button", name="Cancel").click()
+    else:
+        await hands.tab.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    assert hands.shown.slack.views_open(ANN) == []
+
+
+async def test_a_modal_stands_before_the_one_who_asked_for_it_alone(hands: Hands):
+    await hands.press("Comment")
+    dialog = hands.tab.get_by_role("dialog", name="Comment")
+    await expect(dialog).to_be_visible()
+    await hands.tab.evaluate("document.getElementById('me').value = 'U0BEN00001'")
+    await hands.tab.evaluate("document.getElementById('me').dispatchEvent(new Event('change'))")
+    await expect(dialog).to_be_hidden()
+
+
+async def test_a_press_that_nobody_acknowledges_is_told(hands: Hands):
+    hands.app.fails = True
+    await hands.press("Assign to me")
+    await expect(hands.tab.get_by_role("status")).to_have_text("⚠ Assign to me: HTTP 503.")
+    hands.shown.slack.interactivity = None
+    await hands.press("Open", role="link")
+    await expect(hands.tab.get_by_role("status")).to_contain_text("Open: the app takes no clicks")
+
+
+async def test_a_reply_is_written_in_a_thread_and_the_app_hears_of_it(hands: Hands):
+    await hands.tab.get_by_text("Reply in thread").click()
+    box = hands.tab.get_by_label("Reply in this thread")
+    await box.fill("on it <b>")
+    await hands.tab.get_by_role("button", name="Send").click()
+    await expect(hands.tab.locator(".replies .text")).to_have_text(["on it <b>"])
+    await expect(hands.tab.locator(".replies .author")).to_have_text("ann")
+    await expect(box).to_have_value("")
+    (spoken,) = await came(hands)
+    assert isinstance(spoken, Spoken)
+    assert (spoken.user, spoken.thread_ts, spoken.text) == (ANN, hands.card.ts, "on it &lt;b&gt;")
+
+
+async def test_a_reply_can_be_sent_to_the_channel_as_well(hands: Hands):
+    await hands.tab.get_by_text("Reply in thread").click()
+    await hands.tab.get_by_label("Reply in this thread").fill("all clear")
+    await hands.tab.get_by_label("also send to #noc").check()
+    await hands.tab.get_by_role("button", name="Send").click()
+    await expect(hands.tab.locator("#messages > .message").last.locator(".text")).to_have_text("all clear")
+
+
+async def test_what_one_is_writing_stays_while_the_thread_grows(hands: Hands):
+    await hands.tab.get_by_text("Reply in thread").click()
+    box = hands.tab.get_by_label("Reply in this thread")
+    await box.fill("half a sen")
+    hands.shown.reply(hands.card, text="meanwhile")
+    await expect(hands.tab.locator(".replies .text")).to_have_text(["meanwhile"])
+    await hands.tab.keyboard.type("tence")
+    await expect(box).to_have_value("half a sentence")
+
+
+async def test_nothing_in_a_modal_or_a_whisper_can_run(hands: Hands):
+    hands.app.title = HARM
+    await hands.press("Comment")
+    dialog = hands.tab.get_by_role("dialog", name="Comment")
+    await expect(dialog).to_contain_text(HARM)
+    assert await dialog.locator("img, script").count() == 0
+    await dialog.get_by_role("button", name="Cancel").click()
+    await hands.app.door.whisper("C0NOC00001", ANN, f"{escape(HARM, quote=False)} <javascript:window.harmed=1|click>")
+    await expect(hands.tab.locator(".whisper .text")).to_contain_text(HARM)
+    assert await hands.tab.locator(".whisper img, .whisper script, .whisper a").count() == 0
+    assert await hands.tab.evaluate("window.harmed") is None
+
+
+async def test_with_nobody_in_the_workspace_there_is_nobody_to_be(shown: Shown):
+    shown.post(text="x", attachments=({"blocks": [BUTTONS]},))
+    await shown.tab.get_by_role("button", name="Assign to me").click()
+    await expect(shown.tab.get_by_role("status")).to_contain_text("Nobody lives in this workspace")
+    await expect(shown.tab.get_by_label("You are")).to_be_hidden()
+    await expect(shown.tab.get_by_text("Reply in thread")).to_have_count(0)
+
+
+async def test_a_phone_shows_modals_and_boxes_without_scrolling_sideways(hands: Hands):
+    await hands.tab.set_viewport_size({"width": 360, "height": 740})
+    await hands.tab.get_by_text("Reply in thread").click()
+    await hands.tab.locator("#messages").get_by_role("button", name="Comment", exact=True).click()
+    await expect(hands.tab.get_by_role("dialog", name="Comment")).to_be_visible()
+    assert await hands.tab.evaluate("document.documentElement.scrollWidth") == 360

@@ -1,0 +1,218 @@
+"""What a reader sees on the page of the stand-in, in a real browser."""
+
+import re
+from itertools import islice
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from relay.demo.clock import LeapingClock, settled
+from relay.demo.play import NIGHT, Player, leap_through
+from relay.demo.stage import OWN, on_stage, sample
+from relay.demo.story import Told, before, story
+from tests.gallery.cases import DB, Case
+from tests.support.page_shown import AT, Shown
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+INCIDENT = {"event_type": "relay_card", "event_payload": {"incident": "5c1e", "key": "k"}}
+HARM = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script><b>bold</b> &lt;i&gt;'
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def card(**more: Any) -> dict[str, Any]:
+    """The card of an ordinary night, as relay sends it."""
+    message = Case(name="card", incident=DB, mentions=("S0DBONCALL",), **more).draw("incident")
+    return {"text": message.text, "blocks": message.blocks, "attachments": message.attachments, "metadata": INCIDENT}
+
+
+async def test_a_card_is_shown_as_slack_shows_it(shown: Shown):
+    shown.post(**card())
+    message = shown.tab.locator("#messages > .message")
+    await expect(message.locator(".header")).to_have_text("🔴 db-117 · replication lag")
+    await expect(message.locator(".mention")).to_have_text("@db-oncall")
+    await expect(message.locator(".bar")).to_have_css("background-color", "rgb(215, 38, 56)")
+    await expect(message.locator(".beside b").first).to_have_text("Critical")
+    await expect(message.locator("a.button")).to_have_attribute("href", re.compile("^https://a.bigpanda.io/"))
+    await expect(message.get_by_role("link", name="run-book")).to_have_count(3)
+    await expect(message.locator(".context").last).to_have_text("shared by AutoShare")
+
+
+async def test_fields_and_buttons_of_every_kind_are_shown(shown: Shown):
+    fields = [{"type": "mrkdwn", "text": f"*Label {n}*\nvalue {n}"} for n in (1, 2, 3)]
+    buttons = [
+        {"type": "button", "action_id": "a", "text": {"type": "plain_text", "text": "Snooze"}},
+        {"type": "button", "action_id": "b", "style": "danger", "text": {"type": "plain_text", "text": "Resolve"}},
+    ]
+    shown.post(text="x", blocks=({"type": "section", "fields": fields}, {"type": "actions", "elements": buttons}))
+    message = shown.tab.locator("#messages > .message")
+    await expect(message.locator(".field")).to_have_text(["Label 1value 1", "Label 2value 2", "Label 3value 3"])
+    first, second = [await message.locator(".field").nth(n).bounding_box() for n in (0, 1)]
+    assert first["y"] == second["y"]  # side by side, as Slack has them
+    await expect(message.get_by_role("button", name="Resolve")).to_have_class("button danger")
+    await expect(message.get_by_role("button", name="Snooze")).to_be_visible()
+
+
+async def test_dates_are_in_the_readers_own_zone(shown: Shown):
+    shown.post(text=f"since <!date^{AT}^{{date_long}} at {{time}}|before>")
+    await expect(shown.tab.locator(".text")).to_have_text("since Wednesday, 15 November 2023 at 07:13")
+
+
+async def test_an_edit_appears_without_reloading(shown: Shown):
+    message = shown.post(text="before", blocks=(section("before"),))
+    await expect(shown.tab.locator(".message .text")).to_have_text("before")
+    await shown.tab.evaluate("window.neverReloaded = true")
+    answer = await shown.tab.context.request.post(
+        f"{shown.address}api/chat.update",
+        headers={"Authorization": f"Bearer {shown.slack.token}"},
+        data={"channel": "C0NOC00001", "ts": message.ts, "text": "after", "blocks": [section("*after*")]},
+    )
+    assert (await answer.json())["ok"]
+    await expect(shown.tab.locator(".message .text b")).to_have_text("after")
+    assert await shown.tab.evaluate("window.neverReloaded")
+
+
+async def test_a_deleted_message_goes(shown: Shown):
+    message = shown.post(text="a slip")
+    await expect(shown.tab.locator(".message")).to_have_count(1)
+    shown.slack.channel("noc").delete(message.ts)
+    await expect(shown.tab.locator(".message")).to_have_count(0)
+
+
+async def test_a_thread_opens_and_stays_open_while_it_grows(shown: Shown):
+    root = shown.post(**card())
+    shown.reply(root, text="one")
+    summary = shown.tab.locator("summary")
+    await expect(summary).to_contain_text("1 reply")
+    await summary.click()
+    await expect(shown.tab.locator(".replies .text")).to_have_text(["one"])
+    shown.reply(root, text="two")
+    await expect(summary).to_contain_text("2 replies")
+    await expect(shown.tab.locator(".replies .text")).to_have_text(["one", "two"])
+    await expect(shown.tab.locator(".replies .text").last).to_be_visible()
+
+
+async def test_a_broadcast_reply_stands_in_the_channel_too(shown: Shown):
+    root = shown.post(**card())
+    shown.reply(root, broadcast=True, text="Reopened")
+    broadcast = shown.tab.locator("#messages > .message").last
+    await expect(broadcast.locator(".note")).to_have_text("replied to a thread: 🔴 db-117 · replication lag")
+    await expect(broadcast.locator(".text")).to_have_text("Reopened")
+
+
+async def test_another_channel_counts_what_was_not_read_there(shown: Shown):
+    shown.post(text="here")
+    await expect(shown.tab.locator("#messages .message")).to_have_count(1)
+    shown.post("db", text="there")
+    await expect(shown.tab.locator(".badge")).to_have_text("1")
+    await shown.tab.get_by_role("button", name="# db").click()
+    await expect(shown.tab.locator("#messages .text")).to_have_text("there")
+    await expect(shown.tab.locator(".badge")).to_have_count(0)
+
+
+async def test_nothing_that_a_message_says_can_run_or_load(shown: Shown):
+    asked: list[str] = []
+    shown.tab.on("request", lambda request: asked.append(request.url))
+    link = "<javascript:window.harmed=1|click>"
+    cell = [[{"type": "raw_text", "text": HARM}]]
+    shown.post(
+        text=HARM,
+        blocks=(
+            {"type": "header", "text": {"type": "plain_text", "text": HARM}},
+            section(f"{HARM} {link} `{HARM}`"),
+            {"type": "image", "image_url": "https://evil.example/x.png", "alt_text": HARM},
+            {"type": "table", "rows": cell},
+        ),
+        attachments=({"color": "#d72638", "blocks": [section(f"> {HARM}")]},),
+    )
+    root = shown.tab.locator("#messages")
+    await expect(root.locator(".header")).to_have_text(HARM)
+    assert await root.locator("img, script, i, .text b, [onerror]").count() == 0
+    assert await root.get_by_role("link").count() == 0
+    assert await shown.tab.evaluate("window.harmed") is None
+    assert [url for url in asked if not url.startswith(shown.address)] == []
+
+
+async def test_even_what_got_into_the_page_could_not_run(shown: Shown):
+    """The policy holds by itself, should the drawing ever fail to."""
+    await shown.tab.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.harmed=1\">');"
+        "const script = document.createElement('script');"
+        "script.textContent = 'window.harmed=2'; document.body.append(script)"
+    )
+    assert await shown.tab.evaluate("window.harmed") is None
+
+
+async def test_a_phone_shows_all_of_it_without_scrolling_sideways(shown: Shown):
+    shown.post(**card())
+    shown.post(text="https://example.com/" + "a-very-long-address-" * 20)
+    await shown.tab.set_viewport_size({"width": 360, "height": 740})
+    await expect(shown.tab.locator(".header")).to_be_visible()
+    assert await shown.tab.evaluate("document.documentElement.scrollWidth") == 360
+    knows = shown.tab.locator("#knows")
+    await expect(knows).to_be_hidden()
+    await shown.tab.locator(".header").click()
+    await expect(knows).to_be_visible()
+    await expect(knows).to_contain_text("incident 5c1e")
+    await shown.tab.get_by_role("button", name="Close").click()
+    await expect(knows).to_be_hidden()
+
+
+async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
+    async with on_stage(LeapingClock(NIGHT)) as stage:
+        await tab.goto(stage.address)
+        await tab.get_by_role("button", name="Paste a share…").click()
+        await tab.get_by_role("button", name="Send it to relay").click()
+        await expect(tab.locator("#answer")).to_contain_text("400")
+        await tab.get_by_role("button", name="Documented sample").click()
+        await expect(tab.locator("#body")).to_have_value(re.compile(OWN))
+        await tab.get_by_role("button", name="Send it to relay").click()
+        await expect(tab.locator("#answer")).to_contain_text(f"Kept as share 1 of incident {OWN}")
+        await settled(lambda: stage.resting)
+        await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
+        knows = tab.locator("#knows")
+        await expect(knows).to_contain_text("share 1: first, critical")
+        await expect(knows).to_contain_text("taken by everything")
+        await expect(knows).to_contain_text("new card in #noc by route everything")
+        await expect(knows).to_contain_text("chat.postMessage in #noc → ok · the card")
+        await tab.goto("about:blank")
+
+
+async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
+    clock = LeapingClock(NIGHT)
+    async with on_stage(clock) as stage:
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        player = Player(stage=stage, told=Told(sample()))
+        await leap_through(player, clock, [*before(), *islice(story(sample()), 5)])
+        await tab.goto(stage.address)
+        await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
+        knows = tab.locator("#knows")
+        share = knows.locator("li.share", has_text="share 10")
+        await expect(share.locator(".said")).to_have_text(
+            "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
+        )
+        await expect(knows.locator("li.share", has_text="share 11").locator(".said")).to_have_text("Warning → Critical")
+        await expect(knows).to_contain_text(
+            "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall since it rose to critical"
+        )
+        await knows.get_by_role("button", name="show it").last.click()
+        await expect(tab.locator("#name")).to_have_text("# billing-oncall")
+        await expect(tab.locator("#messages > .message.chosen .header")).to_be_in_viewport()
+        assert [url for url in asked if not url.startswith(stage.address)] == []  # no network is needed
+        await tab.goto("about:blank")
+
+
+async def test_a_phone_keeps_the_open_channel_and_the_way_to_paste_a_share_in_view(tab):
+    async with on_stage(LeapingClock(NIGHT)) as stage:
+        await tab.set_viewport_size({"width": 360, "height": 740})
+        await tab.goto(stage.address)
+        await expect(tab.locator("#paste")).to_be_in_viewport(ratio=1)
+        last = tab.get_by_role("button", name="# db-oncall")
+        await last.click()
+        await expect(last).to_be_in_viewport(ratio=1)
+        await tab.goto("about:blank")

@@ -1,0 +1,435 @@
+"""What people do in the workspace: buttons, modals, messages, and how the app hears of it over HTTP."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from relay.actions.modals import modal
+from relay.sandbox import HTTP, Content, NotSendable, NotThere
+from relay.server import build
+from relay.slack.interactions import Click, Spoken, Submission, clicked, heard
+
+ANN = "U00000000AN"
+NOC = "C0000000NOC"
+SECRET = "a-signing-secret"
+BUTTONS = {
+    "type": "actions",
+    "elements": [
+        {
+            "type": "button",
+            "text": {"type": "plain_text", "text": "Assign to me"},
+            "action_id": "relay_assign",
+            "value": "i1",
+        },
+        {
+            "type": "button",
+            "text": {"type": "plain_text", "text": "Open"},
+            "action_id": "link_0",
+            "url": "https://a.example/",
+        },
+    ],
+}
+
+
+class App:
+    """Relay's own doors, and somebody behind them who keeps what comes and answers what he is told to."""
+
+    def __init__(self):
+        self.clicks, self.events = [], []
+        self.answer = None
+        self.hangs = False
+        self.let_go = asyncio.Event()
+
+    async def clicked(self, payload):
+        self.clicks.append(payload)
+        if self.hangs:
+            await self.let_go.wait()
+        return self.answer
+
+    async def heard(self, payload):
+        self.events.append(payload)
+
+    @asynccontextmanager
+    async def serving(self, clock):
+        class Standing:
+            now = staticmethod(clock)
+
+        app = build(self, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
+        async with TestServer(app) as server:
+            yield f"http://{server.host}:{server.port}"
+            self.let_go.set()
+
+
+@pytest.fixture
+async def app(slack, clock):
+    app = App()
+    slack.channel("noc").invite(ANN)
+    async with app.serving(clock) as url:
+        slack.interactivity = HTTP(url, SECRET, clock=clock)
+        yield app
+
+
+@pytest.fixture
+async def card(noc, slack):
+    """A card as relay posts it: its buttons stand in an attachment."""
+    return noc.add(Content(text="db-1 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},)), slack.bot)
+
+
+def view(action="comment", **more):
+    return modal(action, title="db-1 is down", incident="i1", channel=NOC, message_ts="1.1", **more)
+
+
+@pytest.fixture
+def press(slack, app, card):
+    """Press a button; the trigger that the app gets."""
+
+    async def press():
+        return (await slack.click(ANN, "noc", card.ts, "relay_assign")).payload["trigger_id"]
+
+    return press
+
+
+@pytest.fixture
+def opened(slack, client, press):
+    """Press a button and open a modal, as the app would."""
+
+    async def opened(shape):
+        answer = await client.views_open(trigger_id=await press(), view=shape)
+        (shown,) = slack.views_open(ANN)
+        assert answer["view"]["id"] == shown.id
+        return shown
+
+    return opened
+
+
+# --- buttons ---
+
+
+async def test_a_press_reaches_the_app_signed_and_is_acknowledged(slack, app, card, clock):
+    delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
+
+    assert (delivery.acknowledged, delivery.status, delivery.answer, delivery.attempts) == (True, 200, None, 1)
+    assert [clicked(payload) for payload in app.clicks] == [
+        Click(
+            action="assign",
+            incident="i1",
+            user=ANN,
+            user_name="ann",
+            channel=NOC,
+            message_ts=card.ts,
+            at=app.clicks[0]["actions"][0]["action_ts"],
+            trigger=app.clicks[0]["trigger_id"],
+        )
+    ]
+    assert app.clicks[0]["container"]["type"] == "message_attachment"
+    assert app.clicks[0]["message"]["text"] == "db-1 is down"
+
+
+async def test_two_presses_differ_and_one_that_is_sent_again_does_not(slack, app, card):
+    one = await slack.click(ANN, "noc", card.ts, "relay_assign")
+    await slack.click(ANN, "noc", card.ts, "relay_assign")
+    await slack.again(one)
+
+    first, second, repeat = [clicked(payload).at for payload in app.clicks]
+    assert first == repeat != second
+    assert one.attempts == 2
+
+
+async def test_a_link_button_tells_the_app_too(slack, app, card):
+    assert (await slack.click(ANN, "noc", card.ts, "link_0")).acknowledged
+    assert clicked(app.clicks[0]) == Click(action="")
+
+
+async def test_there_is_nothing_to_press_where_there_is_no_such_button(slack, app, card):
+    with pytest.raises(NotThere, match="relay_assign, link_0"):
+        await slack.click(ANN, "noc", card.ts, "relay_resolve")
+    with pytest.raises(NotThere):
+        await slack.click(ANN, "noc", "1.000000", "relay_assign")
+    assert app.clicks == []
+
+
+async def test_an_app_that_does_not_answer_in_time_has_not_acknowledged(slack, app, card):
+    app.hangs = True
+    slack.interactivity = HTTP(slack.interactivity.url, SECRET, clock=slack.now, patience=0.1)
+
+    delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
+
+    assert (delivery.acknowledged, delivery.status) == (False, None)
+    assert "within 0.1 seconds" in delivery.why
+
+
+async def test_an_app_that_is_not_there_or_has_no_address_has_not_acknowledged(slack, card, unused_tcp_port):
+    nowhere = await slack.click(ANN, "noc", card.ts, "relay_assign")
+    slack.interactivity = HTTP(f"http://127.0.0.1:{unused_tcp_port}", SECRET)
+    away = await slack.click(ANN, "noc", card.ts, "relay_assign")
+
+    assert [nowhere.acknowledged, away.acknowledged] == [False, False]
+    assert "no request address" in nowhere.why
+    assert "no connection" in away.why
+    assert slack.deliveries == [nowhere, away]
+
+
+@pytest.mark.parametrize(("secret", "shift"), [("another", 0), (SECRET, -301)])
+async def test_what_is_signed_wrongly_or_long_ago_is_refused_by_the_app(slack, app, card, secret, shift):
+    slack.interactivity = HTTP(slack.interactivity.url, secret, clock=lambda: slack.now() + shift)
+
+    delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
+
+    assert (delivery.acknowledged, delivery.status) == (False, 401)
+    assert app.clicks == []
+
+
+async def test_a_repeat_says_so_in_its_headers(slack, card, clock):
+    seen = []
+
+    async def take(request):
+        seen.append(request.headers.get("X-Slack-Retry-Num"))
+        return web.Response()
+
+    server = web.Application()
+    server.router.add_post("/slack/actions", take)
+    async with TestServer(server) as served:
+        slack.interactivity = HTTP(str(served.make_url("")), SECRET, clock=clock)
+        delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
+        await slack.again(delivery)
+        await slack.again(delivery)
+
+    assert seen == [None, "1", "2"]
+
+
+# --- modals ---
+
+
+async def test_a_trigger_opens_one_modal_within_three_seconds(slack, client, press, clock, refused):
+    first, second = await press(), await press()
+    clock.now += 3
+    assert (await client.views_open(trigger_id=first, view=view()))["ok"]
+    assert (await refused(client.views_open(trigger_id=first, view=view())))["error"] == "exchanged_trigger_id"
+    clock.now += 0.1
+    assert (await refused(client.views_open(trigger_id=second, view=view())))["error"] == "expired_trigger_id"
+    assert (await refused(client.views_open(trigger_id="1.2.3", view=view())))["error"] == "invalid_trigger_id"
+    assert len(slack.views_open(ANN)) == 1
+
+
+def asked(element):
+    return {"blocks": [{"type": "input", "label": {"type": "plain_text", "text": "x"}, "element": element}]}
+
+
+def written(**more):
+    return asked({"type": "plain_text_input", **more})
+
+
+def option(value):
+    return {"text": {"type": "plain_text", "text": value}, "value": value}
+
+
+WRONG = {
+    "title": ({"title": {"type": "plain_text", "text": "x" * 25}}, "/view/title"),
+    "submit": ({"submit": {"type": "plain_text", "text": "x" * 25}}, "/view/submit"),
+    "close": ({"close": {"type": "mrkdwn", "text": "x"}}, "/view/close"),
+    "metadata": ({"private_metadata": "x" * 3_001}, "/view/private_metadata"),
+    "an unknown key": ({"colour": "red"}, "colour"),
+    "its type": ({"type": "home"}, "/view/type"),
+    "no list": ({"blocks": {}}, "/view/blocks"),
+    "too many blocks": ({"blocks": [{"type": "divider"}] * 101}, "/view/blocks"),
+    "a table": ({"blocks": [{"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]}]}, "/view/blocks/0"),
+    "nothing to send with": ({"submit": None}, "submit"),
+    "too long an input": (written(max_length=3_001), "/element/max_length"),
+    "no input at all": (written(max_length=0), "/element/max_length"),
+    "a number in words": (written(min_length="1"), "/element/min_length"),
+    "too much in it": (written(initial_value="x" * 3_001), "/element/initial_value"),
+    "a choice that is not on offer": (
+        asked({"type": "radio_buttons", "options": [option("a")], "initial_option": option("b")}),
+        "/element/initial_option",
+    ),
+    "two cursors": (
+        {"blocks": [*written(focus_on_load=True)["blocks"], *written(focus_on_load=True)["blocks"]]},
+        "focus_on_load",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "where"), WRONG.values(), ids=WRONG.keys())
+async def test_a_modal_beyond_slacks_limits_is_refused_and_the_trigger_is_still_good(
+    client, press, refused, changed, where
+):
+    trigger = await press()
+    shape = {key: value for key, value in (view() | changed).items() if value is not None}
+
+    answer = await refused(client.views_open(trigger_id=trigger, view=shape))
+
+    assert answer["error"] == "invalid_arguments"
+    assert any(where in finding for finding in answer["response_metadata"]["messages"])
+    assert (await client.views_open(trigger_id=trigger, view=view()))["ok"]
+
+
+async def test_a_modal_of_a_quarter_of_a_megabyte_is_too_large(client, press, refused):
+    trigger = await press()
+    text = {"type": "section", "text": {"type": "plain_text", "text": "x" * 3_000}}
+
+    answer = await refused(client.views_open(trigger_id=trigger, view={**view(), "blocks": [text] * 90}))
+
+    assert answer["error"] == "view_too_large"
+
+
+@pytest.mark.parametrize("action", ["comment", "snooze", "resolve"])
+async def test_relays_own_modals_are_opened(opened, action):
+    assert (await opened(view(action))).open
+
+
+async def test_a_modal_that_is_sent_comes_to_the_app_and_closes(slack, app, opened):
+    shown = await opened(view())
+
+    delivery = await slack.submit(ANN, shown.id, {"text": "looking"})
+
+    assert delivery.acknowledged
+    assert clicked(app.clicks[-1]) == Submission(
+        action="comment",
+        incident="i1",
+        user=ANN,
+        user_name="ann",
+        channel=NOC,
+        message_ts="1.1",
+        view=shown.id,
+        values={"text": "looking"},
+    )
+    assert slack.views_open(ANN) == []
+
+
+async def test_what_stands_in_a_modal_from_the_start_is_sent_where_nothing_else_is_chosen(slack, app, opened):
+    await slack.submit(ANN, await opened(view("snooze")), {})
+    assert clicked(app.clicks[-1]).values == {"until": "1h"}
+    await slack.submit(ANN, await opened(view("snooze")), {"until": "tomorrow"})
+    assert clicked(app.clicks[-1]).values == {"until": "tomorrow"}
+
+
+async def test_what_slacks_window_would_not_send_is_not_sent(slack, app, opened):
+    shown = await opened(view())
+    for values in ({}, {"text": ""}, {"text": "x" * 3_001}, {"until": "1h"}):
+        with pytest.raises(NotSendable):
+            await slack.submit(ANN, shown, values)
+    assert len(app.clicks) == 1
+    slack.dismiss(ANN, shown)
+    snoozing = await opened(view("snooze"))
+    with pytest.raises(NotSendable):
+        await slack.submit(ANN, snoozing, {"until": "5y"})
+
+
+async def test_what_the_app_finds_wrong_is_shown_and_the_modal_stays(slack, app, opened):
+    shown = await opened(view())
+    app.answer = {"response_action": "errors", "errors": {"text": "Write something to send."}}
+    await slack.submit(ANN, shown, {"text": " "})
+    assert (shown.open, shown.errors) == (True, {"text": "Write something to send."})
+
+    app.answer = {"response_action": "errors", "errors": {"nothing": "There is no such input."}}
+    await slack.submit(ANN, shown, {"text": " "})
+    assert "trouble" in shown.errors["text"]
+
+    app.answer = None
+    await slack.submit(ANN, shown, {"text": "x"})
+    assert not shown.open
+
+
+async def test_a_modal_can_be_replaced_or_all_of_them_closed(slack, app, opened):
+    shown = await opened(view())
+    app.answer = {"response_action": "update", "view": view("resolve")}
+    await slack.submit(ANN, shown, {"text": "x"})
+    assert (shown.open, shown.shape["title"]["text"]) == (True, "Resolve incident")
+
+    app.answer = {"response_action": "update", "view": {"type": "modal"}}
+    await slack.submit(ANN, shown, {})
+    assert "trouble" in shown.errors["text"]
+
+    app.answer = {"response_action": "clear"}
+    await slack.submit(ANN, shown, {})
+    assert slack.views_open(ANN) == []
+
+
+async def test_a_modal_that_the_app_did_not_acknowledge_stays_and_says_so(slack, app, opened):
+    shown = await opened(view())
+    slack.interactivity = None
+    await slack.submit(ANN, shown, {"text": "x"})
+    assert "trouble" in shown.errors["text"]
+
+
+async def test_nobody_sends_what_is_open_before_somebody_else(slack, opened):
+    shown = await opened(view())
+    with pytest.raises(NotThere):
+        await slack.submit("U0STRANGER", shown, {"text": "x"})
+    slack.dismiss(ANN, shown)
+    with pytest.raises(NotThere):
+        await slack.submit(ANN, shown, {"text": "x"})
+
+
+# --- what people write ---
+
+
+async def test_a_reply_is_heard_by_the_app(slack, app, card, noc):
+    delivery = await slack.say(ANN, "noc", "on it", thread_ts=card.ts)
+
+    (reply,) = noc.thread(card.ts)
+    assert delivery.acknowledged
+    assert [heard(payload) for payload in app.events] == [
+        Spoken(channel=NOC, thread_ts=card.ts, ts=reply.ts, user=ANN, text="on it", event=app.events[0]["event_id"])
+    ]
+
+
+async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
+    await slack.say(
+        ANN, "noc", "a<b & @ann @db-oncall @here #noc @nobody https://a.example/?x=1&y=2", thread_ts=card.ts
+    )
+
+    assert noc.thread(card.ts)[0].text == (
+        "a&lt;b &amp; <@U00000000AN> <!subteam^S0000000DBA|@db-oncall> <!here> <#C0000000NOC|noc> @nobody "
+        "<https://a.example/?x=1&amp;y=2>"
+    )
+
+
+async def test_a_reply_that_is_broadcast_is_heard_as_one(slack, app, card):
+    await slack.say(ANN, "noc", "on it", thread_ts=card.ts, broadcast=True)
+    assert app.events[0]["event"]["subtype"] == "thread_broadcast"
+    assert heard(app.events[0]).text == "on it"
+
+
+async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack, app, card, noc):
+    await slack.say(ANN, "noc", "on it", thread_ts=card.ts)
+    (reply,) = noc.thread(card.ts)
+    await slack.rewrite(reply, "not on it")
+    await slack.retract(reply)
+    await slack.overhear(card)
+
+    assert [payload["event"].get("subtype") for payload in app.events] == [
+        None,
+        "message_changed",
+        "message_deleted",
+        None,
+    ]
+    assert app.events[1]["event"]["previous_message"]["text"] == "on it"
+    assert app.events[3]["event"]["bot_id"] == "B0RELAYBOT"
+    assert [heard(payload) is not None for payload in app.events] == [True, False, False, False]
+    assert noc.thread(card.ts) == []
+
+
+@pytest.mark.parametrize(
+    "deafen",
+    [
+        lambda slack: slack.channel("noc").kick(),
+        lambda slack: slack.take_scope("channels:history"),
+        lambda slack: setattr(slack, "subscriptions", frozenset()),
+        lambda slack: setattr(slack, "interactivity", None),
+    ],
+)
+async def test_the_app_hears_nothing_where_it_is_no_member_may_not_read_or_did_not_ask(slack, app, card, deafen):
+    deafen(slack)
+    assert await slack.say(ANN, "noc", "on it", thread_ts=card.ts) is None
+    assert app.events == []
+
+
+async def test_every_payload_is_json(slack, app, opened):
+    await slack.submit(ANN, await opened(view()), {"text": "x"})
+    await slack.say(ANN, "noc", "hello")
+    assert all(json.loads(json.dumps(delivery.payload)) == delivery.payload for delivery in slack.deliveries)

@@ -1,0 +1,565 @@
+"""The door to Slack over real HTTP: each odd answer becomes a value, and no request is ever sent twice."""
+
+import asyncio
+import logging
+
+import aiohttp
+import pytest
+
+from relay import sandbox
+from relay.http.client import guarded, make_session, proxy_for
+from relay.model.errors import LeaseLost, SettingsError
+from relay.slack import (
+    Deferred,
+    Delivered,
+    Gone,
+    Kind,
+    Method,
+    Read,
+    Refused,
+    Unknown,
+    identity_of,
+    messages_of,
+)
+from relay.slack.client import Marker, Slack
+from relay.slack.message import Message
+from tests.support.http_peer import http, starting
+
+TOKEN = "xoxb-1-2-secret"
+API = "/api/"
+CARD = Message(text="critical: db-1 down", blocks=({"type": "divider"},), attachments=({"color": "danger"},))
+MARKER = Marker(event_type="relay_card", incident="5e7f", key="k1")
+SHORT = 0.05
+"""Seconds; a deadline for calls that nobody will answer."""
+
+
+POSTED = http(body={"ok": True, "channel": "C1", "ts": "1.000200", "message": {"text": "x"}})
+
+
+@pytest.fixture
+async def answering():
+    """Start a peer that gives these answers."""
+    async with starting(API) as start:
+        yield start
+
+
+@pytest.fixture
+async def session():
+    async with make_session() as session:
+        yield session
+
+
+@pytest.fixture
+def door(session):
+    return lambda peer, **more: Slack(session, TOKEN, base_url=peer.url, **more)
+
+
+async def post(slack, **more):
+    return await slack.post("C1", CARD, marker=MARKER, **more)
+
+
+# -- Odd answers -------------------------------------------------------------------------------------------------------
+
+LIMITED = {"ok": False, "error": "ratelimited"}
+
+ODD = {
+    "done": (POSTED, Delivered, "ok"),
+    "ok false": (http(body={"ok": False, "error": "not_in_channel"}), Refused, "not_in_channel"),
+    "an unknown code": (http(body={"ok": False, "error": "sunspots"}), Refused, "unknown_code"),
+    "429 with Retry-After": (http(429, LIMITED, Retry_After=7), Deferred, "rate_limited"),
+    "429 without": (http(429, LIMITED), Deferred, "rate_limited"),
+    "429 html": (http(429, "<html>", "text/html"), Deferred, "rate_limited"),
+    "429 text/plain": (http(429, "slow down", "text/plain"), Deferred, "rate_limited"),
+    "429 broken json": (http(429, '{"ok": fal'), Deferred, "rate_limited"),
+    "429 by code": (http(body=LIMITED), Deferred, "rate_limited"),
+    "500 json": (http(500, {"ok": False, "error": "internal_error"}), Unknown, "server_error"),
+    "internal_error": (http(body={"ok": False, "error": "internal_error"}), Unknown, "internal_error"),
+    "503 html": (http(503, "<html>Slack is down</html>", "text/html"), Unknown, "server_error"),
+    "502 text/plain": (http(502, "bad gateway", "text/plain"), Unknown, "server_error"),
+    "500 broken json": (http(500, "{"), Unknown, "server_error"),
+    "504 empty": (http(504), Unknown, "server_error"),
+    "403 html": (http(403, "<html>proxy</html>", "text/html"), Deferred, "not_slack"),
+    "404 text/plain": (http(404, "404: Not Found", "text/plain"), Deferred, "not_slack"),
+    "413 html": (http(413, "<html>", "text/html"), Refused, "message_too_large"),
+    "401 json": (http(401, {"ok": False, "error": "invalid_auth"}), Refused, "token_invalid"),
+    "200 text/plain": (http(body="ok", kind="text/plain"), Unknown, "unreadable"),
+    "200 html": (http(body="<html>login</html>", kind="text/html"), Unknown, "unreadable"),
+    "broken json": (http(body='{"ok": tr'), Unknown, "unreadable"),
+    "not utf-8": (http(body=b'{"ok": "\xff\xfe"}'), Unknown, "unreadable"),
+    "empty": (http(body=""), Unknown, "unreadable"),
+    "empty object": (http(body={}), Unknown, "unreadable"),
+    "a list": (http(body=[1]), Unknown, "unreadable"),
+    "a string": (http(body='"ok"'), Unknown, "unreadable"),
+    "gzip": (http(body=b"\x1f\x8b", kind="application/gzip"), Unknown, "unreadable"),
+    "ok without ts": (http(body={"ok": True}), Unknown, "unreadable"),
+    "201": (http(201, {"ok": True, "channel": "C1", "ts": "1.000200"}), Delivered, "ok"),
+    "a body that never ends": (http(body={"ok": True})[:-5], Unknown, "timed_out"),
+    "no http at all": (b"SSH-2.0-OpenSSH_9.2\r\nConnection: close\r\n\r\n", Unknown, "connection_cut"),
+    "cut after reading": (b"", Unknown, "connection_cut"),
+    "cut in the headers": (b"HTTP/1.1 200 OK\r\nConnection: close", Unknown, "connection_cut"),
+    "hang": (None, Unknown, "timed_out"),
+}
+
+
+@pytest.mark.parametrize(("raw", "kind", "reason"), ODD.values(), ids=ODD.keys())
+async def test_every_odd_answer_becomes_a_value_and_the_request_is_sent_once(answering, door, raw, kind, reason):
+    peer = await answering(raw)
+    hangs = raw is None or reason == "timed_out"
+
+    answer = await post(door(peer, deadline=SHORT if hangs else 10.0))
+
+    assert (type(answer), answer.reason) == (kind, reason)
+    assert [request.method for request in peer.seen] == ["chat.postMessage"]
+
+
+async def test_a_body_that_breaks_off_is_doubt(answering, door):
+    peer = await answering(http(body={"ok": True}, Connection="close")[:-5])
+
+    assert isinstance(await post(door(peer)), Unknown)
+    assert len(peer.seen) == 1
+
+
+async def test_a_connection_that_is_cut_before_the_request_was_read_is_doubt(answering, door):
+    peer = await answering(deaf=True)
+
+    answer = await post(door(peer))
+
+    assert (type(answer), answer.reason) == (Unknown, "connection_cut")
+    assert (peer.connections, peer.seen) == (1, [])
+
+
+async def test_a_stale_connection_is_doubt_and_the_post_is_not_sent_again(answering, door):
+    peer = await answering(POSTED, b"", POSTED)
+    slack = door(peer)
+
+    assert isinstance(await post(slack), Delivered)
+    assert isinstance(await post(slack), Unknown)
+    assert len(peer.seen) == 2
+    assert peer.connections == 1
+
+
+async def test_a_read_on_a_stale_connection_is_not_sent_again_either(answering, door):
+    peer = await answering(http(body={"ok": True}), b"", http(body={"ok": True}))
+    slack = door(peer)
+
+    assert isinstance(await slack.user_groups(), Read)
+    assert await slack.user_groups() == Unknown(reason="connection_cut")
+    assert len(peer.seen) == 2
+
+
+# -- Surely not sent ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_refused_connection_was_surely_not_sent(session, unused_tcp_port):
+    slack = Slack(session, TOKEN, base_url=f"http://127.0.0.1:{unused_tcp_port}/api/")
+
+    assert await post(slack) == Deferred(reason="not_connected")
+
+
+@pytest.mark.usefixtures("no_proxies")
+async def test_a_name_that_does_not_resolve_was_surely_not_sent(session):
+    slack = Slack(session, TOKEN, base_url="http://slack.invalid/api/")
+
+    assert await post(slack) == Deferred(reason="name_not_resolved")
+
+
+async def test_a_tls_handshake_that_is_cut_was_surely_not_sent(answering, session):
+    peer = await answering(deaf=True)
+    slack = Slack(session, TOKEN, base_url=peer.url.replace("http:", "https:"))
+
+    assert await post(slack) == Deferred(reason="not_connected")
+
+
+async def test_tls_with_something_that_speaks_no_tls_was_surely_not_sent(session):
+    async def babble(reader, writer):
+        writer.write(b"220 mail.example.com ESMTP\r\n" * 3)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        answer = await post(Slack(session, TOKEN, base_url=f"https://127.0.0.1:{port}/api/"))
+
+    assert answer == Deferred(reason="tls_failed")
+
+
+async def test_a_deadline_that_ends_the_connecting_was_surely_not_sent(answering, session):
+    """The peer waits for a whole request and never answers the handshake."""
+    peer = await answering(None)
+    slack = Slack(session, TOKEN, base_url=peer.url.replace("http:", "https:"), deadline=SHORT)
+
+    assert await post(slack) == Deferred(reason="connect_timed_out")
+    assert peer.seen == []
+
+
+async def test_a_deadline_that_ends_the_wait_for_a_free_connection_was_surely_not_sent(answering):
+    peer = await answering(None)
+    async with make_session(connections=1) as session:
+        slow = asyncio.create_task(post(Slack(session, TOKEN, base_url=peer.url)))
+        await peer.arrived.wait()
+
+        assert await post(Slack(session, TOKEN, base_url=peer.url, deadline=SHORT)) == Deferred(
+            reason="connect_timed_out"
+        )
+        assert len(peer.seen) == 1
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+
+
+async def test_a_closed_session_sends_nothing(answering, session, door):
+    peer = await answering(POSTED)
+    await session.close()
+
+    assert await post(door(peer)) == Deferred(reason="not_connected")
+    assert peer.connections == 0
+
+
+async def test_a_message_that_is_no_json_is_refused_before_anything_is_sent(answering, door):
+    peer = await answering(POSTED)
+
+    answer = await door(peer).edit("C1", "1.2", Message(text="x", blocks=({"type": object()},)))
+
+    assert isinstance(answer, Refused)
+    assert answer.kind is Kind.PAYLOAD
+    assert peer.seen == []
+
+
+async def test_with_a_session_that_nobody_watches_a_time_out_is_doubt(answering):
+    """Without the trace nobody can say whether the time-out came before there was a connection."""
+    peer = await answering(None)
+    async with aiohttp.ClientSession() as session:
+        slack = Slack(session, TOKEN, base_url=peer.url.replace("http:", "https:"), deadline=SHORT)
+
+        assert await post(slack) == Unknown(reason="timed_out")
+
+
+# -- Cancelling, watching ----------------------------------------------------------------------------------------------
+
+
+async def test_cancelling_is_the_only_thing_that_is_raised(answering, door):
+    peer = await answering(None)
+    call = asyncio.create_task(post(door(peer)))
+    await peer.arrived.wait()
+
+    call.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_a_guard_looks_when_there_is_a_connection_and_before_a_byte_is_sent(answering, session, door):
+    peer = await answering(POSTED, POSTED)
+    connect, allowed = session.connector.connect, True
+
+    async def slow(*arguments, **named):
+        nonlocal allowed
+        allowed = False  # the time passes while relay connects
+        return await connect(*arguments, **named)
+
+    def check():
+        if not allowed:
+            raise LeaseLost("too late")
+
+    session.connector.connect = slow
+    with guarded(check):
+        with pytest.raises(LeaseLost, match="too late"):
+            await post(door(peer))
+        with guarded(None):
+            assert isinstance(await post(door(peer)), Delivered)
+        session.connector.connect = connect
+        with pytest.raises(LeaseLost):  # on a connection that is used again too
+            await post(door(peer))
+    assert isinstance(await post(door(peer)), Delivered)
+    assert len(peer.seen) == 2
+
+
+async def test_an_observer_is_told_of_every_call(answering, door):
+    peer = await answering(POSTED, http(503))
+    told = []
+    slack = door(peer, on_call=lambda *call: told.append(call))
+
+    answers = [await post(slack), await slack.edit("C1", "1.2", CARD)]
+
+    assert [(method, answer) for method, answer, _ in told] == list(
+        zip([Method.POST, Method.EDIT], answers, strict=True)
+    )
+    assert all(0 <= seconds < 10 for _, _, seconds in told)
+
+
+async def test_a_call_ends_at_its_own_deadline_however_long_the_sessions_is(answering, door):
+    peer = await answering(None)
+    told = []
+
+    await post(door(peer, deadline=SHORT, on_call=lambda *call: told.append(call)))
+
+    ((_, answer, seconds),) = told
+    assert answer == Unknown(reason="timed_out")
+    assert SHORT <= seconds < 2.0
+
+
+async def test_neither_token_nor_payload_reach_the_log_even_at_debug(answering, door, caplog):
+    caplog.set_level(logging.DEBUG)
+    peer = await answering(POSTED, http(body={"ok": False, "error": "fatal_error"}))
+    slack = door(peer)
+
+    await post(slack)
+    await post(slack)
+
+    assert TOKEN not in caplog.text
+    assert CARD.text not in caplog.text
+
+
+# -- What is sent ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_card_is_posted_as_json_with_its_marker(answering, door):
+    peer = await answering(POSTED)
+
+    answer = await post(door(peer))
+
+    assert answer == Delivered(channel="C1", ts="1.000200")
+    (request,) = peer.seen
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert request.headers["content-type"].startswith("application/json")
+    assert request.json == {
+        "channel": "C1",
+        **CARD.payload(),
+        "metadata": {"event_type": "relay_card", "event_payload": {"incident": "5e7f", "key": "k1"}},
+    }
+
+
+async def test_a_reply_names_its_thread_and_whether_the_channel_sees_it(answering, door):
+    in_thread = {"ok": True, "channel": "C1", "ts": "2.2", "message": {"thread_ts": "1.1"}}
+    peer = await answering(http(body=in_thread), POSTED)
+    slack = door(peer)
+
+    assert await post(slack, thread_ts="1.1", broadcast=True) == Delivered(channel="C1", ts="2.2")
+    assert await post(slack, thread_ts="1.1") == Delivered(channel="C1", ts="1.000200", stray=True)
+    assert [(each.json["thread_ts"], each.json["reply_broadcast"]) for each in peer.seen] == [
+        ("1.1", True),
+        ("1.1", False),
+    ]
+
+
+async def test_an_edit_says_everything_that_an_edit_would_otherwise_keep_or_reset(answering, door):
+    peer = await answering(http(body={"ok": True, "channel": "C1", "ts": "1.2"}))
+
+    answer = await door(peer).edit("C1", "1.2", Message(text="resolved"))
+
+    assert answer == Delivered(channel="C1", ts="1.2")
+    assert peer.seen[0].json == {
+        "channel": "C1",
+        "ts": "1.2",
+        "parse": "none",
+        "text": "resolved",
+        "blocks": [],
+        "attachments": [],
+    }
+
+
+async def test_a_message_without_text_warns_nobody(answering, door):
+    peer = await answering(POSTED)
+
+    assert isinstance(await door(peer).post("C1", Message(text=""), marker=MARKER), Delivered)
+
+
+async def test_a_modal_is_opened_with_the_trigger_of_the_click(answering, door):
+    peer = await answering(http(body={"ok": True, "view": {"id": "V1"}}))
+    view = {"type": "modal", "blocks": []}
+
+    answer = await door(peer).open_view("1.2.abc", view)
+
+    assert answer == Read(body={"ok": True, "view": {"id": "V1"}})
+    assert [(each.method, each.json) for each in peer.seen] == [("views.open", {"trigger_id": "1.2.abc", "view": view})]
+
+
+async def test_a_modal_that_came_too_late_is_refused_and_says_what_to_do(answering, door):
+    peer = await answering(http(body={"ok": False, "error": "expired_trigger_id"}))
+
+    answer = await door(peer).open_view("1.2.abc", {"type": "modal"})
+
+    assert isinstance(answer, Refused)
+    assert answer.remedy.startswith("Press the button again")
+
+
+async def test_a_whisper_is_for_one_person_in_the_channel_or_in_a_thread(answering, door):
+    peer = await answering(http(body={"ok": True, "message_ts": "3.3"}))
+    slack = door(peer)
+
+    answer = await slack.whisper("C1", "U1", "a &amp; b")
+    await slack.whisper("C1", "U1", "here", thread_ts="1.2")
+
+    assert answer == Delivered(channel="C1", ts="3.3")
+    assert [(each.method, each.json) for each in peer.seen] == [
+        ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "a &amp; b", "parse": "none"}),
+        ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "here", "parse": "none", "thread_ts": "1.2"}),
+    ]
+
+
+FLAG = {"include_all_metadata": "1", "inclusive": "1"}
+
+VERBS = [
+    (lambda s: s.delete("C1", "1.2"), "POST", "chat.delete", {"channel": "C1", "ts": "1.2"}),
+    (
+        lambda s: s.history("C1", "1.0", "2.0", "abc", 50),
+        "GET",
+        "conversations.history",
+        {"channel": "C1", "oldest": "1.0", "latest": "2.0", "cursor": "abc", "limit": "50", **FLAG},
+    ),
+    (
+        lambda s: s.history("C1", "1.0"),
+        "GET",
+        "conversations.history",
+        {"channel": "C1", "oldest": "1.0", "limit": "200", **FLAG},
+    ),
+    (
+        lambda s: s.replies("C1", "1.2", oldest="1.3"),
+        "GET",
+        "conversations.replies",
+        {"channel": "C1", "ts": "1.2", "oldest": "1.3", "limit": "200", **FLAG},
+    ),
+    (
+        lambda s: s.channels("abc="),
+        "GET",
+        "conversations.list",
+        {"types": "public_channel,private_channel", "exclude_archived": "0", "limit": "999", "cursor": "abc="},
+    ),
+    (lambda s: s.channel("C1"), "GET", "conversations.info", {"channel": "C1"}),
+    (lambda s: s.join("C1"), "POST", "conversations.join", {"channel": "C1"}),
+    (lambda s: s.who_am_i(), "POST", "auth.test", {}),
+    (lambda s: s.permalink("C1", "1.2"), "GET", "chat.getPermalink", {"channel": "C1", "message_ts": "1.2"}),
+    (lambda s: s.user_groups(), "GET", "usergroups.list", {}),
+    (lambda s: s.group_members("S1"), "GET", "usergroups.users.list", {"usergroup": "S1"}),
+    (lambda s: s.open_socket(), "POST", "apps.connections.open", {}),
+    (lambda s: s.user("U1"), "GET", "users.info", {"user": "U1"}),
+]
+
+
+@pytest.mark.parametrize(("call", "asked"), [(call, asked) for call, *asked in VERBS])
+async def test_every_other_verb_goes_as_a_query(answering, door, call, asked):
+    peer = await answering(http(body={"ok": True}))
+
+    answer = await call(door(peer))
+
+    assert isinstance(answer, (Read, Delivered))
+    (request,) = peer.seen
+    assert [request.verb, request.method, request.query] == asked
+    assert request.body == b""
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_who_am_i_tells_the_bot_and_its_scopes(answering, door):
+    body = {
+        "ok": True,
+        "url": "https://acme.slack.com/",
+        "team": "Acme",
+        "team_id": "T1",
+        "user_id": "U1",
+        "bot_id": "B1",
+    }
+    peer = await answering(http(body=body, X_OAuth_Scopes="chat:write,channels:read"))
+
+    answer = await door(peer).who_am_i()
+
+    assert isinstance(answer, Read)
+    identity = identity_of(answer)
+    assert (identity.bot_id, identity.team_id, identity.scopes) == ("B1", "T1", ("chat:write", "channels:read"))
+
+
+async def test_deleting_what_is_gone_is_fine_and_its_permalink_is_gone(answering, door):
+    peer = await answering(http(body={"ok": False, "error": "message_not_found"}))
+    slack = door(peer)
+
+    assert await slack.delete("C1", "1.2") == Delivered(channel="C1", ts="1.2")
+    assert await slack.permalink("C1", "1.2") == Gone(code="message_not_found", reason="message_gone")
+
+
+async def test_a_card_lives_through_its_life_in_the_stand_in():
+    stand_in = sandbox.Slack()
+    stand_in.add_channel("C0123456789", "noc", member=True)
+    async with sandbox.serving(stand_in) as base_url, make_session() as session:
+        slack = Slack(session, stand_in.token, base_url=base_url)
+        card = await slack.post("C0123456789", Message(text="db-1 is down"), marker=MARKER)
+        assert isinstance(card, Delivered)
+        entry = Marker(event_type="relay_entry", incident="5e7f", key="k2")
+        reply = await slack.post("C0123456789", Message(text="Ann has it"), marker=entry, thread_ts=card.ts)
+        edited = await slack.edit("C0123456789", card.ts, Message(text="db-1 is back"))
+        history = await slack.history("C0123456789", card.ts)
+        thread = await slack.replies("C0123456789", card.ts)
+        deleted = [await slack.delete("C0123456789", card.ts) for _ in range(2)]
+        stray = await slack.post("C0123456789", Message(text="too late"), marker=entry, thread_ts="1.000100")
+
+    assert isinstance(reply, Delivered)
+    assert not reply.stray
+    assert edited == card
+    assert isinstance(history, Read)
+    assert [(seen.ts, seen.event_type, seen.key, seen.replies) for seen in messages_of(history)] == [
+        (card.ts, "relay_card", "k1", 1)
+    ]
+    assert isinstance(thread, Read)
+    assert [seen.key for seen in messages_of(thread)] == ["k1", "k2"]
+    assert all(isinstance(answer, Delivered) for answer in deleted)
+    assert isinstance(stray, Delivered)
+    assert stray.stray
+
+
+# -- The way there -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("url", "exempt", "proxy"),
+    [
+        ("https://slack.com/api/", "", "http://proxy:3128"),
+        ("https://slack.com/api/", "slack.com", None),
+        ("https://wss.slack.com/api/", ".slack.com", None),
+        ("https://slack.com/api/", "*", None),
+        ("https://stand-in.internal:8443/api/", "stand-in.internal:8443", None),
+        ("http://slack.com/api/", "", None),
+        ("https://localhost:8081/api/", "", None),
+        ("https://127.0.0.1:8081/api/", "", None),
+        ("https://[::1]:8081/api/", "", None),
+    ],
+)
+def test_the_environments_proxy_is_taken_unless_no_proxy_or_loopback(no_proxies, url, exempt, proxy):
+    no_proxies.setenv("HTTPS_PROXY", "http://proxy:3128")
+    no_proxies.setenv("NO_PROXY", exempt)
+
+    assert proxy_for(url) == proxy
+
+
+async def test_a_proxy_is_used_for_slack_and_not_for_a_stand_in_on_this_machine(no_proxies, answering, session, door):
+    proxy, stand_in = await answering(POSTED), await answering(POSTED)
+    no_proxies.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+
+    await post(Slack(session, TOKEN, base_url="http://slack.example/api/"))
+    await post(door(stand_in))
+
+    assert (len(proxy.seen), len(stand_in.seen)) == (1, 1)
+
+
+async def test_a_proxy_that_refuses_the_tunnel_was_surely_not_slack(no_proxies, answering, session):
+    proxy = await answering(http(407, Connection="close"))
+    no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+
+    assert await post(Slack(session, TOKEN)) == Deferred(reason="proxy_refused")
+
+
+async def test_a_proxy_that_is_not_there_was_surely_not_slack(no_proxies, unused_tcp_port, session):
+    no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
+
+    assert await post(Slack(session, TOKEN)) == Deferred(reason="proxy_refused")
+
+
+@pytest.mark.parametrize("url", ["slack.com/api/", "ftp://slack.com/", "", "http://", "http://[oops/"])
+async def test_an_address_that_is_none_is_a_fault_of_the_settings(session, url):
+    with pytest.raises(SettingsError, match="SLACK_API_URL"):
+        Slack(session, TOKEN, base_url=url)

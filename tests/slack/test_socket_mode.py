@@ -1,0 +1,415 @@
+"""Socket Mode against the stand-in: what comes is kept, then acknowledged, and the connection always comes back."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog.testing
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from relay import sandbox
+from relay.http.client import make_session
+from relay.model.errors import SettingsError
+from relay.sandbox import Fault, Meanwhile, rate_limited
+from relay.slack.socket_mode import SETTLED, SocketMode
+from tests.support.clocks import ManualClock
+
+ANN, NOC = "U0ANN00001", "C0NOC00001"
+BUTTON = {
+    "type": "actions",
+    "elements": [
+        {"type": "button", "text": {"type": "plain_text", "text": "x"}, "action_id": "relay_assign", "value": "i1"}
+    ],
+}
+
+
+class Desk:
+    """Who listens in these tests: it keeps what it is told, and waits or fails when told to."""
+
+    def __init__(self):
+        self.clicks, self.events = [], []
+        self.answer = None
+        self.failures = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def clicked(self, payload):
+        return await self._take(self.clicks, payload)
+
+    async def heard(self, payload):
+        return await self._take(self.events, payload)
+
+    async def _take(self, kept, payload):
+        kept.append(payload)
+        await self.open.wait()
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("the disk is full")
+        return self.answer
+
+
+async def until(condition):
+    """Wait for what other tasks do. It comes, or the test's time is up."""
+    while not condition():  # noqa: ASYNC110  what is waited for is the stand-in's, which rings no bell
+        await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def slack(clock):
+    slack = sandbox.Slack(clock=clock.now)
+    slack.add_channel(NOC, "noc", member=True)
+    slack.add_user(ANN, "ann", channels=["noc"])
+    slack.interactivity = slack.sockets
+    return slack
+
+
+@pytest.fixture
+def card(slack):
+    return slack.channel("noc").add(sandbox.Content(text="db-1 is down", blocks=(BUTTON,)), slack.bot)
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+@pytest.fixture
+def connecting(slack, desk, clock):
+    """Run Socket Mode for as long as the block lasts."""
+
+    @asynccontextmanager
+    async def connecting(token=None):
+        stopping = asyncio.Event()
+        async with sandbox.serving(slack) as base_url, make_session() as session:
+            mode = SocketMode(
+                session,
+                token or slack.app_token,
+                clicked=desk.clicked,
+                heard=desk.heard,
+                base_url=base_url,
+                clock=clock,
+            )
+            running = asyncio.create_task(mode.run(stopping))
+            mode.stop = stopping.set
+            mode.running = running
+            try:
+                yield mode
+            finally:
+                stopping.set()
+                await asyncio.wait([running], timeout=20)
+                assert running.done()
+                assert running.cancelled() or running.exception() is None
+
+    return connecting
+
+
+@pytest.fixture
+async def mode(connecting):
+    async with connecting() as mode:
+        await until(lambda: mode.connected)
+        yield mode
+
+
+async def press(slack, card):
+    return await slack.click(ANN, "noc", card.ts, "relay_assign")
+
+
+# --- what comes ---
+
+
+async def test_clicks_and_events_reach_whoever_listens_and_are_acknowledged(slack, mode, desk, card):
+    click = await press(slack, card)
+    event = await slack.say(ANN, "noc", "on it", thread_ts=card.ts)
+
+    assert (click.acknowledged, click.answer, event.acknowledged) == (True, None, True)
+    assert desk.clicks == [click.payload]
+    assert desk.events == [event.payload]
+
+
+async def test_the_acknowledgement_brings_the_answer_where_slack_takes_one(slack, mode, desk, card):
+    desk.answer = {"response_action": "clear"}
+
+    assert (await press(slack, card)).answer == {"response_action": "clear"}
+    assert (await slack.say(ANN, "noc", "on it", thread_ts=card.ts)).answer is None
+
+
+async def test_nothing_is_acknowledged_before_it_is_kept(slack, mode, desk, card):
+    desk.open.clear()
+    pressing = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    await asyncio.sleep(0.05)
+    assert not pressing.done()
+    desk.open.set()
+
+    assert (await pressing).acknowledged
+
+
+async def test_what_could_not_be_kept_comes_again(slack, mode, desk, card):
+    slack.sockets.patience = 0.2
+    desk.failures = 1
+
+    with structlog.testing.capture_logs() as logged:
+        click = await press(slack, card)
+
+    assert click.acknowledged
+    assert len(desk.clicks) == 2
+    assert [event["event"] for event in logged] == ["socket_envelope_not_kept"]
+
+
+async def test_a_slow_one_does_not_hold_up_the_others(slack, mode, desk, card):
+    desk.open.clear()
+    slow = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    held, desk.open = desk.open, asyncio.Event()
+    desk.open.set()
+
+    assert (await press(slack, card)).acknowledged
+    assert not slow.done()
+    held.set()
+    assert (await slow).acknowledged
+
+
+async def test_what_nobody_takes_here_is_acknowledged_all_the_same(slack, mode, desk):
+    assert (await slack.sockets.tell("slash_commands", {"command": "/relay"})).acknowledged
+    assert desk.clicks == desk.events == []
+
+
+@pytest.mark.parametrize("junk", ["", "{", "[]", "7", '{"type":7}', '{"envelope_id":7}', '{"type":["hello"]}', "\x00"])
+async def test_junk_on_the_connection_changes_nothing(slack, mode, card, junk):
+    for socket in slack.sockets.open:
+        await socket.stream.send_str(junk)
+        await socket.stream.send_bytes(junk.encode())
+
+    assert (await press(slack, card)).acknowledged
+    assert slack.sockets.opened == 1
+
+
+# --- the connection comes back ---
+
+
+async def test_a_connection_that_slack_gives_notice_of_is_replaced_before_it_ends(slack, mode, card, clock):
+    clock.advance(SETTLED)
+    await slack.sockets.refresh("warning")
+    await until(lambda: len(slack.sockets.open) == 2 and mode.connected)
+
+    assert all([(await press(slack, card)).acknowledged for _ in range(4)])  # over both of them, in turn
+    await slack.sockets.open[0].stream.close()
+    await until(lambda: len(slack.sockets.open) == 1)
+    assert (await press(slack, card)).acknowledged
+
+
+async def test_a_connection_that_slack_gave_notice_of_and_left_open_is_closed(slack, mode, clock):
+    clock.advance(SETTLED)
+    await slack.sockets.refresh("warning")
+    await until(lambda: len(slack.sockets.open) == 2)
+    await until(lambda: clock.next_timer() is not None)
+    clock.advance(30)
+
+    await until(lambda: len(slack.sockets.open) == 1)
+    assert mode.connected
+
+
+async def test_a_connection_that_slack_refreshes_is_made_anew(slack, mode, card, clock):
+    clock.advance(SETTLED)
+    await slack.sockets.refresh()
+    await until(lambda: slack.sockets.opened == 2 and mode.connected)
+
+    assert (await press(slack, card)).acknowledged
+
+
+async def test_a_connection_that_is_cut_is_made_anew(slack, mode, card, clock):
+    clock.advance(SETTLED)
+    slack.sockets.cut()
+    await until(lambda: slack.sockets.opened == 2 and mode.connected)
+
+    assert (await press(slack, card)).acknowledged
+
+
+async def waits(clock, count):
+    """How long each of so many waits in a row was to last."""
+    seconds = []
+    for _ in range(count):
+        await until(lambda: clock.next_timer() is not None)
+        seconds.append(clock.next_timer() - clock.now())
+        clock.advance(seconds[-1])
+    return seconds
+
+
+async def test_a_connection_that_ends_at_once_is_never_made_anew_in_a_busy_loop(slack, mode, clock):
+    for opened in range(1, 6):
+        await until(lambda: slack.sockets.open and mode.connected)
+        slack.sockets.cut()
+        await until(lambda: not mode.connected)
+        await asyncio.sleep(0.05)
+        assert slack.sockets.opened == opened
+        (wait,) = await waits(clock, 1)
+        assert wait >= 2.0 ** (opened - 1)
+    await until(lambda: mode.connected)
+
+
+async def test_an_address_that_did_not_work_is_not_tried_twice(slack, connecting, clock):
+    """It is good for one connection, used or not."""
+    spoil = Meanwhile(lambda _call: slack.sockets._tickets.clear())
+    slack.faults.add(Fault(does=spoil, after_effect=True, method="apps.connections.open", times=2))
+    async with connecting() as mode:
+        await waits(clock, 2)
+        await until(lambda: mode.connected)
+
+    assert len(slack.called("apps.connections.open")) == 3
+    assert slack.sockets.opened == 1
+
+
+async def test_without_slack_the_waits_grow_to_a_minute_and_no_further(slack, connecting, clock):
+    slack.faults.add(Fault(does=sandbox.UNAVAILABLE, method="apps.connections.open", times=12))
+    async with connecting() as mode:
+        seconds = await waits(clock, 12)
+        await until(lambda: mode.connected)
+
+    assert seconds[0] >= 1.0
+    assert max(seconds) <= 60.0
+    assert min(seconds[6:]) >= 30.0
+    assert len(slack.called("apps.connections.open")) == 13
+
+
+async def test_slacks_own_word_for_how_long_to_wait_is_kept(slack, connecting, clock):
+    slack.faults.add(Fault(does=rate_limited(90), method="apps.connections.open"))
+    async with connecting() as mode:
+        assert await waits(clock, 1) == [90.0]
+        await until(lambda: mode.connected)
+
+
+@pytest.mark.parametrize("token", ["xapp-other", "xoxb-sandbox"])
+async def test_a_token_that_opens_nothing_is_told_with_its_remedy_and_tried_again(slack, connecting, clock, token):
+    with structlog.testing.capture_logs() as logged:
+        async with connecting(token) as mode:
+            await waits(clock, 2)
+            assert not mode.connected
+    refused = [event for event in logged if event["event"] == "socket_refused"]
+    assert len(refused) >= 2
+    assert "SLACK_APP_TOKEN" in refused[0]["remedy"]
+
+
+async def test_an_address_that_is_none_is_a_fault_of_the_settings(desk):
+    async with make_session() as session:
+        with pytest.raises(SettingsError):
+            SocketMode(session, "xapp", clicked=desk.clicked, heard=desk.heard, base_url="slack.com")
+
+
+async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, monkeypatch):
+    """Nothing closed it, and nothing comes over it: a firewall forgot it, or the other machine is gone."""
+    monkeypatch.setattr("relay.slack.socket_mode._HEARTBEAT", 0.1)
+    links = []
+
+    async def address(request):
+        return web.json_response({"ok": True, "url": f"ws://{request.host}/link"})
+
+    async def link(request):
+        stream = web.WebSocketResponse(autoping=False)
+        await stream.prepare(request)
+        await stream.send_json({"type": "hello"})
+        links.append(stream)
+        async for _ in stream:
+            pass
+        return stream
+
+    app = web.Application()
+    app.router.add_post("/api/apps.connections.open", address)
+    app.router.add_get("/link", link)
+    stopping = asyncio.Event()
+    async with TestServer(app) as server, make_session() as session:
+        url = f"http://127.0.0.1:{server.port}/api/"
+        mode = SocketMode(session, "xapp", clicked=desk.clicked, heard=desk.heard, base_url=url, clock=clock)
+        running = asyncio.create_task(mode.run(stopping))
+        await until(lambda: mode.connected)
+        await until(lambda: not mode.connected)
+        await waits(clock, 1)
+        await until(lambda: len(links) == 2)
+        stopping.set()
+        await running
+
+
+# --- the end ---
+
+
+async def test_what_is_being_kept_when_relay_stops_is_acknowledged_and_nothing_new_is_taken(slack, mode, desk, card):
+    desk.open.clear()
+    pressing = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    mode.stop()
+    await asyncio.sleep(0.02)
+    slack.sockets.patience = 0.2
+    late = asyncio.create_task(press(slack, card))
+    await asyncio.sleep(0.02)
+    desk.open.set()
+
+    assert (await pressing).acknowledged
+    await mode.running
+    assert not (await late).acknowledged
+    assert len(desk.clicks) == 1
+    assert not mode.connected
+
+
+async def test_what_was_kept_while_the_connection_ended_comes_again_and_is_acknowledged_then(
+    slack, mode, desk, card, clock
+):
+    slack.sockets.patience = 20.0
+    desk.open.clear()
+    pressing = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    clock.advance(SETTLED)
+    with structlog.testing.capture_logs() as logged:
+        slack.sockets.cut()
+        await until(lambda: slack.sockets.opened == 2 and len(desk.clicks) == 2)
+        desk.open.set()
+        assert (await pressing).acknowledged
+    assert "socket_acknowledgement_lost" in [event["event"] for event in logged]
+
+
+async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(slack, mode, desk, card, monkeypatch):
+    monkeypatch.setattr("relay.slack.socket_mode._LAST_WORDS", 0.05)
+    slack.sockets.patience = 0.3
+    desk.open.clear()
+    pressing = asyncio.create_task(press(slack, card))
+    await until(lambda: desk.clicks)
+    mode.stop()
+    async with asyncio.timeout(5):
+        await mode.running
+    assert not (await pressing).acknowledged
+
+
+@pytest.mark.parametrize("when", ["connected", "waiting"])
+async def test_relay_stops_at_once_whatever_the_connection_does(slack, connecting, when):
+    if when == "waiting":
+        slack.faults.add(Fault(does=sandbox.UNAVAILABLE, method="apps.connections.open", times=None))
+    async with connecting() as mode:
+        await until(lambda: mode.connected or len(slack.called("apps.connections.open")) > 0)
+        mode.stop()
+        async with asyncio.timeout(5):
+            await mode.running
+
+
+async def test_a_cancelled_run_leaves_no_task_behind(mode, slack):
+    mode.running.cancel()
+    await asyncio.wait([mode.running])
+    await until(lambda: not slack.sockets.open)
+
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("socket")] == []
+
+
+async def test_neither_token_nor_payload_reach_the_log_even_at_debug(slack, connecting, card, caplog):
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logged:
+        async with connecting() as mode:
+            await until(lambda: mode.connected)
+            await slack.say(ANN, "noc", "a-private-word", thread_ts=card.ts)
+
+    told = caplog.text.replace("sandbox", "") + str(logged)
+    assert "a-private-word" not in told
+    assert "xapp-" not in told

@@ -1,0 +1,121 @@
+"""The step from an older shape of the tables to a newer one: the mechanism, with a newer shape that is made up here."""
+
+import asyncio
+import contextlib
+import shutil
+import sqlite3
+
+import pytest
+from alembic import command
+from sqlalchemy.exc import DBAPIError
+
+from relay.model.errors import RelayError, StoreError, StoreTooNew, StoreUnusable
+from relay.store import Store, migration
+from tests.support.store_samples import a_share, plain, run
+
+STEP = '''"""A step that exists in a test alone."""
+from alembic import op
+import sqlalchemy as sa
+revision, down_revision = "9001", "{before}"
+def upgrade():
+    op.add_column("lease", sa.Column("remark", sa.Text, nullable=False, server_default="none"))
+    {more}
+'''
+
+
+@pytest.fixture
+def newer(monkeypatch, tmp_path):
+    """Makes this relay a newer one, whose tables have one step more."""
+
+    def make(more=""):
+        folder = tmp_path / "migrations"
+        shutil.copytree(migration._HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "versions" / "r9001.py").write_text(STEP.format(before=migration.NEWEST, more=more))
+        monkeypatch.setattr(migration, "_HERE", folder)
+        monkeypatch.setattr(migration, "NEWEST", "9001")
+
+    return make
+
+
+async def older(url):
+    """What an older relay leaves behind."""
+    store = await Store.open(url)
+    await store.accept([a_share()], plain)
+    await store.hold_lease("delivery", "a", 1.0, 1.0)
+    await store.close()
+
+
+async def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url, newer):
+    await older(url)
+    newer()
+    store = await Store.open(url)
+    assert await run(store, "SELECT holder, remark FROM lease") == [("a", "none")]
+    assert await run(store, f"SELECT version_num FROM {migration.VERSION_TABLE}") == [("9001",)]
+    assert (await store.story("i1")).story.version == 1
+    await store.close()
+
+
+async def test_an_attempt_of_the_first_shape_is_as_it_was_when_its_table_was_made_anew(tmp_path, monkeypatch):
+    file = tmp_path / "relay.db"
+    with monkeypatch.context() as first:
+        upgrade = command.upgrade
+        first.setattr(command, "upgrade", lambda settings, _: upgrade(settings, "0001"))
+        first.setattr(migration, "NEWEST", "0001")
+        await (await Store.open(f"sqlite:///{file}")).close()
+    with contextlib.closing(sqlite3.connect(file)) as old:
+        old.execute("PRAGMA ignore_check_constraints = ON")  # what these say matters to nobody here
+        for table in ("incident", "channel", "card", "attempt"):
+            columns = [column for column in old.execute(f"PRAGMA table_info({table})") if column[3]]
+            names, marks = ", ".join(f'"{column[1]}"' for column in columns), ", ".join("?" * len(columns))
+            old.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", [_some(*column[1:3]) for column in columns])
+        old.commit()
+
+    store = await Store.open(f"sqlite:///{file}")
+    assert await run(store, 'SELECT id, card, "key", what, state, tries FROM attempt') == [
+        (1, 1, "1", "reply", "done", 1)
+    ]
+    with pytest.raises(StoreError):
+        await run(store, "UPDATE attempt SET tries = -1")
+    await store.close()
+
+
+def _some(name, kind):
+    return {"what": "reply", "state": "done"}.get(name, b"1" if kind == "BLOB" else 1)
+
+
+async def test_who_looks_only_leaves_an_older_database_as_it_is_and_says_what_to_do(url, newer):
+    await older(url)
+    newer()
+    with pytest.raises(StoreUnusable, match=r"was written by an older relay\. Start `relay serve` once"):
+        await Store.open(url, exclusive=False)
+
+
+async def test_a_step_that_fails_leaves_the_older_database_whole(url, newer, monkeypatch):
+    await older(url)
+    with monkeypatch.context():
+        newer(more='op.execute("this is no SQL")')
+        with pytest.raises((RelayError, DBAPIError)):
+            await Store.open(url)
+    monkeypatch.undo()
+    store = await Store.open(url)
+    assert await run(store, "SELECT * FROM lease WHERE holder = 'a'")
+    assert await run(store, f"SELECT version_num FROM {migration.VERSION_TABLE}") == [(migration.NEWEST,)]
+    await store.close()
+
+
+async def test_relays_that_start_together_take_the_step_once(postgresql_url, newer):
+    await older(postgresql_url)
+    newer()
+    stores = await asyncio.gather(*(Store.open(postgresql_url) for _ in range(3)))
+    for store in stores:
+        assert await run(store, "SELECT remark FROM lease") == [("none",)]
+        await store.close()
+
+
+async def test_after_the_step_the_older_relay_refuses(url, newer, monkeypatch):
+    await older(url)
+    newer()
+    await (await Store.open(url)).close()
+    monkeypatch.undo()
+    with pytest.raises(StoreTooNew, match=r"migrated .* to version 9001.*restore a backup"):
+        await Store.open(url)

@@ -1,0 +1,199 @@
+"""The tables refuse what must never be, and are what the migrations make of them."""
+
+import re
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, inspect, text
+
+from relay.cards.model import Change
+from relay.model.errors import StoreError
+from relay.store import migration, schema
+from tests.support.store_samples import NOW, a_card, a_share, an_attempt, due, keep, open_channel, plain, run, shown
+
+DUE = "post_due = 1, post_deadline = 2, post_since = 1"
+
+NEVER = {
+    "uq_share_hash_incident": "INSERT INTO share SELECT 99, incident, hash, news, received, times_seen, outcome, "
+    "routes, decided, headers, size, body FROM share",
+    "ck_share_times_seen": "UPDATE share SET times_seen = 0",
+    "ck_share_outcome": "UPDATE share SET outcome = 'lost'",
+    "fk_share_incident": "UPDATE share SET incident = 'nobody'",
+    "ck_incident_version": "UPDATE incident SET version = -1",
+    "ck_incident_episode": "UPDATE incident SET episode = 0",
+    "ck_incident_next_seq": "UPDATE incident SET next_seq = 0",
+    "fk_entry_incident": "UPDATE entry SET incident = 'nobody'",
+    "pk_entry": "INSERT INTO entry SELECT incident, seq, 'another', kind, at, data FROM entry",
+    "uq_entry_incident_key": "INSERT INTO entry SELECT incident, seq + 1, key, kind, at, data FROM entry",
+    "ck_entry_seq": "UPDATE entry SET seq = 0",
+    "ck_entry_kind": "UPDATE entry SET kind = 'gossip'",
+    "pk_channel": "INSERT INTO channel (ref, facts, state, reason) VALUES ('#noc', '{}', 'new', '')",
+    "ck_channel_state": "UPDATE channel SET state = 'ajar'",
+    "ck_channel_open_is_found": "UPDATE channel SET slack_id = NULL",
+    "ck_channel_same_as_another": "UPDATE channel SET same_as = ref",
+    "fk_channel_same_as": "UPDATE channel SET same_as = '#nowhere'",
+    "uq_channel_slack_id": "INSERT INTO channel (ref, slack_id, facts, state, reason) "
+    "VALUES ('#other', 'C1', '{}', 'new', '')",
+    "uq_card_incident_channel_episode": "UPDATE card SET episode = 1",
+    "uq_card_channel_ts": "UPDATE card SET ts = '1.1', slack_channel = 'C1', state = 'shown'",
+    "fk_card_incident": "UPDATE card SET incident = 'nobody'",
+    "fk_card_channel": "UPDATE card SET channel = '#nowhere'",
+    "ck_card_episode": "UPDATE card SET episode = 0 WHERE episode = 1",
+    "ck_card_generation": "UPDATE card SET generation = -1",
+    "ck_card_face_seq": "UPDATE card SET face_seq = -1",
+    "ck_card_told_seq": "UPDATE card SET told_seq = -1",
+    "ck_card_tries": "UPDATE card SET tries = -1",
+    "ck_card_state": "UPDATE card SET state = 'lost' WHERE episode = 1",
+    "ck_card_worst": "UPDATE card SET worst = 'awful'",
+    "ck_card_episode_worst": "UPDATE card SET episode_worst = 'awful'",
+    "ck_card_shown_has_ts": "UPDATE card SET ts = NULL WHERE state = 'shown'",
+    "ck_card_unsent_has_no_ts": "UPDATE card SET state = 'wanted' WHERE state = 'shown'",
+    "ck_card_ts_has_slack_channel": "UPDATE card SET slack_channel = NULL WHERE state = 'shown'",
+    "ck_card_left_has_no_work": f"UPDATE card SET state = 'left', {DUE} WHERE episode = 1",
+    "ck_card_post_due": "UPDATE card SET post_due = 1, post_deadline = NULL WHERE episode = 1",
+    "ck_card_edit_due": "UPDATE card SET edit_urgent = true WHERE episode = 1",
+    "fk_attempt_card": "UPDATE attempt SET card = 99",
+    "uq_attempt_key": "UPDATE attempt SET key = 'k'",
+    "uq_attempt_open": "UPDATE attempt SET state = 'in_doubt'",
+    "ck_attempt_what": "UPDATE attempt SET what = 'shout'",
+    "ck_attempt_state": "UPDATE attempt SET state = 'lost'",
+    "ck_attempt_generation": "UPDATE attempt SET generation = -1",
+    "ck_attempt_upto_seq": "UPDATE attempt SET upto_seq = -1",
+    "ck_attempt_tries": "UPDATE attempt SET tries = -1",
+    "ck_attempt_looks": "UPDATE attempt SET looks = -1",
+    "fk_call_card": "INSERT INTO call (card, method, at, answer) VALUES (99, 'm', 1, '{}')",
+    "fk_letter_card": "INSERT INTO letter (card, reason, remedy, since) VALUES (99, 'r', 'r', 1)",
+    "uq_letter_open": "INSERT INTO letter (card, reason, remedy, since) "
+    "SELECT card, reason, remedy, since FROM letter WHERE closed_at IS NULL",
+    "pk_lease": "INSERT INTO lease VALUES ('delivery', 'b', 1, 1)",
+    "ck_lease_epoch": "UPDATE lease SET epoch = 0",
+    "uq_errand_key": "UPDATE errand SET key = 'k'",
+    "fk_errand_incident": "UPDATE errand SET incident = 'nobody'",
+    "ck_errand_kind": "UPDATE errand SET kind = 'gossip'",
+    "ck_errand_over_is_not_due": "UPDATE errand SET state = 'done', due_at = 1",
+    "ck_errand_state": "UPDATE errand SET state = 'lost'",
+    "ck_errand_tries": "UPDATE errand SET tries = -1",
+    "uq_configuration_hash": "INSERT INTO configuration (hash, kept_at, routes, templates) VALUES ('c', 1, '', '{}')",
+    "uq_fault_hash": "INSERT INTO fault (hash, told_at) VALUES ('f', 1)",
+    "pk_definition": "INSERT INTO definition VALUES ('d', '{}', 1)",
+    "ck_pulse_one_row": "UPDATE pulse SET id = 2",
+}
+"""By the constraint: a statement that it must refuse, where all rows of `lived_in` are there."""
+
+PLAIN_KEYS = {f"pk_{name}" for name in schema.metadata.tables} - {"pk_entry", "pk_channel", "pk_lease", "pk_definition"}
+
+
+@pytest.fixture
+async def lived_in(store):
+    """A row or two in every table."""
+    await store.accept([a_share()], plain)
+    await keep(store, shown(a_card(episode=2), post=due()), digest="h2")
+    await open_channel(store)
+    [first, _] = (await store.story("i1")).cards
+    await store.settle(first.id, lambda case: Change(attempt=an_attempt("a", state="done")))
+    await store.settle(first.id, lambda case: Change(attempt=an_attempt("b")))
+    await store.hold_lease("delivery", "a", NOW, 12)
+    await store.keep_configuration("c", "", {}, NOW)
+    await store.fault_is_new("f", NOW)
+    letter = "INSERT INTO letter (card, reason, remedy, since, closed_at) VALUES (:card, 'r', 'r', 1, :closed)"
+    await run(store, letter, card=first.id, closed=2.0)
+    await run(store, letter, card=first.id, closed=None)
+    errand = (
+        "INSERT INTO errand (key, kind, incident, payload, state, reason, tries, created) "
+        "VALUES (:key, 'callback', 'i1', '{}', 'waiting', '', 0, 1)"
+    )
+    for key in "ab":
+        await run(store, errand, key=key)
+    await run(store, "INSERT INTO definition VALUES ('d', '{}', 1)")
+    await run(store, "UPDATE channel SET state = 'open'")
+    return store
+
+
+async def test_what_must_never_be_is_refused(lived_in):
+    for rule, statement in NEVER.items():
+        try:
+            await run(lived_in, statement)
+        except StoreError as refused:
+            sentence = str(refused)
+        else:
+            sentence = "it was written"
+        assert "would break its rules" in sentence, (rule, sentence)
+        assert _names(sentence, rule), (rule, sentence)
+
+
+def _names(sentence, rule):
+    """SQLite names a rule only where it is a CHECK; of others it says of what kind they are."""
+    kind = {"pk": "UNIQUE", "uq": "UNIQUE", "fk": "FOREIGN KEY", "ck": "CHECK"}[rule[:2]]
+    return rule in sentence or (kind != "CHECK" and f"{kind} constraint failed" in sentence)
+
+
+def test_every_rule_of_the_tables_is_tried():
+    rules = {constraint.name for table in schema.metadata.tables.values() for constraint in table.constraints}
+    rules |= {index.name for table in schema.metadata.tables.values() for index in table.indexes if index.unique}
+    assert rules - PLAIN_KEYS == NEVER.keys()
+
+
+async def test_the_tables_are_what_the_migrations_make_of_them(store):
+    def drift(connection):
+        context = MigrationContext.configure(connection, opts={"version_table": migration.VERSION_TABLE})
+        return compare_metadata(context, schema.metadata)
+
+    assert await store._database.read(drift) == []
+
+
+async def test_the_migrations_make_every_rule_and_index_as_the_tables_have_it(store):
+    """What a comparison by reflection leaves out: CHECKs, and the conditions of partial indexes."""
+    migrated = await store._database.read(_definitions)
+    await store._database.write(_drop_all)
+    await store._database.write(schema.metadata.create_all)
+    assert await store._database.read(_definitions) == migrated
+    assert len(migrated) > 15
+
+
+def test_the_newest_version_is_the_last_migration():
+    assert ScriptDirectory.from_config(migration._settings()).get_heads() == [migration.NEWEST]
+
+
+def _drop_all(connection):
+    found = MetaData()
+    found.reflect(connection, only=lambda name, _: name != migration.VERSION_TABLE)
+    found.drop_all(connection)
+
+
+def _definitions(connection):
+    """All that the database itself says of its tables, in its own words."""
+    if connection.dialect.name == "sqlite":
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+        return {name: _clauses(sql) for name, sql in rows if name != migration.VERSION_TABLE}
+    rules = connection.execute(
+        text(
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
+            "WHERE connamespace = current_schema()::regnamespace"
+        )
+    )
+    indexes = connection.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"))
+    found = {name: definition for rows in (rules, indexes) for name, definition in rows}
+    columns = {
+        f"column {table}": [
+            (column["name"], str(column["type"]), column["nullable"]) for column in _columns(connection, table)
+        ]
+        for table in schema.metadata.tables
+    }
+    return {name: value for name, value in (found | columns).items() if migration.VERSION_TABLE not in name}
+
+
+def _columns(connection, table):
+    return inspect(connection).get_columns(table)
+
+
+def _clauses(sql):
+    """A CREATE statement, whatever the order of its clauses and its white space.
+
+    A column that was added later stands behind the last of them, on no line of its own; a table that was made anew has
+    its name in quotes.
+    """
+    sql = re.sub(r'^CREATE TABLE "(\w+)"', r"CREATE TABLE \1", sql)
+    clauses = re.split(r"\n|,(?=\s*\w+ (?:TEXT|DOUBLE|INTEGER|BIGINT|BOOLEAN|BLOB)\b)", sql)
+    return sorted(filter(None, (re.sub(r"\s+", " ", clause.strip(" ,()\n\t")) for clause in clauses)))

@@ -1,0 +1,213 @@
+"""The whole circle: relay for real, with Slack's and BigPanda's stand-ins around it, on a clock that the test moves.
+
+click -> relay -> BigPanda's API -> BigPanda's share -> relay -> card
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relay.app import Relay, bigpanda, socket_mode
+from relay.config.settings import Settings
+from relay.demo.clock import LeapingClock, settled
+from relay.http.client import make_session
+from relay.metrics import Metrics
+from relay.sandbox import HTTP, Slack, serving
+from relay.sandbox.bigpanda import BigPanda, User
+from relay.sandbox.bigpanda import serving as serving_bigpanda
+from relay.sandbox.slack.channel import Message
+from relay.slack.client import Slack as Door
+from relay.store import Store
+
+START = 1_700_000_000
+SECRET = "signing-secret"  # a stand-in's
+KEY = "webhook-key"
+APP_KEY = "app-sandbox"
+ANN, BOB = "U0ANN00001", "U0BOB00001"
+NOC, DB = "C0NOC00001", "C0DB000001"
+ROUTES = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - name: databases
+    match: {tags: {team: database}}
+    post: [C0DB000001, C0NOC00001]
+    actions: [assign, comment, snooze, resolve]
+    sync_replies: true
+  - name: guarded
+    match: {tags: {team: payments}}
+    post: [C0NOC00001]
+    actions: [assign, resolve]
+    actors: [S0ONCALL01]
+"""
+
+
+def body(incident: str = "i1", *, team: str = "database", **told: Any) -> dict[str, Any]:
+    alert = {
+        "id": f"{incident}-a",
+        "status": "Critical",
+        "active": True,
+        "startedOn": START,
+        "primaryProperty": "host",
+        "secondaryProperty": "check",
+        "tags": [{"name": "host", "value": "db-117"}, {"name": "check", "value": "replication lag"}],
+    }
+    state = {"status": "Critical", "active": True, "severity": "Critical", "flapping": False, "resolved": False}
+    times = {"startedOn": START, "changedOn": START, "updatedOn": START, "endedOn": None}
+    return {
+        "incident": {"id": incident, **state, "snooze": {"snoozed": False}, **times, "alerts": [alert], **told},
+        "incidentTags": [{"id": "team", "value": team}],
+        "links": {"landingPage": "http://bigp.io/1"},
+        "metadata": {"environment": "Production", "environment_id": "e1"},
+    }
+
+
+@dataclass
+class Circle:
+    """What a test holds in its hands."""
+
+    clock: LeapingClock
+    slack: Slack
+    panda: BigPanda
+    relay: Relay
+    store: Store
+
+    @property
+    def resting(self) -> bool:
+        """Whether everybody rests; shares that BigPanda takes its time with are nobody's work."""
+        return self.relay.resting and (bool(self.panda.share_delay) or not self.panda.sharing._under_way)
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(30):
+            await settled(lambda: self.resting)
+
+    async def after(self, seconds: float) -> None:
+        async with asyncio.timeout(100):
+            await self.clock.leap(seconds, lambda: self.resting, stride=seconds / 100 if seconds > 3600 else 30.0)
+
+    async def begins(self, incident: str = "i1", **told: Any) -> None:
+        await self.panda.begins(body(incident, **told))
+        await self.settled()
+
+    def card(self, channel: str = DB) -> Message:
+        [found] = [each for each in self.slack.channel(channel).messages if each.metadata]
+        return found
+
+    def face(self, channel: str = DB) -> str:
+        return self.slack.reads(self.card(channel))
+
+    def thread(self, channel: str = DB) -> list[str]:
+        return [self.slack.reads(each) for each in self.slack.channel(channel).thread(self.card(channel).ts)]
+
+    async def click(self, action: str, user: str = ANN, channel: str = DB) -> Any:
+        delivery = await self.slack.click(user, channel, self.card(channel).ts, f"relay_{action}")
+        await self.settled()
+        return delivery
+
+    async def submit(self, user: str = ANN, **values: str) -> Any:
+        delivery = await self.slack.submit(user, self.slack.views_open(user)[-1], values)
+        await self.settled()
+        return delivery
+
+    def whispers(self, user: str = ANN) -> list[str]:
+        return [note.text for note in self.slack.whispers(user)]
+
+    async def errands(self, incident: str = "i1") -> list[tuple[str, str, str]]:
+        dossier = await self.store.story(incident)
+        return [(str(each.kind), str(each.state), each.reason) for each in dossier.errands]
+
+
+async def gauge(circle: Circle, name: str) -> float:
+    """What Prometheus would be told now."""
+    text = (await circle.relay.metrics())[0].decode()
+    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def settings(folder: Path, slack: str, panda: str, **more: str) -> Settings:
+    given: Mapping[str, str] = {
+        "RELAY_LISTEN": "127.0.0.1:0",
+        "RELAY_ROUTES": str(folder / "routes.yaml"),
+        "RELAY_TEMPLATES": str(folder / "templates"),
+        "RELAY_DATABASE_URL": f"sqlite:///{folder / 'relay.db'}",
+        "RELAY_WEBHOOK_KEYS": KEY,
+        "SLACK_BOT_TOKEN": "xoxb-sandbox",
+        "SLACK_API_URL": slack,
+        "SLACK_SIGNING_SECRET": SECRET,
+        "BIGPANDA_API_URL": panda,
+        "BIGPANDA_API_KEY": "BPUsandbox",
+        "BIGPANDA_APP_KEY": APP_KEY,
+    }
+    return Settings.from_env({name: value for name, value in {**given, **more}.items() if value})
+
+
+def a_workspace(clock: LeapingClock) -> Slack:
+    slack = Slack(clock=clock.now, sleep=clock.sleep)
+    slack.add_channel(NOC, "noc")
+    slack.add_channel(DB, "db")
+    slack.add_user(ANN, "Ann Lee", email="ann@example.com", channels=[NOC, DB], zone="Europe/Berlin")
+    slack.add_user(BOB, "Bob", email="bob@example.com", channels=[NOC, DB], zone="America/New_York")
+    slack.add_usergroup("S0ONCALL01", "oncall", users=[BOB])
+    return slack
+
+
+def an_organisation(clock: LeapingClock) -> BigPanda:
+    panda = BigPanda(clock=clock.now, sleep=clock.sleep)
+    panda.add_user(User(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
+    return panda
+
+
+@asynccontextmanager
+async def open_circle(
+    folder: Path,
+    *,
+    routes: str = ROUTES,
+    slack: Slack | None = None,
+    panda: BigPanda | None = None,
+    clock: LeapingClock | None = None,
+    integration: Mapping[str, Any] | None = None,
+    dies: bool = False,
+    **more: str,
+) -> AsyncIterator[Circle]:
+    """Everything started, on a database in that folder (which may be one that an earlier circle has left).
+
+    A relay that `dies` is not stopped in order: it is cut off where it is.
+    """
+    clock = clock or LeapingClock(START)
+    slack, panda = slack or a_workspace(clock), panda or an_organisation(clock)
+    (folder / "routes.yaml").write_text(routes)
+    async with AsyncExitStack() as stack:
+        slack_at = await stack.enter_async_context(serving(slack))
+        panda_at = await stack.enter_async_context(serving_bigpanda(panda))
+        session = await stack.enter_async_context(make_session())
+        given = settings(folder, slack_at, panda_at, **more)
+        store = await Store.open(given.database_url.get_secret_value())
+        stack.push_async_callback(store.close)
+        metrics = Metrics()
+        relay = Relay(given, store, clock, metrics)
+        door = Door(session, slack.token, base_url=slack_at, on_call=metrics.slack_call)
+        socket = socket_mode(relay, given, session, clock)
+        running = asyncio.create_task(relay.run(door, bigpanda(given, session, metrics), socket))
+        await asyncio.wait([relay.address, running], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running
+        host, port = relay.address.result()
+        at = f"http://{host}:{port}"
+        slack.interactivity = slack.sockets if socket else HTTP(at, SECRET, clock=clock.now)
+        panda.sharing.integrations.clear()
+        panda.shares_to(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
+        circle = Circle(clock, slack, panda, relay, store)
+        await circle.settled()
+        try:
+            yield circle
+        finally:
+            if dies:
+                running.cancel()
+                await asyncio.wait([running])
+            slack.faults.release()
+            panda.faults.release()
+            relay.stop()
+            with suppress(asyncio.CancelledError):
+                await running

@@ -1,0 +1,63 @@
+"""Routes and templates in a folder, and a relay's reload over them with a clock that the test moves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from relay.reload import Reload
+from relay.store import Store
+from tests.support.clocks import ManualClock
+
+T = TypeVar("T")
+
+GOOD = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - name: all
+    post: [C0ALL00001]
+"""
+BETTER = GOOD.replace("name: all", "name: everything").replace("C0ALL00001", "C0DB000001")
+BAD = GOOD.replace("post:", "pots:")
+
+
+@dataclass
+class Desk:
+    """What an operator edits, and who reads it."""
+
+    folder: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    @property
+    def routes(self) -> Path:
+        return self.folder / "routes.yaml"
+
+    @property
+    def templates(self) -> Path:
+        return self.folder / "templates"
+
+    def write(self, text: str) -> None:
+        self.routes.write_text(text)
+
+    def template(self, text: str, name: str = "incident/card.j2") -> None:
+        path = self.templates / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def reload(self, store: Store) -> Reload:
+        return Reload(store, self.routes, self.templates, self.clock)
+
+    async def moving(self, work: Awaitable[T], meanwhile: Callable[[], None] | None = None) -> T:
+        """Time moves as far as the work waits; `meanwhile` happens once, when it waits for the first time."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.sleep(0.002)
+            moment = self.clock.next_timer()
+            if moment is not None and not task.done():
+                if meanwhile is not None:
+                    meanwhile, now = None, meanwhile
+                    now()
+                self.clock.advance(max(0.0, moment - self.clock.now()))
+        return task.result()

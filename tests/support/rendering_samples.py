@@ -1,0 +1,288 @@
+"""What the tests of rendering share: incidents of every shape, hostile texts, and an independent judge of messages."""
+
+import re
+from functools import cache
+
+from hypothesis import strategies as st
+
+from relay.config.template_files import load_packaged
+from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
+from relay.rendering import Button, Scene, TemplateLibrary, render_card
+from relay.rendering.context import variables
+from relay.sandbox.slack.content import Content, examine
+from relay.slack import limits as blockkit
+
+NASTY = (
+    "<!channel>",
+    "<!here|x>",
+    "@here @channel @everyone",
+    "<@U123>",
+    "<!subteam^S1>",
+    "<https://evil.example|click>",
+    "<mailto:a@b.c>",
+    "https://evil.example/a?b=c&d=<e>|f",
+    "javascript:alert(1)",
+    "&amp; &lt;!channel&gt; &#60;",
+    "`a` ``` b `` c `",
+    "*bold* _it_ ~no~ **",
+    "> quote",
+    "line\nbreak\r\nand\u2028more",
+    "שלום עולם",
+    "\u202eevil\u202c",
+    "👩‍👩‍👧‍👦🏳️‍🌈👍🏽🇮🇱🇩🇪",
+    "e\u0301" * 5,
+    "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢",
+    "\U000f0000\U000f0100\U000f0201\U000f0368\U000f02ff\U000f0400",
+    "{{ 7 * 7 }}{% raw %}",
+    "\x00\x07\x1b[31m",
+    "\ud800",
+    "   ",
+    "a" * 400,
+    "&" * 900,
+)
+
+words = st.one_of(st.text(max_size=30), st.sampled_from(NASTY), st.just(""))
+texts = st.lists(words, max_size=4).map("".join)
+long_texts = st.one_of(texts, st.builds(lambda text, times: text * times, texts, st.integers(1, 60)))
+moments = st.one_of(st.none(), st.integers(-5, 10**13))
+states = st.sampled_from(list(State))
+people = st.one_of(st.none(), st.builds(Person, name=texts, email=texts, id=st.just("u1")))
+
+
+@st.composite
+def alerts(draw, number):
+    state = draw(states)
+    return Alert(
+        id=str(number),
+        state=state,
+        active=state is not State.RESOLVED,
+        primary=draw(st.sampled_from(["host", "service", ""])),
+        secondary=draw(st.sampled_from(["check", ""])),
+        description=draw(long_texts),
+        source=draw(texts),
+        started=draw(moments),
+        tags={
+            name: (draw(texts),)
+            for name in draw(st.sets(st.sampled_from(["host", "check", "run-book", "service", "items"])))
+        },
+    )
+
+
+@st.composite
+def incidents(draw, most_alerts=12):
+    state = draw(states)
+    names = draw(st.lists(texts, max_size=9))
+    sample = [draw(alerts(number)) for number in range(draw(st.integers(0, 3)))]
+    many = draw(st.integers(0, most_alerts)) if sample else 0
+    return Incident(
+        id=draw(texts) or "i",
+        state=state,
+        reported_status=draw(texts),
+        severity=draw(states),
+        active=state is not State.RESOLVED,
+        flapping=draw(st.booleans()),
+        snooze=Snooze(snoozed=draw(st.booleans()), wake=draw(moments)),
+        started=draw(moments),
+        ended=draw(moments),
+        alerts=tuple(sample[number % len(sample)] for number in range(many)),
+        tags=tuple(
+            Tag(id=f"{number}{name}", name=name, values=(draw(long_texts),)) for number, name in enumerate(names)
+        ),
+        links={"landing_page": draw(st.one_of(texts, st.just("https://a.example/x")))},
+        changes=tuple(
+            Change(
+                id="c",
+                identifier=draw(texts),
+                summary=draw(long_texts),
+                url=draw(texts),
+                certainty="SUSPECT",
+                end=draw(moments),
+            )
+            for _ in range(draw(st.integers(0, 3)))
+        ),
+        assignee=draw(people),
+        title=draw(long_texts),
+        environment=Environment(name=draw(texts), id="e"),
+        sender=draw(people),
+    )
+
+
+kinds = st.sampled_from(
+    ["status", "comment", "assignment", "snooze", "tags", "alerts", "changes", "resolved", "reopened", "other", "??"]
+)
+
+
+@st.composite
+def entries(draw):
+    names = ("label", "title", "identifier", "summary", "url", "old", "new", "state", "certainty")
+    return {
+        "kind": draw(kinds),
+        "at": draw(moments),
+        "told_late": draw(st.booleans()),
+        "actor": draw(st.one_of(st.none(), texts)),
+        "old": draw(st.one_of(st.none(), texts, moments)),
+        "new": draw(st.one_of(st.none(), texts, moments)),
+        "text": draw(st.one_of(st.none(), long_texts)),
+        "lasted": draw(st.one_of(st.none(), st.floats(0, 1e9))),
+        "joined": draw(st.integers(0, 300)),
+        "total": draw(st.one_of(st.none(), st.integers(0, 300))),
+        "items": [{name: draw(texts) for name in names} for _ in range(draw(st.integers(0, 3)))],
+    }
+
+
+@st.composite
+def scenes(draw, incident=None):
+    return Scene(
+        variables=variables(
+            draw(incident if incident is not None else incidents()),
+            route=draw(texts),
+            show_tags=("priority",),
+            previous=draw(st.one_of(st.none(), st.fixed_dictionaries({"at": moments, "link": texts}))),
+        ),
+        mentions=draw(
+            st.lists(st.sampled_from(["S0A", "U0B", "W0C", "here", "channel", "<!everyone>", "x"]), max_size=3).map(
+                tuple
+            )
+        ),
+        notices=draw(st.lists(texts, max_size=2).map(tuple)),
+        buttons=(Button(action_id="relay_assign", text="Assign to me", value="i", style="primary"),),
+    )
+
+
+@cache
+def packaged():
+    return TemplateLibrary({}, load_packaged())
+
+
+def alert(number, state=State.CRITICAL, **more):
+    told = {
+        "id": str(number),
+        "state": state,
+        "active": state is not State.RESOLVED,
+        "primary": "host",
+        "secondary": "check",
+        "description": f"replication lag is {number} %",
+        "started": 1649576282,
+        "tags": {"host": (f"db-{number}",), "check": ("lag",), "run-book": (f"https://wiki.example/db-{number}",)},
+    }
+    return Alert(**{**told, **more})
+
+
+def incident(**more):
+    told = {
+        "id": "5555",
+        "state": State.CRITICAL,
+        "reported_status": "Critical",
+        "severity": State.CRITICAL,
+        "active": True,
+        "started": 1649576282,
+        "alerts": (alert(117), alert(118), alert(119, State.WARNING)),
+        "tags": (
+            Tag(id="itd_priority_1", name="priority", values=("P1",)),
+            Tag(id="service", name="service", values=("checkout",)),
+        ),
+        "links": {"landing_page": "https://a.example/5555"},
+        "assignee": Person(name="Ann Lee"),
+        "title": "db-117 · lag",
+        "environment": Environment(name="Production", id="e1"),
+        "sender": Person(name="AutoShare"),
+    }
+    return Incident(**{**told, **more})
+
+
+def scene(of=None, **more):
+    return Scene(variables=variables(of or incident(), show_tags=["priority"]), **more)
+
+
+def library(**files):
+    """A library with these files in its folder `incident`, behind them the packaged ones."""
+    return TemplateLibrary({f"incident/{name}.j2": source for name, source in files.items()}, load_packaged())
+
+
+def card(source, of=None, **more):
+    """What a template makes of an incident."""
+    return render_card(library(card=source), "incident", scene(of, **more))
+
+
+def blocks(rendered):
+    """All blocks of a message, as a reader sees them one below the other."""
+    message = rendered.message
+    return [*message.blocks, *(block for attachment in message.attachments for block in attachment["blocks"])]
+
+
+def said(rendered):
+    """All texts of all blocks."""
+    return "\n".join(text for _, text in texts_of(blocks(rendered)))
+
+
+def texts_of(value):
+    """(kind, text) of every text object and every other text that is shown."""
+    match value:
+        case {"type": "mrkdwn" | "plain_text" as kind, "text": str(text)}:
+            yield kind, text
+        case dict():
+            for part in value.values():
+                yield from texts_of(part)
+        case list() | tuple():
+            for part in value:
+                yield from texts_of(part)
+
+
+MARKUP = re.compile(
+    r"<(?:https?://[^\s<>|]+\|[^<>|\n]+|!date\^\d+\^[^<>|^]+\|[^<>|]+|#[CG][A-Z0-9]+"
+    r"|(?P<ping>!subteam\^S[A-Z0-9]+|@[UW][A-Z0-9]+|!here|!channel))>"
+)
+
+
+def judge(rendered, mentions=()):
+    """Nobody but the mentioned is pinged, nothing but relay's markup is markup, and Slack takes it."""
+    message = rendered.message
+    examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
+    everything = blocks(rendered)
+    assert message.blocks, "Slack would show the notification's text above the bar"
+    assert blockkit.characters(everything) <= blockkit.ALL_BLOCKS
+    assert all(len(attachment["blocks"]) <= blockkit.ATTACHMENT_BLOCKS for attachment in message.attachments)
+    assert len(everything) <= blockkit.BLOCKS
+    assert 0 < len(message.text) <= blockkit.TEXT
+    assert "\n" not in message.text
+    pinged = pings_of(message.text)
+    assert not pinged
+    assert not MARKUP.search(message.text)
+    assert is_sound(message.text)
+    for kind, text in texts_of(everything):
+        assert_sendable(text)
+        if kind == "mrkdwn":
+            pinged |= pings_of(text)
+            assert is_sound(text), text
+    assert all(part.get("verbatim") is True for part in _mrkdwn(everything))
+    assert pinged == {SIGILS[each[0]] + each for each in mentions if TARGET.fullmatch(each)}
+
+
+SIGILS = {"S": "!subteam^", "U": "@", "W": "@", "h": "!", "c": "!"}
+TARGET = re.compile("[SUW][A-Z0-9]+|here|channel")
+
+
+def pings_of(text):
+    return {match["ping"] for match in MARKUP.finditer(text) if match["ping"]}
+
+
+def is_sound(text):
+    """What stands outside relay's markup is escaped; a line may begin as a quote."""
+    bare = re.sub(r"(?m)^> ?", "", MARKUP.sub("", text))
+    return not re.search(r"[<>]|&(?!(?:amp|lt|gt);)", bare)
+
+
+def assert_sendable(text):
+    text.encode()
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\U000f0000-\U000ffffd]", text)
+
+
+def _mrkdwn(value):
+    match value:
+        case {"type": "mrkdwn"}:
+            yield value
+        case dict():
+            yield from _mrkdwn(list(value.values()))
+        case list() | tuple():
+            for part in value:
+                yield from _mrkdwn(part)

@@ -1,0 +1,147 @@
+"""Shares, cards and plans for the tests of the store, which cares for what is kept and not for what it means."""
+
+from dataclasses import replace
+
+from sqlalchemy import text
+
+from relay.bigpanda.webhook import Share
+from relay.cards.model import (
+    Attempt,
+    AttemptState,
+    Card,
+    CardState,
+    Change,
+    ChannelState,
+    Due,
+    Entry,
+    Kind,
+    Outcome,
+    Plan,
+    Story,
+)
+from relay.model.incident import Block, Record
+from relay.routes import Options
+
+NOW = 1_700_000_000.0
+DAY = 86_400.0
+
+
+def a_share(incident="i1", digest="h1", at=NOW, body=b'{"incident":{}}'):
+    return Share(incident=incident, received=at, news=at, hash=digest, body=body, headers={"x-source": "nagios"})
+
+
+def a_card(incident="i1", channel="#noc", **values):
+    return Card(**{"incident": incident, "channel": channel, "episode": 1, "options": Options(), **values})
+
+
+def shown(card, ts="1700000000.000100", **values):
+    return replace(card, **{"state": CardState.SHOWN, "ts": ts, "slack_channel": "C1", **values})
+
+
+def due(at=NOW, deadline=None, *, urgent=False):
+    return Due(at=at, deadline=at + 30 if deadline is None else deadline, urgent=urgent)
+
+
+def an_attempt(key="k1", **values):
+    return Attempt(**{"key": key, "what": "root", "generation": 0, "upto_seq": 0, "started": NOW, **values})
+
+
+def told(story, share):
+    """The story after a share: its record grows by a block named after the share."""
+    if story is None:
+        story = Story(record=Record(incident=share.incident, title="first", first_received=share.received))
+    blocks = story.record.blocks | {share.hash: Block(news=share.news, value=[share.hash])}
+    return replace(
+        story,
+        record=replace(story.record, blocks=blocks),
+        version=story.version + 1,
+        next_seq=story.next_seq + 1,
+        last_share=share.received,
+    )
+
+
+def entry(seq, key=None):
+    return Entry(seq=seq, key=key or f"key-{seq}", kind=Kind.COMMENT, at=NOW + seq, data={"text": f"entry {seq}"})
+
+
+def plain(story, cards, share, same):
+    """Tell one entry of each share, and post what there is to say in one channel."""
+    seq = 1 if story is None else story.next_seq
+    made = cards or (a_card(share.incident, "#noc", first_taken=share.received),)
+    return Plan(
+        story=told(story, share),
+        outcome=Outcome.FIRST if story is None else Outcome.UPDATE,
+        entries=(entry(seq, f"{share.incident}/{share.hash}"),),
+        cards=tuple(replace(card, post=due(share.received)) for card in made),
+        routes=("all",),
+        decided={"because": share.hash},
+    )
+
+
+def with_cards(*cards, entries=(), **story):
+    """A plan of just these cards, for any share."""
+
+    def plan(known, _cards, share, _same):
+        after = replace(told(known, share), **story)
+        return Plan(
+            story=after, outcome=Outcome.FIRST, cards=cards, entries=entries, routes=("all",), decided={"cards": True}
+        )
+
+    return plan
+
+
+async def keep(store, *cards, incident="i1", digest="h1", at=NOW, **story):
+    """Keep one share that makes these cards; returns them as they are kept, with their numbers."""
+    await store.accept([a_share(incident, digest, at)], with_cards(*cards, **story))
+    kept = (await store.story(incident)).cards
+    places = {(card.channel, card.episode): card for card in kept}
+    return [places[card.channel, card.episode] for card in cards]
+
+
+async def open_channel(store, ref="#noc", slack_id="C1"):
+    return await store.found_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": ref})
+
+
+def begun(case):
+    """Begin a root: its attempt is under way when the transaction is over."""
+    key = f"{case.card.incident}/{case.card.channel}/{case.card.generation}"
+    return Change(
+        cards=(replace(case.card, state=CardState.TRYING, post=None),),
+        attempt=an_attempt(key, tries=1 if case.attempt is None else case.attempt.tries + 1),
+    )
+
+
+async def pick(store, track="post", now=NOW, change=begun, **how):
+    """Pick a card and begin its root; returns the case, or when the next work is due."""
+    found = await store.pick(track, now, begin=lambda case: case, change=change, **how)
+    return found[0] if isinstance(found, tuple) else found
+
+
+def look(_case):
+    """Begin nothing."""
+    return Change()
+
+
+def delivered(ts="1700000000.000100", slack_channel="C1"):
+    """What follows when Slack took the root."""
+
+    def finish(case):
+        card = replace(case.card, state=CardState.SHOWN, ts=ts, slack_channel=slack_channel)
+        attempt = case.attempt and replace(case.attempt, state=AttemptState.DONE)
+        return Change(cards=(card,), attempt=attempt)
+
+    return finish
+
+
+async def run(store, statement, **values):
+    """Run a statement beside the verbs, under the same constraints; returns its rows, where it has any."""
+
+    def work(connection):
+        result = connection.execute(text(statement), values)
+        return result.all() if result.returns_rows else []
+
+    return await store._database.write(work)
+
+
+async def count(store, table):
+    return (await run(store, f"SELECT count(*) FROM {table}"))[0][0]

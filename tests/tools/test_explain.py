@@ -1,0 +1,212 @@
+"""`relay explain`: every route with every condition and the value that it saw, and where the incident goes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from relay.cli import app
+from relay.routes import Outcome
+
+ROUTES = """\
+version: 1
+channels: {noc: C0123456789, payments: C0PAYMENTS1}
+fallback: noc
+routes:
+  - name: payments-critical
+    match:
+      status: critical
+      tags: {team: payments, service: {not: "*-canary"}}
+      header: {X-Team: sre}
+      any: [{environment: Stag*}, {not: {snoozed: true}}]
+    post:
+      - {channel: payments, wait: 5m, mention: {critical: [S0PAYONCALL]}}
+    continue: true
+    routes:
+      - {name: quiet, match: {flapping: true}, post: []}
+  - name: "off"
+    enabled: false
+    post: [noc]
+  - name: group
+    routes:
+      - {name: inner, match: {alerts: {min: 9}}, post: [noc]}
+  - name: also-payments
+    match: {tags: {team: payments}}
+    post: [C0PAYMENTS1, "#inc-{{ tags.owner }}"]
+  - {name: rest, post: [noc]}
+"""
+SHARE = {
+    "incident": {
+        "id": "i1",
+        "status": "critical",
+        "severity": "critical",
+        "alerts": [{"id": "a1", "status": "critical", "source_system": "nagios.x", "primary_property": "host"}],
+    },
+    "incidentTags": [{"id": "itd_team_1", "values": ["payments", "core"]}, {"id": "service", "value": "web"}],
+}
+WORDS = {"service": "web"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RELAY_ROUTES", raising=False)
+    (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    written(tmp_path)
+    return tmp_path
+
+
+def written(here: Path, **incident: object) -> None:
+    body = {**SHARE, "incident": {**SHARE["incident"], **incident}}
+    (here / "share.json").write_text(json.dumps({"received": 1_700_000_000, "headers": {}, "body": body}))
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["explain", *arguments])
+
+
+def explained(*arguments: str) -> dict:
+    result = run("share.json", "--json", "--header", "X-Team=sre", *arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def outcomes(document: dict) -> dict[str, str]:
+    return {each["route"]: each["outcome"] for each in document["tree"]}
+
+
+def test_each_route_is_told_with_what_became_of_it(here):
+    assert outcomes(explained()) == {
+        "payments-critical": Outcome.TOOK,
+        "quiet": Outcome.NO_MATCH,
+        "off": Outcome.DISABLED,
+        "group": Outcome.PASSED_BY,
+        "inner": Outcome.NO_MATCH,
+        "also-payments": Outcome.TOOK,
+        "rest": Outcome.NOT_REACHED,
+    }
+
+
+def test_each_condition_is_told_with_the_value_that_it_saw(here):
+    (route,) = [each for each in explained()["tree"] if each["route"] == "payments-critical"]
+    conditions = {each["key"]: each for each in route["conditions"]}
+    assert conditions["tags.team"] == {
+        "key": "tags.team",
+        "expected": "payments",
+        "seen": ["payments", "core"],
+        "held": True,
+    }
+    assert conditions["header.X-Team"]["seen"] == ["sre"]
+    either = conditions["any"]["within"]
+    assert [each["held"] for each in either] == [False, True]
+    assert either[0]["within"] == [{"key": "environment", "expected": "Stag*", "seen": [], "held": False}]
+
+
+def test_a_header_is_what_was_given_with_the_share(here):
+    without = json.loads(run("share.json", "--json").stdout)
+    assert outcomes(without)["payments-critical"] == Outcome.NO_MATCH
+    assert without["routes"] == ["also-payments"]
+
+
+def test_each_channel_is_told_with_who_leads_there_and_who_is_pinged(here):
+    document = explained()
+    assert document["outcome"] == "first"
+    assert [
+        (each["channel"], each["route"], each["routes"], each["pings"], each["wait"]) for each in document["cards"]
+    ] == [
+        ("C0PAYMENTS1", "payments-critical", ["payments-critical", "also-payments"], ["S0PAYONCALL"], 300),
+        ("C0123456789", "also-payments", [], [], 0),
+    ]
+    assert document["cards"][1]["why"] == ("also-payments names no channel for this incident, so it is the fallback's")
+    assert [(each["route"], each["channel"]) for each in document["failures"]] == [
+        ("also-payments", "#inc-{{ tags.owner }}")
+    ]
+
+
+def test_what_nobody_takes_is_the_fallbacks(here):
+    (here / "routes.yaml").write_text(ROUTES.replace("  - {name: rest, post: [noc]}\n", ""), encoding="utf-8")
+    body = {"incident": {"id": "i1", "status": "warning"}}
+    (here / "share.json").write_text(json.dumps(body))
+    document = explained()
+    assert document["routes"] == []
+    assert [(each["channel"], each["why"]) for each in document["cards"]] == [
+        ("C0123456789", "no route took it, so it is the fallback's")
+    ]
+
+
+def test_what_is_dropped_is_said_to_be_dropped(here):
+    written(here, flapping=True)
+    document = explained("--routes", "routes.yaml")
+    assert outcomes(document)["payments-critical"] == Outcome.CHILDREN_TOOK
+    assert outcomes(document)["quiet"] == Outcome.DROPPED
+    assert document["dropped"] == ["quiet"]
+    assert "dropped by quiet, which has post: []" in run("share.json", "--header", "x-team=sre").stdout
+
+
+def test_it_reads_as_a_tree_without_any_colour(here):
+    result = run("share.json", "--header", "X-Team=sre")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    lines = result.stdout.splitlines()
+    start = lines.index("payments-critical (line 5): took")
+    assert lines[start : start + 12] == [
+        "payments-critical (line 5): took",
+        "├── status: critical holds: it is 'critical'",
+        "├── tags.team: payments holds: it is 'payments', 'core'",
+        "├── tags.service: {not: *-canary} holds: it is 'web'",
+        "├── header.X-Team: sre holds: it is 'sre'",
+        "├── any holds",
+        "├──   match fails",
+        "├──     environment: Stag* fails: it is absent",
+        "├──   match holds",
+        "├──     not holds",
+        "├──       snoozed: true fails: it is 'false'",
+        "└── quiet (line 15): no_match",
+    ]
+    assert lines[-3:] == [
+        (
+            "meant for #inc-{{ tags.owner }}, which names no channel (the incident has no tag owner): "
+            "route also-payments"
+        ),
+        (
+            "→ payments (C0PAYMENTS1): taken there by payments-critical, and by also-payments; template incident; "
+            "pings S0PAYONCALL; waits 300 s, and is posted only if still open and taken there"
+        ),
+        (
+            "→ noc (C0123456789): also-payments names no channel for this incident, so it is the fallback's; "
+            "template incident; pings nobody"
+        ),
+    ]
+
+
+def test_a_value_cannot_paint_the_terminal_or_flood_it(here):
+    body = {**SHARE, "incidentTags": [{"id": "team", "values": ["[red]\x1b[31m" + "x" * 500, *"abcdefgh"]}]}
+    (here / "share.json").write_text(json.dumps(body))
+    (line,) = [line for line in run("share.json").stdout.splitlines() if "tags.team" in line][:1]
+    assert "\x1b" not in line
+    assert "and 4 more" in line
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("gone.json", None, "gone.json cannot be read"),
+        ("text.json", "no json", "text.json holds no share"),
+        ("empty.json", "{}", "empty.json holds no share"),
+    ],
+)
+def test_what_is_no_share_is_another_matter(here, name, content, told):
+    if content is not None:
+        (here / name).write_text(content)
+    result = run(name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+def test_routes_with_a_fault_are_another_matter(here):
+    (here / "routes.yaml").write_text(ROUTES.replace("status: critical", "status: critcal"), encoding="utf-8")
+    result = run("share.json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "routes.yaml:7:15: 'critcal' is not a state; did you mean 'critical'?" in result.stderr

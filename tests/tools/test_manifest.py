@@ -1,0 +1,130 @@
+"""The manifest asks for exactly the scopes that relay's calls need."""
+
+import inspect
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from relay.actions.modals import modal
+from relay.cli import app
+from relay.http.client import make_session
+from relay.sandbox import SCOPES as GRANTED
+from relay.sandbox import Slack as StandIn
+from relay.sandbox import serving
+from relay.sandbox.slack.methods import METHODS
+from relay.slack import Method, Refused
+from relay.slack.client import Marker, Slack
+from relay.slack.message import Message
+from relay.slack.scopes import FOR_ACTIONS, NEEDED, SCOPES, WITHOUT
+from relay.tools.manifest import Ways, manifest
+
+VIEW = modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")
+MARKER = Marker(event_type="relay_card", incident="i", key="k")
+
+
+@pytest.fixture
+async def workspace():
+    slack = StandIn(scopes=(*NEEDED, *FOR_ACTIONS))
+    for kind, channel in ((False, "C0PUBLIC01"), (True, "C0PRIVATE1")):
+        slack.add_channel(channel, channel.lower(), private=kind, member=True)
+    slack.add_user("U0ANN000001", "ann")
+    slack.add_usergroup("S0ONCALL001", "oncall", users=["U0ANN000001"])
+    slack.channel("C0PUBLIC01").invite("U0ANN000001")
+    async with serving(slack) as url, make_session() as session:
+        yield slack, Slack(session, slack.token, base_url=url)
+
+
+async def everything(slack):
+    """Call each verb of relay's door, in a public and in a private channel; the answers by verb."""
+    answers = {"who_am_i": [await slack.who_am_i()], "channels": [await slack.channels()]}
+    answers["user_groups"] = [await slack.user_groups()]
+    answers["group_members"] = [await slack.group_members("S0ONCALL001")]
+    answers["user"] = [await slack.user("U0ANN000001")]
+    answers["open_view"] = [await slack.open_view("1.2.abc", VIEW)]
+    answers["whisper"] = [await slack.whisper("C0PUBLIC01", "U0ANN000001", "under way")]
+    answers["open_socket"] = [await slack.open_socket()]
+    answers["join"] = [await slack.join("C0PUBLIC01")]
+    for channel in ("C0PUBLIC01", "C0PRIVATE1"):
+        posted = await slack.post(channel, Message(text="hello"), marker=MARKER)
+        ts = getattr(posted, "ts", "1.1")
+        for verb, answer in {
+            "post": posted,
+            "edit": await slack.edit(channel, ts, Message(text="again")),
+            "history": await slack.history(channel, "0"),
+            "replies": await slack.replies(channel, ts),
+            "channel": await slack.channel(channel),
+            "permalink": await slack.permalink(channel, ts),
+            "delete": await slack.delete(channel, ts),
+        }.items():
+            answers.setdefault(verb, []).append(answer)
+    return answers
+
+
+def lacking(answers):
+    return {
+        verb
+        for verb, several in answers.items()
+        if any(isinstance(answer, Refused) and answer.reason == "missing_scope" for answer in several)
+    }
+
+
+async def test_with_the_scopes_of_the_manifest_every_call_of_relay_is_allowed(workspace):
+    slack, door = workspace
+    answers = await everything(door)
+    verbs = {name for name, _ in inspect.getmembers(Slack, inspect.iscoroutinefunction) if not name.startswith("_")}
+    assert answers.keys() == verbs
+    assert not lacking(answers)
+    assert {call.method for call in slack.calls} == set(Method) == set(SCOPES)
+
+
+@pytest.mark.parametrize("scope", [*NEEDED, *FOR_ACTIONS[:1]])
+async def test_without_any_one_of_them_some_call_is_refused(workspace, scope):
+    slack, door = workspace
+    slack.take_scope(scope)
+    assert lacking(await everything(door))
+
+
+def test_the_table_agrees_with_the_stand_ins_own():
+    for method, scopes in SCOPES.items():
+        wanted = METHODS[method].scope if method is not Method.SOCKET else None
+        assert wanted is None or wanted == scopes[0]
+    assert {*NEEDED, *FOR_ACTIONS} < GRANTED
+    assert WITHOUT.keys() == {*NEEDED, *FOR_ACTIONS}
+
+
+def test_the_manifest_has_the_shape_that_slack_takes():
+    made = manifest()
+    assert made.keys() == {"_metadata", "display_information", "features", "oauth_config", "settings"}
+    assert made["oauth_config"] == {"scopes": {"bot": list(NEEDED)}}
+    assert len(made["display_information"]["name"]) <= 35
+    assert len(made["display_information"]["description"]) <= 140
+    assert len(made["features"]["bot_user"]["display_name"]) <= 80
+    assert made["settings"]["token_rotation_enabled"] is False
+    assert made["settings"]["interactivity"] == {"is_enabled": False}
+
+
+def test_clicks_and_replies_come_by_the_way_that_was_asked_for():
+    over_http = manifest(Ways(url="https://relay.example.com/", replies=True))["settings"]
+    assert over_http["interactivity"]["request_url"] == "https://relay.example.com/slack/actions"
+    assert over_http["event_subscriptions"]["request_url"] == "https://relay.example.com/slack/events"
+    over_a_socket = manifest(Ways(socket_mode=True, replies=True))["settings"]
+    assert over_a_socket["interactivity"] == {"is_enabled": True}
+    assert over_a_socket["event_subscriptions"] == {"bot_events": ["message.channels", "message.groups"]}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": "http://relay"}, {"url": "https://relay", "socket_mode": True}, {"replies": True}]
+)
+def test_what_slack_would_refuse_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"\w"):
+        Ways(**wrong)
+    options = [f"--{name.replace('_', '-')}" if value is True else f"--{name}={value}" for name, value in wrong.items()]
+    assert CliRunner().invoke(app, ["manifest", *options]).exit_code == 2
+
+
+def test_the_command_prints_the_same_as_yaml_and_as_json():
+    as_yaml = CliRunner().invoke(app, ["manifest"])
+    as_json = CliRunner().invoke(app, ["manifest", "--json"])
+    assert yaml.safe_load(as_yaml.output) == json.loads(as_json.output) == manifest()
