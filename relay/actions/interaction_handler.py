@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from relay.actions import messages as wording
+from relay.actions import messages
 from relay.actions.modals import WITH_MODAL, modal, problem
 from relay.actions.people import CannotTell, People
 from relay.actions.slack_gateway import Phone
@@ -132,7 +132,7 @@ class Desk:
         if card is None or card.incident != done.incident:
             self._metrics.clicked(kind, "unknown_card")
             log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
-            self._soon(self._phone.whisper(done.channel, done.user, wording.NO_CARD))
+            self._soon(self._phone.whisper(done.channel, done.user, messages.NO_CARD))
             return
         now = self._clock.now()
         payload: dict[str, JSON] = {
@@ -164,14 +164,14 @@ class Desk:
     async def _say_under_way(self, action: ErrandKind, card: Card, done: Click | Submission) -> None:
         """Unless it will be refused anyhow, which the errand says itself."""
         if await self._refusal(action, done, card) is None:
-            await self._phone.whisper(done.channel, done.user, wording.UNDER_WAY[action])
+            await self._phone.whisper(done.channel, done.user, messages.UNDER_WAY[action])
 
     async def _open(self, click: Click) -> None:
         """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
         card = await self._store.card_at(click.channel, click.message_ts, click.incident)
         story = await self._store.story_of(click.incident)
         if card is None or card.incident != click.incident or story is None:
-            await self._phone.whisper(click.channel, click.user, wording.NO_CARD)
+            await self._phone.whisper(click.channel, click.user, messages.NO_CARD)
             return
         if (refusal := await self._refusal(click.action, click, card)) is not None:
             await self._phone.whisper(click.channel, click.user, refusal)
@@ -186,19 +186,19 @@ class Desk:
         answer = await self._phone.call(Method.VIEW_OPEN, lambda: self._phone.slack.open_view(click.trigger, view))
         if not isinstance(answer, Read):
             log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
-            await self._phone.whisper(click.channel, click.user, wording.NO_MODAL)
+            await self._phone.whisper(click.channel, click.user, messages.NO_MODAL)
 
     async def _refusal(self, action: str, click: Click | Submission, card: Card) -> str | None:
         """Why this person may not act here; None where they may, or where only the errand will know."""
         options = self._governed(card).options
         if action not in options.actions:
-            return wording.not_done(action, "not_offered")
+            return messages.not_done(action, "not_offered")
         allowed = await self._people.may_act(click.user, options.actors)
         if allowed is True or isinstance(allowed, CannotTell):
             return None
         self._metrics.clicked(action, "not_allowed")
         log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=action)
-        return wording.not_allowed(action, options.actors)
+        return messages.not_allowed(action, options.actors)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._later.put_nowait(work)

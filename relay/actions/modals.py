@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from relay.rendering.blocks.rich_text import Atom, plain
-from relay.slack import limits as blockkit
+from relay.slack import limits
 from relay.slack.interactions import PREFIX, TEXT, UNTIL, Origin
 
 View = dict[str, Any]
@@ -53,9 +53,9 @@ def modal(action: str, *, title: str, incident: str, channel: str, message_ts: s
         "type": "modal",
         "callback_id": PREFIX + action,
         "private_metadata": origin.written(),
-        "title": _plain(kind.title, blockkit.VIEW_TITLE),
-        "submit": _plain(kind.submit, blockkit.VIEW_BUTTON),
-        "close": _plain("Cancel", blockkit.VIEW_BUTTON),
+        "title": _plain(kind.title, limits.VIEW_TITLE),
+        "submit": _plain(kind.submit, limits.VIEW_BUTTON),
+        "close": _plain("Cancel", limits.VIEW_BUTTON),
         "blocks": [*_about(title), *_asked(action, first)],
     }
 
@@ -99,10 +99,10 @@ def _writing(first: str) -> Block:
         "type": "plain_text_input",
         "action_id": TEXT,
         "multiline": True,
-        "max_length": blockkit.INPUT_TEXT,
+        "max_length": limits.INPUT_TEXT,
         "focus_on_load": True,
     }
-    return {**element, "initial_value": first[: blockkit.INPUT_TEXT]} if first.strip() else element
+    return {**element, "initial_value": first[: limits.INPUT_TEXT]} if first.strip() else element
 
 
 def _choosing() -> Block:

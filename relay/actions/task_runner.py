@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import structlog
 
-from relay.actions import messages as wording
+from relay.actions import messages
 from relay.actions.preflight import Carrier, No, NotYet, Ready
 from relay.actions.slack_gateway import Phone
 from relay.bigpanda import Call, Done, Missing, Ruling, comments_of
 from relay.bigpanda.webhook import INTEGRATION, from_api
-from relay.cards import AttemptState, Card, ErrandKind, Story
-from relay.cards import staleness as silence
+from relay.cards import AttemptState, Card, ErrandKind, Story, staleness
 from relay.cards.tasks import (
     COMMENTS,
     PATIENCE,
@@ -233,23 +232,23 @@ def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
     if "user" not in errand.payload:
         return ""
     if errand.state is AttemptState.IN_DOUBT and errand.due_at is None:
-        return wording.unsure(errand.kind)
+        return messages.unsure(errand.kind)
     if errand.state is AttemptState.DROPPED and (errand.tries or errand.reason == "too_late"):
-        return wording.given_up(errand.kind, errand.reason)
+        return messages.given_up(errand.kind, errand.reason)
     if errand.reason == "not_allowed":
-        return wording.not_allowed(errand.kind, governed(matter.card).options.actors if matter.card else ())
+        return messages.not_allowed(errand.kind, governed(matter.card).options.actors if matter.card else ())
     ended = errand.state in {AttemptState.REFUSED, AttemptState.DROPPED}
-    return wording.not_done(errand.kind, errand.reason) if ended else ""
+    return messages.not_done(errand.kind, errand.reason) if ended else ""
 
 
 def _gone(matter: Matter, ruling: Missing, now: float) -> Dealt:
-    story, cards, _ = silence.gone(matter.story, matter.cards, now)
+    story, cards, _ = staleness.gone(matter.story, matter.cards, now)
     return _with(over(matter, AttemptState.DONE, ruling.reason), story, cards)
 
 
 def _known(matter: Matter, now: float) -> Dealt:
     """It was asked about, and taken: even where nothing of it was news, what the card shows is true."""
-    return replace(confirmed(matter), cards=silence.confirmed(matter.cards, now))
+    return replace(confirmed(matter), cards=staleness.confirmed(matter.cards, now))
 
 
 def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:
@@ -259,7 +258,7 @@ def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:
     )
     if dealt.errand.open or not str(matter.errand.payload.get("why", "")).startswith("silent"):
         return dealt
-    story, cards, _ = silence.unknown(matter.story, matter.cards, now, asks=True)
+    story, cards, _ = staleness.unknown(matter.story, matter.cards, now, asks=True)
     return _with(dealt, story, cards)
 
 

@@ -11,8 +11,7 @@ import structlog
 
 from relay.actions.tag_definitions import Lexicon
 from relay.actions.task_runner import STORE_PAUSE, Check, Runner
-from relay.cards import AttemptState, Card, Story
-from relay.cards import staleness as silence
+from relay.cards import AttemptState, Card, Story, staleness
 from relay.cards.tasks import Matter, over
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Bell, Clock
@@ -142,8 +141,8 @@ class Errands:
             return self._silent_at
         asks, answers = self._runner is not None, not self.trouble
 
-        def judge(story: Story, cards: Sequence[Card]) -> silence.Judged:
-            return silence.fallen_silent(story, cards, now, asks=asks, answers=answers)
+        def judge(story: Story, cards: Sequence[Card]) -> staleness.Judged:
+            return staleness.fallen_silent(story, cards, now, asks=asks, answers=answers)
 
         self._silent_at = now + LOOK_EVERY  # should one of them be broken, errands go on
         found = await self._store.next_silent(now, judge, lease=lease)

@@ -14,9 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from relay.cards import failures as refusal
-from relay.cards import recovery as doubt
-from relay.cards import send as steps
+from relay.cards import failures, recovery, send
 from relay.cards.model import Case, Change, Letter
 from relay.cards.notices import THREAD
 from relay.cards.send import Edit, PostRoot, Sending, Shown
@@ -48,17 +46,17 @@ def follow(  # noqa: PLR0913  all that an answer is about
     if not isinstance(step, Edit) and (case.attempt is None or case.attempt.key != step.attempt.key):
         return Change()  # the attempt was settled without this answer, and another one may be open by now
     if isinstance(step, Edit):
-        if steps.is_stale(case, step):
+        if send.is_stale(case, step):
             return Change()
-        case = steps.answered(case, step)
+        case = send.answered(case, step)
     return _followed(case, step, answer, shown, rules=rules, now=now)
 
 
 def spared(case: Case, step: Sending, shown: Shown, now: float) -> Change:
     """What follows where Slack need not be called, since it shows the rendering already."""
-    if not isinstance(step, Edit) or steps.is_stale(case, step):
+    if not isinstance(step, Edit) or send.is_stale(case, step):
         return Change()
-    return steps.edit_delivered(steps.answered(case, step), shown, now, called=False)
+    return send.edit_delivered(send.answered(case, step), shown, now, called=False)
 
 
 def _followed(  # noqa: PLR0913  all that an answer is about
@@ -67,18 +65,18 @@ def _followed(  # noqa: PLR0913  all that an answer is about
     track = "edit" if isinstance(step, Edit) else "post"
     match answer:
         case Delivered():
-            return steps.delivered(case, step, answer, shown, words=rules.words, now=now)
+            return send.delivered(case, step, answer, shown, words=rules.words, now=now)
         case Deferred():
-            return steps.deferred(case, track, now + _wait(case, answer.retry_after))
+            return send.deferred(case, track, now + _wait(case, answer.retry_after))
         case Refused():
             return _refused(case, step, answer, rules, now)
         case Gone() if not isinstance(step, PostRoot):
             ts = step.ts if isinstance(step, Edit) else step.thread
-            return refusal.gone(case, ts, rules.words, answer.reason, now)
+            return failures.gone(case, ts, rules.words, answer.reason, now)
         case Unknown() | Read() | Gone():
             if track == "edit":
-                return steps.edit_doubted(case, now + _wait(case, None), now)
-            return doubt.doubted(case, answer.reason, now)
+                return send.edit_doubted(case, now + _wait(case, None), now)
+            return recovery.doubted(case, answer.reason, now)
         case _:
             assert_never(answer)
 
@@ -87,13 +85,13 @@ def _refused(case: Case, step: Sending, answer: Refused, rules: Rules, now: floa
     track = "edit" if isinstance(step, Edit) else "post"
     match answer.kind:
         case Kind.CHANNEL:
-            return steps.deferred(case, track, now)
+            return send.deferred(case, track, now)
         case Kind.CREDENTIALS | Kind.APP:
-            return steps.deferred(case, track, now + PAUSE)
+            return send.deferred(case, track, now + PAUSE)
         case Kind.EDIT_WINDOW:
-            return refusal.uneditable(case)
+            return failures.uneditable(case)
         case Kind.CALL | Kind.UNKNOWN_CODE if case.card.tries < TRIES:
-            return steps.deferred(case, track, now + _wait(case, None))
+            return send.deferred(case, track, now + _wait(case, None))
         case Kind.PAYLOAD | Kind.THREAD | Kind.CALL | Kind.UNKNOWN_CODE:
             return dead(case, track, Letter(reason=answer.reason, remedy=answer.remedy, since=now), rules)
         case _:
@@ -102,19 +100,19 @@ def _refused(case: Case, step: Sending, answer: Refused, rules: Rules, now: floa
 
 def dead(case: Case, track: str, letter: Letter, rules: Rules) -> Change:
     """A letter; what the card or its thread cannot show, the fallback shows in its place."""
-    held = refusal.held(case, track, letter)
+    held = failures.held(case, track, letter)
     if case.card.ts is not None:
-        beside = refusal.elsewhere(case, rules.fallback, rules.same, letter, THREAD) if track == "post" else ()
+        beside = failures.elsewhere(case, rules.fallback, rules.same, letter, THREAD) if track == "post" else ()
         return replace(held, cards=(*held.cards, *beside))
-    return replace(refusal.diverted(case, rules.fallback, rules.same, letter), attempt=held.attempt)
+    return replace(failures.diverted(case, rules.fallback, rules.same, letter), attempt=held.attempt)
 
 
 def held_in_doubt(case: Case, reason: str, remedy: str, rules: Rules, now: float) -> Change:
     """Relay may not look for what is in doubt: what the route says it means."""
-    change = doubt.unreadable(case, reason, remedy, now)
+    change = recovery.unreadable(case, reason, remedy, now)
     if change.letter is None or case.card.ts is not None:
         return change
-    return replace(refusal.diverted(case, rules.fallback, rules.same, change.letter), attempt=change.attempt)
+    return replace(failures.diverted(case, rules.fallback, rules.same, change.letter), attempt=change.attempt)
 
 
 def _wait(case: Case, told: float | None) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from relay import routes as routing
+from relay import routes
 from relay.bigpanda.webhook import Share
 from relay.cards.attribution import attributed
 from relay.cards.desired import Moment, cards_after
@@ -84,7 +84,7 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
 def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
     """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
-    return routing.decide(rulebook, incident, status=status, variables=lambda: variables(incident))
+    return routes.decide(rulebook, incident, status=status, variables=lambda: variables(incident))
 
 
 def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:

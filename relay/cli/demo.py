@@ -6,7 +6,7 @@ import typer
 
 from relay.cli.loop import run
 from relay.cli.sandbox import parse_address
-from relay.runtime import logging as log
+from relay.runtime import logging
 
 if TYPE_CHECKING:
     from relay.demo import Stage
@@ -27,7 +27,7 @@ def demo(
     Relay runs on a database of its own that is gone afterwards; nothing leaves this machine. Open the page that it
     prints. Ctrl-C ends it.
     """
-    log.set_up(form="console", level="error", secrets=())
+    logging.set_up(form="console", level="error", secrets=())
     if once:
         run(_once())
     else:

@@ -5,7 +5,7 @@ import os
 
 from relay.cli.loop import run
 from relay.config.settings import Settings
-from relay.runtime import logging as log
+from relay.runtime import logging
 from relay.runtime.nonblocking_stderr import unhurried
 
 GARBAGE = 10_000
@@ -20,8 +20,8 @@ def serve() -> None:
     and templates again.
     """
     settings = Settings.from_env(os.environ).for_serving()
-    with unhurried(log.tell_lost):
-        log.set_up(form=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    with unhurried(logging.tell_lost):
+        logging.set_up(form=settings.log_format, level=settings.log_level, secrets=settings.secrets())
         from relay.app import serve as keep_house  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
 
         # What has been loaded lives as long as relay: looking through it for garbage, again and again, was a fifth of a

@@ -12,9 +12,7 @@ from functools import partial
 
 import structlog
 
-from relay.cards import AttemptState, Card, Case, Change
-from relay.cards import failures as refusal
-from relay.cards import recovery as doubt
+from relay.cards import AttemptState, Card, Case, Change, failures, recovery
 from relay.cards.outcomes import Rules, held_in_doubt
 from relay.cards.recovery import Found, doubles
 from relay.cards.send import ROOT
@@ -150,14 +148,14 @@ class Search:
             await self._last_look(each, card, channel, found, lease)
         elif strays:
             await self._settle(
-                each, lambda case: refusal.gone(case, case.card.ts or "", words, "root_gone", now), lease
+                each, lambda case: failures.gone(case, case.card.ts or "", words, "root_gone", now), lease
             )
         elif not found:
-            await self._settle(each, lambda case: doubt.missed(case, now), lease)
+            await self._settle(each, lambda case: recovery.missed(case, now), lease)
         else:
             stays, goes = doubles(found)
             if await self._deleted(card, channel, goes):
-                await self._settle(each, lambda case: doubt.adopted(case, stays, channel, words, now), lease)
+                await self._settle(each, lambda case: recovery.adopted(case, stays, channel, words, now), lease)
             else:
                 await self._look_again(each, lease)
 
@@ -173,7 +171,7 @@ class Search:
             if each.attempt.generation != case.card.generation:
                 goes.extend(found)  # the card was posted anew since: none of these is it
                 return Change()
-            change, others = doubt.merged(case, each.attempt, found, now)
+            change, others = recovery.merged(case, each.attempt, found, now)
             goes.extend(others)
             return change
 
@@ -250,10 +248,10 @@ def _unseen(case: Case, each: Doubt, answer: Answer, rules: Rules, now: float) -
         return Change(attempt=replace(each.attempt, next_look=again))
     match answer:
         case Gone() if not each.attempt.looks:
-            return doubt.missed(case, now)  # a thread so young may not be shown yet: Slack's history lags
+            return recovery.missed(case, now)  # a thread so young may not be shown yet: Slack's history lags
         case Gone():
-            return refusal.gone(case, case.card.ts or "", rules.words, answer.reason, now)
+            return failures.gone(case, case.card.ts or "", rules.words, answer.reason, now)
         case Refused() if not passes:
             return held_in_doubt(case, answer.reason, answer.remedy, rules, now)
         case _:
-            return doubt.later(case, now + AGAIN)
+            return recovery.later(case, now + AGAIN)

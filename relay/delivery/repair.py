@@ -10,8 +10,7 @@ from functools import partial
 
 import structlog
 
-from relay.cards import CardState, Channel, ChannelState
-from relay.cards import failures as refusal
+from relay.cards import CardState, Channel, ChannelState, failures
 from relay.cards.failures import EXTERNAL, is_foreign
 from relay.cards.model import Letter
 from relay.delivery.context import Kit, about
@@ -91,7 +90,7 @@ class Mending:
                 partial(
                     self._kit.store.settle,
                     card,
-                    lambda case: refusal.diverted(case, rules.fallback, rules.same, letter),
+                    lambda case: failures.diverted(case, rules.fallback, rules.same, letter),
                     lease=lease,
                 ),
             )
@@ -105,7 +104,7 @@ class Mending:
         """A letter for its channel's sake is redriven by itself when the channel takes messages again."""
         if not letter.card.followed:
             now, words = self._kit.clock.now(), self._kit.rules().words
-            await self._kit.store.settle(letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease)
+            await self._kit.store.settle(letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease)
             log.info("letter_closed", letter=letter.id, reason="followed_no_more", **about(letter.card))
             return False
         channel = channels.get(letter.card.channel)
@@ -116,7 +115,7 @@ class Mending:
         now, words = self._kit.clock.now(), self._kit.rules().words
         log.warning("redriven", **about(letter.card), letter=letter.id, reason=letter.reason)
         case = await self._kit.store.settle(
-            letter.card.id, lambda case: refusal.redriven(case, words, now), lease=lease
+            letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease
         )
         if case.card.post is not None:
             self._tried[channel.ref] = channel.retry_at
@@ -152,7 +151,7 @@ class Mending:
     async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
         now, words = self._kit.clock.now(), self._kit.rules().words
         case = await self._kit.store.settle(
-            card, lambda case: refusal.gone(case, ts, words, "root_gone", now), lease=lease
+            card, lambda case: failures.gone(case, ts, words, "root_gone", now), lease=lease
         )
         log.warning("drifted", **about(case.card), reason="root_gone", ts=ts)
         self._kit.settled()

@@ -16,8 +16,7 @@ from uuid import uuid4
 
 import structlog
 
-from relay.cards import Case
-from relay.cards import recovery as doubt
+from relay.cards import Case, recovery
 from relay.cards.draw import message_link
 from relay.cards.failures import EXTERNAL, foreign, is_foreign
 from relay.cards.outcomes import Rules, dead
@@ -311,7 +310,7 @@ class Sender:
             return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
         step = begin_post(case, self._live().rulebook.words, now)
         if self._restored is not None and now < self._restored[1]:
-            return doubt.looked_for_first(case, step, self._restored[0], now)
+            return recovery.looked_for_first(case, step, self._restored[0], now)
         return step
 
     def _begin_edit(self, case: Case) -> Step:

@@ -20,7 +20,7 @@ from relay.cards import Channel, ChannelState
 from relay.config.configuration import Configuration
 from relay.model.errors import Fault, StoreError
 from relay.ratelimit.budgets import Budgets, backoff
-from relay.reload import messages as wording
+from relay.reload import messages
 from relay.runtime.clock import Clock
 from relay.slack import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
 from relay.slack.client import Marker, Slack
@@ -190,4 +190,4 @@ class Teller:
 
 
 def _message(notice: Notice) -> Message:
-    return wording.faulty(notice.faults) if notice.faults else wording.mended()
+    return messages.faulty(notice.faults) if notice.faults else messages.mended()

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from relay.rendering import fallback as builtin
+from relay.rendering import fallback
 from relay.rendering.blocks.compose import Draft, completed, compose
 from relay.rendering.blocks.fit import fitted
 from relay.rendering.blocks.inline import flow_of
@@ -30,7 +30,7 @@ def render_card(library: TemplateLibrary, template: str, scene: Scene) -> Render
     except TemplateFailed as failed:
         notices = (*scene.notices, built_in_notice("card", failed.failures[-1]))
         scene = replace(scene, notices=notices)
-        draft = compose(parse(builtin.card(scene.variables)), scene)
+        draft = compose(parse(fallback.card(scene.variables)), scene)
         return Rendered(message=_card(draft, scene), failures=failed.failures, builtin=True)
     return Rendered(message=message, failures=printed.failures)
 

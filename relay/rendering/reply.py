@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from relay.rendering import fallback as builtin
+from relay.rendering import fallback
 from relay.rendering.blocks.characters import whole
 from relay.rendering.blocks.compose import Draft, completed, compose
 from relay.rendering.blocks.fit import BUDGET, fitted
@@ -15,14 +15,14 @@ from relay.rendering.card import built_in_notice, drafted, title_of
 from relay.rendering.context import Item, scrubbed
 from relay.rendering.library import KINDS, TemplateFailed, TemplateLibrary
 from relay.rendering.request import Rendered, Scene, TemplateFailure
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 OTHER: Final = "other"
 GLANCE: Final = 140
 """The most characters that the notification says of one entry."""
 
 _NOUNS: Final[Mapping[str, str]] = {"tags": "tag", "alerts": "alert", "changes": "change"}
-_SHARES: Final = (blockkit.SECTION_TEXT, 1_500, 800, 400, 200)
+_SHARES: Final = (limits.SECTION_TEXT, 1_500, 800, 400, 200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def _paragraph(library: TemplateLibrary, template: str, scene: Scene, entry: Map
 
 
 def _built_in(scene: Scene, entry: Mapping[str, Any], failures: tuple[TemplateFailure, ...]) -> _Paragraph:
-    draft = compose(parse(builtin.entry(_readable(entry))), scene)
+    draft = compose(parse(fallback.entry(_readable(entry))), scene)
     return replace(_of(draft, failures), builtin=True)
 
 
@@ -123,4 +123,4 @@ def _together(first: Section, second: Section) -> Section | None:
     if first.accessory or second.accessory or first.group or second.group:
         return None
     flow = tidy([*first.flow, Atom("\n"), *second.flow])
-    return replace(first, flow=flow) if length(flow) <= blockkit.SECTION_TEXT else None
+    return replace(first, flow=flow) if length(flow) <= limits.SECTION_TEXT else None

@@ -8,15 +8,15 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 MINUTE = 60.0
 _GRAIN = 1e-6  # two moments closer than this are one: Unix seconds as floats are no finer
 
 
 def _tiers() -> dict[str, int]:
-    tiers = {method: blockkit.TIERS[tier] for method, tier in blockkit.METHOD_TIERS.items()}
-    return {**tiers, "chat.postMessage": blockkit.POSTS_A_MINUTE}
+    tiers = {method: limits.TIERS[tier] for method, tier in limits.METHOD_TIERS.items()}
+    return {**tiers, "chat.postMessage": limits.POSTS_A_MINUTE}
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Limits(Window):
     """
 
     allowed: dict[str, int] = field(default_factory=_tiers)
-    seconds_between_posts: float = blockkit.SECONDS_BETWEEN_POSTS
+    seconds_between_posts: float = limits.SECONDS_BETWEEN_POSTS
     post_burst: int = 5
     _free_at: dict[str, float] = field(default_factory=dict)
 

@@ -5,8 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from relay.cards.model import AttemptState
-from relay.store import schema
-from relay.store import tasks as errands
+from relay.store import schema, tasks
 from relay.store.channels import spellings
 from relay.store.health import size_bytes
 from relay.store.types import Backlog, Lane
@@ -33,7 +32,7 @@ _LAST_SHARE = select(func.max(schema.share.c.received))
 
 def backlog(connection: Connection, now: float) -> Backlog:
     """All that waits at this moment."""
-    waiting, age = errands.waiting(connection, now)
+    waiting, age = tasks.waiting(connection, now)
     return Backlog(
         errands=waiting,
         errand_age=age,

@@ -9,8 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from relay.cards.eligibility import STATES, Track, is_due
 from relay.cards.model import AttemptState, CardState, Case, Change, Channel
 from relay.model.errors import CardTrouble
-from relay.store import due_queries as searching
-from relay.store import schema
+from relay.store import due_queries, schema
 from relay.store.card_context import load, write
 from relay.store.channels import home_of, spelled, spellings
 from relay.store.locks import check_lease
@@ -36,7 +35,7 @@ def pick(  # noqa: PLR0913  the search has that many conditions
 ) -> tuple[Case, T] | float | None:
     """Pick a card and begin with it, as `Store.pick` promises."""
     check_lease(connection, lease)
-    if connection.execute(searching.anything(track)).scalar() is None:
+    if connection.execute(due_queries.anything(track)).scalar() is None:
         return None
     cards = list(skip_cards)
     search = {"cards": cards, "lanes": list(skip_lanes), "now": now}
@@ -53,7 +52,7 @@ def pick(  # noqa: PLR0913  the search has that many conditions
             raise CardTrouble(card, _told(connection, card), error) from error
         # Between the search and the lock another relay has accepted a share of this incident, and the work is gone.
         cards.append(card)
-    return connection.execute(searching.later(track), {"now": now}).scalar()
+    return connection.execute(due_queries.later(track), {"now": now}).scalar()
 
 
 def _told(connection: Connection, card: int) -> dict[str, str]:
@@ -65,22 +64,22 @@ def _told(connection: Connection, card: int) -> dict[str, str]:
 
 
 def _found(connection: Connection, track: Track, search: dict[str, Any], *, oldest: bool) -> int | None:
-    found = connection.execute(searching.at_head(track, oldest=oldest), search).scalar()
+    found = connection.execute(due_queries.at_head(track, oldest=oldest), search).scalar()
     if found is None:
-        found = connection.execute(searching.by_lane(track, oldest=oldest), search).scalar()
+        found = connection.execute(due_queries.by_lane(track, oldest=oldest), search).scalar()
     return found
 
 
 def lanes(connection: Connection, track: Track, now: float) -> set[str]:
     """The open channels that have work due, by the names that `skip_lanes` takes."""
     same = spellings(connection)
-    found = connection.execute(searching.lanes(track, is_open=True), {"now": now}).scalars()
+    found = connection.execute(due_queries.lanes(track, is_open=True), {"now": now}).scalars()
     return {same.get(ref, ref) for ref in found}
 
 
 def waiting_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
     """The channels that have work due and do not take it, by name."""
-    closed = [searching.lanes(track, is_open=False) for track in STATES]
+    closed = [due_queries.lanes(track, is_open=False) for track in STATES]
     refs = {ref for statement in closed for ref in connection.execute(statement, {"now": now}).scalars()}
     homes = {channel.ref: channel for channel in (home_of(connection, ref) for ref in refs)}
     return tuple(homes[ref] for ref in sorted(homes))
@@ -119,7 +118,7 @@ _WAITING_CARDS = (
         func.coalesce(spelled.c.same_as, spelled.c.ref) == bindparam("ref"),
         or_(
             *(
-                and_(_card.c[f"{track}_due"] <= bindparam("now"), *searching.takes_work(track, _card.c))
+                and_(_card.c[f"{track}_due"] <= bindparam("now"), *due_queries.takes_work(track, _card.c))
                 for track in STATES
             )
         ),

@@ -23,23 +23,23 @@ from relay.model.incident import JSON, Definition, Record
 from relay.store import (
     accepting,
     backlog,
+    card_context,
+    channel_merge,
     channels,
+    config_history,
     dossier,
     health,
     leases,
     letters,
     migration,
+    notify,
     picking,
     replay,
+    restore_detection,
+    results,
     retention,
+    tasks,
 )
-from relay.store import card_context as cases
-from relay.store import channel_merge as finding
-from relay.store import config_history as keeping
-from relay.store import notify as doorbell
-from relay.store import restore_detection as restored
-from relay.store import results as settling
-from relay.store import tasks as errand_verbs
 from relay.store.accepting import Planner
 from relay.store.database import CLOSING, Database
 from relay.store.types import (
@@ -133,7 +133,9 @@ class Store:
 
     async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
         """Keep a body that is no share, for the operator; the oldest go that are too many or too much."""
-        await self._database.write(lambda connection: keeping.quarantine(connection, body, headers, reason, received))
+        await self._database.write(
+            lambda connection: config_history.quarantine(connection, body, headers, reason, received)
+        )
 
     # The way out
 
@@ -186,7 +188,7 @@ class Store:
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
         """
-        return await self._database.write(lambda connection: settling.settle(connection, card, finish, call, lease))
+        return await self._database.write(lambda connection: results.settle(connection, card, finish, call, lease))
 
     async def recover(self, now: float, *, under_way: Collection[int] = (), lease: Lease | None = None) -> int:
         """Call doubt what was left in the middle, by another relay or by this one: attempts, and their cards.
@@ -197,14 +199,14 @@ class Store:
         Returns how many attempts are in doubt by this. They are to be looked at from `now` on.
         """
         busy = frozenset(under_way)
-        return await self._database.write(lambda connection: settling.recover(connection, now, busy, lease))
+        return await self._database.write(lambda connection: results.recover(connection, now, busy, lease))
 
     async def restored(self, now: float) -> tuple[float, float] | None:
         """Where this is a copy that was put back: when it was made, and until when to look before anything is posted.
 
         Unix seconds; None where it is no copy, or has been served for long enough.
         """
-        return await self._database.write(lambda connection: restored.restored(connection, now))
+        return await self._database.write(lambda connection: restore_detection.restored(connection, now))
 
     async def doubts(self) -> tuple[Doubt, ...]:
         """The attempts in doubt, those first that are to be looked at first."""
@@ -216,7 +218,7 @@ class Store:
 
     async def case(self, card: int) -> Case:
         """All that a decision about a card needs, as it is now."""
-        return await self._database.write(lambda connection: cases.load(connection, card))
+        return await self._database.write(lambda connection: card_context.load(connection, card))
 
     async def letters(self) -> tuple[LetterLine, ...]:
         """The open dead letters, each with its card, the oldest first."""
@@ -224,11 +226,11 @@ class Store:
 
     async def quarantined(self) -> tuple[Quarantined, ...]:
         """The bodies that were no shares, without their bytes, the oldest first."""
-        return await self._database.read(keeping.quarantined)
+        return await self._database.read(config_history.quarantined)
 
     async def quarantined_body(self, number: int) -> Quarantined | None:
         """A body that was no share, with its bytes; None where there is none of that number any more."""
-        return await self._database.read(lambda connection: keeping.quarantined_body(connection, number))
+        return await self._database.read(lambda connection: config_history.quarantined_body(connection, number))
 
     async def lanes(self, track: Track, now: float) -> set[str]:
         """The open channels that have work due now, by canonical reference."""
@@ -239,7 +241,7 @@ class Store:
     async def ask(self, errands: Iterable[Errand]) -> set[str]:
         """Keep what BigPanda is to be told or asked; returns the keys of those that are new."""
         wanted = tuple(errands)
-        return await self._database.write(lambda connection: errand_verbs.ask(connection, wanted))
+        return await self._database.write(lambda connection: tasks.ask(connection, wanted))
 
     async def errand_due(self, now: float, *, skip: Collection[str] = ()) -> Matter | float | None:
         """The errand that is to be done next, of an incident that is not in `skip`, with what it is about.
@@ -248,7 +250,7 @@ class Store:
         the next one will be (None: never).
         """
         skipped = frozenset(skip)
-        return await self._database.write(lambda connection: errand_verbs.due(connection, now, skipped))
+        return await self._database.write(lambda connection: tasks.due(connection, now, skipped))
 
     async def settle_errand(
         self, key: str, finish: Callable[[Matter], Dealt | None], *, lease: Lease | None = None
@@ -260,14 +262,14 @@ class Store:
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
         """
-        return await self._database.write(lambda connection: errand_verbs.settle(connection, key, finish, lease))
+        return await self._database.write(lambda connection: tasks.settle(connection, key, finish, lease))
 
     async def recover_errands(self, now: float, lease: Lease | None = None) -> int:
         """Have what was left in the middle done again, or looked for; returns how many errands that are.
 
         For whoever begins with errands, and has none under way yet.
         """
-        return await self._database.write(lambda connection: errand_verbs.recover(connection, now, lease))
+        return await self._database.write(lambda connection: tasks.recover(connection, now, lease))
 
     async def next_silent(
         self, now: float, judge: Callable[[Story, Sequence[Card]], Judged], *, lease: Lease | None = None
@@ -279,28 +281,26 @@ class Store:
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
         """
-        return await self._database.write(lambda connection: errand_verbs.next_silent(connection, now, judge, lease))
+        return await self._database.write(lambda connection: tasks.next_silent(connection, now, judge, lease))
 
     async def story_of(self, incident: str) -> Story | None:
         """An incident as it is kept; None where it is not known."""
-        return await self._database.write(lambda connection: errand_verbs.story(connection, incident))
+        return await self._database.write(lambda connection: tasks.story(connection, incident))
 
     async def card_at(self, slack_channel: str, ts: str, incident: str = "") -> Card | None:
         """The card that is this message (Slack's id of the channel, and the message's `ts`).
 
         Of an `incident` it may also be the one there of which Slack's answer is not known yet.
         """
-        return await self._database.read(
-            lambda connection: errand_verbs.card_at(connection, slack_channel, ts, incident)
-        )
+        return await self._database.read(lambda connection: tasks.card_at(connection, slack_channel, ts, incident))
 
     async def keep_definitions(self, definitions: Sequence[Definition], now: float) -> None:
         """Keep BigPanda's definitions of tags, in place of those that are kept."""
-        await self._database.write(lambda connection: keeping.keep_definitions(connection, definitions, now))
+        await self._database.write(lambda connection: config_history.keep_definitions(connection, definitions, now))
 
     async def definitions(self) -> tuple[tuple[Definition, ...], float]:
         """BigPanda's definitions of tags as they are kept, and when they were asked for (0: never)."""
-        return await self._database.read(keeping.definitions)
+        return await self._database.read(config_history.definitions)
 
     # Channels
 
@@ -338,8 +338,10 @@ class Store:
 
         Returns the row that speaks for the channel now.
         """
-        found = finding.Finding(slack_id=slack_id, facts=facts or {}, state=state, reason=reason, retry_at=retry_at)
-        return await self._database.write(lambda connection: finding.found(connection, ref, found))
+        found = channel_merge.Finding(
+            slack_id=slack_id, facts=facts or {}, state=state, reason=reason, retry_at=retry_at
+        )
+        return await self._database.write(lambda connection: channel_merge.found(connection, ref, found))
 
     async def waiting_channels(self, now: float) -> tuple[Channel, ...]:
         """The channels that are not open and have work due: nothing of them is ever picked."""
@@ -392,24 +394,24 @@ class Store:
     async def keep_configuration(self, digest: str, routes: str, templates: Mapping[str, str], now: float) -> None:
         """Keep routes and templates (file name -> text) that work, as the newest; a few older ones stay."""
         await self._database.write(
-            lambda connection: keeping.keep_configuration(connection, digest, routes, templates, now)
+            lambda connection: config_history.keep_configuration(connection, digest, routes, templates, now)
         )
 
     async def configuration(self) -> KeptConfiguration | None:
         """The newest routes and templates that worked."""
-        return await self._database.read(keeping.configuration)
+        return await self._database.read(config_history.configuration)
 
     async def configuration_hash(self) -> str | None:
         """The hash of the newest routes and templates that worked: what is cheap to ask for again and again."""
-        return await self._database.read(keeping.configuration_hash)
+        return await self._database.read(config_history.configuration_hash)
 
     async def fault_is_new(self, digest: str, now: float) -> bool:
         """Whether nobody was told yet of the faulty configuration of that hash. Asking counts as telling."""
-        return await self._database.write(lambda connection: keeping.fault_is_new(connection, digest, now))
+        return await self._database.write(lambda connection: config_history.fault_is_new(connection, digest, now))
 
     async def faults_over(self) -> bool:
         """Whether anybody was told of a faulty configuration since this was asked last. Asking makes all forgotten."""
-        return await self._database.write(keeping.faults_over)
+        return await self._database.write(config_history.faults_over)
 
     async def hold_lease(self, name: str, holder: str, now: float | None, ttl: float) -> int | None:
         """Take a lease that nobody holds, or extend our own, until `now + ttl`.
@@ -446,7 +448,7 @@ class Store:
 
     # The doorbell
 
-    async def listen(self, ring: doorbell.Ring) -> None:
+    async def listen(self, ring: notify.Ring) -> None:
         """On PostgreSQL: call `ring` whenever any relay has accepted something that is due; until cancelled.
 
         It hears whether anything may have changed (an operator has redriven letters), or it was a share.
@@ -454,11 +456,11 @@ class Store:
         On SQLite there is nothing to listen to, and this returns at once: ask `changed` now and then.
         """
         if not self._database.sqlite:
-            await doorbell.listen(self._database.dialect, self._database.address, ring)
+            await notify.listen(self._database.dialect, self._database.address, ring)
 
     async def ring(self) -> None:
         """On PostgreSQL: wake the relay that delivers; on SQLite it notices by `changed` whatever was written."""
-        await self._database.write(lambda connection: doorbell.ring(connection, anything=True))
+        await self._database.write(lambda connection: notify.ring(connection, anything=True))
 
     async def changed(self) -> bool:
         """On SQLite: whether another program (the command line) has written since this was asked last.

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from relay.bigpanda.webhook import Share
-from relay.cards import Card, Case, Change, Channel, ChannelState, Entry, Outcome, Plan, Story, plan
-from relay.cards import send as steps
+from relay.cards import Card, Case, Change, Channel, ChannelState, Entry, Outcome, Plan, Story, plan, send
 from relay.cards.draw import Drawn, draw, message_link
 from relay.cards.eligibility import Track, is_due, work
 from relay.cards.send import Edit, PostReply, PostRoot, Sending, Settled, Shown
@@ -196,7 +195,7 @@ class Rehearsal:
     def _do(self, number: int, track: Track) -> None:
         """One turn of one card: what live work does in three transactions, with Slack's answer between them."""
         case = self._case(self._cards[number].card)
-        step = steps.begin_post(case, self._words, self._now) if track == "post" else steps.begin_edit(case, self._now)
+        step = send.begin_post(case, self._words, self._now) if track == "post" else send.begin_edit(case, self._now)
         self._keep(step.change.cards)
         if isinstance(step, Settled):
             return
@@ -208,11 +207,11 @@ class Rehearsal:
 
     def _followed_by(self, case: Case, step: Sending, shown: Shown, *, called: bool) -> Change:
         if isinstance(step, Edit):
-            case = steps.answered(case, step)
+            case = send.answered(case, step)
         if not called:
-            return steps.edit_delivered(case, shown, self._now, called=False)
+            return send.edit_delivered(case, shown, self._now, called=False)
         posted = Delivered(channel=case.channel.ref, ts=self._ts(case.channel.ref))
-        return steps.delivered(case, step, posted, shown, words=self._words, now=self._now)
+        return send.delivered(case, step, posted, shown, words=self._words, now=self._now)
 
     def _sent(self, case: Case, step: Sending) -> tuple[Sent, Shown, bool]:
         """The message of a step, what Slack then shows, and whether that is any news to it."""
@@ -233,7 +232,7 @@ class Rehearsal:
         )
         if self._drawn:
             return sent, drawing().shown, drawing().called
-        return sent, steps.shown(case, f"version {case.story.version}", self._words), True
+        return sent, send.shown(case, f"version {case.story.version}", self._words), True
 
     def _case(self, card: Card) -> Case:
         if self._story is None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relay.actions.modals import TIMES, WITH_MODAL, modal, problem
 from relay.sandbox.slack import blocks
 from relay.sandbox.slack.schema import Findings
-from relay.slack import limits as blockkit
+from relay.slack import limits
 from relay.slack.interactions import Submission, clicked
 
 ABOUT = {"title": "db-117: replication lag", "incident": "5e7f", "channel": "C1", "message_ts": "100.000100"}
@@ -107,8 +107,8 @@ def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
 def test_whatever_an_incident_is_called_its_modal_fits(action, title, incident, first):
     view = modal(action, title=title, incident=incident, channel="C1", message_ts="1.2", first=first)
     findings = Findings()
-    blocks.examine(view["blocks"], "/view/blocks", findings, at_most=blockkit.VIEW_BLOCKS)
+    blocks.examine(view["blocks"], "/view/blocks", findings, at_most=limits.VIEW_BLOCKS)
 
     assert findings.messages == []
-    assert all(len(view[name]["text"]) <= blockkit.VIEW_TITLE for name in ("title", "submit", "close"))
-    assert len(view["private_metadata"]) <= blockkit.PRIVATE_METADATA
+    assert all(len(view[name]["text"]) <= limits.VIEW_TITLE for name in ("title", "submit", "close"))
+    assert len(view["private_metadata"]) <= limits.PRIVATE_METADATA

@@ -13,7 +13,7 @@ from relay.cards import Card, Channel, ChannelState
 from relay.cards.failures import EXTERNAL
 from relay.cli import app
 from relay.config.settings import Settings
-from relay.delivery import service as sender
+from relay.delivery import service
 from relay.model.incident import NO_WORDS
 from relay.routes import Options
 from relay.sandbox import SERVER_ERROR, Fault
@@ -37,7 +37,7 @@ async def house(tmp_path, monkeypatch):
     for field in Settings.model_fields.values():
         monkeypatch.delenv(str(field.validation_alias), raising=False)
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path / 'relay.db'}")
-    monkeypatch.setattr(sender, "LISTEN_EVERY", 0.01)
+    monkeypatch.setattr(service, "LISTEN_EVERY", 0.01)
     async with open_house(tmp_path, routes=ROUTES) as opened:
         yield opened
 

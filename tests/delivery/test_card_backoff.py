@@ -5,9 +5,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from relay.cards import Case
-from relay.delivery import executor as courier
-from relay.delivery import reconciler as search
-from relay.delivery import service as sender
+from relay.delivery import executor, reconciler, service
 from relay.sandbox import Drop, Fault
 from tests.support.incident_life import ALERT, LIFE, PHRASES, cards, faults, live, thread
 from tests.support.relay_in_process import open_house
@@ -15,12 +13,12 @@ from tests.support.relay_in_process import open_house
 POST = "chat.postMessage"
 BROKEN, SOUND = "broken", "sound"
 PLACES = {
-    "a post is begun": (sender, "begin_post"),
-    "an edit is begun": (sender, "begin_edit"),
-    "a message is drawn": (courier, "draw"),
-    "an answer is written down": (courier, "follow"),
-    "a lost message is found": (search.doubt, "adopted"),
-    "a lost message is not found": (search.doubt, "missed"),
+    "a post is begun": (service, "begin_post"),
+    "an edit is begun": (service, "begin_edit"),
+    "a message is drawn": (executor, "draw"),
+    "an answer is written down": (executor, "follow"),
+    "a lost message is found": (reconciler.recovery, "adopted"),
+    "a lost message is not found": (reconciler.recovery, "missed"),
 }
 
 
@@ -111,14 +109,14 @@ async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_ca
 
 async def test_where_a_message_cannot_be_drawn_relay_s_own_wording_takes_its_place(tmp_path, monkeypatch):
     async with open_house(tmp_path) as house:
-        drawn = courier.draw
+        drawn = executor.draw
 
         def draw(configuration, *arguments):
             if configuration is house.configuration:
                 raise LookupError("nobody foresaw this")
             return drawn(configuration, *arguments)
 
-        monkeypatch.setattr(courier, "draw", draw)
+        monkeypatch.setattr(executor, "draw", draw)
         await live(house, SOUND)
         assert faults(house, SOUND) == []
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from relay.actions import messages as wording
+from relay.actions import messages
 from relay.actions.modals import TIMES
 from relay.actions.people import MEMBERS_FOR
 from relay.cards import Card, ErrandKind
@@ -89,11 +89,11 @@ def test_what_relay_whispers_is_what_the_page_says():
 def whispered():
     reasons = ["under_way", "already_resolved", "unknown_user", "key_invalid"]
     return {
-        *wording.UNDER_WAY.values(),
-        *(wording.not_done(kind, reason) for kind in ACTIONS for reason in reasons),
-        *(wording.not_allowed(kind, ["S0PAYONCALL"]) for kind in ACTIONS),
-        *(wording.given_up(kind, "timed_out") for kind in ACTIONS),
-        *(wording.unsure(kind) for kind in (ErrandKind.COMMENT, ErrandKind.REPLY)),
+        *messages.UNDER_WAY.values(),
+        *(messages.not_done(kind, reason) for kind in ACTIONS for reason in reasons),
+        *(messages.not_allowed(kind, ["S0PAYONCALL"]) for kind in ACTIONS),
+        *(messages.given_up(kind, "timed_out") for kind in ACTIONS),
+        *(messages.unsure(kind) for kind in (ErrandKind.COMMENT, ErrandKind.REPLY)),
     }
 
 

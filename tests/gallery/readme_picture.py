@@ -16,7 +16,7 @@ from relay.demo.clock import LeapingClock
 from relay.demo.play import NIGHT, Player, leap_through
 from relay.demo.stage import Stage, on_stage, sample
 from relay.demo.story import BILLING, Told, before, story
-from relay.runtime import logging as log
+from relay.runtime import logging
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 STEPS = 7
@@ -58,5 +58,5 @@ async def _look(tab: Tab, stage: Stage, now: float) -> None:
 
 
 if __name__ == "__main__":
-    log.set_up(form="console", level="error", secrets=())
+    logging.set_up(form="console", level="error", secrets=())
     asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/channel.png")))

@@ -6,7 +6,7 @@ import time
 import orjson
 import pytest
 
-from relay.ingest import service as intake
+from relay.ingest import service
 from relay.store import database
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import open_house
@@ -33,7 +33,7 @@ def bodies(number: int) -> list[bytes]:
 async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_they_came(
     tmp_path, monkeypatch, url, planning
 ):
-    monkeypatch.setattr(intake, "PLANNING", planning)
+    monkeypatch.setattr(service, "PLANNING", planning)
     async with open_house(tmp_path, url=url) as house:
         kept = await asyncio.gather(*(house.intake.accept(body, {}) for body in bodies(40)))
         assert [each.share for each in kept] == sorted(each.share for each in kept)
@@ -48,23 +48,23 @@ async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_th
 async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_refused(tmp_path, monkeypatch, url):
     """PostgreSQL ends a transaction that does nothing for too long."""
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
-    monkeypatch.setattr(intake, "PLANNING", 0.3)
-    monkeypatch.setattr(intake, "STUCK", 0.0)  # the test's clock stands still, so that a failure never takes long
-    planned = intake.plan
+    monkeypatch.setattr(service, "PLANNING", 0.3)
+    monkeypatch.setattr(service, "STUCK", 0.0)  # the test's clock stands still, so that a failure never takes long
+    planned = service.plan
 
     def slowly(*arguments, **named):
         time.sleep(0.1)
         return planned(*arguments, **named)
 
     async with open_house(tmp_path, url=url) as house:
-        monkeypatch.setattr(intake, "plan", slowly)
+        monkeypatch.setattr(service, "plan", slowly)
         kept = await asyncio.gather(*(house.intake.accept(body, {}) for body in bodies(25)), return_exceptions=True)
         assert [each for each in kept if isinstance(each, Exception)] == []
 
 
 async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeypatch):
-    monkeypatch.setattr(intake, "PLANNING", 0.0)
-    planned, asked = intake.plan, []
+    monkeypatch.setattr(service, "PLANNING", 0.0)
+    planned, asked = service.plan, []
 
     def slowly(*arguments, **named):
         asked.append(1)
@@ -72,7 +72,7 @@ async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeyp
         return planned(*arguments, **named)
 
     async with open_house(tmp_path) as house:
-        monkeypatch.setattr(intake, "plan", slowly)
+        monkeypatch.setattr(service, "plan", slowly)
         monkeypatch.setattr(house.intake, "_patience", 0.5)
         kept = await asyncio.gather(*(house.intake.accept(body, {}) for body in bodies(20)), return_exceptions=True)
         refused = [each for each in kept if isinstance(each, Exception)]

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from relay.config import files as loading
+from relay.config import files
 from relay.store import Store
 from tests.support.reload_samples import GOOD, Desk
 
@@ -13,7 +13,7 @@ from tests.support.reload_samples import GOOD, Desk
 @pytest.fixture(autouse=True)
 def few_templates(monkeypatch):
     """Nothing is rendered here, so what relay is packaged with need not be compiled each time."""
-    monkeypatch.setattr(loading, "load_packaged", lambda: {"incident/card.j2": "{% header %}packaged{% endheader %}"})
+    monkeypatch.setattr(files, "load_packaged", lambda: {"incident/card.j2": "{% header %}packaged{% endheader %}"})
 
 
 @pytest.fixture(scope="session")

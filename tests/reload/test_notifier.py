@@ -10,9 +10,7 @@ from relay.config.configuration import Configuration
 from relay.http.client import make_session
 from relay.model.errors import Fault
 from relay.ratelimit.budgets import Budgets
-from relay.reload import Teller
-from relay.reload import messages as wording
-from relay.reload import notifier as telling
+from relay.reload import Teller, messages, notifier
 from relay.rendering import TemplateLibrary
 from relay.routes.parser import load
 from relay.sandbox import SERVER_ERROR, Code, rate_limited, serving
@@ -237,24 +235,24 @@ async def test_a_relay_that_does_not_deliver_leaves_it_to_the_one_that_does(benc
     bench.delivering = False
     other = bench.made()
     bench.teller.faulty("f1", FAULTS)
-    await bench.over(telling.GRACE - 5)
+    await bench.over(notifier.GRACE - 5)
     assert not bench.said
     assert await bench.store.fault_is_new("f1", bench.clock.now())  # the other one tells it
     bench.teller = other
     bench.teller.faulty("f1", FAULTS)
-    await bench.over(telling.GRACE + 5)
+    await bench.over(notifier.GRACE + 5)
     assert not bench.said
 
 
 async def test_where_the_one_that_delivers_has_no_such_fault_the_other_tells_it(bench):
     bench.delivering = False
     bench.teller.faulty("f1", FAULTS)
-    await bench.over(telling.GRACE + 5)
+    await bench.over(notifier.GRACE + 5)
     assert len(bench.said) == 1
 
 
 def test_however_many_faults_there_are_the_message_fits():
     faults = [Fault(file="r" * 300, line=n, message="<!here> & " + "x" * 3000) for n in range(500)]
-    message = wording.faulty(faults)
+    message = messages.faulty(faults)
     assert "490 more" in message.blocks[1]["text"]["text"]
     examine(Content(text=message.text, blocks=message.blocks))

@@ -8,8 +8,7 @@ import pytest
 
 from relay.ingest.service import Intake
 from relay.model.errors import ConfigurationError, StoreUnusable
-from relay.reload import Reload
-from relay.reload import reloader as live
+from relay.reload import Reload, reloader
 from relay.routes.parser import load
 from relay.store import Store
 from relay.tools.check.command import check
@@ -241,7 +240,7 @@ async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templat
 
 
 async def test_whatever_breaks_while_an_edit_is_checked_is_a_fault_of_the_edit(desk, reload, monkeypatch):
-    monkeypatch.setattr(live, "check", lambda *_: 1 / 0)
+    monkeypatch.setattr(reloader, "check", lambda *_: 1 / 0)
     desk.write(BETTER)
     await desk.moving(reload.look())
     assert names(reload) == ["all"]

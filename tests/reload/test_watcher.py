@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from relay.reload import watcher as watching
+from relay.reload import watcher
 from relay.reload.watcher import watch
 from tests.support.reload_samples import BETTER, GOOD
 
@@ -15,7 +15,7 @@ from tests.support.reload_samples import BETTER, GOOD
 async def bell(desk, monkeypatch):
     """Rings only for changes: what rings every so often is made to keep silent."""
     desk.template("one")
-    monkeypatch.setattr(watching, "LOOK_AROUND", 60_000)
+    monkeypatch.setattr(watcher, "LOOK_AROUND", 60_000)
     rung = asyncio.Event()
     task = asyncio.create_task(watch(desk.routes, desk.templates, rung.set))
     async with asyncio.timeout(20):

@@ -10,7 +10,7 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.runtime import nonblocking_stderr as stderr
+from relay.runtime import nonblocking_stderr
 from relay.runtime.nonblocking_stderr import Unhurried, unhurried
 
 PIPE = 65536
@@ -54,7 +54,13 @@ def test_where_there_is_room_a_line_is_out_when_write_returns():
 
 
 @settings(deadline=None)  # it is a reader's pace that is tested
-@given(sizes=st.lists(st.sampled_from([1, 100, stderr.ROOM - 1, stderr.ROOM, 3 * PIPE]), min_size=1, max_size=30))
+@given(
+    sizes=st.lists(
+        st.sampled_from([1, 100, nonblocking_stderr.ROOM - 1, nonblocking_stderr.ROOM, 3 * PIPE]),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_all_comes_out_whole_and_in_order_however_long_nobody_reads(sizes):
     lines = [f"{number}:{'x' * size}\n" for number, size in enumerate(sizes)]
     with a_pipe() as (reading, writing, close):
@@ -71,7 +77,7 @@ def test_all_comes_out_whole_and_in_order_however_long_nobody_reads(sizes):
 
 
 def test_what_is_too_much_is_lost_and_counted_where_it_would_stand(monkeypatch):
-    monkeypatch.setattr(stderr, "MOST", 10_000)
+    monkeypatch.setattr(nonblocking_stderr, "MOST", 10_000)
     with a_pipe() as (reading, writing, close):
         stream = unhurried_onto(writing)
         said = [f"{number:999}\n" for number in range(200)]
@@ -130,7 +136,7 @@ def test_within_all_that_goes_to_stderr_is_unhurried_and_afterwards_it_is_as_it_
 
 
 def test_a_reader_that_stands_still_at_the_end_does_not_hold_up_what_is_said_later(monkeypatch):
-    monkeypatch.setattr(stderr, "LAST_WORDS", 0.01)
+    monkeypatch.setattr(nonblocking_stderr, "LAST_WORDS", 0.01)
     with standard_error() as (reading, ours):
         with unhurried(lambda _: None):
             typer.echo("x" * 3 * PIPE, err=True)

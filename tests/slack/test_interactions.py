@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import routes as routing
-from relay.cards import tasks as errands
+from relay import routes
+from relay.cards import tasks
 from relay.cards.draw import BUTTONS
 from relay.slack.interactions import (
     ACTIONS,
@@ -329,4 +329,4 @@ def test_whatever_is_written_can_be_read(text):
 
 
 def test_what_a_click_can_be_is_what_a_route_can_offer_and_a_card_can_show():
-    assert set(routing.ACTIONS) == ACTIONS == set(BUTTONS) == set(map(str, errands.ACTIONS))
+    assert set(routes.ACTIONS) == ACTIONS == set(BUTTONS) == set(map(str, tasks.ACTIONS))

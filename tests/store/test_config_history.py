@@ -3,8 +3,7 @@
 import pytest
 
 from relay.cards.model import Change
-from relay.store import Call, KeptConfiguration
-from relay.store import config_history as keeping
+from relay.store import Call, KeptConfiguration, config_history
 from tests.support.store_samples import NOW, a_card, count, keep, run
 
 
@@ -25,9 +24,9 @@ async def test_a_configuration_that_comes_back_is_the_newest_again(store):
 
 
 async def test_only_so_many_configurations_are_kept(store):
-    for number in range(keeping.CONFIGURATIONS + 5):
+    for number in range(config_history.CONFIGURATIONS + 5):
         await store.keep_configuration(f"h{number}", "", {}, NOW + number)
-    assert await count(store, "configuration") == keeping.CONFIGURATIONS
+    assert await count(store, "configuration") == config_history.CONFIGURATIONS
     assert (await run(store, "SELECT min(kept_at) FROM configuration"))[0][0] == NOW + 5
 
 
@@ -39,9 +38,9 @@ async def test_a_fault_is_new_once(store, second):
 
 
 async def test_only_so_many_faults_are_remembered(store):
-    for number in range(keeping.FAULTS + 3):
+    for number in range(config_history.FAULTS + 3):
         await store.fault_is_new(f"h{number}", NOW + number)
-    assert await count(store, "fault") == keeping.FAULTS
+    assert await count(store, "fault") == config_history.FAULTS
 
 
 async def test_a_refused_body_is_kept_with_the_reason(store):
@@ -53,8 +52,8 @@ async def test_a_refused_body_is_kept_with_the_reason(store):
 
 @pytest.mark.parametrize(("name", "bound", "kept"), [("REFUSED", 3, 3), ("REFUSED_BYTES", 3 * 1011, 3)])
 async def test_the_oldest_refused_bodies_go(store, monkeypatch, name, bound, kept):
-    monkeypatch.setattr(keeping, name, bound)
-    monkeypatch.setattr(keeping, "packed", bytes)
+    monkeypatch.setattr(config_history, name, bound)
+    monkeypatch.setattr(config_history, "packed", bytes)
     for number in range(6):
         await store.quarantine(b"x" * 1000, {}, f"r{number}", NOW + number)
     assert await run(store, "SELECT reason FROM quarantine ORDER BY id") == [("r3",), ("r4",), ("r5",)][-kept:]

@@ -23,8 +23,7 @@ from relay.cards.model import (
 )
 from relay.model.incident import Block, Environment, Person, Record, State
 from relay.routes import Mention, Options
-from relay.store import Call, schema
-from relay.store import mappers as codec
+from relay.store import Call, mappers, schema
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 numbers = st.integers(0, 2**31 - 1)
@@ -96,7 +95,7 @@ quick = settings(max_examples=60)
 @quick
 @given(records)
 def test_a_record_comes_back_as_it_went(record):
-    assert codec.record_of(codec.record_text(record)) == record
+    assert mappers.record_of(mappers.record_text(record)) == record
 
 
 @quick
@@ -113,19 +112,19 @@ def test_a_record_comes_back_as_it_went(record):
     )
 )
 def test_a_story_comes_back_as_it_went(story):
-    assert codec.story_of(codec.story_row(story)) == story
+    assert mappers.story_of(mappers.story_row(story)) == story
 
 
 @quick
 @given(st.builds(Entry, seq=numbers, key=words, kind=st.sampled_from(Kind), at=moments, data=objects))
 def test_an_entry_comes_back_as_it_went(entry):
-    assert codec.entry_of(codec.entry_row("i1", entry)) == entry
+    assert mappers.entry_of(mappers.entry_row("i1", entry)) == entry
 
 
 @quick
 @given(cards)
 def test_a_card_comes_back_as_it_went(card):
-    assert codec.card_of(codec.card_row(card) | {"id": card.id}) == card
+    assert mappers.card_of(mappers.card_row(card) | {"id": card.id}) == card
 
 
 @quick
@@ -146,7 +145,7 @@ def test_a_card_comes_back_as_it_went(card):
     )
 )
 def test_an_attempt_comes_back_as_it_went(attempt):
-    assert codec.attempt_of(codec.attempt_row(7, attempt)) == attempt
+    assert mappers.attempt_of(mappers.attempt_row(7, attempt)) == attempt
 
 
 @quick
@@ -163,26 +162,26 @@ def test_an_attempt_comes_back_as_it_went(attempt):
     )
 )
 def test_a_channel_comes_back_as_it_went(channel):
-    assert codec.channel_of(codec.channel_row(channel)) == channel
+    assert mappers.channel_of(mappers.channel_row(channel)) == channel
 
 
 @quick
 @given(st.builds(Call, method=words, at=moments, answer=objects))
 def test_a_call_comes_back_as_it_went(call):
-    assert codec.call_of(codec.call_row(7, call)) == call
+    assert mappers.call_of(mappers.call_row(7, call)) == call
 
 
 @quick
 @given(json)
 def test_json_as_text_holds_no_nul_which_postgresql_would_refuse(value):
-    assert "\x00" not in codec.dumps(value)
-    assert orjson.loads(codec.dumps(value)) == value
+    assert "\x00" not in mappers.dumps(value)
+    assert orjson.loads(mappers.dumps(value)) == value
 
 
 @quick
 @given(st.binary(max_size=2000))
 def test_a_body_comes_back_as_it_went(body):
-    assert zlib.decompress(codec.packed(body)) == body
+    assert zlib.decompress(mappers.packed(body)) == body
 
 
 _STORED_AS = {
@@ -209,15 +208,15 @@ def test_every_field_of_a_noun_has_its_column(noun, table):
 
 @pytest.mark.parametrize("noun", [Record])
 def test_every_field_of_a_record_is_written(noun):
-    written = orjson.loads(codec.record_text(Record(incident="i1")))
+    written = orjson.loads(mappers.record_text(Record(incident="i1")))
     assert set(written) == {field.name for field in fields(noun)}
 
 
 def test_what_waits_since_is_when_it_was_wanted_or_else_due():
     card = Card(incident="i1", channel="#noc", episode=1, options=Options(), post=Due(at=5.0, deadline=9.0))
-    assert codec.card_row(card)["post_since"] == 5.0
+    assert mappers.card_row(card)["post_since"] == 5.0
     assert (
-        codec.card_row(Card(**{f.name: getattr(card, f.name) for f in fields(card)} | {"wanted_since": 3.0}))[
+        mappers.card_row(Card(**{f.name: getattr(card, f.name) for f in fields(card)} | {"wanted_since": 3.0}))[
             "post_since"
         ]
         == 3.0

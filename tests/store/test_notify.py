@@ -8,8 +8,7 @@ import pytest
 import structlog
 from sqlalchemy import create_engine, make_url
 
-from relay.store import Store, address
-from relay.store import notify as doorbell
+from relay.store import Store, address, notify
 from tests.support.postgres import a_server, start
 from tests.support.store_samples import a_card, a_share, due, plain, with_cards
 
@@ -20,7 +19,7 @@ async def rings(postgresql_url, monkeypatch):
 
     It holds whether anything may have changed, or it was a share.
     """
-    monkeypatch.setattr(doorbell, "AGAIN", 0.0)
+    monkeypatch.setattr(notify, "AGAIN", 0.0)
     store = await Store.open(postgresql_url)
     heard = asyncio.Queue()
     listening = asyncio.create_task(store.listen(heard.put_nowait))
@@ -67,7 +66,7 @@ async def test_a_lost_bell_is_hung_again_and_rings_for_what_it_missed(postgresql
 
 async def test_a_bell_that_cannot_hang_is_told_once_looked_for_meanwhile_and_hung_when_it_can(monkeypatch):
     """After a fail-over an address may lead to the standby for a while, which lets nobody listen."""
-    monkeypatch.setattr(doorbell, "AGAIN", 0.01)
+    monkeypatch.setattr(notify, "AGAIN", 0.01)
     heard = asyncio.Queue()
     with a_server() as server, structlog.testing.capture_logs() as told:
         store = await Store.open(server.get_uri())
@@ -121,7 +120,7 @@ async def test_whoever_is_told_to_listen_no_more_does_not_wait_for_a_server_that
         port = proxy.sockets[0].getsockname()[1]
         through = address.parse(f"postgresql://{url.username}@127.0.0.1:{port}/{url.database}")
         listening = asyncio.create_task(
-            doorbell.listen(create_engine(through.url).dialect, through, lambda _anything: None)
+            notify.listen(create_engine(through.url).dialect, through, lambda _anything: None)
         )
         async with asyncio.timeout(20):
             await asked.wait()

@@ -9,8 +9,7 @@ from sqlalchemy import text
 
 from relay.cards.model import AttemptState, CardState, Case, Change, ChannelState, Due
 from relay.model.errors import CardTrouble
-from relay.store import due_queries as searching
-from relay.store import picking
+from relay.store import due_queries, picking
 from tests.support.store_samples import (
     NOW,
     a_card,
@@ -345,20 +344,20 @@ async def test_the_next_due_card_is_found_along_an_index_and_nothing_is_sorted(s
 
     for track in ("post", "edit"):
         for oldest, order in ((False, "order"), (True, "since")):
-            steps = await plan(searching.at_head(track, oldest=oldest))
+            steps = await plan(due_queries.at_head(track, oldest=oldest))
             assert any(f"card USING INDEX ix_card_{track}_{order}" in step for step in steps), steps
-            steps = await plan(searching.by_lane(track, oldest=oldest))
+            steps = await plan(due_queries.by_lane(track, oldest=oldest))
             assert any(f"card USING INDEX ix_card_{track}_lane (channel=?)" in step for step in steps), steps
             assert any("ix_card" in step and "(channel>?)" in step for step in steps), steps
             assert not any(re.match(r"SCAN card(?! USING)", step) for step in steps), steps
-        [first, *rest] = await plan(searching.later(track))
+        [first, *rest] = await plan(due_queries.later(track))
         assert f"card USING INDEX ix_card_{track}_due (post_due>?)".replace("post", track) in first
         assert not any("TEMP B-TREE" in step for step in rest)
     await store.close()
 
 
 async def test_a_channel_that_lags_far_behind_hides_no_other(store):
-    behind = searching.HEAD + 20
+    behind = due_queries.HEAD + 20
     await open_channel(store, "slow", "S")
     await open_channel(store, "quick", "Q")
     cards = {f"i{n}": a_card(f"i{n}", "slow", post=due(NOW - n, urgent=True)) for n in range(behind)}

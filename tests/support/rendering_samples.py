@@ -10,7 +10,7 @@ from relay.model.incident import Alert, Change, Environment, Incident, Person, S
 from relay.rendering import Button, Scene, TemplateLibrary, render_card
 from relay.rendering.context import variables
 from relay.sandbox.slack.content import Content, examine
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 NASTY = (
     "<!channel>",
@@ -240,10 +240,10 @@ def judge(rendered, mentions=()):
     examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
     everything = blocks(rendered)
     assert message.blocks, "Slack would show the notification's text above the bar"
-    assert blockkit.characters(everything) <= blockkit.ALL_BLOCKS
-    assert all(len(attachment["blocks"]) <= blockkit.ATTACHMENT_BLOCKS for attachment in message.attachments)
-    assert len(everything) <= blockkit.BLOCKS
-    assert 0 < len(message.text) <= blockkit.TEXT
+    assert limits.characters(everything) <= limits.ALL_BLOCKS
+    assert all(len(attachment["blocks"]) <= limits.ATTACHMENT_BLOCKS for attachment in message.attachments)
+    assert len(everything) <= limits.BLOCKS
+    assert 0 < len(message.text) <= limits.TEXT
     assert "\n" not in message.text
     pinged = pings_of(message.text)
     assert not pinged

@@ -25,7 +25,7 @@ from relay.rendering.blocks.tree import Child, Node, parse
 from relay.rendering.blocks.urls import address, is_too_long
 from relay.rendering.request import Button, Scene
 from relay.rendering.wording import EMOJI
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 LINK_ACTION: Final = "open_link"
 """Begins the action_id of every button that only opens an address; a click on it needs an answer, and nothing else."""
@@ -157,7 +157,7 @@ class _Composer:
         (self.draft.top if leads else self._out).append(part)
 
     def _section(self, node: Node) -> None:
-        if self._group and len(self._out) >= blockkit.BLOCKS:
+        if self._group and len(self._out) >= limits.BLOCKS:
             self._out.append(Skipped(group=self._group))
             return
         beside = [element for part in node.parts(Kind.ACCESSORY) for element in self._elements(part)]
@@ -174,7 +174,7 @@ class _Composer:
     def _fields(self, node: Node) -> None:
         group = self._group
         flows = [flow for part in node.parts(Kind.FIELD) if (flow := _field_flow(part))]
-        self._out += [Fields(flows=batch, group=group) for batch in _batches(flows, blockkit.SECTION_FIELDS)]
+        self._out += [Fields(flows=batch, group=group) for batch in _batches(flows, limits.SECTION_FIELDS)]
         self._walk_without(node, {Kind.FIELD})
 
     def _field(self, node: Node) -> None:
@@ -192,7 +192,7 @@ class _Composer:
                 loose.append(child)
         elements.append(flow_of(loose))
         told = [each for each in elements if not (isinstance(each, Sequence) and is_blank(each))]
-        self._out += [Context(elements=batch, group=self._group) for batch in _batches(told, blockkit.CONTEXT_ELEMENTS)]
+        self._out += [Context(elements=batch, group=self._group) for batch in _batches(told, limits.CONTEXT_ELEMENTS)]
 
     def _divider(self, _: Node) -> None:
         self._out.append(Fixed(block={"type": "divider"}, group=self._group))
@@ -207,7 +207,7 @@ class _Composer:
 
     def _actions(self, node: Node) -> None:
         by_id = {element["action_id"]: dict(element) for element in self._elements(node)}
-        for batch in _batches(list(by_id.values()), blockkit.ACTIONS_ELEMENTS):
+        for batch in _batches(list(by_id.values()), limits.ACTIONS_ELEMENTS):
             block = {"type": "actions", "elements": batch}
             self._out.append(Fixed(block=block, group=self._group, lasting=True))
         self._walk_without(node, _IN_ACTIONS)
@@ -262,7 +262,7 @@ class _Composer:
 
     def _link_button(self, node: Node, number: int) -> Iterator[Element]:
         if url := self._url(node.argument(), "button"):
-            text = plain(flow_of(node.body()), blockkit.BUTTON_TEXT) or "Open"
+            text = plain(flow_of(node.body()), limits.BUTTON_TEXT) or "Open"
             yield {"type": "button", "text": plain_text(text), "url": url, "action_id": f"{LINK_ACTION}_{number}"}
 
     def _url(self, argument: Sequence[Child], noun: str) -> str | None:
@@ -301,7 +301,7 @@ def _field_flow(node: Node) -> Flow:
 
 def _relay_buttons(buttons: Sequence[Button]) -> Iterator[Element]:
     for button in buttons:
-        text = plain([Atom(button.text)], blockkit.BUTTON_TEXT)
+        text = plain([Atom(button.text)], limits.BUTTON_TEXT)
         element = {"type": "button", "text": plain_text(text), "action_id": button.action_id}
         more = {"value": button.value, "style": button.style}
         yield {**element, **{name: value for name, value in more.items() if value}}

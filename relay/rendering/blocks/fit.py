@@ -12,17 +12,17 @@ from typing import Final
 from relay.rendering.blocks.compose import Draft
 from relay.rendering.blocks.parts import SMALLEST, Block, Fixed, Group, Header, Missing, Part, Section
 from relay.rendering.blocks.rich_text import Atom, Flow, is_blank, notification, one_line
-from relay.slack import limits as blockkit
+from relay.slack import limits
 from relay.slack.message import Message
 
 NOTIFICATION: Final = 1_000
 """Far below what Slack takes: a lock screen shows a line or two of it."""
 
-ON_TOP: Final = blockkit.BLOCKS - blockkit.ATTACHMENT_BLOCKS
-BUDGET: Final = blockkit.ALL_BLOCKS - 300
+ON_TOP: Final = limits.BLOCKS - limits.ATTACHMENT_BLOCKS
+BUDGET: Final = limits.ALL_BLOCKS - 300
 """The rest is for the words that say what was left out."""
 
-_COMFORTABLE: Final = (blockkit.TEXT_OBJECT, 1_500, 800, 400)
+_COMFORTABLE: Final = (limits.TEXT_OBJECT, 1_500, 800, 400)
 _TIGHT: Final = (200, 100, SMALLEST)
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 _KEPT_ITEMS: Final = 3
@@ -50,7 +50,7 @@ class _Canvas:
     """The parts that are left, and the cap under which they are drawn."""
 
     def __init__(self, draft: Draft) -> None:
-        self._cap = blockkit.TEXT_OBJECT
+        self._cap = limits.TEXT_OBJECT
         self._drawn: dict[int, Block | None] = {}
         self.top = self._visible(draft.top)
         self.bar = self._visible(draft.bar) or ([] if self.top else [_NOTHING])
@@ -65,7 +65,7 @@ class _Canvas:
     def shrink(self) -> None:
         """Take away what has no room."""
         self.top = _fewer(self.top, ON_TOP)
-        self.bar = _fewer(self.bar, blockkit.ATTACHMENT_BLOCKS)
+        self.bar = _fewer(self.bar, limits.ATTACHMENT_BLOCKS)
         if self._lowered(_COMFORTABLE):
             return
         self._leave_out(_items(_KEPT_ITEMS))
@@ -97,7 +97,7 @@ class _Canvas:
         return sum(map(self._weight, (*self.top, *self.bar))) - BUDGET
 
     def _weight(self, part: Part) -> int:
-        return 0 if isinstance(part, Missing) else blockkit.characters(self._draw(part))
+        return 0 if isinstance(part, Missing) else limits.characters(self._draw(part))
 
     def _draw(self, part: Part) -> Block | None:
         if isinstance(part, Missing):  # not from the draft, so its id may be that of one before

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from relay.rendering.blocks.rich_text import Flow, mrkdwn, plain
 from relay.rendering.wording import and_more, more_blocks
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 Block = dict[str, Any]
 Element = Mapping[str, Any]
@@ -52,7 +52,7 @@ class Header:
 
     def draw(self, cap: int) -> Block | None:
         """A header block."""
-        text = plain(self.flow, min(cap, blockkit.HEADER))
+        text = plain(self.flow, min(cap, limits.HEADER))
         return {"type": "header", "text": plain_text(text)} if text else None
 
 
@@ -68,7 +68,7 @@ class Section:
 
     def draw(self, cap: int) -> Block | None:
         """A section block."""
-        text = mrkdwn(self.flow, blockkit.SECTION_TEXT if self.firm else min(cap, blockkit.SECTION_TEXT))
+        text = mrkdwn(self.flow, limits.SECTION_TEXT if self.firm else min(cap, limits.SECTION_TEXT))
         if not text.strip():
             return None
         block: Block = {"type": "section", "text": mrkdwn_text(text)}
@@ -85,7 +85,7 @@ class Fields:
 
     def draw(self, cap: int) -> Block | None:
         """A section block with fields."""
-        texts = [mrkdwn(flow, min(cap, blockkit.SECTION_FIELD)) for flow in self.flows]
+        texts = [mrkdwn(flow, min(cap, limits.SECTION_FIELD)) for flow in self.flows]
         fields = [mrkdwn_text(text) for text in texts if text.strip()]
         return {"type": "section", "fields": fields} if fields else None
 
@@ -109,7 +109,7 @@ class Context:
             if isinstance(element, Mapping):
                 yield dict(element)
             else:
-                text = mrkdwn(element, blockkit.TEXT_OBJECT if self.firm else min(cap, blockkit.TEXT_OBJECT))
+                text = mrkdwn(element, limits.TEXT_OBJECT if self.firm else min(cap, limits.TEXT_OBJECT))
                 yield mrkdwn_text(text) if text.strip() else None
 
 

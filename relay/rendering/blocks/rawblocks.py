@@ -18,7 +18,7 @@ from relay.rendering.blocks.parts import Block, Group, Header, Missing, Part, mr
 from relay.rendering.blocks.rich_text import Atom, Flow, mrkdwn, one_line, plain
 from relay.rendering.blocks.tree import Node
 from relay.rendering.blocks.urls import address, is_too_long
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 SLOT: Final = "$slot"
 """The key that stands for a string with Jinja in it; its value is the string's number."""
@@ -51,7 +51,7 @@ def raw_parts(node: Node, group: Group | None) -> list[Part]:
     found = [block for shape in shapes for block in (shape if isinstance(shape, list) else [shape])]
     filled = [_filled(block, slots, 0) for block in found]
     raws = [Raw(shape=each, group=group) for shape in filled for each in _several(shape)]
-    drawn: list[Part] = [_headline(raw) or raw for raw in raws if raw.draw(blockkit.TEXT_OBJECT) is not None]
+    drawn: list[Part] = [_headline(raw) or raw for raw in raws if raw.draw(limits.TEXT_OBJECT) is not None]
     lost = tuple((noun, "") for noun in _too_long(filled))
     return [*drawn, Missing(items=lost)] if lost else drawn
 
@@ -108,9 +108,9 @@ def _filled(shape: JSON, slots: Sequence[Flow], depth: int) -> JSON:
 
 _DEPTH: Final = 16
 _ROOM: Final[Mapping[str, tuple[str, int]]] = {
-    "actions": ("elements", blockkit.ACTIONS_ELEMENTS),
-    "context": ("elements", blockkit.CONTEXT_ELEMENTS),
-    "section": ("fields", blockkit.SECTION_FIELDS),
+    "actions": ("elements", limits.ACTIONS_ELEMENTS),
+    "context": ("elements", limits.CONTEXT_ELEMENTS),
+    "section": ("fields", limits.SECTION_FIELDS),
 }
 """Where a block lists something, and how many of it."""
 
@@ -216,9 +216,9 @@ def _or(first: Draw, second: Draw) -> Draw:
 _STYLE: Final = _record({}, dict.fromkeys(_STYLES, _is(bool)))
 _RICH_TEXT: Final = _typed(
     {
-        "text": _record({"text": _lines(blockkit.TEXT_OBJECT)}, {"style": _STYLE}),
-        "link": _record({"url": _url}, {"text": _plain(blockkit.TEXT_OBJECT), "style": _STYLE}),
-        "emoji": _record({"name": _plain(blockkit.PLACEHOLDER)}),
+        "text": _record({"text": _lines(limits.TEXT_OBJECT)}, {"style": _STYLE}),
+        "link": _record({"url": _url}, {"text": _plain(limits.TEXT_OBJECT), "style": _STYLE}),
+        "emoji": _record({"name": _plain(limits.PLACEHOLDER)}),
     }
 )
 _RICH_LINE: Final = {"elements": _list(_RICH_TEXT)}
@@ -235,14 +235,14 @@ _RICH: Final = {
     ),
 }
 
-_IMAGE: Final = _record({"image_url": _url, "alt_text": _plain(blockkit.ALT_TEXT)})
+_IMAGE: Final = _record({"image_url": _url, "alt_text": _plain(limits.ALT_TEXT)})
 _BUTTON: Final = _record(
-    {"text": _plain_object(blockkit.BUTTON_TEXT), "url": _url},
-    {"style": _one_of(*blockkit.BUTTON_STYLES), "accessibility_label": _plain(blockkit.ACCESSIBILITY_LABEL)},
+    {"text": _plain_object(limits.BUTTON_TEXT), "url": _url},
+    {"style": _one_of(*limits.BUTTON_STYLES), "accessibility_label": _plain(limits.ACCESSIBILITY_LABEL)},
 )
 _ACCESSORY: Final = _typed({"button": _BUTTON, "image": _IMAGE})
-_TEXT: Final = _text_object(blockkit.SECTION_TEXT)
-_FIELDS: Final = _list(_text_object(blockkit.SECTION_FIELD))
+_TEXT: Final = _text_object(limits.SECTION_TEXT)
+_FIELDS: Final = _list(_text_object(limits.SECTION_FIELD))
 
 
 _SECTION: Final = _record({}, {"text": _TEXT, "fields": _FIELDS, "accessory": _ACCESSORY})
@@ -255,11 +255,11 @@ def _section(shape: JSON, cap: int) -> Any:
 
 BLOCKS: Final[Mapping[str, Draw]] = {
     "actions": _record({"elements": _list(_typed({"button": _BUTTON}))}),
-    "context": _record({"elements": _list(_or(_typed({"image": _IMAGE}), _text_object(blockkit.TEXT_OBJECT)))}),
+    "context": _record({"elements": _list(_or(_typed({"image": _IMAGE}), _text_object(limits.TEXT_OBJECT)))}),
     "divider": _record({}),
-    "header": _record({"text": _plain_object(blockkit.HEADER)}),
+    "header": _record({"text": _plain_object(limits.HEADER)}),
     "image": _record(
-        {"image_url": _url, "alt_text": _plain(blockkit.ALT_TEXT)}, {"title": _plain_object(blockkit.IMAGE_TITLE)}
+        {"image_url": _url, "alt_text": _plain(limits.ALT_TEXT)}, {"title": _plain_object(limits.IMAGE_TITLE)}
     ),
     "rich_text": _record({"elements": _list(_typed(_RICH))}),
     "section": _section,

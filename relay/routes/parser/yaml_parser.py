@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from relay.routes.parser import yaml_hints as traps
+from relay.routes.parser import yaml_hints
 from relay.routes.parser.faults import Reading, Spot
 from relay.routes.parser.yaml_nodes import Items, Node, Table, Word, children
 
@@ -35,7 +35,7 @@ def compose(text: str, reading: Reading) -> Node | None:
         try:
             return None if _too_deep(text, opened, reading) else _tree(text, reading)
         except yaml.MarkedYAMLError as error:
-            covered = _covered(text, *_syntax_fault(error, opened, traps.lines_of(text)), reading)
+            covered = _covered(text, *_syntax_fault(error, opened, yaml_hints.lines_of(text)), reading)
             if covered == text:
                 return None
             text = covered
@@ -48,8 +48,8 @@ def compose(text: str, reading: Reading) -> Node | None:
 def _covered(text: str, spot: Spot, told: str, reading: Reading) -> str:
     """The text with a word in place of the faulty value there, just as long; the same text where its end is unknown."""
     reading.spoil(spot, f"this is not YAML: {told}")
-    start = traps.offset(text, spot.line) + spot.column - 1
-    length = traps.extent(traps.lines_of(text[start:])[0])
+    start = yaml_hints.offset(text, spot.line) + spot.column - 1
+    length = yaml_hints.extent(yaml_hints.lines_of(text[start:])[0])
     return f"{text[:start]}{'x' * length}{text[start + length :]}"
 
 
@@ -58,7 +58,7 @@ def _tree(text: str, reading: Reading) -> Node | None:
     if root is None:
         reading.fault(Spot(line=1, column=1), "the file is empty; it begins with: version: 1")
         return None
-    return _Converter(reading, traps.lines_of(text)).convert(root)
+    return _Converter(reading, yaml_hints.lines_of(text)).convert(root)
 
 
 def _too_deep(text: str, opened: list[yaml.Event], reading: Reading) -> bool:
@@ -106,13 +106,13 @@ def _syntax_fault(error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lin
     if trap := _trap(error, lines):
         spot, told = trap
     elif problem == "found undefined alias":
-        told = f"no anchor has that name; {traps.at_start(lines[spot.line - 1][spot.column - 1 :])}"
+        told = f"no anchor has that name; {yaml_hints.at_start(lines[spot.line - 1][spot.column - 1 :])}"
     elif problem == "found unexpected end of stream" and error.context_mark:
         spot, told = _spot(error.context_mark), "the quotes that are opened here are never closed"
     elif isinstance(innermost, _DEEPER) and innermost.flow_style and problem.startswith(_UNCLOSED):
         spot = _spot(innermost.start_mark)
         behind = lines[spot.line - 1][spot.column :]
-        told = f"what is opened here is not closed as it should be{traps.hidden(behind)}"
+        told = f"what is opened here is not closed as it should be{yaml_hints.hidden(behind)}"
     else:
         told = _HINTS.get(problem) or f"{problem} {error.context or ''}".strip()
     return spot, told
@@ -123,12 +123,12 @@ def _trap(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[Spot, str]
     for mark in (error.problem_mark, error.context_mark):
         spot = _spot(mark)
         line = lines[spot.line - 1] if 0 < spot.line <= len(lines) else ""
-        if found := traps.in_line(line, spot.column):
+        if found := yaml_hints.in_line(line, spot.column):
             return Spot(line=spot.line, column=found[0]), found[1]
-        if mark is error.context_mark and (cure := traps.glued(line.strip())):
+        if mark is error.context_mark and (cure := yaml_hints.glued(line.strip())):
             return Spot(line=spot.line, column=len(line) - len(line.lstrip()) + 1), cure
     before = _spot(error.problem_mark).line - 1
-    if 0 < before <= len(lines) and (found := traps.of_line(lines[before - 1])):
+    if 0 < before <= len(lines) and (found := yaml_hints.of_line(lines[before - 1])):
         return Spot(line=before, column=found[0]), found[1]
     return None
 
@@ -181,7 +181,7 @@ class _Converter:
             told = f"the tag {node.tag} means nothing here; write the value plainly"
             return self._spoilt(node, f"{told} (one that begins with ! needs quotes)" if "!" in node.tag else told)
         if _is_expression(node):
-            return self._spoilt(node, traps.at_start(self._line(spot)[spot.column - 1 :]))
+            return self._spoilt(node, yaml_hints.at_start(self._line(spot)[spot.column - 1 :]))
         match node:
             case yaml.SequenceNode():
                 items = tuple(self.convert(each) for each in node.value)
@@ -195,9 +195,9 @@ class _Converter:
     def _trap(self, node: yaml.Node, spot: Spot) -> str:
         """What became of a value where YAML found nothing, or one word with a colon in it."""
         if node.value:
-            return traps.glued(node.value)
+            return yaml_hints.glued(node.value)
         rest = self._line(spot)[spot.column - 1 :]
-        return traps.comment(rest) or traps.at_start(rest.lstrip())
+        return yaml_hints.comment(rest) or yaml_hints.at_start(rest.lstrip())
 
     def _nothing(self, key: yaml.Node, value: yaml.Node) -> Node:
         """What is empty; what is not there at all stands behind its key, wherever the parser went on to look for it."""

@@ -33,19 +33,19 @@ from relay.sandbox.slack.schema import (
     tagged,
     word,
 )
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 
 def _block(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHING) -> Check:
-    return typed(required, {"block_id": string(blockkit.BLOCK_ID), **optional})
+    return typed(required, {"block_id": string(limits.BLOCK_ID), **optional})
 
 
 _SECTION = one_or_other(
     _block(
         {},
         {
-            "text": any_text(blockkit.SECTION_TEXT),
-            "fields": array(any_text(blockkit.SECTION_FIELD), at_most=blockkit.SECTION_FIELDS),
+            "text": any_text(limits.SECTION_TEXT),
+            "fields": array(any_text(limits.SECTION_FIELD), at_most=limits.SECTION_FIELDS),
             "accessory": IN_SECTION,
             "expand": boolean,
         },
@@ -56,41 +56,41 @@ _SECTION = one_or_other(
 )
 
 _IMAGE = one_or_other(
-    _block({"alt_text": ALT_TEXT}, {**PICTURE, "title": plain_text(blockkit.IMAGE_TITLE)}), "image_url", "slack_file"
+    _block({"alt_text": ALT_TEXT}, {**PICTURE, "title": plain_text(limits.IMAGE_TITLE)}), "image_url", "slack_file"
 )
 
 _INPUT = _block(
-    {"label": plain_text(blockkit.INPUT_LABEL), "element": IN_INPUT},
-    {"hint": plain_text(blockkit.INPUT_HINT), "optional": boolean, "dispatch_action": boolean},
+    {"label": plain_text(limits.INPUT_LABEL), "element": IN_INPUT},
+    {"hint": plain_text(limits.INPUT_HINT), "optional": boolean, "dispatch_action": boolean},
 )
 
 _VIDEO = _block(
     {
         "alt_text": ALT_TEXT,
-        "title": plain_text(blockkit.VIDEO_TITLE),
-        "thumbnail_url": link(blockkit.IMAGE_URL),
-        "video_url": link(blockkit.IMAGE_URL),
+        "title": plain_text(limits.VIDEO_TITLE),
+        "thumbnail_url": link(limits.IMAGE_URL),
+        "video_url": link(limits.IMAGE_URL),
     },
     {
-        "author_name": string(blockkit.VIDEO_AUTHOR),
-        "description": plain_text(blockkit.VIDEO_TITLE),
-        "provider_icon_url": link(blockkit.IMAGE_URL),
-        "provider_name": string(blockkit.VIDEO_AUTHOR),
-        "title_url": link(blockkit.IMAGE_URL),
+        "author_name": string(limits.VIDEO_AUTHOR),
+        "description": plain_text(limits.VIDEO_TITLE),
+        "provider_icon_url": link(limits.IMAGE_URL),
+        "provider_name": string(limits.VIDEO_AUTHOR),
+        "title_url": link(limits.IMAGE_URL),
     },
 )
 
 _CELL = tagged(
     {
-        "raw_text": typed({"text": string(blockkit.TABLE_CHARACTERS)}),
-        "raw_number": typed({"value": number}, {"text": string(blockkit.TABLE_CHARACTERS)}),
+        "raw_text": typed({"text": string(limits.TABLE_CHARACTERS)}),
+        "raw_number": typed({"value": number}, {"text": string(limits.TABLE_CHARACTERS)}),
         "rich_text": _block({"elements": RICH_TEXT_ELEMENTS}),
     }
 )
 _COLUMN = record({}, {"align": word("left", "center", "right"), "is_wrapped": boolean})
 _TABLE = _block(
-    {"rows": array(array(_CELL, at_most=blockkit.TABLE_CELLS), at_most=blockkit.TABLE_ROWS)},
-    {"column_settings": array(_COLUMN, at_most=blockkit.TABLE_COLUMN_SETTINGS)},
+    {"rows": array(array(_CELL, at_most=limits.TABLE_CELLS), at_most=limits.TABLE_ROWS)},
+    {"column_settings": array(_COLUMN, at_most=limits.TABLE_COLUMN_SETTINGS)},
 )
 
 # Newer blocks, of which only the presence is looked at: https://docs.slack.dev/reference/block-kit/blocks
@@ -107,13 +107,13 @@ _NEWER = (
 
 # `alert` (modals only) and `file` (seen, never sent) are left out: https://docs.slack.dev/blocks.json
 KINDS: Mapping[str, Check] = {
-    "actions": _block({"elements": array(IN_ACTIONS, at_most=blockkit.ACTIONS_ELEMENTS)}),
-    "context": _block({"elements": array(in_context, at_most=blockkit.CONTEXT_ELEMENTS)}),
+    "actions": _block({"elements": array(IN_ACTIONS, at_most=limits.ACTIONS_ELEMENTS)}),
+    "context": _block({"elements": array(in_context, at_most=limits.CONTEXT_ELEMENTS)}),
     "divider": _block({}),
-    "header": _block({"text": plain_text(blockkit.HEADER)}),
+    "header": _block({"text": plain_text(limits.HEADER)}),
     "image": _IMAGE,
     "input": _INPUT,
-    "markdown": _block({"text": string(blockkit.MARKDOWN)}),
+    "markdown": _block({"text": string(limits.MARKDOWN)}),
     "rich_text": _block({"elements": RICH_TEXT_ELEMENTS}),
     "section": _SECTION,
     "table": _TABLE,
@@ -133,7 +133,7 @@ def examine(  # noqa: PLR0913  where they stand, and what may stand there
     at: str,
     report: Report,
     *,
-    at_most: int = blockkit.BLOCKS,
+    at_most: int = limits.BLOCKS,
     block_ids: set[str] | None = None,
     of: Check = IN_MESSAGES,
 ) -> None:
@@ -145,8 +145,8 @@ def examine(  # noqa: PLR0913  where they stand, and what may stand there
     _unique(blocks, "block_id", at, report, set() if block_ids is None else block_ids)
     for index, block in enumerate(blocks):
         _unique(_elements(block), "action_id", f"{at}/{index}/elements", report, set())
-    if sum(len(text) for text in _markdown(blocks)) > blockkit.MARKDOWN:
-        report(f"must be less than {blockkit.MARKDOWN + 1} characters", at)
+    if sum(len(text) for text in _markdown(blocks)) > limits.MARKDOWN:
+        report(f"must be less than {limits.MARKDOWN + 1} characters", at)
 
 
 def count(blocks: list[Any], kind: str) -> int:
@@ -157,7 +157,7 @@ def count(blocks: list[Any], kind: str) -> int:
 def cells(blocks: list[Any]) -> int:
     """The characters in all cells of the tables that stand here."""
     tables = [block for block in blocks if isinstance(block, dict) and block.get("type") == "table"]
-    return blockkit.characters(tables)
+    return limits.characters(tables)
 
 
 def _elements(block: Any) -> list[Any]:

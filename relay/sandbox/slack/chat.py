@@ -11,7 +11,7 @@ from relay.sandbox.slack.conversations import seen
 from relay.sandbox.slack.people import TEAM_URL, Grant
 from relay.sandbox.slack.refusal import Refused
 from relay.sandbox.slack.workspace import Workspace
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 Answer = dict[str, Any]
 
@@ -121,7 +121,7 @@ def _own(channel: Channel, caller: Grant, ts: str, code: str) -> Message:
 
 def _new_content(arguments: Arguments) -> Content:
     given = _given(arguments)
-    given["text"] = given.get("text", NO_PREVIEW if given.get("blocks") else "")[: blockkit.POSTED_TEXT]
+    given["text"] = given.get("text", NO_PREVIEW if given.get("blocks") else "")[: limits.POSTED_TEXT]
     content = Content(**given)
     examine(content)
     return content
@@ -130,7 +130,7 @@ def _new_content(arguments: Arguments) -> Content:
 def _changes(arguments: Arguments) -> dict[str, Any]:
     """What an update changes, with what follows from it."""
     changes = _given(arguments)
-    if len(changes.get("text", "")) > blockkit.TEXT:
+    if len(changes.get("text", "")) > limits.TEXT:
         raise Refused("msg_too_long")
     if "text" in changes:
         changes.setdefault("blocks", ())
@@ -180,6 +180,6 @@ def _text(arguments: Arguments) -> str | None:
         return text
     if text is not None or "blocks" in arguments:
         raise Refused("markdown_text_conflict")
-    if len(markdown) > blockkit.MARKDOWN:
+    if len(markdown) > limits.MARKDOWN:
         raise Refused("msg_too_long")
     return markdown

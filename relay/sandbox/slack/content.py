@@ -12,7 +12,7 @@ from typing import Any, Final
 from relay.sandbox.slack import blocks as kit
 from relay.sandbox.slack.refusal import Refused, refused_for
 from relay.sandbox.slack.schema import Findings
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 NO_PREVIEW: Final = "This content can't be displayed."
 """What Slack writes where a message with blocks was given no text: the notification says it."""
@@ -83,7 +83,7 @@ def _examine_blocks(blocks: list[Any], block_ids: set[str]) -> None:
 
 
 def _examine_attachments(attachments: list[Any], block_ids: set[str]) -> None:
-    if len(attachments) > blockkit.ATTACHMENTS:
+    if len(attachments) > limits.ATTACHMENTS:
         raise Refused("too_many_attachments")
     findings = Findings()
     for index, attachment in enumerate(attachments):
@@ -108,29 +108,29 @@ def _examine_attachment(attachment: Any, at: str, report: Findings, block_ids: s
 
 def _examine_inner(blocks: Any, at: str, report: Findings, block_ids: set[str]) -> None:
     if isinstance(blocks, list) and blocks:
-        kit.examine(blocks, at, report, at_most=blockkit.ATTACHMENT_BLOCKS, block_ids=block_ids)
+        kit.examine(blocks, at, report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
     else:
         report("must provide a non-empty array", at)
 
 
 def _examine_footer(footer: Any, at: str, report: Findings) -> None:
-    if not isinstance(footer, str) or len(footer) > blockkit.ATTACHMENT_FOOTER:
-        report(f"must be less than {blockkit.ATTACHMENT_FOOTER + 1} characters", f"{at}/footer")
+    if not isinstance(footer, str) or len(footer) > limits.ATTACHMENT_FOOTER:
+        report(f"must be less than {limits.ATTACHMENT_FOOTER + 1} characters", f"{at}/footer")
 
 
 def _is_color(color: Any) -> bool:
-    return isinstance(color, str) and (color in blockkit.ATTACHMENT_COLORS or bool(_COLOR.fullmatch(color)))
+    return isinstance(color, str) and (color in limits.ATTACHMENT_COLORS or bool(_COLOR.fullmatch(color)))
 
 
 def _examine_sums(content: Content) -> None:
     """What is counted over the whole message, wherever its blocks stand."""
     inner = [attachment.get("blocks", []) for attachment in content.attachments]
     every = list(chain(content.blocks, *inner))
-    if kit.count(every, "table") + kit.count(every, "data_table") > blockkit.TABLES:
+    if kit.count(every, "table") + kit.count(every, "data_table") > limits.TABLES:
         raise refused_for("invalid_attachments", ["only_one_table_allowed"])
-    if kit.cells(every) > blockkit.TABLE_CHARACTERS:
-        raise refused_for("invalid_blocks", [f"must be less than {blockkit.TABLE_CHARACTERS + 1} characters"])
-    if blockkit.characters(every) > blockkit.ALL_BLOCKS_REFUSED:
+    if kit.cells(every) > limits.TABLE_CHARACTERS:
+        raise refused_for("invalid_blocks", [f"must be less than {limits.TABLE_CHARACTERS + 1} characters"])
+    if limits.characters(every) > limits.ALL_BLOCKS_REFUSED:
         raise Refused("msg_blocks_too_long")
 
 
@@ -143,7 +143,7 @@ def _examine_metadata(metadata: Any) -> None:
         raise Refused("invalid_metadata_format")
     if not all(_is_metadata_value(value) for value in payload.values()):
         raise Refused("invalid_metadata_format")
-    if len(json.dumps(metadata, ensure_ascii=False).encode(errors="surrogatepass")) > blockkit.METADATA_BYTES:
+    if len(json.dumps(metadata, ensure_ascii=False).encode(errors="surrogatepass")) > limits.METADATA_BYTES:
         raise Refused("metadata_too_large")
 
 

@@ -21,7 +21,7 @@ from relay.sandbox.slack.schema import (
     whatever,
     word,
 )
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 
 def typed(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHING) -> Check:
@@ -42,52 +42,52 @@ def any_text(at_most: int) -> Check:
 
 
 def _option(text: Check, description: Check, **more: Check) -> Check:
-    return record({"text": text, "value": string(blockkit.OPTION_VALUE)}, {"description": description, **more})
+    return record({"text": text, "value": string(limits.OPTION_VALUE)}, {"description": description, **more})
 
 
-_STYLE = word(*blockkit.BUTTON_STYLES)
-_WORD = string(blockkit.ACTION_ID)  # ids, dates and times: Slack publishes no length of their own
+_STYLE = word(*limits.BUTTON_STYLES)
+_WORD = string(limits.ACTION_ID)  # ids, dates and times: Slack publishes no length of their own
 
 CONFIRM = record(
     {
-        "title": plain_text(blockkit.CONFIRM_TITLE),
-        "text": any_text(blockkit.CONFIRM_TEXT),
-        "confirm": plain_text(blockkit.CONFIRM_BUTTON),
-        "deny": plain_text(blockkit.CONFIRM_BUTTON),
+        "title": plain_text(limits.CONFIRM_TITLE),
+        "text": any_text(limits.CONFIRM_TEXT),
+        "confirm": plain_text(limits.CONFIRM_BUTTON),
+        "deny": plain_text(limits.CONFIRM_BUTTON),
     },
     {"style": _STYLE},
 )
 
-_PLAIN_OPTION = _option(plain_text(blockkit.OPTION_TEXT), plain_text(blockkit.OPTION_DESCRIPTION))
-_RICH_OPTION = _option(any_text(blockkit.OPTION_TEXT), any_text(blockkit.OPTION_DESCRIPTION))
+_PLAIN_OPTION = _option(plain_text(limits.OPTION_TEXT), plain_text(limits.OPTION_DESCRIPTION))
+_RICH_OPTION = _option(any_text(limits.OPTION_TEXT), any_text(limits.OPTION_DESCRIPTION))
 _LINKED_OPTION = _option(
-    plain_text(blockkit.OPTION_TEXT), plain_text(blockkit.OPTION_DESCRIPTION), url=link(blockkit.OPTION_URL)
+    plain_text(limits.OPTION_TEXT), plain_text(limits.OPTION_DESCRIPTION), url=link(limits.OPTION_URL)
 )
-_OPTIONS = array(_PLAIN_OPTION, at_most=blockkit.SELECT_OPTIONS)
-_OPTION_GROUP = record({"label": plain_text(blockkit.OPTION_GROUP_LABEL), "options": _OPTIONS})
-_OPTION_GROUPS = array(_OPTION_GROUP, at_most=blockkit.SELECT_OPTIONS)
-_SOME_OPTIONS = array(_RICH_OPTION, at_most=blockkit.CHOICES)
-_SOME_IDS = array(_WORD, at_most=blockkit.SELECT_OPTIONS)
+_OPTIONS = array(_PLAIN_OPTION, at_most=limits.SELECT_OPTIONS)
+_OPTION_GROUP = record({"label": plain_text(limits.OPTION_GROUP_LABEL), "options": _OPTIONS})
+_OPTION_GROUPS = array(_OPTION_GROUP, at_most=limits.SELECT_OPTIONS)
+_SOME_OPTIONS = array(_RICH_OPTION, at_most=limits.CHOICES)
+_SOME_IDS = array(_WORD, at_most=limits.SELECT_OPTIONS)
 
-_ACTION: Mapping[str, Check] = {"action_id": string(blockkit.ACTION_ID), "confirm": CONFIRM}
+_ACTION: Mapping[str, Check] = {"action_id": string(limits.ACTION_ID), "confirm": CONFIRM}
 _CHOICE: Mapping[str, Check] = {**_ACTION, "focus_on_load": boolean}
-_MENU: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(blockkit.PLACEHOLDER)}
+_MENU: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(limits.PLACEHOLDER)}
 _MENU_OF_MANY: Mapping[str, Check] = {**_MENU, "max_selected_items": number}
 
-_SLACK_FILE = one_or_other(record({}, {"id": _WORD, "url": link(blockkit.IMAGE_URL)}), "id", "url")
-PICTURE: Mapping[str, Check] = {"image_url": link(blockkit.IMAGE_URL), "slack_file": _SLACK_FILE}
-ALT_TEXT = string(blockkit.ALT_TEXT)
+_SLACK_FILE = one_or_other(record({}, {"id": _WORD, "url": link(limits.IMAGE_URL)}), "id", "url")
+PICTURE: Mapping[str, Check] = {"image_url": link(limits.IMAGE_URL), "slack_file": _SLACK_FILE}
+ALT_TEXT = string(limits.ALT_TEXT)
 
 IMAGE = one_or_other(typed({"alt_text": ALT_TEXT}, PICTURE), "image_url", "slack_file")
 
 _BUTTON = typed(
-    {"text": plain_text(blockkit.BUTTON_TEXT)},
+    {"text": plain_text(limits.BUTTON_TEXT)},
     {
         **_ACTION,
-        "url": link(blockkit.BUTTON_URL),
-        "value": string(blockkit.BUTTON_VALUE),
+        "url": link(limits.BUTTON_URL),
+        "value": string(limits.BUTTON_VALUE),
         "style": _STYLE,
-        "accessibility_label": string(blockkit.ACCESSIBILITY_LABEL),
+        "accessibility_label": string(limits.ACCESSIBILITY_LABEL),
     },
 )
 
@@ -115,7 +115,7 @@ _MENUS_OF_MANY: Mapping[str, Check] = {
 }
 
 _PICKERS: Mapping[str, Check] = {
-    "overflow": typed({"options": array(_LINKED_OPTION, at_most=blockkit.OVERFLOW_OPTIONS)}, _ACTION),
+    "overflow": typed({"options": array(_LINKED_OPTION, at_most=limits.OVERFLOW_OPTIONS)}, _ACTION),
     "radio_buttons": typed({"options": _SOME_OPTIONS}, {**_CHOICE, "initial_option": _RICH_OPTION}),
     "checkboxes": typed({"options": _SOME_OPTIONS}, {**_CHOICE, "initial_options": _SOME_OPTIONS}),
     "datepicker": typed({}, {**_MENU, "initial_date": _WORD}),
@@ -124,19 +124,19 @@ _PICKERS: Mapping[str, Check] = {
 
 _DATETIME: Mapping[str, Check] = {"datetimepicker": typed({}, {**_CHOICE, "initial_date_time": number})}
 _WORKFLOW: Mapping[str, Check] = {
-    "workflow_button": typed({"text": plain_text(blockkit.BUTTON_TEXT), "workflow": whatever}, _ACTION)
+    "workflow_button": typed({"text": plain_text(limits.BUTTON_TEXT), "workflow": whatever}, _ACTION)
 }
 
-_FIELD: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(blockkit.PLACEHOLDER), "initial_value": whatever}
+_FIELD: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(limits.PLACEHOLDER), "initial_value": whatever}
 _FIELDS: Mapping[str, Check] = {
     "plain_text_input": typed(
         {},
         {
             **_FIELD,
-            "initial_value": string(blockkit.INPUT_TEXT),
+            "initial_value": string(limits.INPUT_TEXT),
             "multiline": boolean,
-            "min_length": between(0, blockkit.INPUT_TEXT),
-            "max_length": between(1, blockkit.INPUT_TEXT),
+            "min_length": between(0, limits.INPUT_TEXT),
+            "max_length": between(1, limits.INPUT_TEXT),
         },
     ),
     "email_text_input": typed({}, _FIELD),
@@ -160,4 +160,4 @@ def in_context(value: object, at: str, report: Callable[[str, str], None]) -> No
     (IMAGE if is_image else _CONTEXT_TEXT)(value, at, report)
 
 
-_CONTEXT_TEXT = any_text(blockkit.TEXT_OBJECT)
+_CONTEXT_TEXT = any_text(limits.TEXT_OBJECT)

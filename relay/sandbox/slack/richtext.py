@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from relay.sandbox.slack.elements import typed
 from relay.sandbox.slack.schema import Check, array, boolean, link, number, record, string, tagged, whatever
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 _STYLE = record(
     {},
@@ -12,14 +12,14 @@ _STYLE = record(
         ("bold", "italic", "strike", "code", "underline", "highlight", "client_highlight", "unlink"), boolean
     ),
 )
-_ID = string(blockkit.ACTION_ID)
-_TEXT = string(blockkit.TEXT_OBJECT)
+_ID = string(limits.ACTION_ID)
+_TEXT = string(limits.TEXT_OBJECT)
 _STYLED: Mapping[str, Check] = {"style": _STYLE}
 
 _INLINE = tagged(
     {
         "text": typed({"text": _TEXT}, _STYLED),
-        "link": typed({"url": link(blockkit.BUTTON_URL)}, {**_STYLED, "text": _TEXT, "unsafe": boolean}),
+        "link": typed({"url": link(limits.BUTTON_URL)}, {**_STYLED, "text": _TEXT, "unsafe": boolean}),
         "emoji": typed({"name": _ID}, {**_STYLED, "unicode": _ID, "skin_tone": number}),
         "user": typed({"user_id": _ID}, _STYLED),
         "usergroup": typed({"usergroup_id": _ID}, _STYLED),
@@ -27,13 +27,13 @@ _INLINE = tagged(
         "broadcast": typed({"range": _ID}, _STYLED),
         "color": typed({"value": _ID}, _STYLED),
         "date": typed(
-            {"timestamp": number, "format": _TEXT}, {**_STYLED, "url": link(blockkit.BUTTON_URL), "fallback": _TEXT}
+            {"timestamp": number, "format": _TEXT}, {**_STYLED, "url": link(limits.BUTTON_URL), "fallback": _TEXT}
         ),
     }
 )
 
 # Slack publishes no bound for these; the sum over all blocks binds first.
-_PLENTY = blockkit.ALL_BLOCKS_REFUSED
+_PLENTY = limits.ALL_BLOCKS_REFUSED
 
 _INLINES = array(_INLINE, at_most=_PLENTY)
 _SECTION = typed({"elements": _INLINES})

@@ -13,18 +13,18 @@ from relay.sandbox.slack.elements import plain_text
 from relay.sandbox.slack.people import TEAM, Bot
 from relay.sandbox.slack.refusal import Refused, refused_for
 from relay.sandbox.slack.schema import Findings, Report, boolean, record, string, whatever, word
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 Shape = dict[str, Any]
 
 _VIEW: Final = record(
-    {"type": word("modal"), "title": plain_text(blockkit.VIEW_TITLE), "blocks": whatever},
+    {"type": word("modal"), "title": plain_text(limits.VIEW_TITLE), "blocks": whatever},
     {
-        "submit": plain_text(blockkit.VIEW_BUTTON),
-        "close": plain_text(blockkit.VIEW_BUTTON),
-        "private_metadata": string(blockkit.PRIVATE_METADATA, at_least=0),
-        "callback_id": string(blockkit.CALLBACK_ID),
-        "external_id": string(blockkit.EXTERNAL_ID, at_least=0),
+        "submit": plain_text(limits.VIEW_BUTTON),
+        "close": plain_text(limits.VIEW_BUTTON),
+        "private_metadata": string(limits.PRIVATE_METADATA, at_least=0),
+        "callback_id": string(limits.CALLBACK_ID),
+        "external_id": string(limits.EXTERNAL_ID, at_least=0),
         "clear_on_close": boolean,
         "notify_on_close": boolean,
         "submit_disabled": boolean,
@@ -75,14 +75,14 @@ def examine(shape: Shape) -> None:
     _VIEW(shape, "/view", findings)
     blocks = shape.get("blocks")
     if isinstance(blocks, list):
-        kit.examine(blocks, "/view/blocks", findings, at_most=blockkit.VIEW_BLOCKS, of=kit.IN_MODALS)
+        kit.examine(blocks, "/view/blocks", findings, at_most=limits.VIEW_BLOCKS, of=kit.IN_MODALS)
         _examine_submit(shape, blocks, findings)
         _examine_elements(blocks, findings)
     else:
         findings("must provide an array", "/view/blocks")
     if findings.messages:
         raise refused_for("invalid_arguments", findings.messages)
-    if len(json.dumps(shape, ensure_ascii=False).encode(errors="surrogatepass")) > blockkit.VIEW_BYTES:
+    if len(json.dumps(shape, ensure_ascii=False).encode(errors="surrogatepass")) > limits.VIEW_BYTES:
         raise Refused("view_too_large")
 
 
@@ -144,7 +144,7 @@ def _entry(block: Shape, value: str | None) -> Shape:
 
 
 def _written(block: Shape, value: str | None) -> str | None:
-    longest = block["element"].get("max_length", blockkit.INPUT_TEXT)
+    longest = block["element"].get("max_length", limits.INPUT_TEXT)
     if not value and not block.get("optional"):
         raise NotSendable("Please complete this required field.")
     if value and len(value) > longest:

@@ -24,7 +24,7 @@ from relay.slack import Read
 from relay.slack.client import Slack
 from relay.store import KeptConfiguration, Store
 from relay.store.address import parse
-from relay.tools.doctor import references as uses
+from relay.tools.doctor import references
 from relay.tools.doctor.report import Diagnosis, Finding, fine, listed, loss, note, warning
 from relay.tools.doctor.slack import Round
 
@@ -116,7 +116,7 @@ async def _opened(url: str) -> AsyncIterator[Store]:
 
 async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook: Rulebook | None) -> list[Finding]:
     """The key and the region, and what people need to act from Slack."""
-    acts = rulebook is not None and uses.works_both_ways(rulebook)
+    acts = rulebook is not None and references.works_both_ways(rulebook)
     found = await _way_in(session, settings) if acts else []
     if settings.bigpanda_api_key is None:
         if acts:

@@ -19,7 +19,7 @@ from relay.slack import (
 )
 from relay.slack.client import Slack
 from relay.slack.scopes import FOR_ACTIONS, NEEDED, WITHOUT
-from relay.tools.doctor import references as uses
+from relay.tools.doctor import references
 from relay.tools.doctor.references import Use
 from relay.tools.doctor.report import Finding, fine, listed, loss, note, warning
 
@@ -55,7 +55,7 @@ class Round:
         identity = identity_of(answer)
         self._scopes = identity.scopes
         found = [fine("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
-        used = list(uses.channels(self._rulebook)) if self._rulebook else []
+        used = list(references.channels(self._rulebook)) if self._rulebook else []
         found += self._scope_findings(by_name=any(use.ref.startswith("#") for use in used))
         if self._rulebook is not None:
             found += await self._channel_findings(used)
@@ -78,7 +78,7 @@ class Round:
     def _scope_findings(self, *, by_name: bool) -> list[Finding]:
         if not self._scopes:
             return [note("Slack scopes", "Slack does not say which ones the token has.")]
-        acts = self._rulebook is not None and uses.works_both_ways(self._rulebook)
+        acts = self._rulebook is not None and references.works_both_ways(self._rulebook)
         needed = sorted({*NEEDED, *(FOR_ACTIONS if acts else ())})
         missing = [scope for scope in needed if scope not in self._scopes]
         if not missing:
@@ -185,7 +185,7 @@ class Round:
     # User groups
 
     async def _user_group_findings(self, rulebook: Rulebook) -> list[Finding]:
-        wanted = uses.user_groups(rulebook)
+        wanted = references.user_groups(rulebook)
         if not wanted:
             return []
         answer = await self._ask(self._slack.user_groups)
@@ -206,7 +206,7 @@ class Round:
 
 
 def _expressions(rulebook: Rulebook) -> Iterator[Finding]:
-    for written, routes in uses.expressions(rulebook).items():
+    for written, routes in references.expressions(rulebook).items():
         what = f"it depends on the incident ({listed(routes)}), so it is looked for when it is first needed."
         yield note(f"channel {written}", what)
 

@@ -14,7 +14,7 @@ from relay.rendering import render_card, render_reply
 from relay.rendering.blocks.characters import TICK, size, whole
 from relay.rendering.blocks.marks import ItemMark
 from relay.rendering.blocks.rich_text import Atom, mrkdwn, plain
-from relay.slack import limits as blockkit
+from relay.slack import limits
 from tests.support.rendering_samples import NASTY, alert, blocks, card, incident, is_sound, judge, packaged, said, scene
 
 LISTED = "{% for alert in incident.alerts.worst %}{% section %}{{ alert.title }}{% endsection %}{% endfor %}"
@@ -35,7 +35,7 @@ def test_items_that_have_no_block_left_are_counted_in_their_place():
     rendered = card("{% header %}h{% endheader %}{% bar '' %}" + LISTED + AFTER + "{% endbar %}", many(37))
     judge(rendered)
     told = blocks(rendered)
-    assert len(told) == 1 + blockkit.ATTACHMENT_BLOCKS
+    assert len(told) == 1 + limits.ATTACHMENT_BLOCKS
     assert told[-3]["elements"][0]["text"] == "and 20 more alerts, all warning"
     assert [block["type"] for block in told[-2:]] == ["actions", "context"]
 
@@ -81,7 +81,7 @@ def test_a_text_that_is_cut_says_how_much_is_missing():
     told = said(rendered)
     kept, missing = re.fullmatch(r"((?:word ?)+) … \(([\d,]+) more characters\)", told).groups()
     assert len(kept) + int(missing.replace(",", "")) == 4999 - 0
-    assert size(told) <= blockkit.SECTION_TEXT
+    assert size(told) <= limits.SECTION_TEXT
 
 
 def test_many_long_texts_give_way_alike():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relay.sandbox import Content
 from relay.sandbox.slack.content import examine
 from relay.sandbox.slack.refusal import Refused
-from relay.slack import limits as blockkit
+from relay.slack import limits
 
 
 def plain(text: str = "x") -> dict[str, Any]:
@@ -362,20 +362,20 @@ def test_no_json_whatever_breaks_the_check_itself(block):
     ],
 )
 def test_a_link_has_a_scheme_a_host_and_no_blanks(url, taken):
-    assert blockkit.is_link(url) is taken
+    assert limits.is_link(url) is taken
 
 
 def test_only_what_a_reader_sees_counts():
     button_ = button(action_id="hidden", value="hidden", url="https://example.com")
     blocks = [section("12345", block_id="hidden", accessory=button_), image(alt_text="123", title=plain("12"))]
-    assert blockkit.characters(blocks) == 5 + len("Open") + 3 + 2
+    assert limits.characters(blocks) == 5 + len("Open") + 3 + 2
 
 
 def test_relays_own_budget_lies_below_what_slack_was_seen_to_refuse():
-    assert blockkit.ALL_BLOCKS < 11_300 < blockkit.ALL_BLOCKS_REFUSED
-    assert blockkit.TEXT < blockkit.POSTED_TEXT
-    assert blockkit.ATTACHMENT_BLOCKS < blockkit.BLOCKS
+    assert limits.ALL_BLOCKS < 11_300 < limits.ALL_BLOCKS_REFUSED
+    assert limits.TEXT < limits.POSTED_TEXT
+    assert limits.ATTACHMENT_BLOCKS < limits.BLOCKS
 
 
 def test_every_method_that_has_a_tier_has_one_that_exists():
-    assert set(blockkit.METHOD_TIERS.values()) <= set(blockkit.TIERS)
+    assert set(limits.METHOD_TIERS.values()) <= set(limits.TIERS)

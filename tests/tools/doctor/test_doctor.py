@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from relay.cards import ChannelState
 from relay.cli import app
-from relay.config import files as loading
+from relay.config import files
 from relay.config.settings import Settings
 from relay.sandbox import Fault, rate_limited, serving
 from relay.sandbox import Slack as StandIn
@@ -77,7 +77,7 @@ class Practice:
 @pytest.fixture(autouse=True)
 def few_templates(monkeypatch):
     """Nothing is rendered here, so what relay is packaged with need not be compiled each time."""
-    monkeypatch.setattr(loading, "load_packaged", dict)
+    monkeypatch.setattr(files, "load_packaged", dict)
 
 
 @pytest.fixture
