@@ -11,7 +11,7 @@ import pytest
 
 import relay
 from relay.sandbox import SERVER_ERROR, Fault, Silence
-from relay.sandbox.slack import pings
+from relay.sandbox.slack.pings import pings
 from tests.support.relay_process import refusal, running, until
 
 SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"

@@ -253,7 +253,7 @@ HANGING = """
 import asyncio, threading, time
 import typer
 from relay.cli import app, loop, main
-from relay.errors import SettingsError
+from relay.model.errors import SettingsError
 
 {no_uvloop}
 

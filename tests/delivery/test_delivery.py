@@ -3,7 +3,7 @@
 import pytest
 
 from relay.sandbox import SERVER_ERROR, Code, Fault, rate_limited
-from relay.sandbox.slack import pings
+from relay.sandbox.slack.pings import pings
 from tests.support.clocks import ManualClock
 from tests.support.relay_in_process import START, open_house, stand_in
 

@@ -6,7 +6,7 @@ import pytest
 
 from relay.ingest.service import Intake
 from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, Silence
-from relay.sandbox.slack import pings
+from relay.sandbox.slack.pings import pings
 from relay.slack.message import Message
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread

@@ -56,7 +56,7 @@ def test_the_wheel_alone_plays_the_demo_where_nothing_else_is(installed, tmp_pat
 
 
 def test_the_wheel_has_every_template_sample_and_migration_of_the_checkout(installed, tmp_path):
-    program = "from relay.templates_on_disk import load_packaged; print(*sorted(load_packaged()))"
+    program = "from relay.config.template_files import load_packaged; print(*sorted(load_packaged()))"
     templates = sorted(path.relative_to(HERE / "templates").as_posix() for path in (HERE / "templates").rglob("*.j2"))
     assert run(installed, tmp_path, "-c", program).stdout.split() == templates
     for folder in ("samples", "sandbox", "store/migrations"):

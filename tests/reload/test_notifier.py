@@ -16,8 +16,8 @@ from relay.routes.parser import load
 from relay.sandbox import SERVER_ERROR, Code, rate_limited, serving
 from relay.sandbox import Fault as Trouble
 from relay.sandbox import Slack as StandIn
-from relay.sandbox.slack import pings
 from relay.sandbox.slack.content import Content, examine
+from relay.sandbox.slack.pings import pings
 from relay.slack.client import Slack
 from tests.support.reload_samples import GOOD
 

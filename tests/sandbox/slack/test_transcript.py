@@ -3,7 +3,7 @@
 import pytest
 
 from relay.sandbox import Bot, Content
-from relay.sandbox.slack import pings
+from relay.sandbox.slack.pings import pings
 
 BOT = Bot()
 

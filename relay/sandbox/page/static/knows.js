@@ -66,7 +66,7 @@ const knows = (() => {
     return button;
   }
 
-  /** What an entry says, in relay's own words, under the share that it came with (`relay.planning.happenings`). */
+  /** What an entry says, in relay's own words, under the share that it came with (`relay.cards.diff`). */
   function entriesOf(share, told) {
     const own = list(told.entries).filter((entry) => String(entry.key).includes(`:${share.hash}:`));
     return own.map((entry) => make("div", "said", list(told.words?.[entry.seq]).join("\n") || String(entry.kind)));
