@@ -72,8 +72,8 @@ def _rest(entry: Entry, deed: Deed) -> list[Deed]:
 def _named(entry: Entry, deed: Deed) -> Entry:
     match entry.kind:
         case Kind.COMMENT:
-            said_in = [deed.channel] if deed.kind == ErrandKind.REPLY else []
-            return replace(entry, data={**entry.data, "text": deed.text, "actor": deed.who, "said_in": said_in})
+            posted_in = [deed.channel] if deed.kind == ErrandKind.REPLY else []
+            return replace(entry, data={**entry.data, "text": deed.text, "actor": deed.who, "posted_in": posted_in})
         case Kind.ASSIGNMENT:
             itself = str(entry.data.get("new", "")).casefold() == deed.who.casefold()
             return replace(entry, data={**entry.data, "actor": "" if itself else deed.who})

@@ -23,7 +23,7 @@ from relay.bigpanda.webhook import Share
 from relay.cards.merge import comment_at, is_new_comment
 from relay.cards.model import Entry, Kind
 from relay.model.incident import CONFIRMED, JSON, Alert, Change, Incident, Person, Record, State, Tag
-from relay.rendering.context import label
+from relay.rendering.context import tag_label
 
 SETTLING = 300.0
 """Seconds after the first share in which a new tag only shows on the card: BigPanda's enrichment takes minutes."""
@@ -119,7 +119,7 @@ def _tags(old: Sequence[Tag], new: Sequence[Tag], *, settling: bool) -> list[dic
         now = after[tag.id].value if tag.id in after else ""
         if was == now or (not was and (settling or tag.name == "bp_short_description")):
             continue
-        items.append({"label": label(tag.name), "old": was, "new": now})
+        items.append({"label": tag_label(tag.name), "old": was, "new": now})
     return items
 
 

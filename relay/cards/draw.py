@@ -16,8 +16,11 @@ from relay.cards.replies import Reply
 from relay.cards.send import Edit, PostReply, Sending, Shown, shown
 from relay.config.configuration import Configuration
 from relay.model.incident import JSON, Incident, read_in
-from relay.rendering import Button, Rendered, Scene, color, emoji, render_card, render_pointer, render_reply, slack_time
-from relay.rendering.context import unmarked, variables
+from relay.rendering.card import render_card, render_pointer
+from relay.rendering.context import template_variables, without_marks
+from relay.rendering.engine.filters import color, emoji, slack_time
+from relay.rendering.reply import render_reply
+from relay.rendering.request import Button, RenderedMessage, RenderRequest
 from relay.slack.error_codes import OF_CHANNELS
 from relay.slack.interactions import PREFIX
 
@@ -36,7 +39,7 @@ class Drawn:
     """
 
     case: Case
-    rendered: Rendered
+    rendered: RenderedMessage
     shown: Shown
     called: bool = True
 
@@ -58,16 +61,18 @@ def draw(configuration: Configuration, case: Case, step: Sending, link: Link, no
     )
 
 
-def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
+def draw_card(configuration: Configuration, case: Case, link: Link) -> RenderedMessage:
     """The card of the case as it should be shown now."""
     incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
     if case.card.pointer and (other := _followed_elsewhere(case)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
-        return render_pointer(Scene(variables=_variables(incident, case.card, link)), channel, link(channel, ts))
+        return render_pointer(
+            RenderRequest(variables=_variables(incident, case.card, link)), channel, link(channel, ts)
+        )
     return render_card(
         configuration.library,
         case.card.options.template,
-        Scene(
+        RenderRequest(
             variables=_variables(incident, case.card, link),
             mentions=case.card.pinged if incident.active else (),
             notices=tuple(noticed(case.card)),
@@ -77,13 +82,13 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> Rendered:
     )
 
 
-def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> Rendered:
+def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> RenderedMessage:
     """One reply of the card's thread."""
     incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
     return render_reply(
         configuration.library,
         case.card.options.template,
-        Scene(variables=_variables(incident, case.card, link), mentions=reply.targets),
+        RenderRequest(variables=_variables(incident, case.card, link), mentions=reply.targets),
         [entry_values(entry, now, incident.started) for entry in reply.entries],
     )
 
@@ -115,9 +120,9 @@ def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[s
             yield _NOTICES[notice]
         elif word in {FROM, THREAD}:
             _, name, why = said
-            yield unmarked(f"meant for {_refusing(word, name, why)} ({why.replace('_', ' ')})")
+            yield without_marks(f"meant for {_refusing(word, name, why)} ({why.replace('_', ' ')})")
         elif word == UNNAMED:
-            yield unmarked(notice.partition("|")[2])
+            yield without_marks(notice.partition("|")[2])
         elif word == STALE:
             yield f"no news from BigPanda since {moment(int(said[0]))}"
         elif word == GONE:
@@ -159,7 +164,7 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
 
 def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
     before = card.previous
-    return variables(
+    return template_variables(
         incident,
         route=card.route,
         show_tags=card.options.show_tags,
@@ -180,7 +185,7 @@ def entry_values(entry: Entry, now: float, started: int | None = None) -> Mappin
         **_lasted(entry, started),
         "kind": str(entry.kind),
         "at": int(entry.at),
-        "told_late": now - entry.at > LATE,
+        "late": now - entry.at > LATE,
     }
 
 

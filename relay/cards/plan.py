@@ -12,7 +12,7 @@ from relay.cards.model import Card, CardState, Errand, Outcome, Plan, Story
 from relay.cards.staleness import stale_at
 from relay.cards.tasks import callback
 from relay.model.incident import JSON, Incident, Record, State, read
-from relay.rendering.context import variables
+from relay.rendering.context import template_variables
 from relay.routes import Decision
 from relay.routes.parser import Rulebook
 
@@ -84,7 +84,7 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
 def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
     """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
-    return routes.decide(rulebook, incident, status=status, variables=lambda: variables(incident))
+    return routes.decide(rulebook, incident, status=status, variables=lambda: template_variables(incident))
 
 
 def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:

@@ -160,7 +160,7 @@ def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: floa
 def _shows(card: Card, entry: Entry) -> bool:
     """Whether the thread tells it: the route wants its kind, and neither the card's face nor somebody has said it."""
     on_the_face = entry.seq <= card.face_seq and entry.kind is not Kind.COMMENT
-    said_here = card.channel in entry.data.get("said_in", ())
+    said_here = card.channel in entry.data.get("posted_in", ())
     return entry.kind.topic in card.options.thread and not on_the_face and not said_here
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from relay.model.errors import Fault
 from relay.model.incident import Definition
-from relay.rendering import TemplateLibrary
+from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import Rulebook
 
 

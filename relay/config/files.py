@@ -13,7 +13,7 @@ import orjson
 
 from relay.config.configuration import Configuration
 from relay.model.errors import ConfigurationError, Fault
-from relay.rendering import TemplateLibrary
+from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import load as load_rulebook
 from relay.config.template_files import load_packaged, load_templates
 

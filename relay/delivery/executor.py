@@ -16,7 +16,7 @@ from relay.delivery.context import Kit, about
 from relay.http.client import guarded
 from relay.metrics import What
 from relay.model.errors import LeaseLost, StoreError, StoreUnusable
-from relay.rendering import Rendered
+from relay.rendering.request import RenderedMessage
 from relay.slack import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
 from relay.slack.client import Marker
 from relay.slack.message import Message
@@ -263,7 +263,7 @@ class Courier:
             else:
                 return
 
-    def _report(self, case: Case, rendered: Rendered) -> None:
+    def _report(self, case: Case, rendered: RenderedMessage) -> None:
         """A template that failed did not cost the message; whoever looks after it reads where."""
         for failure in rendered.failures:
             self._kit.metrics.template_failed(failure.file)

@@ -14,40 +14,40 @@ from relay.rendering.blocks.tree import parse
 from relay.rendering.blocks.urls import address
 from relay.rendering.engine.budget import failure
 from relay.rendering.engine.filters import emoji
-from relay.rendering.library import CARD, Printed, TemplateFailed, TemplateLibrary
-from relay.rendering.request import Rendered, Scene, TemplateFailure
+from relay.rendering.library import CARD, TemplateFailed, TemplateLibrary, TemplateOutput
+from relay.rendering.request import RenderedMessage, RenderRequest, TemplateFailure
 from relay.slack.message import Message
 
 _CHANNEL: Final = re.compile(r"[CG][A-Z0-9]+")
 
 
-def render_card(library: TemplateLibrary, template: str, scene: Scene) -> Rendered:
+def render_card(library: TemplateLibrary, template: str, request: RenderRequest) -> RenderedMessage:
     """The card of this scene. Where the template fails as a whole the built-in card stands in, and says so."""
     name = f"{template}/{CARD}.j2"
     try:
-        printed = library.run(name, scene.variables)
-        message = _card(drafted(printed, scene, name), scene)
+        printed = library.run(name, request.variables)
+        message = _card(drafted(printed, request, name), request)
     except TemplateFailed as failed:
-        notices = (*scene.notices, built_in_notice("card", failed.failures[-1]))
-        scene = replace(scene, notices=notices)
-        draft = compose(parse(fallback.card(scene.variables)), scene)
-        return Rendered(message=_card(draft, scene), failures=failed.failures, builtin=True)
-    return Rendered(message=message, failures=printed.failures)
+        notices = (*request.notices, built_in_notice("card", failed.failures[-1]))
+        request = replace(request, notices=notices)
+        draft = compose(parse(fallback.card(request.variables)), request)
+        return RenderedMessage(message=_card(draft, request), failures=failed.failures, builtin=True)
+    return RenderedMessage(message=message, failures=printed.failures)
 
 
-def render_pointer(scene: Scene, channel: str, permalink: str = "") -> Rendered:
+def render_pointer(request: RenderRequest, channel: str, permalink: str = "") -> RenderedMessage:
     """What is left of a card that is followed in another channel (its id, or a name), with a link to the card there."""
     link = _CHANNEL.fullmatch(channel)
     place = [Atom("followed in "), Atom("", f"<#{channel}>") if link else Atom(channel)]
     if url := address(permalink):
         place += [Atom(" · "), Atom("open the card", f"<{escaped(url)}|", ">")]
-    head = flow_of([f"{emoji(state_of(scene))} {title_of(scene)}"])
+    head = flow_of([f"{emoji(state_of(request))} {title_of(request)}"])
     draft = Draft(top=[Header(flow=head), Context(elements=[tidy(place)])])
-    quiet = replace(scene, mentions=(), buttons=())
-    return Rendered(message=fitted(completed(draft, quiet), title_of(scene)))
+    quiet = replace(request, mentions=(), buttons=())
+    return RenderedMessage(message=fitted(completed(draft, quiet), title_of(request)))
 
 
-def drafted(printed: Printed, scene: Scene, name: str) -> Draft:
+def drafted(printed: TemplateOutput, scene: RenderRequest, name: str) -> Draft:
     """The draft of what a template printed; raises `TemplateFailed` where that is nothing."""
     try:
         draft = compose(parse(printed.text), scene)
@@ -66,17 +66,17 @@ def built_in_notice(what: str, reason: TemplateFailure) -> str:
     return f"built-in {what}: the template failed ({place or 'unknown place'})"
 
 
-def title_of(scene: Scene) -> str:
+def title_of(scene: RenderRequest) -> str:
     """The incident's title, or what comes nearest to one."""
     incident: Any = scene.variables.get("incident") or {}
     return str(incident.get("title") or incident.get("id") or "Incident")
 
 
-def state_of(scene: Scene) -> str:
+def state_of(scene: RenderRequest) -> str:
     """The incident's state."""
     incident: Any = scene.variables.get("incident") or {}
     return str(incident.get("state", ""))
 
 
-def _card(draft: Draft, scene: Scene) -> Message:
+def _card(draft: Draft, scene: RenderRequest) -> Message:
     return fitted(completed(draft, scene), title_of(scene))

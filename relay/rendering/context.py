@@ -26,7 +26,7 @@ def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "incident": _names(
             "id title state reported_status severity active flapping counts alerts started changed updated ended "
@@ -52,8 +52,8 @@ CHANGE_NAMES: Final = _names("id identifier summary status url certainty comment
 """What a related change holds."""
 
 ENTRY_NAMES: Final = _names(
-    "kind at told_late actor old new text items while_flapping flapping flapped now times lasted worst ended snoozed "
-    "joined resolved returned left total more said_in"
+    "kind at late actor old new text items while_flapping flapping flapped now times lasted worst ended snoozed "
+    "joined resolved returned left total more posted_in"
 )
 """What an entry holds, of whatever kind; some only those of one kind."""
 
@@ -73,7 +73,7 @@ _MARKS = re.compile("[\U000f0000-\U000ffffd]+")
 _FORMATTING = re.compile(r"[*~`\s_]+")
 
 
-class Word(str):
+class AnnotatedText(str):
     """A text that knows more than it prints: a tag its label, a person their e-mail."""
 
     __slots__ = ("__dict__",)
@@ -101,7 +101,7 @@ class Item(dict[str, Any]):
         self.noun = noun
 
 
-class Tags(Mapping[str, Word]):
+class Tags(Mapping[str, AnnotatedText]):
     """The incident's tags by name. `shown` are those that a card shows, `rest` the others."""
 
     def __init__(self, tags: Sequence[Tag], show: Sequence[str]) -> None:
@@ -114,10 +114,10 @@ class Tags(Mapping[str, Word]):
         others = [word for word in words if word.name.casefold() != _TITLE_TAG]
         listed = list({word.id: word for word in [*wanted, *others]}.values())
         room = max(SHOWN_TAGS, len({word.id for word in wanted}))
-        self.shown: list[Word] = listed[:room]
-        self.rest: list[Word] = listed[room:]
+        self.shown: list[AnnotatedText] = listed[:room]
+        self.rest: list[AnnotatedText] = listed[room:]
 
-    def __getitem__(self, name: str) -> Word:
+    def __getitem__(self, name: str) -> AnnotatedText:
         """The tag of that readable name or id, in any case."""
         if (word := self._find(name)) is None:
             raise KeyError(name)
@@ -131,7 +131,7 @@ class Tags(Mapping[str, Word]):
         """How many tags have a value."""
         return len(self._order)
 
-    def _find(self, name: Any) -> Word | None:
+    def _find(self, name: Any) -> AnnotatedText | None:
         folded = str(name).casefold()
         return self._words.get(folded, self._ids.get(folded))
 
@@ -146,7 +146,7 @@ class AlertTags(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         """The value of the tag of that name."""
         if values := self._alert.values(str(name)):
-            return legible(", ".join(values))
+            return template_text(", ".join(values))
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -188,7 +188,7 @@ class AlertList(Sequence[Item]):
     @property
     def hosts(self) -> list[str]:
         """The hosts that these alerts name, each once."""
-        return list(dict.fromkeys(legible(host) for alert in self._alerts for host in alert.values("host")))
+        return list(dict.fromkeys(template_text(host) for alert in self._alerts for host in alert.values("host")))
 
 
 class Alerts(AlertList):
@@ -210,7 +210,7 @@ class Alerts(AlertList):
         return AlertList(self._incident.active_alerts, self._read)
 
 
-def variables(
+def template_variables(
     incident: Incident,
     *,
     route: str = "",
@@ -227,47 +227,47 @@ def variables(
         "tags": Tags(incident.tags, show_tags),
         "environment": _environment(incident.environment),
         "environments": [_environment(each) for each in incident.environments],
-        "links": {legible(name): legible(url) for name, url in incident.links.items()},
+        "links": {template_text(name): template_text(url) for name, url in incident.links.items()},
         "sender": _person(incident.sender) or "",
-        "route": legible(route),
-        "previous": scrubbed(previous or {}),
+        "route": template_text(route),
+        "previous": template_values(previous or {}),
     }
 
 
-def label(name: str) -> str:
+def tag_label(name: str) -> str:
     """A tag's name as a heading: `affected_services` is `Affected services`."""
-    words = _FORMATTING.sub(" ", legible(name)).strip()
+    words = _FORMATTING.sub(" ", template_text(name)).strip()
     return words[:1].upper() + words[1:]
 
 
-def legible(text: str) -> str:
+def template_text(text: str) -> str:
     """The text as templates see it: without marks, and of a length that can be read many times over."""
-    clean = unmarked(text)
+    clean = without_marks(text)
     over = len(clean) - LONGEST_TEXT
     return clean if over <= 0 else f"{clean[:LONGEST_TEXT]}… ({over:,} characters were left out)"
 
 
-def unmarked(text: str) -> str:
+def without_marks(text: str) -> str:
     """The text without the characters that rendering writes its own marks with."""
     return text if text.isascii() else _MARKS.sub("", text)
 
 
-def scrubbed(value: Any) -> Any:
+def template_values(value: Any) -> Any:
     """`legible`, for whatever JSON can hold."""
     match value:
         case str():
-            return legible(value)
+            return template_text(value)
         case Mapping():
-            return {scrubbed(name): scrubbed(part) for name, part in value.items()}
+            return {template_values(name): template_values(part) for name, part in value.items()}
         case list() | tuple():
-            return [scrubbed(part) for part in value]
+            return [template_values(part) for part in value]
         case _:
             return value
 
 
 def on_one_line(text: str) -> str:
     """The text with each run of blanks and line breaks as one blank."""
-    return " ".join(legible(text).split())
+    return " ".join(template_text(text).split())
 
 
 def _incident(incident: Incident, runbook_tags: Sequence[str]) -> Item:
@@ -276,10 +276,10 @@ def _incident(incident: Incident, runbook_tags: Sequence[str]) -> Item:
     return Item(
         "incident",
         {
-            "id": legible(incident.id),
+            "id": template_text(incident.id),
             "title": on_one_line(incident.title),
             "state": incident.state.value,
-            "reported_status": legible(incident.reported_status),
+            "reported_status": template_text(incident.reported_status),
             "severity": incident.severity.value,
             "active": incident.active,
             "flapping": incident.flapping,
@@ -315,46 +315,46 @@ def _alert(alert: Alert, runbook_tags: Sequence[str]) -> Item:
     return Item(
         ALERT,
         {
-            "id": legible(alert.id),
+            "id": template_text(alert.id),
             "title": on_one_line(alert.title),
             "state": alert.state.value,
-            "reported_status": legible(alert.reported_status),
+            "reported_status": template_text(alert.reported_status),
             "active": alert.active,
             "subject": on_one_line(alert.subject),
             "aspect": on_one_line(alert.aspect),
-            "description": legible(alert.description),
+            "description": template_text(alert.description),
             "tags": AlertTags(alert),
-            "source": legible(alert.source),
+            "source": template_text(alert.source),
             "started": alert.started,
             "changed": alert.changed,
             "ended": alert.ended,
-            "runbook": legible(runbooks[0]).strip() if runbooks else None,
+            "runbook": template_text(runbooks[0]).strip() if runbooks else None,
         },
     )
 
 
 def _change(change: Change) -> Item:
-    return Item("change", {name: scrubbed(getattr(change, name)) for name in CHANGE_NAMES})
+    return Item("change", {name: template_values(getattr(change, name)) for name in CHANGE_NAMES})
 
 
-def _tag(tag: Tag) -> Word:
-    values = [legible(value) for value in tag.values]
-    value = legible(tag.value)
-    name = legible(tag.name)
-    return Word(value, id=legible(tag.id), name=name, label=label(name), value=value, values=values)
+def _tag(tag: Tag) -> AnnotatedText:
+    values = [template_text(value) for value in tag.values]
+    value = template_text(tag.value)
+    name = template_text(tag.name)
+    return AnnotatedText(value, id=template_text(tag.id), name=name, label=tag_label(name), value=value, values=values)
 
 
-def _person(person: Person | None) -> Word | None:
+def _person(person: Person | None) -> AnnotatedText | None:
     if person is None:
         return None
     return _word(on_one_line(person.known_as), name=on_one_line(person.known_as), email=person.email, id=person.id)
 
 
-def _environment(environment: Environment | None) -> Word:
+def _environment(environment: Environment | None) -> AnnotatedText:
     if environment is None:
-        return Word("")
+        return AnnotatedText("")
     return _word(on_one_line(environment.name or environment.id), name=environment.name, id=environment.id)
 
 
-def _word(text: str, **known: str) -> Word:
-    return Word(text, **{name: legible(value) for name, value in known.items() if value})
+def _word(text: str, **known: str) -> AnnotatedText:
+    return AnnotatedText(text, **{name: template_text(value) for name, value in known.items() if value})

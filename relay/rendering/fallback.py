@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from relay.rendering.blocks.characters import balanced
-from relay.rendering.blocks.marks import Kind, part
+from relay.rendering.blocks.marks import NodeKind, part
 from relay.rendering.engine.filters import color, duration, emoji, link, more, oneline, shorten, slack_time
 
 Values = Mapping[str, Any]
@@ -28,17 +28,17 @@ def card(variables: Values) -> str:
     counts = incident.get("counts", "") if active else ""
     status = [_status(variables, state), _since(incident)] if active else [_over(variables, state)]
     body = [
-        part(Kind.ARGUMENT, color(state)),
-        part(Kind.SECTION, "\n".join(filter(None, status))),
-        part(Kind.SECTION, _alerts(incident.get("alerts")) if active else ""),
-        part(Kind.ACTIONS, _open(variables) + part(Kind.RELAY_ACTIONS, "")),
+        part(NodeKind.ARGUMENT, color(state)),
+        part(NodeKind.SECTION, "\n".join(filter(None, status))),
+        part(NodeKind.SECTION, _alerts(incident.get("alerts")) if active else ""),
+        part(NodeKind.ACTIONS, _open(variables) + part(NodeKind.RELAY_ACTIONS, "")),
     ]
     return "".join(
         [
-            part(Kind.SUMMARY, f"{state.capitalize()}: {title}" + (f" ({counts})" if counts else "")),
-            part(Kind.HEADER, f"{emoji(state)} {title}"),
-            part(Kind.MENTIONS, ""),
-            part(Kind.BAR, "".join(body)),
+            part(NodeKind.SUMMARY, f"{state.capitalize()}: {title}" + (f" ({counts})" if counts else "")),
+            part(NodeKind.HEADER, f"{emoji(state)} {title}"),
+            part(NodeKind.MENTIONS, ""),
+            part(NodeKind.BAR, "".join(body)),
         ]
     )
 
@@ -55,7 +55,7 @@ def entry(values: Values) -> str:
 
 def _when(values: Values) -> str:
     """When it happened, where that was long before it is told."""
-    at = slack_time(values.get("at")) if values.get("told_late") else ""
+    at = slack_time(values.get("at")) if values.get("late") else ""
     return f" ({at})" if at else ""
 
 
@@ -100,7 +100,7 @@ def _alerts(alerts: Any) -> str:
 
 def _open(variables: Values) -> str:
     page = variables.get("links", {}).get("landing_page", "")
-    return part(Kind.BUTTON, part(Kind.ARGUMENT, page) + "Open in BigPanda") if page else ""
+    return part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + "Open in BigPanda") if page else ""
 
 
 def _change_of_state(values: Values) -> str:
@@ -114,7 +114,7 @@ def _comment(values: Values) -> str:
     actor = _name(values.get("actor"))
     text = balanced(shorten(values.get("text"), _COMMENT, 12))
     head = (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "")
-    return head + ("\n" + text if _FENCE in text else part(Kind.QUOTE, text))
+    return head + ("\n" + text if _FENCE in text else part(NodeKind.QUOTE, text))
 
 
 def _assignment(values: Values) -> str:
@@ -165,7 +165,7 @@ def _resolved(values: Values) -> str:
     lasted = duration(values.get("lasted"))
     note = balanced(shorten(values.get("text"), _COMMENT, 12))
     told = f"✅ Resolved{_by(values)}" + (f" after {lasted}" if lasted else "")
-    return f"{told}:{part(Kind.QUOTE, note)}" if note else told
+    return f"{told}:{part(NodeKind.QUOTE, note)}" if note else told
 
 
 def _reopened(values: Values) -> str:

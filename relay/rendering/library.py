@@ -12,23 +12,23 @@ from typing import Any, Final
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound
 
 from relay.model.errors import Fault
-from relay.rendering.context import unmarked
+from relay.rendering.context import without_marks
 from relay.rendering.engine.budget import failure, watching
 from relay.rendering.engine.sandbox import Sandbox
 from relay.rendering.lint.lint import Made, faults_of, unused
 from relay.rendering.request import TemplateFailure
 
-DEFAULT: Final = "incident"
+DEFAULT_FOLDER: Final = "incident"
 """The folder that a route uses where it names none, and that stands in for what others lack."""
 
 CARD: Final = "card"
-KINDS: Final = (
+ENTRY_KINDS: Final = (
     *("status", "comment", "assignment", "snooze", "tags"),
     *("alerts", "changes", "resolved", "reopened", "other"),
 )
 """The kinds of entries, each with a file of its own."""
 
-_MADE: Final[Mapping[str, Made]] = {f"{CARD}.j2": "card", **{f"{kind}.j2": "entry" for kind in KINDS}}
+_MADE: Final[Mapping[str, Made]] = {f"{CARD}.j2": "card", **{f"{kind}.j2": "entry" for kind in ENTRY_KINDS}}
 """The files that relay asks for by their names, and what they make."""
 _PACKAGED: Final = "relay"
 
@@ -43,7 +43,7 @@ class TemplateFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Printed:
+class TemplateOutput:
     """What a template printed, with relay's marks in it, and the parts of it that failed."""
 
     text: str
@@ -85,10 +85,10 @@ class TemplateLibrary:
             found += faults_of(self._environment, name, source, makes=_MADE.get(file), strict=strict)
         return tuple(sorted(found))
 
-    def run(self, name: str, variables: Mapping[str, Any]) -> Printed:
+    def run(self, name: str, variables: Mapping[str, Any]) -> TemplateOutput:
         """What the template prints; raises `TemplateFailed`. A folder that is not there lacks every file."""
         if name.partition("/")[0] not in self._folders:
-            name = f"{DEFAULT}/{name.partition('/')[2]}"
+            name = f"{DEFAULT_FOLDER}/{name.partition('/')[2]}"
         if name in self._broken:
             raise TemplateFailed(self._broken[name])
         template = self._ready.get(name)
@@ -99,7 +99,7 @@ class TemplateLibrary:
                 text = "".join(template.root_render_func(template.new_context(dict(variables))))
             except Exception as error:
                 raise TemplateFailed(*watch.failures, failure(error)) from error
-        return Printed(text=text, failures=tuple(watch.failures))
+        return TemplateOutput(text=text, failures=tuple(watch.failures))
 
     def _compiled(self) -> Iterator[tuple[str, Template]]:
         for name in sorted({*self._finder.names(self._folders)}):
@@ -116,13 +116,15 @@ class _Finder(BaseLoader):
 
     def __init__(self, own: Mapping[str, str], packaged: Mapping[str, str]) -> None:
         self._given = _folders(own)
-        self.folders = frozenset({DEFAULT, _PACKAGED, *self._given, *_folders(packaged)})
-        self.own = {name: unmarked(source) for name, source in own.items()}
-        self._packaged = {name: unmarked(source) for name, source in packaged.items()}
+        self.folders = frozenset({DEFAULT_FOLDER, _PACKAGED, *self._given, *_folders(packaged)})
+        self.own = {name: without_marks(source) for name, source in own.items()}
+        self._packaged = {name: without_marks(source) for name, source in packaged.items()}
 
     def names(self, folders: Iterable[str]) -> Iterator[str]:
         """Every name under which a template can be asked for."""
-        defaults = {name.rpartition("/")[2] for name in (*self.own, *self._packaged) if name.startswith(f"{DEFAULT}/")}
+        defaults = {
+            name.rpartition("/")[2] for name in (*self.own, *self._packaged) if name.startswith(f"{DEFAULT_FOLDER}/")
+        }
         yield from self.own
         yield from (name for name in self._packaged if name.partition("/")[0] not in self._given)
         yield from (f"{folder}/{file}" for folder in folders for file in defaults)
@@ -134,7 +136,7 @@ class _Finder(BaseLoader):
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:  # noqa: ARG002  Jinja's
         """The source and the file in which it stands."""
         folder, _, file = template.rpartition("/")
-        default = f"{DEFAULT}/{file}" if folder in self.folders else template
+        default = f"{DEFAULT_FOLDER}/{file}" if folder in self.folders else template
         if folder == _PACKAGED and default in self._packaged:
             return self._packaged[default], template, None
         whole = self._packaged if folder not in self._given else {}  # an operator's folder replaces the packaged one

@@ -12,9 +12,9 @@ from relay.rendering.blocks.parts import Part, Section
 from relay.rendering.blocks.rich_text import Atom, length, one_line, shortened, tidy
 from relay.rendering.blocks.tree import parse
 from relay.rendering.card import built_in_notice, drafted, title_of
-from relay.rendering.context import Item, scrubbed
-from relay.rendering.library import KINDS, TemplateFailed, TemplateLibrary
-from relay.rendering.request import Rendered, Scene, TemplateFailure
+from relay.rendering.context import Item, template_values
+from relay.rendering.library import ENTRY_KINDS, TemplateFailed, TemplateLibrary
+from relay.rendering.request import RenderedMessage, RenderRequest, TemplateFailure
 from relay.slack import limits
 
 OTHER: Final = "other"
@@ -36,30 +36,30 @@ class _Paragraph:
 
 
 def render_reply(
-    library: TemplateLibrary, template: str, scene: Scene, entries: Sequence[Mapping[str, Any]]
-) -> Rendered:
+    library: TemplateLibrary, template: str, request: RenderRequest, entries: Sequence[Mapping[str, Any]]
+) -> RenderedMessage:
     """The reply that tells these entries, all of them, in this order.
 
     An entry is a plain mapping: `kind` (a file's name without `.j2`; another one is told by `other.j2`), and what the
     kind has of `at` (Unix seconds), `actor`, `old`, `new`, `text`, `items`. Where the template of one fails as a whole,
     the built-in wording tells that one, and a small line says so.
     """
-    told = [_paragraph(library, template, scene, entry) for entry in entries]
+    told = [_paragraph(library, template, request, entry) for entry in entries]
     if not any(paragraph.parts for paragraph in told):
-        told = [_built_in(scene, entry, ()) for entry in entries]
+        told = [_built_in(request, entry, ()) for entry in entries]
     failures = tuple(failure for paragraph in told for failure in paragraph.failures)
     built_in = any(paragraph.builtin for paragraph in told)
     if built_in and failures:
-        scene = replace(scene, notices=(*scene.notices, built_in_notice("wording", failures[-1])))
-    title = title_of(scene)
+        request = replace(request, notices=(*request.notices, built_in_notice("wording", failures[-1])))
+    title = title_of(request)
     summary = "; ".join(dict.fromkeys(paragraph.summary for paragraph in told if paragraph.summary))
     draft = Draft(top=_joined(_shared(told)), summary=[Atom(f"{title}: {summary}" if summary else title)])
-    return Rendered(message=fitted(completed(draft, scene), title), failures=failures, builtin=built_in)
+    return RenderedMessage(message=fitted(completed(draft, request), title), failures=failures, builtin=built_in)
 
 
-def _paragraph(library: TemplateLibrary, template: str, scene: Scene, entry: Mapping[str, Any]) -> _Paragraph:
+def _paragraph(library: TemplateLibrary, template: str, scene: RenderRequest, entry: Mapping[str, Any]) -> _Paragraph:
     kind = entry.get("kind")
-    name = f"{template}/{kind if kind in KINDS else OTHER}.j2"
+    name = f"{template}/{kind if kind in ENTRY_KINDS else OTHER}.j2"
     try:
         printed = library.run(name, {**scene.variables, "entry": _readable(entry)})
     except TemplateFailed as failed:
@@ -73,7 +73,7 @@ def _paragraph(library: TemplateLibrary, template: str, scene: Scene, entry: Map
     return _of(draft, printed.failures)
 
 
-def _built_in(scene: Scene, entry: Mapping[str, Any], failures: tuple[TemplateFailure, ...]) -> _Paragraph:
+def _built_in(scene: RenderRequest, entry: Mapping[str, Any], failures: tuple[TemplateFailure, ...]) -> _Paragraph:
     draft = compose(parse(fallback.entry(_readable(entry))), scene)
     return replace(_of(draft, failures), builtin=True)
 
@@ -93,7 +93,7 @@ def _at_a_glance(text: str) -> str:
 
 def _readable(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The entry as templates see it: without marks, without what is absent, its items ready to be counted."""
-    values = {name: value for name, value in scrubbed(entry).items() if value is not None}
+    values = {name: value for name, value in template_values(entry).items() if value is not None}
     noun = _NOUNS.get(str(entry.get("kind")), "item")
     items = values.get("items")
     listed = items if isinstance(items, list) else []

@@ -18,7 +18,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class RenderRequest:
     """All that a message is made of beside its template: the same scene and template make the same message.
 
     `variables` are those of `rendering.context`. `mentions` are the ids of user groups (`S...`) and users (`U...`,
@@ -50,7 +50,7 @@ class TemplateFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class RenderedMessage:
     """A message within all limits; what failed on the way to it; whether the built-in wording had to stand in."""
 
     message: Message

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from relay.rendering.context import NAMES
+from relay.rendering.context import VARIABLE_NAMES
 
 Variables = Callable[[], Mapping[str, Any]]
 """Gives the plain variables of an incident (`relay.rendering.context`); called only where an expression needs them."""
@@ -116,7 +116,7 @@ def expression(written: str) -> ExpressionChannel:
 def unknown_names(written: str) -> Iterator[str]:
     """What an expression asks for that no incident has, each as `variable.name`: it never gives a channel."""
     for node in _JINJA.parse(written).find_all(nodes.Getattr):
-        known = NAMES.get(node.node.name) if isinstance(node.node, nodes.Name) else None
+        known = VARIABLE_NAMES.get(node.node.name) if isinstance(node.node, nodes.Name) else None
         if known and node.attr not in known and isinstance(node.node, nodes.Name):
             yield f"{node.node.name}.{node.attr}"
 

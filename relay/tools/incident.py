@@ -12,8 +12,10 @@ from relay.cards.merge import placeholder
 from relay.cards.notices import POINTER, QUIET, STAND_IN
 from relay.config.template_files import load_packaged
 from relay.model.incident import JSON, NO_WORDS, Incident, Words, read, read_in
-from relay.rendering import Scene, TemplateLibrary, render_reply
-from relay.rendering.context import variables
+from relay.rendering.context import template_variables
+from relay.rendering.library import TemplateLibrary
+from relay.rendering.reply import render_reply
+from relay.rendering.request import RenderRequest
 from relay.store import Call, Dossier, ShareLine
 from relay.tools.as_read import text_of
 from relay.tools.times import clock
@@ -96,7 +98,7 @@ def _library() -> TemplateLibrary:
 
 def entry_in_words(entry: Entry, incident: Incident) -> list[str]:
     """What the entry says, line by line, as a thread tells it at once."""
-    scene = Scene(variables=variables(incident))
+    scene = RenderRequest(variables=template_variables(incident))
     reply = render_reply(_library(), "incident", scene, [entry_values(entry, entry.at)])
     return text_of(reply.message, {}).splitlines()
 

@@ -17,7 +17,7 @@ from relay.cards.draw import Drawn, draw, message_link
 from relay.cards.eligibility import Track, is_due, work
 from relay.cards.send import Edit, PostReply, PostRoot, Sending, Settled, Shown
 from relay.config.configuration import Configuration
-from relay.rendering import Rendered
+from relay.rendering.request import RenderedMessage
 from relay.routes.parser import Rulebook
 from relay.slack import Delivered
 from relay.slack.message import Message
@@ -59,10 +59,10 @@ class Sent:
     pings: tuple[str, ...] = ()
     broadcast: bool = False
     entries: tuple[Entry, ...] = ()
-    _draw: Callable[[], Rendered] = field(repr=False)
+    _draw: Callable[[], RenderedMessage] = field(repr=False)
 
     @property
-    def rendered(self) -> Rendered:
+    def rendered(self) -> RenderedMessage:
         """The message, with what failed on the way to it."""
         return self._draw()
 

@@ -105,7 +105,7 @@ def test_a_resolution_without_a_note_is_told_without_the_comment_that_bigpanda_a
 def test_a_comment_is_told_in_the_words_of_whoever_wrote_it():
     life = a_life(deed("comment", text="failing over", sent=comment_hash(SENT)))
     life.take(share(601, metadata={"comment": {"comment": SENT}, "sender": RELAY}))
-    assert life.told() == [("comment", {"text": "failing over", "actor": "Ann Lee", "said_in": []})]
+    assert life.told() == [("comment", {"text": "failing over", "actor": "Ann Lee", "posted_in": []})]
 
 
 def test_a_reply_is_not_told_again_in_the_thread_that_says_it_already():

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from relay.model.errors import SettingsError
 from relay.config.settings import SECRETS, Listen, Settings, parse_listen
 
-VARIABLES = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
+VARIABLE_NAMES = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
 
 WRONG = {
     "RELAY_LISTEN": "8080",
@@ -57,7 +57,7 @@ def test_an_empty_environment_has_the_contract_s_defaults():
 
 
 def test_a_variable_set_to_nothing_is_not_set():
-    blank = dict.fromkeys(VARIABLES, "  ") | {f"{name}_FILE": "" for name in SECRETS}
+    blank = dict.fromkeys(VARIABLE_NAMES, "  ") | {f"{name}_FILE": "" for name in SECRETS}
     assert Settings.from_env(blank, nothing_to_read) == Settings.from_env({}, nothing_to_read)
 
 
@@ -227,7 +227,7 @@ def test_no_secret_shows_when_settings_are_printed():
 def test_exactly_the_fields_that_conceal_their_value_may_stand_in_files():
     given_all = {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
     dumped = Settings.from_env(given_all).model_dump()
-    concealing = {name for name, field in VARIABLES.items() if "SecretStr" in repr(dumped[field])}
+    concealing = {name for name, field in VARIABLE_NAMES.items() if "SecretStr" in repr(dumped[field])}
     assert concealing == set(SECRETS)
 
 

@@ -93,7 +93,7 @@ async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(hous
     assert "followed in" in house.slack.reads(cards(house, "one", "noc")[0])
 
 
-async def test_what_was_refused_is_told_late_where_it_belongs_once_it_is_redriven(house):
+async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(house):
     refuse_replies(house)
     await house.share("one", status="critical", **SAID)
     await house.after(60)

@@ -109,7 +109,7 @@ async def test_a_fallback_that_refuses_makes_letters_and_nothing_more(house):
 
 
 @pytest.mark.parametrize("code", ["invalid_blocks", "msg_too_long", "invalid_attachments"])
-async def test_a_message_that_slack_does_not_take_is_said_in_relay_s_own_wording(house, code):
+async def test_a_message_that_slack_does_not_take_is_posted_in_relay_s_own_wording(house, code):
     house.slack.faults.add(Fault(does=Code(code), method=POST, times=1))
     await house.share("one", status="critical", alerts=[ALERT])
     await house.settled()

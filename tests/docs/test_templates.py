@@ -16,11 +16,15 @@ from relay.cards.model import Kind as EntryKind
 from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, dated, in_place_of
 from relay.config.template_files import load_packaged
 from relay.model.incident import read
-from relay.rendering import CARD, FILTERS, KINDS, Button, Scene, TemplateLibrary, render_card, render_reply
-from relay.rendering.blocks.marks import Kind
-from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, NAMES, variables
-from relay.rendering.engine.safe_ops import FILTERS_BOUNDED
-from relay.rendering.engine.sandbox import _JINJA_FILTERS
+from relay.rendering.blocks.marks import NodeKind
+from relay.rendering.card import render_card
+from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, VARIABLE_NAMES, template_variables
+from relay.rendering.engine.filters import FILTERS
+from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
+from relay.rendering.engine.sandbox import JINJA_FILTERS
+from relay.rendering.library import CARD, ENTRY_KINDS, TemplateLibrary
+from relay.rendering.reply import render_reply
+from relay.rendering.request import Button, RenderRequest
 from relay.routes import ChannelFailure, Mention, Options
 from tests.support.documents import examples, section, tables, words
 
@@ -51,7 +55,7 @@ def scene():
     record = fold(None, parse(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
     body = orjson.loads(SAMPLE.read_bytes())
     assert body["incident"]["alerts"]
-    return Scene(variables=variables(read(record), route="everything"), mentions=("S0ONCALL",))
+    return RenderRequest(variables=template_variables(read(record), route="everything"), mentions=("S0ONCALL",))
 
 
 @pytest.mark.parametrize("example", examples(PAGE, "jinja"), ids=str)
@@ -90,12 +94,12 @@ def test_the_parts_that_can_be_changed_are_those_of_the_packaged_card(packaged):
 
 def test_the_table_of_files_is_the_codes():
     [table] = tables(PAGE, "## Folders and files")
-    assert words(table) == [CARD, *KINDS]
+    assert words(table) == [CARD, *ENTRY_KINDS]
 
 
 def test_the_table_of_tags_is_the_codes():
     [table] = tables(PAGE, "## Tags")
-    assert set(words(table)) == {kind.value for kind in Kind} - {"argument", "slot"}
+    assert set(words(table)) == {kind.value for kind in NodeKind} - {"argument", "slot"}
     assert len(table) == len(set(words(table)))
 
 
@@ -103,7 +107,7 @@ def test_the_table_of_filters_is_the_codes():
     [table] = tables(PAGE, "## Filters")
     assert set(words(table)) == set(FILTERS)
     listed = section(PAGE, "## Filters").partition("these are there:")[2].partition("Everything")[0]
-    assert re.findall(r"`(\w+)`", listed) == sorted(_JINJA_FILTERS | FILTERS_BOUNDED.keys())
+    assert re.findall(r"`(\w+)`", listed) == sorted(JINJA_FILTERS | BOUNDED_FILTERS.keys())
 
 
 def test_the_tables_of_variables_are_the_codes():
@@ -111,18 +115,18 @@ def test_the_tables_of_variables_are_the_codes():
         [table] = tables(PAGE, heading)
         return set(words(table))
 
-    assert named("### `incident`") == NAMES["incident"]
+    assert named("### `incident`") == VARIABLE_NAMES["incident"]
     assert named("### An alert") == ALERT_NAMES
     assert named("### A related change") == CHANGE_NAMES
-    assert named("### People") == NAMES["sender"]
-    assert named("### The rest") | {"incident", "tags"} == set(NAMES)
+    assert named("### People") == VARIABLE_NAMES["sender"]
+    assert named("### The rest") | {"incident", "tags"} == set(VARIABLE_NAMES)
 
 
 def test_what_variables_hold_is_named_where_it_is_little():
     [table] = tables(PAGE, "### The rest")
     told = {word: row[1] for word, row in zip(words(table), table, strict=True)}
-    assert all(f"`{name}`" in told["environment"] for name in NAMES["environment"])
-    assert all(f"previous.{name}" in told["previous"] for name in NAMES["previous"])
+    assert all(f"`{name}`" in told["environment"] for name in VARIABLE_NAMES["environment"])
+    assert all(f"previous.{name}" in told["previous"] for name in VARIABLE_NAMES["previous"])
 
 
 def test_what_a_tag_has_is_named(scene):

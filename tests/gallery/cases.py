@@ -14,9 +14,11 @@ from relay.cards.draw import BUTTONS, buttons, greyed, noticed
 from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
 from relay.config.template_files import load_packaged
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
-from relay.rendering import Scene, TemplateLibrary, render_card, render_pointer, render_reply
-from relay.rendering.context import variables
-from relay.rendering.library import KINDS
+from relay.rendering.card import render_card, render_pointer
+from relay.rendering.context import template_variables
+from relay.rendering.library import ENTRY_KINDS, TemplateLibrary
+from relay.rendering.reply import render_reply
+from relay.rendering.request import RenderRequest
 from relay.routes import Options
 from relay.slack.message import Message
 
@@ -26,7 +28,7 @@ PEOPLE = {"groups": {"S0DBONCALL": "db-oncall"}, "users": {"U0ANN": "Ann Lee"}, 
 PAGE = "https://a.bigpanda.io/#/app/overview/5c1e"
 TEMPLATES = ("incident", "compact")
 
-_BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *KINDS)}
+_BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *ENTRY_KINDS)}
 _LIBRARY = TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_packaged())
 
 
@@ -50,8 +52,8 @@ class Case:
         """The message that the folder's templates make of it."""
         options = Options(actions=self.actions)
         card = Card(incident="", channel="", episode=1, options=options, notices=self.notices)
-        scene = Scene(
-            variables=variables(self.incident, show_tags=self.show_tags, previous=self.previous),
+        scene = RenderRequest(
+            variables=template_variables(self.incident, show_tags=self.show_tags, previous=self.previous),
             mentions=self.mentions,
             notices=tuple(noticed(card)),
             buttons=buttons(self.incident, card),
@@ -356,7 +358,7 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     told = _told
     yield "rise", told("status", old="warning", new="critical")
     yield "better", told("status", old="critical", new="warning")
-    yield "late", told("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, told_late=True)
+    yield "late", told("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, late=True)
     yield "began-to-flap", told("status", text="began to flap", flapping=True)
     yield "flapped", told("status", text="changed state 6 times while flapping", now="critical", times=6)
     yield "comment", told("comment", text="looked at it, failing over to db-118", actor="Dana Levi")
@@ -372,7 +374,7 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     harm = "<!channel> <https://evil.example|click> *Ann*: ok </script> @here"
     yield "comment-hostile", told("comment", text=harm, actor="*Ann* <!here>")
     yield "comment-of-many-lines", told("comment", text="\n".join(f"step {n}" for n in range(40)), actor="Dana Levi")
-    yield "comment-late", told("comment", text="on it", actor="Dana Levi", at=NOW - 26 * HOUR, told_late=True)
+    yield "comment-late", told("comment", text="on it", actor="Dana Levi", at=NOW - 26 * HOUR, late=True)
     yield "assigned", told("assignment", old="", new="Ann Lee", actor="Lead")
     yield "took-it", told("assignment", old="Bo", new="Ann Lee")
     yield "unassigned", told("assignment", old="Ann Lee", new="")
@@ -410,7 +412,7 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "resolved", told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
     yield "resolved-soon", told("resolved", old="critical", new="resolved", lasted=45, worst="critical")
     ended = told("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)
-    yield "resolved-late", {**ended, "told_late": True}
+    yield "resolved-late", {**ended, "late": True}
     yield "resolved-was-worse", told("resolved", old="warning", new="resolved", lasted=None, worst="critical")
     yield "reopened", told("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
     yield "reopened-without-an-end", told("reopened", old="resolved", new="warning")
@@ -427,7 +429,7 @@ def _done_from_slack() -> Iterator[tuple[str, Mapping[str, Any]]]:
     by = told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical", actor="Ann Lee")
     yield "resolved-by-somebody", by
     yield "resolved-by-somebody-with-a-note", {**by, "text": "Failed over to db-118,\nsee https://wiki.example.com/db"}
-    yield "comment-through-relay", told("comment", text="failing over\nto db-118", actor="Ann Lee", said_in=[])
+    yield "comment-through-relay", told("comment", text="failing over\nto db-118", actor="Ann Lee", posted_in=[])
 
 
 def _told(kind: str, **data: Any) -> Mapping[str, Any]:
@@ -439,7 +441,7 @@ def _told(kind: str, **data: Any) -> Mapping[str, Any]:
         "text": None,
         "items": [],
         "at": NOW,
-        "told_late": False,
+        "late": False,
     }
     return {**entry, **data, "kind": kind}
 
@@ -450,7 +452,7 @@ def with_less() -> Iterator[Case]:
         absent = _told(entry["kind"])
         told = [each for each, value in entry.items() if value != absent.get(each)]
         for late, links in product((False, True), ({}, DB.links)):
-            moment = {"at": NOW - 2 * HOUR, "told_late": True} if late else {}
+            moment = {"at": NOW - 2 * HOUR, "late": True} if late else {}
             for gone in chain.from_iterable(combinations(told, count) for count in range(len(told) + 1)):
                 less = {each: value for each, value in entry.items() if each not in gone}
                 yield Case(name=name, incident=replace(DB, links=links), entries=[{**absent, **less, **moment}])

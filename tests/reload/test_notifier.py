@@ -11,7 +11,7 @@ from relay.http.client import make_session
 from relay.model.errors import Fault
 from relay.ratelimit.budgets import Budgets
 from relay.reload import Teller, messages, notifier
-from relay.rendering import TemplateLibrary
+from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import load
 from relay.sandbox import SERVER_ERROR, Code, rate_limited, serving
 from relay.sandbox import Fault as Trouble
@@ -158,7 +158,7 @@ async def test_a_fault_that_is_over_before_it_could_be_told_is_never_told(bench)
 
 
 @pytest.mark.parametrize("trouble", [rate_limited(7), Code("invalid_auth"), Code("ratelimited")])
-async def test_what_slack_surely_did_not_take_is_told_later(bench, trouble):
+async def test_what_slack_surely_did_not_take_is_later(bench, trouble):
     bench.slack.faults.add(Trouble(does=trouble, method="chat.postMessage", times=2))
     bench.teller.faulty("f1", FAULTS)
     await bench.over(60)

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.incident import Change, Person, Snooze, State, Tag
-from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, NAMES, label, scrubbed, unmarked, variables
+from relay.rendering.context import (
+    ALERT_NAMES,
+    CHANGE_NAMES,
+    VARIABLE_NAMES,
+    tag_label,
+    template_values,
+    template_variables,
+    without_marks,
+)
 from tests.support.rendering_samples import alert, incident, incidents
 
 FULL = incident(
@@ -33,16 +41,16 @@ FULL = incident(
 
 
 def test_the_names_are_those_that_are_listed():
-    seen = variables(FULL, previous={"at": 1, "link": "l"})
-    assert seen.keys() == NAMES.keys()
-    assert seen["incident"].keys() == NAMES["incident"]
-    assert seen["previous"].keys() == NAMES["previous"]
+    seen = template_variables(FULL, previous={"at": 1, "link": "l"})
+    assert seen.keys() == VARIABLE_NAMES.keys()
+    assert seen["incident"].keys() == VARIABLE_NAMES["incident"]
+    assert seen["previous"].keys() == VARIABLE_NAMES["previous"]
     assert seen["incident"]["alerts"][0].keys() == ALERT_NAMES
     assert seen["incident"]["changes"][0].keys() == CHANGE_NAMES
 
 
 def test_what_is_absent_is_left_out():
-    seen = variables(
+    seen = template_variables(
         incident(started=None, assignee=None, environment=None, sender=None, alerts=(), reported_status="")
     )
     assert {"started", "assignee", "snooze", "reported_status"}.isdisjoint(seen["incident"])
@@ -50,7 +58,7 @@ def test_what_is_absent_is_left_out():
 
 
 def test_names_compare_as_what_they_print_and_know_more():
-    seen = variables(incident(assignee=Person(name="", email="ann@x.example", id="u")))
+    seen = template_variables(incident(assignee=Person(name="", email="ann@x.example", id="u")))
     assert seen["environment"] == "Production"
     assert seen["environment"].id == "e1"
     assert seen["incident"]["assignee"] == "ann@x.example"
@@ -59,7 +67,7 @@ def test_names_compare_as_what_they_print_and_know_more():
 
 def tags(*names, show=()):
     found = tuple(Tag(id=f"id-{name}", name=name, values=(f"value of {name}",)) for name in names)
-    return variables(incident(tags=found), show_tags=show)["tags"]
+    return template_variables(incident(tags=found), show_tags=show)["tags"]
 
 
 def test_named_tags_are_shown_first_and_others_fill_up_to_six():
@@ -90,7 +98,7 @@ def test_tags_are_found_by_name_or_id_in_any_case():
 
 
 def test_a_tag_of_several_values_prints_them_on_one_line():
-    [tag] = variables(incident(tags=(Tag(id="t", name="t", values=("a", "b")),)))["tags"].shown
+    [tag] = template_variables(incident(tags=(Tag(id="t", name="t", values=("a", "b")),)))["tags"].shown
     assert (tag, tag.values) == ("a, b", ["a", "b"])
 
 
@@ -98,17 +106,17 @@ def test_a_tag_of_several_values_prints_them_on_one_line():
     ("name", "expected"), [("affected_services", "Affected services"), ("CI", "CI"), ("*a* `b`", "A b"), ("_", "")]
 )
 def test_a_label_is_a_name_for_people(name, expected):
-    assert label(name) == expected
+    assert tag_label(name) == expected
 
 
 def test_a_run_book_stands_in_the_first_of_the_tags_that_has_one():
     with_both = alert(1, tags={"RunBook": ("second",), "run-book": (" ",), "wiki": ("third",)})
-    seen = variables(incident(alerts=(with_both,)), runbook_tags=("run-book", "runbook", "wiki"))
+    seen = template_variables(incident(alerts=(with_both,)), runbook_tags=("run-book", "runbook", "wiki"))
     assert seen["incident"]["alerts"][0]["runbook"] == "second"
 
 
 def test_alerts_are_read_when_asked_for_and_counted_without_reading():
-    seen = variables(incident(alerts=tuple(alert(number) for number in range(300))))["incident"]["alerts"]
+    seen = template_variables(incident(alerts=tuple(alert(number) for number in range(300))))["incident"]["alerts"]
     assert len(seen) == len(seen.active) == 300
     assert seen.worst[0] is seen[0]
     assert [each["id"] for each in seen.worst[298:]] == ["298", "299"] or len(seen.worst[298:]) == 2
@@ -117,15 +125,15 @@ def test_alerts_are_read_when_asked_for_and_counted_without_reading():
 
 
 def test_titles_are_one_line():
-    seen = variables(incident(title="a\n b", alerts=(alert(1, tags={"host": ("x\ny",)}),)))
+    seen = template_variables(incident(title="a\n b", alerts=(alert(1, tags={"host": ("x\ny",)}),)))
     assert (seen["incident"]["title"], seen["incident"]["alerts"][0]["subject"]) == ("a b", "x y")
 
 
 @settings(max_examples=60)
 @given(incidents())
 def test_no_value_holds_a_mark_of_rendering(given_incident):
-    for text in _strings(variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):
-        assert unmarked(text) == text
+    for text in _strings(template_variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):
+        assert without_marks(text) == text
 
 
 def _strings(value):
@@ -147,8 +155,8 @@ def _strings(value):
 
 def test_scrubbing_keeps_everything_but_marks():
     value = {"a\U000f0001": ["\U000f0100b", 1, None, {"c": (True, 1.5)}]}
-    assert scrubbed(value) == {"a": ["b", 1, None, {"c": [True, 1.5]}]}
+    assert template_values(value) == {"a": ["b", 1, None, {"c": [True, 1.5]}]}
 
 
 def test_a_state_is_a_plain_word():
-    assert type(variables(incident(state=State.WARNING))["incident"]["state"]) is str
+    assert type(template_variables(incident(state=State.WARNING))["incident"]["state"]) is str

@@ -5,7 +5,9 @@ import time
 import pytest
 
 from relay.model.incident import Snooze, State
-from relay.rendering import TemplateFailure, render_card, render_reply
+from relay.rendering.card import render_card
+from relay.rendering.reply import render_reply
+from relay.rendering.request import TemplateFailure
 from tests.support.rendering_samples import alert, card, incident, judge, library, packaged, said, scene
 
 FAILING = "{{ incident.title.nothing() }}"
@@ -97,9 +99,9 @@ def test_in_a_reply_only_the_entry_that_fails_is_told_by_relay_itself():
         ({"kind": "comment", "text": "on it", "actor": "*Dana*"}, "💬 *Dana* ({when}):"),
     ],
 )
-def test_the_built_in_wording_says_when_where_it_is_told_late(entry, line):
+def test_the_built_in_wording_says_when_where_it_is_late(entry, line):
     broken = library(status="{% broken", comment="{% broken")
-    reply = render_reply(broken, "incident", scene(), [{**entry, "at": 1649576282, "told_late": True}])
+    reply = render_reply(broken, "incident", scene(), [{**entry, "at": 1649576282, "late": True}])
     when = "<!date^1649576282^{date_short_pretty} at {time}|2022-04-10 07:38 UTC>"
     assert said(reply).split("\n")[0] == line.format(when=when)
 

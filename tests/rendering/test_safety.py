@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from relay.config.template_files import load_packaged
 from relay.model.incident import Tag
-from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
 from relay.rendering.blocks.urls import address
+from relay.rendering.card import render_card, render_pointer
+from relay.rendering.library import TemplateLibrary
+from relay.rendering.reply import render_reply
 from tests.support.rendering_samples import (
     NASTY,
     alert,

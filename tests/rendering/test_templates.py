@@ -9,12 +9,14 @@ import pytest
 
 import relay
 from relay.model.incident import Change, Environment, Person, Snooze, State, Tag
-from relay.rendering import TemplateLibrary, render_card, render_pointer, render_reply
-from relay.rendering.context import variables
+from relay.rendering.card import render_card, render_pointer
+from relay.rendering.context import template_variables
+from relay.rendering.library import TemplateLibrary
+from relay.rendering.reply import render_reply
 from tests.gallery import cases as gallery_cases
 from tests.support.rendering_samples import alert, blocks, incident, judge, packaged, said, scene, texts_of
 
-NOTHING = {"actor": None, "old": None, "new": None, "text": None, "items": [], "at": 1649576282, "told_late": False}
+NOTHING = {"actor": None, "old": None, "new": None, "text": None, "items": [], "at": 1649576282, "late": False}
 
 
 def shown(of=None, **more):
@@ -125,7 +127,7 @@ def test_what_an_incident_is_besides_critical_stands_in_its_first_line():
 def test_a_new_episode_begins_with_the_last_one():
     previous = {"at": 1649576282, "link": "https://x.slack.com/archives/C1/p1"}
     rendered = render_card(
-        packaged(), "incident", scene().__class__(variables=variables(incident(), previous=previous))
+        packaged(), "incident", scene().__class__(variables=template_variables(incident(), previous=previous))
     )
     judge(rendered)
     first = blocks(rendered)[1]["text"]["text"].split("\n")[0]
@@ -148,7 +150,7 @@ def test_the_tag_that_made_the_title_is_not_shown_again():
         ("status", {"old": "warning", "new": "critical"}, "Warning → *Critical*"),
         (
             "status",
-            {"old": "warning", "new": "critical", "told_late": True},
+            {"old": "warning", "new": "critical", "late": True},
             "Warning → *Critical* ([{date_short_pretty} at {time}])",
         ),
         ("status", {"text": "began to flap", "flapping": True}, "Began to flap"),

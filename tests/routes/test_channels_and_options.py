@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.model.incident import State
-from relay.rendering.context import variables
+from relay.rendering.context import template_variables
 from relay.routes import InDoubt, Mention, Options
 from relay.routes.channel_template import ExpressionChannel, Failed, channel_name, expression, may_stand_in_a_name
 from tests.support.routing_samples import incident
@@ -93,7 +93,7 @@ def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
     ],
 )
 def test_what_the_incident_lacks_is_called_as_people_call_it(asked, missing):
-    seen = variables(incident())
+    seen = template_variables(incident())
     assert found("#inc-{{ " + asked + " }}", **seen) == Failed(reason=f"the incident has no {missing}")
 
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from relay.config.template_files import load_packaged
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
-from relay.rendering import Button, Scene, TemplateLibrary, render_card
-from relay.rendering.context import variables
+from relay.rendering.card import render_card
+from relay.rendering.context import template_variables
+from relay.rendering.library import TemplateLibrary
+from relay.rendering.request import Button, RenderRequest
 from relay.sandbox.slack.content import Content, examine
 from relay.slack import limits
 
@@ -118,7 +120,7 @@ def entries(draw):
     return {
         "kind": draw(kinds),
         "at": draw(moments),
-        "told_late": draw(st.booleans()),
+        "late": draw(st.booleans()),
         "actor": draw(st.one_of(st.none(), texts)),
         "old": draw(st.one_of(st.none(), texts, moments)),
         "new": draw(st.one_of(st.none(), texts, moments)),
@@ -132,8 +134,8 @@ def entries(draw):
 
 @st.composite
 def scenes(draw, incident=None):
-    return Scene(
-        variables=variables(
+    return RenderRequest(
+        variables=template_variables(
             draw(incident if incident is not None else incidents()),
             route=draw(texts),
             show_tags=("priority",),
@@ -191,7 +193,7 @@ def incident(**more):
 
 
 def scene(of=None, **more):
-    return Scene(variables=variables(of or incident(), show_tags=["priority"]), **more)
+    return RenderRequest(variables=template_variables(of or incident(), show_tags=["priority"]), **more)
 
 
 def library(**files):

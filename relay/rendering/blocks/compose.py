@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from relay.rendering.blocks.inline import flow_of, mentions, words_of
-from relay.rendering.blocks.marks import ItemMark, Kind, Link
+from relay.rendering.blocks.marks import ItemMark, Link, NodeKind
 from relay.rendering.blocks.parts import (
     Context,
     Element,
@@ -13,7 +13,7 @@ from relay.rendering.blocks.parts import (
     Fixed,
     Group,
     Header,
-    Missing,
+    Omission,
     Part,
     Section,
     Skipped,
@@ -23,14 +23,14 @@ from relay.rendering.blocks.rawblocks import raw_parts
 from relay.rendering.blocks.rich_text import Atom, Flow, is_blank, plain, shortened, tidy
 from relay.rendering.blocks.tree import Child, Node, parse
 from relay.rendering.blocks.urls import address, is_too_long
-from relay.rendering.request import Button, Scene
+from relay.rendering.request import Button, RenderRequest
 from relay.rendering.wording import EMOJI
 from relay.slack import limits
 
 LINK_ACTION: Final = "open_link"
 """Begins the action_id of every button that only opens an address; a click on it needs an answer, and nothing else."""
 
-_INLINE: Final = frozenset({Kind.QUOTE, Kind.PRE, Kind.ARGUMENT, Kind.ACCESSORY, Kind.SLOT})
+_INLINE: Final = frozenset({NodeKind.QUOTE, NodeKind.PRE, NodeKind.ARGUMENT, NodeKind.ACCESSORY, NodeKind.SLOT})
 _NOTICES: Final = 600
 """Characters of all notices together: they are never cut for want of room, so they must not want much."""
 
@@ -52,17 +52,17 @@ class Draft:
     @property
     def says_something(self) -> bool:
         """Whether a reader would see anything."""
-        return not all(isinstance(part, Missing) for part in (*self.top, *self.bar))
+        return not all(isinstance(part, Omission) for part in (*self.top, *self.bar))
 
 
-def compose(children: Sequence[Child], scene: Scene) -> Draft:
+def compose(children: Sequence[Child], scene: RenderRequest) -> Draft:
     """The draft of what a template printed, without notices and mentions (see `completed`)."""
     composer = _Composer(scene)
     composer.walk(children)
     return composer.draft
 
 
-def completed(draft: Draft, scene: Scene) -> Draft:
+def completed(draft: Draft, scene: RenderRequest) -> Draft:
     """The draft with what relay sees to itself: whoever is to be pinged, and the notices."""
     draft.color = scene.color or draft.color
     if scene.emoji:
@@ -94,7 +94,7 @@ def _marked(header: Header, emoji: str) -> Header:
 class _Composer:
     """Walks the tree once, in the order in which it is read."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: RenderRequest) -> None:
         self.draft = Draft()
         self._scene = scene
         self._out = self.draft.top
@@ -102,20 +102,20 @@ class _Composer:
         self._accessory: Element | None = None
         self._lost: list[tuple[str, str]] = []
         self._blocks = {
-            Kind.SUMMARY: self._summary,
-            Kind.HEADER: self._header,
-            Kind.SECTION: self._section,
-            Kind.FIELDS: self._fields,
-            Kind.FIELD: self._field,
-            Kind.CONTEXT: self._context,
-            Kind.DIVIDER: self._divider,
-            Kind.IMAGE: self._image,
-            Kind.ACTIONS: self._actions,
-            Kind.BUTTON: self._button,
-            Kind.RELAY_ACTIONS: self._actions,
-            Kind.MENTIONS: self._mentions,
-            Kind.BAR: self._bar,
-            Kind.BLOCKS: self._raw,
+            NodeKind.SUMMARY: self._summary,
+            NodeKind.HEADER: self._header,
+            NodeKind.SECTION: self._section,
+            NodeKind.FIELDS: self._fields,
+            NodeKind.FIELD: self._field,
+            NodeKind.CONTEXT: self._context,
+            NodeKind.DIVIDER: self._divider,
+            NodeKind.IMAGE: self._image,
+            NodeKind.ACTIONS: self._actions,
+            NodeKind.BUTTON: self._button,
+            NodeKind.RELAY_ACTIONS: self._actions,
+            NodeKind.MENTIONS: self._mentions,
+            NodeKind.BAR: self._bar,
+            NodeKind.BLOCKS: self._raw,
         }
 
     def walk(self, children: Iterable[Child]) -> None:
@@ -160,7 +160,7 @@ class _Composer:
         if self._group and len(self._out) >= limits.BLOCKS:
             self._out.append(Skipped(group=self._group))
             return
-        beside = [element for part in node.parts(Kind.ACCESSORY) for element in self._elements(part)]
+        beside = [element for part in node.parts(NodeKind.ACCESSORY) for element in self._elements(part)]
         self._accessory = beside[0] if beside else None
         group = self._group
         self.walk(node.children)
@@ -168,14 +168,14 @@ class _Composer:
         for element in beside[0 if self._accessory else 1 :]:
             self._alone(element)
         self._accessory = None
-        for part in node.parts(Kind.ACCESSORY):
+        for part in node.parts(NodeKind.ACCESSORY):
             self._walk_without(part, _BESIDE)
 
     def _fields(self, node: Node) -> None:
         group = self._group
-        flows = [flow for part in node.parts(Kind.FIELD) if (flow := _field_flow(part))]
+        flows = [flow for part in node.parts(NodeKind.FIELD) if (flow := _field_flow(part))]
         self._out += [Fields(flows=batch, group=group) for batch in _batches(flows, limits.SECTION_FIELDS)]
-        self._walk_without(node, {Kind.FIELD})
+        self._walk_without(node, {NodeKind.FIELD})
 
     def _field(self, node: Node) -> None:
         if flow := _field_flow(node):
@@ -185,7 +185,7 @@ class _Composer:
         elements: list[Flow | Element] = []
         loose: list[Child] = []
         for child in node.body():
-            if isinstance(child, Node) and child.kind is Kind.IMAGE:
+            if isinstance(child, Node) and child.kind is NodeKind.IMAGE:
                 elements += [flow_of(loose), *self._images(child)]
                 loose = []
             else:
@@ -212,25 +212,25 @@ class _Composer:
             self._out.append(Fixed(block=block, group=self._group, lasting=True))
         self._walk_without(node, _IN_ACTIONS)
 
-    def _walk_without(self, node: Node, kinds: Collection[Kind]) -> None:
+    def _walk_without(self, node: Node, kinds: Collection[NodeKind]) -> None:
         """What else stands in a part of certain others."""
         others = [child for child in node.body() if not (isinstance(child, Node) and child.kind in kinds)]
         self.walk(child for child in others if not isinstance(child, ItemMark))
 
     def _elements(self, node: Node) -> Iterator[Element]:
         """The buttons and pictures that stand in a part, no two buttons under one action_id."""
-        if node.kind is Kind.RELAY_ACTIONS:
+        if node.kind is NodeKind.RELAY_ACTIONS:
             yield from _relay_buttons(self._scene.buttons)
             return
         links = 0
         for child in node.body():
             match child:
-                case Node(Kind.BUTTON):
+                case Node(NodeKind.BUTTON):
                     yield from self._link_button(child, links)
                     links += 1
-                case Node(Kind.IMAGE):
-                    yield from self._images(child) if node.kind is Kind.ACCESSORY else ()
-                case Node(Kind.RELAY_ACTIONS):
+                case Node(NodeKind.IMAGE):
+                    yield from self._images(child) if node.kind is NodeKind.ACCESSORY else ()
+                case Node(NodeKind.RELAY_ACTIONS):
                     yield from _relay_buttons(self._scene.buttons)
 
     def _mentions(self, _: Node) -> None:
@@ -255,7 +255,7 @@ class _Composer:
 
     def _images(self, node: Node) -> Iterator[Element]:
         """The picture, where its address is one; the tag's second argument is what is read out for it."""
-        arguments = [part.children for part in node.parts(Kind.ARGUMENT)]
+        arguments = [part.children for part in node.parts(NodeKind.ARGUMENT)]
         alt = plain(flow_of(arguments[1]), 300) if len(arguments) > 1 else ""
         if url := self._url(arguments[0], "image") if arguments else None:
             yield {"type": "image", "image_url": url, "alt_text": alt or "image"}
@@ -277,12 +277,12 @@ class _Composer:
     def _tell_lost(self) -> None:
         """Say what there is that Slack would not take, where it would have stood."""
         if self._lost:
-            self._out.append(Missing(items=tuple(self._lost)))
+            self._out.append(Omission(items=tuple(self._lost)))
             self._lost.clear()
 
 
-_IN_ACTIONS: Final = frozenset({Kind.BUTTON, Kind.RELAY_ACTIONS})
-_BESIDE: Final = _IN_ACTIONS | {Kind.IMAGE}
+_IN_ACTIONS: Final = frozenset({NodeKind.BUTTON, NodeKind.RELAY_ACTIONS})
+_BESIDE: Final = _IN_ACTIONS | {NodeKind.IMAGE}
 
 
 def _batches(row: Sequence[T], size: int) -> Iterator[Sequence[T]]:

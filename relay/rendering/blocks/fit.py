@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from relay.rendering.blocks.compose import Draft
-from relay.rendering.blocks.parts import SMALLEST, Block, Fixed, Group, Header, Missing, Part, Section
+from relay.rendering.blocks.parts import SMALLEST, Block, Fixed, Group, Header, Omission, Part, Section
 from relay.rendering.blocks.rich_text import Atom, Flow, is_blank, notification, one_line
 from relay.slack import limits
 from relay.slack.message import Message
@@ -97,10 +97,10 @@ class _Canvas:
         return sum(map(self._weight, (*self.top, *self.bar))) - BUDGET
 
     def _weight(self, part: Part) -> int:
-        return 0 if isinstance(part, Missing) else limits.characters(self._draw(part))
+        return 0 if isinstance(part, Omission) else limits.characters(self._draw(part))
 
     def _draw(self, part: Part) -> Block | None:
-        if isinstance(part, Missing):  # not from the draft, so its id may be that of one before
+        if isinstance(part, Omission):  # not from the draft, so its id may be that of one before
             return part.draw(self._cap)
         if id(part) not in self._drawn:
             self._drawn[id(part)] = part.draw(self._cap)
@@ -145,41 +145,41 @@ def _fewer(parts: list[Part], limit: int) -> list[Part]:
     for choose in (_items(0), _passing, _fixed, _headers):
         excess = len(parts) - limit
         if excess > 0:
-            note = not any(isinstance(part, Missing) for part in parts)
+            note = not any(isinstance(part, Omission) for part in parts)
             parts = _without(parts, choose(parts), excess + note, lambda _: 1)
     return parts
 
 
 def _without(parts: list[Part], candidates: list[list[Part]], excess: int, weight: Callable[[Part], int]) -> list[Part]:
     """The parts without as many of the candidates as outweigh the excess; the first gap says what is missing."""
-    gone: dict[int, Missing] = {}
+    gone: dict[int, Omission] = {}
     for candidate in candidates:
         if excess <= 0:
             break
         excess -= sum(map(weight, candidate))
         first, *rest = candidate
-        gone |= {id(first): _lost(first)} | {id(part): Missing() if first.group else _lost(part) for part in rest}
+        gone |= {id(first): _lost(first)} | {id(part): Omission() if first.group else _lost(part) for part in rest}
     return _one_note([gone.get(id(part), part) for part in parts])
 
 
-def _lost(part: Part) -> Missing:
+def _lost(part: Part) -> Omission:
     """What stands for a part that is left out."""
     if part.group:
-        return Missing(items=((part.group.noun, part.group.state),))
+        return Omission(items=((part.group.noun, part.group.state),))
     match part:
         case Fixed(block={"type": "actions", "elements": elements}):
-            return Missing(items=(("button", ""),) * len(elements))
+            return Omission(items=(("button", ""),) * len(elements))
         case Fixed(block={"type": "image"}):
-            return Missing(items=(("image", ""),))
+            return Omission(items=(("image", ""),))
         case _:
-            return Missing(blocks=1)
+            return Omission(blocks=1)
 
 
 def _one_note(parts: list[Part]) -> list[Part]:
     """The parts with everything that is missing told in one place, which is that of the first gap."""
-    gaps = [part for part in parts if isinstance(part, Missing)]
+    gaps = [part for part in parts if isinstance(part, Omission)]
     if not gaps:
         return parts
     items = tuple(item for gap in gaps for item in gap.items)
-    note = Missing(items=items, blocks=sum(gap.blocks for gap in gaps))
-    return [note if part is gaps[0] else part for part in parts if part is gaps[0] or not isinstance(part, Missing)]
+    note = Omission(items=items, blocks=sum(gap.blocks for gap in gaps))
+    return [note if part is gaps[0] else part for part in parts if part is gaps[0] or not isinstance(part, Omission)]

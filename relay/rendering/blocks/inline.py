@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from relay.rendering.blocks.characters import TICK
-from relay.rendering.blocks.marks import Code, Date, ItemMark, Kind, Link, Skeleton, Token
+from relay.rendering.blocks.marks import CodeSpan, Date, ItemMark, Link, NodeKind, Skeleton, Token
 from relay.rendering.blocks.rich_text import Atom, Flow, escaped, one_line, tidy
 from relay.rendering.blocks.tree import Child, Node
 
 _TARGET: Final = re.compile(r"(?P<group>S[A-Z0-9]+)|(?P<user>[UW][A-Z0-9]+)|(?P<all>here|channel)")
-_SEPARATE: Final = frozenset({Kind.ARGUMENT, Kind.SUMMARY, Kind.ACCESSORY, Kind.SLOT})
+_SEPARATE: Final = frozenset({NodeKind.ARGUMENT, NodeKind.SUMMARY, NodeKind.ACCESSORY, NodeKind.SLOT})
 """Parts that are never text of what surrounds them."""
 
 
@@ -46,9 +46,9 @@ def _of(child: Child, *, begins_line: bool) -> Iterator[Atom | ItemMark]:
             yield Atom(child)
         case ItemMark():
             yield child
-        case Node(Kind.QUOTE):
+        case Node(NodeKind.QUOTE):
             yield from _apart(_quote(child), begins_line=begins_line)
-        case Node(Kind.PRE):
+        case Node(NodeKind.PRE):
             yield from _apart(_fenced(child), begins_line=begins_line)
         case Node():
             if child.kind not in _SEPARATE:
@@ -59,7 +59,7 @@ def _of(child: Child, *, begins_line: bool) -> Iterator[Atom | ItemMark]:
 
 def _token(token: Token) -> Iterator[Atom]:
     match token:
-        case Code(text):
+        case CodeSpan(text):
             if line := " ".join(text.replace("`", TICK).split()):
                 yield Atom(line, "`", "`")
         case Link(url, label):

@@ -26,7 +26,7 @@ from relay.model.incident import JSON, State
 from relay.rendering.blocks.urls import address
 
 
-class Kind(Enum):
+class NodeKind(Enum):
     """The parts of a template, by their tags; `ARGUMENT` is a tag's argument, `SLOT` a string of raw blocks."""
 
     SUMMARY = "summary"
@@ -50,7 +50,7 @@ class Kind(Enum):
     SLOT = "slot"
 
 
-class Code(NamedTuple):
+class CodeSpan(NamedTuple):
     """A value shown as code."""
 
     text: str
@@ -83,7 +83,7 @@ class ItemMark(NamedTuple):
     state: str = ""
 
 
-Token = Code | Link | Date | Skeleton
+Token = CodeSpan | Link | Date | Skeleton
 LIST_ENDS: Final = ItemMark()
 
 NOUNS: Final = ("alert", "tag", "change")
@@ -98,7 +98,7 @@ _BYTE: Final = 0xF0300
 _ITEM: Final = 0xF0400
 _LIST_END: Final = "\U000f04ff"
 
-_KINDS: Final = tuple(Kind)
+_KINDS: Final = tuple(NodeKind)
 _OPENINGS: Final = {kind: chr(_OPEN + index) for index, kind in enumerate(_KINDS)}
 _TO_BYTES: Final = {_BYTE + byte: byte for byte in range(256)}
 _FROM_BYTES: Final = {byte: _BYTE + byte for byte in range(256)}
@@ -111,7 +111,7 @@ _SCAN: Final = re.compile(
 )
 
 
-def part(kind: Kind, body: str) -> str:
+def part(kind: NodeKind, body: str) -> str:
     """A part with what stands in it."""
     return f"{_OPENINGS[kind]}{body}{_CLOSE}"
 
@@ -152,7 +152,7 @@ def list_end() -> str:
 class Opens(NamedTuple):
     """A part begins."""
 
-    kind: Kind
+    kind: NodeKind
 
 
 class Closes(NamedTuple):
@@ -203,7 +203,7 @@ def _read_skeleton(blocks: str) -> Skeleton:
     return Skeleton(orjson.loads(blocks))
 
 
-_MADE_OF: Final = (Code, _read_link, _read_date, _read_skeleton)
+_MADE_OF: Final = (CodeSpan, _read_link, _read_date, _read_skeleton)
 
 
 def _item(mark: str) -> Iterator[ItemMark]:

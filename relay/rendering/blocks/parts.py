@@ -127,7 +127,7 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Omission:
     """Stands where something was left out, and says what: (noun, state) of what has a name, and other blocks."""
 
     items: tuple[tuple[str, str], ...] = ()

@@ -13,8 +13,8 @@ from typing import Any, Final
 from relay.model.incident import JSON
 from relay.rendering.blocks.characters import clean
 from relay.rendering.blocks.inline import flow_of
-from relay.rendering.blocks.marks import Kind, Skeleton
-from relay.rendering.blocks.parts import Block, Group, Header, Missing, Part, mrkdwn_text, plain_text
+from relay.rendering.blocks.marks import NodeKind, Skeleton
+from relay.rendering.blocks.parts import Block, Group, Header, Omission, Part, mrkdwn_text, plain_text
 from relay.rendering.blocks.rich_text import Atom, Flow, mrkdwn, one_line, plain
 from relay.rendering.blocks.tree import Node
 from relay.rendering.blocks.urls import address, is_too_long
@@ -46,14 +46,14 @@ class Raw:
 
 def raw_parts(node: Node, group: Group | None) -> list[Part]:
     """The blocks that stand in a `{% blocks %}`."""
-    slots = [flow_of(part.body()) for part in node.parts(Kind.SLOT)]
+    slots = [flow_of(part.body()) for part in node.parts(NodeKind.SLOT)]
     shapes = [child.blocks for child in node.children if isinstance(child, Skeleton)]
     found = [block for shape in shapes for block in (shape if isinstance(shape, list) else [shape])]
     filled = [_filled(block, slots, 0) for block in found]
     raws = [Raw(shape=each, group=group) for shape in filled for each in _several(shape)]
     drawn: list[Part] = [_headline(raw) or raw for raw in raws if raw.draw(limits.TEXT_OBJECT) is not None]
     lost = tuple((noun, "") for noun in _too_long(filled))
-    return [*drawn, Missing(items=lost)] if lost else drawn
+    return [*drawn, Omission(items=lost)] if lost else drawn
 
 
 def _several(shape: JSON) -> Iterator[JSON]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from relay.rendering.blocks.marks import Closes, ItemMark, Kind, Opens, Token, scan
+from relay.rendering.blocks.marks import Closes, ItemMark, NodeKind, Opens, Token, scan
 
 DEPTH: Final = 12
 """Parts within parts, at most; what opens deeper counts as part of what surrounds it."""
@@ -14,20 +14,20 @@ DEPTH: Final = 12
 class Node:
     """One part, with what stands in it."""
 
-    kind: Kind
+    kind: NodeKind
     children: "list[Child]" = field(default_factory=list)
 
-    def parts(self, kind: Kind) -> "Iterator[Node]":
+    def parts(self, kind: NodeKind) -> "Iterator[Node]":
         """The parts of that kind that stand directly in it."""
         return (child for child in self.children if isinstance(child, Node) and child.kind is kind)
 
     def argument(self) -> "list[Child]":
         """What its tag was given as an argument."""
-        return next((part.children for part in self.parts(Kind.ARGUMENT)), [])
+        return next((part.children for part in self.parts(NodeKind.ARGUMENT)), [])
 
     def body(self) -> "list[Child]":
         """What stands in it, without the argument."""
-        return [child for child in self.children if not (isinstance(child, Node) and child.kind is Kind.ARGUMENT)]
+        return [child for child in self.children if not (isinstance(child, Node) and child.kind is NodeKind.ARGUMENT)]
 
 
 Child = str | Token | ItemMark | Node

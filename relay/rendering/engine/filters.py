@@ -12,7 +12,7 @@ from relay.rendering import wording
 from relay.rendering.blocks import marks
 from relay.rendering.blocks.characters import whole
 from relay.rendering.blocks.urls import address, addresses
-from relay.rendering.context import AlertList, on_one_line, unmarked
+from relay.rendering.context import AlertList, on_one_line, without_marks
 
 # https://docs.slack.dev/messaging/formatting-message-text#date-formatting
 FORMS: Final[Mapping[str, str]] = {
@@ -113,7 +113,7 @@ def _state(value: Any) -> str:
 
 def _text(value: Any) -> str:
     """What would be printed, without marks: nothing for what is absent."""
-    return "" if value is None or isinstance(value, Undefined) else unmarked(str(value))
+    return "" if value is None or isinstance(value, Undefined) else without_marks(str(value))
 
 
 def _number(value: Any) -> float | None:

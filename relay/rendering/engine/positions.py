@@ -15,7 +15,7 @@ Columns = Mapping[tuple[int, str], Sequence[int]]
 """By line and word, the columns (from 0) at which the word stands as a name or a sign."""
 
 
-class Line(int):
+class TokenLine(int):
     """The number of a line, and which of the line's words a token is."""
 
     word: str
@@ -39,7 +39,7 @@ def counted(tokens: Iterable[Token]) -> Iterator[Token]:
     for token in tokens:
         word = str(token.value)
         key = token.lineno, word
-        yield Token(Line(token.lineno, word, seen[key]), token.type, token.value)
+        yield Token(TokenLine(token.lineno, word, seen[key]), token.type, token.value)
         seen[key] += token.type not in _OTHER
 
 

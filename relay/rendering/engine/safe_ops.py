@@ -156,7 +156,7 @@ OPERATORS: Final[Mapping[str, Callable[[Any, Any], None]]] = {
 METHODS: Final[Mapping[str, Callable[..., str]]] = {"join": _joined, "replace": _replace}
 """Methods of text that are called in place of Python's."""
 
-FILTERS_BOUNDED: Final[Mapping[str, Callable[..., Any]]] = {
+BOUNDED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "batch": _counted(FILTERS["batch"]),
     "format": _format,
     "indent": _indent,

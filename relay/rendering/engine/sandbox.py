@@ -18,7 +18,7 @@ from jinja2.utils import Cycler, Joiner, Namespace
 from relay.rendering.engine.budget import watch
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.metering import Prices
-from relay.rendering.engine.safe_ops import FILTERS_BOUNDED, METHODS, OPERATORS, bounded_range, paid, printed
+from relay.rendering.engine.safe_ops import BOUNDED_FILTERS, METHODS, OPERATORS, bounded_range, paid, printed
 from relay.rendering.engine.tags import BlockTags
 
 
@@ -31,7 +31,7 @@ _STR_METHODS: Final = _words(
     "isupper join lower lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip split "
     "splitlines startswith strip swapcase title upper"
 )
-_JINJA_FILTERS: Final = _words(
+JINJA_FILTERS: Final = _words(
     "abs capitalize count d default dictsort filesizeformat first float groupby int items last length list lower map "
     "max min reject rejectattr reverse round select selectattr sort string sum title trim truncate unique upper "
     "urlencode wordcount"
@@ -48,7 +48,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(
             undefined=ChainableUndefined, finalize=printed, extensions=[BlockTags], autoescape=False, **options
         )
-        filters = {**{name: JINJA[name] for name in _JINJA_FILTERS}, **FILTERS_BOUNDED, **FILTERS}
+        filters = {**{name: JINJA[name] for name in JINJA_FILTERS}, **BOUNDED_FILTERS, **FILTERS}
         self.filters = {name: paid(filter_) for name, filter_ in filters.items()}
         tests: dict[str, Any] = self.tests
         self.tests = {name: paid(test) for name, test in tests.items()}

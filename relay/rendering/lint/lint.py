@@ -9,8 +9,8 @@ from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxErro
 from jinja2.meta import find_undeclared_variables
 
 from relay.model.errors import Fault
-from relay.rendering.context import NAMES
-from relay.rendering.engine.positions import Columns, Line, columns
+from relay.rendering.context import VARIABLE_NAMES
+from relay.rendering.engine.positions import Columns, TokenLine, columns
 from relay.rendering.engine.tags import ALONE, out_of_place
 from relay.rendering.lint.shapes import looked_up
 from relay.rendering.lint.syntax_errors import told
@@ -44,7 +44,10 @@ _NO_VARIABLE: Final[Mapping[str, str]] = {
 Made = Literal["card", "entry"]
 """What a file makes that is rendered by itself."""
 
-_KNOWN: Final[Mapping[Made, frozenset[str]]] = {"card": frozenset(NAMES), "entry": frozenset(NAMES) | {"entry"}}
+_KNOWN: Final[Mapping[Made, frozenset[str]]] = {
+    "card": frozenset(VARIABLE_NAMES),
+    "entry": frozenset(VARIABLE_NAMES) | {"entry"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class _File:
         """A fault in that line, at the word: from the place on where the line was read, if that is known."""
         lines = self.source.split("\n")
         text = lines[line - 1] if 0 < line <= len(lines) else ""
-        start = line.column(self.columns) if word and isinstance(line, Line) else 0
+        start = line.column(self.columns) if word and isinstance(line, TokenLine) else 0
         column = text.find(word, start) + 1 or start + 1
         return Fault(file=self.name, line=int(line), column=column, message=message, warning=warning)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from jinja2 import nodes
 
-from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM_NAMES, NAMES
+from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM_NAMES, VARIABLE_NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,17 @@ _INNER: Final[Mapping[str, Mapping[str, Shape]]] = {
     "tags": {"shown": Shape(item=_TAG), "rest": Shape(item=_TAG)},
 }
 _ITEM: Final = Shape(called="an item of an entry", names=ITEM_NAMES)
-_ENVIRONMENT: Final = Shape(called='"environment"', names=NAMES["environment"], kind=str)
+_ENVIRONMENT: Final = Shape(called='"environment"', names=VARIABLE_NAMES["environment"], kind=str)
 _ROOTS: Final[Mapping[str, Shape]] = {
-    **{name: Shape(called=f'"{name}"', names=names, inner=_INNER.get(name, {})) for name, names in NAMES.items()},
+    **{
+        name: Shape(called=f'"{name}"', names=names, inner=_INNER.get(name, {}))
+        for name, names in VARIABLE_NAMES.items()
+    },
     "tags": Shape(called='"tags"', inner=_INNER["tags"], other=_TAG),
     "environment": _ENVIRONMENT,
     "environments": Shape(item=_ENVIRONMENT),
     "entry": Shape(called='"entry"', names=ENTRY_NAMES, inner={"items": Shape(item=_ITEM)}),
-    "sender": Shape(called='"sender"', names=NAMES["sender"], kind=str),
+    "sender": Shape(called='"sender"', names=VARIABLE_NAMES["sender"], kind=str),
 }
 
 _KEEPING: Final = _names("sort reverse reject rejectattr select selectattr list unique")

@@ -21,7 +21,7 @@ _NOT_CLOSED: Final = "what begins with {{ ends with }}, and a tag with %}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class SyntaxFault:
     """What is wrong, where; lines and columns count from 1."""
 
     line: int
@@ -36,14 +36,14 @@ class _Opened:
     column: int
 
 
-def told(error: TemplateSyntaxError, source: str, pairs: Collection[str], tags: Collection[str]) -> Told:
+def told(error: TemplateSyntaxError, source: str, pairs: Collection[str], tags: Collection[str]) -> SyntaxFault:
     """The fault of a source. `pairs` are relay's tags that have an end, `tags` all that there are."""
     message = error.message or ""
     innermost = _INNERMOST.search(message)
     opened = innermost and _opened(source, innermost[1], pairs)
     if opened and message.startswith("Unexpected end"):
         what = f'"{opened.name}" is opened here and never closed; it ends with {{% end{opened.name} %}}'
-        return Told(line=opened.line, column=opened.column, message=what)
+        return SyntaxFault(line=opened.line, column=opened.column, message=what)
     if unknown := _UNKNOWN_TAG.match(message):
         return _at(source, error.lineno, unknown[1], _of_tag(unknown[1], opened, tags))
     if message == "unexpected '}'":
@@ -65,12 +65,12 @@ def _of_tag(name: str, opened: _Opened | None, tags: Collection[str]) -> str:
     return f'there is no tag "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
 
 
-def _at(source: str, line: int, word: str | re.Pattern[str], message: str) -> Told:
+def _at(source: str, line: int, word: str | re.Pattern[str], message: str) -> SyntaxFault:
     """In that line, at the word if it stands there."""
     lines = source.splitlines()
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     found = re.search(re.escape(word) if isinstance(word, str) else word, text) if word else None
-    return Told(line=line, column=found.start() + 1 if found else 1, message=message)
+    return SyntaxFault(line=line, column=found.start() + 1 if found else 1, message=message)
 
 
 def _opened(source: str, name: str, pairs: Collection[str]) -> _Opened | None:

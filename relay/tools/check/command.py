@@ -9,7 +9,7 @@ from pathlib import Path
 from relay.config.files import read
 from relay.config.template_files import load_packaged
 from relay.model.errors import ConfigurationError, Fault
-from relay.rendering import TemplateLibrary
+from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import Rulebook, load
 from relay.routes.parser.faults import Reading
 from relay.routes.parser.yaml_nodes import Table

@@ -10,7 +10,7 @@ from typing import Final
 
 from relay.model.errors import Fault
 from relay.model.incident import TagWords, readable
-from relay.rendering.context import NAMES
+from relay.rendering.context import VARIABLE_NAMES
 from relay.routes import ExpressionChannel, FixedChannel, Options
 from relay.routes.channel_template import unknown_names
 from relay.routes.match import Look
@@ -138,7 +138,7 @@ def _never_a_channel(each: Standing) -> Iterator[Finding]:
         where = item.get("channel") if isinstance(item, Table) else item
         for name in unknown_names(post.channel.written) if isinstance(post.channel, ExpressionChannel) else ():
             variable, _, attribute = name.partition(".")
-            hint = alternatives(attribute, sorted(NAMES[variable]), most=99)
+            hint = alternatives(attribute, sorted(VARIABLE_NAMES[variable]), most=99)
             message = f"'{variable}' has no '{attribute}', so this never is a channel{hint}"
             yield Finding(at=where or item, message=message, warning=False)
 

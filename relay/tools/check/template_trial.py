@@ -14,7 +14,8 @@ from relay.bigpanda.webhook import Share, parse
 from relay.cards.draw import BUTTONS
 from relay.config.files import Written, check
 from relay.model.errors import ConfigurationError, Fault
-from relay.rendering import CARD, Rendered, TemplateFailure
+from relay.rendering.library import CARD
+from relay.rendering.request import RenderedMessage, TemplateFailure
 from relay.tools.simulate import Rehearsal, rehearse
 from relay.tools.testing.samples import sample
 
@@ -55,11 +56,11 @@ def without_buttons(sources: Mapping[str, str], folders: Iterable[str]) -> Itera
             yield Fault(file=f"{folder}/{CARD}.j2", message=message, warning=True)
 
 
-def _has_button(card: Rendered) -> bool:
+def _has_button(card: RenderedMessage) -> bool:
     return BUTTONS["assign"].action_id in orjson.dumps(card.message.payload()).decode()
 
 
-def _cards(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterator[Rendered]:
+def _cards(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterator[RenderedMessage]:
     for rehearsal in _rehearsed(sources, folder, life):
         for played in rehearsal.cards:
             yield from (sent.rendered for sent in (played.first, played.root) if sent)

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.incident import State, Tag
-from relay.rendering import render_card, render_reply
 from relay.rendering.blocks.characters import TICK, size, whole
 from relay.rendering.blocks.marks import ItemMark
 from relay.rendering.blocks.rich_text import Atom, mrkdwn, plain
+from relay.rendering.card import render_card
+from relay.rendering.reply import render_reply
 from relay.slack import limits
 from tests.support.rendering_samples import NASTY, alert, blocks, card, incident, is_sound, judge, packaged, said, scene
 

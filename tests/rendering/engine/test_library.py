@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.config.template_files import load_packaged
-from relay.rendering import TemplateLibrary, render_card, render_reply
-from relay.rendering.library import TemplateFailed
+from relay.rendering.card import render_card
+from relay.rendering.library import TemplateFailed, TemplateLibrary
+from relay.rendering.reply import render_reply
 from tests.support.rendering_samples import incident, said, scene
 
 ENTRY = [{"kind": "comment", "text": "x"}]

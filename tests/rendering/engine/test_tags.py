@@ -3,7 +3,8 @@
 import pytest
 
 from relay.model.incident import State, Tag
-from relay.rendering import Button, render_card
+from relay.rendering.card import render_card
+from relay.rendering.request import Button
 from tests.support.rendering_samples import alert, blocks, card, incident, judge, library, said, scene
 
 
