@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.measure import shares
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, Plan, Story, plan
 from relay.routes.parser import load
 from relay.store import Store
@@ -77,4 +78,4 @@ def show_all_but(file: Path, due: int) -> None:
 
 def _parsed(count: int) -> Iterator[Share]:
     for body in shares("open-", count, per_incident=1):
-        yield parse(body, {}, time.time())
+        yield parse_share(body, {}, time.time())

@@ -4,7 +4,7 @@ import time
 
 from benchmarks.measure import SAMPLE
 from benchmarks.table import Figure
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import plan
 from relay.routes.parser import load
 
@@ -12,7 +12,7 @@ TENTH = 0.1
 
 
 def measure(accepting: float, *, times: int = 100) -> list[Figure]:
-    share = parse(SAMPLE.read_bytes(), {}, time.time())
+    share = parse_share(SAMPLE.read_bytes(), {}, time.time())
     took = {}
     for count in (1, 10, 100, 1000):
         rulebook = load(_routes(count))

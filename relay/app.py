@@ -11,11 +11,11 @@ from aiohttp import ClientSession
 
 from relay import __version__
 from relay.actions import Office, furnished
-from relay.bigpanda.client import BigPanda
+from relay.bigpanda.client import BigPandaClient
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
 from relay.delivery import Sender
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.ingest.service import Intake
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
@@ -23,7 +23,7 @@ from relay.ratelimit.budgets import Budgets
 from relay.reload import Reload, Teller
 from relay.runtime.clock import Clock
 from relay.server import Accepted, Readiness, build, listening
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
 from relay.slack.socket_mode import SocketMode
 from relay.store import Backlog, Store
 from relay.store.health_probe import PATIENCE, Pulse
@@ -59,7 +59,7 @@ async def serve(settings: Settings) -> None:
     try:
         async with make_session() as session:
             token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
-            slack = Slack(session, token, base_url=settings.slack_api_url, on_call=metrics.slack_call)
+            slack = SlackClient(session, token, base_url=settings.slack_api_url, observer=metrics.slack_call)
             socket = socket_mode(relay, settings, session, clock)
             await relay.run(slack, bigpanda(settings, session, metrics), socket)
     finally:
@@ -71,7 +71,7 @@ async def serve(settings: Settings) -> None:
 _CUT_OFF = "none is needed: what was answered 202 is kept, and what was cut off is sent or looked for again"
 
 
-def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> BigPanda | None:
+def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> BigPandaClient | None:
     """The door to BigPanda's API, where there is a key to it.
 
     Raises:
@@ -80,7 +80,7 @@ def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> Bi
     if settings.bigpanda_api_key is None:
         return None
     key = settings.bigpanda_api_key.get_secret_value()
-    return BigPanda(session, key, base_url=settings.bigpanda_api_url, on_call=metrics.bigpanda_call)
+    return BigPandaClient(session, key, base_url=settings.bigpanda_api_url, observer=metrics.bigpanda_call)
 
 
 def socket_mode(relay: "Relay", settings: Settings, session: ClientSession, clock: Clock) -> SocketMode | None:
@@ -94,8 +94,8 @@ def socket_mode(relay: "Relay", settings: Settings, session: ClientSession, cloc
     return SocketMode(
         session,
         settings.slack_app_token.get_secret_value(),
-        clicked=relay.clicked,
-        heard=relay.heard,
+        on_interaction=relay.clicked,
+        on_event=relay.heard,
         base_url=settings.slack_api_url,
         clock=clock,
     )
@@ -120,7 +120,9 @@ class Relay:
         self._office: Office
         self._socket: SocketMode | None = None
 
-    async def run(self, slack: Slack, panda: BigPanda | None = None, socket: SocketMode | None = None) -> None:
+    async def run(
+        self, slack: SlackClient, panda: BigPandaClient | None = None, socket: SocketMode | None = None
+    ) -> None:
         """Serve until told to stop, then stop in order: no new shares, no new calls, and only then the store."""
         settings = self._settings
         self._socket = socket
@@ -315,7 +317,7 @@ class Relay:
     def _live(self) -> Configuration:
         return self._office.lexicon.taught(self._reload.live)
 
-    def _teller(self, slack: Slack, budgets: Budgets) -> Teller:
+    def _teller(self, slack: SlackClient, budgets: Budgets) -> Teller:
         return Teller(
             self._store,
             slack,

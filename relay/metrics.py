@@ -23,11 +23,11 @@ from prometheus_client import (
 )
 
 from relay import __version__
-from relay.bigpanda import Call, Done, Ruling
-from relay.bigpanda import Kind as BigPandaKind
-from relay.bigpanda import Refused as BigPandaRefused
-from relay.bigpanda.webhook import INTEGRATION
-from relay.slack import Answer, Deferred, Delivered, Kind, Method, Read, Refused
+from relay.bigpanda.outcomes import BigPandaCall, TaskDone, TaskOutcome
+from relay.bigpanda.outcomes import RejectionCause as BigPandaKind
+from relay.bigpanda.outcomes import TaskRejected as BigPandaRefused
+from relay.bigpanda.webhook.share import INTEGRATION_HEADER
+from relay.slack.outcomes import Delivered, Method, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store import Backlog
 
 What = Literal["root", "reply", "edit"]
@@ -185,26 +185,26 @@ class Metrics:
 
     # The way out
 
-    def slack_call(self, method: Method, answer: Answer, seconds: float) -> None:
+    def slack_call(self, method: Method, answer: SlackOutcome, seconds: float) -> None:
         """Slack was called, and this is what came of it: the observer that `relay.slack.client` takes."""
-        self._count("relay_slack_calls_total", method.value, _word(answer), answer.reason)
+        self._count("relay_slack_calls_total", method.value, answer.outcome, answer.reason)
         self._time("relay_slack_call_duration_seconds", seconds, method.value)
         match answer:
-            case Deferred(reason="rate_limited"):
+            case Retryable(reason="rate_limited"):
                 self._count("relay_slack_rate_limited_total", method.value)
-            case Refused(kind=Kind.CREDENTIALS):
+            case Rejected(scope=RejectionScope.CREDENTIALS):
                 self._set("relay_slack_credentials_valid", 0)
             case Delivered() | Read():
                 self._set("relay_slack_credentials_valid", 1)
             case _:
                 pass
 
-    def carried(self, what: What, answer: Answer, *, entries: int, waited: float) -> None:
+    def carried(self, what: What, answer: SlackOutcome, *, entries: int, waited: float) -> None:
         """A message was sent, or was not: it told so many entries, so many seconds after what it tells."""
         if what == "reply":
-            self._count("relay_entries_total", _word(answer), by=entries)
+            self._count("relay_entries_total", answer.outcome, by=entries)
         else:
-            self._count("relay_cards_total", what, _word(answer))
+            self._count("relay_cards_total", what, answer.outcome)
         if isinstance(answer, Delivered):
             self._time("relay_shown_delay_seconds", max(0.0, waited), what)
 
@@ -227,14 +227,14 @@ class Metrics:
         """BigPanda was told or asked something, or will be later."""
         self._count("relay_errands_total", kind, outcome)
 
-    def bigpanda_call(self, call: Call, ruling: Ruling, seconds: float) -> None:
+    def bigpanda_call(self, call: BigPandaCall, ruling: TaskOutcome, seconds: float) -> None:
         """BigPanda was called, and this is what came of it: the observer that `relay.bigpanda.client` takes."""
-        self._count("relay_bigpanda_calls_total", call.value, type(ruling).__name__.lower(), ruling.reason)
+        self._count("relay_bigpanda_calls_total", call.value, ruling.outcome, ruling.reason)
         self._time("relay_bigpanda_call_duration_seconds", seconds, call.value)
         match ruling:
-            case BigPandaRefused(kind=BigPandaKind.CREDENTIALS):
+            case BigPandaRefused(cause=BigPandaKind.CREDENTIALS):
                 self._set("relay_bigpanda_credentials_valid", 0)
-            case Done():
+            case TaskDone():
                 self._set("relay_bigpanda_credentials_valid", 1)
             case _:
                 pass
@@ -312,11 +312,6 @@ class _Names:
         return name
 
 
-def _word(answer: Answer) -> str:
-    """delivered, read, deferred, refused, gone, unknown."""
-    return type(answer).__name__.lower()
-
-
 def _integration(headers: Mapping[str, str]) -> str:
-    named = next((value for name, value in headers.items() if name.lower() == INTEGRATION), "")
+    named = next((value for name, value in headers.items() if name.lower() == INTEGRATION_HEADER), "")
     return named.strip()[:64] or "default"

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
 from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS, MOST_INTEGRATIONS, MOST_LANES, OTHERS, Metrics
-from relay.slack import Deferred, Delivered, Kind, Method, Refused, Unknown
+from relay.slack.outcomes import Ambiguous, Delivered, Method, Rejected, RejectionScope, Retryable
 from relay.store import Backlog, Lane
 
 HERE = Path(__file__).parent.parent
@@ -68,11 +68,11 @@ def test_what_fails_while_it_is_being_accepted_does_not_count_among_the_times():
 def test_a_call_counts_by_what_slack_said():
     told = Metrics()
     told.slack_call(Method.POST, DELIVERED, 0.2)
-    told.slack_call(Method.POST, Deferred(reason="rate_limited", pauses=True), 0.1)
-    told.slack_call(Method.EDIT, Unknown(reason="timed_out"), 10.0)
+    told.slack_call(Method.POST, Retryable(reason="rate_limited", pauses=True), 0.1)
+    told.slack_call(Method.EDIT, Ambiguous(reason="timed_out"), 10.0)
     seen = samples(told)
     assert seen["relay_slack_calls_total method=chat.postMessage outcome=delivered reason=ok"] == 1
-    assert seen["relay_slack_calls_total method=chat.update outcome=unknown reason=timed_out"] == 1
+    assert seen["relay_slack_calls_total method=chat.update outcome=ambiguous reason=timed_out"] == 1
     assert seen["relay_slack_rate_limited_total method=chat.postMessage"] == 1
     assert seen["relay_slack_call_duration_seconds_sum method=chat.update"] == 10
 
@@ -82,9 +82,9 @@ def test_the_token_is_valid_from_the_first_answer_until_slack_refuses_it():
     assert samples(told)["relay_slack_credentials_valid"] == 0
     told.slack_call(Method.POST, DELIVERED, 0.1)
     assert samples(told)["relay_slack_credentials_valid"] == 1
-    told.slack_call(Method.POST, Unknown(reason="timed_out"), 0.1)
+    told.slack_call(Method.POST, Ambiguous(reason="timed_out"), 0.1)
     assert samples(told)["relay_slack_credentials_valid"] == 1
-    refused = Refused(code="token_revoked", kind=Kind.CREDENTIALS, reason="token_revoked", remedy="")
+    refused = Rejected(code="token_revoked", scope=RejectionScope.CREDENTIALS, reason="token_revoked", remedy="")
     told.slack_call(Method.POST, refused, 0.1)
     assert samples(told)["relay_slack_credentials_valid"] == 0
 
@@ -93,13 +93,13 @@ def test_cards_and_entries_count_by_what_became_of_them():
     told = Metrics()
     told.carried("root", DELIVERED, entries=0, waited=0.2)
     told.carried("reply", DELIVERED, entries=3, waited=61)
-    told.carried("reply", Unknown(reason="timed_out"), entries=2, waited=0)
+    told.carried("reply", Ambiguous(reason="timed_out"), entries=2, waited=0)
     told.spared("edit", "unchanged")
     seen = samples(told)
     assert seen["relay_cards_total outcome=delivered what=root"] == 1
     assert seen["relay_cards_total outcome=unchanged what=edit"] == 1
     assert seen["relay_entries_total outcome=delivered"] == 3
-    assert seen["relay_entries_total outcome=unknown"] == 2
+    assert seen["relay_entries_total outcome=ambiguous"] == 2
     assert seen["relay_shown_delay_seconds_sum what=reply"] == 61
     assert seen["relay_shown_delay_seconds_count what=reply"] == 1
 

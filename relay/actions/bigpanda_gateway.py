@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from relay.bigpanda import Call, Done, Kind, Later, Refused, Ruling
-from relay.bigpanda.client import BigPanda
+from relay.bigpanda.client import BigPandaClient
+from relay.bigpanda.outcomes import BigPandaCall, RejectionCause, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
 from relay.ratelimit.budgets import BIGPANDA_LIMITS, Budgets
 from relay.ratelimit.throttle import Turns
 from relay.runtime.clock import Clock
@@ -16,7 +16,7 @@ class Line:
     `answers` whether it has ever answered what it was asked, so that the region is the right one.
     """
 
-    def __init__(self, panda: BigPanda, clock: Clock) -> None:
+    def __init__(self, panda: BigPandaClient, clock: Clock) -> None:
         """Lead to BigPanda."""
         self.panda = panda
         self.trouble = ""
@@ -28,23 +28,23 @@ class Line:
         """How many calls wait for their budget."""
         return self._turns.waiting
 
-    async def call(self, call: Call, verb: Callable[[], Awaitable[Ruling]]) -> Ruling:
+    async def call(self, call: BigPandaCall, verb: Callable[[], Awaitable[TaskOutcome]]) -> TaskOutcome:
         """Make a call once its budget allows."""
         await self.afford(call)
         return self.heard(call, await verb())
 
-    async def afford(self, call: Call) -> None:
+    async def afford(self, call: BigPandaCall) -> None:
         """Wait until a call's budget allows it, and spend it."""
         await self._turns.afford(call)
 
-    def heard(self, call: Call, ruling: Ruling) -> Ruling:
+    def heard(self, call: BigPandaCall, ruling: TaskOutcome) -> TaskOutcome:
         """Learn from an answer: whether BigPanda knows relay's key, and how fast it may be asked."""
         match ruling:
-            case Done():
+            case TaskDone():
                 self.answers, self.trouble = True, ""
-            case Refused(kind=Kind.CREDENTIALS, remedy=remedy):
+            case TaskRejected(cause=RejectionCause.CREDENTIALS, remedy=remedy):
                 self.trouble = remedy
-            case Later(pauses=True, retry_after=after):
+            case TaskRetryable(pauses=True, retry_after=after):
                 self._turns.pause(call, after)
             case _:
                 pass

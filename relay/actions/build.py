@@ -11,7 +11,7 @@ from relay.actions.slack_gateway import Phone
 from relay.actions.tag_definitions import Lexicon
 from relay.actions.task_runner import Accept, Runner
 from relay.actions.task_worker import Errands
-from relay.bigpanda.client import BigPanda
+from relay.bigpanda.client import BigPandaClient
 from relay.cards import Card
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
@@ -19,7 +19,7 @@ from relay.metrics import Metrics
 from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Turns
 from relay.runtime.clock import Clock
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
 from relay.store import Store
 
 
@@ -40,8 +40,8 @@ class Office:
 def furnished(  # noqa: PLR0913  the shell is wired here
     settings: Settings,
     store: Store,
-    slack: Slack,
-    panda: BigPanda | None,
+    slack: SlackClient,
+    panda: BigPandaClient | None,
     *,
     budgets: Budgets,
     clock: Clock,

@@ -20,8 +20,8 @@ from relay.cards import Card, Errand, ErrandKind
 from relay.metrics import Metrics
 from relay.model.incident import JSON
 from relay.runtime.clock import Clock
-from relay.slack import Method, Read
-from relay.slack.interactions import Click, Spoken, Submission, clicked, heard
+from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
+from relay.slack.outcomes import Method, Read
 from relay.store import Store
 
 log = structlog.get_logger("relay.desk")
@@ -78,7 +78,7 @@ class Desk:
         Raises:
             StoreError: it is not kept; Slack tells the person so.
         """
-        match clicked(payload):
+        match parse_interaction(payload):
             case _ if not self._acts:
                 self._metrics.clicked("any", "acknowledged")
             case Submission() as sent:
@@ -87,7 +87,7 @@ class Desk:
                 self._metrics.clicked(action, "asked")
                 self._soon(self._open(click))
             case Click(action=action) as click if action:
-                await self._keep(ErrandKind(action), click, f"{click.user}:{click.at}")
+                await self._keep(ErrandKind(action), click, f"{click.user}:{click.action_ts}")
             case _:
                 self._metrics.clicked("link", "acknowledged")
         return None
@@ -98,8 +98,8 @@ class Desk:
         Raises:
             StoreError: it is not kept; Slack sends it again.
         """
-        spoken = heard(payload)
-        if not isinstance(spoken, Spoken) or not self._acts:
+        spoken = parse_event(payload)
+        if not isinstance(spoken, ThreadReply) or not self._acts:
             return None
         card = await self._store.card_at(spoken.channel, spoken.thread_ts)
         if card is None or not self._governed(card).options.sync_replies:
@@ -120,7 +120,7 @@ class Desk:
     async def _submitted(self, sent: Submission) -> Mapping[str, JSON] | None:
         if wrong := problem(sent.action, sent.values):
             return wrong
-        await self._keep(ErrandKind(sent.action), sent, sent.view, **sent.values)
+        await self._keep(ErrandKind(sent.action), sent, sent.view_id, **sent.values)
         return None
 
     async def _keep(self, kind: ErrandKind, done: Click | Submission, mark: str, **values: str) -> None:
@@ -183,7 +183,7 @@ class Desk:
             channel=click.channel,
             message_ts=click.message_ts,
         )
-        answer = await self._phone.call(Method.VIEW_OPEN, lambda: self._phone.slack.open_view(click.trigger, view))
+        answer = await self._phone.call(Method.OPEN_VIEW, lambda: self._phone.slack.open_view(click.trigger_id, view))
         if not isinstance(answer, Read):
             log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
             await self._phone.whisper(click.channel, click.user, messages.NO_MODAL)

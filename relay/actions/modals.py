@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from relay.rendering.blocks.rich_text import Atom, plain
 from relay.slack import limits
-from relay.slack.interactions import PREFIX, TEXT, UNTIL, Origin
+from relay.slack.interactions import ACTION_PREFIX, TEXT_INPUT, UNTIL_INPUT, ModalOrigin
 
 View = dict[str, Any]
 Block = dict[str, Any]
@@ -48,11 +48,11 @@ def modal(action: str, *, title: str, incident: str, channel: str, message_ts: s
     `title` is the incident's, in plain text of any length; `first` is what stands in the text input already.
     """
     kind = _KINDS[action]
-    origin = Origin(action=action, incident=incident, channel=channel, message_ts=message_ts)
+    origin = ModalOrigin(action=action, incident=incident, channel=channel, message_ts=message_ts)
     return {
         "type": "modal",
-        "callback_id": PREFIX + action,
-        "private_metadata": origin.written(),
+        "callback_id": ACTION_PREFIX + action,
+        "private_metadata": origin.to_json(),
         "title": _plain(kind.title, limits.VIEW_TITLE),
         "submit": _plain(kind.submit, limits.VIEW_BUTTON),
         "close": _plain("Cancel", limits.VIEW_BUTTON),
@@ -65,10 +65,10 @@ def problem(action: str, values: Mapping[str, str]) -> dict[str, Any] | None:
 
     https://docs.slack.dev/surfaces/modals#displaying_errors
     """
-    if action == "comment" and not values.get(TEXT, "").strip():
-        return _errors(TEXT, "Write something to send.")
-    if action == "snooze" and values.get(UNTIL) not in TIMES:
-        return _errors(UNTIL, "Choose for how long.")
+    if action == "comment" and not values.get(TEXT_INPUT, "").strip():
+        return _errors(TEXT_INPUT, "Write something to send.")
+    if action == "snooze" and values.get(UNTIL_INPUT) not in TIMES:
+        return _errors(UNTIL_INPUT, "Choose for how long.")
     return None
 
 
@@ -81,12 +81,12 @@ def _asked(action: str, first: str) -> list[Block]:
     match action:
         case "comment":
             hint = "It goes to BigPanda under your name, and comes back into this thread from there."
-            return [_input(TEXT, "Comment", _writing(first), hint=hint)]
+            return [_input(TEXT_INPUT, "Comment", _writing(first), hint=hint)]
         case "snooze":
-            return [_input(UNTIL, "For how long?", _choosing())]
+            return [_input(UNTIL_INPUT, "For how long?", _choosing())]
         case _:
             warning = {"type": "section", "text": {"type": "mrkdwn", "text": _WARNING}}
-            return [warning, _input(TEXT, "Note", _writing(first), optional=True)]
+            return [warning, _input(TEXT_INPUT, "Note", _writing(first), optional=True)]
 
 
 def _input(name: str, label: str, element: Block, *, hint: str = "", optional: bool = False) -> Block:
@@ -97,7 +97,7 @@ def _input(name: str, label: str, element: Block, *, hint: str = "", optional: b
 def _writing(first: str) -> Block:
     element = {
         "type": "plain_text_input",
-        "action_id": TEXT,
+        "action_id": TEXT_INPUT,
         "multiline": True,
         "max_length": limits.INPUT_TEXT,
         "focus_on_load": True,
@@ -107,7 +107,7 @@ def _writing(first: str) -> Block:
 
 def _choosing() -> Block:
     options = [{"text": _text(words), "value": value} for value, words in TIMES.items()]
-    return {"type": "radio_buttons", "action_id": UNTIL, "options": options, "initial_option": options[0]}
+    return {"type": "radio_buttons", "action_id": UNTIL_INPUT, "options": options, "initial_option": options[0]}
 
 
 def _errors(block: str, words: str) -> dict[str, Any]:

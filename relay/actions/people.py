@@ -6,11 +6,12 @@ from typing import Generic, TypeVar
 
 from relay.actions.bigpanda_gateway import Line
 from relay.actions.slack_gateway import Phone
-from relay.bigpanda import Call, Done, Refused, users_of
+from relay.bigpanda.outcomes import BigPandaCall, TaskDone, TaskRejected
+from relay.bigpanda.responses import users_of
 from relay.runtime.clock import Clock
-from relay.slack import Answer, Method, Read
-from relay.slack import Refused as SlackRefused
-from relay.slack.responses import SlackPerson, members_of, person_of
+from relay.slack.outcomes import Method, Read, SlackOutcome
+from relay.slack.outcomes import Rejected as SlackRefused
+from relay.slack.responses import SlackUser, members_of, user_of
 
 KNOWN_FOR = 3600.0
 MEMBERS_FOR = 300.0
@@ -57,22 +58,22 @@ class People:
         self._phone = phone
         self._line = line
         self._users = users
-        self._persons: _Memory[SlackPerson] = _Memory(KNOWN_FOR, clock)
+        self._persons: _Memory[SlackUser] = _Memory(KNOWN_FOR, clock)
         self._members: _Memory[frozenset[str]] = _Memory(MEMBERS_FOR, clock)
         self._ids: _Memory[str] = _Memory(KNOWN_FOR, clock)
 
-    async def person(self, user: str) -> SlackPerson | CannotTell:
+    async def person(self, user: str) -> SlackUser | CannotTell:
         """Somebody in Slack."""
         if known := self._persons.get(user):
             return known
         answer = await self._phone.call(Method.USER, lambda: self._phone.slack.user(user))
-        found = person_of(answer) if isinstance(answer, Read) else None
+        found = user_of(answer) if isinstance(answer, Read) else None
         return _cannot(answer) if found is None else self._persons.put(user, found)
 
     async def names(self, users: Sequence[str]) -> dict[str, str]:
         """The names of people who are mentioned, as far as they can be found out."""
         found = {user: await self.person(user) for user in users}
-        return {user: each.name for user, each in found.items() if isinstance(each, SlackPerson) and each.name}
+        return {user: each.name for user, each in found.items() if isinstance(each, SlackUser) and each.name}
 
     async def may_act(self, user: str, groups: Sequence[str]) -> bool | CannotTell:
         """Whether somebody is in one of these user groups; where there is none, everybody is."""
@@ -97,9 +98,9 @@ class People:
             return ""
         if known := self._ids.get(folded):
             return known
-        ruling = await line.call(Call.USERS, lambda: line.panda.users(email))
-        if not isinstance(ruling, Done):
-            return CannotTell(reason=ruling.reason, for_good=isinstance(ruling, Refused))
+        ruling = await line.call(BigPandaCall.USERS, lambda: line.panda.users(email))
+        if not isinstance(ruling, TaskDone):
+            return CannotTell(reason=ruling.reason, for_good=isinstance(ruling, TaskRejected))
         found = next((each.id for each in users_of(ruling.body) if each.email.casefold() == folded and each.id), "")
         return self._ids.put(folded, found) if found else ""
 
@@ -113,5 +114,5 @@ class People:
         return self._members.put(group, frozenset(members_of(answer)))
 
 
-def _cannot(answer: Answer) -> CannotTell:
+def _cannot(answer: SlackOutcome) -> CannotTell:
     return CannotTell(reason=answer.reason, for_good=isinstance(answer, SlackRefused))

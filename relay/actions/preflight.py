@@ -13,13 +13,13 @@ from pydantic import SecretStr
 
 from relay.actions.bigpanda_gateway import Line
 from relay.actions.people import CannotTell, People
-from relay.bigpanda import Call, Ruling
+from relay.bigpanda.outcomes import BigPandaCall, TaskOutcome
 from relay.cards import AttemptState, Card, ErrandKind, Story
 from relay.cards.merge import comment_hash
 from relay.cards.tasks import CONFIRMED_AFTER, Matter, checked_after, may_be_done
 from relay.model.incident import Deed, Words, read
-from relay.slack.interactions import mentioned, plain
-from relay.slack.responses import SlackPerson
+from relay.slack.interactions import mentioned_users, to_plain_text
+from relay.slack.responses import SlackUser
 
 MORNING = 9
 """The hour until which "tomorrow" snoozes."""
@@ -34,8 +34,8 @@ _HOURS = {"1h": 1, "4h": 4}
 class Ready:
     """A call that may be made; `deed` is what somebody will have done by it, `sent` the comment that it carries."""
 
-    call: Call
-    make: Callable[[], Awaitable[Ruling]]
+    call: BigPandaCall
+    make: Callable[[], Awaitable[TaskOutcome]]
     deed: Deed | None = None
     sent: str = ""
 
@@ -110,14 +110,14 @@ class Carrier:
         if key is None:
             return No(state=AttemptState.DROPPED, reason="no_app_key", quiet=True)
         incident, secret = matter.errand.incident, key.get_secret_value()
-        return Ready(call=Call.CALLBACK, make=lambda: self._panda.callback(incident, secret))
+        return Ready(call=BigPandaCall.CALLBACK, make=lambda: self._panda.callback(incident, secret))
 
     def _check(self, matter: Matter) -> Prepared:
         after = checked_after(matter.errand)
         if after and after not in {deed.key for deed in matter.story.record.deeds}:
             return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
         environment, incident = _environment(matter.story), matter.errand.incident
-        return Ready(call=Call.INCIDENT, make=lambda: self._panda.incident(environment, incident))
+        return Ready(call=BigPandaCall.INCIDENT, make=lambda: self._panda.incident(environment, incident))
 
     async def _reply(self, matter: Matter) -> Prepared:
         errand = matter.errand
@@ -127,7 +127,7 @@ class Carrier:
         environment = _environment(matter.story)
         person = await self._person(matter)
         written = str(errand.payload.get("text", ""))
-        text = plain(written, await self._people.names(mentioned(written))).strip()
+        text = to_plain_text(written, await self._people.names(mentioned_users(written))).strip()
         if not text:
             raise _Ends(No(state=AttemptState.DROPPED, reason="empty", quiet=True))
         return self._comment(matter, environment, person, text)
@@ -153,18 +153,18 @@ class Carrier:
             case _:
                 return self._resolve(matter, environment, person)
 
-    def _comment(self, matter: Matter, environment: str, person: SlackPerson, text: str) -> Ready:
+    def _comment(self, matter: Matter, environment: str, person: SlackUser, text: str) -> Ready:
         errand = matter.errand
         sent = f"{person.name or errand.payload.get('name') or person.id} (Slack): {text}"
         deed = _deed(matter, person, text=text, sent=comment_hash(sent), channel=str(errand.payload.get("card", "")))
         return Ready(
-            call=Call.COMMENT,
+            call=BigPandaCall.COMMENT,
             make=lambda: self._panda.comment(environment, errand.incident, sent),
             deed=deed,
             sent=sent,
         )
 
-    async def _assign(self, matter: Matter, environment: str, person: SlackPerson) -> Ready:
+    async def _assign(self, matter: Matter, environment: str, person: SlackUser) -> Ready:
         if not person.email:
             raise _Ends(No(state=AttemptState.REFUSED, reason="no_email"))
         found = await self._people.bigpanda_id(person.email)
@@ -178,28 +178,28 @@ class Carrier:
         _once(matter, person=found)
         incident = matter.errand.incident
         return Ready(
-            call=Call.ASSIGN,
+            call=BigPandaCall.ASSIGN,
             make=lambda: self._panda.assign(environment, incident, found),
             deed=_deed(matter, person, assigned=found),
         )
 
-    def _snooze(self, matter: Matter, environment: str, person: SlackPerson) -> Ready:
+    def _snooze(self, matter: Matter, environment: str, person: SlackUser) -> Ready:
         until = snoozed_until(str(matter.errand.payload.get("until", "")), matter.errand.created, person)
         incident = matter.errand.incident
         return Ready(
-            call=Call.SNOOZE,
+            call=BigPandaCall.SNOOZE,
             make=lambda: self._panda.snooze(environment, incident, until),
             deed=_deed(matter, person, until=until),
         )
 
-    def _resolve(self, matter: Matter, environment: str, person: SlackPerson) -> Ready:
+    def _resolve(self, matter: Matter, environment: str, person: SlackUser) -> Ready:
         _once(matter)
         note = str(matter.errand.payload.get("text", "")).strip()
         name = person.name or person.id
         sent = f"{name} (Slack): {note}" if note else f"Resolved by {name} from Slack"
         incident = matter.errand.incident
         return Ready(
-            call=Call.RESOLVE,
+            call=BigPandaCall.RESOLVE,
             make=lambda: self._panda.resolve(environment, incident, sent),
             deed=_deed(matter, person, text=note, sent=comment_hash(sent)),
         )
@@ -211,14 +211,14 @@ class Carrier:
         if not allowed:
             raise _Ends(No(state=AttemptState.REFUSED, reason="not_allowed"))
 
-    async def _person(self, matter: Matter) -> SlackPerson:
+    async def _person(self, matter: Matter) -> SlackUser:
         found = await self._people.person(str(matter.errand.payload.get("user", "")))
         if isinstance(found, CannotTell):
             raise _Ends(_cannot(found, "unknown_person"))
         return found
 
 
-def snoozed_until(choice: str, asked: float, person: SlackPerson) -> int:
+def snoozed_until(choice: str, asked: float, person: SlackUser) -> int:
     """Until when (Unix seconds) somebody wants to be left alone: hours from when they asked, or their next morning."""
     if choice in _HOURS:
         return int(asked) + _HOURS[choice] * 3600
@@ -228,12 +228,12 @@ def snoozed_until(choice: str, asked: float, person: SlackPerson) -> int:
     return int(morning.timestamp())
 
 
-def _zone(person: SlackPerson) -> tzinfo:
+def _zone(person: SlackUser) -> tzinfo:
     """Where somebody lives; where the system does not know the zone, the distance from UTC that Slack tells."""
     try:
-        return ZoneInfo(person.zone) if person.zone else UTC
+        return ZoneInfo(person.time_zone) if person.time_zone else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return timezone(timedelta(seconds=person.offset))
+        return timezone(timedelta(seconds=person.utc_offset))
 
 
 def _environment(story: Story) -> str:
@@ -263,7 +263,7 @@ def _once(matter: Matter, *, person: str = "") -> None:
 
 def _deed(  # noqa: PLR0913  a deed has that many parts
     matter: Matter,
-    person: SlackPerson,
+    person: SlackUser,
     *,
     assigned: str = "",
     until: int | None = None,

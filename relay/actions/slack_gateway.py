@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from relay.ratelimit.throttle import Turns
-from relay.slack import Answer, Deferred, Delivered, Method, Read
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
+from relay.slack.outcomes import Delivered, Method, Read, Retryable, SlackOutcome
 
 log = structlog.get_logger("relay.desk")
 
@@ -14,7 +14,7 @@ log = structlog.get_logger("relay.desk")
 class Phone:
     """Calls that somebody waits for: they take their turn in the budgets that delivery lives by, too."""
 
-    def __init__(self, slack: Slack, turns: Turns) -> None:
+    def __init__(self, slack: SlackClient, turns: Turns) -> None:
         """Take turns in the budgets of whoever else calls this workspace."""
         self.slack = slack
         self._turns = turns
@@ -24,18 +24,18 @@ class Phone:
         """How many calls wait for their budget."""
         return self._turns.waiting
 
-    async def call(self, method: Method, verb: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def call(self, method: Method, verb: Callable[[], Awaitable[SlackOutcome]]) -> SlackOutcome:
         """Make a call once its budget allows; a refusal for haste pauses the method."""
         await self._turns.afford(method)
         answer = await verb()
-        if isinstance(answer, Deferred) and answer.pauses:
+        if isinstance(answer, Retryable) and answer.pauses:
             self._turns.pause(method, answer.retry_after)
         return answer
 
     async def whisper(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
         """Tell one person something. What is lost of it costs nobody anything but the word itself."""
         answer = await self.call(
-            Method.EPHEMERAL, lambda: self.slack.whisper(channel, user, text, thread_ts=thread_ts or None)
+            Method.EPHEMERAL, lambda: self.slack.post_ephemeral(channel, user, text, thread_ts=thread_ts or None)
         )
         if not isinstance(answer, Read | Delivered):
             log.warning("whisper_lost", channel=channel, user=user, reason=answer.reason)

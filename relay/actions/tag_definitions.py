@@ -6,7 +6,8 @@ Every relay reads what the store has; the one that delivers asks BigPanda.
 import structlog
 
 from relay.actions.bigpanda_gateway import Line
-from relay.bigpanda import Call, Done, definitions_of
+from relay.bigpanda.outcomes import BigPandaCall, TaskDone
+from relay.bigpanda.responses import tag_definitions_of
 from relay.config.configuration import Configuration
 from relay.model.errors import StoreError
 from relay.model.incident import Definition
@@ -77,12 +78,12 @@ class Lexicon:
             return
         self._tries += 1
         self._again_at = self._clock.now() + backoff(self._tries, "definitions")
-        ruling = await line.call(Call.DEFINITIONS, line.panda.definitions)
+        ruling = await line.call(BigPandaCall.TAG_DEFINITIONS, line.panda.tag_definitions)
         now = self._clock.now()
-        if not isinstance(ruling, Done):
+        if not isinstance(ruling, TaskDone):
             log.warning("definitions_not_told", reason=ruling.reason, remedy=getattr(ruling, "remedy", ""))
             return
-        await self._store.keep_definitions(definitions_of(ruling.body), now)
+        await self._store.keep_definitions(tag_definitions_of(ruling.body), now)
         await self.load()
         self._tries, self._again_at = 0, now + REFRESH_EVERY  # the store cannot tell, where there are none
         log.info("definitions_kept", tags=len(self._definitions))

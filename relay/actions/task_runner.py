@@ -14,8 +14,10 @@ import structlog
 from relay.actions import messages
 from relay.actions.preflight import Carrier, No, NotYet, Ready
 from relay.actions.slack_gateway import Phone
-from relay.bigpanda import Call, Done, Missing, Ruling, comments_of
-from relay.bigpanda.webhook import INTEGRATION, from_api
+from relay.bigpanda.outcomes import BigPandaCall, IncidentNotFound, TaskDone, TaskOutcome
+from relay.bigpanda.responses import comments_of
+from relay.bigpanda.webhook.api import share_body_from_api
+from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards import AttemptState, Card, ErrandKind, Story, staleness
 from relay.cards.tasks import (
     COMMENTS,
@@ -140,39 +142,39 @@ class Runner:
         else:
             await self._ruled(started, ruling, lease)
 
-    async def _ruled(self, matter: Matter, ruling: Ruling, lease: Lease | None) -> None:
+    async def _ruled(self, matter: Matter, ruling: TaskOutcome, lease: Lease | None) -> None:
         now = self._clock.now()
         await self._concluded(await self._settle(matter, lambda known: ruled(known, ruling, now), lease), ruling)
 
     async def _look(self, matter: Matter, lease: Lease | None) -> None:
         """A comment of which nobody knows: BigPanda's own list of what happened may tell."""
         errand = matter.errand
-        ruling = await self.line.call(Call.ACTIVITIES, lambda: self.line.panda.activities(errand.incident))
-        comments = comments_of(ruling.body) if isinstance(ruling, Done) else None
+        ruling = await self.line.call(BigPandaCall.ACTIVITIES, lambda: self.line.panda.activities(errand.incident))
+        comments = comments_of(ruling.body) if isinstance(ruling, TaskDone) else None
         sent, now = str(errand.payload.get("sent", "")), self._clock.now()
         await self._concluded(await self._settle(matter, lambda known: looked(known, comments, sent, now), lease))
 
-    async def _checked(self, matter: Matter, ruling: Ruling, lease: Lease | None) -> None:
+    async def _checked(self, matter: Matter, ruling: TaskOutcome, lease: Lease | None) -> None:
         """What BigPanda says of an incident comes in as a share; where it cannot say, the card says so."""
-        if isinstance(ruling, Done):
+        if isinstance(ruling, TaskDone):
             await self._take(matter, ruling, lease)
             return
         now = self._clock.now()
-        if isinstance(ruling, Missing) and await self._region_is_right():
+        if isinstance(ruling, IncidentNotFound) and await self._region_is_right():
             log.warning("incident_gone", incident=matter.errand.incident, reason=ruling.reason)
             settled = await self._settle(matter, lambda known: _gone(known, ruling, now), lease)
         else:
             settled = await self._settle(matter, lambda known: _unchecked(known, ruling, now), lease)
         await self._concluded(settled, ruling)
 
-    async def _take(self, matter: Matter, ruling: Done, lease: Lease | None) -> None:
+    async def _take(self, matter: Matter, ruling: TaskDone, lease: Lease | None) -> None:
         known = matter.story.record.integrations
-        headers = {INTEGRATION: known[-1]} if known and known[-1] != "default" else {}
+        headers = {INTEGRATION_HEADER: known[-1]} if known and known[-1] != "default" else {}
         # Many an integration shares no comments: what BigPanda took and did not tell of is told by asking.
         expected = {deed.key for deed in matter.story.record.deeds}
         sent = matter.errand.payload.get("sent") if checked_after(matter.errand) in expected else None
         try:
-            await self._accept(from_api(ruling.body, comment=str(sent) if sent else None), headers)
+            await self._accept(share_body_from_api(ruling.body, comment=str(sent) if sent else None), headers)
         except ShareError as error:
             log.error("check_not_taken", incident=matter.errand.incident, detail=str(error))  # noqa: TRY400  it says all
             await self._end(matter, No(state=AttemptState.REFUSED, reason=error.reason), lease)
@@ -183,7 +185,7 @@ class Runner:
     async def _region_is_right(self) -> bool:
         """A 404 also comes from another region's BigPanda: once anything was answered, it is the incident's."""
         if not self.line.answers:
-            await self.line.call(Call.DEFINITIONS, self.line.panda.definitions)
+            await self.line.call(BigPandaCall.TAG_DEFINITIONS, self.line.panda.tag_definitions)
         return self.line.answers
 
     async def _end(self, matter: Matter, no: No, lease: Lease | None) -> None:
@@ -201,7 +203,9 @@ class Runner:
                 log.error("errand_not_settled", key=matter.errand.key, detail=str(error))  # noqa: TRY400  it says all
                 await self._clock.sleep(STORE_PAUSE)
 
-    async def _concluded(self, matter: Matter | None, ruling: Ruling | None = None, *, quiet: bool = False) -> None:
+    async def _concluded(
+        self, matter: Matter | None, ruling: TaskOutcome | None = None, *, quiet: bool = False
+    ) -> None:
         """Say what became of an errand: to the log and the metrics, and to whoever asked for it, if it failed."""
         if matter is None:
             return
@@ -241,7 +245,7 @@ def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
     return messages.not_done(errand.kind, errand.reason) if ended else ""
 
 
-def _gone(matter: Matter, ruling: Missing, now: float) -> Dealt:
+def _gone(matter: Matter, ruling: IncidentNotFound, now: float) -> Dealt:
     story, cards, _ = staleness.gone(matter.story, matter.cards, now)
     return _with(over(matter, AttemptState.DONE, ruling.reason), story, cards)
 
@@ -251,10 +255,12 @@ def _known(matter: Matter, now: float) -> Dealt:
     return replace(confirmed(matter), cards=staleness.confirmed(matter.cards, now))
 
 
-def _unchecked(matter: Matter, ruling: Ruling, now: float) -> Dealt:
+def _unchecked(matter: Matter, ruling: TaskOutcome, now: float) -> Dealt:
     """It could not be asked about. After a long silence the card says so, once nothing more is tried."""
     dealt = (
-        over(matter, AttemptState.REFUSED, ruling.reason) if isinstance(ruling, Missing) else ruled(matter, ruling, now)
+        over(matter, AttemptState.REFUSED, ruling.reason)
+        if isinstance(ruling, IncidentNotFound)
+        else ruled(matter, ruling, now)
     )
     if dealt.errand.open or not str(matter.errand.payload.get("why", "")).startswith("silent"):
         return dealt

@@ -14,7 +14,7 @@ from relay.actions.task_runner import STORE_PAUSE, Check, Runner
 from relay.cards import AttemptState, Card, Story, staleness
 from relay.cards.tasks import Matter, over
 from relay.model.errors import LeaseLost, StoreError
-from relay.runtime.clock import Bell, Clock
+from relay.runtime.clock import Clock, WakeEvent
 from relay.store import Lease, Store
 from relay.store.restore_detection import LOOK_FIRST
 
@@ -36,7 +36,7 @@ class Errands:
 
     def __init__(self, store: Store, runner: Runner | None, lexicon: Lexicon, clock: Clock) -> None:
         """Take who carries errands through."""
-        self.bell = Bell()
+        self.bell = WakeEvent()
         self._store = store
         self._runner = runner
         self._lexicon = lexicon
@@ -54,7 +54,7 @@ class Errands:
     def resting(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
         under_way = len(self._busy) + self._refreshing
-        return self.bell.silent and under_way <= (self._runner.waiting if self._runner else 0)
+        return self.bell.is_idle and under_way <= (self._runner.waiting if self._runner else 0)
 
     async def run(self, lease: Lease | None, over: asyncio.Event, check: Check) -> None:
         """Work until told to stop; then finish what is under way. `check` raises where the lease has run out.
@@ -74,7 +74,7 @@ class Errands:
             while not over.is_set():
                 until = await self._turn(lease, tasks, check)
                 if until is None or until > self._clock.now():
-                    await self._clock.rest(self.bell, until)
+                    await self._clock.wait_idle(self.bell, until)
 
     async def _give_up(self, lease: Lease | None) -> None:
         while isinstance(found := await self._store.errand_due(math.inf), Matter):

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias, assert_never
 
-from relay.bigpanda.answers import Call, Done, Kind, Later, Missing, Refused, Ruling, Unsure
-from relay.http.outcome import Failure, Reply
+from relay.bigpanda.outcomes import (
+    BigPandaCall,
+    IncidentNotFound,
+    RejectionCause,
+    TaskAmbiguous,
+    TaskDone,
+    TaskOutcome,
+    TaskRejected,
+    TaskRetryable,
+)
+from relay.http.outcome import Failure, HttpResponse
 
 _DETAILS, _DETAIL_LENGTH = 5, 300
 """What of BigPanda's words goes into logs and letters: so many of them, and so many characters of each."""
@@ -37,7 +46,7 @@ class _Loss:
 class _Refusal:
     """Not done, for good."""
 
-    kind: Kind
+    kind: RejectionCause
     reason: str
     remedy: str
 
@@ -48,18 +57,22 @@ _NOT_BIGPANDA = _Wait(
     "not_bigpanda",
     remedy="Check BIGPANDA_API_URL, and any proxy between relay and BigPanda: something else answers there.",
 )
-_BAD_REQUEST = _Refusal(Kind.PAYLOAD, "bad_request", "Read what BigPanda says of it: it takes no call like this one.")
+_BAD_REQUEST = _Refusal(
+    RejectionCause.PAYLOAD, "bad_request", "Read what BigPanda says of it: it takes no call like this one."
+)
 _UNSUPPORTED = _Refusal(
-    Kind.UNSUPPORTED, "unsupported", "Ask BigPanda's support: this organisation's API does not offer the call."
+    RejectionCause.UNSUPPORTED,
+    "unsupported",
+    "Ask BigPanda's support: this organisation's API does not offer the call.",
 )
 _NO_SUCH_CALL = _Refusal(
-    Kind.UNSUPPORTED,
+    RejectionCause.UNSUPPORTED,
     "no_such_call",
     "Check BIGPANDA_API_URL: a key of one region finds nothing in another (https://api.bigpanda.io is the United "
     "States, https://eu-api.bigpanda.io the European Union).",
 )
 _UNSENDABLE = _Refusal(
-    Kind.PAYLOAD, "unsendable", "Report this to relay's authors: the call could not be written as a request."
+    RejectionCause.PAYLOAD, "unsendable", "Report this to relay's authors: the call could not be written as a request."
 )
 
 # https://api-docs.bigpanda.io/errors-and-troubleshooting, and for 429 https://api-docs.bigpanda.io/rate-limits. The
@@ -67,13 +80,13 @@ _UNSENDABLE = _Refusal(
 _MEANINGS: Mapping[int, _Meaning] = {
     400: _BAD_REQUEST,
     401: _Refusal(
-        Kind.CREDENTIALS,
+        RejectionCause.CREDENTIALS,
         "key_invalid",
         "Set BIGPANDA_API_KEY to a valid User API Key; an expired or deleted one, or an Org Token, is refused like "
         "this.",
     ),
     403: _Refusal(
-        Kind.PERMISSION,
+        RejectionCause.PERMISSION,
         "forbidden",
         "Give the key's user a role with the permission that BigPanda misses: Incident Actions in this environment "
         "for what is done to incidents, User Management (View) for finding people.",
@@ -82,23 +95,31 @@ _MEANINGS: Mapping[int, _Meaning] = {
     405: _UNSUPPORTED,
     407: _Wait("proxy_refused", remedy="Let relay through the proxy that HTTPS_PROXY names."),
     408: _Wait("request_truncated"),
-    409: _Refusal(Kind.PAYLOAD, "conflict", "Look at the incident in BigPanda: its present state forbids this."),
+    409: _Refusal(
+        RejectionCause.PAYLOAD, "conflict", "Look at the incident in BigPanda: its present state forbids this."
+    ),
     410: _Loss("gone"),
-    413: _Refusal(Kind.PAYLOAD, "too_large", "Shorten the text: it is larger than BigPanda takes."),
+    413: _Refusal(RejectionCause.PAYLOAD, "too_large", "Shorten the text: it is larger than BigPanda takes."),
     429: _Wait("rate_limited", pauses=True),
     501: _UNSUPPORTED,
 }
 
-_OF_SOMETHING_ELSE: Mapping[Call, tuple[frozenset[str], _Refusal]] = {
+_OF_SOMETHING_ELSE: Mapping[BigPandaCall, tuple[frozenset[str], _Refusal]] = {
     # "Tag ID ... does not exist" comes as a 404 (https://github.com/bigpandaio/bigpanda-ansible-test); that an unknown
     # assignee is told alike is assumed.
-    Call.TAG: (
+    BigPandaCall.TAG: (
         frozenset({"tag"}),
-        _Refusal(Kind.PAYLOAD, "tag_unknown", "Define the tag in BigPanda, or mend its id: there is none of that id."),
+        _Refusal(
+            RejectionCause.PAYLOAD,
+            "tag_unknown",
+            "Define the tag in BigPanda, or mend its id: there is none of that id.",
+        ),
     ),
-    Call.ASSIGN: (
+    BigPandaCall.ASSIGN: (
         frozenset({"user", "assignee"}),
-        _Refusal(Kind.PAYLOAD, "user_unknown", "Mend the id of the BigPanda user under `users:` in routes.yaml."),
+        _Refusal(
+            RejectionCause.PAYLOAD, "user_unknown", "Mend the id of the BigPanda user under `users:` in routes.yaml."
+        ),
     ),
 }
 """Calls whose 404 may be about something else than the incident, and the words by which that is known."""
@@ -110,7 +131,7 @@ _WITHOUT_QUESTION = frozenset({HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStat
 
 REASONS: frozenset[str] = frozenset(
     {
-        Done.reason,
+        TaskDone.reason,
         "server_error",
         "unreadable",
         *(failure.value for failure in Failure),
@@ -121,17 +142,17 @@ REASONS: frozenset[str] = frozenset(
 """Every `reason` that a ruling can have."""
 
 
-def rule(call: Call, came: Reply | Failure) -> Ruling:
+def classify(call: BigPandaCall, response: HttpResponse | Failure) -> TaskOutcome:
     """What an answer, or the want of one, means for this call."""
-    if isinstance(came, Failure):
-        return _unanswered(call, came)
-    if came.status == HTTPStatus.CONFLICT and call is Call.RESOLVE:
-        return Done(repeated=True)
-    if HTTPStatus.OK <= came.status < HTTPStatus.MULTIPLE_CHOICES:
-        return _done(call, came)
-    if came.status >= HTTPStatus.INTERNAL_SERVER_ERROR and came.status not in _MEANINGS:
+    if isinstance(response, Failure):
+        return _unanswered(call, response)
+    if response.status == HTTPStatus.CONFLICT and call is BigPandaCall.RESOLVE:
+        return TaskDone(repeated=True)
+    if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        return _done(call, response)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and response.status not in _MEANINGS:
         return _doubtful(call, "server_error")
-    return _meant(call, _MEANINGS.get(came.status) or _otherwise(came.status), came)
+    return _meant(call, _MEANINGS.get(response.status) or _otherwise(response.status), response)
 
 
 def _otherwise(status: int) -> _Meaning:
@@ -139,30 +160,30 @@ def _otherwise(status: int) -> _Meaning:
     return _BAD_REQUEST if status >= HTTPStatus.BAD_REQUEST else _NOT_BIGPANDA
 
 
-def _unanswered(call: Call, failure: Failure) -> Ruling:
+def _unanswered(call: BigPandaCall, failure: Failure) -> TaskOutcome:
     if failure is Failure.UNSENDABLE:
-        return Refused(kind=_UNSENDABLE.kind, reason=_UNSENDABLE.reason, remedy=_UNSENDABLE.remedy)
-    return Later(reason=failure.value) if failure.is_sure else _doubtful(call, failure.value)
+        return TaskRejected(cause=_UNSENDABLE.kind, reason=_UNSENDABLE.reason, remedy=_UNSENDABLE.remedy)
+    return TaskRetryable(reason=failure.value) if failure.is_surely_unsent else _doubtful(call, failure.value)
 
 
-def _doubtful(call: Call, reason: str) -> Ruling:
+def _doubtful(call: BigPandaCall, reason: str) -> TaskOutcome:
     """What was only to be read was surely not read."""
-    return Later(reason=reason) if call.is_read else Unsure(reason=reason)
+    return TaskRetryable(reason=reason) if call.is_read else TaskAmbiguous(reason=reason)
 
 
-def _done(call: Call, came: Reply) -> Ruling:
+def _done(call: BigPandaCall, came: HttpResponse) -> TaskOutcome:
     is_json = isinstance(came.body, Mapping | list)
     if call.is_read:
-        return Done(body=came.body) if is_json else _doubtful(call, "unreadable")
+        return TaskDone(body=came.body) if is_json else _doubtful(call, "unreadable")
     if is_json or came.body is None or came.status in _WITHOUT_QUESTION:
-        return Done(body=came.body if is_json else None)
+        return TaskDone(body=came.body if is_json else None)
     return _doubtful(call, "unreadable")
 
 
-def _meant(call: Call, meaning: _Meaning, came: Reply) -> Ruling:
+def _meant(call: BigPandaCall, meaning: _Meaning, came: HttpResponse) -> TaskOutcome:
     match meaning:
         case _Wait(reason=reason, pauses=pauses, remedy=remedy):
-            return Later(reason=reason, retry_after=came.retry_after, pauses=pauses, remedy=remedy)
+            return TaskRetryable(reason=reason, retry_after=came.retry_after, pauses=pauses, remedy=remedy)
         case _Loss(reason=reason):
             return _lost(call, reason, _detail(came.body))
         case _Refusal():
@@ -171,17 +192,17 @@ def _meant(call: Call, meaning: _Meaning, came: Reply) -> Ruling:
             assert_never(never)
 
 
-def _lost(call: Call, reason: str, detail: str) -> Ruling:
-    if not call.is_about_an_incident:
+def _lost(call: BigPandaCall, reason: str, detail: str) -> TaskOutcome:
+    if not call.names_incident:
         return _refused(_NO_SUCH_CALL, detail)
     words, refusal = _OF_SOMETHING_ELSE.get(call, (frozenset(), _BAD_REQUEST))
     if words.isdisjoint(_WORD.findall(detail.casefold())):
-        return Missing(reason=reason, detail=detail)
+        return IncidentNotFound(reason=reason, detail=detail)
     return _refused(refusal, detail)
 
 
-def _refused(refusal: _Refusal, detail: str) -> Refused:
-    return Refused(kind=refusal.kind, reason=refusal.reason, remedy=refusal.remedy, detail=detail)
+def _refused(refusal: _Refusal, detail: str) -> TaskRejected:
+    return TaskRejected(cause=refusal.kind, reason=refusal.reason, remedy=refusal.remedy, detail=detail)
 
 
 def _detail(body: object) -> str:

@@ -16,18 +16,19 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from relay.bigpanda import Call, Ruling, rule
-from relay.bigpanda.webhook.strict_json import load
-from relay.http.client import checked, failure, proxy_for, watching
-from relay.http.outcome import Failure, Reply
+from relay.bigpanda.classify import classify
+from relay.bigpanda.outcomes import BigPandaCall, TaskOutcome
+from relay.bigpanda.webhook.lenient_json import parse_json
+from relay.http.outcome import Failure, HttpResponse
+from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection
 from relay.model.errors import NotJson, SettingsError
 from relay.model.incident import JSON
 
 BASE_URL = "https://api.bigpanda.io"
-DEADLINE = 10.0
+TIMEOUT = 10.0
 """Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
 
-Observer = Callable[[Call, Ruling, float], None]
+Observer = Callable[[BigPandaCall, TaskOutcome, float], None]
 """Told of every call that was answered or failed: the call, the ruling, the seconds it took. It must not raise."""
 
 _LARGEST_ANSWER = 32 * 1024**2
@@ -40,7 +41,7 @@ _ACTIVITIES_A_PAGE = 99
 class _Request:
     """One request. `path` holds words of the API and ids alike, each still to be quoted; `secrets` beside the key."""
 
-    call: Call
+    call: BigPandaCall
     verb: str
     path: tuple[str, ...]
     query: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class _Request:
     secrets: tuple[str, ...] = ()
 
 
-class BigPanda:
+class BigPandaClient:
     """One organisation's API, by one User API Key. Any number of tasks may share it.
 
     `environment` and `incident` are BigPanda's ids; every action on an incident needs both. Its answers mean no more
@@ -61,10 +62,10 @@ class BigPanda:
         key: str,
         *,
         base_url: str = BASE_URL,
-        deadline: float = DEADLINE,
-        on_call: Observer | None = None,
+        timeout: float = TIMEOUT,
+        observer: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this (one of `relay.http.client.make_session`), inside the running loop.
+        """Take a session that outlives this (one of `relay.http.session.make_session`), inside the running loop.
 
         Raises `SettingsError` where `base_url` is no http or https address, and where no header can hold the key.
         """
@@ -74,52 +75,58 @@ class BigPanda:
             )
         self._session = session
         self._key = key
-        self._base_url = checked(base_url, "BIGPANDA_API_URL", BASE_URL).rstrip("/")
-        self._deadline = deadline
-        self._on_call = on_call
+        self._base_url = checked_base_url(base_url, "BIGPANDA_API_URL", BASE_URL).rstrip("/")
+        self._deadline = timeout
+        self._on_call = observer
         self._proxy = proxy_for(base_url)
 
-    async def callback(self, incident: str, app_key: str) -> Ruling:
+    async def callback(self, incident: str, app_key: str) -> TaskOutcome:
         """Tell BigPanda that the incident's card exists, so that it lets go of the updates that it holds back.
 
         `app_key` is the integration's (https://docs.bigpanda.io/en/bigpanda-callback-service.html).
         """
         body = {"event_type": "incident#new", "incident_id": incident, "app_key": app_key}
         path = ("resources", "v2.1", "outbound", "callback")
-        return await self._send(_Request(call=Call.CALLBACK, verb="POST", path=path, body=body, secrets=(app_key,)))
+        return await self._send(
+            _Request(call=BigPandaCall.CALLBACK, verb="POST", path=path, body=body, secrets=(app_key,))
+        )
 
-    async def incident(self, environment: str, incident: str) -> Ruling:
+    async def incident(self, environment: str, incident: str) -> TaskOutcome:
         """Read an incident with its alerts; what it tells is for `relay.bigpanda.webhook.from_api`.
 
         https://api-docs.bigpanda.io/retrieve-incident-by-id-37770095e0.
         """
         path = _of(environment, incident)
-        return await self._send(_Request(call=Call.INCIDENT, verb="GET", path=path, query={"expand": "alerts"}))
+        return await self._send(_Request(call=BigPandaCall.INCIDENT, verb="GET", path=path, query={"expand": "alerts"}))
 
-    async def resolve(self, environment: str, incident: str, comments: str) -> Ruling:
+    async def resolve(self, environment: str, incident: str, comments: str) -> TaskOutcome:
         """Close the incident and all of its alerts, for good; `comments` may not be empty.
 
         https://api-docs.bigpanda.io/resolve-incident-37770104e0.
         """
-        return await self._act(Call.RESOLVE, "POST", _of(environment, incident, "resolve"), {"comments": comments})
+        return await self._act(
+            BigPandaCall.RESOLVE, "POST", _of(environment, incident, "resolve"), {"comments": comments}
+        )
 
-    async def comment(self, environment: str, incident: str, text: str) -> Ruling:
+    async def comment(self, environment: str, incident: str, text: str) -> TaskOutcome:
         """Add a comment. There is no key by which BigPanda would know a repeated one: twice sent is twice there.
 
         https://api-docs.bigpanda.io/comment-on-incident-37770099e0.
         """
-        return await self._act(Call.COMMENT, "POST", _of(environment, incident, "comments"), {"comment": text})
+        return await self._act(BigPandaCall.COMMENT, "POST", _of(environment, incident, "comments"), {"comment": text})
 
-    async def assign(self, environment: str, incident: str, user_id: str) -> Ruling:
+    async def assign(self, environment: str, incident: str, user_id: str) -> TaskOutcome:
         """Make a BigPanda user responsible, by the id.
 
         https://api-docs.bigpanda.io/assign-incident-37770102e0.
         """
-        return await self._act(Call.ASSIGN, "PUT", _of(environment, incident, "assignment"), {"assignee": user_id})
+        return await self._act(
+            BigPandaCall.ASSIGN, "PUT", _of(environment, incident, "assignment"), {"assignee": user_id}
+        )
 
-    async def unassign(self, environment: str, incident: str) -> Ruling:
+    async def unassign(self, environment: str, incident: str) -> TaskOutcome:
         """Make nobody responsible (https://api-docs.bigpanda.io/unassign-incident-37770103e0)."""
-        return await self._act(Call.UNASSIGN, "DELETE", _of(environment, incident, "assignment"))
+        return await self._act(BigPandaCall.UNASSIGN, "DELETE", _of(environment, incident, "assignment"))
 
     async def snooze(
         self,
@@ -129,7 +136,7 @@ class BigPanda:
         comment: str | None = None,
         *,
         cancel_on_updates: bool = False,
-    ) -> Ruling:
+    ) -> TaskOutcome:
         """Put the incident to sleep until `end_time` (Unix seconds, at most about 90 days ahead).
 
         `cancel_on_updates`: a new alert, a rise of severity or a reopening wakes it before that.
@@ -140,28 +147,30 @@ class BigPanda:
             body["comment"] = comment
         if cancel_on_updates:
             body["cancel_on_incident_updates"] = True
-        return await self._act(Call.SNOOZE, "PUT", _of(environment, incident, "snooze"), body)
+        return await self._act(BigPandaCall.SNOOZE, "PUT", _of(environment, incident, "snooze"), body)
 
-    async def unsnooze(self, environment: str, incident: str) -> Ruling:
+    async def unsnooze(self, environment: str, incident: str) -> TaskOutcome:
         """Wake the incident (https://api-docs.bigpanda.io/unsnooze-incident-37770101e0)."""
-        return await self._act(Call.UNSNOOZE, "DELETE", _of(environment, incident, "snooze"))
+        return await self._act(BigPandaCall.UNSNOOZE, "DELETE", _of(environment, incident, "snooze"))
 
-    async def tag(self, environment: str, incident: str, tag_id: str, value: str) -> Ruling:
+    async def tag(self, environment: str, incident: str, tag_id: str, value: str) -> TaskOutcome:
         """Set an incident tag; the value of a tag with a fixed list is written in brackets, `[value]`.
 
         https://api-docs.bigpanda.io/add-an-incident-tag-to-an-incident-37770107e0.
         """
-        return await self._act(Call.TAG, "POST", _of(environment, incident, "tags", tag_id), {"tag_value": value})
+        return await self._act(
+            BigPandaCall.TAG, "POST", _of(environment, incident, "tags", tag_id), {"tag_value": value}
+        )
 
-    async def definitions(self) -> Ruling:
+    async def tag_definitions(self) -> TaskOutcome:
         """Read all tag definitions, for `relay.bigpanda.definitions_of`.
 
         https://api-docs.bigpanda.io/get-all-incident-tags-definitions-37770112e0.
         """
         path = ("resources", "v2.0", "incidents", "tags", "definitions")
-        return await self._send(_Request(call=Call.DEFINITIONS, verb="GET", path=path))
+        return await self._send(_Request(call=BigPandaCall.TAG_DEFINITIONS, verb="GET", path=path))
 
-    async def activities(self, incident: str, types: Iterable[str] = ()) -> Ruling:
+    async def activities(self, incident: str, types: Iterable[str] = ()) -> TaskOutcome:
         """Read what happened to an incident, of these types or of all, for `relay.bigpanda.comments_of`.
 
         One page, the newest first: https://api-docs.bigpanda.io/get-incident-activities-37770105e0.
@@ -170,9 +179,9 @@ class BigPanda:
         query = {"per_page": str(_ACTIVITIES_A_PAGE)}
         if wanted := ",".join(types):
             query["types"] = wanted
-        return await self._send(_Request(call=Call.ACTIVITIES, verb="GET", path=path, query=query))
+        return await self._send(_Request(call=BigPandaCall.ACTIVITIES, verb="GET", path=path, query=query))
 
-    async def users(self, email: str) -> Ruling:
+    async def users(self, email: str) -> TaskOutcome:
         """Read who has this e-mail address, for `relay.bigpanda.users_of`; needs the permission to view users.
 
         https://docs.bigpanda.io/reference/retrieve-all-users: of a user's fields only the name can be filtered by, and
@@ -180,20 +189,20 @@ class BigPanda:
         """
         path = ("resources", "v2.0", "scim", "Users")
         query = {"filter": f"userName eq {json.dumps(email)}"}
-        return await self._send(_Request(call=Call.USERS, verb="GET", path=path, query=query))
+        return await self._send(_Request(call=BigPandaCall.USERS, verb="GET", path=path, query=query))
 
-    async def _act(self, call: Call, verb: str, path: tuple[str, ...], body: JSON = None) -> Ruling:
+    async def _act(self, call: BigPandaCall, verb: str, path: tuple[str, ...], body: JSON = None) -> TaskOutcome:
         return await self._send(_Request(call=call, verb=verb, path=path, body=body))
 
-    async def _send(self, request: _Request) -> Ruling:
+    async def _send(self, request: _Request) -> TaskOutcome:
         clock = asyncio.get_running_loop().time
         started = clock()
-        ruling = rule(request.call, await self._fetch(request))
+        ruling = classify(request.call, await self._fetch(request))
         if self._on_call is not None:
             self._on_call(request.call, ruling, clock() - started)
         return ruling
 
-    async def _fetch(self, request: _Request) -> Reply | Failure:
+    async def _fetch(self, request: _Request) -> HttpResponse | Failure:
         """One request, and what came of it."""
         if self._session.closed:
             return Failure.NOT_CONNECTED
@@ -203,7 +212,7 @@ class BigPanda:
         except (ValueError, TypeError):
             return Failure.UNSENDABLE
         response: aiohttp.ClientResponse | None = None
-        with watching(self._session) as wire:
+        with watch_connection(self._session) as wire:
             try:
                 async with (
                     asyncio.timeout(self._deadline),
@@ -219,9 +228,9 @@ class BigPanda:
                     return await _reply(response, (self._key, *request.secrets))
             except Exception as error:  # noqa: BLE001  whatever it is, the caller is told whether it may have been sent
                 if response is None or response.status == HTTPStatus.OK:
-                    return failure(error, wire)
+                    return failure_from(error, wire)
                 # The status says it all, whatever became of the body; only a 200 may be anybody's.
-                return Reply(status=response.status, headers=response.headers)
+                return HttpResponse(status=response.status, headers=response.headers)
 
     def _address(self, request: _Request) -> URL:
         """Raises `ValueError` where an id would lead elsewhere: an empty one, or one that is a step in the path."""
@@ -241,7 +250,7 @@ def _of(environment: str, incident: str, *more: str) -> tuple[str, ...]:
     return ("resources", "v2.0", "environments", environment, "incidents", incident, *more)
 
 
-async def _reply(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> Reply | Failure:
+async def _reply(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> HttpResponse | Failure:
     """The answer. What is said of an error goes into logs and letters; should it repeat a key, those do not."""
     raw = bytearray()
     async for chunk in response.content.iter_any():
@@ -251,7 +260,7 @@ async def _reply(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> Re
     if response.status >= HTTPStatus.BAD_REQUEST:
         for secret in filter(None, secrets):
             raw = raw.replace(secret.encode(), b"[secret]")
-    return Reply(status=response.status, headers=response.headers, body=_read(bytes(raw)))
+    return HttpResponse(status=response.status, headers=response.headers, body=_read(bytes(raw)))
 
 
 def _read(raw: bytes) -> Any:
@@ -259,6 +268,6 @@ def _read(raw: bytes) -> Any:
     if not raw.strip():
         return None
     try:
-        return load(raw)
+        return parse_json(raw)
     except NotJson:
         return raw.decode(errors="replace")

@@ -13,7 +13,7 @@ from relay.model.incident import JSON, Definition, Person
 _RANK = 1000
 
 
-def definitions_of(body: JSON) -> tuple[Definition, ...]:
+def tag_definitions_of(body: JSON) -> tuple[Definition, ...]:
     """The incident tags, deactivated ones too, since incidents may still bear them.
 
     https://docs.bigpanda.io/reference/incident-tags-definitions-object. A tag without a name is left out: its id says

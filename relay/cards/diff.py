@@ -19,7 +19,7 @@ plain values; every template of an entry finds `actor`, `old`, `new`, `text` and
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.merge import comment_at, is_new_comment
 from relay.cards.model import Entry, Kind
 from relay.model.incident import CONFIRMED, JSON, Alert, Change, Incident, Person, Record, State, Tag
@@ -59,7 +59,7 @@ def happenings(before: Record | None, old: Incident | None, new: Incident, share
 
 
 def _compared(old: Incident, new: Incident, share: Share, before: Record) -> Iterator[Happening]:
-    at = share.news
+    at = share.as_of
     _, began = before.episodes[-1] if before.episodes else (1, new.started)
     yield from _state(old, new, at, began)
     yield from _assignment(old, new, at)
@@ -184,7 +184,7 @@ def _unknown_events(share: Share) -> Iterator[Happening]:
         word = last.strip().casefold()
         if word and word not in _TOLD_BY_COMPARING | _NOTHING | seen:
             seen.add(word)
-            yield Kind.OTHER, event.at or share.news, {"text": _in_words(last)}
+            yield Kind.OTHER, event.at or share.as_of, {"text": _in_words(last)}
 
 
 def _in_words(name: str) -> str:

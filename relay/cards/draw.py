@@ -21,8 +21,8 @@ from relay.rendering.context import template_variables, without_marks
 from relay.rendering.engine.filters import color, emoji, slack_time
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderedMessage, RenderRequest
-from relay.slack.error_codes import OF_CHANNELS
-from relay.slack.interactions import PREFIX
+from relay.slack.error_codes import CHANNEL_REASONS
+from relay.slack.interactions import ACTION_PREFIX
 
 LATE = 60.0
 """Seconds after which a thing that is told says when it happened."""
@@ -137,7 +137,7 @@ def _refusing(word: str, name: str, why: str) -> str:
         return f"{name}, where it may stand already"
     return (
         f"{name}, which takes no messages"
-        if why in OF_CHANNELS | {EXTERNAL}
+        if why in CHANNEL_REASONS | {EXTERNAL}
         else f"{name}, which did not take this one"
     )
 
@@ -150,7 +150,7 @@ def greyed(card: Card) -> dict[str, str]:
 
 _TEXTS = {"assign": "Assign to me", "comment": "Comment", "snooze": "Snooze", "resolve": "Resolve"}
 BUTTONS: Mapping[str, Button] = {
-    action: Button(action_id=PREFIX + action, text=text) for action, text in _TEXTS.items()
+    action: Button(action_id=ACTION_PREFIX + action, text=text) for action, text in _TEXTS.items()
 }
 """Relay's own buttons, by the words of `actions` in routes.yaml."""
 

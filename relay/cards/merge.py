@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.model.incident import (
     JSON,
     Block,
@@ -74,7 +74,7 @@ def comment_at(share: Share) -> float:
     if events:
         return max(events)
     changed = share.blocks.get("changed")
-    return float(changed) if changed is not None else share.news
+    return float(changed) if changed is not None else share.as_of
 
 
 def is_new_comment(record: Record | None, share: Share) -> bool:
@@ -90,15 +90,15 @@ def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
     blocks = dict(known)
     for name, told in _told(share).items():
         before = blocks.get(name)
-        if share.news < _newest(blocks, name, before):
+        if share.as_of < _newest(blocks, name, before):
             continue
         if before is not None and name.startswith(_ALERT):
             told = updated_alert(before.value, told)  # noqa: PLW2901  the same alert, as it is known by now
         # Told again unchanged it stays the very same value, so that what was read of it need not be read again.
         value = before.value if before is not None and before.value == told else told
-        blocks[name] = Block(news=share.news, value=value)
+        blocks[name] = Block(news=share.as_of, value=value)
         if name == "alerts":
-            _forget_updates(blocks, share.news)
+            _forget_updates(blocks, share.as_of)
     return blocks
 
 

@@ -21,7 +21,7 @@ from relay.cards.send import Edit, PostRoot, Sending, Shown
 from relay.model.incident import NO_WORDS, Words
 from relay.ratelimit.budgets import backoff
 from relay.routes.parser import Fallback
-from relay.slack import Answer, Deferred, Delivered, Gone, Kind, Read, Refused, Unknown
+from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 
 PAUSE = 30.0
 """Seconds after which a call is made again that Slack refused for relay's sake: by then somebody may have acted."""
@@ -40,7 +40,7 @@ class Rules:
 
 
 def follow(  # noqa: PLR0913  all that an answer is about
-    case: Case, step: Sending, answer: Answer, shown: Shown, *, rules: Rules, now: float
+    case: Case, step: Sending, answer: SlackOutcome, shown: Shown, *, rules: Rules, now: float
 ) -> Change:
     """What follows, for the case as it is now."""
     if not isinstance(step, Edit) and (case.attempt is None or case.attempt.key != step.attempt.key):
@@ -60,20 +60,20 @@ def spared(case: Case, step: Sending, shown: Shown, now: float) -> Change:
 
 
 def _followed(  # noqa: PLR0913  all that an answer is about
-    case: Case, step: Sending, answer: Answer, shown: Shown, *, rules: Rules, now: float
+    case: Case, step: Sending, answer: SlackOutcome, shown: Shown, *, rules: Rules, now: float
 ) -> Change:
     track = "edit" if isinstance(step, Edit) else "post"
     match answer:
         case Delivered():
             return send.delivered(case, step, answer, shown, words=rules.words, now=now)
-        case Deferred():
+        case Retryable():
             return send.deferred(case, track, now + _wait(case, answer.retry_after))
-        case Refused():
+        case Rejected():
             return _refused(case, step, answer, rules, now)
-        case Gone() if not isinstance(step, PostRoot):
+        case NotFound() if not isinstance(step, PostRoot):
             ts = step.ts if isinstance(step, Edit) else step.thread
             return failures.gone(case, ts, rules.words, answer.reason, now)
-        case Unknown() | Read() | Gone():
+        case Ambiguous() | Read() | NotFound():
             if track == "edit":
                 return send.edit_doubted(case, now + _wait(case, None), now)
             return recovery.doubted(case, answer.reason, now)
@@ -81,18 +81,18 @@ def _followed(  # noqa: PLR0913  all that an answer is about
             assert_never(answer)
 
 
-def _refused(case: Case, step: Sending, answer: Refused, rules: Rules, now: float) -> Change:
+def _refused(case: Case, step: Sending, answer: Rejected, rules: Rules, now: float) -> Change:
     track = "edit" if isinstance(step, Edit) else "post"
-    match answer.kind:
-        case Kind.CHANNEL:
+    match answer.scope:
+        case RejectionScope.CHANNEL:
             return send.deferred(case, track, now)
-        case Kind.CREDENTIALS | Kind.APP:
+        case RejectionScope.CREDENTIALS | RejectionScope.APP:
             return send.deferred(case, track, now + PAUSE)
-        case Kind.EDIT_WINDOW:
+        case RejectionScope.EDIT_WINDOW:
             return failures.uneditable(case)
-        case Kind.CALL | Kind.UNKNOWN_CODE if case.card.tries < TRIES:
+        case RejectionScope.CALL | RejectionScope.UNKNOWN_CODE if case.card.tries < TRIES:
             return send.deferred(case, track, now + _wait(case, None))
-        case Kind.PAYLOAD | Kind.THREAD | Kind.CALL | Kind.UNKNOWN_CODE:
+        case RejectionScope.PAYLOAD | RejectionScope.THREAD | RejectionScope.CALL | RejectionScope.UNKNOWN_CODE:
             return dead(case, track, Letter(reason=answer.reason, remedy=answer.remedy, since=now), rules)
         case _:
             assert_never(answer.kind)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from relay import routes
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.attribution import attributed
 from relay.cards.desired import Moment, cards_after
 from relay.cards.diff import happenings
@@ -53,13 +53,13 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
         entries=entries,
         next_seq=known.next_seq,
         episode=known.episode,
-        news=share.news,
+        news=share.as_of,
         now=share.received,
         record_changed=new != old,
     )
     changed, episode = cards_after(moment, cards)
     if episode > known.episode:
-        record = begun(record, episode, share.news)
+        record = begun(record, episode, share.as_of)
     outcome = _outcome(moment, [*cards, *changed], changed)
     after = _after(cards, changed)
     return Plan(
@@ -67,7 +67,7 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
             record=record,
             version=known.version + moment.record_changed,
             episode=episode,
-            ended_at=float(new.ended or share.news) if new.state is State.RESOLVED else None,
+            ended_at=float(new.ended or share.as_of) if new.state is State.RESOLVED else None,
             next_seq=known.next_seq + len(entries),
             last_share=share.received,
             stale_at=stale_at(new, after, share.received),

@@ -28,7 +28,7 @@ from relay.cards.send import (
 from relay.model.incident import State, Words, read
 from relay.ratelimit.budgets import PATIENCE, Occasion
 from relay.routes import InDoubt
-from relay.slack import Delivered
+from relay.slack.outcomes import Delivered
 
 FIRST_LOOK = 5.0
 SECOND_LOOK = 15.0

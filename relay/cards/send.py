@@ -15,7 +15,7 @@ from relay.cards.notices import FROM, QUIET, THREAD, make_way, unnoted
 from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
 from relay.model.incident import Incident, State, Words, read
 from relay.ratelimit.budgets import EDIT_SPACING, Occasion
-from relay.slack import Delivered
+from relay.slack.outcomes import Delivered
 
 ROOT = "root"
 REPLY = "reply"

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.bigpanda import Done, Later, Missing, Refused, Ruling, Unsure
+from relay.bigpanda.outcomes import IncidentNotFound, TaskAmbiguous, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
 from relay.cards.model import AttemptState, Card, CardState, Errand, ErrandKind, Story
 from relay.model.incident import Deed
 from relay.ratelimit.budgets import backoff
@@ -150,7 +150,7 @@ def broken(matter: Matter, now: float) -> Dealt:
     if errand.state is AttemptState.IN_DOUBT:
         return looked(matter, None, "", now)
     if errand.state is AttemptState.TRYING:
-        return ruled(matter, Unsure(reason="broke"), now)
+        return ruled(matter, TaskAmbiguous(reason="broke"), now)
     return again(matter, "broke", now + pause_before(errand, now))
 
 
@@ -162,21 +162,21 @@ def copied(matter: Matter, deed: Deed | None, now: float, *, sent: str) -> Dealt
     return replace(dealt, errand=doubted(replace(matter, errand=dealt.errand), "restored", now).errand)
 
 
-def ruled(matter: Matter, ruling: Ruling, now: float) -> Dealt:
+def ruled(matter: Matter, ruling: TaskOutcome, now: float) -> Dealt:
     """What follows from BigPanda's answer."""
     errand = matter.errand
     match ruling:
-        case Done():
+        case TaskDone():
             return _done(matter, now)
-        case Later(reason=reason, retry_after=told):
+        case TaskRetryable(reason=reason, retry_after=told):
             return again(matter, reason, now + (told if told is not None else pause(errand)))
-        case Unsure(reason=reason) if errand.kind in COMMENTS:
+        case TaskAmbiguous(reason=reason) if errand.kind in COMMENTS:
             return doubted(matter, reason, now)
-        case Unsure(reason=reason):  # the same once more does no harm
+        case TaskAmbiguous(reason=reason):  # the same once more does no harm
             return again(replace(matter, errand=_unsure(errand)), reason, now + pause(errand))
-        case Refused(reason=reason) if errand.kind is ErrandKind.CALLBACK:
+        case TaskRejected(reason=reason) if errand.kind is ErrandKind.CALLBACK:
             return again(matter, reason, now + pause(errand))  # nobody is told; somebody may mend it in time
-        case Missing(reason=reason) | Refused(reason=reason):
+        case IncidentNotFound(reason=reason) | TaskRejected(reason=reason):
             return over(matter, AttemptState.REFUSED, reason)
         case _:
             assert_never(ruling)

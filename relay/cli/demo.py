@@ -27,7 +27,7 @@ def demo(
     Relay runs on a database of its own that is gone afterwards; nothing leaves this machine. Open the page that it
     prints. Ctrl-C ends it.
     """
-    logging.set_up(form="console", level="error", secrets=())
+    logging.configure(log_format="console", level="error", secrets=())
     if once:
         run(_once())
     else:

@@ -73,15 +73,17 @@ def _called(channels: "Iterable[Channel]", ref: str) -> str:
 
 async def _workspace(settings: Settings) -> str:
     """The workspace's address; empty where Slack does not tell."""
-    from relay.http.client import make_session  # noqa: PLC0415  the same
-    from relay.slack import Read  # noqa: PLC0415  the same
-    from relay.slack.client import Slack  # noqa: PLC0415  the same
+    from relay.http.session import make_session  # noqa: PLC0415  the same
+    from relay.slack.client import SlackClient  # noqa: PLC0415  the same
+    from relay.slack.outcomes import Read  # noqa: PLC0415  the same
     from relay.slack.responses import identity_of  # noqa: PLC0415  the same
 
     if settings.slack_bot_token is None:
         return ""
     async with make_session() as session:
-        answer = await Slack(session, settings.token, base_url=settings.slack_api_url, deadline=_PATIENCE).who_am_i()
+        answer = await SlackClient(
+            session, settings.token, base_url=settings.slack_api_url, timeout=_PATIENCE
+        ).auth_test()
     identity = identity_of(answer) if isinstance(answer, Read) else None
     return identity.url if identity else ""
 

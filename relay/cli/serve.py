@@ -6,7 +6,7 @@ import os
 from relay.cli.loop import run
 from relay.config.settings import Settings
 from relay.runtime import logging
-from relay.runtime.nonblocking_stderr import unhurried
+from relay.runtime.nonblocking_stderr import nonblocking_stderr
 
 GARBAGE = 10_000
 """New objects after which Python looks for those that hold each other alive (it looks after 700 by itself)."""
@@ -20,8 +20,8 @@ def serve() -> None:
     and templates again.
     """
     settings = Settings.from_env(os.environ).for_serving()
-    with unhurried(logging.tell_lost):
-        logging.set_up(form=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    with nonblocking_stderr(logging.report_lost_lines):
+        logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
         from relay.app import serve as keep_house  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
 
         # What has been loaded lives as long as relay: looking through it for garbage, again and again, was a fifth of a

@@ -36,12 +36,12 @@ class Aside:
     @property
     def cards(self) -> frozenset[int]:
         """Those that are to be passed over now."""
-        steady = self._clock.steady()
+        steady = self._clock.monotonic()
         return frozenset(card for card, (_, until) in self._broke.items() if until > steady)
 
     def until(self, card: int | None = None) -> float | None:
         """When that card is to be tried again (without one: the first of them); None where none is passed over."""
-        steady = self._clock.steady()
+        steady = self._clock.monotonic()
         waits = [until - steady for each, (_, until) in self._broke.items() if card in {None, each} and until > steady]
         return self._clock.now() + min(waits) if waits else None
 
@@ -50,7 +50,7 @@ class Aside:
 
         `told` is what each line of the log says of the card.
         """
-        steady = self._clock.steady()
+        steady = self._clock.monotonic()
         self._broke = {each: (tries, until) for each, (tries, until) in self._broke.items() if until + CALM > steady}
         tries, _ = self._broke.get(card, (0, -inf))
         pause = backoff(tries + 1, str(card))

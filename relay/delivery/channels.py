@@ -13,9 +13,9 @@ import structlog
 from relay.cards import Channel, ChannelState
 from relay.delivery.context import Kit
 from relay.ratelimit.budgets import backoff
-from relay.runtime.clock import Bell
-from relay.slack import Answer, Gone, Kind, Method, Read, Refused
-from relay.slack.responses import Channel as Found
+from relay.runtime.clock import WakeEvent
+from relay.slack.outcomes import Method, NotFound, Read, Rejected, RejectionScope, SlackOutcome
+from relay.slack.responses import ChannelInfo as Found
 from relay.slack.responses import channel_of, channels_of, cursor_of
 
 log = structlog.get_logger("relay.directory")
@@ -29,9 +29,9 @@ LOOK_AGAIN = 3600.0
 AT_ONCE = 20
 """The most channels that are asked about in one go; new ones come first."""
 
-_NOT_THERE = Refused(
+_NOT_THERE = Rejected(
     code="channel_not_found",
-    kind=Kind.CHANNEL,
+    scope=RejectionScope.CHANNEL,
     reason="channel_not_found",
     remedy="Correct the channel's name in routes.yaml, or make the channel; if it is private, invite relay to it: "
     "/invite @relay.",
@@ -43,7 +43,7 @@ class Directory:
 
     def __init__(self, kit: Kit) -> None:
         """Look after the channels of the kit's store; `same` are the spellings that are another one's."""
-        self.bell = Bell()
+        self.bell = WakeEvent()
         self._kit = kit
         self._tries: dict[str, int] = {}
         self.same: Mapping[str, str] = {}
@@ -77,7 +77,7 @@ class Directory:
         self._kit.settled()
         return await self._kit.store.channel_due()
 
-    async def _by_id(self, slack_id: str) -> Found | Answer:
+    async def _by_id(self, slack_id: str) -> Found | SlackOutcome:
         answer = await self._ask(Method.CHANNEL, slack_id)
         found = channel_of(answer) if isinstance(answer, Read) else None
         return await self._joined(found) if found else answer
@@ -86,12 +86,12 @@ class Directory:
         """One reading of the workspace's list settles all names."""
         listed = await self._listed()
         for channel in channels:
-            found: Found | Answer | None = listed.get(channel.ref) if isinstance(listed, Mapping) else listed
+            found: Found | SlackOutcome | None = listed.get(channel.ref) if isinstance(listed, Mapping) else listed
             if isinstance(found, Found):
                 found = await self._joined(found)
             await self._settle(channel, found or _NOT_THERE)
 
-    async def _listed(self) -> dict[str, Found] | Answer:
+    async def _listed(self) -> dict[str, Found] | SlackOutcome:
         listed: dict[str, Found] = {}
         cursor: str | None = None
         while True:
@@ -105,14 +105,14 @@ class Directory:
             if (cursor := cursor_of(answer)) is None:
                 return listed
 
-    async def _joined(self, found: Found) -> Found | Answer:
+    async def _joined(self, found: Found) -> Found | SlackOutcome:
         """Relay reads what it posts, so it is a member of every public channel that it posts to."""
         if found.member or found.private or found.archived:
             return found
         answer = await self._ask(Method.JOIN, found.id)
         return replace(found, member=True) if isinstance(answer, Read) else answer
 
-    async def _ask(self, method: Method, argument: str | None) -> Answer:
+    async def _ask(self, method: Method, argument: str | None) -> SlackOutcome:
         await self._kit.turns.afford(method)
         match method:
             case Method.CHANNEL:
@@ -124,7 +124,7 @@ class Directory:
         self._kit.hear(method, answer)
         return answer
 
-    async def _settle(self, channel: Channel, found: Found | Answer) -> None:
+    async def _settle(self, channel: Channel, found: Found | SlackOutcome) -> None:
         now = self._kit.clock.now()
         after = self._after(channel, found, now)
         log.info("channel", channel=channel.ref, id=after.slack_id, state=str(after.state), reason=after.reason)
@@ -137,7 +137,7 @@ class Directory:
             retry_at=after.retry_at,
         )
 
-    def _after(self, channel: Channel, found: Found | Answer, now: float) -> Channel:
+    def _after(self, channel: Channel, found: Found | SlackOutcome, now: float) -> Channel:
         """What is known of a channel after Slack was asked about it."""
         match found:
             case Found(archived=True):
@@ -152,17 +152,17 @@ class Directory:
                     reason=_on_probation(channel),
                     retry_at=now + LOOK_AGAIN,
                 )
-            case Refused(kind=Kind.APP) if not (_is_name(channel.ref) and channel.slack_id):
+            case Rejected(scope=RejectionScope.APP) if not (_is_name(channel.ref) and channel.slack_id):
                 return _unasked(channel, found, now)
-            case Refused(kind=Kind.CREDENTIALS | Kind.APP):
+            case Rejected(scope=RejectionScope.CREDENTIALS | RejectionScope.APP):
                 # It is relay that may not ask: that says nothing of the channel.
                 return self._later(channel, found, now)
-            case Refused() | Gone():
+            case Rejected() | NotFound():
                 return _not_had(channel, found, now)
             case _:
                 return self._later(channel, found, now)
 
-    def _later(self, channel: Channel, answer: Answer, now: float) -> Channel:
+    def _later(self, channel: Channel, answer: SlackOutcome, now: float) -> Channel:
         """Nothing was learnt of it: it is asked about again."""
         tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
         return replace(channel, reason=answer.reason, retry_at=now + backoff(tries, channel.ref))
@@ -177,7 +177,7 @@ def _is_name(ref: str) -> bool:
     return ref.startswith("#")
 
 
-def _unasked(channel: Channel, answer: Refused, now: float) -> Channel:
+def _unasked(channel: Channel, answer: Rejected, now: float) -> Channel:
     """A channel that relay may not ask about.
 
     An id needs no looking up: posting shows whether it works. A name is as good as none until relay may look it up.
@@ -188,9 +188,9 @@ def _unasked(channel: Channel, answer: Refused, now: float) -> Channel:
     return replace(channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=answer.reason, retry_at=again)
 
 
-def _not_had(channel: Channel, answer: Refused | Gone, now: float) -> Channel:
+def _not_had(channel: Channel, answer: Rejected | NotFound, now: float) -> Channel:
     """What to do about a name that leads nowhere is not what is to be done about an id."""
-    if isinstance(answer, Refused) and _is_name(channel.ref) and not channel.slack_id:
+    if isinstance(answer, Rejected) and _is_name(channel.ref) and not channel.slack_id:
         channel = replace(channel, facts={"remedy": answer.remedy})
     return _refused(channel, answer.reason, now)
 

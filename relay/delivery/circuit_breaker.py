@@ -10,9 +10,9 @@ from math import inf
 import structlog
 
 from relay.ratelimit.budgets import Budgets, backoff
-from relay.runtime.clock import Bell, Clock
-from relay.slack import Answer, Deferred, Delivered, Kind, Method, Read, Refused, Unknown
-from relay.slack.client import Slack
+from relay.runtime.clock import Clock, WakeEvent
+from relay.slack.client import SlackClient
+from relay.slack.outcomes import Ambiguous, Delivered, Method, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.slack.responses import Identity, identity_of
 
 log = structlog.get_logger("relay.delivery")
@@ -32,14 +32,14 @@ class Gate:
     through (`cautious`, `calling`).
     """
 
-    def __init__(self, slack: Slack, clock: Clock, budgets: Budgets) -> None:
+    def __init__(self, slack: SlackClient, clock: Clock, budgets: Budgets) -> None:
         """Start open, not knowing yet who relay is; what is asked is paid from the `budgets`."""
         self.identity: Identity | None = None
         self.reason = ""
         self.remedy = ""
         self.needed = ""
         self.shut = False
-        self.bell = Bell()
+        self.bell = WakeEvent()
         self.opened: list[asyncio.Event] = []
         self._slack = slack
         self._clock = clock
@@ -50,7 +50,7 @@ class Gate:
         self._tries = 0
         self._asks_from = -inf
 
-    def note(self, method: Method, answer: Answer) -> None:
+    def note(self, method: Method, answer: SlackOutcome) -> None:
         """Learn from an answer to any call."""
         was_shut = self.shut
         self._learn(method, answer)
@@ -58,13 +58,13 @@ class Gate:
             self._pause()
             self.bell.set()
 
-    def _learn(self, method: Method, answer: Answer) -> None:
+    def _learn(self, method: Method, answer: SlackOutcome) -> None:
         match answer:
-            case Refused(kind=Kind.CREDENTIALS):
-                self._shut(answer.reason, answer.remedy, answer.needed)
-            case Refused(kind=Kind.APP) if method in {Method.POST, Method.EDIT}:
-                self._shut(answer.reason, answer.remedy, answer.needed)
-            case Unknown() | Deferred(pauses=False):
+            case Rejected(scope=RejectionScope.CREDENTIALS):
+                self._shut(answer.reason, answer.remedy, answer.missing_scopes)
+            case Rejected(scope=RejectionScope.APP) if method in {Method.POST, Method.EDIT}:
+                self._shut(answer.reason, answer.remedy, answer.missing_scopes)
+            case Ambiguous() | Retryable(pauses=False):
                 self._unanswered += 1
                 if self._unanswered >= UNANSWERED or self.cautious:
                     self._shut("no_answer", "wait, or look at status.slack.com and at relay's way to the internet")
@@ -83,7 +83,7 @@ class Gate:
         while not over.is_set():
             until = self._next_question()
             if until is None or until > self._clock.now():
-                await self._clock.rest(self.bell, until)
+                await self._clock.wait_idle(self.bell, until)
             else:
                 await self._ask()
 
@@ -92,29 +92,29 @@ class Gate:
         if self.identity is not None and not self.shut:
             return None
         now = self._clock.now()
-        return max(now + (self._asks_from - self._clock.steady()), self._budgets.ready_at(Method.WHO, "", now))
+        return max(now + (self._asks_from - self._clock.monotonic()), self._budgets.ready_at(Method.AUTH_TEST, "", now))
 
     async def _ask(self) -> None:
-        self._budgets.spend(Method.WHO, "", self._clock.now())
-        answer = await self._slack.who_am_i()
+        self._budgets.spend(Method.AUTH_TEST, "", self._clock.now())
+        answer = await self._slack.auth_test()
         if isinstance(answer, Read):
             self.identity = identity_of(answer)
             self._open()
             return
-        remedy = answer.remedy if isinstance(answer, Refused | Deferred) else ""
+        remedy = answer.remedy if isinstance(answer, Rejected | Retryable) else ""
         log.warning("slack_does_not_answer_us", reason=answer.reason, remedy=remedy)
-        if isinstance(answer, Refused):
-            self._shut(answer.reason, answer.remedy, answer.needed)
-        if isinstance(answer, Deferred) and answer.pauses:
+        if isinstance(answer, Rejected):
+            self._shut(answer.reason, answer.remedy, answer.missing_scopes)
+        if isinstance(answer, Retryable) and answer.pauses:
             now = self._clock.now()
             told = answer.retry_after
-            self._budgets.pause(Method.WHO, None if told is None else now + told, now)
+            self._budgets.pause(Method.AUTH_TEST, None if told is None else now + told, now)
         self._pause()
 
     def _pause(self) -> None:
         """Not before then Slack is asked again. By the steady clock: one that is set right must not silence it."""
         self._tries += 1
-        self._asks_from = self._clock.steady() + min(LONGEST, backoff(self._tries, "gate"))
+        self._asks_from = self._clock.monotonic() + min(LONGEST, backoff(self._tries, "gate"))
 
     def _shut(self, reason: str, remedy: str, needed: str = "") -> None:
         if not self.shut:

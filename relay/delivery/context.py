@@ -12,9 +12,9 @@ from relay.delivery.lease_guard import Tenure
 from relay.metrics import Metrics
 from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Turns
-from relay.runtime.clock import Bell, Clock
-from relay.slack import Answer, Deferred, Method
-from relay.slack.client import Slack
+from relay.runtime.clock import Clock, WakeEvent
+from relay.slack.client import SlackClient
+from relay.slack.outcomes import Method, Retryable, SlackOutcome
 from relay.store import Store
 
 
@@ -33,7 +33,7 @@ class Kit:
     """
 
     store: Store
-    door: Slack
+    door: SlackClient
     tenure: Tenure
     budgets: Budgets
     turns: Turns
@@ -47,7 +47,7 @@ class Kit:
     doubts: Counter[str] = field(default_factory=Counter)
 
     @property
-    def slack(self) -> Slack:
+    def slack(self) -> SlackClient:
         """The door to Slack: asked for right before each call, since that is the last moment to find it shut.
 
         Raises:
@@ -56,12 +56,12 @@ class Kit:
         self.tenure.check()
         return self.door
 
-    async def rest(self, bell: Bell, until: float | None) -> None:
+    async def rest(self, bell: WakeEvent, until: float | None) -> None:
         """Wait for the bell, at the longest until that moment."""
-        await self.clock.rest(bell, until)
+        await self.clock.wait_idle(bell, until)
 
-    def hear(self, method: Method, answer: Answer, lane: str = "") -> None:
+    def hear(self, method: Method, answer: SlackOutcome, lane: str = "") -> None:
         """Learn from an answer: a rate limit pauses its method and not the world; what is worse shuts the gate."""
         self.gate.note(method, answer)
-        if isinstance(answer, Deferred) and answer.pauses:
+        if isinstance(answer, Retryable) and answer.pauses:
             self.turns.pause(method, answer.retry_after, lane)

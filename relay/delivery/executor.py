@@ -13,13 +13,23 @@ from relay.cards.send import Edit, PostReply, PostRoot, Sending, Shown
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import Kit, about
-from relay.http.client import guarded
+from relay.http.session import check_before_send
 from relay.metrics import What
 from relay.model.errors import LeaseLost, StoreError, StoreUnusable
 from relay.rendering.request import RenderedMessage
-from relay.slack import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
 from relay.slack.client import Marker
 from relay.slack.message import Message
+from relay.slack.outcomes import (
+    Ambiguous,
+    Delivered,
+    Method,
+    NotFound,
+    Read,
+    Rejected,
+    RejectionScope,
+    Retryable,
+    SlackOutcome,
+)
 from relay.store import Call, Lease
 
 log = structlog.get_logger("relay.delivery")
@@ -108,7 +118,7 @@ class Courier:
             LeaseLost: another relay delivers now.
         """
         log.error("not_drawn", builtin=True, exc_info=error, **about(case.card))
-        now, rules, answer = self._kit.clock.now(), self._kit.rules(), Deferred(reason="not_drawn")
+        now, rules, answer = self._kit.clock.now(), self._kit.rules(), Retryable(reason="not_drawn")
 
         def finish(known: Case) -> Change:
             return follow(known, step, answer, _NOTHING, rules=rules, now=now)
@@ -146,43 +156,43 @@ class Courier:
         except LeaseLost:
             await self._take_back(parcel, answer)
             raise
-        if isinstance(answer, Unknown) and parcel.method is Method.POST:
+        if isinstance(answer, Ambiguous) and parcel.method is Method.POST:
             self._kit.doubts[parcel.lane] += 1  # at once: the lane's next post may be the one too many
-        if not isinstance(answer, Delivered | Deferred) or parcel.looked_for:
+        if not isinstance(answer, Delivered | Retryable) or parcel.looked_for:
             self._kit.settled()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
         return True
 
-    async def _answered(self, parcel: Parcel) -> Answer:
+    async def _answered(self, parcel: Parcel) -> SlackOutcome:
         """Slack's answer, after what can be mended on the spot: a channel not joined, a message Slack does not take."""
         answer = await self._noted(parcel)
         match answer:
-            case Refused(reason="not_in_channel"):
+            case Rejected(reason="not_in_channel"):
                 joined = await self._kit.slack.join(parcel.case.channel.slack_id or "")
                 if isinstance(joined, Read):
                     answer = await self._noted(parcel)
-            case Refused(kind=Kind.PAYLOAD):
+            case Rejected(scope=RejectionScope.PAYLOAD):
                 log.error("payload_refused", code=answer.code, detail=answer.detail, **about(parcel.case.card))
                 answer = await self._noted(self._degraded(parcel))
             case Delivered(stray=True):
                 answer = await self._stray(answer)
             case _:
                 pass
-        if isinstance(answer, Refused) and answer.kind is Kind.CHANNEL:
+        if isinstance(answer, Rejected) and answer.scope is RejectionScope.CHANNEL:
             await self._close_channel(parcel, answer)
         if isinstance(answer, Delivered) and parcel.case.channel.reason and parcel.method is Method.POST:
             await self._acquit_channel(parcel)
         return answer
 
-    async def _stray(self, stray: Delivered) -> Answer:
+    async def _stray(self, stray: Delivered) -> SlackOutcome:
         """A reply that stands in the channel is taken back; while it stands there it is in doubt, and looked for."""
-        with guarded(None):  # it is ours, whoever delivers by now
+        with check_before_send(None):  # it is ours, whoever delivers by now
             deleted = await self._kit.door.delete(stray.channel, stray.ts)
         self._kit.hear(Method.DELETE, deleted)
         if isinstance(deleted, Delivered):
-            return Gone(code="stray_reply", reason="root_gone")
-        return Unknown(reason="stray_stands")
+            return NotFound(code="stray_reply", reason="root_gone")
+        return Ambiguous(reason="stray_stands")
 
-    async def _noted(self, parcel: Parcel) -> Answer:
+    async def _noted(self, parcel: Parcel) -> SlackOutcome:
         answer = await self._call(parcel)
         self._kit.hear(parcel.method, answer, parcel.lane)
         return answer
@@ -192,7 +202,7 @@ class Courier:
         drawn = draw(self._live().plain, parcel.case, parcel.step, self._link, self._kit.clock.now())
         return replace(parcel, message=drawn.rendered.message)
 
-    async def _close_channel(self, parcel: Parcel, answer: Refused) -> None:
+    async def _close_channel(self, parcel: Parcel, answer: Rejected) -> None:
         """A channel's refusal is the channel's state, found once and not once for each card."""
         channel = parcel.case.channel
         log.error("channel_refuses", **about(parcel.case.card), reason=answer.reason, remedy=answer.remedy)
@@ -218,7 +228,7 @@ class Courier:
             # The next answer finds it again; what Slack answered now is still to be written down.
             log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all
 
-    async def _take_back(self, parcel: Parcel, answer: Answer) -> None:
+    async def _take_back(self, parcel: Parcel, answer: SlackOutcome) -> None:
         """The answer came under a past lease: what was posted goes, unless its successor has found and kept it."""
         if not isinstance(answer, Delivered) or isinstance(parcel.step, Edit):
             return
@@ -226,10 +236,10 @@ class Courier:
         posted_again = isinstance(parcel.step, PostRoot) and case.card.ts not in {None, answer.ts}
         if posted_again:
             log.warning("taken_back", **about(case.card), reason="lease_lost", ts=answer.ts)
-            with guarded(None):
+            with check_before_send(None):
                 await self._kit.door.delete(answer.channel, answer.ts)
 
-    async def _call(self, parcel: Parcel) -> Answer:
+    async def _call(self, parcel: Parcel) -> SlackOutcome:
         channel, step = parcel.case.channel.slack_id or "", parcel.step
         incident = parcel.case.card.incident
         match step:
@@ -282,7 +292,7 @@ _NOTHING = Shown(fingerprint="", version=-1, ended=None)
 _WHATS: Mapping[type[Sending], What] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
 
 
-def _told(answer: Answer) -> dict[str, object]:
+def _told(answer: SlackOutcome) -> dict[str, object]:
     """The answer as `relay incident` shows it."""
     names = ("channel", "ts", "code", "reason", "remedy", "detail", "needed", "retry_after")
     return {"answer": type(answer).__name__} | {
@@ -290,7 +300,7 @@ def _told(answer: Answer) -> dict[str, object]:
     }
 
 
-def _log(parcel: Parcel, answer: Answer) -> None:
+def _log(parcel: Parcel, answer: SlackOutcome) -> None:
     told = log.info if isinstance(answer, Delivered) else log.warning
     told(
         "slack_answered",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from relay.delivery.context import Kit
-from relay.slack import Answer, Method, Read, Refused
-from relay.slack.responses import Seen, cursor_of, messages_of
+from relay.slack.outcomes import Method, Read, Rejected, SlackOutcome
+from relay.slack.responses import FoundMessage, cursor_of, messages_of
 
 PAGES = 25
 """The most pages of one reading: 5,000 messages."""
@@ -17,7 +17,7 @@ SKEW = 3600.0
 class Reading:
     """What was read of a channel or a thread; `whole` says whether that is all that there is."""
 
-    seen: tuple[Seen, ...]
+    seen: tuple[FoundMessage, ...]
     whole: bool
 
     def reaches(self, moment: float) -> bool:
@@ -32,20 +32,20 @@ class Reader:
         """Read by the kit's door to Slack."""
         self._kit = kit
 
-    async def channel(self, channel: str, oldest: str) -> Answer | Reading:
+    async def channel(self, channel: str, oldest: str) -> SlackOutcome | Reading:
         """A channel's own messages from `oldest` (a ts) on; else the answer that stood in the way."""
         return await self._read(Method.HISTORY, channel, oldest)
 
-    async def thread(self, channel: str, root: str) -> Answer | Reading:
+    async def thread(self, channel: str, root: str) -> SlackOutcome | Reading:
         """A thread, by the ts of its root; else the answer that stood in the way."""
         return await self._read(Method.REPLIES, channel, root)
 
-    async def _read(self, method: Method, channel: str, oldest: str) -> Answer | Reading:
-        seen: list[Seen] = []
+    async def _read(self, method: Method, channel: str, oldest: str) -> SlackOutcome | Reading:
+        seen: list[FoundMessage] = []
         cursor: str | None = None
         for _ in range(PAGES):
             answer = await self._page(method, channel, oldest, cursor)
-            if isinstance(answer, Refused) and answer.reason == "not_in_channel" and await self._joined(channel):
+            if isinstance(answer, Rejected) and answer.reason == "not_in_channel" and await self._joined(channel):
                 answer = await self._page(method, channel, oldest, cursor)
             if not isinstance(answer, Read):
                 return answer
@@ -54,7 +54,7 @@ class Reader:
                 break
         return Reading(tuple(seen), whole=cursor is None)
 
-    async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None) -> Answer:
+    async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None) -> SlackOutcome:
         await self._kit.turns.afford(method)
         if method is Method.REPLIES:
             answer = await self._kit.slack.replies(channel, oldest, oldest, cursor=cursor)

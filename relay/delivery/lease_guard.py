@@ -26,6 +26,6 @@ class Tenure:
         Raises:
             LeaseLost: the lease has run out; whether another relay has it by now, the database knows.
         """
-        if self._until is not None and self._clock.steady() >= self._until:
-            late = self._clock.steady() - self._until
+        if self._until is not None and self._clock.monotonic() >= self._until:
+            late = self._clock.monotonic() - self._until
             raise LeaseLost(f"The lease ran out {late:.1f} s ago, before it was extended: nothing is sent under it.")

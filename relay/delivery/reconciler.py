@@ -18,9 +18,9 @@ from relay.cards.recovery import Found, doubles
 from relay.cards.send import ROOT
 from relay.delivery.context import Kit, about
 from relay.delivery.history import SKEW, Reader, Reading
-from relay.runtime.clock import Bell
-from relay.slack import Answer, Delivered, Gone, Kind, Method, Refused
-from relay.slack.responses import Seen
+from relay.runtime.clock import WakeEvent
+from relay.slack.outcomes import Delivered, Method, NotFound, Rejected, RejectionScope, SlackOutcome
+from relay.slack.responses import FoundMessage
 from relay.store import Doubt, Lease
 
 log = structlog.get_logger("relay.delivery")
@@ -31,9 +31,9 @@ AGAIN = 30.0
 CROWD = 5
 """So many doubts in a lane stop it until they are settled."""
 
-_TOO_MUCH = Refused(
+_TOO_MUCH = Rejected(
     code="",
-    kind=Kind.CALL,
+    scope=RejectionScope.CALL,
     reason="too_much_to_read",
     remedy="Look for the message by hand: more was said in the channel since than relay reads.",
 )
@@ -44,7 +44,7 @@ class Search:
 
     def __init__(self, kit: Kit, reader: Reader) -> None:
         """Settle the doubts of the kit's store."""
-        self.bell = Bell()
+        self.bell = WakeEvent()
         self._kit = kit
         self._reader = reader
 
@@ -100,26 +100,28 @@ class Search:
             await alone(each.card, partial(self._look_for, each, case, slack_id, roots, lease), about(case.card))
 
     async def _look_for(
-        self, each: Doubt, case: Case, channel: str, roots: Answer | Reading, lease: Lease | None
+        self, each: Doubt, case: Case, channel: str, roots: SlackOutcome | Reading, lease: Lease | None
     ) -> None:
         seen = roots
-        if _in_thread(each) and not isinstance(roots, Refused):
+        if _in_thread(each) and not isinstance(roots, Rejected):
             seen = await self._thread(channel, case, each.attempt.key, roots)
         await self._conclude(each, case.card, channel, seen, lease)
 
-    async def _thread(self, channel: str, case: Case, key: str, roots: Answer | Reading) -> Answer | Reading:
+    async def _thread(
+        self, channel: str, case: Case, key: str, roots: SlackOutcome | Reading
+    ) -> SlackOutcome | Reading:
         """A lost reply is in its thread, or in the channel where the thread was gone."""
         if not isinstance(roots, Reading) or any(message.key == key for message in roots.seen):
             return roots
         if case.card.ts is None:
-            return Gone(code="thread_not_found", reason="root_gone")
+            return NotFound(code="thread_not_found", reason="root_gone")
         replies = await self._reader.thread(channel, case.card.ts)
         if not isinstance(replies, Reading):
             return replies
         return Reading((*replies.seen, *roots.seen), whole=replies.whole and roots.whole)
 
     async def _conclude(
-        self, each: Doubt, card: Card, channel: str, seen: Answer | Reading, lease: Lease | None
+        self, each: Doubt, card: Card, channel: str, seen: SlackOutcome | Reading, lease: Lease | None
     ) -> None:
         if isinstance(seen, Reading):
             bearing = [message for message in seen.seen if message.key == each.attempt.key and not message.deleted]
@@ -191,7 +193,7 @@ class Search:
         await self._kit.turns.afford(Method.DELETE)
         answer = await self._kit.slack.delete(channel, ts)
         self._kit.hear(Method.DELETE, answer)
-        if isinstance(answer, Refused) and answer.kind is not Kind.CREDENTIALS:
+        if isinstance(answer, Rejected) and answer.scope is not RejectionScope.CREDENTIALS:
             log.error("double_stays", **about(card), ts=ts, reason=answer.reason, remedy=answer.remedy)
             return True
         deleted = isinstance(answer, Delivered)
@@ -235,23 +237,25 @@ def _after(each: Doubt, case: Case) -> str:
     return known or "0"
 
 
-def _found(message: Seen, each: Doubt) -> Found:
+def _found(message: FoundMessage, each: Doubt) -> Found:
     in_channel = message.thread_ts in {"", message.ts}
     return Found(ts=message.ts, replies=message.replies, stray=each.attempt.what != ROOT and in_channel)
 
 
-def _unseen(case: Case, each: Doubt, answer: Answer, rules: Rules, now: float) -> Change:
+def _unseen(case: Case, each: Doubt, answer: SlackOutcome, rules: Rules, now: float) -> Change:
     """What follows where Slack did not let relay look."""
-    passes = isinstance(answer, Refused) and (answer.kind is Kind.CREDENTIALS or answer.reason == "cursor_expired")
+    passes = isinstance(answer, Rejected) and (
+        answer.scope is RejectionScope.CREDENTIALS or answer.reason == "cursor_expired"
+    )
     if each.attempt.state is not AttemptState.IN_DOUBT:
-        again = None if isinstance(answer, Refused | Gone) and not passes else now + AGAIN
+        again = None if isinstance(answer, Rejected | NotFound) and not passes else now + AGAIN
         return Change(attempt=replace(each.attempt, next_look=again))
     match answer:
-        case Gone() if not each.attempt.looks:
+        case NotFound() if not each.attempt.looks:
             return recovery.missed(case, now)  # a thread so young may not be shown yet: Slack's history lags
-        case Gone():
+        case NotFound():
             return failures.gone(case, case.card.ts or "", rules.words, answer.reason, now)
-        case Refused() if not passes:
+        case Rejected() if not passes:
             return held_in_doubt(case, answer.reason, answer.remedy, rules, now)
         case _:
             return recovery.later(case, now + AGAIN)

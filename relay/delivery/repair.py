@@ -14,10 +14,10 @@ from relay.cards import CardState, Channel, ChannelState, failures
 from relay.cards.failures import EXTERNAL, is_foreign
 from relay.cards.model import Letter
 from relay.delivery.context import Kit, about
-from relay.runtime.clock import Bell
-from relay.slack import Method, Read
-from relay.slack.error_codes import OF_CHANNELS, REMEDIES
-from relay.slack.responses import Seen, cursor_of, messages_of
+from relay.runtime.clock import WakeEvent
+from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
+from relay.slack.outcomes import Method, Read
+from relay.slack.responses import FoundMessage, cursor_of, messages_of
 from relay.store import Lease, LetterLine
 
 log = structlog.get_logger("relay.delivery")
@@ -43,7 +43,7 @@ class Mending:
 
     def __init__(self, kit: Kit) -> None:
         """Mend the cards of the kit's store; `troubled` says that there are channels that take nothing."""
-        self.bell = Bell()
+        self.bell = WakeEvent()
         self.troubled = False
         self._kit = kit
         self._next_sweep = kit.clock.now() + SWEEP_EVERY
@@ -108,7 +108,11 @@ class Mending:
             log.info("letter_closed", letter=letter.id, reason="followed_no_more", **about(letter.card))
             return False
         channel = channels.get(letter.card.channel)
-        if channel is None or channel.state is not ChannelState.OPEN or letter.reason not in OF_CHANNELS | {EXTERNAL}:
+        if (
+            channel is None
+            or channel.state is not ChannelState.OPEN
+            or letter.reason not in CHANNEL_REASONS | {EXTERNAL}
+        ):
             return False
         if letter.card.state is not CardState.REFUSED or is_foreign(letter.card, channel) or not self._may_try(channel):
             return False
@@ -168,9 +172,9 @@ class Mending:
                 return channel, cards
         return None
 
-    async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[Seen], bool] | None:
+    async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[FoundMessage], bool] | None:
         """Messages, and whether they reach back to the oldest; None where Slack could not be asked."""
-        seen: list[Seen] = []
+        seen: list[FoundMessage] = []
         cursor: str | None = None
         for _ in range(SWEEP_PAGES):
             now = self._kit.clock.now()

@@ -14,8 +14,8 @@ from relay.delivery.context import Kit, about
 from relay.delivery.executor import Courier
 from relay.metrics import What
 from relay.model.errors import CardTrouble, StoreError, StoreUnusable
-from relay.runtime.clock import Bell
-from relay.slack import Method
+from relay.runtime.clock import WakeEvent
+from relay.slack.outcomes import Method
 from relay.store import Lease
 
 log = structlog.get_logger("relay.delivery")
@@ -49,7 +49,7 @@ class Pump:
 
         `crowded` are the lanes that have too much in doubt to go on.
         """
-        self.bell = Bell()
+        self.bell = WakeEvent()
         self._track: Track = track
         self._method = Method.POST if track == "post" else Method.EDIT
         self._kit = kit
@@ -67,7 +67,7 @@ class Pump:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way, and nothing can be for now."""
-        return self.bell.silent and not self._cards
+        return self.bell.is_idle and not self._cards
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Work until told to stop; then finish what is under way.

@@ -32,13 +32,13 @@ from relay.delivery.lease_guard import Tenure
 from relay.delivery.reconciler import Search
 from relay.delivery.repair import Mending
 from relay.delivery.scheduler import Pump
-from relay.http.client import guarded
+from relay.http.session import check_before_send
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, StoreError
 from relay.ratelimit.budgets import Budgets, backoff
 from relay.ratelimit.throttle import Turns
-from relay.runtime.clock import Bell, Clock
-from relay.slack.client import Slack
+from relay.runtime.clock import Clock, WakeEvent
+from relay.slack.client import SlackClient
 from relay.store import Lease, Store
 
 log = structlog.get_logger("relay.delivery")
@@ -78,7 +78,7 @@ class Health:
 class Companion(Protocol):
     """Whoever else works only in the relay that delivers; `check` raises LeaseLost where it may not any more."""
 
-    bell: Bell
+    bell: WakeEvent
 
     @property
     def resting(self) -> bool:
@@ -94,7 +94,7 @@ class Sender:
     def __init__(  # noqa: PLR0913  the shell is wired here
         self,
         store: Store,
-        slack: Slack,
+        slack: SlackClient,
         live: Callable[[], Configuration],
         clock: Clock,
         budgets: Budgets | None = None,
@@ -149,7 +149,7 @@ class Sender:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or something comes in."""
-        bells = all(bell.silent for bell in (*self._bells, self._gate.bell))
+        bells = all(bell.is_idle for bell in (*self._bells, self._gate.bell))
         pumps = self._posts.resting and self._edits.resting
         return bells and pumps and all(each.resting for each in self._beside)
 
@@ -210,7 +210,7 @@ class Sender:
     async def _take_lease(self) -> Lease | None:
         if not self._store.shared:
             return None
-        asked = self._clock.steady()
+        asked = self._clock.monotonic()
         epoch = await self._store.hold_lease(LEASE, self._holder, None, LEASE_TTL)
         if epoch is None:
             return None
@@ -226,7 +226,9 @@ class Sender:
             log.warning("restored", copied=copied, until=until, reason="what was sent since the copy is not known here")
         self._delivering = True
         over = asyncio.Event()
-        with guarded(self._tenure.check):  # all these tasks': between the look at the clock and the call time may pass
+        with check_before_send(
+            self._tenure.check
+        ):  # all these tasks': between the look at the clock and the call time may pass
             await self._at_work(lease, stopping, over)
 
     async def _at_work(self, lease: Lease | None, stopping: asyncio.Event, over: asyncio.Event) -> None:
@@ -244,7 +246,7 @@ class Sender:
             for each in self._beside:
                 name, work = type(each).__name__.lower(), partial(each.run, lease, over, self._tenure.check)
                 tasks.create_task(self._again_and_again(name, each.bell, work, over), name=name)
-            ears = self._again_and_again("doorbell", Bell(), self._listen, over)
+            ears = self._again_and_again("doorbell", WakeEvent(), self._listen, over)
             listening = tasks.create_task(ears, name="doorbell")
             await self._hold(lease, stopping)
             over.set()
@@ -253,7 +255,7 @@ class Sender:
             self._ring_all()
 
     async def _again_and_again(
-        self, name: str, bell: Bell, work: Callable[[], Awaitable[None]], over: asyncio.Event
+        self, name: str, bell: WakeEvent, work: Callable[[], Awaitable[None]], over: asyncio.Event
     ) -> None:
         """Those who merely look after things begin again when the database fails them, or anything unforeseen happens.
 
@@ -261,7 +263,7 @@ class Sender:
         """
         tries = 0
         while not over.is_set():
-            began = self._clock.steady()
+            began = self._clock.monotonic()
             try:
                 await work()
             except LeaseLost:
@@ -273,17 +275,17 @@ class Sender:
                 if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
                     raise
                 log.exception("room_broke", room=name)
-                tries = 1 if self._clock.steady() - began > CALM else tries + 1
+                tries = 1 if self._clock.monotonic() - began > CALM else tries + 1
                 pause = backoff(tries, name)
             else:
                 continue
             await self._pause(bell, pause, over)
 
-    async def _pause(self, bell: Bell, seconds: float, over: asyncio.Event) -> None:
+    async def _pause(self, bell: WakeEvent, seconds: float, over: asyncio.Event) -> None:
         """Wait so long, or until `over`. Whoever rings only has it look at the time: what broke may ring by itself."""
-        ends = self._clock.steady() + seconds
-        while not over.is_set() and (left := ends - self._clock.steady()) > 0:
-            await self._clock.rest(bell, self._clock.now() + left + FINEST)
+        ends = self._clock.monotonic() + seconds
+        while not over.is_set() and (left := ends - self._clock.monotonic()) > 0:
+            await self._clock.wait_idle(bell, self._clock.now() + left + FINEST)
 
     async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Keep the lease until told to stop, or until somebody else has it."""

@@ -45,7 +45,7 @@ class LeapingClock(Clock):
         """The present, in the story."""
         return self._now
 
-    def steady(self) -> float:
+    def monotonic(self) -> float:
         """Seconds that pass in the story; to be moved back is none that passes."""
         return self._steady
 

@@ -18,7 +18,7 @@ from relay.config.settings import Settings
 from relay.config.template_files import packaged_folder
 from relay.demo.clock import settled
 from relay.demo.story import BILLS, DATABASES, NOC, PEOPLE, Act
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.model.errors import RelayError
 from relay.runtime.clock import Clock
@@ -27,7 +27,7 @@ from relay.sandbox import Slack as StandIn
 from relay.sandbox.bigpanda import BigPanda, User
 from relay.sandbox.bigpanda import serving as serving_bigpanda
 from relay.sandbox.page import Backstage, Page
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
 from relay.store import Store
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
@@ -132,7 +132,7 @@ async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> A
         stack.push_async_callback(store.close)
         metrics = Metrics()
         relay = Relay(settings, store, clock, metrics)
-        doors = Slack(session, slack.token, base_url=base), bigpanda(settings, session, metrics)
+        doors = SlackClient(session, slack.token, base_url=base), bigpanda(settings, session, metrics)
         running = asyncio.create_task(relay.run(*doors), name="relay")
         url = await _listening(relay, running)
         slack.interactivity = HTTP(url, SIGNING_SECRET, clock=clock.now)

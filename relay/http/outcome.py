@@ -20,7 +20,7 @@ class Failure(StrEnum):
     UNREADABLE = "unreadable"
 
     @property
-    def is_sure(self) -> bool:
+    def is_surely_unsent(self) -> bool:
         """Whether the request surely never left: it failed before there was a connection to send it on."""
         return self not in _AFTER_SENDING
 
@@ -32,7 +32,7 @@ _AFTER_SENDING = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.U
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class HttpResponse:
     """An HTTP answer. `body` is what its JSON says, or whatever else it was; None where nothing could be read of it."""
 
     status: int

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, Plan, Story, plan
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
@@ -123,8 +124,8 @@ class Intake:
 
     async def _parsed(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
         if len(body) < LARGE:
-            return parse(body, headers, received, key_header=self._key_header)
-        return await asyncio.to_thread(parse, body, headers, received, key_header=self._key_header)
+            return parse_share(body, headers, received, key_header=self._key_header)
+        return await asyncio.to_thread(parse_share, body, headers, received, key_header=self._key_header)
 
     async def _quarantined(self, body: bytes, headers: Mapping[str, str], error: ShareError, received: float) -> None:
         """Keep a refused body for the operator; that this fails must not hide why it was refused."""

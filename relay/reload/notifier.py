@@ -22,9 +22,19 @@ from relay.model.errors import Fault, StoreError
 from relay.ratelimit.budgets import Budgets, backoff
 from relay.reload import messages
 from relay.runtime.clock import Clock
-from relay.slack import Answer, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
-from relay.slack.client import Marker, Slack
+from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
+from relay.slack.outcomes import (
+    Ambiguous,
+    Delivered,
+    Method,
+    NotFound,
+    Read,
+    Rejected,
+    RejectionScope,
+    Retryable,
+    SlackOutcome,
+)
 from relay.store import Store
 
 log = structlog.get_logger("relay.reload")
@@ -50,7 +60,7 @@ class Teller:
     def __init__(  # noqa: PLR0913  the shell is wired here
         self,
         store: Store,
-        slack: Slack,
+        slack: SlackClient,
         *,
         budgets: Budgets,
         live: Callable[[], Configuration],
@@ -154,7 +164,7 @@ class Teller:
             channel = known.get(channel.same_as)
         return channel if channel is not None and channel.state is ChannelState.OPEN and channel.slack_id else None
 
-    async def _call(self, notice: Notice, channel: Channel) -> Answer:
+    async def _call(self, notice: Notice, channel: Channel) -> SlackOutcome:
         """Another fault takes the place of the one that is shown; the end is said below it, and in the channel."""
         slack_id = channel.slack_id or ""
         shown = self._shown if self._shown is not None and self._shown.channel == slack_id else None
@@ -167,23 +177,23 @@ class Teller:
         thread = shown.ts if shown is not None else None
         return await self._slack.post(slack_id, message, marker=marker, thread_ts=thread, broadcast=thread is not None)
 
-    def _follow(self, notice: Notice, channel: Channel, answer: Answer, wait: float) -> float | None:
+    def _follow(self, notice: Notice, channel: Channel, answer: SlackOutcome, wait: float) -> float | None:
         """What follows from the answer; see `_tried`."""
         match answer:
             case Delivered():
                 log.info("notice_told", channel=channel.ref, faults=len(notice.faults))
                 self._shown, self._unsaid = (answer if notice.faults else None), False
                 return None
-            case Deferred():
+            case Retryable():
                 return wait if answer.retry_after is None else answer.retry_after
-            case Refused(kind=Kind.CREDENTIALS):
+            case Rejected(scope=RejectionScope.CREDENTIALS):
                 return wait
-            case Gone() | Refused() if self._shown is not None:
+            case NotFound() | Rejected() if self._shown is not None:
                 self._shown = None  # it cannot be edited or replied to: the next try stands by itself
                 return 0.0
-            case Refused() | Gone() | Unknown() | Read():
+            case Rejected() | NotFound() | Ambiguous() | Read():
                 log.warning("notice_not_told", reason=answer.reason, channel=channel.ref)
-                self._unsaid = self._unsaid and not isinstance(answer, Unknown)
+                self._unsaid = self._unsaid and not isinstance(answer, Ambiguous)
                 return None
             case _:
                 assert_never(answer)

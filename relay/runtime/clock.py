@@ -7,15 +7,15 @@ from contextlib import suppress
 _STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class Bell(asyncio.Event):
+class WakeEvent(asyncio.Event):
     """What somebody waits for who has nothing to do; `watched` says that they do."""
 
-    watched = False
+    has_waiter = False
 
     @property
-    def silent(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether whoever watches it has nothing to do, and will have nothing before time passes."""
-        return self.watched and not self.is_set()
+        return self.has_waiter and not self.is_set()
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
         """The present."""
         return time.time()
 
-    def steady(self) -> float:
+    def monotonic(self) -> float:
         """Seconds that only grow, at their own pace: for spans that a corrected clock must not stretch.
 
         The time that the machine was asleep counts, where the system can tell.
@@ -50,10 +50,10 @@ class Clock:
         finally:
             bell.clear()
 
-    async def rest(self, bell: Bell, until: float | None) -> None:
+    async def wait_idle(self, bell: WakeEvent, until: float | None) -> None:
         """Wait for a bell that tells whether anybody waits for it."""
-        bell.watched = True
+        bell.has_waiter = True
         try:
             await self.wait(bell, until)
         finally:
-            bell.watched = False
+            bell.has_waiter = False

@@ -19,7 +19,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 Format = Literal["auto", "console", "json"]
-HIDDEN = "[hidden]"
+REDACTED = "[hidden]"
 """What stands in a log where a secret was."""
 
 log = structlog.get_logger("relay.log")
@@ -27,7 +27,7 @@ log = structlog.get_logger("relay.log")
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 
-def set_up(*, form: Format, level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Send every event of relay from `level` upwards, and of libraries from warnings upwards, to `stream` (stderr).
 
     `auto` is `console` where the stream is a terminal, else `json`. Each of `secrets` is hidden wherever it turns up: a
@@ -35,7 +35,7 @@ def set_up(*, form: Format, level: str, secrets: Iterable[str] = (), stream: Tex
     """
     stream = stream or sys.stderr
     terminal = stream.isatty()
-    readable = form == "console" or (form == "auto" and terminal)
+    readable = log_format == "console" or (log_format == "auto" and terminal)
     rendering = [*_told_by_all(secrets), *(_console(colours=terminal) if readable else _json())]
     wanted = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -47,7 +47,7 @@ def set_up(*, form: Format, level: str, secrets: Iterable[str] = (), stream: Tex
     _route_standard_library(rendering, stream, max(logging.WARNING, wanted))
 
 
-def tell_lost(lines: int) -> None:
+def report_lost_lines(lines: int) -> None:
     """Say that so many lines were lost here, since nobody read them in time."""
     log.warning("log_lines_lost", lines=lines, remedy="see what reads relay's log: it stood still")
 
@@ -70,7 +70,7 @@ class _Lines:
     debug = info = warning = error = critical = write
 
 
-def mask(secrets: Iterable[str]) -> Processor:
+def redact(secrets: Iterable[str]) -> Processor:
     """Make a processor that hides each secret, in whichever spelling, in every key and value of an event."""
     spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
     if not spellings:
@@ -79,7 +79,7 @@ def mask(secrets: Iterable[str]) -> Processor:
     pattern = re.compile("|".join(re.escape(spelling) for spelling in longest_first))
 
     def hide(text: str) -> str:
-        return pattern.sub(HIDDEN, text)
+        return pattern.sub(REDACTED, text)
 
     def processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         return {hide(key): _masked(value, hide) for key, value in event.items()}
@@ -115,7 +115,7 @@ def _told_by_all(secrets: Iterable[str]) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,  # before the mask, so that it sees the text; without local variables
-        mask(secrets),
+        redact(secrets),
     ]
 
 

@@ -12,26 +12,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Condition, Thread
 
-ROOM = 4096
+ATOMIC_WRITE_BYTES = 4096
 """Bytes that never block where `select` sees room: a pipe takes so many, or says that it is full (PIPE_BUF)."""
 
-MOST = 4_000_000
+MAX_WAITING_CHARACTERS = 4_000_000
 """Characters that wait at the most: some ten thousand lines."""
 
-LAST_WORDS = 1.0
+DRAIN_SECONDS = 1.0
 """Seconds that a reader has, at the end, for what still waits for it."""
 
 
-class Unhurried(io.TextIOBase):
+class NonblockingStream(io.TextIOBase):
     """A text stream onto a file descriptor, whose `write` never waits and never fails."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, descriptor: int, tell: Callable[[int], None]) -> None:
+    def __init__(self, descriptor: int, report_lost: Callable[[int], None]) -> None:
         """`tell` hears how many lines were lost, once the reader reads on; what it writes stands where they would."""
         self._descriptor = descriptor
-        self._tell = tell
+        self._tell = report_lost
         self._changed = Condition()
         self._waiting: list[str] = []
         self._size = self._lost = 0
@@ -55,7 +55,10 @@ class Unhurried(io.TextIOBase):
         with self._changed:
             if self._busy or self._waiting:
                 self._keep(text)
-            elif len(data := self._encoded(text)) <= ROOM and select.select([], [self._descriptor], [], 0)[1]:
+            elif (
+                len(data := self._encoded(text)) <= ATOMIC_WRITE_BYTES
+                and select.select([], [self._descriptor], [], 0)[1]
+            ):
                 self._put(data)
             else:
                 self._keep(text)
@@ -68,7 +71,7 @@ class Unhurried(io.TextIOBase):
             return self._changed.wait_for(lambda: not (self._busy or self._waiting), within)
 
     def _keep(self, text: str) -> None:
-        if self._size >= MOST:
+        if self._size >= MAX_WAITING_CHARACTERS:
             self._lost += text.count("\n")
             return
         self._waiting.append(text)
@@ -99,7 +102,7 @@ class Unhurried(io.TextIOBase):
 
 
 @contextmanager
-def unhurried(tell: Callable[[int], None]) -> Iterator[None]:
+def nonblocking_stderr(report_lost: Callable[[int], None]) -> Iterator[None]:
     """Let nobody within wait for whoever reads stderr; at the end, what still waits is given `LAST_WORDS`.
 
     A reader that has not read on by then is not waited for by what is said later either.
@@ -111,9 +114,9 @@ def unhurried(tell: Callable[[int], None]) -> Iterator[None]:
         yield
         return
     before.flush()
-    sys.stderr = stream = Unhurried(descriptor, tell)
+    sys.stderr = stream = NonblockingStream(descriptor, report_lost)
     try:
         yield
     finally:
-        if stream.drain(LAST_WORDS):
+        if stream.drain(DRAIN_SECONDS):
             sys.stderr = before

@@ -20,7 +20,7 @@ from relay.server.body import expect_nothing, read_body
 from relay.server.lifecycle import GATE
 from relay.server.problem import Problem, unavailable
 from relay.server.slack_signature import Signature
-from relay.slack.interactions import Challenge, heard
+from relay.slack.interactions import Challenge, parse_event
 
 Payload: TypeAlias = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ class Interactivity:
     async def events(self, request: web.Request) -> web.Response:
         """Take an event: JSON. The question whether this is the right address is answered here."""
         payload = _object(await self._signed(request))
-        match heard(payload):
+        match parse_event(payload):
             case Challenge(text=text):
                 return _answer({"challenge": text})
             case _:

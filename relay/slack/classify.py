@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, assert_never
 
-from relay.http.outcome import Failure, Reply
-from relay.slack.answers import Answer, Body, Deferred, Delivered, Gone, Kind, Method, Read, Refused, Unknown
-from relay.slack.error_codes import Doubt, Fine, Loss, Refusal, Wait, meaning_of
+from relay.http.outcome import Failure, HttpResponse
+from relay.slack.error_codes import AlreadyDone, AmbiguousCode, NotFoundCode, RejectionCode, RetryCode, meaning_of
+from relay.slack.outcomes import (
+    Ambiguous,
+    Body,
+    Delivered,
+    Method,
+    NotFound,
+    Read,
+    Rejected,
+    RejectionScope,
+    Retryable,
+    SlackOutcome,
+)
 
 Asked = Mapping[str, Any]
 """The arguments of the call that was answered."""
@@ -27,34 +38,34 @@ _NOT_SLACK = (
 )
 
 
-def judge(method: Method, came: Reply | Failure, asked: Asked | None = None) -> Answer:
+def classify(method: Method, response: HttpResponse | Failure, arguments: Asked | None = None) -> SlackOutcome:
     """What an answer, or the want of one, means.
 
     `asked` are the call's arguments: `thread_ts` tells a reply from a root, and `channel` and `ts` stand in where a
     success does not repeat them.
     """
-    if isinstance(came, Failure):
-        return _unanswered(came)
-    told: Body = came.body if isinstance(came.body, Mapping) else {}
+    if isinstance(response, Failure):
+        return _unanswered(response)
+    told: Body = response.body if isinstance(response.body, Mapping) else {}
     code = _text(told.get("error"))[:_CODE_LENGTH]
-    if came.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Deferred(reason="rate_limited", code=code, retry_after=came.retry_after, pauses=True)
-    if came.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unknown(reason="server_error", code=code or f"http_{came.status}")
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Retryable(reason="rate_limited", code=code, retry_after=response.retry_after, pauses=True)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Ambiguous(reason="server_error", code=code or f"http_{response.status}")
     if told.get("ok") is True:
-        return _done(method, asked or {}, came, told)
-    return _coded(method, asked or {}, came, code, told) if code else _wordless(came.status)
+        return _done(method, arguments or {}, response, told)
+    return _coded(method, arguments or {}, response, code, told) if code else _wordless(response.status)
 
 
-def _unanswered(failure: Failure) -> Answer:
+def _unanswered(failure: Failure) -> SlackOutcome:
     if failure is Failure.UNSENDABLE:
-        return Refused(code="", kind=Kind.PAYLOAD, reason=failure.value, remedy=_UNSENDABLE)
-    if failure.is_sure:
-        return Deferred(reason=failure.value)
-    return Unknown(reason=failure.value)
+        return Rejected(code="", scope=RejectionScope.PAYLOAD, reason=failure.value, remedy=_UNSENDABLE)
+    if failure.is_surely_unsent:
+        return Retryable(reason=failure.value)
+    return Ambiguous(reason=failure.value)
 
 
-def _done(method: Method, asked: Asked, came: Reply, told: Body) -> Answer:
+def _done(method: Method, asked: Asked, came: HttpResponse, told: Body) -> SlackOutcome:
     if method not in _WRITES:
         return Read(body=told, scopes=_scopes(came))
     channel = _text(told.get("channel")) or _text(asked.get("channel"))
@@ -62,7 +73,7 @@ def _done(method: Method, asked: Asked, came: Reply, told: Body) -> Answer:
     if method is not Method.POST:
         return Delivered(channel=channel, ts=ts or _text(asked.get("ts")), body=told)
     if not ts:  # it stands somewhere, but nobody can say where
-        return Unknown(reason="unreadable")
+        return Ambiguous(reason="unreadable")
     return Delivered(channel=channel, ts=ts, stray=_is_stray(asked, told), body=told)
 
 
@@ -76,47 +87,47 @@ def _is_stray(asked: Asked, told: Body) -> bool:
     return bool(parent) and isinstance(message, Mapping) and message.get("thread_ts") != parent
 
 
-def _coded(method: Method, asked: Asked, came: Reply, code: str, told: Body) -> Answer:
+def _coded(method: Method, asked: Asked, came: HttpResponse, code: str, told: Body) -> SlackOutcome:
     match meaning_of(method, code):
-        case Fine():
+        case AlreadyDone():
             return _done(method, asked, came, {})
-        case Wait() as wait:
+        case RetryCode() as wait:
             told_wait = came.retry_after
             after = wait.seconds if told_wait is None else told_wait
-            return Deferred(reason=wait.reason, code=code, retry_after=after, pauses=wait.pauses, remedy=wait.remedy)
-        case Doubt(reason=reason):
-            return Unknown(reason=reason, code=code)
-        case Loss(reason=reason):
-            return Gone(reason=reason, code=code)
-        case Refusal() as refusal:
+            return Retryable(reason=wait.reason, code=code, retry_after=after, pauses=wait.pauses, remedy=wait.remedy)
+        case AmbiguousCode(reason=reason):
+            return Ambiguous(reason=reason, code=code)
+        case NotFoundCode(reason=reason):
+            return NotFound(reason=reason, code=code)
+        case RejectionCode() as refusal:
             return _refused(refusal, code, told)
         case never:
             assert_never(never)
 
 
-def _refused(refusal: Refusal, code: str, told: Body) -> Refused:
+def _refused(refusal: RejectionCode, code: str, told: Body) -> Rejected:
     needed, provided = _text(told.get("needed"))[:_DETAIL_LENGTH], _text(told.get("provided"))[:_DETAIL_LENGTH]
-    return Refused(
+    return Rejected(
         code=code,
-        kind=refusal.kind,
+        scope=refusal.scope,
         reason=refusal.reason,
         remedy=refusal.remedy.format(needed=needed or "that the method needs", provided=provided or "too few"),
-        needed=needed,
+        missing_scopes=needed,
         detail=_detail(told),
     )
 
 
-def _wordless(status: int) -> Answer:
+def _wordless(status: int) -> SlackOutcome:
     """Neither a success nor a code. By HTTP's meaning a 4xx was not done, but it was not Slack who said so."""
     code = f"http_{status}"
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # waiting does not make it smaller
-        return Refused(code=code, kind=Kind.PAYLOAD, reason="message_too_large", remedy=_TOO_LARGE)
+        return Rejected(code=code, scope=RejectionScope.PAYLOAD, reason="message_too_large", remedy=_TOO_LARGE)
     if status >= HTTPStatus.BAD_REQUEST:
-        return Deferred(reason="not_slack", code=code, remedy=_NOT_SLACK.format(status=status))
-    return Unknown(reason="unreadable", code=code)
+        return Retryable(reason="not_slack", code=code, remedy=_NOT_SLACK.format(status=status))
+    return Ambiguous(reason="unreadable", code=code)
 
 
-def _scopes(came: Reply) -> tuple[str, ...]:
+def _scopes(came: HttpResponse) -> tuple[str, ...]:
     return tuple(scope for scope in map(str.strip, came.header("X-OAuth-Scopes").split(",")) if scope)
 
 

@@ -16,16 +16,17 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from relay.http.client import checked, failure, proxy_for, watching
-from relay.http.outcome import Failure, Reply
-from relay.slack import Answer, Method, judge
+from relay.http.outcome import Failure, HttpResponse
+from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection
+from relay.slack.classify import classify
 from relay.slack.message import Message
+from relay.slack.outcomes import Method, SlackOutcome
 
 BASE_URL = "https://slack.com/api/"
-DEADLINE = 10.0
+TIMEOUT = 10.0
 """Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
 
-Observer = Callable[[Method, Answer, float], None]
+Observer = Callable[[Method, SlackOutcome, float], None]
 """Told of every call that was answered or failed: the method, the answer, the seconds it took. It must not raise."""
 
 _POST, _GET = "POST", "GET"
@@ -50,7 +51,7 @@ class Marker:
         return {"event_type": self.event_type, "event_payload": {"incident": self.incident, "key": self.key}}
 
 
-class Slack:
+class SlackClient:
     """One workspace's Web API, by one bot token. Any number of tasks may share it.
 
     Slack's words for the arguments: `channel` is an id (`C...`, `G...`), `ts` a message's id within its channel;
@@ -63,19 +64,19 @@ class Slack:
         token: str,
         *,
         base_url: str = BASE_URL,
-        deadline: float = DEADLINE,
-        on_call: Observer | None = None,
+        timeout: float = TIMEOUT,
+        observer: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this (best one of `relay.http.client.make_session`), inside the running loop.
+        """Take a session that outlives this (best one of `relay.http.session.make_session`), inside the running loop.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """
         self._session = session
-        self._deadline = deadline
-        self._on_call = on_call
+        self._deadline = timeout
+        self._on_call = observer
         self._client = AsyncWebClient(
             token,
-            base_url=checked(base_url, "SLACK_API_URL", BASE_URL),
+            base_url=checked_base_url(base_url, "SLACK_API_URL", BASE_URL),
             session=session,
             logger=_quiet(),
             retry_handlers=[],
@@ -85,14 +86,14 @@ class Slack:
 
     async def post(
         self, channel: str, message: Message, *, marker: Marker, thread_ts: str | None = None, broadcast: bool = False
-    ) -> Answer:
+    ) -> SlackOutcome:
         """Post a card, or a reply into the thread of `thread_ts`, which `broadcast` shows in the channel as well."""
         arguments = {"channel": channel, **message.payload(), "metadata": marker.metadata()}
         if thread_ts is not None:
             arguments |= {"thread_ts": thread_ts, "reply_broadcast": broadcast}
         return await self._send(Method.POST, arguments)
 
-    async def edit(self, channel: str, ts: str, message: Message) -> Answer:
+    async def edit(self, channel: str, ts: str, message: Message) -> SlackOutcome:
         """Replace what a message shows; its marker stays, since Slack keeps the metadata that it is not given.
 
         `parse` would be `client` for edits, other than for posts, and make pings of plain text.
@@ -100,62 +101,62 @@ class Slack:
         shown = {name: value for name, value in message.payload().items() if name not in _ONLY_WHEN_POSTED}
         return await self._send(Method.EDIT, {"channel": channel, "ts": ts, "parse": "none", **shown})
 
-    async def delete(self, channel: str, ts: str) -> Answer:
+    async def delete(self, channel: str, ts: str) -> SlackOutcome:
         """Delete one of the bot's own messages; one that is gone already counts as deleted."""
         return await self._ask(Method.DELETE, {"channel": channel, "ts": ts}, _POST)
 
     async def history(
         self, channel: str, oldest: str, latest: str | None = None, cursor: str | None = None, limit: int = 200
-    ) -> Answer:
+    ) -> SlackOutcome:
         """One page of a channel's own messages and broadcast replies, the newest first, with their markers."""
         window = {"oldest": oldest, "latest": latest, "inclusive": True}
         return await self._ask(Method.HISTORY, {"channel": channel, **window, **_page(cursor, limit)})
 
     async def replies(
         self, channel: str, ts: str, oldest: str | None = None, cursor: str | None = None, limit: int = 200
-    ) -> Answer:
+    ) -> SlackOutcome:
         """One page of a thread, its root first, with their markers."""
         window = {"oldest": oldest, "inclusive": True}
         return await self._ask(Method.REPLIES, {"channel": channel, "ts": ts, **window, **_page(cursor, limit)})
 
-    async def channels(self, cursor: str | None = None) -> Answer:
+    async def channels(self, cursor: str | None = None) -> SlackOutcome:
         """One page of all channels that the bot can see, archived ones too."""
         kinds = {"types": "public_channel,private_channel", "exclude_archived": False}
         return await self._ask(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
 
-    async def channel(self, channel: str) -> Answer:
+    async def channel(self, channel: str) -> SlackOutcome:
         """What Slack says of one channel."""
         return await self._ask(Method.CHANNEL, {"channel": channel})
 
-    async def join(self, channel: str) -> Answer:
+    async def join(self, channel: str) -> SlackOutcome:
         """Join a public channel; to be in it already is fine."""
         return await self._ask(Method.JOIN, {"channel": channel}, _POST)
 
-    async def who_am_i(self) -> Answer:
+    async def auth_test(self) -> SlackOutcome:
         """Who the token speaks for, and with which scopes."""
-        return await self._ask(Method.WHO, {}, _POST)
+        return await self._ask(Method.AUTH_TEST, {}, _POST)
 
-    async def permalink(self, channel: str, ts: str) -> Answer:
+    async def permalink(self, channel: str, ts: str) -> SlackOutcome:
         """The address of a message for people; `Gone` where it is not there any more."""
         return await self._ask(Method.PERMALINK, {"channel": channel, "message_ts": ts})
 
-    async def user_groups(self) -> Answer:
+    async def user_groups(self) -> SlackOutcome:
         """All user groups that can be mentioned."""
         return await self._ask(Method.USER_GROUPS, {})
 
-    async def group_members(self, group: str) -> Answer:
+    async def group_members(self, group: str) -> SlackOutcome:
         """Who is in a user group (`S...`)."""
         return await self._ask(Method.GROUP_MEMBERS, {"usergroup": group})
 
-    async def user(self, user: str) -> Answer:
+    async def user(self, user: str) -> SlackOutcome:
         """What Slack says of a person (`U...`, `W...`)."""
         return await self._ask(Method.USER, {"user": user})
 
-    async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> Answer:
+    async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> SlackOutcome:
         """Open a modal before whoever pressed a button; `trigger_id` came with the click, and is good for 3 seconds."""
-        return await self._send(Method.VIEW_OPEN, {"trigger_id": trigger_id, "view": view})
+        return await self._send(Method.OPEN_VIEW, {"trigger_id": trigger_id, "view": view})
 
-    async def whisper(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> Answer:
+    async def post_ephemeral(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> SlackOutcome:
         """Write something that one member of the channel sees, for as long as their session lasts.
 
         `text` is mrkdwn: what stands in it has been escaped. Slack takes no `unfurl_*` here, and never shows a preview.
@@ -163,38 +164,38 @@ class Slack:
         arguments = {"channel": channel, "user": user, "text": text, "parse": "none"}
         return await self._send(Method.EPHEMERAL, arguments | ({} if thread_ts is None else {"thread_ts": thread_ts}))
 
-    async def open_socket(self) -> Answer:
+    async def open_socket(self) -> SlackOutcome:
         """Where Socket Mode can connect, once. It takes an app-level token (xapp-...) and no bot's."""
-        return await self._ask(Method.SOCKET, {}, _POST)
+        return await self._ask(Method.OPEN_SOCKET, {}, _POST)
 
-    async def _send(self, method: Method, arguments: dict[str, Any]) -> Answer:
+    async def _send(self, method: Method, arguments: dict[str, Any]) -> SlackOutcome:
         """Call with JSON. Not by the SDK's own verbs: they warn of a missing text, which is `Message`'s to see to."""
         return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})
 
-    async def _ask(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> Answer:
+    async def _ask(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> SlackOutcome:
         """Call with a query, which is how the SDK sends everything but messages."""
         return await self._call(method, arguments, {"http_verb": verb, "params": arguments})
 
-    async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> Answer:
+    async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> SlackOutcome:
         clock = asyncio.get_running_loop().time
         started = clock()
-        answer = judge(method, await self._fetch(method, how), arguments)
+        answer = classify(method, await self._fetch(method, how), arguments)
         if self._on_call is not None:
             self._on_call(method, answer, clock() - started)
         return answer
 
-    async def _fetch(self, method: Method, how: dict[str, Any]) -> Reply | Failure:
+    async def _fetch(self, method: Method, how: dict[str, Any]) -> HttpResponse | Failure:
         """One request, and what came of it."""
         if self._session.closed:  # the SDK would open a session of its own, which nobody watches and nobody closes
             return Failure.NOT_CONNECTED
-        with watching(self._session) as wire:
+        with watch_connection(self._session) as wire:
             try:
                 async with asyncio.timeout(self._deadline):
                     return _reply(await self._client.api_call(method.value, **how))
             except SlackApiError as error:
                 return _refusal(error)
             except Exception as error:  # noqa: BLE001  the SDK raises whatever an odd body makes it raise
-                return failure(error, wire)
+                return failure_from(error, wire)
 
 
 def _quiet() -> logging.Logger:
@@ -211,16 +212,16 @@ def _page(cursor: str | None, limit: int) -> dict[str, Any]:
 # -- What came back? ---------------------------------------------------------------------------------------------------
 
 
-def _reply(response: AsyncSlackResponse) -> Reply:
-    return Reply(status=response.status_code, headers=response.headers, body=response.data)
+def _reply(response: AsyncSlackResponse) -> HttpResponse:
+    return HttpResponse(status=response.status_code, headers=response.headers, body=response.data)
 
 
-def _refusal(error: SlackApiError) -> Reply | Failure:
+def _refusal(error: SlackApiError) -> HttpResponse | Failure:
     """The answer behind the SDK's error: its own response object, or where the JSON was broken aiohttp's."""
     match error.response:
         case AsyncSlackResponse() as response:
             return _reply(response)
         case aiohttp.ClientResponse(status=status, headers=headers):
-            return Reply(status=status, headers=headers)
+            return HttpResponse(status=status, headers=headers)
         case _:
             return Failure.UNREADABLE

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from relay.slack.answers import Kind, Method
+from relay.slack.outcomes import Method, RejectionScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fine:
+class AlreadyDone:
     """What the call wanted is so already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class RetryCode:
     """Not done, and worth another try; `seconds` is how long at least, where the trouble is known to last.
 
     `remedy` is empty where waiting is all there is to do, and relay waits by itself.
@@ -30,7 +30,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class AmbiguousCode:
     """Slack itself cannot say how far it got."""
 
     reason: str
@@ -38,7 +38,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
+class NotFoundCode:
     """The message or the thread is lost."""
 
     reason: str
@@ -46,15 +46,15 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class RejectionCode:
     """Not done, for good. `remedy` may name `{needed}` and `{provided}`, the scopes that Slack speaks of."""
 
-    kind: Kind
+    scope: RejectionScope
     reason: str
     remedy: str
 
 
-Meaning: TypeAlias = Fine | Wait | Doubt | Loss | Refusal
+Meaning: TypeAlias = AlreadyDone | RetryCode | AmbiguousCode | NotFoundCode | RejectionCode
 Rows: TypeAlias = tuple[tuple[str, str, str], ...]
 """Refusals: relay's reason, Slack's codes that come to it, and the remedy."""
 
@@ -65,24 +65,24 @@ _LASTING = 300.0
 # `service_unavailable` and `update_failed` say nothing of a partial success, in contrast to `internal_error` and
 # `fatal_error` below; `request_timeout` means that Slack got a truncated body and did not run it.
 _WAITS = {
-    Wait(reason="rate_limited", pauses=True): "ratelimited rate_limited",
-    Wait(reason="slack_unavailable"): "service_unavailable",
-    Wait(reason="request_truncated"): "request_timeout",
-    Wait(reason="edit_failed"): "update_failed streaming_state_conflict",
-    Wait(reason="read_failed"): "list_record_comment_fetch_failed",
-    Wait(
+    RetryCode(reason="rate_limited", pauses=True): "ratelimited rate_limited",
+    RetryCode(reason="slack_unavailable"): "service_unavailable",
+    RetryCode(reason="request_truncated"): "request_timeout",
+    RetryCode(reason="edit_failed"): "update_failed streaming_state_conflict",
+    RetryCode(reason="read_failed"): "list_record_comment_fetch_failed",
+    RetryCode(
         reason="plan_limit",
         seconds=_LASTING,
         pauses=True,
         remedy="Ask the workspace's administrators to raise its plan: it has reached the plan's limit of messages.",
     ): "message_limit_exceeded",
-    Wait(
+    RetryCode(
         reason="workspace_migrating",
         seconds=_LASTING,
         pauses=True,
         remedy="Wait: Slack is moving the workspace into an Enterprise organisation.",
     ): "team_added_to_org org_login_required",
-    Wait(
+    RetryCode(
         reason="channel_migrating",
         seconds=_LASTING,
         remedy="Wait: Slack is migrating the channel.",
@@ -92,22 +92,22 @@ _WAITS = {
 # "It's possible some aspect of the operation succeeded before the error was raised": the words of these two alone.
 # https://docs.slack.dev/reference/methods/chat.postMessage
 _DOUBTS = {
-    Doubt(reason="internal_error"): "internal_error",
-    Doubt(reason="fatal_error"): "fatal_error",
+    AmbiguousCode(reason="internal_error"): "internal_error",
+    AmbiguousCode(reason="fatal_error"): "fatal_error",
 }
 
 # https://docs.slack.dev/reference/methods/chat.update, .../chat.postMessage, .../conversations.replies.
 # `cant_update_message` is another bot's message: so it is after the app was removed and installed again.
 _LOSSES = {
-    Loss(
+    NotFoundCode(
         reason="message_gone",
         remedy="Nothing to do: somebody deleted the message, and relay posts the card anew.",
     ): "message_not_found",
-    Loss(
+    NotFoundCode(
         reason="message_not_ours",
         remedy="Nothing to do: relay's app was installed again as another bot, and posts the card anew.",
     ): "cant_update_message",
-    Loss(
+    NotFoundCode(
         reason="thread_gone",
         remedy="Nothing to do: the thread's card is gone, and relay posts it anew.",
     ): "cannot_reply_to_message thread_not_found",
@@ -423,37 +423,39 @@ _CALL: Rows = (
 _FINE = "already_reacted no_reaction already_in_channel"
 
 _REFUSALS = {
-    Kind.CREDENTIALS: _CREDENTIALS,
-    Kind.APP: _APP,
-    Kind.CHANNEL: _CHANNEL,
-    Kind.THREAD: _THREAD,
-    Kind.PAYLOAD: _PAYLOAD,
-    Kind.EDIT_WINDOW: _EDIT_WINDOW,
-    Kind.CALL: _CALL,
+    RejectionScope.CREDENTIALS: _CREDENTIALS,
+    RejectionScope.APP: _APP,
+    RejectionScope.CHANNEL: _CHANNEL,
+    RejectionScope.THREAD: _THREAD,
+    RejectionScope.PAYLOAD: _PAYLOAD,
+    RejectionScope.EDIT_WINDOW: _EDIT_WINDOW,
+    RejectionScope.CALL: _CALL,
 }
 
 
 def _rows() -> Iterator[tuple[Meaning, str]]:
-    yield Fine(), _FINE
+    yield AlreadyDone(), _FINE
     yield from _WAITS.items()
     yield from _DOUBTS.items()
     yield from _LOSSES.items()
     for kind, rows in _REFUSALS.items():
         for reason, codes, remedy in rows:
-            yield Refusal(kind=kind, reason=reason, remedy=remedy), codes
+            yield RejectionCode(scope=kind, reason=reason, remedy=remedy), codes
 
 
 CODES: Mapping[str, Meaning] = {code: meaning for meaning, codes in _rows() for code in codes.split()}
 """Slack's code -> what it means, wherever the method makes no difference."""
 
 BY_METHOD: Mapping[tuple[Method, str], Meaning] = {
-    (Method.DELETE, "message_not_found"): Fine(),  # somebody was quicker
-    (Method.POST, "service_unavailable"): Doubt(reason="slack_unavailable"),  # an outage: what got through is open
+    (Method.DELETE, "message_not_found"): AlreadyDone(),  # somebody was quicker
+    (Method.POST, "service_unavailable"): AmbiguousCode(
+        reason="slack_unavailable"
+    ),  # an outage: what got through is open
 }
 """(method, code) -> what it means there."""
 
-NOBODY_KNOWS = Refusal(
-    kind=Kind.UNKNOWN_CODE,
+UNKNOWN_CODE = RejectionCode(
+    scope=RejectionScope.UNKNOWN_CODE,
     reason="unknown_code",
     remedy="Look the code up on the page of the method (https://docs.slack.dev/reference/methods) and report it to "
     "relay's authors: relay does not know it.",
@@ -462,17 +464,17 @@ NOBODY_KNOWS = Refusal(
 
 def meaning_of(method: Method, code: str) -> Meaning:
     """What a code means as an answer to a method."""
-    return BY_METHOD.get((method, code)) or CODES.get(code, NOBODY_KNOWS)
+    return BY_METHOD.get((method, code)) or CODES.get(code, UNKNOWN_CODE)
 
 
 REMEDIES: Mapping[str, str] = {
-    meaning.reason: meaning.remedy for meaning in CODES.values() if isinstance(meaning, Refusal)
+    meaning.reason: meaning.remedy for meaning in CODES.values() if isinstance(meaning, RejectionCode)
 }
 """Reason -> what an operator can do, for whoever has only the reason."""
 
-OF_CHANNELS: frozenset[str] = frozenset(
+CHANNEL_REASONS: frozenset[str] = frozenset(
     meaning.reason
     for meaning in CODES.values()
-    if isinstance(meaning, Refusal) and meaning.kind in {Kind.CHANNEL, Kind.APP}
+    if isinstance(meaning, RejectionCode) and meaning.scope in {RejectionScope.CHANNEL, RejectionScope.APP}
 )
 """The reasons for which a channel takes nothing (it will not, or relay may not), and which pass when it does again."""

@@ -14,13 +14,13 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-PREFIX: Final = "relay_"
+ACTION_PREFIX: Final = "relay_"
 """What the action ids of relay's own buttons, and the callback ids of its modals, begin with."""
 
 ACTIONS: Final = frozenset({"assign", "comment", "snooze", "resolve"})
 """What a person can do from a card."""
 
-TEXT, UNTIL = "text", "until"
+TEXT_INPUT, UNTIL_INPUT = "text", "until"
 """The action ids of a modal's inputs, and so the names of `Submission.values`."""
 
 _BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
@@ -42,12 +42,12 @@ class Click:
     user_name: str = ""
     channel: str = ""
     message_ts: str = ""
-    at: str = ""
-    trigger: str = ""
+    action_ts: str = ""
+    trigger_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class ModalOrigin:
     """Where a modal came from: it is carried through Slack in the modal's `private_metadata`."""
 
     action: str
@@ -55,12 +55,12 @@ class Origin:
     channel: str
     message_ts: str
 
-    def written(self) -> str:
+    def to_json(self) -> str:
         """As JSON."""
         return orjson.dumps(asdict(self)).decode()
 
     @classmethod
-    def read(cls, text: object) -> "Origin | None":
+    def from_json(cls, text: object) -> "ModalOrigin | None":
         """What `written` wrote; None for anything else."""
         told = _parsed(text)
         named = {name: _text(told, name) for name in ("action", "incident", "channel", "message_ts")}
@@ -81,12 +81,12 @@ class Submission:
     user_name: str
     channel: str
     message_ts: str
-    view: str
+    view_id: str
     values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class ThreadReply:
     """A reply that a person wrote in a thread, in Slack's markup; files are told by their names.
 
     `event` is Slack's id of the delivery, the same when it is sent again.
@@ -97,7 +97,7 @@ class Spoken:
     ts: str
     user: str
     text: str
-    event: str = ""
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +110,11 @@ class Challenge:
     text: str
 
 
-Clicked: TypeAlias = Click | Submission
-Heard: TypeAlias = Spoken | Challenge
+Interaction: TypeAlias = Click | Submission
+SlackEvent: TypeAlias = ThreadReply | Challenge
 
 
-def clicked(payload: object) -> Clicked | None:
+def parse_interaction(payload: object) -> Interaction | None:
     """What an interaction payload tells; None where it is none that relay knows."""
     told = _object(payload)
     match told.get("type"):
@@ -126,7 +126,7 @@ def clicked(payload: object) -> Clicked | None:
             return None
 
 
-def heard(payload: object) -> Heard | None:
+def parse_event(payload: object) -> SlackEvent | None:
     """What an event tells: a person's own reply in a thread, or a challenge; None for everything else."""
     told = _object(payload)
     match told.get("type"):
@@ -157,20 +157,20 @@ def _click(told: Mapping[str, Any]) -> Click | None:
         user_name=_name(user),
         channel=_text(container, "channel_id") or _text(_object(told.get("channel")), "id"),
         message_ts=_text(container, "message_ts") or _text(_object(told.get("message")), "ts"),
-        at=_text(pressed, "action_ts"),
-        trigger=_text(told, "trigger_id"),
+        action_ts=_text(pressed, "action_ts"),
+        trigger_id=_text(told, "trigger_id"),
     )
-    return click if all((click.incident, click.user, click.channel, click.message_ts, click.at)) else None
+    return click if all((click.incident, click.user, click.channel, click.message_ts, click.action_ts)) else None
 
 
 def _action_of(action_id: str) -> str:
-    action = action_id.removeprefix(PREFIX)
+    action = action_id.removeprefix(ACTION_PREFIX)
     return action if action != action_id and action in ACTIONS else ""
 
 
 def _submission(told: Mapping[str, Any]) -> Submission | None:
     view, user = _object(told.get("view")), _object(told.get("user"))
-    origin = Origin.read(view.get("private_metadata"))
+    origin = ModalOrigin.from_json(view.get("private_metadata"))
     if origin is None or _action_of(_text(view, "callback_id")) != origin.action:
         return None
     if not (_text(user, "id") and _text(view, "id")):
@@ -179,7 +179,7 @@ def _submission(told: Mapping[str, Any]) -> Submission | None:
         **asdict(origin),
         user=_text(user, "id"),
         user_name=_name(user),
-        view=_text(view, "id"),
+        view_id=_text(view, "id"),
         values=dict(_filled_in(_object(view.get("state")))),
     )
 
@@ -189,7 +189,7 @@ def _filled_in(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for block in _object(state.get("values")).values():
         for name, entry in _object(block).items():
             value = _text(_object(entry), "value") or _text(_object(_object(entry).get("selected_option")), "value")
-            if name in {TEXT, UNTIL} and value:
+            if name in {TEXT_INPUT, UNTIL_INPUT} and value:
                 yield name, value
 
 
@@ -200,16 +200,16 @@ def _name(user: Mapping[str, Any]) -> str:
 # -- Replies -----------------------------------------------------------------------------------------------------------
 
 
-def _spoken(told: Mapping[str, Any], event: Mapping[str, Any]) -> Spoken | None:
+def _spoken(told: Mapping[str, Any], event: Mapping[str, Any]) -> ThreadReply | None:
     if event.get("type") != "message" or event.get("subtype") not in _BY_PEOPLE or _is_by_an_app(told, event):
         return None
-    spoken = Spoken(
+    spoken = ThreadReply(
         channel=_text(event, "channel"),
         thread_ts=_text(event, "thread_ts"),
         ts=_text(event, "ts"),
         user=_text(event, "user"),
         text="\n".join(_said(event)),
-        event=_text(told, "event_id"),
+        event_id=_text(told, "event_id"),
     )
     known = all((spoken.channel, spoken.thread_ts, spoken.ts, spoken.user, spoken.text.strip()))
     return spoken if known and spoken.ts != spoken.thread_ts else None
@@ -236,7 +236,7 @@ _MENTION: Final = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">"}
 
 
-def plain(text: str, names: Mapping[str, str]) -> str:
+def to_plain_text(text: str, names: Mapping[str, str]) -> str:
     """A person's words as plain text; `names` are those of the users who are mentioned, by their ids.
 
     Links keep their address, since BigPanda shows text alone. Styling (`*bold*`) and emoji stay as they were written.
@@ -244,7 +244,7 @@ def plain(text: str, names: Mapping[str, str]) -> str:
     return _MARKUP.sub(lambda found: _ENTITIES.get(found[2]) or _angled(found[1] or "", names), text)
 
 
-def mentioned(text: str) -> tuple[str, ...]:
+def mentioned_users(text: str) -> tuple[str, ...]:
     """The ids of the users whom a text mentions, each once."""
     return tuple(dict.fromkeys(_MENTION.findall(text)))
 

@@ -33,7 +33,7 @@ ATTACHMENT_COLORS: Final = frozenset({"good", "warning", "danger"})
 
 # Unpublished. msg_blocks_too_long was seen from about here on: https://github.com/slackapi/bolt-js/issues/2509
 # and https://github.com/slackapi/bolt-js/issues/2867
-ALL_BLOCKS_REFUSED: Final = 13_000
+ALL_BLOCKS_REJECTED: Final = 13_000
 
 # What relay allows itself of it: the observations begin at 11,300, and differ by the kind of block.
 ALL_BLOCKS: Final = 10_000
@@ -182,7 +182,7 @@ def is_link(url: str) -> bool:
     return bool(colon) and scheme.lower() in {"http", "https"} and bool(host) and not any(c.isspace() for c in url)
 
 
-def characters(value: Any) -> int:
+def visible_characters(value: Any) -> int:
     """The characters a reader sees in blocks: what counts towards `ALL_BLOCKS`, as far as anybody has measured.
 
     Counted are the strings under "text" and "title", "alt_text" and the like; types, ids, addresses and styles are not.
@@ -191,7 +191,7 @@ def characters(value: Any) -> int:
         case dict():
             return sum(_shown(key, part) for key, part in value.items())
         case list() | tuple():
-            return sum(characters(part) for part in value)
+            return sum(visible_characters(part) for part in value)
         case _:
             return 0
 
@@ -202,4 +202,4 @@ _SHOWN: Final = frozenset({"text", "title", "alt_text", "label", "placeholder", 
 def _shown(key: str, part: Any) -> int:
     if isinstance(part, str):
         return len(part) if key in _SHOWN else 0
-    return characters(part)
+    return visible_characters(part)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relay.slack.answers import Body, Read
+from relay.slack.outcomes import Body, Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class ChannelInfo:
     """What Slack says of a channel (https://docs.slack.dev/reference/objects/conversation-object)."""
 
     id: str
@@ -36,7 +36,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class FoundMessage:
     """A message of a channel or a thread, as far as relay knows its own by it.
 
     `event_type`, `incident` and `key` are the marker, empty on messages without one. `replies` counts the thread below.
@@ -63,7 +63,7 @@ class UserGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlackPerson:
+class SlackUser:
     """Somebody in the workspace (https://docs.slack.dev/reference/objects/user-object).
 
     `name` is what people see; `email` is empty without the scope users:read.email. `zone` is an IANA name, `offset` its
@@ -73,9 +73,9 @@ class SlackPerson:
     id: str
     name: str = ""
     email: str = ""
-    zone: str = ""
-    offset: int = 0
-    bot: bool = False
+    time_zone: str = ""
+    utc_offset: int = 0
+    is_bot: bool = False
 
 
 def identity_of(read: Read) -> Identity:
@@ -91,18 +91,18 @@ def identity_of(read: Read) -> Identity:
     )
 
 
-def channel_of(read: Read) -> Channel | None:
+def channel_of(read: Read) -> ChannelInfo | None:
     """The channel of conversations.info or conversations.join; None where the answer holds none."""
     told = read.body.get("channel")
     return _channel(told) if isinstance(told, Mapping) and _text(told, "id") else None
 
 
-def channels_of(read: Read) -> tuple[Channel, ...]:
+def channels_of(read: Read) -> tuple[ChannelInfo, ...]:
     """One page of conversations.list. A short page is no last page: `cursor_of` says whether more follow."""
     return tuple(_channel(told) for told in _objects(read.body, "channels") if _text(told, "id"))
 
 
-def messages_of(read: Read) -> tuple[Seen, ...]:
+def messages_of(read: Read) -> tuple[FoundMessage, ...]:
     """One page of conversations.history or conversations.replies, in Slack's order."""
     return tuple(_seen(told) for told in _objects(read.body, "messages") if _text(told, "ts"))
 
@@ -116,7 +116,7 @@ def user_groups_of(read: Read) -> tuple[UserGroup, ...]:
     )
 
 
-def person_of(read: Read) -> SlackPerson | None:
+def user_of(read: Read) -> SlackUser | None:
     """The user of users.info; None where the answer holds none."""
     told = _object(read.body, "user")
     profile = _object(told, "profile")
@@ -124,13 +124,13 @@ def person_of(read: Read) -> SlackPerson | None:
     offset = told.get("tz_offset")
     if not _text(told, "id"):
         return None
-    return SlackPerson(
+    return SlackUser(
         id=_text(told, "id"),
         name=next((name.strip() for name in names if name.strip()), ""),
         email=_text(profile, "email"),
-        zone=_text(told, "tz"),
-        offset=offset if type(offset) is int else 0,
-        bot=told.get("is_bot") is True,
+        time_zone=_text(told, "tz"),
+        utc_offset=offset if type(offset) is int else 0,
+        is_bot=told.get("is_bot") is True,
     )
 
 
@@ -140,7 +140,7 @@ def members_of(read: Read) -> tuple[str, ...]:
     return tuple(user for user in told if isinstance(user, str) and user) if isinstance(told, list) else ()
 
 
-def socket_of(read: Read) -> str:
+def socket_url_of(read: Read) -> str:
     """The address of apps.connections.open (ws: or wss:), good for one connection; empty where there is none."""
     address = _text(read.body, "url")
     return address if address.startswith(("wss://", "ws://")) else ""
@@ -157,8 +157,8 @@ def cursor_of(read: Read) -> str | None:
     return _text(about, "next_cursor") or None if isinstance(about, Mapping) else None
 
 
-def _channel(told: Body) -> Channel:
-    return Channel(
+def _channel(told: Body) -> ChannelInfo:
+    return ChannelInfo(
         id=_text(told, "id"),
         name=_text(told, "name"),
         private=told.get("is_private") is True,
@@ -168,11 +168,11 @@ def _channel(told: Body) -> Channel:
     )
 
 
-def _seen(told: Body) -> Seen:
+def _seen(told: Body) -> FoundMessage:
     metadata = _object(told, "metadata")
     marker = _object(metadata, "event_payload")
     replies = told.get("reply_count")
-    return Seen(
+    return FoundMessage(
         ts=_text(told, "ts"),
         thread_ts=_text(told, "thread_ts"),
         bot_id=_text(told, "bot_id"),

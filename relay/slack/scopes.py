@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from relay.slack import Method
+from relay.slack.outcomes import Method
 
 SCOPES: Final[Mapping[Method, tuple[str, ...]]] = MappingProxyType(
     {
@@ -25,21 +25,21 @@ SCOPES: Final[Mapping[Method, tuple[str, ...]]] = MappingProxyType(
         # https://docs.slack.dev/reference/methods/users.info: the e-mail address is there by the second alone
         Method.USER: ("users:read", "users:read.email"),
         # https://docs.slack.dev/reference/methods/views.open and .../chat.postEphemeral
-        Method.VIEW_OPEN: (),
+        Method.OPEN_VIEW: (),
         Method.EPHEMERAL: ("chat:write",),
-        Method.SOCKET: (),  # connections:write is of the app-level token, and no bot has it
-        Method.WHO: (),
+        Method.OPEN_SOCKET: (),  # connections:write is of the app-level token, and no bot has it
+        Method.AUTH_TEST: (),
     }
 )
 """Method -> the scopes of a bot token that it asks for."""
 
-FOR_ACTIONS: Final = SCOPES[Method.USER]
+ACTION_SCOPES: Final = SCOPES[Method.USER]
 """Those that only the buttons on a card need: who pressed one, and who that is in BigPanda."""
 
-NEEDED: Final = tuple(sorted({scope for scopes in SCOPES.values() for scope in scopes} - set(FOR_ACTIONS)))
+REQUIRED_SCOPES: Final = tuple(sorted({scope for scopes in SCOPES.values() for scope in scopes} - set(ACTION_SCOPES)))
 """Those that relay needs in any case."""
 
-WITHOUT: Final[Mapping[str, str]] = MappingProxyType(
+MISSING_SCOPE_EFFECTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "chat:write": "nothing can be posted",
         "channels:history": "a post whose answer was lost cannot be looked for in public channels",

@@ -18,17 +18,18 @@ import orjson
 import structlog
 from yarl import URL
 
-from relay.http.client import proxy_for
+from relay.http.session import proxy_for
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
-from relay.slack import Answer, Deferred, Read, Refused, socket_of
-from relay.slack.client import BASE_URL, Slack
+from relay.slack.client import BASE_URL, SlackClient
+from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
+from relay.slack.responses import socket_url_of
 
 Payload: TypeAlias = Mapping[str, Any]
-Taker: TypeAlias = Callable[[Payload], Awaitable[Payload | None]]
+PayloadHandler: TypeAlias = Callable[[Payload], Awaitable[Payload | None]]
 """Takes a payload, returns once it is kept, with what to answer; what it raises means that it was not kept."""
 
-SETTLED: Final = 30.0
+STABLE_AFTER: Final = 30.0
 """Seconds after which a connection counts as a good one: the next is made at once, and waits begin anew."""
 
 _LONGEST_WAIT: Final = 60.0
@@ -56,8 +57,8 @@ class SocketMode:
         session: aiohttp.ClientSession,
         app_token: str,
         *,
-        clicked: Taker,
-        heard: Taker,
+        on_interaction: PayloadHandler,
+        on_event: PayloadHandler,
         base_url: str = BASE_URL,
         clock: Clock | None = None,
     ) -> None:
@@ -66,8 +67,8 @@ class SocketMode:
         Raises `SettingsError` where `base_url` is no http or https address.
         """
         self._session = session
-        self._slack = Slack(session, app_token, base_url=base_url)
-        self._takers: Mapping[str, Taker] = {"interactive": clicked, "events_api": heard}
+        self._slack = SlackClient(session, app_token, base_url=base_url)
+        self._takers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
         self._clock = clock or Clock()
         self._lines: set[_Line] = set()
         self._failures = 0
@@ -78,12 +79,12 @@ class SocketMode:
         """Whether clicks and events can come in now."""
         return any(line.greeted for line in self._lines)
 
-    async def run(self, stopping: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Be connected until told to stop; then keep and acknowledge what has come, and close."""
-        told = asyncio.create_task(stopping.wait(), name="socket stopping")
+        told = asyncio.create_task(stop.wait(), name="socket stopping")
         try:
             async with asyncio.TaskGroup() as tasks:
-                while not stopping.is_set():
+                while not stop.is_set():
                     await self._stay_connected(tasks, told)
                 for line in self._lines:
                     line.closing = True
@@ -93,13 +94,13 @@ class SocketMode:
 
     async def _stay_connected(self, tasks: asyncio.TaskGroup, told: asyncio.Task[Any]) -> None:
         """One connection, from the asking for it to its end or to Slack's notice of it."""
-        began = self._clock.steady()
+        began = self._clock.monotonic()
         line = await _unless(told, self._connect())
         if line is not None:
             self._lines.add(line)
             tasks.create_task(self._listen(line), name="socket")
             await _unless(told, line.noticed.wait())
-        if self._clock.steady() - began >= SETTLED:
+        if self._clock.monotonic() - began >= STABLE_AFTER:
             self._failures = 0
             return
         self._failures += 1
@@ -108,8 +109,8 @@ class SocketMode:
 
     async def _connect(self) -> "_Line | None":
         answer = await self._slack.open_socket()
-        self._asked_to_wait = (isinstance(answer, Deferred) and answer.retry_after) or 0.0
-        address = socket_of(answer) if isinstance(answer, Read) else ""
+        self._asked_to_wait = (isinstance(answer, Retryable) and answer.retry_after) or 0.0
+        address = socket_url_of(answer) if isinstance(answer, Read) else ""
         if not address:
             _tell(answer)
             return None
@@ -139,7 +140,7 @@ class _Line:
     """One connection. `noticed` is set once Slack has said that it will end, or once it has ended."""
 
     stream: aiohttp.ClientWebSocketResponse
-    takers: Mapping[str, Taker]
+    takers: Mapping[str, PayloadHandler]
     noticed: asyncio.Event = field(default_factory=asyncio.Event)
     greeted: bool = False
     closing: bool = False
@@ -217,8 +218,8 @@ async def _unless(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
         await asyncio.wait([task])
 
 
-def _tell(answer: Answer) -> None:
-    if isinstance(answer, Refused):
+def _tell(answer: SlackOutcome) -> None:
+    if isinstance(answer, Rejected):
         log.error("socket_refused", reason=answer.reason, code=answer.code, remedy=_REMEDY)
     else:
         log.warning("socket_failed", reason=answer.reason)

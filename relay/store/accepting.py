@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, Entry, Outcome, Plan, Story
 from relay.store import schema
 from relay.store.channels import spellings

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -144,7 +144,7 @@ def share_row(share: Share, plan: Plan, times_seen: int) -> dict[str, Any]:
     return {
         "incident": share.incident,
         "hash": share.hash,
-        "news": share.news,
+        "news": share.as_of,
         "received": share.received,
         "times_seen": times_seen,
         "outcome": plan.outcome,

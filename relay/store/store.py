@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.eligibility import Track
 from relay.cards.model import Card, Case, Change, Channel, ChannelState, Errand, Story
 from relay.cards.staleness import Judged

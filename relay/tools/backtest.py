@@ -12,7 +12,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.config.files import Written, check
 from relay.model.errors import Fault, ShareError
@@ -194,7 +195,7 @@ def _readable(bodies: Iterable[ShareBody]) -> list[Share]:
     shares = []
     for each in bodies:
         try:
-            shares.append(parse(each.body, each.headers, each.received))
+            shares.append(parse_share(each.body, each.headers, each.received))
         except ShareError:  # kept by a relay that could read it; it is counted
             continue
     return shares

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, Case, Channel, Plan, plan
 from relay.cards.plan import decide
 from relay.cards.send import PostRoot, Settled, begin_post

@@ -17,7 +17,7 @@ from relay.cards.failures import EXTERNAL, is_foreign, redriven, retold
 from relay.cards.recovery import sought
 from relay.cards.send import REPLY, ROOT
 from relay.model.incident import JSON, Words, read
-from relay.slack.error_codes import OF_CHANNELS
+from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store import Call, Dossier, LetterLine, Quarantined, Store
 from relay.tools.incident import entry_in_words
 from relay.tools.times import clock
@@ -107,7 +107,7 @@ def judged(letter: LetterLine, channel: Channel | None) -> Outcome:
         return Outcome.UNKNOWN_CHANNEL
     if letter.reason == EXTERNAL and is_foreign(letter.card, channel):
         return Outcome.FOREIGN
-    if letter.reason in OF_CHANNELS | {EXTERNAL} and channel.state is not ChannelState.OPEN:
+    if letter.reason in CHANNEL_REASONS | {EXTERNAL} and channel.state is not ChannelState.OPEN:
         return Outcome.ASKED
     return Outcome.REDRIVEN
 

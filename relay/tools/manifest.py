@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import yaml
 
-from relay.slack.scopes import FOR_ACTIONS, NEEDED
+from relay.slack.scopes import ACTION_SCOPES, REQUIRED_SCOPES
 
 _REPLIES = ["message.channels", "message.groups"]
 """The events by which replies in threads arrive; their scopes are those that relay reads channels with."""
@@ -61,7 +61,7 @@ def manifest(ways: Ways | None = None) -> dict[str, Any]:
             "background_color": "#1d2b3a",
         },
         "features": {"bot_user": {"display_name": "relay", "always_online": True}},
-        "oauth_config": {"scopes": {"bot": sorted({*NEEDED, *(FOR_ACTIONS if ways.any else ())})}},
+        "oauth_config": {"scopes": {"bot": sorted({*REQUIRED_SCOPES, *(ACTION_SCOPES if ways.any else ())})}},
         "settings": settings,
     }
 

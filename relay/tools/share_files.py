@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
 from pathlib import Path
 
-from relay.bigpanda.webhook import Share, parse, recorded
+from relay.bigpanda.webhook.parsing import parse_recorded_share, parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.model.errors import RelayError, ShareError
 
 STEP = 60.0
@@ -44,11 +45,11 @@ def share_of(document: bytes, headers: Mapping[str, str], *, after: Sequence[Sha
     Raises:
         ShareError: it is no share.
     """
-    found = recorded(document)
+    found = parse_recorded_share(document)
     known = {**found.headers, **headers}
     if found.received is not None:
-        return parse(found.body, known, found.received)
-    news = parse(found.body, known, inf).news
+        return parse_share(found.body, known, found.received)
+    news = parse_share(found.body, known, inf).as_of
     if after and not (isfinite(news) and news > after[-1].received):
-        return parse(found.body, known, after[-1].received + STEP)
-    return parse(found.body, known, news if isfinite(news) else START)
+        return parse_share(found.body, known, after[-1].received + STEP)
+    return parse_share(found.body, known, news if isfinite(news) else START)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, Case, Change, Channel, ChannelState, Entry, Outcome, Plan, Story, plan, send
 from relay.cards.draw import Drawn, draw, message_link
 from relay.cards.eligibility import Track, is_due, work
@@ -19,8 +19,8 @@ from relay.cards.send import Edit, PostReply, PostRoot, Sending, Settled, Shown
 from relay.config.configuration import Configuration
 from relay.rendering.request import RenderedMessage
 from relay.routes.parser import Rulebook
-from relay.slack import Delivered
 from relay.slack.message import Message
+from relay.slack.outcomes import Delivered
 
 WORKSPACE = "https://workspace.slack.com/"
 """Stands for the address of the workspace, which only Slack knows."""

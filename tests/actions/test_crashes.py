@@ -6,11 +6,11 @@ import pytest
 
 from relay.app import Relay
 from relay.delivery import Sender
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost
 from relay.runtime.clock import Clock
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
 from relay.store import Store
 from tests.support.bigpanda_round_trip import ROUTES, settings
 
@@ -55,7 +55,7 @@ async def test_a_room_that_breaks_down_ends_relay_also_while_delivery_breaks_off
     store = await Store.open(given.database_url.get_secret_value())
     async with make_session() as session:
         relay = Relay(given, store, Clock(), Metrics())
-        running = asyncio.create_task(relay.run(Slack(session, "xoxb-nobody", base_url=nowhere)))
+        running = asyncio.create_task(relay.run(SlackClient(session, "xoxb-nobody", base_url=nowhere)))
         await asyncio.wait([running], timeout=20)
         assert running.done()
     assert await store.close()

@@ -5,8 +5,8 @@ import sqlite3
 
 import pytest
 
-from relay import bigpanda
 from relay.actions import messages
+from relay.bigpanda.classify import REASONS
 from relay.demo.clock import settled
 from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox.bigpanda.server import RELAY
@@ -143,7 +143,7 @@ async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(t
 def test_every_reason_that_has_words_of_its_own_occurs():
     own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
     own |= {"already_assigned", "under_way", "empty"}
-    assert set(messages._WHY) <= own | bigpanda.REASONS | set(REMEDIES)
+    assert set(messages._WHY) <= own | REASONS | set(REMEDIES)
 
 
 async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_a_while(circle, monkeypatch):

@@ -8,7 +8,7 @@ from relay.actions.modals import TIMES, WITH_MODAL, modal, problem
 from relay.sandbox.slack import blocks
 from relay.sandbox.slack.schema import Findings
 from relay.slack import limits
-from relay.slack.interactions import Submission, clicked
+from relay.slack.interactions import Submission, parse_interaction
 
 ABOUT = {"title": "db-117: replication lag", "incident": "5e7f", "channel": "C1", "message_ts": "100.000100"}
 
@@ -36,14 +36,14 @@ def sent(view, **values):
 
 @pytest.mark.parametrize("action", sorted(WITH_MODAL))
 def test_a_modal_comes_back_with_what_it_is_about(action):
-    assert clicked(sent(modal(action, **ABOUT))) == Submission(
+    assert parse_interaction(sent(modal(action, **ABOUT))) == Submission(
         action=action,
         incident="5e7f",
         channel="C1",
         message_ts="100.000100",
         user="U1",
         user_name="ann",
-        view="V1",
+        view_id="V1",
     )
 
 

@@ -6,26 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.bigpanda import (
-    REASONS,
-    Call,
-    Done,
-    Kind,
-    Later,
-    Missing,
-    Refused,
-    Unsure,
-    comments_of,
-    definitions_of,
-    rule,
-    users_of,
+from relay.bigpanda.classify import REASONS, classify
+from relay.bigpanda.outcomes import (
+    BigPandaCall,
+    IncidentNotFound,
+    RejectionCause,
+    TaskAmbiguous,
+    TaskDone,
+    TaskRejected,
+    TaskRetryable,
 )
-from relay.http.outcome import Failure, Reply
+from relay.bigpanda.responses import comments_of, tag_definitions_of, users_of
+from relay.http.outcome import Failure, HttpResponse
 from relay.model.incident import Definition, Person
 
-READS = (Call.INCIDENT, Call.DEFINITIONS, Call.ACTIVITIES, Call.USERS)
-WRITES = tuple(call for call in Call if call not in READS)
-ABOUT_AN_INCIDENT = tuple(call for call in Call if call not in (Call.DEFINITIONS, Call.USERS))
+READS = (BigPandaCall.INCIDENT, BigPandaCall.TAG_DEFINITIONS, BigPandaCall.ACTIVITIES, BigPandaCall.USERS)
+WRITES = tuple(call for call in BigPandaCall if call not in READS)
+ABOUT_AN_INCIDENT = tuple(
+    call for call in BigPandaCall if call not in (BigPandaCall.TAG_DEFINITIONS, BigPandaCall.USERS)
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -35,7 +34,9 @@ json_values = st.recursive(
 
 
 def answer(status, body=None, **headers):
-    return Reply(status=status, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return HttpResponse(
+        status=status, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
 
 
 # -- What was done -----------------------------------------------------------------------------------------------------
@@ -44,47 +45,49 @@ def answer(status, body=None, **headers):
 @pytest.mark.parametrize(
     ("call", "status", "body"),
     [
-        (Call.CALLBACK, 200, {"status": 200, "data": {}}),
-        (Call.RESOLVE, 202, {"status": 202, "data": {}}),
-        *[(call, 204, None) for call in WRITES if call not in (Call.CALLBACK, Call.RESOLVE)],
+        (BigPandaCall.CALLBACK, 200, {"status": 200, "data": {}}),
+        (BigPandaCall.RESOLVE, 202, {"status": 202, "data": {}}),
+        *[(call, 204, None) for call in WRITES if call not in (BigPandaCall.CALLBACK, BigPandaCall.RESOLVE)],
     ],
 )
 def test_each_write_is_done_with_the_success_that_is_documented_for_it(call, status, body):
-    assert rule(call, answer(status, body)) == Done(body=body)
+    assert classify(call, answer(status, body)) == TaskDone(body=body)
 
 
 @pytest.mark.parametrize("call", READS)
 @pytest.mark.parametrize("body", [{}, {"items": []}, [], [{"id": "x"}]])
 def test_a_read_gives_what_it_read(call, body):
-    assert rule(call, answer(200, body)) == Done(body=body)
+    assert classify(call, answer(200, body)) == TaskDone(body=body)
 
 
 @pytest.mark.parametrize("call", WRITES)
 def test_a_write_needs_no_body_where_the_status_leaves_no_question(call):
-    assert rule(call, answer(204, "<html>")) == Done()
-    assert rule(call, answer(202, "accepted")) == Done()
-    assert rule(call, answer(200)) == Done()
+    assert classify(call, answer(204, "<html>")) == TaskDone()
+    assert classify(call, answer(202, "accepted")) == TaskDone()
+    assert classify(call, answer(200)) == TaskDone()
 
 
 @pytest.mark.parametrize("body", ["<html>sign in</html>", "ok", 7, True])
 def test_a_success_that_may_be_anybodys_page_is_doubt_for_a_write_and_another_try_for_a_read(body):
-    assert {rule(call, answer(200, body)) for call in WRITES} == {Unsure(reason="unreadable")}
-    assert {rule(call, answer(200, body)) for call in READS} == {Later(reason="unreadable")}
+    assert {classify(call, answer(200, body)) for call in WRITES} == {TaskAmbiguous(reason="unreadable")}
+    assert {classify(call, answer(200, body)) for call in READS} == {TaskRetryable(reason="unreadable")}
 
 
 def test_a_read_that_was_answered_by_nothing_was_not_read():
-    assert {rule(call, answer(200)) for call in READS} == {Later(reason="unreadable")}
+    assert {classify(call, answer(200)) for call in READS} == {TaskRetryable(reason="unreadable")}
 
 
 def test_what_is_resolved_already_is_resolved():
-    assert rule(Call.RESOLVE, answer(409, {"status": 409, "errors": ["already resolved"]})) == Done(repeated=True)
+    assert classify(BigPandaCall.RESOLVE, answer(409, {"status": 409, "errors": ["already resolved"]})) == TaskDone(
+        repeated=True
+    )
 
 
-@pytest.mark.parametrize("call", [call for call in Call if call is not Call.RESOLVE])
+@pytest.mark.parametrize("call", [call for call in BigPandaCall if call is not BigPandaCall.RESOLVE])
 def test_any_other_conflict_is_a_refusal(call):
-    ruling = rule(call, answer(409, {"errors": ["no"]}))
+    ruling = classify(call, answer(409, {"errors": ["no"]}))
 
-    assert (ruling.kind, ruling.reason, ruling.detail) == (Kind.PAYLOAD, "conflict", "no")
+    assert (ruling.cause, ruling.reason, ruling.detail) == (RejectionCause.PAYLOAD, "conflict", "no")
 
 
 # -- What was not ------------------------------------------------------------------------------------------------------
@@ -93,93 +96,95 @@ def test_any_other_conflict_is_a_refusal(call):
 @pytest.mark.parametrize(
     ("status", "kind", "reason"),
     [
-        (400, Kind.PAYLOAD, "bad_request"),
-        (401, Kind.CREDENTIALS, "key_invalid"),
-        (403, Kind.PERMISSION, "forbidden"),
-        (405, Kind.UNSUPPORTED, "unsupported"),
-        (413, Kind.PAYLOAD, "too_large"),
-        (415, Kind.PAYLOAD, "bad_request"),
-        (422, Kind.PAYLOAD, "bad_request"),
-        (499, Kind.PAYLOAD, "bad_request"),
-        (501, Kind.UNSUPPORTED, "unsupported"),
+        (400, RejectionCause.PAYLOAD, "bad_request"),
+        (401, RejectionCause.CREDENTIALS, "key_invalid"),
+        (403, RejectionCause.PERMISSION, "forbidden"),
+        (405, RejectionCause.UNSUPPORTED, "unsupported"),
+        (413, RejectionCause.PAYLOAD, "too_large"),
+        (415, RejectionCause.PAYLOAD, "bad_request"),
+        (422, RejectionCause.PAYLOAD, "bad_request"),
+        (499, RejectionCause.PAYLOAD, "bad_request"),
+        (501, RejectionCause.UNSUPPORTED, "unsupported"),
     ],
 )
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 def test_a_refusal_says_whose_it_is_and_what_to_do(call, status, kind, reason):
-    ruling = rule(call, answer(status, {"status": status, "errors": ["first", "second"]}))
+    ruling = classify(call, answer(status, {"status": status, "errors": ["first", "second"]}))
 
-    assert isinstance(ruling, Refused)
-    assert (ruling.kind, ruling.reason, ruling.detail) == (kind, reason, "first; second")
+    assert isinstance(ruling, TaskRejected)
+    assert (ruling.cause, ruling.reason, ruling.detail) == (kind, reason, "first; second")
     assert re.search(r"^[A-Z].+\.$", ruling.remedy)
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 def test_too_many_calls_pause_their_kind_whether_or_not_it_says_for_how_long(call):
-    assert rule(call, answer(429)) == Later(reason="rate_limited", pauses=True)
-    assert rule(call, answer(429, Retry_After="7")) == Later(reason="rate_limited", retry_after=7.0, pauses=True)
-    assert rule(call, answer(429, Retry_After="soon")) == Later(reason="rate_limited", pauses=True)
+    assert classify(call, answer(429)) == TaskRetryable(reason="rate_limited", pauses=True)
+    assert classify(call, answer(429, Retry_After="7")) == TaskRetryable(
+        reason="rate_limited", retry_after=7.0, pauses=True
+    )
+    assert classify(call, answer(429, Retry_After="soon")) == TaskRetryable(reason="rate_limited", pauses=True)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 599])
 def test_a_server_that_fails_leaves_a_write_in_doubt_and_a_read_undone(status):
-    assert {rule(call, answer(status, "<html>")) for call in WRITES} == {Unsure(reason="server_error")}
-    assert {rule(call, answer(status, {"errors": []})) for call in READS} == {Later(reason="server_error")}
+    assert {classify(call, answer(status, "<html>")) for call in WRITES} == {TaskAmbiguous(reason="server_error")}
+    assert {classify(call, answer(status, {"errors": []})) for call in READS} == {TaskRetryable(reason="server_error")}
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "not_found"), (410, "gone")])
 @pytest.mark.parametrize("call", ABOUT_AN_INCIDENT)
 def test_an_incident_that_is_not_there_is_missing(call, status, reason):
-    assert rule(call, answer(status, {"errors": ["stage: no such incident"]})) == Missing(
+    assert classify(call, answer(status, {"errors": ["stage: no such incident"]})) == IncidentNotFound(
         reason=reason, detail="stage: no such incident"
     )
-    assert rule(call, answer(status, "<html>404</html>")) == Missing(reason=reason)
+    assert classify(call, answer(status, "<html>404</html>")) == IncidentNotFound(reason=reason)
 
 
-@pytest.mark.parametrize("call", [Call.DEFINITIONS, Call.USERS])
+@pytest.mark.parametrize("call", [BigPandaCall.TAG_DEFINITIONS, BigPandaCall.USERS])
 def test_a_call_about_no_incident_that_is_not_there_is_an_address_that_is_wrong(call):
-    ruling = rule(call, answer(404))
+    ruling = classify(call, answer(404))
 
-    assert (ruling.kind, ruling.reason) == (Kind.UNSUPPORTED, "no_such_call")
+    assert (ruling.cause, ruling.reason) == (RejectionCause.UNSUPPORTED, "no_such_call")
     assert "BIGPANDA_API_URL" in ruling.remedy
 
 
 @pytest.mark.parametrize(
     ("call", "said", "reason"),
     [
-        (Call.TAG, "Tag ID itd-1 does not exist", "tag_unknown"),
-        (Call.ASSIGN, "User not found", "user_unknown"),
-        (Call.ASSIGN, "no such assignee", "user_unknown"),
+        (BigPandaCall.TAG, "Tag ID itd-1 does not exist", "tag_unknown"),
+        (BigPandaCall.ASSIGN, "User not found", "user_unknown"),
+        (BigPandaCall.ASSIGN, "no such assignee", "user_unknown"),
     ],
 )
 def test_a_tag_or_a_user_that_is_not_there_is_no_missing_incident(call, said, reason):
-    assert rule(call, answer(404, {"message": said})).reason == reason
-    assert isinstance(rule(Call.COMMENT, answer(404, {"message": said})), Missing)
+    assert classify(call, answer(404, {"message": said})).reason == reason
+    assert isinstance(classify(BigPandaCall.COMMENT, answer(404, {"message": said})), IncidentNotFound)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 304])
 def test_a_redirection_means_that_something_else_answers(status):
-    ruling = rule(Call.COMMENT, answer(status))
+    ruling = classify(BigPandaCall.COMMENT, answer(status))
 
-    assert (type(ruling), ruling.reason) == (Later, "not_bigpanda")
+    assert (type(ruling), ruling.reason) == (TaskRetryable, "not_bigpanda")
     assert "BIGPANDA_API_URL" in ruling.remedy
 
 
 def test_what_never_arrived_is_worth_another_try():
-    assert rule(Call.COMMENT, answer(408)) == Later(reason="request_truncated")
-    assert rule(Call.COMMENT, answer(407)).reason == "proxy_refused"
+    assert classify(BigPandaCall.COMMENT, answer(408)) == TaskRetryable(reason="request_truncated")
+    assert classify(BigPandaCall.COMMENT, answer(407)).reason == "proxy_refused"
 
 
 @pytest.mark.parametrize("failure", Failure)
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 def test_a_call_without_an_answer_is_doubt_only_where_a_write_may_have_arrived(call, failure):
-    ruling = rule(call, failure)
+    ruling = classify(call, failure)
 
     if failure is Failure.UNSENDABLE:
-        assert (type(ruling), ruling.kind, ruling.reason) == (Refused, Kind.PAYLOAD, "unsendable")
-    elif failure.is_sure or call.is_read:
-        assert ruling == Later(reason=failure.value)
+        assert (type(ruling), ruling.cause, ruling.reason) == (TaskRejected, RejectionCause.PAYLOAD, "unsendable")
+    elif failure.is_surely_unsent or call.is_read:
+        assert ruling == TaskRetryable(reason=failure.value)
     else:
-        assert ruling == Unsure(reason=failure.value)
+        assert ruling == TaskAmbiguous(reason=failure.value)
 
 
 # -- What BigPanda says of it ------------------------------------------------------------------------------------------
@@ -202,21 +207,21 @@ def test_a_call_without_an_answer_is_doubt_only_where_a_write_may_have_arrived(c
     ],
 )
 def test_bigpandas_words_are_kept_whatever_their_shape(body, detail):
-    assert rule(Call.COMMENT, answer(400, body)).detail == detail
+    assert classify(BigPandaCall.COMMENT, answer(400, body)).detail == detail
 
 
 def test_bigpandas_words_are_bounded():
-    detail = rule(Call.COMMENT, answer(400, {"errors": ["x" * 10_000] * 1000})).detail
+    detail = classify(BigPandaCall.COMMENT, answer(400, {"errors": ["x" * 10_000] * 1000})).detail
 
     assert len(detail) < 2000
 
 
-@given(call=st.sampled_from(Call), status=st.integers(100, 999), body=json_values, wait=st.text(max_size=12))
+@given(call=st.sampled_from(BigPandaCall), status=st.integers(100, 999), body=json_values, wait=st.text(max_size=12))
 def test_whatever_is_answered_is_ruled_on_with_a_reason_of_the_closed_set(call, status, body, wait):
-    ruling = rule(call, Reply(status=status, body=body, headers={"Retry-After": wait}))
+    ruling = classify(call, HttpResponse(status=status, body=body, headers={"Retry-After": wait}))
 
     assert ruling.reason in REASONS
-    assert not (call.is_read and isinstance(ruling, Unsure))
+    assert not (call.is_read and isinstance(ruling, TaskAmbiguous))
 
 
 def test_the_reasons_are_words_for_metrics():
@@ -240,13 +245,13 @@ def test_definitions_give_ids_their_names():
         Definition(id="itd-9ff554bc0c", name="Team"),
         Definition(id="affected services", name="Affected_Services"),
     )
-    assert definitions_of(body) == expected
-    assert definitions_of({"items": body}) == expected
-    assert definitions_of({"data": body}) == expected
+    assert tag_definitions_of(body) == expected
+    assert tag_definitions_of({"items": body}) == expected
+    assert tag_definitions_of({"data": body}) == expected
 
 
 def test_levels_that_are_bare_words_go_by_their_place_in_thousands():
-    (found,) = definitions_of(priority("P1", "P2", "P3"))
+    (found,) = tag_definitions_of(priority("P1", "P2", "P3"))
 
     assert found.ranks == {"1000": "P1", "2000": "P2", "3000": "P3"}
 
@@ -254,7 +259,7 @@ def test_levels_that_are_bare_words_go_by_their_place_in_thousands():
 def test_levels_with_small_numbers_go_by_those_and_by_their_place():
     levels = [{"display_name": "P2", "order_id": 2, "active": True}, {"display_name": "P1", "order_id": 1}]
 
-    (found,) = definitions_of(priority(*levels))
+    (found,) = tag_definitions_of(priority(*levels))
 
     assert found.ranks == {"1000": "P1", "2000": "P2", "1": "P1", "2": "P2"}
 
@@ -262,7 +267,7 @@ def test_levels_with_small_numbers_go_by_those_and_by_their_place():
 def test_levels_with_numbers_as_shares_tell_them_go_by_those_alone():
     levels = [{"display_name": "P1", "order_id": 500}, {"display_name": "P2", "order_id": 1000.0}]
 
-    (found,) = definitions_of(priority(*levels))
+    (found,) = tag_definitions_of(priority(*levels))
 
     assert found.ranks == {"500": "P1", "1000": "P2"}
 
@@ -270,7 +275,7 @@ def test_levels_with_numbers_as_shares_tell_them_go_by_those_alone():
 def test_a_level_that_is_deactivated_keeps_its_place_and_one_without_a_word_has_none():
     levels = [{"display_name": "P1", "active": False}, {"description": "?"}, None, " ", {"display_name": "P2"}]
 
-    (found,) = definitions_of(priority(*levels))
+    (found,) = tag_definitions_of(priority(*levels))
 
     assert found.ranks == {"1000": "P1", "2000": "P2"}
 
@@ -316,7 +321,7 @@ def test_comments_are_the_newest_first_and_alone():
 @given(body=json_values)
 def test_reads_take_any_shape(body):
     for nested in (body, {"items": body}, {"Resources": body}, [body], [{"config": body, "id": "i", "name": "n"}]):
-        assert isinstance(definitions_of(nested), tuple)
+        assert isinstance(tag_definitions_of(nested), tuple)
         assert isinstance(users_of(nested), tuple)
         assert isinstance(comments_of(nested), tuple)
-    assert isinstance(definitions_of(priority(body, body)), tuple)
+    assert isinstance(tag_definitions_of(priority(body, body)), tuple)

@@ -6,21 +6,21 @@ from http import HTTPStatus
 import orjson
 import pytest
 
-from relay.bigpanda import (
-    Call,
-    Done,
-    Kind,
-    Later,
-    Missing,
-    Refused,
-    Unsure,
-    comments_of,
-    definitions_of,
-    users_of,
+from relay.bigpanda.client import BigPandaClient
+from relay.bigpanda.outcomes import (
+    BigPandaCall,
+    IncidentNotFound,
+    RejectionCause,
+    TaskAmbiguous,
+    TaskDone,
+    TaskRejected,
+    TaskRetryable,
 )
-from relay.bigpanda.client import BigPanda
-from relay.bigpanda.webhook import Event, from_api, parse
-from relay.http.client import make_session
+from relay.bigpanda.responses import comments_of, tag_definitions_of, users_of
+from relay.bigpanda.webhook.api import share_body_from_api
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import ShareEvent
+from relay.http.session import make_session
 from relay.model.incident import Definition, Environment, Person
 from relay.sandbox import Drop, Fault, Reply, Silence
 from relay.sandbox.bigpanda import BigPanda as StandIn
@@ -47,21 +47,21 @@ SHARE = {
 }
 
 VERBS = {
-    Call.CALLBACK: lambda door: door.callback("5e7f", "k"),
-    Call.INCIDENT: lambda door: door.incident(ENV, "5e7f"),
-    Call.RESOLVE: lambda door: door.resolve(ENV, "5e7f", "fixed"),
-    Call.COMMENT: lambda door: door.comment(ENV, "5e7f", "on it"),
-    Call.ASSIGN: lambda door: door.assign(ENV, "5e7f", ANN.id),
-    Call.UNASSIGN: lambda door: door.unassign(ENV, "5e7f"),
-    Call.SNOOZE: lambda door: door.snooze(ENV, "5e7f", NOW + 3600, "until one", cancel_on_updates=True),
-    Call.UNSNOOZE: lambda door: door.unsnooze(ENV, "5e7f"),
-    Call.TAG: lambda door: door.tag(ENV, "5e7f", "itd_priority_1", "P2"),
-    Call.DEFINITIONS: lambda door: door.definitions(),
-    Call.ACTIVITIES: lambda door: door.activities("5e7f"),
-    Call.USERS: lambda door: door.users(ANN.email),
+    BigPandaCall.CALLBACK: lambda door: door.callback("5e7f", "k"),
+    BigPandaCall.INCIDENT: lambda door: door.incident(ENV, "5e7f"),
+    BigPandaCall.RESOLVE: lambda door: door.resolve(ENV, "5e7f", "fixed"),
+    BigPandaCall.COMMENT: lambda door: door.comment(ENV, "5e7f", "on it"),
+    BigPandaCall.ASSIGN: lambda door: door.assign(ENV, "5e7f", ANN.id),
+    BigPandaCall.UNASSIGN: lambda door: door.unassign(ENV, "5e7f"),
+    BigPandaCall.SNOOZE: lambda door: door.snooze(ENV, "5e7f", NOW + 3600, "until one", cancel_on_updates=True),
+    BigPandaCall.UNSNOOZE: lambda door: door.unsnooze(ENV, "5e7f"),
+    BigPandaCall.TAG: lambda door: door.tag(ENV, "5e7f", "itd_priority_1", "P2"),
+    BigPandaCall.TAG_DEFINITIONS: lambda door: door.tag_definitions(),
+    BigPandaCall.ACTIVITIES: lambda door: door.activities("5e7f"),
+    BigPandaCall.USERS: lambda door: door.users(ANN.email),
 }
-WRITES = [call for call in Call if not call.is_read]
-ABOUT_AN_INCIDENT = [call for call in Call if call.is_about_an_incident]
+WRITES = [call for call in BigPandaCall if not call.is_read]
+ABOUT_AN_INCIDENT = [call for call in BigPandaCall if call.names_incident]
 
 
 @pytest.fixture
@@ -87,15 +87,15 @@ async def base_url(bigpanda):
 @pytest.fixture
 async def door(bigpanda, base_url):
     async with make_session() as session:
-        yield lambda **more: BigPanda(session, **{"key": bigpanda.key, "base_url": base_url, **more})
+        yield lambda **more: BigPandaClient(session, **{"key": bigpanda.key, "base_url": base_url, **more})
 
 
 # -- Every verb --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 async def test_every_verb_is_taken_by_a_strict_bigpanda(bigpanda, door, call):
-    assert isinstance(await VERBS[call](door()), Done)
+    assert isinstance(await VERBS[call](door()), TaskDone)
 
     (noted,) = bigpanda.calls
     assert (noted.method, noted.took_effect) == (call, True)
@@ -105,14 +105,14 @@ async def test_what_is_done_to_an_incident_is_done(bigpanda, door):
     incident = bigpanda.incident("5e7f")
     panda = door()
 
-    for call in (Call.COMMENT, Call.ASSIGN, Call.SNOOZE, Call.TAG):
+    for call in (BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
         await VERBS[call](panda)
 
     assert (incident.comments, incident.assignee, incident.snoozed_until) == (["on it"], ANN, NOW + 3600)
     assert incident.told["snooze"]["autoCancel"] is True
     assert incident.tags == {"itd_priority_1": 2000}
 
-    for call in (Call.UNASSIGN, Call.UNSNOOZE, Call.RESOLVE):
+    for call in (BigPandaCall.UNASSIGN, BigPandaCall.UNSNOOZE, BigPandaCall.RESOLVE):
         await VERBS[call](panda)
 
     assert (incident.assignee, incident.snoozed_until, incident.resolved) == (None, None, True)
@@ -122,9 +122,9 @@ async def test_what_is_done_to_an_incident_is_done(bigpanda, door):
 async def test_what_is_resolved_already_is_done(door):
     panda = door()
 
-    assert [await VERBS[Call.RESOLVE](panda) for _ in range(2)] == [
-        Done(body={"status": 202, "data": {}}),
-        Done(repeated=True),
+    assert [await VERBS[BigPandaCall.RESOLVE](panda) for _ in range(2)] == [
+        TaskDone(body={"status": 202, "data": {}}),
+        TaskDone(repeated=True),
     ]
 
 
@@ -137,7 +137,7 @@ async def test_reads_tell_what_there_is(door):
         (await asked).body
         for asked in (
             panda.incident(ENV, "5e7f"),
-            panda.definitions(),
+            panda.tag_definitions(),
             panda.activities("5e7f", ["incident_commented"]),
             panda.users("ANN@example.com"),
             panda.users("bob@example.com"),
@@ -146,7 +146,7 @@ async def test_reads_tell_what_there_is(door):
 
     assert [alert["alert_id"] for alert in incident["alerts"]] == ["a1"]
     words = {"1000": "P1", "2000": "P2", "3000": "P3", "4000": "P4", "5000": "P5"}
-    (priority,) = definitions_of(definitions)
+    (priority,) = tag_definitions_of(definitions)
     assert priority == Definition(id="itd_priority_1", name="Priority", ranks=priority.ranks)
     assert words.items() <= priority.ranks.items()
     assert comments_of(activities) == ("second", "first")
@@ -159,8 +159,8 @@ async def test_odd_ids_and_texts_arrive_as_they_are(bigpanda, door):
     bigpanda.add_environment(odd, "Odd")
     bigpanda.add_incident({"incident": {"id": odd}, "metadata": {"environment_id": odd}})
 
-    assert await door().comment(odd, odd, odd) == Done()
-    assert await door().activities(odd) == Done(
+    assert await door().comment(odd, odd, odd) == TaskDone()
+    assert await door().activities(odd) == TaskDone(
         body={"items": list(reversed(bigpanda.incident(odd).activities))},
     )
     assert bigpanda.incident(odd).comments == [odd]
@@ -169,17 +169,25 @@ async def test_odd_ids_and_texts_arrive_as_they_are(bigpanda, door):
 async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, door, time):
     panda = door()
     shares = []
-    for call in (Call.COMMENT, Call.ASSIGN, Call.SNOOZE, Call.UNSNOOZE, Call.UNASSIGN, Call.TAG, Call.RESOLVE):
+    for call in (
+        BigPandaCall.COMMENT,
+        BigPandaCall.ASSIGN,
+        BigPandaCall.SNOOZE,
+        BigPandaCall.UNSNOOZE,
+        BigPandaCall.UNASSIGN,
+        BigPandaCall.TAG,
+        BigPandaCall.RESOLVE,
+    ):
         time.advance(1)
         await VERBS[call](panda)
         await bigpanda.settled()
-        shares.append(parse(orjson.dumps(bigpanda.shared[-1].body), {}, time.now()))
+        shares.append(parse_share(orjson.dumps(bigpanda.shared[-1].body), {}, time.now()))
 
     commented, assigned, snoozed, woken, unassigned, tagged, resolved = shares
     ann = {"name": "Ann Lee", "email": "ann@example.com", "id": "644c"}
     assert {share.environment for share in shares} == {Environment(name="All Incidents", id=ENV)}
-    assert [share.news for share in shares] == [NOW + second for second in range(1, 8)]
-    assert (commented.comment, commented.events) == ("on it", (Event(name="incident#commented", at=NOW + 1),))
+    assert [share.as_of for share in shares] == [NOW + second for second in range(1, 8)]
+    assert (commented.comment, commented.events) == ("on it", (ShareEvent(name="incident#commented", at=NOW + 1),))
     assert [share.comment for share in shares[1:]] == [None] * 6
     assert assigned.blocks["assignment"]["assignee"] == ann
     assert snoozed.blocks["snooze"] == {"snoozed": True, "wake": NOW + 3600}
@@ -192,12 +200,12 @@ async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, doo
 
 async def test_what_is_asked_for_is_what_the_last_share_told(bigpanda, door):
     panda = door()
-    for call in (Call.ASSIGN, Call.SNOOZE, Call.TAG):
+    for call in (BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
         await VERBS[call](panda)
     await bigpanda.settled()
 
-    shared = parse(orjson.dumps(bigpanda.shared[-1].body), {}, NOW)
-    asked = parse(from_api((await VERBS[Call.INCIDENT](panda)).body), {}, NOW)
+    shared = parse_share(orjson.dumps(bigpanda.shared[-1].body), {}, NOW)
+    asked = parse_share(share_body_from_api((await VERBS[BigPandaCall.INCIDENT](panda)).body), {}, NOW)
 
     assert asked.incident == shared.incident
     assert asked.blocks == {
@@ -209,22 +217,22 @@ async def test_what_is_asked_for_is_what_the_last_share_told(bigpanda, door):
 # -- Every refusal -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 async def test_a_key_that_is_revoked_is_refused(bigpanda, door, call):
     bigpanda.revoke()
 
     ruling = await VERBS[call](door())
 
-    assert (ruling.kind, ruling.reason) == (Kind.CREDENTIALS, "key_invalid")
+    assert (ruling.cause, ruling.reason) == (RejectionCause.CREDENTIALS, "key_invalid")
 
 
-@pytest.mark.parametrize("call", [call for call in WRITES if call is not Call.CALLBACK] + [Call.USERS])
+@pytest.mark.parametrize("call", [call for call in WRITES if call is not BigPandaCall.CALLBACK] + [BigPandaCall.USERS])
 async def test_a_user_who_may_not_is_refused(bigpanda, door, call):
     bigpanda.add_key("BPUguest", user=ANN, permissions=())
 
     ruling = await VERBS[call](door(key="BPUguest"))
 
-    assert (ruling.kind, ruling.reason) == (Kind.PERMISSION, "forbidden")
+    assert (ruling.cause, ruling.reason) == (RejectionCause.PERMISSION, "forbidden")
     assert ruling.detail
 
 
@@ -232,21 +240,21 @@ async def test_a_user_who_may_not_is_refused(bigpanda, door, call):
 async def test_an_incident_that_is_forgotten_is_missing(bigpanda, door, call):
     bigpanda.forget("5e7f")
 
-    assert await VERBS[call](door()) == Missing(reason="not_found", detail="Incident 5e7f does not exist")
+    assert await VERBS[call](door()) == IncidentNotFound(reason="not_found", detail="Incident 5e7f does not exist")
 
 
 async def test_a_tag_or_a_user_that_is_not_there_is_not_a_missing_incident(door):
     tag, user = [await door().tag(ENV, "5e7f", "nope", "x"), await door().assign(ENV, "5e7f", "nobody")]
 
-    assert (tag.kind, tag.reason) == (Kind.PAYLOAD, "tag_unknown")
-    assert (user.kind, user.reason) == (Kind.PAYLOAD, "user_unknown")
+    assert (tag.cause, tag.reason) == (RejectionCause.PAYLOAD, "tag_unknown")
+    assert (user.cause, user.reason) == (RejectionCause.PAYLOAD, "user_unknown")
 
 
 async def test_another_region_finds_no_call_and_no_incident(door, base_url):
     elsewhere = door(base_url=f"{base_url}/elsewhere")
 
-    assert (await elsewhere.definitions()).reason == "no_such_call"
-    assert isinstance(await elsewhere.comment(ENV, "5e7f", "x"), Missing)
+    assert (await elsewhere.tag_definitions()).reason == "no_such_call"
+    assert isinstance(await elsewhere.comment(ENV, "5e7f", "x"), IncidentNotFound)
 
 
 async def test_what_bigpanda_does_not_take_is_refused_in_its_words(door):
@@ -257,7 +265,7 @@ async def test_what_bigpanda_does_not_take_is_refused_in_its_words(door):
         await door().callback("5e7f", "another key"),
     ]
 
-    assert {(ruling.kind, ruling.reason) for ruling in rulings} == {(Kind.PAYLOAD, "bad_request")}
+    assert {(ruling.cause, ruling.reason) for ruling in rulings} == {(RejectionCause.PAYLOAD, "bad_request")}
     assert [ruling.detail for ruling in rulings] == [
         "comment may not be blank",
         "end_time must be in the next 90 days, in Unix seconds",
@@ -266,14 +274,14 @@ async def test_what_bigpanda_does_not_take_is_refused_in_its_words(door):
     ]
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 async def test_calls_that_come_too_fast_are_to_wait_and_have_no_effect(bigpanda, door, call):
     bigpanda.rate_limits = True
     panda = door()
 
     rulings = [await VERBS[call](panda) for _ in range(6)]
 
-    assert rulings[-1] == Later(reason="rate_limited", pauses=True)
+    assert rulings[-1] == TaskRetryable(reason="rate_limited", pauses=True)
     assert [each.took_effect for each in bigpanda.called(call)].count(True) <= 5
 
 
@@ -290,45 +298,49 @@ LOSSES = {
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("call", [Call.COMMENT, Call.ASSIGN, Call.INCIDENT])
+@pytest.mark.parametrize("call", [BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.INCIDENT])
 async def test_a_lost_answer_is_doubt_about_a_write_and_nothing_about_a_read(bigpanda, door, call, loss, after_effect):
     does, reason = loss
     bigpanda.faults.add(Fault(does=does, method=call, after_effect=after_effect))
 
     ruling = await VERBS[call](door())
 
-    assert ruling == (Later(reason=reason) if call.is_read else Unsure(reason=reason))
+    assert ruling == (TaskRetryable(reason=reason) if call.is_read else TaskAmbiguous(reason=reason))
     assert [each.took_effect for each in bigpanda.called(call)] == [after_effect]
 
 
 async def test_an_answer_that_never_comes_is_doubt(bigpanda, door):
     bigpanda.faults.add(Fault(does=Silence(), method="comment", after_effect=True))
 
-    assert await VERBS[Call.COMMENT](door(deadline=0.2)) == Unsure(reason="timed_out")
+    assert await VERBS[BigPandaCall.COMMENT](door(timeout=0.2)) == TaskAmbiguous(reason="timed_out")
     assert bigpanda.incident("5e7f").comments == ["on it"]
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(HTTPStatus.GONE, Missing), (HTTPStatus.NOT_IMPLEMENTED, Refused), (HTTPStatus.CONFLICT, Refused)],
+    [
+        (HTTPStatus.GONE, IncidentNotFound),
+        (HTTPStatus.NOT_IMPLEMENTED, TaskRejected),
+        (HTTPStatus.CONFLICT, TaskRejected),
+    ],
 )
 async def test_what_the_documentation_lists_besides(bigpanda, door, status, kind):
     bigpanda.faults.add(Fault(does=Reply(status=status), method="comment"))
 
-    assert isinstance(await VERBS[Call.COMMENT](door()), kind)
+    assert isinstance(await VERBS[BigPandaCall.COMMENT](door()), kind)
 
 
 async def test_a_bigpanda_that_is_not_there_was_surely_not_reached(door, unused_tcp_port):
     panda = door(base_url=f"http://127.0.0.1:{unused_tcp_port}")
 
-    assert {await VERBS[call](panda) for call in Call} == {Later(reason="not_connected")}
+    assert {await VERBS[call](panda) for call in BigPandaCall} == {TaskRetryable(reason="not_connected")}
 
 
 async def test_a_doubtful_comment_can_be_looked_up(bigpanda, door):
     bigpanda.faults.add(Fault(does=Drop(), method="comment", after_effect=True))
     panda = door()
 
-    assert isinstance(await panda.comment(ENV, "5e7f", "did it land?"), Unsure)
+    assert isinstance(await panda.comment(ENV, "5e7f", "did it land?"), TaskAmbiguous)
     found = await panda.activities("5e7f", ["incident_commented"])
 
     assert comments_of(found.body) == ("did it land?",)
@@ -339,5 +351,5 @@ async def test_many_calls_at_once_are_each_answered(bigpanda, door):
 
     rulings = await asyncio.gather(*(panda.comment(ENV, "5e7f", f"{number}") for number in range(50)))
 
-    assert rulings == [Done()] * 50
+    assert rulings == [TaskDone()] * 50
     assert sorted(bigpanda.incident("5e7f").comments, key=int) == [str(number) for number in range(50)]

@@ -224,7 +224,7 @@ def seen(record):
 @settings(max_examples=100)
 def test_folding_a_share_again_changes_nothing(some):
     record = folded(*some)
-    newest = max(some, key=lambda each: each.news)
+    newest = max(some, key=lambda each: each.as_of)
     assert fold(record, newest) == record
 
 

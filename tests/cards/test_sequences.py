@@ -80,7 +80,7 @@ def test_the_record_ends_at_the_newest_and_every_comment_is_told_once(some, chan
     for each in arriving(some, chance):
         life.take(each)
     ordered = Life()
-    for each in sorted(some, key=lambda each: each.news):
+    for each in sorted(some, key=lambda each: each.as_of):
         ordered.take(each)
     assert seen(life.story.record) == seen(ordered.story.record)
     comments = Counter(entry.data["text"] for entry in life.entries if entry.kind == "comment")
@@ -126,7 +126,7 @@ def steps(entry):
 @settings(max_examples=100)
 def test_a_life_told_again_from_the_beginning_tells_nothing_new(some):
     life = Life()
-    for each in sorted(some, key=lambda each: each.news):
+    for each in sorted(some, key=lambda each: each.as_of):
         life.take(each)
     told = len(life.entries)
     for each in some:

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from relay.bigpanda import Done, Kind, Later, Missing, Refused, Unsure
+from relay.bigpanda.outcomes import (
+    IncidentNotFound,
+    RejectionCause,
+    TaskAmbiguous,
+    TaskDone,
+    TaskRejected,
+    TaskRetryable,
+)
 from relay.cards import AttemptState, CardState, Errand, ErrandKind, plan
 from relay.cards.tasks import (
     CONFIRMED_AFTER,
@@ -103,7 +110,7 @@ def test_a_deed_is_noted_before_anything_is_sent():
 
 @pytest.mark.parametrize("kind", [ErrandKind.COMMENT, ErrandKind.REPLY])
 def test_a_comment_of_which_nobody_knows_is_looked_for_and_never_sent_again(kind):
-    dealt = ruled(matter(kind), Unsure(reason="timed_out"), NOW)
+    dealt = ruled(matter(kind), TaskAmbiguous(reason="timed_out"), NOW)
     assert (dealt.errand.state, dealt.errand.reason) == (AttemptState.IN_DOUBT, "timed_out")
     assert recovered(matter(kind).errand, NOW).state is AttemptState.IN_DOUBT
 
@@ -112,7 +119,7 @@ def test_a_comment_of_which_nobody_knows_is_looked_for_and_never_sent_again(kind
     "kind", [ErrandKind.CALLBACK, ErrandKind.ASSIGN, ErrandKind.SNOOZE, ErrandKind.RESOLVE, ErrandKind.CHECK]
 )
 def test_what_may_be_done_twice_is_done_again(kind):
-    dealt = ruled(matter(kind), Unsure(reason="timed_out"), NOW)
+    dealt = ruled(matter(kind), TaskAmbiguous(reason="timed_out"), NOW)
     assert dealt.errand.state is AttemptState.WAITING
     assert NOW < dealt.errand.due_at <= NOW + 60
     assert recovered(matter(kind).errand, NOW).state is AttemptState.WAITING
@@ -120,12 +127,12 @@ def test_what_may_be_done_twice_is_done_again(kind):
 
 def test_who_did_it_is_remembered_while_it_may_have_been_done():
     asked = matter(ErrandKind.RESOLVE)
-    dealt = ruled(asked, Unsure(reason="timed_out"), NOW)
+    dealt = ruled(asked, TaskAmbiguous(reason="timed_out"), NOW)
     assert dealt.story is None
     assert may_be_done(dealt.errand)
-    assert ruled(replace(asked, errand=dealt.errand), Later(reason="rate_limited"), NOW).story is None
+    assert ruled(replace(asked, errand=dealt.errand), TaskRetryable(reason="rate_limited"), NOW).story is None
     assert may_be_done(recovered(asked.errand, NOW))
-    assert not may_be_done(ruled(asked, Later(reason="rate_limited"), NOW).errand)
+    assert not may_be_done(ruled(asked, TaskRetryable(reason="rate_limited"), NOW).errand)
 
 
 @pytest.mark.parametrize("kind", [ErrandKind.COMMENT, ErrandKind.REPLY])
@@ -169,7 +176,7 @@ def test_the_longer_something_cannot_be_found_out_the_less_often_it_is_asked():
 
 
 def test_what_surely_did_not_arrive_is_sent_again_and_nobody_did_it_until_then():
-    dealt = ruled(matter(ErrandKind.COMMENT), Later(reason="not_connected"), NOW)
+    dealt = ruled(matter(ErrandKind.COMMENT), TaskRetryable(reason="not_connected"), NOW)
     assert dealt.errand.state is AttemptState.WAITING
     assert dealt.story.record.deeds == ()
 
@@ -177,19 +184,22 @@ def test_what_surely_did_not_arrive_is_sent_again_and_nobody_did_it_until_then()
 @pytest.mark.parametrize("kind", list(ErrandKind))
 def test_what_comes_too_late_is_given_up(kind):
     late = NOW + PATIENCE[kind]
-    dealt = ruled(matter(kind), Later(reason="rate_limited", retry_after=1.0), late)
+    dealt = ruled(matter(kind), TaskRetryable(reason="rate_limited", retry_after=1.0), late)
     assert (dealt.errand.state, dealt.errand.due_at) == (AttemptState.DROPPED, None)
 
 
 def test_a_refusal_ends_an_action_and_not_a_callback():
-    refused = Refused(kind=Kind.CREDENTIALS, reason="key_invalid", remedy="mend it")
+    refused = TaskRejected(cause=RejectionCause.CREDENTIALS, reason="key_invalid", remedy="mend it")
     assert ruled(matter(ErrandKind.RESOLVE), refused, NOW).errand.state is AttemptState.REFUSED
     assert ruled(matter(ErrandKind.CALLBACK), refused, NOW).errand.state is AttemptState.WAITING
-    assert ruled(matter(ErrandKind.RESOLVE), Missing(reason="not_found"), NOW).errand.state is AttemptState.REFUSED
+    assert (
+        ruled(matter(ErrandKind.RESOLVE), IncidentNotFound(reason="not_found"), NOW).errand.state
+        is AttemptState.REFUSED
+    )
 
 
 def test_an_action_that_was_done_is_asked_about_should_no_share_confirm_it():
-    dealt = ruled(matter(ErrandKind.RESOLVE), Done(), NOW)
+    dealt = ruled(matter(ErrandKind.RESOLVE), TaskDone(), NOW)
     [check] = dealt.more
     assert (check.kind, check.due_at, check.payload) == ("check", NOW + CONFIRMED_AFTER, {"why": "after k", "sent": ""})
     assert dealt.story is None  # the deed waits for its share

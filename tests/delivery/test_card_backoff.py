@@ -134,7 +134,7 @@ async def test_a_room_in_which_something_unforeseen_happens_begins_again_with_ev
     }.get(room, "")
     async with open_house(tmp_path) as house:
         broken = house.door if room == "_gate" else house.store
-        name, struck = verb or "who_am_i", []
+        name, struck = verb or "auth_test", []
         work = getattr(broken, name)
 
         async def breaks(*arguments, **named):

@@ -9,13 +9,15 @@ from relay.delivery.circuit_breaker import LONGEST, Gate
 from relay.ratelimit.budgets import Budgets, backoff
 from relay.runtime.clock import Clock
 from relay.sandbox import Fault, rate_limited
-from relay.slack import Kind, Method, Refused, Unknown
+from relay.slack.outcomes import Ambiguous, Method, Rejected, RejectionScope
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards
 from tests.support.relay_in_process import open_house, stand_in
 
 ASKED = "auth.test"
-DEAD = Refused(code="invalid_auth", kind=Kind.CREDENTIALS, reason="invalid_auth", remedy="give relay a living token")
+DEAD = Rejected(
+    code="invalid_auth", scope=RejectionScope.CREDENTIALS, reason="invalid_auth", remedy="give relay a living token"
+)
 
 
 def questions(within: float) -> list[float]:
@@ -83,13 +85,13 @@ class Answering:
         self.asked = 0
         self._answer = answer
 
-    async def who_am_i(self):
+    async def auth_test(self):
         self.asked += 1
         await asyncio.sleep(0)
         return self._answer
 
 
-@pytest.mark.parametrize("answer", [DEAD, Unknown(reason="no_answer")], ids=["refused", "unanswered"])
+@pytest.mark.parametrize("answer", [DEAD, Ambiguous(reason="no_answer")], ids=["refused", "unanswered"])
 @pytest.mark.parametrize("rings", [0, 50])
 async def test_by_the_real_clock_too_the_gate_asks_once_and_then_waits(answer, rings):
     """Neither what it finds itself nor what others tell it has it ask at once."""

@@ -17,7 +17,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
 from relay.demo import stage as staging
 from relay.demo.clock import LeapingClock, settled
@@ -65,9 +65,9 @@ def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
         now += step.pause
         if isinstance(step, Act):
             continue
-        share = parse(orjson.dumps(told.share(step, now)), {}, now)
+        share = parse_share(orjson.dumps(told.share(step, now)), {}, now)
         assert share.incident == step.incident
-        assert share.news == int(now)
+        assert share.as_of == int(now)
         assert step.caption
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 import relay
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import Card, Entry
 from relay.cards.draw import entry_values, noticed
 from relay.cards.merge import fold
@@ -52,7 +52,7 @@ def packaged():
 
 @pytest.fixture(scope="module")
 def scene():
-    record = fold(None, parse(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
+    record = fold(None, parse_share(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
     body = orjson.loads(SAMPLE.read_bytes())
     assert body["incident"]["alerts"]
     return RenderRequest(variables=template_variables(read(record), route="everything"), mentions=("S0ONCALL",))

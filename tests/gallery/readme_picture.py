@@ -58,5 +58,5 @@ async def _look(tab: Tab, stage: Stage, now: float) -> None:
 
 
 if __name__ == "__main__":
-    logging.set_up(form="console", level="error", secrets=())
+    logging.configure(log_format="console", level="error", secrets=())
     asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/channel.png")))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.bigpanda import Call
+from relay.bigpanda.outcomes import BigPandaCall
 from relay.ratelimit.budgets import (
     BIGPANDA_LIMITS,
     CHANNEL_POSTS,
@@ -21,7 +21,7 @@ from relay.ratelimit.budgets import (
     edit_from,
 )
 from relay.sandbox.limits import Limits
-from relay.slack import Method
+from relay.slack.outcomes import Method
 
 POST, EDIT = Method.POST, Method.EDIT
 
@@ -92,7 +92,7 @@ def test_a_method_nobody_knows_is_held_to_tier_two():
 
 # -- BigPanda ----------------------------------------------------------------------------------------------------------
 
-A_SECOND = {call: 2 if call is Call.USERS else 5 for call in Call}
+A_SECOND = {call: 2 if call is BigPandaCall.USERS else 5 for call in BigPandaCall}
 """What BigPanda allows of each call."""
 
 
@@ -101,10 +101,10 @@ def bigpanda():
 
 
 def test_every_call_of_bigpandas_api_has_its_limit():
-    assert set(BIGPANDA_LIMITS) == set(Call)
+    assert set(BIGPANDA_LIMITS) == set(BigPandaCall)
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", BigPandaCall)
 def test_bigpanda_is_never_called_more_often_in_any_second_than_it_allows(call):
     moments = drain(bigpanda(), call, [""], 60)
 
@@ -113,7 +113,7 @@ def test_bigpanda_is_never_called_more_often_in_any_second_than_it_allows(call):
 
 
 @given(
-    call=st.sampled_from([Call.COMMENT, Call.USERS]),
+    call=st.sampled_from([BigPandaCall.COMMENT, BigPandaCall.USERS]),
     steps=st.lists(
         st.tuples(st.floats(0, 3), st.sampled_from(["fine", "fine", "told", "untold"]), st.floats(0, 2)),
         min_size=1,
@@ -134,9 +134,9 @@ def test_no_second_holds_more_calls_than_bigpanda_allows_whatever_it_answers(cal
 
 def test_each_call_of_bigpandas_api_has_a_budget_of_its_own():
     budgets = bigpanda()
-    drain(budgets, Call.COMMENT, [""], 20)
+    drain(budgets, BigPandaCall.COMMENT, [""], 20)
 
-    assert budgets.ready_at(Call.RESOLVE, "", 0.0) == 0.0
+    assert budgets.ready_at(BigPandaCall.RESOLVE, "", 0.0) == 0.0
 
 
 def test_a_rest_gives_the_burst_back():

@@ -7,7 +7,7 @@ import pytest
 
 from relay.cards import ChannelState
 from relay.config.configuration import Configuration
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.model.errors import Fault
 from relay.ratelimit.budgets import Budgets
 from relay.reload import Teller, messages, notifier
@@ -18,7 +18,7 @@ from relay.sandbox import Fault as Trouble
 from relay.sandbox import Slack as StandIn
 from relay.sandbox.slack.content import Content, examine
 from relay.sandbox.slack.pings import pings
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
 from tests.support.reload_samples import GOOD
 
 FAULTS = (Fault(file="routes.yaml", line=6, column=5, message="'pots' is no key; did you mean 'post'?"),)
@@ -84,7 +84,7 @@ async def bench(store, desk):
     slack = StandIn(clock=desk.clock.now, sleep=desk.clock.sleep)
     slack.add_channel("C0NOC00001", "noc", member=True)
     async with serving(slack) as url, make_session() as session:
-        made = Bench(slack, Slack(session, slack.token, base_url=url), store, desk.clock)
+        made = Bench(slack, SlackClient(session, slack.token, base_url=url), store, desk.clock)
         await made.found()
         yield made
 

@@ -44,7 +44,7 @@ def stream() -> io.StringIO:
 
 
 def set_up(stream: io.StringIO, **options) -> structlog.stdlib.BoundLogger:
-    log.set_up(**({"form": "json", "level": "info", "secrets": [SECRET], "stream": stream} | options))
+    log.configure(**({"log_format": "json", "level": "info", "secrets": [SECRET], "stream": stream} | options))
     return structlog.get_logger("relay.test")
 
 
@@ -66,20 +66,20 @@ def test_an_event_is_one_line_of_json_with_its_time_in_utc(stream):
 
 
 def test_a_terminal_gets_readable_lines_and_anything_else_gets_json():
-    for form, stream, readable in [
+    for log_format, stream, readable in [
         ("auto", Terminal(), True),
         ("auto", io.StringIO(), False),
         ("json", Terminal(), False),
         ("console", io.StringIO(), True),
     ]:
-        set_up(stream, form=form).info("hello")
+        set_up(stream, log_format=log_format).info("hello")
         assert stream.getvalue().startswith("{") is not readable
 
 
 def test_colours_are_for_terminals_alone(stream):
     terminal = Terminal()
     for target in (terminal, stream):
-        set_up(target, form="console").warning("hello")
+        set_up(target, log_format="console").warning("hello")
     assert "\x1b[" in terminal.getvalue()
     assert "\x1b[" not in stream.getvalue()
 
@@ -131,19 +131,19 @@ def fail() -> None:
     raise ValueError(f"{SECRET} is wrong" if local else "")
 
 
-@pytest.mark.parametrize("form", ["json", "console"])
-def test_an_error_is_told_with_its_traceback_without_local_variables_and_without_secrets(stream, form):
-    logger = set_up(stream, form=form)
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_an_error_is_told_with_its_traceback_without_local_variables_and_without_secrets(stream, log_format):
+    logger = set_up(stream, log_format=log_format)
     try:
         fail()
     except ValueError:
         logger.exception("it_failed")
     told = stream.getvalue()
     assert "Traceback (most recent call last)" in told
-    assert f"ValueError: {log.HIDDEN} is wrong" in told
+    assert f"ValueError: {log.REDACTED} is wrong" in told
     assert "a-local-value" not in told.replace('"-a-local-value"', "")  # the source line may stand there
     assert "xoxb-a-local-value" not in told
-    if form == "json":
+    if log_format == "json":
         assert len(events(stream)) == 1
 
 
@@ -154,7 +154,7 @@ def test_a_library_s_error_is_masked_too(stream):
     except ValueError:
         logging.getLogger("slack_sdk").exception("Failed with %s", SECRET)
     (event,) = events(stream)
-    assert event["event"] == f"Failed with {log.HIDDEN}"
+    assert event["event"] == f"Failed with {log.REDACTED}"
     assert "is wrong" in event["exception"]
 
 
@@ -165,7 +165,7 @@ class Holder:
         return f"<Holder {SECRET}>"
 
 
-@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize(
     "value",
     [
@@ -182,10 +182,10 @@ class Holder:
         f"https://proxy/?token={quote(SECRET, safe='')}",
     ],
 )
-def test_a_secret_is_hidden_wherever_it_turns_up(stream, form, value):
-    set_up(stream, form=form).info("hello", value=value)
+def test_a_secret_is_hidden_wherever_it_turns_up(stream, log_format, value):
+    set_up(stream, log_format=log_format).info("hello", value=value)
     told = stream.getvalue()
-    assert log.HIDDEN in told
+    assert log.REDACTED in told
     assert "hush" not in told
 
 
@@ -197,7 +197,7 @@ def test_a_secret_is_hidden_in_the_event_and_in_a_name(stream):
 
 def test_the_longer_of_two_secrets_is_hidden_whole(stream):
     set_up(stream, secrets=["key", "key-and-more"]).info("hello", value="key-and-more")
-    assert events(stream)[0]["value"] == log.HIDDEN
+    assert events(stream)[0]["value"] == log.REDACTED
 
 
 def test_without_secrets_nothing_is_hidden(stream):
@@ -209,12 +209,12 @@ def test_without_secrets_nothing_is_hidden(stream):
 def test_no_secret_gets_past_the_mask_as_text_bytes_or_repr(secret, before, after):
     text = before + secret + after
     event = {"a": text, "b": {"c": [text]}, "d": {text}, "e": ValueError(text), text: 1}
-    masked = log.mask([secret])(None, "info", event)
-    shown = json.dumps(masked, ensure_ascii=False).replace(json.dumps(log.HIDDEN)[1:-1], "")
+    masked = log.redact([secret])(None, "info", event)
+    shown = json.dumps(masked, ensure_ascii=False).replace(json.dumps(log.REDACTED)[1:-1], "")
     leftovers = {before, after, "a", "b", "c", "d", "e", "ValueError('')"}
-    if len(secret) > 3 and not any(secret in part for part in (*leftovers, log.HIDDEN, str(list("abcde")))):
-        assert secret not in "".join(_strings(masked)).replace(log.HIDDEN, "\0")
-    assert log.HIDDEN in shown or log.HIDDEN in str(masked)
+    if len(secret) > 3 and not any(secret in part for part in (*leftovers, log.REDACTED, str(list("abcde")))):
+        assert secret not in "".join(_strings(masked)).replace(log.REDACTED, "\0")
+    assert log.REDACTED in shown or log.REDACTED in str(masked)
 
 
 def _strings(value) -> list[str]:
@@ -225,9 +225,9 @@ def _strings(value) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-@pytest.mark.parametrize("form", ["json", "console"])
-def test_a_line_break_from_outside_does_not_make_a_second_event(stream, form):
-    logger = set_up(stream, form=form)
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_line_break_from_outside_does_not_make_a_second_event(stream, log_format):
+    logger = set_up(stream, log_format=log_format)
     nasty = "one\n2026-01-01 [info] two\r\x1b[31m\u2028three"
     logger.info(nasty, value=nasty, values=[nasty])
     logging.getLogger("aiohttp").warning(nasty)

@@ -10,8 +10,8 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.runtime import nonblocking_stderr
-from relay.runtime.nonblocking_stderr import Unhurried, unhurried
+from relay.runtime import nonblocking_stderr as module
+from relay.runtime.nonblocking_stderr import NonblockingStream, nonblocking_stderr
 
 PIPE = 65536
 
@@ -33,7 +33,7 @@ def a_pipe():
 
 
 def unhurried_onto(descriptor):
-    stream = Unhurried(descriptor, lambda lines: stream.write(f"{lines} lost\n"))
+    stream = NonblockingStream(descriptor, lambda lines: stream.write(f"{lines} lost\n"))
     return stream
 
 
@@ -56,7 +56,7 @@ def test_where_there_is_room_a_line_is_out_when_write_returns():
 @settings(deadline=None)  # it is a reader's pace that is tested
 @given(
     sizes=st.lists(
-        st.sampled_from([1, 100, nonblocking_stderr.ROOM - 1, nonblocking_stderr.ROOM, 3 * PIPE]),
+        st.sampled_from([1, 100, module.ATOMIC_WRITE_BYTES - 1, module.ATOMIC_WRITE_BYTES, 3 * PIPE]),
         min_size=1,
         max_size=30,
     )
@@ -77,7 +77,7 @@ def test_all_comes_out_whole_and_in_order_however_long_nobody_reads(sizes):
 
 
 def test_what_is_too_much_is_lost_and_counted_where_it_would_stand(monkeypatch):
-    monkeypatch.setattr(nonblocking_stderr, "MOST", 10_000)
+    monkeypatch.setattr(module, "MAX_WAITING_CHARACTERS", 10_000)
     with a_pipe() as (reading, writing, close):
         stream = unhurried_onto(writing)
         said = [f"{number:999}\n" for number in range(200)]
@@ -127,7 +127,7 @@ def standard_error():
 
 def test_within_all_that_goes_to_stderr_is_unhurried_and_afterwards_it_is_as_it_was():
     with standard_error() as (reading, ours):
-        with unhurried(lambda _: None):
+        with nonblocking_stderr(lambda _: None):
             typer.echo("x" * 3 * PIPE, err=True)
             reader = threading.Thread(target=lambda: [*iter(lambda: os.read(reading, PIPE)[-1:], b"\n")])
             reader.start()
@@ -136,9 +136,9 @@ def test_within_all_that_goes_to_stderr_is_unhurried_and_afterwards_it_is_as_it_
 
 
 def test_a_reader_that_stands_still_at_the_end_does_not_hold_up_what_is_said_later(monkeypatch):
-    monkeypatch.setattr(nonblocking_stderr, "LAST_WORDS", 0.01)
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
     with standard_error() as (reading, ours):
-        with unhurried(lambda _: None):
+        with nonblocking_stderr(lambda _: None):
             typer.echo("x" * 3 * PIPE, err=True)
         typer.echo("a last word", err=True)
         assert sys.stderr is not ours
@@ -149,5 +149,5 @@ def test_a_reader_that_stands_still_at_the_end_does_not_hold_up_what_is_said_lat
 
 def test_a_stream_that_is_no_file_stays_what_it_is(monkeypatch, capsys):
     before = sys.stderr
-    with unhurried(lambda _: None):
+    with nonblocking_stderr(lambda _: None):
         assert sys.stderr is before

@@ -6,54 +6,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.http.outcome import Failure, Reply
-from relay.slack import (
-    Channel,
-    Deferred,
-    Delivered,
-    Gone,
+from relay.http.outcome import Failure, HttpResponse
+from relay.slack.classify import classify
+from relay.slack.error_codes import (
+    BY_METHOD,
+    CODES,
+    UNKNOWN_CODE,
+    AlreadyDone,
+    RejectionCode,
+    RetryCode,
+    _rows,
+    meaning_of,
+)
+from relay.slack.outcomes import Ambiguous, Delivered, Method, NotFound, Read, Rejected, RejectionScope, Retryable
+from relay.slack.responses import (
+    ChannelInfo,
+    FoundMessage,
     Identity,
-    Kind,
-    Method,
-    Read,
-    Refused,
-    Seen,
-    SlackPerson,
-    Unknown,
+    SlackUser,
     UserGroup,
     channel_of,
     channels_of,
     cursor_of,
     identity_of,
-    judge,
     members_of,
     messages_of,
     permalink_of,
-    person_of,
-    socket_of,
+    socket_url_of,
     user_groups_of,
+    user_of,
 )
-from relay.slack.error_codes import BY_METHOD, CODES, NOBODY_KNOWS, Fine, Refusal, Wait, _rows, meaning_of
 
 # What Slack's pages list, sorted by hand and apart from the table under test.
 REFUSED = {
-    Kind.CREDENTIALS: (
+    RejectionScope.CREDENTIALS: (
         "invalid_auth not_authed account_inactive token_revoked token_expired two_factor_setup_required "
         "not_allowed_token_type team_access_not_granted enterprise_is_restricted accesslimited forbidden_team"
     ),
-    Kind.APP: (
+    RejectionScope.APP: (
         "missing_scope no_permission access_denied metadata_must_be_sent_from_app deprecated_endpoint "
         "method_deprecated plan_upgrade_required"
     ),
-    Kind.CHANNEL: (
+    RejectionScope.CHANNEL: (
         "channel_not_found not_in_channel is_archived is_inactive restricted_action "
         "restricted_action_read_only_channel restricted_action_thread_only_channel ekm_access_denied team_not_found "
         "messages_tab_disabled slack_connect_canvas_sharing_blocked slack_connect_file_link_sharing_blocked "
         "slack_connect_lists_sharing_blocked channel_is_limited_access posting_to_channel_denied "
         "method_not_supported_for_channel_type too_many_members"
     ),
-    Kind.THREAD: "restricted_action_non_threadable_channel restricted_action_thread_locked thread_locked",
-    Kind.PAYLOAD: (
+    RejectionScope.THREAD: "restricted_action_non_threadable_channel restricted_action_thread_locked thread_locked",
+    RejectionScope.PAYLOAD: (
         "invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long msg_too_large too_many_attachments "
         "attachment_payload_limit_exceeded invalid_attachments no_text markdown_text_conflict invalid_metadata_format "
         "invalid_metadata_schema metadata_too_large too_many_contact_cards block_mismatch invalid_arguments "
@@ -62,8 +64,8 @@ REFUSED = {
         "max_file_sharing_exceeded no_dual_broadcast_content_update unable_to_share_files file_deleted file_is_deleted "
         "file_not_found file_share_limit_reached"
     ),
-    Kind.EDIT_WINDOW: "edit_window_closed",
-    Kind.CALL: (
+    RejectionScope.EDIT_WINDOW: "edit_window_closed",
+    RejectionScope.CALL: (
         "cant_delete_message invalid_cursor invalid_metadata_filter_keys invalid_ts_latest invalid_ts_oldest "
         "invalid_limit invalid_types missing_argument users_not_found invalid_name too_many_emoji too_many_reactions "
         "not_reactable bad_timestamp no_item_specified no_access duplicate_channel_not_found "
@@ -82,45 +84,45 @@ FINE = "already_reacted no_reaction already_in_channel"
 
 
 def said(code, status=200, **more):
-    return Reply(status=status, body={"ok": False, "error": code, **more})
+    return HttpResponse(status=status, body={"ok": False, "error": code, **more})
 
 
 @pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in REFUSED.items() for code in codes.split()])
 def test_a_code_that_no_repetition_changes_is_refused_with_its_kind_and_a_remedy(kind, code):
-    answer = judge(Method.POST, said(code))
+    answer = classify(Method.POST, said(code))
 
-    assert isinstance(answer, Refused)
-    assert (answer.code, answer.kind) == (code, kind)
+    assert isinstance(answer, Rejected)
+    assert (answer.code, answer.scope) == (code, kind)
     assert answer.remedy.endswith(".")
     assert "{" not in answer.remedy
 
 
 @pytest.mark.parametrize("code", DEFERRED.split())
 def test_a_code_that_passes_is_deferred(code):
-    answer = judge(Method.POST, said(code))
+    answer = classify(Method.POST, said(code))
 
-    assert isinstance(answer, Deferred)
+    assert isinstance(answer, Retryable)
     assert answer.code == code
 
 
 @pytest.mark.parametrize("code", GONE.split())
 def test_a_code_that_tells_of_a_lost_message_or_thread_is_gone(code):
-    assert isinstance(judge(Method.EDIT, said(code)), Gone)
+    assert isinstance(classify(Method.EDIT, said(code)), NotFound)
 
 
 @pytest.mark.parametrize("code", UNKNOWN.split())
 @pytest.mark.parametrize("method", [Method.POST, Method.EDIT, Method.DELETE, Method.HISTORY])
 def test_where_slack_cannot_say_how_far_it_got_nobody_can(code, method):
-    assert judge(method, said(code)) == Unknown(reason=code, code=code)
+    assert classify(method, said(code)) == Ambiguous(reason=code, code=code)
 
 
 @pytest.mark.parametrize("code", FINE.split())
 def test_a_code_that_says_it_is_so_already_is_a_success(code):
-    assert isinstance(judge(Method.JOIN, said(code)), Read)
+    assert isinstance(classify(Method.JOIN, said(code)), Read)
 
 
 def test_a_message_that_is_gone_already_counts_as_deleted():
-    answer = judge(Method.DELETE, said("message_not_found"), {"channel": "C1", "ts": "1.2"})
+    answer = classify(Method.DELETE, said("message_not_found"), {"channel": "C1", "ts": "1.2"})
 
     assert answer == Delivered(channel="C1", ts="1.2")
 
@@ -181,7 +183,7 @@ LISTED = {
         method_not_supported_for_channel_type too_many_members
     """,
     Method.USER_GROUPS: "plan_upgrade_required",
-    Method.WHO: "",
+    Method.AUTH_TEST: "",
 }
 """What each method's page lists (https://docs.slack.dev/reference/methods), May 2026; and those common to all."""
 
@@ -190,12 +192,12 @@ LISTED = {
 def test_every_code_that_a_method_s_page_lists_has_its_class_a_reason_and_a_remedy(method):
     for code in (COMMON + LISTED[method]).split():
         meaning = meaning_of(method, code)
-        assert meaning is not NOBODY_KNOWS, code
-        if not isinstance(meaning, Fine):
+        assert meaning is not UNKNOWN_CODE, code
+        if not isinstance(meaning, AlreadyDone):
             assert meaning.reason, code
-        if not isinstance(meaning, (Fine, Wait)):
+        if not isinstance(meaning, (AlreadyDone, RetryCode)):
             assert meaning.remedy.endswith("."), code
-        if isinstance(meaning, Wait) and meaning.seconds is not None:
+        if isinstance(meaning, RetryCode) and meaning.seconds is not None:
             assert meaning.remedy.endswith("."), code
 
 
@@ -207,49 +209,49 @@ def test_every_code_sorted_by_hand_stands_in_the_table():
 
 def test_reasons_are_snake_case_and_each_has_one_remedy():
     remedies = {}
-    for meaning in [*CODES.values(), *BY_METHOD.values(), NOBODY_KNOWS]:
-        if isinstance(meaning, (Refusal, Wait)):
+    for meaning in [*CODES.values(), *BY_METHOD.values(), UNKNOWN_CODE]:
+        if isinstance(meaning, (RejectionCode, RetryCode)):
             assert meaning.reason.replace("_", "").isalpha()
             assert meaning.reason == meaning.reason.lower()
             assert remedies.setdefault(meaning.reason, meaning.remedy) == meaning.remedy
 
 
 def test_a_code_that_nobody_knows_is_refused_by_a_kind_of_its_own():
-    answer = judge(Method.POST, said("sunspots"))
+    answer = classify(Method.POST, said("sunspots"))
 
-    assert isinstance(answer, Refused)
-    assert (answer.kind, answer.code, answer.reason) == (Kind.UNKNOWN_CODE, "sunspots", "unknown_code")
+    assert isinstance(answer, Rejected)
+    assert (answer.scope, answer.code, answer.reason) == (RejectionScope.UNKNOWN_CODE, "sunspots", "unknown_code")
 
 
 def test_a_missing_scope_is_named_in_the_remedy():
-    answer = judge(Method.HISTORY, said("missing_scope", needed="channels:history", provided="chat:write"))
+    answer = classify(Method.HISTORY, said("missing_scope", needed="channels:history", provided="chat:write"))
 
-    assert isinstance(answer, Refused)
-    assert answer.needed == "channels:history"
+    assert isinstance(answer, Rejected)
+    assert answer.missing_scopes == "channels:history"
     assert "channels:history" in answer.remedy
     assert "chat:write" in answer.remedy
 
 
 def test_a_missing_scope_that_slack_does_not_name_still_makes_a_sentence():
-    answer = judge(Method.HISTORY, said("missing_scope", needed=None))
+    answer = classify(Method.HISTORY, said("missing_scope", needed=None))
 
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Rejected)
     assert "None" not in answer.remedy
 
 
 def test_what_slack_says_about_the_blocks_is_the_detail():
     line = "[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"
-    answer = judge(Method.POST, said("invalid_blocks", response_metadata={"messages": [line, 7, "x" * 999]}))
+    answer = classify(Method.POST, said("invalid_blocks", response_metadata={"messages": [line, 7, "x" * 999]}))
 
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Rejected)
     assert answer.detail.startswith(line + "; xxx")
     assert len(answer.detail) < 500
 
 
 def test_errors_are_the_detail_where_there_are_no_messages():
-    answer = judge(Method.POST, said("invalid_blocks", errors=["unsupported block"]))
+    answer = classify(Method.POST, said("invalid_blocks", errors=["unsupported block"]))
 
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Rejected)
     assert answer.detail == "unsupported block"
 
 
@@ -273,32 +275,34 @@ def test_errors_are_the_detail_where_there_are_no_messages():
     ],
 )
 def test_http_429_pauses_the_method_for_as_long_as_slack_says(headers, body, seconds):
-    answer = judge(Method.POST, Reply(status=429, headers=headers, body=body))
+    answer = classify(Method.POST, HttpResponse(status=429, headers=headers, body=body))
 
-    assert isinstance(answer, Deferred)
+    assert isinstance(answer, Retryable)
     assert (answer.reason, answer.pauses, answer.retry_after) == ("rate_limited", True, seconds)
 
 
 @pytest.mark.parametrize("code", ["ratelimited", "rate_limited"])
 def test_a_rate_limit_told_by_code_alone_pauses_the_method_too(code):
-    answer = judge(Method.EDIT, Reply(status=200, headers={"Retry-After": "3"}, body={"ok": False, "error": code}))
+    answer = classify(
+        Method.EDIT, HttpResponse(status=200, headers={"Retry-After": "3"}, body={"ok": False, "error": code})
+    )
 
-    assert answer == Deferred(reason="rate_limited", code=code, retry_after=3.0, pauses=True)
+    assert answer == Retryable(reason="rate_limited", code=code, retry_after=3.0, pauses=True)
 
 
 def test_a_migrating_workspace_is_left_alone_for_minutes():
-    answer = judge(Method.POST, said("team_added_to_org"))
+    answer = classify(Method.POST, said("team_added_to_org"))
 
-    assert isinstance(answer, Deferred)
+    assert isinstance(answer, Retryable)
     assert answer.pauses
     assert answer.retry_after is not None
     assert answer.retry_after >= 60
 
 
 def test_a_migrating_channel_does_not_stop_the_others():
-    answer = judge(Method.EDIT, said("external_channel_migrating"))
+    answer = classify(Method.EDIT, said("external_channel_migrating"))
 
-    assert isinstance(answer, Deferred)
+    assert isinstance(answer, Retryable)
     assert not answer.pauses
 
 
@@ -308,9 +312,9 @@ def test_a_migrating_channel_does_not_stop_the_others():
 @pytest.mark.parametrize("failure", list(Failure))
 def test_without_an_answer_only_what_never_left_is_sure(failure):
     sure = ["name_not_resolved", "not_connected", "connect_timed_out", "tls_failed", "proxy_refused"]
-    expected = {"unsendable": Refused, **dict.fromkeys(sure, Deferred)}.get(failure, Unknown)
+    expected = {"unsendable": Rejected, **dict.fromkeys(sure, Retryable)}.get(failure, Ambiguous)
 
-    answer = judge(Method.POST, failure)
+    answer = classify(Method.POST, failure)
 
     assert type(answer) is expected
     assert answer.reason == failure
@@ -319,64 +323,64 @@ def test_without_an_answer_only_what_never_left_is_sure(failure):
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 @pytest.mark.parametrize("body", [None, {}, "<html>", {"ok": False, "error": "service_unavailable"}, {"ok": True}])
 def test_a_server_error_is_doubt_whatever_its_body_says(status, body):
-    answer = judge(Method.POST, Reply(status=status, body=body))
+    answer = classify(Method.POST, HttpResponse(status=status, body=body))
 
-    assert isinstance(answer, Unknown)
+    assert isinstance(answer, Ambiguous)
     assert answer.reason == "server_error"
 
 
 def test_service_unavailable_leaves_a_post_in_doubt_and_anything_else_for_later():
-    assert isinstance(judge(Method.POST, said("service_unavailable")), Unknown)
-    assert isinstance(judge(Method.EDIT, said("service_unavailable")), Deferred)
+    assert isinstance(classify(Method.POST, said("service_unavailable")), Ambiguous)
+    assert isinstance(classify(Method.EDIT, said("service_unavailable")), Retryable)
 
 
 @pytest.mark.parametrize(
     "body", [None, {}, [], "ok", b"\x1f\x8b", 7, {"ok": "true"}, {"ok": False}, {"ok": False, "error": 5}]
 )
 def test_an_answer_that_nobody_can_read_is_doubt(body):
-    assert judge(Method.POST, Reply(status=200, body=body)) == Unknown(reason="unreadable", code="http_200")
+    assert classify(Method.POST, HttpResponse(status=200, body=body)) == Ambiguous(reason="unreadable", code="http_200")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 408])
 def test_a_refusal_by_somebody_on_the_way_was_not_done_and_may_pass(status):
-    answer = judge(Method.POST, Reply(status=status, body="<html>"))
+    answer = classify(Method.POST, HttpResponse(status=status, body="<html>"))
 
-    assert isinstance(answer, Deferred)
+    assert isinstance(answer, Retryable)
     assert answer.reason == "not_slack"
     assert str(status) in answer.remedy
 
 
 def test_a_message_too_large_for_what_stands_between_is_a_fault_of_the_message():
-    answer = judge(Method.POST, Reply(status=413))
+    answer = classify(Method.POST, HttpResponse(status=413))
 
-    assert isinstance(answer, Refused)
-    assert answer.kind is Kind.PAYLOAD
+    assert isinstance(answer, Rejected)
+    assert answer.scope is RejectionScope.PAYLOAD
 
 
 def test_slacks_own_code_counts_under_any_4xx():
-    answer = judge(Method.POST, said("invalid_auth", status=401))
+    answer = classify(Method.POST, said("invalid_auth", status=401))
 
-    assert isinstance(answer, Refused)
-    assert answer.kind is Kind.CREDENTIALS
+    assert isinstance(answer, Rejected)
+    assert answer.scope is RejectionScope.CREDENTIALS
 
 
 # -- Successes ---------------------------------------------------------------------------------------------------------
 
 
 def posted(**more):
-    return Reply(status=200, body={"ok": True, "channel": "C1", "ts": "1.000200", **more})
+    return HttpResponse(status=200, body={"ok": True, "channel": "C1", "ts": "1.000200", **more})
 
 
 def test_a_post_is_delivered_with_its_ts():
-    assert judge(Method.POST, posted(), {"channel": "C1"}) == Delivered(channel="C1", ts="1.000200")
+    assert classify(Method.POST, posted(), {"channel": "C1"}) == Delivered(channel="C1", ts="1.000200")
 
 
 def test_a_post_without_a_ts_stands_nobody_knows_where():
-    assert isinstance(judge(Method.POST, Reply(status=200, body={"ok": True, "channel": "C1"})), Unknown)
+    assert isinstance(classify(Method.POST, HttpResponse(status=200, body={"ok": True, "channel": "C1"})), Ambiguous)
 
 
 def test_an_edit_without_a_ts_in_its_answer_is_of_the_message_that_was_asked_for():
-    answer = judge(Method.EDIT, Reply(status=200, body={"ok": True}), {"channel": "C1", "ts": "1.2"})
+    answer = classify(Method.EDIT, HttpResponse(status=200, body={"ok": True}), {"channel": "C1", "ts": "1.2"})
 
     assert answer == Delivered(channel="C1", ts="1.2")
 
@@ -393,23 +397,23 @@ def test_an_edit_without_a_ts_in_its_answer_is_of_the_message_that_was_asked_for
     ids=["in its thread", "in the channel", "in another thread", "not echoed", "a root"],
 )
 def test_a_reply_outside_its_thread_is_a_stray(asked, told, stray):
-    answer = judge(Method.POST, posted(**told), asked)
+    answer = classify(Method.POST, posted(**told), asked)
 
     assert isinstance(answer, Delivered)
     assert answer.stray is stray
 
 
 def test_a_private_note_is_delivered_with_a_ts_of_its_own():
-    told = Reply(status=200, body={"ok": True, "message_ts": "1.000300"})
+    told = HttpResponse(status=200, body={"ok": True, "message_ts": "1.000300"})
 
-    assert judge(Method.EPHEMERAL, told, {"channel": "C1", "user": "U1"}) == Delivered(channel="C1", ts="1.000300")
+    assert classify(Method.EPHEMERAL, told, {"channel": "C1", "user": "U1"}) == Delivered(channel="C1", ts="1.000300")
 
 
 def test_a_read_carries_its_body_and_the_tokens_scopes():
     body = {"ok": True, "messages": []}
 
-    answer = judge(
-        Method.HISTORY, Reply(status=200, headers={"x-oauth-scopes": "chat:write, channels:read,"}, body=body)
+    answer = classify(
+        Method.HISTORY, HttpResponse(status=200, headers={"x-oauth-scopes": "chat:write, channels:read,"}, body=body)
     )
 
     assert answer == Read(body=body, scopes=("chat:write", "channels:read"))
@@ -434,10 +438,10 @@ names = st.sampled_from(
     asked=st.dictionaries(st.sampled_from(["channel", "ts", "thread_ts"]), st.text()),
 )
 def test_whatever_comes_back_is_judged_and_never_raises(method, status, headers, body, asked):
-    answer = judge(method, Reply(status=status, headers=headers, body=body), asked)
+    answer = classify(method, HttpResponse(status=status, headers=headers, body=body), asked)
 
     assert answer.reason.replace("_", "").isalpha()
-    if isinstance(answer, Deferred) and answer.retry_after is not None:
+    if isinstance(answer, Retryable) and answer.retry_after is not None:
         assert math.isfinite(answer.retry_after)
         assert answer.retry_after >= 0
     if isinstance(answer, (Delivered, Read)):
@@ -459,7 +463,9 @@ def test_a_message_is_known_by_its_marker():
     }
 
     assert messages_of(Read(body={"messages": [told, {"text": "no ts"}, "junk"]})) == (
-        Seen(ts="1.2", thread_ts="1.2", bot_id="B1", event_type="relay_card", incident="abc", key="k1", replies=3),
+        FoundMessage(
+            ts="1.2", thread_ts="1.2", bot_id="B1", event_type="relay_card", incident="abc", key="k1", replies=3
+        ),
     )
 
 
@@ -492,7 +498,7 @@ def test_channels_tell_whether_relay_may_use_them():
         "is_archived": False,
         "is_ext_shared": True,
     }
-    noc = Channel(id="C1", name="noc", private=True, member=True, external=True)
+    noc = ChannelInfo(id="C1", name="noc", private=True, member=True, external=True)
 
     assert channels_of(Read(body={"channels": [told, {"name": "no id"}]})) == (noc,)
     assert channel_of(Read(body={"channel": told})) == noc
@@ -524,8 +530,8 @@ PERSON = {
 
 
 def test_a_person_tells_their_name_their_address_and_their_time_of_day():
-    assert person_of(Read(body={"user": PERSON})) == SlackPerson(
-        id="U1", name="ann", email="ann@example.com", zone="Europe/Berlin", offset=7200
+    assert user_of(Read(body={"user": PERSON})) == SlackUser(
+        id="U1", name="ann", email="ann@example.com", time_zone="Europe/Berlin", utc_offset=7200
     )
 
 
@@ -539,17 +545,17 @@ def test_a_person_tells_their_name_their_address_and_their_time_of_day():
     ],
 )
 def test_a_person_is_called_as_people_see_them_else_by_their_real_name(changed, name):
-    assert person_of(Read(body={"user": PERSON | changed})).name == name
+    assert user_of(Read(body={"user": PERSON | changed})).name == name
 
 
 @pytest.mark.parametrize("offset", ["7200", True, None, 1.5])
 def test_an_offset_that_is_no_number_of_seconds_is_none_at_all(offset):
-    assert person_of(Read(body={"user": PERSON | {"tz_offset": offset}})).offset == 0
+    assert user_of(Read(body={"user": PERSON | {"tz_offset": offset}})).utc_offset == 0
 
 
 def test_a_bot_is_told_from_a_person_and_nobody_from_both():
-    assert person_of(Read(body={"user": {"id": "U2", "is_bot": True}})) == SlackPerson(id="U2", bot=True)
-    assert person_of(Read(body={"user": "U1"})) is None
+    assert user_of(Read(body={"user": {"id": "U2", "is_bot": True}})) == SlackUser(id="U2", is_bot=True)
+    assert user_of(Read(body={"user": "U1"})) is None
 
 
 @pytest.mark.parametrize(
@@ -557,7 +563,7 @@ def test_a_bot_is_told_from_a_person_and_nobody_from_both():
     [("wss://a.example/x", "wss://a.example/x"), ("ws://127.0.0.1:1/", "ws://127.0.0.1:1/"), ("http://x", ""), (7, "")],
 )
 def test_a_socket_is_told_by_its_address(url, address):
-    assert socket_of(Read(body={"url": url})) == address
+    assert socket_url_of(Read(body={"url": url})) == address
 
 
 def test_the_members_of_a_group_are_ids():
@@ -584,7 +590,7 @@ def test_reads_leave_out_what_is_not_of_the_documented_shape(body):
         user_groups_of,
         permalink_of,
         cursor_of,
-        person_of,
+        user_of,
         members_of,
     ):
         what(read)

@@ -7,23 +7,13 @@ import aiohttp
 import pytest
 
 from relay import sandbox
-from relay.http.client import guarded, make_session, proxy_for
+from relay.http.session import check_before_send, make_session, proxy_for
 from relay.model.errors import LeaseLost, SettingsError
-from relay.slack import (
-    Deferred,
-    Delivered,
-    Gone,
-    Kind,
-    Method,
-    Read,
-    Refused,
-    Unknown,
-    identity_of,
-    messages_of,
-)
-from relay.slack.client import Marker, Slack
+from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
-from tests.support.http_peer import http, starting
+from relay.slack.outcomes import Ambiguous, Delivered, Method, NotFound, Read, Rejected, RejectionScope, Retryable
+from relay.slack.responses import identity_of, messages_of
+from tests.support.http_peer import http_peers, http_response
 
 TOKEN = "xoxb-1-2-secret"
 API = "/api/"
@@ -33,13 +23,13 @@ SHORT = 0.05
 """Seconds; a deadline for calls that nobody will answer."""
 
 
-POSTED = http(body={"ok": True, "channel": "C1", "ts": "1.000200", "message": {"text": "x"}})
+POSTED = http_response(body={"ok": True, "channel": "C1", "ts": "1.000200", "message": {"text": "x"}})
 
 
 @pytest.fixture
 async def answering():
     """Start a peer that gives these answers."""
-    async with starting(API) as start:
+    async with http_peers(API) as start:
         yield start
 
 
@@ -51,7 +41,7 @@ async def session():
 
 @pytest.fixture
 def door(session):
-    return lambda peer, **more: Slack(session, TOKEN, base_url=peer.url, **more)
+    return lambda peer, **more: SlackClient(session, TOKEN, base_url=peer.url, **more)
 
 
 async def post(slack, **more):
@@ -64,40 +54,40 @@ LIMITED = {"ok": False, "error": "ratelimited"}
 
 ODD = {
     "done": (POSTED, Delivered, "ok"),
-    "ok false": (http(body={"ok": False, "error": "not_in_channel"}), Refused, "not_in_channel"),
-    "an unknown code": (http(body={"ok": False, "error": "sunspots"}), Refused, "unknown_code"),
-    "429 with Retry-After": (http(429, LIMITED, Retry_After=7), Deferred, "rate_limited"),
-    "429 without": (http(429, LIMITED), Deferred, "rate_limited"),
-    "429 html": (http(429, "<html>", "text/html"), Deferred, "rate_limited"),
-    "429 text/plain": (http(429, "slow down", "text/plain"), Deferred, "rate_limited"),
-    "429 broken json": (http(429, '{"ok": fal'), Deferred, "rate_limited"),
-    "429 by code": (http(body=LIMITED), Deferred, "rate_limited"),
-    "500 json": (http(500, {"ok": False, "error": "internal_error"}), Unknown, "server_error"),
-    "internal_error": (http(body={"ok": False, "error": "internal_error"}), Unknown, "internal_error"),
-    "503 html": (http(503, "<html>Slack is down</html>", "text/html"), Unknown, "server_error"),
-    "502 text/plain": (http(502, "bad gateway", "text/plain"), Unknown, "server_error"),
-    "500 broken json": (http(500, "{"), Unknown, "server_error"),
-    "504 empty": (http(504), Unknown, "server_error"),
-    "403 html": (http(403, "<html>proxy</html>", "text/html"), Deferred, "not_slack"),
-    "404 text/plain": (http(404, "404: Not Found", "text/plain"), Deferred, "not_slack"),
-    "413 html": (http(413, "<html>", "text/html"), Refused, "message_too_large"),
-    "401 json": (http(401, {"ok": False, "error": "invalid_auth"}), Refused, "token_invalid"),
-    "200 text/plain": (http(body="ok", kind="text/plain"), Unknown, "unreadable"),
-    "200 html": (http(body="<html>login</html>", kind="text/html"), Unknown, "unreadable"),
-    "broken json": (http(body='{"ok": tr'), Unknown, "unreadable"),
-    "not utf-8": (http(body=b'{"ok": "\xff\xfe"}'), Unknown, "unreadable"),
-    "empty": (http(body=""), Unknown, "unreadable"),
-    "empty object": (http(body={}), Unknown, "unreadable"),
-    "a list": (http(body=[1]), Unknown, "unreadable"),
-    "a string": (http(body='"ok"'), Unknown, "unreadable"),
-    "gzip": (http(body=b"\x1f\x8b", kind="application/gzip"), Unknown, "unreadable"),
-    "ok without ts": (http(body={"ok": True}), Unknown, "unreadable"),
-    "201": (http(201, {"ok": True, "channel": "C1", "ts": "1.000200"}), Delivered, "ok"),
-    "a body that never ends": (http(body={"ok": True})[:-5], Unknown, "timed_out"),
-    "no http at all": (b"SSH-2.0-OpenSSH_9.2\r\nConnection: close\r\n\r\n", Unknown, "connection_cut"),
-    "cut after reading": (b"", Unknown, "connection_cut"),
-    "cut in the headers": (b"HTTP/1.1 200 OK\r\nConnection: close", Unknown, "connection_cut"),
-    "hang": (None, Unknown, "timed_out"),
+    "ok false": (http_response(body={"ok": False, "error": "not_in_channel"}), Rejected, "not_in_channel"),
+    "an unknown code": (http_response(body={"ok": False, "error": "sunspots"}), Rejected, "unknown_code"),
+    "429 with Retry-After": (http_response(429, LIMITED, Retry_After=7), Retryable, "rate_limited"),
+    "429 without": (http_response(429, LIMITED), Retryable, "rate_limited"),
+    "429 html": (http_response(429, "<html>", "text/html"), Retryable, "rate_limited"),
+    "429 text/plain": (http_response(429, "slow down", "text/plain"), Retryable, "rate_limited"),
+    "429 broken json": (http_response(429, '{"ok": fal'), Retryable, "rate_limited"),
+    "429 by code": (http_response(body=LIMITED), Retryable, "rate_limited"),
+    "500 json": (http_response(500, {"ok": False, "error": "internal_error"}), Ambiguous, "server_error"),
+    "internal_error": (http_response(body={"ok": False, "error": "internal_error"}), Ambiguous, "internal_error"),
+    "503 html": (http_response(503, "<html>Slack is down</html>", "text/html"), Ambiguous, "server_error"),
+    "502 text/plain": (http_response(502, "bad gateway", "text/plain"), Ambiguous, "server_error"),
+    "500 broken json": (http_response(500, "{"), Ambiguous, "server_error"),
+    "504 empty": (http_response(504), Ambiguous, "server_error"),
+    "403 html": (http_response(403, "<html>proxy</html>", "text/html"), Retryable, "not_slack"),
+    "404 text/plain": (http_response(404, "404: Not Found", "text/plain"), Retryable, "not_slack"),
+    "413 html": (http_response(413, "<html>", "text/html"), Rejected, "message_too_large"),
+    "401 json": (http_response(401, {"ok": False, "error": "invalid_auth"}), Rejected, "token_invalid"),
+    "200 text/plain": (http_response(body="ok", kind="text/plain"), Ambiguous, "unreadable"),
+    "200 html": (http_response(body="<html>login</html>", kind="text/html"), Ambiguous, "unreadable"),
+    "broken json": (http_response(body='{"ok": tr'), Ambiguous, "unreadable"),
+    "not utf-8": (http_response(body=b'{"ok": "\xff\xfe"}'), Ambiguous, "unreadable"),
+    "empty": (http_response(body=""), Ambiguous, "unreadable"),
+    "empty object": (http_response(body={}), Ambiguous, "unreadable"),
+    "a list": (http_response(body=[1]), Ambiguous, "unreadable"),
+    "a string": (http_response(body='"ok"'), Ambiguous, "unreadable"),
+    "gzip": (http_response(body=b"\x1f\x8b", kind="application/gzip"), Ambiguous, "unreadable"),
+    "ok without ts": (http_response(body={"ok": True}), Ambiguous, "unreadable"),
+    "201": (http_response(201, {"ok": True, "channel": "C1", "ts": "1.000200"}), Delivered, "ok"),
+    "a body that never ends": (http_response(body={"ok": True})[:-5], Ambiguous, "timed_out"),
+    "no http at all": (b"SSH-2.0-OpenSSH_9.2\r\nConnection: close\r\n\r\n", Ambiguous, "connection_cut"),
+    "cut after reading": (b"", Ambiguous, "connection_cut"),
+    "cut in the headers": (b"HTTP/1.1 200 OK\r\nConnection: close", Ambiguous, "connection_cut"),
+    "hang": (None, Ambiguous, "timed_out"),
 }
 
 
@@ -106,26 +96,26 @@ async def test_every_odd_answer_becomes_a_value_and_the_request_is_sent_once(ans
     peer = await answering(raw)
     hangs = raw is None or reason == "timed_out"
 
-    answer = await post(door(peer, deadline=SHORT if hangs else 10.0))
+    answer = await post(door(peer, timeout=SHORT if hangs else 10.0))
 
     assert (type(answer), answer.reason) == (kind, reason)
-    assert [request.method for request in peer.seen] == ["chat.postMessage"]
+    assert [request.method for request in peer.requests] == ["chat.postMessage"]
 
 
 async def test_a_body_that_breaks_off_is_doubt(answering, door):
-    peer = await answering(http(body={"ok": True}, Connection="close")[:-5])
+    peer = await answering(http_response(body={"ok": True}, Connection="close")[:-5])
 
-    assert isinstance(await post(door(peer)), Unknown)
-    assert len(peer.seen) == 1
+    assert isinstance(await post(door(peer)), Ambiguous)
+    assert len(peer.requests) == 1
 
 
 async def test_a_connection_that_is_cut_before_the_request_was_read_is_doubt(answering, door):
-    peer = await answering(deaf=True)
+    peer = await answering(unresponsive=True)
 
     answer = await post(door(peer))
 
-    assert (type(answer), answer.reason) == (Unknown, "connection_cut")
-    assert (peer.connections, peer.seen) == (1, [])
+    assert (type(answer), answer.reason) == (Ambiguous, "connection_cut")
+    assert (peer.connections, peer.requests) == (1, [])
 
 
 async def test_a_stale_connection_is_doubt_and_the_post_is_not_sent_again(answering, door):
@@ -133,41 +123,41 @@ async def test_a_stale_connection_is_doubt_and_the_post_is_not_sent_again(answer
     slack = door(peer)
 
     assert isinstance(await post(slack), Delivered)
-    assert isinstance(await post(slack), Unknown)
-    assert len(peer.seen) == 2
+    assert isinstance(await post(slack), Ambiguous)
+    assert len(peer.requests) == 2
     assert peer.connections == 1
 
 
 async def test_a_read_on_a_stale_connection_is_not_sent_again_either(answering, door):
-    peer = await answering(http(body={"ok": True}), b"", http(body={"ok": True}))
+    peer = await answering(http_response(body={"ok": True}), b"", http_response(body={"ok": True}))
     slack = door(peer)
 
     assert isinstance(await slack.user_groups(), Read)
-    assert await slack.user_groups() == Unknown(reason="connection_cut")
-    assert len(peer.seen) == 2
+    assert await slack.user_groups() == Ambiguous(reason="connection_cut")
+    assert len(peer.requests) == 2
 
 
 # -- Surely not sent ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_refused_connection_was_surely_not_sent(session, unused_tcp_port):
-    slack = Slack(session, TOKEN, base_url=f"http://127.0.0.1:{unused_tcp_port}/api/")
+    slack = SlackClient(session, TOKEN, base_url=f"http://127.0.0.1:{unused_tcp_port}/api/")
 
-    assert await post(slack) == Deferred(reason="not_connected")
+    assert await post(slack) == Retryable(reason="not_connected")
 
 
 @pytest.mark.usefixtures("no_proxies")
 async def test_a_name_that_does_not_resolve_was_surely_not_sent(session):
-    slack = Slack(session, TOKEN, base_url="http://slack.invalid/api/")
+    slack = SlackClient(session, TOKEN, base_url="http://slack.invalid/api/")
 
-    assert await post(slack) == Deferred(reason="name_not_resolved")
+    assert await post(slack) == Retryable(reason="name_not_resolved")
 
 
 async def test_a_tls_handshake_that_is_cut_was_surely_not_sent(answering, session):
-    peer = await answering(deaf=True)
-    slack = Slack(session, TOKEN, base_url=peer.url.replace("http:", "https:"))
+    peer = await answering(unresponsive=True)
+    slack = SlackClient(session, TOKEN, base_url=peer.url.replace("http:", "https:"))
 
-    assert await post(slack) == Deferred(reason="not_connected")
+    assert await post(slack) == Retryable(reason="not_connected")
 
 
 async def test_tls_with_something_that_speaks_no_tls_was_surely_not_sent(session):
@@ -179,30 +169,30 @@ async def test_tls_with_something_that_speaks_no_tls_was_surely_not_sent(session
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        answer = await post(Slack(session, TOKEN, base_url=f"https://127.0.0.1:{port}/api/"))
+        answer = await post(SlackClient(session, TOKEN, base_url=f"https://127.0.0.1:{port}/api/"))
 
-    assert answer == Deferred(reason="tls_failed")
+    assert answer == Retryable(reason="tls_failed")
 
 
 async def test_a_deadline_that_ends_the_connecting_was_surely_not_sent(answering, session):
     """The peer waits for a whole request and never answers the handshake."""
     peer = await answering(None)
-    slack = Slack(session, TOKEN, base_url=peer.url.replace("http:", "https:"), deadline=SHORT)
+    slack = SlackClient(session, TOKEN, base_url=peer.url.replace("http:", "https:"), timeout=SHORT)
 
-    assert await post(slack) == Deferred(reason="connect_timed_out")
-    assert peer.seen == []
+    assert await post(slack) == Retryable(reason="connect_timed_out")
+    assert peer.requests == []
 
 
 async def test_a_deadline_that_ends_the_wait_for_a_free_connection_was_surely_not_sent(answering):
     peer = await answering(None)
     async with make_session(connections=1) as session:
-        slow = asyncio.create_task(post(Slack(session, TOKEN, base_url=peer.url)))
+        slow = asyncio.create_task(post(SlackClient(session, TOKEN, base_url=peer.url)))
         await peer.arrived.wait()
 
-        assert await post(Slack(session, TOKEN, base_url=peer.url, deadline=SHORT)) == Deferred(
+        assert await post(SlackClient(session, TOKEN, base_url=peer.url, timeout=SHORT)) == Retryable(
             reason="connect_timed_out"
         )
-        assert len(peer.seen) == 1
+        assert len(peer.requests) == 1
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
 
@@ -211,7 +201,7 @@ async def test_a_closed_session_sends_nothing(answering, session, door):
     peer = await answering(POSTED)
     await session.close()
 
-    assert await post(door(peer)) == Deferred(reason="not_connected")
+    assert await post(door(peer)) == Retryable(reason="not_connected")
     assert peer.connections == 0
 
 
@@ -220,18 +210,18 @@ async def test_a_message_that_is_no_json_is_refused_before_anything_is_sent(answ
 
     answer = await door(peer).edit("C1", "1.2", Message(text="x", blocks=({"type": object()},)))
 
-    assert isinstance(answer, Refused)
-    assert answer.kind is Kind.PAYLOAD
-    assert peer.seen == []
+    assert isinstance(answer, Rejected)
+    assert answer.scope is RejectionScope.PAYLOAD
+    assert peer.requests == []
 
 
 async def test_with_a_session_that_nobody_watches_a_time_out_is_doubt(answering):
     """Without the trace nobody can say whether the time-out came before there was a connection."""
     peer = await answering(None)
     async with aiohttp.ClientSession() as session:
-        slack = Slack(session, TOKEN, base_url=peer.url.replace("http:", "https:"), deadline=SHORT)
+        slack = SlackClient(session, TOKEN, base_url=peer.url.replace("http:", "https:"), timeout=SHORT)
 
-        assert await post(slack) == Unknown(reason="timed_out")
+        assert await post(slack) == Ambiguous(reason="timed_out")
 
 
 # -- Cancelling, watching ----------------------------------------------------------------------------------------------
@@ -262,22 +252,22 @@ async def test_a_guard_looks_when_there_is_a_connection_and_before_a_byte_is_sen
             raise LeaseLost("too late")
 
     session.connector.connect = slow
-    with guarded(check):
+    with check_before_send(check):
         with pytest.raises(LeaseLost, match="too late"):
             await post(door(peer))
-        with guarded(None):
+        with check_before_send(None):
             assert isinstance(await post(door(peer)), Delivered)
         session.connector.connect = connect
         with pytest.raises(LeaseLost):  # on a connection that is used again too
             await post(door(peer))
     assert isinstance(await post(door(peer)), Delivered)
-    assert len(peer.seen) == 2
+    assert len(peer.requests) == 2
 
 
 async def test_an_observer_is_told_of_every_call(answering, door):
-    peer = await answering(POSTED, http(503))
+    peer = await answering(POSTED, http_response(503))
     told = []
-    slack = door(peer, on_call=lambda *call: told.append(call))
+    slack = door(peer, observer=lambda *call: told.append(call))
 
     answers = [await post(slack), await slack.edit("C1", "1.2", CARD)]
 
@@ -291,16 +281,16 @@ async def test_a_call_ends_at_its_own_deadline_however_long_the_sessions_is(answ
     peer = await answering(None)
     told = []
 
-    await post(door(peer, deadline=SHORT, on_call=lambda *call: told.append(call)))
+    await post(door(peer, timeout=SHORT, observer=lambda *call: told.append(call)))
 
     ((_, answer, seconds),) = told
-    assert answer == Unknown(reason="timed_out")
+    assert answer == Ambiguous(reason="timed_out")
     assert SHORT <= seconds < 2.0
 
 
 async def test_neither_token_nor_payload_reach_the_log_even_at_debug(answering, door, caplog):
     caplog.set_level(logging.DEBUG)
-    peer = await answering(POSTED, http(body={"ok": False, "error": "fatal_error"}))
+    peer = await answering(POSTED, http_response(body={"ok": False, "error": "fatal_error"}))
     slack = door(peer)
 
     await post(slack)
@@ -319,7 +309,7 @@ async def test_a_card_is_posted_as_json_with_its_marker(answering, door):
     answer = await post(door(peer))
 
     assert answer == Delivered(channel="C1", ts="1.000200")
-    (request,) = peer.seen
+    (request,) = peer.requests
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["content-type"].startswith("application/json")
     assert request.json == {
@@ -331,24 +321,24 @@ async def test_a_card_is_posted_as_json_with_its_marker(answering, door):
 
 async def test_a_reply_names_its_thread_and_whether_the_channel_sees_it(answering, door):
     in_thread = {"ok": True, "channel": "C1", "ts": "2.2", "message": {"thread_ts": "1.1"}}
-    peer = await answering(http(body=in_thread), POSTED)
+    peer = await answering(http_response(body=in_thread), POSTED)
     slack = door(peer)
 
     assert await post(slack, thread_ts="1.1", broadcast=True) == Delivered(channel="C1", ts="2.2")
     assert await post(slack, thread_ts="1.1") == Delivered(channel="C1", ts="1.000200", stray=True)
-    assert [(each.json["thread_ts"], each.json["reply_broadcast"]) for each in peer.seen] == [
+    assert [(each.json["thread_ts"], each.json["reply_broadcast"]) for each in peer.requests] == [
         ("1.1", True),
         ("1.1", False),
     ]
 
 
 async def test_an_edit_says_everything_that_an_edit_would_otherwise_keep_or_reset(answering, door):
-    peer = await answering(http(body={"ok": True, "channel": "C1", "ts": "1.2"}))
+    peer = await answering(http_response(body={"ok": True, "channel": "C1", "ts": "1.2"}))
 
     answer = await door(peer).edit("C1", "1.2", Message(text="resolved"))
 
     assert answer == Delivered(channel="C1", ts="1.2")
-    assert peer.seen[0].json == {
+    assert peer.requests[0].json == {
         "channel": "C1",
         "ts": "1.2",
         "parse": "none",
@@ -365,33 +355,35 @@ async def test_a_message_without_text_warns_nobody(answering, door):
 
 
 async def test_a_modal_is_opened_with_the_trigger_of_the_click(answering, door):
-    peer = await answering(http(body={"ok": True, "view": {"id": "V1"}}))
+    peer = await answering(http_response(body={"ok": True, "view": {"id": "V1"}}))
     view = {"type": "modal", "blocks": []}
 
     answer = await door(peer).open_view("1.2.abc", view)
 
     assert answer == Read(body={"ok": True, "view": {"id": "V1"}})
-    assert [(each.method, each.json) for each in peer.seen] == [("views.open", {"trigger_id": "1.2.abc", "view": view})]
+    assert [(each.method, each.json) for each in peer.requests] == [
+        ("views.open", {"trigger_id": "1.2.abc", "view": view})
+    ]
 
 
 async def test_a_modal_that_came_too_late_is_refused_and_says_what_to_do(answering, door):
-    peer = await answering(http(body={"ok": False, "error": "expired_trigger_id"}))
+    peer = await answering(http_response(body={"ok": False, "error": "expired_trigger_id"}))
 
     answer = await door(peer).open_view("1.2.abc", {"type": "modal"})
 
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Rejected)
     assert answer.remedy.startswith("Press the button again")
 
 
 async def test_a_whisper_is_for_one_person_in_the_channel_or_in_a_thread(answering, door):
-    peer = await answering(http(body={"ok": True, "message_ts": "3.3"}))
+    peer = await answering(http_response(body={"ok": True, "message_ts": "3.3"}))
     slack = door(peer)
 
-    answer = await slack.whisper("C1", "U1", "a &amp; b")
-    await slack.whisper("C1", "U1", "here", thread_ts="1.2")
+    answer = await slack.post_ephemeral("C1", "U1", "a &amp; b")
+    await slack.post_ephemeral("C1", "U1", "here", thread_ts="1.2")
 
     assert answer == Delivered(channel="C1", ts="3.3")
-    assert [(each.method, each.json) for each in peer.seen] == [
+    assert [(each.method, each.json) for each in peer.requests] == [
         ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "a &amp; b", "parse": "none"}),
         ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "here", "parse": "none", "thread_ts": "1.2"}),
     ]
@@ -427,7 +419,7 @@ VERBS = [
     ),
     (lambda s: s.channel("C1"), "GET", "conversations.info", {"channel": "C1"}),
     (lambda s: s.join("C1"), "POST", "conversations.join", {"channel": "C1"}),
-    (lambda s: s.who_am_i(), "POST", "auth.test", {}),
+    (lambda s: s.auth_test(), "POST", "auth.test", {}),
     (lambda s: s.permalink("C1", "1.2"), "GET", "chat.getPermalink", {"channel": "C1", "message_ts": "1.2"}),
     (lambda s: s.user_groups(), "GET", "usergroups.list", {}),
     (lambda s: s.group_members("S1"), "GET", "usergroups.users.list", {"usergroup": "S1"}),
@@ -438,18 +430,18 @@ VERBS = [
 
 @pytest.mark.parametrize(("call", "asked"), [(call, asked) for call, *asked in VERBS])
 async def test_every_other_verb_goes_as_a_query(answering, door, call, asked):
-    peer = await answering(http(body={"ok": True}))
+    peer = await answering(http_response(body={"ok": True}))
 
     answer = await call(door(peer))
 
     assert isinstance(answer, (Read, Delivered))
-    (request,) = peer.seen
+    (request,) = peer.requests
     assert [request.verb, request.method, request.query] == asked
     assert request.body == b""
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_who_am_i_tells_the_bot_and_its_scopes(answering, door):
+async def test_auth_test_tells_the_bot_and_its_scopes(answering, door):
     body = {
         "ok": True,
         "url": "https://acme.slack.com/",
@@ -458,9 +450,9 @@ async def test_who_am_i_tells_the_bot_and_its_scopes(answering, door):
         "user_id": "U1",
         "bot_id": "B1",
     }
-    peer = await answering(http(body=body, X_OAuth_Scopes="chat:write,channels:read"))
+    peer = await answering(http_response(body=body, X_OAuth_Scopes="chat:write,channels:read"))
 
-    answer = await door(peer).who_am_i()
+    answer = await door(peer).auth_test()
 
     assert isinstance(answer, Read)
     identity = identity_of(answer)
@@ -468,18 +460,18 @@ async def test_who_am_i_tells_the_bot_and_its_scopes(answering, door):
 
 
 async def test_deleting_what_is_gone_is_fine_and_its_permalink_is_gone(answering, door):
-    peer = await answering(http(body={"ok": False, "error": "message_not_found"}))
+    peer = await answering(http_response(body={"ok": False, "error": "message_not_found"}))
     slack = door(peer)
 
     assert await slack.delete("C1", "1.2") == Delivered(channel="C1", ts="1.2")
-    assert await slack.permalink("C1", "1.2") == Gone(code="message_not_found", reason="message_gone")
+    assert await slack.permalink("C1", "1.2") == NotFound(code="message_not_found", reason="message_gone")
 
 
 async def test_a_card_lives_through_its_life_in_the_stand_in():
     stand_in = sandbox.Slack()
     stand_in.add_channel("C0123456789", "noc", member=True)
     async with sandbox.serving(stand_in) as base_url, make_session() as session:
-        slack = Slack(session, stand_in.token, base_url=base_url)
+        slack = SlackClient(session, stand_in.token, base_url=base_url)
         card = await slack.post("C0123456789", Message(text="db-1 is down"), marker=MARKER)
         assert isinstance(card, Delivered)
         entry = Marker(event_type="relay_entry", incident="5e7f", key="k2")
@@ -540,26 +532,26 @@ async def test_a_proxy_is_used_for_slack_and_not_for_a_stand_in_on_this_machine(
     proxy, stand_in = await answering(POSTED), await answering(POSTED)
     no_proxies.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
 
-    await post(Slack(session, TOKEN, base_url="http://slack.example/api/"))
+    await post(SlackClient(session, TOKEN, base_url="http://slack.example/api/"))
     await post(door(stand_in))
 
-    assert (len(proxy.seen), len(stand_in.seen)) == (1, 1)
+    assert (len(proxy.requests), len(stand_in.requests)) == (1, 1)
 
 
 async def test_a_proxy_that_refuses_the_tunnel_was_surely_not_slack(no_proxies, answering, session):
-    proxy = await answering(http(407, Connection="close"))
+    proxy = await answering(http_response(407, Connection="close"))
     no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
 
-    assert await post(Slack(session, TOKEN)) == Deferred(reason="proxy_refused")
+    assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_refused")
 
 
 async def test_a_proxy_that_is_not_there_was_surely_not_slack(no_proxies, unused_tcp_port, session):
     no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
 
-    assert await post(Slack(session, TOKEN)) == Deferred(reason="proxy_refused")
+    assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_refused")
 
 
 @pytest.mark.parametrize("url", ["slack.com/api/", "ftp://slack.com/", "", "http://", "http://[oops/"])
 async def test_an_address_that_is_none_is_a_fault_of_the_settings(session, url):
     with pytest.raises(SettingsError, match="SLACK_API_URL"):
-        Slack(session, TOKEN, base_url=url)
+        SlackClient(session, TOKEN, base_url=url)

@@ -14,13 +14,13 @@ from relay.slack.interactions import (
     ACTIONS,
     Challenge,
     Click,
-    Origin,
-    Spoken,
+    ModalOrigin,
     Submission,
-    clicked,
-    heard,
-    mentioned,
-    plain,
+    ThreadReply,
+    mentioned_users,
+    parse_event,
+    parse_interaction,
+    to_plain_text,
 )
 
 PRESSED = {
@@ -48,10 +48,10 @@ CLICK = Click(
     user_name="ann",
     channel="C1",
     message_ts="100.000100",
-    at="101.000200",
-    trigger="1.2.abc",
+    action_ts="101.000200",
+    trigger_id="1.2.abc",
 )
-ORIGIN = Origin(action="comment", incident="5e7f", channel="C1", message_ts="100.000100")
+ORIGIN = ModalOrigin(action="comment", incident="5e7f", channel="C1", message_ts="100.000100")
 SENT = {
     "type": "view_submission",
     "user": {"id": "U1", "name": "ann"},
@@ -59,7 +59,7 @@ SENT = {
         "id": "V1",
         "type": "modal",
         "callback_id": "relay_comment",
-        "private_metadata": ORIGIN.written(),
+        "private_metadata": ORIGIN.to_json(),
         "state": {"values": {"text": {"text": {"type": "plain_text_input", "value": "looking"}}}},
     },
 }
@@ -77,7 +77,7 @@ WRITTEN = {
         "thread_ts": "100.000100",
     },
 }
-SPOKEN = Spoken(channel="C1", thread_ts="100.000100", ts="102.000100", user="U1", text="on it", event="Ev1")
+SPOKEN = ThreadReply(channel="C1", thread_ts="100.000100", ts="102.000100", user="U1", text="on it", event_id="Ev1")
 
 
 def but(payload, *path, **changed):
@@ -97,23 +97,23 @@ def but(payload, *path, **changed):
 
 
 def test_a_press_of_one_of_relays_buttons_is_a_click():
-    assert clicked(PRESSED) == CLICK
+    assert parse_interaction(PRESSED) == CLICK
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_the_action_is_told_by_the_buttons_id(action):
-    assert clicked(but(PRESSED, "actions", 0, action_id=f"relay_{action}")).action == action
+    assert parse_interaction(but(PRESSED, "actions", 0, action_id=f"relay_{action}")).action == action
 
 
 @pytest.mark.parametrize("action_id", ["open_0", "assign", "relay_", "relay_dance", "relay_relay_assign", "", None])
 def test_a_link_button_is_a_click_with_nothing_to_do(action_id):
-    assert clicked(but(PRESSED, "actions", 0, action_id=action_id)) == Click(action="")
+    assert parse_interaction(but(PRESSED, "actions", 0, action_id=action_id)) == Click(action="")
 
 
 def test_where_the_container_says_nothing_the_message_and_the_channel_do():
     payload = but(PRESSED, container=None, message={"ts": "100.000100"})
 
-    assert clicked(payload) == CLICK
+    assert parse_interaction(payload) == CLICK
 
 
 @pytest.mark.parametrize(
@@ -126,42 +126,42 @@ def test_where_the_container_says_nothing_the_message_and_the_channel_do():
     ],
 )
 def test_a_click_that_does_not_say_who_pressed_what_is_none(path, key):
-    assert clicked(but(PRESSED, *path, **{key: None})) is None
+    assert parse_interaction(but(PRESSED, *path, **{key: None})) is None
 
 
 def test_without_a_trigger_a_click_is_a_click_all_the_same():
-    assert clicked(but(PRESSED, trigger_id=None)).trigger == ""
+    assert parse_interaction(but(PRESSED, trigger_id=None)).trigger_id == ""
 
 
 # -- Modals ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_modal_that_was_sent_tells_what_it_is_about_and_what_was_filled_in():
-    assert clicked(SENT) == Submission(
+    assert parse_interaction(SENT) == Submission(
         action="comment",
         incident="5e7f",
         user="U1",
         user_name="ann",
         channel="C1",
         message_ts="100.000100",
-        view="V1",
+        view_id="V1",
         values={"text": "looking"},
     )
 
 
 def test_a_choice_is_told_by_its_value():
-    origin = Origin(action="snooze", incident="5e7f", channel="C1", message_ts="100.000100")
+    origin = ModalOrigin(action="snooze", incident="5e7f", channel="C1", message_ts="100.000100")
     chosen = {"until": {"until": {"type": "radio_buttons", "selected_option": {"value": "4h"}}}}
-    payload = but(SENT, "view", callback_id="relay_snooze", private_metadata=origin.written(), state={"values": chosen})
+    payload = but(SENT, "view", callback_id="relay_snooze", private_metadata=origin.to_json(), state={"values": chosen})
 
-    assert clicked(payload).values == {"until": "4h"}
+    assert parse_interaction(payload).values == {"until": "4h"}
 
 
 @pytest.mark.parametrize("value", [None, 7, ["x"], ""])
 def test_what_was_left_empty_is_not_among_the_values(value):
     payload = but(SENT, "view", state={"values": {"text": {"text": {"type": "plain_text_input", "value": value}}}})
 
-    assert clicked(payload).values == {}
+    assert parse_interaction(payload).values == {}
 
 
 @pytest.mark.parametrize(
@@ -177,41 +177,43 @@ def test_what_was_left_empty_is_not_among_the_values(value):
     ],
 )
 def test_a_modal_that_is_not_relays_is_none(metadata):
-    assert clicked(but(SENT, "view", private_metadata=metadata)) is None
+    assert parse_interaction(but(SENT, "view", private_metadata=metadata)) is None
 
 
 def test_a_modal_whose_two_names_differ_is_none():
-    assert clicked(but(SENT, "view", callback_id="relay_resolve")) is None
+    assert parse_interaction(but(SENT, "view", callback_id="relay_resolve")) is None
 
 
 def test_a_modal_that_was_closed_and_a_shortcut_are_none():
-    assert [clicked(but(SENT, type=kind)) for kind in ("view_closed", "shortcut", "message_action")] == [None] * 3
+    assert [parse_interaction(but(SENT, type=kind)) for kind in ("view_closed", "shortcut", "message_action")] == [
+        None
+    ] * 3
 
 
 @given(action=st.sampled_from(sorted(ACTIONS)), incident=st.text(min_size=1).filter(lambda text: text.isprintable()))
 def test_where_a_modal_came_from_survives_the_way_through_slack(action, incident):
-    origin = Origin(action=action, incident=incident, channel="C1", message_ts="1.2")
+    origin = ModalOrigin(action=action, incident=incident, channel="C1", message_ts="1.2")
 
-    assert Origin.read(origin.written()) == origin
+    assert ModalOrigin.from_json(origin.to_json()) == origin
 
 
 # -- Replies -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_persons_reply_in_a_thread_is_heard():
-    assert heard(WRITTEN) == SPOKEN
+    assert parse_event(WRITTEN) == SPOKEN
 
 
 @pytest.mark.parametrize("subtype", ["thread_broadcast", "file_share"])
 def test_a_reply_that_is_broadcast_or_brings_a_file_is_heard(subtype):
-    assert heard(but(WRITTEN, "event", subtype=subtype)) == SPOKEN
+    assert parse_event(but(WRITTEN, "event", subtype=subtype)) == SPOKEN
 
 
 def test_files_are_told_by_their_names():
     files = [{"name": "a<b>.png"}, {"id": "F2"}, "junk"]
 
-    assert heard(but(WRITTEN, "event", files=files)).text == "on it\n(file: a&lt;b&gt;.png)"
-    assert heard(but(WRITTEN, "event", files=files, text="")).text == "(file: a&lt;b&gt;.png)"
+    assert parse_event(but(WRITTEN, "event", files=files)).text == "on it\n(file: a&lt;b&gt;.png)"
+    assert parse_event(but(WRITTEN, "event", files=files, text="")).text == "(file: a&lt;b&gt;.png)"
 
 
 @pytest.mark.parametrize(
@@ -235,12 +237,12 @@ def test_files_are_told_by_their_names():
     ids=str,
 )
 def test_edits_deletions_bots_roots_and_silence_are_not_heard(changed):
-    assert heard(but(WRITTEN, "event", **changed)) is None
+    assert parse_event(but(WRITTEN, "event", **changed)) is None
 
 
 def test_slack_is_told_what_it_wants_back_when_it_asks_whether_this_is_the_address():
-    assert heard({"type": "url_verification", "challenge": "abc", "token": "x"}) == Challenge(text="abc")
-    assert heard({"type": "url_verification"}) is None
+    assert parse_event({"type": "url_verification", "challenge": "abc", "token": "x"}) == Challenge(text="abc")
+    assert parse_event({"type": "url_verification"}) is None
 
 
 # -- Junk --------------------------------------------------------------------------------------------------------------
@@ -267,8 +269,8 @@ def spoilt(draw):
 
 @given(payload=json | spoilt())
 def test_whatever_is_sent_nothing_raises(payload):
-    clicked(payload)
-    heard(payload)
+    parse_interaction(payload)
+    parse_event(payload)
 
 
 # -- What people write -------------------------------------------------------------------------------------------------
@@ -304,28 +306,28 @@ WORDS = [
 
 @pytest.mark.parametrize(("written", "read"), WORDS)
 def test_a_persons_words_read_in_bigpanda_as_they_read_in_slack(written, read):
-    assert plain(written, {"U1": "Ann Lee"}) == read
+    assert to_plain_text(written, {"U1": "Ann Lee"}) == read
 
 
 def test_a_name_with_markup_in_it_is_text():
-    assert plain("<@U1>", {"U1": "<!here> &amp; co"}) == "@<!here> &amp; co"
+    assert to_plain_text("<@U1>", {"U1": "<!here> &amp; co"}) == "@<!here> &amp; co"
 
 
 def test_those_who_are_mentioned_are_told_once_each():
-    assert mentioned("<@U1> <@W2|w> <@U1> <#C1> <@> @U3") == ("U1", "W2")
+    assert mentioned_users("<@U1> <@W2|w> <@U1> <#C1> <@> @U3") == ("U1", "W2")
 
 
 @given(text=st.text())
 def test_what_was_typed_reads_as_it_was_typed(text):
     sent = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
-    assert plain(sent, {}) == text
+    assert to_plain_text(sent, {}) == text
 
 
 @given(text=st.text(alphabet=string.printable + "<>|@#!^&"))
 def test_whatever_is_written_can_be_read(text):
-    plain(text, {})
-    mentioned(text)
+    to_plain_text(text, {})
+    mentioned_users(text)
 
 
 def test_what_a_click_can_be_is_what_a_route_can_offer_and_a_card_can_show():

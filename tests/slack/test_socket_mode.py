@@ -10,10 +10,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay import sandbox
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.model.errors import SettingsError
 from relay.sandbox import Fault, Meanwhile, rate_limited
-from relay.slack.socket_mode import SETTLED, SocketMode
+from relay.slack.socket_mode import STABLE_AFTER, SocketMode
 from tests.support.clocks import ManualClock
 
 ANN, NOC = "U0ANN00001", "C0NOC00001"
@@ -91,8 +91,8 @@ def connecting(slack, desk, clock):
             mode = SocketMode(
                 session,
                 token or slack.app_token,
-                clicked=desk.clicked,
-                heard=desk.heard,
+                on_interaction=desk.clicked,
+                on_event=desk.heard,
                 base_url=base_url,
                 clock=clock,
             )
@@ -195,7 +195,7 @@ async def test_junk_on_the_connection_changes_nothing(slack, mode, card, junk):
 
 
 async def test_a_connection_that_slack_gives_notice_of_is_replaced_before_it_ends(slack, mode, card, clock):
-    clock.advance(SETTLED)
+    clock.advance(STABLE_AFTER)
     await slack.sockets.refresh("warning")
     await until(lambda: len(slack.sockets.open) == 2 and mode.connected)
 
@@ -206,7 +206,7 @@ async def test_a_connection_that_slack_gives_notice_of_is_replaced_before_it_end
 
 
 async def test_a_connection_that_slack_gave_notice_of_and_left_open_is_closed(slack, mode, clock):
-    clock.advance(SETTLED)
+    clock.advance(STABLE_AFTER)
     await slack.sockets.refresh("warning")
     await until(lambda: len(slack.sockets.open) == 2)
     await until(lambda: clock.next_timer() is not None)
@@ -217,7 +217,7 @@ async def test_a_connection_that_slack_gave_notice_of_and_left_open_is_closed(sl
 
 
 async def test_a_connection_that_slack_refreshes_is_made_anew(slack, mode, card, clock):
-    clock.advance(SETTLED)
+    clock.advance(STABLE_AFTER)
     await slack.sockets.refresh()
     await until(lambda: slack.sockets.opened == 2 and mode.connected)
 
@@ -225,7 +225,7 @@ async def test_a_connection_that_slack_refreshes_is_made_anew(slack, mode, card,
 
 
 async def test_a_connection_that_is_cut_is_made_anew(slack, mode, card, clock):
-    clock.advance(SETTLED)
+    clock.advance(STABLE_AFTER)
     slack.sockets.cut()
     await until(lambda: slack.sockets.opened == 2 and mode.connected)
 
@@ -299,7 +299,7 @@ async def test_a_token_that_opens_nothing_is_told_with_its_remedy_and_tried_agai
 async def test_an_address_that_is_none_is_a_fault_of_the_settings(desk):
     async with make_session() as session:
         with pytest.raises(SettingsError):
-            SocketMode(session, "xapp", clicked=desk.clicked, heard=desk.heard, base_url="slack.com")
+            SocketMode(session, "xapp", on_interaction=desk.clicked, on_event=desk.heard, base_url="slack.com")
 
 
 async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, monkeypatch):
@@ -325,7 +325,7 @@ async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, m
     stopping = asyncio.Event()
     async with TestServer(app) as server, make_session() as session:
         url = f"http://127.0.0.1:{server.port}/api/"
-        mode = SocketMode(session, "xapp", clicked=desk.clicked, heard=desk.heard, base_url=url, clock=clock)
+        mode = SocketMode(session, "xapp", on_interaction=desk.clicked, on_event=desk.heard, base_url=url, clock=clock)
         running = asyncio.create_task(mode.run(stopping))
         await until(lambda: mode.connected)
         await until(lambda: not mode.connected)
@@ -363,7 +363,7 @@ async def test_what_was_kept_while_the_connection_ended_comes_again_and_is_ackno
     desk.open.clear()
     pressing = asyncio.create_task(press(slack, card))
     await until(lambda: desk.clicks)
-    clock.advance(SETTLED)
+    clock.advance(STABLE_AFTER)
     with structlog.testing.capture_logs() as logged:
         slack.sockets.cut()
         await until(lambda: slack.sockets.opened == 2 and len(desk.clicks) == 2)

@@ -13,13 +13,13 @@ from typing import Any
 from relay.app import Relay, bigpanda, socket_mode
 from relay.config.settings import Settings
 from relay.demo.clock import LeapingClock, settled
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.sandbox import HTTP, Slack, serving
 from relay.sandbox.bigpanda import BigPanda, User
 from relay.sandbox.bigpanda import serving as serving_bigpanda
 from relay.sandbox.slack.channel import Message
-from relay.slack.client import Slack as Door
+from relay.slack.client import SlackClient as Door
 from relay.store import Store
 
 START = 1_700_000_000
@@ -187,7 +187,7 @@ async def open_circle(
         stack.push_async_callback(store.close)
         metrics = Metrics()
         relay = Relay(given, store, clock, metrics)
-        door = Door(session, slack.token, base_url=slack_at, on_call=metrics.slack_call)
+        door = Door(session, slack.token, base_url=slack_at, observer=metrics.slack_call)
         socket = socket_mode(relay, given, session, clock)
         running = asyncio.create_task(relay.run(door, bigpanda(given, session, metrics), socket))
         await asyncio.wait([relay.address, running], return_when=asyncio.FIRST_COMPLETED)

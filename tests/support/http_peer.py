@@ -30,7 +30,7 @@ class Request:
 
 
 @dataclass
-class Peer:
+class HttpPeer:
     """What stands where Slack or BigPanda should: it answers each request with the next of `answers`.
 
     They are bytes for the wire. None hangs, and an empty answer cuts the connection; so does every answer that says
@@ -40,9 +40,9 @@ class Peer:
     answers: list
     base: str = "/"
     port: int = 0
-    seen: list = field(default_factory=list)
+    requests: list = field(default_factory=list)
     connections: int = 0
-    deaf: bool = False
+    unresponsive: bool = False
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _open: set = field(default_factory=set)
 
@@ -54,10 +54,10 @@ class Peer:
         self.connections += 1
         self._open.add(asyncio.current_task())
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while not self.deaf:
-                self.seen.append(await self._read(reader))
+            while not self.unresponsive:
+                self.requests.append(await self._read(reader))
                 self.arrived.set()
-                answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
+                answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
                 if answer is None:
                     await reader.read()
                 writer.write(answer or b"")
@@ -79,7 +79,7 @@ class Peer:
         await asyncio.gather(*self._open, return_exceptions=True)
 
 
-def http(status=200, body="", kind="application/json", **headers):
+def http_response(status=200, body="", kind="application/json", **headers):
     """An HTTP answer for the wire."""
     told = body if isinstance(body, (str, bytes)) else json.dumps(body)
     raw = told if isinstance(told, bytes) else told.encode()
@@ -89,12 +89,12 @@ def http(status=200, body="", kind="application/json", **headers):
 
 
 @contextlib.asynccontextmanager
-async def starting(base="/"):
+async def http_peers(base="/"):
     """Give what starts peers, whose address ends in `base`; they end when this does."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*answers, deaf=False):
-            peer = Peer(list(answers), base=base, deaf=deaf)
+        async def start(*answers, unresponsive=False):
+            peer = HttpPeer(list(answers), base=base, unresponsive=unresponsive)
             server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
             peer.port = server.sockets[0].getsockname()[1]
             stack.push_async_callback(server.wait_closed)

@@ -13,11 +13,11 @@ import orjson
 from relay.config.configuration import Configuration
 from relay.config.files import load
 from relay.delivery import Sender
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.ingest.service import Intake
 from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
 from relay.store import Accepted, Store
 from tests.support.clocks import ManualClock
 
@@ -61,7 +61,7 @@ class House:
     intake: Intake
     sender: Sender
     configuration: Configuration
-    door: Slack
+    door: SlackClient
     storing: Storing
 
     async def share(self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any) -> Accepted:
@@ -156,7 +156,7 @@ async def open_house(
     stopping = asyncio.Event()
     try:
         async with serving(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
-            door = Slack(session, slack.token, base_url=base_url)
+            door = SlackClient(session, slack.token, base_url=base_url)
             sender = Sender(store, door, lambda: configuration, clock)
             intake = Intake(store, lambda: configuration.rulebook, clock, sender.ring, "X-Relay-Key")
             await store.want_channels(configuration.rulebook.refs)

@@ -242,7 +242,7 @@ def judge(rendered, mentions=()):
     examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
     everything = blocks(rendered)
     assert message.blocks, "Slack would show the notification's text above the bar"
-    assert limits.characters(everything) <= limits.ALL_BLOCKS
+    assert limits.visible_characters(everything) <= limits.ALL_BLOCKS
     assert all(len(attachment["blocks"]) <= limits.ATTACHMENT_BLOCKS for attachment in message.attachments)
     assert len(everything) <= limits.BLOCKS
     assert 0 < len(message.text) <= limits.TEXT

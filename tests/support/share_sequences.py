@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, CardState, Entry, Plan, Story, plan
 from relay.cards.merge import fold
 from relay.model.incident import read
@@ -44,7 +45,7 @@ def share(at: float = 0, *, received: float | None = None, headers: dict[str, st
     beside = {name: told.pop(name) for name in ("incidentTags", "links", "metadata", "event_types") if name in told}
     incident = {"id": "i1", "changedOn": START + int(at), **told}
     body = orjson.dumps({"incident": incident, **beside})
-    return parse(body, headers or {}, START + (at if received is None else received))
+    return parse_share(body, headers or {}, START + (at if received is None else received))
 
 
 @dataclass

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-from relay.bigpanda.webhook import Share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -27,7 +27,7 @@ DAY = 86_400.0
 
 
 def a_share(incident="i1", digest="h1", at=NOW, body=b'{"incident":{}}'):
-    return Share(incident=incident, received=at, news=at, hash=digest, body=body, headers={"x-source": "nagios"})
+    return Share(incident=incident, received=at, as_of=at, hash=digest, body=body, headers={"x-source": "nagios"})
 
 
 def a_card(incident="i1", channel="#noc", **values):
@@ -50,7 +50,7 @@ def told(story, share):
     """The story after a share: its record grows by a block named after the share."""
     if story is None:
         story = Story(record=Record(incident=share.incident, title="first", first_received=share.received))
-    blocks = story.record.blocks | {share.hash: Block(news=share.news, value=[share.hash])}
+    blocks = story.record.blocks | {share.hash: Block(news=share.as_of, value=[share.hash])}
     return replace(
         story,
         record=replace(story.record, blocks=blocks),

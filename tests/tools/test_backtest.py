@@ -11,7 +11,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import ChannelState, plan
 from relay.cli import app
 from relay.config.configuration import Configuration
@@ -44,7 +44,7 @@ TEAMS = {"i-pay": "payments", "i-web": "web", "i-other": "other"}
 def shares(incident: str, team: str) -> list[Any]:
     told = [{"status": "critical"}, {"status": "warning"}, {"resolved": True, "active": False}]
     return [
-        parse(
+        parse_share(
             orjson.dumps(
                 {
                     "incident": {"id": incident, "changedOn": START + at, **each},

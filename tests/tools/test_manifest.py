@@ -9,15 +9,15 @@ from typer.testing import CliRunner
 
 from relay.actions.modals import modal
 from relay.cli import app
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.sandbox import SCOPES as GRANTED
 from relay.sandbox import Slack as StandIn
 from relay.sandbox import serving
 from relay.sandbox.slack.methods import METHODS
-from relay.slack import Method, Refused
-from relay.slack.client import Marker, Slack
+from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
-from relay.slack.scopes import FOR_ACTIONS, NEEDED, SCOPES, WITHOUT
+from relay.slack.outcomes import Method, Rejected
+from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES, SCOPES
 from relay.tools.manifest import Ways, manifest
 
 VIEW = modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")
@@ -26,24 +26,24 @@ MARKER = Marker(event_type="relay_card", incident="i", key="k")
 
 @pytest.fixture
 async def workspace():
-    slack = StandIn(scopes=(*NEEDED, *FOR_ACTIONS))
+    slack = StandIn(scopes=(*REQUIRED_SCOPES, *ACTION_SCOPES))
     for kind, channel in ((False, "C0PUBLIC01"), (True, "C0PRIVATE1")):
         slack.add_channel(channel, channel.lower(), private=kind, member=True)
     slack.add_user("U0ANN000001", "ann")
     slack.add_usergroup("S0ONCALL001", "oncall", users=["U0ANN000001"])
     slack.channel("C0PUBLIC01").invite("U0ANN000001")
     async with serving(slack) as url, make_session() as session:
-        yield slack, Slack(session, slack.token, base_url=url)
+        yield slack, SlackClient(session, slack.token, base_url=url)
 
 
 async def everything(slack):
     """Call each verb of relay's door, in a public and in a private channel; the answers by verb."""
-    answers = {"who_am_i": [await slack.who_am_i()], "channels": [await slack.channels()]}
+    answers = {"auth_test": [await slack.auth_test()], "channels": [await slack.channels()]}
     answers["user_groups"] = [await slack.user_groups()]
     answers["group_members"] = [await slack.group_members("S0ONCALL001")]
     answers["user"] = [await slack.user("U0ANN000001")]
     answers["open_view"] = [await slack.open_view("1.2.abc", VIEW)]
-    answers["whisper"] = [await slack.whisper("C0PUBLIC01", "U0ANN000001", "under way")]
+    answers["post_ephemeral"] = [await slack.post_ephemeral("C0PUBLIC01", "U0ANN000001", "under way")]
     answers["open_socket"] = [await slack.open_socket()]
     answers["join"] = [await slack.join("C0PUBLIC01")]
     for channel in ("C0PUBLIC01", "C0PRIVATE1"):
@@ -66,20 +66,22 @@ def lacking(answers):
     return {
         verb
         for verb, several in answers.items()
-        if any(isinstance(answer, Refused) and answer.reason == "missing_scope" for answer in several)
+        if any(isinstance(answer, Rejected) and answer.reason == "missing_scope" for answer in several)
     }
 
 
 async def test_with_the_scopes_of_the_manifest_every_call_of_relay_is_allowed(workspace):
     slack, door = workspace
     answers = await everything(door)
-    verbs = {name for name, _ in inspect.getmembers(Slack, inspect.iscoroutinefunction) if not name.startswith("_")}
+    verbs = {
+        name for name, _ in inspect.getmembers(SlackClient, inspect.iscoroutinefunction) if not name.startswith("_")
+    }
     assert answers.keys() == verbs
     assert not lacking(answers)
     assert {call.method for call in slack.calls} == set(Method) == set(SCOPES)
 
 
-@pytest.mark.parametrize("scope", [*NEEDED, *FOR_ACTIONS[:1]])
+@pytest.mark.parametrize("scope", [*REQUIRED_SCOPES, *ACTION_SCOPES[:1]])
 async def test_without_any_one_of_them_some_call_is_refused(workspace, scope):
     slack, door = workspace
     slack.take_scope(scope)
@@ -88,16 +90,16 @@ async def test_without_any_one_of_them_some_call_is_refused(workspace, scope):
 
 def test_the_table_agrees_with_the_stand_ins_own():
     for method, scopes in SCOPES.items():
-        wanted = METHODS[method].scope if method is not Method.SOCKET else None
+        wanted = METHODS[method].scope if method is not Method.OPEN_SOCKET else None
         assert wanted is None or wanted == scopes[0]
-    assert {*NEEDED, *FOR_ACTIONS} < GRANTED
-    assert WITHOUT.keys() == {*NEEDED, *FOR_ACTIONS}
+    assert {*REQUIRED_SCOPES, *ACTION_SCOPES} < GRANTED
+    assert MISSING_SCOPE_EFFECTS.keys() == {*REQUIRED_SCOPES, *ACTION_SCOPES}
 
 
 def test_the_manifest_has_the_shape_that_slack_takes():
     made = manifest()
     assert made.keys() == {"_metadata", "display_information", "features", "oauth_config", "settings"}
-    assert made["oauth_config"] == {"scopes": {"bot": list(NEEDED)}}
+    assert made["oauth_config"] == {"scopes": {"bot": list(REQUIRED_SCOPES)}}
     assert len(made["display_information"]["name"]) <= 35
     assert len(made["display_information"]["description"]) <= 140
     assert len(made["features"]["bot_user"]["display_name"]) <= 80

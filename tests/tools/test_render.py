@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
 from relay.config.files import Written, check
 from relay.tools import render
@@ -91,7 +91,7 @@ def test_a_card_that_was_never_posted_and_an_incident_without_one_are_told(tmp_p
         {"incident": {"id": "i1", "resolved": True, "changedOn": 1010}},
         {"incident": {"id": "i2", "status": "warning", "changedOn": 1020}},
     ]
-    shares = [parse(orjson.dumps(body), {}, 1000 + 10 * number) for number, body in enumerate(told)]
+    shares = [parse_share(orjson.dumps(body), {}, 1000 + 10 * number) for number, body in enumerate(told)]
     shown = drawn(rehearse(configuration, shares))
     assert "lapsed: never posted: it was over" in " ".join(shown.split())
     assert "It makes no card." in shown

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.cards import CardState, Outcome
 from relay.config.configuration import Configuration
 from relay.config.files import Written, check
@@ -40,7 +41,7 @@ def body(at: float, incident: str = "i1", **told: Any) -> bytes:
 
 
 def share(at: float, incident: str = "i1", **told: Any) -> Share:
-    return parse(body(at, incident, **told), {}, START + at)
+    return parse_share(body(at, incident, **told), {}, START + at)
 
 
 DATABASE = [{"id": "team", "value": "database"}]
@@ -111,7 +112,7 @@ async def test_a_rehearsal_sends_what_live_work_sends(life, tmp_path):
             ]
             for channel in house.slack.channels.values()
         }
-    rehearsal = rehearse(configuration(routes), [parse(each, {}, START + at) for at, each in bodies])["i1"]
+    rehearsal = rehearse(configuration(routes), [parse_share(each, {}, START + at) for at, each in bodies])["i1"]
     rehearsed: dict[str, list[Any]] = {channel: [] for channel in live}
     for played in rehearsal.cards:
         if played.root is not None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.config.configuration import Configuration
 from relay.config.files import Written, check
 from relay.tools.simulate import Rehearsal, Sent
@@ -124,7 +124,7 @@ def rehearsed(rules: Configuration, life: list[Told]) -> list[Sent]:
             "changedOn": START + told.at,
             "endedOn": START + told.at if over else None,
         }
-        rehearsal.take(parse(orjson.dumps({"incident": incident}), {}, START + told.at))
+        rehearsal.take(parse_share(orjson.dumps({"incident": incident}), {}, START + told.at))
     rehearsal.run()
     return [message for played in rehearsal.cards for message in (played.first, *played.replies) if message]
 

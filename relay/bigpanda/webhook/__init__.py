@@ -11,9 +11,3 @@ reading        bytes to a clean tree, and back to bytes that are equal for equal
 snapshot       the nouns
 api            what the Incidents API tells, said as a share says it
 """
-
-from relay.bigpanda.webhook.api import from_api
-from relay.bigpanda.webhook.parsing import parse, recorded
-from relay.bigpanda.webhook.share import INTEGRATION, Event, Recorded, Share
-
-__all__ = ["INTEGRATION", "Event", "Recorded", "Share", "from_api", "parse", "recorded"]

@@ -5,7 +5,7 @@ https://docs.bigpanda.io/reference/incident-object and, for its alerts, https://
 
 from collections.abc import Mapping
 
-from relay.bigpanda.webhook.strict_json import dump
+from relay.bigpanda.webhook.lenient_json import to_json
 from relay.model.incident import JSON
 
 Words = Mapping[str, str]
@@ -41,7 +41,7 @@ _PERSON: Words = {"name": "name", "email": "email", "user_id": "userId"}
 _PEOPLE = ("assignee", "assigner")
 
 
-def from_api(body: JSON, *, comment: str | None = None) -> bytes:
+def share_body_from_api(body: JSON, *, comment: str | None = None) -> bytes:
     """An incident as the API answers it, as a webhook's body that `parse` reads.
 
     It tells what the API told and nothing else: no event, no sender, no links, and not from which of its environments
@@ -66,7 +66,7 @@ def from_api(body: JSON, *, comment: str | None = None) -> bytes:
         metadata["comment"] = {"comment": comment}
     if metadata:
         share["metadata"] = metadata
-    return dump(share)
+    return to_json(share)
 
 
 def _alerts(told: JSON) -> list[dict[str, JSON]] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from relay.bigpanda.webhook.blocks import Place, person
-from relay.bigpanda.webhook.share import Event
+from relay.bigpanda.webhook.share import ShareEvent
 from relay.bigpanda.webhook.values import ABSENT, Absent, empty, filled, label, names, seconds, told, told_in, word
 from relay.model.errors import NoIncident
 from relay.model.incident import JSON, Environment, Person
@@ -81,9 +81,9 @@ def incident_id(among: Places) -> str:
     return str(found)
 
 
-def events(among: Places) -> tuple[Event, ...]:
+def events(among: Places) -> tuple[ShareEvent, ...]:
     """What happened, in the order given and with repetitions; names that nobody knows pass."""
-    found: tuple[Event, ...] = told_in((*among.beside, *among.metadata), _EVENTS, _events, ())
+    found: tuple[ShareEvent, ...] = told_in((*among.beside, *among.metadata), _EVENTS, _events, ())
     return found
 
 
@@ -117,7 +117,7 @@ def _anything(value: JSON) -> JSON:
     return value
 
 
-def _events(value: JSON) -> tuple[Event, ...] | Absent:
+def _events(value: JSON) -> tuple[ShareEvent, ...] | Absent:
     """Items {event, time} or bare names; a single one needs no list."""
     if empty(value):
         return ()
@@ -125,10 +125,10 @@ def _events(value: JSON) -> tuple[Event, ...] | Absent:
     return tuple(event for item in items if (event := _event(item))) or ABSENT
 
 
-def _event(value: JSON) -> Event | None:
+def _event(value: JSON) -> ShareEvent | None:
     place = value if isinstance(value, dict) else {"event": value}
     name = told(place, _EVENT_NAME, word, None)
-    return Event(name=name, at=told(place, _EVENT_TIME, seconds, None)) if name else None
+    return ShareEvent(name=name, at=told(place, _EVENT_TIME, seconds, None)) if name else None
 
 
 def _comment(value: JSON) -> str | Absent | None:

@@ -7,7 +7,7 @@ doors must not be kept at all.
 
 from collections.abc import Mapping
 
-from relay.bigpanda.webhook.strict_json import clean_text
+from relay.bigpanda.webhook.lenient_json import clean_text
 
 _CREDENTIALS = frozenset(
     {
@@ -130,7 +130,7 @@ _DROPPED_PREFIXES = (
 )
 
 
-def custom(headers: Mapping[str, str], key_header: str) -> dict[str, str]:
+def custom_headers(headers: Mapping[str, str], key_header: str) -> dict[str, str]:
     """The custom headers: names in lower case, a header given twice with both its values."""
     key_name = key_header.strip().lower()
     kept: dict[str, str] = {}

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from relay.bigpanda.webhook import envelope
 from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, Place, read_blocks
-from relay.bigpanda.webhook.headers import custom
-from relay.bigpanda.webhook.share import Event, Recorded, Share
-from relay.bigpanda.webhook.strict_json import dump, load
+from relay.bigpanda.webhook.headers import custom_headers
+from relay.bigpanda.webhook.lenient_json import parse_json, to_json
+from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
 from relay.bigpanda.webhook.values import label, names, seconds, told
 from relay.model.incident import JSON
 
@@ -18,7 +18,7 @@ _HASH_DIGITS = 32
 _RECEIVED = names("received")
 
 
-def parse(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
+def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
     """Read a webhook body that arrived with these headers at that moment (Unix seconds).
 
     Only `incident.id` is required: https://docs.bigpanda.io/en/notifications-webhook.html documents a shape, and what
@@ -29,14 +29,14 @@ def parse(body: bytes, headers: Mapping[str, str], received: float, *, key_heade
         NotJson: the body is not JSON.
         NoIncident: nothing in it names an incident, or its name is too long to be one.
     """
-    places = envelope.places(load(body))
-    normal = dump(places.whole)
-    kept = custom(headers, key_header)
+    places = envelope.places(parse_json(body))
+    normal = to_json(places.whole)
+    kept = custom_headers(headers, key_header)
     events = envelope.events(places)
     return Share(
         incident=envelope.incident_id(places),
         received=received,
-        news=_news(places.incident, events, received),
+        as_of=_news(places.incident, events, received),
         hash=_hash(normal, kept),
         body=normal,
         headers=kept,
@@ -48,7 +48,7 @@ def parse(body: bytes, headers: Mapping[str, str], received: float, *, key_heade
     )
 
 
-def recorded(document: bytes) -> Recorded:
+def parse_recorded_share(document: bytes) -> RecordedShare:
     """Read a SHARE.json: a webhook body, or a recorded share `{"received": ..., "headers": {...}, "body": {...}}`.
 
     A body that was recorded as text is taken as that text. Whether it is a share at all is for `parse` to say.
@@ -56,12 +56,12 @@ def recorded(document: bytes) -> Recorded:
     Raises:
         NotJson: the document is not JSON.
     """
-    tree = load(document)
+    tree = parse_json(document)
     if not isinstance(tree, dict) or "body" not in tree or "incident" in tree:
-        return Recorded(body=document)
+        return RecordedShare(body=document)
     body = tree["body"]
-    return Recorded(
-        body=body.encode() if isinstance(body, str) else dump(body),
+    return RecordedShare(
+        body=body.encode() if isinstance(body, str) else to_json(body),
         headers=_recorded_headers(tree.get("headers")),
         received=told(tree, _RECEIVED, seconds, None),
     )
@@ -72,7 +72,7 @@ def _recorded_headers(value: JSON) -> dict[str, str]:
     return {name: text for name, written in headers.items() if isinstance(text := label(written), str)}
 
 
-def _news(incident: Place, events: Sequence[Event], received: float) -> float:
+def _news(incident: Place, events: Sequence[ShareEvent], received: float) -> float:
     """The latest moment told; one ahead of our own clock is an error that would shut out what comes after it."""
     changes: list[float | None] = [told(incident, spellings, seconds, None) for spellings in (CHANGED, UPDATED)]
     times = (*changes, *(event.at for event in events))
@@ -81,4 +81,4 @@ def _news(incident: Place, events: Sequence[Event], received: float) -> float:
 
 def _hash(body: bytes, headers: Mapping[str, str]) -> str:
     """JSON holds no NUL, so body and headers cannot run into one another."""
-    return hashlib.sha256(body + b"\0" + dump(headers)).hexdigest()[:_HASH_DIGITS]
+    return hashlib.sha256(body + b"\0" + to_json(headers)).hexdigest()[:_HASH_DIGITS]

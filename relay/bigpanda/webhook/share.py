@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from relay.model.incident import JSON, Environment, Person
 
-INTEGRATION = "x-relay-integration"
+INTEGRATION_HEADER = "x-relay-integration"
 """The custom header by which one relay tells several integrations of BigPanda apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class ShareEvent:
     """One of `event_types`: BigPanda's name of what happened, and when (Unix seconds), where it says so."""
 
     name: str
@@ -28,7 +28,7 @@ class Share:
 
     incident: str
     received: float
-    news: float
+    as_of: float
     hash: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -36,16 +36,16 @@ class Share:
     environment: Environment | None = None
     sender: Person | None = None
     comment: str | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[ShareEvent, ...] = ()
 
     @property
     def integration(self) -> str:
         """The integration that it came through."""
-        return self.headers.get(INTEGRATION) or "default"
+        return self.headers.get(INTEGRATION_HEADER) or "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedShare:
     """What a SHARE.json holds; `received` (Unix seconds) is None where it does not say."""
 
     body: bytes

@@ -97,7 +97,7 @@ class _Canvas:
         return sum(map(self._weight, (*self.top, *self.bar))) - BUDGET
 
     def _weight(self, part: Part) -> int:
-        return 0 if isinstance(part, Omission) else limits.characters(self._draw(part))
+        return 0 if isinstance(part, Omission) else limits.visible_characters(self._draw(part))
 
     def _draw(self, part: Part) -> Block | None:
         if isinstance(part, Omission):  # not from the draft, so its id may be that of one before

@@ -157,7 +157,7 @@ def count(blocks: list[Any], kind: str) -> int:
 def cells(blocks: list[Any]) -> int:
     """The characters in all cells of the tables that stand here."""
     tables = [block for block in blocks if isinstance(block, dict) and block.get("type") == "table"]
-    return limits.characters(tables)
+    return limits.visible_characters(tables)
 
 
 def _elements(block: Any) -> list[Any]:

@@ -130,7 +130,7 @@ def _examine_sums(content: Content) -> None:
         raise refused_for("invalid_attachments", ["only_one_table_allowed"])
     if kit.cells(every) > limits.TABLE_CHARACTERS:
         raise refused_for("invalid_blocks", [f"must be less than {limits.TABLE_CHARACTERS + 1} characters"])
-    if limits.characters(every) > limits.ALL_BLOCKS_REFUSED:
+    if limits.visible_characters(every) > limits.ALL_BLOCKS_REJECTED:
         raise Refused("msg_blocks_too_long")
 
 

@@ -33,7 +33,7 @@ _INLINE = tagged(
 )
 
 # Slack publishes no bound for these; the sum over all blocks binds first.
-_PLENTY = limits.ALL_BLOCKS_REFUSED
+_PLENTY = limits.ALL_BLOCKS_REJECTED
 
 _INLINES = array(_INLINE, at_most=_PLENTY)
 _SECTION = typed({"elements": _INLINES})

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.cards.draw import BUTTONS
 from relay.config.files import Written, check
 from relay.model.errors import ConfigurationError, Fault
@@ -134,5 +135,5 @@ def _shares(incident: Body, steps: Sequence[tuple[Body, Body]]) -> list[Share]:
         at = _START + number * _APART
         incident = {**incident, **changes, "changedOn": at}
         beside = {**{name: value for name, value in beside.items() if name != "event_types"}, **more}
-        shares.append(parse(orjson.dumps({**beside, "incident": incident}), {}, float(at)))
+        shares.append(parse_share(orjson.dumps({**beside, "incident": incident}), {}, float(at)))
     return shares

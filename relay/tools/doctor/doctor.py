@@ -11,17 +11,18 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from relay.bigpanda import Done, Ruling, definitions_of
-from relay.bigpanda.client import BigPanda
+from relay.bigpanda.client import BigPandaClient
+from relay.bigpanda.outcomes import TaskDone, TaskOutcome
+from relay.bigpanda.responses import tag_definitions_of
 from relay.cards import Channel
 from relay.config.files import Written, check, load
 from relay.config.settings import Settings
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreUnready
 from relay.routes.parser import Rulebook
 from relay.runtime.clock import Clock
-from relay.slack import Read
-from relay.slack.client import Slack
+from relay.slack.client import SlackClient
+from relay.slack.outcomes import Read
 from relay.store import KeptConfiguration, Store
 from relay.store.address import parse
 from relay.tools.doctor import references
@@ -37,7 +38,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
     found += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
-            slack = Slack(session, settings.token, base_url=settings.slack_api_url)
+            slack = SlackClient(session, settings.token, base_url=settings.slack_api_url)
             found += await Round(slack, rulebook, known, clock or Clock()).findings()
         found += await _bigpanda(session, settings, rulebook)
     return Diagnosis(findings=tuple(found))
@@ -128,12 +129,14 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook
         return [note("BigPanda", "not looked at: BIGPANDA_API_KEY is not set, and no route needs it.")]
     bad = loss if acts else warning
     try:
-        panda = BigPanda(session, settings.bigpanda_api_key.get_secret_value(), base_url=settings.bigpanda_api_url)
+        panda = BigPandaClient(
+            session, settings.bigpanda_api_key.get_secret_value(), base_url=settings.bigpanda_api_url
+        )
     except SettingsError as error:
         return [*found, bad("BigPanda", "relay cannot use it as it is set.", str(error))]
-    ruling = await panda.definitions()
-    if isinstance(ruling, Done):
-        tags = len(definitions_of(ruling.body))
+    ruling = await panda.tag_definitions()
+    if isinstance(ruling, TaskDone):
+        tags = len(tag_definitions_of(ruling.body))
         return [
             *found,
             fine("BigPanda", f"{settings.bigpanda_api_url} takes the key, and defines {tags} tags."),
@@ -146,7 +149,7 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook
     ]
 
 
-def _plainly(ruling: Ruling) -> str:
+def _plainly(ruling: TaskOutcome) -> str:
     detail = getattr(ruling, "detail", "")
     return ruling.reason.replace("_", " ") + (f" ({detail})" if detail else "")
 
@@ -159,7 +162,7 @@ async def _way_in(session: aiohttp.ClientSession, settings: Settings) -> list[Fi
         remedy = "Set SLACK_SIGNING_SECRET (Slack calls relay's address), or SLACK_APP_TOKEN (Socket Mode)."
         return [loss(about, what, remedy)]
     if token is not None:
-        answer = await Slack(session, token.get_secret_value(), base_url=settings.slack_api_url).open_socket()
+        answer = await SlackClient(session, token.get_secret_value(), base_url=settings.slack_api_url).open_socket()
         if not isinstance(answer, Read):
             what = f"Slack opens no socket for SLACK_APP_TOKEN: {answer.reason.replace('_', ' ')}."
             remedy = (

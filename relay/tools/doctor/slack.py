@@ -5,20 +5,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from relay.cards import Channel as Known
 from relay.routes.parser import Rulebook
 from relay.runtime.clock import Clock
-from relay.slack import (
-    Answer,
-    Channel,
-    Deferred,
-    Read,
-    Refused,
-    channel_of,
-    channels_of,
-    cursor_of,
-    identity_of,
-    user_groups_of,
-)
-from relay.slack.client import Slack
-from relay.slack.scopes import FOR_ACTIONS, NEEDED, WITHOUT
+from relay.slack.client import SlackClient
+from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
+from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of, identity_of, user_groups_of
+from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.tools.doctor import references
 from relay.tools.doctor.references import Use
 from relay.tools.doctor.report import Finding, fine, listed, loss, note, warning
@@ -38,18 +28,18 @@ _UNREACHED = "Check the network between here and Slack, and SLACK_API_URL."
 class Round:
     """One visit to a workspace. `known` is what the database holds about channels, by reference."""
 
-    def __init__(self, slack: Slack, rulebook: Rulebook | None, known: Mapping[str, Known], clock: Clock) -> None:
+    def __init__(self, slack: SlackClient, rulebook: Rulebook | None, known: Mapping[str, Known], clock: Clock) -> None:
         """Take the door, what the routes want, and what is known from before."""
         self._slack = slack
         self._rulebook = rulebook
         self._known = known
         self._clock = clock
         self._scopes: tuple[str, ...] = ()
-        self._listed: dict[str, Channel] | None = None
+        self._listed: dict[str, ChannelInfo] | None = None
 
     async def findings(self) -> list[Finding]:
         """All of them; where the token does not work, that is all there is to find."""
-        answer = await self._ask(self._slack.who_am_i)
+        answer = await self._ask(self._slack.auth_test)
         if not isinstance(answer, Read):
             return [loss("Slack token", f"Slack does not let relay in: {answer.reason}.", _remedy(answer))]
         identity = identity_of(answer)
@@ -63,11 +53,11 @@ class Round:
             found += await self._user_group_findings(self._rulebook)
         return found
 
-    async def _ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _ask(self, call: Callable[[], Awaitable[SlackOutcome]]) -> SlackOutcome:
         """Ask once, or again where Slack surely did not listen."""
         answer = await call()
         for number in range(1, TRIES):
-            if not isinstance(answer, Deferred):
+            if not isinstance(answer, Retryable):
                 break
             await self._clock.sleep(min(LONGEST_WAIT, answer.retry_after or float(number)))
             answer = await call()
@@ -79,15 +69,19 @@ class Round:
         if not self._scopes:
             return [note("Slack scopes", "Slack does not say which ones the token has.")]
         acts = self._rulebook is not None and references.works_both_ways(self._rulebook)
-        needed = sorted({*NEEDED, *(FOR_ACTIONS if acts else ())})
+        needed = sorted({*REQUIRED_SCOPES, *(ACTION_SCOPES if acts else ())})
         missing = [scope for scope in needed if scope not in self._scopes]
         if not missing:
             return [fine("Slack scopes", f"all {len(needed)} are there.")]
-        losing = {"chat:write", *(("channels:read", "groups:read") if by_name else ()), *(FOR_ACTIONS if acts else ())}
+        losing = {
+            "chat:write",
+            *(("channels:read", "groups:read") if by_name else ()),
+            *(ACTION_SCOPES if acts else ()),
+        }
         return [
             (loss if scope in losing else warning)(
                 f"Slack scope {scope}",
-                f"the token does not have it: {WITHOUT[scope]}.",
+                f"the token does not have it: {MISSING_SCOPE_EFFECTS[scope]}.",
                 f"Add {scope} to relay's Slack app and install it again; `relay manifest` prints all that relay uses.",
             )
             for scope in missing
@@ -113,9 +107,9 @@ class Round:
             found += await (self._name(ref, where) if ref.startswith("#") else self._id(ref, where))
         return found
 
-    async def _list(self) -> Answer | None:
+    async def _list(self) -> SlackOutcome | None:
         """Read the list of all channels; what came instead, where it cannot be read."""
-        listed_so_far: dict[str, Channel] = {}
+        listed_so_far: dict[str, ChannelInfo] = {}
         cursor: str | None = None
         while True:
             asked = cursor
@@ -130,7 +124,7 @@ class Round:
     async def _id(self, ref: str, where: Sequence[Use]) -> list[Finding]:
         """A channel by its id; one that was renamed is still the same."""
         found = await self._by_id(ref)
-        if not isinstance(found, Channel):
+        if not isinstance(found, ChannelInfo):
             return [_unfound(_about(where), where, found)]
         before = str(self._known[ref].facts.get("name") or "") if ref in self._known else ""
         renamed = before not in ("", found.name)
@@ -147,7 +141,7 @@ class Round:
         if known is None or known.slack_id is None or (found is not None and found.id == known.slack_id):
             return self._judged(found, where) if found is not None else [_nowhere(about, where)]
         followed = await self._by_id(known.slack_id)
-        if not isinstance(followed, Channel):
+        if not isinstance(followed, ChannelInfo):
             return [_unfound(about, where, followed)]
         now = f"it is called #{followed.name} now"
         if found is not None:
@@ -155,16 +149,16 @@ class Round:
         write = f"Write the id of the one that is meant: {known.slack_id} is the one that relay posts to."
         return [warning(about, f"{now}; relay follows it by its id.", write), *self._judged(followed, where)]
 
-    def _all(self) -> list[Channel]:
+    def _all(self) -> list[ChannelInfo]:
         return list((self._listed or {}).values())
 
-    async def _by_id(self, slack_id: str) -> Channel | Answer:
+    async def _by_id(self, slack_id: str) -> ChannelInfo | SlackOutcome:
         if self._listed is not None and slack_id in self._listed:
             return self._listed[slack_id]
         answer = await self._ask(lambda: self._slack.channel(slack_id))
         return (channel_of(answer) or answer) if isinstance(answer, Read) else answer
 
-    def _judged(self, found: Channel, where: Sequence[Use]) -> list[Finding]:
+    def _judged(self, found: ChannelInfo, where: Sequence[Use]) -> list[Finding]:
         """Whether relay can post there."""
         about, routes = _about(where), _routes(where)
         if found.archived:
@@ -225,12 +219,12 @@ def _nowhere(about: str, where: Sequence[Use]) -> Finding:
     return loss(about, what, "Correct the name; if the channel is private, invite relay to it: /invite @relay.")
 
 
-def _unfound(about: str, where: Sequence[Use], answer: Answer) -> Finding:
+def _unfound(about: str, where: Sequence[Use], answer: SlackOutcome) -> Finding:
     """An id that tells nothing. Without the scope to look, posting shows whether it works: relay tries."""
-    if isinstance(answer, Refused) and answer.reason == "missing_scope":
+    if isinstance(answer, Rejected) and answer.reason == "missing_scope":
         return warning(about, "it cannot be looked at: the token lacks the scope.", answer.remedy)
     return loss(about, f"it is not to be had ({answer.reason}; {_routes(where)}).", _remedy(answer))
 
 
-def _remedy(answer: Answer) -> str:
+def _remedy(answer: SlackOutcome) -> str:
     return getattr(answer, "remedy", "") or _UNREACHED

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from relay.bigpanda.webhook import Share, parse, recorded
+from relay.bigpanda.webhook.parsing import parse_recorded_share, parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
 from relay.model.incident import JSON, State, readable
 from relay.routes.parser.faults import Spot
@@ -40,7 +41,7 @@ def staged(steps: Sequence[Step]) -> Iterator[Share]:
     for step in steps:
         try:
             body, headers, moment = _staged(step, body, headers, shares)
-            share = parse(orjson.dumps(body), headers, moment)
+            share = parse_share(orjson.dumps(body), headers, moment)
         except ShareError as error:
             raise NotStaged(step.spot, str(error)) from error
         if shares and share.received < shares[-1].received:
@@ -65,7 +66,7 @@ def _staged(
 
 def _opened(document: bytes, shares: Sequence[Share]) -> tuple[Body, Mapping[str, str], float]:
     """A document's body and headers, and when it comes by itself."""
-    found = recorded(document)
+    found = parse_recorded_share(document)
     share = share_of(document, {}, after=shares)
     return orjson.loads(share.body), found.headers, share.received
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.bigpanda.webhook import from_api, parse
+from relay.bigpanda.webhook.api import share_body_from_api
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.merge import fold
 from relay.model.errors import NoIncident
 from relay.sandbox.bigpanda import BigPanda, User
@@ -61,14 +62,14 @@ json_values = st.recursive(
 
 
 def read(body):
-    return parse(from_api(body), {}, NOW)
+    return parse_share(share_body_from_api(body), {}, NOW)
 
 
 def test_an_incident_as_it_was_seen_is_read_in_full():
     share = read(SEEN)
     colin = {"name": "Colin", "email": "colin@example.com", "id": "6553d04d2463e49f8eb3c771"}
 
-    assert (share.incident, share.news) == ("653989e52d00001901351684", 1698265903.0)
+    assert (share.incident, share.as_of) == ("653989e52d00001901351684", 1698265903.0)
     assert share.blocks == {
         "state": {"status": "Critical", "resolved": None, "active": True},
         "severity": "Critical",
@@ -199,7 +200,7 @@ def test_the_record_is_the_same_whether_a_share_or_the_api_told_it():
     incident.assign(ANN, ANN)
     people = {role: ANN.in_a_share() for role in ("assignee", "assigner")}
     body = {"incident": told, "incidentTags": [{"id": "team", "value": "db"}], "metadata": people}
-    shared = parse(orjson.dumps(body), {}, NOW)
+    shared = parse_share(orjson.dumps(body), {}, NOW)
 
     asked = read(incident.in_the_api(expanded=True))
 

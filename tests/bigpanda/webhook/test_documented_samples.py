@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 import relay
-from relay.bigpanda.webhook import Event, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import ShareEvent
 from relay.model.incident import Block, Environment, Person, Record, State, read
 
 SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").read_bytes()
@@ -14,24 +15,24 @@ RECEIVED = 1_700_000_000.0
 
 
 def test_the_documented_sample_is_read_whole():
-    share = parse(SAMPLE, {"X-Relay-Integration": "noc"}, RECEIVED)
+    share = parse_share(SAMPLE, {"X-Relay-Integration": "noc"}, RECEIVED)
 
     assert share.incident == "5555370aabc20a001145d6g9"
     assert share.received == RECEIVED
-    assert share.news == 1_697_123_964
+    assert share.as_of == 1_697_123_964
     assert share.headers == {"x-relay-integration": "noc"}
     assert share.environment == Environment(name="All", id="55550bc8c481fd1100abc398")
     assert share.sender == Person(name="Engineer", email="[email protected]")
     assert share.comment is None
     assert share.events == (
-        Event(name="incident#new", at=1_697_123_962),
-        Event(name="incident-tag#upserted", at=1_697_123_963),
-        Event(name="incident-tag#upserted", at=1_697_123_964),
+        ShareEvent(name="incident#new", at=1_697_123_962),
+        ShareEvent(name="incident-tag#upserted", at=1_697_123_963),
+        ShareEvent(name="incident-tag#upserted", at=1_697_123_964),
     )
 
 
 def test_the_documented_sample_tells_every_block_but_the_assignment():
-    blocks = dict(parse(SAMPLE, {}, RECEIVED).blocks)
+    blocks = dict(parse_share(SAMPLE, {}, RECEIVED).blocks)
 
     alerts = blocks.pop("alerts")
     assert blocks == {
@@ -83,8 +84,8 @@ def test_the_documented_sample_tells_every_block_but_the_assignment():
 
 
 def test_the_documented_sample_reads_as_an_incident():
-    share = parse(SAMPLE, {}, RECEIVED)
-    blocks = {name: Block(news=share.news, value=value) for name, value in share.blocks.items()}
+    share = parse_share(SAMPLE, {}, RECEIVED)
+    blocks = {name: Block(news=share.as_of, value=value) for name, value in share.blocks.items()}
 
     incident = read(Record(incident=share.incident, blocks=blocks))
 
@@ -100,17 +101,17 @@ def with_fragment(fragment: str) -> bytes:
 
 
 def test_an_account_without_any_dataset_option_tells_the_incident_alone():
-    share = parse(b'{"incident": {"id": "i1", "status": "Warning"}}', {}, RECEIVED)
+    share = parse_share(b'{"incident": {"id": "i1", "status": "Warning"}}', {}, RECEIVED)
 
     assert share.blocks == {"state": {"status": "Warning", "resolved": None, "active": None}}
     assert (share.environment, share.sender, share.comment, share.events) == (None, None, None, ())
-    assert share.news == RECEIVED
+    assert share.as_of == RECEIVED
 
 
 def test_the_comment_of_send_comments_is_told():
     fragment = """{"metadata": {"sender": {"name": "Dana", "email": "d@example.com"},
                                 "comment": {"comment": "Hello World", "environment": "All"}}}"""
-    share = parse(with_fragment(fragment), {}, RECEIVED)
+    share = parse_share(with_fragment(fragment), {}, RECEIVED)
 
     assert share.comment == "Hello World"
     assert share.sender == Person(name="Dana", email="d@example.com")
@@ -119,7 +120,9 @@ def test_the_comment_of_send_comments_is_told():
 
 def test_the_assignment_of_add_assignments_is_told():
     someone = '{"email": "a@example.com", "name": "Ann", "userId": "u1"}'
-    share = parse(with_fragment(f'{{"metadata": {{"assignee": {someone}, "assigner": {someone}}}}}'), {}, RECEIVED)
+    share = parse_share(
+        with_fragment(f'{{"metadata": {{"assignee": {someone}, "assigner": {someone}}}}}'), {}, RECEIVED
+    )
 
     ann = {"name": "Ann", "email": "a@example.com", "id": "u1"}
     assert share.blocks["assignment"] == {"assignee": ann, "assigner": ann}
@@ -134,4 +137,4 @@ def test_event_types_are_taken_from_wherever_the_documentation_puts_them(place):
         "metadata": {"incident": {"id": "i1"}, "metadata": events},
     }[place]
 
-    assert parse(orjson.dumps(body), {}, RECEIVED).events == (Event(name="incident#new", at=1_674_571_309),)
+    assert parse_share(orjson.dumps(body), {}, RECEIVED).events == (ShareEvent(name="incident#new", at=1_674_571_309),)

@@ -3,13 +3,13 @@
 import pytest
 from multidict import CIMultiDict
 
-from relay.bigpanda.webhook import parse
+from relay.bigpanda.webhook.parsing import parse_share
 
 BODY = b'{"incident": {"id": "i1"}}'
 
 
 def kept(headers, **options):
-    return parse(BODY, headers, 1_700_000_000.0, **options).headers
+    return parse_share(BODY, headers, 1_700_000_000.0, **options).headers
 
 
 def test_custom_headers_are_kept_by_their_lower_case_names():
@@ -34,7 +34,7 @@ def test_custom_headers_are_kept_by_their_lower_case_names():
     ],
 )
 def test_no_secret_is_kept(name):
-    share = parse(BODY, {name: "s3cret"}, 1_700_000_000.0)
+    share = parse_share(BODY, {name: "s3cret"}, 1_700_000_000.0)
 
     assert share.headers == {}
     assert "s3cret" not in repr(share)

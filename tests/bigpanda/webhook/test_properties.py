@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import relay
-from relay.bigpanda.webhook import Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
 from relay.model.incident import Block, Record, read, title_of
 
@@ -30,7 +31,7 @@ few = settings(max_examples=100)
 
 
 def parsed(body: object) -> Share:
-    return parse(orjson.dumps(body), {}, RECEIVED)
+    return parse_share(orjson.dumps(body), {}, RECEIVED)
 
 
 def strings(value: object) -> Iterator[str]:
@@ -46,15 +47,15 @@ def strings(value: object) -> Iterator[str]:
 
 def check(share: Share) -> None:
     """What is true of every share that was taken."""
-    blocks = {name: Block(news=share.news, value=value) for name, value in share.blocks.items()}
+    blocks = {name: Block(news=share.as_of, value=value) for name, value in share.blocks.items()}
     incident = read(Record(incident=share.incident, blocks=blocks))
     assert len({alert.id for alert in incident.alerts}) == len(incident.alerts)
     assert title_of(incident)[0]
     assert orjson.loads(orjson.dumps(share.blocks)) == share.blocks, "a record is written down as it is"
-    assert share.news <= RECEIVED + 300
+    assert share.as_of <= RECEIVED + 300
     names = [share.incident, share.comment or "", *(event.name for event in share.events), *strings(dict(share.blocks))]
     assert not any(FORBIDDEN.search(text) for text in names)
-    assert parse(share.body, share.headers, share.received) == share, "the kept body is the share"
+    assert parse_share(share.body, share.headers, share.received) == share, "the kept body is the share"
 
 
 # ------------------------------------------------------------ any bytes
@@ -82,7 +83,7 @@ anything = st.recursive(
 
 def taken_or_refused(body: bytes) -> None:
     try:
-        share = parse(body, {}, RECEIVED)
+        share = parse_share(body, {}, RECEIVED)
     except ShareError:
         return
     check(share)
@@ -120,7 +121,7 @@ def test_any_json_is_a_share_or_refused(tree):
 def test_any_json_around_an_id_is_a_share(incident, beside):
     body = beside | {"incident": incident | {"id": "i1"}}
 
-    check(parse(json.dumps(body).encode(), {}, RECEIVED))
+    check(parse_share(json.dumps(body).encode(), {}, RECEIVED))
 
 
 # ------------------------------------------------------------ the mutated sample
@@ -239,7 +240,7 @@ def test_the_sample_with_many_wrong_values_is_still_a_share(changes):
             holder(body, path)[path[-1]] = copy.deepcopy(value)
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took the place away
-    check(parse(json.dumps(body).encode(), {}, RECEIVED))
+    check(parse_share(json.dumps(body).encode(), {}, RECEIVED))
 
 
 # ------------------------------------------------------------ repeats
@@ -263,6 +264,6 @@ def test_the_same_share_written_otherwise_is_the_same_share(extra, dice, indent,
     body = BODY | {"incidentTags": extra, "x": extra}
     other = json.dumps(shuffled(body, dice), indent=indent, ensure_ascii=ascii_only)
 
-    assert parse(other.encode(encoding, "backslashreplace"), {}, RECEIVED) == parse(
+    assert parse_share(other.encode(encoding, "backslashreplace"), {}, RECEIVED) == parse_share(
         json.dumps(body).encode(), {}, RECEIVED
     )

@@ -5,7 +5,8 @@ import time
 import orjson
 import pytest
 
-from relay.bigpanda.webhook import Event, Share, parse
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share, ShareEvent
 from relay.model.errors import NoIncident, ShareError
 from relay.model.incident import Environment, Person
 
@@ -15,7 +16,7 @@ NOT_TOLD = object()
 
 def share_of(incident: object = None, **beside: object) -> Share:
     told = {"id": "i1"} | (incident or {})
-    return parse(orjson.dumps({"incident": told, **beside}), {}, RECEIVED)
+    return parse_share(orjson.dumps({"incident": told, **beside}), {}, RECEIVED)
 
 
 def block(name: str, incident: object = None, **beside: object) -> object:
@@ -42,7 +43,7 @@ def block(name: str, incident: object = None, **beside: object) -> object:
     ],
 )
 def test_an_incident_is_named_by(body, expected):
-    assert parse(orjson.dumps(body), {}, RECEIVED).incident == expected
+    assert parse_share(orjson.dumps(body), {}, RECEIVED).incident == expected
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_an_incident_is_named_by(body, expected):
 )
 def test_a_body_without_a_usable_id_says_what_stands_there_instead(body, found):
     with pytest.raises(NoIncident) as refusal:
-        parse(orjson.dumps(body), {}, RECEIVED)
+        parse_share(orjson.dumps(body), {}, RECEIVED)
 
     assert isinstance(refusal.value, ShareError)
     assert str(refusal.value).startswith("The body has no incident.id: expected a")
@@ -361,7 +362,7 @@ def test_the_list_of_alerts_is_read_from(value, expected):
     ],
 )
 def test_a_single_alert_updates_that_alert_and_does_not_replace_the_list(body):
-    assert parse(orjson.dumps(body), {}, RECEIVED).blocks == {"alert:a1": READ}
+    assert parse_share(orjson.dumps(body), {}, RECEIVED).blocks == {"alert:a1": READ}
 
 
 def test_alerts_inside_the_incident_go_before_alerts_beside_it():
@@ -561,7 +562,7 @@ def test_metadata_may_stand_inside_the_incident():
 )  # fmt: skip
 @pytest.mark.parametrize("spelling", ["event_types", "eventTypes"])
 def test_events_are_read_from(spelling, value, expected):
-    assert share_of(**{spelling: value}).events == tuple(Event(name=name, at=at) for name, at in expected)
+    assert share_of(**{spelling: value}).events == tuple(ShareEvent(name=name, at=at) for name, at in expected)
 
 
 # ------------------------------------------------------------ placement and shapes
@@ -594,7 +595,7 @@ def test_a_bare_incident_needs_no_wrapper():
         "metadata": {"comment": "Hello"},
         "alerts": [ALERT],
     }
-    share = parse(orjson.dumps(body), {}, RECEIVED)
+    share = parse_share(orjson.dumps(body), {}, RECEIVED)
 
     assert share.comment == "Hello"
     assert share.blocks == {
@@ -621,9 +622,9 @@ def test_the_spelling_of_the_incidents_api_is_read_too():
         "correlation_matchers_log": [[]],
     }
 
-    share = parse(orjson.dumps(incident), {}, RECEIVED)
+    share = parse_share(orjson.dumps(incident), {}, RECEIVED)
 
-    assert share.news == 1_649_576_284
+    assert share.as_of == 1_649_576_284
     assert share.blocks == {
         "state": {"status": "critical", "resolved": None, "active": None},
         "snooze": {"snoozed": False, "wake": None},
@@ -658,7 +659,7 @@ def test_a_webhook_made_of_a_template_is_read_and_its_unset_variables_say_nothin
         "event_types": [{"event": "incident#closed"}],
     }
 
-    share = parse(orjson.dumps(body), {}, RECEIVED)
+    share = parse_share(orjson.dumps(body), {}, RECEIVED)
     blocks = dict(share.blocks)
     ((name, alert),) = ((name, blocks.pop(name)) for name in share.blocks if name.startswith("alert"))
 
@@ -666,7 +667,7 @@ def test_a_webhook_made_of_a_template_is_read_and_its_unset_variables_say_nothin
     assert name == f"alert:{alert['id']}"
     assert (alert["description"], alert["tags"]) == ("", [["host", ["db-1"]]])
     assert share.environment == Environment(id="e1")
-    assert share.events == (Event(name="incident#closed"),)
+    assert share.events == (ShareEvent(name="incident#closed"),)
 
 
 def test_fields_that_nobody_knows_cost_nothing():
@@ -695,4 +696,4 @@ def test_fields_that_nobody_knows_cost_nothing():
 def test_the_news_is_the_latest_moment_told_that_is_not_ahead_of_receipt(incident, events, expected):
     told = [{"event": "incident#updated", "time": at} for at in events]
 
-    assert share_of(incident, event_types=told).news == expected
+    assert share_of(incident, event_types=told).as_of == expected

@@ -12,11 +12,11 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
 
 from relay.actions.modals import WITH_MODAL, modal, problem
-from relay.http.client import make_session
+from relay.http.session import make_session
 from relay.sandbox import HTTP, Message
 from relay.server import build
-from relay.slack.client import Slack
-from relay.slack.interactions import Click, Spoken, Submission, clicked, heard
+from relay.slack.client import SlackClient
+from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 from tests.support.page_shown import Shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -46,13 +46,13 @@ BUTTONS = {
 class App:
     """Who listens behind relay's doors: it whispers at once, or opens the modal that the button stands for."""
 
-    door: Slack
+    door: SlackClient
     title: str = "db-117 · replication lag"
     seen: list[Any] = field(default_factory=list)
     fails: bool = False
 
     async def clicked(self, payload: Any) -> Any:
-        told = clicked(payload)
+        told = parse_interaction(payload)
         self.seen.append(told)
         if self.fails:
             raise RuntimeError
@@ -61,13 +61,13 @@ class App:
                 return problem(told.action, told.values)
             case Click(action=action) if action in WITH_MODAL:
                 place = {"incident": told.incident, "channel": told.channel, "message_ts": told.message_ts}
-                await self.door.open_view(told.trigger, modal(action, title=self.title, **place))
+                await self.door.open_view(told.trigger_id, modal(action, title=self.title, **place))
             case Click(action="assign"):
-                await self.door.whisper(told.channel, told.user, "Under way: you will have it in a moment.")
+                await self.door.post_ephemeral(told.channel, told.user, "Under way: you will have it in a moment.")
         return None
 
     async def heard(self, payload: Any) -> None:
-        self.seen.append(heard(payload))
+        self.seen.append(parse_event(payload))
 
 
 @dataclass
@@ -93,7 +93,7 @@ async def hands(shown: Shown) -> AsyncIterator[Hands]:
     slack.add_user(ANN, "ann")
     slack.add_user(BEN, "ben")
     async with make_session() as session:
-        app = App(Slack(session, slack.token, base_url=f"{shown.address}api/"))
+        app = App(SlackClient(session, slack.token, base_url=f"{shown.address}api/"))
 
         class Standing:
             now = staticmethod(slack.now)
@@ -236,7 +236,7 @@ async def test_a_reply_is_written_in_a_thread_and_the_app_hears_of_it(hands: Han
     await expect(hands.tab.locator(".replies .author")).to_have_text("ann")
     await expect(box).to_have_value("")
     (spoken,) = await came(hands)
-    assert isinstance(spoken, Spoken)
+    assert isinstance(spoken, ThreadReply)
     assert (spoken.user, spoken.thread_ts, spoken.text) == (ANN, hands.card.ts, "on it &lt;b&gt;")
 
 
@@ -265,7 +265,9 @@ async def test_nothing_in_a_modal_or_a_whisper_can_run(hands: Hands):
     await expect(dialog).to_contain_text(HARM)
     assert await dialog.locator("img, script").count() == 0
     await dialog.get_by_role("button", name="Cancel").click()
-    await hands.app.door.whisper("C0NOC00001", ANN, f"{escape(HARM, quote=False)} <javascript:window.harmed=1|click>")
+    await hands.app.door.post_ephemeral(
+        "C0NOC00001", ANN, f"{escape(HARM, quote=False)} <javascript:window.harmed=1|click>"
+    )
     await expect(hands.tab.locator(".whisper .text")).to_contain_text(HARM)
     assert await hands.tab.locator(".whisper img, .whisper script, .whisper a").count() == 0
     assert await hands.tab.evaluate("window.harmed") is None

@@ -368,11 +368,11 @@ def test_a_link_has_a_scheme_a_host_and_no_blanks(url, taken):
 def test_only_what_a_reader_sees_counts():
     button_ = button(action_id="hidden", value="hidden", url="https://example.com")
     blocks = [section("12345", block_id="hidden", accessory=button_), image(alt_text="123", title=plain("12"))]
-    assert limits.characters(blocks) == 5 + len("Open") + 3 + 2
+    assert limits.visible_characters(blocks) == 5 + len("Open") + 3 + 2
 
 
 def test_relays_own_budget_lies_below_what_slack_was_seen_to_refuse():
-    assert limits.ALL_BLOCKS < 11_300 < limits.ALL_BLOCKS_REFUSED
+    assert limits.ALL_BLOCKS < 11_300 < limits.ALL_BLOCKS_REJECTED
     assert limits.TEXT < limits.POSTED_TEXT
     assert limits.ATTACHMENT_BLOCKS < limits.BLOCKS
 

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from relay.actions.modals import modal
 from relay.sandbox import HTTP, Content, NotSendable, NotThere
 from relay.server import build
-from relay.slack.interactions import Click, Spoken, Submission, clicked, heard
+from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 
 ANN = "U00000000AN"
 NOC = "C0000000NOC"
@@ -113,7 +113,7 @@ async def test_a_press_reaches_the_app_signed_and_is_acknowledged(slack, app, ca
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
     assert (delivery.acknowledged, delivery.status, delivery.answer, delivery.attempts) == (True, 200, None, 1)
-    assert [clicked(payload) for payload in app.clicks] == [
+    assert [parse_interaction(payload) for payload in app.clicks] == [
         Click(
             action="assign",
             incident="i1",
@@ -121,8 +121,8 @@ async def test_a_press_reaches_the_app_signed_and_is_acknowledged(slack, app, ca
             user_name="ann",
             channel=NOC,
             message_ts=card.ts,
-            at=app.clicks[0]["actions"][0]["action_ts"],
-            trigger=app.clicks[0]["trigger_id"],
+            action_ts=app.clicks[0]["actions"][0]["action_ts"],
+            trigger_id=app.clicks[0]["trigger_id"],
         )
     ]
     assert app.clicks[0]["container"]["type"] == "message_attachment"
@@ -134,14 +134,14 @@ async def test_two_presses_differ_and_one_that_is_sent_again_does_not(slack, app
     await slack.click(ANN, "noc", card.ts, "relay_assign")
     await slack.again(one)
 
-    first, second, repeat = [clicked(payload).at for payload in app.clicks]
+    first, second, repeat = [parse_interaction(payload).action_ts for payload in app.clicks]
     assert first == repeat != second
     assert one.attempts == 2
 
 
 async def test_a_link_button_tells_the_app_too(slack, app, card):
     assert (await slack.click(ANN, "noc", card.ts, "link_0")).acknowledged
-    assert clicked(app.clicks[0]) == Click(action="")
+    assert parse_interaction(app.clicks[0]) == Click(action="")
 
 
 async def test_there_is_nothing_to_press_where_there_is_no_such_button(slack, app, card):
@@ -287,14 +287,14 @@ async def test_a_modal_that_is_sent_comes_to_the_app_and_closes(slack, app, open
     delivery = await slack.submit(ANN, shown.id, {"text": "looking"})
 
     assert delivery.acknowledged
-    assert clicked(app.clicks[-1]) == Submission(
+    assert parse_interaction(app.clicks[-1]) == Submission(
         action="comment",
         incident="i1",
         user=ANN,
         user_name="ann",
         channel=NOC,
         message_ts="1.1",
-        view=shown.id,
+        view_id=shown.id,
         values={"text": "looking"},
     )
     assert slack.views_open(ANN) == []
@@ -302,9 +302,9 @@ async def test_a_modal_that_is_sent_comes_to_the_app_and_closes(slack, app, open
 
 async def test_what_stands_in_a_modal_from_the_start_is_sent_where_nothing_else_is_chosen(slack, app, opened):
     await slack.submit(ANN, await opened(view("snooze")), {})
-    assert clicked(app.clicks[-1]).values == {"until": "1h"}
+    assert parse_interaction(app.clicks[-1]).values == {"until": "1h"}
     await slack.submit(ANN, await opened(view("snooze")), {"until": "tomorrow"})
-    assert clicked(app.clicks[-1]).values == {"until": "tomorrow"}
+    assert parse_interaction(app.clicks[-1]).values == {"until": "tomorrow"}
 
 
 async def test_what_slacks_window_would_not_send_is_not_sent(slack, app, opened):
@@ -373,8 +373,10 @@ async def test_a_reply_is_heard_by_the_app(slack, app, card, noc):
 
     (reply,) = noc.thread(card.ts)
     assert delivery.acknowledged
-    assert [heard(payload) for payload in app.events] == [
-        Spoken(channel=NOC, thread_ts=card.ts, ts=reply.ts, user=ANN, text="on it", event=app.events[0]["event_id"])
+    assert [parse_event(payload) for payload in app.events] == [
+        ThreadReply(
+            channel=NOC, thread_ts=card.ts, ts=reply.ts, user=ANN, text="on it", event_id=app.events[0]["event_id"]
+        )
     ]
 
 
@@ -392,7 +394,7 @@ async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
 async def test_a_reply_that_is_broadcast_is_heard_as_one(slack, app, card):
     await slack.say(ANN, "noc", "on it", thread_ts=card.ts, broadcast=True)
     assert app.events[0]["event"]["subtype"] == "thread_broadcast"
-    assert heard(app.events[0]).text == "on it"
+    assert parse_event(app.events[0]).text == "on it"
 
 
 async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack, app, card, noc):
@@ -410,7 +412,7 @@ async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack,
     ]
     assert app.events[1]["event"]["previous_message"]["text"] == "on it"
     assert app.events[3]["event"]["bot_id"] == "B0RELAYBOT"
-    assert [heard(payload) is not None for payload in app.events] == [True, False, False, False]
+    assert [parse_event(payload) is not None for payload in app.events] == [True, False, False, False]
     assert noc.thread(card.ts) == []
 
 

@@ -142,7 +142,7 @@ def test_a_template_that_fails_or_a_message_that_does_not_fit_fails_every_test(t
     file.write_text("version: 1\ntests: [{name: one, shares: [{sample: documented}], expect: {channels: [noc]}}]")
     (result,) = run(broken, read_tests([file], broken.rulebook)).results
     assert "a template failed for a message in noc (C0NOC00001): incident/card.j2:1" in result.failures[0].message
-    monkeypatch.setattr("relay.slack.limits.ALL_BLOCKS_REFUSED", 10)
+    monkeypatch.setattr("relay.slack.limits.ALL_BLOCKS_REJECTED", 10)
     (result,) = run(CONFIGURATION, read_tests([file], CONFIGURATION.rulebook)).results
     assert "does not fit: Slack would refuse it with msg_blocks_too_long" in result.failures[0].message
 
@@ -261,7 +261,7 @@ def test_a_share_comes_when_it_says_so_and_the_next_a_minute_later_or_at_its_mom
 def test_a_share_on_top_of_another_is_news_without_what_happened_before():
     _, (_, body, share) = steps({"document": DOCUMENT}, {"at": 300.0, "state": "warning"})
     assert body["incident"] | {"changedOn": 1300, "updatedOn": 1300, "status": "Warning"} == body["incident"]
-    assert (share.comment, share.events, share.news) == (None, (), 1300)
+    assert (share.comment, share.events, share.as_of) == (None, (), 1300)
     assert share.environment.name == "All"
 
 

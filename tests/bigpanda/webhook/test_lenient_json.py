@@ -5,14 +5,15 @@ import codecs
 import orjson
 import pytest
 
-from relay.bigpanda.webhook import Recorded, Share, parse, recorded
+from relay.bigpanda.webhook.parsing import parse_recorded_share, parse_share
+from relay.bigpanda.webhook.share import RecordedShare, Share
 from relay.model.errors import NotJson, ShareError
 
 RECEIVED = 1_700_000_000.0
 
 
 def read(body: bytes) -> Share:
-    return parse(body, {}, RECEIVED)
+    return parse_share(body, {}, RECEIVED)
 
 
 def description(written: bytes) -> str:
@@ -167,7 +168,7 @@ def test_what_differs_in_anything_told_has_another_hash(other):
 def test_the_hash_takes_the_kept_headers_in_and_no_others():
     body = b'{"incident": {"id": "i1"}}'
     plain, keyed, routed = (
-        parse(body, headers, RECEIVED).hash
+        parse_share(body, headers, RECEIVED).hash
         for headers in ({}, {"X-Relay-Key": "k", "Date": "x"}, {"X-Relay-Integration": "a"})
     )
 
@@ -178,25 +179,27 @@ def test_the_hash_takes_the_kept_headers_in_and_no_others():
 def test_when_it_arrived_makes_no_difference_to_the_hash():
     body = b'{"incident": {"id": "i1"}}'
 
-    assert parse(body, {}, 1.0).hash == parse(body, {}, 2.0).hash
+    assert parse_share(body, {}, 1.0).hash == parse_share(body, {}, 2.0).hash
 
 
 # ------------------------------------------------------------ SHARE.json
 
 
 def test_a_recorded_share_is_unwrapped():
-    found = recorded(
+    found = parse_recorded_share(
         b'{"received": 1700000000.5, "headers": {"X-Team": "noc", "N": 5, "x": []}, "body": {"incident": {"id": "i1"}}}'
     )
 
-    assert found == Recorded(
+    assert found == RecordedShare(
         body=b'{"incident":{"id":"i1"}}', headers={"X-Team": "noc", "N": "5"}, received=1_700_000_000.5
     )
-    assert parse(found.body, found.headers, found.received).incident == "i1"
+    assert parse_share(found.body, found.headers, found.received).incident == "i1"
 
 
 def test_a_recorded_share_may_hold_its_body_as_text():
-    assert recorded(rb'{"body": "{\"incident\": {\"id\": \"i1\"}}"}') == Recorded(body=b'{"incident": {"id": "i1"}}')
+    assert parse_recorded_share(rb'{"body": "{\"incident\": {\"id\": \"i1\"}}"}') == RecordedShare(
+        body=b'{"incident": {"id": "i1"}}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,16 +212,16 @@ def test_a_recorded_share_may_hold_its_body_as_text():
     ],
 )
 def test_a_webhook_body_is_taken_as_it_is(document):
-    assert recorded(document) == Recorded(body=document)
+    assert parse_recorded_share(document) == RecordedShare(body=document)
 
 
 @pytest.mark.parametrize(
     ("written", "expected"), [('"2023-11-14T22:13:20Z"', RECEIVED), ("null", None), ('"soon"', None)]
 )
 def test_the_time_of_receipt_is_read_like_any_other(written, expected):
-    assert recorded(f'{{"received": {written}, "body": {{}}}}'.encode()).received == expected
+    assert parse_recorded_share(f'{{"received": {written}, "body": {{}}}}'.encode()).received == expected
 
 
 def test_a_document_that_is_not_json_is_refused():
     with pytest.raises(NotJson):
-        recorded(b"received: now")
+        parse_recorded_share(b"received: now")

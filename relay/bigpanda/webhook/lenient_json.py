@@ -35,7 +35,7 @@ _SIXTY_FOUR_BITS = range(-(2**63), 2**64)
 _DIGITS_OF_64_BITS = 20
 
 
-def load(body: bytes) -> JSON:
+def parse_json(body: bytes) -> JSON:
     """Read a body. Every string in the tree is clean: no surrogates, no control characters but tab and line feed.
 
     Raises:
@@ -50,7 +50,7 @@ def load(body: bytes) -> JSON:
         raise _too_deep() from error
 
 
-def dump(tree: JSON) -> bytes:
+def to_json(tree: JSON) -> bytes:
     """Write a tree so that trees that differ in the order of keys alone come out the same.
 
     Raises:

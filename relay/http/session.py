@@ -53,7 +53,7 @@ def proxy_for(url: str) -> str | None:
     return getproxies().get(address.scheme) or None
 
 
-def checked(base_url: str, setting: str, example: str) -> str:
+def checked_base_url(base_url: str, setting: str, example: str) -> str:
     """The address as it is; raises `SettingsError`, which names the setting, where it is no http or https address."""
     try:
         address = URL(base_url)
@@ -88,13 +88,13 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
 
 
 @dataclass(slots=True)
-class Wire:
+class ConnectionWatch:
     """Whether the call under way has got a connection: from then on it may have been sent."""
 
-    reached: bool
+    connected: bool
 
 
-_wire: ContextVar[Wire] = ContextVar("_wire")
+_wire: ContextVar[ConnectionWatch] = ContextVar("_wire")
 
 
 class _Watch(aiohttp.TraceConfig):
@@ -102,9 +102,9 @@ class _Watch(aiohttp.TraceConfig):
 
 
 @contextmanager
-def watching(session: aiohttp.ClientSession) -> Iterator[Wire]:
+def watch_connection(session: aiohttp.ClientSession) -> Iterator[ConnectionWatch]:
     """Watch the one call that is made within; with a session that is not of `make_session` nobody can say."""
-    wire = Wire(reached=not any(isinstance(trace, _Watch) for trace in session.trace_configs))
+    wire = ConnectionWatch(connected=not any(isinstance(trace, _Watch) for trace in session.trace_configs))
     token = _wire.set(wire)
     try:
         yield wire
@@ -114,7 +114,7 @@ def watching(session: aiohttp.ClientSession) -> Iterator[Wire]:
 
 async def _reached(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
     if (wire := _wire.get(None)) is not None:
-        wire.reached = True
+        wire.connected = True
 
 
 # -- May it still be sent? ---------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ _guard: ContextVar[Callable[[], None] | None] = ContextVar("_guard", default=Non
 
 
 @contextmanager
-def guarded(check: Callable[[], None] | None) -> Iterator[None]:
+def check_before_send(check: Callable[[], None] | None) -> Iterator[None]:
     """Within, and in all tasks that are begun there, `check` is asked before the first byte of a call; None: nobody is.
 
     What it raises (a `RelayError`) goes through the door to whoever makes the call, and nothing was sent.
@@ -152,7 +152,7 @@ _BEFORE_SENDING: tuple[tuple[type[Exception], Failure], ...] = (
 """Raised by aiohttp while it makes the connection, and never later."""
 
 
-def failure(error: Exception, wire: Wire) -> Failure:
+def failure_from(error: Exception, wire: ConnectionWatch) -> Failure:
     """What an exception means that a call raised while `wire` was watching; raises what a guard raised."""
     if isinstance(error, RelayError):
         raise error
@@ -161,8 +161,8 @@ def failure(error: Exception, wire: Wire) -> Failure:
             return found
     match error:
         case TimeoutError():
-            return Failure.TIMED_OUT if wire.reached else Failure.CONNECT_TIMED_OUT
+            return Failure.TIMED_OUT if wire.connected else Failure.CONNECT_TIMED_OUT
         case aiohttp.ClientError() | OSError():
-            return Failure.CONNECTION_CUT if wire.reached else Failure.NOT_CONNECTED
+            return Failure.CONNECTION_CUT if wire.connected else Failure.NOT_CONNECTED
         case _:
-            return Failure.UNREADABLE if wire.reached else Failure.UNSENDABLE
+            return Failure.UNREADABLE if wire.connected else Failure.UNSENDABLE

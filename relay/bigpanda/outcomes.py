@@ -16,7 +16,7 @@ from typing import ClassVar, TypeAlias
 from relay.model.incident import JSON
 
 
-class Call(StrEnum):
+class BigPandaCall(StrEnum):
     """What relay asks of BigPanda; each is an endpoint with a limit of its own.
 
     Where they are documented stands in `relay.bigpanda.client`.
@@ -31,7 +31,7 @@ class Call(StrEnum):
     SNOOZE = "snooze"
     UNSNOOZE = "unsnooze"
     TAG = "tag"
-    DEFINITIONS = "definitions"
+    TAG_DEFINITIONS = "definitions"
     ACTIVITIES = "activities"
     USERS = "users"
 
@@ -41,16 +41,16 @@ class Call(StrEnum):
         return self in _READS
 
     @property
-    def is_about_an_incident(self) -> bool:
+    def names_incident(self) -> bool:
         """Whether its address names an incident, so that 404 speaks of that."""
         return self not in _GENERAL
 
 
-_READS = frozenset({Call.INCIDENT, Call.DEFINITIONS, Call.ACTIVITIES, Call.USERS})
-_GENERAL = frozenset({Call.DEFINITIONS, Call.USERS})
+_READS = frozenset({BigPandaCall.INCIDENT, BigPandaCall.TAG_DEFINITIONS, BigPandaCall.ACTIVITIES, BigPandaCall.USERS})
+_GENERAL = frozenset({BigPandaCall.TAG_DEFINITIONS, BigPandaCall.USERS})
 
 
-class Kind(StrEnum):
+class RejectionCause(StrEnum):
     """Whose refusal it is, and so how far it reaches."""
 
     CREDENTIALS = "credentials"
@@ -64,7 +64,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class TaskDone:
     """It is so. `body` is what the answer's JSON says; None where a write was answered without any.
 
     `repeated`: it was so before this call, such as an incident that was resolved already.
@@ -73,10 +73,11 @@ class Done:
     body: JSON = None
     repeated: bool = False
     reason: ClassVar[str] = "ok"
+    outcome: ClassVar[str] = "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
+class TaskRetryable:
     """Surely not done; the same call may work later.
 
     `retry_after` is the wait in seconds that BigPanda asks for, None where it does not say (it documents no such
@@ -87,17 +88,19 @@ class Later:
     retry_after: float | None = None
     pauses: bool = False
     remedy: str = ""
+    outcome: ClassVar[str] = "retryable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsure:
+class TaskAmbiguous:
     """A write that may have been done or not."""
 
     reason: str
+    outcome: ClassVar[str] = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class IncidentNotFound:
     """The incident is not there, or the key's organisation lives in another region, which 404 says as well.
 
     Only who remembers whether any other call has answered can tell the two apart. Of `Call.INCIDENT` it speaks of the
@@ -107,19 +110,21 @@ class Missing:
 
     reason: str
     detail: str = ""
+    outcome: ClassVar[str] = "not_found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class TaskRejected:
     """Surely not done, and useless to repeat unchanged; `remedy` is a sentence for the operator.
 
     `detail` is BigPanda's words, a few hundred characters at most.
     """
 
-    kind: Kind
+    cause: RejectionCause
     reason: str
     remedy: str
     detail: str = ""
+    outcome: ClassVar[str] = "rejected"
 
 
-Ruling: TypeAlias = Done | Later | Unsure | Missing | Refused
+TaskOutcome: TypeAlias = TaskDone | TaskRetryable | TaskAmbiguous | IncidentNotFound | TaskRejected

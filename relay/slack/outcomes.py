@@ -34,13 +34,13 @@ class Method(StrEnum):
     USER_GROUPS = "usergroups.list"
     GROUP_MEMBERS = "usergroups.users.list"
     USER = "users.info"
-    VIEW_OPEN = "views.open"
+    OPEN_VIEW = "views.open"
     EPHEMERAL = "chat.postEphemeral"
-    SOCKET = "apps.connections.open"
-    WHO = "auth.test"
+    OPEN_SOCKET = "apps.connections.open"
+    AUTH_TEST = "auth.test"
 
 
-class Kind(StrEnum):
+class RejectionScope(StrEnum):
     """Whose refusal it is, and so how far it reaches."""
 
     CREDENTIALS = "credentials"
@@ -70,6 +70,7 @@ class Delivered:
     stray: bool = False
     body: Body = field(default_factory=dict, repr=False, compare=False)
     reason: ClassVar[str] = "ok"
+    outcome: ClassVar[str] = "delivered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +80,11 @@ class Read:
     body: Body
     scopes: tuple[str, ...] = ()
     reason: ClassVar[str] = "ok"
+    outcome: ClassVar[str] = "read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
+class Retryable:
     """Surely not done; the same call may work later.
 
     `retry_after` is the wait in seconds that Slack (or the nature of the trouble) asks for, None where nobody says.
@@ -95,37 +97,41 @@ class Deferred:
     retry_after: float | None = None
     pauses: bool = False
     remedy: str = ""
+    outcome: ClassVar[str] = "retryable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Rejected:
     """Surely not done, and useless to repeat unchanged; `remedy` is a sentence for the operator.
 
     `code` is Slack's own word, `needed` the scopes that are missing, `detail` what Slack says about the payload.
     """
 
     code: str
-    kind: Kind
+    scope: RejectionScope
     reason: str
     remedy: str
-    needed: str = ""
+    missing_scopes: str = ""
     detail: str = ""
+    outcome: ClassVar[str] = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
+class NotFound:
     """The message or the thread that the call is about is lost, or was never this bot's."""
 
     code: str
     reason: str
+    outcome: ClassVar[str] = "not_found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
+class Ambiguous:
     """It may have been done or not. For a post this is doubt; an edit, a deletion or a read may simply be repeated."""
 
     reason: str
     code: str = ""
+    outcome: ClassVar[str] = "ambiguous"
 
 
-Answer: TypeAlias = Delivered | Read | Deferred | Refused | Gone | Unknown
+SlackOutcome: TypeAlias = Delivered | Read | Retryable | Rejected | NotFound | Ambiguous
