@@ -35,7 +35,7 @@ async def fill(file: Path, count: int) -> None:
 
     store = await Store.open(f"sqlite:///{file}")
     try:
-        await store.want_channels(rulebook.refs)
+        await store.add_channels(rulebook.channel_refs)
         parsed = _parsed(count)
         while group := list(islice(parsed, GROUP)):
             await store.accept(group, planned)

@@ -59,11 +59,11 @@ async def serve(settings: Settings) -> None:
     try:
         async with make_session() as session:
             token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
-            slack = SlackClient(session, token, base_url=settings.slack_api_url, observer=metrics.slack_call)
+            slack = SlackClient(session, token, base_url=settings.slack_api_url, observer=metrics.record_slack_call)
             socket = socket_mode(relay, settings, session, clock)
             await relay.run(slack, bigpanda(settings, session, metrics), socket)
     finally:
-        if not await store.close(relay.left(CLOSED)):
+        if not await store.close(relay.seconds_left(CLOSED)):
             log.warning("database_not_closed", detail=f"{store.name} does not answer", remedy=_CUT_OFF)
     log.info("stopped")
 
@@ -80,7 +80,7 @@ def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> Bi
     if settings.bigpanda_api_key is None:
         return None
     key = settings.bigpanda_api_key.get_secret_value()
-    return BigPandaClient(session, key, base_url=settings.bigpanda_api_url, observer=metrics.bigpanda_call)
+    return BigPandaClient(session, key, base_url=settings.bigpanda_api_url, observer=metrics.record_bigpanda_call)
 
 
 def socket_mode(relay: "Relay", settings: Settings, session: ClientSession, clock: Clock) -> SocketMode | None:
@@ -94,8 +94,8 @@ def socket_mode(relay: "Relay", settings: Settings, session: ClientSession, cloc
     return SocketMode(
         session,
         settings.slack_app_token.get_secret_value(),
-        on_interaction=relay.clicked,
-        on_event=relay.heard,
+        on_interaction=relay.on_interaction,
+        on_event=relay.on_event,
         base_url=settings.slack_api_url,
         clock=clock,
     )
@@ -126,7 +126,7 @@ class Relay:
         """Serve until told to stop, then stop in order: no new shares, no new calls, and only then the store."""
         settings = self._settings
         self._socket = socket
-        await self._reload.begin()
+        await self._reload.start()
         budgets = Budgets()
         self._office = furnished(
             settings,
@@ -140,7 +140,7 @@ class Relay:
             ring=self._ring,
             metrics=self._metrics,
         )
-        await self._office.lexicon.load()
+        await self._office.tag_definitions.load()
         self._sender = Sender(
             self._store,
             slack,
@@ -148,16 +148,16 @@ class Relay:
             self._clock,
             budgets,
             metrics=self._metrics,
-            beside=[self._office.errands],
+            beside=[self._office.tasks],
         )
         self._intake = Intake(
             self._store,
             lambda: self._live().rulebook,
             self._clock,
-            self._sender.ring,
+            self._sender.wake,
             settings.webhook_header,
             metrics=self._metrics,
-            calls_back=settings.calls_back,
+            wants_callback=settings.can_call_back,
         )
         doors = build(
             self,
@@ -166,7 +166,7 @@ class Relay:
             admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
             signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
             clock=self._clock,
-            on_problem=self._metrics.problem,
+            on_problem=self._metrics.record_http_problem,
         )
         quiet = asyncio.Event()
         with self._signals():
@@ -177,10 +177,10 @@ class Relay:
                 keeping = tasks.create_task(
                     upkeep(self._store, settings.retention_days, self._clock, delivers), name="upkeep"
                 )
-                desk = tasks.create_task(self._office.desk.run(), name="desk")
-                following = tasks.create_task(self._office.lexicon.follow(), name="lexicon")
+                desk = tasks.create_task(self._office.interactions.run(), name="desk")
+                following = tasks.create_task(self._office.tag_definitions.poll(), name="lexicon")
                 teller = self._teller(slack, budgets)
-                reloading = tasks.create_task(self._reload.run(self._sender.ring, teller), name="reload")
+                reloading = tasks.create_task(self._reload.run(self._sender.wake, teller), name="reload")
                 sockets = [tasks.create_task(socket.run(self._stop), name="socket mode")] if socket else []
                 listen = settings.listen
                 try:
@@ -195,7 +195,7 @@ class Relay:
                     quiet.set()
                     self._sender.stop()
                 if sockets:  # it closes itself while requests are finished, and what came over it is kept by now
-                    await asyncio.wait(sockets, timeout=self.left(LAST_CALLS))
+                    await asyncio.wait(sockets, timeout=self.seconds_left(LAST_CALLS))
                 for connected in sockets:
                     connected.cancel()
                 reloading.cancel()
@@ -203,7 +203,7 @@ class Relay:
                 desk.cancel()
                 keeping.cancel()
                 committing.cancel()
-                await asyncio.wait([sending], timeout=self.left(LAST_CALLS))
+                await asyncio.wait([sending], timeout=self.seconds_left(LAST_CALLS))
                 sending.cancel()
 
     def stop(self) -> None:
@@ -212,22 +212,22 @@ class Relay:
             self._told_at = asyncio.get_running_loop().time()
         self._stop.set()
 
-    def left(self, seconds: float) -> float:
+    def seconds_left(self, seconds: float) -> float:
         """What is left of so many seconds, counted from when relay was told to stop (all, where it was not told)."""
         now = asyncio.get_running_loop().time()
         return max(0.0, (now if self._told_at is None else self._told_at) + seconds - now)
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether delivery has nothing under way, and nothing to do before time passes or a share comes in."""
-        return self._sender.resting and self._office.desk.resting
+        return self._sender.idle and self._office.interactions.idle
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
         """Keep a share."""
         kept = await self._intake.accept(body, headers)
-        return Accepted(share=kept.share, incident=kept.incident, routes=kept.routes)
+        return Accepted(share=kept.share_id, incident=kept.incident, routes=kept.routes)
 
-    async def ready(self) -> Readiness:
+    async def readiness(self) -> Readiness:
         """Whether a share can be kept; what else is wrong is told without turning red."""
         health = self._sender.health
         detail: dict[str, Any] = {
@@ -239,11 +239,11 @@ class Relay:
             detail["socket_mode"] = "connected" if self._socket.connected else "not connected"
         if health.remedy:
             detail["remedy"] = health.remedy
-        if trouble := self._office.errands.trouble:
+        if trouble := self._office.tasks.problem:
             detail["bigpanda"] = trouble
         if faults := self._reload.state.faults:
             detail["configuration_faults"] = [str(fault) for fault in faults]
-        complaint, waiting = await asyncio.gather(self._pulse.complaint(), self._waiting())
+        complaint, waiting = await asyncio.gather(self._pulse.problem(), self._waiting())
         detail |= waiting
         if complaint:
             detail["store"] = complaint
@@ -251,18 +251,18 @@ class Relay:
 
     async def incident(self, incident: str) -> dict[str, Any] | None:
         """All that relay knows and did about an incident."""
-        dossier = await self._store.story(incident)
+        dossier = await self._store.incident_history(incident)
         if dossier is None:
             return None
-        return as_json(dossier, self._sender.link)
+        return as_json(dossier, self._sender.message_link)
 
-    async def clicked(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    async def on_interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Keep what somebody pressed or sent in Slack; what Slack is to be answered."""
-        return await self._office.desk.clicked(payload)
+        return await self._office.interactions.handle_interaction(payload)
 
-    async def heard(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    async def on_event(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Keep what somebody wrote into a thread, where it becomes a comment."""
-        return await self._office.desk.heard(payload)
+        return await self._office.interactions.handle_event(payload)
 
     async def _waiting(self) -> dict[str, Any]:
         """What is not as it should be: channels that take nothing, what nobody knows of, what Slack will not have.
@@ -271,25 +271,25 @@ class Relay:
         """
         now = self._clock.now()
         try:
-            channels = await self._in_time(self._store.waiting_channels(now))
+            channels = await self._in_time(self._store.stalled_channels(now))
             backlog = await self._in_time(self._store.backlog(now))
         except StoreError as error:
             return {"store": str(error)}
         return {
             "stalled": {channel.ref: channel.reason or str(channel.state) for channel in channels},
             "in_doubt": backlog.in_doubt,
-            "letters": backlog.letters,
-            "quarantined": backlog.quarantined,
-            "errands": backlog.errands,
+            "letters": backlog.dead_letters,
+            "quarantined": backlog.quarantined_bodies,
+            "errands": backlog.due_tasks,
         }
 
     async def metrics(self) -> tuple[bytes, str]:
         """What Prometheus comes for; with the database silent, all that does not need it."""
         state = self._reload.state
-        self._metrics.configured(state.hash, state.good_at, successful=state.successful)
+        self._metrics.record_configuration(state.hash, state.last_success_at, successful=state.successful)
         if self._socket is not None:
-            self._metrics.socket_mode(connected=self._socket.connected)
-        complaint, backlog = await asyncio.gather(self._pulse.complaint(), self._backlog())
+            self._metrics.record_socket_mode(connected=self._socket.connected)
+        complaint, backlog = await asyncio.gather(self._pulse.problem(), self._backlog())
         return self._metrics.exposition(backlog, writable=not complaint, delivering=self._sender.health.delivering)
 
     async def _backlog(self) -> Backlog | None:
@@ -309,13 +309,13 @@ class Relay:
             async with asyncio.timeout(PATIENCE):
                 return await asked
         except TimeoutError:
-            raise self._store.silent(PATIENCE) from None
+            raise self._store.unresponsive(PATIENCE) from None
 
     def _ring(self) -> None:
-        self._sender.ring()
+        self._sender.wake()
 
     def _live(self) -> Configuration:
-        return self._office.lexicon.taught(self._reload.live)
+        return self._office.tag_definitions.apply(self._reload.live)
 
     def _teller(self, slack: SlackClient, budgets: Budgets) -> Teller:
         return Teller(
@@ -332,7 +332,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.request)
         try:
             yield
         finally:

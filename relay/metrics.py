@@ -166,26 +166,26 @@ class Metrics:
 
     # The way in
 
-    def share(self, outcome: str, headers: Mapping[str, str], kept_at: float | None = None) -> None:
+    def record_share(self, outcome: str, headers: Mapping[str, str], kept_at: float | None = None) -> None:
         """A body came in with these headers; `kept_at` (Unix seconds) where it was kept."""
         self._count("relay_shares_total", outcome, self._integrations.known(_integration(headers)))
         if kept_at is not None:
             self._last_share = max(self._last_share, kept_at)
 
     @contextmanager
-    def accepting(self) -> Iterator[None]:
+    def time_accept(self) -> Iterator[None]:
         """Time what the block does; where it raises, nothing was kept, and it does not count."""
         started = perf_counter()
         yield
         self._time("relay_accept_duration_seconds", perf_counter() - started)
 
-    def problem(self, status: int, reason: str) -> None:
+    def record_http_problem(self, status: int, reason: str) -> None:
         """A request was answered with an error."""
         self._count("relay_http_problems_total", str(status), reason)
 
     # The way out
 
-    def slack_call(self, method: Method, answer: SlackOutcome, seconds: float) -> None:
+    def record_slack_call(self, method: Method, answer: SlackOutcome, seconds: float) -> None:
         """Slack was called, and this is what came of it: the observer that `relay.slack.client` takes."""
         self._count("relay_slack_calls_total", method.value, answer.outcome, answer.reason)
         self._time("relay_slack_call_duration_seconds", seconds, method.value)
@@ -199,35 +199,35 @@ class Metrics:
             case _:
                 pass
 
-    def carried(self, what: What, answer: SlackOutcome, *, entries: int, waited: float) -> None:
+    def record_sent(self, what: What, answer: SlackOutcome, *, entries: int, delay: float) -> None:
         """A message was sent, or was not: it told so many entries, so many seconds after what it tells."""
         if what == "reply":
             self._count("relay_entries_total", answer.outcome, by=entries)
         else:
             self._count("relay_cards_total", what, answer.outcome)
         if isinstance(answer, Delivered):
-            self._time("relay_shown_delay_seconds", max(0.0, waited), what)
+            self._time("relay_shown_delay_seconds", max(0.0, delay), what)
 
-    def spared(self, what: What, reason: str) -> None:
+    def record_skipped(self, what: What, reason: str) -> None:
         """Nothing had to be sent: Slack shows it already (`unchanged`), or it was over before its time came."""
         if what != "reply":
             self._count("relay_cards_total", what, reason)
 
-    def template_failed(self, template: str) -> None:
+    def record_template_failure(self, template: str) -> None:
         """A template, or a part of one, was left out."""
         self._count("relay_template_failures_total", self._templates.known(template))
 
     # Both ways
 
-    def clicked(self, action: str, outcome: str) -> None:
+    def record_click(self, action: str, outcome: str) -> None:
         """Somebody pressed a button or sent a modal, and this became of it."""
         self._count("relay_clicks_total", action, outcome)
 
-    def errand(self, kind: str, outcome: str) -> None:
+    def record_task(self, kind: str, outcome: str) -> None:
         """BigPanda was told or asked something, or will be later."""
         self._count("relay_errands_total", kind, outcome)
 
-    def bigpanda_call(self, call: BigPandaCall, ruling: TaskOutcome, seconds: float) -> None:
+    def record_bigpanda_call(self, call: BigPandaCall, ruling: TaskOutcome, seconds: float) -> None:
         """BigPanda was called, and this is what came of it: the observer that `relay.bigpanda.client` takes."""
         self._count("relay_bigpanda_calls_total", call.value, ruling.outcome, ruling.reason)
         self._time("relay_bigpanda_call_duration_seconds", seconds, call.value)
@@ -239,18 +239,18 @@ class Metrics:
             case _:
                 pass
 
-    def socket_mode(self, *, connected: bool) -> None:
+    def record_socket_mode(self, *, connected: bool) -> None:
         """Slack can, or cannot, tell over Socket Mode what people do."""
         self._set("relay_socket_mode_connected", connected)
 
     # The house
 
-    def configured(self, digest: str, good_at: float, *, successful: bool) -> None:
+    def record_configuration(self, digest: str, loaded_at: float, *, successful: bool) -> None:
         """The hash of what is live, when it was read (Unix seconds), and whether the last reading found no fault."""
         self._gauges["relay_config_info"].clear()
         self._set("relay_config_info", 1, digest)
         self._set("relay_config_last_reload_successful", successful)
-        self._set("relay_config_last_reload_success_timestamp_seconds", good_at)
+        self._set("relay_config_last_reload_success_timestamp_seconds", loaded_at)
 
     def exposition(self, backlog: Backlog | None, *, writable: bool, delivering: bool) -> tuple[bytes, str]:
         """All of it as Prometheus reads it, and its content type; without a backlog where the database cannot be read.
@@ -267,19 +267,19 @@ class Metrics:
     def _tell(self, backlog: Backlog) -> None:
         self._tell_lanes(backlog)
         self._set("relay_attempts_in_doubt", backlog.in_doubt)
-        self._set("relay_dead_letters", backlog.letters)
-        self._set("relay_due_errands", backlog.errands)
-        self._set("relay_oldest_errand_age_seconds", backlog.errand_age)
-        self._set("relay_quarantined_bodies", backlog.quarantined)
+        self._set("relay_dead_letters", backlog.dead_letters)
+        self._set("relay_due_errands", backlog.due_tasks)
+        self._set("relay_oldest_errand_age_seconds", backlog.oldest_task_age)
+        self._set("relay_quarantined_bodies", backlog.quarantined_bodies)
         self._set("relay_database_size_bytes", backlog.size_bytes)
-        self._last_share = max(self._last_share, backlog.last_share)
+        self._last_share = max(self._last_share, backlog.last_share_at)
 
     def _tell_lanes(self, backlog: Backlog) -> None:
         """Of more lanes than can be named, those are whose work has waited longest; the others make one."""
         due, oldest = self._gauges["relay_due_work"], self._gauges["relay_oldest_due_age_seconds"]
         due.clear()
         oldest.clear()
-        longest_first = sorted(backlog.lanes, key=lambda lane: lane.age, reverse=True)
+        longest_first = sorted(backlog.channels, key=lambda lane: lane.age, reverse=True)
         names = _Names(MOST_LANES)
         for lane in reversed([(names.known(lane.channel), lane) for lane in longest_first]):  # the longest is set last
             name, work = lane

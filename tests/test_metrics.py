@@ -39,9 +39,9 @@ def samples(told: Metrics, backlog: Backlog | None = None) -> dict[str, float]:
 
 def test_a_share_counts_by_outcome_and_by_the_integration_that_its_header_names():
     told = Metrics()
-    told.share("first", {"x-relay-integration": " payments "}, 7.0)
-    told.share("repeat", {"X-Relay-Integration": "payments"}, 9.0)
-    told.share("not_json", {})
+    told.record_share("first", {"x-relay-integration": " payments "}, 7.0)
+    told.record_share("repeat", {"X-Relay-Integration": "payments"}, 9.0)
+    told.record_share("not_json", {})
     seen = samples(told)
     assert seen["relay_shares_total integration=payments outcome=first"] == 1
     assert seen["relay_shares_total integration=payments outcome=repeat"] == 1
@@ -51,25 +51,25 @@ def test_a_share_counts_by_outcome_and_by_the_integration_that_its_header_names(
 
 def test_after_a_restart_the_last_share_is_the_one_that_the_database_knows():
     told = Metrics()
-    assert samples(told, Backlog(last_share=5.0))["relay_last_share_timestamp_seconds"] == 5
-    told.share("repeat", {}, 8.0)
-    assert samples(told, Backlog(last_share=5.0))["relay_last_share_timestamp_seconds"] == 8
+    assert samples(told, Backlog(last_share_at=5.0))["relay_last_share_timestamp_seconds"] == 5
+    told.record_share("repeat", {}, 8.0)
+    assert samples(told, Backlog(last_share_at=5.0))["relay_last_share_timestamp_seconds"] == 8
 
 
 def test_what_fails_while_it_is_being_accepted_does_not_count_among_the_times():
     told = Metrics()
-    with told.accepting():
+    with told.time_accept():
         pass
-    with pytest.raises(ValueError, match="no share"), told.accepting():
+    with pytest.raises(ValueError, match="no share"), told.time_accept():
         raise ValueError("no share")
     assert samples(told)["relay_accept_duration_seconds_count"] == 1
 
 
 def test_a_call_counts_by_what_slack_said():
     told = Metrics()
-    told.slack_call(Method.POST, DELIVERED, 0.2)
-    told.slack_call(Method.POST, Retryable(reason="rate_limited", pauses=True), 0.1)
-    told.slack_call(Method.EDIT, Ambiguous(reason="timed_out"), 10.0)
+    told.record_slack_call(Method.POST, DELIVERED, 0.2)
+    told.record_slack_call(Method.POST, Retryable(reason="rate_limited", pauses=True), 0.1)
+    told.record_slack_call(Method.EDIT, Ambiguous(reason="timed_out"), 10.0)
     seen = samples(told)
     assert seen["relay_slack_calls_total method=chat.postMessage outcome=delivered reason=ok"] == 1
     assert seen["relay_slack_calls_total method=chat.update outcome=ambiguous reason=timed_out"] == 1
@@ -80,21 +80,21 @@ def test_a_call_counts_by_what_slack_said():
 def test_the_token_is_valid_from_the_first_answer_until_slack_refuses_it():
     told = Metrics()
     assert samples(told)["relay_slack_credentials_valid"] == 0
-    told.slack_call(Method.POST, DELIVERED, 0.1)
+    told.record_slack_call(Method.POST, DELIVERED, 0.1)
     assert samples(told)["relay_slack_credentials_valid"] == 1
-    told.slack_call(Method.POST, Ambiguous(reason="timed_out"), 0.1)
+    told.record_slack_call(Method.POST, Ambiguous(reason="timed_out"), 0.1)
     assert samples(told)["relay_slack_credentials_valid"] == 1
     refused = Rejected(code="token_revoked", scope=RejectionScope.CREDENTIALS, reason="token_revoked", remedy="")
-    told.slack_call(Method.POST, refused, 0.1)
+    told.record_slack_call(Method.POST, refused, 0.1)
     assert samples(told)["relay_slack_credentials_valid"] == 0
 
 
 def test_cards_and_entries_count_by_what_became_of_them():
     told = Metrics()
-    told.carried("root", DELIVERED, entries=0, waited=0.2)
-    told.carried("reply", DELIVERED, entries=3, waited=61)
-    told.carried("reply", Ambiguous(reason="timed_out"), entries=2, waited=0)
-    told.spared("edit", "unchanged")
+    told.record_sent("root", DELIVERED, entries=0, delay=0.2)
+    told.record_sent("reply", DELIVERED, entries=3, delay=61)
+    told.record_sent("reply", Ambiguous(reason="timed_out"), entries=2, delay=0)
+    told.record_skipped("edit", "unchanged")
     seen = samples(told)
     assert seen["relay_cards_total outcome=delivered what=root"] == 1
     assert seen["relay_cards_total outcome=unchanged what=edit"] == 1
@@ -106,7 +106,7 @@ def test_cards_and_entries_count_by_what_became_of_them():
 
 def test_work_that_is_done_leaves_no_lane_behind():
     told = Metrics()
-    busy = Backlog(lanes=(Lane(channel="C1", track="post", cards=2, age=9.0),), in_doubt=1, letters=2)
+    busy = Backlog(channels=(Lane(channel="C1", track="post", cards=2, age=9.0),), in_doubt=1, dead_letters=2)
     seen = samples(told, busy)
     assert seen["relay_due_work lane=C1 track=post"] == 2
     assert seen["relay_oldest_due_age_seconds lane=C1 track=post"] == 9
@@ -116,7 +116,7 @@ def test_work_that_is_done_leaves_no_lane_behind():
 
 def test_with_the_database_silent_all_that_does_not_need_it_is_told():
     told = Metrics()
-    told.share("first", {}, 7.0)
+    told.record_share("first", {}, 7.0)
     text = told.exposition(None, writable=False, delivering=False)[0].decode()
     assert "relay_database_up 0.0" in text
     assert 'relay_shares_total{integration="default",outcome="first"} 1.0' in text
@@ -125,11 +125,11 @@ def test_with_the_database_silent_all_that_does_not_need_it_is_told():
 def test_labels_that_others_choose_are_bounded_in_number():
     told = Metrics()
     for number in range(MOST_INTEGRATIONS + 30):
-        told.share("first", {"X-Relay-Integration": f"made-up-{number}"})
+        told.record_share("first", {"X-Relay-Integration": f"made-up-{number}"})
     seen = samples(told)
     assert seen[f"relay_shares_total integration={OTHERS} outcome=first"] == 30
     lanes = [Lane(channel=f"C{number}", track="post", cards=1, age=float(number)) for number in range(MOST_LANES + 30)]
-    seen = samples(told, Backlog(lanes=tuple(lanes)))
+    seen = samples(told, Backlog(channels=tuple(lanes)))
     assert len([name for name in seen if name.startswith("relay_due_work")]) == MOST_LANES + 1
     assert seen[f"relay_due_work lane={OTHERS} track=post"] == 30
     assert seen[f"relay_oldest_due_age_seconds lane={OTHERS} track=post"] == 29
@@ -137,8 +137,8 @@ def test_labels_that_others_choose_are_bounded_in_number():
 
 def test_a_new_configuration_takes_the_place_of_the_one_before():
     told = Metrics()
-    told.configured("old", 5.0, successful=True)
-    told.configured("new", 6.0, successful=False)
+    told.record_configuration("old", 5.0, successful=True)
+    told.record_configuration("new", 6.0, successful=False)
     seen = samples(told)
     assert [name for name in seen if name.startswith("relay_config_info")] == ["relay_config_info hash=new"]
     assert seen["relay_config_last_reload_successful"] == 0
@@ -238,9 +238,9 @@ def test_promtool_reads_every_question_of_the_dashboard(tmp_path):
 @promtool
 def test_promtool_finds_no_fault_with_the_metrics():
     told = Metrics()
-    told.share("first", {}, 7.0)
-    told.slack_call(Method.POST, DELIVERED, 0.2)
-    busy = Backlog(lanes=(Lane(channel="C1", track="post", cards=2, age=9.0),))
+    told.record_share("first", {}, 7.0)
+    told.record_slack_call(Method.POST, DELIVERED, 0.2)
+    busy = Backlog(channels=(Lane(channel="C1", track="post", cards=2, age=9.0),))
     text = told.exposition(busy, writable=True, delivering=True)[0].decode()
     ours = "".join(line + "\n" for line in text.splitlines() if re.match(r"(# (HELP|TYPE) )?relay_", line))
     assert run("promtool", "check", "metrics", text=ours).strip() == ""

@@ -18,9 +18,9 @@ class Line:
 
     def __init__(self, panda: BigPandaClient, clock: Clock) -> None:
         """Lead to BigPanda."""
-        self.panda = panda
-        self.trouble = ""
-        self.answers = False
+        self.client = panda
+        self.problem = ""
+        self.has_answered = False
         self._turns = Turns(Budgets(limits=BIGPANDA_LIMITS, channel_limits={}), clock)
 
     @property
@@ -30,20 +30,20 @@ class Line:
 
     async def call(self, call: BigPandaCall, verb: Callable[[], Awaitable[TaskOutcome]]) -> TaskOutcome:
         """Make a call once its budget allows."""
-        await self.afford(call)
-        return self.heard(call, await verb())
+        await self.acquire(call)
+        return self.record_answer(call, await verb())
 
-    async def afford(self, call: BigPandaCall) -> None:
+    async def acquire(self, call: BigPandaCall) -> None:
         """Wait until a call's budget allows it, and spend it."""
-        await self._turns.afford(call)
+        await self._turns.acquire(call)
 
-    def heard(self, call: BigPandaCall, ruling: TaskOutcome) -> TaskOutcome:
+    def record_answer(self, call: BigPandaCall, ruling: TaskOutcome) -> TaskOutcome:
         """Learn from an answer: whether BigPanda knows relay's key, and how fast it may be asked."""
         match ruling:
             case TaskDone():
-                self.answers, self.trouble = True, ""
+                self.has_answered, self.problem = True, ""
             case TaskRejected(cause=RejectionCause.CREDENTIALS, remedy=remedy):
-                self.trouble = remedy
+                self.problem = remedy
             case TaskRetryable(pauses=True, retry_after=after):
                 self._turns.pause(call, after)
             case _:

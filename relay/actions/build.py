@@ -27,14 +27,14 @@ from relay.store import Store
 class Office:
     """Everybody who works at it."""
 
-    desk: Desk
-    errands: Errands
-    lexicon: Lexicon
+    interactions: Desk
+    tasks: Errands
+    tag_definitions: Lexicon
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or somebody does something."""
-        return self.desk.resting and self.errands.resting
+        return self.interactions.idle and self.tasks.idle
 
 
 def furnished(  # noqa: PLR0913  the shell is wired here
@@ -58,15 +58,15 @@ def furnished(  # noqa: PLR0913  the shell is wired here
     phone = Phone(slack, Turns(budgets, clock))
     line = None if panda is None else Line(panda, clock)
     people = People(phone, line, lambda: live().rulebook.users, clock)
-    lexicon = Lexicon(store, line, clock, acts=settings.acts)
+    lexicon = Lexicon(store, line, clock, acts=settings.buttons_enabled)
 
     def governed(card: Card) -> Card:
         """The card under the rules of now: who may act must not wait for its next share."""
-        options = live().rulebook.options_now(card.route, card.channel, card.options)
+        options = live().rulebook.current_options(card.route, card.channel, card.options)
         return replace(card, options=options)
 
-    words = lambda: live().rulebook.words  # noqa: E731  it is asked for again and again
+    words = lambda: live().rulebook.tag_labels  # noqa: E731  it is asked for again and again
     carrier = None if line is None else Carrier(line, people, words, settings.app_key, governed=governed)
     runner = carrier if carrier is None else Runner(store, carrier, phone, clock=clock, accept=accept, metrics=metrics)
-    desk = Desk(store, phone, people, clock, ring, governed=governed, metrics=metrics, acts=settings.acts)
-    return Office(desk=desk, errands=Errands(store, runner, lexicon, clock), lexicon=lexicon)
+    desk = Desk(store, phone, people, clock, ring, governed=governed, metrics=metrics, acts=settings.buttons_enabled)
+    return Office(interactions=desk, tasks=Errands(store, runner, lexicon, clock), tag_definitions=lexicon)

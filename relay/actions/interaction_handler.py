@@ -58,7 +58,7 @@ class Desk:
         self._busy = 0
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way that somebody's screen waits for."""
         return self._later.empty() and self._busy <= self._phone.waiting
 
@@ -72,7 +72,7 @@ class Desk:
             while not self._later.empty():
                 self._later.get_nowait().close()
 
-    async def clicked(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+    async def handle_interaction(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Somebody pressed a button or sent a modal. Returns what Slack is to be answered (None: nothing to say).
 
         Raises:
@@ -80,19 +80,19 @@ class Desk:
         """
         match parse_interaction(payload):
             case _ if not self._acts:
-                self._metrics.clicked("any", "acknowledged")
+                self._metrics.record_click("any", "acknowledged")
             case Submission() as sent:
                 return await self._submitted(sent)
             case Click(action=action) as click if action in WITH_MODAL:
-                self._metrics.clicked(action, "asked")
+                self._metrics.record_click(action, "asked")
                 self._soon(self._open(click))
             case Click(action=action) as click if action:
                 await self._keep(ErrandKind(action), click, f"{click.user}:{click.action_ts}")
             case _:
-                self._metrics.clicked("link", "acknowledged")
+                self._metrics.record_click("link", "acknowledged")
         return None
 
-    async def heard(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+    async def handle_event(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Somebody wrote into a thread: where the card's route says so, it becomes a comment in BigPanda.
 
         Raises:
@@ -112,7 +112,7 @@ class Desk:
             due_at=self._clock.now(),
             payload={**asdict(spoken), "message_ts": spoken.thread_ts, "card": card.channel},
         )
-        if errand.key in await self._store.ask([errand]):
+        if errand.key in await self._store.add_tasks([errand]):
             log.info("reply_kept", incident=card.incident, channel=card.channel, route=card.route, key=errand.key)
             self._ring()
         return None
@@ -130,9 +130,9 @@ class Desk:
         """
         card = await self._store.card_at(done.channel, done.message_ts, done.incident)
         if card is None or card.incident != done.incident:
-            self._metrics.clicked(kind, "unknown_card")
+            self._metrics.record_click(kind, "unknown_card")
             log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
-            self._soon(self._phone.whisper(done.channel, done.user, messages.NO_CARD))
+            self._soon(self._phone.post_ephemeral(done.channel, done.user, messages.NO_CARD))
             return
         now = self._clock.now()
         payload: dict[str, JSON] = {
@@ -145,10 +145,10 @@ class Desk:
         }
         key = f"{kind}:{done.incident}:{mark}"
         kept = Errand(key=key, kind=kind, incident=card.incident, created=now, due_at=now, payload=payload)
-        if kept.key not in await self._store.ask([kept]):
-            self._metrics.clicked(kept.kind, "repeat")
+        if kept.key not in await self._store.add_tasks([kept]):
+            self._metrics.record_click(kept.kind, "repeat")
             return
-        self._metrics.clicked(kept.kind, "kept")
+        self._metrics.record_click(kept.kind, "kept")
         log.info(
             "click_kept",
             incident=card.incident,
@@ -164,17 +164,17 @@ class Desk:
     async def _say_under_way(self, action: ErrandKind, card: Card, done: Click | Submission) -> None:
         """Unless it will be refused anyhow, which the errand says itself."""
         if await self._refusal(action, done, card) is None:
-            await self._phone.whisper(done.channel, done.user, messages.UNDER_WAY[action])
+            await self._phone.post_ephemeral(done.channel, done.user, messages.UNDER_WAY[action])
 
     async def _open(self, click: Click) -> None:
         """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
         card = await self._store.card_at(click.channel, click.message_ts, click.incident)
-        story = await self._store.story_of(click.incident)
+        story = await self._store.incident_state(click.incident)
         if card is None or card.incident != click.incident or story is None:
-            await self._phone.whisper(click.channel, click.user, messages.NO_CARD)
+            await self._phone.post_ephemeral(click.channel, click.user, messages.NO_CARD)
             return
         if (refusal := await self._refusal(click.action, click, card)) is not None:
-            await self._phone.whisper(click.channel, click.user, refusal)
+            await self._phone.post_ephemeral(click.channel, click.user, refusal)
             return
         view = modal(
             click.action,
@@ -183,10 +183,10 @@ class Desk:
             channel=click.channel,
             message_ts=click.message_ts,
         )
-        answer = await self._phone.call(Method.OPEN_VIEW, lambda: self._phone.slack.open_view(click.trigger_id, view))
+        answer = await self._phone.call(Method.OPEN_VIEW, lambda: self._phone.client.open_view(click.trigger_id, view))
         if not isinstance(answer, Read):
             log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
-            await self._phone.whisper(click.channel, click.user, messages.NO_MODAL)
+            await self._phone.post_ephemeral(click.channel, click.user, messages.NO_MODAL)
 
     async def _refusal(self, action: str, click: Click | Submission, card: Card) -> str | None:
         """Why this person may not act here; None where they may, or where only the errand will know."""
@@ -196,7 +196,7 @@ class Desk:
         allowed = await self._people.may_act(click.user, options.actors)
         if allowed is True or isinstance(allowed, CannotTell):
             return None
-        self._metrics.clicked(action, "not_allowed")
+        self._metrics.record_click(action, "not_allowed")
         log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=action)
         return messages.not_allowed(action, options.actors)
 

@@ -28,7 +28,7 @@ class CannotTell:
     """It could not be found out now. `reason` is a word; `for_good`, where asking again would not help."""
 
     reason: str
-    for_good: bool = False
+    permanent: bool = False
 
 
 class _Memory(Generic[T]):
@@ -66,7 +66,7 @@ class People:
         """Somebody in Slack."""
         if known := self._persons.get(user):
             return known
-        answer = await self._phone.call(Method.USER, lambda: self._phone.slack.user(user))
+        answer = await self._phone.call(Method.USER, lambda: self._phone.client.user(user))
         found = user_of(answer) if isinstance(answer, Read) else None
         return _cannot(answer) if found is None else self._persons.put(user, found)
 
@@ -98,9 +98,9 @@ class People:
             return ""
         if known := self._ids.get(folded):
             return known
-        ruling = await line.call(BigPandaCall.USERS, lambda: line.panda.users(email))
+        ruling = await line.call(BigPandaCall.USERS, lambda: line.client.users(email))
         if not isinstance(ruling, TaskDone):
-            return CannotTell(reason=ruling.reason, for_good=isinstance(ruling, TaskRejected))
+            return CannotTell(reason=ruling.reason, permanent=isinstance(ruling, TaskRejected))
         found = next((each.id for each in users_of(ruling.body) if each.email.casefold() == folded and each.id), "")
         return self._ids.put(folded, found) if found else ""
 
@@ -108,11 +108,11 @@ class People:
         known = self._members.get(group)
         if known is not None:
             return known
-        answer = await self._phone.call(Method.GROUP_MEMBERS, lambda: self._phone.slack.group_members(group))
+        answer = await self._phone.call(Method.GROUP_MEMBERS, lambda: self._phone.client.group_members(group))
         if not isinstance(answer, Read):
             return _cannot(answer)
         return self._members.put(group, frozenset(members_of(answer)))
 
 
 def _cannot(answer: SlackOutcome) -> CannotTell:
-    return CannotTell(reason=answer.reason, for_good=isinstance(answer, SlackRefused))
+    return CannotTell(reason=answer.reason, permanent=isinstance(answer, SlackRefused))

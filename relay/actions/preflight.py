@@ -35,8 +35,8 @@ class Ready:
     """A call that may be made; `deed` is what somebody will have done by it, `sent` the comment that it carries."""
 
     call: BigPandaCall
-    make: Callable[[], Awaitable[TaskOutcome]]
-    deed: Deed | None = None
+    send: Callable[[], Awaitable[TaskOutcome]]
+    pending: Deed | None = None
     sent: str = ""
 
 
@@ -83,17 +83,17 @@ class Carrier:
 
         `governed` gives a card with the options that its route gives it now.
         """
-        self.governed = governed
-        self.line = line
-        self._panda = line.panda
+        self.with_current_options = governed
+        self.bigpanda = line
+        self._panda = line.client
         self._people = people
         self._words = words
         self._app_key = app_key
 
-    async def prepared(self, matter: Matter) -> Prepared:
+    async def prepare(self, matter: Matter) -> Prepared:
         """The call of an errand, if there is to be one."""
         try:
-            match matter.errand.kind:
+            match matter.task.kind:
                 case ErrandKind.CALLBACK:
                     return self._callback(matter)
                 case ErrandKind.CHECK:
@@ -106,25 +106,25 @@ class Carrier:
             return ends.end
 
     def _callback(self, matter: Matter) -> Prepared:
-        key = self._app_key(str(matter.errand.payload.get("integration", "")))
+        key = self._app_key(str(matter.task.payload.get("integration", "")))
         if key is None:
             return No(state=AttemptState.DROPPED, reason="no_app_key", quiet=True)
-        incident, secret = matter.errand.incident, key.get_secret_value()
-        return Ready(call=BigPandaCall.CALLBACK, make=lambda: self._panda.callback(incident, secret))
+        incident, secret = matter.task.incident, key.get_secret_value()
+        return Ready(call=BigPandaCall.CALLBACK, send=lambda: self._panda.callback(incident, secret))
 
     def _check(self, matter: Matter) -> Prepared:
-        after = checked_after(matter.errand)
-        if after and after not in {deed.key for deed in matter.story.record.deeds}:
+        after = checked_after(matter.task)
+        if after and after not in {deed.key for deed in matter.incident_state.record.pending_actions}:
             return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
-        environment, incident = _environment(matter.story), matter.errand.incident
-        return Ready(call=BigPandaCall.INCIDENT, make=lambda: self._panda.incident(environment, incident))
+        environment, incident = _environment(matter.incident_state), matter.task.incident
+        return Ready(call=BigPandaCall.INCIDENT, send=lambda: self._panda.incident(environment, incident))
 
     async def _reply(self, matter: Matter) -> Prepared:
-        errand = matter.errand
+        errand = matter.task
         card = matter.card
-        if card is not None and not self.governed(card).options.sync_replies:
+        if card is not None and not self.with_current_options(card).options.sync_replies:
             raise _Ends(No(state=AttemptState.DROPPED, reason="not_synced", quiet=True))
-        environment = _environment(matter.story)
+        environment = _environment(matter.incident_state)
         person = await self._person(matter)
         written = str(errand.payload.get("text", ""))
         text = to_plain_text(written, await self._people.names(mentioned_users(written))).strip()
@@ -134,18 +134,18 @@ class Carrier:
 
     async def _action(self, matter: Matter) -> Prepared:
         if matter.card is None:
-            raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
-        card = self.governed(matter.card)
-        if matter.errand.kind not in card.options.actions:
-            raise _Ends(No(state=AttemptState.REFUSED, reason="not_offered"))
-        environment = _environment(matter.story)
+            raise _Ends(No(state=AttemptState.REJECTED, reason="not_offered"))
+        card = self.with_current_options(matter.card)
+        if matter.task.kind not in card.options.actions:
+            raise _Ends(No(state=AttemptState.REJECTED, reason="not_offered"))
+        environment = _environment(matter.incident_state)
         await self._permitted(matter, card)
         person = await self._person(matter)
-        if matter.errand.kind is ErrandKind.COMMENT:
-            return self._comment(matter, environment, person, str(matter.errand.payload.get("text", "")).strip())
-        if not read(matter.story.record, self._words()).active:
+        if matter.task.kind is ErrandKind.COMMENT:
+            return self._comment(matter, environment, person, str(matter.task.payload.get("text", "")).strip())
+        if not read(matter.incident_state.record, self._words()).active:
             raise _Ends(_already(matter, "already_resolved"))
-        match matter.errand.kind:
+        match matter.task.kind:
             case ErrandKind.ASSIGN:
                 return await self._assign(matter, environment, person)
             case ErrandKind.SNOOZE:
@@ -154,65 +154,65 @@ class Carrier:
                 return self._resolve(matter, environment, person)
 
     def _comment(self, matter: Matter, environment: str, person: SlackUser, text: str) -> Ready:
-        errand = matter.errand
+        errand = matter.task
         sent = f"{person.name or errand.payload.get('name') or person.id} (Slack): {text}"
         deed = _deed(matter, person, text=text, sent=comment_hash(sent), channel=str(errand.payload.get("card", "")))
         return Ready(
             call=BigPandaCall.COMMENT,
-            make=lambda: self._panda.comment(environment, errand.incident, sent),
-            deed=deed,
+            send=lambda: self._panda.comment(environment, errand.incident, sent),
+            pending=deed,
             sent=sent,
         )
 
     async def _assign(self, matter: Matter, environment: str, person: SlackUser) -> Ready:
         if not person.email:
-            raise _Ends(No(state=AttemptState.REFUSED, reason="no_email"))
+            raise _Ends(No(state=AttemptState.REJECTED, reason="no_email"))
         found = await self._people.bigpanda_id(person.email)
         if isinstance(found, CannotTell):
             raise _Ends(_cannot(found))
         if not found:
-            raise _Ends(No(state=AttemptState.REFUSED, reason="unknown_user"))
-        assignee = read(matter.story.record, self._words()).assignee
+            raise _Ends(No(state=AttemptState.REJECTED, reason="unknown_user"))
+        assignee = read(matter.incident_state.record, self._words()).assignee
         if assignee is not None and found == assignee.id:
             raise _Ends(_already(matter, "already_assigned"))
         _once(matter, person=found)
-        incident = matter.errand.incident
+        incident = matter.task.incident
         return Ready(
             call=BigPandaCall.ASSIGN,
-            make=lambda: self._panda.assign(environment, incident, found),
-            deed=_deed(matter, person, assigned=found),
+            send=lambda: self._panda.assign(environment, incident, found),
+            pending=_deed(matter, person, assigned=found),
         )
 
     def _snooze(self, matter: Matter, environment: str, person: SlackUser) -> Ready:
-        until = snoozed_until(str(matter.errand.payload.get("until", "")), matter.errand.created, person)
-        incident = matter.errand.incident
+        until = snoozed_until(str(matter.task.payload.get("until", "")), matter.task.created, person)
+        incident = matter.task.incident
         return Ready(
             call=BigPandaCall.SNOOZE,
-            make=lambda: self._panda.snooze(environment, incident, until),
-            deed=_deed(matter, person, until=until),
+            send=lambda: self._panda.snooze(environment, incident, until),
+            pending=_deed(matter, person, until=until),
         )
 
     def _resolve(self, matter: Matter, environment: str, person: SlackUser) -> Ready:
         _once(matter)
-        note = str(matter.errand.payload.get("text", "")).strip()
+        note = str(matter.task.payload.get("text", "")).strip()
         name = person.name or person.id
         sent = f"{name} (Slack): {note}" if note else f"Resolved by {name} from Slack"
-        incident = matter.errand.incident
+        incident = matter.task.incident
         return Ready(
             call=BigPandaCall.RESOLVE,
-            make=lambda: self._panda.resolve(environment, incident, sent),
-            deed=_deed(matter, person, text=note, sent=comment_hash(sent)),
+            send=lambda: self._panda.resolve(environment, incident, sent),
+            pending=_deed(matter, person, text=note, sent=comment_hash(sent)),
         )
 
     async def _permitted(self, matter: Matter, card: Card) -> None:
-        allowed = await self._people.may_act(str(matter.errand.payload.get("user", "")), card.options.actors)
+        allowed = await self._people.may_act(str(matter.task.payload.get("user", "")), card.options.actors)
         if isinstance(allowed, CannotTell):
             raise _Ends(_cannot(allowed))
         if not allowed:
-            raise _Ends(No(state=AttemptState.REFUSED, reason="not_allowed"))
+            raise _Ends(No(state=AttemptState.REJECTED, reason="not_allowed"))
 
     async def _person(self, matter: Matter) -> SlackUser:
-        found = await self._people.person(str(matter.errand.payload.get("user", "")))
+        found = await self._people.person(str(matter.task.payload.get("user", "")))
         if isinstance(found, CannotTell):
             raise _Ends(_cannot(found, "unknown_person"))
         return found
@@ -239,13 +239,13 @@ def _zone(person: SlackUser) -> tzinfo:
 def _environment(story: Story) -> str:
     """BigPanda finds an incident by its environment's id as well."""
     if not story.record.environment_id:
-        raise _Ends(No(state=AttemptState.REFUSED, reason="no_environment"))
+        raise _Ends(No(state=AttemptState.REJECTED, reason="no_environment"))
     return story.record.environment_id
 
 
 def _already(matter: Matter, reason: str) -> No:
     """The incident is as it is wanted; by this very errand, where the answer to an earlier call of it was lost."""
-    if may_be_done(matter.errand):
+    if may_be_done(matter.task):
         return No(state=AttemptState.DONE, reason="confirmed", quiet=True)
     return No(state=AttemptState.DROPPED, reason=reason)
 
@@ -255,8 +255,8 @@ def _once(matter: Matter, *, person: str = "") -> None:
 
     What nothing has confirmed in all that time, not even BigPanda when it was asked, may be tried anew.
     """
-    errand = matter.errand
-    same = (deed for deed in matter.story.record.deeds if deed.kind == errand.kind and deed.person == person)
+    errand = matter.task
+    same = (deed for deed in matter.incident_state.record.pending_actions if deed.kind == errand.kind and deed.assignee_id == person)
     if any(deed.key != errand.key and errand.created - deed.at < EXPECTED_FOR for deed in same):
         raise _Ends(No(state=AttemptState.DROPPED, reason="under_way"))
 
@@ -271,21 +271,21 @@ def _deed(  # noqa: PLR0913  a deed has that many parts
     sent: str = "",
     channel: str = "",
 ) -> Deed:
-    errand = matter.errand
+    errand = matter.task
     return Deed(
         key=errand.key,
         kind=errand.kind,
-        who=person.name or str(errand.payload.get("name") or person.id),
+        actor=person.name or str(errand.payload.get("name") or person.id),
         at=errand.created,
-        person=assigned,
+        assignee_id=assigned,
         until=until,
         text=text,
-        sent=sent,
+        sent_hash=sent,
         channel=channel,
     )
 
 
 def _cannot(told: CannotTell, otherwise: str = "") -> No | NotYet:
-    if told.for_good:
-        return No(state=AttemptState.REFUSED, reason=otherwise if told.reason == "person_not_found" else told.reason)
+    if told.permanent:
+        return No(state=AttemptState.REJECTED, reason=otherwise if told.reason == "person_not_found" else told.reason)
     return NotYet(reason=told.reason)

@@ -16,7 +16,7 @@ class Phone:
 
     def __init__(self, slack: SlackClient, turns: Turns) -> None:
         """Take turns in the budgets of whoever else calls this workspace."""
-        self.slack = slack
+        self.client = slack
         self._turns = turns
 
     @property
@@ -26,16 +26,16 @@ class Phone:
 
     async def call(self, method: Method, verb: Callable[[], Awaitable[SlackOutcome]]) -> SlackOutcome:
         """Make a call once its budget allows; a refusal for haste pauses the method."""
-        await self._turns.afford(method)
+        await self._turns.acquire(method)
         answer = await verb()
         if isinstance(answer, Retryable) and answer.pauses:
             self._turns.pause(method, answer.retry_after)
         return answer
 
-    async def whisper(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
+    async def post_ephemeral(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
         """Tell one person something. What is lost of it costs nobody anything but the word itself."""
         answer = await self.call(
-            Method.EPHEMERAL, lambda: self.slack.post_ephemeral(channel, user, text, thread_ts=thread_ts or None)
+            Method.EPHEMERAL, lambda: self.client.post_ephemeral(channel, user, text, thread_ts=thread_ts or None)
         )
         if not isinstance(answer, Read | Delivered):
             log.warning("whisper_lost", channel=channel, user=user, reason=answer.reason)

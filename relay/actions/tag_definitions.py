@@ -37,23 +37,23 @@ class Lexicon:
         self._tries = 0
         self._taught: tuple[Configuration, dict[str, Definition], Configuration] | None = None
 
-    def taught(self, configuration: Configuration) -> Configuration:
+    def apply(self, configuration: Configuration) -> Configuration:
         """The configuration as it is lived by here: the same value, for as long as nothing changes."""
         last = self._taught
         if last is not None and last[0] is configuration and last[1] is self._definitions:
             return last[2]
-        taught = configuration.lived(self._definitions, acts=self._acts)
+        taught = configuration.with_tag_definitions(self._definitions, buttons_enabled=self._acts)
         self._taught = configuration, self._definitions, taught
         return taught
 
     async def load(self) -> None:
         """Take what the store has."""
-        definitions, self._asked_at = await self._store.definitions()
+        definitions, self._asked_at = await self._store.tag_definitions()
         known = {definition.id.casefold(): definition for definition in definitions}
         if known != self._definitions:
             self._definitions = known
 
-    async def follow(self) -> None:
+    async def poll(self) -> None:
         """Take what the store has, again and again, until cancelled: another relay may have asked."""
         while True:
             await self._clock.sleep(READ_EVERY)
@@ -78,12 +78,12 @@ class Lexicon:
             return
         self._tries += 1
         self._again_at = self._clock.now() + backoff(self._tries, "definitions")
-        ruling = await line.call(BigPandaCall.TAG_DEFINITIONS, line.panda.tag_definitions)
+        ruling = await line.call(BigPandaCall.TAG_DEFINITIONS, line.client.tag_definitions)
         now = self._clock.now()
         if not isinstance(ruling, TaskDone):
             log.warning("definitions_not_told", reason=ruling.reason, remedy=getattr(ruling, "remedy", ""))
             return
-        await self._store.keep_definitions(tag_definitions_of(ruling.body), now)
+        await self._store.save_tag_definitions(tag_definitions_of(ruling.body), now)
         await self.load()
         self._tries, self._again_at = 0, now + REFRESH_EVERY  # the store cannot tell, where there are none
         log.info("definitions_kept", tags=len(self._definitions))

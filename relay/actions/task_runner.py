@@ -67,7 +67,7 @@ class Runner:
         database that was put back, if it was.
         """
         self.copied_at: float | None = None
-        self.line = carrier.line
+        self.bigpanda = carrier.bigpanda
         self._store = store
         self._carrier = carrier
         self._phone = phone
@@ -78,7 +78,7 @@ class Runner:
     @property
     def waiting(self) -> int:
         """How many calls wait for their budget: nothing but time moves them on."""
-        return self.line.waiting + self._phone.waiting
+        return self.bigpanda.waiting + self._phone.waiting
 
     async def run(self, matter: Matter, lease: Lease | None, check: Check) -> None:
         """Do what is to be done about an errand now.
@@ -86,7 +86,7 @@ class Runner:
         Raises:
             LeaseLost: another relay delivers now; it looks after the errand.
         """
-        errand = matter.errand
+        errand = matter.task
         if errand.state is AttemptState.IN_DOUBT:
             await self._look(matter, lease)
         elif self._clock.now() > errand.created + PATIENCE[errand.kind]:
@@ -94,13 +94,13 @@ class Runner:
         else:
             await self._carry(matter, lease, check)
 
-    async def broke(self, matter: Matter, error: Exception, lease: Lease | None) -> None:
+    async def record_crash(self, matter: Matter, error: Exception, lease: Lease | None) -> None:
         """Something went wrong in the middle of it: nobody knows how far it came.
 
         Raises:
             LeaseLost: another relay delivers now.
         """
-        errand, now = matter.errand, self._clock.now()
+        errand, now = matter.task, self._clock.now()
         unforeseen = None if isinstance(error, StoreError) else error  # the database's own sentence says it all
         log.error("errand_broke", incident=errand.incident, key=errand.key, detail=str(error), exc_info=unforeseen)
         try:
@@ -112,11 +112,11 @@ class Runner:
             await self._clock.sleep(LEFT_FOR)  # it may still be due, and would be taken up again at once
 
     async def _carry(self, matter: Matter, lease: Lease | None, check: Check) -> None:
-        prepared = await self._carrier.prepared(matter)
+        prepared = await self._carrier.prepare(matter)
         match prepared:
             case NotYet(reason=reason):
                 now = self._clock.now()
-                at = now + pause_before(matter.errand, now)
+                at = now + pause_before(matter.task, now)
                 await self._concluded(await self._settle(matter, lambda known: again(known, reason, at), lease))
             case No():
                 await self._end(matter, prepared, lease)
@@ -124,20 +124,20 @@ class Runner:
                 await self._call(matter, prepared, lease, check)
 
     async def _call(self, matter: Matter, ready: Ready, lease: Lease | None, check: Check) -> None:
-        await self.line.afford(ready.call)
-        errand, since = matter.errand, self.copied_at
+        await self.bigpanda.acquire(ready.call)
+        errand, since = matter.task, self.copied_at
         begin = copied if errand.kind in COMMENTS and since is not None and errand.created <= since else begun
         started = await self._settle(
-            matter, lambda known: begin(known, ready.deed, self._clock.now(), sent=ready.sent), lease
+            matter, lambda known: begin(known, ready.pending, self._clock.now(), sent=ready.sent), lease
         )
         if started is None:
             return  # settled by somebody else meanwhile
-        if started.errand.state is not AttemptState.TRYING:
+        if started.task.state is not AttemptState.IN_FLIGHT:
             await self._concluded(started)
             return
         check()
-        ruling = self.line.heard(ready.call, await ready.make())
-        if matter.errand.kind is ErrandKind.CHECK:
+        ruling = self.bigpanda.record_answer(ready.call, await ready.send())
+        if matter.task.kind is ErrandKind.CHECK:
             await self._checked(started, ruling, lease)
         else:
             await self._ruled(started, ruling, lease)
@@ -148,8 +148,8 @@ class Runner:
 
     async def _look(self, matter: Matter, lease: Lease | None) -> None:
         """A comment of which nobody knows: BigPanda's own list of what happened may tell."""
-        errand = matter.errand
-        ruling = await self.line.call(BigPandaCall.ACTIVITIES, lambda: self.line.panda.activities(errand.incident))
+        errand = matter.task
+        ruling = await self.bigpanda.call(BigPandaCall.ACTIVITIES, lambda: self.bigpanda.client.activities(errand.incident))
         comments = comments_of(ruling.body) if isinstance(ruling, TaskDone) else None
         sent, now = str(errand.payload.get("sent", "")), self._clock.now()
         await self._concluded(await self._settle(matter, lambda known: looked(known, comments, sent, now), lease))
@@ -161,32 +161,32 @@ class Runner:
             return
         now = self._clock.now()
         if isinstance(ruling, IncidentNotFound) and await self._region_is_right():
-            log.warning("incident_gone", incident=matter.errand.incident, reason=ruling.reason)
+            log.warning("incident_gone", incident=matter.task.incident, reason=ruling.reason)
             settled = await self._settle(matter, lambda known: _gone(known, ruling, now), lease)
         else:
             settled = await self._settle(matter, lambda known: _unchecked(known, ruling, now), lease)
         await self._concluded(settled, ruling)
 
     async def _take(self, matter: Matter, ruling: TaskDone, lease: Lease | None) -> None:
-        known = matter.story.record.integrations
+        known = matter.incident_state.record.integrations
         headers = {INTEGRATION_HEADER: known[-1]} if known and known[-1] != "default" else {}
         # Many an integration shares no comments: what BigPanda took and did not tell of is told by asking.
-        expected = {deed.key for deed in matter.story.record.deeds}
-        sent = matter.errand.payload.get("sent") if checked_after(matter.errand) in expected else None
+        expected = {deed.key for deed in matter.incident_state.record.pending_actions}
+        sent = matter.task.payload.get("sent") if checked_after(matter.task) in expected else None
         try:
             await self._accept(share_body_from_api(ruling.body, comment=str(sent) if sent else None), headers)
         except ShareError as error:
-            log.error("check_not_taken", incident=matter.errand.incident, detail=str(error))  # noqa: TRY400  it says all
-            await self._end(matter, No(state=AttemptState.REFUSED, reason=error.reason), lease)
+            log.error("check_not_taken", incident=matter.task.incident, detail=str(error))  # noqa: TRY400  it says all
+            await self._end(matter, No(state=AttemptState.REJECTED, reason=error.reason), lease)
         else:
             now = self._clock.now()
             await self._concluded(await self._settle(matter, lambda known: _known(known, now), lease), ruling)
 
     async def _region_is_right(self) -> bool:
         """A 404 also comes from another region's BigPanda: once anything was answered, it is the incident's."""
-        if not self.line.answers:
-            await self.line.call(BigPandaCall.TAG_DEFINITIONS, self.line.panda.tag_definitions)
-        return self.line.answers
+        if not self.bigpanda.has_answered:
+            await self.bigpanda.call(BigPandaCall.TAG_DEFINITIONS, self.bigpanda.client.tag_definitions)
+        return self.bigpanda.has_answered
 
     async def _end(self, matter: Matter, no: No, lease: Lease | None) -> None:
         settled = await self._settle(matter, lambda known: over(known, no.state, no.reason), lease)
@@ -198,9 +198,9 @@ class Runner:
         """Write down what is decided, however long the store takes: an answer that is lost is asked for again."""
         while True:
             try:
-                return await self._store.settle_errand(matter.errand.key, finish, lease=lease)
+                return await self._store.update_task(matter.task.key, finish, lease=lease)
             except StoreUnusable as error:
-                log.error("errand_not_settled", key=matter.errand.key, detail=str(error))  # noqa: TRY400  it says all
+                log.error("errand_not_settled", key=matter.task.key, detail=str(error))  # noqa: TRY400  it says all
                 await self._clock.sleep(STORE_PAUSE)
 
     async def _concluded(
@@ -209,9 +209,9 @@ class Runner:
         """Say what became of an errand: to the log and the metrics, and to whoever asked for it, if it failed."""
         if matter is None:
             return
-        errand = matter.errand
+        errand = matter.task
         outcome = "waiting" if errand.state is AttemptState.WAITING else str(errand.state)
-        self._metrics.errand(errand.kind, outcome)
+        self._metrics.record_task(errand.kind, outcome)
         told = log.info if errand.state is AttemptState.DONE or quiet else log.warning
         told(
             "errand",
@@ -224,15 +224,15 @@ class Runner:
             user=errand.payload.get("user", ""),
             tries=errand.tries,
         )
-        if not quiet and (words := _words(matter, self._carrier.governed)):
+        if not quiet and (words := _words(matter, self._carrier.with_current_options)):
             payload = errand.payload
             thread = str(payload["message_ts"]) if errand.kind is ErrandKind.REPLY else ""
-            await self._phone.whisper(str(payload["channel"]), str(payload["user"]), words, thread)
+            await self._phone.post_ephemeral(str(payload["channel"]), str(payload["user"]), words, thread)
 
 
 def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
     """What whoever asked for an errand has to hear of its end; empty where the card will tell them, or nobody asked."""
-    errand = matter.errand
+    errand = matter.task
     if "user" not in errand.payload:
         return ""
     if errand.state is AttemptState.IN_DOUBT and errand.due_at is None:
@@ -241,12 +241,12 @@ def _words(matter: Matter, governed: Callable[[Card], Card]) -> str:
         return messages.given_up(errand.kind, errand.reason)
     if errand.reason == "not_allowed":
         return messages.not_allowed(errand.kind, governed(matter.card).options.actors if matter.card else ())
-    ended = errand.state in {AttemptState.REFUSED, AttemptState.DROPPED}
+    ended = errand.state in {AttemptState.REJECTED, AttemptState.DROPPED}
     return messages.not_done(errand.kind, errand.reason) if ended else ""
 
 
 def _gone(matter: Matter, ruling: IncidentNotFound, now: float) -> Dealt:
-    story, cards, _ = staleness.gone(matter.story, matter.cards, now)
+    story, cards, _ = staleness.gone(matter.incident_state, matter.cards, now)
     return _with(over(matter, AttemptState.DONE, ruling.reason), story, cards)
 
 
@@ -258,15 +258,15 @@ def _known(matter: Matter, now: float) -> Dealt:
 def _unchecked(matter: Matter, ruling: TaskOutcome, now: float) -> Dealt:
     """It could not be asked about. After a long silence the card says so, once nothing more is tried."""
     dealt = (
-        over(matter, AttemptState.REFUSED, ruling.reason)
+        over(matter, AttemptState.REJECTED, ruling.reason)
         if isinstance(ruling, IncidentNotFound)
         else ruled(matter, ruling, now)
     )
-    if dealt.errand.open or not str(matter.errand.payload.get("why", "")).startswith("silent"):
+    if dealt.task.open or not str(matter.task.payload.get("why", "")).startswith("silent"):
         return dealt
-    story, cards, _ = staleness.unknown(matter.story, matter.cards, now, asks=True)
+    story, cards, _ = staleness.unknown(matter.incident_state, matter.cards, now, can_query=True)
     return _with(dealt, story, cards)
 
 
 def _with(dealt: Dealt, story: Story, cards: tuple[Card, ...]) -> Dealt:
-    return Dealt(errand=dealt.errand, story=story, cards=cards, more=dealt.more)
+    return Dealt(task=dealt.task, incident_state=story, cards=cards, follow_ups=dealt.follow_ups)

@@ -46,12 +46,12 @@ class Errands:
         self._silent_at = 0.0
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why BigPanda takes nothing from relay, where that is for somebody to mend; empty while it does."""
-        return self._runner.line.trouble if self._runner else ""
+        return self._runner.bigpanda.problem if self._runner else ""
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
         under_way = len(self._busy) + self._refreshing
         return self.bell.is_idle and under_way <= (self._runner.waiting if self._runner else 0)
@@ -63,8 +63,8 @@ class Errands:
             LeaseLost: another relay delivers now.
             StoreError: the store failed; nothing is lost by beginning again.
         """
-        await self._store.recover_errands(self._clock.now(), lease)
-        copy = await self._store.restored(self._clock.now())
+        await self._store.recover_tasks(self._clock.now(), lease)
+        copy = await self._store.restore_window(self._clock.now())
         if self._runner:
             # What stands there when a copy is served for the first time is the copy's, however long copying took.
             self._runner.copied_at = None if copy is None else copy[1] - LOOK_FIRST
@@ -77,10 +77,10 @@ class Errands:
                     await self._clock.wait_idle(self.bell, until)
 
     async def _give_up(self, lease: Lease | None) -> None:
-        while isinstance(found := await self._store.errand_due(math.inf), Matter):
-            errand = found.errand
+        while isinstance(found := await self._store.next_due_task(math.inf), Matter):
+            errand = found.task
             log.warning("errand_given_up", kind=str(errand.kind), incident=errand.incident, key=errand.key)
-            await self._store.settle_errand(
+            await self._store.update_task(
                 errand.key, lambda known: over(known, AttemptState.DROPPED, "no_key"), lease=lease
             )
 
@@ -92,7 +92,7 @@ class Errands:
         defined = self._define(now, tasks)
         try:
             silent = await self._look_for_silence(now, lease)
-            found = await self._store.errand_due(now, skip=self._busy) if self._runner else None
+            found = await self._store.next_due_task(now, skip=self._busy) if self._runner else None
         except LeaseLost:
             raise
         except StoreError as error:  # raised from here it would cut off what is under way
@@ -102,8 +102,8 @@ class Errands:
             log.exception("errand_not_picked")
             return now + LOOK_EVERY
         if isinstance(found, Matter) and self._runner:
-            incident, work = found.errand.incident, self._run(self._runner, found, lease, check)
-            task = tasks.create_task(work, name=f"errand {found.errand.key}")
+            incident, work = found.task.incident, self._run(self._runner, found, lease, check)
+            task = tasks.create_task(work, name=f"errand {found.task.key}")
             # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
             task.add_done_callback(lambda _: self._over(incident))
             self._busy.add(incident)
@@ -139,13 +139,13 @@ class Errands:
         """Deal with one incident that has been silent for too long; returns when to look again."""
         if now < self._silent_at:
             return self._silent_at
-        asks, answers = self._runner is not None, not self.trouble
+        asks, answers = self._runner is not None, not self.problem
 
         def judge(story: Story, cards: Sequence[Card]) -> staleness.Judged:
-            return staleness.fallen_silent(story, cards, now, asks=asks, answers=answers)
+            return staleness.fallen_silent(story, cards, now, can_query=asks, api_available=answers)
 
         self._silent_at = now + LOOK_EVERY  # should one of them be broken, errands go on
-        found = await self._store.next_silent(now, judge, lease=lease)
+        found = await self._store.update_silent_incident(now, judge, lease=lease)
         if isinstance(found, str):
             log.info("fell_silent", incident=found, asked=asks and answers)
             return now
@@ -158,7 +158,7 @@ class Errands:
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  one errand's trouble must not cut off others, or what goes to Slack
-            await runner.broke(matter, error, lease)
+            await runner.record_crash(matter, error, lease)
 
     def _over(self, incident: str) -> None:
         self._busy.discard(incident)

@@ -20,14 +20,14 @@ _SNOOZE_OFF_BY = 120
 
 def attributed(entries: Sequence[Entry], record: Record, new: Incident, now: float) -> tuple[Sequence[Entry], Record]:
     """The entries with the people who did what they tell, and the record without the deeds that are confirmed by it."""
-    waiting = [deed for deed in record.deeds if now - deed.at <= EXPECTED]
+    waiting = [deed for deed in record.pending_actions if now - deed.at <= EXPECTED]
     told: list[Entry] = []
     for entry in entries:
         confirmed = [deed for deed in waiting if _confirms(entry, deed, new)]
         waiting = [rest for deed in waiting for rest in (_rest(entry, deed) if deed in confirmed else [deed])]
         if not any(_is_echo(entry, deed) for deed in confirmed):
             told.append(_named(entry, confirmed[-1]) if confirmed else entry)
-    if tuple(waiting) == record.deeds:
+    if tuple(waiting) == record.pending_actions:
         return entries, record
     return told, replace(record, deeds=tuple(waiting))
 
@@ -45,7 +45,7 @@ def _is_echo(entry: Entry, deed: Deed) -> bool:
 def _confirms(entry: Entry, deed: Deed, new: Incident) -> bool:
     match entry.kind, deed.kind:
         case Kind.ASSIGNMENT, ErrandKind.ASSIGN:
-            return new.assignee is not None and deed.person in {new.assignee.id, new.assignee.email}
+            return new.assignee is not None and deed.assignee_id in {new.assignee.id, new.assignee.email}
         case Kind.SNOOZE, ErrandKind.SNOOZE:
             until = entry.data.get("new")
             near = until is None or deed.until is None or abs(until - deed.until) <= _SNOOZE_OFF_BY
@@ -53,7 +53,7 @@ def _confirms(entry: Entry, deed: Deed, new: Incident) -> bool:
         case Kind.RESOLVED, ErrandKind.RESOLVE:
             return True
         case Kind.COMMENT, _:
-            return bool(deed.sent) and comment_hash(str(entry.data.get("text", ""))) == deed.sent
+            return bool(deed.sent_hash) and comment_hash(str(entry.data.get("text", ""))) == deed.sent_hash
         case _:
             return False
 
@@ -61,7 +61,7 @@ def _confirms(entry: Entry, deed: Deed, new: Incident) -> bool:
 def _rest(entry: Entry, deed: Deed) -> list[Deed]:
     """What of a deed is still to be confirmed: a resolution and its note may come one by one, in either order."""
     match entry.kind, deed.kind:
-        case Kind.RESOLVED, ErrandKind.RESOLVE if deed.sent:
+        case Kind.RESOLVED, ErrandKind.RESOLVE if deed.sent_hash:
             return [replace(deed, kind=_ECHO)]
         case Kind.COMMENT, ErrandKind.RESOLVE:
             return [replace(deed, text="", sent="")]
@@ -73,9 +73,9 @@ def _named(entry: Entry, deed: Deed) -> Entry:
     match entry.kind:
         case Kind.COMMENT:
             posted_in = [deed.channel] if deed.kind == ErrandKind.REPLY else []
-            return replace(entry, data={**entry.data, "text": deed.text, "actor": deed.who, "posted_in": posted_in})
+            return replace(entry, data={**entry.data, "text": deed.text, "actor": deed.actor, "posted_in": posted_in})
         case Kind.ASSIGNMENT:
-            itself = str(entry.data.get("new", "")).casefold() == deed.who.casefold()
-            return replace(entry, data={**entry.data, "actor": "" if itself else deed.who})
+            itself = str(entry.data.get("new", "")).casefold() == deed.actor.casefold()
+            return replace(entry, data={**entry.data, "actor": "" if itself else deed.actor})
         case _:
-            return replace(entry, data={**entry.data, "actor": deed.who, "text": deed.text or None})
+            return replace(entry, data={**entry.data, "actor": deed.actor, "text": deed.text or None})

@@ -12,7 +12,7 @@ from relay.ratelimit.budgets import Occasion, edit_from
 from relay.routes import Decision, Mention, Options, Posting
 from relay.routes.parser import Rulebook
 
-_MAY_BE_OVER = frozenset({CardState.SHOWN, CardState.REFUSED, CardState.LAPSED})
+_MAY_BE_OVER = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED})
 """The states of a card that has come to rest: what is still on its way shows the newest in any case."""
 
 
@@ -24,7 +24,7 @@ class Moment:
     old: Incident | None
     new: Incident
     decision: Decision
-    same: Mapping[str, str]
+    canonical_refs: Mapping[str, str]
     entries: Sequence[Entry]
     next_seq: int
     episode: int
@@ -34,7 +34,7 @@ class Moment:
 
     def canonical(self, ref: str) -> str:
         """Two spellings of one channel are one channel."""
-        return self.same.get(ref, ref)
+        return self.canonical_refs.get(ref, ref)
 
     @property
     def reopened(self) -> bool:
@@ -66,7 +66,7 @@ def _postings(moment: Moment) -> dict[str, Posting]:
     for posting in [*moment.decision.postings, *_rerouted(moment)]:
         channel = moment.canonical(posting.ref)
         before = postings.get(channel)
-        postings[channel] = replace(before, mention=before.mention.added(posting.mention)) if before else posting
+        postings[channel] = replace(before, mention=before.mention.merged_with(posting.mention)) if before else posting
     return postings
 
 
@@ -95,13 +95,13 @@ def _unnamed(moment: Moment, channel: str) -> tuple[str, ...]:
     fallback = moment.rulebook.fallback
     if fallback is None or moment.canonical(fallback.channel.ref) != channel:
         return ()
-    return tuple(dict.fromkeys(f"{UNNAMED}|{failure.told}" for failure in moment.decision.failures))
+    return tuple(dict.fromkeys(f"{UNNAMED}|{failure.description}" for failure in moment.decision.failures))
 
 
 def _is_over(moment: Moment, card: Card) -> bool:
     """A reopening is judged per card, from the end it shows: one later than `reopen_within` begins a new episode."""
-    ended = card.ended_shown
-    if card.state in {CardState.REFUSED, CardState.LAPSED} and moment.old is not None:
+    ended = card.shown_ended_at
+    if card.state in {CardState.REJECTED, CardState.CANCELLED} and moment.old is not None:
         ended = moment.old.ended  # nothing of it is in the channel, so it shows none
     if not moment.reopened or ended is None or card.state not in _MAY_BE_OVER:
         return False
@@ -109,7 +109,7 @@ def _is_over(moment: Moment, card: Card) -> bool:
 
 
 def _left(card: Card) -> Card:
-    return replace(card, state=CardState.LEFT, post=None, edit=None)
+    return replace(card, state=CardState.SUPERSEDED, post=None, edit=None)
 
 
 def _present(card: Card) -> bool:
@@ -117,8 +117,8 @@ def _present(card: Card) -> bool:
 
     One that lapsed was never posted, and one that waits where no route takes it any more will not be.
     """
-    will_lapse = card.state is CardState.WANTED and card.options.wait > 0 and not card.taken
-    return card.state is not CardState.LAPSED and not will_lapse
+    will_lapse = card.state is CardState.PENDING and card.options.wait > 0 and not card.matched
+    return card.state is not CardState.CANCELLED and not will_lapse
 
 
 def _governed(moment: Moment, card: Card, postings: Mapping[str, Posting], *, routed: bool) -> Card:
@@ -191,11 +191,11 @@ def _new_card(moment: Moment, channel: str, posting: Posting, over: Sequence[Car
         options=posting.options,
         mention=posting.mention,
         route=posting.route,
-        first_taken=moment.now,
-        told_seq=_present_seq(moment),
+        first_matched_at=moment.now,
+        reported_seq=_present_seq(moment),
         previous=_previous(before),
         notices=_unnamed(moment, channel),
-        wanted_since=moment.now,
+        pending_since=moment.now,
         post=_root_due(moment.new, moment.now + posting.options.wait),
     )
 
@@ -240,18 +240,18 @@ def _unrouted(card: Card) -> Card:
 
 def _yielded(card: Card) -> Card:
     """A fallback's card that is not posted yet is not needed once a route has a card."""
-    if not card.route and card.state is CardState.WANTED and STAND_IN not in card.notices:
-        return replace(card, state=CardState.LAPSED, post=None, edit=None)
+    if not card.route and card.state is CardState.PENDING and STAND_IN not in card.notices:
+        return replace(card, state=CardState.CANCELLED, post=None, edit=None)
     return card
 
 
 def _scheduled(moment: Moment, card: Card, before: Card) -> Card:
     match card.state:
-        case CardState.WANTED:
+        case CardState.PENDING:
             return _root_scheduled(moment, card)
-        case CardState.LAPSED:
+        case CardState.CANCELLED:
             return _revived(moment, card)
-        case CardState.SHOWN if not card.pointer:
+        case CardState.POSTED if not card.is_pointer:
             return _shown_scheduled(moment, card, renoted=card.notices != before.notices)
         case _:
             return card
@@ -261,7 +261,7 @@ def _root_scheduled(moment: Moment, card: Card) -> Card:
     """It waits as long as the route says that governs it now; a pause after a failed try is another matter."""
     due = card.post
     if due is None or not card.tries:
-        due = _root_due(moment.new, max(moment.now, card.first_taken + card.options.wait)).sooner(due)
+        due = _root_due(moment.new, max(moment.now, card.first_matched_at + card.options.wait)).sooner(due)
     if moment.new.state is State.CRITICAL and not due.urgent:
         due = Due(at=due.at, deadline=min(due.deadline, max(due.at, moment.now)), urgent=True)
     return revised(card, post=due)
@@ -272,13 +272,13 @@ def _revived(moment: Moment, card: Card) -> Card:
 
     After a reopening it waits anew: one that is over before its wait each time is never posted.
     """
-    if not (card.taken and moment.new.active):
+    if not (card.matched and moment.new.active):
         return card
-    first_taken = moment.now if moment.reopened else card.first_taken
+    first_taken = moment.now if moment.reopened else card.first_matched_at
     at = max(moment.now, first_taken + card.options.wait)
     return replace(
         card,
-        state=CardState.WANTED,
+        state=CardState.PENDING,
         first_taken=first_taken,
         wanted_since=moment.now,
         told_seq=_present_seq(moment),
@@ -288,7 +288,7 @@ def _revived(moment: Moment, card: Card) -> Card:
 
 def _shown_scheduled(moment: Moment, card: Card, *, renoted: bool) -> Card:
     post = reply_due(card, moment.new, moment.entries, moment.now)
-    if post is None and card.told_seq == moment.next_seq - 1:
+    if post is None and card.reported_seq == moment.next_seq - 1:
         card = _passed_over(card, moment.entries)
     post = post.sooner(card.post) if post else card.post
     edit = _edit_due(moment, card, changed=moment.record_changed or renoted)
@@ -298,12 +298,12 @@ def _shown_scheduled(moment: Moment, card: Card, *, renoted: bool) -> Card:
 def _passed_over(card: Card, entries: Sequence[Entry]) -> Card:
     """What this thread does not tell is decided now: a later reply must not ping for it after all."""
     worst = worst_shown(card, entries)
-    told = card.told_seq + len(entries)
-    return replace(card, told_seq=told, worst=worst.lately, episode_worst=worst.episode) if entries else card
+    told = card.reported_seq + len(entries)
+    return replace(card, told_seq=told, worst=worst.recent, episode_worst=worst.episode) if entries else card
 
 
 def _since(card: Card, now: float) -> float:
-    return now if card.wanted_since is None else card.wanted_since
+    return now if card.pending_since is None else card.pending_since
 
 
 def _edit_due(moment: Moment, card: Card, *, changed: bool) -> Due | None:
@@ -311,6 +311,6 @@ def _edit_due(moment: Moment, card: Card, *, changed: bool) -> Due | None:
         return card.edit
     old, new = moment.old, moment.new
     at_once = old is not None and (new.state.rank > old.state.rank or (old.active and not new.active))
-    occasion = Occasion.TURN if at_once else Occasion.EDIT
+    occasion = Occasion.STATE_EDIT if at_once else Occasion.EDIT
     at = edit_from(occasion, moment.now, card.edited_at)
     return Due.on(occasion, at).sooner(card.edit)

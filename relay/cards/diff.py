@@ -195,7 +195,7 @@ def _in_words(name: str) -> str:
 
 def _author(sender: Person | None) -> str:
     """Who commented: the sender of the share, unless that is BigPanda's own AutoShare."""
-    return "" if sender is None or is_autoshare(sender) else sender.known_as
+    return "" if sender is None or is_autoshare(sender) else sender.display_name
 
 
 def is_autoshare(person: Person) -> bool:
@@ -204,4 +204,4 @@ def is_autoshare(person: Person) -> bool:
 
 
 def _who(person: Person | None) -> str:
-    return person.known_as if person else ""
+    return person.display_name if person else ""

@@ -38,7 +38,7 @@ class Drawn:
     `called` is False for an edit to what Slack shows already.
     """
 
-    case: Case
+    context: Case
     rendered: RenderedMessage
     shown: Shown
     called: bool = True
@@ -46,25 +46,25 @@ class Drawn:
 
 def draw(configuration: Configuration, case: Case, step: Sending, link: Link, now: float) -> Drawn:
     """The message of a step that is begun."""
-    if step.change.cards:
-        case = replace(case, card=step.change.cards[0])
+    if step.update.cards:
+        case = replace(case, card=step.update.cards[0])
     if isinstance(step, PostReply):
         rendered = draw_reply(configuration, case, step.reply, link, now)
     else:
         rendered = draw_card(configuration, case, link)
     fingerprint = rendered.message.fingerprint
     return Drawn(
-        case=case,
+        context=case,
         rendered=rendered,
-        shown=shown(case, fingerprint, configuration.rulebook.words),
+        shown=shown(case, fingerprint, configuration.rulebook.tag_labels),
         called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 
 def draw_card(configuration: Configuration, case: Case, link: Link) -> RenderedMessage:
     """The card of the case as it should be shown now."""
-    incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
-    if case.card.pointer and (other := _followed_elsewhere(case)) is not None:
+    incident = read_in(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
+    if case.card.is_pointer and (other := _followed_elsewhere(case)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(
             RenderRequest(variables=_variables(incident, case.card, link)), channel, link(channel, ts)
@@ -76,7 +76,7 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> RenderedM
             variables=_variables(incident, case.card, link),
             mentions=case.card.pinged if incident.active else (),
             notices=tuple(noticed(case.card)),
-            buttons=buttons(incident, case.card) if configuration.acts else (),
+            buttons=buttons(incident, case.card) if configuration.buttons_enabled else (),
             **greyed(case.card),
         ),
     )
@@ -84,7 +84,7 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> RenderedM
 
 def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> RenderedMessage:
     """One reply of the card's thread."""
-    incident = read_in(case.story.record, case.card.episode, configuration.rulebook.words)
+    incident = read_in(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
     return render_reply(
         configuration.library,
         case.card.options.template,
@@ -101,8 +101,8 @@ def message_link(workspace: str, channel: str, ts: str) -> str:
 
 
 def _followed_elsewhere(case: Case) -> Card | None:
-    others = (card for card in case.cards if card.id != case.card.id and card.route and not card.pointer)
-    return next((card for card in others if card.state is CardState.SHOWN and card.ts), None)
+    others = (card for card in case.cards if card.id != case.card.id and card.route and not card.is_pointer)
+    return next((card for card in others if card.state is CardState.POSTED and card.ts), None)
 
 
 _NOTICES = {

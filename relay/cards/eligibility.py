@@ -8,12 +8,12 @@ Track = Literal["post", "edit"]
 """The two kinds of work, which have two budgets."""
 
 STATES: dict[Track, tuple[CardState, ...]] = {
-    "post": (CardState.WANTED, CardState.SHOWN),
-    "edit": (CardState.SHOWN,),
+    "post": (CardState.PENDING, CardState.POSTED),
+    "edit": (CardState.POSTED,),
 }
 """In which states a card takes work of that kind."""
 
-BLOCKING = (AttemptState.TRYING, AttemptState.IN_DOUBT)
+BLOCKING = (AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT)
 """An attempt like this stops later posts of its card, never its edits."""
 
 

@@ -42,14 +42,14 @@ RENEWAL_WINDOW = 3600.0
 def held(case: Case, track: str, letter: Letter) -> Change:
     """Slack will not have this message: the letter says why, and nothing of the card is lost."""
     if track == "edit":
-        return Change(cards=(replace(case.card, reason=letter.reason, edit=None),), letter=letter)
-    attempt = replace(case.attempt, state=AttemptState.REFUSED) if case.attempt else None
+        return Change(cards=(replace(case.card, reason=letter.reason, edit=None),), dead_letter=letter)
+    attempt = replace(case.attempt, state=AttemptState.REJECTED) if case.attempt else None
     if case.card.ts is None or attempt is None:
-        card = replace(case.card, state=CardState.REFUSED, post=None)
+        card = replace(case.card, state=CardState.REJECTED, post=None)
     else:
         card, letter = given_up(case, attempt, letter)
     card = replace(card, reason=letter.reason)
-    return Change(cards=(card,), attempt=attempt, letter=letter)
+    return Change(cards=(card,), attempt=attempt, dead_letter=letter)
 
 
 def is_foreign(card: Card, channel: Channel) -> bool:
@@ -74,9 +74,9 @@ def diverted(case: Case, fallback: Fallback | None, same: Mapping[str, str], let
     The fallback's own refusal makes a letter and nothing more.
     """
     card = replace(
-        case.card, state=CardState.REFUSED, reason=letter.reason, notices=noted(case.card, QUIET), post=None, edit=None
+        case.card, state=CardState.REJECTED, reason=letter.reason, notices=noted(case.card, QUIET), post=None, edit=None
     )
-    return Change(cards=(card, *elsewhere(case, fallback, same, letter, FROM)), letter=letter)
+    return Change(cards=(card, *elsewhere(case, fallback, same, letter, FROM)), dead_letter=letter)
 
 
 def elsewhere(
@@ -96,21 +96,21 @@ def _elsewhere(case: Case, home: str, letter: Letter, what: str) -> Card:
     there = next((card for card in case.cards if card.channel == home), None)
     if there is None:
         return _in_place(case, home, notice, letter.since)
-    if there.state is CardState.LAPSED:
+    if there.state is CardState.CANCELLED:
         fresh = _in_place(case, home, notice, letter.since)
         return replace(fresh, id=there.id, episode=there.episode, notices=noted(there, notice, STAND_IN))
     told = replace(there, notices=noted(there, notice) if there.route else noted(there, notice, STAND_IN))
-    if there.pointer:
+    if there.is_pointer:
         told = _stands_in_again(case, told, letter.since)
-    return replace(told, edit=Due.on(Occasion.EDIT, letter.since)) if there.state is CardState.SHOWN else told
+    return replace(told, edit=Due.on(Occasion.EDIT, letter.since)) if there.state is CardState.POSTED else told
 
 
 def _stands_in_again(case: Case, pointer: Card, now: float) -> Card:
     """A pointer is a card again, and goes on telling where the card that it pointed to had to stop."""
-    told = max(pointer.told_seq, case.card.told_seq)
+    told = max(pointer.reported_seq, case.card.reported_seq)
     card = replace(pointer, told_seq=told, notices=(*unnoted(pointer, POINTER, STAND_IN), STAND_IN))
     rest = [entry for entry in case.entries if entry.seq > told]
-    return replace(card, post=reply_due(card, read(case.story.record), rest, now))
+    return replace(card, post=reply_due(card, read(case.incident_state.record), rest, now))
 
 
 def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
@@ -122,7 +122,7 @@ def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
     card = case.card
     never_shown = card.ts is None and card.generation == 0
     unheard = case.attempt is not None and bool(case.attempt.targets)
-    critical = read(case.story.record).state is State.CRITICAL
+    critical = read(case.incident_state.record).state is State.CRITICAL
     return Card(
         incident=card.incident,
         channel=home,
@@ -130,11 +130,11 @@ def _in_place(case: Case, home: str, notice: str, now: float) -> Card:
         options=replace(card.options, wait=0.0),
         mention=card.mention if never_shown or unheard else Mention(),
         route=card.route,
-        taken=True,
-        first_taken=now,
-        told_seq=card.told_seq,
+        matched=True,
+        first_matched_at=now,
+        reported_seq=card.reported_seq,
         notices=(notice, STAND_IN),
-        wanted_since=now,
+        pending_since=now,
         post=Due.on(Occasion.CRITICAL_ROOT if critical else Occasion.ROOT, now, urgent=critical),
     )
 
@@ -145,26 +145,26 @@ def redriven(case: Case, words: Words, now: float) -> Change:
     A resolved card that has a message there is edited; one that never had is left alone. The letter of a card that is
     to be posted stays open until it is. For a reply's letter there is `retold`, for one in doubt `doubt.sought`.
     """
-    if not case.card.followed:
-        return Change(closes_letter=now, closes_replies=True)
-    incident = read(case.story.record, words)
-    stand_ins = (card.told_seq for card in case.cards if stands_in(card, case.card, FROM))
-    told = max([case.card.told_seq, *stand_ins])
+    if not case.card.is_current:
+        return Change(closes_letter_at=now, closes_reply_letters=True)
+    incident = read(case.incident_state.record, words)
+    stand_ins = (card.reported_seq for card in case.cards if stands_in(card, case.card, FROM))
+    told = max([case.card.reported_seq, *stand_ins])
     card = replace(case.card, told_seq=told, reason="", tries=0)
     if card.ts is not None:
         rest = [entry for entry in case.entries if entry.seq > told]
         card = replace(
             card,
-            state=CardState.SHOWN,
+            state=CardState.POSTED,
             notices=unnoted(card, QUIET),
             edit=Due.on(Occasion.EDIT, now),
             post=reply_due(card, incident, rest, now),
         )
-        return Change(cards=(card,), closes_letter=now)  # its stand-in makes way once it is edited
+        return Change(cards=(card,), closes_letter_at=now)  # its stand-in makes way once it is edited
     if not incident.active:
         return over(replace(case, card=card), None, now)
     due = Due.on(Occasion.ROOT, now)
-    card = replace(card, state=CardState.WANTED, notices=noted(card, QUIET), wanted_since=now, post=due)
+    card = replace(card, state=CardState.PENDING, notices=noted(card, QUIET), wanted_since=now, post=due)
     return Change(cards=(card,))
 
 
@@ -173,15 +173,15 @@ def retold(case: Case, untold: tuple[int, int], now: float) -> Change:
     card, (after, upto) = case.card, untold
     attempt = Attempt(
         key=marker(case.channel.slack_id or case.channel.ref, card, upto),
-        what=REPLY,
+        kind=REPLY,
         generation=card.generation,
         upto_seq=upto,
-        started=now,
+        started_at=now,
         state=AttemptState.WAITING,
-        words={"resume": card.told_seq},
+        data={"resume": card.reported_seq},
     )
     late = replace(card, told_seq=after, reason="", tries=0, post=Due.on(Occasion.REPLY, now))
-    return Change(cards=(late,), attempt=attempt, closes_letter=now, closes_replies=True)
+    return Change(cards=(late,), attempt=attempt, closes_letter_at=now, closes_reply_letters=True)
 
 
 def gone(case: Case, ts: str, words: Words, reason: str, now: float) -> Change:
@@ -192,17 +192,17 @@ def gone(case: Case, ts: str, words: Words, reason: str, now: float) -> Change:
     card, attempt = case.card, _dropped(case.attempt, now)
     if card.ts != ts:
         return Change(attempt=attempt)  # two calls found it gone: the first has renewed it already
-    incident = read(case.story.record, words)
+    incident = read(case.incident_state.record, words)
     if not incident.active and reply_due(card, incident, case.entries, now) is None:
         return Change(cards=(replace(card, reason=reason, post=None, edit=None),), attempt=attempt)
-    recent = tuple(at for at in card.renewed if now - at < RENEWAL_WINDOW)
+    recent = tuple(at for at in card.reposted_at if now - at < RENEWAL_WINDOW)
     if len(recent) >= RENEWALS:
         remedy = "somebody or something keeps deleting this card: find out who, then redrive the letter"
         letter = Letter(reason=reason, remedy=remedy, since=now)
-        return Change(cards=(replace(card, reason=reason, post=None, edit=None),), attempt=attempt, letter=letter)
+        return Change(cards=(replace(card, reason=reason, post=None, edit=None),), attempt=attempt, dead_letter=letter)
     renewed = replace(
         card,
-        state=CardState.WANTED,
+        state=CardState.PENDING,
         generation=card.generation + 1,
         ts=None,
         shown_hash="",
@@ -221,6 +221,6 @@ def _dropped(attempt: Attempt | None, now: float) -> Attempt | None:
 
     It may stand in the channel as a stray, or come to, and is looked for there once more.
     """
-    if attempt is None or attempt.what == ROOT:
+    if attempt is None or attempt.kind == ROOT:
         return None
     return replace(attempt, state=AttemptState.DROPPED, next_look=now + STRAY_LOOK)

@@ -96,7 +96,7 @@ def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
             told = updated_alert(before.value, told)  # noqa: PLW2901  the same alert, as it is known by now
         # Told again unchanged it stays the very same value, so that what was read of it need not be read again.
         value = before.value if before is not None and before.value == told else told
-        blocks[name] = Block(news=share.as_of, value=value)
+        blocks[name] = Block(as_of=share.as_of, value=value)
         if name == "alerts":
             _forget_updates(blocks, share.as_of)
     return blocks
@@ -112,15 +112,15 @@ def _told(share: Share) -> Mapping[str, JSON]:
 
 def _newest(blocks: Mapping[str, Block], name: str, own: Block | None) -> float:
     """The news of whatever speaks for a block now: a single alert is also spoken for by the whole list."""
-    news = _NEVER if own is None else own.news
+    news = _NEVER if own is None else own.as_of
     if name.startswith(_ALERT) and (whole := blocks.get("alerts")) is not None:
-        return max(news, whole.news)
+        return max(news, whole.as_of)
     return news
 
 
 def _forget_updates(blocks: dict[str, Block], news: float) -> None:
     """A whole list replaces the alerts that were told on their own up to then."""
-    for name in [name for name, block in blocks.items() if name.startswith(_ALERT) and block.news <= news]:
+    for name in [name for name, block in blocks.items() if name.startswith(_ALERT) and block.as_of <= news]:
         del blocks[name]
 
 
@@ -186,7 +186,7 @@ def _titled(base: Record, folded: Record) -> Record:
     """The first share's title stays; only one that somebody wrote may still replace it, once, and any a stopgap."""
     found, written = title_of(read(folded))
     stopgap = not base.title or base.title == placeholder(base.incident)
-    if stopgap or (base.title_late and written):
+    if stopgap or (base.title_provisional and written):
         return replace(folded, title=found, title_late=not written)
     return folded
 

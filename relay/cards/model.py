@@ -63,13 +63,13 @@ class Entry:
 class CardState(StrEnum):
     """Where a card's root stands; the table is on top of this module."""
 
-    WANTED = "wanted"
-    TRYING = "trying"
-    SHOWN = "shown"
+    PENDING = "wanted"
+    POSTING = "trying"
+    POSTED = "shown"
     IN_DOUBT = "in_doubt"
-    REFUSED = "refused"
-    LAPSED = "lapsed"
-    LEFT = "left"
+    REJECTED = "refused"
+    CANCELLED = "lapsed"
+    SUPERSEDED = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,40 +123,40 @@ class Card:
     options: Options
     mention: Mention = field(default_factory=Mention)
     id: int = 0
-    state: CardState = CardState.WANTED
+    state: CardState = CardState.PENDING
     reason: str = ""
     route: str = ""
-    taken: bool = True
-    first_taken: float = 0.0
+    matched: bool = True
+    first_matched_at: float = 0.0
     generation: int = 0
     ts: str | None = None
     slack_channel: str | None = None
     shown_hash: str = ""
-    told_seq: int = 0
+    reported_seq: int = 0
     worst: State | None = None
     episode_worst: State | None = None
-    ended_shown: float | None = None
+    shown_ended_at: float | None = None
     pinged: tuple[str, ...] = ()
-    reopen_told: float | None = None
-    reopen_pinged: float | None = None
+    reopening_reported_at: float | None = None
+    reopening_pinged_at: float | None = None
     previous: Previous | None = None
     notices: tuple[str, ...] = ()
-    renewed: tuple[float, ...] = ()
-    face_seq: int = 0
+    reposted_at: tuple[float, ...] = ()
+    root_seq: int = 0
     edited_at: float | None = None
-    unsure_until: float | None = None
-    wanted_since: float | None = None
+    edit_in_doubt_until: float | None = None
+    pending_since: float | None = None
     tries: int = 0
     post: Due | None = None
     edit: Due | None = None
 
     @property
-    def followed(self) -> bool:
+    def is_current(self) -> bool:
         """Whether later shares still concern it."""
-        return self.state is not CardState.LEFT
+        return self.state is not CardState.SUPERSEDED
 
     @property
-    def pointer(self) -> bool:
+    def is_pointer(self) -> bool:
         """Whether it was the fallback's, and has shrunk to a pointer."""
         return "pointer" in self.notices
 
@@ -180,7 +180,7 @@ class Story:
     episode: int = 1
     ended_at: float | None = None
     next_seq: int = 1
-    last_share: float = 0.0
+    last_share_at: float = 0.0
     stale_at: float | None = None
 
 
@@ -203,12 +203,12 @@ class AttemptState(StrEnum):
     never left, so that what comes next is decided anew.
     """
 
-    TRYING = "trying"
+    IN_FLIGHT = "trying"
     WAITING = "waiting"
     IN_DOUBT = "in_doubt"
     DONE = "done"
     DROPPED = "dropped"
-    REFUSED = "refused"
+    REJECTED = "refused"
 
 
 class ErrandKind(StrEnum):
@@ -245,7 +245,7 @@ class Errand:
     @property
     def open(self) -> bool:
         """Whether something is still to be done about it."""
-        return self.state in {AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT}
+        return self.state in {AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,13 +256,13 @@ class Plan:
     `errands` are what BigPanda is to be told because of it.
     """
 
-    story: Story
+    incident_state: Story
     outcome: Outcome
     entries: tuple[Entry, ...] = ()
     cards: tuple[Card, ...] = ()
     routes: tuple[str, ...] = ()
     decided: Mapping[str, JSON] = field(default_factory=dict)
-    errands: tuple[Errand, ...] = ()
+    tasks: tuple[Errand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,44 +277,44 @@ class Attempt:
     """
 
     key: str
-    what: str
+    kind: str
     generation: int
     upto_seq: int
-    started: float
-    state: AttemptState = AttemptState.TRYING
+    started_at: float
+    state: AttemptState = AttemptState.IN_FLIGHT
     tries: int = 1
     targets: tuple[str, ...] = ()
-    words: Mapping[str, JSON] = field(default_factory=dict)
-    looks: int = 0
-    next_look: float | None = None
+    data: Mapping[str, JSON] = field(default_factory=dict)
+    searches: int = 0
+    next_search_at: float | None = None
 
     @property
     def open(self) -> bool:
         """Whether it is not settled yet."""
-        return self.state in {AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT}
+        return self.state in {AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT}
 
     @property
-    def again(self) -> bool:
+    def is_repeat(self) -> bool:
         """Whether it was in doubt once and was made again: the lost one may still turn up."""
         return self.tries > 1
 
     @property
-    def redriven(self) -> bool:
+    def is_operator_retry(self) -> bool:
         """Whether it was given up once, and an operator wants it all the same; it is late by now, and pings nobody."""
-        return "resume" in self.words
+        return "resume" in self.data
 
     @property
-    def told(self) -> int:
+    def reported_seq_after(self) -> int:
         """Up to which entry its card has told once this reply stands, or is given up: late ones go back for it."""
         return max(self.upto_seq, self._number("resume", 0))
 
     @property
-    def began(self) -> int:
+    def reported_seq_before(self) -> int:
         """Up to which entry its card had told when this reply was given up."""
         return self._number("from", self.upto_seq)
 
     def _number(self, word: str, otherwise: int) -> int:
-        found = self.words.get(word)
+        found = self.data.get(word)
         return found if isinstance(found, int) else otherwise
 
 
@@ -324,7 +324,7 @@ class ChannelState(StrEnum):
     NEW = "new"
     OPEN = "open"
     PAUSED = "paused"
-    REFUSED = "refused"
+    REJECTED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,7 +333,7 @@ class Channel:
 
     ref: str
     slack_id: str | None = None
-    same_as: str | None = None
+    canonical_ref: str | None = None
     facts: Mapping[str, JSON] = field(default_factory=dict)
     state: ChannelState = ChannelState.NEW
     reason: str = ""
@@ -347,13 +347,13 @@ class Case:
     `last_ts` is the newest root that is known in the card's channel: what is posted from now on comes after it.
     """
 
-    story: Story
+    incident_state: Story
     card: Card
     cards: tuple[Card, ...]
     entries: tuple[Entry, ...]
     channel: Channel
     attempt: Attempt | None = None
-    last_ts: str | None = None
+    newest_ts: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +367,7 @@ class Letter:
     reason: str
     remedy: str
     since: float
-    untold: tuple[int, int] | None = None
+    unreported: tuple[int, int] | None = None
 
     @property
     def in_doubt(self) -> bool:
@@ -385,6 +385,6 @@ class Change:
 
     cards: tuple[Card, ...] = ()
     attempt: Attempt | None = None
-    letter: Letter | None = None
-    closes_letter: float | None = None
-    closes_replies: bool = False
+    dead_letter: Letter | None = None
+    closes_letter_at: float | None = None
+    closes_reply_letters: bool = False

@@ -78,8 +78,8 @@ def make_way(cards: Sequence[Card], shown: Card, now: float, *whats: str) -> lis
 
     The fallback's card for want of a route, and one that was made to stand in, become pointers, or are never posted.
     """
-    others = [card for card in cards if card.id != shown.id and not card.pointer]
-    standing = [card for card in others if card.state in {CardState.SHOWN, CardState.WANTED}]
+    others = [card for card in cards if card.id != shown.id and not card.is_pointer]
+    standing = [card for card in others if card.state in {CardState.POSTED, CardState.PENDING}]
     changed = [_made_way(card, shown, now, whats) for card in standing]
     return [card for card in changed if card is not None]
 
@@ -91,7 +91,7 @@ def _made_way(card: Card, shown: Card, now: float, whats: Sequence[str]) -> Card
     over = tuple(f"{what}|{shown.channel}|" for what in whats)
     card = replace(card, notices=tuple(notice for notice in card.notices if not notice.startswith(over)))
     if not unrouted and (STAND_IN not in card.notices or stands_for(card)):
-        return replace(card, edit=Due.on(Occasion.EDIT, now)) if card.state is CardState.SHOWN else card
+        return replace(card, edit=Due.on(Occasion.EDIT, now)) if card.state is CardState.POSTED else card
     if card.ts is None:
-        return replace(card, state=CardState.LAPSED, post=None, edit=None)
+        return replace(card, state=CardState.CANCELLED, post=None, edit=None)
     return replace(card, notices=noted(card, POINTER), post=None, edit=Due.on(Occasion.EDIT, now))

@@ -34,9 +34,9 @@ TRIES = 3
 class Rules:
     """What of the configuration the aftermath needs."""
 
-    words: Words = NO_WORDS
+    tag_labels: Words = NO_WORDS
     fallback: Fallback | None = None
-    same: Mapping[str, str] = field(default_factory=dict)
+    canonical_refs: Mapping[str, str] = field(default_factory=dict)
 
 
 def follow(  # noqa: PLR0913  all that an answer is about
@@ -65,14 +65,14 @@ def _followed(  # noqa: PLR0913  all that an answer is about
     track = "edit" if isinstance(step, Edit) else "post"
     match answer:
         case Delivered():
-            return send.delivered(case, step, answer, shown, words=rules.words, now=now)
+            return send.delivered(case, step, answer, shown, words=rules.tag_labels, now=now)
         case Retryable():
             return send.deferred(case, track, now + _wait(case, answer.retry_after))
         case Rejected():
             return _refused(case, step, answer, rules, now)
         case NotFound() if not isinstance(step, PostRoot):
             ts = step.ts if isinstance(step, Edit) else step.thread
-            return failures.gone(case, ts, rules.words, answer.reason, now)
+            return failures.gone(case, ts, rules.tag_labels, answer.reason, now)
         case Ambiguous() | Read() | NotFound():
             if track == "edit":
                 return send.edit_doubted(case, now + _wait(case, None), now)
@@ -102,17 +102,17 @@ def dead(case: Case, track: str, letter: Letter, rules: Rules) -> Change:
     """A letter; what the card or its thread cannot show, the fallback shows in its place."""
     held = failures.held(case, track, letter)
     if case.card.ts is not None:
-        beside = failures.elsewhere(case, rules.fallback, rules.same, letter, THREAD) if track == "post" else ()
+        beside = failures.elsewhere(case, rules.fallback, rules.canonical_refs, letter, THREAD) if track == "post" else ()
         return replace(held, cards=(*held.cards, *beside))
-    return replace(failures.diverted(case, rules.fallback, rules.same, letter), attempt=held.attempt)
+    return replace(failures.diverted(case, rules.fallback, rules.canonical_refs, letter), attempt=held.attempt)
 
 
 def held_in_doubt(case: Case, reason: str, remedy: str, rules: Rules, now: float) -> Change:
     """Relay may not look for what is in doubt: what the route says it means."""
     change = recovery.unreadable(case, reason, remedy, now)
-    if change.letter is None or case.card.ts is not None:
+    if change.dead_letter is None or case.card.ts is not None:
         return change
-    return replace(failures.diverted(case, rules.fallback, rules.same, change.letter), attempt=change.attempt)
+    return replace(failures.diverted(case, rules.fallback, rules.canonical_refs, change.dead_letter), attempt=change.attempt)
 
 
 def _wait(case: Case, told: float | None) -> float:

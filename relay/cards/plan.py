@@ -24,12 +24,12 @@ def _nobody(_integration: str) -> bool:
 
 def plan(  # noqa: PLR0913  all that the judgement depends on
     rulebook: Rulebook,
-    story: Story | None,
+    incident_state: Story | None,
     cards: Sequence[Card],
     share: Share,
-    same: Mapping[str, str],
+    canonical_refs: Mapping[str, str],
     *,
-    calls_back: Callable[[str], bool] = _nobody,
+    has_callback: Callable[[str], bool] = _nobody,
 ) -> Plan:
     """What a share turns into.
 
@@ -37,19 +37,19 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
     of channel references that have several. The share's `received` is the present. `calls_back` says whether BigPanda
     waits to hear of the cards of an integration.
     """
-    before = story.record if story else None
+    before = incident_state.record if incident_state else None
     record = fold(before, share)
-    old = read(before, rulebook.words) if before else None
-    new = read(record, rulebook.words)
-    known = story or Story(record=record)
+    old = read(before, rulebook.tag_labels) if before else None
+    new = read(record, rulebook.tag_labels)
+    known = incident_state or Story(record=record)
     entries, record = attributed(happenings(before, old, new, share, known.next_seq), record, new, share.received)
-    decision = decide(rulebook, new, first=story is None)
+    decision = decide(rulebook, new, first=incident_state is None)
     moment = Moment(
         rulebook=rulebook,
         old=old,
         new=new,
         decision=decision,
-        same=same,
+        canonical_refs=canonical_refs,
         entries=entries,
         next_seq=known.next_seq,
         episode=known.episode,
@@ -63,13 +63,13 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
     outcome = _outcome(moment, [*cards, *changed], changed)
     after = _after(cards, changed)
     return Plan(
-        story=Story(
+        incident_state=Story(
             record=record,
             version=known.version + moment.record_changed,
             episode=episode,
             ended_at=float(new.ended or share.as_of) if new.state is State.RESOLVED else None,
             next_seq=known.next_seq + len(entries),
-            last_share=share.received,
+            last_share_at=share.received,
             stale_at=stale_at(new, after, share.received),
         ),
         outcome=outcome,
@@ -77,7 +77,7 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
         cards=tuple(changed),
         routes=decision.routes,
         decided=_decided(outcome, moment, cards, changed),
-        errands=_errands(before, share, after) if calls_back(share.integration) else (),
+        tasks=_errands(before, share, after) if has_callback(share.integration) else (),
     )
 
 
@@ -90,7 +90,7 @@ def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
 def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:
     """The incident's followed cards, as the share leaves them."""
     new = {(card.channel, card.episode): card for card in (*cards, *changed)}
-    return [card for card in new.values() if card.followed]
+    return [card for card in new.values() if card.is_current]
 
 
 def _errands(before: Record | None, share: Share, cards: Sequence[Card]) -> tuple[Errand, ...]:
@@ -108,7 +108,7 @@ def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> 
         return Outcome.ENDED_LONG_AGO if somewhere and not moment.new.active else Outcome.NO_ROUTE
     if moment.old is None:
         return Outcome.FIRST
-    if not any(card.state is not CardState.LEFT for card in cards):
+    if not any(card.state is not CardState.SUPERSEDED for card in cards):
         return Outcome.DROPPED if moment.decision.dropped else Outcome.NO_ROUTE
     return Outcome.UPDATE if moment.record_changed or moment.entries or changed else Outcome.NOTHING_NEW
 
@@ -121,7 +121,7 @@ def _decided(outcome: Outcome, moment: Moment, cards: Sequence[Card], changed: S
         "told": [str(entry.kind) for entry in moment.entries],
         "routes": list(moment.decision.routes),
         "dropped": list(moment.decision.dropped),
-        "unnamed": [{"route": failure.route, "told": failure.told} for failure in moment.decision.failures],
+        "unnamed": [{"route": failure.route, "told": failure.description} for failure in moment.decision.failures],
         "cards": [
             {
                 "channel": card.channel,
@@ -136,7 +136,7 @@ def _decided(outcome: Outcome, moment: Moment, cards: Sequence[Card], changed: S
 
 
 def _reason(card: Card, *, new: bool) -> str:
-    if card.state is CardState.LEFT:
+    if card.state is CardState.SUPERSEDED:
         return "reopened_late"
     if new:
         return "taken" if card.route else "no_route"

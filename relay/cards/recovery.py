@@ -55,7 +55,7 @@ def doubted(case: Case, reason: str, now: float) -> Change:
     if case.attempt is None:
         return Change()
     attempt = replace(case.attempt, state=AttemptState.IN_DOUBT, next_look=now + FIRST_LOOK)
-    state = CardState.IN_DOUBT if attempt.what == ROOT else case.card.state
+    state = CardState.IN_DOUBT if attempt.kind == ROOT else case.card.state
     return Change(cards=(replace(case.card, state=state, reason=reason, post=None),), attempt=attempt)
 
 
@@ -66,15 +66,15 @@ def looked_for_first(case: Case, step: Step, since: float, now: float) -> Step:
     """
     if not isinstance(step, PostRoot | PostReply) or step.attempt.tries > 1:
         return step
-    words = dict(step.attempt.words)
-    if step.attempt.what == ROOT:
+    words = dict(step.attempt.data)
+    if step.attempt.kind == ROOT:
         words["after"] = f"{since - CLOCKS_APART:.6f}"  # what the lane has shown lately is younger than what is sought
     attempt = replace(step.attempt, state=AttemptState.IN_DOUBT, looks=LOOKS - 1, next_look=now, words=words)
-    card = next(iter(step.change.cards), case.card)
-    state = CardState.IN_DOUBT if attempt.what == ROOT else card.state
+    card = next(iter(step.update.cards), case.card)
+    state = CardState.IN_DOUBT if attempt.kind == ROOT else card.state
     return Settled(
         reason="looked_for_first",
-        change=Change(cards=(replace(card, state=state, post=None),), attempt=attempt),
+        update=Change(cards=(replace(card, state=state, post=None),), attempt=attempt),
     )
 
 
@@ -82,7 +82,7 @@ def adopted(case: Case, found: Found, channel: str, words: Words, now: float) ->
     """It had been posted: a root keeps that `ts`, a reply has told what it tells."""
     if case.attempt is None or case.attempt.state is not AttemptState.IN_DOUBT:
         return Change()
-    if case.attempt.what != ROOT:
+    if case.attempt.kind != ROOT:
         return reply_delivered(case, words, now)
     nothing_certain = Shown(fingerprint="", version=-1, ended=None)
     return root_delivered(case, Delivered(channel=channel, ts=found.ts), nothing_certain, words, now)
@@ -93,7 +93,7 @@ def missed(case: Case, now: float) -> Change:
     attempt = case.attempt
     if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
         return Change()
-    looks = attempt.looks + 1
+    looks = attempt.searches + 1
     if looks < LOOKS:
         return Change(attempt=replace(attempt, looks=looks, next_look=now + SECOND_LOOK))
     return _again(case, replace(attempt, looks=looks), now)
@@ -111,7 +111,7 @@ def unreadable(case: Case, reason: str, remedy: str, now: float) -> Change:
     attempt = case.attempt
     if attempt is None or attempt.state is not AttemptState.IN_DOUBT:
         return Change()
-    if case.card.options.in_doubt is InDoubt.REPOST or attempt.redriven:
+    if case.card.options.in_doubt is InDoubt.REPOST or attempt.is_operator_retry:
         return _again(replace(case, card=_may_repeat(case.card, now)), replace(attempt, looks=LOOKS), now)
     return _held(case, attempt, Letter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now))
 
@@ -129,46 +129,46 @@ def sought(case: Case, given_up: Sequence[Attempt], letter: Letter, now: float) 
     several replies that were given up the first goes, and the letter stays for the others.
     """
     held, *others = given_up
-    card, words = case.card, {**held.words, "resume": case.card.told_seq, "broadcast": False}
+    card, words = case.card, {**held.data, "resume": case.card.reported_seq, "broadcast": False}
     attempt = replace(
         held, state=AttemptState.IN_DOUBT, looks=LOOKS - 1, next_look=now, targets=(), words=words, tries=held.tries + 1
     )
-    if held.what == ROOT:
-        told = max([card.told_seq, *(each.told_seq for each in case.cards if stands_in(each, card, FROM))])
+    if held.kind == ROOT:
+        told = max([card.reported_seq, *(each.reported_seq for each in case.cards if stands_in(each, card, FROM))])
         quiet = replace(card, state=CardState.IN_DOUBT, reason="", notices=noted(card, QUIET), tries=0)
         card = replace(quiet, told_seq=told, post=None)
         return Change(cards=(card,), attempt=attempt)  # its letter is done with when it is there
     rest = replace(letter, untold=(held.upto_seq, others[-1].upto_seq)) if others else None
-    late = replace(card, told_seq=held.began, reason="", post=None, tries=0)
-    return Change(cards=(late,), attempt=attempt, letter=rest, closes_letter=now, closes_replies=True)
+    late = replace(card, told_seq=held.reported_seq_before, reason="", post=None, tries=0)
+    return Change(cards=(late,), attempt=attempt, dead_letter=rest, closes_letter_at=now, closes_reply_letters=True)
 
 
 def _again(case: Case, attempt: Attempt, now: float) -> Change:
     """Once more under the same key, with the range and the people it was made for."""
-    if attempt.redriven and attempt.what == ROOT and not read(case.story.record).active:
+    if attempt.is_operator_retry and attempt.kind == ROOT and not read(case.incident_state.record).active:
         return over(case, replace(attempt, state=AttemptState.DROPPED, next_look=None), now)
     waiting = replace(attempt, state=AttemptState.WAITING, next_look=None)
-    state = CardState.WANTED if attempt.what == ROOT else case.card.state
-    if attempt.what == ROOT:
-        urgent = read(case.story.record).state is State.CRITICAL
+    state = CardState.PENDING if attempt.kind == ROOT else case.card.state
+    if attempt.kind == ROOT:
+        urgent = read(case.incident_state.record).state is State.CRITICAL
         patience = PATIENCE[Occasion.CRITICAL_ROOT if urgent else Occasion.ROOT]
     else:
         urgent = bool(attempt.targets)
-        patience = PATIENCE[Occasion.RISE if urgent else Occasion.REPLY]
-    since = min(attempt.started, case.card.wanted_since or attempt.started)
+        patience = PATIENCE[Occasion.WORSENED if urgent else Occasion.REPLY]
+    since = min(attempt.started_at, case.card.pending_since or attempt.started_at)
     due = Due(at=now, deadline=since + patience, urgent=urgent)  # those that came after it stay behind it
     return Change(cards=(replace(case.card, state=state, post=due),), attempt=waiting)
 
 
 def _held(case: Case, attempt: Attempt, letter: Letter) -> Change:
     """A held reply is given up; a held root is the fallback's business."""
-    words = {**attempt.words, "from": case.card.told_seq}
-    closed = replace(attempt, state=AttemptState.REFUSED, next_look=None, words=words)
-    if attempt.what == ROOT:
-        card = replace(case.card, state=CardState.REFUSED, reason=letter.reason, post=None)
+    words = {**attempt.data, "from": case.card.reported_seq}
+    closed = replace(attempt, state=AttemptState.REJECTED, next_look=None, words=words)
+    if attempt.kind == ROOT:
+        card = replace(case.card, state=CardState.REJECTED, reason=letter.reason, post=None)
     else:
         card, letter = given_up(case, attempt, letter)
-    return Change(cards=(card,), attempt=closed, letter=letter)
+    return Change(cards=(card,), attempt=closed, dead_letter=letter)
 
 
 def doubles(found: Sequence[Found]) -> tuple[Found, tuple[Found, ...]]:
@@ -189,7 +189,7 @@ def merged(case: Case, attempt: Attempt, found: Sequence[Found], now: float) -> 
     is, whatever Slack's history shows of that by now.
     """
     stays, _ = doubles(found)
-    if case.attempt is not None or case.card.told_seq > attempt.upto_seq:
+    if case.attempt is not None or case.card.reported_seq > attempt.upto_seq:
         stays = next((each for each in found if each.ts == case.card.ts), stays)
     goes = tuple(each for each in found if each is not stays and not each.replies)
     if case.card.ts is None or case.card.ts == stays.ts:

@@ -41,7 +41,7 @@ class Worst:
     A rise is measured by the former; while the incident flaps, by the latter.
     """
 
-    lately: State = State.RESOLVED
+    recent: State = State.RESOLVED
     episode: State = State.RESOLVED
 
     def after(self, entry: Entry) -> "Worst":
@@ -49,8 +49,8 @@ class Worst:
         if not _is_state(entry):
             return self
         new = State(entry.data["new"])
-        lately = new if entry.kind is Kind.REOPENED else _worse(self.lately, new)
-        return Worst(lately=lately, episode=_worse(self.episode, new))
+        lately = new if entry.kind is Kind.REOPENED else _worse(self.recent, new)
+        return Worst(recent=lately, episode=_worse(self.episode, new))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,8 @@ class Reply:
     entries: tuple[Entry, ...]
     targets: tuple[str, ...] = ()
     broadcast: bool = False
-    reopened: bool = False
-    reopening: bool = False
+    reports_reopening: bool = False
+    pings_for_reopening: bool = False
     worst: Worst = Worst()
 
 
@@ -104,8 +104,8 @@ def next_reply(
         entries=tuple(merged([each.entry for each in shown], room=LINES - lines)),
         targets=tuple(dict.fromkeys(target for each in shown for target in each.targets)),
         broadcast=any(each.broadcast for each in shown),
-        reopened=any(_is_reopening(each.entry) for each in shown),
-        reopening=any(each.entry.kind is Kind.REOPENED and each.targets for each in shown),
+        reports_reopening=any(_is_reopening(each.entry) for each in shown),
+        pings_for_reopening=any(each.entry.kind is Kind.REOPENED and each.targets for each in shown),
         worst=taken[-1].worst,
     )
 
@@ -122,7 +122,7 @@ def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: flo
 def _due(told: _Told, card: Card, now: float) -> Due:
     kind = told.entry.kind
     if told.targets or told.rise:
-        return Due.on(Occasion.RISE, now, urgent=bool(told.targets))
+        return Due.on(Occasion.WORSENED, now, urgent=bool(told.targets))
     if kind in {Kind.TAGS, Kind.ALERTS}:
         return Due.on(Occasion.REPLY, now + card.options.gather)
     if _while_flapping(told.entry):
@@ -132,15 +132,15 @@ def _due(told: _Told, card: Card, now: float) -> Due:
 
 def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_Told]:
     """Each entry with what it means to this card: a rise is a state worse than any the card has shown."""
-    worst, reopened = worst_shown(card), card.reopen_told
+    worst, reopened = worst_shown(card), card.reopening_reported_at
     for entry in entries:
-        on_the_face = entry.seq <= card.face_seq
+        on_the_face = entry.seq <= card.root_seq
         rise, quiet = False, False
         if not on_the_face and _is_state(entry):
             new = State(entry.data["new"])
-            bar = worst.episode if incident.flapping else worst.lately
+            bar = worst.episode if incident.flapping else worst.recent
             rise = _could_rise(entry, incident) and new.rank > bar.rank
-            quiet = _is_quiet(card, new, worst.lately, now)
+            quiet = _is_quiet(card, new, worst.recent, now)
         worst = worst_shown(card, [entry], worst)
         targets = () if on_the_face else _targets(card, incident, entry, rise=rise, quiet=quiet)
         visible = bool(targets) or _shows(card, entry)
@@ -159,7 +159,7 @@ def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: floa
 
 def _shows(card: Card, entry: Entry) -> bool:
     """Whether the thread tells it: the route wants its kind, and neither the card's face nor somebody has said it."""
-    on_the_face = entry.seq <= card.face_seq and entry.kind is not Kind.COMMENT
+    on_the_face = entry.seq <= card.root_seq and entry.kind is not Kind.COMMENT
     said_here = card.channel in entry.data.get("posted_in", ())
     return entry.kind.topic in card.options.thread and not on_the_face and not said_here
 
@@ -190,9 +190,9 @@ def worst_shown(card: Card, entries: Sequence[Entry] = (), before: Worst | None 
 
     A step that was over before the first post was never shown: what comes after is measured by the face alone.
     """
-    worst = before or Worst(lately=card.worst or State.RESOLVED, episode=card.episode_worst or State.RESOLVED)
+    worst = before or Worst(recent=card.worst or State.RESOLVED, episode=card.episode_worst or State.RESOLVED)
     for entry in entries:
-        worst = worst if entry.seq <= card.face_seq else worst.after(entry)
+        worst = worst if entry.seq <= card.root_seq else worst.after(entry)
     return worst
 
 
@@ -212,7 +212,7 @@ def _is_state(entry: Entry) -> bool:
 
 def _is_quiet(card: Card, new: State, worst: State, now: float) -> bool:
     """Whether a reopening is the second in half an hour, and no worse than what was told since the first."""
-    recent = card.reopen_pinged is not None and now - card.reopen_pinged < REOPEN_PING
+    recent = card.reopening_pinged_at is not None and now - card.reopening_pinged_at < REOPEN_PING
     return recent and new.rank <= worst.rank
 
 

@@ -35,7 +35,7 @@ class PostRoot:
     """Post the card; `attempt` says whom it pings."""
 
     attempt: Attempt
-    change: Change
+    update: Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class PostReply:
     attempt: Attempt
     reply: Reply
     thread: str
-    change: Change
+    update: Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class Edit:
 
     ts: str
     shown_hash: str
-    unsure_until: float | None
-    change: Change
+    in_doubt_until: float | None
+    update: Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Settled:
     """Nothing is to be sent; `reason` says why."""
 
     reason: str
-    change: Change
+    update: Change
 
 
 Sending = PostRoot | PostReply | Edit
@@ -87,8 +87,8 @@ class Shown:
 
 def shown(case: Case, fingerprint: str, words: Words) -> Shown:
     """What Slack shows once it has taken a rendering of the case."""
-    ended = read(case.story.record, words).ended
-    return Shown(fingerprint=fingerprint, version=case.story.version, ended=ended, notices=case.card.notices)
+    ended = read(case.incident_state.record, words).ended
+    return Shown(fingerprint=fingerprint, version=case.incident_state.version, ended=ended, notices=case.card.notices)
 
 
 def marker(channel: str, card: Card, upto_seq: int | None = None) -> str:
@@ -101,7 +101,7 @@ def marker(channel: str, card: Card, upto_seq: int | None = None) -> str:
 
 def begin_post(case: Case, words: Words, now: float) -> Step:
     """A root where there is none yet, else the next reply of the thread."""
-    incident = read(case.story.record, words)
+    incident = read(case.incident_state.record, words)
     if case.card.ts is None:
         return _begin_root(case, incident, now)
     return _begin_reply(case, incident, now)
@@ -114,14 +114,14 @@ def begin_edit(case: Case, now: float) -> Step:
     """
     card = case.card
     if card.ts is None:
-        return Settled(reason="no_root", change=_cards(replace(card, edit=None)))
+        return Settled(reason="no_root", update=_cards(replace(card, edit=None)))
     under_way = replace(card, shown_hash="", unsure_until=now + UNDER_WAY + PROVISIONAL)
-    return Edit(ts=card.ts, shown_hash=card.shown_hash, unsure_until=card.unsure_until, change=_cards(under_way))
+    return Edit(ts=card.ts, shown_hash=card.shown_hash, in_doubt_until=card.edit_in_doubt_until, update=_cards(under_way))
 
 
 def answered(case: Case, step: Edit) -> Case:
     """The case without the doubt that an edit under way is: its answer is known."""
-    return replace(case, card=replace(case.card, shown_hash=step.shown_hash, unsure_until=step.unsure_until))
+    return replace(case, card=replace(case.card, shown_hash=step.shown_hash, unsure_until=step.in_doubt_until))
 
 
 def is_stale(case: Case, step: Edit) -> bool:
@@ -132,22 +132,22 @@ def is_stale(case: Case, step: Edit) -> bool:
 def _begin_root(case: Case, incident: Incident, now: float) -> Step:
     card = case.card
     waited = card.post is not None and card.options.wait > 0
-    if waited and case.attempt is None and not (incident.active and card.taken):
+    if waited and case.attempt is None and not (incident.active and card.matched):
         reason = "ended_while_waiting" if not incident.active else "not_taken_any_more"
-        return Settled(reason=reason, change=_cards(replace(card, state=CardState.LAPSED, reason=reason, post=None)))
+        return Settled(reason=reason, update=_cards(replace(card, state=CardState.CANCELLED, reason=reason, post=None)))
     held = _held(case, now)
     if held is not None and QUIET in card.notices:
         held = replace(held, targets=())  # it was refused in between: what comes so late is no news to ping for
     attempt = held or Attempt(
         key=marker(case.channel.slack_id or case.channel.ref, card),
-        what=ROOT,
+        kind=ROOT,
         generation=card.generation,
-        upto_seq=card.told_seq,
-        started=now,
+        upto_seq=card.reported_seq,
+        started_at=now,
         targets=_first_targets(card, incident),
-        words={"after": case.last_ts},
+        data={"after": case.newest_ts},
     )
-    trying = replace(card, state=CardState.TRYING, pinged=attempt.targets)
+    trying = replace(card, state=CardState.POSTING, pinged=attempt.targets)
     if attempt is not held and card.generation == 0:
         # What the first try shows is told by its face. A later one, or a renewal, pings as the first did or nobody at
         # all: a rise that came between is still to be told.
@@ -155,9 +155,9 @@ def _begin_root(case: Case, incident: Incident, now: float) -> Step:
             trying,
             worst=incident.state,
             episode_worst=_worse(card.episode_worst, incident.state),
-            face_seq=max(card.face_seq, case.story.next_seq - 1),
+            face_seq=max(card.root_seq, case.incident_state.next_seq - 1),
         )
-    return PostRoot(attempt=attempt, change=Change(cards=(trying,), attempt=attempt))
+    return PostRoot(attempt=attempt, update=Change(cards=(trying,), attempt=attempt))
 
 
 def _first_targets(card: Card, incident: Incident) -> tuple[str, ...]:
@@ -172,32 +172,32 @@ def _begin_reply(case: Case, incident: Incident, now: float) -> Step:
     untold = [entry for entry in case.entries if held is None or entry.seq <= held.upto_seq]
     reply = next_reply(card, incident, untold, now, whole=held is not None)
     if reply is None or not reply.entries:
-        told = reply.upto_seq if reply else max((entry.seq for entry in untold), default=card.told_seq)
+        told = reply.upto_seq if reply else max((entry.seq for entry in untold), default=card.reported_seq)
         worst = worst_shown(card, [entry for entry in untold if entry.seq <= told])
-        told = max(told, held.told if held else 0)
-        passed = replace(card, told_seq=told, worst=worst.lately, episode_worst=worst.episode)
+        told = max(told, held.reported_seq_after if held else 0)
+        passed = replace(card, told_seq=told, worst=worst.recent, episode_worst=worst.episode)
         silent = _again(passed, incident, case.entries, now)
         closed = replace(held, state=AttemptState.DROPPED) if held else None
-        return Settled(reason="nothing_to_tell", change=Change(cards=(silent,), attempt=closed))
+        return Settled(reason="nothing_to_tell", update=Change(cards=(silent,), attempt=closed))
     attempt = held or Attempt(
         key=marker(case.channel.slack_id or case.channel.ref, card, reply.upto_seq),
-        what=REPLY,
+        kind=REPLY,
         generation=card.generation,
         upto_seq=reply.upto_seq,
-        started=now,
+        started_at=now,
         targets=reply.targets,
-        words={
+        data={
             "broadcast": reply.broadcast,
-            "reopened": reply.reopened,
-            "reopening": reply.reopening,
-            "worst": reply.worst.lately,
+            "reopened": reply.reports_reopening,
+            "reopening": reply.pings_for_reopening,
+            "worst": reply.worst.recent,
             "episode_worst": reply.worst.episode,
         },
     )
     # Whom a reply was made for is pinged by a later try too, as long as there still is a reason to.
     targets = tuple(target for target in attempt.targets if target in reply.targets)
-    reply = replace(reply, targets=targets, broadcast=bool(attempt.words.get("broadcast")))
-    return PostReply(attempt=attempt, reply=reply, thread=card.ts or "", change=Change(attempt=attempt))
+    reply = replace(reply, targets=targets, broadcast=bool(attempt.data.get("broadcast")))
+    return PostReply(attempt=attempt, reply=reply, thread=card.ts or "", update=Change(attempt=attempt))
 
 
 def _held(case: Case, now: float) -> Attempt | None:
@@ -205,7 +205,7 @@ def _held(case: Case, now: float) -> Attempt | None:
     held = case.attempt
     if held is None or held.state is not AttemptState.WAITING:
         return None
-    return replace(held, state=AttemptState.TRYING, tries=held.tries + 1, started=now, looks=0)
+    return replace(held, state=AttemptState.IN_FLIGHT, tries=held.tries + 1, started=now, looks=0)
 
 
 def delivered(  # noqa: PLR0913  all that an answer is about
@@ -225,10 +225,10 @@ def delivered(  # noqa: PLR0913  all that an answer is about
 
 def root_delivered(case: Case, posted: Delivered, shown: Shown, words: Words, now: float) -> Change:
     """The root stands: its `ts` is kept whatever version it was; a record that has grown since makes it due again."""
-    incident = read(case.story.record, words)
+    incident = read(case.incident_state.record, words)
     card = replace(
         case.card,
-        state=CardState.SHOWN,
+        state=CardState.POSTED,
         reason="",
         ts=posted.ts,
         slack_channel=posted.channel,
@@ -242,23 +242,23 @@ def root_delivered(case: Case, posted: Delivered, shown: Shown, words: Words, no
     )
     card = _again(card, incident, case.entries, now)
     others = make_way(case.cards, card, now, FROM, THREAD)
-    return Change(cards=(card, *others), attempt=_done(case, now), closes_letter=now)
+    return Change(cards=(card, *others), attempt=_done(case, now), closes_letter_at=now)
 
 
 def reply_delivered(case: Case, words: Words, now: float) -> Change:
     """The reply stands: what it told is told."""
-    incident, attempt = read(case.story.record, words), case.attempt
+    incident, attempt = read(case.incident_state.record, words), case.attempt
     if attempt is None:
         return Change()
-    worst = attempt.words.get("worst", case.card.worst)
-    episode_worst = attempt.words.get("episode_worst", worst)
+    worst = attempt.data.get("worst", case.card.worst)
+    episode_worst = attempt.data.get("episode_worst", worst)
     card = replace(
         case.card,
-        told_seq=max(case.card.told_seq, attempt.told),
+        told_seq=max(case.card.reported_seq, attempt.reported_seq_after),
         worst=worst and State(worst),
         episode_worst=_worse(case.card.episode_worst, episode_worst and State(episode_worst)),
-        reopen_told=now if attempt.words.get("reopened") else case.card.reopen_told,
-        reopen_pinged=now if attempt.words.get("reopening") else case.card.reopen_pinged,
+        reopen_told=now if attempt.data.get("reopened") else case.card.reopening_reported_at,
+        reopen_pinged=now if attempt.data.get("reopening") else case.card.reopening_pinged_at,
         reason="",
         post=None,
         tries=0,
@@ -278,28 +278,28 @@ def edit_delivered(case: Case, shown: Shown, now: float, *, called: bool = True)
         reason="",
         tries=0,
     )
-    if card.unsure_until is not None and now < card.unsure_until:
+    if card.edit_in_doubt_until is not None and now < card.edit_in_doubt_until:
         # A lost edit may still land over this one: it is said once more when that is over.
-        card = replace(card, shown_hash="", edit=Due.on(Occasion.EDIT, card.unsure_until).sooner(card.edit))
+        card = replace(card, shown_hash="", edit=Due.on(Occasion.EDIT, card.edit_in_doubt_until).sooner(card.edit))
     else:
         card = replace(card, unsure_until=None)
     if card.post is None and card.edit is None:
         card = replace(card, wanted_since=None)  # nothing waits any more: what comes next waits from then on
-    return Change(cards=(card, *make_way(case.cards, card, now, FROM)), closes_letter=now if called else None)
+    return Change(cards=(card, *make_way(case.cards, card, now, FROM)), closes_letter_at=now if called else None)
 
 
 def over(case: Case, attempt: Attempt | None, now: float) -> Change:
     """The incident is over, and nothing of it was ever shown there: nothing is posted any more."""
-    card = replace(case.card, state=CardState.LAPSED, reason="ended_while_refused", post=None, edit=None)
-    return Change(cards=(card,), attempt=attempt, closes_letter=now)
+    card = replace(case.card, state=CardState.CANCELLED, reason="ended_while_refused", post=None, edit=None)
+    return Change(cards=(card,), attempt=attempt, closes_letter_at=now)
 
 
 def given_up(case: Case, attempt: Attempt, letter: Letter) -> tuple[Card, Letter]:
     """A reply counts as told, so that later ones are not stopped; the letter says what it was to tell."""
-    told = max(case.card.told_seq, attempt.told)
+    told = max(case.card.reported_seq, attempt.reported_seq_after)
     rest = any(entry.seq > told for entry in case.entries)
     card = replace(case.card, told_seq=told, post=Due.on(Occasion.REPLY, letter.since) if rest else None)
-    return card, replace(letter, untold=(case.card.told_seq, attempt.upto_seq))
+    return card, replace(letter, untold=(case.card.reported_seq, attempt.upto_seq))
 
 
 def deferred(case: Case, track: str, retry_at: float) -> Change:
@@ -308,15 +308,15 @@ def deferred(case: Case, track: str, retry_at: float) -> Change:
         return _cards(replace(case.card, edit=_later(case.card.edit, retry_at), tries=case.card.tries + 1))
     waiting = replace(case.attempt, state=_unsent(case.attempt)) if case.attempt else None
     card = replace(case.card, post=_later(case.card.post, retry_at), tries=case.card.tries + 1)
-    if card.state is CardState.TRYING:
+    if card.state is CardState.POSTING:
         # Nobody was pinged; whoever is, is decided anew, unless an earlier try may have landed.
         pinged = card.pinged if waiting and waiting.state is AttemptState.WAITING else ()
-        card = replace(card, state=CardState.WANTED, pinged=pinged)
+        card = replace(card, state=CardState.PENDING, pinged=pinged)
     return Change(cards=(card,), attempt=waiting)
 
 
 def _unsent(attempt: Attempt) -> AttemptState:
-    return AttemptState.WAITING if attempt.again else AttemptState.DROPPED
+    return AttemptState.WAITING if attempt.is_repeat else AttemptState.DROPPED
 
 
 def edit_doubted(case: Case, retry_at: float, now: float) -> Change:
@@ -333,13 +333,13 @@ def edit_doubted(case: Case, retry_at: float, now: float) -> Change:
 
 def _again(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Card:
     """What of the thread is still due."""
-    rest = [entry for entry in entries if entry.seq > card.told_seq]
+    rest = [entry for entry in entries if entry.seq > card.reported_seq]
     return replace(card, post=reply_due(card, incident, rest, now), wanted_since=now if rest else None)
 
 
 def _edit_again(case: Case, shown: Shown, now: float) -> Due | None:
     # While Slack was called, a share may have come in, or the card may have become a pointer.
-    if shown.version == case.story.version and shown.notices == case.card.notices:
+    if shown.version == case.incident_state.version and shown.notices == case.card.notices:
         return None
     at = now + EDIT_SPACING
     if case.card.edit is not None:
@@ -357,7 +357,7 @@ def _done(case: Case, now: float) -> Attempt | None:
     """An attempt that was made again after nothing was found is looked for once more: the lost one may turn up late."""
     if case.attempt is None:
         return None
-    late = now + LATER_LOOK if case.attempt.again else None
+    late = now + LATER_LOOK if case.attempt.is_repeat else None
     return replace(case.attempt, state=AttemptState.DONE, next_look=late)
 
 

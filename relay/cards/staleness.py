@@ -19,23 +19,23 @@ Judged = tuple[Story, tuple[Card, ...], tuple[Errand, ...]]
 
 def stale_at(incident: Incident, cards: Sequence[Card], heard: float) -> float | None:
     """When an incident will have been silent for too long; None where nobody would look for news of it."""
-    waits = [card.options.stale_after for card in cards if card.followed and not card.pointer]
+    waits = [card.options.stale_after for card in cards if card.is_current and not card.is_pointer]
     return heard + min(waits) if incident.active and waits else None
 
 
-def fallen_silent(story: Story, cards: Sequence[Card], now: float, *, asks: bool, answers: bool = True) -> Judged:
+def fallen_silent(story: Story, cards: Sequence[Card], now: float, *, can_query: bool, api_available: bool = True) -> Judged:
     """It is silent for too long by now; `asks` says whether there is a way to ask BigPanda, `answers` that it works."""
-    asks = asks and bool(story.record.environment_id)
-    if not (asks and answers):
-        return unknown(story, cards, now, asks=asks)
+    can_query = can_query and bool(story.record.environment_id)
+    if not (can_query and api_available):
+        return unknown(story, cards, now, can_query=can_query)
     kept = replace(story, stale_at=_again(cards, now))
     return kept, (), (check(story.record.incident, f"silent at {now:.0f}", now, now),)
 
 
-def unknown(story: Story, cards: Sequence[Card], now: float, *, asks: bool) -> Judged:
+def unknown(story: Story, cards: Sequence[Card], now: float, *, can_query: bool) -> Judged:
     """Nobody knows: the cards say how old their news is. Where BigPanda can be asked at all, it is asked again."""
-    kept = replace(story, stale_at=_again(cards, now) if asks else None)
-    return kept, _greyed(cards, dated(STALE, story.last_share), now), ()
+    kept = replace(story, stale_at=_again(cards, now) if can_query else None)
+    return kept, _greyed(cards, dated(STALE, story.last_share_at), now), ()
 
 
 def _again(cards: Sequence[Card], now: float) -> float | None:
@@ -64,11 +64,11 @@ def _greyed(cards: Sequence[Card], notice: str, now: float) -> tuple[Card, ...]:
     return tuple(
         _to_be_edited(replace(card, notices=noted(heard_of(card), notice)), now)
         for card in cards
-        if card.followed and not card.pointer
+        if card.is_current and not card.is_pointer
     )
 
 
 def _to_be_edited(card: Card, now: float) -> Card:
-    if card.state is not CardState.SHOWN or THREAD_ONLY in card.notices:
+    if card.state is not CardState.POSTED or THREAD_ONLY in card.notices:
         return card
     return replace(card, edit=Due.on(Occasion.EDIT, now).sooner(card.edit))

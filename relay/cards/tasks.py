@@ -64,14 +64,14 @@ LOOK_EVERY = 20.0
 class Matter:
     """An errand with what it is about: the incident's story and its followed cards, as they are now."""
 
-    errand: Errand
-    story: Story
+    task: Errand
+    incident_state: Story
     cards: tuple[Card, ...] = ()
 
     @property
     def card(self) -> Card | None:
         """The card at which somebody asked for the errand; None where it is followed no more, or nobody asked."""
-        where = self.errand.payload.get("card")
+        where = self.task.payload.get("card")
         return next((card for card in self.cards if card.channel == where), None)
 
 
@@ -79,10 +79,10 @@ class Matter:
 class Dealt:
     """What a decision about an errand changes; a story of None stays as it is. `more` are errands that follow."""
 
-    errand: Errand
-    story: Story | None = None
+    task: Errand
+    incident_state: Story | None = None
     cards: tuple[Card, ...] = ()
-    more: tuple[Errand, ...] = ()
+    follow_ups: tuple[Errand, ...] = ()
 
 
 # -- BigPanda is told that the card exists ---------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def callback(incident: str, integration: str, cards: Sequence[Card], now: float)
     )
 
 
-_UNSETTLED = (CardState.WANTED, CardState.TRYING, CardState.IN_DOUBT)
+_UNSETTLED = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT)
 
 
 def is_settled(cards: Sequence[Card]) -> bool:
@@ -121,35 +121,35 @@ def begun(matter: Matter, deed: Deed | None, now: float, *, sent: str = "") -> D
     `sent` is the comment as it goes out, by which it is found again should the answer be lost. What it had to wait for
     (its turn, the store) may have taken too long: then it is given up instead.
     """
-    if now > matter.errand.created + PATIENCE[matter.errand.kind]:
-        return over(matter, AttemptState.DROPPED, matter.errand.reason or "too_late")
-    payload = {**matter.errand.payload, "sent": sent} if sent else matter.errand.payload
-    tries = matter.errand.tries + 1
-    errand = replace(matter.errand, state=AttemptState.TRYING, tries=tries, due_at=None, payload=payload)
-    return Dealt(errand=errand, story=_with_deed(matter.story, replace(deed, at=now)) if deed else None)
+    if now > matter.task.created + PATIENCE[matter.task.kind]:
+        return over(matter, AttemptState.DROPPED, matter.task.reason or "too_late")
+    payload = {**matter.task.payload, "sent": sent} if sent else matter.task.payload
+    tries = matter.task.tries + 1
+    errand = replace(matter.task, state=AttemptState.IN_FLIGHT, tries=tries, due_at=None, payload=payload)
+    return Dealt(task=errand, incident_state=_with_deed(matter.incident_state, replace(deed, at=now)) if deed else None)
 
 
 def over(matter: Matter, state: AttemptState, reason: str) -> Dealt:
     """Nothing more is done about it."""
-    errand = replace(matter.errand, state=state, reason=reason, due_at=None)
-    unsent = state in {AttemptState.DROPPED, AttemptState.REFUSED}
-    return Dealt(errand=errand, story=_without_deed(matter.story, errand.key) if unsent else None)
+    errand = replace(matter.task, state=state, reason=reason, due_at=None)
+    unsent = state in {AttemptState.DROPPED, AttemptState.REJECTED}
+    return Dealt(task=errand, incident_state=_without_deed(matter.incident_state, errand.key) if unsent else None)
 
 
 def again(matter: Matter, reason: str, at: float) -> Dealt:
     """It is tried again, unless that would be too late. Where it surely did not happen, nobody did it until then."""
-    if at > matter.errand.created + PATIENCE[matter.errand.kind]:
+    if at > matter.task.created + PATIENCE[matter.task.kind]:
         return over(matter, AttemptState.DROPPED, reason)
-    errand = replace(matter.errand, state=AttemptState.WAITING, reason=reason, due_at=at)
-    return Dealt(errand=errand, story=None if may_be_done(errand) else _without_deed(matter.story, errand.key))
+    errand = replace(matter.task, state=AttemptState.WAITING, reason=reason, due_at=at)
+    return Dealt(task=errand, incident_state=None if may_be_done(errand) else _without_deed(matter.incident_state, errand.key))
 
 
 def broken(matter: Matter, now: float) -> Dealt:
     """Something unforeseen came in between. A comment that may have been sent by then is not sent again."""
-    errand = matter.errand
+    errand = matter.task
     if errand.state is AttemptState.IN_DOUBT:
         return looked(matter, None, "", now)
-    if errand.state is AttemptState.TRYING:
+    if errand.state is AttemptState.IN_FLIGHT:
         return ruled(matter, TaskAmbiguous(reason="broke"), now)
     return again(matter, "broke", now + pause_before(errand, now))
 
@@ -157,14 +157,14 @@ def broken(matter: Matter, now: float) -> Dealt:
 def copied(matter: Matter, deed: Deed | None, now: float, *, sent: str) -> Dealt:
     """A comment that still waits in a copy of the database: it may have been sent since, and is looked for instead."""
     dealt = begun(matter, deed, now, sent=sent)
-    if dealt.errand.state is not AttemptState.TRYING:
+    if dealt.task.state is not AttemptState.IN_FLIGHT:
         return dealt
-    return replace(dealt, errand=doubted(replace(matter, errand=dealt.errand), "restored", now).errand)
+    return replace(dealt, errand=doubted(replace(matter, errand=dealt.task), "restored", now).task)
 
 
 def ruled(matter: Matter, ruling: TaskOutcome, now: float) -> Dealt:
     """What follows from BigPanda's answer."""
-    errand = matter.errand
+    errand = matter.task
     match ruling:
         case TaskDone():
             return _done(matter, now)
@@ -177,31 +177,31 @@ def ruled(matter: Matter, ruling: TaskOutcome, now: float) -> Dealt:
         case TaskRejected(reason=reason) if errand.kind is ErrandKind.CALLBACK:
             return again(matter, reason, now + pause(errand))  # nobody is told; somebody may mend it in time
         case IncidentNotFound(reason=reason) | TaskRejected(reason=reason):
-            return over(matter, AttemptState.REFUSED, reason)
+            return over(matter, AttemptState.REJECTED, reason)
         case _:
             assert_never(ruling)
 
 
 def doubted(matter: Matter, reason: str, now: float) -> Dealt:
     """Nobody knows whether BigPanda has this comment: it is looked for, and never sent again."""
-    errand = replace(matter.errand, state=AttemptState.IN_DOUBT, reason=reason, due_at=now + LOOK_EVERY / 4)
-    return Dealt(errand=errand)
+    errand = replace(matter.task, state=AttemptState.IN_DOUBT, reason=reason, due_at=now + LOOK_EVERY / 4)
+    return Dealt(task=errand)
 
 
 def looked(matter: Matter, comments: Sequence[str] | None, sent: str, now: float) -> Dealt:
     """A comment in doubt was looked for among the incident's comments (None: they could not be read)."""
-    errand = matter.errand
+    errand = matter.task
     if comments is None:  # that says nothing of the comment: BigPanda may be away for a while
         at = now + pause_before(errand, now)
-        return Dealt(errand=replace(errand, due_at=at if at <= errand.created + PATIENCE[errand.kind] else None))
+        return Dealt(task=replace(errand, due_at=at if at <= errand.created + PATIENCE[errand.kind] else None))
     if " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
         return _done(matter, now)
     looks = int(errand.payload.get("looks", 0)) + 1
     payload = {**errand.payload, "looks": looks}
     if looks >= LOOKS:
         lost = replace(errand, payload=payload, state=AttemptState.IN_DOUBT, due_at=None)
-        return Dealt(errand=lost)
-    return Dealt(errand=replace(errand, payload=payload, due_at=now + LOOK_EVERY))
+        return Dealt(task=lost)
+    return Dealt(task=replace(errand, payload=payload, due_at=now + LOOK_EVERY))
 
 
 def recovered(errand: Errand, now: float) -> Errand:
@@ -243,19 +243,19 @@ def check(incident: str, why: str, at: float, now: float) -> Errand:
 
 
 def _done(matter: Matter, now: float) -> Dealt:
-    errand = replace(matter.errand, state=AttemptState.DONE, reason="", due_at=None)
+    errand = replace(matter.task, state=AttemptState.DONE, reason="", due_at=None)
     if errand.kind not in CONFIRMED:
-        return Dealt(errand=errand)
+        return Dealt(task=errand)
     asked = check(errand.incident, AFTER + errand.key, now + CONFIRMED_AFTER, now)
     return Dealt(
-        errand=errand, more=(replace(asked, payload={**asked.payload, "sent": errand.payload.get("sent", "")}),)
+        task=errand, follow_ups=(replace(asked, payload={**asked.payload, "sent": errand.payload.get("sent", "")}),)
     )
 
 
 def confirmed(matter: Matter) -> Dealt:
     """An errand to check is done: what BigPanda does not tell by then was not done, and names nobody later."""
     dealt = over(matter, AttemptState.DONE, "")
-    return replace(dealt, story=_without_deed(matter.story, checked_after(matter.errand)))
+    return replace(dealt, story=_without_deed(matter.incident_state, checked_after(matter.task)))
 
 
 def checked_after(errand: Errand) -> str:
@@ -265,13 +265,13 @@ def checked_after(errand: Errand) -> str:
 
 
 def _with_deed(story: Story, deed: Deed) -> Story:
-    known = tuple(each for each in story.record.deeds if each.key != deed.key)
+    known = tuple(each for each in story.record.pending_actions if each.key != deed.key)
     return replace(story, record=replace(story.record, deeds=(*known, deed)))
 
 
 def _without_deed(story: Story, key: str) -> Story | None:
     """A deed that was not done must not name anybody; None where there is nothing to take back."""
-    kept = tuple(each for each in story.record.deeds if each.key != key)
-    if kept == story.record.deeds:
+    kept = tuple(each for each in story.record.pending_actions if each.key != key)
+    if kept == story.record.pending_actions:
         return None
     return replace(story, record=replace(story.record, deeds=kept))

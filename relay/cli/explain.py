@@ -92,7 +92,7 @@ def _style(good: bool) -> str:  # noqa: FBT001  a choice of two
 
 def _destinations(explanation: "Explanation", names: Mapping[str, str]) -> Iterator[Text]:
     for each in explanation.failures:
-        yield Text(f"{each.told}: route {each.route}", style="yellow")
+        yield Text(f"{each.description}: route {each.route}", style="yellow")
     for name in explanation.decision.dropped:
         yield Text(f"dropped by {name}, which has post: []")
     for destination in explanation.destinations:

@@ -55,7 +55,7 @@ async def _find(settings: Settings, incident: str, found: "list[Found]") -> None
 
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
-        dossier = await store.story(incident)
+        dossier = await store.incident_history(incident)
         channels = await store.channels()
         words = await live_words(store)
     finally:
@@ -82,7 +82,7 @@ async def _workspace(settings: Settings) -> str:
         return ""
     async with make_session() as session:
         answer = await SlackClient(
-            session, settings.token, base_url=settings.slack_api_url, timeout=_PATIENCE
+            session, settings.required_bot_token, base_url=settings.slack_api_url, timeout=_PATIENCE
         ).auth_test()
     identity = identity_of(answer) if isinstance(answer, Read) else None
     return identity.url if identity else ""

@@ -89,7 +89,7 @@ def _beside_relay(work: "Callable[[Store], Awaitable[int]]") -> None:
 async def _list(store: "Store", *, as_json: bool) -> int:
     from relay.tools import letters as telling  # noqa: PLC0415  the same
 
-    found, bodies = await store.letters(), await store.quarantined()
+    found, bodies = await store.dead_letters(), await store.quarantined_bodies()
     if as_json:
         _print_json(
             {
@@ -119,10 +119,10 @@ async def _show(store: "Store", asked: str, *, as_json: bool) -> int:
 async def _show_letter(store: "Store", number: int, *, as_json: bool) -> int:
     from relay.tools import letters as telling  # noqa: PLC0415  the same
 
-    found = telling.selected(await store.letters(), number=number)
+    found = telling.selected(await store.dead_letters(), number=number)
     if not found:
         return _no_letter(f"of number {number}")
-    dossier = await store.story(found[0].card.incident)
+    dossier = await store.incident_history(found[0].card.incident)
     if as_json:
         _print_json(telling.letter_as_json(found[0], dossier))
         return 0
@@ -152,7 +152,7 @@ async def _redrive(store: "Store", number: int | None, reason: str, *, as_json: 
     from relay.tools import letters as telling  # noqa: PLC0415  the same
     from relay.tools.live_config import live_words  # noqa: PLC0415  the same
 
-    found = telling.selected(await store.letters(), number=number, reason=reason)
+    found = telling.selected(await store.dead_letters(), number=number, reason=reason)
     if not found:
         wish = f"of number {number}" if number is not None else f"of reason {reason}" if reason else ""
         return _no_letter(wish)

@@ -84,7 +84,7 @@ def _backstage(url: str, panda: BigPanda) -> Backstage:
     panda.shares_to(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})
     return Backstage(
         url=url,
-        kept=panda.learn,
+        kept=panda.learn_incident,
         webhook_key=key,
         admin_key=settings.admin_key.get_secret_value() if settings.admin_key else "",
         sample=(files("relay") / "samples" / "documented-sample.json").read_text(encoding="utf-8"),
@@ -114,7 +114,7 @@ async def _serve(slack: Slack, panda: BigPanda, page: Page, address: Listen) -> 
         loop.add_signal_handler(number, over.set)
     try:
         async with (
-            serving(slack, address.host, address.port, furnish=page.furnish) as base,
+            serving(slack, address.host, address.port, furnish=page.add_routes) as base,
             serving_bigpanda(panda, address.host) as bigpanda,
         ):
             _introduce(slack, base, panda, bigpanda)

@@ -21,7 +21,7 @@ def serve() -> None:
     """
     settings = Settings.from_env(os.environ).for_serving()
     with nonblocking_stderr(logging.report_lost_lines):
-        logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+        logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())
         from relay.app import serve as keep_house  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
 
         # What has been loaded lives as long as relay: looking through it for garbage, again and again, was a fifth of a

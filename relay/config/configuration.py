@@ -21,16 +21,16 @@ class Configuration:
     library: TemplateLibrary
     templates: Mapping[str, str]
     hash: str
-    acts: bool = True
+    buttons_enabled: bool = True
 
     @property
-    def plain(self) -> "Configuration":
+    def without_templates(self) -> "Configuration":
         """The same without any template: relay's own wording, which Slack is known to take."""
         return replace(self, library=_NO_TEMPLATES)
 
-    def lived(self, definitions: Mapping[str, Definition], *, acts: bool) -> "Configuration":
+    def with_tag_definitions(self, definitions: Mapping[str, Definition], *, buttons_enabled: bool) -> "Configuration":
         """The same with BigPanda's definitions of tags (by id, casefolded), and with buttons only where they act."""
-        return replace(self, rulebook=self.rulebook.taught(definitions), acts=acts)
+        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), acts=buttons_enabled)
 
 
 _NO_TEMPLATES = TemplateLibrary({})
@@ -46,8 +46,8 @@ class ReloadState:
     """
 
     hash: str
-    good_at: float
-    at: float
+    last_success_at: float
+    checked_at: float
     faults: tuple[Fault, ...] = ()
 
     @property

@@ -249,7 +249,7 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def token(self) -> str:
+    def required_bot_token(self) -> str:
         """The Slack bot token in clear, for whoever has been through `for_serving`; else raises SettingsError."""
         if self.slack_bot_token is None:
             raise SettingsError("Slack can be reached with SLACK_BOT_TOKEN (xoxb-...) only, and it is not set.")
@@ -260,16 +260,16 @@ class Settings(BaseSettings):
         return self.bigpanda_app_keys.get(integration) or self.bigpanda_app_keys.get("")
 
     @property
-    def acts(self) -> bool:
+    def buttons_enabled(self) -> bool:
         """Whether people can act from Slack: it reaches relay (by HTTP or a socket), and relay reaches BigPanda."""
         reached = self.slack_signing_secret is not None or self.slack_app_token is not None
         return reached and self.bigpanda_api_key is not None
 
-    def calls_back(self, integration: str) -> bool:
+    def can_call_back(self, integration: str) -> bool:
         """Whether BigPanda can be told that the cards of an integration exist."""
         return self.bigpanda_api_key is not None and self.app_key(integration) is not None
 
-    def secrets(self) -> tuple[str, ...]:
+    def secret_values(self) -> tuple[str, ...]:
         """List every secret in clear, the database's password included, for whoever has to keep them out of sight."""
         single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)
         several = (self.admin_key, *self.webhook_keys, *self.bigpanda_app_keys.values())

@@ -34,18 +34,18 @@ class Aside:
         self._broke: dict[int, tuple[int, float]] = {}
 
     @property
-    def cards(self) -> frozenset[int]:
+    def skipped_cards(self) -> frozenset[int]:
         """Those that are to be passed over now."""
         steady = self._clock.monotonic()
         return frozenset(card for card, (_, until) in self._broke.items() if until > steady)
 
-    def until(self, card: int | None = None) -> float | None:
+    def retry_at(self, card: int | None = None) -> float | None:
         """When that card is to be tried again (without one: the first of them); None where none is passed over."""
         steady = self._clock.monotonic()
         waits = [until - steady for each, (_, until) in self._broke.items() if card in {None, each} and until > steady]
         return self._clock.now() + min(waits) if waits else None
 
-    def put(self, card: int, error: Exception, told: Mapping[str, str]) -> None:
+    def record_failure(self, card: int, error: Exception, told: Mapping[str, str]) -> None:
         """Leave a card alone, for longer than the last time, and say in the log what went wrong with it.
 
         `told` is what each line of the log says of the card.
@@ -59,7 +59,7 @@ class Aside:
         cause = trouble.__cause__ or error
         log.error("card_broke", **told, detail=str(trouble), again_in=round(pause), exc_info=cause)
 
-    async def alone(self, card: int, work: Callable[[], Awaitable[T]], told: Mapping[str, str] = _NOTHING) -> T | None:
+    async def run_isolated(self, card: int, work: Callable[[], Awaitable[T]], told: Mapping[str, str] = _NOTHING) -> T | None:
         """Do what concerns one card. Where it goes wrong, that card is put aside, and None comes back.
 
         Raises:
@@ -70,5 +70,5 @@ class Aside:
         except (LeaseLost, StoreUnusable):
             raise
         except Exception as error:  # noqa: BLE001  logged with its traceback
-            self.put(card, error, told)
+            self.record_failure(card, error, told)
             return None

@@ -50,18 +50,18 @@ class Directory:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Find what is new, and ask again for what was not to be had, until told to stop."""
-        self.same = await self._kit.store.spellings()
+        self.same = await self._kit.store.channel_aliases()
         while not stopping.is_set():
-            until = None if self._kit.gate.shut else await self.look()
-            await self._kit.rest(self.bell, until)
+            until = None if self._kit.breaker.is_open else await self.resolve_due()
+            await self._kit.wait(self.bell, until)
 
-    async def look(self) -> float | None:
+    async def resolve_due(self) -> float | None:
         """Find every channel whose time has come; returns when the next one's comes.
 
         Every share that comes in rings, and nearly none names a new channel: all are read only where one is due.
         """
         now = self._kit.clock.now()
-        due_at = await self._kit.store.channel_due()
+        due_at = await self._kit.store.next_channel_lookup_at()
         if due_at is None or due_at > now:
             return due_at
         channels = await self._kit.store.channels()
@@ -73,9 +73,9 @@ class Directory:
                 await self._settle(channel, await self._by_id(channel.slack_id or channel.ref))
         if names := [channel for channel in due if _is_name(channel.ref) and not channel.slack_id]:
             await self._find_names(names)
-        self.same = await self._kit.store.spellings()
-        self._kit.settled()
-        return await self._kit.store.channel_due()
+        self.same = await self._kit.store.channel_aliases()
+        self._kit.wake_all()
+        return await self._kit.store.next_channel_lookup_at()
 
     async def _by_id(self, slack_id: str) -> Found | SlackOutcome:
         answer = await self._ask(Method.CHANNEL, slack_id)
@@ -113,7 +113,7 @@ class Directory:
         return replace(found, member=True) if isinstance(answer, Read) else answer
 
     async def _ask(self, method: Method, argument: str | None) -> SlackOutcome:
-        await self._kit.turns.afford(method)
+        await self._kit.throttle.acquire(method)
         match method:
             case Method.CHANNEL:
                 answer = await self._kit.slack.channel(argument or "")
@@ -121,14 +121,14 @@ class Directory:
                 answer = await self._kit.slack.join(argument or "")
             case _:
                 answer = await self._kit.slack.channels(argument)
-        self._kit.hear(method, answer)
+        self._kit.record_answer(method, answer)
         return answer
 
     async def _settle(self, channel: Channel, found: Found | SlackOutcome) -> None:
         now = self._kit.clock.now()
         after = self._after(channel, found, now)
         log.info("channel", channel=channel.ref, id=after.slack_id, state=str(after.state), reason=after.reason)
-        await self._kit.store.found_channel(
+        await self._kit.store.update_channel(
             channel.ref,
             slack_id=after.slack_id,
             facts=after.facts,
@@ -170,7 +170,7 @@ class Directory:
 
 def _wanted(channel: Channel) -> bool:
     """An open channel is asked about again too: it may have been archived, or shared with another organisation."""
-    return channel.same_as is None
+    return channel.canonical_ref is None
 
 
 def _is_name(ref: str) -> bool:
@@ -197,7 +197,7 @@ def _not_had(channel: Channel, answer: Rejected | NotFound, now: float) -> Chann
 
 def _on_probation(channel: Channel) -> str:
     """The reason for which a channel took no message stays until one has gone there: that it exists is no proof."""
-    return channel.reason if channel.state in {ChannelState.REFUSED, ChannelState.OPEN} else ""
+    return channel.reason if channel.state in {ChannelState.REJECTED, ChannelState.OPEN} else ""
 
 
 def _refused(channel: Channel, reason: str, now: float, found: Found | None = None) -> Channel:
@@ -206,7 +206,7 @@ def _refused(channel: Channel, reason: str, now: float, found: Found | None = No
         channel,
         slack_id=found.id if found else channel.slack_id,
         facts=asdict(found) if found else channel.facts,
-        state=ChannelState.REFUSED,
+        state=ChannelState.REJECTED,
         reason=reason,
         retry_at=now + PROBE_EVERY,
     )

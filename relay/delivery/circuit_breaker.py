@@ -38,23 +38,23 @@ class Gate:
         self.reason = ""
         self.remedy = ""
         self.needed = ""
-        self.shut = False
+        self.is_open = False
         self.bell = WakeEvent()
-        self.opened: list[asyncio.Event] = []
+        self.wake_on_close: list[asyncio.Event] = []
         self._slack = slack
         self._clock = clock
         self._budgets = budgets
-        self.cautious = False
-        self.calling = 0
+        self.half_open = False
+        self.calls_in_flight = 0
         self._unanswered = 0
         self._tries = 0
         self._asks_from = -inf
 
-    def note(self, method: Method, answer: SlackOutcome) -> None:
+    def record(self, method: Method, answer: SlackOutcome) -> None:
         """Learn from an answer to any call."""
-        was_shut = self.shut
+        was_shut = self.is_open
         self._learn(method, answer)
-        if self.shut and not was_shut:
+        if self.is_open and not was_shut:
             self._pause()
             self.bell.set()
 
@@ -66,11 +66,11 @@ class Gate:
                 self._shut(answer.reason, answer.remedy, answer.missing_scopes)
             case Ambiguous() | Retryable(pauses=False):
                 self._unanswered += 1
-                if self._unanswered >= UNANSWERED or self.cautious:
+                if self._unanswered >= UNANSWERED or self.half_open:
                     self._shut("no_answer", "wait, or look at status.slack.com and at relay's way to the internet")
             case Delivered():
                 self._unanswered = self._tries = 0
-                self.cautious = False
+                self.half_open = False
                 self.reason = self.remedy = self.needed = ""
             case _:
                 self._unanswered = 0
@@ -89,7 +89,7 @@ class Gate:
 
     def _next_question(self) -> float | None:
         """When Slack is to be asked; None while there is nothing to ask."""
-        if self.identity is not None and not self.shut:
+        if self.identity is not None and not self.is_open:
             return None
         now = self._clock.now()
         return max(now + (self._asks_from - self._clock.monotonic()), self._budgets.ready_at(Method.AUTH_TEST, "", now))
@@ -117,18 +117,18 @@ class Gate:
         self._asks_from = self._clock.monotonic() + min(LONGEST, backoff(self._tries, "gate"))
 
     def _shut(self, reason: str, remedy: str, needed: str = "") -> None:
-        if not self.shut:
+        if not self.is_open:
             log.error("gate_shut", reason=reason, remedy=remedy, needed=needed)
-        self.shut = True
+        self.is_open = True
         self.reason, self.remedy, self.needed = reason, remedy, needed
 
     def _open(self) -> None:
-        if self.shut:
+        if self.is_open:
             log.warning("gate_opened", after=self.reason)
-            self.cautious = True
-        self.shut = False
+            self.half_open = True
+        self.is_open = False
         self._unanswered = 0
         if not self.needed:
             self.reason = self.remedy = ""
-        for bell in self.opened:
+        for bell in self.wake_on_close:
             bell.set()

@@ -34,16 +34,16 @@ class Kit:
 
     store: Store
     door: SlackClient
-    tenure: Tenure
+    lease_guard: Tenure
     budgets: Budgets
-    turns: Turns
-    gate: Gate
+    throttle: Turns
+    breaker: Gate
     clock: Clock
     rules: Callable[[], Rules]
-    settled: Callable[[], None]
-    carried: Callable[[], None]
+    wake_all: Callable[[], None]
+    wake_schedulers: Callable[[], None]
     metrics: Metrics
-    aside: Aside
+    backoff: Aside
     doubts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -53,15 +53,15 @@ class Kit:
         Raises:
             LeaseLost: another relay may deliver by now.
         """
-        self.tenure.check()
+        self.lease_guard.check()
         return self.door
 
-    async def rest(self, bell: WakeEvent, until: float | None) -> None:
+    async def wait(self, bell: WakeEvent, until: float | None) -> None:
         """Wait for the bell, at the longest until that moment."""
         await self.clock.wait_idle(bell, until)
 
-    def hear(self, method: Method, answer: SlackOutcome, lane: str = "") -> None:
+    def record_answer(self, method: Method, answer: SlackOutcome, lane: str = "") -> None:
         """Learn from an answer: a rate limit pauses its method and not the world; what is worse shuts the gate."""
-        self.gate.note(method, answer)
+        self.breaker.record(method, answer)
         if isinstance(answer, Retryable) and answer.pauses:
-            self.turns.pause(method, answer.retry_after, lane)
+            self.throttle.pause(method, answer.retry_after, lane)

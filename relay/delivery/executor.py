@@ -46,7 +46,7 @@ class Parcel:
     step: Sending
     message: Message
     shown: Shown
-    called: bool = True
+    needs_call: bool = True
 
     @property
     def lane(self) -> str:
@@ -54,9 +54,9 @@ class Parcel:
         return self.case.channel.ref
 
     @property
-    def looked_for(self) -> bool:
+    def was_in_doubt(self) -> bool:
         """Whether it was in doubt before, so that it is looked for once more."""
-        return not isinstance(self.step, Edit) and self.step.attempt.again
+        return not isinstance(self.step, Edit) and self.step.attempt.is_repeat
 
     @property
     def method(self) -> Method:
@@ -64,22 +64,22 @@ class Parcel:
         return Method.EDIT if isinstance(self.step, Edit) else Method.POST
 
     @property
-    def what(self) -> What:
+    def content(self) -> What:
         """What it sends, by the word that metrics have for it."""
         return _WHATS[type(self.step)]
 
     @property
-    def entries(self) -> int:
+    def entry_count(self) -> int:
         """How many entries it tells."""
         return len(self.step.reply.entries) if isinstance(self.step, PostReply) else 0
 
-    def waited(self, now: float) -> float:
+    def delay(self, now: float) -> float:
         """Seconds since the share that asked for it; the `wait` of a route does not count."""
         card = self.case.card
         if isinstance(self.step, PostRoot):
-            return now - card.first_taken - card.options.wait
+            return now - card.first_matched_at - card.options.wait
         due = card.edit if isinstance(self.step, Edit) else card.post
-        asked = [moment for moment in (card.wanted_since, due.at if due else None) if moment is not None]
+        asked = [moment for moment in (card.pending_since, due.at if due else None) if moment is not None]
         return now - min(asked, default=now)
 
 
@@ -103,13 +103,13 @@ class Courier:
             drawn = draw(self._live(), case, step, self._link, now)
         except Exception:
             log.exception("not_drawn", builtin=False, **about(case.card))
-            drawn = draw(self._live().plain, case, step, self._link, now)
-        self._report(drawn.case, drawn.rendered)
+            drawn = draw(self._live().without_templates, case, step, self._link, now)
+        self._report(drawn.context, drawn.rendered)
         return Parcel(
-            case=drawn.case, step=step, message=drawn.rendered.message, shown=drawn.shown, called=drawn.called
+            case=drawn.context, step=step, message=drawn.rendered.message, shown=drawn.shown, needs_call=drawn.called
         )
 
-    async def unmade(self, case: Case, step: Sending, error: Exception, lease: Lease | None) -> bool:
+    async def record_unrendered(self, case: Case, step: Sending, error: Exception, lease: Lease | None) -> bool:
         """Write down that a step is surely not sent, since it could not be made; returns True once that is done.
 
         It is made anew with ever longer pauses: by then there may be another template, or another relay.
@@ -126,7 +126,7 @@ class Courier:
         await self._settle(case.card, lease, None, finish)
         return True
 
-    async def carry(self, parcel: Parcel, lease: Lease | None) -> bool:
+    async def execute(self, parcel: Parcel, lease: Lease | None) -> bool:
         """Call Slack if there is anything to say, and write down what came of it, however long the store takes.
 
         Returns True, once all of that is done.
@@ -135,15 +135,15 @@ class Courier:
             LeaseLost: another relay delivers now.
         """
         now = self._kit.clock.now()
-        if not parcel.called:
+        if not parcel.needs_call:
             shown = parcel.shown
-            self._kit.metrics.spared(parcel.what, "unchanged")
+            self._kit.metrics.record_skipped(parcel.content, "unchanged")
             await self._settle(parcel.case.card, lease, None, lambda case: spared(case, parcel.step, shown, now))
             return True
         answer = await self._answered(parcel)
         now = self._kit.clock.now()
         _log(parcel, answer)
-        self._kit.metrics.carried(parcel.what, answer, entries=parcel.entries, waited=parcel.waited(now))
+        self._kit.metrics.record_sent(parcel.content, answer, entries=parcel.entry_count, delay=parcel.delay(now))
         call = Call(method=parcel.method, at=now, answer=_told(answer))
         rules = self._kit.rules()
         try:
@@ -158,8 +158,8 @@ class Courier:
             raise
         if isinstance(answer, Ambiguous) and parcel.method is Method.POST:
             self._kit.doubts[parcel.lane] += 1  # at once: the lane's next post may be the one too many
-        if not isinstance(answer, Delivered | Retryable) or parcel.looked_for:
-            self._kit.settled()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
+        if not isinstance(answer, Delivered | Retryable) or parcel.was_in_doubt:
+            self._kit.wake_all()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
         return True
 
     async def _answered(self, parcel: Parcel) -> SlackOutcome:
@@ -187,19 +187,19 @@ class Courier:
         """A reply that stands in the channel is taken back; while it stands there it is in doubt, and looked for."""
         with check_before_send(None):  # it is ours, whoever delivers by now
             deleted = await self._kit.door.delete(stray.channel, stray.ts)
-        self._kit.hear(Method.DELETE, deleted)
+        self._kit.record_answer(Method.DELETE, deleted)
         if isinstance(deleted, Delivered):
             return NotFound(code="stray_reply", reason="root_gone")
         return Ambiguous(reason="stray_stands")
 
     async def _noted(self, parcel: Parcel) -> SlackOutcome:
         answer = await self._call(parcel)
-        self._kit.hear(parcel.method, answer, parcel.lane)
+        self._kit.record_answer(parcel.method, answer, parcel.lane)
         return answer
 
     def _degraded(self, parcel: Parcel) -> Parcel:
         """The same in relay's own wording: it is our fault, or a template's, and the reader is to have something."""
-        drawn = draw(self._live().plain, parcel.case, parcel.step, self._link, self._kit.clock.now())
+        drawn = draw(self._live().without_templates, parcel.case, parcel.step, self._link, self._kit.clock.now())
         return replace(parcel, message=drawn.rendered.message)
 
     async def _close_channel(self, parcel: Parcel, answer: Rejected) -> None:
@@ -207,16 +207,16 @@ class Courier:
         channel = parcel.case.channel
         log.error("channel_refuses", **about(parcel.case.card), reason=answer.reason, remedy=answer.remedy)
         again = self._kit.clock.now() + PROBE_EVERY
-        await self._mark(replace(channel, state=ChannelState.REFUSED, reason=answer.reason, retry_at=again))
+        await self._mark(replace(channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=again))
 
     async def _acquit_channel(self, parcel: Parcel) -> None:
         """A channel that took nothing has taken a message: what waits for it need not wait any more."""
         await self._mark(replace(parcel.case.channel, reason=""))
-        self._kit.settled()
+        self._kit.wake_all()
 
     async def _mark(self, channel: Channel) -> None:
         try:
-            await self._kit.store.found_channel(
+            await self._kit.store.update_channel(
                 channel.ref,
                 slack_id=channel.slack_id,
                 facts=channel.facts,
@@ -232,7 +232,7 @@ class Courier:
         """The answer came under a past lease: what was posted goes, unless its successor has found and kept it."""
         if not isinstance(answer, Delivered) or isinstance(parcel.step, Edit):
             return
-        case = await self._kit.store.case(parcel.case.card.id)
+        case = await self._kit.store.card_context(parcel.case.card.id)
         posted_again = isinstance(parcel.step, PostRoot) and case.card.ts not in {None, answer.ts}
         if posted_again:
             log.warning("taken_back", **about(case.card), reason="lease_lost", ts=answer.ts)
@@ -266,7 +266,7 @@ class Courier:
         """An answer that is not written down is doubt after the next start, so this does not give up."""
         while True:
             try:
-                await self._kit.store.settle(card.id, finish, call, lease=lease)
+                await self._kit.store.update_card(card.id, finish, call, lease=lease)
             except StoreUnusable as error:
                 log.error("settle_failed", **about(card), detail=str(error))  # noqa: TRY400  it says all
                 await self._kit.clock.sleep(SETTLE_PAUSE)
@@ -276,7 +276,7 @@ class Courier:
     def _report(self, case: Case, rendered: RenderedMessage) -> None:
         """A template that failed did not cost the message; whoever looks after it reads where."""
         for failure in rendered.failures:
-            self._kit.metrics.template_failed(failure.file)
+            self._kit.metrics.record_template_failure(failure.file)
             log.warning(
                 "template_failed",
                 file=failure.file,

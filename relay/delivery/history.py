@@ -17,12 +17,12 @@ SKEW = 3600.0
 class Reading:
     """What was read of a channel or a thread; `whole` says whether that is all that there is."""
 
-    seen: tuple[FoundMessage, ...]
-    whole: bool
+    messages: tuple[FoundMessage, ...]
+    complete: bool
 
-    def reaches(self, moment: float) -> bool:
+    def covers(self, moment: float) -> bool:
         """Whether a message of that moment (Unix seconds) would be among these."""
-        return self.whole or any(float(message.ts) < moment - SKEW for message in self.seen)
+        return self.complete or any(float(message.ts) < moment - SKEW for message in self.messages)
 
 
 class Reader:
@@ -52,19 +52,19 @@ class Reader:
             seen += messages_of(answer)
             if (cursor := cursor_of(answer)) is None:
                 break
-        return Reading(tuple(seen), whole=cursor is None)
+        return Reading(tuple(seen), complete=cursor is None)
 
     async def _page(self, method: Method, channel: str, oldest: str, cursor: str | None) -> SlackOutcome:
-        await self._kit.turns.afford(method)
+        await self._kit.throttle.acquire(method)
         if method is Method.REPLIES:
             answer = await self._kit.slack.replies(channel, oldest, oldest, cursor=cursor)
         else:
             answer = await self._kit.slack.history(channel, oldest, cursor=cursor)
-        self._kit.hear(method, answer)
+        self._kit.record_answer(method, answer)
         return answer
 
     async def _joined(self, channel: str) -> bool:
-        await self._kit.turns.afford(Method.JOIN)
+        await self._kit.throttle.acquire(Method.JOIN)
         answer = await self._kit.slack.join(channel)
-        self._kit.hear(Method.JOIN, answer)
+        self._kit.record_answer(Method.JOIN, answer)
         return isinstance(answer, Read)

@@ -49,36 +49,36 @@ class Search:
         self._reader = reader
 
     @property
-    def crowded(self) -> frozenset[str]:
+    def blocked_lanes(self) -> frozenset[str]:
         """The lanes with too much in doubt to go on."""
         return frozenset(lane for lane, number in self._kit.doubts.items() if number >= CROWD)
 
     async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
         """Look whenever it is time to, until `over`."""
         while not over.is_set():
-            until = None if self._kit.gate.shut else await self.look(lease)
-            await self._kit.rest(self.bell, until)
+            until = None if self._kit.breaker.is_open else await self.reconcile_due(lease)
+            await self._kit.wait(self.bell, until)
 
-    async def look(self, lease: Lease | None) -> float | None:
+    async def reconcile_due(self, lease: Lease | None) -> float | None:
         """Look for everything whose time has come. Returns when the next time comes."""
         now = self._kit.clock.now()
-        waiting, aside = await self._waiting(), self._kit.aside.cards
-        due = [each for each in waiting if (each.attempt.next_look or 0.0) <= now and each.card not in aside]
+        waiting, aside = await self._waiting(), self._kit.backoff.skipped_cards
+        due = [each for each in waiting if (each.attempt.next_search_at or 0.0) <= now and each.card not in aside]
         for group in _by_channel(due).values():
             await self._lane(group, lease)
         if due:
             waiting = await self._waiting()
-            self._kit.settled()
+            self._kit.wake_all()
         return min((self._next_look(each, now) for each in waiting), default=None)
 
     def _next_look(self, each: Doubt, now: float) -> float:
-        return max(each.attempt.next_look or now, self._kit.aside.until(each.card) or now)
+        return max(each.attempt.next_search_at or now, self._kit.backoff.retry_at(each.card) or now)
 
     async def _waiting(self) -> list[Doubt]:
         """Everything that is to be looked for, now or later."""
-        doubts = await self._kit.store.doubts()
+        doubts = await self._kit.store.attempts_in_doubt()
         self._count(doubts)
-        return [*doubts, *await self._kit.store.second_looks()]
+        return [*doubts, *await self._kit.store.attempts_to_recheck()]
 
     def _count(self, doubts: Sequence[Doubt]) -> None:
         self._kit.doubts.clear()
@@ -86,8 +86,8 @@ class Search:
 
     async def _lane(self, group: Sequence[Doubt], lease: Lease | None) -> None:
         """Everything in doubt of one channel: its own messages are read once, for lost roots and for stray replies."""
-        alone = self._kit.aside.alone
-        found = {each.card: await alone(each.card, partial(self._kit.store.case, each.card)) for each in group}
+        alone = self._kit.backoff.run_isolated
+        found = {each.card: await alone(each.card, partial(self._kit.store.card_context, each.card)) for each in group}
         cases = {card: case for card, case in found.items() if case is not None}
         group = [each for each in group if each.card in cases]
         slack_id = next((case.channel.slack_id for case in cases.values() if case.channel.slack_id), None)
@@ -111,22 +111,22 @@ class Search:
         self, channel: str, case: Case, key: str, roots: SlackOutcome | Reading
     ) -> SlackOutcome | Reading:
         """A lost reply is in its thread, or in the channel where the thread was gone."""
-        if not isinstance(roots, Reading) or any(message.key == key for message in roots.seen):
+        if not isinstance(roots, Reading) or any(message.key == key for message in roots.messages):
             return roots
         if case.card.ts is None:
             return NotFound(code="thread_not_found", reason="root_gone")
         replies = await self._reader.thread(channel, case.card.ts)
         if not isinstance(replies, Reading):
             return replies
-        return Reading((*replies.seen, *roots.seen), whole=replies.whole and roots.whole)
+        return Reading((*replies.messages, *roots.messages), complete=replies.complete and roots.complete)
 
     async def _conclude(
         self, each: Doubt, card: Card, channel: str, seen: SlackOutcome | Reading, lease: Lease | None
     ) -> None:
         if isinstance(seen, Reading):
-            bearing = [message for message in seen.seen if message.key == each.attempt.key and not message.deleted]
+            bearing = [message for message in seen.messages if message.key == each.attempt.key and not message.deleted]
             unique = list({message.ts: _found(message, each) for message in bearing}.values())
-            if unique or seen.reaches(each.attempt.started):
+            if unique or seen.covers(each.attempt.started_at):
                 await self._settle_found(each, card, channel, unique, lease)
                 return
             seen = _TOO_MUCH
@@ -139,11 +139,11 @@ class Search:
     async def _settle_found(
         self, each: Doubt, card: Card, channel: str, found: list[Found], lease: Lease | None
     ) -> None:
-        now, words = self._kit.clock.now(), self._kit.rules().words
+        now, words = self._kit.clock.now(), self._kit.rules().tag_labels
         strays = [message for message in found if message.stray]
         found = [message for message in found if not message.stray]
         reason = "stray" if strays else "found" if found else "not_there"
-        log.info("looked_for", **about(card), what=each.attempt.what, reason=reason, key=each.attempt.key)
+        log.info("looked_for", **about(card), what=each.attempt.kind, reason=reason, key=each.attempt.key)
         if not await self._deleted(card, channel, strays):
             await self._look_again(each, lease)
         elif each.attempt.state is not AttemptState.IN_DOUBT:
@@ -167,7 +167,7 @@ class Search:
 
         def move(case: Case) -> Change:
             goes.clear()
-            if each.attempt.what != ROOT:
+            if each.attempt.kind != ROOT:
                 goes.extend(doubles(found)[1])
                 return Change()
             if each.attempt.generation != case.card.generation:
@@ -178,10 +178,10 @@ class Search:
             return change
 
         if found:
-            await self._kit.store.settle(each.card, move, lease=lease)
+            await self._kit.store.update_card(each.card, move, lease=lease)
         if await self._deleted(card, channel, goes):
             done = replace(each.attempt, next_look=None)
-            await self._kit.store.settle(each.card, lambda _: Change(attempt=done), lease=lease)
+            await self._kit.store.update_card(each.card, lambda _: Change(attempt=done), lease=lease)
         else:
             await self._look_again(each, lease)
 
@@ -190,9 +190,9 @@ class Search:
         return all([await self._delete(card, channel, message.ts) for message in messages])
 
     async def _delete(self, card: Card, channel: str, ts: str) -> bool:
-        await self._kit.turns.afford(Method.DELETE)
+        await self._kit.throttle.acquire(Method.DELETE)
         answer = await self._kit.slack.delete(channel, ts)
-        self._kit.hear(Method.DELETE, answer)
+        self._kit.record_answer(Method.DELETE, answer)
         if isinstance(answer, Rejected) and answer.scope is not RejectionScope.CREDENTIALS:
             log.error("double_stays", **about(card), ts=ts, reason=answer.reason, remedy=answer.remedy)
             return True
@@ -214,7 +214,7 @@ class Search:
                 return Change()
             return finish(case)
 
-        await self._kit.store.settle(each.card, finished, lease=lease)
+        await self._kit.store.update_card(each.card, finished, lease=lease)
 
 
 def _by_channel(doubts: Sequence[Doubt]) -> dict[str, list[Doubt]]:
@@ -226,20 +226,20 @@ def _by_channel(doubts: Sequence[Doubt]) -> dict[str, list[Doubt]]:
 
 def _in_thread(each: Doubt) -> bool:
     """A reply that was dropped can matter in the channel alone: its thread is lost."""
-    return each.attempt.what != ROOT and each.attempt.state is not AttemptState.DROPPED
+    return each.attempt.kind != ROOT and each.attempt.state is not AttemptState.DROPPED
 
 
 def _after(each: Doubt, case: Case) -> str:
     """The newest message that is surely older than the one in doubt, by Slack's clock and not by relay's."""
     if each.attempt.state is AttemptState.DROPPED:
-        return f"{each.attempt.started - SKEW:.6f}"  # the card is a newer message by now
-    known = each.attempt.words.get("after") if each.attempt.what == ROOT else case.card.ts
+        return f"{each.attempt.started_at - SKEW:.6f}"  # the card is a newer message by now
+    known = each.attempt.data.get("after") if each.attempt.kind == ROOT else case.card.ts
     return known or "0"
 
 
 def _found(message: FoundMessage, each: Doubt) -> Found:
     in_channel = message.thread_ts in {"", message.ts}
-    return Found(ts=message.ts, replies=message.replies, stray=each.attempt.what != ROOT and in_channel)
+    return Found(ts=message.ts, replies=message.replies, stray=each.attempt.kind != ROOT and in_channel)
 
 
 def _unseen(case: Case, each: Doubt, answer: SlackOutcome, rules: Rules, now: float) -> Change:
@@ -251,10 +251,10 @@ def _unseen(case: Case, each: Doubt, answer: SlackOutcome, rules: Rules, now: fl
         again = None if isinstance(answer, Rejected | NotFound) and not passes else now + AGAIN
         return Change(attempt=replace(each.attempt, next_look=again))
     match answer:
-        case NotFound() if not each.attempt.looks:
+        case NotFound() if not each.attempt.searches:
             return recovery.missed(case, now)  # a thread so young may not be shown yet: Slack's history lags
         case NotFound():
-            return failures.gone(case, case.card.ts or "", rules.words, answer.reason, now)
+            return failures.gone(case, case.card.ts or "", rules.tag_labels, answer.reason, now)
         case Rejected() if not passes:
             return held_in_doubt(case, answer.reason, answer.remedy, rules, now)
         case _:

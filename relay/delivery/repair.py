@@ -44,7 +44,7 @@ class Mending:
     def __init__(self, kit: Kit) -> None:
         """Mend the cards of the kit's store; `troubled` says that there are channels that take nothing."""
         self.bell = WakeEvent()
-        self.troubled = False
+        self.has_rejected_channels = False
         self._kit = kit
         self._next_sweep = kit.clock.now() + SWEEP_EVERY
         self._swept: list[str] = []
@@ -54,43 +54,43 @@ class Mending:
     async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
         """Mend whenever something rings, and sweep now and then, until `over`."""
         while not over.is_set():
-            if await self.mend(lease):
-                self._kit.settled()
-            if self._kit.clock.now() >= self._next_sweep and not self._kit.gate.shut:
+            if await self.repair(lease):
+                self._kit.wake_all()
+            if self._kit.clock.now() >= self._next_sweep and not self._kit.breaker.is_open:
                 self._next_sweep = self._kit.clock.now() + SWEEP_EVERY
                 await self._sweep(lease)
-            soon = self._kit.clock.now() + (AGAIN if self.troubled else SWEEP_EVERY)
-            await self._kit.rest(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + AGAIN)))
+            soon = self._kit.clock.now() + (AGAIN if self.has_rejected_channels else SWEEP_EVERY)
+            await self._kit.wait(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + AGAIN)))
 
-    async def mend(self, lease: Lease | None) -> bool:
+    async def repair(self, lease: Lease | None) -> bool:
         """Divert what waits for channels that refuse, and redrive what need wait no more; whether there was any."""
         channels = {channel.ref: channel for channel in await self._kit.store.channels()}
-        self.troubled = any(channel.state is ChannelState.REFUSED for channel in channels.values())
-        waiting = await self._kit.store.waiting_channels(self._kit.clock.now())
+        self.has_rejected_channels = any(channel.state is ChannelState.REJECTED for channel in channels.values())
+        waiting = await self._kit.store.stalled_channels(self._kit.clock.now())
         diverted = [await self._divert(channel, lease) for channel in waiting]
-        aside, alone = self._kit.aside.cards, self._kit.aside.alone
+        aside, alone = self._kit.backoff.skipped_cards, self._kit.backoff.run_isolated
         redriven = [
             await alone(letter.card.id, partial(self._redrive, letter, channels, lease), about(letter.card))
-            for letter in await self._kit.store.letters()
+            for letter in await self._kit.store.dead_letters()
             if letter.card.id not in aside
         ]
         return any(diverted) or any(redriven)
 
     async def _divert(self, channel: Channel, lease: Lease | None) -> bool:
-        if channel.state is not ChannelState.REFUSED:
+        if channel.state is not ChannelState.REJECTED:
             return False
         now, rules = self._kit.clock.now(), self._kit.rules()
         remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
         letter = Letter(reason=channel.reason, remedy=remedy, since=now)
-        aside, alone = self._kit.aside.cards, self._kit.aside.alone
-        cards = [card for card in await self._kit.store.waiting_cards(channel.ref, now, AT_ONCE) if card not in aside]
+        aside, alone = self._kit.backoff.skipped_cards, self._kit.backoff.run_isolated
+        cards = [card for card in await self._kit.store.due_cards(channel.ref, now, AT_ONCE) if card not in aside]
         for card in cards:
             case = await alone(
                 card,
                 partial(
-                    self._kit.store.settle,
+                    self._kit.store.update_card,
                     card,
-                    lambda case: failures.diverted(case, rules.fallback, rules.same, letter),
+                    lambda case: failures.diverted(case, rules.fallback, rules.canonical_refs, letter),
                     lease=lease,
                 ),
             )
@@ -102,9 +102,9 @@ class Mending:
 
     async def _redrive(self, letter: LetterLine, channels: dict[str, Channel], lease: Lease | None) -> bool:
         """A letter for its channel's sake is redriven by itself when the channel takes messages again."""
-        if not letter.card.followed:
-            now, words = self._kit.clock.now(), self._kit.rules().words
-            await self._kit.store.settle(letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease)
+        if not letter.card.is_current:
+            now, words = self._kit.clock.now(), self._kit.rules().tag_labels
+            await self._kit.store.update_card(letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease)
             log.info("letter_closed", letter=letter.id, reason="followed_no_more", **about(letter.card))
             return False
         channel = channels.get(letter.card.channel)
@@ -114,11 +114,11 @@ class Mending:
             or letter.reason not in CHANNEL_REASONS | {EXTERNAL}
         ):
             return False
-        if letter.card.state is not CardState.REFUSED or is_foreign(letter.card, channel) or not self._may_try(channel):
+        if letter.card.state is not CardState.REJECTED or is_foreign(letter.card, channel) or not self._may_try(channel):
             return False
-        now, words = self._kit.clock.now(), self._kit.rules().words
+        now, words = self._kit.clock.now(), self._kit.rules().tag_labels
         log.warning("redriven", **about(letter.card), letter=letter.id, reason=letter.reason)
-        case = await self._kit.store.settle(
+        case = await self._kit.store.update_card(
             letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease
         )
         if case.card.post is not None:
@@ -148,22 +148,22 @@ class Mending:
         newest = min(latest or "9", f"{self._kit.clock.now() - LAG:.6f}")
         for card, ts in cards:
             if reached <= ts <= newest and ts not in there:
-                await self._kit.aside.alone(card, partial(self._renew, card, ts, lease))
+                await self._kit.backoff.run_isolated(card, partial(self._renew, card, ts, lease))
         if not whole:
             self._reached[channel.ref] = reached
 
     async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
-        now, words = self._kit.clock.now(), self._kit.rules().words
-        case = await self._kit.store.settle(
+        now, words = self._kit.clock.now(), self._kit.rules().tag_labels
+        case = await self._kit.store.update_card(
             card, lambda case: failures.gone(case, ts, words, "root_gone", now), lease=lease
         )
         log.warning("drifted", **about(case.card), reason="root_gone", ts=ts)
-        self._kit.settled()
+        self._kit.wake_all()
 
     async def _next_channel(self) -> tuple[Channel, Sequence[tuple[int, str]]] | None:
         """Each open channel with open cards in its turn, and those cards."""
         channels = await self._kit.store.channels()
-        opened = [each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.same_as]
+        opened = [each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.canonical_ref]
         self._swept = [ref for ref in self._swept if any(each.ref == ref for each in opened)]
         in_turn = sorted(opened, key=lambda each: self._swept.index(each.ref) if each.ref in self._swept else -1)
         for channel in in_turn:
@@ -182,7 +182,7 @@ class Mending:
                 return None
             self._kit.budgets.spend(Method.HISTORY, "", now)
             answer = await self._kit.slack.history(channel, oldest, latest, cursor=cursor)
-            self._kit.hear(Method.HISTORY, answer)
+            self._kit.record_answer(Method.HISTORY, answer)
             if not isinstance(answer, Read):
                 return None
             seen += messages_of(answer)

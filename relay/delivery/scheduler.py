@@ -65,7 +65,7 @@ class Pump:
         self._unsure = False
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way, and nothing can be for now."""
         return self.bell.is_idle and not self._cards
 
@@ -79,7 +79,7 @@ class Pump:
             while not stopping.is_set():
                 until = await self._turn(lease, tasks)
                 if until is None or until > self._kit.clock.now():
-                    await self._kit.rest(self.bell, until)
+                    await self._kit.wait(self.bell, until)
 
     async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
         """Give one card its turn. Returns the moment at which to look again; None for when the bell rings."""
@@ -92,7 +92,7 @@ class Pump:
             self._unsure = True
             return now + STORE_PAUSE
         except CardTrouble as trouble:
-            self._kit.aside.put(trouble.card, trouble, trouble.told)
+            self._kit.backoff.record_failure(trouble.card, trouble, trouble.details)
             return now  # the next one
         except StoreError:
             raise
@@ -108,21 +108,21 @@ class Pump:
         self._unsure = False
         if self._track == "post":  # an edit that was begun is still due
             now = self._kit.clock.now()
-            doubtful = await self._kit.store.recover(now, under_way=self._cards, lease=lease)
+            doubtful = await self._kit.store.recover_attempts(now, in_progress=self._cards, lease=lease)
             if doubtful:
                 log.warning("recovered", in_doubt=doubtful)
-                self._kit.settled()
+                self._kit.wake_all()
 
     async def _served_one(self, now: float, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
-        gate = self._kit.gate
-        if len(self._cards) >= self._at_once or gate.shut or (gate.cautious and gate.calling):
+        gate = self._kit.breaker
+        if len(self._cards) >= self._at_once or gate.is_open or (gate.half_open and gate.calls_in_flight):
             return None
         if (ready := self._kit.budgets.ready_at(self._method, "", now)) > now:
             return ready
         closed = self._closed_lanes(now)
         picked = await self._picked(now, self._lanes | closed.keys() | self._stuck(), lease)
         if not isinstance(picked, tuple):
-            moments = (picked, *closed.values(), self._kit.aside.until())
+            moments = (picked, *closed.values(), self._kit.backoff.retry_at())
             return min((moment for moment in moments if moment is not None), default=None)
         self._hand_over(*picked, lease=lease, tasks=tasks)
         return now
@@ -147,14 +147,14 @@ class Pump:
         return await self._pick(now, lanes, lease)
 
     async def _pick(self, now: float, lanes: AbstractSet[str], lease: Lease | None) -> Picked:
-        return await self._kit.store.pick(
+        return await self._kit.store.start_next_card(
             self._track,
             now,
-            skip_cards=self._cards | self._kit.aside.cards,
-            skip_lanes=lanes,
-            oldest=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
+            skip_cards=self._cards | self._kit.backoff.skipped_cards,
+            skip_channels=lanes,
+            oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
             begin=self._begin,
-            change=lambda step: step.change,
+            change=lambda step: step.update,
             lease=lease,
         )
 
@@ -163,17 +163,17 @@ class Pump:
         if isinstance(step, Settled):
             log.info("settled", reason=step.reason, **about(case.card))
             what: What = "edit" if self._track == "edit" else "reply" if case.card.ts else "root"
-            self._kit.metrics.spared(what, step.reason)
-            if step.change.attempt is not None and step.change.attempt.state is AttemptState.IN_DOUBT:
+            self._kit.metrics.record_skipped(what, step.reason)
+            if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:
                 self._kit.doubts[case.channel.ref] += 1
-                self._kit.settled()  # it is to be looked for at once
+                self._kit.wake_all()  # it is to be looked for at once
             return
         card, lane = case.card.id, case.channel.ref
-        work = self._kit.aside.alone(card, self._work(case, step, lease), about(case.card))
+        work = self._kit.backoff.run_isolated(card, self._work(case, step, lease), about(case.card))
         task = tasks.create_task(work, name=f"{self._track} of card {card}")
         # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
         task.add_done_callback(lambda done: self._over(card, lane, done))
-        self._kit.gate.calling += 1
+        self._kit.breaker.calls_in_flight += 1
         self._cards.add(card)
         self._known.add(lane)
         self._last_lane = lane
@@ -184,15 +184,15 @@ class Pump:
         try:
             parcel = self._courier.prepare(case, step)
         except Exception as error:  # noqa: BLE001  it is logged there
-            return partial(self._courier.unmade, case, step, error, lease)
-        if parcel.called:
+            return partial(self._courier.record_unrendered, case, step, error, lease)
+        if parcel.needs_call:
             self._kit.budgets.spend(self._method, parcel.lane, self._kit.clock.now())
-        return partial(self._courier.carry, parcel, lease)
+        return partial(self._courier.execute, parcel, lease)
 
     def _over(self, card: int, lane: str, done: asyncio.Task[bool | None]) -> None:
         if not done.cancelled() and done.exception() is None and not done.result():
             self._unsure = True  # what it was about may be left in the middle
-        self._kit.gate.calling -= 1
+        self._kit.breaker.calls_in_flight -= 1
         self._cards.discard(card)
         self._lanes.discard(lane)
-        self._kit.carried()
+        self._kit.wake_schedulers()

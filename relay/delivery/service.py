@@ -81,7 +81,7 @@ class Companion(Protocol):
     bell: WakeEvent
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
 
     async def run(self, lease: Lease | None, over: asyncio.Event, check: Callable[[], None]) -> None:
@@ -116,19 +116,19 @@ class Sender:
         kit = Kit(
             store=store,
             door=slack,
-            tenure=self._tenure,
+            lease_guard=self._tenure,
             budgets=budgets,
-            turns=Turns(budgets, clock),
-            gate=self._gate,
+            throttle=Turns(budgets, clock),
+            breaker=self._gate,
             clock=clock,
             rules=self._rules,
-            settled=self._ring_all,
-            carried=self._ring_pumps,
+            wake_all=self._ring_all,
+            wake_schedulers=self._ring_pumps,
             metrics=metrics or Metrics(),
-            aside=Aside(clock),
+            backoff=Aside(clock),
         )
         reader = Reader(kit)
-        courier = Courier(kit, live, self.link)
+        courier = Courier(kit, live, self.message_link)
         self._directory = Directory(kit)
         self._search = Search(kit, reader)
         self._mending = Mending(kit)
@@ -138,7 +138,7 @@ class Sender:
         rooms = (self._directory, self._search, self._mending, self._posts, self._edits)
         self._beside = tuple(beside)
         self._bells = [*(room.bell for room in rooms), *(each.bell for each in self._beside)]
-        self._gate.opened += self._bells
+        self._gate.wake_on_close += self._bells
 
     @property
     def health(self) -> Health:
@@ -147,13 +147,13 @@ class Sender:
         return Health(delivering=self._delivering, slack=self._gate.reason or known, remedy=self._gate.remedy)
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way, and nothing can be before time passes or something comes in."""
         bells = all(bell.is_idle for bell in (*self._bells, self._gate.bell))
-        pumps = self._posts.resting and self._edits.resting
-        return bells and pumps and all(each.resting for each in self._beside)
+        pumps = self._posts.idle and self._edits.idle
+        return bells and pumps and all(each.idle for each in self._beside)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Something may be due: look now."""
         self._directory.bell.set()
         self._ring_pumps()
@@ -163,7 +163,7 @@ class Sender:
         self._edits.bell.set()
         for each in self._beside:
             each.bell.set()
-        if self._mending.troubled:
+        if self._mending.has_rejected_channels:
             self._mending.bell.set()
 
     def _ring_all(self) -> None:
@@ -205,22 +205,22 @@ class Sender:
     def stop(self) -> None:
         """Wake whoever waits, so that it sees that it is to stop."""
         self._leash.set()
-        self.ring()
+        self.wake()
 
     async def _take_lease(self) -> Lease | None:
         if not self._store.shared:
             return None
         asked = self._clock.monotonic()
-        epoch = await self._store.hold_lease(LEASE, self._holder, None, LEASE_TTL)
+        epoch = await self._store.acquire_lease(LEASE, self._holder, None, LEASE_TTL)
         if epoch is None:
             return None
         self._tenure.extend(asked, LEASE_TTL)
         return Lease(LEASE, self._holder, epoch)
 
     async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        doubtful = await self._store.recover(self._clock.now(), lease=lease)
+        doubtful = await self._store.recover_attempts(self._clock.now(), lease=lease)
         log.info("delivering", holder=self._holder, in_doubt=doubtful)
-        self._restored = await self._store.restored(self._clock.now())
+        self._restored = await self._store.restore_window(self._clock.now())
         if self._restored is not None:
             copied, until = self._restored
             log.warning("restored", copied=copied, until=until, reason="what was sent since the copy is not known here")
@@ -299,18 +299,18 @@ class Sender:
 
         They live in real time, whatever clock this relay was given.
         """
-        await self._store.listen(lambda anything: self._ring_all() if anything else self.ring())
+        await self._store.listen(lambda anything: self._ring_all() if anything else self.wake())
         while True:
             with suppress(StoreError):  # those who work with it say so
-                if await self._store.changed():
+                if await self._store.changed_elsewhere():
                     self._ring_all()
             await asyncio.sleep(LISTEN_EVERY)
 
     def _begin_post(self, case: Case) -> Step:
         now = self._clock.now()
         if case.card.ts is None and is_foreign(case.card, case.channel):
-            return Settled(reason=EXTERNAL, change=dead(case, "post", foreign(now), self._rules()))
-        step = begin_post(case, self._live().rulebook.words, now)
+            return Settled(reason=EXTERNAL, update=dead(case, "post", foreign(now), self._rules()))
+        step = begin_post(case, self._live().rulebook.tag_labels, now)
         if self._restored is not None and now < self._restored[1]:
             return recovery.looked_for_first(case, step, self._restored[0], now)
         return step
@@ -320,12 +320,12 @@ class Sender:
 
     def _rules(self) -> Rules:
         rulebook = self._live().rulebook
-        return Rules(words=rulebook.words, fallback=rulebook.fallback, same=self._directory.same)
+        return Rules(tag_labels=rulebook.tag_labels, fallback=rulebook.fallback, canonical_refs=self._directory.same)
 
     def _crowded(self) -> frozenset[str]:
-        return self._search.crowded
+        return self._search.blocked_lanes
 
-    def link(self, channel: str, ts: str) -> str:
+    def message_link(self, channel: str, ts: str) -> str:
         """The address of a message for people; empty until Slack has told the workspace's."""
         identity = self._gate.identity
         return message_link(identity.url if identity else "", channel, ts)

@@ -44,7 +44,7 @@ class Player:
         """One step happens, now; what a reader has resolved is left alone until its time to end, or to come back."""
         if self._is_moot(step):
             return
-        self.stage.page.tell(step.caption)
+        self.stage.page.show_caption(step.caption)
         self.narrate(step.caption)
         match step:
             case Step():
@@ -89,7 +89,7 @@ async def _live(player: Player, pace: float) -> None:
         await asyncio.sleep(min(LONGEST, max(SHORTEST, step.pause / HURRY)) / pace)
         await _tell(player, step)
     await asyncio.sleep(LONGEST / pace)
-    player.stage.page.tell("That was the story. Now press what is left to press, or paste a share of your own.")
+    player.stage.page.show_caption("That was the story. Now press what is left to press, or paste a share of your own.")
 
 
 async def _tell(player: Player, step: Step | Act) -> None:

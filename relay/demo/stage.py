@@ -66,7 +66,7 @@ class Stage:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way anywhere, and nothing can be before time passes or somebody does something."""
-        return self.relay.resting and self.panda.resting
+        return self.relay.idle and self.panda.resting
 
     async def share(self, body: dict[str, Any]) -> None:
         """Let what that share tells come about in BigPanda, which shares it through relay's front door.
@@ -137,7 +137,7 @@ async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> A
         url = await _listening(relay, running)
         slack.interactivity = HTTP(url, SIGNING_SECRET, clock=clock.now)
         panda.shares_to(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})
-        page.backstage = _backstage(url, panda, int(clock.now()))
+        page.relay = _backstage(url, panda, int(clock.now()))
         try:
             yield Stage(
                 slack=slack,
@@ -157,7 +157,7 @@ async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> A
 async def _served(stack: AsyncExitStack, slack: StandIn, page: Page, host: str, port: int) -> str:
     """The base address of the stand-in, which is served until the stack unwinds."""
     try:
-        return await stack.enter_async_context(serving(slack, host, port, furnish=page.furnish))
+        return await stack.enter_async_context(serving(slack, host, port, furnish=page.add_routes))
     except OSError as error:
         raise CannotListen(f"the page cannot listen on {host} port {port}: {error.strerror or error}") from error
 
@@ -224,7 +224,7 @@ async def _listening(relay: Relay, running: asyncio.Task[None]) -> str:
 def _backstage(url: str, panda: BigPanda, now: int) -> Backstage:
     """What the page asks relay by. Relay gets a pasted share as it is, and then BigPanda has its incident, too."""
     sample = _of_ones_own(now)
-    return Backstage(url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=sample, kept=panda.learn)
+    return Backstage(url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=sample, kept=panda.learn_incident)
 
 
 def _incident_of(message: Message) -> str | None:

@@ -62,12 +62,12 @@ class Intake:
         store: Store,
         rulebook: Callable[[], Rulebook],
         clock: Clock,
-        ring: Callable[[], None],
+        wake_delivery: Callable[[], None],
         key_header: str,
         *,
         metrics: Metrics | None = None,
-        patience: float = PATIENCE,
-        calls_back: Callable[[str], bool] = lambda _integration: False,
+        timeout: float = PATIENCE,
+        wants_callback: Callable[[str], bool] = lambda _integration: False,
     ) -> None:
         """`rulebook` gives the routes that are live at that moment; `ring` wakes delivery.
 
@@ -76,11 +76,11 @@ class Intake:
         self._store = store
         self._rulebook = rulebook
         self._clock = clock
-        self._ring = ring
+        self._ring = wake_delivery
         self._key_header = key_header
         self._metrics = metrics or Metrics()
-        self._patience = patience
-        self._calls_back = calls_back
+        self._patience = timeout
+        self._calls_back = wants_callback
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
@@ -92,7 +92,7 @@ class Intake:
             StoreError, or whatever else went wrong: the share is not kept. (Where the database was silent for too long
                 it may be after all; sent again, it is a repeat.)
         """
-        with self._metrics.accepting():
+        with self._metrics.time_accept():
             return await self._kept(body, headers, self._clock.now())
 
     async def _kept(self, body: bytes, headers: Mapping[str, str], received: float) -> Accepted:
@@ -129,7 +129,7 @@ class Intake:
 
     async def _quarantined(self, body: bytes, headers: Mapping[str, str], error: ShareError, received: float) -> None:
         """Keep a refused body for the operator; that this fails must not hide why it was refused."""
-        self._metrics.share(error.reason, headers)
+        self._metrics.record_share(error.reason, headers)
         log.warning("share_refused", reason=error.reason, detail=str(error), size=len(body))
         try:
             async with asyncio.timeout(self._patience):
@@ -139,7 +139,7 @@ class Intake:
         except StoreError as failed:
             log.error("quarantine_failed", reason=error.reason, detail=str(failed))  # noqa: TRY400  it says all
         except TimeoutError:
-            log.error("quarantine_failed", reason=error.reason, detail=str(self._store.silent(self._patience)))  # noqa: TRY400
+            log.error("quarantine_failed", reason=error.reason, detail=str(self._store.unresponsive(self._patience)))  # noqa: TRY400
         except Exception:
             log.exception("quarantine_failed", reason=error.reason)
 
@@ -147,7 +147,7 @@ class Intake:
         """The database is silent: what still waits for it goes, lest bodies pile up for as long as that lasts."""
         with suppress(ValueError):  # it is in the group that is under way: it may be kept yet, and is a repeat then
             self._queue.remove(waiting)
-        error = self._store.silent(self._patience)
+        error = self._store.unresponsive(self._patience)
         self._not_kept(waiting, error)
         return error
 
@@ -197,25 +197,25 @@ class Intake:
 
     def _not_kept(self, waiting: _Waiting, error: Exception, unforeseen: Exception | None = None) -> None:
         log.error("share_not_kept", incident=waiting.share.incident, detail=str(error), exc_info=unforeseen)
-        self._metrics.share("not_kept", waiting.share.headers)
+        self._metrics.record_share("not_kept", waiting.share.headers)
 
     def _answer(self, waiting: _Waiting, accepted: Accepted) -> None:
         _tell(accepted)
-        self._metrics.share(str(accepted.outcome), waiting.share.headers, waiting.share.received)
+        self._metrics.record_share(str(accepted.outcome), waiting.share.headers, waiting.share.received)
         with suppress(asyncio.InvalidStateError):  # the sender has gone away meanwhile; its share is kept all the same
             waiting.answer.set_result(accepted)
 
     def _plan(self, story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
-        return plan(self._rulebook(), story, cards, share, same, calls_back=self._calls_back)
+        return plan(self._rulebook(), story, cards, share, same, has_callback=self._calls_back)
 
 
 def _tell(accepted: Accepted) -> None:
     """One line for the share, and one for each card that it begins or ends; what is sent of them is told when it is."""
-    told = {name: accepted.decided[name] for name in ("state", "told", "dropped") if accepted.decided.get(name)}
-    which = {"incident": accepted.incident, "share": accepted.share}
+    told = {name: accepted.decision[name] for name in ("state", "told", "dropped") if accepted.decision.get(name)}
+    which = {"incident": accepted.incident, "share": accepted.share_id}
     log.info("share_kept", **which, outcome=str(accepted.outcome), routes=list(accepted.routes), **told)
-    for each in accepted.decided.get("unnamed", ()):
+    for each in accepted.decision.get("unnamed", ()):
         log.warning("channel_unnamed", **which, route=each["route"], detail=each["told"])
-    for card in accepted.decided.get("cards", ()):
+    for card in accepted.decision.get("cards", ()):
         if card["reason"] != "changed":
             log.info("card_decided", **which, route=card["route"], channel=card["channel"], reason=card["reason"])

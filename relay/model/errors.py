@@ -95,10 +95,10 @@ class StoreInUse(StoreError):
 class CardTrouble(StoreError):
     """One card cannot be picked, for an unforeseen reason (`__cause__`); nothing of it was written."""
 
-    def __init__(self, card: int, told: Mapping[str, str], error: Exception) -> None:
+    def __init__(self, card: int, details: Mapping[str, str], error: Exception) -> None:
         """Name the card by its number, and by what else is known of it (`incident`, `route`, `channel`)."""
         self.card = card
-        self.told = dict(told)
+        self.details = dict(details)
         super().__init__(f"Card {card} cannot be dealt with, because of something unforeseen: {type(error).__name__}.")
 
 

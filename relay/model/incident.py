@@ -70,7 +70,7 @@ class Words:
         defined = self.definitions.get(tag_id.casefold())
         return defined.name if defined and defined.name else readable(tag_id)
 
-    def spoken(self, tag_id: str) -> Mapping[str, str]:
+    def value_labels(self, tag_id: str) -> Mapping[str, str]:
         """The words for a tag's raw values."""
         own = self.values.get(tag_id.casefold()) or self.values.get(self.name(tag_id).casefold())
         defined = self.definitions.get(tag_id.casefold())
@@ -121,7 +121,7 @@ class Person:
     id: str = ""
 
     @property
-    def known_as(self) -> str:
+    def display_name(self) -> str:
         """What people call them."""
         return self.name or self.email or self.id
 
@@ -233,7 +233,7 @@ class Change:
 class Block:
     """What is known of one part of an incident, and up to when."""
 
-    news: float
+    as_of: float
     value: JSON
 
 
@@ -248,12 +248,12 @@ class Deed:
 
     key: str
     kind: str
-    who: str
+    actor: str
     at: float
-    person: str = ""
+    assignee_id: str = ""
     until: int | None = None
     text: str = ""
-    sent: str = ""
+    sent_hash: str = ""
     channel: str = ""
 
 
@@ -274,7 +274,7 @@ class Record:
     environments: tuple[Environment, ...] = ()
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     title: str = ""
-    title_late: bool = False
+    title_provisional: bool = False
     environment: Environment | None = None
     sender: Person | None = None
     first_received: float = 0.0
@@ -282,7 +282,7 @@ class Record:
     worst: State = State.RESOLVED
     integrations: tuple[str, ...] = ()
     environment_id: str = ""
-    deeds: tuple[Deed, ...] = ()
+    pending_actions: tuple[Deed, ...] = ()
     episodes: tuple[tuple[int, float], ...] = ()
 
     def value(self, block: str) -> JSON:
@@ -469,7 +469,7 @@ def _ended(record: Record, state: State) -> int | None:
     told = record.value("ended")
     if told is not None:
         return int(told)
-    return int(record.blocks["state"].news) if "state" in record.blocks else None
+    return int(record.blocks["state"].as_of) if "state" in record.blocks else None
 
 
 def _alerts(record: Record) -> tuple[Alert, ...]:
@@ -479,7 +479,7 @@ def _alerts(record: Record) -> tuple[Alert, ...]:
     updates = [
         block.value
         for name, block in record.blocks.items()
-        if name.startswith("alert:") and (whole is None or block.news >= whole.news)
+        if name.startswith("alert:") and (whole is None or block.as_of >= whole.as_of)
     ]
     if not updates:
         return _listed(listed)
@@ -529,7 +529,7 @@ def _alert(told: Mapping[str, JSON]) -> Alert:
 def _read_tags(told: Sequence[Sequence[JSON]], words: Words) -> tuple[Tag, ...]:
     tags = []
     for tag_id, values in told:
-        spoken = words.spoken(tag_id)
+        spoken = words.value_labels(tag_id)
         tags.append(Tag(id=tag_id, name=words.name(tag_id), values=tuple(spoken.get(value, value) for value in values)))
     return tuple(tags)
 

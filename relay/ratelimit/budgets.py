@@ -244,23 +244,23 @@ class Occasion(StrEnum):
 
     CRITICAL_ROOT = "critical_root"
     ROOT = "root"
-    RISE = "rise"
+    WORSENED = "rise"
     REOPENED = "reopened"
     RESOLVED = "resolved"
     REPLY = "reply"
-    TURN = "turn"
+    STATE_EDIT = "turn"
     """An edit that resolves or worsens the card."""
     EDIT = "edit"
 
 
 PATIENCE: Mapping[Occasion, float] = {
     Occasion.CRITICAL_ROOT: 0.0,
-    Occasion.RISE: 5.0,
+    Occasion.WORSENED: 5.0,
     Occasion.ROOT: 30.0,
     Occasion.REOPENED: 60.0,
     Occasion.RESOLVED: 60.0,
     Occasion.REPLY: 600.0,
-    Occasion.TURN: 0.0,
+    Occasion.STATE_EDIT: 0.0,
     Occasion.EDIT: 30.0,
 }
 """Seconds by which it is to be done. The latest moment, never a delay: where the budget is free it is done at once."""
@@ -271,7 +271,7 @@ EDIT_SPACING = 3.0
 
 def edit_from(occasion: Occasion, now: float, edited: float | None) -> float:
     """The earliest moment for an edit of a card that was last edited (or posted) at `edited`."""
-    if occasion is Occasion.TURN or edited is None:
+    if occasion is Occasion.STATE_EDIT or edited is None:
         return now
     return max(now, edited + EDIT_SPACING)
 

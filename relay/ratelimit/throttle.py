@@ -13,7 +13,7 @@ class Turns:
         self._budgets = budgets
         self._clock = clock
 
-    async def afford(self, method: str) -> None:
+    async def acquire(self, method: str) -> None:
         """Wait until a method's budget allows a call, and spend it."""
         self.waiting += 1
         try:

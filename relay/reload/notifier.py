@@ -79,11 +79,11 @@ class Teller:
         self._shown: Delivered | None = None
         self._unsaid = False
 
-    def faulty(self, digest: str, faults: Sequence[Fault]) -> None:
+    def report_faults(self, digest: str, faults: Sequence[Fault]) -> None:
         """An edit has these faults."""
         self._tell(Notice(digest=digest, faults=tuple(faults)))
 
-    def mended(self, digest: str) -> None:
+    def report_fixed(self, digest: str) -> None:
         """What is on disk works: that of the configuration with this hash."""
         self._tell(Notice(digest=digest))
 
@@ -126,8 +126,8 @@ class Teller:
     async def _claimed(self, notice: Notice) -> bool:
         """Whether it is ours to tell: it is new, and there is something to be said."""
         if notice.faults:
-            return await self._store.fault_is_new(notice.digest, self._clock.now())
-        over, unsaid, self._unsaid = await self._store.faults_over(), self._unsaid, False
+            return await self._store.claim_fault_report(notice.digest, self._clock.now())
+        over, unsaid, self._unsaid = await self._store.clear_fault_reports(), self._unsaid, False
         return over and not unsaid  # nobody has to hear of the end of what nobody heard of
 
     async def _sent(self, notice: Notice) -> None:
@@ -160,8 +160,8 @@ class Teller:
         """The channel of that reference, once it is found and takes messages."""
         known = {channel.ref: channel for channel in await self._store.channels()}
         channel = known.get(ref)
-        if channel is not None and channel.same_as is not None:
-            channel = known.get(channel.same_as)
+        if channel is not None and channel.canonical_ref is not None:
+            channel = known.get(channel.canonical_ref)
         return channel if channel is not None and channel.state is ChannelState.OPEN and channel.slack_id else None
 
     async def _call(self, notice: Notice, channel: Channel) -> SlackOutcome:

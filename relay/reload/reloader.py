@@ -35,7 +35,7 @@ class Reload:
 
     def __init__(self, store: Store, routes: Path, templates: Path, clock: Clock) -> None:
         """Take where things are; nothing is read yet."""
-        self.bell = asyncio.Event()
+        self.wakeup = asyncio.Event()
         self._store = store
         self._routes = routes
         self._templates = templates
@@ -56,19 +56,19 @@ class Reload:
         """How the last reading went."""
         return self._state
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Read again, even if nothing has changed (SIGHUP)."""
         self._asked = True
-        self.bell.set()
+        self.wakeup.set()
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         """Start on what is on disk; where that is faulty, on the last good one.
 
         Raises:
             ConfigurationError: it is faulty, and there is no good one; with every fault.
             StoreError: the store cannot be read or written.
         """
-        kept = await self._store.configuration()
+        kept = await self._store.latest_configuration()
         written = await self._read()
         found = await self._checked(written, None, had_templates=bool(kept and kept.templates))
         self._judged = written
@@ -78,26 +78,26 @@ class Reload:
         if kept is None:
             raise ConfigurationError(found)
         self._live = await _revived(kept, found)
-        await self._store.want_channels(self._live.rulebook.refs)
-        self._state = ReloadState(hash=kept.hash, good_at=kept.kept_at, at=self._clock.now(), faults=found)
+        await self._store.add_channels(self._live.rulebook.channel_refs)
+        self._state = ReloadState(hash=kept.hash, last_success_at=kept.saved_at, checked_at=self._clock.now(), faults=found)
         log.error("started_on_last_good", configuration=self._live.hash, faults=[str(fault) for fault in found])
 
     async def run(self, ring: Callable[[], None], teller: Teller) -> None:
         """Watch, and take what works, until cancelled. `ring` is called when something new is live."""
         self._say(teller)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(watch(self._routes, self._templates, self.bell.set), name="watch")
+            tasks.create_task(watch(self._routes, self._templates, self.wakeup.set), name="watch")
             tasks.create_task(teller.run(), name="teller")
             while True:
-                await self._clock.wait(self.bell, self._clock.now() + EVERY)
+                await self._clock.wait(self.wakeup, self._clock.now() + EVERY)
                 await self._turn(ring, teller)
 
     async def _turn(self, ring: Callable[[], None], teller: Teller) -> None:
         before = self._live
         try:
-            if await self.look():
+            if await self.check_files():
                 self._say(teller)
-            await self.follow()
+            await self.adopt_stored()
         except StoreError as error:
             # Nothing was taken, and nothing is forgotten: the next turn does it again.
             log.error("reload_not_kept", detail=str(error))  # noqa: TRY400  the sentence says it
@@ -106,7 +106,7 @@ class Reload:
         if self._live is not before:
             ring()
 
-    async def look(self) -> bool:
+    async def check_files(self) -> bool:
         """Judge what is on disk, if it has changed (or somebody asked); whether it was judged.
 
         Raises:
@@ -123,11 +123,11 @@ class Reload:
         self._judged, self._asked = written, False
         return True
 
-    async def follow(self) -> None:
+    async def adopt_stored(self) -> None:
         """Where several relays share a store: take the newest configuration that works, whichever relay has read it."""
-        if not self._store.shared or await self._store.configuration_hash() in (None, self._state.hash, self._declined):
+        if not self._store.shared or await self._store.latest_configuration_hash() in (None, self._state.hash, self._declined):
             return
-        kept = await self._store.configuration()
+        kept = await self._store.latest_configuration()
         if kept is None:
             return
         try:
@@ -136,9 +136,9 @@ class Reload:
             self._declined = kept.hash
             log.error("newest_not_taken", configuration=kept.hash, detail=str(error))  # noqa: TRY400  the sentence says it
             return
-        await self._store.want_channels(configuration.rulebook.refs)
+        await self._store.add_channels(configuration.rulebook.channel_refs)
         # What another relay has read says nothing about the disk of this one, so whatever is wrong there stays wrong.
-        self._live, self._state = configuration, replace(self._state, hash=kept.hash, good_at=kept.kept_at)
+        self._live, self._state = configuration, replace(self._state, hash=kept.hash, good_at=kept.saved_at)
         log.info("configuration_followed", configuration=kept.hash)
 
     async def _read(self) -> Written:
@@ -178,9 +178,9 @@ class Reload:
     async def _adopt(self, configuration: Configuration) -> None:
         """Make it live. Everything that can fail comes first; channels that are new are looked up after that."""
         now, rulebook = self._clock.now(), configuration.rulebook
-        await self._store.want_channels(rulebook.refs)
-        await self._store.keep_configuration(configuration.hash, rulebook.text, configuration.templates, now)
-        self._live, self._state = configuration, ReloadState(hash=configuration.hash, good_at=now, at=now)
+        await self._store.add_channels(rulebook.channel_refs)
+        await self._store.save_configuration(configuration.hash, rulebook.text, configuration.templates, now)
+        self._live, self._state = configuration, ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now)
         log.info("configuration_live", configuration=configuration.hash)
 
     def _refuse(self, faults: tuple[Fault, ...]) -> None:
@@ -190,9 +190,9 @@ class Reload:
     def _say(self, teller: Teller) -> None:
         """Let the fallback channel know, where it does not yet."""
         if self._state.successful:
-            teller.mended(self._live.hash)
+            teller.report_fixed(self._live.hash)
         elif self._judged is not None:
-            teller.faulty(self._judged.digest, self._state.faults)
+            teller.report_faults(self._judged.digest, self._state.faults)
 
 
 async def _revived(kept: KeptConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:

@@ -44,14 +44,14 @@ class Failed:
 class FixedChannel:
     """A channel that is the same for every incident. `written` is what stands in the file (an alias, perhaps)."""
 
-    written: str
+    source: str
     ref: str
 
-    def find(self, variables: Variables) -> str:  # noqa: ARG002  an expression needs them
+    def resolve(self, variables: Variables) -> str:  # noqa: ARG002  an expression needs them
         """The reference."""
         return self.ref
 
-    def fits(self, ref: str) -> bool:
+    def can_resolve_to(self, ref: str) -> bool:
         """Whether a card in the channel of that reference may be this one's."""
         return ref == self.ref
 
@@ -63,12 +63,12 @@ class ExpressionChannel:
     `absent` says of each name that it asks for, in words, that the incident has nothing of it.
     """
 
-    written: str
+    source: str
     beginning: str
     template: Template = field(compare=False, repr=False)
     absent: Mapping[str, str] = field(compare=False, repr=False)
 
-    def find(self, variables: Variables) -> str | Failed:
+    def resolve(self, variables: Variables) -> str | Failed:
         """The reference of this incident's channel."""
         try:
             printed = self.template.render(variables())
@@ -76,7 +76,7 @@ class ExpressionChannel:
             return Failed(reason=self.absent.get(str(error), str(error)))
         return "#" + channel_name(printed)
 
-    def fits(self, ref: str) -> bool:
+    def can_resolve_to(self, ref: str) -> bool:
         """Whether a card in the channel of that reference may be this one's."""
         return ref.startswith(self.beginning)
 
@@ -110,7 +110,7 @@ def expression(written: str) -> ExpressionChannel:
         template = _JINJA.from_string(written)
     except TemplateSyntaxError as error:
         raise ValueError(f"this channel is not valid Jinja: {error.message}") from error
-    return ExpressionChannel(written=written, beginning=_beginning(tree), template=template, absent=_absent(tree))
+    return ExpressionChannel(source=written, beginning=_beginning(tree), template=template, absent=_absent(tree))
 
 
 def unknown_names(written: str) -> Iterator[str]:

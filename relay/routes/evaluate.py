@@ -73,15 +73,15 @@ class ChannelFailure:
     """A post whose channel could not be made from this incident, and why: it is the fallback's."""
 
     route: str
-    written: str
+    source: str
     reason: str
     options: Options
     mention: Mention
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Where it was meant to go, and why it does not, as cards, the log and the commands say it."""
-        return f"meant for {self.written}, which names no channel ({self.reason})"
+        return f"meant for {self.source}, which names no channel ({self.reason})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def decide(rulebook: Rules, incident: Incident, *, status: State | None = None, 
     postings: dict[str, Posting] = {}
     failures = []
     for route, post in _posts(taken):
-        found = post.channel.find(once)
+        found = post.channel.resolve(once)
         if isinstance(found, Failed):
             failures.append(_failure(route, post, found))
         else:
@@ -203,13 +203,13 @@ def _joined(before: Posting | None, route: Route, post: Post, ref: str) -> Posti
     if before is None:
         return Posting(route=route.name, ref=ref, options=post.options, mention=post.mention, routes=(route.name,))
     names = tuple(dict.fromkeys((*before.routes, route.name)))
-    return replace(before, mention=before.mention.added(post.mention), routes=names)
+    return replace(before, mention=before.mention.merged_with(post.mention), routes=names)
 
 
 def _failure(route: Route, post: Post, found: Failed) -> ChannelFailure:
     return ChannelFailure(
         route=route.name,
-        written=post.channel.written,
+        source=post.channel.source,
         reason=found.reason,
         options=post.options,
         mention=post.mention,

@@ -88,7 +88,7 @@ class Mention:
             found.update(dict.fromkeys((*part.get(word, ()), *part.get("any", ()))))
         return tuple(found)
 
-    def added(self, other: "Mention") -> "Mention":
+    def merged_with(self, other: "Mention") -> "Mention":
         """Both together: what two routes to one channel make."""
         return Mention(parts=self.parts + tuple(part for part in other.parts if part not in self.parts))
 

@@ -16,7 +16,7 @@ class Keys:
         """Take the keys in clear."""
         self._digests = tuple(_digest(key) for key in keys)
 
-    def open(self, offered: Iterable[str]) -> bool:
+    def accepts(self, offered: Iterable[str]) -> bool:
         """Say whether one of the values offered is a key. Every pair is compared, also after one has fitted."""
         digests = [_digest(value) for value in offered]
         return any([hmac.compare_digest(known, given) for given in digests for known in self._digests])  # noqa: C419  a generator would stop at the first that fits

@@ -64,7 +64,7 @@ class Doors(Listener, Protocol):
         share was not kept: StoreError that the database failed, which is in the log already.
         """
 
-    async def ready(self) -> Readiness:
+    async def readiness(self) -> Readiness:
         """Say whether a share could be kept now."""
 
     async def incident(self, incident: str) -> dict[str, Any] | None:
@@ -75,7 +75,7 @@ class Doors(Listener, Protocol):
 
 
 def build(  # noqa: PLR0913  each is a setting of its own, and has a name
-    doors: Doors,
+    backend: Doors,
     *,
     keys: Sequence[str],
     header: str,
@@ -83,7 +83,7 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     signing_secret: str | None = None,
     clock: Clock | None = None,
     max_bytes: int = MAX_BYTES,
-    patience: float = PATIENCE,
+    body_timeout: float = PATIENCE,
     on_problem: Observer | None = None,
 ) -> web.Application:
     """Make the application.
@@ -95,17 +95,17 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
     app[GATE] = Gate()
     app[OBSERVER] = on_problem or (lambda _status, _reason: None)
-    rooms = _Rooms(doors=doors, keys=Keys(keys), header=header, max_bytes=max_bytes, patience=patience)
+    rooms = _Rooms(doors=backend, keys=Keys(keys), header=header, max_bytes=max_bytes, patience=body_timeout)
     app.router.add_post("/shares", rooms.shares, expect_handler=expect_nothing)
     app.router.add_get("/healthz", rooms.healthz)
     app.router.add_get("/readyz", rooms.readyz)
     app.router.add_get("/metrics", rooms.metrics)
     if admin_key is not None:
-        desk = _Desk(doors=doors, keys=Keys([admin_key]))
+        desk = _Desk(doors=backend, keys=Keys([admin_key]))
         app.router.add_get("/incidents/{id}", desk.incident)
     if signing_secret:
         signature = Signature(signing_secret)
-        Interactivity(listener=doors, signature=signature, clock=clock or Clock(), patience=patience).furnish(app)
+        Interactivity(backend=backend, signature=signature, clock=clock or Clock(), patience=body_timeout).register(app)
     return app
 
 
@@ -121,10 +121,10 @@ class _Rooms:
 
     async def shares(self, request: web.Request) -> web.Response:
         """Take one POST of BigPanda's webhook. The order is the point: no byte of a body is read for a wrong key."""
-        if request.app[GATE].closing:
+        if request.app[GATE].draining:
             raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
         _unlock(request, self.keys, self.header)
-        body = await read_body(request, limit=self.max_bytes, patience=self.patience)
+        body = await read_body(request, limit=self.max_bytes, timeout=self.patience)
         try:
             accepted = await self.doors.accept(body, _shown(request, self.header))
         except ShareError as error:
@@ -141,9 +141,9 @@ class _Rooms:
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Ready is who can keep a share; the rest is told without turning red."""
-        if request.app[GATE].closing:
+        if request.app[GATE].draining:
             return _json({"ready": False, "stopping": True}, HTTPStatus.SERVICE_UNAVAILABLE)
-        readiness = await self.doors.ready()
+        readiness = await self.doors.readiness()
         status = HTTPStatus.OK if readiness.ok else HTTPStatus.SERVICE_UNAVAILABLE
         return _json({"ready": readiness.ok, **readiness.detail}, status)
 
@@ -171,7 +171,7 @@ class _Desk:
 
 def _unlock(request: web.Request, keys: Keys, header: str | None) -> None:
     shown = offered(request.headers, header)
-    if keys.open(shown):
+    if keys.accepts(shown):
         return
     where = "as Authorization: Bearer" if header is None else f"in {header}, or as Authorization: Bearer"
     detail = "The key that came with the request is not a valid one." if shown else f"A key is needed, {where}."
@@ -235,5 +235,5 @@ def _is_being_cut_off() -> bool:
 
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
-    with request.app[GATE].pass_through():
+    with request.app[GATE].track():
         return await handler(request)

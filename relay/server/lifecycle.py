@@ -25,13 +25,13 @@ class Gate:
 
     def __init__(self) -> None:
         """Start open and empty."""
-        self.closing = False
+        self.draining = False
         self._inside = 0
         self._empty = asyncio.Event()
         self._empty.set()
 
     @contextmanager
-    def pass_through(self) -> Iterator[None]:
+    def track(self) -> Iterator[None]:
         """Count the request that the block handles."""
         self._inside += 1
         self._empty.clear()
@@ -42,9 +42,9 @@ class Gate:
             if not self._inside:
                 self._empty.set()
 
-    async def close(self, within: float) -> None:
+    async def drain(self, within: float) -> None:
         """Let no new share in, and wait until all that are inside are served, at most `within` seconds."""
-        self.closing = True
+        self.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._empty.wait()
@@ -73,7 +73,7 @@ async def listening(
             await site.stop()
             # Not left to the runner: it stops listening to open connections first, so that the rest of a body that is
             # on its way is never read, and its share is lost after the longest wait there is.
-            await app[GATE].close(drain_seconds)
+            await app[GATE].drain(drain_seconds)
     finally:
         await runner.cleanup()
 

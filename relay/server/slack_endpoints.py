@@ -31,13 +31,13 @@ MAX_BYTES: Final = 1024 * 1024
 class Listener(Protocol):
     """Who is told what people do in Slack."""
 
-    async def clicked(self, payload: Payload) -> Mapping[str, Any] | None:
+    async def on_interaction(self, payload: Payload) -> Mapping[str, Any] | None:
         """Take an interaction payload, and return once it is on disk: what to answer as JSON, None for nothing.
 
         The same payload may come again. Whatever is raised means that it was not kept.
         """
 
-    async def heard(self, payload: Payload) -> Mapping[str, Any] | None:
+    async def on_event(self, payload: Payload) -> Mapping[str, Any] | None:
         """Take an event of the Events API, likewise."""
 
 
@@ -45,12 +45,12 @@ class Listener(Protocol):
 class Interactivity:
     """The two doors, which open to Slack's signature alone."""
 
-    listener: Listener
+    backend: Listener
     signature: Signature
     clock: Clock
     patience: float
 
-    def furnish(self, app: web.Application) -> None:
+    def register(self, app: web.Application) -> None:
         """Put the doors into an application."""
         app.router.add_post("/slack/actions", self.actions, expect_handler=expect_nothing)
         app.router.add_post("/slack/events", self.events, expect_handler=expect_nothing)
@@ -58,7 +58,7 @@ class Interactivity:
     async def actions(self, request: web.Request) -> web.Response:
         """Take a click, or a modal that was sent: JSON in the field `payload` of a form."""
         payload = _object(_field(await self._signed(request), "payload"))
-        return _answer(await self.listener.clicked(payload))
+        return _answer(await self.backend.on_interaction(payload))
 
     async def events(self, request: web.Request) -> web.Response:
         """Take an event: JSON. The question whether this is the right address is answered here."""
@@ -67,16 +67,16 @@ class Interactivity:
             case Challenge(text=text):
                 return _answer({"challenge": text})
             case _:
-                return _answer(await self.listener.heard(payload))
+                return _answer(await self.backend.on_event(payload))
 
     async def _signed(self, request: web.Request) -> bytes:
         """The body, once it is known to be Slack's; of a request that is not of now no byte is read."""
-        if request.app[GATE].closing:
+        if request.app[GATE].draining:
             raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
-        if not self.signature.is_timely(request.headers, self.clock.now()):
+        if not self.signature.is_recent(request.headers, self.clock.now()):
             raise _unsigned("The request does not say that it was made within the last five minutes.")
-        body = await read_body(request, limit=MAX_BYTES, patience=self.patience)
-        if not self.signature.fits(request.headers, body):
+        body = await read_body(request, limit=MAX_BYTES, timeout=self.patience)
+        if not self.signature.matches(request.headers, body):
             raise _unsigned("The signature under the request is not made with this app's signing secret.")
         return body
 

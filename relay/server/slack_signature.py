@@ -23,12 +23,12 @@ class Signature:
             raise ValueError("an empty signing secret keeps nobody out")
         self._secret = secret.encode()
 
-    def is_timely(self, headers: Mapping[str, str], now: float) -> bool:
+    def is_recent(self, headers: Mapping[str, str], now: float) -> bool:
         """Whether the request says that it was made about now (Unix seconds)."""
         said = headers.get(TIMESTAMP, "")
         return _SECONDS.fullmatch(said) is not None and abs(now - int(said)) <= LASTS
 
-    def fits(self, headers: Mapping[str, str], body: bytes) -> bool:
+    def matches(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the body, as it came, was signed with the secret; compared in constant time, whatever was sent."""
         said = headers.get(TIMESTAMP, "").encode("utf-8", "surrogateescape")
         digest = hmac.new(self._secret, b"v0:" + said + b":" + body, hashlib.sha256).hexdigest()

@@ -88,12 +88,12 @@ class _Group:
         cards = self.cards[share.incident]
         planned = plan(
             self.stories.get(share.incident),
-            tuple(card for card in cards.values() if card.followed),
+            tuple(card for card in cards.values() if card.is_current),
             share,
             self.same,
         )
         self.plans[which] = share, planned
-        self.stories[share.incident] = planned.story
+        self.stories[share.incident] = planned.incident_state
         self.entries.extend((share.incident, entry) for entry in planned.entries)
         for card in planned.cards:
             cards[card.channel, card.episode] = card
@@ -116,22 +116,22 @@ class _Group:
         self.numbers.update({(row.incident, row.hash): row.id for row in made})
         write_entries(connection, self.entries)
         write_cards(connection, self.changed.values())
-        ask(connection, [errand for _, planned in self.plans.values() for errand in planned.errands])
+        ask(connection, [errand for _, planned in self.plans.values() for errand in planned.tasks])
 
     def accepted(self, share: Share) -> Accepted:
         """What became of a share, once all is written."""
         which = (share.incident, share.hash)
         if which in self.known:
             number, routes = self.known[which]
-            return Accepted(share=number, incident=share.incident, routes=routes, outcome=Outcome.REPEAT)
+            return Accepted(share_id=number, incident=share.incident, routes=routes, outcome=Outcome.REPEAT)
         first, planned = self.plans[which]
         return Accepted(
-            share=self.numbers[which],
+            share_id=self.numbers[which],
             incident=share.incident,
             routes=planned.routes,
             outcome=planned.outcome if share is first else Outcome.REPEAT,
-            due=share is first and (bool(planned.errands) or any(map(_has_work, planned.cards))),
-            decided=planned.decided if share is first else {},
+            due=share is first and (bool(planned.tasks) or any(map(_has_work, planned.cards))),
+            decision=planned.decided if share is first else {},
         )
 
 
@@ -170,4 +170,4 @@ def _known(connection: Connection, shares: Sequence[Share]) -> dict[_Which, tupl
 
 
 def _has_work(card: Card) -> bool:
-    return card.followed and (card.post is not None or card.edit is not None)
+    return card.is_current and (card.post is not None or card.edit is not None)

@@ -34,14 +34,14 @@ def backlog(connection: Connection, now: float) -> Backlog:
     """All that waits at this moment."""
     waiting, age = tasks.waiting(connection, now)
     return Backlog(
-        errands=waiting,
-        errand_age=age,
-        lanes=_lanes(connection, now),
+        due_tasks=waiting,
+        oldest_task_age=age,
+        channels=_lanes(connection, now),
         in_doubt=_number(connection, _IN_DOUBT),
-        letters=_number(connection, _LETTERS),
-        quarantined=_number(connection, _QUARANTINED),
+        dead_letters=_number(connection, _LETTERS),
+        quarantined_bodies=_number(connection, _QUARANTINED),
         size_bytes=size_bytes(connection),
-        last_share=connection.execute(_LAST_SHARE).scalar() or 0.0,
+        last_share_at=connection.execute(_LAST_SHARE).scalar() or 0.0,
     )
 
 

@@ -38,13 +38,13 @@ def load(connection: Connection, card_id: int) -> Case:
     cards = tuple(followed(connection, [incident]))
     card = next((each for each in cards if each.id == card_id), None) or _left(connection, card_id)
     return Case(
-        story=story,
+        incident_state=story,
         card=card,
         cards=cards,
-        entries=untold(connection, incident, card.told_seq),
+        entries=untold(connection, incident, card.reported_seq),
         channel=home_of(connection, card.channel),
         attempt=open_attempt(connection, card_id),
-        last_ts=connection.execute(_LAST_TS, {"channel": card.channel}).scalar(),
+        newest_ts=connection.execute(_LAST_TS, {"channel": card.channel}).scalar(),
     )
 
 
@@ -61,14 +61,14 @@ def write(connection: Connection, case: Case, change: Change) -> Case:
     """
     cards = write_cards(connection, change.cards)
     after = _after(case, cards, change.attempt)
-    callbacks_due(connection, case.story.record.incident, case.cards, after.cards)
+    callbacks_due(connection, case.incident_state.record.incident, case.cards, after.cards)
     if change.attempt is not None:
         row = attempt_row(case.card.id, change.attempt)
         connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
-    if change.closes_letter is not None:
-        close_letter(connection, case.card.id, change.closes_letter, replies=change.closes_replies)
-    if change.letter is not None:
-        open_letter(connection, case.card.id, change.letter)
+    if change.closes_letter_at is not None:
+        close_letter(connection, case.card.id, change.closes_letter_at, replies=change.closes_reply_letters)
+    if change.dead_letter is not None:
+        open_letter(connection, case.card.id, change.dead_letter)
     return after
 
 
@@ -80,10 +80,10 @@ def _after(case: Case, changed: list[Card], attempt: Attempt | None) -> Case:
     return replace(
         case,
         card=card,
-        cards=tuple(each for each in cards.values() if each.followed),
-        entries=tuple(entry for entry in case.entries if entry.seq > card.told_seq),
+        cards=tuple(each for each in cards.values() if each.is_current),
+        entries=tuple(entry for entry in case.entries if entry.seq > card.reported_seq),
         attempt=attempt if attempt is not None and attempt.open else None,
-        last_ts=max(filter(None, (case.last_ts, card.ts)), default=None),
+        last_ts=max(filter(None, (case.newest_ts, card.ts)), default=None),
     )
 
 

@@ -34,7 +34,7 @@ _UNPARK = (
 _LEAVE = (
     update(_card)
     .where(_card.c.id == bindparam("card_id"))
-    .values({"state": CardState.LEFT, **no_work("post"), **no_work("edit")})
+    .values({"state": CardState.SUPERSEDED, **no_work("post"), **no_work("edit")})
 )
 _BY_ID = select(schema.channel).where(
     schema.channel.c.slack_id == bindparam("slack_id"),
@@ -130,11 +130,11 @@ def _settle_twins(connection: Connection, card: Card, twin: Card) -> None:
 
 def _leave(connection: Connection, card: Card) -> None:
     connection.execute(_LEAVE, {"card_id": card.id})
-    close_letter(connection, card.id, card.first_taken)
+    close_letter(connection, card.id, card.first_matched_at)
 
 
 def _out(card: Card) -> bool:
-    return card.ts is not None or card.state in {CardState.TRYING, CardState.IN_DOUBT}
+    return card.ts is not None or card.state in {CardState.POSTING, CardState.IN_DOUBT}
 
 
 def _cards(connection: Connection, statement: Select[Any], **parameters: str) -> Sequence[Card]:

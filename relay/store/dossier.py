@@ -46,13 +46,13 @@ def story(connection: Connection, incident: str) -> Dossier | None:
     if row is None:
         return None
     return Dossier(
-        story=story_of(row),
+        state=story_of(row),
         shares=_all(connection, _SHARES, incident, share_line_of),
         entries=_all(connection, _ENTRIES, incident, entry_of),
         cards=_all(connection, _CARDS, incident, card_of),
         attempts=_by_card(connection, _of_cards(schema.attempt), incident, attempt_of),
         calls=_by_card(connection, _of_cards(schema.call), incident, call_of),
-        errands=_all(connection, _ERRANDS, incident, errand_of),
+        tasks=_all(connection, _ERRANDS, incident, errand_of),
     )
 
 

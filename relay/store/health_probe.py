@@ -12,22 +12,22 @@ PATIENCE = 3.0
 class Pulse:
     """Feels the database's pulse, once for all who ask at the same time: probes must not queue up behind a lock."""
 
-    def __init__(self, store: Store, patience: float = PATIENCE) -> None:
+    def __init__(self, store: Store, timeout: float = PATIENCE) -> None:
         """Ask this store."""
         self._store = store
-        self._patience = patience
+        self._patience = timeout
         self._beat: asyncio.Task[None] | None = None
 
-    async def complaint(self) -> str:
+    async def problem(self) -> str:
         """What is wrong with the database, in a sentence; empty where a share could be kept."""
         if self._beat is None or self._beat.done():
-            self._beat = asyncio.create_task(self._store.check(), name="pulse")
+            self._beat = asyncio.create_task(self._store.check_writable(), name="pulse")
             self._beat.add_done_callback(_heard)
         try:
             async with asyncio.timeout(self._patience):
                 await asyncio.shield(self._beat)
         except TimeoutError:
-            return str(self._store.silent(self._patience))
+            return str(self._store.unresponsive(self._patience))
         except StoreError as error:
             return str(error)
         return ""

@@ -33,12 +33,12 @@ _LISTED = (
 
 def open_letter(connection: Connection, card: int, letter: Letter) -> None:
     """Open a letter for a card; one that is open already keeps its reason, and is about this reply as well."""
-    after, upto = letter.untold or (None, None)
+    after, upto = letter.unreported or (None, None)
     has_one = select(_letter.c.id).where(_letter.c.card == card, _OPEN)
     if connection.execute(has_one).first() is None:
         row = {"card": card, "reason": letter.reason, "remedy": letter.remedy, "since": letter.since}
         connection.execute(_letter.insert(), {**row, "after_seq": after, "upto_seq": upto})
-    elif letter.untold:
+    elif letter.unreported:
         connection.execute(_MORE, {"which": card, "after": after, "upto": upto})
 
 
@@ -59,6 +59,6 @@ def _line(row: Any) -> LetterLine:
         reason=row["why"],
         remedy=row["remedy"],
         since=row["since"],
-        untold=None if row["upto_seq"] is None else (row["after_seq"], row["upto_seq"]),
+        unreported=None if row["upto_seq"] is None else (row["after_seq"], row["upto_seq"]),
         card=card,
     )

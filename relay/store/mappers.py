@@ -61,11 +61,11 @@ def record_text(record: Record) -> str:
     return dumps(
         {
             "incident": record.incident,
-            "blocks": {name: [block.news, block.value] for name, block in record.blocks.items()},
+            "blocks": {name: [block.as_of, block.value] for name, block in record.blocks.items()},
             "environments": [[each.name, each.id] for each in record.environments],
             "headers": {name: list(values) for name, values in record.headers.items()},
             "title": record.title,
-            "title_late": record.title_late,
+            "title_late": record.title_provisional,
             "environment": record.environment and [record.environment.name, record.environment.id],
             "sender": record.sender and [record.sender.name, record.sender.email, record.sender.id],
             "first_received": record.first_received,
@@ -73,7 +73,7 @@ def record_text(record: Record) -> str:
             "comments": record.comments,
             "integrations": record.integrations,
             "environment_id": record.environment_id,
-            "deeds": [asdict(deed) for deed in record.deeds],
+            "deeds": [asdict(deed) for deed in record.pending_actions],
             "episodes": record.episodes,
         }
     )
@@ -84,11 +84,11 @@ def record_of(text: str) -> Record:
     kept = loads(text)
     return Record(
         incident=kept["incident"],
-        blocks={name: Block(news=news, value=value) for name, (news, value) in kept["blocks"].items()},
+        blocks={name: Block(as_of=news, value=value) for name, (news, value) in kept["blocks"].items()},
         environments=tuple(_environment(each) for each in kept["environments"]),
         headers={name: tuple(values) for name, values in kept["headers"].items()},
         title=kept["title"],
-        title_late=kept["title_late"],
+        title_provisional=kept["title_late"],
         environment=_environment(kept["environment"]) if kept["environment"] else None,
         sender=_person(kept["sender"]) if kept["sender"] else None,
         first_received=kept["first_received"],
@@ -96,7 +96,7 @@ def record_of(text: str) -> Record:
         comments=tuple((digest, at) for digest, at in kept["comments"]),
         integrations=tuple(kept.get("integrations", ())),
         environment_id=kept.get("environment_id", ""),
-        deeds=tuple(Deed(**deed) for deed in kept.get("deeds", ())),
+        pending_actions=tuple(Deed(**deed) for deed in kept.get("deeds", ())),
         episodes=tuple((number, began) for number, began in kept.get("episodes", ())),
     )
 
@@ -119,7 +119,7 @@ def story_row(story: Story) -> dict[str, Any]:
         "episode": story.episode,
         "ended_at": story.ended_at,
         "next_seq": story.next_seq,
-        "last_share": story.last_share,
+        "last_share": story.last_share_at,
         "stale_at": story.stale_at,
         "stub": False,
         "record": record_text(story.record),
@@ -134,7 +134,7 @@ def story_of(row: Row) -> Story:
         episode=row["episode"],
         ended_at=row["ended_at"],
         next_seq=row["next_seq"],
-        last_share=row["last_share"],
+        last_share_at=row["last_share"],
         stale_at=row["stale_at"],
     )
 
@@ -167,7 +167,7 @@ def share_line_of(row: Row) -> ShareLine:
         times_seen=row["times_seen"],
         outcome=Outcome(row["outcome"]),
         routes=tuple(loads(row["routes"])),
-        decided=loads(row["decided"]),
+        decision=loads(row["decided"]),
         size=row["size"],
     )
 
@@ -200,7 +200,7 @@ def card_row(card: Card) -> dict[str, Any]:
         **{name: getattr(card, name) for name in _CARD_AS_IS},
         "pinged": dumps(card.pinged),
         "notices": dumps(card.notices),
-        "renewed": dumps(card.renewed),
+        "renewed": dumps(card.reposted_at),
         "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
         "options": _options_text(card.options),
         "mention": dumps(card.mention.as_json()),
@@ -247,7 +247,7 @@ def card_of(row: Row) -> Card:
         id=row["id"],
         pinged=tuple(loads(row["pinged"])),
         notices=tuple(loads(row["notices"])),
-        renewed=tuple(loads(row["renewed"])),
+        reposted_at=tuple(loads(row["renewed"])),
         previous=_previous(row["previous"]),
         options=_options_of(row["options"]),
         mention=_mention_of(row["mention"]),
@@ -282,12 +282,12 @@ def _previous(text: str | None) -> Previous | None:
 
 
 def _due_columns(work: str, card: Card, due: Due | None) -> dict[str, Any]:
-    if due is None or not card.followed:
+    if due is None or not card.is_current:
         return no_work(work)
     return {
         f"{work}_due": due.at,
         f"{work}_deadline": due.deadline,
-        f"{work}_since": due.at if card.wanted_since is None else card.wanted_since,
+        f"{work}_since": due.at if card.pending_since is None else card.pending_since,
         f"{work}_urgent": due.urgent,
     }
 
@@ -312,7 +312,7 @@ def attempt_row(card: int, attempt: Attempt) -> dict[str, Any]:
         "card": card,
         **{name: getattr(attempt, name) for name in _ATTEMPT_AS_IS},
         "targets": dumps(attempt.targets),
-        "words": dumps(attempt.words),
+        "words": dumps(attempt.data),
     }
 
 
@@ -320,7 +320,7 @@ def attempt_of(row: Row) -> Attempt:
     """Undo `attempt_row`."""
     plain = {name: row[name] for name in _ATTEMPT_AS_IS}
     plain["state"] = AttemptState(row["state"])
-    return Attempt(**plain, targets=tuple(loads(row["targets"])), words=loads(row["words"]))
+    return Attempt(**plain, targets=tuple(loads(row["targets"])), data=loads(row["words"]))
 
 
 def errand_row(errand: Errand) -> dict[str, Any]:
@@ -361,7 +361,7 @@ def channel_row(channel: Channel) -> dict[str, Any]:
     return {
         "ref": channel.ref,
         "slack_id": channel.slack_id,
-        "same_as": channel.same_as,
+        "same_as": channel.canonical_ref,
         "facts": dumps(channel.facts),
         "state": channel.state,
         "reason": channel.reason,
@@ -374,7 +374,7 @@ def channel_of(row: Row) -> Channel:
     return Channel(
         ref=row["ref"],
         slack_id=row["slack_id"],
-        same_as=row["same_as"],
+        canonical_ref=row["same_as"],
         facts=loads(row["facts"]),
         state=ChannelState(row["state"]),
         reason=row["reason"],
@@ -407,5 +407,5 @@ def quarantined_of(row: Row, body: bytes = b"") -> Quarantined:
 def configuration_of(row: Row) -> KeptConfiguration:
     """The configuration that a row holds."""
     return KeptConfiguration(
-        hash=row["hash"], kept_at=row["kept_at"], routes=row["routes"], templates=loads(row["templates"])
+        hash=row["hash"], saved_at=row["kept_at"], routes=row["routes"], templates=loads(row["templates"])
     )

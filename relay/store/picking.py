@@ -132,7 +132,7 @@ _OPEN_CARDS = (
     .where(
         _card.c.channel == bindparam("ref"),
         _card.c.ts.is_not(None),
-        _card.c.state == CardState.SHOWN,
+        _card.c.state == CardState.POSTED,
         schema.incident.c.ended_at.is_(None),
     )
     .order_by(_card.c.ts.desc())

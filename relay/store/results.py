@@ -30,7 +30,7 @@ def settle(
 def recover(connection: Connection, now: float, under_way: Collection[int], lease: Lease | None) -> int:
     """Doubt what nobody settles, as `Store.recover` promises."""
     check_lease(connection, lease)
-    left = and_(_attempt.c.state == AttemptState.TRYING, _attempt.c.card.not_in(under_way))
+    left = and_(_attempt.c.state == AttemptState.IN_FLIGHT, _attempt.c.card.not_in(under_way))
     hold_incidents(connection, list(connection.execute(_incidents_of(left)).scalars()))
     doubted = connection.execute(
         update(_attempt)
@@ -41,7 +41,7 @@ def recover(connection: Connection, now: float, under_way: Collection[int], leas
     in_doubt = select(_attempt.c.card).where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
     connection.execute(
         update(_card)
-        .where(_card.c.id.in_(in_doubt), _card.c.state == CardState.TRYING)
+        .where(_card.c.id.in_(in_doubt), _card.c.state == CardState.POSTING)
         .values(state=CardState.IN_DOUBT)
     )
     return doubted.rowcount

@@ -22,21 +22,21 @@ day's worth each time.
 """
 
 
-async def upkeep(store: Store, days: int, clock: Clock, ours: Callable[[], bool]) -> None:
+async def upkeep(store: Store, days: int, clock: Clock, is_leader: Callable[[], bool]) -> None:
     """Retire what is older than so many days, every hour, until cancelled.
 
     `ours` says whether it is this relay's business: of several on one database one does it, lest each take its day.
     """
     await clock.sleep(FIRST)
     while True:
-        if ours():
+        if is_leader():
             await _retire(store, days, clock)
         await clock.sleep(EVERY)
 
 
 async def _retire(store: Store, days: int, clock: Clock) -> None:
     try:
-        retired = await store.retire(clock.now(), days, stub)
+        retired = await store.apply_retention(clock.now(), days, stub)
     except StoreError as error:
         log.error("retention_failed", detail=str(error))  # noqa: TRY400  the sentence says it
     else:

@@ -24,7 +24,7 @@ _STORIES = (
 )
 _FOLLOWED = (
     select(schema.card)
-    .where(schema.card.c.incident.in_(bindparam("ids", expanding=True)), schema.card.c.state != CardState.LEFT)
+    .where(schema.card.c.incident.in_(bindparam("ids", expanding=True)), schema.card.c.state != CardState.SUPERSEDED)
     .order_by(schema.card.c.id)
 )
 _SAME_CARD = select(schema.card).where(*(schema.card.c[name] == bindparam(name) for name in _IDENTITY))
@@ -93,11 +93,11 @@ def _taken_up(connection: Connection, card: Card) -> Card:
     What Slack shows of it is kept, and edited rather than posted anew.
     """
     kept = card_of(connection.execute(_SAME_CARD, dict(zip(_IDENTITY, _identity(card), strict=True))).mappings().one())
-    wanted = {name: getattr(card, name) for name in _INTAKES} | {"told_seq": max(kept.told_seq, card.told_seq)}
+    wanted = {name: getattr(card, name) for name in _INTAKES} | {"told_seq": max(kept.reported_seq, card.reported_seq)}
     if kept.ts is None:
         revived = replace(kept, **wanted, state=card.state, post=card.post, edit=card.edit)
     else:
-        revived = replace(kept, **wanted, state=CardState.SHOWN, post=None, edit=_sooner(card.edit, card.post))
+        revived = replace(kept, **wanted, state=CardState.POSTED, post=None, edit=_sooner(card.edit, card.post))
     write_cards(connection, [revived])
     return revived
 

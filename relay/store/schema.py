@@ -41,8 +41,8 @@ from sqlalchemy import (
 from relay.cards.model import AttemptState, CardState, ChannelState, ErrandKind, Kind, Outcome
 from relay.model.incident import State
 
-OPEN_ATTEMPT = (AttemptState.TRYING, AttemptState.WAITING, AttemptState.IN_DOUBT)
-UNSENT = (CardState.WANTED, CardState.TRYING, CardState.IN_DOUBT, CardState.LAPSED)
+OPEN_ATTEMPT = (AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT)
+UNSENT = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT, CardState.CANCELLED)
 """States of a card whose root is not in Slack, as far as relay knows."""
 
 metadata = MetaData(
@@ -331,7 +331,7 @@ errand = Table(
     CheckConstraint(f"due_at IS NULL OR state IN ({_words(OPEN_ATTEMPT)})", name="over_is_not_due"),
 )
 _waits = text("due_at IS NOT NULL")
-_being_tried = text(f"state = '{AttemptState.TRYING}'")
+_being_tried = text(f"state = '{AttemptState.IN_FLIGHT}'")
 Index("ix_errand_trying", errand.c.id, sqlite_where=_being_tried, postgresql_where=_being_tried)
 Index("ix_errand_due_at", errand.c.due_at, sqlite_where=_waits, postgresql_where=_waits)
 

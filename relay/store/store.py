@@ -84,7 +84,7 @@ class Store:
         try:
             if exclusive:
                 await database.write(partial(migration.bring_up, address=database.address))
-                await store.check()
+                await store.check_writable()
             else:
                 await database.read(partial(migration.must_be_newest, address=database.address))
         except BaseException:
@@ -104,7 +104,7 @@ class Store:
         """What the database is called in sentences; without a password."""
         return self._database.address.name
 
-    def silent(self, seconds: float) -> StoreUnusable:
+    def unresponsive(self, seconds: float) -> StoreUnusable:
         """What to say where it neither works nor fails: a server that is frozen or cut off, a lock that is held."""
         return StoreUnusable(f"{self.name[0].upper()}{self.name[1:]} has not answered within {seconds:g} seconds.")
 
@@ -139,7 +139,7 @@ class Store:
 
     # The way out
 
-    async def pick(  # noqa: PLR0913  the search has that many conditions
+    async def start_next_card(  # noqa: PLR0913  the search has that many conditions
         self,
         track: Track,
         now: float,
@@ -147,8 +147,8 @@ class Store:
         begin: Callable[[Case], T],
         change: Callable[[T], Change],
         skip_cards: Collection[int] = (),
-        skip_lanes: Collection[str] = (),
-        oldest: bool = False,
+        skip_channels: Collection[str] = (),
+        oldest_first: bool = False,
         lease: Lease | None = None,
     ) -> tuple[Case, T] | float | None:
         """Take the next card that has work due, and write down that it is begun, in one transaction.
@@ -163,7 +163,7 @@ class Store:
             LeaseLost: another relay delivers now; nothing was written.
             CardTrouble: something unforeseen happened with one card; nothing was written.
         """
-        skipped = frozenset(skip_cards), frozenset(skip_lanes)  # the caller's may change while this waits for its turn
+        skipped = frozenset(skip_cards), frozenset(skip_channels)  # the caller's may change while this waits for its turn
         return await self._database.write(
             lambda connection: picking.pick(
                 connection,
@@ -171,15 +171,15 @@ class Store:
                 now,
                 skip_cards=skipped[0],
                 skip_lanes=skipped[1],
-                oldest=oldest,
+                oldest=oldest_first,
                 begin=begin,
                 change=change,
                 lease=lease,
             )
         )
 
-    async def settle(
-        self, card: int, finish: Callable[[Case], Change], call: Call | None = None, *, lease: Lease | None = None
+    async def update_card(
+        self, card: int, decide: Callable[[Case], Change], call: Call | None = None, *, lease: Lease | None = None
     ) -> Case:
         """Write down what came of a call; `finish` sees the case as it is by now, inside the transaction.
 
@@ -188,9 +188,9 @@ class Store:
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
         """
-        return await self._database.write(lambda connection: results.settle(connection, card, finish, call, lease))
+        return await self._database.write(lambda connection: results.settle(connection, card, decide, call, lease))
 
-    async def recover(self, now: float, *, under_way: Collection[int] = (), lease: Lease | None = None) -> int:
+    async def recover_attempts(self, now: float, *, in_progress: Collection[int] = (), lease: Lease | None = None) -> int:
         """Call doubt what was left in the middle, by another relay or by this one: attempts, and their cards.
 
         For whoever begins to deliver; and for whoever was told that a `pick` failed, which may have been committed
@@ -198,33 +198,33 @@ class Store:
 
         Returns how many attempts are in doubt by this. They are to be looked at from `now` on.
         """
-        busy = frozenset(under_way)
+        busy = frozenset(in_progress)
         return await self._database.write(lambda connection: results.recover(connection, now, busy, lease))
 
-    async def restored(self, now: float) -> tuple[float, float] | None:
+    async def restore_window(self, now: float) -> tuple[float, float] | None:
         """Where this is a copy that was put back: when it was made, and until when to look before anything is posted.
 
         Unix seconds; None where it is no copy, or has been served for long enough.
         """
         return await self._database.write(lambda connection: restore_detection.restored(connection, now))
 
-    async def doubts(self) -> tuple[Doubt, ...]:
+    async def attempts_in_doubt(self) -> tuple[Doubt, ...]:
         """The attempts in doubt, those first that are to be looked at first."""
         return await self._database.read(picking.doubts)
 
-    async def second_looks(self) -> tuple[Doubt, ...]:
+    async def attempts_to_recheck(self) -> tuple[Doubt, ...]:
         """The attempts that were made again after nothing was found, and are to be looked for once more."""
         return await self._database.read(picking.second_looks)
 
-    async def case(self, card: int) -> Case:
+    async def card_context(self, card: int) -> Case:
         """All that a decision about a card needs, as it is now."""
         return await self._database.write(lambda connection: card_context.load(connection, card))
 
-    async def letters(self) -> tuple[LetterLine, ...]:
+    async def dead_letters(self) -> tuple[LetterLine, ...]:
         """The open dead letters, each with its card, the oldest first."""
         return await self._database.read(letters.listed)
 
-    async def quarantined(self) -> tuple[Quarantined, ...]:
+    async def quarantined_bodies(self) -> tuple[Quarantined, ...]:
         """The bodies that were no shares, without their bytes, the oldest first."""
         return await self._database.read(config_history.quarantined)
 
@@ -232,18 +232,18 @@ class Store:
         """A body that was no share, with its bytes; None where there is none of that number any more."""
         return await self._database.read(lambda connection: config_history.quarantined_body(connection, number))
 
-    async def lanes(self, track: Track, now: float) -> set[str]:
+    async def channels_with_due_work(self, track: Track, now: float) -> set[str]:
         """The open channels that have work due now, by canonical reference."""
         return await self._database.read(lambda connection: picking.lanes(connection, track, now))
 
     # Both ways
 
-    async def ask(self, errands: Iterable[Errand]) -> set[str]:
+    async def add_tasks(self, tasks: Iterable[Errand]) -> set[str]:
         """Keep what BigPanda is to be told or asked; returns the keys of those that are new."""
-        wanted = tuple(errands)
+        wanted = tuple(tasks)
         return await self._database.write(lambda connection: tasks.ask(connection, wanted))
 
-    async def errand_due(self, now: float, *, skip: Collection[str] = ()) -> Matter | float | None:
+    async def next_due_task(self, now: float, *, skip: Collection[str] = ()) -> Matter | float | None:
         """The errand that is to be done next, of an incident that is not in `skip`, with what it is about.
 
         People's come first, then callbacks, then checks; of each the one that has been due longest. Where none is, when
@@ -252,8 +252,8 @@ class Store:
         skipped = frozenset(skip)
         return await self._database.write(lambda connection: tasks.due(connection, now, skipped))
 
-    async def settle_errand(
-        self, key: str, finish: Callable[[Matter], Dealt | None], *, lease: Lease | None = None
+    async def update_task(
+        self, key: str, decide: Callable[[Matter], Dealt | None], *, lease: Lease | None = None
     ) -> Matter | None:
         """Write down what is decided about an errand; `finish` sees it as it is by now, inside the transaction.
 
@@ -262,17 +262,17 @@ class Store:
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
         """
-        return await self._database.write(lambda connection: tasks.settle(connection, key, finish, lease))
+        return await self._database.write(lambda connection: tasks.settle(connection, key, decide, lease))
 
-    async def recover_errands(self, now: float, lease: Lease | None = None) -> int:
+    async def recover_tasks(self, now: float, lease: Lease | None = None) -> int:
         """Have what was left in the middle done again, or looked for; returns how many errands that are.
 
         For whoever begins with errands, and has none under way yet.
         """
         return await self._database.write(lambda connection: tasks.recover(connection, now, lease))
 
-    async def next_silent(
-        self, now: float, judge: Callable[[Story, Sequence[Card]], Judged], *, lease: Lease | None = None
+    async def update_silent_incident(
+        self, now: float, decide: Callable[[Story, Sequence[Card]], Judged], *, lease: Lease | None = None
     ) -> str | float | None:
         """Deal with the incident that has been silent for too long the longest, by what `judge` says of it.
 
@@ -281,9 +281,9 @@ class Store:
         Raises:
             LeaseLost: another relay delivers now; nothing was written.
         """
-        return await self._database.write(lambda connection: tasks.next_silent(connection, now, judge, lease))
+        return await self._database.write(lambda connection: tasks.next_silent(connection, now, decide, lease))
 
-    async def story_of(self, incident: str) -> Story | None:
+    async def incident_state(self, incident: str) -> Story | None:
         """An incident as it is kept; None where it is not known."""
         return await self._database.write(lambda connection: tasks.story(connection, incident))
 
@@ -294,11 +294,11 @@ class Store:
         """
         return await self._database.read(lambda connection: tasks.card_at(connection, slack_channel, ts, incident))
 
-    async def keep_definitions(self, definitions: Sequence[Definition], now: float) -> None:
+    async def save_tag_definitions(self, definitions: Sequence[Definition], now: float) -> None:
         """Keep BigPanda's definitions of tags, in place of those that are kept."""
         await self._database.write(lambda connection: config_history.keep_definitions(connection, definitions, now))
 
-    async def definitions(self) -> tuple[tuple[Definition, ...], float]:
+    async def tag_definitions(self) -> tuple[tuple[Definition, ...], float]:
         """BigPanda's definitions of tags as they are kept, and when they were asked for (0: never)."""
         return await self._database.read(config_history.definitions)
 
@@ -308,20 +308,20 @@ class Store:
         """All channels, by every spelling that is known."""
         return await self._database.read(channels.every)
 
-    async def channel_due(self) -> float | None:
+    async def next_channel_lookup_at(self) -> float | None:
         """The moment at which the first channel is to be asked about; 0 where one is new, None where there is none."""
         return await self._database.read(channels.due)
 
-    async def spellings(self) -> Mapping[str, str]:
+    async def channel_aliases(self) -> Mapping[str, str]:
         """Those spellings of channels that are another one's: ref -> canonical ref."""
         return await self._database.read(channels.spellings)
 
-    async def want_channels(self, refs: Iterable[str]) -> None:
+    async def add_channels(self, refs: Iterable[str]) -> None:
         """Make channels known by these references; those that are known stay as they are."""
         wanted = tuple(refs)
         await self._database.write(lambda connection: channels.want(connection, wanted))
 
-    async def found_channel(  # noqa: PLR0913  a finding has that many parts
+    async def update_channel(  # noqa: PLR0913  a finding has that many parts
         self,
         ref: str,
         *,
@@ -343,11 +343,11 @@ class Store:
         )
         return await self._database.write(lambda connection: channel_merge.found(connection, ref, found))
 
-    async def waiting_channels(self, now: float) -> tuple[Channel, ...]:
+    async def stalled_channels(self, now: float) -> tuple[Channel, ...]:
         """The channels that are not open and have work due: nothing of them is ever picked."""
         return await self._database.read(lambda connection: picking.waiting_channels(connection, now))
 
-    async def waiting_cards(self, ref: str, now: float, limit: int = 100) -> tuple[int, ...]:
+    async def due_cards(self, ref: str, now: float, limit: int = 100) -> tuple[int, ...]:
         """The numbers of a channel's cards that have work due, longest overdue first: what a refusal concerns."""
         return await self._database.read(lambda connection: picking.waiting_cards(connection, ref, now, limit))
 
@@ -357,7 +357,7 @@ class Store:
 
     # Reading
 
-    async def story(self, incident: str) -> Dossier | None:
+    async def incident_history(self, incident: str) -> Dossier | None:
         """All that is kept of an incident, but for the bodies of its shares; None where it is not known."""
         return await self._database.read(lambda connection: dossier.story(connection, incident))
 
@@ -365,20 +365,20 @@ class Store:
         """The shares of an incident as they were sent, in the order in which they came."""
         return await self._database.read(lambda connection: dossier.share_bodies(connection, incident))
 
-    async def recorded(self, since: float) -> AsyncIterator[replay.Recorded]:
+    async def recorded_incidents(self, since: float) -> AsyncIterator[replay.Recorded]:
         """The incidents that have had a share since then, some at a time, each with all its shares that are kept."""
         after = ""
         while (found := await self._database.read(partial(replay.piece, since=since, after=after))) is not None:
             after, piece = found
             yield piece
 
-    async def count_recorded(self, since: float) -> int:
+    async def count_recorded_incidents(self, since: float) -> int:
         """How many incidents `recorded` gives, at this moment."""
         return await self._database.read(partial(replay.count, since=since))
 
     # Keeping house
 
-    async def retire(self, now: float, days: float, stub: Callable[[Record], Record]) -> Retired:
+    async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> Retired:
         """Let go what is older than `days`: shares, and the inside of incidents that ended; and Slack's old answers.
 
         Of an incident stay its cards and its row, with the record that `stub` makes of it. Done in pieces, each a
@@ -391,29 +391,29 @@ class Store:
         shares += await self._in_pieces(partial(retention.drop_shares, before=before.shares))
         return Retired(shares=shares, incidents=incidents, calls=calls)
 
-    async def keep_configuration(self, digest: str, routes: str, templates: Mapping[str, str], now: float) -> None:
+    async def save_configuration(self, digest: str, routes: str, templates: Mapping[str, str], now: float) -> None:
         """Keep routes and templates (file name -> text) that work, as the newest; a few older ones stay."""
         await self._database.write(
             lambda connection: config_history.keep_configuration(connection, digest, routes, templates, now)
         )
 
-    async def configuration(self) -> KeptConfiguration | None:
+    async def latest_configuration(self) -> KeptConfiguration | None:
         """The newest routes and templates that worked."""
         return await self._database.read(config_history.configuration)
 
-    async def configuration_hash(self) -> str | None:
+    async def latest_configuration_hash(self) -> str | None:
         """The hash of the newest routes and templates that worked: what is cheap to ask for again and again."""
         return await self._database.read(config_history.configuration_hash)
 
-    async def fault_is_new(self, digest: str, now: float) -> bool:
+    async def claim_fault_report(self, digest: str, now: float) -> bool:
         """Whether nobody was told yet of the faulty configuration of that hash. Asking counts as telling."""
         return await self._database.write(lambda connection: config_history.fault_is_new(connection, digest, now))
 
-    async def faults_over(self) -> bool:
+    async def clear_fault_reports(self) -> bool:
         """Whether anybody was told of a faulty configuration since this was asked last. Asking makes all forgotten."""
         return await self._database.write(config_history.faults_over)
 
-    async def hold_lease(self, name: str, holder: str, now: float | None, ttl: float) -> int | None:
+    async def acquire_lease(self, name: str, holder: str, now: float | None, ttl: float) -> int | None:
         """Take a lease that nobody holds, or extend our own, until `now + ttl`.
 
         Without a `now` the database's clock counts: the clocks of several relays need not agree.
@@ -430,7 +430,7 @@ class Store:
         """The epoch of a lease; 0 where nobody ever held it."""
         return await self._database.read(lambda connection: leases.epoch(connection, name))
 
-    async def check(self) -> None:
+    async def check_writable(self) -> None:
         """Write a little, to the disk.
 
         Raises:
@@ -448,7 +448,7 @@ class Store:
 
     # The doorbell
 
-    async def listen(self, ring: notify.Ring) -> None:
+    async def listen(self, on_notify: notify.Ring) -> None:
         """On PostgreSQL: call `ring` whenever any relay has accepted something that is due; until cancelled.
 
         It hears whether anything may have changed (an operator has redriven letters), or it was a share.
@@ -456,13 +456,13 @@ class Store:
         On SQLite there is nothing to listen to, and this returns at once: ask `changed` now and then.
         """
         if not self._database.sqlite:
-            await notify.listen(self._database.dialect, self._database.address, ring)
+            await notify.listen(self._database.dialect, self._database.address, on_notify)
 
-    async def ring(self) -> None:
+    async def notify(self) -> None:
         """On PostgreSQL: wake the relay that delivers; on SQLite it notices by `changed` whatever was written."""
         await self._database.write(lambda connection: notify.ring(connection, anything=True))
 
-    async def changed(self) -> bool:
+    async def changed_elsewhere(self) -> bool:
         """On SQLite: whether another program (the command line) has written since this was asked last.
 
         SQLite counts for each connection what others commit; asked on the writer's, it leaves out what relay itself

@@ -56,15 +56,15 @@ def settle(
     story = stories(connection, [incident])[incident]
     # Read again behind the incident's lock: another relay may have settled it meanwhile.
     row = connection.execute(_BY_KEY, {"key": key}).mappings().one()
-    matter = Matter(errand=errand_of(row), story=story, cards=tuple(followed(connection, [incident])))
-    dealt = finish(matter) if matter.errand.open else None
+    matter = Matter(task=errand_of(row), incident_state=story, cards=tuple(followed(connection, [incident])))
+    dealt = finish(matter) if matter.task.open else None
     if dealt is None:
         return None
-    _write(connection, dealt.errand)
-    story = _written(connection, story, dealt.story)
+    _write(connection, dealt.task)
+    story = _written(connection, story, dealt.incident_state)
     cards = write_cards(connection, dealt.cards)
-    ask(connection, dealt.more)
-    return replace(matter, errand=dealt.errand, story=story, cards=tuple(cards) or matter.cards)
+    ask(connection, dealt.follow_ups)
+    return replace(matter, errand=dealt.task, story=story, cards=tuple(cards) or matter.cards)
 
 
 def next_silent(
@@ -131,7 +131,7 @@ def _write(connection: Connection, errand: Errand) -> None:
 
 def _matter(connection: Connection, errand: Errand) -> Matter:
     known = stories(connection, [errand.incident])[errand.incident]
-    return Matter(errand=errand, story=known, cards=tuple(followed(connection, [errand.incident])))
+    return Matter(task=errand, incident_state=known, cards=tuple(followed(connection, [errand.incident])))
 
 
 def _written(connection: Connection, before: Story, after: Story | None) -> Story:
@@ -165,7 +165,7 @@ _WAITING = select(func.sum(case((_errand.c.due_at <= _NOW, 1), else_=0)), func.m
 )
 _INCIDENT_OF = select(_errand.c.incident).where(_errand.c.key == bindparam("key"))
 _BY_KEY = select(_errand).where(_errand.c.key == bindparam("key"))
-_TRYING = select(_errand).where(text(f"errand.state = '{AttemptState.TRYING}'"))
+_TRYING = select(_errand).where(text(f"errand.state = '{AttemptState.IN_FLIGHT}'"))
 """In the words of the index, since SQLite uses a partial one for nothing less."""
 _CHANGING = ("payload", "state", "reason", "due_at", "tries")
 _WRITE = (
@@ -198,7 +198,7 @@ _SILENT_LATER = select(func.min(_incident.c.stale_at)).where(_incident.c.stale_a
 _CARD_AT = select(_card).where(
     _card.c.slack_channel == bindparam("slack_channel"),
     _card.c.ts == bindparam("ts"),
-    _card.c.state == CardState.SHOWN,
+    _card.c.state == CardState.POSTED,
 )
 _CARD_IN = (
     select(_card)
@@ -207,7 +207,7 @@ _CARD_IN = (
         _card.c.incident == bindparam("incident"),
         schema.channel.c.slack_id == bindparam("slack_channel"),
         _card.c.ts.is_(None),
-        _card.c.state.in_((CardState.TRYING, CardState.IN_DOUBT)),
+        _card.c.state.in_((CardState.POSTING, CardState.IN_DOUBT)),
     )
 )
 """Somebody may press a button before relay knows that the card is there: its answer may be lost."""

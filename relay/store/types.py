@@ -16,12 +16,12 @@ class Accepted:
     share. A repeat carries the number and the routes of the share that it repeats, and decides nothing.
     """
 
-    share: int
+    share_id: int
     incident: str
     routes: tuple[str, ...]
     outcome: Outcome
     due: bool = False
-    decided: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log, no part of the answer
+    decision: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log, no part of the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +83,14 @@ class Backlog:
     those to BigPanda that are due, and `errand_age` is how many seconds ago the oldest that is not done was asked for.
     """
 
-    lanes: tuple[Lane, ...] = ()
+    channels: tuple[Lane, ...] = ()
     in_doubt: int = 0
-    letters: int = 0
-    quarantined: int = 0
+    dead_letters: int = 0
+    quarantined_bodies: int = 0
     size_bytes: int = 0
-    last_share: float = 0.0
-    errands: int = 0
-    errand_age: float = 0.0
+    last_share_at: float = 0.0
+    due_tasks: int = 0
+    oldest_task_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class ShareLine:
     times_seen: int
     outcome: Outcome
     routes: tuple[str, ...]
-    decided: Mapping[str, JSON]
+    decision: Mapping[str, JSON]
     size: int
 
 
@@ -123,13 +123,13 @@ class ShareBody:
 class Dossier:
     """All that is kept of one incident. Attempts and calls stand under the number of their card, oldest first."""
 
-    story: Story
+    state: Story
     shares: tuple[ShareLine, ...]
     entries: tuple[Entry, ...]
     cards: tuple[Card, ...]
     attempts: Mapping[int, tuple[Attempt, ...]]
     calls: Mapping[int, tuple[Call, ...]]
-    errands: tuple[Errand, ...] = ()
+    tasks: tuple[Errand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class KeptConfiguration:
     """Routes and templates that worked, as they were written: file name -> text."""
 
     hash: str
-    kept_at: float
+    saved_at: float
     routes: str
     templates: Mapping[str, str]
 

@@ -76,7 +76,7 @@ class Report:
 
 async def live_configuration(store: Store, otherwise: Callable[[], Configuration]) -> Configuration:
     """What is live: the newest that worked, as relay kept it; where it has kept none, what is on disk."""
-    kept = await store.configuration()
+    kept = await store.latest_configuration()
     if kept is None:
         return otherwise()
     return check(Written(file="routes.yaml as it is live", routes=kept.routes, templates=kept.templates))
@@ -105,13 +105,13 @@ async def backtest(  # noqa: PLR0913  what is compared, of what, how, and who is
     Both are lived by as relay lives by them, with BigPanda's definitions of tags as they are now.
     """
     known = await definitions_of(store)
-    live, candidate = live.lived(known, acts=live.acts), candidate.lived(known, acts=candidate.acts)
-    number = await store.count_recorded(since)
-    same = {channel.ref: channel.same_as for channel in await store.channels() if channel.same_as is not None}
+    live, candidate = live.with_tag_definitions(known, buttons_enabled=live.buttons_enabled), candidate.with_tag_definitions(known, buttons_enabled=candidate.buttons_enabled)
+    number = await store.count_recorded_incidents(since)
+    same = {channel.ref: channel.canonical_ref for channel in await store.channels() if channel.canonical_ref is not None}
     report = Report()
     task = (live, candidate, same)
     with _Crew(*task, processes=processes if number > ALONE else 1) as crew:
-        async for piece in crew.played(store.recorded(since)):
+        async for piece in crew.played(store.recorded_incidents(since)):
             report.add(piece)
             done(report.incidents, number)
     report.different.sort(key=lambda each: (list(Difference).index(each.differences[0]), each.incident))
@@ -127,7 +127,7 @@ class _Crew:
         self._worker = _Worker(Comparison(live, candidate), same)
         self._processes = processes
         self._pool: Executor | None = None
-        self._task = (_written(live), _written(candidate), dict(same), dict(live.rulebook.definitions))
+        self._task = (_written(live), _written(candidate), dict(same), dict(live.rulebook.tag_definitions))
 
     def __enter__(self) -> Self:
         if self._processes > 1:
@@ -186,7 +186,7 @@ class _Worker:
     ) -> Rehearsal:
         rehearsal = Rehearsal(configuration, same=self._same, drawn=False, beside=beside)
         for share in shares:
-            rehearsal.take(share)
+            rehearsal.receive(share)
         rehearsal.run()
         return rehearsal
 
@@ -206,7 +206,7 @@ _WORKERS: list[_Worker] = []
 
 
 def _begin(live: Written, candidate: Written, same: Mapping[str, str], known: Definitions) -> None:
-    both = (check(each).lived(known, acts=True) for each in (live, candidate))
+    both = (check(each).with_tag_definitions(known, buttons_enabled=True) for each in (live, candidate))
     _WORKERS.append(_Worker(Comparison(*both), same))
 
 

@@ -50,7 +50,7 @@ class Comparison:
         self.live = live
         self.candidate = candidate
         self._names = {**channel_names(live.rulebook), **channel_names(candidate.rulebook)}
-        self.drawn_alike = live.templates == candidate.templates and live.rulebook.words == candidate.rulebook.words
+        self.drawn_alike = live.templates == candidate.templates and live.rulebook.tag_labels == candidate.rulebook.tag_labels
         """Whether what is alike is also drawn alike."""
 
     def compare(self, incident: str, live: Rehearsal, candidate: Rehearsal) -> Compared | None:
@@ -81,7 +81,7 @@ class Comparison:
         yield from (f"- in {called(ref, self._names)}" for ref in before if ref not in after)
         yield from (f"+ in {called(ref, self._names)}" for ref in after if ref not in before)
         if before and not after:
-            outcomes = dict.fromkeys(str(taken.outcome) for taken in candidate.taken if taken.plan)
+            outcomes = dict.fromkeys(str(taken.outcome) for taken in candidate.shares if taken.plan)
             yield f"  what would become of its shares: {', '.join(outcomes)}"
 
     def _reads(self, live: Rehearsal, candidate: Rehearsal) -> Iterator[str]:

@@ -58,7 +58,7 @@ class Explanation:
 def explain(rulebook: Rulebook, share: Share) -> Explanation:
     """What a share turns into, were it the first of its incident."""
     made = plan(rulebook, None, (), share, {})
-    incident = read(made.story.record, rulebook.words)
+    incident = read(made.incident_state.record, rulebook.tag_labels)
     decision = decide(rulebook, incident, first=True)
     return Explanation(
         incident=incident,
@@ -70,8 +70,8 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
 
 def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: Decision, now: float) -> Destination:
     """The card's first step, as delivery will take it when the card is due."""
-    case = Case(story=made.story, card=card, cards=made.cards, entries=made.entries, channel=Channel(ref=card.channel))
-    step = begin_post(case, rulebook.words, card.post.at if card.post else now)
+    case = Case(incident_state=made.incident_state, card=card, cards=made.cards, entries=made.entries, channel=Channel(ref=card.channel))
+    step = begin_post(case, rulebook.tag_labels, card.post.at if card.post else now)
     routes = next((posting.routes for posting in decision.postings if posting.ref == card.channel), ())
     return Destination(
         channel=card.channel,
@@ -100,7 +100,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "dropped": list(decision.dropped),
         "cards": [{**_plain(each), "why": each.why} for each in explanation.destinations],
         "failures": [
-            {"route": each.route, "channel": each.written, "reason": each.reason} for each in explanation.failures
+            {"route": each.route, "channel": each.source, "reason": each.reason} for each in explanation.failures
         ],
         "tree": [_route(each) for each in decision.trace],
     }

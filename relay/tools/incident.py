@@ -30,13 +30,13 @@ _OUTCOMES = {
     Outcome.NO_ROUTE: "no route has a channel for it, and it has no card",
 }
 _CARDS = {
-    CardState.WANTED: "to be posted",
-    CardState.TRYING: "being posted",
-    CardState.SHOWN: "shown",
+    CardState.PENDING: "to be posted",
+    CardState.POSTING: "being posted",
+    CardState.POSTED: "shown",
     CardState.IN_DOUBT: "in doubt: nobody knows whether Slack has it",
-    CardState.REFUSED: "refused by Slack",
-    CardState.LAPSED: "never posted: it was over, or not taken there any more, before it could be",
-    CardState.LEFT: "followed no more",
+    CardState.REJECTED: "refused by Slack",
+    CardState.CANCELLED: "never posted: it was over, or not taken there any more, before it could be",
+    CardState.SUPERSEDED: "followed no more",
 }
 _NOTED = {
     POINTER: "a pointer only, since the incident is followed elsewhere",
@@ -66,7 +66,7 @@ def as_json(dossier: Dossier, link: Link) -> dict[str, JSON]:
     (lines), under their `seq`.
     """
     told: dict[str, JSON] = orjson.loads(orjson.dumps(dossier, option=orjson.OPT_NON_STR_KEYS))
-    incident = read(dossier.story.record)
+    incident = read(dossier.state.record)
     return told | {
         "links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))},
         "words": {str(entry.seq): entry_in_words(entry, incident) for entry in dossier.entries[-_WORDED:]},
@@ -78,8 +78,8 @@ def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str, wo
 
     `names` calls a channel by its reference, `words` are those of the live routes.
     """
-    incident = read_in(dossier.story.record, dossier.story.episode, words)
-    yield from _known(incident, dossier.story.episode)
+    incident = read_in(dossier.state.record, dossier.state.episode, words)
+    yield from _known(incident, dossier.state.episode)
     for card in dossier.cards:
         yield ""
         yield from _card(card, link, names)
@@ -115,7 +115,7 @@ def _known(incident: Incident, episode: int) -> Iterator[str]:
     yield "  " + ", ".join(part for part in parts if part)
     for word, told in (
         ("environments", ", ".join(each.name or each.id for each in incident.environments)),
-        ("assigned to", incident.assignee.known_as if incident.assignee else ""),
+        ("assigned to", incident.assignee.display_name if incident.assignee else ""),
         ("tags", "; ".join(f"{tag.name}: {tag.value}" for tag in incident.tags)),
         ("in BigPanda", incident.links.get("landing_page", "")),
     ):
@@ -158,7 +158,7 @@ def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[
     for entry in entries:  # of shares that are kept no more
         first, *more = _entry(entry, incident)
         yield Happening(at=entry.at, text=first, more=tuple(more))
-    yield from (_errand(errand) for errand in dossier.errands)
+    yield from (_errand(errand) for errand in dossier.tasks)
     for number, attempts in dossier.attempts.items():
         yield from (_attempt(attempt, cards.get(number, "")) for attempt in attempts if not _is_plain(attempt))
     for number, calls in dossier.calls.items():
@@ -178,13 +178,13 @@ def _entry(entry: Entry, incident: Incident) -> list[str]:
 
 
 def _share(share: ShareLine, told: Sequence[str], names: Callable[[str], str]) -> Happening:
-    state = str(share.decided.get("state") or "")
+    state = str(share.decision.get("state") or "")
     taken = f"; taken by {', '.join(share.routes)}" if share.routes else ""
     again = f", seen {share.times_seen} times" if share.times_seen > 1 else ""
     return Happening(
         at=share.received,
         text=f"share {share.id}{again}: {_OUTCOMES[share.outcome]}{f' ({state})' if state else ''}{taken}",
-        more=(*told, *_decided(share.decided, names)),
+        more=(*told, *_decided(share.decision, names)),
     )
 
 
@@ -202,7 +202,7 @@ def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterat
             yield f"new card in {where} " + (
                 f"by route {card['route']}" if card.get("route") else "by the fallback, since no route took it"
             )
-        elif (state := CardState(card.get("state"))) is not CardState.SHOWN:
+        elif (state := CardState(card.get("state"))) is not CardState.POSTED:
             yield f"card in {where}: {_CARDS[state]}"
 
 
@@ -236,27 +236,27 @@ def _is_plain(attempt: Attempt) -> bool:
 
 
 def _attempt(attempt: Attempt, channel: str) -> Happening:
-    what = "the card" if attempt.what == "root" else f"a reply that tells up to entry {attempt.upto_seq}"
+    what = "the card" if attempt.kind == "root" else f"a reply that tells up to entry {attempt.upto_seq}"
     pinging = f", pinging {', '.join(attempt.targets)}{_why_pinged(attempt)}" if attempt.targets else ""
     tries = f", {attempt.tries} tries" if attempt.tries > 1 else ""
     state = str(attempt.state).replace("_", " ")
-    return Happening(at=attempt.started, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
+    return Happening(at=attempt.started_at, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
 
 
 def _why_pinged(attempt: Attempt) -> str:
     """A reply pings for two reasons; that the first post does needs none."""
-    if attempt.what == "root":
+    if attempt.kind == "root":
         return ""
-    return " since it is back" if attempt.words.get("reopening") else f" since it rose to {attempt.words.get('worst')}"
+    return " since it is back" if attempt.data.get("reopening") else f" since it rose to {attempt.data.get('worst')}"
 
 
 def _posted(call: Call, attempts: Sequence[Attempt]) -> str:
     """What was posted: a card has one open attempt at a time, so it is the one that was begun last."""
-    begun = [attempt for attempt in attempts if attempt.started <= call.at]
+    begun = [attempt for attempt in attempts if attempt.started_at <= call.at]
     if call.method != _POST or not begun:
         return ""
-    last = max(begun, key=lambda attempt: attempt.started)
-    return "the card, " if last.what == "root" else f"a reply up to entry {last.upto_seq}, "
+    last = max(begun, key=lambda attempt: attempt.started_at)
+    return "the card, " if last.kind == "root" else f"a reply up to entry {last.upto_seq}, "
 
 
 def _call(call: Call, posted: str, channel: str, link: Link) -> Happening:

@@ -32,14 +32,14 @@ _CALLS = 5
 class Outcome(StrEnum):
     """What became of the wish to redrive a letter."""
 
-    REDRIVEN = "redriven"
-    RETOLD = "retold"
-    SOUGHT = "sought"
-    OVER = "over"
+    RETRIED = "redriven"
+    REPLY_RETRIED = "retold"
+    SEARCHING = "sought"
+    CLOSED = "over"
     BUSY = "busy"
-    ON_ITS_WAY = "on_its_way"
-    ASKED = "asked"
-    FOREIGN = "foreign"
+    ALREADY_RETRIED = "on_its_way"
+    CHANNEL_CHECKED = "asked"
+    EXTERNAL_CHANNEL = "foreign"
     UNKNOWN_CHANNEL = "unknown_channel"
 
 
@@ -53,20 +53,20 @@ class Redrive:
     @property
     def done(self) -> bool:
         """Whether everything was done that can be."""
-        return self.outcome not in {Outcome.BUSY, Outcome.FOREIGN, Outcome.UNKNOWN_CHANNEL}
+        return self.outcome not in {Outcome.BUSY, Outcome.EXTERNAL_CHANNEL, Outcome.UNKNOWN_CHANNEL}
 
 
 _SENTENCES = {
-    Outcome.REDRIVEN: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
-    Outcome.RETOLD: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
-    Outcome.SOUGHT: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
+    Outcome.RETRIED: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
+    Outcome.REPLY_RETRIED: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
+    Outcome.SEARCHING: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
     "may not look, it says that it may be a repeat); it pings nobody",
-    Outcome.OVER: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
+    Outcome.CLOSED: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
     Outcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that is over",
-    Outcome.ON_ITS_WAY: "left as it is: relay has redriven it by itself, and it is on its way",
-    Outcome.ASKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
+    Outcome.ALREADY_RETRIED: "left as it is: relay has redriven it by itself, and it is on its way",
+    Outcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
     "by itself if it takes messages",
-    Outcome.FOREIGN: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
+    Outcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
     "that may read incidents, or choose another channel, and the card's next share settles it",
     Outcome.UNKNOWN_CHANNEL: "left as it is: {channel} is known no more",
 }
@@ -92,12 +92,12 @@ async def redrive(store: Store, letters: Sequence[LetterLine], words: Words, now
     for letter in letters:
         channel = _home(channels, letter.card.channel)
         outcome = judged(letter, channel)
-        if outcome is Outcome.REDRIVEN:
+        if outcome is Outcome.RETRIED:
             outcome = await _redrive(store, letter, words, now)
-        elif outcome is Outcome.ASKED and channel is not None and channel.retry_at != now:
+        elif outcome is Outcome.CHANNEL_CHECKED and channel is not None and channel.retry_at != now:
             channels[channel.ref] = await _ask_again(store, channel, now)
         done.append(Redrive(letter=letter, outcome=outcome))
-    await store.ring()
+    await store.notify()
     return done
 
 
@@ -106,62 +106,62 @@ def judged(letter: LetterLine, channel: Channel | None) -> Outcome:
     if channel is None:
         return Outcome.UNKNOWN_CHANNEL
     if letter.reason == EXTERNAL and is_foreign(letter.card, channel):
-        return Outcome.FOREIGN
+        return Outcome.EXTERNAL_CHANNEL
     if letter.reason in CHANNEL_REASONS | {EXTERNAL} and channel.state is not ChannelState.OPEN:
-        return Outcome.ASKED
-    return Outcome.REDRIVEN
+        return Outcome.CHANNEL_CHECKED
+    return Outcome.RETRIED
 
 
 async def _redrive(store: Store, letter: LetterLine, words: Words, now: float) -> Outcome:
     """By the case as it is then: relay may have redriven it in the same moment."""
     held = await _held(store, letter) if letter.in_doubt else ()
-    outcome = Outcome.REDRIVEN
+    outcome = Outcome.RETRIED
 
     def decide(case: Case) -> Change:
         nonlocal outcome
         outcome, change = _way_back(case, letter, held, words, now)
         return change
 
-    await store.settle(letter.card.id, decide)
+    await store.update_card(letter.card.id, decide)
     return outcome
 
 
 def _way_back(
     case: Case, letter: LetterLine, held: Sequence[Attempt], words: Words, now: float
 ) -> tuple[Outcome, Change]:
-    if case.card.followed and case.card.ts is None:
-        if case.card.state is not CardState.REFUSED:
-            return Outcome.ON_ITS_WAY, Change()
+    if case.card.is_current and case.card.ts is None:
+        if case.card.state is not CardState.REJECTED:
+            return Outcome.ALREADY_RETRIED, Change()
         if held:
-            return Outcome.SOUGHT, sought(case, held, letter, now)
-    elif case.card.followed and letter.untold:
+            return Outcome.SEARCHING, sought(case, held, letter, now)
+    elif case.card.is_current and letter.unreported:
         if case.attempt is not None:
             return Outcome.BUSY, Change()
         if held:
-            return Outcome.SOUGHT, sought(case, held, letter, now)
-        return Outcome.RETOLD, retold(case, letter.untold, now)
+            return Outcome.SEARCHING, sought(case, held, letter, now)
+        return Outcome.REPLY_RETRIED, retold(case, letter.unreported, now)
     change = redriven(case, words, now)
-    lapsed = any(card.id == case.card.id and card.state is CardState.LAPSED for card in change.cards)
-    return Outcome.OVER if lapsed else Outcome.REDRIVEN, change
+    lapsed = any(card.id == case.card.id and card.state is CardState.CANCELLED for card in change.cards)
+    return Outcome.CLOSED if lapsed else Outcome.RETRIED, change
 
 
 async def _held(store: Store, letter: LetterLine) -> tuple[Attempt, ...]:
     """What of the card was held in doubt: it is that which may be in Slack, and by its marker that it is found."""
-    dossier = await store.story(letter.card.incident)
+    dossier = await store.incident_history(letter.card.incident)
     attempts = dossier.attempts.get(letter.card.id, ()) if dossier else ()
-    what, after = (REPLY, letter.untold[0]) if letter.untold else (ROOT, -1)
+    what, after = (REPLY, letter.unreported[0]) if letter.unreported else (ROOT, -1)
     return tuple(
         each
         for each in attempts
-        if each.state is AttemptState.REFUSED
-        and (each.what, each.generation) == (what, letter.card.generation)
+        if each.state is AttemptState.REJECTED
+        and (each.kind, each.generation) == (what, letter.card.generation)
         and each.upto_seq > after
     )
 
 
 async def _ask_again(store: Store, channel: Channel, now: float) -> Channel:
     """Relay asks Slack about the channel at its next look, instead of minutes later."""
-    await store.found_channel(
+    await store.update_channel(
         channel.ref,
         slack_id=channel.slack_id,
         facts=channel.facts,
@@ -174,7 +174,7 @@ async def _ask_again(store: Store, channel: Channel, now: float) -> Channel:
 
 def _home(channels: dict[str, Channel], ref: str) -> Channel | None:
     found = channels.get(ref)
-    return channels.get(found.same_as, found) if found and found.same_as else found
+    return channels.get(found.canonical_ref, found) if found and found.canonical_ref else found
 
 
 # -- In words ----------------------------------------------------------------------------------------------------------
@@ -192,16 +192,16 @@ def letter_in_words(letter: LetterLine, dossier: Dossier | None, names: Names) -
     card = letter.card
     yield f"letter {letter.id}: incident {card.incident} in {names(card.channel)}"
     if dossier is not None:
-        yield f"  title    {dossier.story.record.title}"
+        yield f"  title    {dossier.state.record.title}"
     yield f"  since    {clock(letter.since)}"
     yield f"  reason   {letter.reason}"
     yield f"  remedy   {letter.remedy or 'none is known'}"
     yield f"  route    {card.route or 'none: the fallback'}"
     yield f"  card     {card.state}, episode {card.episode}" + (f", shown at {card.ts}" if card.ts else ", never shown")
-    if letter.untold and dossier is not None:
-        after, upto = letter.untold
+    if letter.unreported and dossier is not None:
+        after, upto = letter.unreported
         untold = [entry for entry in dossier.entries if after < entry.seq <= upto]
-        lines = [line for entry in untold for line in entry_in_words(entry, read(dossier.story.record))]
+        lines = [line for entry in untold for line in entry_in_words(entry, read(dossier.state.record))]
         yield from (f"  {word:8} {line}" for word, line in zip(chain(["untold"], repeat("")), lines, strict=False))
     calls = dossier.calls.get(card.id, ()) if dossier is not None else ()
     for call in calls[-_CALLS:]:
@@ -229,7 +229,7 @@ def letter_as_json(letter: LetterLine, dossier: Dossier | None = None) -> dict[s
     """A letter with its card; with a dossier, the incident's title and Slack's answers about the card as well."""
     told: dict[str, Any] = orjson.loads(orjson.dumps(letter, option=orjson.OPT_NON_STR_KEYS))
     if dossier is not None:
-        told["title"] = dossier.story.record.title
+        told["title"] = dossier.state.record.title
         told["calls"] = orjson.loads(orjson.dumps(dossier.calls.get(letter.card.id, ())))
     return told
 

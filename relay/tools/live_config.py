@@ -12,16 +12,16 @@ Definitions = Mapping[str, Definition]
 
 async def definitions_of(store: Store) -> Definitions:
     """BigPanda's definitions of tags as relay has kept them, by their ids (casefolded)."""
-    found, _ = await store.definitions()
+    found, _ = await store.tag_definitions()
     return {definition.id.casefold(): definition for definition in found}
 
 
 async def live_words(store: Store) -> Words:
     """How tags are called and what their values mean: the live routes' `tag_values`, and BigPanda's definitions."""
-    kept = await store.configuration()
+    kept = await store.latest_configuration()
     try:
         rulebook = load(kept.routes) if kept else None
     except ConfigurationError:  # of another version of relay
         rulebook = None
     known = await definitions_of(store)
-    return rulebook.taught(known).words if rulebook else Words(definitions=known) if known else NO_WORDS
+    return rulebook.with_tag_definitions(known).tag_labels if rulebook else Words(definitions=known) if known else NO_WORDS

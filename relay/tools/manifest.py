@@ -27,7 +27,7 @@ class Ways:
     replies: bool = False
 
     @property
-    def any(self) -> bool:
+    def interactive(self) -> bool:
         """Whether people can act from Slack at all."""
         return bool(self.url) or self.socket_mode
 
@@ -37,7 +37,7 @@ class Ways:
             raise ValueError("clicks come over HTTP or over Socket Mode: give the address, or ask for Socket Mode")
         if self.url and not self.url.startswith("https://"):
             raise ValueError("Slack calls an address that begins with https:// and nothing else")
-        if self.replies and not self.any:
+        if self.replies and not self.interactive:
             raise ValueError("replies need a way to relay: its address, or Socket Mode")
 
 
@@ -45,7 +45,7 @@ def manifest(ways: Ways | None = None) -> dict[str, Any]:
     """The manifest as a JSON object."""
     ways = ways or Ways()
     settings: dict[str, Any] = {
-        "interactivity": {"is_enabled": ways.any, **_at(ways, "/slack/actions")},
+        "interactivity": {"is_enabled": ways.interactive, **_at(ways, "/slack/actions")},
         "org_deploy_enabled": False,
         "socket_mode_enabled": ways.socket_mode,
         # A rotating token expires after 12 hours, and a server has nobody to renew it.
@@ -61,7 +61,7 @@ def manifest(ways: Ways | None = None) -> dict[str, Any]:
             "background_color": "#1d2b3a",
         },
         "features": {"bot_user": {"display_name": "relay", "always_online": True}},
-        "oauth_config": {"scopes": {"bot": sorted({*REQUIRED_SCOPES, *(ACTION_SCOPES if ways.any else ())})}},
+        "oauth_config": {"scopes": {"bot": sorted({*REQUIRED_SCOPES, *(ACTION_SCOPES if ways.interactive else ())})}},
         "settings": settings,
     }
 

@@ -20,8 +20,8 @@ from relay.tools.times import clock
 
 _QUIET = "bright_black"
 _NOT_POSTED = {
-    CardState.LAPSED: "never posted: it was over, or no longer taken there, before its wait had passed",
-    CardState.LEFT: "followed no more",
+    CardState.CANCELLED: "never posted: it was over, or no longer taken there, before its wait had passed",
+    CardState.SUPERSEDED: "followed no more",
 }
 
 
@@ -40,7 +40,7 @@ def as_json(incidents: Mapping[str, Rehearsal]) -> list[dict[str, Any]]:
                     "routes": list(taken.routes),
                     "decided": dict(taken.plan.decided) if taken.plan else {},
                 }
-                for taken in rehearsal.taken
+                for taken in rehearsal.shares
             ],
             "cards": [_card(played) for played in rehearsal.cards],
         }
@@ -97,7 +97,7 @@ def as_page(incidents: Mapping[str, Rehearsal], names: Names) -> str:
 def _last(rehearsal: Rehearsal) -> float:
     """When the last thing happened: the page shows the messages as they read then, whenever somebody looks at it."""
     sent = [each.at for played in rehearsal.cards for each in (*played.replies, played.root) if each is not None]
-    return max([*sent, *(taken.share.received for taken in rehearsal.taken)])
+    return max([*sent, *(taken.share.received for taken in rehearsal.shares)])
 
 
 def _root(played: Played) -> Drawn:
@@ -129,7 +129,7 @@ def on_terminal(incidents: Mapping[str, Rehearsal], names: Names) -> Iterator[Re
     """What became of each share, then each card as Slack shows it, its thread below it."""
     for incident, rehearsal in incidents.items():
         yield Rule(Text(f"incident {incident}", "bold"), align="left", style=_QUIET)
-        yield from (_share(taken.share.received, str(taken.outcome), taken.routes) for taken in rehearsal.taken)
+        yield from (_share(taken.share.received, str(taken.outcome), taken.routes) for taken in rehearsal.shares)
         if not rehearsal.cards:
             yield Text("It makes no card.", "bold")
         for played in rehearsal.cards:

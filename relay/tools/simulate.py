@@ -111,13 +111,13 @@ class Rehearsal:
         Where not `drawn`, a message is drawn only when it is asked for. That is much faster, and all else comes out the
         same but for edits: each change of the record counts as one, though the card may not show it.
         """
-        self.taken: list[Taken] = []
+        self.shares: list[Taken] = []
         self._configuration = configuration
-        self._words = configuration.rulebook.words
+        self._words = configuration.rulebook.tag_labels
         self._same = same or {}
         self._drawn = drawn
         self._beside = beside
-        self.alike = beside is not None and beside.words == self._words
+        self.alike = beside is not None and beside.tag_labels == self._words
         self._now = -inf
         self._story: Story | None = None
         self._entries: list[Entry] = []
@@ -138,9 +138,9 @@ class Rehearsal:
     @property
     def routes(self) -> tuple[str, ...]:
         """The routes that took the last share that was no repeat."""
-        return next((taken.routes for taken in reversed(self.taken) if taken.plan), ())
+        return next((taken.routes for taken in reversed(self.shares) if taken.plan), ())
 
-    def take(self, share: Share) -> Taken:
+    def receive(self, share: Share) -> Taken:
         """A share comes in, after everything that was due before it. One that came before its time comes now."""
         if share.received < self._now:
             share = replace(share, received=self._now)
@@ -148,7 +148,7 @@ class Rehearsal:
         self._now = share.received
         taken = Taken(share=share, plan=None if share.hash in self._seen else self._plan(share))
         self._seen.add(share.hash)
-        self.taken.append(taken)
+        self.shares.append(taken)
         return taken
 
     def run(self, until: float = inf) -> None:
@@ -156,11 +156,11 @@ class Rehearsal:
         self._run_until(lambda moment: moment <= until)
 
     def _plan(self, share: Share) -> Plan:
-        followed = [played.card for played in self._cards.values() if played.card.followed]
+        followed = [played.card for played in self._cards.values() if played.card.is_current]
         made = plan(self._configuration.rulebook, self._story, followed, share, self._same)
         if self.alike and self._beside is not None:
             self.alike = plan(self._beside, self._story, followed, share, self._same) == made
-        self._story = made.story
+        self._story = made.incident_state
         self._entries += made.entries
         self._keep(made.cards)
         return made
@@ -196,11 +196,11 @@ class Rehearsal:
         """One turn of one card: what live work does in three transactions, with Slack's answer between them."""
         case = self._case(self._cards[number].card)
         step = send.begin_post(case, self._words, self._now) if track == "post" else send.begin_edit(case, self._now)
-        self._keep(step.change.cards)
+        self._keep(step.update.cards)
         if isinstance(step, Settled):
             return
         sent, shown, called = self._sent(case, step)
-        case = replace(self._case(self._cards[number].card), attempt=step.change.attempt)
+        case = replace(self._case(self._cards[number].card), attempt=step.update.attempt)
         self._keep(self._followed_by(case, step, shown, called=called).cards)
         if called:
             self._cards[number] = _with(self._cards[number], step, sent)
@@ -232,16 +232,16 @@ class Rehearsal:
         )
         if self._drawn:
             return sent, drawing().shown, drawing().called
-        return sent, send.shown(case, f"version {case.story.version}", self._words), True
+        return sent, send.shown(case, f"version {case.incident_state.version}", self._words), True
 
     def _case(self, card: Card) -> Case:
         if self._story is None:
             raise ValueError("a card without a share")
         return Case(
-            story=self._story,
+            incident_state=self._story,
             card=card,
-            cards=tuple(played.card for played in self._cards.values() if played.card.followed),
-            entries=tuple(entry for entry in self._entries if entry.seq > card.told_seq),
+            cards=tuple(played.card for played in self._cards.values() if played.card.is_current),
+            entries=tuple(entry for entry in self._entries if entry.seq > card.reported_seq),
             channel=Channel(ref=card.channel, slack_id=card.channel, state=ChannelState.OPEN),
         )
 
@@ -260,7 +260,7 @@ def rehearse(
     for share in shares:
         if share.incident not in incidents:
             incidents[share.incident] = Rehearsal(configuration, same=same, drawn=drawn)
-        incidents[share.incident].take(share)
+        incidents[share.incident].receive(share)
     for rehearsal in incidents.values():
         rehearsal.run()
     return incidents

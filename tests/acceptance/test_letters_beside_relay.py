@@ -39,7 +39,7 @@ async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_rela
     (tmp_path / "routes.yaml").write_text(ROUTES)
     slack = StandIn()
     everything = slack.add_channel("C0ALL00001", "all")
-    slack.take_scope("channels:history")
+    slack.remove_scope("channels:history")
     slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage"))
     async with serving(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as house:
         await house.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))

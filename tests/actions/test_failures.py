@@ -18,7 +18,7 @@ from tests.support.bigpanda_round_trip import ANN, DB, open_circle
 @pytest.fixture
 async def circle(tmp_path):
     async with open_circle(tmp_path) as opened:
-        await opened.begins()
+        await opened.start_incident()
         yield opened
 
 
@@ -112,10 +112,10 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeyp
 async def a_reply_waits(folder):
     """Relay ends before it has sent it; who is there afterwards, with nothing wrong any more."""
     async with open_circle(folder) as circle:
-        await circle.begins()
+        await circle.start_incident()
         circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
         await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
-        await circle.settled()
+        await circle.settle()
     circle.slack.faults.clear()
     return circle.panda, circle.slack, circle.clock
 
@@ -127,17 +127,17 @@ async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tm
         moment = int(clock.now()) - 1  # a copy takes its time
         copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.after(300)
+        await circle.advance(300)
         assert circle.panda.called("comment") == []
-        assert ("reply", "done", "") in await circle.errands()
+        assert ("reply", "done", "") in await circle.tasks()
 
 
 async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
     panda, slack, clock = await a_reply_waits(tmp_path)
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
-        await circle.after(120)
-        assert ("reply", "dropped", "no_key") in await circle.errands()
-        assert (await circle.store.backlog(clock.now())).errands == 0
+        await circle.advance(120)
+        assert ("reply", "dropped", "no_key") in await circle.tasks()
+        assert (await circle.store.backlog(clock.now())).due_tasks == 0
 
 
 def test_every_reason_that_has_words_of_its_own_occurs():

@@ -24,7 +24,7 @@ HOURS = 3600
 @pytest.fixture
 async def circle(tmp_path):
     async with open_circle(tmp_path) as opened:
-        await opened.begins()
+        await opened.start_incident()
         yield opened
 
 
@@ -76,10 +76,10 @@ async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_pat
     clock = LeapingClock(START)
     slack, panda = a_workspace(clock), an_organisation(clock)
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, dies=True) as circle:
-        await circle.begins()
+        await circle.start_incident()
         panda.faults.add(Fault(does=Silence(), method="comment", after_effect=True, times=1))
         await circle.slack.click(ANN, DB, circle.card().ts, "relay_comment")
-        await circle.settled()
+        await circle.settle()
         await circle.slack.submit(ANN, slack.views_open(ANN)[-1], {"text": "failing over"})
         async with asyncio.timeout(10):
             while not panda.called("comment"):  # noqa: ASYNC110  it rings no bell here
@@ -87,7 +87,7 @@ async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_pat
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await quiet(circle)
         assert panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
-        assert ("comment", "done", "") in await circle.errands()
+        assert ("comment", "done", "") in await circle.tasks()
 
 
 # -- Everything that may be done twice ---------------------------------------------------------------------------------
@@ -163,22 +163,22 @@ async def test_bigpanda_is_never_asked_faster_than_it_allows(circle):
 async def test_updates_that_bigpanda_holds_back_come_with_the_callback(tmp_path):
     async with open_circle(tmp_path, integration={"callbacks": True}) as circle:
         circle.slack.pause("chat.postMessage", 60)
-        await circle.begins()
+        await circle.start_incident()
         await circle.panda.happens("i1", status="Warning")
-        await circle.after(30)
+        await circle.advance(30)
         assert circle.panda.called("callback") == []
-        await circle.after(120)
+        await circle.advance(120)
         assert len(circle.panda.called("callback")) == 1
-        assert "Warning" in circle.face()
+        assert "Warning" in circle.card_text()
 
 
 async def test_the_callback_is_made_in_time_though_slack_takes_nothing(tmp_path):
     async with open_circle(tmp_path, integration={"callbacks": True}) as circle:
         circle.slack.pause("chat.postMessage", 1000)
-        await circle.begins()
-        await circle.after(239)
+        await circle.start_incident()
+        await circle.advance(239)
         assert circle.panda.called("callback") == []
-        await circle.after(20)
+        await circle.advance(20)
         assert [call.took_effect for call in circle.panda.called("callback")] == [True]
 
 
@@ -187,11 +187,11 @@ async def test_a_callback_outlives_a_restart_and_never_holds_a_card_up(tmp_path)
     slack, panda = a_workspace(clock), an_organisation(clock)
     panda.pause("callback", 90)
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.begins()
+        await circle.start_incident()
         assert circle.card()
-        await circle.after(30)
+        await circle.advance(30)
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.after(120)
+        await circle.advance(120)
         assert [call.took_effect for call in panda.called("callback")].count(True) == 1
 
 
@@ -206,11 +206,11 @@ async def test_a_callback_is_given_up_when_bigpanda_has_given_up_waiting(circle)
 
 async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
     async with open_circle(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
-        await circle.begins()
-        await circle.after(600)
+        await circle.start_incident()
+        await circle.advance(600)
         assert circle.panda.calls == []
-        assert "Assign to me" not in circle.face()
-        assert "Open in BigPanda" in circle.face()
+        assert "Assign to me" not in circle.card_text()
+        assert "Open in BigPanda" in circle.card_text()
         delivery = await circle.slack.click(ANN, DB, circle.card().ts, "open_link_0")
         assert delivery.acknowledged
 
@@ -253,33 +253,33 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
     for call in ("incident", "definitions", "callback"):
         panda.faults.add(Fault(does=Reply(status=404, body="{}"), method=call, times=None))
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.begins()
-        await circle.after(8 * HOURS)
-        assert "not in BigPanda any more" not in circle.face()
-        assert "no news from BigPanda since" in circle.face()
+        await circle.start_incident()
+        await circle.advance(8 * HOURS)
+        assert "not in BigPanda any more" not in circle.card_text()
+        assert "no news from BigPanda since" in circle.card_text()
 
 
 async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_share(tmp_path):
     async with open_circle(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
-        await circle.begins()
+        await circle.start_incident()
         before = circle.card().attachments[0]["color"]
-        await circle.after(7 * HOURS)
-        assert "no news from BigPanda since 2023-11-14 22:13 UTC" in circle.face()
+        await circle.advance(7 * HOURS)
+        assert "no news from BigPanda since 2023-11-14 22:13 UTC" in circle.card_text()
         assert circle.card().attachments[0]["color"] != before
         await circle.panda.share("i1")
-        await circle.after(60)
-        assert "no news" not in circle.face()
+        await circle.advance(60)
+        assert "no news" not in circle.card_text()
         assert circle.card().attachments[0]["color"] == before
 
 
 async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path):
     async with open_circle(tmp_path, integration={"add_assignments": False}) as circle:
-        await circle.begins()
+        await circle.start_incident()
         await circle.click("assign")
-        await circle.after(30)
-        assert "has it" not in circle.face()
-        await circle.after(600)
-        assert "*Ann Lee* has it" in circle.face()
+        await circle.advance(30)
+        assert "has it" not in circle.card_text()
+        await circle.advance(600)
+        assert "*Ann Lee* has it" in circle.card_text()
         assert len(circle.thread()) == 1
         assert len(circle.panda.called("incident")) == 1
 
@@ -301,7 +301,7 @@ async def test_definitions_are_asked_for_once_kept_and_refreshed_every_hour(tmp_
         assert len(panda.called("definitions")) == 1
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         assert len(panda.called("definitions")) == 1
-        await circle.after(1.1 * HOURS)
+        await circle.advance(1.1 * HOURS)
         assert len(panda.called("definitions")) == 2
 
 
@@ -310,10 +310,10 @@ async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before
     slack, panda = a_workspace(clock), an_organisation(clock)
     async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         panda.pause("definitions", 3 * HOURS)
-        await circle.after(1.1 * HOURS)
+        await circle.advance(1.1 * HOURS)
         await circle.panda.begins(body() | {"incidentTags": [{"id": "itd_priority_1", "value": 2000}]})
-        await circle.after(60)
-        assert "P2" in circle.face(NOC)
+        await circle.advance(60)
+        assert "P2" in circle.card_text(NOC)
 
 
 # -- What is not told, and what has changed meanwhile ------------------------------------------------------------------
@@ -321,10 +321,10 @@ async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before
 
 async def test_a_comment_that_no_share_tells_of_is_told_once_by_asking(tmp_path):
     async with open_circle(tmp_path, integration={"send_comments": False}) as circle:
-        await circle.begins()
+        await circle.start_incident()
         await commented(circle, "failing over")
         await circle.slack.say(ANN, DB, "and again", circle.card().ts)
-        await circle.after(1200)
+        await circle.advance(1200)
         assert sum("failing over" in told for told in circle.thread(DB)) == 1
         told = [each for each in circle.thread(NOC) if "💬" in each]
         assert len("\n".join(told).split("Ann Lee")) == 3

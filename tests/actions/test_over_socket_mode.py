@@ -13,7 +13,7 @@ OVER_A_SOCKET = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-sandbox"}
 @pytest.fixture
 async def circle(tmp_path):
     async with open_circle(tmp_path, **OVER_A_SOCKET) as opened:
-        await opened.begins()
+        await opened.start_incident()
         yield opened
 
 
@@ -77,22 +77,22 @@ async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle
 
 async def test_where_no_socket_is_asked_for_readiness_does_not_speak_of_one(tmp_path):
     async with open_circle(tmp_path) as circle:
-        assert "socket_mode" not in (await circle.relay.ready()).detail
+        assert "socket_mode" not in (await circle.relay.readiness()).detail
         assert await gauge(circle, "relay_socket_mode_connected") == 1
 
 
 async def test_a_token_that_slack_refuses_stops_nothing_else(tmp_path):
     async with open_circle(tmp_path, **{**OVER_A_SOCKET, "SLACK_APP_TOKEN": "xapp-of-another-app"}) as circle:
-        await circle.begins()
+        await circle.start_incident()
         assert circle.card()
-        readiness = await circle.relay.ready()
+        readiness = await circle.relay.readiness()
         assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "not connected")
 
 
 async def test_a_click_that_is_being_kept_as_relay_stops_is_kept_and_acknowledged(tmp_path, monkeypatch):
     async with open_circle(tmp_path, **OVER_A_SOCKET) as circle:
-        await circle.begins()
-        asked, go, ask = asyncio.Event(), asyncio.Event(), circle.store.ask
+        await circle.start_incident()
+        asked, go, ask = asyncio.Event(), asyncio.Event(), circle.store.add_tasks
 
         async def slowly(errands):
             asked.set()
@@ -110,6 +110,6 @@ async def test_a_click_that_is_being_kept_as_relay_stops_is_kept_and_acknowledge
     assert known["slack"].sockets.open == []
     monkeypatch.undo()
     async with open_circle(tmp_path, **known, **OVER_A_SOCKET) as circle:
-        await circle.after(700)
+        await circle.advance(700)
         assert len(circle.panda.called("assign")) == 1
-        assert "*Ann Lee* has it" in circle.face()
+        assert "*Ann Lee* has it" in circle.card_text()

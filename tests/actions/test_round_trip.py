@@ -11,7 +11,7 @@ from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, START, body, op
 @pytest.fixture
 async def circle(tmp_path):
     async with open_circle(tmp_path) as opened:
-        await opened.begins()
+        await opened.start_incident()
         yield opened
 
 
@@ -151,9 +151,9 @@ routes:
 """
     async with open_circle(tmp_path, routes=routes) as circle:
         circle.panda.add_user(User(id="5506e4fbe7e0e400000000b2", name="NOC", email="noc@example.com"))
-        await circle.begins()
+        await circle.start_incident()
         await circle.click("assign", BOB)
-        await circle.after(700)
+        await circle.advance(700)
         assert circle.panda.called("assign")[0].arguments["assignee"] == "5506e4fbe7e0e400000000b2"
         assert "assigned by Bob" in circle.thread()[0]
 
@@ -198,12 +198,12 @@ routes:
       - {channel: C0NOC00001, actions: [], sync_replies: false}
 """
     async with open_circle(tmp_path, routes=routes) as circle:
-        await circle.begins()
-        assert "[Resolve]  [Assign to me]" in circle.face(DB)
-        assert "[Resolve]" not in circle.face(NOC)
+        await circle.start_incident()
+        assert "[Resolve]  [Assign to me]" in circle.card_text(DB)
+        assert "[Resolve]" not in circle.card_text(NOC)
         for channel in (DB, NOC):
             await circle.slack.say(ANN, channel, f"said in {channel}", circle.card(channel).ts)
-        await circle.after(700)
+        await circle.advance(700)
         assert circle.panda.incident("i1").comments == [f"Ann Lee (Slack): said in {DB}"]
 
 
@@ -217,6 +217,6 @@ routes:
     async with open_circle(tmp_path, routes=routes) as circle:
         told = {"incidentTags": [{"id": "itd_priority_1", "value": 1000}]}
         await circle.panda.begins(body() | told)
-        await circle.settled()
-        assert "P1" in circle.face(DB)
-        assert "1000" not in circle.face(DB)
+        await circle.settle()
+        assert "P1" in circle.card_text(DB)
+        assert "1000" not in circle.card_text(DB)

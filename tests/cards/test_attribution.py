@@ -22,7 +22,7 @@ def a_life(*deeds: Deed) -> Life:
 
 
 def deed(kind: str, **more) -> Deed:
-    return Deed(key=f"{kind}:1", kind=kind, who="Ann Lee", at=START + 600.0, **more)
+    return Deed(key=f"{kind}:1", kind=kind, actor="Ann Lee", at=START + 600.0, **more)
 
 
 def assigned(at: int, **who):
@@ -33,7 +33,7 @@ def test_an_assignment_by_oneself_is_told_without_relays_own_user():
     life = a_life(deed("assign", person="u1"))
     life.take(assigned(601, **ANN))
     assert life.told() == [("assignment", {"old": "", "new": "Ann Lee", "actor": ""})]
-    assert life.story.record.deeds == ()
+    assert life.story.record.pending_actions == ()
 
 
 def test_an_assignment_to_an_account_that_is_shared_names_who_took_it():
@@ -46,7 +46,7 @@ def test_an_assignment_to_somebody_else_is_not_what_was_done():
     life = a_life(deed("assign", person="u1"))
     life.take(assigned(601, name="Bob", userId="u2"))
     assert life.told()[0][1]["actor"] == "relay"
-    assert len(life.story.record.deeds) == 1
+    assert len(life.story.record.pending_actions) == 1
 
 
 def test_a_snooze_names_who_asked_for_it_and_may_be_rounded():
@@ -86,7 +86,7 @@ def test_a_resolution_is_told_once_with_its_note_by_whoever_did_it(comes):
     assert [entry.data["actor"] for entry in told] == ["Ann Lee"] * len(told)
     assert [entry.data.get("text") for entry in told].count(note) == 1
     assert [entry.kind for entry in told].count("resolved") == 1
-    assert life.story.record.deeds == ()
+    assert life.story.record.pending_actions == ()
 
 
 @pytest.mark.parametrize("first", ["comment", "resolution"])
@@ -122,11 +122,11 @@ def test_somebody_elses_words_are_nobodys_deed():
     life = a_life(deed("comment", text="failing over", sent=comment_hash(SENT)))
     life.take(share(601, metadata={"comment": {"comment": "failing over"}, "sender": {"name": "Bob"}}))
     assert life.told() == [("comment", {"text": "failing over", "actor": "Bob"})]
-    assert len(life.story.record.deeds) == 1
+    assert len(life.story.record.pending_actions) == 1
 
 
 def test_a_deed_that_nothing_confirms_is_forgotten_after_an_hour():
     life = a_life(deed("resolve"))
     life.take(share(601 + 3600, status="ok", resolved=True))
     assert "actor" not in life.told()[0][1]
-    assert life.story.record.deeds == ()
+    assert life.story.record.pending_actions == ()

@@ -32,7 +32,7 @@ def test_channels_only_add_up_and_a_card_is_followed_to_its_end():
     life.take(share(60, incidentTags=[]))
     assert where(life) == {DB: "shown", NOC: "wanted"}
     assert life.cards[DB, 1].edit is not None
-    assert not life.cards[DB, 1].taken
+    assert not life.cards[DB, 1].matched
 
 
 def test_a_card_that_no_route_takes_now_pings_nobody():
@@ -135,9 +135,9 @@ def test_a_pointer_that_a_route_takes_over_is_a_card_again():
     life.take(share(0, status="critical"))
     life.cards[NOC, 1] = replace(life.show(NOC), notices=("pointer",))
     life.take(share(60, incidentTags=DATABASE))
-    assert life.cards[NOC, 1].pointer
+    assert life.cards[NOC, 1].is_pointer
     life.take(share(120, incidentTags=[], metadata=PRODUCTION))
-    assert not life.cards[NOC, 1].pointer
+    assert not life.cards[NOC, 1].is_pointer
     assert life.cards[NOC, 1].edit is not None
 
 
@@ -154,7 +154,7 @@ routes: [{name: bad, match: {status: critical}, post: [{channel: C0DB000001, wai
     assert where(life) == {DB: "wanted", NOC: "wanted"}
     life.take(share(90, status="warning", incidentTags=DATABASE))
     assert where(life) == {DB: "wanted", NOC: "wanted"}
-    assert [life.cards[DB, 1].taken, life.cards[NOC, 1].taken] == [False, True]
+    assert [life.cards[DB, 1].matched, life.cards[NOC, 1].matched] == [False, True]
     life.take(share(120, status="critical"))
     assert where(life) == {DB: "wanted", NOC: "lapsed"}
 
@@ -163,12 +163,12 @@ def test_a_fallback_s_card_that_lapsed_is_posted_when_the_incident_is_back():
     life = Life(rulebook=load("version: 1\nfallback: {channel: C0NOC00001, wait: 3m}\nroutes: []\n"))
     life.take(share(0, status="critical"))
     life.take(share(60, status="ok", endedOn=START + 60))
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.LAPSED, post=None)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, post=None)
     life.take(share(90, status="ok", endedOn=START + 60, severity="critical"))
     assert where(life) == {NOC: "lapsed"}
     life.take(share(120, status="critical"))
     assert where(life) == {NOC: "wanted"}
-    assert life.cards[NOC, 1].told_seq == len(life.entries)
+    assert life.cards[NOC, 1].reported_seq == len(life.entries)
 
 
 def test_a_route_to_the_fallback_s_own_channel_takes_its_card_over_in_place():
@@ -282,15 +282,15 @@ def test_a_later_reopening_is_a_new_episode_with_a_new_card_that_links_to_the_ol
     life.take(share(60, status="ok", endedOn=START + 60))
     life.show(NOC)
     life.take(share(60 + 86_401, status="critical"))
-    assert life.cards[NOC, 1].state is CardState.LEFT
-    assert life.cards[NOC, 2].state is CardState.WANTED
+    assert life.cards[NOC, 1].state is CardState.SUPERSEDED
+    assert life.cards[NOC, 2].state is CardState.PENDING
     assert life.cards[NOC, 2].previous.ts == "1.1"
     assert life.story.episode == 2
     life.take(share(60 + 86_500, status="warning"))
     assert life.cards[NOC, 1].edit is None
 
 
-@pytest.mark.parametrize("state", [CardState.REFUSED, CardState.LAPSED])
+@pytest.mark.parametrize("state", [CardState.REJECTED, CardState.CANCELLED])
 def test_of_a_card_that_shows_nothing_the_incident_s_own_end_counts_and_an_incident_that_is_still_over_begins_nothing(
     state,
 ):
@@ -301,7 +301,7 @@ def test_of_a_card_that_shows_nothing_the_incident_s_own_end_counts_and_an_incid
     life.take(share(60 + 86_401, received=60 + 86_401, status="ok", endedOn=START + 60, severity="critical"))
     assert (life.story.episode, list(life.cards), str(life.cards[NOC, 1].state)) == (1, [(NOC, 1)], state)
     life.take(share(60 + 86_500, status="critical"))
-    assert (life.story.episode, life.cards[NOC, 1].state) == (2, CardState.LEFT)
+    assert (life.story.episode, life.cards[NOC, 1].state) == (2, CardState.SUPERSEDED)
 
 
 def test_an_end_is_measured_from_the_start_of_the_newest_episode_and_the_record_knows_when_each_began():
@@ -344,12 +344,12 @@ def test_a_card_made_late_starts_at_the_present():
     life.take(share(60, status="critical"))
     comment = {"comment": {"comment": "ours"}}
     life.take(share(120, status="warning", incidentTags=DATABASE, metadata=comment))
-    assert [entry.seq for entry in life.entries if entry.seq > life.cards[DB, 1].told_seq] == [3]
+    assert [entry.seq for entry in life.entries if entry.seq > life.cards[DB, 1].reported_seq] == [3]
     assert life.entries[2].kind == "comment"
     silent = Life()
     silent.take(share(0, status="warning", metadata=PRODUCTION))
     silent.take(share(60, status="critical", snooze={"snoozed": True}, incidentTags=DATABASE))
-    assert silent.cards[DB, 1].told_seq == len(silent.entries) == 2
+    assert silent.cards[DB, 1].reported_seq == len(silent.entries) == 2
 
 
 @pytest.mark.parametrize(("status", "urgent", "deadline"), [("critical", True, 0), ("warning", False, 30)])
@@ -399,7 +399,7 @@ def lapsed(reason="ended_while_waiting"):
     life = Life(rulebook=load(WAITING))
     life.take(share(0, status="warning"))
     life.take(share(60, status="ok", endedOn=START + 60))
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.LAPSED, reason=reason, post=None)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, reason=reason, post=None)
     return life
 
 
@@ -407,13 +407,13 @@ def test_a_card_that_was_never_posted_waits_anew_after_a_reopening():
     life = lapsed()
     life.take(share(3600, status="warning"))
     card = life.cards[NOC, 1]
-    assert (card.state, card.episode, card.post.at - START, card.first_taken - START) == ("wanted", 1, 3900, 3600)
+    assert (card.state, card.episode, card.post.at - START, card.first_matched_at - START) == ("wanted", 1, 3900, 3600)
 
 
 def test_a_card_that_was_never_posted_is_a_new_episode_s_after_a_late_reopening():
     life = lapsed()
     life.take(share(60 + 86_401, status="warning"))
-    assert life.cards[NOC, 1].state is CardState.LEFT
+    assert life.cards[NOC, 1].state is CardState.SUPERSEDED
     card = life.cards[NOC, 2]
     assert (card.state, card.previous, card.post.at - START) == ("wanted", None, 60 + 86_401 + 300)
 
@@ -423,7 +423,7 @@ def test_a_card_no_route_took_for_a_while_does_not_wait_anew():
     life = Life(rulebook=load(routes))
     life.take(share(0, status="warning"))
     life.take(share(60, status="critical"))
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.LAPSED, reason="not_taken_any_more", post=None)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, reason="not_taken_any_more", post=None)
     life.take(share(400, status="warning"))
     assert life.cards[NOC, 1].post.at - START == 400
 
@@ -468,7 +468,7 @@ def test_what_waits_waits_since_it_was_first_wanted_and_nothing_waits_where_noth
     life.show(NOC)
     life.take(share(600, status="critical", snooze={"snoozed": True}))
     life.take(share(660, status="critical", snooze={"snoozed": False}))
-    assert life.cards[NOC, 1].wanted_since == START + 600
+    assert life.cards[NOC, 1].pending_since == START + 600
     life.show(NOC)
     plan = life.take(share(660, status="critical", event_types=[{"event": "incident#ticket-sync"}]))
     assert (plan.cards, plan.outcome) == ((), Outcome.NOTHING_NEW)

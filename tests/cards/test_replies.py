@@ -38,8 +38,8 @@ def replies(life, at):
         if reply is None:
             return sent
         sent.append(reply)
-        card = replace(card, told_seq=reply.upto_seq, worst=reply.worst.lately, episode_worst=reply.worst.episode)
-        card = replace(card, reopen_told=START + at if reply.reopened else card.reopen_told)
+        card = replace(card, told_seq=reply.upto_seq, worst=reply.worst.recent, episode_worst=reply.worst.episode)
+        card = replace(card, reopen_told=START + at if reply.reports_reopening else card.reopen_told)
 
 
 def kinds(reply):
@@ -223,7 +223,7 @@ def test_a_reopening_that_was_passed_over_in_silence_is_not_told_by_a_later_repl
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 60.0)
     life.take(share(100, status="ok"))
     life.take(share(120, status="warning"))
-    assert (life.cards[NOC, 1].post, life.cards[NOC, 1].told_seq) == (None, 2)
+    assert (life.cards[NOC, 1].post, life.cards[NOC, 1].reported_seq) == (None, 2)
     life.take(share(5000, status="warning", metadata={"comment": {"comment": "hm"}}))
     [reply] = replies(life, 5001)
     assert (kinds(reply), reply.targets) == (["comment"], ())

@@ -19,7 +19,7 @@ def a_life() -> Life:
 
 
 def cards(life: Life) -> list:
-    return [card for card in life.cards.values() if card.followed]
+    return [card for card in life.cards.values() if card.is_current]
 
 
 def test_an_open_incident_is_silent_six_hours_after_its_last_share():
@@ -41,10 +41,10 @@ def test_nobody_looks_for_news_of_what_is_over_or_was_never_shown():
 
 def test_bigpanda_is_asked_once_in_each_such_time():
     life = a_life()
-    story, changed, [check] = fallen_silent(life.story, cards(life), START + 6 * HOURS, asks=True)
+    story, changed, [check] = fallen_silent(life.story, cards(life), START + 6 * HOURS, can_query=True)
     assert (check.kind, check.due_at, changed) == ("check", START + 6 * HOURS, ())
     assert story.stale_at == START + 12 * HOURS
-    _, _, [again] = fallen_silent(story, cards(life), START + 12 * HOURS, asks=True)
+    _, _, [again] = fallen_silent(story, cards(life), START + 12 * HOURS, can_query=True)
     assert again.key != check.key
 
 
@@ -54,7 +54,7 @@ def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
         (False, life.story),
         (True, replace(life.story, record=replace(life.story.record, environment_id=""))),
     ):
-        story, [card], asked = fallen_silent(known, cards(life), START + 6 * HOURS, asks=asks)
+        story, [card], asked = fallen_silent(known, cards(life), START + 6 * HOURS, can_query=asks)
         assert card.notices == (f"{STALE}|{START}",)
         assert card.edit is not None
         assert (story.stale_at, asked) == (None, ())
@@ -62,10 +62,10 @@ def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
 
 def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again():
     life = a_life()
-    story, [card], asked = fallen_silent(life.story, cards(life), START + 6 * HOURS, asks=True, answers=False)
+    story, [card], asked = fallen_silent(life.story, cards(life), START + 6 * HOURS, can_query=True, api_available=False)
     assert (card.notices, asked) == ((f"{STALE}|{START}",), ())
     assert story.stale_at == START + 12 * HOURS
-    _, _, [check] = fallen_silent(story, [card], START + 12 * HOURS, asks=True)
+    _, _, [check] = fallen_silent(story, [card], START + 12 * HOURS, can_query=True)
     assert check.due_at == START + 12 * HOURS
     [after] = confirmed([replace(card, edit=None)], START + 12 * HOURS)
     assert after.notices == ()
@@ -76,13 +76,13 @@ def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again()
 def test_a_card_that_may_not_be_edited_any_more_is_not_edited_for_a_silence():
     life = a_life()
     fixed = [replace(card, notices=(THREAD_ONLY,)) for card in cards(life)]
-    _, [card], _ = unknown(life.story, fixed, START + 6 * HOURS, asks=False)
+    _, [card], _ = unknown(life.story, fixed, START + 6 * HOURS, can_query=False)
     assert card.edit is None
 
 
 def test_the_next_share_takes_it_back_though_it_tells_nothing_new():
     life = a_life()
-    _, [card], _ = unknown(life.story, cards(life), START + 6 * HOURS, asks=False)
+    _, [card], _ = unknown(life.story, cards(life), START + 6 * HOURS, can_query=False)
     life.cards[card.channel, card.episode] = replace(card, edit=None)
     life.take(share(7 * HOURS, status="critical"))
     after = life.cards[card.channel, card.episode]
@@ -96,7 +96,7 @@ def test_what_is_gone_from_bigpanda_has_ended_and_says_so():
     story, [card], _ = gone(life.story, cards(life), START + 6 * HOURS)
     assert story.ended_at == START + 6 * HOURS
     assert card.notices == (f"{GONE}|{int(START + 6 * HOURS)}",)
-    assert card.state is CardState.SHOWN
+    assert card.state is CardState.POSTED
 
 
 def test_a_share_of_what_was_thought_gone_begins_it_again():

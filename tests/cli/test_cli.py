@@ -59,7 +59,7 @@ class House:
     async def serve(self, settings: Settings) -> None:
         self.served.append(settings)
         self.loop = type(asyncio.get_running_loop())
-        structlog.get_logger("relay.house").info("serving", token=settings.token)
+        structlog.get_logger("relay.house").info("serving", token=settings.required_bot_token)
         if self.raises is not None:
             raise self.raises
 

@@ -148,7 +148,7 @@ async def test_a_letter_held_in_doubt_is_redriven_when_an_operator_says_so_and_t
 async def test_a_channel_that_took_nothing_is_asked_again_at_once_and_its_letters_come_back(house):
     letter = await refused(house)
     house.slack.channel("db").unarchive()
-    assert await redrive(house, [letter]) == [telling.Outcome.ASKED]
+    assert await redrive(house, [letter]) == [telling.Outcome.CHANNEL_CHECKED]
     async with asyncio.timeout(20):
         while not house.slack.channel("db").messages:
             await asyncio.sleep(0.01)
@@ -189,11 +189,11 @@ def test_a_channel_shared_with_others_is_left_as_it_is():
     letter = LetterLine(id=7, reason=EXTERNAL, remedy="", since=0.0, card=card)
     shared = Channel(ref="C0DB000001", slack_id="C0DB000001", facts={"external": True}, state=ChannelState.OPEN)
     left = telling.judged(letter, shared)
-    assert left is telling.Outcome.FOREIGN
+    assert left is telling.Outcome.EXTERNAL_CHANNEL
     told = telling.outcome_in_words(telling.Redrive(letter=letter, outcome=left), str)
     assert "letter 7" in told
     assert "allow_external: true" in told
-    assert telling.judged(letter, replace(shared, facts={})) is telling.Outcome.REDRIVEN
+    assert telling.judged(letter, replace(shared, facts={})) is telling.Outcome.RETRIED
     assert telling.judged(letter, None) is telling.Outcome.UNKNOWN_CHANNEL
 
 

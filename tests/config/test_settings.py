@@ -116,7 +116,7 @@ def test_webhook_keys_are_split_at_commas_and_empty_ones_dropped():
 @given(key=st.text("ж%", min_size=1, max_size=12))
 def test_a_key_that_could_be_guessed_is_refused_without_being_repeated(name, key):
     if len(key) >= 8:
-        assert key in Settings.from_env({name: key}).secrets()
+        assert key in Settings.from_env({name: key}).secret_values()
         return
     told = fault({name: key})
     assert told.startswith(f"{name} holds a key of fewer than 8 characters; expected one that nobody guesses")
@@ -245,21 +245,21 @@ def test_all_secrets_can_be_listed_for_hiding_them():
         }
     )
     expected = {"xoxb-1", "sign", "xapp-1", "api", "app1", "app2", "admin-key", "p%40ss", "p@ss", "query"}
-    assert set(settings.secrets()) == {"webhook-1", "webhook-2", *expected}
-    assert Settings.from_env({}).secrets() == ()
+    assert set(settings.secret_values()) == {"webhook-1", "webhook-2", *expected}
+    assert Settings.from_env({}).secret_values() == ()
 
 
 def test_serving_needs_a_bot_token_and_a_webhook_key():
     both = {"SLACK_BOT_TOKEN": "xoxb-1", "RELAY_WEBHOOK_KEYS": "webhook-key"}
     settings = Settings.from_env(both)
     assert settings.for_serving() is settings
-    assert settings.token == "xoxb-1"
+    assert settings.required_bot_token == "xoxb-1"
     for missing in both:
         given_one = {name: value for name, value in both.items() if name != missing}
         with pytest.raises(SettingsError, match=f"To serve, relay needs {missing}") as caught:
             Settings.from_env(given_one).for_serving()
         assert "and" not in str(caught.value).split(";")[0].split("(")[0]
     with pytest.raises(SettingsError, match="SLACK_BOT_TOKEN"):
-        _ = Settings.from_env({}).token
+        _ = Settings.from_env({}).required_bot_token
     with pytest.raises(SettingsError, match=r"SLACK_BOT_TOKEN .* and RELAY_WEBHOOK_KEYS"):
         Settings.from_env({"RELAY_WEBHOOK_KEYS": " , "}).for_serving()

@@ -27,8 +27,8 @@ DATABASE = [{"id": "team", "name": "team", "type": "Text", "value": "database"}]
 async def test_a_call_that_is_cut_off_before_its_first_step_gives_its_lane_back(tmp_path):
     """The answer to a pick, and the news that the lease is lost, come in the same round of the event loop."""
     async with open_house(tmp_path, routes=ROUTES) as house:
-        posts = house.sender._posts
-        carry, pick = posts._courier.carry, house.store.pick
+        posts = house.delivery._posts
+        carry, pick = posts._courier.execute, house.store.start_next_card
         called, picked, now = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def carrying(parcel, lease):
@@ -45,18 +45,18 @@ async def test_a_call_that_is_cut_off_before_its_first_step_gives_its_lane_back(
                 await now.wait()
             return found
 
-        posts._courier.carry, house.store.pick = carrying, picking
+        posts._courier.execute, house.store.start_next_card = carrying, picking
         await house.share("one", status="critical")
         await called.wait()
         await house.share("two", status="critical", incidentTags=DATABASE)
         await picked.wait()
         now.set()
         await asyncio.sleep(0.1)
-        assert not house.sender.health.delivering
-        assert (posts._cards, posts._lanes, house.sender._gate.calling) == (set(), set(), 0)
+        assert not house.delivery.health.delivering
+        assert (posts._cards, posts._lanes, house.delivery._gate.calls_in_flight) == (set(), set(), 0)
         await house.share("three", status="critical", incidentTags=DATABASE)
         house.clock.advance(1)
-        await house.after(60)
+        await house.advance(60)
         found = {incident: len(cards(house, incident, "db")) + len(cards(house, incident)) for incident in NAMES}
         assert found == dict.fromkeys(NAMES, 1)
 
@@ -65,7 +65,7 @@ async def test_an_errand_that_is_cut_off_before_it_begins_does_not_keep_its_inci
     errand = Errand(key="e", kind=ErrandKind.ASSIGN, incident="i1", created=0.0, due_at=0.0)
 
     async def due(_now, *, skip):
-        return Matter(errand=errand, story=Story(record=Record(incident="i1"))) if "i1" not in skip else None
+        return Matter(task=errand, incident_state=Story(record=Record(incident="i1"))) if "i1" not in skip else None
 
     async def nobody_silent(*_told, **_named):
         return None

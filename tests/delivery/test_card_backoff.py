@@ -66,22 +66,22 @@ async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes
             lost = place == f"a lost message is {'' if after_effect else 'not '}found"
             house.slack.faults.add(Fault(does=Drop(), method=POST, times=int(lost), after_effect=after_effect))
         await house.share(BROKEN, status="warning", alerts=[ALERT])
-        await house.after(10)
+        await house.advance(10)
         await live(house, SOUND)
         for told in LIFE[1:]:
             await house.share(BROKEN, **told)
-            await house.after(60)
-        await house.after(3600)
+            await house.advance(60)
+        await house.advance(3600)
         assert faults(house, SOUND) == []
-        assert house.sender.health.delivering
+        assert house.delivery.health.delivering
         assert {"delivery_broke", "delivery_broken_off", "room_broke"}.isdisjoint(each["event"] for each in logged)
         assert any(isinstance(each.get("exc_info"), LookupError) for each in logged)
         assert 0 < trouble.struck < 80  # ever more seldom
         assert len(house.slack.called("conversations.history")) < 200
         trouble.over = True
-        await house.after(900)
+        await house.advance(900)
         assert wrong(house, BROKEN) == []
-        assert await house.store.letters() == ()
+        assert await house.store.dead_letters() == ()
 
 
 async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_can(tmp_path, logged):
@@ -95,15 +95,15 @@ async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_ca
 
         await house.share(BROKEN, status="critical", alerts=[ALERT])
         await write("json_set(options, '$.in_doubt', 'unheard of')")
-        await house.after(3600)
+        await house.advance(3600)
         await house.share(SOUND, status="critical", alerts=[ALERT])
-        await house.after(120)
+        await house.advance(120)
         assert [len(cards(house, incident)) for incident in (BROKEN, SOUND)] == [0, 1]
         told = [each for each in logged if each["event"] == "card_broke"]
         assert {(each["incident"], each["route"], each["channel"]) for each in told} == {(BROKEN, "all", "C0ALL00001")}
-        assert (await house.store.backlog(house.clock.now())).lanes  # it is seen to wait
+        assert (await house.store.backlog(house.clock.now())).channels  # it is seen to wait
         await write("json_set(options, '$.in_doubt', 'repost')")
-        await house.after(600)
+        await house.advance(600)
         assert [len(cards(house, incident)) for incident in (BROKEN, SOUND)] == [1, 1]
 
 
@@ -133,7 +133,7 @@ async def test_a_room_in_which_something_unforeseen_happens_begins_again_with_ev
         "_edits": "pick",
     }.get(room, "")
     async with open_house(tmp_path) as house:
-        broken = house.door if room == "_gate" else house.store
+        broken = house.slack_client if room == "_gate" else house.store
         name, struck = verb or "auth_test", []
         work = getattr(broken, name)
 
@@ -144,16 +144,16 @@ async def test_a_room_in_which_something_unforeseen_happens_begins_again_with_ev
         if room == "_gate":
             house.slack.revoke()
         monkeypatch.setattr(broken, name, breaks)
-        house.sender._ring_all()
+        house.delivery._ring_all()
         await house.share(SOUND, status="warning", alerts=[ALERT])
-        await house.after(1800)
-        assert house.sender.health.delivering
+        await house.advance(1800)
+        assert house.delivery.health.delivering
         assert 3 < len(struck) < 400
         monkeypatch.setattr(broken, name, work)
         house.slack.restore()
-        await house.after(400)
+        await house.advance(400)
         for told in LIFE[1:]:
             await house.share(SOUND, **told)
-            await house.after(60)
-        await house.after(400)
+            await house.advance(60)
+        await house.advance(400)
         assert wrong(house, SOUND) == []

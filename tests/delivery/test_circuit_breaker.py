@@ -37,11 +37,11 @@ async def test_a_dead_token_is_asked_about_as_seldom_as_the_backoff_says_whateve
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
         for number in range(12):
             await house.share(f"i{number}", status="critical", alerts=[ALERT])
-            await house.after(300)
+            await house.advance(300)
         first, *later = moments(slack)
         assert [moment - first for moment in later] == pytest.approx(questions(3600), abs=0.01)
         slack.restore()
-        await house.after(120)
+        await house.advance(120)
         assert len(cards(house, "i0")) == 1
 
 
@@ -52,7 +52,7 @@ async def test_a_token_that_dies_under_many_calls_is_not_asked_about_by_each_of_
         for number in range(40):
             await house.share(f"i{number}", status="critical", alerts=[ALERT])
         died = house.clock.now()
-        await house.after(3600)
+        await house.advance(3600)
         assert [moment - died for moment in moments(house.slack)[asked:]] == pytest.approx(questions(3600), abs=0.01)
 
 
@@ -61,7 +61,7 @@ async def test_whoever_is_told_to_wait_before_asking_again_waits(tmp_path):
     slack = stand_in(clock)
     slack.faults.add(Fault(does=rate_limited(600), method=ASKED, times=1))
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
-        await house.after(1200)
+        await house.advance(1200)
         first, again = moments(slack)
         assert again - first == pytest.approx(600, abs=1)
 
@@ -71,10 +71,10 @@ async def test_a_clock_that_is_set_back_does_not_keep_a_shut_gate_from_asking(tm
     slack = stand_in(clock)
     slack.revoke()
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
-        await house.after(300)
+        await house.advance(300)
         asked = len(moments(slack))
         clock.move(clock.now() - 7200)
-        await house.after(120)
+        await house.advance(120)
         assert len(moments(slack)) - asked in {3, 4, 5}
 
 
@@ -100,7 +100,7 @@ async def test_by_the_real_clock_too_the_gate_asks_once_and_then_waits(answer, r
     running = asyncio.create_task(gate.run(over))
     for _ in range(rings):
         await asyncio.sleep(0.002)
-        gate.note(Method.POST, DEAD)
+        gate.record(Method.POST, DEAD)
         gate.bell.set()
     await asyncio.sleep(0.2)
     assert slack.asked == 1

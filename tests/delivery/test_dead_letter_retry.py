@@ -27,7 +27,7 @@ MAY_REPEAT = "may be a repeat"
 async def house(tmp_path):
     async with open_house(tmp_path, routes=ROUTES) as opened:
         await opened.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
-        await opened.after(60)
+        await opened.advance(60)
         yield opened
 
 
@@ -102,7 +102,7 @@ async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(hou
     await house.after(60)
     assert "rolled back" in told(house)
     assert "looking at it" not in told(house)
-    assert await redrive(house) == [Outcome.RETOLD]
+    assert await redrive(house) == [Outcome.REPLY_RETRIED]
     await house.after(60)
     assert [told(house).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [1, 1, 1]
     replies = house.slack.channel("db").thread(cards(house, "one", "db")[0].ts)
@@ -119,14 +119,14 @@ async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_ca
     await house.share("one", **SAID)
     await house.after(60)
     [first] = await untold(house)
-    assert await redrive(house) == [Outcome.RETOLD]
+    assert await redrive(house) == [Outcome.REPLY_RETRIED]
     await house.after(60)
     assert await untold(house) == [first]
     house.slack.faults.clear()
     await house.share("one", status="critical")
     await house.after(60)
     assert "Warning → *Critical*" in told(house)
-    assert await redrive(house) == [Outcome.RETOLD]
+    assert await redrive(house) == [Outcome.REPLY_RETRIED]
     await house.after(60)
     assert [told(house).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
 
@@ -153,7 +153,7 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
     assert "#db, where it may stand already" in house.slack.reads(cards(house, "two", "noc")[0])
     if readable:
         await give_scopes_back(house)
-    assert await redrive(house) == [Outcome.SOUGHT]
+    assert await redrive(house) == [Outcome.SEARCHING]
     await house.after(600)
     standing = cards(house, "two", "db")
     assert len(standing) == (2 if landed and not readable else 1)
@@ -171,7 +171,7 @@ async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not
     await house.share("two", status="ok")
     await house.after(60)
     await give_scopes_back(house)
-    assert await redrive(house) == [Outcome.SOUGHT]
+    assert await redrive(house) == [Outcome.SEARCHING]
     await house.after(600)
     assert [house.slack.reads(card)[0] for card in cards(house, "two", "db")] == ["✅"] * landed
     assert await house.store.letters() == ()
@@ -189,7 +189,7 @@ async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(house, l
     if readable:
         await give_scopes_back(house)
     for left in (1, 0):
-        assert await redrive(house) == [Outcome.SOUGHT]
+        assert await redrive(house) == [Outcome.SEARCHING]
         assert len(await untold(house)) == left
         await house.after(600)
     times = {text: told(house).count(f": {text}") for text in ("first", "first, again", "second", "second, again")}
@@ -218,8 +218,8 @@ async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(house):
     await house.share("two", status="ok")
     await house.after(60)
     letters = await house.store.letters()
-    assert await redrive(house) == [Outcome.OVER]
-    said = telling.outcome_in_words(telling.Redrive(letter=letters[0], outcome=Outcome.OVER), str)
+    assert await redrive(house) == [Outcome.CLOSED]
+    said = telling.outcome_in_words(telling.Redrive(letter=letters[0], outcome=Outcome.CLOSED), str)
     assert "nothing of it was ever shown" in said
     await house.after(60)
     assert cards(house, "two", "db") == []

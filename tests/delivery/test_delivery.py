@@ -148,14 +148,14 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
     slack = stand_in(clock)
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
         await house.share(status="warning", alerts=[ALERT])
-        await house.settled()
+        await house.settle()
         slack.pause(POST, 5)
         slack.pause(EDIT, 5)
         await house.share(status="critical")
-        await house.settled()
+        await house.settle()
     clock.advance(60)
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
-        await house.after(10)
+        await house.advance(10)
         [card] = roots(house)
         assert "🔴" in slack.reads(card)
         assert len(slack.channel("all").thread(card.ts)) == 1
@@ -171,16 +171,16 @@ routes: [{name: db, match: {tags: {team: db}}, post: [C0DB000001]}]
 """
     async with open_house(tmp_path, routes=routes) as house:
         await house.share(status="critical", alerts=[ALERT])
-        await house.settled()
-        assert "Critical" in house.reads("noc")
+        await house.settle()
+        assert "Critical" in house.transcript("noc")
         await house.share(incidentTags=[{"id": "team", "value": "db"}])
-        await house.after(60)
-        assert "Critical" in house.reads("db")
-        assert "followed in" in house.reads("noc")
+        await house.advance(60)
+        assert "Critical" in house.transcript("db")
+        assert "followed in" in house.transcript("noc")
         await house.share(status="ok")
-        await house.after(60)
-        assert "Resolved" in house.reads("db")
-        assert "Resolved" not in house.reads("noc")
+        await house.advance(60)
+        assert "Resolved" in house.transcript("db")
+        assert "Resolved" not in house.transcript("noc")
 
 
 async def test_a_name_and_an_id_of_one_channel_are_one_channel(tmp_path):
@@ -192,19 +192,19 @@ routes:
 """
     async with open_house(tmp_path, routes=routes) as house:
         await house.share(status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert len(roots(house, "db")) == 1
 
 
 async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_path):
     async with open_house(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as house:
         await house.share(status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert house.slack.called(POST) == []
-        [letter] = await house.store.letters()
+        [letter] = await house.store.dead_letters()
         assert letter.remedy.startswith("Correct the channel's name in routes.yaml")
         house.slack.add_channel("C0NEW00001", "new-one")
-        await house.after(600)
+        await house.advance(600)
         assert len(roots(house, "new-one")) == 1
 
 
@@ -212,10 +212,10 @@ async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_p
     async with open_house(tmp_path, routes="version: 1\nroutes: [{name: a, wait: 3m, post: [C0ALL00001]}]\n") as house:
         await house.share("short", status="critical", alerts=[ALERT])
         await house.share("long", status="critical", alerts=[ALERT])
-        await house.after(120)
+        await house.advance(120)
         assert roots(house) == []
         await house.share("short", status="ok")
-        await house.after(120)
+        await house.advance(120)
         assert [card.metadata["event_payload"]["incident"] for card in roots(house)] == ["long"]
 
 

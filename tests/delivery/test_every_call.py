@@ -95,7 +95,7 @@ async def test_one_more_fault_at_any_call_of_a_life_full_of_trouble_changes_noth
         async with open_house(folder, slack=slack, clock=clock) as house:
             await troubled(house, "i1")
             found[nth] = seen(house, "all", "noc")
-            assert faults(house, "i1") == [], (nth, house.reads())
+            assert faults(house, "i1") == [], (nth, house.transcript())
         if not armed.struck:
             break
         struck.add(slack.calls[nth - 1].method)

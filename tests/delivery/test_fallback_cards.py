@@ -89,9 +89,9 @@ async def test_a_stand_in_does_not_wait_again_and_is_not_given_up_though_the_rou
         house.slack.channel("db").archive()
         house.slack.faults.add(Fault(does=Code("request_timeout"), method=POST, channel="C0NOC00001", times=4))
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
-        await house.after(62)
+        await house.advance(62)
         await house.share("one", metadata=comment("hm"))
-        await house.after(300)
+        await house.advance(300)
         [stand_in] = cards(house, "one", "noc")
         assert "for #db, which takes no messages" in house.slack.reads(stand_in)
 
@@ -101,11 +101,11 @@ async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_
         house.slack.channel("db").archive()
         house.slack.faults.add(Fault(does=Code("request_timeout"), method=POST, channel="C0NOC00001", times=4))
         await house.share("one", status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         await house.share("one", incidentTags=DB)
-        await house.after(2)
+        await house.advance(2)
         await house.share("one", metadata=comment("hm"))
-        await house.after(600)
+        await house.advance(600)
         [stand_in] = cards(house, "one", "noc")
         assert "for #db, which takes no messages" in house.slack.reads(stand_in)
 
@@ -148,16 +148,16 @@ async def test_a_route_s_own_card_on_the_fallback_s_channel_stands_in_beside_and
     async with open_house(tmp_path, routes=BESIDE.replace("FALLBACK", "C0NOC00001")) as house:
         house.slack.channel("db").archive()
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
-        await house.after(60)
+        await house.advance(60)
         [card] = cards(house, "one", "noc")
         assert "takes no messages" in house.slack.reads(card)
         house.slack.channel("db").unarchive()
-        await house.after(400)
+        await house.advance(400)
         assert len(cards(house, "one", "db")) == 1
         assert "followed in" not in house.slack.reads(card)
         assert "takes no messages" not in house.slack.reads(card)
         await house.share("one", status="warning")
-        await house.after(60)
+        await house.advance(60)
         assert "🟠" in house.slack.reads(card)
 
 
@@ -165,19 +165,19 @@ async def test_a_fallback_by_name_and_a_route_by_id_share_one_card_in_their_chan
     async with open_house(tmp_path, routes=BESIDE.replace("FALLBACK", '"#noc"')) as house:
         house.slack.channel("db").archive()
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
-        await house.after(60)
+        await house.advance(60)
         assert len(cards(house, "one", "noc")) == 1
 
 
 async def test_a_fallback_s_card_that_gave_way_stays_away_when_no_route_takes_the_incident_any_more(tmp_path):
     async with open_house(tmp_path, routes=PATIENT) as house:
         await house.share("one", status="critical", alerts=[ALERT])
-        await house.after(10)
+        await house.advance(10)
         await house.share("one", incidentTags=DB)
-        await house.after(400)
+        await house.advance(400)
         assert len(cards(house, "one", "db")) == 1
         await house.share("one", incidentTags=[])
-        await house.after(600)
+        await house.advance(600)
         assert cards(house, "one", "noc") == []
 
 
@@ -206,24 +206,24 @@ async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_
 async def test_a_name_that_turns_out_to_be_a_channel_with_a_card_adds_none_and_leaves_no_letter(tmp_path):
     async with open_house(tmp_path, routes=TWINS) as house:
         await house.share("one", status="critical", alerts=[ALERT])
-        await house.after(60)
-        assert [letter.card.channel for letter in await house.store.letters()] == ["#databases"]
+        await house.advance(60)
+        assert [letter.card.channel for letter in await house.store.dead_letters()] == ["#databases"]
         house.slack.channel("db").rename("databases")
-        await house.after(400)
+        await house.advance(400)
         await house.share("one", status="warning")
-        await house.after(60)
+        await house.advance(60)
         [card] = cards(house, "one", "databases")
         assert "🟠" in house.slack.reads(card)
-        assert await house.store.letters() == ()
+        assert await house.store.dead_letters() == ()
 
 
 async def test_without_a_fallback_such_a_name_stops_nothing_either(tmp_path):
     async with open_house(tmp_path, routes=TWINS.replace("fallback: C0NOC00001\n", "")) as house:
         await house.share("one", status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         house.slack.channel("db").rename("databases")
-        await house.after(400)
+        await house.advance(400)
         await house.share("two", status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert [len(cards(house, incident, "databases")) for incident in ("one", "two")] == [1, 1]
-        assert await house.store.letters() == ()
+        assert await house.store.dead_letters() == ()

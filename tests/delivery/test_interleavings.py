@@ -60,14 +60,14 @@ async def test_a_rise_that_comes_while_a_deleted_card_is_posted_anew_still_pings
 async def test_a_lost_reply_that_has_nothing_to_tell_any_more_holds_up_none_that_comes_after_it(tmp_path):
     async with open_house(tmp_path, routes=COMMENTS_ONLY) as house:
         await house.share("one", status="warning", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
         await house.share("one", status="critical")
-        await house.after(8)
+        await house.advance(8)
         await house.share("one", status="warning")
-        await house.after(120)
+        await house.advance(120)
         await house.share("one", metadata={"comment": {"comment": "look here"}})
-        await house.after(120)
+        await house.advance(120)
         [card] = cards(house, "one")
         [reply] = house.slack.channel("all").thread(card.ts)
         assert "look here" in house.slack.reads(reply)
@@ -123,13 +123,13 @@ async def test_with_a_token_that_is_dead_from_the_start_cards_wait_for_a_living_
     slack.revoke()
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
         await house.share("one", status="critical", alerts=[ALERT])
-        await house.after(120)
+        await house.advance(120)
         slack.restore()
-        await house.after(60)
+        await house.advance(60)
         [card] = cards(house, "one")
         assert pings(card) == ("S0CRIT", "here")
         assert cards(house, "one", "noc") == []
-        assert await house.store.letters() == ()
+        assert await house.store.dead_letters() == ()
 
 
 async def test_a_channel_that_is_shared_with_others_later_gets_no_more_cards(house):
@@ -159,13 +159,13 @@ async def test_the_letter_of_an_edit_is_closed_by_the_next_edit_that_slack_takes
 
 async def test_while_a_permission_is_missing_slack_is_asked_seldom_however_many_cards_and_channels_wait(tmp_path):
     async with open_house(tmp_path, routes=EVERYWHERE) as house:
-        house.slack.take_scope("chat:write")
+        house.slack.remove_scope("chat:write")
         for number in range(5):
             await house.share(f"i{number}", status="warning", alerts=[ALERT])
-        await house.after(600)
+        await house.advance(600)
         assert len(house.slack.called(POST)) < 40
         house.slack.grant_scope("chat:write")
-        await house.after(120)
+        await house.advance(120)
         for channel in ("all", "db", "noc"):
             assert [len(cards(house, f"i{number}", channel)) for number in range(5)] == [1] * 5
 
@@ -218,7 +218,7 @@ async def test_an_edit_of_a_relay_that_was_killed_is_in_doubt_even_if_the_card_i
     slack = stand_in(clock)
     async with open_house(tmp_path, slack=slack, clock=clock, dies=True) as house:
         await house.share("one", status="warning", alerts=[ALERT], incidentTags=[{"id": "step", "value": "as before"}])
-        await house.after(60)
+        await house.advance(60)
         slack.faults.add(Fault(does=Silence(), method=EDIT, times=1, after_effect=True))
         await house.share("one", incidentTags=[{"id": "step", "value": "meanwhile"}])
         await slack.faults.reached()
@@ -226,6 +226,6 @@ async def test_an_edit_of_a_relay_that_was_killed_is_in_doubt_even_if_the_card_i
     async with open_house(tmp_path, slack=slack, clock=clock) as house:
         clock.advance(1)
         await house.share("one", incidentTags=[{"id": "step", "value": "as before"}])
-        await house.after(60)
+        await house.advance(60)
         assert "as before" in slack.reads(cards(house, "one")[0]).replace("\xa0", " ")
         assert [call.at - START for call in slack.called(EDIT)][-1] >= 100

@@ -57,7 +57,7 @@ async def sends_nothing_until_it_has_a_lease_again(house, slept):
 
 async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_call(tmp_path, url):
     async with open_house(tmp_path, url=url) as house:
-        pick, slept = house.store.pick, []
+        pick, slept = house.store.start_next_card, []
 
         async def sleepy(*arguments, **named):
             picked = await pick(*arguments, **named)
@@ -66,14 +66,14 @@ async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_cal
                 house.clock.advance(13)
             return picked
 
-        house.store.pick = sleepy
+        house.store.start_next_card = sleepy
         await house.share("one", status="warning")
         await sends_nothing_until_it_has_a_lease_again(house, slept)
 
 
 async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url):
     async with open_house(tmp_path, url=url) as house:
-        connector = house.door._session.connector
+        connector = house.slack_client._session.connector
         connect, slept = connector.connect, []
 
         async def sleepy(*arguments, **named):
@@ -83,13 +83,13 @@ async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url
                 house.clock.advance(13)
             return connection
 
-        post = house.door.post
+        post = house.slack_client.post
 
         async def posting(*arguments, **named):
             house.posting = True
             return await post(*arguments, **named)
 
-        house.posting, house.door.post, connector.connect = False, posting, sleepy
+        house.posting, house.slack_client.post, connector.connect = False, posting, sleepy
         await house.share("one", status="warning")
         await sends_nothing_until_it_has_a_lease_again(house, slept)
 
@@ -108,25 +108,25 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
 
     async with open_house(tmp_path, url=url) as house, asyncio.TaskGroup() as tasks:
         slack = house.slack
-        endless(house.sender)
+        endless(house.delivery)
         if lost == "reply":
             await house.share("one", status="warning", alerts=[ALERT])
-            await house.after(60)
+            await house.advance(60)
         slack.faults.add(Fault(does=Meanwhile(late), method="chat.postMessage", times=1))
         await house.share("one", status="critical", alerts=[ALERT])
         async with asyncio.timeout(10):
             await arrived.wait()
-        hold, house.store.hold_lease = house.store.hold_lease, away
+        hold, house.store.acquire_lease = house.store.acquire_lease, away
         house.clock.advance(3)
         await asyncio.sleep(0.05)  # it asks for its lease, and gets no answer until all is over
-        house.store.hold_lease = hold
+        house.store.acquire_lease = hold
         await house.store._database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
 
-        heir = house.sender = Sender(house.store, house.door, lambda: house.configuration, house.clock)
+        heir = house.delivery = Sender(house.store, house.slack_client, lambda: house.configuration, house.clock)
         endless(heir)
         stopping = asyncio.Event()
         tasks.create_task(heir.run(stopping))
-        await house.after(60)
+        await house.advance(60)
         assert heir.health.delivering
         made = len(standing(slack))
         assert made == (1 if lost == "root" else 2)
@@ -136,7 +136,7 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
             while not all(call.took_effect for call in slack.called("chat.postMessage")):  # noqa: ASYNC110  no bell there
                 await asyncio.sleep(0.002)
         # Its sender finds out by the answer, and takes a card back; a double reply goes with the heir's last look.
-        await house.after(300)
+        await house.advance(300)
         [card] = cards(house, "one")
         assert len(standing(slack)) == made
         assert thread(house, card).count("Warning → *Critical*") == (lost == "reply")

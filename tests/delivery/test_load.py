@@ -29,8 +29,8 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
         for step in range(SHARES):
             for number in range(INCIDENTS):
                 await house.share(f"i{number:03}", status="warning", alerts=[ALERT], incidentTags=tags(number, step))
-            await house.after(60 / SHARES)
-        await house.after(600)
+            await house.advance(60 / SHARES)
+        await house.advance(600)
         for number in range(INCIDENTS):
             [card] = cards(house, f"i{number:03}", ("all", "db", "noc")[number % 3])
             assert f"*Step* {SHARES - 1}" in slack.reads(card).replace("\xa0", " ")
@@ -49,17 +49,17 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
 async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_stale_steps(tmp_path):
     async with open_house(tmp_path) as house:
         await house.share("before", status="warning", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         house.slack.faults.add(Fault(does=UNAVAILABLE, times=None))
         for minute in range(12):
             await house.share("before", status=("critical", "warning")[minute % 2], incidentTags=tags(0, minute))
             await house.share(f"new-{minute:02}", status="critical", alerts=[ALERT])
             await house.share(f"new-{minute:02}", status="warning")
-            await house.after(300)
+            await house.advance(300)
         calls = len(house.slack.calls)
         assert calls < 400
         house.slack.faults.clear()
-        await house.after(300)
+        await house.advance(300)
         [card] = cards(house, "before")
         assert "🟠" in house.slack.reads(card)
         assert "*Step* 11" in house.slack.reads(card).replace("\xa0", " ")
@@ -70,7 +70,7 @@ async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_s
             [card] = cards(house, f"new-{minute:02}")
             assert "🟠" in house.slack.reads(card)
             assert len(thread(house, card).splitlines()) <= 1
-        assert house.sender.health.slack == "ok"
+        assert house.delivery.health.slack == "ok"
 
 
 async def test_an_outage_leaves_few_posts_in_doubt_and_asks_before_it_goes_on(tmp_path):
@@ -78,9 +78,9 @@ async def test_an_outage_leaves_few_posts_in_doubt_and_asks_before_it_goes_on(tm
         house.slack.faults.add(Fault(does=Drop(), times=None))
         for number in range(30):
             await house.share(f"i{number:03}", status="critical", alerts=[ALERT], incidentTags=tags(number, 0))
-        await house.after(600)
+        await house.advance(600)
         assert len(house.slack.called(POST)) <= 9
         house.slack.faults.clear()
-        await house.after(300)
+        await house.advance(300)
         for number in range(30):
             assert len(cards(house, f"i{number:03}", ("all", "db", "noc")[number % 3])) == 1

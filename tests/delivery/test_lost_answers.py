@@ -67,10 +67,10 @@ async def test_what_is_in_doubt_is_looked_for_twice_before_it_is_posted_again(tm
     async with open_house(tmp_path) as house:
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
         await house.share(status="warning")
-        await house.after(19)
+        await house.advance(19)
         assert len(house.slack.called("conversations.history")) == 1
         assert len(house.slack.called(POST)) == 1
-        await house.after(2)
+        await house.advance(2)
         assert len(house.slack.called("conversations.history")) == 2
         assert len(house.slack.called(POST)) == 2
 
@@ -80,7 +80,7 @@ async def test_a_message_that_history_shows_late_is_found_by_the_second_look(tmp
         house.slack.history_lag = 12
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("late", status="warning")
-        await house.after(60)
+        await house.advance(60)
         assert len(cards(house, "late")) == 1
         assert len(house.slack.called(POST)) == 1
 
@@ -89,10 +89,10 @@ async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
     async with open_house(tmp_path) as house:
         house.slack.history_lag = 8
         await house.share("young", status="warning")
-        await house.after(1)
+        await house.advance(1)
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("young", status="critical")
-        await house.after(200)
+        await house.advance(200)
         [card] = cards(house, "young")
         assert thread(house, card).count("*Critical*") == 1
 
@@ -102,13 +102,13 @@ async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
         house.slack.history_lag = 40
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("twice", status="warning")
-        await house.after(30)
+        await house.advance(30)
         assert len(cards(house, "twice")) == 2
         elder = min(card.ts for card in cards(house, "twice"))
-        await house.after(180)
+        await house.advance(180)
         assert [card.ts for card in cards(house, "twice")] == [elder]
         await house.share("twice", status="critical")
-        await house.after(60)
+        await house.advance(60)
         [card] = cards(house, "twice")
         assert "🔴" in house.slack.reads(card)
         assert "Critical" in thread(house, card)
@@ -118,16 +118,16 @@ async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
 async def test_where_relay_may_not_look_the_route_says_what_a_lost_answer_means(tmp_path, policy, posts):
     routes = f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: a, post: [C0ALL00001], in_doubt: {policy}}}]\n"
     async with open_house(tmp_path, routes=routes) as house:
-        house.slack.take_scope("channels:history")
+        house.slack.remove_scope("channels:history")
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("dark", status="critical")
-        await house.after(60)
+        await house.advance(60)
         assert len(house.slack.called(POST)) == posts
         if policy == "repost":
             assert "may be a repeat" in house.slack.reads(cards(house, "dark")[-1])
         else:
             assert len(cards(house, "dark", "noc")) == 1
-            assert [letter.reason.partition(":")[0] for letter in await house.store.letters()] == ["in_doubt"]
+            assert [letter.reason.partition(":")[0] for letter in await house.store.dead_letters()] == ["in_doubt"]
 
 
 async def test_one_reading_settles_a_whole_channel(tmp_path):
@@ -135,7 +135,7 @@ async def test_one_reading_settles_a_whole_channel(tmp_path):
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=2))
         await house.share("one", status="warning")
         await house.share("two", status="warning")
-        await house.after(30)
+        await house.advance(30)
         assert len(house.slack.called("conversations.history")) == 1
         assert len(house.slack.called(POST)) == 2
 
@@ -146,7 +146,7 @@ async def test_a_post_that_is_lost_a_second_time_is_looked_for_twice_as_well(tmp
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
         await house.share("one", status="warning")
-        await house.after(200)
+        await house.advance(200)
         assert len(house.slack.called(POST)) == 2
         assert len(cards(house, "one")) == 1
 
@@ -156,14 +156,14 @@ async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_to
         house.slack.history_lag = 40
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
         await house.share("one", status="warning")
-        await house.after(19)
+        await house.advance(19)
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
-        await house.after(2)
+        await house.advance(2)
         house.slack.history_lag = 0
         house.slack.channel("all").find(cards(house, "one")[0].ts).posted_at += 100  # shown later than the other
-        await house.after(10)
+        await house.advance(10)
         assert len(cards(house, "one")) == 2
-        await house.after(200)
+        await house.advance(200)
         assert len(cards(house, "one")) == 1
 
 
@@ -173,7 +173,7 @@ async def test_a_double_whose_deletion_fails_is_deleted_later(tmp_path):
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         house.slack.faults.add(Fault(does=SERVER_ERROR, method=DELETE, times=2))
         await house.share("twice", status="warning")
-        await house.after(600)
+        await house.advance(600)
         assert len(cards(house, "twice")) == 1
 
 
@@ -183,7 +183,7 @@ async def test_a_double_that_may_not_be_deleted_is_given_up(tmp_path):
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         house.slack.faults.add(Fault(does=Code("cant_delete_message"), method=DELETE, times=None))
         await house.share("twice", status="warning")
-        await house.after(600)
+        await house.advance(600)
         assert len(house.slack.called(DELETE)) == 1
 
 
@@ -192,11 +192,11 @@ async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does
         house.slack.history_lag = 40
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("twice", status="warning")
-        await house.after(30)
+        await house.advance(30)
         younger = max(card.ts for card in cards(house, "twice"))
-        await house.after(105)
+        await house.advance(105)
         await house.share("twice", status="critical")
-        await house.after(200)
+        await house.advance(200)
         assert [card.ts for card in cards(house, "twice")] == [younger]
         assert thread(house, cards(house, "twice")[0]).count("*Critical*") == 1
 
@@ -206,10 +206,10 @@ async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_
         house.slack.history_lag = 40
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("twice", status="warning")
-        await house.after(135)
+        await house.advance(135)
         house.slack.faults.add(Fault(does=Slow(20), after_effect=True, method=EDIT, times=1))
         await house.share("twice", status="warning", incidentTags=[{"id": "step", "value": "last"}])
-        await house.after(600)
+        await house.advance(600)
         [card] = cards(house, "twice")
         assert "last" in house.slack.reads(card)
 
@@ -218,9 +218,9 @@ async def test_relay_joins_a_channel_that_it_was_removed_from_to_look_for_what_i
     async with open_house(tmp_path) as house:
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("one", status="warning")
-        await house.settled()
+        await house.settle()
         house.slack.channel("all").kick()
-        await house.after(60)
+        await house.advance(60)
         assert len(house.slack.called(POST)) == 1
         assert len(cards(house, "one")) == 1
 
@@ -230,7 +230,7 @@ async def test_a_reading_whose_cursor_expired_is_begun_anew(tmp_path):
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         house.slack.faults.add(Fault(does=Code("invalid_cursor"), method=HISTORY, times=1))
         await house.share("one", status="warning")
-        await house.after(120)
+        await house.advance(120)
         assert len(house.slack.called(POST)) == 1
 
 
@@ -238,10 +238,10 @@ async def test_a_busy_channel_is_read_page_by_page(tmp_path):
     async with open_house(tmp_path) as house:
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("busy", status="warning")
-        await house.settled()
+        await house.settle()
         for number in range(450):
             house.slack.channel("all").post(f"chat {number}")
-        await house.after(60)
+        await house.advance(60)
         assert len(house.slack.called(HISTORY)) == 3
         assert len(cards(house, "busy")) == 1
 
@@ -251,10 +251,10 @@ async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothi
     async with open_house(tmp_path) as house:
         house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("busy", status="warning")
-        await house.settled()
+        await house.settle()
         for number in range(500):
             house.slack.channel("all").post(f"chat {number}")
-        await house.after(60)
+        await house.advance(60)
         assert "may be a repeat" in house.slack.reads(cards(house, "busy")[-1])
         assert len(house.slack.called(HISTORY)) == 2
 
@@ -267,8 +267,8 @@ async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_
             await house.share(f"a{number:03}", status="critical")
         most = 0
         for _ in range(60):
-            await house.after(1)
-            most = max(most, len(await house.store.doubts()))
+            await house.advance(1)
+            most = max(most, len(await house.store.attempts_in_doubt()))
         assert most == 5
         tried = {
             call.arguments["metadata"]["event_payload"]["key"]
@@ -278,5 +278,5 @@ async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_
         assert len(tried) == 5
         assert all(len(cards(house, f"a{number:03}")) == 1 for number in range(12))
         house.slack.faults.clear()
-        await house.after(200)
+        await house.advance(200)
         assert all(len(cards(house, f"i{number:03}", "db")) == 1 for number in range(12))

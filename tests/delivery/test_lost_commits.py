@@ -63,7 +63,7 @@ async def test_whichever_commit_s_answer_is_lost_a_life_full_of_trouble_ends_as_
             losing = Losing(house, nth)
             await troubled(house, "i1")
             found[nth] = seen(house, "all", "noc")
-            assert faults(house, "i1") == [], (nth, house.reads())
+            assert faults(house, "i1") == [], (nth, house.transcript())
         if not losing.lost:
             break
     as_ever = found.pop(nth)
@@ -133,21 +133,21 @@ async def proxied(address: str):
 async def test_postgresql_commits_the_pick_of_a_post_and_the_connection_is_lost_before_it_says_so(tmp_path, what):
     with postgresql() as address:
         async with proxied(address) as (proxy, url), open_house(tmp_path, url=url) as house:
-            house.sender._tenure.extend = lambda *_: None  # the test's time leaps over the end of the lease
-            house.sender._tenure._until = None
+            house.delivery._tenure.extend = lambda *_: None  # the test's time leaps over the end of the lease
+            house.delivery._tenure._until = None
             if what == "reply":
                 await house.share("one", status="warning", alerts=[ALERT])
-                await house.after(60)
+                await house.advance(60)
             proxy.mark = b"INSERT INTO attempt"
             await house.share("one", status="critical", alerts=[ALERT])
-            await house.after(4)
+            await house.advance(4)
             await house.share("two", status="critical", alerts=[ALERT])
-            await house.after(120)
+            await house.advance(120)
             await house.share("one", metadata={"comment": {"comment": "anybody there?"}})
-            await house.after(120)
+            await house.advance(120)
             assert proxy.cut == 1
             assert [len(cards(house, incident)) for incident in ("one", "two")] == [1, 1]
-            assert house.reads().count("anybody there?") == 1
-            assert house.reads().count("Warning → *Critical*") == (what == "reply")
+            assert house.transcript().count("anybody there?") == 1
+            assert house.transcript().count("Warning → *Critical*") == (what == "reply")
         with psycopg.connect(address) as connection:
             assert connection.execute("SELECT count(*) FROM attempt WHERE state <> 'done'").fetchone() == (0,)

@@ -178,7 +178,7 @@ async def test_a_channel_shared_with_others_is_refused_unless_the_route_allows_i
         slack.channel("db").share()
         async with open_house(folder, routes=routes, slack=slack, clock=clock) as house:
             await house.share("one", status="critical", alerts=[ALERT])
-            await house.after(60)
+            await house.advance(60)
             assert len(cards(house, "one", "db")) == int(allowed)
             assert len(cards(house, "one", "noc")) == int(not allowed)
 
@@ -186,11 +186,11 @@ async def test_a_channel_shared_with_others_is_refused_unless_the_route_allows_i
 async def test_a_renamed_channel_keeps_working(tmp_path):
     async with open_house(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#db"]}]\n') as house:
         await house.share("one", status="warning", alerts=[ALERT])
-        await house.settled()
+        await house.settle()
         house.slack.channel("db").rename("databases")
         await house.share("one", status="critical")
         await house.share("two", status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert "🔴" in house.slack.reads(cards(house, "one", "databases")[0])
         assert len(cards(house, "two", "databases")) == 1
 
@@ -303,17 +303,17 @@ async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_t
 async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_it_may(tmp_path):
     clock = ManualClock()
     slack = stand_in(clock)
-    slack.take_scope("channels:read")
+    slack.remove_scope("channels:read")
     routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: a, post: ["#db"]}]\n'
     async with open_house(tmp_path, routes=routes, slack=slack, clock=clock) as house:
         await house.share("one", status="critical", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert len(cards(house, "one", "noc")) == 1
-        [letter] = await house.store.letters()
+        [letter] = await house.store.dead_letters()
         assert (letter.reason, "channels:read" in letter.remedy) == ("missing_scope", True)
         assert len(slack.called("conversations.info")) <= 2
         slack.grant_scope("channels:read")
-        await house.after(900)
+        await house.advance(900)
         assert len(cards(house, "one", "db")) == 1
         assert await reasons(house) == []
 

@@ -33,14 +33,14 @@ async def put_back(tmp_path, clock, slack):
     url = f"sqlite:///{tmp_path}/relay.db"
     async with open_house(tmp_path, clock=clock, slack=slack) as house:
         await house.share("old", status="warning", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         slack.pause(POST, 30)
         await house.share("due", status="warning", alerts=[ALERT])
         await house.share("old", metadata=comment("before the copy"))
         backup(url, tmp_path / "copy.db", now=clock.now)
-        await house.after(60)
+        await house.advance(60)
         await house.share("new", status="warning", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert [len(cards(house, name)) for name in ("old", "due", "new")] == [1, 1, 1]
     for file in tmp_path.glob("relay.db*"):
         file.unlink()
@@ -50,16 +50,16 @@ async def put_back(tmp_path, clock, slack):
 
 async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_path, clock, slack, put_back):
     async with open_house(tmp_path, clock=clock, slack=slack) as house:
-        await house.after(60)
+        await house.advance(60)
         for incident in ("old", "due", "new", "fresh"):
             await house.share(incident, status="critical", alerts=[ALERT], metadata=comment(f"after, of {incident}"))
-        await house.after(300)
+        await house.advance(300)
         for incident in ("old", "due", "new", "fresh"):
             [card] = cards(house, incident)
             assert "🔴" in slack.reads(card)
             assert thread(house, card).count(f"after, of {incident}") == 1
         assert thread(house, cards(house, "old")[0]).count("before the copy") == 1
-        assert await house.store.letters() == ()
+        assert await house.store.dead_letters() == ()
 
 
 async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_in_the_channel(
@@ -67,9 +67,9 @@ async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_i
 ):
     async with open_house(tmp_path, clock=clock, slack=slack) as house:
         await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.after(600)
+        await house.advance(600)
         await house.share("new", status="warning", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert len(cards(house, "new")) == 1
 
 
@@ -77,7 +77,7 @@ async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock,
     slack.faults.add(Fault(does=Code("missing_scope"), method="conversations.history"))
     async with open_house(tmp_path, clock=clock, slack=slack) as house:
         await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.after(60)
+        await house.advance(60)
         assert len(cards(house, "fresh")) == 1
         assert len(cards(house, "due")) == 2
         assert "may be a repeat" in "".join(slack.reads(card) for card in cards(house, "due"))
@@ -85,12 +85,12 @@ async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock,
 
 async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack, put_back):
     async with open_house(tmp_path, clock=clock, slack=slack) as house:
-        await house.after(60)
+        await house.advance(60)
     async with open_house(tmp_path, clock=clock, slack=slack) as house:
-        await house.after(86_400)
+        await house.advance(86_400)
         looked = len(slack.called("conversations.history"))
         await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.settled()
+        await house.settle()
         assert len(slack.called("conversations.history")) == looked
         assert len(cards(house, "fresh")) == 1
 
@@ -98,6 +98,6 @@ async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack
 async def test_a_database_that_is_no_copy_looks_for_nothing(tmp_path, clock, slack):
     async with open_house(tmp_path, routes=ROUTES, clock=clock, slack=slack) as house:
         await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.settled()
+        await house.settle()
         assert len(cards(house, "fresh")) == 1
         assert slack.called("conversations.history") == []

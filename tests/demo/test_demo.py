@@ -148,7 +148,7 @@ async def test_routes_that_take_the_buttons_away_do_not_stop_the_story(actions, 
 
 async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
     async with on_stage(LeapingClock(NIGHT)) as stage, aiohttp.ClientSession() as reader:
-        pasted = stage.page.backstage.sample.encode()
+        pasted = stage.page.relay.sample.encode()
         assert (await reader.post(f"{stage.address}shares", data=pasted)).status == 202
         await settled(lambda: stage.resting)
         await stage.act(replace(at_billing("assign"), incident=OWN, channel=NOC))

@@ -119,8 +119,8 @@ def test_what_compose_has_ready_for_both_ways_works_once_its_signs_are_taken_awa
     files = {Path(path) for name, path in service["environment"].items() if name.endswith("_FILE")}
     assert files == {Path("/run/secrets") / name for name in service["secrets"]}
     settings = Settings.from_env(service["environment"], lambda path: f"{path.name}\n")
-    assert settings.acts
-    assert settings.calls_back("default")
+    assert settings.buttons_enabled
+    assert settings.can_call_back("default")
     settings.for_serving()
 
 

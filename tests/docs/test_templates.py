@@ -144,7 +144,7 @@ def test_the_table_of_what_an_entry_has_is_the_codes():
 def test_the_table_of_notices_is_the_codes():
     [table] = tables(PAGE, "## What relay adds")
     written, lacks = "#inc-{{ tags.team }}", "the incident has no tag team"
-    unnamed = ChannelFailure(route="a", written=written, reason=lacks, options=Options(), mention=Mention())
+    unnamed = ChannelFailure(route="a", source=written, reason=lacks, options=Options(), mention=Mention())
     notices = (
         REPEAT,
         ANEW,
@@ -153,7 +153,7 @@ def test_the_table_of_notices_is_the_codes():
         in_place_of("C1", "#payments", "blocks_invalid"),
         in_place_of("C1", "#payments", "thread_locked", THREAD),
         in_place_of("C1", "#payments", "in_doubt: missing_scope"),
-        f"{UNNAMED}|{unnamed.told}",
+        f"{UNNAMED}|{unnamed.description}",
         dated(STALE, 0),
         dated(GONE, 0),
     )

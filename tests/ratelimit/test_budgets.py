@@ -423,12 +423,12 @@ def test_a_task_that_dawdled_moves_no_clock():
     ("due", "seconds"),
     [
         (Occasion.CRITICAL_ROOT, 0),
-        (Occasion.RISE, 5),
+        (Occasion.WORSENED, 5),
         (Occasion.ROOT, 30),
         (Occasion.RESOLVED, 60),
         (Occasion.REOPENED, 60),
         (Occasion.REPLY, 600),
-        (Occasion.TURN, 0),
+        (Occasion.STATE_EDIT, 0),
         (Occasion.EDIT, 30),
     ],
 )
@@ -440,7 +440,7 @@ def test_a_card_is_edited_at_most_once_in_three_seconds_unless_it_worsens_or_res
     assert edit_from(Occasion.EDIT, 101.0, 100.0) == 100.0 + EDIT_SPACING
     assert edit_from(Occasion.EDIT, 110.0, 100.0) == 110.0
     assert edit_from(Occasion.EDIT, 101.0, None) == 101.0
-    assert edit_from(Occasion.TURN, 101.0, 100.0) == 101.0
+    assert edit_from(Occasion.STATE_EDIT, 101.0, 100.0) == 101.0
 
 
 # -- Trying again ------------------------------------------------------------------------------------------------------

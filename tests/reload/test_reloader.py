@@ -128,7 +128,7 @@ async def test_a_bad_template_is_a_bad_edit_too(desk, reload):
 
 async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, store, reload):
     mistyped = Reload(store, desk.routes, desk.folder / "templtaes", desk.clock)
-    await mistyped.begin()
+    await mistyped.start()
     [fault] = mistyped.state.faults
     assert fault.file == str(desk.folder / "templtaes")
     assert names(mistyped) == ["all"]  # the last good one
@@ -136,7 +136,7 @@ async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, sto
 
 async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(desk, store):
     with pytest.raises(ConfigurationError, match="templtaes:0:0: there is no such folder; set RELAY_TEMPLATES"):
-        await Reload(store, desk.routes, desk.folder / "templtaes", desk.clock).begin()
+        await Reload(store, desk.routes, desk.folder / "templtaes", desk.clock).start()
 
 
 async def test_routes_and_templates_change_together_or_not_at_all(desk, reload):

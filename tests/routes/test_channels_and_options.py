@@ -14,7 +14,7 @@ from tests.support.routing_samples import incident
 
 
 def found(written: str, **variables):
-    return expression(written).find(lambda: variables)
+    return expression(written).resolve(lambda: variables)
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_a_value_cannot_reach_into_python():
 def test_a_card_is_known_to_be_an_expressions_by_its_beginning():
     channel = expression("#inc-{{ tags.team }}")
     assert isinstance(channel, ExpressionChannel)
-    assert channel.fits("#inc-payments")
-    assert not channel.fits("#noc")
-    assert not channel.fits("C0123456789")
+    assert channel.can_resolve_to("#inc-payments")
+    assert not channel.can_resolve_to("#noc")
+    assert not channel.can_resolve_to("C0123456789")
 
 
 def test_options_survive_being_stored():
@@ -170,7 +170,7 @@ def test_a_mention_pings_the_people_of_the_state_and_those_of_any():
 
 def test_a_reopening_has_people_of_its_own_where_the_route_names_them():
     assert Mention(parts=({"critical": ("S1",), "reopened": ()},)).targets(State.CRITICAL, reopened=True) == ()
-    both = Mention(parts=({"critical": ("S1",)},)).added(Mention(parts=({"reopened": ("S2",)},)))
+    both = Mention(parts=({"critical": ("S1",)},)).merged_with(Mention(parts=({"reopened": ("S2",)},)))
     assert both.targets(State.CRITICAL, reopened=True) == ("S1", "S2")
     assert both.targets(State.CRITICAL) == ("S1",)
 

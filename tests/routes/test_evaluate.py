@@ -177,10 +177,10 @@ def test_a_channel_that_cannot_be_made_is_told_with_what_its_card_would_have_had
     decision = decided(routes, variables={"tags": {}})
     (failure,) = decision.failures
     assert where(decision) == ["#noc"]
-    assert (failure.route, failure.written) == ("a", "#inc-{{ tags.team }}")
+    assert (failure.route, failure.source) == ("a", "#inc-{{ tags.team }}")
     assert failure.options.gather == 300
     assert failure.mention.targets(State.WARNING) == ("here",)
-    assert failure.told == "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
+    assert failure.description == "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
 
 
 def test_variables_are_asked_for_once_and_only_where_a_channel_needs_them():

@@ -255,7 +255,7 @@ def test_every_key_is_compared_with_every_value_whichever_fits(monkeypatch, offe
 
     keys = Keys(["first", "second", "third"])
     monkeypatch.setattr(hmac, "compare_digest", counting)
-    assert keys.open(offered) is (offered not in (["none"], []))
+    assert keys.accepts(offered) is (offered not in (["none"], []))
     assert len(compared) == 3 * len(offered)
     assert all(len(known) == len(given) == 32 for known, given in compared)
 
@@ -264,7 +264,7 @@ def test_every_key_is_compared_with_every_value_whichever_fits(monkeypatch, offe
 def test_a_value_opens_exactly_when_it_is_one_of_the_keys(keys, offered):
     utf8 = [text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") for text in (*keys, *offered)]
     known, shown = utf8[: len(keys)], utf8[len(keys) :]
-    assert Keys(known).open(shown) is any(value in known for value in shown)
+    assert Keys(known).accepts(shown) is any(value in known for value in shown)
 
 
 # --- bodies that are not taken ---
@@ -637,7 +637,7 @@ class Server:
     async def stopped_listening(self) -> None:
         """Stop the server, and wait until nobody new is let in."""
         self.stop.set()
-        await until(lambda: self.gate.closing)
+        await until(lambda: self.gate.draining)
 
 
 @asynccontextmanager

@@ -159,9 +159,9 @@ async def test_the_documented_example_of_a_signature_fits():
     }
     signature = Signature(SECRET)
 
-    assert signature.fits(headers, body)
-    assert signature.is_timely(headers, 1531420618.0)
-    assert not signature.fits(headers, body + b" ")
+    assert signature.matches(headers, body)
+    assert signature.is_recent(headers, 1531420618.0)
+    assert not signature.matches(headers, body + b" ")
 
 
 def test_nobody_can_sign_with_an_empty_secret():

@@ -275,9 +275,9 @@ class Soak:
                 backlog = await store.backlog(time.time())
             finally:
                 await store.close()
-            lanes = [f"{lane.cards} {lane.track}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.lanes]
+            lanes = [f"{lane.cards} {lane.track}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels]
             doubts = [f"{backlog.in_doubt} in doubt"] if backlog.in_doubt else []
-            return [*lanes, *doubts, *([f"{backlog.letters} letters"] if backlog.letters else [])]
+            return [*lanes, *doubts, *([f"{backlog.dead_letters} letters"] if backlog.dead_letters else [])]
         return ["the database cannot be read"]
 
     def wrong(self) -> Iterator[str]:

@@ -97,7 +97,7 @@ async def test_shares_of_one_incident_in_a_group_see_each_others_result(store):
 
 
 async def test_a_later_share_sees_the_kept_story_and_the_cards_that_are_followed(store):
-    [left, kept] = await keep(store, a_card(channel="#old", state=CardState.LEFT), a_card(channel="#noc"))
+    [left, kept] = await keep(store, a_card(channel="#old", state=CardState.SUPERSEDED), a_card(channel="#noc"))
     seen = []
 
     def plan(story, cards, share, same):
@@ -106,7 +106,7 @@ async def test_a_later_share_sees_the_kept_story_and_the_cards_that_are_followed
 
     await store.accept([a_share(digest="h2")], plan)
     assert seen == [(1, (kept,))]
-    assert left.state is CardState.LEFT
+    assert left.state is CardState.SUPERSEDED
 
 
 async def test_a_plan_that_raises_keeps_nothing_of_the_group(store):
@@ -123,7 +123,7 @@ async def test_a_plan_that_raises_keeps_nothing_of_the_group(store):
 
 
 async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
-    impossible = a_card(state=CardState.SHOWN, ts=None)
+    impossible = a_card(state=CardState.POSTED, ts=None)
     with pytest.raises(StoreError, match="shown_has_ts"):
         await store.accept([a_share()], with_cards(impossible))
     assert await store.story("i1") is None
@@ -133,14 +133,14 @@ async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
 async def test_an_entry_that_was_told_is_not_told_again(store):
     def plan(story, cards, share, same):
         again = () if story is None else (entry(1, "same"), entry(2, "same"), entry(3, "other"))
-        return Plan(story=told(story, share), outcome=Outcome.UPDATE, entries=again or (entry(1, "same"),))
+        return Plan(incident_state=told(story, share), outcome=Outcome.UPDATE, entries=again or (entry(1, "same"),))
 
     await store.accept([a_share(digest="a")], plan)
     with pytest.raises(StoreError):
         await store.accept([a_share(digest="b")], with_cards(entries=(entry(1, "another key, the same number"),)))
 
     def later(story, cards, share, same):
-        return Plan(story=told(story, share), outcome=Outcome.UPDATE, entries=(entry(2, "same"), entry(3, "other")))
+        return Plan(incident_state=told(story, share), outcome=Outcome.UPDATE, entries=(entry(2, "same"), entry(3, "other")))
 
     await store.accept([a_share(digest="b")], later)
     assert [(each.seq, each.key) for each in (await store.story("i1")).entries] == [(1, "same"), (3, "other")]
@@ -148,14 +148,14 @@ async def test_an_entry_that_was_told_is_not_told_again(store):
 
 async def test_a_card_that_was_left_is_followed_again_rather_than_made_twice(store):
     old = shown(a_card(told_seq=1, shown_hash="abc", generation=2, pinged=("S1",)))
-    [kept] = await keep(store, replace(old, state=CardState.LEFT))
+    [kept] = await keep(store, replace(old, state=CardState.SUPERSEDED))
     wish = a_card(route="new", options=Options(template="new"), told_seq=3, post=due(urgent=True))
     await store.accept([a_share(digest="h2")], with_cards(wish))
 
     [card] = (await store.story("i1")).cards
     assert (card.id, card.state, card.ts, card.shown_hash, card.generation) == (
         kept.id,
-        CardState.SHOWN,
+        CardState.POSTED,
         old.ts,
         "abc",
         2,
@@ -165,10 +165,10 @@ async def test_a_card_that_was_left_is_followed_again_rather_than_made_twice(sto
 
 
 async def test_a_card_that_was_left_before_it_was_posted_is_posted_after_all(store):
-    await keep(store, a_card(state=CardState.LEFT))
+    await keep(store, a_card(state=CardState.SUPERSEDED))
     await store.accept([a_share(digest="h2")], with_cards(a_card(post=due())))
     [card] = (await store.story("i1")).cards
-    assert (card.state, card.post) == (CardState.WANTED, due())
+    assert (card.state, card.post) == (CardState.PENDING, due())
 
 
 async def test_planning_is_told_which_spellings_are_another_channels(store):
@@ -188,7 +188,7 @@ async def test_a_share_that_makes_no_work_is_not_due(store):
     [none, left] = await store.accept(
         [a_share("i1", "a"), a_share("i2", "b")],
         lambda story, cards, share, same: with_cards(
-            *([] if share.incident == "i1" else [a_card("i2", state=CardState.LEFT, post=due())])
+            *([] if share.incident == "i1" else [a_card("i2", state=CardState.SUPERSEDED, post=due())])
         )(story, cards, share, same),
     )
     assert (none.due, left.due) == (False, False)
@@ -235,13 +235,13 @@ async def test_what_intake_and_delivery_write_of_one_card_is_all_kept(store):
     def govern(story, cards, share, same):
         [card] = cards
         changed = replace(card, route="other", options=Options(template="other"), edit=due(NOW + 5))
-        return Plan(story=told(story, share), outcome=Outcome.UPDATE, cards=(changed,), entries=(entry(1),))
+        return Plan(incident_state=told(story, share), outcome=Outcome.UPDATE, cards=(changed,), entries=(entry(1),))
 
     await store.accept([a_share(digest="h2")], govern)
     after = await store.settle(case.card.id, delivered())
 
     assert (after.card.route, after.card.options.template, after.card.edit) == ("other", "other", due(NOW + 5))
-    assert (after.card.state, after.card.ts) == (CardState.SHOWN, "1700000000.000100")
+    assert (after.card.state, after.card.ts) == (CardState.POSTED, "1700000000.000100")
     assert after.story.version == 2
     assert (await store.story("i1")).cards == (after.card,)
 

@@ -38,8 +38,8 @@ async def test_a_backup_of_a_running_relay_is_a_database_that_another_relay_open
     assert copied.size_bytes == (tmp_path / "copy.db").stat().st_size
     await kept.accept([a_share("later", "later")], plain)
     restored = await Store.open(f"sqlite:///{tmp_path}/copy.db")
-    assert await restored.story("i7")
-    assert await restored.story("later") is None
+    assert await restored.incident_history("i7")
+    assert await restored.incident_history("later") is None
     await restored.accept([a_share("later", "later")], plain)
     await restored.close()
 

@@ -49,8 +49,8 @@ async def test_the_next_channel_to_be_asked_about_is_a_new_one_or_the_first_whos
 
 async def test_an_id_survives_that_its_name_is_gone(store):
     await open_channel(store, "#a", "C1")
-    found = await store.found_channel("#a", slack_id=None, state=ChannelState.REFUSED, reason="channel_not_found")
-    assert (found.slack_id, found.state) == ("C1", ChannelState.REFUSED)
+    found = await store.found_channel("#a", slack_id=None, state=ChannelState.REJECTED, reason="channel_not_found")
+    assert (found.slack_id, found.state) == ("C1", ChannelState.REJECTED)
 
 
 async def test_an_open_channel_without_an_id_cannot_be(store):
@@ -72,8 +72,8 @@ async def test_a_second_spelling_is_the_first_ones_and_its_cards_move(store):
 
 async def test_what_a_spelling_turns_out_to_be_holds_for_its_channel(store):
     await open_channel(store, "#noc", "C1")
-    home = await store.found_channel("C1", slack_id="C1", state=ChannelState.REFUSED, reason="is_archived")
-    assert (home.ref, home.state, home.reason) == ("#noc", ChannelState.REFUSED, "is_archived")
+    home = await store.found_channel("C1", slack_id="C1", state=ChannelState.REJECTED, reason="is_archived")
+    assert (home.ref, home.state, home.reason) == ("#noc", ChannelState.REJECTED, "is_archived")
 
 
 async def test_spellings_of_a_spelling_follow_it(store):
@@ -101,9 +101,9 @@ async def test_a_card_with_nothing_in_slack_gives_way_to_its_twin(store):
     await open_channel(store, "C1", "C1")
     places = [(card.channel, card.episode, card.state, card.post) for card in (await store.story("i1")).cards]
     assert places == [
-        ("#noc", 1, CardState.WANTED, None),
-        ("C1", 1, CardState.LEFT, None),
-        ("#noc", 2, CardState.WANTED, None),
+        ("#noc", 1, CardState.PENDING, None),
+        ("C1", 1, CardState.SUPERSEDED, None),
+        ("#noc", 2, CardState.PENDING, None),
     ]
 
 
@@ -112,8 +112,8 @@ async def test_a_card_that_is_in_slack_takes_the_place_of_a_twin_that_is_not(sto
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
     kept = {each.id: each for each in (await store.story("i1")).cards}
-    assert (kept[card.id].channel, kept[card.id].state, kept[card.id].episode) == ("#noc", CardState.SHOWN, 1)
-    assert (kept[twin.id].channel, kept[twin.id].state, kept[twin.id].episode) == ("C1", CardState.LEFT, 1)
+    assert (kept[card.id].channel, kept[card.id].state, kept[card.id].episode) == ("#noc", CardState.POSTED, 1)
+    assert (kept[twin.id].channel, kept[twin.id].state, kept[twin.id].episode) == ("C1", CardState.SUPERSEDED, 1)
 
 
 async def test_of_two_cards_in_slack_both_stay_true(store):
@@ -121,15 +121,15 @@ async def test_of_two_cards_in_slack_both_stay_true(store):
     home = await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
     case = await pick(store, "edit", change=lambda _: Change())
-    assert (case.card.channel, case.card.state, case.channel.ref) == ("C1", CardState.SHOWN, home.ref)
+    assert (case.card.channel, case.card.state, case.channel.ref) == ("C1", CardState.POSTED, home.ref)
     assert await pick(store, "edit", skip_lanes={"#noc"}) is None
 
 
 async def test_a_card_on_its_way_does_not_give_way(store):
-    [twin, card] = await keep(store, a_card(channel="#noc"), a_card(channel="C1", state=CardState.TRYING))
+    [twin, card] = await keep(store, a_card(channel="#noc"), a_card(channel="C1", state=CardState.POSTING))
     await store.settle(card.id, lambda case: Change(attempt=an_attempt()))
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
     kept = {each.id: each for each in (await store.story("i1")).cards}
-    assert (kept[card.id].channel, kept[card.id].state) == ("#noc", CardState.TRYING)
-    assert kept[twin.id].state is CardState.LEFT
+    assert (kept[card.id].channel, kept[card.id].state) == ("#noc", CardState.POSTING)
+    assert kept[twin.id].state is CardState.SUPERSEDED

@@ -12,7 +12,7 @@ async def test_the_newest_configuration_that_worked_is_the_one(store):
     await store.keep_configuration("a", "version: 1\n", {"incident/card.j2": "{{ incident.title }}"}, NOW)
     await store.keep_configuration("b", "version: 1\n# two\n", {}, NOW + 1)
     assert await store.configuration() == KeptConfiguration(
-        hash="b", kept_at=NOW + 1, routes="version: 1\n# two\n", templates={}
+        hash="b", saved_at=NOW + 1, routes="version: 1\n# two\n", templates={}
     )
 
 

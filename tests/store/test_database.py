@@ -28,7 +28,7 @@ async def test_an_empty_database_is_migrated_and_opened_again_as_it_was(url):
     await first.accept([a_share()], plain)
     await first.close()
     again = await Store.open(url)
-    assert (await again.story("i1")).story.version == 1
+    assert (await again.incident_history("i1")).state.version == 1
     assert (await run(again, f"SELECT version_num FROM {migration.VERSION_TABLE}")) == [(migration.NEWEST,)]
     await again.close()
 
@@ -36,7 +36,7 @@ async def test_an_empty_database_is_migrated_and_opened_again_as_it_was(url):
 async def test_relays_that_start_together_migrate_once(postgresql_url):
     stores = await asyncio.gather(*(Store.open(postgresql_url) for _ in range(4)))
     for store in stores:
-        await store.check()
+        await store.check_writable()
         await store.close()
 
 
@@ -268,14 +268,14 @@ async def test_sqlite_runs_as_relay_needs_it(sqlite_url):
 async def test_a_connection_that_dies_between_transactions_is_replaced(postgresql_url):
     store = await Store.open(postgresql_url)
     await store.accept([a_share()], plain)
-    for verb in (lambda: store.accept([a_share(digest="h2")], plain), lambda: store.story("i1")):
+    for verb in (lambda: store.accept([a_share(digest="h2")], plain), lambda: store.incident_history("i1")):
         with psycopg.connect(postgresql_url, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'relay' AND pid <> pg_backend_pid()"
             )
         await verb()
-    assert (await store.story("i1")).story.version == 2
+    assert (await store.incident_history("i1")).state.version == 2
     assert store.shared
     await store.close()
 
@@ -293,7 +293,7 @@ async def test_a_connection_that_dies_within_a_transaction_costs_nothing(postgre
 
     [accepted] = await store.accept([a_share()], plan)
     assert tries == ["h1", "h1"]
-    assert [line.id for line in (await store.story("i1")).shares] == [accepted.share]
+    assert [line.id for line in (await store.incident_history("i1")).shares] == [accepted.share_id]
     await store.close()
 
 
@@ -301,7 +301,7 @@ async def test_after_closing_every_verb_says_that_it_is_closed(url):
     store = await Store.open(url)
     await store.close()
     with pytest.raises(StoreError, match="is closed"):
-        await store.check()
+        await store.check_writable()
     await store.close()
 
 
@@ -312,7 +312,7 @@ async def test_closing_waits_for_what_is_under_way(url):
     assert await store.close()
     [accepted] = await accepting
     again = await Store.open(url)
-    assert (await again.story("i1")).shares[0].id == accepted.share
+    assert (await again.incident_history("i1")).shares[0].id == accepted.share_id
     await again.close()
 
 
@@ -331,7 +331,7 @@ async def test_closing_does_not_wait_for_what_hangs_which_ends_by_itself_and_hol
     [accepted] = await accepting
     assert await store.close()
     again = await Store.open(sqlite_url)
-    assert (await again.story("i1")).shares[0].id == accepted.share
+    assert (await again.incident_history("i1")).shares[0].id == accepted.share_id
     await again.close()
 
 
@@ -341,7 +341,7 @@ async def test_a_database_that_another_program_holds_is_told_in_time(sqlite_url,
     other = sqlite3.connect(tmp_path / "relay.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnusable, match="is locked by another program"):
-        await store.check()
+        await store.check_writable()
     other.close()
-    await store.check()
+    await store.check_writable()
     await store.close()

@@ -33,29 +33,29 @@ def locked(folder):
 
 
 async def test_a_database_that_works_has_nothing_to_complain_of(store):
-    assert await Pulse(store).complaint() == ""
+    assert await Pulse(store).problem() == ""
 
 
 async def test_a_locked_database_is_told_in_time_and_well_again_when_it_is_free(store, tmp_path):
-    pulse = Pulse(store, patience=0.05)
+    pulse = Pulse(store, timeout=0.05)
     with locked(tmp_path):
-        assert (await pulse.complaint()).endswith("relay.db has not answered within 0.05 seconds.")
-    assert await Pulse(store, patience=10).complaint() == ""
+        assert (await pulse.problem()).endswith("relay.db has not answered within 0.05 seconds.")
+    assert await Pulse(store, timeout=10).problem() == ""
 
 
 async def test_a_database_that_fails_in_time_says_why(store, tmp_path):
     with locked(tmp_path):
-        assert "is locked by another program" in await Pulse(store, patience=10).complaint()
+        assert "is locked by another program" in await Pulse(store, timeout=10).problem()
 
 
 async def test_however_many_ask_the_database_is_written_once(store, tmp_path, monkeypatch):
     beats = []
     check = store.check
     monkeypatch.setattr(store, "check", lambda: (beats.append(1), check())[1])
-    pulse = Pulse(store, patience=0.02)
+    pulse = Pulse(store, timeout=0.02)
     with locked(tmp_path):
-        told = await asyncio.gather(*(pulse.complaint() for _ in range(20)))
-        await pulse.complaint()
+        told = await asyncio.gather(*(pulse.problem() for _ in range(20)))
+        await pulse.problem()
     assert all("has not answered" in each for each in told)
     assert len(beats) == 1
 
@@ -103,7 +103,7 @@ def silent(store, monkeypatch):
 async def test_a_silent_database_leaves_no_sender_without_an_answer_and_piles_nothing_up(store, monkeypatch):
     metrics = Metrics()
     rules = load("version: 1\nroutes: []\n")
-    intake = Intake(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, patience=0.05)
+    intake = Intake(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, timeout=0.05)
     committing = asyncio.create_task(intake.run())
     with silent(store, monkeypatch):
         bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(300)]

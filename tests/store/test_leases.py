@@ -64,7 +64,7 @@ async def test_with_the_lease_in_hand_all_works(store):
     lease = Lease("delivery", "a", await store.hold_lease("delivery", "a", NOW, 12))
     assert await store.recover(NOW, lease=lease) == 0
     assert (await pick(store, lease=lease)).card.id == card.id
-    assert (await store.settle(card.id, look, lease=lease)).card.state is CardState.TRYING
+    assert (await store.settle(card.id, look, lease=lease)).card.state is CardState.POSTING
 
 
 @pytest.mark.parametrize("lease", [Lease("delivery", "a", 1), Lease("delivery", "b", 1), Lease("unheard", "b", 2)])
@@ -87,7 +87,7 @@ async def test_without_the_lease_nothing_is_written(store, lease):
 
 
 async def test_whoever_begins_to_deliver_doubts_all_that_was_left_even_by_itself(store):
-    cards = await keep(store, *(a_card(channel=name, state=CardState.TRYING) for name in "ab"))
+    cards = await keep(store, *(a_card(channel=name, state=CardState.POSTING) for name in "ab"))
     await store.hold_lease("delivery", "a", NOW, 12)
     lease = Lease("delivery", "b", await store.hold_lease("delivery", "b", NOW + 12, 12))
     for card in cards:
@@ -111,7 +111,7 @@ async def test_by_the_database_s_clock_relays_need_not_agree_on_the_time(store, 
 async def test_a_relay_that_stops_within_a_transaction_does_not_keep_the_lease_for_ever(postgresql_url, monkeypatch):
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
     stopped, heir = await Store.open(postgresql_url), await Store.open(postgresql_url)
-    lease = Lease("delivery", "a", await stopped.hold_lease("delivery", "a", NOW, 12))
+    lease = Lease("delivery", "a", await stopped.acquire_lease("delivery", "a", NOW, 12))
     asleep, awake = threading.Event(), threading.Event()
 
     def sleep(connection):
@@ -123,7 +123,7 @@ async def test_a_relay_that_stops_within_a_transaction_does_not_keep_the_lease_f
     sleeping = asyncio.create_task(stopped._database.write(sleep))
     await asyncio.to_thread(asleep.wait, 20)
     async with asyncio.timeout(10):
-        assert await heir.hold_lease("delivery", "b", NOW + 12, 12) == 2
+        assert await heir.acquire_lease("delivery", "b", NOW + 12, 12) == 2
     awake.set()
     with pytest.raises(StoreError):
         await sleeping

@@ -41,7 +41,7 @@ async def older(url):
     """What an older relay leaves behind."""
     store = await Store.open(url)
     await store.accept([a_share()], plain)
-    await store.hold_lease("delivery", "a", 1.0, 1.0)
+    await store.acquire_lease("delivery", "a", 1.0, 1.0)
     await store.close()
 
 
@@ -51,7 +51,7 @@ async def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(ur
     store = await Store.open(url)
     assert await run(store, "SELECT holder, remark FROM lease") == [("a", "none")]
     assert await run(store, f"SELECT version_num FROM {migration.VERSION_TABLE}") == [("9001",)]
-    assert (await store.story("i1")).story.version == 1
+    assert (await store.incident_history("i1")).state.version == 1
     await store.close()
 
 

@@ -45,7 +45,7 @@ async def test_what_another_relay_accepts_rings_when_it_is_due(postgresql_url, r
 
 async def test_whoever_changed_something_by_hand_can_ring(postgresql_url, rings):
     other = await Store.open(postgresql_url, exclusive=False)
-    await other.ring()
+    await other.notify()
     async with asyncio.timeout(10):
         assert await rings.get() is True
     await other.close()
@@ -84,12 +84,12 @@ async def test_a_bell_that_cannot_hang_is_told_once_looked_for_meanwhile_and_hun
         server.stop()
         standby.unlink()
         start(server)
-        await store.ring()
+        await store.notify()
         while not await hangs(server):
             await heard.get()
         while not heard.empty():
             heard.get_nowait()
-        await store.ring()
+        await store.notify()
         async with asyncio.timeout(10):
             await heard.get()
         listening.cancel()
@@ -151,21 +151,21 @@ async def hangs(server):
 
 async def test_on_sqlite_what_another_program_writes_is_seen_once(sqlite_url):
     store = await Store.open(sqlite_url)
-    assert await store.changed() is False
+    assert await store.changed_elsewhere() is False
     other = await Store.open(sqlite_url, exclusive=False)
     await other.accept([a_share()], plain)
     await other.close()
-    assert await store.changed() is True
-    assert await store.changed() is False
+    assert await store.changed_elsewhere() is True
+    assert await store.changed_elsewhere() is False
     await store.close()
 
 
 async def test_on_sqlite_what_relay_writes_itself_is_no_news(sqlite_url):
     store = await Store.open(sqlite_url)
-    assert await store.changed() is False
+    assert await store.changed_elsewhere() is False
     await store.accept([a_share()], plain)
-    await store.check()
-    assert await store.changed() is False
+    await store.check_writable()
+    assert await store.changed_elsewhere() is False
     await store.listen(lambda _anything: pytest.fail("nobody rings on SQLite"))
     await store.close()
 
@@ -173,5 +173,5 @@ async def test_on_sqlite_what_relay_writes_itself_is_no_news(sqlite_url):
 async def test_on_postgresql_nothing_is_to_be_asked(postgresql_url):
     store = await Store.open(postgresql_url)
     await store.accept([a_share()], plain)
-    assert await store.changed() is False
+    assert await store.changed_elsewhere() is False
     await store.close()

@@ -39,7 +39,7 @@ async def test_a_picked_card_comes_with_its_whole_case_and_is_begun(store):
 
     def change(case):
         return Change(
-            cards=(replace(case.card, state=CardState.TRYING, post=None),), attempt=an_attempt("k1", targets=("S1",))
+            cards=(replace(case.card, state=CardState.POSTING, post=None),), attempt=an_attempt("k1", targets=("S1",))
         )
 
     found = await store.pick("post", NOW, begin=lambda case: ("step", case), change=lambda step: change(step[1]))
@@ -47,11 +47,11 @@ async def test_a_picked_card_comes_with_its_whole_case_and_is_begun(store):
     case, step = found
     assert step == ("step", case)
     assert case == Case(
-        story=case.story, card=card, cards=(other, card), entries=(entry(2), entry(3)), channel=channel, attempt=None
+        incident_state=case.story, card=card, cards=(other, card), entries=(entry(2), entry(3)), channel=channel, attempt=None
     )
     assert case.story == (await store.story("i1")).story
     dossier = await store.story("i1")
-    assert dossier.cards[1].state is CardState.TRYING
+    assert dossier.cards[1].state is CardState.POSTING
     assert dossier.attempts == {card.id: (an_attempt("k1", targets=("S1",)),)}
 
 
@@ -66,7 +66,7 @@ async def test_what_raises_while_it_begins_leaves_all_as_it_was(store):
         await store.pick("post", NOW, begin=fail, change=look)
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
     assert raised.value.card == card.id
-    assert raised.value.told == {"incident": "i1", "route": card.route, "channel": card.channel}
+    assert raised.value.details == {"incident": "i1", "route": card.route, "channel": card.channel}
     assert (await pick(store, change=look)).card == card
 
 
@@ -112,14 +112,14 @@ async def test_busy_cards_and_lanes_are_passed_over(store):
     assert await pick(store, change=look, skip_lanes={"a", "b", "c"}) is None
 
 
-@pytest.mark.parametrize("state", [state for state in CardState if state is not CardState.LEFT])
+@pytest.mark.parametrize("state", [state for state in CardState if state is not CardState.SUPERSEDED])
 async def test_only_wanted_and_shown_cards_are_posted_to_and_only_shown_ones_edited(store, state):
     card = a_card(state=state, post=due(), edit=due())
-    await keep(store, shown(card) if state is CardState.SHOWN else card)
+    await keep(store, shown(card) if state is CardState.POSTED else card)
     await open_channel(store)
     posts, edits = await pick(store, "post", change=look), await pick(store, "edit", change=look)
-    assert isinstance(posts, Case) == (state in {CardState.WANTED, CardState.SHOWN})
-    assert isinstance(edits, Case) == (state is CardState.SHOWN)
+    assert isinstance(posts, Case) == (state in {CardState.PENDING, CardState.POSTED})
+    assert isinstance(edits, Case) == (state is CardState.POSTED)
 
 
 @pytest.mark.parametrize("state", AttemptState)
@@ -129,7 +129,7 @@ async def test_an_attempt_under_way_or_in_doubt_stops_posts_and_never_edits(stor
     attempt = an_attempt(what="reply", state=state)
     await store.settle(card.id, lambda case: Change(attempt=attempt))
     posts, edits = await pick(store, "post", change=look), await pick(store, "edit", change=look)
-    assert isinstance(posts, Case) == (state not in {AttemptState.TRYING, AttemptState.IN_DOUBT})
+    assert isinstance(posts, Case) == (state not in {AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT})
     assert edits.card == card
     assert edits.attempt == (attempt if attempt.open else None)
 
@@ -141,7 +141,7 @@ async def test_an_attempt_that_waits_is_reopened_under_its_key(store):
 
     def deferred(case):
         return Change(
-            cards=(replace(case.card, state=CardState.WANTED, post=due(NOW + 5)),),
+            cards=(replace(case.card, state=CardState.PENDING, post=due(NOW + 5)),),
             attempt=replace(case.attempt, state=AttemptState.WAITING),
         )
 
@@ -149,7 +149,7 @@ async def test_an_attempt_that_waits_is_reopened_under_its_key(store):
     case = await pick(store, now=NOW + 5)
     assert case.attempt.state is AttemptState.WAITING
     [attempt] = (await store.story("i1")).attempts[card.id]
-    assert (attempt.state, attempt.tries) == (AttemptState.TRYING, 2)
+    assert (attempt.state, attempt.tries) == (AttemptState.IN_FLIGHT, 2)
 
 
 async def test_nothing_due_yet_tells_when(store):
@@ -166,7 +166,7 @@ async def test_nothing_due_yet_tells_when(store):
     assert (await pick(store, now=NOW + 10)).card.channel == "b"
 
 
-@pytest.mark.parametrize("state", [ChannelState.NEW, ChannelState.PAUSED, ChannelState.REFUSED])
+@pytest.mark.parametrize("state", [ChannelState.NEW, ChannelState.PAUSED, ChannelState.REJECTED])
 async def test_a_channel_that_is_not_open_is_waited_for_and_reported(store, state):
     [card] = await keep(store, shown(a_card(post=due(), edit=due())))
     channel = await store.found_channel("#noc", slack_id="C1", state=state, reason="is_archived")
@@ -225,8 +225,8 @@ async def test_settling_sees_the_case_as_it_is_by_now_and_returns_it_as_it_becom
 
     after = await store.settle(card.id, finish)
     assert [each.seq for each in seen[0].entries] == [1, 2, 3]
-    assert seen[0].attempt.state is AttemptState.TRYING
-    assert (after.card.state, after.card.ts) == (CardState.SHOWN, "1700000000.000100")
+    assert seen[0].attempt.state is AttemptState.IN_FLIGHT
+    assert (after.card.state, after.card.ts) == (CardState.POSTED, "1700000000.000100")
     assert (after.cards, after.attempt) == ((after.card,), None)
     assert after.entries == (entry(3),)
     assert after == await store.settle(card.id, look)
@@ -239,8 +239,8 @@ async def test_settling_may_make_a_card_and_leave_another(store):
     def refused(case):
         return Change(
             cards=(
-                replace(case.card, state=CardState.REFUSED, post=None),
-                replace(other, state=CardState.LEFT),
+                replace(case.card, state=CardState.REJECTED, post=None),
+                replace(other, state=CardState.SUPERSEDED),
                 fallback,
             )
         )
@@ -253,13 +253,13 @@ async def test_settling_may_make_a_card_and_leave_another(store):
 
 
 async def test_settling_a_card_that_nobody_follows_still_works(store):
-    [card] = await keep(store, a_card(state=CardState.LEFT))
+    [card] = await keep(store, a_card(state=CardState.SUPERSEDED))
     after = await store.settle(card.id, lambda case: Change(cards=(replace(case.card, reason="late answer"),)))
     assert (after.card.reason, after.cards) == ("late answer", ())
 
 
 async def test_a_card_that_is_left_has_no_work(store):
-    await keep(store, a_card(post=due(), edit=due(), state=CardState.LEFT))
+    await keep(store, a_card(post=due(), edit=due(), state=CardState.SUPERSEDED))
     [[post, edit]] = await run(store, "SELECT post_due, edit_due FROM card")
     assert (post, edit) == (None, None)
 
@@ -287,7 +287,7 @@ async def test_after_a_crash_what_was_under_way_is_in_doubt(store):
     )
     await open_channel(store, "root", "C1")
     await pick(store)
-    for card, state in ((waiting, AttemptState.WAITING), (replied, AttemptState.TRYING), (done, AttemptState.DONE)):
+    for card, state in ((waiting, AttemptState.WAITING), (replied, AttemptState.IN_FLIGHT), (done, AttemptState.DONE)):
         attempt = an_attempt(card.channel, what="reply", state=state, looks=2)
         await store.settle(card.id, lambda case, attempt=attempt: Change(attempt=attempt))
 
@@ -297,9 +297,9 @@ async def test_after_a_crash_what_was_under_way_is_in_doubt(store):
     dossier = await store.story("i1")
     assert [card.state for card in dossier.cards] == [
         CardState.IN_DOUBT,
-        CardState.WANTED,
-        CardState.SHOWN,
-        CardState.WANTED,
+        CardState.PENDING,
+        CardState.POSTED,
+        CardState.PENDING,
     ]
     states = {card: attempt.state for card, [attempt] in dossier.attempts.items()}
     assert states == {
@@ -319,7 +319,7 @@ async def test_a_card_once_in_doubt_is_found_again_by_its_key(store):
 
     def absent(case):
         return Change(
-            cards=(replace(case.card, state=CardState.WANTED, post=Due(at=NOW, deadline=NOW)),),
+            cards=(replace(case.card, state=CardState.PENDING, post=Due(at=NOW, deadline=NOW)),),
             attempt=replace(case.attempt, state=AttemptState.WAITING),
         )
 

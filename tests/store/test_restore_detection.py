@@ -25,6 +25,6 @@ async def test_the_guides_statement_for_postgresql_does_that(postgresql_url):
     [statement] = re.findall(r'^psql -c "(.+)"$', GUIDE.read_text(), re.MULTILINE)
     store = await Store.open(postgresql_url)
     await run(store, statement.replace(":", r"\:"))
-    copied, _ = await store.restored(NOW)
+    copied, _ = await store.restore_window(NOW)
     assert 1.7e9 < copied < 2.5e9
     await store.close()

@@ -23,6 +23,6 @@ async def test_what_people_wait_for_comes_before_callbacks_and_these_before_chec
     for incident in ("i3", "i4", "i2", "i1"):
         found = await store.errand_due(NOW, skip=busy)
         assert isinstance(found, Matter)
-        assert found.errand.incident == incident
+        assert found.task.incident == incident
         busy.add(incident)
     assert await store.errand_due(NOW, skip=busy) is None

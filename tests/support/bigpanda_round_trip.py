@@ -76,27 +76,27 @@ class Circle:
     store: Store
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether everybody rests; shares that BigPanda takes its time with are nobody's work."""
-        return self.relay.resting and (bool(self.panda.share_delay) or not self.panda.sharing._under_way)
+        return self.relay.idle and (bool(self.panda.share_delay) or not self.panda.sharing._under_way)
 
-    async def settled(self) -> None:
+    async def settle(self) -> None:
         async with asyncio.timeout(30):
-            await settled(lambda: self.resting)
+            await settled(lambda: self.idle)
 
-    async def after(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         async with asyncio.timeout(100):
-            await self.clock.leap(seconds, lambda: self.resting, stride=seconds / 100 if seconds > 3600 else 30.0)
+            await self.clock.leap(seconds, lambda: self.idle, stride=seconds / 100 if seconds > 3600 else 30.0)
 
-    async def begins(self, incident: str = "i1", **told: Any) -> None:
+    async def start_incident(self, incident: str = "i1", **told: Any) -> None:
         await self.panda.begins(body(incident, **told))
-        await self.settled()
+        await self.settle()
 
     def card(self, channel: str = DB) -> Message:
         [found] = [each for each in self.slack.channel(channel).messages if each.metadata]
         return found
 
-    def face(self, channel: str = DB) -> str:
+    def card_text(self, channel: str = DB) -> str:
         return self.slack.reads(self.card(channel))
 
     def thread(self, channel: str = DB) -> list[str]:
@@ -104,20 +104,20 @@ class Circle:
 
     async def click(self, action: str, user: str = ANN, channel: str = DB) -> Any:
         delivery = await self.slack.click(user, channel, self.card(channel).ts, f"relay_{action}")
-        await self.settled()
+        await self.settle()
         return delivery
 
     async def submit(self, user: str = ANN, **values: str) -> Any:
         delivery = await self.slack.submit(user, self.slack.views_open(user)[-1], values)
-        await self.settled()
+        await self.settle()
         return delivery
 
-    def whispers(self, user: str = ANN) -> list[str]:
+    def ephemerals(self, user: str = ANN) -> list[str]:
         return [note.text for note in self.slack.whispers(user)]
 
-    async def errands(self, incident: str = "i1") -> list[tuple[str, str, str]]:
-        dossier = await self.store.story(incident)
-        return [(str(each.kind), str(each.state), each.reason) for each in dossier.errands]
+    async def tasks(self, incident: str = "i1") -> list[tuple[str, str, str]]:
+        dossier = await self.store.incident_history(incident)
+        return [(str(each.kind), str(each.state), each.reason) for each in dossier.tasks]
 
 
 async def gauge(circle: Circle, name: str) -> float:
@@ -187,7 +187,7 @@ async def open_circle(
         stack.push_async_callback(store.close)
         metrics = Metrics()
         relay = Relay(given, store, clock, metrics)
-        door = Door(session, slack.token, base_url=slack_at, observer=metrics.slack_call)
+        door = Door(session, slack.token, base_url=slack_at, observer=metrics.record_slack_call)
         socket = socket_mode(relay, given, session, clock)
         running = asyncio.create_task(relay.run(door, bigpanda(given, session, metrics), socket))
         await asyncio.wait([relay.address, running], return_when=asyncio.FIRST_COMPLETED)
@@ -199,7 +199,7 @@ async def open_circle(
         panda.sharing.integrations.clear()
         panda.shares_to(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
         circle = Circle(clock, slack, panda, relay, store)
-        await circle.settled()
+        await circle.settle()
         try:
             yield circle
         finally:

@@ -18,8 +18,8 @@ async def live(house: House, incident: str, pause: float = 60.0) -> None:
     """Opened as a warning, worse, commented, resolved; then all has time to settle."""
     for told in LIFE:
         await house.share(incident, **told)
-        await house.after(pause)
-    await house.after(400)
+        await house.advance(pause)
+    await house.advance(400)
 
 
 LIFE = (

@@ -58,10 +58,10 @@ class House:
     clock: ManualClock
     slack: StandIn
     store: Store
-    intake: Intake
-    sender: Sender
+    ingest: Intake
+    delivery: Sender
     configuration: Configuration
-    door: SlackClient
+    slack_client: SlackClient
     storing: Storing
 
     async def share(self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any) -> Accepted:
@@ -71,31 +71,31 @@ class House:
         }
         changed = {"changedOn": int(self.clock.now()), **told}
         body = {"incident": {"id": incident, **changed}, **beside} | ({"metadata": metadata} if metadata else {})
-        return await self.intake.accept(orjson.dumps(body), {})
+        return await self.ingest.accept(orjson.dumps(body), {})
 
-    async def settled(self) -> None:
+    async def settle(self) -> None:
         """Everything that is due now is done, or sleeps until time passes."""
         async with asyncio.timeout(30):
             quiet, still, seen = 0, 0, None
             while quiet < LOOKS and still < STILL:
                 await asyncio.sleep(0 if quiet or still else 0.001)
                 awake = self.clock.rousing or self.storing.under_way
-                quiet = quiet + 1 if self.sender.resting and not awake else 0
+                quiet = quiet + 1 if self.delivery.idle and not awake else 0
                 now = (len(self.slack.calls), self.clock.sleepers, self.storing.done)
                 still = still + 1 if self.clock.sleepers and not awake and now == seen else 0
                 seen = now
 
-    async def after(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         """Time passes, step by step: whatever somebody waits for on the way happens then."""
         until = self.clock.now() + seconds
-        await self.settled()
+        await self.settle()
         while (moment := self.clock.next_timer()) is not None and moment <= until:
             self.clock.advance(max(0.0, moment - self.clock.now()))
-            await self.settled()
+            await self.settle()
         self.clock.advance(until - self.clock.now())
-        await self.settled()
+        await self.settle()
 
-    def reads(self, channel: str = "all") -> str:
+    def transcript(self, channel: str = "all") -> str:
         """What a reader of the channel sees."""
         return self.slack.transcript(channel)
 
@@ -158,12 +158,12 @@ async def open_house(
         async with serving(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
             door = SlackClient(session, slack.token, base_url=base_url)
             sender = Sender(store, door, lambda: configuration, clock)
-            intake = Intake(store, lambda: configuration.rulebook, clock, sender.ring, "X-Relay-Key")
-            await store.want_channels(configuration.rulebook.refs)
+            intake = Intake(store, lambda: configuration.rulebook, clock, sender.wake, "X-Relay-Key")
+            await store.add_channels(configuration.rulebook.channel_refs)
             committing = tasks.create_task(intake.run())
             sending = tasks.create_task(sender.run(stopping))
             house = House(clock, slack, store, intake, sender, configuration, door, Storing(store))
-            await house.settled()
+            await house.settle()
             try:
                 yield house
             finally:

@@ -49,7 +49,7 @@ class Desk:
     def reload(self, store: Store) -> Reload:
         return Reload(store, self.routes, self.templates, self.clock)
 
-    async def moving(self, work: Awaitable[T], meanwhile: Callable[[], None] | None = None) -> T:
+    async def run_with_time(self, work: Awaitable[T], meanwhile: Callable[[], None] | None = None) -> T:
         """Time moves as far as the work waits; `meanwhile` happens once, when it waits for the first time."""
         task = asyncio.ensure_future(work)
         while not task.done():

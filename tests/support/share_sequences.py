@@ -60,9 +60,9 @@ class Life:
     plans: list[Plan] = field(default_factory=list)
 
     def take(self, one: Share) -> Plan:
-        followed = [card for card in self.cards.values() if card.followed]
+        followed = [card for card in self.cards.values() if card.is_current]
         made = plan(self.rulebook, self.story, followed, one, self.same)
-        self.story = made.story
+        self.story = made.incident_state
         self.entries += made.entries
         for card in made.cards:
             number = card.id or len(self.cards) + 1
@@ -75,7 +75,7 @@ class Life:
         incident = read(self.story.record)
         card = replace(
             self.cards[channel, episode],
-            state=CardState.SHOWN,
+            state=CardState.POSTED,
             ts="1.1",
             slack_channel=channel,
             worst=incident.state,

@@ -35,7 +35,7 @@ def a_card(incident="i1", channel="#noc", **values):
 
 
 def shown(card, ts="1700000000.000100", **values):
-    return replace(card, **{"state": CardState.SHOWN, "ts": ts, "slack_channel": "C1", **values})
+    return replace(card, **{"state": CardState.POSTED, "ts": ts, "slack_channel": "C1", **values})
 
 
 def due(at=NOW, deadline=None, *, urgent=False):
@@ -50,7 +50,7 @@ def told(story, share):
     """The story after a share: its record grows by a block named after the share."""
     if story is None:
         story = Story(record=Record(incident=share.incident, title="first", first_received=share.received))
-    blocks = story.record.blocks | {share.hash: Block(news=share.as_of, value=[share.hash])}
+    blocks = story.record.blocks | {share.hash: Block(as_of=share.as_of, value=[share.hash])}
     return replace(
         story,
         record=replace(story.record, blocks=blocks),
@@ -69,7 +69,7 @@ def plain(story, cards, share, same):
     seq = 1 if story is None else story.next_seq
     made = cards or (a_card(share.incident, "#noc", first_taken=share.received),)
     return Plan(
-        story=told(story, share),
+        incident_state=told(story, share),
         outcome=Outcome.FIRST if story is None else Outcome.UPDATE,
         entries=(entry(seq, f"{share.incident}/{share.hash}"),),
         cards=tuple(replace(card, post=due(share.received)) for card in made),
@@ -84,7 +84,7 @@ def with_cards(*cards, entries=(), **story):
     def plan(known, _cards, share, _same):
         after = replace(told(known, share), **story)
         return Plan(
-            story=after, outcome=Outcome.FIRST, cards=cards, entries=entries, routes=("all",), decided={"cards": True}
+            incident_state=after, outcome=Outcome.FIRST, cards=cards, entries=entries, routes=("all",), decided={"cards": True}
         )
 
     return plan
@@ -106,7 +106,7 @@ def begun(case):
     """Begin a root: its attempt is under way when the transaction is over."""
     key = f"{case.card.incident}/{case.card.channel}/{case.card.generation}"
     return Change(
-        cards=(replace(case.card, state=CardState.TRYING, post=None),),
+        cards=(replace(case.card, state=CardState.POSTING, post=None),),
         attempt=an_attempt(key, tries=1 if case.attempt is None else case.attempt.tries + 1),
     )
 
@@ -126,7 +126,7 @@ def delivered(ts="1700000000.000100", slack_channel="C1"):
     """What follows when Slack took the root."""
 
     def finish(case):
-        card = replace(case.card, state=CardState.SHOWN, ts=ts, slack_channel=slack_channel)
+        card = replace(case.card, state=CardState.POSTED, ts=ts, slack_channel=slack_channel)
         attempt = case.attempt and replace(case.attempt, state=AttemptState.DONE)
         return Change(cards=(card,), attempt=attempt)
 

@@ -60,7 +60,7 @@ def shares(incident: str, team: str) -> list[Any]:
 
 async def fill(store: Store) -> None:
     """Three incidents, each with three shares."""
-    await store.want_channels(LIVE.rulebook.refs)
+    await store.add_channels(LIVE.rulebook.channel_refs)
     every = [share for incident, team in TEAMS.items() for share in shares(incident, team)]
     await store.accept(every, lambda *what: plan(LIVE.rulebook, *what))
 

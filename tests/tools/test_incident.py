@@ -36,15 +36,15 @@ async def lived(house: House) -> None:
     told = {"status": "critical", "incidentTags": [{"id": "team", "value": "db"}]}
     await house.share(changedOn=1_700_000_000, **told)
     await house.share(changedOn=1_700_000_000, **told)
-    await house.after(60)
+    await house.advance(60)
     await house.share(status="critical", metadata={"comment": {"comment": "looking"}, "sender": {"name": "Ann"}})
-    await house.after(700)
+    await house.advance(700)
     await house.share(resolved=True, active=False)
-    await house.after(700)
+    await house.advance(700)
 
 
 async def words(house: House) -> list[str]:
-    dossier = await house.store.story("i1")
+    dossier = await house.store.incident_history("i1")
     return [line.strip() for line in in_words(dossier, link)]
 
 
@@ -81,13 +81,13 @@ async def test_it_tells_what_is_known_the_card_with_its_link_and_all_that_happen
 async def test_it_says_why_a_reply_pinged(tmp_path):
     async with open_house(tmp_path, routes=ROUTES) as house:
         await house.share(status="warning")
-        await house.after(60)
+        await house.advance(60)
         await house.share(status="critical")
-        await house.after(60)
+        await house.advance(60)
         await house.share(resolved=True, active=False)
-        await house.after(3_000)
+        await house.advance(3_000)
         await house.share(status="critical", resolved=False, active=True)
-        await house.after(60)
+        await house.advance(60)
         lines = await words(house)
     pinging = [line.partition("pinging ")[2] for line in lines if "pinging" in line]
     assert pinging == ["S0CRIT since it rose to critical: done", "S0CRIT since it is back: done"]
@@ -97,7 +97,7 @@ async def test_what_slack_refused_stands_there_with_the_remedy(tmp_path):
     async with open_house(tmp_path, routes=ROUTES) as house:
         house.slack.faults.add(Fault(does=Code("is_archived"), method="chat.postMessage", times=1))
         await house.share(status="critical")
-        await house.after(5)
+        await house.advance(5)
         lines = await words(house)
     refusal = next(number for number, line in enumerate(lines) if ": Refused, is_archived" in line)
     assert len(lines[refusal + 1].split()) > 3
@@ -109,7 +109,7 @@ async def test_a_channel_that_cannot_be_named_is_told_in_the_same_words_everywhe
     with structlog.testing.capture_logs() as logged:
         async with open_house(tmp_path, routes=routes) as house:
             await house.share(status="critical")
-            await house.after(5)
+            await house.advance(5)
             lines = await words(house)
             card = house.slack.transcript("noc")
     assert told in card
@@ -123,8 +123,8 @@ async def test_a_channel_that_cannot_be_named_is_told_in_the_same_words_everywhe
 async def test_json_is_the_dossier_with_links(tmp_path):
     async with open_house(tmp_path, routes=ROUTES) as house:
         await lived(house)
-        told = as_json(await house.store.story("i1"), link)
-        nowhere = as_json(await house.store.story("i1"), lambda *_: "")
+        told = as_json(await house.store.incident_history("i1"), link)
+        nowhere = as_json(await house.store.incident_history("i1"), lambda *_: "")
     (card,) = told["cards"]
     assert told["links"] == {str(card["id"]): link(card["slack_channel"], card["ts"])}
     assert nowhere == told | {"links": {}}
@@ -139,7 +139,7 @@ def asked(tmp_path, monkeypatch) -> Any:
         async with open_house(tmp_path, routes=ROUTES) as house:
             await lived(house)
             routes = f"{ROUTES}tag_values: {{team: {{db: Databases}}}}\n"
-            await house.store.keep_configuration("h", routes, {}, house.clock.now())
+            await house.store.save_configuration("h", routes, {}, house.clock.now())
 
     asyncio.run(fill())  # the command brings its own loop
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path}/relay.db")

@@ -101,10 +101,10 @@ async def test_a_rehearsal_sends_what_live_work_sends(life, tmp_path):
     async with open_house(tmp_path, routes=routes) as house:
         passed = 0.0
         for at, each in bodies:
-            await house.after(at - passed)
+            await house.advance(at - passed)
             passed = at
-            await house.intake.accept(each, {})
-        await house.after(900)
+            await house.ingest.accept(each, {})
+        await house.advance(900)
         live = {
             channel.id: [
                 (said(root), [(said(reply), reply.broadcast) for reply in channel.thread(root.ts)])
@@ -163,14 +163,14 @@ def test_each_card_counts_from_the_start_of_its_own_episode_and_a_later_one_lead
     rules = check(Written(file="routes.yaml", routes=LASTING, templates=load_packaged() | BROKEN))
     rehearsal = Rehearsal(rules)
     for at, status in [(0, "critical"), (120, "ok"), (DAY + 3600, "warning")]:
-        rehearsal.take(share(at, status=status, **told))
+        rehearsal.receive(share(at, status=status, **told))
     rehearsal.run(until=START + DAY + 3700)
     later = [played for played in rehearsal.cards if played.card.episode == 2]
     assert {played.card.channel for played in later} == {"C0ALL00001", "C0COMPACT1", "C0BROKEN01"}
     since, before = f"<!date^{START + DAY + 3600}^", "https://there/archives/"
     assert all(since in said(played.root.message) and before in said(played.root.message) for played in later)
 
-    rehearsal.take(share(DAY + 3700, status="ok", endedOn=START + DAY + 3700, **told))
+    rehearsal.receive(share(DAY + 3700, status="ok", endedOn=START + DAY + 3700, **told))
     rehearsal.run()
     for played in later:
         [now] = [each for each in rehearsal.cards if each.card.id == played.card.id]
@@ -186,23 +186,23 @@ def test_a_repeat_has_no_plan_and_changes_nothing():
     rehearsal = rehearse(
         configuration(), [share(0, status="critical"), replace(share(0, status="critical"), received=START + 9)]
     )["i1"]
-    assert [taken.outcome for taken in rehearsal.taken] == [Outcome.FIRST, Outcome.REPEAT]
+    assert [taken.outcome for taken in rehearsal.shares] == [Outcome.FIRST, Outcome.REPEAT]
     assert rehearsal.routes == ("all",)
     assert rehearsal.cards[0].edits == 0
 
 
 def test_a_share_that_comes_before_its_time_comes_now():
     rehearsal = Rehearsal(configuration())
-    rehearsal.take(share(100, status="critical"))
-    rehearsal.take(share(0, status="warning"))
-    assert [taken.share.received for taken in rehearsal.taken] == [START + 100, START + 100]
+    rehearsal.receive(share(100, status="critical"))
+    rehearsal.receive(share(0, status="warning"))
+    assert [taken.share.received for taken in rehearsal.shares] == [START + 100, START + 100]
 
 
 def test_time_passes_only_as_far_as_it_is_let():
     rehearsal = Rehearsal(configuration(BY_TEAM))
-    rehearsal.take(share(0, status="critical", incidentTags=SLOW))
+    rehearsal.receive(share(0, status="critical", incidentTags=SLOW))
     rehearsal.run(until=START + 299)
-    assert rehearsal.cards[0].card.state is CardState.WANTED
+    assert rehearsal.cards[0].card.state is CardState.PENDING
     rehearsal.run(until=START + 300)
     assert rehearsal.cards[0].first.at == START + 300
 
@@ -210,7 +210,7 @@ def test_time_passes_only_as_far_as_it_is_let():
 def test_incidents_are_played_apart():
     shares = [share(0, "i1", status="critical"), share(1, "i2", status="warning"), share(2, "i1", status="warning")]
     incidents = rehearse(configuration(), shares)
-    assert {incident: len(each.taken) for incident, each in incidents.items()} == {"i1": 2, "i2": 1}
+    assert {incident: len(each.shares) for incident, each in incidents.items()} == {"i1": 2, "i2": 1}
 
 
 def test_two_spellings_of_a_channel_make_one_card():
@@ -264,8 +264,8 @@ ONE, TEAMS = configuration(), configuration(BY_TEAM)
 @given(SHARES)
 def test_what_is_not_drawn_comes_out_the_same_but_for_the_number_of_edits(told):
     drawn, undrawn = (rehearse(TEAMS, in_sequence(told), drawn=each)["i1"] for each in (True, False))
-    assert [taken.plan.decided if taken.plan else None for taken in drawn.taken] == [
-        taken.plan.decided if taken.plan else None for taken in undrawn.taken
+    assert [taken.plan.decided if taken.plan else None for taken in drawn.shares] == [
+        taken.plan.decided if taken.plan else None for taken in undrawn.shares
     ]
     for one, other in zip(drawn.cards, undrawn.cards, strict=True):
         assert (one.card.state, one.pings, one.edits <= other.edits) == (other.card.state, other.pings, True)
@@ -292,7 +292,7 @@ def test_where_another_rulebook_decides_alike_it_comes_to_the_same_cards(told, o
     shares = in_sequence(told)
     rehearsal = Rehearsal(TEAMS, drawn=False, beside=other.rulebook)
     for each in shares:
-        rehearsal.take(each)
+        rehearsal.receive(each)
     rehearsal.run()
     cards = [played.card for played in rehearsal.cards]
     if rehearsal.alike:

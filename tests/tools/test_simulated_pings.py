@@ -124,7 +124,7 @@ def rehearsed(rules: Configuration, life: list[Told]) -> list[Sent]:
             "changedOn": START + told.at,
             "endedOn": START + told.at if over else None,
         }
-        rehearsal.take(parse_share(orjson.dumps({"incident": incident}), {}, START + told.at))
+        rehearsal.receive(parse_share(orjson.dumps({"incident": incident}), {}, START + told.at))
     rehearsal.run()
     return [message for played in rehearsal.cards for message in (played.first, *played.replies) if message]
 

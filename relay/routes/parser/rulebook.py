@@ -42,16 +42,16 @@ class Rulebook:
     users: Mapping[str, str] = field(default_factory=dict)
     defaults: Options = field(default_factory=Options)
     routes: Siblings = field(default_factory=Siblings)
-    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    tag_definitions: Mapping[str, Definition] = field(default_factory=dict)
 
-    def taught(self, definitions: Mapping[str, Definition]) -> Self:
+    def with_tag_definitions(self, definitions: Mapping[str, Definition]) -> Self:
         """The same rules, with BigPanda's definitions of tags (by id, casefolded) for what `tag_values` leaves open."""
         return replace(self, definitions=definitions)
 
     @cached_property
-    def words(self) -> Words:
+    def tag_labels(self) -> Words:
         """How tags are called, and what their raw values mean."""
-        return Words(values=self.tag_values, definitions=self.definitions)
+        return Words(values=self.tag_values, definitions=self.tag_definitions)
 
     def route(self, name: str) -> Route | None:
         """The route of that name, wherever it stands; None where it is gone from the file."""
@@ -69,14 +69,14 @@ class Rulebook:
         found = self.route(route)
         if found is None:
             return self.defaults
-        return next((post.options for post in found.posts if post.channel.fits(ref)), found.options)
+        return next((post.options for post in found.posts if post.channel.can_resolve_to(ref)), found.options)
 
-    def options_now(self, route: str, ref: str, kept: Options) -> Options:
+    def current_options(self, route: str, ref: str, stored: Options) -> Options:
         """What governs a card there by the rules of now, not of its last share; the fallback's is as it was kept."""
-        return self.options_for(route, ref) if route else kept
+        return self.options_for(route, ref) if route else stored
 
     @cached_property
-    def refs(self) -> tuple[str, ...]:
+    def channel_refs(self) -> tuple[str, ...]:
         """Every channel that is known before an incident is: the fallback's first, then the routes' in their order."""
         fallback = (self.fallback.channel,) if self.fallback else ()
         posts = (post.channel for route in self.routes.everyone() for post in route.posts)

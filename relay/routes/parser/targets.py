@@ -27,7 +27,7 @@ def aliases(node: Node, reading: Reading) -> Aliases:
     made = table(node, reading, "an alias to a channel, such as noc: C0123456789")
     entries = made.entries if made else ()
     return {
-        word.text: _behind_an_alias(word, value, reading) or FixedChannel(written=word.text, ref=word.text)
+        word.text: _behind_an_alias(word, value, reading) or FixedChannel(source=word.text, ref=word.text)
         for word, value in entries
         if _may_be_an_alias(word, reading)
     }
@@ -45,7 +45,7 @@ def _behind_an_alias(word: Word, node: Node, reading: Reading) -> FixedChannel |
     if written is None:
         return None
     if _is_channel_id(written):
-        return FixedChannel(written=word.text, ref=written)
+        return FixedChannel(source=word.text, ref=written)
     if written.startswith("#") and not _EXPRESSION.search(written):
         return _name(node, word.text, written, reading)
     inside = _ID_INSIDE.search(written)
@@ -72,7 +72,7 @@ def fixed(node: Node, known: Aliases, reading: Reading) -> FixedChannel | None:
     if written is None or written in known:
         return None if written is None else known[written]
     if _is_channel_id(written):
-        return FixedChannel(written=written, ref=written)
+        return FixedChannel(source=written, ref=written)
     if written.startswith("#"):
         return _name(node, written, written, reading)
     reading.fault(node, f"the channel {found(node)} is not known{_instead(written, known)}")
@@ -104,7 +104,7 @@ def _name(node: Node, written: str, name: str, reading: Reading) -> FixedChannel
             f"{NAME_LENGTH} at most",
         )
     else:
-        return FixedChannel(written=written, ref=f"#{bare}")
+        return FixedChannel(source=written, ref=f"#{bare}")
     return None
 
 

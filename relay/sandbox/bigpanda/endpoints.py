@@ -97,7 +97,7 @@ def _callback(organisation: Organisation, _caller: Key, arguments: Arguments) ->
 
 
 def _incident(organisation: Organisation, arguments: Arguments) -> Incident:
-    return organisation.found(arguments["environment"], arguments["incident"])
+    return organisation.incident_in(arguments["environment"], arguments["incident"])
 
 
 def _get(organisation: Organisation, _caller: Key, arguments: Arguments) -> Answer:

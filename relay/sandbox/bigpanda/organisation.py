@@ -68,21 +68,21 @@ class Organisation:
         """Make an environment; the first is the one of incidents that name none."""
         self.environments[id] = name
 
-    def define(self, definition: Definition) -> Definition:
+    def add_tag_definition(self, definition: Definition) -> Definition:
         """Define an incident tag."""
         self.definitions[definition.id] = definition
         return definition
 
     def add_incident(self, body: Mapping[str, Any]) -> Incident:
         """Make an incident of a share's body, as BigPanda's webhook would tell it; nothing is shared yet."""
-        return self.hear(Heard.of(body))
+        return self.apply_share(Heard.of(body))
 
-    def learn(self, body: bytes) -> None:
+    def learn_incident(self, body: bytes) -> None:
         """Have the incident of a body that somebody else shared; shapes that BigPanda never has are left alone."""
         with suppress(LookupError, TypeError, ValueError, AttributeError):
             self.add_incident(json.loads(body))
 
-    def hear(self, heard: Heard) -> Incident:
+    def apply_share(self, heard: Heard) -> Incident:
         """Let what a body tells be so: an incident that is new, or what it says otherwise than the one before it.
 
         What calls did to the incident in between stays. An environment that is not there yet is made.
@@ -108,7 +108,7 @@ class Organisation:
         """The incident of that id. `KeyError` where there is none."""
         return self.incidents[id]
 
-    def forget(self, id: str) -> None:  # noqa: A002  the same
+    def remove_incident(self, id: str) -> None:  # noqa: A002  the same
         """Let an incident be gone, as one is that was merged into another or has grown too old."""
         del self.incidents[id]
         self._heard.pop(id, None)
@@ -159,7 +159,7 @@ class Organisation:
         told = {"tag_id": definition.id, "value": value}
         self._happened(incident, "incident-tag#upserted", "incident_tag_updated", by, told)
 
-    def tell(self, incident: Incident, event: str, *, sender: User = AUTOSHARE, comment: str | None = None) -> None:
+    def queue_share(self, incident: Incident, event: str, *, sender: User = AUTOSHARE, comment: str | None = None) -> None:
         """Share it as it is now, in a while."""
         news = News(event=event, at=self.now(), sender=sender, comment=comment)
         self.sharing.later(incident, self.environment_of(incident), news)
@@ -167,18 +167,18 @@ class Organisation:
     def _happened(self, incident: Incident, event: str, activity: str, by: User, params: Mapping[str, Any]) -> None:
         incident.changed(self.now())
         incident.note(activity, self.now(), by, params)
-        self.tell(incident, event, comment=params["comment"] if event == COMMENTED else None)
+        self.queue_share(incident, event, comment=params["comment"] if event == COMMENTED else None)
 
     # --- who asks, and for what ---
 
-    def caller(self, key: str | None) -> Key:
+    def authenticate(self, key: str | None) -> Key:
         """What a key may do; raises 401."""
         found = self.keys.get(key or "")
         if found is None or found.revoked:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Authorization Required")
         return found
 
-    def found(self, environment: str, incident: str) -> Incident:
+    def incident_in(self, environment: str, incident: str) -> Incident:
         """An incident of an environment; raises 404."""
         if environment not in self.environments:
             raise Refused(HTTPStatus.NOT_FOUND, f"Environment {environment} does not exist")

@@ -119,12 +119,12 @@ class BigPanda(Organisation):
         """
         heard = Heard.of(share)
         new = heard.told["id"] not in self.incidents
-        incident = self.hear(heard)
+        incident = self.apply_share(heard)
         event = heard.event or ("incident#new" if new else "incident#updated")
         if heard.comment is not None:
             incident.comments.append(heard.comment)
             incident.note("incident_commented", self.now(), heard.sender, {"comment": heard.comment})
-        self.tell(incident, event, sender=heard.sender, comment=heard.comment)
+        self.queue_share(incident, event, sender=heard.sender, comment=heard.comment)
         await self.settled()
         return incident
 
@@ -145,7 +145,7 @@ class BigPanda(Organisation):
 
     async def share(self, incident: str, event: str = "manual", *, sender: User = AUTOSHARE) -> None:
         """Share an incident as it is; returns when that and all else has been answered."""
-        self.tell(self.incident(incident), event, sender=sender)
+        self.queue_share(self.incident(incident), event, sender=sender)
         await self.settled()
 
     # --- HTTP ---
@@ -174,7 +174,7 @@ class BigPanda(Organisation):
 
     async def _respond(self, request: web.Request, call: Call, endpoint: Endpoint | None) -> Reply | Drop:
         try:
-            caller = self.caller(_bearer(request))
+            caller = self.authenticate(_bearer(request))
             known = self._admitted(call, endpoint)
             call.arguments = {**request.match_info, **request.query}
             told = body(await request.read(), request.content_type, known.fields)

@@ -49,19 +49,19 @@ class Page:
 
     def __init__(self, slack: Slack, backstage: Backstage | None = None, *, host: str = "127.0.0.1") -> None:
         """Belong to a workspace."""
-        self.backstage = backstage
+        self.relay = backstage
         self._slack = slack
         self._acts = Acts(slack)
         self._host = host
         self._caption = ""
         self._closing = False
 
-    def tell(self, caption: str) -> None:
+    def show_caption(self, caption: str) -> None:
         """Say on the page what is happening just now."""
         self._caption = caption
-        self._slack.news.ring()
+        self._slack.changes.ring()
 
-    def furnish(self, app: web.Application) -> None:
+    def add_routes(self, app: web.Application) -> None:
         """Put the page at the root of an application."""
         app.router.add_get("/", self._guarded(self._index))
         app.router.add_get("/page/{file}", self._guarded(self._file))
@@ -75,7 +75,7 @@ class Page:
 
     async def _close(self, _app: web.Application) -> None:
         self._closing = True
-        self._slack.news.ring()
+        self._slack.changes.ring()
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -113,10 +113,10 @@ class Page:
         stream = _Stream(self._slack)
         try:
             while not self._closing:
-                seen = self._slack.news.count
-                for event in stream.events(self._caption, relay=self.backstage is not None):
+                seen = self._slack.changes.count
+                for event in stream.events(self._caption, relay=self.relay is not None):
                     await response.write(event)
-                if not await self._slack.news.after(seen, _KEEP_ALIVE):
+                if not await self._slack.changes.after(seen, _KEEP_ALIVE):
                     await response.write(b": still here\n\n")
         except ConnectionResetError:
             pass  # the reader left
@@ -136,17 +136,17 @@ class Page:
     # --- the relay behind it ---
 
     async def _sample(self, _request: web.Request) -> web.Response:
-        return web.Response(text=self.backstage.sample if self.backstage else "", headers=_HEADERS)
+        return web.Response(text=self.relay.sample if self.relay else "", headers=_HEADERS)
 
     async def _incident(self, request: web.Request) -> web.Response:
-        if self.backstage is None:
+        if self.relay is None:
             return _nobody()
-        return _passed_on(*await self.backstage.incident(request.app[_SESSION], request.match_info["id"]))
+        return _passed_on(*await self.relay.incident(request.app[_SESSION], request.match_info["id"]))
 
     async def _share(self, request: web.Request) -> web.Response:
-        if self.backstage is None:
+        if self.relay is None:
             return _nobody()
-        return _passed_on(*await self.backstage.share(request.app[_SESSION], await request.read()))
+        return _passed_on(*await self.relay.share(request.app[_SESSION], await request.read()))
 
 
 class _Stream:

@@ -51,13 +51,13 @@ class Inhabited(Workspace):
         shown = self._open(user, view)
         delivery = await self._tell("interactive", payloads.submission(self, shown, filled_in(shown, values)))
         self._answered(shown, delivery)
-        self.news.ring()
+        self.changes.ring()
         return delivery
 
     def dismiss(self, user: str, view: str | View) -> None:
         """Close a modal without sending it. Raises NotThere where the user has no such modal open."""
         self._open(user, view).open = False
-        self.news.ring()
+        self.changes.ring()
 
     async def say(
         self, user: str, channel: str, text: str, thread_ts: str | None = None, **more: Any
@@ -74,7 +74,7 @@ class Inhabited(Workspace):
         """Edit what one wrote."""
         message.versions.append(message.revised(text=payloads.typed(self, text)))
         message.edited_at = f"{int(self.now())}.000000"
-        self.news.ring()
+        self.changes.ring()
         return await self.overhear(message, subtype="message_changed")
 
     async def retract(self, message: Message) -> Delivery | None:

@@ -28,7 +28,7 @@ def click(workspace: Workspace, user: str, channel: Channel, message: Message, a
     Raises NotThere where the message has no such button.
     """
     attachment, block, element = _button(message, action_id)
-    at = workspace.stamp()
+    at = workspace.next_ts()
     container: Payload = {
         "type": "message",
         "message_ts": message.ts,
@@ -75,10 +75,10 @@ def said(workspace: Workspace, channel: Channel, message: Message, *, subtype: s
         case "message_changed":
             was = {**shown, "text": message.versions[-2].text}
             event = {"subtype": subtype, "message": shown, "previous_message": was, "hidden": True}
-            event |= {"type": "message", "ts": workspace.stamp()}
+            event |= {"type": "message", "ts": workspace.next_ts()}
         case "message_deleted":
             event = {"type": "message", "subtype": subtype, "previous_message": shown, "hidden": True}
-            event |= {"ts": workspace.stamp(), "deleted_ts": message.ts}
+            event |= {"ts": workspace.next_ts(), "deleted_ts": message.ts}
         case _:
             event = {**shown, **_parent(channel, message)}
     return _event(workspace, {**event, **place, "event_ts": event["ts"]})
@@ -92,7 +92,7 @@ def _parent(channel: Channel, message: Message) -> Payload:
 
 
 def _event(workspace: Workspace, event: Payload) -> Payload:
-    number = workspace.count()
+    number = workspace.next_number()
     authorization = {
         "enterprise_id": None,
         "team_id": TEAM,

@@ -99,7 +99,7 @@ class Slack(Inhabited):
         try:
             call.arguments = await read.read(request)
             call.channel = self._channel_of(call)
-            caller = self.grant(read.token(request, call.arguments))
+            caller = self.authenticate(read.token(request, call.arguments))
         except Refused as refusal:
             return _said(refusal.answer)
         headers.update(_scopes(caller, call.method))
@@ -117,7 +117,7 @@ class Slack(Inhabited):
         except Refused as refusal:
             return _said(refusal.answer)
         call.took_effect = True
-        self.news.ring()
+        self.changes.ring()
         return _said(answer)
 
     def _channel_of(self, call: Call) -> str | None:

@@ -30,7 +30,7 @@ class Workspace:
     ) -> None:
         """Make an empty workspace in which one app is installed."""
         self.now = clock
-        self.news = News()
+        self.changes = News()
         self.bot = Bot()
         self.token = token
         self.grants: dict[str, Grant] = {}
@@ -62,7 +62,7 @@ class Workspace:
             id=id,
             name=name,
             clock=self.now,
-            changed=self.news.ring,
+            changed=self.changes.ring,
             bot=self.bot.user,
             private=private,
             archived=archived,
@@ -70,7 +70,7 @@ class Workspace:
             members={self.bot.user} if member else set(),
         )
         self.channels[id] = channel
-        self.news.ring()
+        self.changes.ring()
         return channel
 
     def channel(self, ref: str) -> Channel:
@@ -92,7 +92,7 @@ class Workspace:
         self.users[id] = User(id=id, name=name, **more)
         for channel in channels:
             self.channel(channel).invite(id)
-        self.news.ring()
+        self.changes.ring()
         return self.users[id]
 
     def add_usergroup(self, id: str, handle: str, *, name: str = "", users: Iterable[str] = ()) -> UserGroup:  # noqa: A002  the same
@@ -100,12 +100,12 @@ class Workspace:
         self.usergroups[id] = UserGroup(id=id, handle=handle, name=name or handle, users=list(users))
         return self.usergroups[id]
 
-    def count(self) -> int:
+    def next_number(self) -> int:
         """A number that nothing else in the workspace has."""
         self._count += 1
         return self._count
 
-    def stamp(self) -> str:
+    def next_ts(self) -> str:
         """The present as Slack writes it (`1700000000.000100`), later than any that was given before."""
         self._stamped = max(round(self.now() * _MICRO), self._stamped + 1)
         return f"{self._stamped // _MICRO}.{self._stamped % _MICRO:06d}"
@@ -132,7 +132,7 @@ class Workspace:
         """Give the first token a scope more."""
         self.scopes = self.scopes | {scope}
 
-    def take_scope(self, scope: str) -> None:
+    def remove_scope(self, scope: str) -> None:
         """Take a scope away from the first token."""
         self.scopes = self.scopes - {scope}
 
@@ -144,7 +144,7 @@ class Workspace:
         """Let a revoked token in again."""
         self.grants[token or self.token].revoked = None
 
-    def grant(self, token: str | None) -> Grant:
+    def authenticate(self, token: str | None) -> Grant:
         """What a token may do; raises `not_authed`, `invalid_auth` or the code with which it was revoked."""
         if not token:
             raise Refused("not_authed")

@@ -96,7 +96,7 @@ def _no_routes(rulebook: Rulebook, top: Table) -> Iterator[Finding]:
 def _unused_aliases(rulebook: Rulebook, top: Table) -> Iterator[Finding]:
     fallback = (rulebook.fallback.channel,) if rulebook.fallback else ()
     channels = chain(fallback, (post.channel for route in rulebook.routes.everyone() for post in route.posts))
-    used = {channel.written for channel in channels if isinstance(channel, FixedChannel)}
+    used = {channel.source for channel in channels if isinstance(channel, FixedChannel)}
     for alias, at in entries(top, "channels").items():
         if alias not in used:
             yield Finding(at=at, message=f"nothing posts to '{alias}'")
@@ -116,8 +116,8 @@ def _channels_without_a_way(
         if all(idle(each, blocking) for each, _, _ in there):
             _, item, channel = there[0]
             lines = " and ".join(dict.fromkeys(str(each.route.line) for each, _, _ in there))
-            message = f"nothing can post to '{channel.written}': what posts there (line {lines}) never gets an incident"
-            yield Finding(at=aliases.get(channel.written, item), message=message)
+            message = f"nothing can post to '{channel.source}': what posts there (line {lines}) never gets an incident"
+            yield Finding(at=aliases.get(channel.source, item), message=message)
 
 
 def unused_folders(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _never_a_channel(each: Standing) -> Iterator[Finding]:
     """A channel made of what no incident has: everything of it would go to the fallback."""
     for post, item in zip(each.route.posts, each.posts(), strict=True):
         where = item.get("channel") if isinstance(item, Table) else item
-        for name in unknown_names(post.channel.written) if isinstance(post.channel, ExpressionChannel) else ():
+        for name in unknown_names(post.channel.source) if isinstance(post.channel, ExpressionChannel) else ():
             variable, _, attribute = name.partition(".")
             hint = alternatives(attribute, sorted(VARIABLE_NAMES[variable]), most=99)
             message = f"'{variable}' has no '{attribute}', so this never is a channel{hint}"
@@ -148,7 +148,7 @@ def _posted_twice(each: Standing) -> Iterator[Finding]:
     first: dict[str, Node] = {}
     for post, item in zip(each.route.posts, each.posts(), strict=True):
         channel = post.channel
-        ref = channel.ref if isinstance(channel, FixedChannel) else channel.written
+        ref = channel.ref if isinstance(channel, FixedChannel) else channel.source
         before = first.setdefault(ref, item)
         if before is not item:
             message = f"this is the channel of line {before.line} again: one card, by the options given there"

@@ -38,7 +38,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
     found += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
-            slack = SlackClient(session, settings.token, base_url=settings.slack_api_url)
+            slack = SlackClient(session, settings.required_bot_token, base_url=settings.slack_api_url)
             found += await Round(slack, rulebook, known, clock or Clock()).findings()
         found += await _bigpanda(session, settings, rulebook)
     return Diagnosis(findings=tuple(found))
@@ -87,7 +87,7 @@ async def _database(settings: Settings) -> tuple[list[Finding], KeptConfiguratio
             return [first], None, {}
         async with _opened(url) as store:
             known = {channel.ref: channel for channel in await store.channels()}
-            return [fine("database", f"{store.name} is ready.")], await store.configuration(), known
+            return [fine("database", f"{store.name} is ready.")], await store.latest_configuration(), known
     except StoreUnready:
         what = "it is not ready yet; `relay serve` brings it up to date at its next start."
         return [note("database", what)], None, {}

@@ -24,12 +24,12 @@ def channels(rulebook: Rulebook) -> Iterator[Use]:
     """Every use of a channel that does not depend on the incident, the fallback's first. Disabled routes use none."""
     if (fallback := rulebook.fallback) is not None:
         known, external = fallback.channel, fallback.options.allow_external
-        yield Use(ref=known.ref, written=known.written, where=FALLBACK, allow_external=external)
+        yield Use(ref=known.ref, written=known.source, where=FALLBACK, allow_external=external)
     for route, post in _posts(rulebook):
         if isinstance(post.channel, FixedChannel):
             yield Use(
                 ref=post.channel.ref,
-                written=post.channel.written,
+                written=post.channel.source,
                 where=route.name,
                 allow_external=post.options.allow_external,
             )
@@ -40,7 +40,7 @@ def expressions(rulebook: Rulebook) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for route, post in _posts(rulebook):
         if not isinstance(post.channel, FixedChannel):
-            found.setdefault(post.channel.written, []).append(route.name)
+            found.setdefault(post.channel.source, []).append(route.name)
     return found
 
 

@@ -9,12 +9,12 @@ from typing import Any
 class Level(StrEnum):
     """How bad a finding is."""
 
-    FINE = "fine"
+    OK = "fine"
     NOTE = "note"
     """Worth knowing, or not to be seen from here."""
     WARNING = "warning"
     """Something will not work as it is meant to, but every message arrives."""
-    LOSS = "loss"
+    ERROR = "loss"
     """Messages would not arrive where they are meant to."""
 
 
@@ -37,7 +37,7 @@ class Diagnosis:
     @property
     def ok(self) -> bool:
         """Whether nothing would lose messages."""
-        return not self.of(Level.LOSS)
+        return not self.of(Level.ERROR)
 
     def of(self, level: Level) -> tuple[Finding, ...]:
         """The findings of that level."""
@@ -46,7 +46,7 @@ class Diagnosis:
     @property
     def summary(self) -> str:
         """It all in one line."""
-        losses, warnings = len(self.of(Level.LOSS)), len(self.of(Level.WARNING))
+        losses, warnings = len(self.of(Level.ERROR)), len(self.of(Level.WARNING))
         if not losses and not warnings:
             return f"Fine: {len(self.findings)} things were looked at."
         return f"{losses} that would lose messages, {warnings} to look at, of {len(self.findings)}."
@@ -58,7 +58,7 @@ class Diagnosis:
 
 def fine(about: str, message: str) -> Finding:
     """All is as it should be."""
-    return Finding(level=Level.FINE, about=about, message=message)
+    return Finding(level=Level.OK, about=about, message=message)
 
 
 def note(about: str, message: str, remedy: str = "") -> Finding:
@@ -73,7 +73,7 @@ def warning(about: str, message: str, remedy: str) -> Finding:
 
 def loss(about: str, message: str, remedy: str) -> Finding:
     """Would lose messages."""
-    return Finding(level=Level.LOSS, about=about, message=message, remedy=remedy)
+    return Finding(level=Level.ERROR, about=about, message=message, remedy=remedy)
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

@@ -38,7 +38,7 @@ def sound(rehearsal: Rehearsal, spot: Spot, names: Names) -> Iterator[Failure]:
 
 
 def _stands(played: Played) -> bool:
-    return played.root is not None and played.card.state is not CardState.LEFT
+    return played.root is not None and played.card.state is not CardState.SUPERSEDED
 
 
 def _card(played: Played, expected: CardExpected, names: Names) -> Iterator[Failure]:

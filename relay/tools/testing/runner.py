@@ -58,7 +58,7 @@ def _result(configuration: Configuration, test: Test, names: Names) -> Result:
     started = perf_counter()
     rehearsals: dict[str, Rehearsal] = {}
     failures = list(_failures(configuration, test, names, rehearsals))
-    taken = [taken for rehearsal in rehearsals.values() for taken in rehearsal.taken]
+    taken = [taken for rehearsal in rehearsals.values() for taken in rehearsal.shares]
     return Result(
         test=test,
         failures=tuple(dict.fromkeys(failures)),
@@ -78,7 +78,7 @@ def _failures(
             if share.incident not in rehearsals:
                 rehearsals[share.incident] = Rehearsal(configuration)
             last = rehearsals[share.incident]
-            last.take(share)
+            last.receive(share)
             if step.expected is not None:
                 last.run(until=share.received)
                 yield from judge(last, step.expected, names)

@@ -85,7 +85,7 @@ def test_the_documented_sample_tells_every_block_but_the_assignment():
 
 def test_the_documented_sample_reads_as_an_incident():
     share = parse_share(SAMPLE, {}, RECEIVED)
-    blocks = {name: Block(news=share.as_of, value=value) for name, value in share.blocks.items()}
+    blocks = {name: Block(as_of=share.as_of, value=value) for name, value in share.blocks.items()}
 
     incident = read(Record(incident=share.incident, blocks=blocks))
 

@@ -47,7 +47,7 @@ def strings(value: object) -> Iterator[str]:
 
 def check(share: Share) -> None:
     """What is true of every share that was taken."""
-    blocks = {name: Block(news=share.as_of, value=value) for name, value in share.blocks.items()}
+    blocks = {name: Block(as_of=share.as_of, value=value) for name, value in share.blocks.items()}
     incident = read(Record(incident=share.incident, blocks=blocks))
     assert len({alert.id for alert in incident.alerts}) == len(incident.alerts)
     assert title_of(incident)[0]

@@ -64,22 +64,22 @@ def test_the_documented_example_is_read_as_it_is_meant():
     assert (payments.name, payments.continue_, payments.line) == ("payments-critical", True, 16)
     assert payments.posts[0].options.template == "payments"
     assert payments.posts[0].mention.targets(State.CRITICAL) == ("S0PAYONCALL",)
-    assert databases.posts[0].channel.find(dict) == "#db-oncall"
-    assert databases.routes[0].posts[0].channel.written == "noc"
-    assert rules.refs == ("C0123456789", "C0PAYMENTS1", "#db-oncall")
+    assert databases.posts[0].channel.resolve(dict) == "#db-oncall"
+    assert databases.routes[0].posts[0].channel.source == "noc"
+    assert rules.channel_refs == ("C0123456789", "C0PAYMENTS1", "#db-oncall")
     assert rules.templates == {"incident", "payments"}
 
 
 def test_the_words_of_tag_values_are_what_routes_match():
     rules = load(EXAMPLE)
     blocks = {
-        "tags": Block(news=1.0, value=[["itd_priority_1", ["1000"]], ["team", ["Payments"]]]),
-        "state": Block(news=1.0, value={"status": "critical", "resolved": None, "active": None}),
+        "tags": Block(as_of=1.0, value=[["itd_priority_1", ["1000"]], ["team", ["Payments"]]]),
+        "state": Block(as_of=1.0, value={"status": "critical", "resolved": None, "active": None}),
     }
     record = Record(incident="i1", blocks=blocks)
-    assert not decide(rules, read(record, rules.words), variables=dict).taken
+    assert not decide(rules, read(record, rules.tag_labels), variables=dict).taken
     here = load(EXAMPLE.replace('environment: [Production, "Payments *"]', "active: true"))
-    assert decide(here, read(record, here.words), variables=dict).routes == ("payments-critical",)
+    assert decide(here, read(record, here.tag_labels), variables=dict).routes == ("payments-critical",)
 
 
 def test_the_projects_own_example_has_no_fault():
@@ -204,7 +204,7 @@ def test_the_fallback_is_a_channel_with_or_without_a_wait(written, wait, default
 
 def test_without_routes_or_a_fallback_there_is_still_a_rulebook():
     rules = load("version: 1\n")
-    assert (tuple(rules.routes), rules.fallback, rules.refs) == ((), None, ())
+    assert (tuple(rules.routes), rules.fallback, rules.channel_refs) == ((), None, ())
 
 
 def test_a_card_is_governed_by_its_routes_post_and_by_defaults_when_the_route_is_gone():
@@ -250,7 +250,7 @@ def test_people_and_tag_values_are_found_in_any_case():
 
 def test_an_alias_wins_over_what_its_word_looks_like():
     rules = only("- {name: a, post: [C0111, '#Noc']}", "channels: {C0111: '#Real'}")
-    assert [post.channel.find(dict) for post in rules.routes[0].posts] == ["#real", "#noc"]
+    assert [post.channel.resolve(dict) for post in rules.routes[0].posts] == ["#real", "#noc"]
 
 
 def test_any_other_line_ending_and_a_byte_order_mark_are_fine():

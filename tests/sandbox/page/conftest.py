@@ -49,7 +49,7 @@ async def shown(tab: Tab) -> AsyncIterator[Shown]:
     slack.add_channel("C0DB000001", "db", member=True)
     slack.add_usergroup("S0DBONCALL", "db-oncall")
     page = Page(slack)
-    async with serving(slack, furnish=page.furnish) as base:
+    async with serving(slack, furnish=page.add_routes) as base:
         address = base.removesuffix("api/")
         await tab.goto(address)
         yield Shown(slack, page, tab, address)

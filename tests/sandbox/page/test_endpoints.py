@@ -21,7 +21,7 @@ async def address() -> AsyncIterator[str]:
     slack.add_channel("C0NOC00001", "noc")
     slack.add_user("U0ANN00001", "ann")
     page = Page(slack, Backstage(url="http://127.0.0.1:9", **KEYS, sample="{}"))
-    async with serving(slack, furnish=page.furnish) as base:
+    async with serving(slack, furnish=page.add_routes) as base:
         yield base.removesuffix("api/")
 
 
@@ -112,7 +112,7 @@ async def test_the_keys_stay_behind_the_page(address, web):
 async def test_without_a_relay_the_page_says_so(web):
     slack = Slack()
     async with (
-        serving(slack, furnish=Page(slack).furnish) as base,
+        serving(slack, furnish=Page(slack).add_routes) as base,
         web.get(base.removesuffix("api/") + "incidents/i1") as answer,
     ):
         assert answer.status == 404
@@ -123,7 +123,7 @@ async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
     slack = Slack(clock=lambda: 1_700_000_000.0)
     channel = slack.add_channel("C0NOC00001", "noc", member=True)
     async with (
-        serving(slack, furnish=Page(slack).furnish) as base,
+        serving(slack, furnish=Page(slack).add_routes) as base,
         web.get(base.removesuffix("api/") + "events") as answer,
     ):
         assert (await heard(answer))[0] == "frame"
@@ -138,7 +138,7 @@ async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
 
 async def test_the_page_lets_its_readers_go_when_it_is_closed(web):
     slack = Slack()
-    async with serving(slack, furnish=Page(slack).furnish) as base:
+    async with serving(slack, furnish=Page(slack).add_routes) as base:
         answer = await web.get(base.removesuffix("api/") + "events")
     async with asyncio.timeout(5):
         assert b"frame" in await answer.read()
