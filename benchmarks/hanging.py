@@ -6,7 +6,8 @@ from benchmarks.accepting import P99_MS, RATE, SECONDS
 from benchmarks.measure import relay, shares, steadily
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routed, routes_to
-from relay.sandbox import Fault, Silence, Slack, serving
+from relay.sandbox.faults import Fault, Silence
+from relay.sandbox.slack.server import Slack, serving
 
 CHANNELS = 20
 """More than the calls that relay has under way at once, each for another channel."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measure import Server, Wire, baseline, fdatasync_ms, relay, request, shares
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routed, routes_to
-from relay.sandbox import Slack, serving
+from relay.sandbox.slack.server import Slack, serving
 
 MORE_MS = 10.0
 PACE = 0.35

@@ -8,7 +8,7 @@ from benchmarks.idle import CHANNELS, medians_ms
 from benchmarks.measure import flood, relay, shares, steadily
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routes_to
-from relay.sandbox import Slack, serving
+from relay.sandbox.slack.server import Slack, serving
 from tests.support.postgres import a_server
 
 NAMES = ("sqlite", "postgresql")

@@ -9,7 +9,7 @@ from benchmarks.accepting import in_turn
 from benchmarks.filling import CHANNEL, ROUTES, fill, multiply, show_all_but
 from benchmarks.measure import Server, flood, relay, shares
 from benchmarks.table import Figure
-from relay.sandbox import Slack, serving
+from relay.sandbox.slack.server import Slack, serving
 
 FEW = 1_000
 DUE = 1_000

@@ -22,7 +22,7 @@ from benchmarks.measure import SAMPLE, Wire, relay, request
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routes_to
 from relay.ratelimit.budgets import CHANNEL_POSTS, LIMITS, Limit
-from relay.sandbox import Slack, serving
+from relay.sandbox.slack.server import Slack, serving
 from relay.sandbox.calls import Call
 
 CHANNELS = 3

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from relay.sandbox import Slack
+from relay.sandbox.slack.server import Slack
 
 
 def channels_of(slack: Slack, count: int) -> list[str]:

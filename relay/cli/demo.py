@@ -9,7 +9,7 @@ from relay.cli.sandbox import parse_address
 from relay.runtime import logging
 
 if TYPE_CHECKING:
-    from relay.demo import Stage
+    from relay.demo.environment import Stage
 
 
 def demo(

@@ -11,10 +11,12 @@ import typer
 
 from relay.cli.loop import run
 from relay.config.settings import Listen, Settings, parse_listen
-from relay.sandbox import HTTP
-from relay.sandbox.bigpanda import BigPanda, User
-from relay.sandbox.bigpanda import serving as serving_bigpanda
-from relay.sandbox.page import Backstage, Page
+from relay.sandbox.slack.interactivity import HTTP
+from relay.sandbox.bigpanda.server import BigPanda
+from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.server import serving as serving_bigpanda
+from relay.sandbox.page.relay_client import Backstage
+from relay.sandbox.page.page import Page
 from relay.sandbox.slack.interactivity import Way
 from relay.sandbox.slack.server import Slack, serving
 

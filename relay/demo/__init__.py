@@ -2,8 +2,3 @@
 
 `story` says what happens, `stage` starts everything, `play` lets it happen (`clock`: in its own time, or at once)
 """
-
-from relay.demo.play import Player, live, once
-from relay.demo.stage import Stage, on_stage
-
-__all__ = ["Player", "Stage", "live", "on_stage", "once"]

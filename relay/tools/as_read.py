@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from relay.routes.parser import Rulebook
-from relay.sandbox.slack import reading
-from relay.sandbox.slack.content import Content, examine
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack import plain_text as reading
+from relay.sandbox.slack.message_content import Content, examine
+from relay.sandbox.slack.errors import Refused
 from relay.sandbox.slack.workspace import Workspace
 from relay.slack.message import Message
 from relay.tools.mrkdwn import styled

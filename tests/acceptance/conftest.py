@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.sandbox import Slack, serving
+from relay.sandbox.slack.server import Slack, serving
 
 
 @pytest.fixture

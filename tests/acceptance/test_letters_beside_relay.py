@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from relay.sandbox import SERVER_ERROR, Fault, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox.faults import SERVER_ERROR, Fault
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
 from tests.support.postgres import postgresql
 from tests.support.relay_process import environment, running
 

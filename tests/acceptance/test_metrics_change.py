@@ -11,8 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS
-from relay.sandbox import SERVER_ERROR, Fault, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox.faults import SERVER_ERROR, Fault
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
 from tests.support.relay_process import KEY, running
 
 POST = "chat.postMessage"

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from relay.sandbox import BROKEN_JSON, SERVER_ERROR, Code, Fault, rate_limited, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox.faults import BROKEN_JSON, SERVER_ERROR, Code, Fault, rate_limited
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
 from tests.support.relay_process import environment, refusal, running
 
 SECRETS = {

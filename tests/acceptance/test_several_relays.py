@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay.sandbox import Fault, Silence, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox.faults import Fault, Silence
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
 from tests.support.postgres import postgresql
 from tests.support.relay_process import Process, running
 

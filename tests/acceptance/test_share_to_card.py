@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import relay
-from relay.sandbox import SERVER_ERROR, Fault, Silence
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import SERVER_ERROR, Fault, Silence
+from relay.sandbox.slack.mentions import pings
 from tests.support.relay_process import refusal, running, until
 
 SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"

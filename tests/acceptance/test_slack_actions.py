@@ -7,10 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from relay.sandbox import HTTP, Drop, Fault, Silence, serving
-from relay.sandbox import Slack as StandIn
-from relay.sandbox.bigpanda import BigPanda, User
-from relay.sandbox.bigpanda import serving as serving_bigpanda
+from relay.sandbox.slack.interactivity import HTTP
+from relay.sandbox.faults import Drop, Fault, Silence
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.bigpanda.server import BigPanda
+from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.server import serving as serving_bigpanda
 from relay.sandbox.slack.interactivity import signed
 from tests.support.postgres import postgresql
 from tests.support.relay_process import KEY, Process, running

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.actions.modals import TIMES, WITH_MODAL, modal, problem
-from relay.sandbox.slack import blocks
-from relay.sandbox.slack.schema import Findings
+from relay.sandbox.slack.block_kit import blocks
+from relay.sandbox.slack.block_kit.schema import Findings
 from relay.slack import limits
 from relay.slack.interactions import Submission, parse_interaction
 

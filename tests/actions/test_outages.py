@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from relay.demo.clock import LeapingClock
-from relay.sandbox import SERVER_ERROR, Drop, Fault, Reply, Silence
+from relay.sandbox.faults import SERVER_ERROR, Drop, Fault, Reply, Silence
 from tests.support.bigpanda_round_trip import (
     ANN,
     DB,

@@ -3,8 +3,9 @@
 import time
 
 from relay.runtime.clock import Clock
-from relay.sandbox import Fault, Silence, Slack, serving
-from relay.sandbox.bigpanda import serving as serving_bigpanda
+from relay.sandbox.faults import Fault, Silence
+from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.bigpanda.server import serving as serving_bigpanda
 from tests.support.bigpanda_round_trip import ANN, APP_KEY, DB, ROUTES, an_organisation, body
 from tests.support.relay_process import KEY, running, until
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relay.sandbox.bigpanda import User
+from relay.sandbox.bigpanda.users import User
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, START, body, open_circle
 
 

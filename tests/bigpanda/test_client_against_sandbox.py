@@ -22,9 +22,10 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import ShareEvent
 from relay.http.session import make_session
 from relay.model.incident import Definition, Environment, Person
-from relay.sandbox import Drop, Fault, Reply, Silence
-from relay.sandbox.bigpanda import BigPanda as StandIn
-from relay.sandbox.bigpanda import User, serving
+from relay.sandbox.faults import Drop, Fault, Reply, Silence
+from relay.sandbox.bigpanda.server import BigPanda as StandIn
+from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.server import serving
 from tests.support.clocks import ManualClock
 
 NOW = 1_700_000_000

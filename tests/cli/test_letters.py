@@ -16,7 +16,7 @@ from relay.config.settings import Settings
 from relay.delivery import service
 from relay.model.incident import NO_WORDS
 from relay.routes import Options
-from relay.sandbox import SERVER_ERROR, Fault
+from relay.sandbox.faults import SERVER_ERROR, Fault
 from relay.store import LetterLine, Store
 from relay.tools import letters as telling
 from tests.support.relay_in_process import open_house

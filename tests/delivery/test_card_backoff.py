@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from relay.cards import Case
 from relay.delivery import executor, reconciler, service
-from relay.sandbox import Drop, Fault
+from relay.sandbox.faults import Drop, Fault
 from tests.support.incident_life import ALERT, LIFE, PHRASES, cards, faults, live, thread
 from tests.support.relay_in_process import open_house
 

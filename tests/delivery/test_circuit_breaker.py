@@ -8,7 +8,7 @@ import pytest
 from relay.delivery.circuit_breaker import LONGEST, Gate
 from relay.ratelimit.budgets import Budgets, backoff
 from relay.runtime.clock import Clock
-from relay.sandbox import Fault, rate_limited
+from relay.sandbox.faults import Fault, rate_limited
 from relay.slack.outcomes import Ambiguous, Method, Rejected, RejectionScope
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards

@@ -3,8 +3,8 @@
 import pytest
 
 from relay.model.incident import NO_WORDS
-from relay.sandbox import SERVER_ERROR, Code, Drop, Fault
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import SERVER_ERROR, Code, Drop, Fault
+from relay.sandbox.slack.mentions import pings
 from relay.tools import letters as telling
 from relay.tools.letters import Outcome
 from tests.support.incident_life import ALERT, cards, thread

@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.sandbox import SERVER_ERROR, Code, Fault, rate_limited
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import SERVER_ERROR, Code, Fault, rate_limited
+from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
 from tests.support.relay_in_process import START, open_house, stand_in
 

@@ -2,18 +2,7 @@
 
 import pytest
 
-from relay.sandbox import (
-    BAD_GATEWAY,
-    BROKEN_JSON,
-    EMPTY,
-    PLAIN_TEXT,
-    SERVER_ERROR,
-    UNAVAILABLE,
-    Code,
-    Drop,
-    Fault,
-    rate_limited,
-)
+from relay.sandbox.faults import BAD_GATEWAY, BROKEN_JSON, EMPTY, PLAIN_TEXT, SERVER_ERROR, UNAVAILABLE, Code, Drop, Fault, rate_limited
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, faults, seen
 from tests.support.relay_in_process import open_house, stand_in

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from relay.sandbox import Code, Fault, Meanwhile
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import Code, Fault, Meanwhile
+from relay.sandbox.slack.mentions import pings
 from tests.support.incident_life import ALERT, cards, thread
 from tests.support.relay_in_process import open_house
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from relay.ingest.service import Intake
-from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, Silence
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import SERVER_ERROR, Code, Drop, Fault, Silence
+from relay.sandbox.slack.mentions import pings
 from relay.slack.message import Message
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread

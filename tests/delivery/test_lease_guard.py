@@ -8,7 +8,7 @@ from sqlalchemy import text
 from relay.delivery import Sender
 from relay.delivery.lease_guard import Tenure
 from relay.model.errors import LeaseLost
-from relay.sandbox import Fault, Meanwhile
+from relay.sandbox.faults import Fault, Meanwhile
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
 from tests.support.postgres import postgresql

@@ -1,7 +1,7 @@
 """A storm, and an hour without Slack: everything is kept, nothing is wasted, and nobody reads stale steps."""
 
-from relay.sandbox import UNAVAILABLE, Drop, Fault
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import UNAVAILABLE, Drop, Fault
+from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
 from tests.support.relay_in_process import START, open_house, stand_in

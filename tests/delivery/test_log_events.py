@@ -7,7 +7,7 @@ import pytest
 import structlog.testing
 
 import relay
-from relay.sandbox import SERVER_ERROR, Code, Fault
+from relay.sandbox.faults import SERVER_ERROR, Code, Fault
 from tests.support.incident_life import ALERT
 from tests.support.relay_in_process import open_house
 

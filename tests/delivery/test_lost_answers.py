@@ -2,19 +2,7 @@
 
 import pytest
 
-from relay.sandbox import (
-    BAD_GATEWAY,
-    BROKEN_JSON,
-    EMPTY,
-    PLAIN_TEXT,
-    SERVER_ERROR,
-    UNAVAILABLE,
-    Code,
-    Drop,
-    Fault,
-    Slow,
-    rate_limited,
-)
+from relay.sandbox.faults import BAD_GATEWAY, BROKEN_JSON, EMPTY, PLAIN_TEXT, SERVER_ERROR, UNAVAILABLE, Code, Drop, Fault, Slow, rate_limited
 from tests.support.incident_life import cards, faults, live, thread
 from tests.support.relay_in_process import open_house
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from relay.model.errors import StoreError, StoreUnusable
-from relay.sandbox import Drop, Fault
+from relay.sandbox.faults import Drop, Fault
 from tests.support.incident_life import ALERT, LIFE, cards, faults, seen
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import open_house

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from relay.sandbox import SERVER_ERROR, Code, Drop, Fault, rate_limited
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import SERVER_ERROR, Code, Drop, Fault, rate_limited
+from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
 from tests.support.relay_in_process import open_house, stand_in

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from relay.sandbox import Code, Fault
+from relay.sandbox.faults import Code, Fault
 from relay.store.backup import backup
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
-from relay.demo import stage as staging
+from relay.demo import environment as staging
 from relay.demo.clock import LeapingClock, settled
-from relay.demo.play import NIGHT, Player, leap_through
-from relay.demo.stage import OWN, on_stage, sample
+from relay.demo.player import NIGHT, Player, leap_through
+from relay.demo.environment import OWN, on_stage, sample
 from relay.demo.story import ANN, BILLING, BILLS, DANA, DATABASES, NOC, Act, Step, Told, before, story
 
 APPROVED = Path(__file__).parent / "approved-night.txt"

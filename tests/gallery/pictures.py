@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from relay.sandbox.page import Drawn, Scene, document
+from relay.sandbox.page.document import Drawn, Scene, document
 from tests.gallery.cases import NOW, PEOPLE, Case, every
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 

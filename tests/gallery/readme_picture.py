@@ -13,8 +13,8 @@ from playwright.async_api import Page as Tab
 from playwright.async_api import async_playwright
 
 from relay.demo.clock import LeapingClock
-from relay.demo.play import NIGHT, Player, leap_through
-from relay.demo.stage import Stage, on_stage, sample
+from relay.demo.player import NIGHT, Player, leap_through
+from relay.demo.environment import Stage, on_stage, sample
 from relay.demo.story import BILLING, Told, before, story
 from relay.runtime import logging
 from tests.support.browser import ARGUMENTS, MISSING, chromium

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.sandbox import Content, Slack
-from relay.sandbox.slack.content import examine
-from relay.sandbox.slack.reading import mrkdwn
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.server import Slack
+from relay.sandbox.slack.message_content import examine
+from relay.sandbox.slack.plain_text import mrkdwn
 from relay.slack.message import Message
 from tests.gallery.cases import NOW, PEOPLE, TEMPLATES, Case, every
 

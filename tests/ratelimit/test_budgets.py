@@ -20,7 +20,7 @@ from relay.ratelimit.budgets import (
     backoff,
     edit_from,
 )
-from relay.sandbox.limits import Limits
+from relay.sandbox.rate_limits import Limits
 from relay.slack.outcomes import Method
 
 POST, EDIT = Method.POST, Method.EDIT

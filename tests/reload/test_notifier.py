@@ -13,11 +13,12 @@ from relay.ratelimit.budgets import Budgets
 from relay.reload import Teller, messages, notifier
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import load
-from relay.sandbox import SERVER_ERROR, Code, rate_limited, serving
-from relay.sandbox import Fault as Trouble
-from relay.sandbox import Slack as StandIn
-from relay.sandbox.slack.content import Content, examine
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.faults import SERVER_ERROR, Code, rate_limited
+from relay.sandbox.slack.server import serving
+from relay.sandbox.faults import Fault as Trouble
+from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.slack.message_content import Content, examine
+from relay.sandbox.slack.mentions import pings
 from relay.slack.client import SlackClient
 from tests.support.reload_samples import GOOD
 

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from relay.sandbox import Slack as StandIn
-from relay.sandbox import serving
+from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.slack.server import serving
 from tests.support.relay_process import running
 from tests.support.reload_samples import BAD, BETTER, GOOD
 

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from relay import sandbox
 from relay.http.session import make_session
 from relay.model.errors import SettingsError
-from relay.sandbox import Fault, Meanwhile, rate_limited
+from relay.sandbox.faults import Fault, Meanwhile, rate_limited
 from relay.slack.socket_mode import STABLE_AFTER, SocketMode
 from tests.support.clocks import ManualClock
 

@@ -20,8 +20,10 @@ from typing import Any
 import aiohttp
 
 from relay.model.errors import StoreError
-from relay.sandbox import SERVER_ERROR, UNAVAILABLE, Armed, Code, Drop, Fault, Message, Slow, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox.faults import SERVER_ERROR, UNAVAILABLE, Armed, Code, Drop, Fault, Slow
+from relay.sandbox.slack.channel import Message
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
 from relay.store import Store
 from tests.support.relay_process import Process, launch
 

@@ -15,9 +15,11 @@ from relay.config.settings import Settings
 from relay.demo.clock import LeapingClock, settled
 from relay.http.session import make_session
 from relay.metrics import Metrics
-from relay.sandbox import HTTP, Slack, serving
-from relay.sandbox.bigpanda import BigPanda, User
-from relay.sandbox.bigpanda import serving as serving_bigpanda
+from relay.sandbox.slack.interactivity import HTTP
+from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.bigpanda.server import BigPanda
+from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.server import serving as serving_bigpanda
 from relay.sandbox.slack.channel import Message
 from relay.slack.client import SlackClient as Door
 from relay.store import Store

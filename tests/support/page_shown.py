@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from playwright.async_api import Page as Tab
 
-from relay.sandbox import Content, Message, Slack
-from relay.sandbox.page import Page
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.channel import Message
+from relay.sandbox.slack.server import Slack
+from relay.sandbox.page.page import Page
 
 AT = 1_700_000_000
 """22:13 UTC on 14 November 2023."""

@@ -15,8 +15,8 @@ from relay.config.files import load
 from relay.delivery import Sender
 from relay.http.session import make_session
 from relay.ingest.service import Intake
-from relay.sandbox import Slack as StandIn
-from relay.sandbox import serving
+from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.slack.server import serving
 from relay.slack.client import SlackClient
 from relay.store import Accepted, Store
 from tests.support.clocks import ManualClock

@@ -11,7 +11,7 @@ from relay.rendering.card import render_card
 from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.request import Button, RenderRequest
-from relay.sandbox.slack.content import Content, examine
+from relay.sandbox.slack.message_content import Content, examine
 from relay.slack import limits
 
 NASTY = (

@@ -13,7 +13,8 @@ from relay.cards.draw import message_link
 from relay.cli import app
 from relay.cli.incident import _workspace
 from relay.config.settings import Settings
-from relay.sandbox import Code, Fault, Slack, serving
+from relay.sandbox.faults import Code, Fault
+from relay.sandbox.slack.server import Slack, serving
 from relay.tools.incident import as_json, in_words
 from tests.support.relay_in_process import House, open_house
 

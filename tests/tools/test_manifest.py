@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from relay.actions.modals import modal
 from relay.cli import app
 from relay.http.session import make_session
-from relay.sandbox import SCOPES as GRANTED
-from relay.sandbox import Slack as StandIn
-from relay.sandbox import serving
+from relay.sandbox.slack.users import SCOPES as GRANTED
+from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.slack.server import serving
 from relay.sandbox.slack.methods import METHODS
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message

@@ -14,7 +14,7 @@ from relay.cards import CardState, Outcome
 from relay.config.configuration import Configuration
 from relay.config.files import Written, check
 from relay.config.template_files import load_packaged
-from relay.sandbox.slack.people import TEAM_URL
+from relay.sandbox.slack.users import TEAM_URL
 from relay.tools.simulate import WORKSPACE, Rehearsal, rehearse
 from tests.support.relay_in_process import ROUTES, START, open_house
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from relay.sandbox.bigpanda.incident import Incident
 from relay.sandbox.bigpanda.organisation import Organisation
-from relay.sandbox.bigpanda.people import INCIDENT_ACTIONS, USER_MANAGEMENT, Key, User
-from relay.sandbox.bigpanda.refusal import Refused
+from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, Key, User
+from relay.sandbox.bigpanda.errors import Refused
 
 Arguments = Mapping[str, Any]
 Answer = tuple[HTTPStatus, Any]

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.people import User
+from relay.sandbox.bigpanda.users import User
 
 Body = dict[str, Any]
 

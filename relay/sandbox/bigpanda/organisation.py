@@ -6,11 +6,11 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.definitions import Definition
-from relay.sandbox.bigpanda.hearing import Heard, differences
+from relay.sandbox.bigpanda.tag_definitions import Definition
+from relay.sandbox.bigpanda.share_body import Heard, differences
 from relay.sandbox.bigpanda.incident import Body, Incident
-from relay.sandbox.bigpanda.people import AUTOSHARE, PERMISSIONS, Key, User
-from relay.sandbox.bigpanda.refusal import Refused
+from relay.sandbox.bigpanda.users import AUTOSHARE, PERMISSIONS, Key, User
+from relay.sandbox.bigpanda.errors import Refused
 from relay.sandbox.bigpanda.sharing import News, Sharing
 
 COMMENTED: Final = "incident#commented"

@@ -16,14 +16,14 @@ from aiohttp import web
 
 from relay.sandbox.bigpanda.calls import Call
 from relay.sandbox.bigpanda.endpoints import ENDPOINTS, Endpoint, body
-from relay.sandbox.bigpanda.hearing import Heard
+from relay.sandbox.bigpanda.share_body import Heard
 from relay.sandbox.bigpanda.incident import Incident
 from relay.sandbox.bigpanda.organisation import Organisation
-from relay.sandbox.bigpanda.people import AUTOSHARE, Key, User
-from relay.sandbox.bigpanda.refusal import Refused
+from relay.sandbox.bigpanda.users import AUTOSHARE, Key, User
+from relay.sandbox.bigpanda.errors import Refused
 from relay.sandbox.bigpanda.sharing import Integration, Shared
 from relay.sandbox.faults import Drop, Faults, Reply
-from relay.sandbox.limits import Window
+from relay.sandbox.rate_limits import Window
 from relay.sandbox.serving import answered, listening
 
 RELAY: Final = User(id="5506e4fbe7e0e40000000002", name="relay", email="relay@bigpanda.example")

@@ -9,7 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from relay.sandbox.bigpanda.incident import Body, Incident
-from relay.sandbox.bigpanda.people import AUTOSHARE, User
+from relay.sandbox.bigpanda.users import AUTOSHARE, User
 
 _PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 HELD_AT_MOST: Final = 300.0

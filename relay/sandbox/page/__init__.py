@@ -6,9 +6,3 @@
 
 Nothing here needs a network or a build step, and whatever a message says stays text (`static/draw.js`).
 """
-
-from relay.sandbox.page.backstage import Backstage
-from relay.sandbox.page.document import Drawn, Scene, document
-from relay.sandbox.page.page import Page
-
-__all__ = ["Backstage", "Drawn", "Page", "Scene", "document"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
 
-from relay.sandbox.page.files import text
+from relay.sandbox.page.static_files import text
 
 _FOR_SCRIPTS: Final = {
     ord("<"): "\\u003c",

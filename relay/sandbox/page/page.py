@@ -13,9 +13,9 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from relay.sandbox.page import files, view
-from relay.sandbox.page.acts import Acts, content_is_json
-from relay.sandbox.page.backstage import Backstage
+from relay.sandbox.page import static_files as files, state as view
+from relay.sandbox.page.user_actions import Acts, content_is_json
+from relay.sandbox.page.relay_client import Backstage
 from relay.sandbox.slack.channel import Message
 from relay.sandbox.slack.server import Slack
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.errors import Refused
 
 Arguments = Mapping[str, Any]
 

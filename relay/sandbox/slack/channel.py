@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from relay.sandbox.slack.content import Content
-from relay.sandbox.slack.people import Bot
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.users import Bot
 
 _MICRO = 1_000_000
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack import shapes
+from relay.sandbox.slack import objects as shapes
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.channel import Channel, Message, Whisper
-from relay.sandbox.slack.content import NO_PREVIEW, Content, examine
+from relay.sandbox.slack.message_content import NO_PREVIEW, Content, examine
 from relay.sandbox.slack.conversations import seen
-from relay.sandbox.slack.people import TEAM_URL, Grant
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.users import TEAM_URL, Grant
+from relay.sandbox.slack.errors import Refused
 from relay.sandbox.slack.workspace import Workspace
 from relay.slack import limits
 

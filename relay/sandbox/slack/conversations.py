@@ -8,11 +8,11 @@ from itertools import dropwhile
 from typing import Any, Final, TypeVar
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack import shapes
+from relay.sandbox.slack import objects as shapes
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.channel import Channel, Message
-from relay.sandbox.slack.people import Grant
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.users import Grant
+from relay.sandbox.slack.errors import Refused
 from relay.sandbox.slack.workspace import Workspace
 
 Answer = dict[str, Any]

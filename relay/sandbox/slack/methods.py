@@ -8,9 +8,9 @@ from typing import Any, Final
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack import chat, conversations, reactions
 from relay.sandbox.slack.arguments import Arguments
-from relay.sandbox.slack.people import TEAM, TEAM_NAME, TEAM_URL, Grant
-from relay.sandbox.slack.refusal import Refused, refused_for
-from relay.sandbox.slack.view import View, examine, with_ids
+from relay.sandbox.slack.users import TEAM, TEAM_NAME, TEAM_URL, Grant
+from relay.sandbox.slack.errors import Refused, refused_for
+from relay.sandbox.slack.views import View, examine, with_ids
 from relay.sandbox.slack.workspace import Workspace
 
 Answer = dict[str, Any]

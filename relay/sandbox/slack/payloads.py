@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from relay.sandbox.slack import shapes
+from relay.sandbox.slack import objects as shapes
 from relay.sandbox.slack.channel import Channel, Message
-from relay.sandbox.slack.people import TEAM, TEAM_NAME, TEAM_URL
-from relay.sandbox.slack.view import View
+from relay.sandbox.slack.users import TEAM, TEAM_NAME, TEAM_URL
+from relay.sandbox.slack.views import View
 from relay.sandbox.slack.workspace import Workspace
 
 Payload = dict[str, Any]

@@ -7,8 +7,8 @@ from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.channel import Message
 from relay.sandbox.slack.conversations import seen
-from relay.sandbox.slack.people import Grant
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.users import Grant
+from relay.sandbox.slack.errors import Refused
 from relay.sandbox.slack.workspace import Workspace
 
 _NAME: Final = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")

@@ -15,15 +15,15 @@ from aiohttp import web
 
 from relay.sandbox.calls import Call
 from relay.sandbox.faults import Drop, Faults, Reply, rate_limited
-from relay.sandbox.limits import Limits
+from relay.sandbox.rate_limits import Limits
 from relay.sandbox.serving import answered, listening
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack.channel import Message
-from relay.sandbox.slack.inhabited import Inhabited
+from relay.sandbox.slack.interactions import Inhabited
 from relay.sandbox.slack.methods import METHODS, perform
-from relay.sandbox.slack.people import SCOPES, Grant
-from relay.sandbox.slack.refusal import Refused
-from relay.sandbox.slack.sockets import CONNECTIONS_OPEN, Sockets
+from relay.sandbox.slack.users import SCOPES, Grant
+from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.socket_mode import CONNECTIONS_OPEN, Sockets
 from relay.sandbox.slack.transcript import lines, transcript
 
 _LARGEST_BODY: Final = 8 * 1024**2

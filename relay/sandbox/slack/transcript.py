@@ -11,9 +11,9 @@ relay: 🔴 db-117 · replication lag
 
 from collections.abc import Iterator
 
-from relay.sandbox.slack import reading
+from relay.sandbox.slack import plain_text as reading
 from relay.sandbox.slack.channel import Channel, Message
-from relay.sandbox.slack.people import Bot
+from relay.sandbox.slack.users import Bot
 from relay.sandbox.slack.workspace import Workspace
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.errors import Refused
 
 LASTS: Final = 3.0
 """Seconds for which a trigger is good."""

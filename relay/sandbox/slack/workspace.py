@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from relay.sandbox.slack.channel import Channel
-from relay.sandbox.slack.news import News
-from relay.sandbox.slack.people import SCOPES, Bot, Grant, User, UserGroup
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.change_signal import News
+from relay.sandbox.slack.users import SCOPES, Bot, Grant, User, UserGroup
+from relay.sandbox.slack.errors import Refused
 from relay.sandbox.slack.triggers import Triggers
-from relay.sandbox.slack.view import View
+from relay.sandbox.slack.views import View
 
 _MICRO = 1_000_000
 

@@ -9,7 +9,8 @@ from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.merge import fold
 from relay.model.errors import NoIncident
-from relay.sandbox.bigpanda import BigPanda, User
+from relay.sandbox.bigpanda.server import BigPanda
+from relay.sandbox.bigpanda.users import User
 
 NOW = 1_700_000_000
 ANN = User(id="644c", name="Ann Lee", email="ann@example.com")

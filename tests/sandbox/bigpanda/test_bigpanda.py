@@ -8,17 +8,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from relay.sandbox import Drop, Fault, Meanwhile, Reply, Slow
-from relay.sandbox.bigpanda import (
-    ENDPOINTS,
-    HELD_AT_MOST,
-    INCIDENT_ACTIONS,
-    USER_MANAGEMENT,
-    BigPanda,
-    Definition,
-    User,
-    serving,
-)
+from relay.sandbox.faults import Drop, Fault, Meanwhile, Reply, Slow
+from relay.sandbox.bigpanda.endpoints import ENDPOINTS
+from relay.sandbox.bigpanda.sharing import HELD_AT_MOST
+from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, User
+from relay.sandbox.bigpanda.server import BigPanda, serving
+from relay.sandbox.bigpanda.tag_definitions import Definition
 from tests.support.clocks import ManualClock
 
 NOW = 1_700_000_000

@@ -8,8 +8,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 from playwright.async_api import Page as Tab
 
-from relay.sandbox import Slack, serving
-from relay.sandbox.page import Page
+from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.page.page import Page
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 from tests.support.page_shown import AT, Shown
 

@@ -10,8 +10,8 @@ from playwright.async_api import Locator, expect
 from playwright.async_api import Page as Tab
 
 from relay.demo.clock import LeapingClock, settled
-from relay.demo.play import NIGHT, Player, leap_through
-from relay.demo.stage import Stage, on_stage, sample
+from relay.demo.player import NIGHT, Player, leap_through
+from relay.demo.environment import Stage, on_stage, sample
 from relay.demo.story import BILLING, Told, before, story
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

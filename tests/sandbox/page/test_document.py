@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from relay.sandbox.page import Drawn, Scene, document
+from relay.sandbox.page.document import Drawn, Scene, document
 from tests.gallery.cases import DB, NOW, PEOPLE, Case
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -8,8 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay.sandbox import Content, Slack, serving
-from relay.sandbox.page import Backstage, Page
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.page.relay_client import Backstage
+from relay.sandbox.page.page import Page
 from relay.sandbox.page.page import POLICY
 
 KEYS = {"webhook_key": "secret-of-the-webhook", "admin_key": "secret-of-the-admin"}

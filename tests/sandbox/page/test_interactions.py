@@ -13,7 +13,8 @@ from playwright.async_api import expect
 
 from relay.actions.modals import WITH_MODAL, modal, problem
 from relay.http.session import make_session
-from relay.sandbox import HTTP, Message
+from relay.sandbox.slack.interactivity import HTTP
+from relay.sandbox.slack.channel import Message
 from relay.server import build
 from relay.slack.client import SlackClient
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction

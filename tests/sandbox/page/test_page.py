@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import expect
 
 from relay.demo.clock import LeapingClock, settled
-from relay.demo.play import NIGHT, Player, leap_through
-from relay.demo.stage import OWN, on_stage, sample
+from relay.demo.player import NIGHT, Player, leap_through
+from relay.demo.environment import OWN, on_stage, sample
 from relay.demo.story import Told, before, story
 from tests.gallery.cases import DB, Case
 from tests.support.page_shown import AT, Shown

@@ -7,7 +7,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox import Channel, Slack, serving
+from relay.sandbox.slack.channel import Channel
+from relay.sandbox.slack.server import Slack, serving
 
 
 class Clock:

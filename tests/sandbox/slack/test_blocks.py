@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sandbox import Content
-from relay.sandbox.slack.content import examine
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.message_content import examine
+from relay.sandbox.slack.errors import Refused
 from relay.slack import limits
 
 

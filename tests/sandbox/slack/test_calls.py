@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox import SCOPES
+from relay.sandbox.slack.users import SCOPES
 
 NOC = "C0000000NOC"
 

@@ -6,23 +6,9 @@ import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from relay.sandbox import (
-    BAD_GATEWAY,
-    BROKEN_JSON,
-    EMPTY,
-    PLAIN_TEXT,
-    SERVER_ERROR,
-    UNAVAILABLE,
-    Code,
-    Drop,
-    Fault,
-    Limits,
-    Meanwhile,
-    Silence,
-    Slow,
-    rate_limited,
-    serving,
-)
+from relay.sandbox.faults import BAD_GATEWAY, BROKEN_JSON, EMPTY, PLAIN_TEXT, SERVER_ERROR, UNAVAILABLE, Code, Drop, Fault, Meanwhile, Silence, Slow, rate_limited
+from relay.sandbox.rate_limits import Limits
+from relay.sandbox.slack.server import serving
 
 NOC = "C0000000NOC"
 

@@ -9,7 +9,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay.actions.modals import modal
-from relay.sandbox import HTTP, Content, NotSendable, NotThere
+from relay.sandbox.slack.interactivity import HTTP
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.views import NotSendable
+from relay.sandbox.slack.payloads import NotThere
 from relay.server import build
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 

@@ -10,7 +10,7 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox import Content
+from relay.sandbox.slack.message_content import Content
 
 ANN = "U00000000AN"
 BUTTON = {

@@ -2,8 +2,9 @@
 
 import pytest
 
-from relay.sandbox import Bot, Content
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.slack.users import Bot
+from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.mentions import pings
 
 BOT = Bot()
 

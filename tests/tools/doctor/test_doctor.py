@@ -12,8 +12,9 @@ from relay.cards import ChannelState
 from relay.cli import app
 from relay.config import files
 from relay.config.settings import Settings
-from relay.sandbox import Fault, rate_limited, serving
-from relay.sandbox import Slack as StandIn
+from relay.sandbox.faults import Fault, rate_limited
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
 from relay.store import Store
 from relay.tools.doctor.doctor import examine
 from tests.support.clocks import ManualClock

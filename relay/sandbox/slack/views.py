@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relay.sandbox.slack import blocks as kit
-from relay.sandbox.slack.elements import plain_text
-from relay.sandbox.slack.people import TEAM, Bot
-from relay.sandbox.slack.refusal import Refused, refused_for
-from relay.sandbox.slack.schema import Findings, Report, boolean, record, string, whatever, word
+from relay.sandbox.slack.block_kit import blocks as kit
+from relay.sandbox.slack.block_kit.elements import plain_text
+from relay.sandbox.slack.users import TEAM, Bot
+from relay.sandbox.slack.errors import Refused, refused_for
+from relay.sandbox.slack.block_kit.schema import Findings, Report, boolean, record, string, whatever, word
 from relay.slack import limits
 
 Shape = dict[str, Any]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.refusal import Refused
+from relay.sandbox.bigpanda.errors import Refused
 
 TYPES: Final = ("Text", "MultiValue", "Priority", "ClosedListValuesMulti", "ClosedListValuesSingle")
 

@@ -6,7 +6,7 @@ https://docs.slack.dev/reference/objects/conversation-object and https://docs.sl
 from typing import Any, Final
 
 from relay.sandbox.slack.channel import Channel, Message
-from relay.sandbox.slack.people import TEAM, Bot
+from relay.sandbox.slack.users import TEAM, Bot
 
 Shape = dict[str, Any]
 

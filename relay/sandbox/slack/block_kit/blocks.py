@@ -6,33 +6,9 @@ The shapes are those of https://docs.slack.dev/reference/block-kit/blocks, the s
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from relay.sandbox.slack.elements import (
-    ALT_TEXT,
-    IN_ACTIONS,
-    IN_INPUT,
-    IN_SECTION,
-    PICTURE,
-    any_text,
-    in_context,
-    plain_text,
-    typed,
-)
-from relay.sandbox.slack.richtext import RICH_TEXT_ELEMENTS
-from relay.sandbox.slack.schema import (
-    NOTHING,
-    Check,
-    Report,
-    anything,
-    array,
-    boolean,
-    link,
-    number,
-    one_or_other,
-    record,
-    string,
-    tagged,
-    word,
-)
+from relay.sandbox.slack.block_kit.elements import ALT_TEXT, IN_ACTIONS, IN_INPUT, IN_SECTION, PICTURE, any_text, in_context, plain_text, typed
+from relay.sandbox.slack.block_kit.rich_text import RICH_TEXT_ELEMENTS
+from relay.sandbox.slack.block_kit.schema import NOTHING, Check, Report, anything, array, boolean, link, number, one_or_other, record, string, tagged, word
 from relay.slack import limits
 
 

@@ -11,7 +11,7 @@ from relay.sandbox.slack.channel import Channel
 from relay.sandbox.slack.interactivity import Delivery
 from relay.sandbox.slack.payloads import NotThere
 from relay.sandbox.slack.server import Slack
-from relay.sandbox.slack.view import NotSendable
+from relay.sandbox.slack.views import NotSendable
 
 Told = Mapping[str, Any]
 Act = Callable[[Told], Awaitable[Delivery | None]]

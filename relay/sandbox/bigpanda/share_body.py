@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.sandbox.bigpanda.incident import Body
-from relay.sandbox.bigpanda.people import AUTOSHARE, User
+from relay.sandbox.bigpanda.users import AUTOSHARE, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.errors import Refused
 
 TEAM: Final = "T0SANDBOX"
 TEAM_NAME: Final = "sandbox"

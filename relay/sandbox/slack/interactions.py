@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from relay.sandbox.slack import payloads
 from relay.sandbox.slack.channel import Channel, Message, Whisper
-from relay.sandbox.slack.content import Content
+from relay.sandbox.slack.message_content import Content
 from relay.sandbox.slack.interactivity import Delivery, Kind, Way
 from relay.sandbox.slack.payloads import NotThere
-from relay.sandbox.slack.refusal import Refused
-from relay.sandbox.slack.view import View, examine, filled_in, with_ids
+from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.views import View, examine, filled_in, with_ids
 from relay.sandbox.slack.workspace import Workspace
 
 _EVENTS: Final = frozenset({"message.channels", "message.groups"})

@@ -18,8 +18,8 @@ from urllib.parse import quote
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from relay.sandbox.slack.interactivity import PATIENCE, Answered, Kind, Payload
-from relay.sandbox.slack.people import Grant
-from relay.sandbox.slack.refusal import Refused
+from relay.sandbox.slack.users import Grant
+from relay.sandbox.slack.errors import Refused
 
 CONNECTIONS_OPEN: Final = "apps.connections.open"
 """The method that gives an address out; it is of the server, which alone knows where it listens."""

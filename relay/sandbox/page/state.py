@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from relay.sandbox.slack.channel import Channel, Message, Whisper
-from relay.sandbox.slack.people import Bot
-from relay.sandbox.slack.pings import pings
+from relay.sandbox.slack.users import Bot
+from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.workspace import Workspace
 
 View = dict[str, Any]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.refusal import Forbidden, Refused
+from relay.sandbox.bigpanda.errors import Forbidden, Refused
 
 INCIDENT_ACTIONS: Final = "Incident Actions"
 USER_MANAGEMENT: Final = "User Management"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from relay.sandbox.slack.elements import typed
-from relay.sandbox.slack.schema import Check, array, boolean, link, number, record, string, tagged, whatever
+from relay.sandbox.slack.block_kit.elements import typed
+from relay.sandbox.slack.block_kit.schema import Check, array, boolean, link, number, record, string, tagged, whatever
 from relay.slack import limits
 
 _STYLE = record(

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from relay.demo.clock import LeapingClock, settled
-from relay.demo.stage import Stage, on_stage, sample
+from relay.demo.environment import Stage, on_stage, sample
 from relay.demo.story import Act, Step, Told, before, story
 from relay.runtime.clock import Clock
-from relay.sandbox import NotSendable, NotThere
+from relay.sandbox.slack.views import NotSendable
+from relay.sandbox.slack.payloads import NotThere
 
 NIGHT: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()
 """When the story begins, where it is told at once: always in the same night, so that it always reads the same."""

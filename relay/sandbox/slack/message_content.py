@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
-from relay.sandbox.slack import blocks as kit
-from relay.sandbox.slack.refusal import Refused, refused_for
-from relay.sandbox.slack.schema import Findings
+from relay.sandbox.slack.block_kit import blocks as kit
+from relay.sandbox.slack.errors import Refused, refused_for
+from relay.sandbox.slack.block_kit.schema import Findings
 from relay.slack import limits
 
 NO_PREVIEW: Final = "This content can't be displayed."

@@ -5,22 +5,7 @@ The shapes are those of https://docs.slack.dev/reference/block-kit, the sizes th
 
 from collections.abc import Callable, Mapping
 
-from relay.sandbox.slack.schema import (
-    NOTHING,
-    Check,
-    alternatives,
-    array,
-    between,
-    boolean,
-    link,
-    number,
-    one_or_other,
-    record,
-    string,
-    tagged,
-    whatever,
-    word,
-)
+from relay.sandbox.slack.block_kit.schema import NOTHING, Check, alternatives, array, between, boolean, link, number, one_or_other, record, string, tagged, whatever, word
 from relay.slack import limits
 
 

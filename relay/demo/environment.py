@@ -22,11 +22,16 @@ from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.model.errors import RelayError
 from relay.runtime.clock import Clock
-from relay.sandbox import HTTP, Message, NotThere, serving
-from relay.sandbox import Slack as StandIn
-from relay.sandbox.bigpanda import BigPanda, User
-from relay.sandbox.bigpanda import serving as serving_bigpanda
-from relay.sandbox.page import Backstage, Page
+from relay.sandbox.slack.interactivity import HTTP
+from relay.sandbox.slack.channel import Message
+from relay.sandbox.slack.payloads import NotThere
+from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.bigpanda.server import BigPanda
+from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.server import serving as serving_bigpanda
+from relay.sandbox.page.relay_client import Backstage
+from relay.sandbox.page.page import Page
 from relay.slack.client import SlackClient
 from relay.store import Store
 
