@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.measure import shares
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, Plan, Story, plan
-from relay.routes.parser import load
+from relay.cards import Card, IncidentState, Plan, plan
+from relay.routes.parser import parse_rulebook
 from relay.store import Store
 
 CHANNEL = "C0ALL00001"
@@ -28,9 +28,9 @@ _COPIED = {
 
 async def fill(file: Path, count: int) -> None:
     """Keep one share of each of so many incidents, whose cards wait; by the same door as ever, but for HTTP."""
-    rulebook = load(ROUTES)
+    rulebook = parse_rulebook(ROUTES)
 
-    def planned(story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
+    def planned(story: IncidentState | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
         return plan(rulebook, story, cards, share, same)
 
     store = await Store.open(f"sqlite:///{file}")

@@ -6,21 +6,21 @@ from benchmarks.accepting import P99_MS, RATE, SECONDS
 from benchmarks.measure import relay, shares, steadily
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routed, routes_to
-from relay.sandbox.faults import Fault, Silence
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.faults import InjectedFault, NoAnswer
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 CHANNELS = 20
 """More than the calls that relay has under way at once, each for another channel."""
 
 
 async def measure(folder: Path) -> list[Figure]:
-    slack = Slack()
+    slack = FakeSlack()
     channels = channels_of(slack, CHANNELS)
-    async with serving(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
+    async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
         await all_found(slack)
         answered = await steadily(house.port, _bodies("answered-", channels), RATE)
-        slack.faults.add(Fault(does=Silence(), method="chat.postMessage", times=None))
-        slack.faults.add(Fault(does=Silence(), method="chat.update", times=None))
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage", times=None))
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.update", times=None))
         hung = await steadily(house.port, _bodies("hung-", channels), RATE)
         waiting = sum(call.answer is None for call in slack.calls)
         slack.faults.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measure import Server, Wire, baseline, fdatasync_ms, relay, request, shares
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routed, routes_to
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 MORE_MS = 10.0
 PACE = 0.35
@@ -19,10 +19,10 @@ CHANNELS = 12
 
 
 async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
-    slack = Slack()
+    slack = FakeSlack()
     channels = channels_of(slack, CHANNELS)
     async with (
-        serving(slack) as url,
+        serve_slack(slack) as url,
         relay(folder, routes_to(channels), slack=url) as house,
         baseline(url) as bare,
     ):
@@ -43,7 +43,7 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
     ]
 
 
-async def medians_ms(slack: Slack, servers: Sequence[Server], channels: list[str], count: int) -> list[float]:
+async def medians_ms(slack: FakeSlack, servers: Sequence[Server], channels: list[str], count: int) -> list[float]:
     """Milliseconds from a share to Slack being called, by each server, in turn: no share meets another one."""
     took: list[list[float]] = [[] for _ in servers]
     wires = [await Wire.connect(server.port) for server in servers]
@@ -60,12 +60,12 @@ def _request(prefix: str, channel: str, server: Server) -> bytes:
     return request(routed(body, channel), server.port)
 
 
-async def _called(slack: Slack, wire: Wire, share: bytes) -> float:
+async def _called(slack: FakeSlack, wire: Wire, share: bytes) -> float:
     """Seconds by the stand-in's own log, so that it does not matter how often it is looked at."""
-    before, started = len(slack.called("chat.postMessage")), time.time()
+    before, started = len(slack.calls_to("chat.postMessage")), time.time()
     answered = asyncio.create_task(wire.send(share))
     async with asyncio.timeout(10):
-        while len(slack.called("chat.postMessage")) == before:  # noqa: ASYNC110  it happens in another process
+        while len(slack.calls_to("chat.postMessage")) == before:  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.005)
     await answered
-    return slack.called("chat.postMessage")[-1].at - started
+    return slack.calls_to("chat.postMessage")[-1].at - started

@@ -8,7 +8,7 @@ from benchmarks.idle import CHANNELS, medians_ms
 from benchmarks.measure import flood, relay, shares, steadily
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routes_to
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.postgres import a_server
 
 NAMES = ("sqlite", "postgresql")
@@ -54,11 +54,11 @@ async def _accepting(folder: Path, url: str, *, rounds: int = 7, count: int = 20
 
 
 async def _idle(folder: Path, url: str, *, count: int = 40) -> Figure:
-    slack = Slack()
+    slack = FakeSlack()
     channels = channels_of(slack, CHANNELS)
     here, there = (folder / name for name in NAMES)
     async with (
-        serving(slack) as address,
+        serve_slack(slack) as address,
         relay(here, routes_to(channels), slack=address, database="idle.db") as on_sqlite,
         relay(there, routes_to(channels), slack=address, database=url) as on_postgresql,
     ):

@@ -6,7 +6,7 @@ from benchmarks.measure import SAMPLE
 from benchmarks.table import Figure
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import plan
-from relay.routes.parser import load
+from relay.routes.parser import parse_rulebook
 
 TENTH = 0.1
 
@@ -15,7 +15,7 @@ def measure(accepting: float, *, times: int = 100) -> list[Figure]:
     share = parse_share(SAMPLE.read_bytes(), {}, time.time())
     took = {}
     for count in (1, 10, 100, 1000):
-        rulebook = load(_routes(count))
+        rulebook = parse_rulebook(_routes(count))
         took[count] = min(_microseconds(rulebook, share, times) for _ in range(5))
     told = ", ".join(f"{count:,}: {each:.0f} us" for count, each in took.items())
     part = max(0.0, took[1000] - took[1]) / accepting

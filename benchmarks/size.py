@@ -9,7 +9,7 @@ from benchmarks.accepting import in_turn
 from benchmarks.filling import CHANNEL, ROUTES, fill, multiply, show_all_but
 from benchmarks.measure import Server, flood, relay, shares
 from benchmarks.table import Figure
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 FEW = 1_000
 DUE = 1_000
@@ -48,13 +48,13 @@ async def _first_post(folder: Path, count: int) -> float:
         database = folder / f"{count}-{turn}.db"
         shutil.copy(folder / f"{count}.db", database)
         show_all_but(database, DUE)
-        slack = Slack()
+        slack = FakeSlack()
         slack.add_channel(CHANNEL, "all", member=True)
-        async with serving(slack) as url, relay(folder, ROUTES, slack=url, database=database.name) as house:
+        async with serve_slack(slack) as url, relay(folder, ROUTES, slack=url, database=database.name) as house:
             async with asyncio.timeout(60):
-                while not slack.called("chat.postMessage"):  # noqa: ASYNC110  it happens in another process
+                while not slack.calls_to("chat.postMessage"):  # noqa: ASYNC110  it happens in another process
                     await asyncio.sleep(0.02)
-            took.append(slack.called("chat.postMessage")[0].at - house.born)
+            took.append(slack.calls_to("chat.postMessage")[0].at - house.born)
     return statistics.median(took)
 
 

@@ -22,8 +22,8 @@ from benchmarks.measure import SAMPLE, Wire, relay, request
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routes_to
 from relay.ratelimit.budgets import CHANNEL_POSTS, LIMITS, Limit
-from relay.sandbox.slack.server import Slack, serving
-from relay.sandbox.calls import Call
+from relay.sandbox.calls import ReceivedCall
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 CHANNELS = 3
 WANTED = 1.05
@@ -66,11 +66,11 @@ class Kept:
 
 async def measure(folder: Path, storm: Storm, *, drain: bool = True) -> list[Figure]:
     """Send the storm and, with `drain`, wait until all is told: for the whole storm that is twelve minutes or more."""
-    slack = Slack()
+    slack = FakeSlack()
     slack.rate_limits = True
     channels = channels_of(slack, CHANNELS)
     kept = Kept()
-    async with serving(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
+    async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
         await all_found(slack)
         before, started = len(slack.calls), time.time()
         wires = [await Wire.connect(house.port) for _ in range(WIRES)]
@@ -121,7 +121,7 @@ async def _some(wire: Wire, port: int, todo: list[tuple[str, int, bytes]], storm
         kept.turns.setdefault(incident, {})[turn] = time.time()
 
 
-async def _quiet(slack: Slack, limit: float) -> None:
+async def _quiet(slack: FakeSlack, limit: float) -> None:
     async with asyncio.timeout(limit):
         while time.time() - slack.calls[-1].at < QUIET:  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.5)
@@ -139,7 +139,7 @@ def _taken(storm: Storm, kept: Kept, lasted: float, called: int, megabytes: floa
     )
 
 
-def _drained(storm: Storm, calls: list[Call], started: float, last_share: float) -> Figure:
+def _drained(storm: Storm, calls: list[ReceivedCall], started: float, last_share: float) -> Figure:
     floor, why = _floor([call for call in calls if call.took_effect], last_share)
     drained = max(call.at for call in calls) - started
     return Figure(
@@ -151,7 +151,7 @@ def _drained(storm: Storm, calls: list[Call], started: float, last_share: float)
     )
 
 
-def _floor(calls: list[Call], last_share: float) -> tuple[float, str]:
+def _floor(calls: list[ReceivedCall], last_share: float) -> tuple[float, str]:
     needs = {"the last share": last_share}
     methods = Counter(call.method for call in calls)
     for method in ("chat.postMessage", "chat.update"):
@@ -166,7 +166,7 @@ def _needs(calls: int, limit: Limit) -> float:
     return max(0.0, (calls - limit.burst) / (limit.steady / 60))
 
 
-def _counts(calls: list[Call]) -> str:
+def _counts(calls: list[ReceivedCall]) -> str:
     return ", ".join(f"{count} {method}" for method, count in sorted(Counter(call.method for call in calls).items()))
 
 
@@ -176,7 +176,7 @@ def _cards(folder: Path) -> Mapping[str, int]:
         return dict(database.execute("SELECT state, count(*) FROM card GROUP BY state").fetchall())
 
 
-def _waste(storm: Storm, calls: list[Call], kept: Kept, cards: Mapping[str, int]) -> Figure:
+def _waste(storm: Storm, calls: list[ReceivedCall], kept: Kept, cards: Mapping[str, int]) -> Figure:
     done = [call for call in calls if call.took_effect]
     roots = [call for call in done if call.method == "chat.postMessage" and not call.arguments.get("thread_ts")]
     missing = storm.incidents - cards.get("shown", 0) - cards.get("lapsed", 0)
@@ -197,7 +197,7 @@ def _waste(storm: Storm, calls: list[Call], kept: Kept, cards: Mapping[str, int]
     )
 
 
-def _equal(calls: list[Call]) -> int:
+def _equal(calls: list[ReceivedCall]) -> int:
     shown: dict[str, bytes] = {}
     equal = 0
     for call in calls:
@@ -208,11 +208,11 @@ def _equal(calls: list[Call]) -> int:
     return equal
 
 
-def _said(call: Call) -> bytes:
+def _said(call: ReceivedCall) -> bytes:
     return orjson.dumps({name: call.arguments.get(name) for name in ("text", "blocks", "attachments")})
 
 
-def _with_incident(calls: list[Call]) -> Iterator[tuple[str, Call]]:
+def _with_incident(calls: list[ReceivedCall]) -> Iterator[tuple[str, ReceivedCall]]:
     """A post bears the incident in its metadata; an edit has the ts of a post."""
     posted: dict[str, str] = {}
     for call in calls:
@@ -223,13 +223,13 @@ def _with_incident(calls: list[Call]) -> Iterator[tuple[str, Call]]:
             yield posted[str(call.arguments["ts"])], call
 
 
-def _metadata(call: Call) -> str:
+def _metadata(call: ReceivedCall) -> str:
     metadata = call.arguments["metadata"]
     parsed = orjson.loads(metadata) if isinstance(metadata, str) else metadata
     return str(parsed["event_payload"]["incident"])
 
 
-def _overtaken(told: tuple[str, Call], kept: Kept) -> bool:
+def _overtaken(told: tuple[str, ReceivedCall], kept: Kept) -> bool:
     """Whether a call tells an older turn than the newest that was kept a tenth of a second before it."""
     incident, call = told
     turns = [int(turn) for turn in _TURN.findall(_said(call).decode())]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import orjson
 
-from relay.sandbox.slack.server import Slack
+from relay.sandbox.slack.server import FakeSlack
 
 
-def channels_of(slack: Slack, count: int) -> list[str]:
+def channels_of(slack: FakeSlack, count: int) -> list[str]:
     """Make so many channels; gives their ids. Relay is in them, and finds all of them by one reading of the list."""
     channels = [f"C0BENCH{number:04}" for number in range(count)]
     for number, channel in enumerate(channels):
@@ -33,9 +33,9 @@ def routed(body: bytes, channel: str) -> bytes:
     return orjson.dumps(share)
 
 
-async def all_found(slack: Slack) -> None:
+async def all_found(slack: FakeSlack) -> None:
     """Wait until relay has looked its channels up."""
     async with asyncio.timeout(120):
-        while not slack.called("conversations.list"):  # noqa: ASYNC110  it happens in another process
+        while not slack.calls_to("conversations.list"):  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.1)
     await asyncio.sleep(1.0)

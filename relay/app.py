@@ -10,37 +10,37 @@ import structlog
 from aiohttp import ClientSession
 
 from relay import __version__
-from relay.actions import Office, furnished
+from relay.actions import ActionServices, build_actions
 from relay.bigpanda.client import BigPandaClient
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
-from relay.delivery import Sender
+from relay.delivery import DeliveryService
 from relay.http.session import make_session
-from relay.ingest.service import Intake
+from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
 from relay.ratelimit.budgets import Budgets
-from relay.reload import Reload, Teller
+from relay.reload import Notifier, Reloader
 from relay.runtime.clock import Clock
-from relay.server import Accepted, Readiness, build, listening
+from relay.server import Readiness, ShareReceipt, create_app, listen
 from relay.slack.client import SlackClient
 from relay.slack.socket_mode import SocketMode
 from relay.store import Backlog, Store
-from relay.store.health_probe import PATIENCE, Pulse
-from relay.store.retention_job import upkeep
+from relay.store.health_probe import TIMEOUT, HealthProbe
+from relay.store.retention_job import run_retention
 from relay.tools.incident import as_json
 
 T = TypeVar("T")
 
 log = structlog.get_logger("relay")
 
-DRAIN = 3.0
+DRAIN_SECONDS = 3.0
 """Seconds in which requests that are inside are finished, once relay is told to stop."""
 
-LAST_CALLS = 6.0
+LAST_CALLS_SECONDS = 6.0
 """Seconds from then on in which calls to Slack that are under way are finished; what is cut off then is in doubt."""
 
-CLOSED = 8.0
+CLOSE_SECONDS = 8.0
 """Seconds from then on in which the database is closed.
 
 Orchestrators kill what has not gone after ten seconds: those that are left are for the log, and for ending the process.
@@ -61,9 +61,9 @@ async def serve(settings: Settings) -> None:
             token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
             slack = SlackClient(session, token, base_url=settings.slack_api_url, observer=metrics.record_slack_call)
             socket = socket_mode(relay, settings, session, clock)
-            await relay.run(slack, bigpanda(settings, session, metrics), socket)
+            await relay.run(slack, bigpanda_client(settings, session, metrics), socket)
     finally:
-        if not await store.close(relay.seconds_left(CLOSED)):
+        if not await store.close(relay.seconds_left(CLOSE_SECONDS)):
             log.warning("database_not_closed", detail=f"{store.name} does not answer", remedy=_CUT_OFF)
     log.info("stopped")
 
@@ -71,7 +71,7 @@ async def serve(settings: Settings) -> None:
 _CUT_OFF = "none is needed: what was answered 202 is kept, and what was cut off is sent or looked for again"
 
 
-def bigpanda(settings: Settings, session: ClientSession, metrics: Metrics) -> BigPandaClient | None:
+def bigpanda_client(settings: Settings, session: ClientSession, metrics: Metrics) -> BigPandaClient | None:
     """The door to BigPanda's API, where there is a key to it.
 
     Raises:
@@ -110,14 +110,14 @@ class Relay:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._reload = Reload(store, settings.routes, settings.templates, clock)
-        self._pulse = Pulse(store)
+        self._reload = Reloader(store, settings.routes, settings.templates, clock)
+        self._pulse = HealthProbe(store)
         self._stop = asyncio.Event()
         self._told_at: float | None = None
         self.address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-        self._intake: Intake
-        self._sender: Sender
-        self._office: Office
+        self._intake: IngestService
+        self._sender: DeliveryService
+        self._office: ActionServices
         self._socket: SocketMode | None = None
 
     async def run(
@@ -128,7 +128,7 @@ class Relay:
         self._socket = socket
         await self._reload.start()
         budgets = Budgets()
-        self._office = furnished(
+        self._office = build_actions(
             settings,
             self._store,
             slack,
@@ -141,7 +141,7 @@ class Relay:
             metrics=self._metrics,
         )
         await self._office.tag_definitions.load()
-        self._sender = Sender(
+        self._sender = DeliveryService(
             self._store,
             slack,
             self._live,
@@ -150,7 +150,7 @@ class Relay:
             metrics=self._metrics,
             beside=[self._office.tasks],
         )
-        self._intake = Intake(
+        self._intake = IngestService(
             self._store,
             lambda: self._live().rulebook,
             self._clock,
@@ -159,7 +159,7 @@ class Relay:
             metrics=self._metrics,
             wants_callback=settings.can_call_back,
         )
-        doors = build(
+        doors = create_app(
             self,
             keys=[key.get_secret_value() for key in settings.webhook_keys],
             header=settings.webhook_header,
@@ -175,16 +175,16 @@ class Relay:
                 sending = tasks.create_task(self._sender.run(quiet), name="sender")
                 delivers = lambda: self._sender.health.delivering  # noqa: E731  of several relays it is one
                 keeping = tasks.create_task(
-                    upkeep(self._store, settings.retention_days, self._clock, delivers), name="upkeep"
+                    run_retention(self._store, settings.retention_days, self._clock, delivers), name="upkeep"
                 )
                 desk = tasks.create_task(self._office.interactions.run(), name="desk")
                 following = tasks.create_task(self._office.tag_definitions.poll(), name="lexicon")
                 teller = self._teller(slack, budgets)
                 reloading = tasks.create_task(self._reload.run(self._sender.wake, teller), name="reload")
                 sockets = [tasks.create_task(socket.run(self._stop), name="socket mode")] if socket else []
-                listen = settings.listen
+                address = settings.listen
                 try:
-                    async with listening(doors, listen.host, listen.port, drain_seconds=DRAIN) as (host, port):
+                    async with listen(doors, address.host, address.port, drain_seconds=DRAIN_SECONDS) as (host, port):
                         log.info("serving", version=__version__, host=host, port=port, configuration=self._live().hash)
                         self.address.set_result((host, port))
                         await self._stop.wait()
@@ -195,7 +195,7 @@ class Relay:
                     quiet.set()
                     self._sender.stop()
                 if sockets:  # it closes itself while requests are finished, and what came over it is kept by now
-                    await asyncio.wait(sockets, timeout=self.seconds_left(LAST_CALLS))
+                    await asyncio.wait(sockets, timeout=self.seconds_left(LAST_CALLS_SECONDS))
                 for connected in sockets:
                     connected.cancel()
                 reloading.cancel()
@@ -203,7 +203,7 @@ class Relay:
                 desk.cancel()
                 keeping.cancel()
                 committing.cancel()
-                await asyncio.wait([sending], timeout=self.seconds_left(LAST_CALLS))
+                await asyncio.wait([sending], timeout=self.seconds_left(LAST_CALLS_SECONDS))
                 sending.cancel()
 
     def stop(self) -> None:
@@ -222,10 +222,10 @@ class Relay:
         """Whether delivery has nothing under way, and nothing to do before time passes or a share comes in."""
         return self._sender.idle and self._office.interactions.idle
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
+    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         """Keep a share."""
         kept = await self._intake.accept(body, headers)
-        return Accepted(share=kept.share_id, incident=kept.incident, routes=kept.routes)
+        return ShareReceipt(share=kept.share_id, incident=kept.incident, routes=kept.routes)
 
     async def readiness(self) -> Readiness:
         """Whether a share can be kept; what else is wrong is told without turning red."""
@@ -306,10 +306,10 @@ class Relay:
             StoreError: it failed, or did not answer in time.
         """
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 return await asked
         except TimeoutError:
-            raise self._store.unresponsive(PATIENCE) from None
+            raise self._store.unresponsive(TIMEOUT) from None
 
     def _ring(self) -> None:
         self._sender.wake()
@@ -317,8 +317,8 @@ class Relay:
     def _live(self) -> Configuration:
         return self._office.tag_definitions.apply(self._reload.live)
 
-    def _teller(self, slack: SlackClient, budgets: Budgets) -> Teller:
-        return Teller(
+    def _teller(self, slack: SlackClient, budgets: Budgets) -> Notifier:
+        return Notifier(
             self._store,
             slack,
             budgets=budgets,

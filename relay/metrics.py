@@ -30,7 +30,7 @@ from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.slack.outcomes import Delivered, Method, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store import Backlog
 
-What = Literal["root", "reply", "edit"]
+MessageKind = Literal["root", "reply", "edit"]
 """What goes to Slack: a card, a reply in its thread, the card once more."""
 
 OTHERS: Final = "(others)"
@@ -199,7 +199,7 @@ class Metrics:
             case _:
                 pass
 
-    def record_sent(self, what: What, answer: SlackOutcome, *, entries: int, delay: float) -> None:
+    def record_sent(self, what: MessageKind, answer: SlackOutcome, *, entries: int, delay: float) -> None:
         """A message was sent, or was not: it told so many entries, so many seconds after what it tells."""
         if what == "reply":
             self._count("relay_entries_total", answer.outcome, by=entries)
@@ -208,7 +208,7 @@ class Metrics:
         if isinstance(answer, Delivered):
             self._time("relay_shown_delay_seconds", max(0.0, delay), what)
 
-    def record_skipped(self, what: What, reason: str) -> None:
+    def record_skipped(self, what: MessageKind, reason: str) -> None:
         """Nothing had to be sent: Slack shows it already (`unchanged`), or it was over before its time came."""
         if what != "reply":
             self._count("relay_cards_total", what, reason)

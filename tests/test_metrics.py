@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay import metrics
 from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS, MOST_INTEGRATIONS, MOST_LANES, OTHERS, Metrics
 from relay.slack.outcomes import Ambiguous, Delivered, Method, Rejected, RejectionScope, Retryable
-from relay.store import Backlog, Lane
+from relay.store import Backlog, ChannelBacklog
 
 HERE = Path(__file__).parent.parent
 RULES = HERE / "ops" / "relay.rules.yaml"
@@ -106,7 +106,7 @@ def test_cards_and_entries_count_by_what_became_of_them():
 
 def test_work_that_is_done_leaves_no_lane_behind():
     told = Metrics()
-    busy = Backlog(channels=(Lane(channel="C1", track="post", cards=2, age=9.0),), in_doubt=1, dead_letters=2)
+    busy = Backlog(channels=(ChannelBacklog(channel="C1", track="post", cards=2, age=9.0),), in_doubt=1, dead_letters=2)
     seen = samples(told, busy)
     assert seen["relay_due_work lane=C1 track=post"] == 2
     assert seen["relay_oldest_due_age_seconds lane=C1 track=post"] == 9
@@ -128,7 +128,10 @@ def test_labels_that_others_choose_are_bounded_in_number():
         told.record_share("first", {"X-Relay-Integration": f"made-up-{number}"})
     seen = samples(told)
     assert seen[f"relay_shares_total integration={OTHERS} outcome=first"] == 30
-    lanes = [Lane(channel=f"C{number}", track="post", cards=1, age=float(number)) for number in range(MOST_LANES + 30)]
+    lanes = [
+        ChannelBacklog(channel=f"C{number}", track="post", cards=1, age=float(number))
+        for number in range(MOST_LANES + 30)
+    ]
     seen = samples(told, Backlog(channels=tuple(lanes)))
     assert len([name for name in seen if name.startswith("relay_due_work")]) == MOST_LANES + 1
     assert seen[f"relay_due_work lane={OTHERS} track=post"] == 30
@@ -240,7 +243,7 @@ def test_promtool_finds_no_fault_with_the_metrics():
     told = Metrics()
     told.record_share("first", {}, 7.0)
     told.record_slack_call(Method.POST, DELIVERED, 0.2)
-    busy = Backlog(channels=(Lane(channel="C1", track="post", cards=2, age=9.0),))
+    busy = Backlog(channels=(ChannelBacklog(channel="C1", track="post", cards=2, age=9.0),))
     text = told.exposition(busy, writable=True, delivering=True)[0].decode()
     ours = "".join(line + "\n" for line in text.splitlines() if re.match(r"(# (HELP|TYPE) )?relay_", line))
     assert run("promtool", "check", "metrics", text=ours).strip() == ""

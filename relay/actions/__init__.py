@@ -12,6 +12,6 @@ line ......... BigPanda's calls within theirs
 wording ...... the sentences that one person reads
 """
 
-from relay.actions.build import Office, furnished
+from relay.actions.build import ActionServices, build_actions
 
-__all__ = ["Office", "furnished"]
+__all__ = ["ActionServices", "build_actions"]

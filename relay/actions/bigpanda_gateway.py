@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from relay.bigpanda.client import BigPandaClient
 from relay.bigpanda.outcomes import BigPandaCall, RejectionCause, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
 from relay.ratelimit.budgets import BIGPANDA_LIMITS, Budgets
-from relay.ratelimit.throttle import Turns
+from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock
 
 
-class Line:
+class BigPandaGateway:
     """Everything that is asked of BigPanda goes over it, whoever asks.
 
     `trouble` says why BigPanda takes nothing from relay, where that is for somebody to mend (empty: it does);
@@ -21,7 +21,7 @@ class Line:
         self.client = panda
         self.problem = ""
         self.has_answered = False
-        self._turns = Turns(Budgets(limits=BIGPANDA_LIMITS, channel_limits={}), clock)
+        self._turns = Throttle(Budgets(limits=BIGPANDA_LIMITS, channel_limits={}), clock)
 
     @property
     def waiting(self) -> int:

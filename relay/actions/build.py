@@ -3,33 +3,33 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from relay.actions.bigpanda_gateway import Line
-from relay.actions.interaction_handler import Desk
+from relay.actions.bigpanda_gateway import BigPandaGateway
+from relay.actions.interaction_handler import InteractionHandler
 from relay.actions.people import People
-from relay.actions.preflight import Carrier
-from relay.actions.slack_gateway import Phone
-from relay.actions.tag_definitions import Lexicon
-from relay.actions.task_runner import Accept, Runner
-from relay.actions.task_worker import Errands
+from relay.actions.preflight import Preflight
+from relay.actions.slack_gateway import SlackGateway
+from relay.actions.tag_definitions import TagDefinitions
+from relay.actions.task_runner import AcceptShare, TaskRunner
+from relay.actions.task_worker import TaskWorker
 from relay.bigpanda.client import BigPandaClient
 from relay.cards import Card
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
 from relay.metrics import Metrics
 from relay.ratelimit.budgets import Budgets
-from relay.ratelimit.throttle import Turns
+from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
 from relay.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class ActionServices:
     """Everybody who works at it."""
 
-    interactions: Desk
-    tasks: Errands
-    tag_definitions: Lexicon
+    interactions: InteractionHandler
+    tasks: TaskWorker
+    tag_definitions: TagDefinitions
 
     @property
     def idle(self) -> bool:
@@ -37,7 +37,7 @@ class Office:
         return self.interactions.idle and self.tasks.idle
 
 
-def furnished(  # noqa: PLR0913  the shell is wired here
+def build_actions(  # noqa: PLR0913  the shell is wired here
     settings: Settings,
     store: Store,
     slack: SlackClient,
@@ -46,19 +46,19 @@ def furnished(  # noqa: PLR0913  the shell is wired here
     budgets: Budgets,
     clock: Clock,
     live: Callable[[], Configuration],
-    accept: Accept,
+    accept: AcceptShare,
     ring: Callable[[], None],
     metrics: Metrics,
-) -> Office:
+) -> ActionServices:
     """Make the desk. Without a door to BigPanda nothing can be done through it, and buttons are not shown.
 
     `live` gives the configuration of the moment, `accept` takes a share as if BigPanda had sent it, and `ring` wakes
     whoever runs errands.
     """
-    phone = Phone(slack, Turns(budgets, clock))
-    line = None if panda is None else Line(panda, clock)
+    phone = SlackGateway(slack, Throttle(budgets, clock))
+    line = None if panda is None else BigPandaGateway(panda, clock)
     people = People(phone, line, lambda: live().rulebook.users, clock)
-    lexicon = Lexicon(store, line, clock, acts=settings.buttons_enabled)
+    lexicon = TagDefinitions(store, line, clock, acts=settings.buttons_enabled)
 
     def governed(card: Card) -> Card:
         """The card under the rules of now: who may act must not wait for its next share."""
@@ -66,7 +66,11 @@ def furnished(  # noqa: PLR0913  the shell is wired here
         return replace(card, options=options)
 
     words = lambda: live().rulebook.tag_labels  # noqa: E731  it is asked for again and again
-    carrier = None if line is None else Carrier(line, people, words, settings.app_key, governed=governed)
-    runner = carrier if carrier is None else Runner(store, carrier, phone, clock=clock, accept=accept, metrics=metrics)
-    desk = Desk(store, phone, people, clock, ring, governed=governed, metrics=metrics, acts=settings.buttons_enabled)
-    return Office(interactions=desk, tasks=Errands(store, runner, lexicon, clock), tag_definitions=lexicon)
+    carrier = None if line is None else Preflight(line, people, words, settings.app_key, governed=governed)
+    runner = (
+        carrier if carrier is None else TaskRunner(store, carrier, phone, clock=clock, accept=accept, metrics=metrics)
+    )
+    desk = InteractionHandler(
+        store, phone, people, clock, ring, governed=governed, metrics=metrics, acts=settings.buttons_enabled
+    )
+    return ActionServices(interactions=desk, tasks=TaskWorker(store, runner, lexicon, clock), tag_definitions=lexicon)

@@ -13,10 +13,10 @@ from typing import Any
 import structlog
 
 from relay.actions import messages
-from relay.actions.modals import WITH_MODAL, modal, problem
-from relay.actions.people import CannotTell, People
-from relay.actions.slack_gateway import Phone
-from relay.cards import Card, Errand, ErrandKind
+from relay.actions.modals import WITH_MODAL, build_modal, validation_errors
+from relay.actions.people import LookupFailed, People
+from relay.actions.slack_gateway import SlackGateway
+from relay.cards import Card, Task, TaskKind
 from relay.metrics import Metrics
 from relay.model.incident import JSON
 from relay.runtime.clock import Clock
@@ -27,13 +27,13 @@ from relay.store import Store
 log = structlog.get_logger("relay.desk")
 
 
-class Desk:
+class InteractionHandler:
     """Takes clicks, modals and replies."""
 
     def __init__(  # noqa: PLR0913  the shell is wired here
         self,
         store: Store,
-        phone: Phone,
+        phone: SlackGateway,
         people: People,
         clock: Clock,
         ring: Callable[[], None],
@@ -87,7 +87,7 @@ class Desk:
                 self._metrics.record_click(action, "asked")
                 self._soon(self._open(click))
             case Click(action=action) as click if action:
-                await self._keep(ErrandKind(action), click, f"{click.user}:{click.action_ts}")
+                await self._keep(TaskKind(action), click, f"{click.user}:{click.action_ts}")
             case _:
                 self._metrics.record_click("link", "acknowledged")
         return None
@@ -104,9 +104,9 @@ class Desk:
         card = await self._store.card_at(spoken.channel, spoken.thread_ts)
         if card is None or not self._governed(card).options.sync_replies:
             return None
-        errand = Errand(
+        errand = Task(
             key=f"reply:{spoken.channel}:{spoken.ts}",
-            kind=ErrandKind.REPLY,
+            kind=TaskKind.REPLY,
             incident=card.incident,
             created=self._clock.now(),
             due_at=self._clock.now(),
@@ -118,12 +118,12 @@ class Desk:
         return None
 
     async def _submitted(self, sent: Submission) -> Mapping[str, JSON] | None:
-        if wrong := problem(sent.action, sent.values):
+        if wrong := validation_errors(sent.action, sent.values):
             return wrong
-        await self._keep(ErrandKind(sent.action), sent, sent.view_id, **sent.values)
+        await self._keep(TaskKind(sent.action), sent, sent.view_id, **sent.values)
         return None
 
-    async def _keep(self, kind: ErrandKind, done: Click | Submission, mark: str, **values: str) -> None:
+    async def _keep(self, kind: TaskKind, done: Click | Submission, mark: str, **values: str) -> None:
         """Keep an errand, and tell whoever asks for it that it is under way; one that is kept already says nothing.
 
         `mark` is what Slack sends again unchanged, and with nothing else of this incident.
@@ -132,7 +132,7 @@ class Desk:
         if card is None or card.incident != done.incident:
             self._metrics.record_click(kind, "unknown_card")
             log.warning("click_refused", reason="unknown_card", incident=done.incident, user=done.user)
-            self._soon(self._phone.post_ephemeral(done.channel, done.user, messages.NO_CARD))
+            self._soon(self._phone.post_ephemeral(done.channel, done.user, messages.UNKNOWN_CARD))
             return
         now = self._clock.now()
         payload: dict[str, JSON] = {
@@ -144,7 +144,7 @@ class Desk:
             "card": card.channel,
         }
         key = f"{kind}:{done.incident}:{mark}"
-        kept = Errand(key=key, kind=kind, incident=card.incident, created=now, due_at=now, payload=payload)
+        kept = Task(key=key, kind=kind, incident=card.incident, created=now, due_at=now, payload=payload)
         if kept.key not in await self._store.add_tasks([kept]):
             self._metrics.record_click(kept.kind, "repeat")
             return
@@ -161,22 +161,22 @@ class Desk:
         self._ring()
         self._soon(self._say_under_way(kept.kind, card, done))
 
-    async def _say_under_way(self, action: ErrandKind, card: Card, done: Click | Submission) -> None:
+    async def _say_under_way(self, action: TaskKind, card: Card, done: Click | Submission) -> None:
         """Unless it will be refused anyhow, which the errand says itself."""
         if await self._refusal(action, done, card) is None:
-            await self._phone.post_ephemeral(done.channel, done.user, messages.UNDER_WAY[action])
+            await self._phone.post_ephemeral(done.channel, done.user, messages.STARTED[action])
 
     async def _open(self, click: Click) -> None:
         """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""
         card = await self._store.card_at(click.channel, click.message_ts, click.incident)
         story = await self._store.incident_state(click.incident)
         if card is None or card.incident != click.incident or story is None:
-            await self._phone.post_ephemeral(click.channel, click.user, messages.NO_CARD)
+            await self._phone.post_ephemeral(click.channel, click.user, messages.UNKNOWN_CARD)
             return
         if (refusal := await self._refusal(click.action, click, card)) is not None:
             await self._phone.post_ephemeral(click.channel, click.user, refusal)
             return
-        view = modal(
+        view = build_modal(
             click.action,
             title=story.record.title,
             incident=click.incident,
@@ -186,15 +186,15 @@ class Desk:
         answer = await self._phone.call(Method.OPEN_VIEW, lambda: self._phone.client.open_view(click.trigger_id, view))
         if not isinstance(answer, Read):
             log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
-            await self._phone.post_ephemeral(click.channel, click.user, messages.NO_MODAL)
+            await self._phone.post_ephemeral(click.channel, click.user, messages.MODAL_NOT_OPENED)
 
     async def _refusal(self, action: str, click: Click | Submission, card: Card) -> str | None:
         """Why this person may not act here; None where they may, or where only the errand will know."""
         options = self._governed(card).options
         if action not in options.actions:
-            return messages.not_done(action, "not_offered")
+            return messages.rejected(action, "not_offered")
         allowed = await self._people.may_act(click.user, options.actors)
-        if allowed is True or isinstance(allowed, CannotTell):
+        if allowed is True or isinstance(allowed, LookupFailed):
             return None
         self._metrics.record_click(action, "not_allowed")
         log.info("click_refused", reason="not_allowed", incident=click.incident, user=click.user, action=action)

@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from relay.cards.model import ErrandKind
+from relay.cards.model import TaskKind
 
-UNDER_WAY: Final[Mapping[str, str]] = {
-    ErrandKind.ASSIGN: "Under way: BigPanda is asked to assign this to you. The card changes when it confirms.",
-    ErrandKind.COMMENT: "Under way: your comment goes to BigPanda, and into the thread when it confirms.",
-    ErrandKind.SNOOZE: "Under way: BigPanda is asked to snooze this. The card changes when it confirms.",
-    ErrandKind.RESOLVE: "Under way: BigPanda is asked to resolve this. The card changes when it confirms.",
+STARTED: Final[Mapping[str, str]] = {
+    TaskKind.ASSIGN: "Under way: BigPanda is asked to assign this to you. The card changes when it confirms.",
+    TaskKind.COMMENT: "Under way: your comment goes to BigPanda, and into the thread when it confirms.",
+    TaskKind.SNOOZE: "Under way: BigPanda is asked to snooze this. The card changes when it confirms.",
+    TaskKind.RESOLVE: "Under way: BigPanda is asked to resolve this. The card changes when it confirms.",
 }
 
 _WHAT: Final[Mapping[str, str]] = {
-    ErrandKind.ASSIGN: "Nothing was assigned",
-    ErrandKind.COMMENT: "Your comment is not in BigPanda",
-    ErrandKind.SNOOZE: "Nothing was snoozed",
-    ErrandKind.RESOLVE: "Nothing was resolved",
-    ErrandKind.REPLY: "Your reply is not in BigPanda",
+    TaskKind.ASSIGN: "Nothing was assigned",
+    TaskKind.COMMENT: "Your comment is not in BigPanda",
+    TaskKind.SNOOZE: "Nothing was snoozed",
+    TaskKind.RESOLVE: "Nothing was resolved",
+    TaskKind.REPLY: "Your reply is not in BigPanda",
 }
 
 _WHY: Final[Mapping[str, str]] = {
@@ -57,7 +57,7 @@ def not_allowed(kind: str, groups: Sequence[str]) -> str:
     return f"{_WHAT[kind]}: on this card only {who} may do that."
 
 
-def not_done(kind: str, reason: str) -> str:
+def rejected(kind: str, reason: str) -> str:
     """It was not done, and will not be."""
     return f"{_WHAT[kind]}: {_WHY.get(reason, f'BigPanda did not take it ({_plainly(reason)})')}."
 
@@ -65,20 +65,22 @@ def not_done(kind: str, reason: str) -> str:
 def given_up(kind: str, reason: str) -> str:
     """It was tried for as long as makes sense, or there was nothing more to try for."""
     if reason in _WHY:
-        return not_done(kind, reason)
+        return rejected(kind, reason)
     return (
         f"{_WHAT[kind]}: BigPanda could not be reached for too long ({_plainly(reason)}). Try it again, or in BigPanda."
     )
 
 
-def unsure(kind: str) -> str:
+def in_doubt(kind: str) -> str:
     """Nobody knows whether BigPanda has the comment."""
-    what = "your reply" if kind == ErrandKind.REPLY else "your comment"
+    what = "your reply" if kind == TaskKind.REPLY else "your comment"
     return f"BigPanda did not say whether it has {what}. Relay does not send it twice: look in BigPanda, please."
 
 
-NO_CARD: Final = "Relay does not know this message any more, so nothing was done. Use the newest card of the incident."
-NO_MODAL: Final = "Slack did not open the dialog in time. Press the button once more, please."
+UNKNOWN_CARD: Final = (
+    "Relay does not know this message any more, so nothing was done. Use the newest card of the incident."
+)
+MODAL_NOT_OPENED: Final = "Slack did not open the dialog in time. Press the button once more, please."
 
 
 def _plainly(reason: str) -> str:

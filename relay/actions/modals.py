@@ -17,7 +17,7 @@ from relay.slack.interactions import ACTION_PREFIX, TEXT_INPUT, UNTIL_INPUT, Mod
 View = dict[str, Any]
 Block = dict[str, Any]
 
-TIMES: Final[Mapping[str, str]] = {"1h": "1 hour", "4h": "4 hours", "tomorrow": "until tomorrow 09:00"}
+SNOOZE_CHOICES: Final[Mapping[str, str]] = {"1h": "1 hour", "4h": "4 hours", "tomorrow": "until tomorrow 09:00"}
 """What an incident can be snoozed for: the value that comes back -> how it reads. Tomorrow is the person's own."""
 
 _TITLE_SHOWN: Final = 300
@@ -42,7 +42,7 @@ WITH_MODAL: Final = frozenset(_KINDS)
 """The actions that ask something first."""
 
 
-def modal(action: str, *, title: str, incident: str, channel: str, message_ts: str, first: str = "") -> View:  # noqa: PLR0913  what it is about, each by its name
+def build_modal(action: str, *, title: str, incident: str, channel: str, message_ts: str, first: str = "") -> View:  # noqa: PLR0913  what it is about, each by its name
     """The modal for `comment`, `snooze` or `resolve` (`KeyError` for anything else).
 
     `title` is the incident's, in plain text of any length; `first` is what stands in the text input already.
@@ -60,14 +60,14 @@ def modal(action: str, *, title: str, incident: str, channel: str, message_ts: s
     }
 
 
-def problem(action: str, values: Mapping[str, str]) -> dict[str, Any] | None:
+def validation_errors(action: str, values: Mapping[str, str]) -> dict[str, Any] | None:
     """What is wrong with what was filled in, as the answer to a submission; None where it is fine.
 
     https://docs.slack.dev/surfaces/modals#displaying_errors
     """
     if action == "comment" and not values.get(TEXT_INPUT, "").strip():
         return _errors(TEXT_INPUT, "Write something to send.")
-    if action == "snooze" and values.get(UNTIL_INPUT) not in TIMES:
+    if action == "snooze" and values.get(UNTIL_INPUT) not in SNOOZE_CHOICES:
         return _errors(UNTIL_INPUT, "Choose for how long.")
     return None
 
@@ -106,7 +106,7 @@ def _writing(first: str) -> Block:
 
 
 def _choosing() -> Block:
-    options = [{"text": _text(words), "value": value} for value, words in TIMES.items()]
+    options = [{"text": _text(words), "value": value} for value, words in SNOOZE_CHOICES.items()]
     return {"type": "radio_buttons", "action_id": UNTIL_INPUT, "options": options, "initial_option": options[0]}
 
 

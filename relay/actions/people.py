@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from relay.actions.bigpanda_gateway import Line
-from relay.actions.slack_gateway import Phone
+from relay.actions.bigpanda_gateway import BigPandaGateway
+from relay.actions.slack_gateway import SlackGateway
 from relay.bigpanda.outcomes import BigPandaCall, TaskDone, TaskRejected
 from relay.bigpanda.responses import users_of
 from relay.runtime.clock import Clock
@@ -13,18 +13,18 @@ from relay.slack.outcomes import Method, Read, SlackOutcome
 from relay.slack.outcomes import Rejected as SlackRefused
 from relay.slack.responses import SlackUser, members_of, user_of
 
-KNOWN_FOR = 3600.0
-MEMBERS_FOR = 300.0
+PERSON_TTL = 3600.0
+GROUP_MEMBERS_TTL = 300.0
 """Seconds for which a person, and the members of a group, are not asked for again."""
 
-MOST = 2000
+CACHE_SIZE = 2000
 """People and groups that are remembered."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CannotTell:
+class LookupFailed:
     """It could not be found out now. `reason` is a word; `for_good`, where asking again would not help."""
 
     reason: str
@@ -44,7 +44,7 @@ class _Memory(Generic[T]):
         return value if value is not None and self._clock.now() - at < self._seconds else None
 
     def put(self, key: str, value: T) -> T:
-        if len(self._known) >= MOST:
+        if len(self._known) >= CACHE_SIZE:
             del self._known[next(iter(self._known))]
         self._known[key] = (self._clock.now(), value)
         return value
@@ -53,16 +53,18 @@ class _Memory(Generic[T]):
 class People:
     """Everybody who presses a button or writes into a thread that relay looks after."""
 
-    def __init__(self, phone: Phone, line: Line | None, users: Callable[[], Mapping[str, str]], clock: Clock) -> None:
+    def __init__(
+        self, phone: SlackGateway, line: BigPandaGateway | None, users: Callable[[], Mapping[str, str]], clock: Clock
+    ) -> None:
         """`users` gives `users` of routes.yaml: e-mail address (casefolded) to BigPanda's user id."""
         self._phone = phone
         self._line = line
         self._users = users
-        self._persons: _Memory[SlackUser] = _Memory(KNOWN_FOR, clock)
-        self._members: _Memory[frozenset[str]] = _Memory(MEMBERS_FOR, clock)
-        self._ids: _Memory[str] = _Memory(KNOWN_FOR, clock)
+        self._persons: _Memory[SlackUser] = _Memory(PERSON_TTL, clock)
+        self._members: _Memory[frozenset[str]] = _Memory(GROUP_MEMBERS_TTL, clock)
+        self._ids: _Memory[str] = _Memory(PERSON_TTL, clock)
 
-    async def person(self, user: str) -> SlackUser | CannotTell:
+    async def person(self, user: str) -> SlackUser | LookupFailed:
         """Somebody in Slack."""
         if known := self._persons.get(user):
             return known
@@ -75,20 +77,20 @@ class People:
         found = {user: await self.person(user) for user in users}
         return {user: each.name for user, each in found.items() if isinstance(each, SlackUser) and each.name}
 
-    async def may_act(self, user: str, groups: Sequence[str]) -> bool | CannotTell:
+    async def may_act(self, user: str, groups: Sequence[str]) -> bool | LookupFailed:
         """Whether somebody is in one of these user groups; where there is none, everybody is."""
         if not groups:
             return True
-        trouble: CannotTell | None = None
+        trouble: LookupFailed | None = None
         for group in groups:
             members = await self._in(group)
-            if isinstance(members, CannotTell):
+            if isinstance(members, LookupFailed):
                 trouble = members
             elif user in members:
                 return True
         return trouble or False
 
-    async def bigpanda_id(self, email: str) -> str | CannotTell:
+    async def bigpanda_id(self, email: str) -> str | LookupFailed:
         """The id by which BigPanda can assign to somebody; empty where nobody has that e-mail address there."""
         folded = email.strip().casefold()
         if written := self._users().get(folded):
@@ -100,11 +102,11 @@ class People:
             return known
         ruling = await line.call(BigPandaCall.USERS, lambda: line.client.users(email))
         if not isinstance(ruling, TaskDone):
-            return CannotTell(reason=ruling.reason, permanent=isinstance(ruling, TaskRejected))
+            return LookupFailed(reason=ruling.reason, permanent=isinstance(ruling, TaskRejected))
         found = next((each.id for each in users_of(ruling.body) if each.email.casefold() == folded and each.id), "")
         return self._ids.put(folded, found) if found else ""
 
-    async def _in(self, group: str) -> frozenset[str] | CannotTell:
+    async def _in(self, group: str) -> frozenset[str] | LookupFailed:
         known = self._members.get(group)
         if known is not None:
             return known
@@ -114,5 +116,5 @@ class People:
         return self._members.put(group, frozenset(members_of(answer)))
 
 
-def _cannot(answer: SlackOutcome) -> CannotTell:
-    return CannotTell(reason=answer.reason, permanent=isinstance(answer, SlackRefused))
+def _cannot(answer: SlackOutcome) -> LookupFailed:
+    return LookupFailed(reason=answer.reason, permanent=isinstance(answer, SlackRefused))

@@ -4,17 +4,17 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from relay.ratelimit.throttle import Turns
+from relay.ratelimit.throttle import Throttle
 from relay.slack.client import SlackClient
 from relay.slack.outcomes import Delivered, Method, Read, Retryable, SlackOutcome
 
 log = structlog.get_logger("relay.desk")
 
 
-class Phone:
+class SlackGateway:
     """Calls that somebody waits for: they take their turn in the budgets that delivery lives by, too."""
 
-    def __init__(self, slack: SlackClient, turns: Turns) -> None:
+    def __init__(self, slack: SlackClient, turns: Throttle) -> None:
         """Take turns in the budgets of whoever else calls this workspace."""
         self.client = slack
         self._turns = turns

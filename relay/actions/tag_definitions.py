@@ -5,12 +5,12 @@ Every relay reads what the store has; the one that delivers asks BigPanda.
 
 import structlog
 
-from relay.actions.bigpanda_gateway import Line
+from relay.actions.bigpanda_gateway import BigPandaGateway
 from relay.bigpanda.outcomes import BigPandaCall, TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.config.configuration import Configuration
 from relay.model.errors import StoreError
-from relay.model.incident import Definition
+from relay.model.incident import TagDefinition
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
 from relay.store import Store
@@ -22,20 +22,20 @@ READ_EVERY = 60.0
 """Seconds after which BigPanda is asked again, and the store, where another relay may have."""
 
 
-class Lexicon:
+class TagDefinitions:
     """What tags are called, and what their ranks mean; empty until somebody has told."""
 
-    def __init__(self, store: Store, line: Line | None, clock: Clock, *, acts: bool) -> None:
+    def __init__(self, store: Store, line: BigPandaGateway | None, clock: Clock, *, acts: bool) -> None:
         """`acts` says whether buttons do anything in this relay."""
         self._store = store
         self._line = line
         self._clock = clock
         self._acts = acts
-        self._definitions: dict[str, Definition] = {}
+        self._definitions: dict[str, TagDefinition] = {}
         self._asked_at = 0.0
         self._again_at = 0.0
         self._tries = 0
-        self._taught: tuple[Configuration, dict[str, Definition], Configuration] | None = None
+        self._taught: tuple[Configuration, dict[str, TagDefinition], Configuration] | None = None
 
     def apply(self, configuration: Configuration) -> Configuration:
         """The configuration as it is lived by here: the same value, for as long as nothing changes."""

@@ -9,32 +9,32 @@ from collections.abc import Sequence
 
 import structlog
 
-from relay.actions.tag_definitions import Lexicon
-from relay.actions.task_runner import STORE_PAUSE, Check, Runner
-from relay.cards import AttemptState, Card, Story, staleness
-from relay.cards.tasks import Matter, over
+from relay.actions.tag_definitions import TagDefinitions
+from relay.actions.task_runner import STORE_RETRY_PAUSE, CheckLease, TaskRunner
+from relay.cards import AttemptState, Card, IncidentState, staleness
+from relay.cards.tasks import TaskContext, close_task
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Clock, WakeEvent
 from relay.store import Lease, Store
-from relay.store.restore_detection import LOOK_FIRST
+from relay.store.restore_detection import SEARCH_FIRST_FOR
 
 log = structlog.get_logger("relay.errands")
 
-AT_ONCE = 8
+MAX_CONCURRENT_TASKS = 8
 """Errands under way at the most, each about another incident."""
 
-LOOK_EVERY = 60.0
+SILENCE_CHECK_EVERY = 60.0
 """Seconds between two looks for incidents that fell silent, where none was about to."""
 
 
-class Errands:
+class TaskWorker:
     """The way out to BigPanda.
 
     Without a runner (there is no key) only the silence of incidents is looked after, and what was asked for while there
     was one is given up: it would wait for ever, and its incident could never be slimmed.
     """
 
-    def __init__(self, store: Store, runner: Runner | None, lexicon: Lexicon, clock: Clock) -> None:
+    def __init__(self, store: Store, runner: TaskRunner | None, lexicon: TagDefinitions, clock: Clock) -> None:
         """Take who carries errands through."""
         self.bell = WakeEvent()
         self._store = store
@@ -56,7 +56,7 @@ class Errands:
         under_way = len(self._busy) + self._refreshing
         return self.bell.is_idle and under_way <= (self._runner.waiting if self._runner else 0)
 
-    async def run(self, lease: Lease | None, over: asyncio.Event, check: Check) -> None:
+    async def run(self, lease: Lease | None, over: asyncio.Event, check: CheckLease) -> None:
         """Work until told to stop; then finish what is under way. `check` raises where the lease has run out.
 
         Raises:
@@ -67,7 +67,7 @@ class Errands:
         copy = await self._store.restore_window(self._clock.now())
         if self._runner:
             # What stands there when a copy is served for the first time is the copy's, however long copying took.
-            self._runner.copied_at = None if copy is None else copy[1] - LOOK_FIRST
+            self._runner.copied_at = None if copy is None else copy[1] - SEARCH_FIRST_FOR
         else:
             await self._give_up(lease)
         async with asyncio.TaskGroup() as tasks:
@@ -77,16 +77,16 @@ class Errands:
                     await self._clock.wait_idle(self.bell, until)
 
     async def _give_up(self, lease: Lease | None) -> None:
-        while isinstance(found := await self._store.next_due_task(math.inf), Matter):
+        while isinstance(found := await self._store.next_due_task(math.inf), TaskContext):
             errand = found.task
             log.warning("errand_given_up", kind=str(errand.kind), incident=errand.incident, key=errand.key)
             await self._store.update_task(
-                errand.key, lambda known: over(known, AttemptState.DROPPED, "no_key"), lease=lease
+                errand.key, lambda known: close_task(known, AttemptState.DROPPED, "no_key"), lease=lease
             )
 
-    async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup, check: Check) -> float | None:
+    async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup, check: CheckLease) -> float | None:
         """Begin with one errand; returns when to look again (None: when the bell rings)."""
-        if len(self._busy) >= AT_ONCE:
+        if len(self._busy) >= MAX_CONCURRENT_TASKS:
             return None
         now = self._clock.now()
         defined = self._define(now, tasks)
@@ -97,11 +97,11 @@ class Errands:
             raise
         except StoreError as error:  # raised from here it would cut off what is under way
             log.error("errand_not_picked", detail=str(error))  # noqa: TRY400  the sentence says it
-            return now + STORE_PAUSE
+            return now + STORE_RETRY_PAUSE
         except Exception:
             log.exception("errand_not_picked")
-            return now + LOOK_EVERY
-        if isinstance(found, Matter) and self._runner:
+            return now + SILENCE_CHECK_EVERY
+        if isinstance(found, TaskContext) and self._runner:
             incident, work = found.task.incident, self._run(self._runner, found, lease, check)
             task = tasks.create_task(work, name=f"errand {found.task.key}")
             # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
@@ -141,18 +141,18 @@ class Errands:
             return self._silent_at
         asks, answers = self._runner is not None, not self.problem
 
-        def judge(story: Story, cards: Sequence[Card]) -> staleness.Judged:
-            return staleness.fallen_silent(story, cards, now, can_query=asks, api_available=answers)
+        def judge(story: IncidentState, cards: Sequence[Card]) -> staleness.StalenessUpdate:
+            return staleness.handle_silence(story, cards, now, can_query=asks, api_available=answers)
 
-        self._silent_at = now + LOOK_EVERY  # should one of them be broken, errands go on
+        self._silent_at = now + SILENCE_CHECK_EVERY  # should one of them be broken, errands go on
         found = await self._store.update_silent_incident(now, judge, lease=lease)
         if isinstance(found, str):
             log.info("fell_silent", incident=found, asked=asks and answers)
             return now
-        self._silent_at = now + LOOK_EVERY if found is None else min(found, now + LOOK_EVERY)
+        self._silent_at = now + SILENCE_CHECK_EVERY if found is None else min(found, now + SILENCE_CHECK_EVERY)
         return self._silent_at
 
-    async def _run(self, runner: Runner, matter: Matter, lease: Lease | None, check: Check) -> None:
+    async def _run(self, runner: TaskRunner, matter: TaskContext, lease: Lease | None, check: CheckLease) -> None:
         try:
             await runner.run(matter, lease, check)
         except LeaseLost:

@@ -8,19 +8,21 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from relay.model.incident import JSON, Definition, Person
+from relay.model.incident import JSON, Person, TagDefinition
 
 _RANK = 1000
 
 
-def tag_definitions_of(body: JSON) -> tuple[Definition, ...]:
+def tag_definitions_of(body: JSON) -> tuple[TagDefinition, ...]:
     """The incident tags, deactivated ones too, since incidents may still bear them.
 
     https://docs.bigpanda.io/reference/incident-tags-definitions-object. A tag without a name is left out: its id says
     as much.
     """
     found = ((_text(told, "id"), _text(told, "name"), told) for told in _objects(body, "items", "data"))
-    return tuple(Definition(id=known, name=name, ranks=_ranks(told)) for known, name, told in found if known and name)
+    return tuple(
+        TagDefinition(id=known, name=name, ranks=_ranks(told)) for known, name, told in found if known and name
+    )
 
 
 def users_of(body: JSON) -> tuple[Person, ...]:

@@ -8,19 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from relay.cards.merge import comment_hash
-from relay.cards.model import Entry, ErrandKind, Kind
-from relay.model.incident import Deed, Incident, Record
+from relay.cards.model import Entry, EntryKind, TaskKind
+from relay.model.incident import Incident, PendingAction, Record
 
-EXPECTED = 3600.0
+ACTION_EXPIRES_AFTER = 3600.0
 """Seconds after which a deed that nothing confirmed is forgotten."""
 
 _SNOOZE_OFF_BY = 120
 """Seconds by which BigPanda may round the end of a snooze."""
 
 
-def attributed(entries: Sequence[Entry], record: Record, new: Incident, now: float) -> tuple[Sequence[Entry], Record]:
+def attribute_entries(
+    entries: Sequence[Entry], record: Record, new: Incident, now: float
+) -> tuple[Sequence[Entry], Record]:
     """The entries with the people who did what they tell, and the record without the deeds that are confirmed by it."""
-    waiting = [deed for deed in record.pending_actions if now - deed.at <= EXPECTED]
+    waiting = [deed for deed in record.pending_actions if now - deed.at <= ACTION_EXPIRES_AFTER]
     told: list[Entry] = []
     for entry in entries:
         confirmed = [deed for deed in waiting if _confirms(entry, deed, new)]
@@ -29,52 +31,52 @@ def attributed(entries: Sequence[Entry], record: Record, new: Incident, now: flo
             told.append(_named(entry, confirmed[-1]) if confirmed else entry)
     if tuple(waiting) == record.pending_actions:
         return entries, record
-    return told, replace(record, deeds=tuple(waiting))
+    return told, replace(record, pending_actions=tuple(waiting))
 
 
 _ECHO = "echo"
 """What is left of a resolution that was told with its note: the note may yet come as a comment of its own."""
 
 
-def _is_echo(entry: Entry, deed: Deed) -> bool:
+def _is_echo(entry: Entry, deed: PendingAction) -> bool:
     """Whether the comment says nothing but what the resolution itself tells: its note, or that somebody did it."""
-    without_note = entry.kind is Kind.COMMENT and deed.kind == ErrandKind.RESOLVE and not deed.text
+    without_note = entry.kind is EntryKind.COMMENT and deed.kind == TaskKind.RESOLVE and not deed.text
     return deed.kind == _ECHO or without_note
 
 
-def _confirms(entry: Entry, deed: Deed, new: Incident) -> bool:
+def _confirms(entry: Entry, deed: PendingAction, new: Incident) -> bool:
     match entry.kind, deed.kind:
-        case Kind.ASSIGNMENT, ErrandKind.ASSIGN:
+        case EntryKind.ASSIGNMENT, TaskKind.ASSIGN:
             return new.assignee is not None and deed.assignee_id in {new.assignee.id, new.assignee.email}
-        case Kind.SNOOZE, ErrandKind.SNOOZE:
+        case EntryKind.SNOOZE, TaskKind.SNOOZE:
             until = entry.data.get("new")
             near = until is None or deed.until is None or abs(until - deed.until) <= _SNOOZE_OFF_BY
             return bool(entry.data.get("snoozed")) and near
-        case Kind.RESOLVED, ErrandKind.RESOLVE:
+        case EntryKind.RESOLVED, TaskKind.RESOLVE:
             return True
-        case Kind.COMMENT, _:
+        case EntryKind.COMMENT, _:
             return bool(deed.sent_hash) and comment_hash(str(entry.data.get("text", ""))) == deed.sent_hash
         case _:
             return False
 
 
-def _rest(entry: Entry, deed: Deed) -> list[Deed]:
+def _rest(entry: Entry, deed: PendingAction) -> list[PendingAction]:
     """What of a deed is still to be confirmed: a resolution and its note may come one by one, in either order."""
     match entry.kind, deed.kind:
-        case Kind.RESOLVED, ErrandKind.RESOLVE if deed.sent_hash:
+        case EntryKind.RESOLVED, TaskKind.RESOLVE if deed.sent_hash:
             return [replace(deed, kind=_ECHO)]
-        case Kind.COMMENT, ErrandKind.RESOLVE:
-            return [replace(deed, text="", sent="")]
+        case EntryKind.COMMENT, TaskKind.RESOLVE:
+            return [replace(deed, text="", sent_hash="")]
         case _:
             return []
 
 
-def _named(entry: Entry, deed: Deed) -> Entry:
+def _named(entry: Entry, deed: PendingAction) -> Entry:
     match entry.kind:
-        case Kind.COMMENT:
-            posted_in = [deed.channel] if deed.kind == ErrandKind.REPLY else []
+        case EntryKind.COMMENT:
+            posted_in = [deed.channel] if deed.kind == TaskKind.REPLY else []
             return replace(entry, data={**entry.data, "text": deed.text, "actor": deed.actor, "posted_in": posted_in})
-        case Kind.ASSIGNMENT:
+        case EntryKind.ASSIGNMENT:
             itself = str(entry.data.get("new", "")).casefold() == deed.actor.casefold()
             return replace(entry, data={**entry.data, "actor": "" if itself else deed.actor})
         case _:

@@ -20,12 +20,12 @@ plain values; every template of an entry finds `actor`, `old`, `new`, `text` and
 from collections.abc import Iterator, Mapping, Sequence
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.merge import comment_at, is_new_comment
-from relay.cards.model import Entry, Kind
+from relay.cards.merge import comment_time, is_new_comment
+from relay.cards.model import Entry, EntryKind
 from relay.model.incident import CONFIRMED, JSON, Alert, Change, Incident, Person, Record, State, Tag
 from relay.rendering.context import tag_label
 
-SETTLING = 300.0
+TAGS_SETTLE_FOR = 300.0
 """Seconds after the first share in which a new tag only shows on the card: BigPanda's enrichment takes minutes."""
 
 _ITEMS = 20
@@ -39,10 +39,10 @@ _TOLD_BY_COMPARING = frozenset(
 _NOTHING = frozenset({"updated", "manual", "default", "ticket-sync"})
 """Event names that say nothing a reader would want (https://docs.bigpanda.io/en/notifications-webhook-v2.html)."""
 
-Happening = tuple[Kind, float, Mapping[str, JSON]]
+Happening = tuple[EntryKind, float, Mapping[str, JSON]]
 
 
-def happenings(before: Record | None, old: Incident | None, new: Incident, share: Share, next_seq: int) -> list[Entry]:
+def new_entries(before: Record | None, old: Incident | None, new: Incident, share: Share, next_seq: int) -> list[Entry]:
     """The entries that this share adds, in the order in which they are told: comments last, since they answer the rest.
 
     `old` is None for an incident's first share: of that only what the card cannot show is told.
@@ -51,7 +51,7 @@ def happenings(before: Record | None, old: Incident | None, new: Incident, share
     if old and not told and not is_new_comment(before, share):
         told = list(_unknown_events(share))
     if is_new_comment(before, share):
-        told.append((Kind.COMMENT, comment_at(share), {"text": share.comment, "actor": _author(share.sender)}))
+        told.append((EntryKind.COMMENT, comment_time(share), {"text": share.comment, "actor": _author(share.sender)}))
     return [
         Entry(seq=next_seq + index, key=f"{kind}:{share.hash}:{index}", kind=kind, at=at, data=data)
         for index, (kind, at, data) in enumerate(told)
@@ -64,13 +64,13 @@ def _compared(old: Incident, new: Incident, share: Share, before: Record) -> Ite
     yield from _state(old, new, at, began)
     yield from _assignment(old, new, at)
     yield from _snooze(old, new, at)
-    settling = share.received - before.first_received <= SETTLING
+    settling = share.received - before.first_received <= TAGS_SETTLE_FOR
     if items := _tags(old.tags, new.tags, settling=settling):
-        yield Kind.TAGS, at, {"items": items}
+        yield EntryKind.TAGS, at, {"items": items}
     if old.active == new.active and before.value("alerts") is not None and (data := _alerts(old, new)):
-        yield Kind.ALERTS, at, data
+        yield EntryKind.ALERTS, at, data
     if items := _changes(old.changes, new.changes):
-        yield Kind.CHANGES, at, {"items": items}
+        yield EntryKind.CHANGES, at, {"items": items}
 
 
 def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iterator[Happening]:
@@ -81,15 +81,15 @@ def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iter
         ended = float(new.ended or at)
         lasted = ended - began if began is not None and began <= ended else None
         worst = max(old.severity, new.severity, old.state, key=lambda state: state.rank)
-        yield Kind.RESOLVED, ended, states | {"lasted": lasted, "worst": str(worst)}
+        yield EntryKind.RESOLVED, ended, states | {"lasted": lasted, "worst": str(worst)}
         return
     if old.state is State.RESOLVED and new.active:
-        yield Kind.REOPENED, at, states | {"ended": old.ended, "flapped": old.flapping}
+        yield EntryKind.REOPENED, at, states | {"ended": old.ended, "flapped": old.flapping}
     elif old.state is not new.state:
-        yield Kind.STATUS, at, states
+        yield EntryKind.STATUS, at, states
     if old.flapping is not new.flapping and new.active:
         text = "began to flap" if new.flapping else "ceased to flap"
-        yield Kind.STATUS, at, {"text": text, "flapping": new.flapping}
+        yield EntryKind.STATUS, at, {"text": text, "flapping": new.flapping}
 
 
 def _assignment(old: Incident, new: Incident, at: float) -> Iterator[Happening]:
@@ -97,7 +97,7 @@ def _assignment(old: Incident, new: Incident, at: float) -> Iterator[Happening]:
         return
     assigner = new.assigner if new.assigner != new.assignee else None
     yield (
-        Kind.ASSIGNMENT,
+        EntryKind.ASSIGNMENT,
         at,
         {"old": _who(old.assignee), "new": _who(new.assignee), "actor": _who(assigner)},
     )
@@ -107,7 +107,7 @@ def _snooze(old: Incident, new: Incident, at: float) -> Iterator[Happening]:
     if old.snooze == new.snooze or (not new.snooze.snoozed and not old.snooze.snoozed):
         return
     if new.snooze.snoozed or new.active:
-        yield Kind.SNOOZE, at, {"old": old.snooze.wake, "new": new.snooze.wake, "snoozed": new.snooze.snoozed}
+        yield EntryKind.SNOOZE, at, {"old": old.snooze.wake, "new": new.snooze.wake, "snoozed": new.snooze.snoozed}
 
 
 def _tags(old: Sequence[Tag], new: Sequence[Tag], *, settling: bool) -> list[dict[str, JSON]]:
@@ -184,7 +184,7 @@ def _unknown_events(share: Share) -> Iterator[Happening]:
         word = last.strip().casefold()
         if word and word not in _TOLD_BY_COMPARING | _NOTHING | seen:
             seen.add(word)
-            yield Kind.OTHER, event.at or share.as_of, {"text": _in_words(last)}
+            yield EntryKind.OTHER, event.at or share.as_of, {"text": _in_words(last)}
 
 
 def _in_words(name: str) -> str:

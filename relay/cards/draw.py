@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relay.cards import Card, CardState, Case, Entry, Kind
+from relay.cards import Card, CardContext, CardState, Entry, EntryKind
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import IN_DOUBT
 from relay.cards.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, is_over
 from relay.cards.replies import Reply
-from relay.cards.send import Edit, PostReply, Sending, Shown, shown
+from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
-from relay.model.incident import JSON, Incident, read_in
+from relay.model.incident import JSON, Incident, read_episode
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables, without_marks
 from relay.rendering.engine.filters import color, emoji, slack_time
@@ -24,27 +24,29 @@ from relay.rendering.request import Button, RenderedMessage, RenderRequest
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.interactions import ACTION_PREFIX
 
-LATE = 60.0
+LATE_AFTER = 60.0
 """Seconds after which a thing that is told says when it happened."""
 
-Link = Callable[[str, str], str]
+PermalinkBuilder = Callable[[str, str], str]
 """The address of a message for people, by channel id and ts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class DrawnStep:
     """What a step sends: the case as the step leaves it, the message, and what Slack shows once it has taken it.
 
     `called` is False for an edit to what Slack shows already.
     """
 
-    context: Case
+    context: CardContext
     rendered: RenderedMessage
-    shown: Shown
+    shown: ShownRoot
     called: bool = True
 
 
-def draw(configuration: Configuration, case: Case, step: Sending, link: Link, now: float) -> Drawn:
+def draw_step(
+    configuration: Configuration, case: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
+) -> DrawnStep:
     """The message of a step that is begun."""
     if step.update.cards:
         case = replace(case, card=step.update.cards[0])
@@ -53,17 +55,17 @@ def draw(configuration: Configuration, case: Case, step: Sending, link: Link, no
     else:
         rendered = draw_card(configuration, case, link)
     fingerprint = rendered.message.fingerprint
-    return Drawn(
+    return DrawnStep(
         context=case,
         rendered=rendered,
-        shown=shown(case, fingerprint, configuration.rulebook.tag_labels),
+        shown=shown_root(case, fingerprint, configuration.rulebook.tag_labels),
         called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 
-def draw_card(configuration: Configuration, case: Case, link: Link) -> RenderedMessage:
+def draw_card(configuration: Configuration, case: CardContext, link: PermalinkBuilder) -> RenderedMessage:
     """The card of the case as it should be shown now."""
-    incident = read_in(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
+    incident = read_episode(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
     if case.card.is_pointer and (other := _followed_elsewhere(case)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(
@@ -75,32 +77,34 @@ def draw_card(configuration: Configuration, case: Case, link: Link) -> RenderedM
         RenderRequest(
             variables=_variables(incident, case.card, link),
             mentions=case.card.pinged if incident.active else (),
-            notices=tuple(noticed(case.card)),
+            notices=tuple(notice_lines(case.card)),
             buttons=buttons(incident, case.card) if configuration.buttons_enabled else (),
-            **greyed(case.card),
+            **stale_style(case.card),
         ),
     )
 
 
-def draw_reply(configuration: Configuration, case: Case, reply: Reply, link: Link, now: float) -> RenderedMessage:
+def draw_reply(
+    configuration: Configuration, case: CardContext, reply: Reply, link: PermalinkBuilder, now: float
+) -> RenderedMessage:
     """One reply of the card's thread."""
-    incident = read_in(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
+    incident = read_episode(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
     return render_reply(
         configuration.library,
         case.card.options.template,
         RenderRequest(variables=_variables(incident, case.card, link), mentions=reply.targets),
-        [entry_values(entry, now, incident.started) for entry in reply.entries],
+        [entry_variables(entry, now, incident.started) for entry in reply.entries],
     )
 
 
-def message_link(workspace: str, channel: str, ts: str) -> str:
+def permalink(workspace: str, channel: str, ts: str) -> str:
     """The address of a message for people, given the workspace's (auth.test's `url`); empty where that is not known."""
     if not (workspace and channel and ts):
         return ""
     return f"{workspace.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
 
-def _followed_elsewhere(case: Case) -> Card | None:
+def _followed_elsewhere(case: CardContext) -> Card | None:
     others = (card for card in case.cards if card.id != case.card.id and card.route and not card.is_pointer)
     return next((card for card in others if card.state is CardState.POSTED and card.ts), None)
 
@@ -112,7 +116,7 @@ _NOTICES = {
 }
 
 
-def noticed(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
+def notice_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
     """Relay's own small lines about a card, in words; `moment` writes Unix seconds."""
     for notice in card.notices:
         word, *said = notice.split("|", 3)
@@ -142,7 +146,7 @@ def _refusing(word: str, name: str, why: str) -> str:
     )
 
 
-def greyed(card: Card) -> dict[str, str]:
+def stale_style(card: Card) -> dict[str, str]:
     """What is grey whatever the template says, where what the card shows may long be otherwise: bar and headline."""
     grey = any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
     return {"color": color("unknown"), "emoji": emoji("unknown")} if grey else {}
@@ -162,7 +166,7 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
     return tuple(replace(BUTTONS[action], value=incident.id) for action in card.options.actions)
 
 
-def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
+def _variables(incident: Incident, card: Card, link: PermalinkBuilder) -> dict[str, Any]:
     before = card.previous
     return template_variables(
         incident,
@@ -173,7 +177,7 @@ def _variables(incident: Incident, card: Card, link: Link) -> dict[str, Any]:
     )
 
 
-def entry_values(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:
+def entry_variables(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:
     """The entry as its template gets it, told at that moment; an end tells how long it had lasted since `started`."""
     return {
         "actor": None,
@@ -185,12 +189,12 @@ def entry_values(entry: Entry, now: float, started: int | None = None) -> Mappin
         **_lasted(entry, started),
         "kind": str(entry.kind),
         "at": int(entry.at),
-        "late": now - entry.at > LATE,
+        "late": now - entry.at > LATE_AFTER,
     }
 
 
 def _lasted(entry: Entry, started: int | None) -> Mapping[str, JSON]:
     """One incident may be in different episodes in different channels: each measures from its own start."""
-    if entry.kind is not Kind.RESOLVED or started is None:
+    if entry.kind is not EntryKind.RESOLVED or started is None:
         return {}
     return {"lasted": entry.at - started if started <= entry.at else None}

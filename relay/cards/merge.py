@@ -15,11 +15,11 @@ from relay.model.incident import (
     Environment,
     Record,
     State,
-    read,
-    says_resolved,
-    state_of,
-    title_of,
-    updated_alert,
+    derive_title,
+    merge_alert,
+    parse_state,
+    read_incident,
+    reports_resolved,
 )
 
 REPEAT_WINDOW = 600.0
@@ -35,7 +35,7 @@ _ALERT = "alert:"
 _NEVER = float("-inf")
 
 
-def fold(record: Record | None, share: Share) -> Record:
+def merge_share(record: Record | None, share: Share) -> Record:
     """The record as it is known after this share, whatever came before it."""
     base = record or Record(
         incident=share.incident,
@@ -58,7 +58,7 @@ def fold(record: Record | None, share: Share) -> Record:
     return _titled(base, folded)
 
 
-def begun(record: Record, episode: int, news: float) -> Record:
+def begin_episode(record: Record, episode: int, news: float) -> Record:
     """The record with a later episode, which a share of that news begins."""
     return replace(record, episodes=(*record.episodes, (episode, news))[-EPISODES_REMEMBERED:])
 
@@ -68,7 +68,7 @@ def comment_hash(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
 
 
-def comment_at(share: Share) -> float:
+def comment_time(share: Share) -> float:
     """When the comment was made: a comment has no time of its own, so its event's, else the incident's last change."""
     events = [event.at for event in share.events if event.at is not None and event.name.endswith("commented")]
     if events:
@@ -81,7 +81,7 @@ def is_new_comment(record: Record | None, share: Share) -> bool:
     """Whether the share carries a comment that was not told yet."""
     if not share.comment:
         return False
-    known, at = comment_hash(share.comment), comment_at(share)
+    known, at = comment_hash(share.comment), comment_time(share)
     seen = record.comments if record else ()
     return not any(each == known and abs(when - at) <= REPEAT_WINDOW for each, when in seen)
 
@@ -93,7 +93,7 @@ def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
         if share.as_of < _newest(blocks, name, before):
             continue
         if before is not None and name.startswith(_ALERT):
-            told = updated_alert(before.value, told)  # noqa: PLW2901  the same alert, as it is known by now
+            told = merge_alert(before.value, told)  # noqa: PLW2901  the same alert, as it is known by now
         # Told again unchanged it stays the very same value, so that what was read of it need not be read again.
         value = before.value if before is not None and before.value == told else told
         blocks[name] = Block(as_of=share.as_of, value=value)
@@ -105,7 +105,7 @@ def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
 def _told(share: Share) -> Mapping[str, JSON]:
     """What a share tells; that the incident is open tells that it has not ended, whenever it had ended before."""
     state = share.blocks.get("state")
-    if state is None or says_resolved(state):
+    if state is None or reports_resolved(state):
         return share.blocks
     return {**share.blocks, "ended": None}
 
@@ -167,7 +167,7 @@ def _integrations(known: tuple[str, ...], told: str) -> tuple[str, ...]:
 def _comments(known: tuple[tuple[str, float], ...], share: Share) -> tuple[tuple[str, float], ...]:
     if not share.comment:
         return known
-    told = (comment_hash(share.comment), comment_at(share))
+    told = (comment_hash(share.comment), comment_time(share))
     return known if told in known else (*known, told)[-COMMENTS_REMEMBERED:]
 
 
@@ -179,26 +179,26 @@ def _worst_told(share: Share) -> State:
     words = [severity, (blocks.get("state") or {}).get("status")]
     if severity is None:
         words += [alert["status"] for alert in alerts]
-    return max((state_of(word) for word in words if word), key=lambda state: state.rank, default=State.RESOLVED)
+    return max((parse_state(word) for word in words if word), key=lambda state: state.rank, default=State.RESOLVED)
 
 
 def _titled(base: Record, folded: Record) -> Record:
     """The first share's title stays; only one that somebody wrote may still replace it, once, and any a stopgap."""
-    found, written = title_of(read(folded))
-    stopgap = not base.title or base.title == placeholder(base.incident)
+    found, written = derive_title(read_incident(folded))
+    stopgap = not base.title or base.title == placeholder_title(base.incident)
     if stopgap or (base.title_provisional and written):
-        return replace(folded, title=found, title_late=not written)
+        return replace(folded, title=found, title_provisional=not written)
     return folded
 
 
-def placeholder(incident: str) -> str:
+def placeholder_title(incident: str) -> str:
     """The title of an incident of which nothing is known yet but its id."""
     return f"Incident {incident}"
 
 
-def stub(record: Record) -> Record:
+def stub_record(record: Record) -> Record:
     """What outlives retention: enough to know the incident again, should it come back."""
     kept: dict[str, JSON] = {
         name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks
     }
-    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:], deeds=())
+    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:], pending_actions=())

@@ -18,14 +18,14 @@ from enum import StrEnum
 from typing import Any
 
 from relay.model.incident import JSON, Record, State
-from relay.ratelimit.budgets import PATIENCE, Occasion
+from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes import Mention, Options
 
 IN_DOUBT = "in_doubt"
 """Begins the reason of a letter about what may be in Slack: `in_doubt: missing_scope`."""
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """What an entry tells; there is one template file for each."""
 
     STATUS = "status"
@@ -42,7 +42,7 @@ class Kind(StrEnum):
     @property
     def topic(self) -> str:
         """The word by which `thread` in routes.yaml knows it: an end and a reopening are changes of state too."""
-        return Kind.STATUS if self in {Kind.RESOLVED, Kind.REOPENED} else self
+        return EntryKind.STATUS if self in {EntryKind.RESOLVED, EntryKind.REOPENED} else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Entry:
 
     seq: int
     key: str
-    kind: Kind
+    kind: EntryKind
     at: float
     data: Mapping[str, JSON] = field(default_factory=dict)
 
@@ -81,9 +81,9 @@ class Due:
     urgent: bool = False
 
     @classmethod
-    def on(cls, occasion: Occasion, at: float, *, urgent: bool = False) -> "Due":
+    def on(cls, occasion: Urgency, at: float, *, urgent: bool = False) -> "Due":
         """Due from that moment on, and overdue once relay's patience with such a thing ends."""
-        return cls(at=at, deadline=at + PATIENCE[occasion], urgent=urgent)
+        return cls(at=at, deadline=at + DEADLINES[occasion], urgent=urgent)
 
     def sooner(self, other: "Due | None") -> "Due":
         """Both wishes in one: a bump never pushes a deadline back."""
@@ -97,7 +97,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Previous:
+class PreviousCard:
     """The card of the episode before, in the same channel: when it was posted (Unix seconds), and where it stands."""
 
     at: float
@@ -139,7 +139,7 @@ class Card:
     pinged: tuple[str, ...] = ()
     reopening_reported_at: float | None = None
     reopening_pinged_at: float | None = None
-    previous: Previous | None = None
+    previous: PreviousCard | None = None
     notices: tuple[str, ...] = ()
     reposted_at: tuple[float, ...] = ()
     root_seq: int = 0
@@ -161,13 +161,13 @@ class Card:
         return "pointer" in self.notices
 
 
-def revised(card: Card, **told: Any) -> Card:
+def replace_changed(card: Card, **told: Any) -> Card:
     """The card as `replace` makes it; the very same one where it says all of that already, as most do."""
     return card if all(getattr(card, name) == value for name, value in told.items()) else replace(card, **told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class IncidentState:
     """An incident as it is kept: its record, and the counters that go with it.
 
     `version` grows whenever the record changes; `ended_at` is when the incident ended (Unix seconds), None while it is
@@ -184,7 +184,7 @@ class Story:
     stale_at: float | None = None
 
 
-class Outcome(StrEnum):
+class ShareOutcome(StrEnum):
     """What became of a share, by the name that logs, metrics and the record of shares use."""
 
     FIRST = "first"
@@ -211,7 +211,7 @@ class AttemptState(StrEnum):
     REJECTED = "refused"
 
 
-class ErrandKind(StrEnum):
+class TaskKind(StrEnum):
     """What BigPanda is to be told or asked; the table is on top of `errands`."""
 
     CALLBACK = "callback"
@@ -224,7 +224,7 @@ class ErrandKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class Task:
     """One thing that BigPanda is to be told or asked about an incident; times are Unix seconds.
 
     `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of whoever
@@ -232,7 +232,7 @@ class Errand:
     """
 
     key: str
-    kind: ErrandKind
+    kind: TaskKind
     incident: str
     created: float
     payload: Mapping[str, JSON] = field(default_factory=dict)
@@ -256,13 +256,13 @@ class Plan:
     `errands` are what BigPanda is to be told because of it.
     """
 
-    incident_state: Story
-    outcome: Outcome
+    incident_state: IncidentState
+    outcome: ShareOutcome
     entries: tuple[Entry, ...] = ()
     cards: tuple[Card, ...] = ()
     routes: tuple[str, ...] = ()
     decided: Mapping[str, JSON] = field(default_factory=dict)
-    tasks: tuple[Errand, ...] = ()
+    tasks: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,13 +341,13 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class CardContext:
     """All that a decision about one card needs: the incident, its followed cards, what is untold, the open attempt.
 
     `last_ts` is the newest root that is known in the card's channel: what is posted from now on comes after it.
     """
 
-    incident_state: Story
+    incident_state: IncidentState
     card: Card
     cards: tuple[Card, ...]
     entries: tuple[Entry, ...]
@@ -357,7 +357,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeadLetter:
     """A dead letter: why something of a card could not be shown, what to do about it, and since when (Unix seconds).
 
     `untold` is for a reply: the card had told the entries up to the first number, and the reply was to tell those up to
@@ -376,7 +376,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class CardUpdate:
     """What a decision about a case changes: cards (one without a number is new), the attempt, the card's letter.
 
     `closes_letter` is the moment at which the open letter of the card, if it has one, is done with; one about a reply
@@ -385,6 +385,6 @@ class Change:
 
     cards: tuple[Card, ...] = ()
     attempt: Attempt | None = None
-    dead_letter: Letter | None = None
+    dead_letter: DeadLetter | None = None
     closes_letter_at: float | None = None
     closes_reply_letters: bool = False

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from relay.cards.model import Card, CardState, Due
-from relay.ratelimit.budgets import Occasion
+from relay.ratelimit.budgets import Urgency
 
 POINTER = "pointer"
 FROM = "from"
@@ -91,7 +91,7 @@ def _made_way(card: Card, shown: Card, now: float, whats: Sequence[str]) -> Card
     over = tuple(f"{what}|{shown.channel}|" for what in whats)
     card = replace(card, notices=tuple(notice for notice in card.notices if not notice.startswith(over)))
     if not unrouted and (STAND_IN not in card.notices or stands_for(card)):
-        return replace(card, edit=Due.on(Occasion.EDIT, now)) if card.state is CardState.POSTED else card
+        return replace(card, edit=Due.on(Urgency.EDIT, now)) if card.state is CardState.POSTED else card
     if card.ts is None:
         return replace(card, state=CardState.CANCELLED, post=None, edit=None)
-    return replace(card, notices=noted(card, POINTER), post=None, edit=Due.on(Occasion.EDIT, now))
+    return replace(card, notices=noted(card, POINTER), post=None, edit=Due.on(Urgency.EDIT, now))

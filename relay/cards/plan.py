@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from relay import routes
 from relay.bigpanda.webhook.share import Share
-from relay.cards.attribution import attributed
-from relay.cards.desired import Moment, cards_after
-from relay.cards.diff import happenings
-from relay.cards.merge import begun, fold
-from relay.cards.model import Card, CardState, Errand, Outcome, Plan, Story
+from relay.cards.attribution import attribute_entries
+from relay.cards.desired import ShareContext, desired_cards
+from relay.cards.diff import new_entries
+from relay.cards.merge import begin_episode, merge_share
+from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome, Task
 from relay.cards.staleness import stale_at
-from relay.cards.tasks import callback
-from relay.model.incident import JSON, Incident, Record, State, read
+from relay.cards.tasks import callback_task
+from relay.model.incident import JSON, Incident, Record, State, read_incident
 from relay.rendering.context import template_variables
-from relay.routes import Decision
+from relay.routes import RoutingDecision
 from relay.routes.parser import Rulebook
 
 
@@ -24,7 +24,7 @@ def _nobody(_integration: str) -> bool:
 
 def plan(  # noqa: PLR0913  all that the judgement depends on
     rulebook: Rulebook,
-    incident_state: Story | None,
+    incident_state: IncidentState | None,
     cards: Sequence[Card],
     share: Share,
     canonical_refs: Mapping[str, str],
@@ -38,13 +38,15 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
     waits to hear of the cards of an integration.
     """
     before = incident_state.record if incident_state else None
-    record = fold(before, share)
-    old = read(before, rulebook.tag_labels) if before else None
-    new = read(record, rulebook.tag_labels)
-    known = incident_state or Story(record=record)
-    entries, record = attributed(happenings(before, old, new, share, known.next_seq), record, new, share.received)
-    decision = decide(rulebook, new, first=incident_state is None)
-    moment = Moment(
+    record = merge_share(before, share)
+    old = read_incident(before, rulebook.tag_labels) if before else None
+    new = read_incident(record, rulebook.tag_labels)
+    known = incident_state or IncidentState(record=record)
+    entries, record = attribute_entries(
+        new_entries(before, old, new, share, known.next_seq), record, new, share.received
+    )
+    decision = decide_routes(rulebook, new, first=incident_state is None)
+    moment = ShareContext(
         rulebook=rulebook,
         old=old,
         new=new,
@@ -57,13 +59,13 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
         now=share.received,
         record_changed=new != old,
     )
-    changed, episode = cards_after(moment, cards)
+    changed, episode = desired_cards(moment, cards)
     if episode > known.episode:
-        record = begun(record, episode, share.as_of)
+        record = begin_episode(record, episode, share.as_of)
     outcome = _outcome(moment, [*cards, *changed], changed)
     after = _after(cards, changed)
     return Plan(
-        incident_state=Story(
+        incident_state=IncidentState(
             record=record,
             version=known.version + moment.record_changed,
             episode=episode,
@@ -81,10 +83,10 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
     )
 
 
-def decide(rulebook: Rulebook, incident: Incident, *, first: bool) -> Decision:
+def decide_routes(rulebook: Rulebook, incident: Incident, *, first: bool) -> RoutingDecision:
     """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
-    return routes.decide(rulebook, incident, status=status, variables=lambda: template_variables(incident))
+    return routes.evaluate_routes(rulebook, incident, status=status, variables=lambda: template_variables(incident))
 
 
 def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:
@@ -93,27 +95,29 @@ def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:
     return [card for card in new.values() if card.is_current]
 
 
-def _errands(before: Record | None, share: Share, cards: Sequence[Card]) -> tuple[Errand, ...]:
+def _errands(before: Record | None, share: Share, cards: Sequence[Card]) -> tuple[Task, ...]:
     """BigPanda holds updates back until it hears of the card: once for each integration that shares the incident."""
     if before is not None and share.integration in before.integrations:
         return ()
-    return (callback(share.incident, share.integration, cards, share.received),)
+    return (callback_task(share.incident, share.integration, cards, share.received),)
 
 
-def _outcome(moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> Outcome:
+def _outcome(moment: ShareContext, cards: Sequence[Card], changed: Sequence[Card]) -> ShareOutcome:
     if moment.old is None and not changed:
         if moment.decision.dropped:
-            return Outcome.DROPPED
-        somewhere = moment.decision.taken or moment.rulebook.fallback is not None
-        return Outcome.ENDED_LONG_AGO if somewhere and not moment.new.active else Outcome.NO_ROUTE
+            return ShareOutcome.DROPPED
+        somewhere = moment.decision.matched or moment.rulebook.fallback is not None
+        return ShareOutcome.ENDED_LONG_AGO if somewhere and not moment.new.active else ShareOutcome.NO_ROUTE
     if moment.old is None:
-        return Outcome.FIRST
+        return ShareOutcome.FIRST
     if not any(card.state is not CardState.SUPERSEDED for card in cards):
-        return Outcome.DROPPED if moment.decision.dropped else Outcome.NO_ROUTE
-    return Outcome.UPDATE if moment.record_changed or moment.entries or changed else Outcome.NOTHING_NEW
+        return ShareOutcome.DROPPED if moment.decision.dropped else ShareOutcome.NO_ROUTE
+    return ShareOutcome.UPDATE if moment.record_changed or moment.entries or changed else ShareOutcome.NOTHING_NEW
 
 
-def _decided(outcome: Outcome, moment: Moment, cards: Sequence[Card], changed: Sequence[Card]) -> dict[str, JSON]:
+def _decided(
+    outcome: ShareOutcome, moment: ShareContext, cards: Sequence[Card], changed: Sequence[Card]
+) -> dict[str, JSON]:
     known = {(card.channel, card.episode) for card in cards}
     return {
         "outcome": str(outcome),

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from relay.cards.model import Card, Due, Entry, Kind
+from relay.cards.model import Card, Due, Entry, EntryKind
 from relay.model.incident import JSON, Incident, State
-from relay.ratelimit.budgets import Occasion
+from relay.ratelimit.budgets import Urgency
 
-LINES = 20
+MAX_LINES = 20
 """A reply has no more lines than this; what does not fit follows in a further one."""
 
-COMMENT_LINES = 12
+MAX_COMMENT_LINES = 12
 """A comment counts for no more lines than this: the template cuts a longer one and links to the rest."""
 
-TAG_ITEMS = 8
+MAX_TAG_ITEMS = 8
 """Of merged tag changes the newest so many are named, the older are counted."""
 
-STEPS = 2
+MAX_STATE_CHANGES = 2
 """Of more changes of state in one reply only their number and the last state are told: nobody reads stale steps."""
 
 FLAP_WAIT = 600.0
@@ -31,11 +31,11 @@ FLAP_WAIT = 600.0
 REOPEN_PING = 1800.0
 """Seconds within which a second reopening pings nobody, and while an incident flaps is none that is told by itself."""
 
-_OCCASIONS = {Kind.RESOLVED: Occasion.RESOLVED, Kind.REOPENED: Occasion.REOPENED}
+_OCCASIONS = {EntryKind.RESOLVED: Urgency.RESOLVED, EntryKind.REOPENED: Urgency.REOPENED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worst:
+class WorstShown:
     """The worst that a card has shown: `lately`, since its first post or last reopening, and in its whole `episode`.
 
     A rise is measured by the former; while the incident flaps, by the latter.
@@ -44,13 +44,13 @@ class Worst:
     recent: State = State.RESOLVED
     episode: State = State.RESOLVED
 
-    def after(self, entry: Entry) -> "Worst":
+    def after(self, entry: Entry) -> "WorstShown":
         """What it is once that entry is told, or passed over."""
         if not _is_state(entry):
             return self
         new = State(entry.data["new"])
-        lately = new if entry.kind is Kind.REOPENED else _worse(self.recent, new)
-        return Worst(recent=lately, episode=_worse(self.episode, new))
+        lately = new if entry.kind is EntryKind.REOPENED else _worse(self.recent, new)
+        return WorstShown(recent=lately, episode=_worse(self.episode, new))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Reply:
     broadcast: bool = False
     reports_reopening: bool = False
     pings_for_reopening: bool = False
-    worst: Worst = Worst()
+    worst: WorstShown = WorstShown()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class _Told:
     """An entry as one card sees it."""
 
     entry: Entry
-    worst: Worst
+    worst: WorstShown
     rise: bool = False
     targets: tuple[str, ...] = ()
     visible: bool = True
@@ -92,7 +92,7 @@ def next_reply(
         shown = [each for each in taken if each.visible]
         alone = told.visible and (told.broadcast or any(each.broadcast for each in shown))
         cost = _lines(told.entry) if told.visible else 0
-        if shown and not whole and (alone or lines + cost > LINES):
+        if shown and not whole and (alone or lines + cost > MAX_LINES):
             break
         taken.append(told)
         lines += cost
@@ -101,11 +101,11 @@ def next_reply(
         return None
     return Reply(
         upto_seq=taken[-1].entry.seq,
-        entries=tuple(merged([each.entry for each in shown], room=LINES - lines)),
+        entries=tuple(merge_entries([each.entry for each in shown], room=MAX_LINES - lines)),
         targets=tuple(dict.fromkeys(target for each in shown for target in each.targets)),
         broadcast=any(each.broadcast for each in shown),
         reports_reopening=any(_is_reopening(each.entry) for each in shown),
-        pings_for_reopening=any(each.entry.kind is Kind.REOPENED and each.targets for each in shown),
+        pings_for_reopening=any(each.entry.kind is EntryKind.REOPENED and each.targets for each in shown),
         worst=taken[-1].worst,
     )
 
@@ -122,12 +122,12 @@ def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: flo
 def _due(told: _Told, card: Card, now: float) -> Due:
     kind = told.entry.kind
     if told.targets or told.rise:
-        return Due.on(Occasion.WORSENED, now, urgent=bool(told.targets))
-    if kind in {Kind.TAGS, Kind.ALERTS}:
-        return Due.on(Occasion.REPLY, now + card.options.gather)
+        return Due.on(Urgency.WORSENED, now, urgent=bool(told.targets))
+    if kind in {EntryKind.TAGS, EntryKind.ALERTS}:
+        return Due.on(Urgency.REPLY, now + card.options.gather)
     if _while_flapping(told.entry):
-        return Due.on(Occasion.REPLY, now + FLAP_WAIT)
-    return Due.on(_OCCASIONS.get(kind, Occasion.REPLY), now)
+        return Due.on(Urgency.REPLY, now + FLAP_WAIT)
+    return Due.on(_OCCASIONS.get(kind, Urgency.REPLY), now)
 
 
 def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_Told]:
@@ -159,7 +159,7 @@ def _as_seen(card: Card, incident: Incident, entries: Sequence[Entry], now: floa
 
 def _shows(card: Card, entry: Entry) -> bool:
     """Whether the thread tells it: the route wants its kind, and neither the card's face nor somebody has said it."""
-    on_the_face = entry.seq <= card.root_seq and entry.kind is not Kind.COMMENT
+    on_the_face = entry.seq <= card.root_seq and entry.kind is not EntryKind.COMMENT
     said_here = card.channel in entry.data.get("posted_in", ())
     return entry.kind.topic in card.options.thread and not on_the_face and not said_here
 
@@ -171,7 +171,7 @@ def _without_company(entry: Entry) -> Entry:
 
 def _is_reopening(entry: Entry) -> bool:
     """Whether it tells of a reopening by itself."""
-    return entry.kind is Kind.REOPENED and not _while_flapping(entry)
+    return entry.kind is EntryKind.REOPENED and not _while_flapping(entry)
 
 
 def _is_back(entry: Entry, reopened: float | None) -> bool:
@@ -179,18 +179,18 @@ def _is_back(entry: Entry, reopened: float | None) -> bool:
 
     An end is told at once; one while it flaps, when it has waited for company.
     """
-    if entry.kind is not Kind.REOPENED or (reopened is not None and entry.at - reopened < REOPEN_PING):
+    if entry.kind is not EntryKind.REOPENED or (reopened is not None and entry.at - reopened < REOPEN_PING):
         return False
     ended = entry.data.get("ended")
     return not entry.data.get("flapped") or (ended is not None and entry.at - ended >= FLAP_WAIT)
 
 
-def worst_shown(card: Card, entries: Sequence[Entry] = (), before: Worst | None = None) -> Worst:
+def worst_shown(card: Card, entries: Sequence[Entry] = (), before: WorstShown | None = None) -> WorstShown:
     """What the card has shown once these entries are told, or passed over.
 
     A step that was over before the first post was never shown: what comes after is measured by the face alone.
     """
-    worst = before or Worst(recent=card.worst or State.RESOLVED, episode=card.episode_worst or State.RESOLVED)
+    worst = before or WorstShown(recent=card.worst or State.RESOLVED, episode=card.episode_worst or State.RESOLVED)
     for entry in entries:
         worst = worst if entry.seq <= card.root_seq else worst.after(entry)
     return worst
@@ -202,12 +202,12 @@ def _worse(one: State, other: State) -> State:
 
 def _could_rise(entry: Entry, incident: Incident) -> bool:
     """A reopening pings by itself; where it may not, since the incident flaps or sleeps, it still may as a rise."""
-    reopened = entry.kind is Kind.REOPENED and (incident.flapping or incident.snooze.snoozed)
-    return entry.kind is Kind.STATUS or reopened
+    reopened = entry.kind is EntryKind.REOPENED and (incident.flapping or incident.snooze.snoozed)
+    return entry.kind is EntryKind.STATUS or reopened
 
 
 def _is_state(entry: Entry) -> bool:
-    return entry.kind.topic == Kind.STATUS and bool(entry.data.get("new"))
+    return entry.kind.topic == EntryKind.STATUS and bool(entry.data.get("new"))
 
 
 def _is_quiet(card: Card, new: State, worst: State, now: float) -> bool:
@@ -221,7 +221,7 @@ def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet:
     if rise and incident.state.rank >= State(entry.data["new"]).rank:
         return card.mention.targets(incident.state)
     silent = quiet or incident.flapping or incident.snooze.snoozed or not incident.active
-    if entry.kind is not Kind.REOPENED or silent:
+    if entry.kind is not EntryKind.REOPENED or silent:
         return ()
     return card.mention.targets(incident.state, reopened=True)
 
@@ -234,22 +234,22 @@ def _broadcasts(card: Card, entry: Entry, *, rise: bool) -> bool:
 def _lines(entry: Entry) -> int:
     """How many lines of a reply an entry takes; tags and alerts take what is left, as a count at the worst."""
     match entry.kind:
-        case Kind.COMMENT:
-            return min(COMMENT_LINES, 1 + str(entry.data.get("text", "")).count("\n") + 1)
-        case Kind.CHANGES:
-            return min(LINES, len(entry.data.get("items", ())))
-        case Kind.STATUS if _is_step(entry):
+        case EntryKind.COMMENT:
+            return min(MAX_COMMENT_LINES, 1 + str(entry.data.get("text", "")).count("\n") + 1)
+        case EntryKind.CHANGES:
+            return min(MAX_LINES, len(entry.data.get("items", ())))
+        case EntryKind.STATUS if _is_step(entry):
             return 0
         case _:
             return 1
 
 
-def merged(entries: Sequence[Entry], *, room: int = TAG_ITEMS) -> Iterator[Entry]:
+def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Iterator[Entry]:
     """The entries as they are told together: tags in one, alerts in one, many steps of state in one."""
-    by_kind = {kind: [entry for entry in entries if entry.kind is kind] for kind in (Kind.TAGS, Kind.ALERTS)}
+    by_kind = {kind: [entry for entry in entries if entry.kind is kind] for kind in (EntryKind.TAGS, EntryKind.ALERTS)}
     steps = [entry for entry in entries if _is_step(entry)]
-    if len(steps) > STEPS:
-        by_kind[Kind.STATUS] = steps
+    if len(steps) > MAX_STATE_CHANGES:
+        by_kind[EntryKind.STATUS] = steps
     for flapping, run in groupby(entries, key=_while_flapping):
         group = list(run)
         if flapping and len(group) > 1:
@@ -264,23 +264,23 @@ def merged(entries: Sequence[Entry], *, room: int = TAG_ITEMS) -> Iterator[Entry
 
 
 def _while_flapping(entry: Entry) -> bool:
-    return entry.kind.topic == Kind.STATUS and bool(entry.data.get("while_flapping"))
+    return entry.kind.topic == EntryKind.STATUS and bool(entry.data.get("while_flapping"))
 
 
 def _is_step(entry: Entry) -> bool:
     """Whether it is a plain change of state, of which many in a row say less than the last."""
-    return entry.kind is Kind.STATUS and "old" in entry.data and not _while_flapping(entry)
+    return entry.kind is EntryKind.STATUS and "old" in entry.data and not _while_flapping(entry)
 
 
 def _flapped(group: Sequence[Entry]) -> Entry:
-    return replace(group[-1], kind=Kind.STATUS, data=_states_together(group, " while flapping"))
+    return replace(group[-1], kind=EntryKind.STATUS, data=_states_together(group, " while flapping"))
 
 
-def _together(kind: Kind, entries: Sequence[Entry], room: int) -> Iterator[Entry]:
+def _together(kind: EntryKind, entries: Sequence[Entry], room: int) -> Iterator[Entry]:
     match kind:
-        case Kind.TAGS:
+        case EntryKind.TAGS:
             data = _tags_together(entries, room)
-        case Kind.ALERTS:
+        case EntryKind.ALERTS:
             data = _alerts_together(entries)
         case _:
             data = _states_together(entries)
@@ -300,7 +300,7 @@ def _tags_together(entries: Sequence[Entry], room: int) -> dict[str, JSON]:
         was = changes.pop(item["label"], item)["old"]
         changes[item["label"]] = {"label": item["label"], "old": was, "new": item["new"]}
     items = [item for item in changes.values() if item["old"] != item["new"]]
-    named = max(3, min(TAG_ITEMS, room + 1))
+    named = max(3, min(MAX_TAG_ITEMS, room + 1))
     return {"items": items[-named:], "more": max(0, len(items) - named)} if items else {}
 
 
@@ -309,4 +309,4 @@ def _alerts_together(entries: Sequence[Entry]) -> dict[str, JSON]:
         word: sum(entry.data.get(word, 0) for entry in entries) for word in ("joined", "resolved", "returned", "left")
     }
     items = [item for entry in entries for item in entry.data.get("items", ())]
-    return {**counts, "total": entries[-1].data.get("total"), "items": items[:LINES]}
+    return {**counts, "total": entries[-1].data.get("total"), "items": items[:MAX_LINES]}

@@ -7,13 +7,13 @@ more, the card turns grey and says how old its news is, until the next share, or
 from collections.abc import Sequence
 from dataclasses import replace
 
-from relay.cards.model import Card, CardState, Due, Errand, Story
+from relay.cards.model import Card, CardState, Due, IncidentState, Task
 from relay.cards.notices import GONE, STALE, THREAD_ONLY, dated, noted, without
-from relay.cards.tasks import check
+from relay.cards.tasks import check_task
 from relay.model.incident import Incident
-from relay.ratelimit.budgets import Occasion
+from relay.ratelimit.budgets import Urgency
 
-Judged = tuple[Story, tuple[Card, ...], tuple[Errand, ...]]
+StalenessUpdate = tuple[IncidentState, tuple[Card, ...], tuple[Task, ...]]
 """The story, the cards that change, and what is to be asked."""
 
 
@@ -23,16 +23,18 @@ def stale_at(incident: Incident, cards: Sequence[Card], heard: float) -> float |
     return heard + min(waits) if incident.active and waits else None
 
 
-def fallen_silent(story: Story, cards: Sequence[Card], now: float, *, can_query: bool, api_available: bool = True) -> Judged:
+def handle_silence(
+    story: IncidentState, cards: Sequence[Card], now: float, *, can_query: bool, api_available: bool = True
+) -> StalenessUpdate:
     """It is silent for too long by now; `asks` says whether there is a way to ask BigPanda, `answers` that it works."""
     can_query = can_query and bool(story.record.environment_id)
     if not (can_query and api_available):
-        return unknown(story, cards, now, can_query=can_query)
+        return mark_stale(story, cards, now, can_query=can_query)
     kept = replace(story, stale_at=_again(cards, now))
-    return kept, (), (check(story.record.incident, f"silent at {now:.0f}", now, now),)
+    return kept, (), (check_task(story.record.incident, f"silent at {now:.0f}", now, now),)
 
 
-def unknown(story: Story, cards: Sequence[Card], now: float, *, can_query: bool) -> Judged:
+def mark_stale(story: IncidentState, cards: Sequence[Card], now: float, *, can_query: bool) -> StalenessUpdate:
     """Nobody knows: the cards say how old their news is. Where BigPanda can be asked at all, it is asked again."""
     kept = replace(story, stale_at=_again(cards, now) if can_query else None)
     return kept, _greyed(cards, dated(STALE, story.last_share_at), now), ()
@@ -42,19 +44,19 @@ def _again(cards: Sequence[Card], now: float) -> float | None:
     return now + max(card.options.stale_after for card in cards) if cards else None
 
 
-def confirmed(cards: Sequence[Card], now: float) -> tuple[Card, ...]:
+def clear_stale(cards: Sequence[Card], now: float) -> tuple[Card, ...]:
     """BigPanda was asked and has told how the incident stands: the cards that said how old their news is."""
     grey = (card for card in cards if without(card, STALE) != card.notices)
     return tuple(_to_be_edited(replace(card, notices=without(card, STALE)), now) for card in grey)
 
 
-def gone(story: Story, cards: Sequence[Card], now: float) -> Judged:
+def mark_gone(story: IncidentState, cards: Sequence[Card], now: float) -> StalenessUpdate:
     """BigPanda knows it no more (merged into another, or deleted): nothing will ever be heard of it."""
     ended = story.ended_at if story.ended_at is not None else now
     return replace(story, stale_at=None, ended_at=ended), _greyed(cards, dated(GONE, now), now), ()
 
 
-def heard_of(card: Card) -> Card:
+def clear_staleness(card: Card) -> Card:
     """A share has come: whatever the card says of a silence is over."""
     kept = without(card, STALE, GONE)
     return card if kept == card.notices else replace(card, notices=kept)
@@ -62,7 +64,7 @@ def heard_of(card: Card) -> Card:
 
 def _greyed(cards: Sequence[Card], notice: str, now: float) -> tuple[Card, ...]:
     return tuple(
-        _to_be_edited(replace(card, notices=noted(heard_of(card), notice)), now)
+        _to_be_edited(replace(card, notices=noted(clear_staleness(card), notice)), now)
         for card in cards
         if card.is_current and not card.is_pointer
     )
@@ -71,4 +73,4 @@ def _greyed(cards: Sequence[Card], notice: str, now: float) -> tuple[Card, ...]:
 def _to_be_edited(card: Card, now: float) -> Card:
     if card.state is not CardState.POSTED or THREAD_ONLY in card.notices:
         return card
-    return replace(card, edit=Due.on(Occasion.EDIT, now).sooner(card.edit))
+    return replace(card, edit=Due.on(Urgency.EDIT, now).sooner(card.edit))

@@ -17,7 +17,7 @@ from relay.config.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relay.tools.backtest import Report
+    from relay.tools.backtest import BacktestReport
 
 NOT_SO = 1
 
@@ -49,7 +49,7 @@ def backtest(  # noqa: PLR0913  each is an option of its own
     The database (RELAY_DATABASE_URL) is only read, beside a running relay, and nothing is sent.
     """
     settings = Settings.from_env(os.environ)
-    reports: list[Report] = []
+    reports: list[BacktestReport] = []
     run(_compared(settings, routes, templates, _seconds(since), reports))
     report = reports[0]
     if as_json:
@@ -61,17 +61,19 @@ def backtest(  # noqa: PLR0913  each is an option of its own
 
 
 async def _compared(
-    settings: Settings, routes: Path, templates: Path | None, seconds: float, reports: "list[Report]"
+    settings: Settings, routes: Path, templates: Path | None, seconds: float, reports: "list[BacktestReport]"
 ) -> None:
-    from relay.config.files import check, load, read  # noqa: PLC0415  nothing of this is needed for `relay --help`
+    from relay.config.files import build_configuration, load_configuration, read_files  # noqa: PLC0415  nothing of this is needed for `relay --help`
     from relay.store import Store  # noqa: PLC0415  the same
     from relay.tools.backtest import backtest as replay  # noqa: PLC0415  the same
-    from relay.tools.backtest import candidate_of, live_configuration  # noqa: PLC0415  the same
+    from relay.tools.backtest import live_configuration, with_live_templates  # noqa: PLC0415  the same
 
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
-        live = await live_configuration(store, lambda: load(settings.routes, settings.templates))
-        candidate = check(candidate_of(read(routes, templates or settings.templates), live, own=templates is not None))
+        live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
+        candidate = build_configuration(
+            with_live_templates(read_files(routes, templates or settings.templates), live, own=templates is not None)
+        )
         with Progress(
             *Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=_stderr(), transient=True
         ) as bar:
@@ -94,18 +96,18 @@ def _stderr() -> Console:
 
 
 def _seconds(written: str) -> float:
-    from relay.routes.parser.faults import Reading  # noqa: PLC0415  the same
-    from relay.routes.parser.scalars import duration  # noqa: PLC0415  the same
-    from relay.routes.parser.yaml_nodes import Word  # noqa: PLC0415  the same
+    from relay.routes.parser.faults import ParseContext  # noqa: PLC0415  the same
+    from relay.routes.parser.scalars import read_duration  # noqa: PLC0415  the same
+    from relay.routes.parser.yaml_nodes import ScalarNode  # noqa: PLC0415  the same
 
-    reading = Reading(file="--since")
-    seconds = duration(Word(text=written, kind="str", line=1, column=1), reading)
+    reading = ParseContext(file="--since")
+    seconds = read_duration(ScalarNode(text=written, yaml_type="str", line=1, column=1), reading)
     if seconds is None:
         raise typer.BadParameter(f"{reading.faults[0].message}.".capitalize(), param_hint="--since")
     return seconds
 
 
-def _tell(report: "Report", limit: int) -> None:
+def _tell(report: "BacktestReport", limit: int) -> None:
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(f"{report.incidents} incidents, {report.shares} shares")
     if report.unreadable:
@@ -121,7 +123,7 @@ def _tell(report: "Report", limit: int) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _details(report: "Report", limit: int) -> "Iterator[str]":
+def _details(report: "BacktestReport", limit: int) -> "Iterator[str]":
     for each in report.different[:limit]:
         yield ""
         yield f"{each.incident}  {each.title}  [{', '.join(each.differences)}]"

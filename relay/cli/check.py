@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import RoutesFile, TemplatesFolder
-from relay.tools.check.findings import Format, told
+from relay.tools.check.findings import Format, format_report
 
 NOT_SO = 1
 
@@ -25,14 +25,14 @@ def check_configuration(
     Each fault stands on a line of its own, as `file:line:column: message`; what looks wrong but works is a warning.
     Leaves with 0 where there is no fault, with 1 where there is one, with 2 where routes.yaml cannot be read.
     """
-    from relay.tools.check.command import check  # noqa: PLC0415  nothing of it is needed for `relay --help`
+    from relay.tools.check.command import run_checks  # noqa: PLC0415  nothing of it is needed for `relay --help`
 
-    checked = check(routes, templates)
+    checked = run_checks(routes, templates)
     if strict:
-        checked = checked.strictly()
-    for line in told(checked, form):
+        checked = checked.warnings_as_errors()
+    for line in format_report(checked, form):
         typer.echo(line)
     if form is Format.TEXT:
         typer.echo(checked.summary, err=bool(checked.findings))
-    if checked.faults:
+    if checked.errors:
         raise typer.Exit(NOT_SO)

@@ -9,7 +9,7 @@ from relay.cli.sandbox import parse_address
 from relay.runtime import logging
 
 if TYPE_CHECKING:
-    from relay.demo.environment import Stage
+    from relay.demo.environment import DemoEnvironment
 
 
 def demo(
@@ -35,19 +35,19 @@ def demo(
 
 
 async def _once() -> None:
-    from relay import demo as show  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
+    from relay.demo.player import play_once  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
 
-    typer.echo(await show.once(narrate=lambda caption: typer.echo(f"· {caption}", err=True)))
+    typer.echo(await play_once(narrate=lambda caption: typer.echo(f"· {caption}", err=True)))
 
 
 async def _live(listen: str, pace: float) -> None:
-    from relay import demo as show  # noqa: PLC0415  the same
+    from relay.demo.player import play_live  # noqa: PLC0415  the same
 
     address = parse_address(listen)
-    await show.live(address.host, address.port, _introduce, lambda caption: typer.echo(f"· {caption}"), pace=pace)
+    await play_live(address.host, address.port, _introduce, lambda caption: typer.echo(f"· {caption}"), pace=pace)
 
 
-def _introduce(stage: "Stage") -> None:
+def _introduce(stage: "DemoEnvironment") -> None:
     typer.echo(f"Open {stage.address}")
     typer.echo(f"Routes and templates, to be edited while it runs: {stage.folder}")
     typer.echo("")

@@ -15,7 +15,7 @@ from relay.cli.options import RoutesFile
 from relay.cli.render import headers_of
 
 if TYPE_CHECKING:
-    from relay.routes import Trace
+    from relay.routes.evaluate import RouteTrace
     from relay.tools.explain import Destination, Explanation
 
 _ENDLESS = 100_000
@@ -65,7 +65,7 @@ def _told(explanation: "Explanation", names: Mapping[str, str]) -> Iterator[Text
     yield from _destinations(explanation, names)
 
 
-def _tree(trace: "tuple[Trace, ...]") -> Iterator[Tree]:
+def _tree(trace: "tuple[RouteTrace, ...]") -> Iterator[Tree]:
     """One tree for each route at the top, with its conditions and then its children as branches."""
     from relay.tools.explain import condition_lines  # noqa: PLC0415  as above
 
@@ -102,9 +102,9 @@ def _destinations(explanation: "Explanation", names: Mapping[str, str]) -> Itera
 
 
 def _where(destination: "Destination", names: Mapping[str, str]) -> str:
-    from relay.tools.as_read import called  # noqa: PLC0415  as above
+    from relay.tools.as_read import channel_label  # noqa: PLC0415  as above
 
-    return called(destination.channel, names)
+    return channel_label(destination.channel, names)
 
 
 def _how(destination: "Destination") -> str:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from relay.cards import Channel
-    from relay.cards.draw import Link
-    from relay.model.incident import Words
-    from relay.store import Dossier
+    from relay.cards.draw import PermalinkBuilder
+    from relay.model.incident import TagLabels
+    from relay.store import IncidentHistory
 
-    Found = tuple[Dossier, Link, Callable[[str], str], Words]
+    Found = tuple[IncidentHistory, PermalinkBuilder, Callable[[str], str], TagLabels]
 
 NOT_SO = 1
 
@@ -44,25 +44,25 @@ def incident(
     if as_json:
         typer.echo(json.dumps(telling.as_json(dossier, link), indent=2, ensure_ascii=False))
         return
-    for line in telling.in_words(dossier, link, names, words):
+    for line in telling.describe(dossier, link, names, words):
         typer.echo(line)
 
 
 async def _find(settings: Settings, incident: str, found: "list[Found]") -> None:
-    from relay.cards.draw import message_link  # noqa: PLC0415  the same
+    from relay.cards.draw import permalink  # noqa: PLC0415  the same
     from relay.store import Store  # noqa: PLC0415  the same
-    from relay.tools.live_config import live_words  # noqa: PLC0415  the same
+    from relay.tools.live_config import stored_words  # noqa: PLC0415  the same
 
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
         dossier = await store.incident_history(incident)
         channels = await store.channels()
-        words = await live_words(store)
+        words = await stored_words(store)
     finally:
         await store.close()
     if dossier is not None:
         workspace = await _workspace(settings)
-        found.append((dossier, partial(message_link, workspace), partial(_called, channels), words))
+        found.append((dossier, partial(permalink, workspace), partial(_called, channels), words))
 
 
 def _called(channels: "Iterable[Channel]", ref: str) -> str:

@@ -14,7 +14,7 @@ from relay.cli.loop import run
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
-    from relay.store import LetterLine, Quarantined, Store
+    from relay.store import OpenDeadLetter, QuarantinedBody, Store
     from relay.tools.letters import Names
 
 NOT_SO = 1
@@ -119,14 +119,14 @@ async def _show(store: "Store", asked: str, *, as_json: bool) -> int:
 async def _show_letter(store: "Store", number: int, *, as_json: bool) -> int:
     from relay.tools import letters as telling  # noqa: PLC0415  the same
 
-    found = telling.selected(await store.dead_letters(), number=number)
+    found = telling.select(await store.dead_letters(), number=number)
     if not found:
         return _no_letter(f"of number {number}")
     dossier = await store.incident_history(found[0].card.incident)
     if as_json:
         _print_json(telling.letter_as_json(found[0], dossier))
         return 0
-    for line in telling.letter_in_words(found[0], dossier, await _names(store)):
+    for line in telling.describe_letter(found[0], dossier, await _names(store)):
         typer.echo(line)
     return 0
 
@@ -143,26 +143,26 @@ async def _show_body(store: "Store", number: int, *, as_json: bool) -> int:
     if as_json:
         _print_json(telling.body_as_json(body, whole=True))
         return 0
-    for line in telling.body_in_words(body):
+    for line in telling.describe_body(body):
         typer.echo(line)
     return 0
 
 
 async def _redrive(store: "Store", number: int | None, reason: str, *, as_json: bool) -> int:
     from relay.tools import letters as telling  # noqa: PLC0415  the same
-    from relay.tools.live_config import live_words  # noqa: PLC0415  the same
+    from relay.tools.live_config import stored_words  # noqa: PLC0415  the same
 
-    found = telling.selected(await store.dead_letters(), number=number, reason=reason)
+    found = telling.select(await store.dead_letters(), number=number, reason=reason)
     if not found:
         wish = f"of number {number}" if number is not None else f"of reason {reason}" if reason else ""
         return _no_letter(wish)
-    done = await telling.redrive(store, found, await live_words(store), time.time())
+    done = await telling.retry(store, found, await stored_words(store), time.time())
     if as_json:
         _print_json([{"id": each.letter.id, "outcome": str(each.outcome)} for each in done])
     else:
         names = await _names(store)
         for each in done:
-            typer.echo(telling.outcome_in_words(each, names))
+            typer.echo(telling.describe_result(each, names))
     return 0 if all(each.done for each in done) else NOT_SO
 
 
@@ -192,20 +192,20 @@ def _console() -> Console:
     return Console(highlight=False, emoji=False, markup=False, width=width)
 
 
-def _table_of_letters(found: "tuple[LetterLine, ...]", names: "Names") -> Table:
-    from relay.tools.times import clock  # noqa: PLC0415  the same
+def _table_of_letters(found: "tuple[OpenDeadLetter, ...]", names: "Names") -> Table:
+    from relay.tools.times import format_time  # noqa: PLC0415  the same
 
     table = Table("letter", "since", "channel", "incident", "why, and what to do", title="Dead letters", box=None)
     for each in found:
         why = f"{each.reason}: {each.remedy}" if each.remedy else each.reason
-        table.add_row(str(each.id), clock(each.since), names(each.card.channel), each.card.incident, why)
+        table.add_row(str(each.id), format_time(each.since), names(each.card.channel), each.card.incident, why)
     return table
 
 
-def _table_of_bodies(bodies: "tuple[Quarantined, ...]") -> Table:
-    from relay.tools.times import clock  # noqa: PLC0415  the same
+def _table_of_bodies(bodies: "tuple[QuarantinedBody, ...]") -> Table:
+    from relay.tools.times import format_time  # noqa: PLC0415  the same
 
     table = Table("body", "came", "size", "why", title="Quarantined bodies: no shares", box=None)
     for each in bodies:
-        table.add_row(f"q{each.id}", clock(each.received), f"{each.size} B", each.reason)
+        table.add_row(f"q{each.id}", format_time(each.received), f"{each.size} B", each.reason)
     return table

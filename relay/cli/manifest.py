@@ -26,8 +26,8 @@ def manifest(
     from relay.tools import manifest as made  # noqa: PLC0415  nothing of it is needed for `relay --help`
 
     try:
-        ways = made.Ways(url=url, socket_mode=socket_mode, replies=replies)
+        ways = made.ManifestOptions(url=url, socket_mode=socket_mode, replies=replies)
     except ValueError as error:
         raise typer.BadParameter(f"{error}.") from error
-    told = made.manifest(ways)
+    told = made.build_manifest(ways)
     typer.echo(made.as_json(told) if as_json else made.as_yaml(told), nl=as_json)

@@ -31,14 +31,14 @@ def render(  # noqa: PLR0913  each is an option of its own
     """
     from rich.console import Console  # noqa: PLC0415  nothing of this is needed for `relay --help`
 
-    from relay.config.files import load  # noqa: PLC0415  the same
+    from relay.config.files import load_configuration  # noqa: PLC0415  the same
     from relay.tools import render as drawing  # noqa: PLC0415  the same
     from relay.tools.as_read import channel_names  # noqa: PLC0415  the same
     from relay.tools.share_files import read_shares  # noqa: PLC0415  the same
-    from relay.tools.simulate import rehearse  # noqa: PLC0415  the same
+    from relay.tools.simulate import simulate  # noqa: PLC0415  the same
 
-    configuration = load(routes, templates)
-    incidents = rehearse(configuration, read_shares(share, headers_of(header or [])))
+    configuration = load_configuration(routes, templates)
+    incidents = simulate(configuration, read_shares(share, headers_of(header or [])))
     names = channel_names(configuration.rulebook)
     if html is not None:
         _write(html, drawing.as_page(incidents, names))

@@ -11,14 +11,12 @@ import typer
 
 from relay.cli.loop import run
 from relay.config.settings import Listen, Settings, parse_listen
-from relay.sandbox.slack.interactivity import HTTP
-from relay.sandbox.bigpanda.server import BigPanda
-from relay.sandbox.bigpanda.users import User
-from relay.sandbox.bigpanda.server import serving as serving_bigpanda
-from relay.sandbox.page.relay_client import Backstage
+from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.page.page import Page
-from relay.sandbox.slack.interactivity import Way
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.page.relay_client import RelayClient
+from relay.sandbox.slack.interactivity import AppTransport, RequestUrl
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 _PEOPLE = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
 _CHANNEL = re.compile(r"#?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>[CG][A-Z0-9]{2,20}))?")
@@ -52,7 +50,7 @@ def sandbox(
     SLACK_APP_TOKEN opens; with --relay and a SLACK_SIGNING_SECRET over HTTP. With --relay, BigPanda's stand-in has the
     incidents of the shares that you paste into the page, and shares what becomes of them. Ctrl-C or a SIGTERM ends it.
     """
-    slack = Slack()
+    slack = FakeSlack()
     slack.rate_limits = rate_limits
     for number, text in enumerate(channel or ["alerts"], start=1):
         _add_channel(slack, text, f"C0SANDBOX{number}")
@@ -60,9 +58,9 @@ def sandbox(
         slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
     slack.interactivity = _way(slack, relay)
     address = parse_address(listen)
-    panda = BigPanda()
+    panda = FakeBigPanda()
     for user, name in _PEOPLE:
-        panda.add_user(User(id=user, name=name, email=f"{name}@example.com"))
+        panda.add_user(FakeBigPandaUser(id=user, name=name, email=f"{name}@example.com"))
     page = Page(slack, _backstage(relay, panda) if relay else None, host=address.host)
     run(_serve(slack, panda, page, address))
 
@@ -79,27 +77,27 @@ def parse_address(text: str) -> Listen:
         raise typer.BadParameter(f"It {error}.", param_hint="--listen") from error
 
 
-def _backstage(url: str, panda: BigPanda) -> Backstage:
+def _backstage(url: str, panda: FakeBigPanda) -> RelayClient:
     """The relay at that address, asked with the keys that it was given in the environment."""
     settings = Settings.from_env(os.environ)
     key = settings.webhook_keys[0].get_secret_value() if settings.webhook_keys else ""
-    panda.shares_to(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})
-    return Backstage(
+    panda.add_integration(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})
+    return RelayClient(
         url=url,
-        kept=panda.learn_incident,
+        on_accepted=panda.learn_incident,
         webhook_key=key,
         admin_key=settings.admin_key.get_secret_value() if settings.admin_key else "",
         sample=(files("relay") / "samples" / "documented-sample.json").read_text(encoding="utf-8"),
     )
 
 
-def _way(slack: Slack, relay: str | None) -> Way:
+def _way(slack: FakeSlack, relay: str | None) -> AppTransport:
     """How relay hears of what people do: signed with the secret that it has in the environment, else by its socket."""
     secret = Settings.from_env(os.environ).slack_signing_secret if relay else None
-    return HTTP(relay, secret.get_secret_value()) if relay and secret else slack.sockets
+    return RequestUrl(relay, secret.get_secret_value()) if relay and secret else slack.socket_mode
 
 
-def _add_channel(slack: Slack, text: str, otherwise: str) -> None:
+def _add_channel(slack: FakeSlack, text: str, otherwise: str) -> None:
     parts = _CHANNEL.fullmatch(text)
     if parts is None:
         expected = "a name of small letters, digits, '-' and '_', or name=ID with an id such as C0123456789"
@@ -110,14 +108,14 @@ def _add_channel(slack: Slack, text: str, otherwise: str) -> None:
     slack.add_channel(wanted, parts["name"])
 
 
-async def _serve(slack: Slack, panda: BigPanda, page: Page, address: Listen) -> None:
+async def _serve(slack: FakeSlack, panda: FakeBigPanda, page: Page, address: Listen) -> None:
     over, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored by what a script starts in the background
         loop.add_signal_handler(number, over.set)
     try:
         async with (
-            serving(slack, address.host, address.port, furnish=page.add_routes) as base,
-            serving_bigpanda(panda, address.host) as bigpanda,
+            serve_slack(slack, address.host, address.port, add_routes=page.add_routes) as base,
+            serve_bigpanda(panda, address.host) as bigpanda,
         ):
             _introduce(slack, base, panda, bigpanda)
             await over.wait()
@@ -128,7 +126,7 @@ async def _serve(slack: Slack, panda: BigPanda, page: Page, address: Listen) -> 
             loop.remove_signal_handler(number)
 
 
-def _introduce(slack: Slack, base: str, panda: BigPanda, bigpanda: str) -> None:
+def _introduce(slack: FakeSlack, base: str, panda: FakeBigPanda, bigpanda: str) -> None:
     typer.echo(f"SLACK_API_URL={base}")
     typer.echo(f"SLACK_BOT_TOKEN={slack.token}")
     typer.echo(f"SLACK_APP_TOKEN={slack.app_token}")

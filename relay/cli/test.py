@@ -28,15 +28,15 @@ def run_tests(
     A test gives shares in sequence, and says what they are to come to: routes, channels, what the card and its thread
     say, who is pinged. Leaves with 0 where all is as expected, with 1 where it is not, with 2 where a file has a fault.
     """
-    from relay.config.files import load  # noqa: PLC0415  nothing of this is needed for `relay --help`
+    from relay.config.files import load_configuration  # noqa: PLC0415  nothing of this is needed for `relay --help`
     from relay.tools import testing  # noqa: PLC0415  the same
     from relay.tools.testing import report as telling  # noqa: PLC0415  the same
 
-    configuration = load(routes, templates)
+    configuration = load_configuration(routes, templates)
     tests = testing.read_tests(_found(files or [routes.parent]), configuration.rulebook)
 
-    def tell(result: testing.Result) -> None:
-        for line in testing.told(result):
+    def tell(result: testing.OperatorTestResult) -> None:
+        for line in testing.result_lines(result):
             typer.echo(line)
 
     run = testing.run(configuration, tests, tell)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from relay.model.errors import Fault
-from relay.model.incident import Definition
+from relay.model.incident import TagDefinition
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import Rulebook
 
@@ -28,9 +28,9 @@ class Configuration:
         """The same without any template: relay's own wording, which Slack is known to take."""
         return replace(self, library=_NO_TEMPLATES)
 
-    def with_tag_definitions(self, definitions: Mapping[str, Definition], *, buttons_enabled: bool) -> "Configuration":
+    def with_tag_definitions(self, definitions: Mapping[str, TagDefinition], *, buttons_enabled: bool) -> "Configuration":
         """The same with BigPanda's definitions of tags (by id, casefolded), and with buttons only where they act."""
-        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), acts=buttons_enabled)
+        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), buttons_enabled=buttons_enabled)
 
 
 _NO_TEMPLATES = TemplateLibrary({})

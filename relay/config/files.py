@@ -14,15 +14,15 @@ import orjson
 from relay.config.configuration import Configuration
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser import load as load_rulebook
+from relay.routes.parser import parse_rulebook as load_rulebook
 from relay.config.template_files import load_packaged, load_templates
 
-USUAL = "templates"
+DEFAULT_TEMPLATES_FOLDER = "templates"
 """How the folder of templates is called unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class ConfigurationFiles:
     """What operators wrote, as it was read and before anybody has checked it; equal where nothing has changed.
 
     `file` and `above` are the file of the routes and the folder of the templates, as faults name them. `templates` are
@@ -30,64 +30,64 @@ class Written:
     could not be read, and why.
     """
 
-    file: str
-    routes: str
+    routes_file: str
+    routes_text: str
     templates: Mapping[str, str] = field(default_factory=dict)
-    above: str = ""
-    folder: bool = True
-    unread: tuple[Fault, ...] = ()
+    templates_folder: str = ""
+    has_templates_folder: bool = True
+    read_faults: tuple[Fault, ...] = ()
 
-    def placed(self, fault: Fault) -> Fault:
+    def with_path(self, fault: Fault) -> Fault:
         """A fault of a template, in the file that an operator would open."""
-        return replace(fault, file=str(Path(self.above, fault.file)))
+        return replace(fault, file=str(Path(self.templates_folder, fault.file)))
 
     @property
     def digest(self) -> str:
         """A name for just this content, wherever it stands."""
-        unread = [fault.message for fault in self.unread]
-        return _digest(self.routes, self.templates, [*unread, self.folder])
+        unread = [fault.message for fault in self.read_faults]
+        return _digest(self.routes_text, self.templates, [*unread, self.has_templates_folder])
 
 
-def load(routes: Path, templates: Path) -> Configuration:
+def load_configuration(routes: Path, templates: Path) -> Configuration:
     """Read and check `routes.yaml` and the folder of templates.
 
     Raises:
         ConfigurationError: every fault of both, where it stands.
     """
-    return check(read(routes, templates))
+    return build_configuration(read_files(routes, templates))
 
 
-def read(routes: Path, templates: Path | None) -> Written:
+def read_files(routes: Path, templates: Path | None) -> ConfigurationFiles:
     """Read both, or the routes alone; what cannot be read is a fault of what is returned."""
     text, unread = _routes(routes)
     own, unread_templates = _templates(templates) if templates else (None, ())
-    return Written(
-        file=str(routes),
-        routes=text,
+    return ConfigurationFiles(
+        routes_file=str(routes),
+        routes_text=text,
         templates=own or {},
-        above=str(templates or ""),
-        folder=own is not None,
-        unread=(*unread, *unread_templates),
+        templates_folder=str(templates or ""),
+        has_templates_folder=own is not None,
+        read_faults=(*unread, *unread_templates),
     )
 
 
-def check(written: Written, before: Configuration | None = None) -> Configuration:
+def build_configuration(files: ConfigurationFiles, previous: Configuration | None = None) -> Configuration:
     """Make a configuration of it. `before` lends its compiled templates, where they are the same.
 
     Raises:
         ConfigurationError: every fault, where it stands.
     """
-    if before is not None and before.templates == written.templates:
-        library, faults = before.library, list(written.unread)
+    if previous is not None and previous.templates == files.templates:
+        library, faults = previous.library, list(files.read_faults)
     else:
-        library = TemplateLibrary(written.templates, packaged=load_packaged())
-        faults = [*written.unread, *(written.placed(fault) for fault in library.faults() if not fault.warning)]
-    if any(fault.file == written.file for fault in written.unread):
+        library = TemplateLibrary(files.templates, packaged=load_packaged())
+        faults = [*files.read_faults, *(files.with_path(fault) for fault in library.faults() if not fault.warning)]
+    if any(fault.file == files.routes_file for fault in files.read_faults):
         raise ConfigurationError(faults)
     # Where templates cannot be read, nobody knows which are missing.
-    folders = None if written.unread else library.folders
+    folders = None if files.read_faults else library.folders
     try:
-        rulebook = load_rulebook(written.routes, file=written.file, templates=folders)
+        rulebook = load_rulebook(files.routes_text, file=files.routes_file, templates=folders)
     except ConfigurationError as error:
         raise ConfigurationError([*error.faults, *faults]) from error
     if faults:
@@ -95,8 +95,8 @@ def check(written: Written, before: Configuration | None = None) -> Configuratio
     return Configuration(
         rulebook=rulebook,
         library=library,
-        templates=written.templates,
-        hash=_digest(written.routes, written.templates)[:16],
+        templates=files.templates,
+        hash=_digest(files.routes_text, files.templates)[:16],
     )
 
 
@@ -126,7 +126,7 @@ def _need_not_be(folder: Path) -> bool:
 
     The image names /etc/relay/templates, whether there are any or not.
     """
-    return folder.name == USUAL and folder.parent.is_dir() and not (folder.exists() or folder.is_symlink())
+    return folder.name == DEFAULT_TEMPLATES_FOLDER and folder.parent.is_dir() and not (folder.exists() or folder.is_symlink())
 
 
 def _no_folder(folder: Path) -> Fault:

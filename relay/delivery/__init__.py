@@ -8,6 +8,6 @@
 Nothing here is needed to be right: a restart reads what is due from the store.
 """
 
-from relay.delivery.service import Health, Sender
+from relay.delivery.service import DeliveryHealth, DeliveryService
 
-__all__ = ["Health", "Sender"]
+__all__ = ["DeliveryHealth", "DeliveryService"]

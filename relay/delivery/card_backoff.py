@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from relay.model.errors import CardTrouble, LeaseLost, StoreUnusable
+from relay.model.errors import CardFailure, LeaseLost, StoreUnusable
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
 
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 log = structlog.get_logger("relay.delivery")
 
-CALM = 600.0
+FORGET_AFTER = 600.0
 """Seconds of peace after which what goes wrong with a card counts as the first time."""
 
 _NOTHING: Mapping[str, str] = {}
 
 
-class Aside:
+class CardBackoff:
     """The cards that are left alone, by their numbers; after a restart each is tried at once."""
 
     def __init__(self, clock: Clock) -> None:
@@ -51,15 +51,19 @@ class Aside:
         `told` is what each line of the log says of the card.
         """
         steady = self._clock.monotonic()
-        self._broke = {each: (tries, until) for each, (tries, until) in self._broke.items() if until + CALM > steady}
+        self._broke = {
+            each: (tries, until) for each, (tries, until) in self._broke.items() if until + FORGET_AFTER > steady
+        }
         tries, _ = self._broke.get(card, (0, -inf))
         pause = backoff(tries + 1, str(card))
         self._broke[card] = tries + 1, steady + pause
-        trouble = error if isinstance(error, CardTrouble) else CardTrouble(card, told, error)
+        trouble = error if isinstance(error, CardFailure) else CardFailure(card, told, error)
         cause = trouble.__cause__ or error
         log.error("card_broke", **told, detail=str(trouble), again_in=round(pause), exc_info=cause)
 
-    async def run_isolated(self, card: int, work: Callable[[], Awaitable[T]], told: Mapping[str, str] = _NOTHING) -> T | None:
+    async def run_isolated(
+        self, card: int, work: Callable[[], Awaitable[T]], told: Mapping[str, str] = _NOTHING
+    ) -> T | None:
         """Do what concerns one card. Where it goes wrong, that card is put aside, and None comes back.
 
         Raises:

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 import structlog
 
 from relay.cards import Channel, ChannelState
-from relay.delivery.context import Kit
+from relay.delivery.context import DeliveryContext
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Method, NotFound, Read, Rejected, RejectionScope, SlackOutcome
@@ -23,10 +23,10 @@ log = structlog.get_logger("relay.directory")
 PROBE_EVERY = 300.0
 """Seconds after which a channel that takes no messages is asked about again."""
 
-LOOK_AGAIN = 3600.0
+RECHECK_EVERY = 3600.0
 """Seconds after which a channel that takes messages is asked about again."""
 
-AT_ONCE = 20
+MAX_PER_ROUND = 20
 """The most channels that are asked about in one go; new ones come first."""
 
 _NOT_THERE = Rejected(
@@ -38,10 +38,10 @@ _NOT_THERE = Rejected(
 )
 
 
-class Directory:
+class ChannelResolver:
     """Looks after the channels, one at a time: there are few of them, and Slack's list is dear."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: DeliveryContext) -> None:
         """Look after the channels of the kit's store; `same` are the spellings that are another one's."""
         self.bell = WakeEvent()
         self._kit = kit
@@ -67,7 +67,7 @@ class Directory:
         channels = await self._kit.store.channels()
         wanted = [channel for channel in channels if _wanted(channel)]
         due = [channel for channel in wanted if channel.retry_at is None or channel.retry_at <= now]
-        due = sorted(due, key=lambda channel: channel.state is ChannelState.OPEN)[:AT_ONCE]
+        due = sorted(due, key=lambda channel: channel.state is ChannelState.OPEN)[:MAX_PER_ROUND]
         for channel in due:
             if not _is_name(channel.ref) or channel.slack_id:
                 await self._settle(channel, await self._by_id(channel.slack_id or channel.ref))
@@ -150,7 +150,7 @@ class Directory:
                     facts=asdict(found),
                     state=ChannelState.OPEN,
                     reason=_on_probation(channel),
-                    retry_at=now + LOOK_AGAIN,
+                    retry_at=now + RECHECK_EVERY,
                 )
             case Rejected(scope=RejectionScope.APP) if not (_is_name(channel.ref) and channel.slack_id):
                 return _unasked(channel, found, now)

@@ -17,14 +17,14 @@ from relay.slack.responses import Identity, identity_of
 
 log = structlog.get_logger("relay.delivery")
 
-UNANSWERED = 3
+MAX_UNANSWERED = 3
 """So many calls in a row without an answer are an outage, not bad luck."""
 
-LONGEST = 30.0
+MAX_PROBE_PAUSE = 30.0
 """Seconds between two questions, at the most."""
 
 
-class Gate:
+class CircuitBreaker:
     """Opens and shuts by what Slack answers.
 
     `reason` and `remedy` say what is wrong, in the words of `verdict`. A missing permission stays named until a message
@@ -66,7 +66,7 @@ class Gate:
                 self._shut(answer.reason, answer.remedy, answer.missing_scopes)
             case Ambiguous() | Retryable(pauses=False):
                 self._unanswered += 1
-                if self._unanswered >= UNANSWERED or self.half_open:
+                if self._unanswered >= MAX_UNANSWERED or self.half_open:
                     self._shut("no_answer", "wait, or look at status.slack.com and at relay's way to the internet")
             case Delivered():
                 self._unanswered = self._tries = 0
@@ -114,7 +114,7 @@ class Gate:
     def _pause(self) -> None:
         """Not before then Slack is asked again. By the steady clock: one that is set right must not silence it."""
         self._tries += 1
-        self._asks_from = self._clock.monotonic() + min(LONGEST, backoff(self._tries, "gate"))
+        self._asks_from = self._clock.monotonic() + min(MAX_PROBE_PAUSE, backoff(self._tries, "gate"))
 
     def _shut(self, reason: str, remedy: str, needed: str = "") -> None:
         if not self.is_open:

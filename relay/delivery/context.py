@@ -5,26 +5,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relay.cards import Card
-from relay.cards.outcomes import Rules
-from relay.delivery.card_backoff import Aside
-from relay.delivery.circuit_breaker import Gate
-from relay.delivery.lease_guard import Tenure
+from relay.cards.outcomes import DeliveryRules
+from relay.delivery.card_backoff import CardBackoff
+from relay.delivery.circuit_breaker import CircuitBreaker
+from relay.delivery.lease_guard import LeaseGuard
 from relay.metrics import Metrics
 from relay.ratelimit.budgets import Budgets
-from relay.ratelimit.throttle import Turns
+from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
 from relay.slack.outcomes import Method, Retryable, SlackOutcome
 from relay.store import Store
 
 
-def about(card: Card) -> dict[str, str]:
+def card_fields(card: Card) -> dict[str, str]:
     """What each log line about a card says of it, so that one filter tells all that became of an incident."""
     return {"incident": card.incident, "route": card.route, "channel": card.channel}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kit:
+class DeliveryContext:
     """The store, Slack, and what bounds the calls. `rules` gives the live ones.
 
     `settled` says that cards changed, and everybody looks; `carried` that a call is over, and the pumps do.
@@ -34,16 +34,16 @@ class Kit:
 
     store: Store
     door: SlackClient
-    lease_guard: Tenure
+    lease_guard: LeaseGuard
     budgets: Budgets
-    throttle: Turns
-    breaker: Gate
+    throttle: Throttle
+    breaker: CircuitBreaker
     clock: Clock
-    rules: Callable[[], Rules]
+    rules: Callable[[], DeliveryRules]
     wake_all: Callable[[], None]
     wake_schedulers: Callable[[], None]
     metrics: Metrics
-    backoff: Aside
+    backoff: CardBackoff
     doubts: Counter[str] = field(default_factory=Counter)
 
     @property

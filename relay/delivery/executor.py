@@ -6,15 +6,15 @@ from typing import assert_never
 
 import structlog
 
-from relay.cards import Card, Case, Change, Channel, ChannelState
-from relay.cards.draw import Link, draw
-from relay.cards.outcomes import follow, spared
-from relay.cards.send import Edit, PostReply, PostRoot, Sending, Shown
+from relay.cards import Card, CardContext, CardUpdate, Channel, ChannelState
+from relay.cards.draw import PermalinkBuilder, draw_step
+from relay.cards.outcomes import apply_answer, skip_edit
+from relay.cards.send import Edit, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
-from relay.delivery.context import Kit, about
+from relay.delivery.context import DeliveryContext, card_fields
 from relay.http.session import check_before_send
-from relay.metrics import What
+from relay.metrics import MessageKind
 from relay.model.errors import LeaseLost, StoreError, StoreUnusable
 from relay.rendering.request import RenderedMessage
 from relay.slack.client import Marker
@@ -30,22 +30,22 @@ from relay.slack.outcomes import (
     Retryable,
     SlackOutcome,
 )
-from relay.store import Call, Lease
+from relay.store import Lease, SlackCall
 
 log = structlog.get_logger("relay.delivery")
 
-SETTLE_PAUSE = 1.0
+STORE_RETRY_PAUSE = 1.0
 """Seconds between tries to write down what Slack answered, while the store cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class PreparedCall:
     """A step with the message that it sends; `called` is False where Slack shows it already."""
 
-    case: Case
-    step: Sending
+    case: CardContext
+    step: SlackStep
     message: Message
-    shown: Shown
+    shown: ShownRoot
     needs_call: bool = True
 
     @property
@@ -64,7 +64,7 @@ class Parcel:
         return Method.EDIT if isinstance(self.step, Edit) else Method.POST
 
     @property
-    def content(self) -> What:
+    def content(self) -> MessageKind:
         """What it sends, by the word that metrics have for it."""
         return _WHATS[type(self.step)]
 
@@ -83,16 +83,16 @@ class Parcel:
         return now - min(asked, default=now)
 
 
-class Courier:
+class Executor:
     """One call to Slack at a time; many may be under way, each for another card."""
 
-    def __init__(self, kit: Kit, live: Callable[[], Configuration], link: Link) -> None:
+    def __init__(self, kit: DeliveryContext, live: Callable[[], Configuration], link: PermalinkBuilder) -> None:
         """`live` gives the configuration of the moment, `link` the address of a message."""
         self._kit = kit
         self._live = live
         self._link = link
 
-    def prepare(self, case: Case, step: Sending) -> Parcel:
+    def prepare(self, case: CardContext, step: SlackStep) -> PreparedCall:
         """Render what the step says: nothing is sent yet, and nothing waits.
 
         Raises:
@@ -100,16 +100,18 @@ class Courier:
         """
         now = self._kit.clock.now()
         try:
-            drawn = draw(self._live(), case, step, self._link, now)
+            drawn = draw_step(self._live(), case, step, self._link, now)
         except Exception:
-            log.exception("not_drawn", builtin=False, **about(case.card))
-            drawn = draw(self._live().without_templates, case, step, self._link, now)
+            log.exception("not_drawn", builtin=False, **card_fields(case.card))
+            drawn = draw_step(self._live().without_templates, case, step, self._link, now)
         self._report(drawn.context, drawn.rendered)
-        return Parcel(
+        return PreparedCall(
             case=drawn.context, step=step, message=drawn.rendered.message, shown=drawn.shown, needs_call=drawn.called
         )
 
-    async def record_unrendered(self, case: Case, step: Sending, error: Exception, lease: Lease | None) -> bool:
+    async def record_unrendered(
+        self, case: CardContext, step: SlackStep, error: Exception, lease: Lease | None
+    ) -> bool:
         """Write down that a step is surely not sent, since it could not be made; returns True once that is done.
 
         It is made anew with ever longer pauses: by then there may be another template, or another relay.
@@ -117,16 +119,16 @@ class Courier:
         Raises:
             LeaseLost: another relay delivers now.
         """
-        log.error("not_drawn", builtin=True, exc_info=error, **about(case.card))
+        log.error("not_drawn", builtin=True, exc_info=error, **card_fields(case.card))
         now, rules, answer = self._kit.clock.now(), self._kit.rules(), Retryable(reason="not_drawn")
 
-        def finish(known: Case) -> Change:
-            return follow(known, step, answer, _NOTHING, rules=rules, now=now)
+        def finish(known: CardContext) -> CardUpdate:
+            return apply_answer(known, step, answer, _NOTHING, rules=rules, now=now)
 
         await self._settle(case.card, lease, None, finish)
         return True
 
-    async def execute(self, parcel: Parcel, lease: Lease | None) -> bool:
+    async def execute(self, parcel: PreparedCall, lease: Lease | None) -> bool:
         """Call Slack if there is anything to say, and write down what came of it, however long the store takes.
 
         Returns True, once all of that is done.
@@ -138,20 +140,20 @@ class Courier:
         if not parcel.needs_call:
             shown = parcel.shown
             self._kit.metrics.record_skipped(parcel.content, "unchanged")
-            await self._settle(parcel.case.card, lease, None, lambda case: spared(case, parcel.step, shown, now))
+            await self._settle(parcel.case.card, lease, None, lambda case: skip_edit(case, parcel.step, shown, now))
             return True
         answer = await self._answered(parcel)
         now = self._kit.clock.now()
         _log(parcel, answer)
         self._kit.metrics.record_sent(parcel.content, answer, entries=parcel.entry_count, delay=parcel.delay(now))
-        call = Call(method=parcel.method, at=now, answer=_told(answer))
+        call = SlackCall(method=parcel.method, at=now, answer=_told(answer))
         rules = self._kit.rules()
         try:
             await self._settle(
                 parcel.case.card,
                 lease,
                 call,
-                lambda case: follow(case, parcel.step, answer, parcel.shown, rules=rules, now=now),
+                lambda case: apply_answer(case, parcel.step, answer, parcel.shown, rules=rules, now=now),
             )
         except LeaseLost:
             await self._take_back(parcel, answer)
@@ -162,7 +164,7 @@ class Courier:
             self._kit.wake_all()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
         return True
 
-    async def _answered(self, parcel: Parcel) -> SlackOutcome:
+    async def _answered(self, parcel: PreparedCall) -> SlackOutcome:
         """Slack's answer, after what can be mended on the spot: a channel not joined, a message Slack does not take."""
         answer = await self._noted(parcel)
         match answer:
@@ -171,7 +173,7 @@ class Courier:
                 if isinstance(joined, Read):
                     answer = await self._noted(parcel)
             case Rejected(scope=RejectionScope.PAYLOAD):
-                log.error("payload_refused", code=answer.code, detail=answer.detail, **about(parcel.case.card))
+                log.error("payload_refused", code=answer.code, detail=answer.detail, **card_fields(parcel.case.card))
                 answer = await self._noted(self._degraded(parcel))
             case Delivered(stray=True):
                 answer = await self._stray(answer)
@@ -192,24 +194,24 @@ class Courier:
             return NotFound(code="stray_reply", reason="root_gone")
         return Ambiguous(reason="stray_stands")
 
-    async def _noted(self, parcel: Parcel) -> SlackOutcome:
+    async def _noted(self, parcel: PreparedCall) -> SlackOutcome:
         answer = await self._call(parcel)
         self._kit.record_answer(parcel.method, answer, parcel.lane)
         return answer
 
-    def _degraded(self, parcel: Parcel) -> Parcel:
+    def _degraded(self, parcel: PreparedCall) -> PreparedCall:
         """The same in relay's own wording: it is our fault, or a template's, and the reader is to have something."""
-        drawn = draw(self._live().without_templates, parcel.case, parcel.step, self._link, self._kit.clock.now())
+        drawn = draw_step(self._live().without_templates, parcel.case, parcel.step, self._link, self._kit.clock.now())
         return replace(parcel, message=drawn.rendered.message)
 
-    async def _close_channel(self, parcel: Parcel, answer: Rejected) -> None:
+    async def _close_channel(self, parcel: PreparedCall, answer: Rejected) -> None:
         """A channel's refusal is the channel's state, found once and not once for each card."""
         channel = parcel.case.channel
-        log.error("channel_refuses", **about(parcel.case.card), reason=answer.reason, remedy=answer.remedy)
+        log.error("channel_refuses", **card_fields(parcel.case.card), reason=answer.reason, remedy=answer.remedy)
         again = self._kit.clock.now() + PROBE_EVERY
         await self._mark(replace(channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=again))
 
-    async def _acquit_channel(self, parcel: Parcel) -> None:
+    async def _acquit_channel(self, parcel: PreparedCall) -> None:
         """A channel that took nothing has taken a message: what waits for it need not wait any more."""
         await self._mark(replace(parcel.case.channel, reason=""))
         self._kit.wake_all()
@@ -228,18 +230,18 @@ class Courier:
             # The next answer finds it again; what Slack answered now is still to be written down.
             log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all
 
-    async def _take_back(self, parcel: Parcel, answer: SlackOutcome) -> None:
+    async def _take_back(self, parcel: PreparedCall, answer: SlackOutcome) -> None:
         """The answer came under a past lease: what was posted goes, unless its successor has found and kept it."""
         if not isinstance(answer, Delivered) or isinstance(parcel.step, Edit):
             return
         case = await self._kit.store.card_context(parcel.case.card.id)
         posted_again = isinstance(parcel.step, PostRoot) and case.card.ts not in {None, answer.ts}
         if posted_again:
-            log.warning("taken_back", **about(case.card), reason="lease_lost", ts=answer.ts)
+            log.warning("taken_back", **card_fields(case.card), reason="lease_lost", ts=answer.ts)
             with check_before_send(None):
                 await self._kit.door.delete(answer.channel, answer.ts)
 
-    async def _call(self, parcel: Parcel) -> SlackOutcome:
+    async def _call(self, parcel: PreparedCall) -> SlackOutcome:
         channel, step = parcel.case.channel.slack_id or "", parcel.step
         incident = parcel.case.card.incident
         match step:
@@ -261,19 +263,19 @@ class Courier:
                 assert_never(step)
 
     async def _settle(
-        self, card: Card, lease: Lease | None, call: Call | None, finish: Callable[[Case], Change]
+        self, card: Card, lease: Lease | None, call: SlackCall | None, finish: Callable[[CardContext], CardUpdate]
     ) -> None:
         """An answer that is not written down is doubt after the next start, so this does not give up."""
         while True:
             try:
                 await self._kit.store.update_card(card.id, finish, call, lease=lease)
             except StoreUnusable as error:
-                log.error("settle_failed", **about(card), detail=str(error))  # noqa: TRY400  it says all
-                await self._kit.clock.sleep(SETTLE_PAUSE)
+                log.error("settle_failed", **card_fields(card), detail=str(error))  # noqa: TRY400  it says all
+                await self._kit.clock.sleep(STORE_RETRY_PAUSE)
             else:
                 return
 
-    def _report(self, case: Case, rendered: RenderedMessage) -> None:
+    def _report(self, case: CardContext, rendered: RenderedMessage) -> None:
         """A template that failed did not cost the message; whoever looks after it reads where."""
         for failure in rendered.failures:
             self._kit.metrics.record_template_failure(failure.file)
@@ -283,13 +285,13 @@ class Courier:
                 line=failure.line,
                 detail=failure.message,
                 builtin=rendered.builtin,
-                **about(case.card),
+                **card_fields(case.card),
             )
 
 
-_NOTHING = Shown(fingerprint="", version=-1, ended=None)
+_NOTHING = ShownRoot(fingerprint="", version=-1, ended=None)
 
-_WHATS: Mapping[type[Sending], What] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
+_WHATS: Mapping[type[SlackStep], MessageKind] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
 
 
 def _told(answer: SlackOutcome) -> dict[str, object]:
@@ -300,7 +302,7 @@ def _told(answer: SlackOutcome) -> dict[str, object]:
     }
 
 
-def _log(parcel: Parcel, answer: SlackOutcome) -> None:
+def _log(parcel: PreparedCall, answer: SlackOutcome) -> None:
     told = log.info if isinstance(answer, Delivered) else log.warning
     told(
         "slack_answered",
@@ -308,5 +310,5 @@ def _log(parcel: Parcel, answer: SlackOutcome) -> None:
         step=type(parcel.step).__name__,
         answer=type(answer).__name__,
         reason=answer.reason,
-        **about(parcel.case.card),
+        **card_fields(parcel.case.card),
     )

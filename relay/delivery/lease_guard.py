@@ -8,7 +8,7 @@ from relay.model.errors import LeaseLost
 from relay.runtime.clock import Clock
 
 
-class Tenure:
+class LeaseGuard:
     """The time for which the lease was given, counted from before it was asked for: never longer than it holds."""
 
     def __init__(self, clock: Clock) -> None:

@@ -11,37 +11,37 @@ from functools import partial
 import structlog
 
 from relay.cards import CardState, Channel, ChannelState, failures
-from relay.cards.failures import EXTERNAL, is_foreign
-from relay.cards.model import Letter
-from relay.delivery.context import Kit, about
+from relay.cards.failures import EXTERNAL, is_external
+from relay.cards.model import DeadLetter
+from relay.delivery.context import DeliveryContext, card_fields
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
 from relay.slack.outcomes import Method, Read
 from relay.slack.responses import FoundMessage, cursor_of, messages_of
-from relay.store import Lease, LetterLine
+from relay.store import Lease, OpenDeadLetter
 
 log = structlog.get_logger("relay.delivery")
 
 SWEEP_EVERY = 120.0
 """Seconds between two looks of the sweep, each at one channel."""
 
-SWEEP_PAGES = 2
+SWEEP_MAX_PAGES = 2
 """The most pages that a look reads, 400 messages: in all one call in fifty of what history may be read."""
 
-AGAIN = 5.0
+RETRY_PAUSE = 5.0
 """Seconds after which cards of channels that take nothing are looked for again, while there are such channels."""
 
-LAG = 120.0
+HISTORY_LAG = 120.0
 """Seconds for which Slack's history may not show a message yet."""
 
-AT_ONCE = 200
+MAX_PER_ROUND = 200
 """The most cards of one channel that are diverted in one go."""
 
 
-class Mending:
+class Repair:
     """Diverts, redrives and sweeps."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: DeliveryContext) -> None:
         """Mend the cards of the kit's store; `troubled` says that there are channels that take nothing."""
         self.bell = WakeEvent()
         self.has_rejected_channels = False
@@ -59,8 +59,8 @@ class Mending:
             if self._kit.clock.now() >= self._next_sweep and not self._kit.breaker.is_open:
                 self._next_sweep = self._kit.clock.now() + SWEEP_EVERY
                 await self._sweep(lease)
-            soon = self._kit.clock.now() + (AGAIN if self.has_rejected_channels else SWEEP_EVERY)
-            await self._kit.wait(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + AGAIN)))
+            soon = self._kit.clock.now() + (RETRY_PAUSE if self.has_rejected_channels else SWEEP_EVERY)
+            await self._kit.wait(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + RETRY_PAUSE)))
 
     async def repair(self, lease: Lease | None) -> bool:
         """Divert what waits for channels that refuse, and redrive what need wait no more; whether there was any."""
@@ -70,7 +70,7 @@ class Mending:
         diverted = [await self._divert(channel, lease) for channel in waiting]
         aside, alone = self._kit.backoff.skipped_cards, self._kit.backoff.run_isolated
         redriven = [
-            await alone(letter.card.id, partial(self._redrive, letter, channels, lease), about(letter.card))
+            await alone(letter.card.id, partial(self._redrive, letter, channels, lease), card_fields(letter.card))
             for letter in await self._kit.store.dead_letters()
             if letter.card.id not in aside
         ]
@@ -81,31 +81,33 @@ class Mending:
             return False
         now, rules = self._kit.clock.now(), self._kit.rules()
         remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
-        letter = Letter(reason=channel.reason, remedy=remedy, since=now)
+        letter = DeadLetter(reason=channel.reason, remedy=remedy, since=now)
         aside, alone = self._kit.backoff.skipped_cards, self._kit.backoff.run_isolated
-        cards = [card for card in await self._kit.store.due_cards(channel.ref, now, AT_ONCE) if card not in aside]
+        cards = [card for card in await self._kit.store.due_cards(channel.ref, now, MAX_PER_ROUND) if card not in aside]
         for card in cards:
             case = await alone(
                 card,
                 partial(
                     self._kit.store.update_card,
                     card,
-                    lambda case: failures.diverted(case, rules.fallback, rules.canonical_refs, letter),
+                    lambda case: failures.divert_to_fallback(case, rules.fallback, rules.canonical_refs, letter),
                     lease=lease,
                 ),
             )
             if case is None:
                 continue
             to = rules.fallback.channel.ref if rules.fallback else ""
-            log.error("diverted", **about(case.card), to=to, reason=letter.reason, remedy=letter.remedy)
+            log.error("diverted", **card_fields(case.card), to=to, reason=letter.reason, remedy=letter.remedy)
         return bool(cards)
 
-    async def _redrive(self, letter: LetterLine, channels: dict[str, Channel], lease: Lease | None) -> bool:
+    async def _redrive(self, letter: OpenDeadLetter, channels: dict[str, Channel], lease: Lease | None) -> bool:
         """A letter for its channel's sake is redriven by itself when the channel takes messages again."""
         if not letter.card.is_current:
             now, words = self._kit.clock.now(), self._kit.rules().tag_labels
-            await self._kit.store.update_card(letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease)
-            log.info("letter_closed", letter=letter.id, reason="followed_no_more", **about(letter.card))
+            await self._kit.store.update_card(
+                letter.card.id, lambda case: failures.retry_card(case, words, now), lease=lease
+            )
+            log.info("letter_closed", letter=letter.id, reason="followed_no_more", **card_fields(letter.card))
             return False
         channel = channels.get(letter.card.channel)
         if (
@@ -114,12 +116,16 @@ class Mending:
             or letter.reason not in CHANNEL_REASONS | {EXTERNAL}
         ):
             return False
-        if letter.card.state is not CardState.REJECTED or is_foreign(letter.card, channel) or not self._may_try(channel):
+        if (
+            letter.card.state is not CardState.REJECTED
+            or is_external(letter.card, channel)
+            or not self._may_try(channel)
+        ):
             return False
         now, words = self._kit.clock.now(), self._kit.rules().tag_labels
-        log.warning("redriven", **about(letter.card), letter=letter.id, reason=letter.reason)
+        log.warning("redriven", **card_fields(letter.card), letter=letter.id, reason=letter.reason)
         case = await self._kit.store.update_card(
-            letter.card.id, lambda case: failures.redriven(case, words, now), lease=lease
+            letter.card.id, lambda case: failures.retry_card(case, words, now), lease=lease
         )
         if case.card.post is not None:
             self._tried[channel.ref] = channel.retry_at
@@ -145,7 +151,7 @@ class Mending:
         seen, whole = read
         there = {message.ts for message in seen if not message.deleted}
         reached = oldest if whole else min((message.ts for message in seen), default=oldest)
-        newest = min(latest or "9", f"{self._kit.clock.now() - LAG:.6f}")
+        newest = min(latest or "9", f"{self._kit.clock.now() - HISTORY_LAG:.6f}")
         for card, ts in cards:
             if reached <= ts <= newest and ts not in there:
                 await self._kit.backoff.run_isolated(card, partial(self._renew, card, ts, lease))
@@ -155,15 +161,17 @@ class Mending:
     async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
         now, words = self._kit.clock.now(), self._kit.rules().tag_labels
         case = await self._kit.store.update_card(
-            card, lambda case: failures.gone(case, ts, words, "root_gone", now), lease=lease
+            card, lambda case: failures.repost_lost_root(case, ts, words, "root_gone", now), lease=lease
         )
-        log.warning("drifted", **about(case.card), reason="root_gone", ts=ts)
+        log.warning("drifted", **card_fields(case.card), reason="root_gone", ts=ts)
         self._kit.wake_all()
 
     async def _next_channel(self) -> tuple[Channel, Sequence[tuple[int, str]]] | None:
         """Each open channel with open cards in its turn, and those cards."""
         channels = await self._kit.store.channels()
-        opened = [each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.canonical_ref]
+        opened = [
+            each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.canonical_ref
+        ]
         self._swept = [ref for ref in self._swept if any(each.ref == ref for each in opened)]
         in_turn = sorted(opened, key=lambda each: self._swept.index(each.ref) if each.ref in self._swept else -1)
         for channel in in_turn:
@@ -176,7 +184,7 @@ class Mending:
         """Messages, and whether they reach back to the oldest; None where Slack could not be asked."""
         seen: list[FoundMessage] = []
         cursor: str | None = None
-        for _ in range(SWEEP_PAGES):
+        for _ in range(SWEEP_MAX_PAGES):
             now = self._kit.clock.now()
             if self._kit.budgets.ready_at(Method.HISTORY, "", now) > now:
                 return None

@@ -7,41 +7,41 @@ from functools import partial
 
 import structlog
 
-from relay.cards import AttemptState, Case
-from relay.cards.eligibility import Track
-from relay.cards.send import Sending, Settled, Step
-from relay.delivery.context import Kit, about
-from relay.delivery.executor import Courier
-from relay.metrics import What
-from relay.model.errors import CardTrouble, StoreError, StoreUnusable
+from relay.cards import AttemptState, CardContext
+from relay.cards.eligibility import WorkKind
+from relay.cards.send import NothingToSend, SlackStep, Step
+from relay.delivery.context import DeliveryContext, card_fields
+from relay.delivery.executor import Executor
+from relay.metrics import MessageKind
+from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Method
 from relay.store import Lease
 
 log = structlog.get_logger("relay.delivery")
 
-Picked = tuple[Case, Step] | float | None
+Picked = tuple[CardContext, Step] | float | None
 
-STORE_PAUSE = 1.0
+STORE_RETRY_PAUSE = 1.0
 """Seconds until the store is asked again after it failed."""
 
-BROKE_PAUSE = 30.0
+CRASH_PAUSE = 30.0
 """Seconds until a card is picked again after something unforeseen that concerns no single one."""
 
 OLDEST_EVERY = 10
 """Every so many calls the card that has waited longest comes first, so that nothing starves."""
 
 
-class Pump:
+class Scheduler:
     """Picks and hands over; the courier does the rest."""
 
     def __init__(  # noqa: PLR0913  the two pumps differ in these
         self,
-        track: Track,
-        kit: Kit,
-        courier: Courier,
+        track: WorkKind,
+        kit: DeliveryContext,
+        courier: Executor,
         *,
-        begin: Callable[[Case], Step],
+        begin: Callable[[CardContext], Step],
         crowded: Callable[[], AbstractSet[str]],
         at_once: int,
     ) -> None:
@@ -50,7 +50,7 @@ class Pump:
         `crowded` are the lanes that have too much in doubt to go on.
         """
         self.bell = WakeEvent()
-        self._track: Track = track
+        self._track: WorkKind = track
         self._method = Method.POST if track == "post" else Method.EDIT
         self._kit = kit
         self._courier = courier
@@ -90,8 +90,8 @@ class Pump:
         except StoreUnusable as error:
             log.error("pick_failed", track=self._track, detail=str(error))  # noqa: TRY400  the sentence says it
             self._unsure = True
-            return now + STORE_PAUSE
-        except CardTrouble as trouble:
+            return now + STORE_RETRY_PAUSE
+        except CardFailure as trouble:
             self._kit.backoff.record_failure(trouble.card, trouble, trouble.details)
             return now  # the next one
         except StoreError:
@@ -99,7 +99,7 @@ class Pump:
         except Exception:
             log.exception("pick_broke", track=self._track)
             self._unsure = True
-            return now + BROKE_PAUSE
+            return now + CRASH_PAUSE
 
     async def _recover(self, lease: Lease | None) -> None:
         """A pick that failed may have been committed, and its answer lost: then nobody is about what it has begun."""
@@ -158,18 +158,18 @@ class Pump:
             lease=lease,
         )
 
-    def _hand_over(self, case: Case, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
+    def _hand_over(self, case: CardContext, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
         self._served += 1
-        if isinstance(step, Settled):
-            log.info("settled", reason=step.reason, **about(case.card))
-            what: What = "edit" if self._track == "edit" else "reply" if case.card.ts else "root"
+        if isinstance(step, NothingToSend):
+            log.info("settled", reason=step.reason, **card_fields(case.card))
+            what: MessageKind = "edit" if self._track == "edit" else "reply" if case.card.ts else "root"
             self._kit.metrics.record_skipped(what, step.reason)
             if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:
                 self._kit.doubts[case.channel.ref] += 1
                 self._kit.wake_all()  # it is to be looked for at once
             return
         card, lane = case.card.id, case.channel.ref
-        work = self._kit.backoff.run_isolated(card, self._work(case, step, lease), about(case.card))
+        work = self._kit.backoff.run_isolated(card, self._work(case, step, lease), card_fields(case.card))
         task = tasks.create_task(work, name=f"{self._track} of card {card}")
         # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
         task.add_done_callback(lambda done: self._over(card, lane, done))
@@ -180,7 +180,7 @@ class Pump:
         if self._track == "post":
             self._lanes.add(lane)
 
-    def _work(self, case: Case, step: Sending, lease: Lease | None) -> Callable[[], Awaitable[bool]]:
+    def _work(self, case: CardContext, step: SlackStep, lease: Lease | None) -> Callable[[], Awaitable[bool]]:
         try:
             parcel = self._courier.prepare(case, step)
         except Exception as error:  # noqa: BLE001  it is logged there

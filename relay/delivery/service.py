@@ -16,58 +16,58 @@ from uuid import uuid4
 
 import structlog
 
-from relay.cards import Case, recovery
-from relay.cards.draw import message_link
-from relay.cards.failures import EXTERNAL, foreign, is_foreign
-from relay.cards.outcomes import Rules, dead
-from relay.cards.send import Settled, Step, begin_edit, begin_post
+from relay.cards import CardContext, recovery
+from relay.cards.draw import permalink
+from relay.cards.failures import EXTERNAL, external_channel_letter, is_external
+from relay.cards.outcomes import DeliveryRules, give_up
+from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
 from relay.config.configuration import Configuration
-from relay.delivery.card_backoff import Aside
-from relay.delivery.channels import Directory
-from relay.delivery.circuit_breaker import Gate
-from relay.delivery.context import Kit
-from relay.delivery.executor import Courier
-from relay.delivery.history import Reader
-from relay.delivery.lease_guard import Tenure
-from relay.delivery.reconciler import Search
-from relay.delivery.repair import Mending
-from relay.delivery.scheduler import Pump
+from relay.delivery.card_backoff import CardBackoff
+from relay.delivery.channels import ChannelResolver
+from relay.delivery.circuit_breaker import CircuitBreaker
+from relay.delivery.context import DeliveryContext
+from relay.delivery.executor import Executor
+from relay.delivery.history import HistoryReader
+from relay.delivery.lease_guard import LeaseGuard
+from relay.delivery.reconciler import Reconciler
+from relay.delivery.repair import Repair
+from relay.delivery.scheduler import Scheduler
 from relay.http.session import check_before_send
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, StoreError
 from relay.ratelimit.budgets import Budgets, backoff
-from relay.ratelimit.throttle import Turns
+from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
 from relay.store import Lease, Store
 
 log = structlog.get_logger("relay.delivery")
 
-LEASE = "delivery"
+LEASE_NAME = "delivery"
 LEASE_TTL = 12.0
-LEASE_EVERY = 3.0
-ASK_EVERY = 1.0
+LEASE_RENEW_EVERY = 3.0
+LEASE_ACQUIRE_EVERY = 1.0
 """Seconds for which a lease holds, after which its holder extends it, and after which others ask whether it is free."""
 
 LISTEN_EVERY = 1.0
 """Seconds between two looks at whether another program has written into an SQLite database."""
 
-BROKE_PAUSE = 30.0
+CRASH_PAUSE = 30.0
 """Seconds until delivery begins anew after something unforeseen."""
 
-CALM = 600.0
+FORGET_CRASH_AFTER = 600.0
 """Seconds after which something unforeseen that happens in a room counts as its first again."""
 
-FINEST = 1e-6
+CLOCK_RESOLUTION = 1e-6
 """Seconds that a moment can be told from the next one."""
 
-POSTS_AT_ONCE = 16
-EDITS_AT_ONCE = 4
+MAX_CONCURRENT_POSTS = 16
+MAX_CONCURRENT_EDITS = 4
 """Calls under way at the most; the budgets are what really bounds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class DeliveryHealth:
     """What delivery knows of itself: `slack` is `ok`, or the reason for which nothing is sent; `remedy` what to do."""
 
     delivering: bool
@@ -88,7 +88,7 @@ class Companion(Protocol):
         """Work until told to stop."""
 
 
-class Sender:
+class DeliveryService:
     """Everything that goes to Slack goes through here."""
 
     def __init__(  # noqa: PLR0913  the shell is wired here
@@ -111,40 +111,44 @@ class Sender:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._leash = asyncio.Event()
         budgets = budgets or Budgets()
-        self._gate = Gate(slack, clock, budgets)
-        self._tenure = Tenure(clock)
-        kit = Kit(
+        self._gate = CircuitBreaker(slack, clock, budgets)
+        self._tenure = LeaseGuard(clock)
+        kit = DeliveryContext(
             store=store,
             door=slack,
             lease_guard=self._tenure,
             budgets=budgets,
-            throttle=Turns(budgets, clock),
+            throttle=Throttle(budgets, clock),
             breaker=self._gate,
             clock=clock,
             rules=self._rules,
             wake_all=self._ring_all,
             wake_schedulers=self._ring_pumps,
             metrics=metrics or Metrics(),
-            backoff=Aside(clock),
+            backoff=CardBackoff(clock),
         )
-        reader = Reader(kit)
-        courier = Courier(kit, live, self.message_link)
-        self._directory = Directory(kit)
-        self._search = Search(kit, reader)
-        self._mending = Mending(kit)
+        reader = HistoryReader(kit)
+        courier = Executor(kit, live, self.message_link)
+        self._directory = ChannelResolver(kit)
+        self._search = Reconciler(kit, reader)
+        self._mending = Repair(kit)
         crowded = self._crowded
-        self._posts = Pump("post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=POSTS_AT_ONCE)
-        self._edits = Pump("edit", kit, courier, begin=self._begin_edit, crowded=crowded, at_once=EDITS_AT_ONCE)
+        self._posts = Scheduler(
+            "post", kit, courier, begin=self._begin_post, crowded=crowded, at_once=MAX_CONCURRENT_POSTS
+        )
+        self._edits = Scheduler(
+            "edit", kit, courier, begin=self._begin_edit, crowded=crowded, at_once=MAX_CONCURRENT_EDITS
+        )
         rooms = (self._directory, self._search, self._mending, self._posts, self._edits)
         self._beside = tuple(beside)
         self._bells = [*(room.bell for room in rooms), *(each.bell for each in self._beside)]
         self._gate.wake_on_close += self._bells
 
     @property
-    def health(self) -> Health:
+    def health(self) -> DeliveryHealth:
         """How delivery is now."""
         known = "ok" if self._gate.identity else "not asked yet"
-        return Health(delivering=self._delivering, slack=self._gate.reason or known, remedy=self._gate.remedy)
+        return DeliveryHealth(delivering=self._delivering, slack=self._gate.reason or known, remedy=self._gate.remedy)
 
     @property
     def idle(self) -> bool:
@@ -174,7 +178,7 @@ class Sender:
         """Deliver while this relay has the right to, until told to stop; then finish what is under way."""
         while not stopping.is_set():
             if not await self._turn(stopping) and not stopping.is_set():
-                await self._clock.wait(self._leash, self._clock.now() + ASK_EVERY)
+                await self._clock.wait(self._leash, self._clock.now() + LEASE_ACQUIRE_EVERY)
 
     async def _turn(self, stopping: asyncio.Event) -> bool:
         """Deliver, if it is this relay's turn, until told to stop; False where it is not, or where it had to break off.
@@ -195,7 +199,7 @@ class Sender:
             log.error("delivery_broken_off", detail=[str(error) for error in _leaves(failed)])  # noqa: TRY400  it says all
         except* Exception:
             log.exception("delivery_broke")  # shares are taken all the same, and what was cut off is looked for
-            await self._clock.wait(self._leash, self._clock.now() + BROKE_PAUSE)
+            await self._clock.wait(self._leash, self._clock.now() + CRASH_PAUSE)
         else:
             return True
         finally:
@@ -211,11 +215,11 @@ class Sender:
         if not self._store.shared:
             return None
         asked = self._clock.monotonic()
-        epoch = await self._store.acquire_lease(LEASE, self._holder, None, LEASE_TTL)
+        epoch = await self._store.acquire_lease(LEASE_NAME, self._holder, None, LEASE_TTL)
         if epoch is None:
             return None
         self._tenure.extend(asked, LEASE_TTL)
-        return Lease(LEASE, self._holder, epoch)
+        return Lease(LEASE_NAME, self._holder, epoch)
 
     async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         doubtful = await self._store.recover_attempts(self._clock.now(), lease=lease)
@@ -270,12 +274,12 @@ class Sender:
                 raise
             except StoreError as error:
                 log.error("broken_off", room=name, detail=str(error))  # noqa: TRY400  the sentence says it
-                pause = LEASE_EVERY
+                pause = LEASE_RENEW_EVERY
             except Exception as error:
                 if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
                     raise
                 log.exception("room_broke", room=name)
-                tries = 1 if self._clock.monotonic() - began > CALM else tries + 1
+                tries = 1 if self._clock.monotonic() - began > FORGET_CRASH_AFTER else tries + 1
                 pause = backoff(tries, name)
             else:
                 continue
@@ -285,12 +289,12 @@ class Sender:
         """Wait so long, or until `over`. Whoever rings only has it look at the time: what broke may ring by itself."""
         ends = self._clock.monotonic() + seconds
         while not over.is_set() and (left := ends - self._clock.monotonic()) > 0:
-            await self._clock.wait_idle(bell, self._clock.now() + left + FINEST)
+            await self._clock.wait_idle(bell, self._clock.now() + left + CLOCK_RESOLUTION)
 
     async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Keep the lease until told to stop, or until somebody else has it."""
         while not stopping.is_set():
-            await self._clock.wait(self._leash, None if lease is None else self._clock.now() + LEASE_EVERY)
+            await self._clock.wait(self._leash, None if lease is None else self._clock.now() + LEASE_RENEW_EVERY)
             if lease is not None and not stopping.is_set() and await self._take_lease() != lease:
                 raise LeaseLost("another relay delivers now")
 
@@ -306,21 +310,25 @@ class Sender:
                     self._ring_all()
             await asyncio.sleep(LISTEN_EVERY)
 
-    def _begin_post(self, case: Case) -> Step:
+    def _begin_post(self, case: CardContext) -> Step:
         now = self._clock.now()
-        if case.card.ts is None and is_foreign(case.card, case.channel):
-            return Settled(reason=EXTERNAL, update=dead(case, "post", foreign(now), self._rules()))
+        if case.card.ts is None and is_external(case.card, case.channel):
+            return NothingToSend(
+                reason=EXTERNAL, update=give_up(case, "post", external_channel_letter(now), self._rules())
+            )
         step = begin_post(case, self._live().rulebook.tag_labels, now)
         if self._restored is not None and now < self._restored[1]:
-            return recovery.looked_for_first(case, step, self._restored[0], now)
+            return recovery.search_before_post(case, step, self._restored[0], now)
         return step
 
-    def _begin_edit(self, case: Case) -> Step:
+    def _begin_edit(self, case: CardContext) -> Step:
         return begin_edit(case, self._clock.now())
 
-    def _rules(self) -> Rules:
+    def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook
-        return Rules(tag_labels=rulebook.tag_labels, fallback=rulebook.fallback, canonical_refs=self._directory.same)
+        return DeliveryRules(
+            tag_labels=rulebook.tag_labels, fallback=rulebook.fallback, canonical_refs=self._directory.same
+        )
 
     def _crowded(self) -> frozenset[str]:
         return self._search.blocked_lanes
@@ -328,7 +336,7 @@ class Sender:
     def message_link(self, channel: str, ts: str) -> str:
         """The address of a message for people; empty until Slack has told the workspace's."""
         identity = self._gate.identity
-        return message_link(identity.url if identity else "", channel, ts)
+        return permalink(identity.url if identity else "", channel, ts)
 
 
 def _leaves(group: BaseExceptionGroup[StoreError]) -> Iterator[BaseException]:

@@ -15,7 +15,7 @@ LOOKS: Final = 6
 """So many looks in a row must find everybody at rest, each after the event loop has gone round: by the third, whoever
 was woken has gone on."""
 
-STRIDE: Final = 30.0
+MIN_STEP: Final = 30.0
 """Seconds that time moves on at the least: whoever looks at something every two seconds need not be waited for."""
 
 
@@ -33,7 +33,7 @@ class Waiter:
         return self.bell.is_set() or self.alarm.is_set()
 
 
-class LeapingClock(Clock):
+class SimulatedClock(Clock):
     """Stands still until it is moved; then whoever waited for a moment that has come goes on. Unix seconds."""
 
     def __init__(self, now: float) -> None:
@@ -72,7 +72,7 @@ class LeapingClock(Clock):
         """The earliest moment that somebody waits for, of those to come."""
         return min((each.until for each in self._waiting if self._now < each.until < inf), default=None)
 
-    def move(self, moment: float) -> None:
+    def set_time(self, moment: float) -> None:
         """It is that moment now. Where that is earlier, whoever waits does so for as long as ever."""
         back = max(0.0, self._now - moment)
         for each in self._waiting:
@@ -83,16 +83,16 @@ class LeapingClock(Clock):
             if each.until <= moment:
                 each.alarm.set()
 
-    async def leap(self, seconds: float, resting: Callable[[], bool], *, stride: float = STRIDE) -> None:
+    async def advance(self, seconds: float, resting: Callable[[], bool], *, stride: float = MIN_STEP) -> None:
         """Let so much time pass, in strides of that length at the least; on the way everything happens that is due."""
         until = self._now + seconds
-        await settled(resting)
+        await wait_until_idle(resting)
         while self._now < until:
-            self.move(min(until, max(self.next_timer() or until, self._now + stride)))
-            await settled(resting)
+            self.set_time(min(until, max(self.next_timer() or until, self._now + stride)))
+            await wait_until_idle(resting)
 
 
-async def settled(resting: Callable[[], bool]) -> None:
+async def wait_until_idle(resting: Callable[[], bool]) -> None:
     """Wait until everybody rests."""
     quiet = 0
     while quiet < LOOKS:

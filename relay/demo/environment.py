@@ -13,25 +13,23 @@ from typing import Any, Final
 
 import orjson
 
-from relay.app import Relay, bigpanda
+from relay.app import Relay, bigpanda_client
 from relay.config.settings import Settings
 from relay.config.template_files import packaged_folder
-from relay.demo.clock import settled
-from relay.demo.story import BILLS, DATABASES, NOC, PEOPLE, Act
+from relay.demo.clock import wait_until_idle
+from relay.demo.story import BILLING_CHANNEL, DATABASE_CHANNEL, NOC_CHANNEL, PEOPLE, UserStep
 from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.model.errors import RelayError
 from relay.runtime.clock import Clock
-from relay.sandbox.slack.interactivity import HTTP
-from relay.sandbox.slack.channel import Message
-from relay.sandbox.slack.payloads import NotThere
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
-from relay.sandbox.bigpanda.server import BigPanda
-from relay.sandbox.bigpanda.users import User
-from relay.sandbox.bigpanda.server import serving as serving_bigpanda
-from relay.sandbox.page.relay_client import Backstage
+from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.page.page import Page
+from relay.sandbox.page.relay_client import RelayClient
+from relay.sandbox.slack.channel import FakeMessage
+from relay.sandbox.slack.interactivity import RequestUrl
+from relay.sandbox.slack.payloads import NoSuchElement
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient
 from relay.store import Store
 
@@ -40,27 +38,27 @@ ADMIN_KEY: Final = "demo-admin-key"
 SIGNING_SECRET: Final = "demo-signing-secret"  # noqa: S105  the same
 """They open a relay that lives for one demo, on this machine's own loop."""
 
-OWN: Final = "a-share-of-your-own"
+OWN_INCIDENT: Final = "a-share-of-your-own"
 """The id of the incident that the page offers to paste."""
 
-_CHANNELS: Final = (("C0NOC00001", NOC), ("C0BILLING01", BILLS), ("C0DBONCALL1", DATABASES))
-_GROUPS: Final = (("S0BILLING01", BILLS), ("S0DBONCALL1", DATABASES))
+_CHANNELS: Final = (("C0NOC00001", NOC_CHANNEL), ("C0BILLING01", BILLING_CHANNEL), ("C0DBONCALL1", DATABASE_CHANNEL))
+_GROUPS: Final = (("S0BILLING01", BILLING_CHANNEL), ("S0DBONCALL1", DATABASE_CHANNEL))
 
 
 class CannotListen(RelayError):
     """The page cannot listen where it was told to."""
 
 
-class NotTaken(RelayError):
+class ShareRejected(RelayError):
     """Relay did not take a share of the story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoEnvironment:
     """Everything, running. `page` shows it at `address`; `folder` holds the routes and templates that are live."""
 
-    slack: StandIn
-    panda: BigPanda
+    slack: FakeSlack
+    bigpanda: FakeBigPanda
     page: Page
     relay: Relay
     clock: Clock
@@ -69,9 +67,9 @@ class Stage:
     running: asyncio.Task[None]
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way anywhere, and nothing can be before time passes or somebody does something."""
-        return self.relay.idle and self.panda.resting
+        return self.relay.idle and self.bigpanda.idle
 
     async def share(self, body: dict[str, Any]) -> None:
         """Let what that share tells come about in BigPanda, which shares it through relay's front door.
@@ -79,13 +77,13 @@ class Stage:
         Raises:
             NotTaken: relay did not answer 202.
         """
-        known = len(self.panda.shared)
-        incident = await self.panda.tells(body)
-        for shared in self.panda.shared[known:]:
+        known = len(self.bigpanda.sent_shares)
+        incident = await self.bigpanda.apply_and_send(body)
+        for shared in self.bigpanda.sent_shares[known:]:
             if shared.incident == incident.id and shared.status != HTTPStatus.ACCEPTED:
-                raise NotTaken(f"relay answered a share of the story with {shared.status or 'nothing'}")
+                raise ShareRejected(f"relay answered a share of the story with {shared.status or 'nothing'}")
 
-    async def act(self, act: Act) -> None:
+    async def perform(self, act: UserStep) -> None:
         """Let somebody do that in Slack.
 
         Raises:
@@ -94,30 +92,30 @@ class Stage:
         """
         card = self._card(act.incident, act.channel)
         if not act.action:
-            await self.slack.say(act.user, card.channel, act.text, card.ts)
+            await self.slack.post_as(act.user, card.channel, act.text, card.ts)
             return
         await self.slack.click(act.user, card.channel, card.ts, act.action)
         if act.values:
-            await settled(lambda: self.resting)
-            opened = self.slack.views_open(act.user)
+            await wait_until_idle(lambda: self.idle)
+            opened = self.slack.open_views(act.user)
             if not opened:
-                raise NotThere(f"nothing was opened to be filled in at the press of {act.action}")
+                raise NoSuchElement(f"nothing was opened to be filled in at the press of {act.action}")
             await self.slack.submit(act.user, opened[-1], act.values)
 
-    def is_over(self, incident: str) -> bool:
+    def is_resolved(self, incident: str) -> bool:
         """Whether BigPanda has that incident as resolved."""
-        return incident in self.panda.incidents and self.panda.incident(incident).resolved
+        return incident in self.bigpanda.incidents and self.bigpanda.incident(incident).resolved
 
-    def _card(self, incident: str, channel: str) -> Message:
+    def _card(self, incident: str, channel: str) -> FakeMessage:
         place = self.slack.channel(channel)
         cards = [each for each in place.messages if _incident_of(each) == incident and not each.deleted]
         if not cards:
-            raise NotThere(f"no card of {incident} in #{place.name}")
+            raise NoSuchElement(f"no card of {incident} in #{place.name}")
         return cards[-1]
 
 
 @asynccontextmanager
-async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Stage]:
+async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[DemoEnvironment]:
     """Start all of it; the page listens on `host` and `port` (0 takes any free one).
 
     Raises:
@@ -130,23 +128,23 @@ async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> A
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relay-demo-")))
         _furnish(folder)
         base = await _served(stack, slack, page, host, port)
-        api = await stack.enter_async_context(serving_bigpanda(panda))
+        api = await stack.enter_async_context(serve_bigpanda(panda))
         session = await stack.enter_async_context(make_session())
         settings = _settings(folder, base, api)
         store = await Store.open(settings.database_url.get_secret_value())
         stack.push_async_callback(store.close)
         metrics = Metrics()
         relay = Relay(settings, store, clock, metrics)
-        doors = SlackClient(session, slack.token, base_url=base), bigpanda(settings, session, metrics)
+        doors = SlackClient(session, slack.token, base_url=base), bigpanda_client(settings, session, metrics)
         running = asyncio.create_task(relay.run(*doors), name="relay")
         url = await _listening(relay, running)
-        slack.interactivity = HTTP(url, SIGNING_SECRET, clock=clock.now)
-        panda.shares_to(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})
+        slack.interactivity = RequestUrl(url, SIGNING_SECRET, clock=clock.now)
+        panda.add_integration(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})
         page.relay = _backstage(url, panda, int(clock.now()))
         try:
-            yield Stage(
+            yield DemoEnvironment(
                 slack=slack,
-                panda=panda,
+                bigpanda=panda,
                 page=page,
                 relay=relay,
                 clock=clock,
@@ -159,22 +157,22 @@ async def on_stage(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> A
             await running
 
 
-async def _served(stack: AsyncExitStack, slack: StandIn, page: Page, host: str, port: int) -> str:
+async def _served(stack: AsyncExitStack, slack: FakeSlack, page: Page, host: str, port: int) -> str:
     """The base address of the stand-in, which is served until the stack unwinds."""
     try:
-        return await stack.enter_async_context(serving(slack, host, port, furnish=page.add_routes))
+        return await stack.enter_async_context(serve_slack(slack, host, port, add_routes=page.add_routes))
     except OSError as error:
         raise CannotListen(f"the page cannot listen on {host} port {port}: {error.strerror or error}") from error
 
 
-def sample() -> dict[str, Any]:
+def documented_sample() -> dict[str, Any]:
     """The share that BigPanda documents, as relay is packaged with it."""
     body: dict[str, Any] = orjson.loads((files("relay") / "samples" / "documented-sample.json").read_bytes())
     return body
 
 
-def _workspace(clock: Clock) -> StandIn:
-    slack = StandIn(clock=clock.now, sleep=clock.sleep)
+def _workspace(clock: Clock) -> FakeSlack:
+    slack = FakeSlack(clock=clock.now, sleep=clock.sleep)
     for channel, name in _CHANNELS:
         slack.add_channel(channel, name)
     for person in PEOPLE:
@@ -184,10 +182,10 @@ def _workspace(clock: Clock) -> StandIn:
     return slack
 
 
-def _organisation(clock: Clock) -> BigPanda:
-    panda = BigPanda(clock=clock.now, sleep=clock.sleep)
+def _organisation(clock: Clock) -> FakeBigPanda:
+    panda = FakeBigPanda(clock=clock.now, sleep=clock.sleep)
     for person in PEOPLE:
-        panda.add_user(User(id=person.bigpanda, name=person.name, email=person.email))
+        panda.add_user(FakeBigPandaUser(id=person.bigpanda, name=person.name, email=person.email))
     return panda
 
 
@@ -226,13 +224,15 @@ async def _listening(relay: Relay, running: asyncio.Task[None]) -> str:
     return f"http://{host}:{port}"
 
 
-def _backstage(url: str, panda: BigPanda, now: int) -> Backstage:
+def _backstage(url: str, panda: FakeBigPanda, now: int) -> RelayClient:
     """What the page asks relay by. Relay gets a pasted share as it is, and then BigPanda has its incident, too."""
     sample = _of_ones_own(now)
-    return Backstage(url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=sample, kept=panda.learn_incident)
+    return RelayClient(
+        url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=sample, on_accepted=panda.learn_incident
+    )
 
 
-def _incident_of(message: Message) -> str | None:
+def _incident_of(message: FakeMessage) -> str | None:
     """The incident whose card a message is."""
     told = message.metadata or {}
     return told["event_payload"]["incident"] if told.get("event_type") == "relay_card" else None
@@ -240,7 +240,7 @@ def _incident_of(message: Message) -> str | None:
 
 def _of_ones_own(now: int) -> str:
     """The documented sample as an incident of the reader's own, which began just now."""
-    body = sample()
-    body["incident"] |= {"id": OWN, "startedOn": now, "changedOn": now, "updatedOn": now}
+    body = documented_sample()
+    body["incident"] |= {"id": OWN_INCIDENT, "startedOn": now, "changedOn": now, "updatedOn": now}
     body["event_types"] = [{"event": "incident#new", "time": now}]
     return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from relay.demo.clock import LeapingClock, settled
-from relay.demo.environment import Stage, on_stage, sample
-from relay.demo.story import Act, Step, Told, before, story
+from relay.demo.clock import SimulatedClock, wait_until_idle
+from relay.demo.environment import DemoEnvironment, documented_sample, start_demo
+from relay.demo.story import ShareBuilder, ShareStep, UserStep, prologue, story
 from relay.runtime.clock import Clock
-from relay.sandbox.slack.views import NotSendable
-from relay.sandbox.slack.payloads import NotThere
+from relay.sandbox.slack.payloads import NoSuchElement
+from relay.sandbox.slack.views import InvalidInput
 
-NIGHT: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()
+STORY_START: Final = datetime(2026, 5, 3, 2, 40, tzinfo=UTC).timestamp()
 """When the story begins, where it is told at once: always in the same night, so that it always reads the same."""
 
 AFTERWARDS: Final = 12 * 60.0
@@ -23,7 +23,7 @@ AFTERWARDS: Final = 12 * 60.0
 SHORTEST, LONGEST = 4.0, 9.0
 """Seconds between two steps, live: long enough to read what has changed, short enough to stay."""
 
-TAKEN: Final = 1.5
+SHARE_DELAY: Final = 1.5
 """Seconds, live, that BigPanda takes to share what happened: long enough to see that a press is under way."""
 
 LEAVING: Final = 15.0
@@ -34,39 +34,44 @@ HURRY: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Player:
+class StoryPlayer:
     """Lets one step after the other happen; `narrate` hears of each."""
 
-    stage: Stage
-    told: Told
+    demo: DemoEnvironment
+    shares: ShareBuilder
     narrate: Callable[[str], None] = lambda _: None
 
-    async def tell(self, step: Step | Act) -> None:
+    async def play(self, step: ShareStep | UserStep) -> None:
         """One step happens, now; what a reader has resolved is left alone until its time to end, or to come back."""
         if self._is_moot(step):
             return
-        self.stage.page.show_caption(step.caption)
+        self.demo.page.show_caption(step.caption)
         self.narrate(step.caption)
         match step:
-            case Step():
-                await self.stage.share(self.told.share(step, self.stage.clock.now()))
-            case Act():
-                with suppress(NotThere, NotSendable):  # whoever edits the routes may have taken the button away
-                    await self.stage.act(step)
+            case ShareStep():
+                await self.demo.share(self.shares.share(step, self.demo.clock.now()))
+            case UserStep():
+                with suppress(NoSuchElement, InvalidInput):  # whoever edits the routes may have taken the button away
+                    await self.demo.perform(step)
 
-    def _is_moot(self, step: Step | Act) -> bool:
-        tells_end = isinstance(step, Step) and "resolved" in step.changes
-        return self.stage.is_over(step.incident) and not tells_end
+    def _is_moot(self, step: ShareStep | UserStep) -> bool:
+        tells_end = isinstance(step, ShareStep) and "resolved" in step.changes
+        return self.demo.is_resolved(step.incident) and not tells_end
 
 
-async def live(
-    host: str, port: int, introduce: Callable[[Stage], None], narrate: Callable[[str], None], *, pace: float = 1.0
+async def play_live(
+    host: str,
+    port: int,
+    introduce: Callable[[DemoEnvironment], None],
+    narrate: Callable[[str], None],
+    *,
+    pace: float = 1.0,
 ) -> None:
     """Play at a reader's pace, then stay until told to stop (SIGINT, SIGTERM). `pace` 2 is twice as fast."""
-    async with on_stage(Clock(), host=host, port=port) as stage:
-        stage.panda.share_delay = TAKEN
+    async with start_demo(Clock(), host=host, port=port) as stage:
+        stage.bigpanda.share_delay = SHARE_DELAY
         introduce(stage)
-        player = Player(stage=stage, told=Told(sample()), narrate=narrate)
+        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()), narrate=narrate)
         playing = asyncio.create_task(_live(player, pace), name="story")
         await _until_told_to_stop(stage.running, playing)
 
@@ -82,44 +87,44 @@ async def _until_told_to_stop(running: asyncio.Task[None], playing: asyncio.Task
     playing.cancel()
 
 
-async def _live(player: Player, pace: float) -> None:
-    for step in before():
+async def _live(player: StoryPlayer, pace: float) -> None:
+    for step in prologue():
         await _tell(player, step)
         await asyncio.sleep(1.0 / pace)
-    for step in story(sample()):
+    for step in story(documented_sample()):
         await asyncio.sleep(min(LONGEST, max(SHORTEST, step.pause / HURRY)) / pace)
         await _tell(player, step)
     await asyncio.sleep(LONGEST / pace)
-    player.stage.page.show_caption("That was the story. Now press what is left to press, or paste a share of your own.")
+    player.demo.page.show_caption("That was the story. Now press what is left to press, or paste a share of your own.")
 
 
-async def _tell(player: Player, step: Step | Act) -> None:
+async def _tell(player: StoryPlayer, step: ShareStep | UserStep) -> None:
     """One step happens, once what came before it is shown: nobody presses a button that is not there yet."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LONGEST):
-            await settled(lambda: player.stage.resting)
-    await player.tell(step)
+            await wait_until_idle(lambda: player.demo.idle)
+    await player.play(step)
 
 
-async def once(narrate: Callable[[str], None] = lambda _: None) -> str:
+async def play_once(narrate: Callable[[str], None] = lambda _: None) -> str:
     """Play at once, and give what then stands in the channels, as text."""
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage:
-        player = Player(stage=stage, told=Told(sample()), narrate=narrate)
-        await leap_through(player, clock, [*before(), *story(sample())])
-        await clock.leap(AFTERWARDS, lambda: stage.resting)
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage:
+        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()), narrate=narrate)
+        await play_steps(player, clock, [*prologue(), *story(documented_sample())])
+        await clock.advance(AFTERWARDS, lambda: stage.idle)
         return transcript(stage)
 
 
-async def leap_through(player: Player, clock: LeapingClock, steps: Iterable[Step | Act]) -> None:
+async def play_steps(player: StoryPlayer, clock: SimulatedClock, steps: Iterable[ShareStep | UserStep]) -> None:
     """Play these steps at once: whatever falls due between two of them happens there."""
     for step in steps:
-        await clock.leap(step.pause, lambda: player.stage.resting)
-        await player.tell(step)
-        await settled(lambda: player.stage.resting)
+        await clock.advance(step.pause, lambda: player.demo.idle)
+        await player.play(step)
+        await wait_until_idle(lambda: player.demo.idle)
 
 
-def transcript(stage: Stage) -> str:
+def transcript(stage: DemoEnvironment) -> str:
     """All channels and their threads, as a reader sees them."""
     told = [f"#{channel.name}\n\n{stage.slack.transcript(channel.id)}" for channel in stage.slack.channels.values()]
     return "\n\n\n".join(told)

@@ -16,17 +16,17 @@ MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class After:
+class Offset:
     """A moment so many seconds after the step; before it, where that is negative."""
 
     seconds: float
 
 
-NOW: Final = After(0)
+NOW: Final = Offset(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ShareStep:
     """What happens `pause` seconds after the step before, in words (`caption`), and as BigPanda tells it.
 
     `incident` says whose share it is. `changes` are fields of the incident and `beside` blocks beside it, both with
@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class UserStep:
     """What somebody does in Slack `pause` seconds after the step before, at an incident's card in a channel.
 
     `action` is the action of a button (`relay_assign`), whose modal is then filled in with `values` where there are
@@ -59,7 +59,7 @@ class Act:
     text: str = ""
 
 
-class Told:
+class ShareBuilder:
     """What has been told of each incident so far."""
 
     def __init__(self, sample: Body) -> None:
@@ -67,7 +67,7 @@ class Told:
         self._sample = sample
         self._bodies: dict[str, Body] = {}
 
-    def share(self, step: Step, now: float) -> Body:
+    def share(self, step: ShareStep, now: float) -> Body:
         """The share of this step, at that moment."""
         body = self._bodies.setdefault(step.incident, self._first(step.incident))
         body["incident"] |= {"changedOn": NOW, "updatedOn": NOW, **step.changes}
@@ -93,7 +93,7 @@ def _told_once(body: Body) -> Body:
 def _at(value: Any, now: float) -> Any:
     """The value with its moments as Unix seconds."""
     match value:
-        case After(seconds):
+        case Offset(seconds):
             return int(now + seconds)
         case Mapping():
             return {name: _at(part, now) for name, part in value.items()}
@@ -103,15 +103,15 @@ def _at(value: Any, now: float) -> Any:
             return value
 
 
-BILLING: Final = "5555370aabc20a001145d6g9"
+BILLING_INCIDENT: Final = "5555370aabc20a001145d6g9"
 """The id of the documented sample."""
 
-NOC, BILLS, DATABASES = "noc", "billing-oncall", "db-oncall"
+NOC_CHANNEL, BILLING_CHANNEL, DATABASE_CHANNEL = "noc", "billing-oncall", "db-oncall"
 """The channels; the two of the teams bear the names of their user groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class StoryPerson:
     """Somebody of the night, with their ids in BigPanda and in Slack; `handle` is the user group that they are in."""
 
     bigpanda: str
@@ -120,18 +120,28 @@ class Person:
     email: str
     handle: str = ""
 
-    def in_a_share(self) -> Body:
+    def as_share(self) -> Body:
         """As BigPanda's shares name them."""
         return {"userId": self.bigpanda, "name": self.name, "email": self.email}
 
 
-ANN: Final = Person(
-    bigpanda="5506e4fbe7e0e400000000a1", slack="U0ANNLEE01", name="Ann Lee", email="ann@example.com", handle=DATABASES
+ANN: Final = StoryPerson(
+    bigpanda="5506e4fbe7e0e400000000a1",
+    slack="U0ANNLEE01",
+    name="Ann Lee",
+    email="ann@example.com",
+    handle=DATABASE_CHANNEL,
 )
-DANA: Final = Person(
-    bigpanda="5506e4fbe7e0e400000000d1", slack="U0DANALEV1", name="Dana Levi", email="dana@example.com", handle=BILLS
+DANA: Final = StoryPerson(
+    bigpanda="5506e4fbe7e0e400000000d1",
+    slack="U0DANALEV1",
+    name="Dana Levi",
+    email="dana@example.com",
+    handle=BILLING_CHANNEL,
 )
-BEN: Final = Person(bigpanda="5506e4fbe7e0e400000000b1", slack="U0BENOKA01", name="Ben Okafor", email="ben@example.com")
+BEN: Final = StoryPerson(
+    bigpanda="5506e4fbe7e0e400000000b1", slack="U0BENOKA01", name="Ben Okafor", email="ben@example.com"
+)
 PEOPLE: Final = (ANN, DANA, BEN)
 """Who the readers of the page may be."""
 
@@ -140,9 +150,9 @@ _ENVIRONMENTS: Final = {"Production": "55550bc8c481fd1100abc3a1", "Staging": "55
 """Names of environments, with their ids, by which BigPanda's API knows them."""
 
 
-def before() -> Iterator[Step | Act]:
+def prologue() -> Iterator[ShareStep | UserStep]:
     """What stands in the channels already when the story begins."""
-    yield Step(
+    yield ShareStep(
         incident="db-replica",
         pause=0,
         caption="A database falls behind",
@@ -150,20 +160,20 @@ def before() -> Iterator[Step | Act]:
         changes={
             "status": "Critical",
             "severity": "Critical",
-            "startedOn": After(-2 * MINUTE),
+            "startedOn": Offset(-2 * MINUTE),
             "alerts": [_alert("db-117", "replication lag", "replication lag is 97 %", "Critical")],
         },
         beside={"incidentTags": [_tag("itd_priority_1", 1000), _tag("service", "checkout"), _tag("team", "database")]},
     )
-    yield Act(
+    yield UserStep(
         incident="db-replica",
         pause=6 * MINUTE,
         caption="Ann presses “Assign to me”: BigPanda is asked, and what it confirms shows on the card",
         user=ANN.slack,
-        channel=DATABASES,
+        channel=DATABASE_CHANNEL,
         action="relay_assign",
     )
-    yield Step(
+    yield ShareStep(
         incident="certificate",
         pause=3 * MINUTE,
         caption="A certificate is about to expire",
@@ -176,22 +186,22 @@ def before() -> Iterator[Step | Act]:
         },
         beside={"incidentTags": [_tag("team", "web")]},
     )
-    yield Act(
+    yield UserStep(
         incident="db-replica",
         pause=2 * MINUTE,
         caption="Ann writes into the database's thread, which becomes a comment in BigPanda",
         user=ANN.slack,
-        channel=DATABASES,
+        channel=DATABASE_CHANNEL,
         text="Failing over to db-118.",
     )
-    yield Step(
+    yield ShareStep(
         incident="db-replica",
         pause=7 * MINUTE,
         caption="The database is well again",
         event="incident#resolved",
         changes={"status": "Ok", "active": False, "resolved": True, "endedOn": NOW, "alerts": []},
     )
-    yield Step(
+    yield ShareStep(
         incident="nightly",
         pause=4 * MINUTE,
         caption="Staging's backup fails, which nobody is woken for",
@@ -206,7 +216,7 @@ def before() -> Iterator[Step | Act]:
     )
 
 
-def story(sample: Body) -> Iterator[Step | Act]:
+def story(sample: Body) -> Iterator[ShareStep | UserStep]:
     """The documented sample's life, with others around it."""
     one, other = (_milder(alert) for alert in sample["incident"]["alerts"])
     worse = [_worse(alert) for alert in (one, other)]
@@ -220,7 +230,7 @@ def story(sample: Body) -> Iterator[Step | Act]:
         status="Warning",
         severity="Warning",
         active=True,
-        startedOn=After(-2 * MINUTE),
+        startedOn=Offset(-2 * MINUTE),
         alerts=[one, other],
     )
     yield step(
@@ -262,7 +272,7 @@ def story(sample: Body) -> Iterator[Step | Act]:
         alerts=[*worse, third],
         beside={"relatedChanges": _changes(sample)},
     )
-    yield Step(
+    yield ShareStep(
         incident="disk",
         pause=2 * MINUTE,
         caption="Elsewhere a disk fills up",
@@ -275,12 +285,12 @@ def story(sample: Body) -> Iterator[Step | Act]:
         },
         beside={"incidentTags": [_tag("team", "logging")]},
     )
-    yield Act(
-        incident=BILLING,
+    yield UserStep(
+        incident=BILLING_INCIDENT,
         pause=1 * MINUTE,
         caption="Dana presses “Comment”, and fills in what Slack asks her",
         user=DANA.slack,
-        channel=BILLS,
+        channel=BILLING_CHANNEL,
         action="relay_comment",
         values={"text": "Rolling Mando-001 back, should be over in half an hour."},
     )
@@ -289,7 +299,7 @@ def story(sample: Body) -> Iterator[Step | Act]:
         "The change is being rolled back: snoozed for half an hour",
         "incident#snoozed",
         status="Acknowledged",
-        snooze={"snoozed": True, "wake": After(30 * MINUTE), "autoCancel": True},
+        snooze={"snoozed": True, "wake": Offset(30 * MINUTE), "autoCancel": True},
     )
     yield step(
         14 * MINUTE,
@@ -302,7 +312,7 @@ def story(sample: Body) -> Iterator[Step | Act]:
         snooze={"snoozed": False, "wake": None, "autoCancel": False},
         alerts=over,
     )
-    yield Step(
+    yield ShareStep(
         incident="disk",
         pause=2 * MINUTE,
         caption="The disk has room again",
@@ -335,12 +345,12 @@ def story(sample: Body) -> Iterator[Step | Act]:
 class _Life:
     """Steps of the documented sample."""
 
-    incident: str = BILLING
+    incident: str = BILLING_INCIDENT
 
     def __call__(
         self, pause: float, caption: str, event: str, *, beside: Mapping[str, Any] | None = None, **changes: Any
-    ) -> Step:
-        return Step(
+    ) -> ShareStep:
+        return ShareStep(
             incident=self.incident, pause=pause, caption=caption, event=event, changes=changes, beside=beside or {}
         )
 
@@ -362,11 +372,11 @@ def _alert(host: str, check: str, text: str, status: str, *, book: str = "") -> 
 
 def _milder(alert: Body) -> Body:
     """The sample's alert before it got so bad."""
-    return {**alert, "status": "Warning", "description": "CPU is 81%", "startedOn": After(-2 * MINUTE)}
+    return {**alert, "status": "Warning", "description": "CPU is 81%", "startedOn": Offset(-2 * MINUTE)}
 
 
 def _worse(alert: Body) -> Body:
-    return {**alert, "status": "Critical", "description": "CPU is 98%", "startedOn": After(-17 * MINUTE)}
+    return {**alert, "status": "Critical", "description": "CPU is 98%", "startedOn": Offset(-17 * MINUTE)}
 
 
 def _tag(name: str, value: Any) -> Body:
@@ -378,12 +388,16 @@ def _by(sender: str, *, environment: str = "Production", **more: Any) -> Body:
     return {"sender": {"name": sender}, **place, **more}
 
 
-def _assigned(to: Person) -> Body:
-    return {"assignee": to.in_a_share(), "assigner": {"name": "Engineer"}}
+def _assigned(to: StoryPerson) -> Body:
+    return {"assignee": to.as_share(), "assigner": {"name": "Engineer"}}
 
 
 def _changes(sample: Body) -> Sequence[Body]:
     """The sample's change, with words in place of its placeholders, and ended just before the trouble began."""
     [related] = deepcopy(sample["relatedChanges"])
-    related["change"] |= {"summary": "Second invoice worker", "start": After(-40 * MINUTE), "end": After(-25 * MINUTE)}
+    related["change"] |= {
+        "summary": "Second invoice worker",
+        "start": Offset(-40 * MINUTE),
+        "end": Offset(-25 * MINUTE),
+    }
     return [related]

@@ -16,45 +16,45 @@ import structlog
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, Plan, Story, plan
+from relay.cards import Card, IncidentState, Plan, plan
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.parser import Rulebook
 from relay.runtime.clock import Clock
-from relay.store import Accepted, Store
+from relay.store import AcceptedShare, Store
 
 log = structlog.get_logger("relay.intake")
 
-GROUP = 200
+MAX_GROUP = 200
 """The most shares of one commit."""
 
-GROUP_BYTES = 16 * 1024 * 1024
+MAX_GROUP_BYTES = 16 * 1024 * 1024
 """The most bytes of bodies in one commit (its first share is always taken)."""
 
-PLANNING = 1.0
+PLANNING_SECONDS = 1.0
 """Seconds after which no more shares of a group are planned, and the rest of it is the next group: meanwhile the writer
 does nothing else, and PostgreSQL sees a transaction that does nothing."""
 
-LARGE = 256 * 1024
+LARGE_BODY = 256 * 1024
 """Bytes from which a body is parsed beside the event loop."""
 
-PATIENCE = 15.0
+ACCEPT_TIMEOUT = 15.0
 """Seconds within which a share is kept, or its sender is told that it is not. Longer than SQLite waits for a lock.
 
 A database that has fallen silent, without refusing anything, must not leave the sender without an answer.
 """
 
-STUCK = 2.0
+STUCK_AFTER = 2.0
 """Seconds after which a group that failed is not tried again share by share: each of them would wait as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     share: Share
-    answer: asyncio.Future[Accepted]
+    answer: asyncio.Future[AcceptedShare]
 
 
-class Intake:
+class IngestService:
     """Takes shares, one commit for as many as there are."""
 
     def __init__(  # noqa: PLR0913  the shell is wired here
@@ -66,7 +66,7 @@ class Intake:
         key_header: str,
         *,
         metrics: Metrics | None = None,
-        timeout: float = PATIENCE,
+        timeout: float = ACCEPT_TIMEOUT,
         wants_callback: Callable[[str], bool] = lambda _integration: False,
     ) -> None:
         """`rulebook` gives the routes that are live at that moment; `ring` wakes delivery.
@@ -84,7 +84,7 @@ class Intake:
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
+    async def accept(self, body: bytes, headers: Mapping[str, str]) -> AcceptedShare:
         """Keep a share; return once it is committed.
 
         Raises:
@@ -95,7 +95,7 @@ class Intake:
         with self._metrics.time_accept():
             return await self._kept(body, headers, self._clock.now())
 
-    async def _kept(self, body: bytes, headers: Mapping[str, str], received: float) -> Accepted:
+    async def _kept(self, body: bytes, headers: Mapping[str, str], received: float) -> AcceptedShare:
         try:
             share = await self._parsed(body, headers, received)
         except ShareError as error:
@@ -123,7 +123,7 @@ class Intake:
                 waiting.answer.cancel()
 
     async def _parsed(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
-        if len(body) < LARGE:
+        if len(body) < LARGE_BODY:
             return parse_share(body, headers, received, key_header=self._key_header)
         return await asyncio.to_thread(parse_share, body, headers, received, key_header=self._key_header)
 
@@ -153,9 +153,9 @@ class Intake:
 
     def _next_group(self) -> list[_Waiting]:
         group, size = [self._queue.popleft()], 0
-        while self._queue and len(group) < GROUP:
+        while self._queue and len(group) < MAX_GROUP:
             size += len(self._queue[0].share.body)
-            if size > GROUP_BYTES:
+            if size > MAX_GROUP_BYTES:
                 break
             group.append(self._queue.popleft())
         return group
@@ -163,14 +163,16 @@ class Intake:
     async def _commit(self, group: list[_Waiting]) -> None:
         started = self._clock.now()
         try:
-            accepted = await self._store.accept([waiting.share for waiting in group], self._plan, within=PLANNING)
+            accepted = await self._store.accept(
+                [waiting.share for waiting in group], self._plan, within=PLANNING_SECONDS
+            )
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.answer.cancel()
             raise
         except Exception as error:  # noqa: BLE001  whatever it was, each sender is answered
             self._ring()  # it may have been committed all the same; sent again it is a repeat, and rings nobody
-            if len(group) == 1 or self._clock.now() - started >= STUCK:
+            if len(group) == 1 or self._clock.now() - started >= STUCK_AFTER:
                 self._refuse(group, error)
             else:
                 await self._one_by_one(group, error)
@@ -199,17 +201,17 @@ class Intake:
         log.error("share_not_kept", incident=waiting.share.incident, detail=str(error), exc_info=unforeseen)
         self._metrics.record_share("not_kept", waiting.share.headers)
 
-    def _answer(self, waiting: _Waiting, accepted: Accepted) -> None:
+    def _answer(self, waiting: _Waiting, accepted: AcceptedShare) -> None:
         _tell(accepted)
         self._metrics.record_share(str(accepted.outcome), waiting.share.headers, waiting.share.received)
         with suppress(asyncio.InvalidStateError):  # the sender has gone away meanwhile; its share is kept all the same
             waiting.answer.set_result(accepted)
 
-    def _plan(self, story: Story | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
+    def _plan(self, story: IncidentState | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
         return plan(self._rulebook(), story, cards, share, same, has_callback=self._calls_back)
 
 
-def _tell(accepted: Accepted) -> None:
+def _tell(accepted: AcceptedShare) -> None:
     """One line for the share, and one for each card that it begins or ends; what is sent of them is told when it is."""
     told = {name: accepted.decision[name] for name in ("state", "told", "dropped") if accepted.decision.get(name)}
     which = {"incident": accepted.incident, "share": accepted.share_id}

@@ -80,7 +80,7 @@ class StoreUnusable(StoreError):
     """The database cannot be opened, or is damaged."""
 
 
-class StoreUnready(StoreUnusable):
+class StoreNotMigrated(StoreUnusable):
     """The tables are not there yet, or an older relay's: `relay serve` brings them up to date."""
 
 
@@ -92,7 +92,7 @@ class StoreInUse(StoreError):
     """Another relay has the database open."""
 
 
-class CardTrouble(StoreError):
+class CardFailure(StoreError):
     """One card cannot be picked, for an unforeseen reason (`__cause__`); nothing of it was written."""
 
     def __init__(self, card: int, details: Mapping[str, str], error: Exception) -> None:

@@ -39,12 +39,12 @@ from typing import Any, Final
 
 JSON = Any
 """Whatever JSON can hold: blocks are checked where they are parsed."""
-TagWords = Mapping[str, Mapping[str, str]]
+TagValueLabels = Mapping[str, Mapping[str, str]]
 """`tag_values` of routes.yaml: tag (id or readable name, casefolded) -> raw value as text -> word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+class TagDefinition:
     """BigPanda's definition of an incident tag: what people call it, and its ranks as people know them.
 
     `ranks` is raw value as text -> word. https://docs.bigpanda.io/reference/incident-tags-definitions-object
@@ -56,19 +56,19 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class TagLabels:
     """How tags are called and what their raw values mean: as the operator says, else as BigPanda defines it.
 
     `definitions` stand under the tag's id, casefolded.
     """
 
-    values: TagWords = field(default_factory=dict)
-    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    values: TagValueLabels = field(default_factory=dict)
+    definitions: Mapping[str, TagDefinition] = field(default_factory=dict)
 
     def name(self, tag_id: str) -> str:
         """A tag's name for people."""
         defined = self.definitions.get(tag_id.casefold())
-        return defined.name if defined and defined.name else readable(tag_id)
+        return defined.name if defined and defined.name else readable_tag_name(tag_id)
 
     def value_labels(self, tag_id: str) -> Mapping[str, str]:
         """The words for a tag's raw values."""
@@ -77,7 +77,7 @@ class Words:
         return own or (defined.ranks if defined else {})
 
 
-NO_WORDS = Words()
+NO_TAG_LABELS = TagLabels()
 
 
 class State(StrEnum):
@@ -107,7 +107,7 @@ _WORDS = {
 
 
 @lru_cache(maxsize=256)
-def state_of(word: str | None) -> State:
+def parse_state(word: str | None) -> State:
     """The state that BigPanda's status word stands for, in any case; a word nobody knows is `unknown`."""
     return _WORDS.get((word or "").strip().casefold(), State.UNKNOWN)
 
@@ -238,7 +238,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class PendingAction:
     """What somebody did through relay, and no share has confirmed yet: `who` is named when one does.
 
     `kind` is the errand's (`assign`, `comment`, `snooze`, `resolve`, `reply`) and `key` its key; `at` is Unix seconds.
@@ -282,7 +282,7 @@ class Record:
     worst: State = State.RESOLVED
     integrations: tuple[str, ...] = ()
     environment_id: str = ""
-    pending_actions: tuple[Deed, ...] = ()
+    pending_actions: tuple[PendingAction, ...] = ()
     episodes: tuple[tuple[int, float], ...] = ()
 
     def value(self, block: str) -> JSON:
@@ -365,19 +365,19 @@ _INTERNAL_ID = re.compile(r"itd_(?P<name>.+?)(?:_\d+)?")
 
 
 @lru_cache(maxsize=1024)
-def readable(tag_id: str) -> str:
+def readable_tag_name(tag_id: str) -> str:
     """A tag's name for people, where no definition gives it: `itd_priority_1` is `priority`."""
     match = _INTERNAL_ID.fullmatch(tag_id)
     return match["name"] if match else tag_id
 
 
-_recent: deque[tuple[Record, Words, Incident]] = deque(maxlen=8)
+_recent: deque[tuple[Record, TagLabels, Incident]] = deque(maxlen=8)
 _recent_alerts: deque[tuple[JSON, tuple[Alert, ...]]] = deque(maxlen=8)
 """What was read last. One share asks for the same record several times over, and mostly tells the same alerts as the
 one before it; neither a record nor a block's value ever changes, and each is known by being the very same one."""
 
 
-def read(record: Record, words: Words = NO_WORDS) -> Incident:
+def read_incident(record: Record, words: TagLabels = NO_TAG_LABELS) -> Incident:
     """The incident that a record stands for, with people's words for its tags and their values."""
     for known, spoken, incident in tuple(_recent):
         if known is record and spoken is words:
@@ -387,14 +387,14 @@ def read(record: Record, words: Words = NO_WORDS) -> Incident:
     return incident
 
 
-def read_in(record: Record, episode: int, words: Words = NO_WORDS) -> Incident:
+def read_episode(record: Record, episode: int, words: TagLabels = NO_TAG_LABELS) -> Incident:
     """The incident as that episode's cards tell it: a later one started when the incident was reopened."""
-    incident = read(record, words)
+    incident = read_incident(record, words)
     began = dict(record.episodes).get(episode)
     return incident if began is None else replace(incident, started=int(began))
 
 
-def _read(record: Record, words: Words) -> Incident:
+def _read(record: Record, words: TagLabels) -> Incident:
     alerts = _alerts(record)
     state = record.value("state") or {}
     status = state.get("status")
@@ -426,7 +426,7 @@ def _read(record: Record, words: Words) -> Incident:
     )
 
 
-def title_of(incident: Incident) -> tuple[str, bool]:
+def derive_title(incident: Incident) -> tuple[str, bool]:
     """The title that this snapshot gives, and whether it is the one somebody wrote (`bp_short_description`)."""
     if (tag := incident.tag("bp_short_description")) and tag.value:
         return tag.value, True
@@ -438,20 +438,20 @@ def title_of(incident: Incident) -> tuple[str, bool]:
     return primary.title, False
 
 
-def says_resolved(state: Mapping[str, JSON]) -> bool:
+def reports_resolved(state: Mapping[str, JSON]) -> bool:
     """Whether a block `state` says in any way that the incident is resolved."""
     if state.get("resolved") is True or state.get("active") is False:
         return True
     status = state.get("status")
-    return status is not None and state_of(status) is State.RESOLVED
+    return status is not None and parse_state(status) is State.RESOLVED
 
 
 def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:
     """Where a share told no status at all, the worst active alert speaks."""
-    if says_resolved(block):
+    if reports_resolved(block):
         return State.RESOLVED
     if (status := block.get("status")) is not None:
-        return state_of(status)
+        return parse_state(status)
     active = [alert.state for alert in alerts if alert.active]
     return max(active, key=lambda state: state.rank, default=State.UNKNOWN)
 
@@ -459,7 +459,7 @@ def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:
 def _severity(record: Record) -> State:
     """The worst it ever was: it does not fall, though BigPanda may tell the severity of what is active now."""
     told = record.value("severity")
-    return record.worst if told is None else max(record.worst, state_of(told), key=lambda state: state.rank)
+    return record.worst if told is None else max(record.worst, parse_state(told), key=lambda state: state.rank)
 
 
 def _ended(record: Record, state: State) -> int | None:
@@ -485,11 +485,11 @@ def _alerts(record: Record) -> tuple[Alert, ...]:
         return _listed(listed)
     alerts = {alert["id"]: alert for alert in listed}
     for update in updates:
-        alerts[update["id"]] = updated_alert(alerts.get(update["id"], {}), update)
+        alerts[update["id"]] = merge_alert(alerts.get(update["id"], {}), update)
     return tuple(_alert(alert) for alert in alerts.values())
 
 
-def updated_alert(known: Mapping[str, JSON], told: Mapping[str, JSON]) -> Mapping[str, JSON]:
+def merge_alert(known: Mapping[str, JSON], told: Mapping[str, JSON]) -> Mapping[str, JSON]:
     """An alert told on its own changes what it tells, and no more: a template may give nothing but its status."""
     silent = {name for name, value in told.items() if value in (None, "", [])}
     if told["status"] or told["active"] is not None:
@@ -508,7 +508,7 @@ def _listed(told: Sequence[Mapping[str, JSON]]) -> tuple[Alert, ...]:
 
 
 def _alert(told: Mapping[str, JSON]) -> Alert:
-    state = state_of(told["status"])
+    state = parse_state(told["status"])
     active = told["active"] if told["active"] is not None else state is not State.RESOLVED
     return Alert(
         id=told["id"],
@@ -526,7 +526,7 @@ def _alert(told: Mapping[str, JSON]) -> Alert:
     )
 
 
-def _read_tags(told: Sequence[Sequence[JSON]], words: Words) -> tuple[Tag, ...]:
+def _read_tags(told: Sequence[Sequence[JSON]], words: TagLabels) -> tuple[Tag, ...]:
     tags = []
     for tag_id, values in told:
         spoken = words.value_labels(tag_id)

@@ -37,7 +37,7 @@ class Limit:
 TIER_2 = Limit(steady=16, burst=4, stretch=1.5)  # 20+ a minute
 TIER_3 = Limit(steady=45, burst=5, stretch=1.5)  # 50+ a minute
 TIER_4 = Limit(steady=90, burst=10, stretch=1.5)  # 100+ a minute
-HUNDREDS = Limit(steady=100, burst=20, stretch=1.5)  # "special": hundreds a minute
+SPECIAL_TIER = Limit(steady=100, burst=20, stretch=1.5)  # "special": hundreds a minute
 POSTS = Limit(steady=220, burst=20, stretch=1.5)  # "several hundred messages per minute": relay takes 240
 CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
 
@@ -45,7 +45,7 @@ LIMITS: Mapping[str, Limit] = {
     "chat.postMessage": POSTS,
     "chat.update": TIER_3,
     "chat.delete": TIER_3,
-    "chat.getPermalink": HUNDREDS,
+    "chat.getPermalink": SPECIAL_TIER,
     "chat.postEphemeral": TIER_4,
     "conversations.history": TIER_3,
     "conversations.replies": TIER_3,
@@ -56,7 +56,7 @@ LIMITS: Mapping[str, Limit] = {
     "usergroups.users.list": TIER_2,
     "users.info": TIER_4,
     "views.open": TIER_4,
-    "auth.test": HUNDREDS,
+    "auth.test": SPECIAL_TIER,
     "apps.connections.open": TIER_3,
 }
 """Method -> what a workspace allows. A method that is not here is held to tier 2."""
@@ -239,7 +239,7 @@ class Budgets:
 # -- What is due when --------------------------------------------------------------------------------------------------
 
 
-class Occasion(StrEnum):
+class Urgency(StrEnum):
     """What can fall due on a card."""
 
     CRITICAL_ROOT = "critical_root"
@@ -253,15 +253,15 @@ class Occasion(StrEnum):
     EDIT = "edit"
 
 
-PATIENCE: Mapping[Occasion, float] = {
-    Occasion.CRITICAL_ROOT: 0.0,
-    Occasion.WORSENED: 5.0,
-    Occasion.ROOT: 30.0,
-    Occasion.REOPENED: 60.0,
-    Occasion.RESOLVED: 60.0,
-    Occasion.REPLY: 600.0,
-    Occasion.STATE_EDIT: 0.0,
-    Occasion.EDIT: 30.0,
+DEADLINES: Mapping[Urgency, float] = {
+    Urgency.CRITICAL_ROOT: 0.0,
+    Urgency.WORSENED: 5.0,
+    Urgency.ROOT: 30.0,
+    Urgency.REOPENED: 60.0,
+    Urgency.RESOLVED: 60.0,
+    Urgency.REPLY: 600.0,
+    Urgency.STATE_EDIT: 0.0,
+    Urgency.EDIT: 30.0,
 }
 """Seconds by which it is to be done. The latest moment, never a delay: where the budget is free it is done at once."""
 
@@ -269,9 +269,9 @@ EDIT_SPACING = 3.0
 """Seconds between two edits of one card, unless the later resolves or worsens it."""
 
 
-def edit_from(occasion: Occasion, now: float, edited: float | None) -> float:
+def earliest_edit(occasion: Urgency, now: float, edited: float | None) -> float:
     """The earliest moment for an edit of a card that was last edited (or posted) at `edited`."""
-    if occasion is Occasion.STATE_EDIT or edited is None:
+    if occasion is Urgency.STATE_EDIT or edited is None:
         return now
     return max(now, edited + EDIT_SPACING)
 

@@ -4,7 +4,7 @@ from relay.ratelimit.budgets import Budgets
 from relay.runtime.clock import Clock
 
 
-class Turns:
+class Throttle:
     """The turns in these budgets; `waiting` is how many calls wait for theirs, which nothing but time moves on."""
 
     def __init__(self, budgets: Budgets, clock: Clock) -> None:

@@ -4,7 +4,7 @@ files -> `watching` (something may have changed) -> `live` (read, wait until it 
 -> `telling` (the fallback channel hears of a fault once, and of its end) in the words of `wording`
 """
 
-from relay.reload.notifier import Teller
-from relay.reload.reloader import Reload
+from relay.reload.notifier import Notifier
+from relay.reload.reloader import Reloader
 
-__all__ = ["Reload", "Teller"]
+__all__ = ["Reloader", "Notifier"]

@@ -7,7 +7,7 @@ from relay.model.errors import Fault
 from relay.slack.limits import SECTION_TEXT
 from relay.slack.message import Message
 
-LISTED = 10
+MAX_LISTED = 10
 """How many faults are told one by one."""
 
 _LINE = 200
@@ -18,17 +18,17 @@ _HOW_TO_SEE = "`relay check` shows all of them; correct the files, and they are 
 _OVER = "The edit of relay's configuration is corrected: routes and templates are live as they are on disk."
 
 
-def faulty(faults: Sequence[Fault]) -> Message:
+def faults_message(faults: Sequence[Fault]) -> Message:
     """What is wrong with the edit, and what follows from it."""
     number = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
     headline = f"⚠️ The edit of relay's configuration has {number}."
-    listed = "\n".join(_shortened(fault) for fault in faults[:LISTED])
-    more = f"\n… and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
+    listed = "\n".join(_shortened(fault) for fault in faults[:MAX_LISTED])
+    more = f"\n… and {len(faults) - MAX_LISTED} more" if len(faults) > MAX_LISTED else ""
     blocks = (_section(f"*{headline}* {_GOES_ON}"), _plain(listed + more), _context(_HOW_TO_SEE))
     return Message(text=headline, blocks=blocks)
 
 
-def mended() -> Message:
+def fixed_message() -> Message:
     """That it is over."""
     return Message(text=f"✅ {_OVER}", blocks=(_section(f"✅ {_OVER}"),))
 

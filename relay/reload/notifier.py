@@ -39,10 +39,10 @@ from relay.store import Store
 
 log = structlog.get_logger("relay.reload")
 
-GRACE = 30.0
+LEADER_GRACE = 30.0
 """Seconds that the relay which delivers has to tell a notice before another one does."""
 
-MARK = "configuration:"
+MARKER_PREFIX = "configuration:"
 """Begins the key of a notice's marker; what follows names the faulty edit."""
 
 
@@ -54,7 +54,7 @@ class Notice:
     faults: tuple[Fault, ...] = ()
 
 
-class Teller:
+class Notifier:
     """Tells the newest notice; one that is overtaken before it was told is not told at all."""
 
     def __init__(  # noqa: PLR0913  the shell is wired here
@@ -98,7 +98,7 @@ class Teller:
                 await self._told(notice)
             except StoreError as error:
                 log.warning("notice_waits", reason="store", detail=str(error))
-                await self._clock.wait(self._bell, self._clock.now() + GRACE)
+                await self._clock.wait(self._bell, self._clock.now() + LEADER_GRACE)
             except Exception:
                 log.exception("notice_broke")
                 self._done(notice)
@@ -119,7 +119,7 @@ class Teller:
         self._done(notice)
 
     async def _waited_for_whoever_delivers(self, notice: Notice) -> None:
-        until = self._clock.now() + GRACE
+        until = self._clock.now() + LEADER_GRACE
         while self._pending is notice and not self._delivering() and (now := self._clock.now()) < until:
             await self._clock.wait(self._bell, min(until, now + 1.0))
 
@@ -173,7 +173,7 @@ class Teller:
             self._budgets.spend(Method.EDIT, channel.ref, self._clock.now())
             return await self._slack.edit(slack_id, shown.ts, message)
         self._budgets.spend(Method.POST, channel.ref, self._clock.now())
-        marker = Marker(event_type="relay_notice", incident="", key=MARK + notice.digest)
+        marker = Marker(event_type="relay_notice", incident="", key=MARKER_PREFIX + notice.digest)
         thread = shown.ts if shown is not None else None
         return await self._slack.post(slack_id, message, marker=marker, thread_ts=thread, broadcast=thread is not None)
 
@@ -200,4 +200,4 @@ class Teller:
 
 
 def _message(notice: Notice) -> Message:
-    return messages.faulty(notice.faults) if notice.faults else messages.mended()
+    return messages.faults_message(notice.faults) if notice.faults else messages.fixed_message()

@@ -12,25 +12,25 @@ from pathlib import Path
 import structlog
 
 from relay.config.configuration import Configuration, ReloadState
-from relay.config.files import Written, check, read
+from relay.config.files import ConfigurationFiles, build_configuration, read_files
 from relay.model.errors import ConfigurationError, Fault, StoreError
-from relay.reload.notifier import Teller
+from relay.reload.notifier import Notifier
 from relay.reload.watcher import watch
 from relay.runtime.clock import Clock
-from relay.store import KeptConfiguration, Store
+from relay.store import Store, StoredConfiguration
 
 log = structlog.get_logger("relay.reload")
 
-EVERY = 2.0
+CHECK_EVERY = 2.0
 """Seconds after which the files (and on PostgreSQL the store) are looked at even if no bell has rung."""
 
-STILL, STILL_FAULTY = 0.15, 1.0
+QUIET_SECONDS, QUIET_SECONDS_IF_FAULTY = 0.15, 1.0
 """Seconds for which files must have kept still: half of a file may look whole, and a faulty one may be half of one."""
 
 _KEPT = "the last good configuration"
 
 
-class Reload:
+class Reloader:
     """What is live, and how the last reading went. `begin` comes first."""
 
     def __init__(self, store: Store, routes: Path, templates: Path, clock: Clock) -> None:
@@ -42,7 +42,7 @@ class Reload:
         self._clock = clock
         self._live: Configuration
         self._state: ReloadState
-        self._judged: Written | None = None
+        self._judged: ConfigurationFiles | None = None
         self._asked = False
         self._declined = ""
 
@@ -79,20 +79,22 @@ class Reload:
             raise ConfigurationError(found)
         self._live = await _revived(kept, found)
         await self._store.add_channels(self._live.rulebook.channel_refs)
-        self._state = ReloadState(hash=kept.hash, last_success_at=kept.saved_at, checked_at=self._clock.now(), faults=found)
+        self._state = ReloadState(
+            hash=kept.hash, last_success_at=kept.saved_at, checked_at=self._clock.now(), faults=found
+        )
         log.error("started_on_last_good", configuration=self._live.hash, faults=[str(fault) for fault in found])
 
-    async def run(self, ring: Callable[[], None], teller: Teller) -> None:
+    async def run(self, ring: Callable[[], None], teller: Notifier) -> None:
         """Watch, and take what works, until cancelled. `ring` is called when something new is live."""
         self._say(teller)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(self._routes, self._templates, self.wakeup.set), name="watch")
             tasks.create_task(teller.run(), name="teller")
             while True:
-                await self._clock.wait(self.wakeup, self._clock.now() + EVERY)
+                await self._clock.wait(self.wakeup, self._clock.now() + CHECK_EVERY)
                 await self._turn(ring, teller)
 
-    async def _turn(self, ring: Callable[[], None], teller: Teller) -> None:
+    async def _turn(self, ring: Callable[[], None], teller: Notifier) -> None:
         before = self._live
         try:
             if await self.check_files():
@@ -125,7 +127,11 @@ class Reload:
 
     async def adopt_stored(self) -> None:
         """Where several relays share a store: take the newest configuration that works, whichever relay has read it."""
-        if not self._store.shared or await self._store.latest_configuration_hash() in (None, self._state.hash, self._declined):
+        if not self._store.shared or await self._store.latest_configuration_hash() in (
+            None,
+            self._state.hash,
+            self._declined,
+        ):
             return
         kept = await self._store.latest_configuration()
         if kept is None:
@@ -138,36 +144,38 @@ class Reload:
             return
         await self._store.add_channels(configuration.rulebook.channel_refs)
         # What another relay has read says nothing about the disk of this one, so whatever is wrong there stays wrong.
-        self._live, self._state = configuration, replace(self._state, hash=kept.hash, good_at=kept.saved_at)
+        self._live, self._state = configuration, replace(self._state, hash=kept.hash, last_success_at=kept.saved_at)
         log.info("configuration_followed", configuration=kept.hash)
 
-    async def _read(self) -> Written:
-        return await asyncio.to_thread(read, self._routes, self._templates)
+    async def _read(self) -> ConfigurationFiles:
+        return await asyncio.to_thread(read_files, self._routes, self._templates)
 
-    async def _settled(self, written: Written) -> tuple[Written, Configuration | tuple[Fault, ...]]:
+    async def _settled(
+        self, written: ConfigurationFiles
+    ) -> tuple[ConfigurationFiles, Configuration | tuple[Fault, ...]]:
         """What was written and what it comes to, once the files keep still: an editor may be in the middle of it."""
         while True:
-            found, _ = await asyncio.gather(self._checked(written, self._live), self._clock.sleep(STILL))
+            found, _ = await asyncio.gather(self._checked(written, self._live), self._clock.sleep(QUIET_SECONDS))
             if not isinstance(found, Configuration):
-                await self._clock.sleep(STILL_FAULTY)
+                await self._clock.sleep(QUIET_SECONDS_IF_FAULTY)
             again = await self._read()
             if again == written:
                 return written, found
             written = again
 
     async def _checked(
-        self, written: Written, before: Configuration | None, *, had_templates: bool = False
+        self, written: ConfigurationFiles, before: Configuration | None, *, had_templates: bool = False
     ) -> Configuration | tuple[Fault, ...]:
         """Checked in a thread: it may take half a second, and shares keep coming."""
         had_templates = had_templates or bool(before and before.templates)
-        gone = () if written.folder or not had_templates else (self._folder_gone(),)
+        gone = () if written.has_templates_folder or not had_templates else (self._folder_gone(),)
         try:
-            found = await asyncio.to_thread(check, written, before)
+            found = await asyncio.to_thread(build_configuration, written, before)
         except ConfigurationError as error:
             return (*error.faults, *gone)
         except Exception as error:
             log.exception("check_broke")
-            return (Fault(file=written.file, message=f"relay broke off reading this, report it: {error!r}"),)
+            return (Fault(file=written.routes_file, message=f"relay broke off reading this, report it: {error!r}"),)
         return gone or found
 
     def _folder_gone(self) -> Fault:
@@ -180,14 +188,17 @@ class Reload:
         now, rulebook = self._clock.now(), configuration.rulebook
         await self._store.add_channels(rulebook.channel_refs)
         await self._store.save_configuration(configuration.hash, rulebook.text, configuration.templates, now)
-        self._live, self._state = configuration, ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now)
+        self._live, self._state = (
+            configuration,
+            ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now),
+        )
         log.info("configuration_live", configuration=configuration.hash)
 
     def _refuse(self, faults: tuple[Fault, ...]) -> None:
-        self._state = replace(self._state, at=self._clock.now(), faults=faults)
+        self._state = replace(self._state, checked_at=self._clock.now(), faults=faults)
         log.error("reload_failed", configuration=self._live.hash, faults=[str(fault) for fault in faults])
 
-    def _say(self, teller: Teller) -> None:
+    def _say(self, teller: Notifier) -> None:
         """Let the fallback channel know, where it does not yet."""
         if self._state.successful:
             teller.report_fixed(self._live.hash)
@@ -195,14 +206,17 @@ class Reload:
             teller.report_faults(self._judged.digest, self._state.faults)
 
 
-async def _revived(kept: KeptConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:
+async def _revived(kept: StoredConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:
     """What the store has kept, made a configuration again; `faults` are why that is needed.
 
     Raises:
         ConfigurationError: with those faults, and why the kept one does not help either.
     """
     try:
-        return await asyncio.to_thread(check, Written(file=_KEPT, routes=kept.routes, templates=kept.templates))
+        return await asyncio.to_thread(
+            build_configuration,
+            ConfigurationFiles(routes_file=_KEPT, routes_text=kept.routes, templates=kept.templates),
+        )
     except ConfigurationError as error:
         useless = Fault(file=_KEPT, message=f"this relay cannot use what the database has kept: {error.faults[0]}")
         raise ConfigurationError([*faults, useless]) from error

@@ -13,13 +13,13 @@ from watchfiles import Change, awatch
 
 log = structlog.get_logger("relay.reload")
 
-STEP, DEBOUNCE = 50, 200
+STEP_MS, DEBOUNCE_MS = 50, 200
 """Milliseconds: of quiet after which changes are told, and after which they are told although there is no quiet."""
 
-LOOK_AROUND = 2_000
+REWATCH_MS = 2_000
 """Milliseconds after which it is seen whether the watched folders are still those that matter."""
 
-PAUSE = 5.0
+RETRY_PAUSE = 5.0
 """Seconds until a watch is tried again that could not be set up."""
 
 _KUBERNETES = ".."
@@ -35,7 +35,7 @@ async def watch(routes: Path, templates: Path, ring: Callable[[], None]) -> None
             if not complained:
                 log.warning("watch_failed", detail=str(error), remedy="edits are found by looking every few seconds")
             complained = True
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_PAUSE)
 
 
 async def _watch_these(routes: Path, templates: Path, ring: Callable[[], None]) -> None:
@@ -49,9 +49,9 @@ async def _watch_these(routes: Path, templates: Path, ring: Callable[[], None]) 
         *{path for path, _, _ in watched},
         watch_filter=concerns,
         recursive=False,
-        debounce=DEBOUNCE,
-        step=STEP,
-        rust_timeout=LOOK_AROUND,
+        debounce=DEBOUNCE_MS,
+        step=STEP_MS,
+        rust_timeout=REWATCH_MS,
         yield_on_timeout=True,
         ignore_permission_denied=True,
     ):

@@ -347,7 +347,9 @@ def _tag(tag: Tag) -> AnnotatedText:
 def _person(person: Person | None) -> AnnotatedText | None:
     if person is None:
         return None
-    return _word(on_one_line(person.display_name), name=on_one_line(person.display_name), email=person.email, id=person.id)
+    return _word(
+        on_one_line(person.display_name), name=on_one_line(person.display_name), email=person.email, id=person.id
+    )
 
 
 def _environment(environment: Environment | None) -> AnnotatedText:

@@ -1,30 +1,30 @@
 """Which routes take an incident and why: routes as checked values, and `decide`, a pure function over them."""
 
-from relay.routes.channel_template import Channel, ExpressionChannel, FixedChannel
-from relay.routes.evaluate import ChannelFailure, Decision, Outcome, Posting, Trace, decide
-from relay.routes.match import Judged, Match
-from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubt, Mention, Options
-from relay.routes.route import Post, Route, Siblings
+from relay.routes.channel_template import ExpressionChannel, FixedChannel, RouteChannel
+from relay.routes.evaluate import ChannelFailure, Posting, RouteOutcome, RouteTrace, RoutingDecision, evaluate_routes
+from relay.routes.match import ConditionResult, Match
+from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy, Mention, Options
+from relay.routes.route import Post, Route, RouteList
 
 __all__ = [
     "ACTIONS",
     "BROADCAST_KINDS",
     "KINDS",
-    "Channel",
+    "RouteChannel",
     "ChannelFailure",
-    "Decision",
+    "RoutingDecision",
     "ExpressionChannel",
     "FixedChannel",
-    "InDoubt",
-    "Judged",
+    "InDoubtPolicy",
+    "ConditionResult",
     "Match",
     "Mention",
     "Options",
-    "Outcome",
+    "RouteOutcome",
     "Post",
     "Posting",
     "Route",
-    "Siblings",
-    "Trace",
-    "decide",
+    "RouteList",
+    "RouteTrace",
+    "evaluate_routes",
 ]

@@ -34,7 +34,7 @@ _HYPHENS = re.compile(r"-{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Unresolved:
     """An expression that gives no name for this incident, and why, in words."""
 
     reason: str
@@ -68,12 +68,12 @@ class ExpressionChannel:
     template: Template = field(compare=False, repr=False)
     absent: Mapping[str, str] = field(compare=False, repr=False)
 
-    def resolve(self, variables: Variables) -> str | Failed:
+    def resolve(self, variables: Variables) -> str | Unresolved:
         """The reference of this incident's channel."""
         try:
             printed = self.template.render(variables())
         except Exception as error:  # noqa: BLE001  nothing that a value does to an expression may cost the share
-            return Failed(reason=self.absent.get(str(error), str(error)))
+            return Unresolved(reason=self.absent.get(str(error), str(error)))
         return "#" + channel_name(printed)
 
     def can_resolve_to(self, ref: str) -> bool:
@@ -81,7 +81,7 @@ class ExpressionChannel:
         return ref.startswith(self.beginning)
 
 
-Channel = FixedChannel | ExpressionChannel
+RouteChannel = FixedChannel | ExpressionChannel
 
 
 def channel_name(text: str) -> str:

@@ -7,31 +7,31 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from relay.model.incident import Incident, State
-from relay.routes.channel_template import Failed, Variables
-from relay.routes.match import Judged
+from relay.routes.channel_template import Unresolved, Variables
+from relay.routes.match import ConditionResult
 from relay.routes.options import Mention, Options
-from relay.routes.route import Post, Route, Siblings
-from relay.routes.subjects import Facts
+from relay.routes.route import Post, Route, RouteList
+from relay.routes.subjects import IncidentFacts
 
 
 class Rules(Protocol):
     """What holds the routes: a rulebook."""
 
     @property
-    def routes(self) -> Siblings:
+    def routes(self) -> RouteList:
         """The top of the tree."""
 
 
-class Outcome(StrEnum):
+class RouteOutcome(StrEnum):
     """What became of a route."""
 
-    TOOK = "took"
+    MATCHED = "took"
     """It took the incident, to its own channels."""
     DROPPED = "dropped"
     """It took the incident; it has `post: []`."""
-    CHILDREN_TOOK = "children_took"
+    CHILD_MATCHED = "children_took"
     """It holds, and routes inside it took the incident instead of it."""
-    PASSED_BY = "passed_by"
+    NO_CHILD_MATCHED = "passed_by"
     """It holds, but only groups its children, and none of them took the incident."""
     NO_MATCH = "no_match"
     """Its match does not hold."""
@@ -39,20 +39,20 @@ class Outcome(StrEnum):
     """`enabled: false`."""
     NOT_REACHED = "not_reached"
     """A sibling before it took the incident and does not continue."""
-    NOT_ENTERED = "not_entered"
+    PARENT_NOT_MATCHED = "not_entered"
     """It stands inside a route that does not hold or is disabled."""
 
 
-_NO_WAY_IN = frozenset({Outcome.NO_MATCH, Outcome.DISABLED, Outcome.NOT_ENTERED})
+_NO_WAY_IN = frozenset({RouteOutcome.NO_MATCH, RouteOutcome.DISABLED, RouteOutcome.PARENT_NOT_MATCHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class RouteTrace:
     """One route and what became of it; `depth` is 0 at the top. Conditions are judged whether it was reached or not."""
 
     route: str
-    outcome: Outcome
-    conditions: tuple[Judged, ...]
+    outcome: RouteOutcome
+    conditions: tuple[ConditionResult, ...]
     depth: int
     line: int
 
@@ -85,7 +85,7 @@ class ChannelFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class RoutingDecision:
     """Where an incident goes.
 
     `routes` are the names of those that took it, `dropped` of those among them that have no channel.
@@ -95,40 +95,42 @@ class Decision:
     failures: tuple[ChannelFailure, ...]
     routes: tuple[str, ...]
     dropped: tuple[str, ...]
-    _walked: tuple[Siblings, Facts] = field(repr=False, compare=False)
+    _walked: tuple[RouteList, IncidentFacts] = field(repr=False, compare=False)
 
     @property
-    def taken(self) -> bool:
+    def matched(self) -> bool:
         """Whether any route took it, be it to drop it."""
         return bool(self.routes)
 
     @cached_property
-    def trace(self) -> tuple[Trace, ...]:
+    def trace(self) -> tuple[RouteTrace, ...]:
         """Why: every route in the file's order, with every condition. Made when asked for, by walking once more."""
         routes, facts = self._walked
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, RouteOutcome] = {}
         _take(routes, facts, outcomes)
         return tuple(_traced(routes, facts, outcomes, inside=None, depth=0))
 
 
-def decide(rulebook: Rules, incident: Incident, *, status: State | None = None, variables: Variables) -> Decision:
+def evaluate_routes(
+    rulebook: Rules, incident: Incident, *, status: State | None = None, variables: Variables
+) -> RoutingDecision:
     """Which routes take an incident.
 
     `status` is what `status` in `match` sees in place of the incident's state. `variables` is called once at most, and
     only where a channel is made from the incident.
     """
     once = _Once(variables)
-    facts = Facts(incident, status)
+    facts = IncidentFacts(incident, status)
     taken = _take(rulebook.routes, facts, None)
     postings: dict[str, Posting] = {}
     failures = []
     for route, post in _posts(taken):
         found = post.channel.resolve(once)
-        if isinstance(found, Failed):
+        if isinstance(found, Unresolved):
             failures.append(_failure(route, post, found))
         else:
             postings[found] = _joined(postings.get(found), route, post, found)
-    return Decision(
+    return RoutingDecision(
         postings=tuple(postings.values()),
         failures=tuple(failures),
         routes=tuple(route.name for route in taken),
@@ -152,7 +154,7 @@ class _Once:
         return self._made
 
 
-def _take(routes: Siblings, facts: Facts, outcomes: dict[str, Outcome] | None) -> list[Route]:
+def _take(routes: RouteList, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None) -> list[Route]:
     """The routes among siblings, or inside them, that take the incident.
 
     With `outcomes` every sibling that is reached is asked, and answers there; without, those that surely fail are not.
@@ -169,27 +171,36 @@ def _take(routes: Siblings, facts: Facts, outcomes: dict[str, Outcome] | None) -
     return taken
 
 
-def _visit(route: Route, facts: Facts, outcomes: dict[str, Outcome] | None) -> tuple[Outcome, list[Route]]:
+def _visit(
+    route: Route, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None
+) -> tuple[RouteOutcome, list[Route]]:
     if not route.enabled:
-        return Outcome.DISABLED, []
+        return RouteOutcome.DISABLED, []
     if not route.match.holds(facts):
-        return Outcome.NO_MATCH, []
+        return RouteOutcome.NO_MATCH, []
     if inside := _take(route.routes, facts, outcomes):
-        return Outcome.CHILDREN_TOOK, inside
+        return RouteOutcome.CHILD_MATCHED, inside
     if route.groups_only:
-        return Outcome.PASSED_BY, []
-    return Outcome.TOOK if route.posts else Outcome.DROPPED, [route]
+        return RouteOutcome.NO_CHILD_MATCHED, []
+    return RouteOutcome.MATCHED if route.posts else RouteOutcome.DROPPED, [route]
 
 
 def _traced(
-    routes: Siblings, facts: Facts, outcomes: dict[str, Outcome], *, inside: Outcome | None, depth: int
-) -> list[Trace]:
-    unasked = Outcome.NOT_ENTERED if inside in _NO_WAY_IN else Outcome.NOT_REACHED
+    routes: RouteList,
+    facts: IncidentFacts,
+    outcomes: dict[str, RouteOutcome],
+    *,
+    inside: RouteOutcome | None,
+    depth: int,
+) -> list[RouteTrace]:
+    unasked = RouteOutcome.PARENT_NOT_MATCHED if inside in _NO_WAY_IN else RouteOutcome.NOT_REACHED
     traced = []
     for route in routes:
         outcome = outcomes.get(route.name, unasked)
         conditions = route.match.judged(facts)
-        traced.append(Trace(route=route.name, outcome=outcome, conditions=conditions, depth=depth, line=route.line))
+        traced.append(
+            RouteTrace(route=route.name, outcome=outcome, conditions=conditions, depth=depth, line=route.line)
+        )
         traced += _traced(route.routes, facts, outcomes, inside=outcome, depth=depth + 1)
     return traced
 
@@ -206,7 +217,7 @@ def _joined(before: Posting | None, route: Route, post: Post, ref: str) -> Posti
     return replace(before, mention=before.mention.merged_with(post.mention), routes=names)
 
 
-def _failure(route: Route, post: Post, found: Failed) -> ChannelFailure:
+def _failure(route: Route, post: Post, found: Unresolved) -> ChannelFailure:
     return ChannelFailure(
         route=route.name,
         source=post.channel.source,

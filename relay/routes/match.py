@@ -6,11 +6,11 @@ There is one judgement of a condition, `holds`; `judge` puts it down beside what
 from dataclasses import dataclass
 
 from relay.routes.operators import Wanted
-from relay.routes.subjects import Facts, Subject
+from relay.routes.subjects import IncidentFacts, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class ConditionResult:
     """One condition on one incident.
 
     `key` names it as the file does, `expected` is the value as written, `seen` are the incident's values (none where it
@@ -18,28 +18,28 @@ class Judged:
     """
 
     key: str
-    held: bool
+    matched: bool
     expected: str = ""
-    seen: tuple[str, ...] = ()
-    within: "tuple[Judged, ...]" = ()
+    actual: tuple[str, ...] = ()
+    parts: "tuple[ConditionResult, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Comparison:
     """One look at one thing. `expected` is what is wanted, as written."""
 
     subject: Subject
     wanted: Wanted
     expected: str
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: IncidentFacts) -> bool:
         """Whether what is seen is what is wanted."""
         return self.wanted.holds(facts.seen(self.subject))
 
-    def judge(self, facts: Facts) -> Judged:
+    def judge(self, facts: IncidentFacts) -> ConditionResult:
         """The same, shown."""
         seen = facts.seen(self.subject).values
-        return Judged(key=self.subject.label, held=self.holds(facts), expected=self.expected, seen=seen)
+        return ConditionResult(key=self.subject.label, matched=self.holds(facts), expected=self.expected, actual=seen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +48,18 @@ class Match:
 
     conditions: "tuple[Condition, ...]" = ()
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: IncidentFacts) -> bool:
         """Whether they all hold."""
         for condition in self.conditions:  # noqa: SIM110  a generator costs more than the judgement
             if not condition.holds(facts):
                 return False
         return True
 
-    def judge(self, facts: Facts) -> Judged:
+    def judge(self, facts: IncidentFacts) -> ConditionResult:
         """The same, shown."""
-        return Judged(key="match", held=self.holds(facts), within=self.judged(facts))
+        return ConditionResult(key="match", matched=self.holds(facts), parts=self.judged(facts))
 
-    def judged(self, facts: Facts) -> tuple[Judged, ...]:
+    def judged(self, facts: IncidentFacts) -> tuple[ConditionResult, ...]:
         """Each condition, shown."""
         return tuple(condition.judge(facts) for condition in self.conditions)
 
@@ -70,13 +70,15 @@ class AnyMatch:
 
     matches: tuple[Match, ...]
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: IncidentFacts) -> bool:
         """Whether one of them holds."""
         return any(match.holds(facts) for match in self.matches)
 
-    def judge(self, facts: Facts) -> Judged:
+    def judge(self, facts: IncidentFacts) -> ConditionResult:
         """The same, shown."""
-        return Judged(key="any", held=self.holds(facts), within=tuple(match.judge(facts) for match in self.matches))
+        return ConditionResult(
+            key="any", matched=self.holds(facts), parts=tuple(match.judge(facts) for match in self.matches)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +87,15 @@ class AllMatches:
 
     matches: tuple[Match, ...]
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: IncidentFacts) -> bool:
         """Whether they all hold."""
         return all(match.holds(facts) for match in self.matches)
 
-    def judge(self, facts: Facts) -> Judged:
+    def judge(self, facts: IncidentFacts) -> ConditionResult:
         """The same, shown."""
-        return Judged(key="all", held=self.holds(facts), within=tuple(match.judge(facts) for match in self.matches))
+        return ConditionResult(
+            key="all", matched=self.holds(facts), parts=tuple(match.judge(facts) for match in self.matches)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +104,14 @@ class NotMatch:
 
     match: Match
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: IncidentFacts) -> bool:
         """Whether it fails."""
         return not self.match.holds(facts)
 
-    def judge(self, facts: Facts) -> Judged:
+    def judge(self, facts: IncidentFacts) -> ConditionResult:
         """The same, shown."""
-        return Judged(key="not", held=self.holds(facts), within=self.match.judged(facts))
+        return ConditionResult(key="not", matched=self.holds(facts), parts=self.match.judged(facts))
 
 
-EVERYTHING = Match()
-Condition = Look | AnyMatch | AllMatches | NotMatch
+MATCH_ALL = Match()
+Condition = Comparison | AnyMatch | AllMatches | NotMatch

@@ -22,7 +22,7 @@ _REMEMBERED, _SHORT = 32, 256
 
 
 @dataclass(frozen=True)
-class Seen:
+class SubjectValues:
     """The values that an incident has for one thing, as they are and without regard to case."""
 
     values: tuple[str, ...]
@@ -39,7 +39,7 @@ class Exactly:
 
     text: str
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether one value is it."""
         return self.text in seen.folded
 
@@ -55,7 +55,7 @@ class Glob:
         """Compile it: the usual shapes need no regular expression."""
         object.__setattr__(self, "fits", _glob(self.text))
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether one value fits it as a whole."""
         return any(map(self.fits, seen.folded))
 
@@ -75,7 +75,7 @@ class Regex:
         """Compile it."""
         object.__setattr__(self, "fits", _compiled(self.pattern))
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether one value fits it as a whole."""
         return any(map(self.fits, seen.values))
 
@@ -88,7 +88,7 @@ class Between:
     least: float = float("-inf")
     most: float = float("inf")
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether one value lies there."""
         measured = map(self.measure, seen.folded)
         return any(each is not None and self.least <= each <= self.most for each in measured)
@@ -100,7 +100,7 @@ class Exists:
 
     wanted: bool
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether that is so."""
         return bool(seen.values) is self.wanted
 
@@ -111,7 +111,7 @@ class Opposite:
 
     of: "Wanted"
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether `of` fails."""
         return not self.of.holds(seen)
 
@@ -122,7 +122,7 @@ class AnyOf:
 
     these: "tuple[Wanted, ...]"
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether one of them holds."""
         return any(each.holds(seen) for each in self.these)
 
@@ -133,7 +133,7 @@ class AllOf:
 
     these: "tuple[Wanted, ...]"
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, seen: SubjectValues) -> bool:
         """Whether all of them hold."""
         return all(each.holds(seen) for each in self.these)
 
@@ -183,7 +183,7 @@ def _glob(text: str) -> Callable[[str], bool]:
     return _compiled("".join(wild.get(character) or re2.escape(character) for character in text))
 
 
-def reason(error: Exception) -> str:
+def re2_reason(error: Exception) -> str:
     """What RE2 has against a pattern, in its words, which come as bytes."""
     told = error.args[0]
     return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
@@ -198,7 +198,7 @@ def _compiled(pattern: str) -> Callable[[str], bool]:
     try:
         fullmatch = re2.compile(pattern, options).fullmatch
     except re2.error as error:
-        raise ValueError(reason(error)) from error
+        raise ValueError(re2_reason(error)) from error
 
     def fits(value: str) -> bool:
         return fullmatch(value.encode(errors="replace")) is not None

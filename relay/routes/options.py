@@ -17,7 +17,7 @@ ACTIONS = ("assign", "comment", "snooze", "resolve")
 _MINUTE, _HOUR = 60.0, 3600.0
 
 
-class InDoubt(StrEnum):
+class InDoubtPolicy(StrEnum):
     """What a lost answer means where relay may not read the channel."""
 
     REPOST = "repost"
@@ -36,7 +36,7 @@ class Options:
     reopen_within: float = 24 * _HOUR
     show_tags: tuple[str, ...] = ()
     runbook_tags: tuple[str, ...] = ("run-book", "runbook", "runbook_url")
-    in_doubt: InDoubt = InDoubt.REPOST
+    in_doubt: InDoubtPolicy = InDoubtPolicy.REPOST
     allow_external: bool = False
     actions: tuple[str, ...] = ()
     actors: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Options:
         known = {option.name for option in fields(cls)} & stored.keys()
         values: dict[str, Any] = {name: _thawed(stored[name]) for name in known}
         if "in_doubt" in values:
-            values["in_doubt"] = InDoubt(values["in_doubt"])
+            values["in_doubt"] = InDoubtPolicy(values["in_doubt"])
         return cls(**values)
 
 
@@ -102,4 +102,4 @@ class Mention:
         return cls(parts=tuple({word: tuple(targets) for word, targets in part.items()} for part in stored))
 
 
-NOBODY = Mention()
+NO_MENTION = Mention()

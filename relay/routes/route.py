@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from relay.routes.channel_template import Channel
-from relay.routes.match import EVERYTHING, Look, Match
+from relay.routes.channel_template import RouteChannel
+from relay.routes.match import MATCH_ALL, Comparison, Match
 from relay.routes.operators import words_of
-from relay.routes.options import NOBODY, Mention, Options
-from relay.routes.subjects import Facts, Subject
+from relay.routes.options import NO_MENTION, Mention, Options
+from relay.routes.subjects import IncidentFacts, Subject
 
 _WORTH_AN_INDEX = 8
 
@@ -18,27 +18,27 @@ _WORTH_AN_INDEX = 8
 class Post:
     """One channel of a route; `options` are fully resolved."""
 
-    channel: Channel
+    channel: RouteChannel
     options: Options
-    mention: Mention = NOBODY
+    mention: Mention = NO_MENTION
 
 
-class Siblings(tuple["Route", ...]):  # noqa: SLOT001  the index is made once, when it is first needed
+class RouteList(tuple["Route", ...]):  # noqa: SLOT001  the index is made once, when it is first needed
     """Routes in their order."""
 
     @cached_property
     def _index(self) -> "_Index":
         return _Index(self)
 
-    def candidates(self, facts: Facts) -> "Sequence[Route]":
+    def candidates(self, facts: IncidentFacts) -> "Sequence[Route]":
         """Those whose match may hold, in order; the match of any other surely fails."""
         return self if len(self) < _WORTH_AN_INDEX else self._index.candidates(facts)
 
-    def everyone(self) -> "Iterator[Route]":
+    def flatten(self) -> "Iterator[Route]":
         """All of them with all that is inside them, each route before its children."""
         for route in self:
             yield route
-            yield from route.routes.everyone()
+            yield from route.routes.flatten()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +51,11 @@ class Route:
 
     name: str
     enabled: bool = True
-    match: Match = EVERYTHING
+    match: Match = MATCH_ALL
     continue_: bool = False
     posts: tuple[Post, ...] = ()
     groups_only: bool = False
-    routes: Siblings = field(default_factory=Siblings)
+    routes: RouteList = field(default_factory=RouteList)
     options: Options = field(default_factory=Options)
     note: str = ""
     line: int = 0
@@ -86,7 +86,7 @@ class _Index:
         for word in words:
             by_word.setdefault(word, []).append(place)
 
-    def candidates(self, facts: Facts) -> list[Route]:
+    def candidates(self, facts: IncidentFacts) -> list[Route]:
         """Those filed under what is seen, and those that could not be filed."""
         found = set(self._always)
         for subject, by_word in self._by_word.values():
@@ -96,5 +96,5 @@ class _Index:
 
 
 def _demands(route: Route) -> list[tuple[Subject, frozenset[str]]]:
-    looks = [condition for condition in route.match.conditions if isinstance(condition, Look)]
+    looks = [condition for condition in route.match.conditions if isinstance(condition, Comparison)]
     return [(look.subject, words) for look in looks if (words := words_of(look.wanted)) is not None]

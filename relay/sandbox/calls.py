@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Call:
+class ReceivedCall:
     """One call. `at` is its arrival (Unix seconds); `channel` is the id of the channel it names, by id or by name.
 
     `answer` is the JSON that was sent, or the text where it was no JSON object; None while there is none, and for ever

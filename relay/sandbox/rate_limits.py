@@ -20,7 +20,7 @@ def _tiers() -> dict[str, int]:
 
 
 @dataclass
-class Window:
+class RateLimiter:
     """Counts calls in a sliding window of `seconds`, and says which come too soon. Off until `enabled`.
 
     `allowed` holds how many calls of each method the window takes (one that is not named is unlimited); `pause` works
@@ -65,7 +65,7 @@ class Window:
 
 
 @dataclass
-class Limits(Window):
+class SlackRateLimiter(RateLimiter):
     """Slack's: the calls a minute of each method, and of chat.postMessage in one channel.
 
     There, so many as `post_burst` may come at once, then one each `seconds_between_posts`.

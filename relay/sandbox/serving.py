@@ -7,17 +7,17 @@ from typing import Any
 
 from aiohttp import web
 
-from relay.sandbox.calls import Call
-from relay.sandbox.faults import Drop, Reply
+from relay.sandbox.calls import ReceivedCall
+from relay.sandbox.faults import DropConnection, RawResponse
 
-LAST_WORDS = 1.0
+SHUTDOWN_TIMEOUT = 1.0
 """Seconds for what is under way when it ends; an open page, or half a request, has no more to say."""
 
 
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+async def serve_app(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Serve an application, and give its address, `http://HOST:PORT`. Port 0 means any free one."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_WORDS)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -27,9 +27,11 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         await runner.cleanup()
 
 
-def answered(request: web.Request, call: Call, reply: Reply | Drop, headers: Mapping[str, str]) -> web.StreamResponse:
+def to_response(
+    request: web.Request, call: ReceivedCall, reply: RawResponse | DropConnection, headers: Mapping[str, str]
+) -> web.StreamResponse:
     """The response, which is noted on the call; a cut connection leaves nothing to note."""
-    if isinstance(reply, Drop):
+    if isinstance(reply, DropConnection):
         return _cut(request)
     call.status, call.answer = reply.status, _as_logged(reply.body)
     return web.Response(

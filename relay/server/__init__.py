@@ -7,7 +7,7 @@ listening(app, host, port, ...) ...... the application on a socket, for as long 
 serve(app, host, port, stop, ...) .... the same, until `stop` is set
 """
 
-from relay.server.endpoints import MAX_BYTES, Accepted, Doors, Readiness, build
-from relay.server.lifecycle import listening, serve
+from relay.server.endpoints import MAX_BYTES, Backend, Readiness, ShareReceipt, create_app
+from relay.server.lifecycle import listen, serve
 
-__all__ = ["MAX_BYTES", "Accepted", "Doors", "Readiness", "build", "listening", "serve"]
+__all__ = ["MAX_BYTES", "ShareReceipt", "Backend", "Readiness", "create_app", "listen", "serve"]

@@ -9,7 +9,7 @@ from multidict import CIMultiDictProxy
 _BEARER = "bearer "
 
 
-class Keys:
+class ApiKeys:
     """The keys that are accepted. Only their digests are held: they have one length, and no key can be printed."""
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -22,7 +22,7 @@ class Keys:
         return any([hmac.compare_digest(known, given) for given in digests for known in self._digests])  # noqa: C419  a generator would stop at the first that fits
 
 
-def offered(headers: CIMultiDictProxy[str], header: str | None = None) -> list[str]:
+def presented_keys(headers: CIMultiDictProxy[str], header: str | None = None) -> list[str]:
     """List what a request shows as its key: the values of `header`, and `Authorization: Bearer`."""
     tokens = [
         value[len(_BEARER) :].strip()

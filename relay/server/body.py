@@ -54,7 +54,7 @@ def too_large(limit: int) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail, close=True)
 
 
-async def expect_nothing(_request: web.Request) -> None:
+async def ignore_expect(_request: web.Request) -> None:
     """Leave `Expect: 100-continue` for later: a body is invited once its key and its size are known to be good."""
 
 

@@ -13,18 +13,18 @@ from aiohttp.typedefs import Handler
 
 from relay.model.errors import ShareError, StoreError
 from relay.runtime.clock import Clock
-from relay.server.api_keys import Keys, offered
-from relay.server.body import expect_nothing, read_body
-from relay.server.lifecycle import GATE, Gate
-from relay.server.malformed_http import OBSERVER, Observer
-from relay.server.problem import Problem, of_framework, unavailable, unforeseen
-from relay.server.slack_endpoints import Interactivity, Listener
-from relay.server.slack_signature import Signature
+from relay.server.api_keys import ApiKeys, presented_keys
+from relay.server.body import ignore_expect, read_body
+from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
+from relay.server.malformed_http import PROBLEM_OBSERVER, ProblemObserver
+from relay.server.problem import Problem, from_aiohttp, unavailable, unexpected_error
+from relay.server.slack_endpoints import SlackBackend, SlackEndpoints
+from relay.server.slack_signature import SignatureVerifier
 
 MAX_BYTES = 10 * 1024 * 1024
 """The largest body that is taken, packed or unpacked."""
 
-PATIENCE = 30.0
+BODY_TIMEOUT = 30.0
 """Seconds for a body to arrive in, so that a sender that stalls does not hold its connection for ever."""
 
 _PROTOCOL: Mapping[str, Any] = {
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class ShareReceipt:
     """A share that is kept: its number, its incident, and the names of the routes that took it."""
 
     share: str | int
@@ -54,10 +54,10 @@ class Readiness:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Doors(Listener, Protocol):
+class Backend(SlackBackend, Protocol):
     """What stands behind the doors."""
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
+    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         """Keep a share, and return once it is on disk. `headers` are as they came, but for those that carry a key.
 
         Raises ShareError where the body is none; it is then in quarantine already. Anything else raised means that the
@@ -74,8 +74,8 @@ class Doors(Listener, Protocol):
         """Give the metrics, and their content type."""
 
 
-def build(  # noqa: PLR0913  each is a setting of its own, and has a name
-    backend: Doors,
+def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
+    backend: Backend,
     *,
     keys: Sequence[str],
     header: str,
@@ -83,8 +83,8 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     signing_secret: str | None = None,
     clock: Clock | None = None,
     max_bytes: int = MAX_BYTES,
-    body_timeout: float = PATIENCE,
-    on_problem: Observer | None = None,
+    body_timeout: float = BODY_TIMEOUT,
+    on_problem: ProblemObserver | None = None,
 ) -> web.Application:
     """Make the application.
 
@@ -93,19 +93,21 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
     share has `max_bytes` at most, and every body arrives within `patience` seconds.
     """
     app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
-    app[GATE] = Gate()
-    app[OBSERVER] = on_problem or (lambda _status, _reason: None)
-    rooms = _Rooms(doors=backend, keys=Keys(keys), header=header, max_bytes=max_bytes, patience=body_timeout)
-    app.router.add_post("/shares", rooms.shares, expect_handler=expect_nothing)
+    app[IN_FLIGHT] = InFlightRequests()
+    app[PROBLEM_OBSERVER] = on_problem or (lambda _status, _reason: None)
+    rooms = _Rooms(doors=backend, keys=ApiKeys(keys), header=header, max_bytes=max_bytes, patience=body_timeout)
+    app.router.add_post("/shares", rooms.shares, expect_handler=ignore_expect)
     app.router.add_get("/healthz", rooms.healthz)
     app.router.add_get("/readyz", rooms.readyz)
     app.router.add_get("/metrics", rooms.metrics)
     if admin_key is not None:
-        desk = _Desk(doors=backend, keys=Keys([admin_key]))
+        desk = _Desk(doors=backend, keys=ApiKeys([admin_key]))
         app.router.add_get("/incidents/{id}", desk.incident)
     if signing_secret:
-        signature = Signature(signing_secret)
-        Interactivity(backend=backend, signature=signature, clock=clock or Clock(), patience=body_timeout).register(app)
+        signature = SignatureVerifier(signing_secret)
+        SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock(), patience=body_timeout).register(
+            app
+        )
     return app
 
 
@@ -113,15 +115,15 @@ def build(  # noqa: PLR0913  each is a setting of its own, and has a name
 class _Rooms:
     """Where BigPanda and the orchestrator come in."""
 
-    doors: Doors
-    keys: Keys
+    doors: Backend
+    keys: ApiKeys
     header: str
     max_bytes: int
     patience: float
 
     async def shares(self, request: web.Request) -> web.Response:
         """Take one POST of BigPanda's webhook. The order is the point: no byte of a body is read for a wrong key."""
-        if request.app[GATE].draining:
+        if request.app[IN_FLIGHT].draining:
             raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
         _unlock(request, self.keys, self.header)
         body = await read_body(request, limit=self.max_bytes, timeout=self.patience)
@@ -141,7 +143,7 @@ class _Rooms:
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Ready is who can keep a share; the rest is told without turning red."""
-        if request.app[GATE].draining:
+        if request.app[IN_FLIGHT].draining:
             return _json({"ready": False, "stopping": True}, HTTPStatus.SERVICE_UNAVAILABLE)
         readiness = await self.doors.readiness()
         status = HTTPStatus.OK if readiness.ok else HTTPStatus.SERVICE_UNAVAILABLE
@@ -157,8 +159,8 @@ class _Rooms:
 class _Desk:
     """Where operators come in, with a key of their own."""
 
-    doors: Doors
-    keys: Keys
+    doors: Backend
+    keys: ApiKeys
 
     async def incident(self, request: web.Request) -> web.Response:
         """Tell all about one incident."""
@@ -169,8 +171,8 @@ class _Desk:
         return _json(known)
 
 
-def _unlock(request: web.Request, keys: Keys, header: str | None) -> None:
-    shown = offered(request.headers, header)
+def _unlock(request: web.Request, keys: ApiKeys, header: str | None) -> None:
+    shown = presented_keys(request.headers, header)
     if keys.accepts(shown):
         return
     where = "as Authorization: Bearer" if header is None else f"in {header}, or as Authorization: Bearer"
@@ -213,18 +215,18 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
         )
         return _told(request, problem)
     except web.HTTPClientError as error:
-        return _told(request, of_framework(error))
+        return _told(request, from_aiohttp(error))
     except (Exception, asyncio.CancelledError) as error:
         # What is cancelled is either this request, which the server cuts off, or something that it was waiting for:
         # then its share was not kept, and its sender has to hear so.
         if isinstance(error, asyncio.CancelledError) and _is_being_cut_off():
             raise
         log.exception("request_failed", method=request.method, path=request.path)
-        return _told(request, unforeseen())
+        return _told(request, unexpected_error())
 
 
 def _told(request: web.Request, problem: Problem) -> web.Response:
-    request.app[OBSERVER](problem.status.value, problem.reason)
+    request.app[PROBLEM_OBSERVER](problem.status.value, problem.reason)
     return problem.response()
 
 
@@ -235,5 +237,5 @@ def _is_being_cut_off() -> bool:
 
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
-    with request.app[GATE].track():
+    with request.app[IN_FLIGHT].track():
         return await handler(request)

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from relay.model.errors import SettingsError
-from relay.server.malformed_http import Runner
+from relay.server.malformed_http import ProblemAppRunner
 
 _LAST_WORDS = 1.0  # seconds for an answer that is being written when the drain ends
 
@@ -20,7 +20,7 @@ _WHY = {
 }
 
 
-class Gate:
+class InFlightRequests:
     """Knows how many requests are inside, and whether new ones may come in."""
 
     def __init__(self) -> None:
@@ -50,20 +50,18 @@ class Gate:
                 await self._empty.wait()
 
 
-GATE: Final = web.AppKey("gate", Gate)
+IN_FLIGHT: Final = web.AppKey("gate", InFlightRequests)
 
 
 @asynccontextmanager
-async def listening(
-    app: web.Application, host: str, port: int, *, drain_seconds: float
-) -> AsyncIterator[tuple[str, int]]:
+async def listen(app: web.Application, host: str, port: int, *, drain_seconds: float) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` while the block lasts; gives the host and port it listens on (of use where `port` was 0).
 
     On the way out, in this order: the socket closes; requests that are inside are finished, their bodies still read,
     and a new one on an open connection is answered 503 (`drain_seconds` at most); then what is left is cut off, which
     takes two seconds at most. Raises SettingsError where the address cannot be listened on.
     """
-    runner = Runner(app, shutdown_timeout=_LAST_WORDS)
+    runner = ProblemAppRunner(app, shutdown_timeout=_LAST_WORDS)
     await runner.setup()
     try:
         site = await _open(runner, host, port)
@@ -73,7 +71,7 @@ async def listening(
             await site.stop()
             # Not left to the runner: it stops listening to open connections first, so that the rest of a body that is
             # on its way is never read, and its share is lost after the longest wait there is.
-            await app[GATE].drain(drain_seconds)
+            await app[IN_FLIGHT].drain(drain_seconds)
     finally:
         await runner.cleanup()
 
@@ -86,7 +84,7 @@ async def serve(
     drain_seconds: float,
 ) -> None:
     """Serve `app` until `stop` is set, then leave as `listening` does."""
-    async with listening(app, host, port, drain_seconds=drain_seconds):
+    async with listen(app, host, port, drain_seconds=drain_seconds):
         await stop.wait()
 
 

@@ -13,28 +13,28 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
-from relay.server.problem import Problem, of_framework, unforeseen
+from relay.server.problem import Problem, from_aiohttp, unexpected_error
 
-Observer = Callable[[int, str], None]
+ProblemObserver = Callable[[int, str], None]
 """Told of every request that is answered with an error: the status and the reason. It must not raise."""
 
-OBSERVER: Final[web.AppKey[Observer]] = web.AppKey("observer")
+PROBLEM_OBSERVER: Final[web.AppKey[ProblemObserver]] = web.AppKey("observer")
 
 log = structlog.get_logger(__name__)
 
 
-class Runner(web.AppRunner):
+class ProblemAppRunner(web.AppRunner):
     """Runs an application on connections of relay's own kind."""
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, self.app.get(OBSERVER, lambda _status, _reason: None))
+        return _Server(made, self.app.get(PROBLEM_OBSERVER, lambda _status, _reason: None))
 
 
 class _Server(web.Server):
     """aiohttp's server, but for the connections that it makes."""
 
-    def __init__(self, made: web.Server, observer: Observer) -> None:
+    def __init__(self, made: web.Server, observer: ProblemObserver) -> None:
         super().__init__(
             made.request_handler,
             request_factory=made.request_factory,
@@ -51,7 +51,7 @@ class _Server(web.Server):
 class _Connection(RequestHandler):
     __slots__ = ("_observer",)
 
-    def __init__(self, server: web.Server, observer: Observer, **options: Any) -> None:
+    def __init__(self, server: web.Server, observer: ProblemObserver, **options: Any) -> None:
         super().__init__(server, **options)
         self._observer = observer
 
@@ -73,7 +73,7 @@ class _Connection(RequestHandler):
         message: str | None = None,  # noqa: ARG002  it holds the sender's bytes
     ) -> web.StreamResponse:
         """Answer what reached no application, or what an application failed to answer."""
-        problem = unforeseen()
+        problem = unexpected_error()
         if isinstance(exc, HttpProcessingError):
             problem = self._no_request(exc)
             log.warning("refused", status=problem.status.value, reason=problem.reason, client=request.remote)
@@ -90,7 +90,7 @@ class _Connection(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; what aiohttp refuses before an application is asked is told in relay's way too."""
         if isinstance(resp, web.HTTPClientError):
-            resp = self._told(of_framework(resp))
+            resp = self._told(from_aiohttp(resp))
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **more: Any) -> None:

@@ -61,12 +61,12 @@ def unavailable(reason: str, detail: str, *, close: bool = False) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, headers=headers, close=close)
 
 
-def unforeseen() -> Problem:
+def unexpected_error() -> Problem:
     """Make the answer to whatever nobody thought of. What it was is for the log, not for the caller."""
     return unavailable("unforeseen", "Something went wrong here and nothing was kept; please send it again.")
 
 
-def of_framework(error: web.HTTPClientError) -> Problem:
+def from_aiohttp(error: web.HTTPClientError) -> Problem:
     """Say in our words what aiohttp refused by itself: a path or a method that is not there."""
     match error:
         case web.HTTPMethodNotAllowed():

@@ -16,10 +16,10 @@ import orjson
 from aiohttp import web
 
 from relay.runtime.clock import Clock
-from relay.server.body import expect_nothing, read_body
-from relay.server.lifecycle import GATE
+from relay.server.body import ignore_expect, read_body
+from relay.server.lifecycle import IN_FLIGHT
 from relay.server.problem import Problem, unavailable
-from relay.server.slack_signature import Signature
+from relay.server.slack_signature import SignatureVerifier
 from relay.slack.interactions import Challenge, parse_event
 
 Payload: TypeAlias = Mapping[str, Any]
@@ -28,7 +28,7 @@ MAX_BYTES: Final = 1024 * 1024
 """The largest body that is taken. Slack sends the whole message with a click, which is far below."""
 
 
-class Listener(Protocol):
+class SlackBackend(Protocol):
     """Who is told what people do in Slack."""
 
     async def on_interaction(self, payload: Payload) -> Mapping[str, Any] | None:
@@ -42,18 +42,18 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interactivity:
+class SlackEndpoints:
     """The two doors, which open to Slack's signature alone."""
 
-    backend: Listener
-    signature: Signature
+    backend: SlackBackend
+    signature: SignatureVerifier
     clock: Clock
     patience: float
 
     def register(self, app: web.Application) -> None:
         """Put the doors into an application."""
-        app.router.add_post("/slack/actions", self.actions, expect_handler=expect_nothing)
-        app.router.add_post("/slack/events", self.events, expect_handler=expect_nothing)
+        app.router.add_post("/slack/actions", self.actions, expect_handler=ignore_expect)
+        app.router.add_post("/slack/events", self.events, expect_handler=ignore_expect)
 
     async def actions(self, request: web.Request) -> web.Response:
         """Take a click, or a modal that was sent: JSON in the field `payload` of a form."""
@@ -71,7 +71,7 @@ class Interactivity:
 
     async def _signed(self, request: web.Request) -> bytes:
         """The body, once it is known to be Slack's; of a request that is not of now no byte is read."""
-        if request.app[GATE].draining:
+        if request.app[IN_FLIGHT].draining:
             raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
         if not self.signature.is_recent(request.headers, self.clock.now()):
             raise _unsigned("The request does not say that it was made within the last five minutes.")

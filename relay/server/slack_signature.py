@@ -8,13 +8,13 @@ from typing import Final
 
 TIMESTAMP: Final = "X-Slack-Request-Timestamp"
 SIGNATURE: Final = "X-Slack-Signature"
-LASTS: Final = 300.0
+MAX_AGE: Final = 300.0
 """Seconds for which a signature is good, either way: older requests may be somebody's copies."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
-class Signature:
+class SignatureVerifier:
     """Tells Slack's own requests from all others, by the signing secret of relay's app."""
 
     def __init__(self, secret: str) -> None:
@@ -26,7 +26,7 @@ class Signature:
     def is_recent(self, headers: Mapping[str, str], now: float) -> bool:
         """Whether the request says that it was made about now (Unix seconds)."""
         said = headers.get(TIMESTAMP, "")
-        return _SECONDS.fullmatch(said) is not None and abs(now - int(said)) <= LASTS
+        return _SECONDS.fullmatch(said) is not None and abs(now - int(said)) <= MAX_AGE
 
     def matches(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the body, as it came, was signed with the secret; compared in constant time, whatever was sent."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Card, Entry, Outcome, Plan, Story
+from relay.cards.model import Card, Entry, IncidentState, Plan, ShareOutcome
 from relay.store import schema
 from relay.store.channels import spellings
 from relay.store.locks import postgresql, share_spellings
@@ -16,10 +16,10 @@ from relay.store.mappers import loads, share_row, story_row
 from relay.store.notify import ring
 from relay.store.rows import followed, stories, write_cards, write_entries
 from relay.store.tasks import ask
-from relay.store.types import Accepted
+from relay.store.types import AcceptedShare
 from relay.store.upsert import insert_or_keep, insert_or_update
 
-Planner = Callable[[Story | None, tuple[Card, ...], Share, Mapping[str, str]], Plan]
+Planner = Callable[[IncidentState | None, tuple[Card, ...], Share, Mapping[str, str]], Plan]
 """From what is kept of an incident, and a share of it, to what follows; the mapping is ref -> canonical ref."""
 
 _Which = tuple[str, str]  # incident and hash: by these a share is known
@@ -34,7 +34,7 @@ _SEEN_AGAIN = (
 )
 
 
-def accept(connection: Connection, shares: Sequence[Share], plan: Planner, within: float) -> list[Accepted]:
+def accept(connection: Connection, shares: Sequence[Share], plan: Planner, within: float) -> list[AcceptedShare]:
     """Keep the shares and what follows from them, as `Store.accept` promises."""
     if not shares:
         return []
@@ -62,7 +62,7 @@ class _Group:
     """What the group knows so far: the shares of one incident see what the ones before them did."""
 
     known: dict[_Which, tuple[int, tuple[str, ...]]]
-    stories: dict[str, Story]
+    stories: dict[str, IncidentState]
     cards: dict[str, dict[tuple[str, int], Card]]
     same: Mapping[str, str]
     plans: dict[_Which, tuple[Share, Plan]] = field(default_factory=dict)
@@ -118,18 +118,18 @@ class _Group:
         write_cards(connection, self.changed.values())
         ask(connection, [errand for _, planned in self.plans.values() for errand in planned.tasks])
 
-    def accepted(self, share: Share) -> Accepted:
+    def accepted(self, share: Share) -> AcceptedShare:
         """What became of a share, once all is written."""
         which = (share.incident, share.hash)
         if which in self.known:
             number, routes = self.known[which]
-            return Accepted(share_id=number, incident=share.incident, routes=routes, outcome=Outcome.REPEAT)
+            return AcceptedShare(share_id=number, incident=share.incident, routes=routes, outcome=ShareOutcome.REPEAT)
         first, planned = self.plans[which]
-        return Accepted(
+        return AcceptedShare(
             share_id=self.numbers[which],
             incident=share.incident,
             routes=planned.routes,
-            outcome=planned.outcome if share is first else Outcome.REPEAT,
+            outcome=planned.outcome if share is first else ShareOutcome.REPEAT,
             due=share is first and (bool(planned.tasks) or any(map(_has_work, planned.cards))),
             decision=planned.decided if share is first else {},
         )

@@ -32,7 +32,7 @@ class Address:
         return f"the PostgreSQL database {self.url.render_as_string(hide_password=True)}"
 
 
-def parse(text: str) -> Address:
+def parse_database_url(text: str) -> Address:
     """The address that a URL stands for.
 
     Raises:

@@ -8,7 +8,7 @@ from relay.cards.model import AttemptState
 from relay.store import schema, tasks
 from relay.store.channels import spellings
 from relay.store.health import size_bytes
-from relay.store.types import Backlog, Lane
+from relay.store.types import Backlog, ChannelBacklog
 
 _card = schema.card
 _NOW: Any = bindparam("now")
@@ -45,15 +45,15 @@ def backlog(connection: Connection, now: float) -> Backlog:
     )
 
 
-def _lanes(connection: Connection, now: float) -> tuple[Lane, ...]:
+def _lanes(connection: Connection, now: float) -> tuple[ChannelBacklog, ...]:
     """One for each channel and track; the spellings of one channel count together."""
     same = spellings(connection)
-    found: dict[tuple[str, str], Lane] = {}
+    found: dict[tuple[str, str], ChannelBacklog] = {}
     for track, statement in _DUE.items():
         for ref, cards, since in connection.execute(statement, {"now": now}):
             key = same.get(ref, ref), track
             before = found.get(key)
-            found[key] = Lane(
+            found[key] = ChannelBacklog(
                 channel=key[0],
                 track=track,
                 cards=cards + (before.cards if before else 0),

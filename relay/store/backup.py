@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 """Told how many pages are copied, and of how many."""
 
 
-class Copied(NamedTuple):
+class BackupSummary(NamedTuple):
     """What a backup holds: its bytes, and how many incidents and shares."""
 
     size_bytes: int
@@ -42,7 +42,7 @@ def backup(
     overwrite: bool = False,
     progress: Progress | None = None,
     now: Callable[[], float] = time.time,
-) -> Copied:
+) -> BackupSummary:
     """Copy the SQLite database at `url` into the file `target`, which appears when it is whole, and not before.
 
     The copy bears the moment at which it was made, by `now` (Unix seconds): whoever serves it later looks in Slack for
@@ -70,7 +70,7 @@ def backup(
 
 
 def _source(url: str) -> Path:
-    address = addresses.parse(url)
+    address = addresses.parse_database_url(url)
     if address.path is None:
         raise StoreUnusable(f"{address.name} is not copied by relay: use pg_dump, which does so while relay runs.")
     if not address.path.is_file():
@@ -125,7 +125,7 @@ def _copy(source: Path, partial: Path, progress: Progress | None, begun: int) ->
         writer.execute("PRAGMA journal_mode = DELETE")  # the copy is one file, without a log beside it
 
 
-def _look(partial: Path) -> Copied:
+def _look(partial: Path) -> BackupSummary:
     """Read the copy from end to end, as whoever restores it will have to."""
     with closing(sqlite3.connect(f"file:{_quoted(partial)}?mode=ro", uri=True)) as copy:
         [[verdict]] = copy.execute("PRAGMA integrity_check(1)").fetchall()
@@ -134,7 +134,7 @@ def _look(partial: Path) -> Copied:
         if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone():
             raise sqlite3.DatabaseError("it holds nothing of relay's")
         [incidents], [shares] = (copy.execute(f"SELECT count(*) FROM {table}").fetchone() for table in _COUNTED)  # noqa: S608  names of our own
-    return Copied(partial.stat().st_size, incidents, shares)
+    return BackupSummary(partial.stat().st_size, incidents, shares)
 
 
 def _give_name(partial: Path, target: Path, *, overwrite: bool) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from relay.cards.model import Attempt, Card, Case, Change
+from relay.cards.model import Attempt, Card, CardContext, CardUpdate
 from relay.model.errors import StoreError
 from relay.store import schema
 from relay.store.channels import home_of
@@ -24,7 +24,7 @@ _LAST_TS = select(func.max(schema.card.c.ts)).where(schema.card.c.channel == bin
 _OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam("card"), schema.IS_OPEN)
 
 
-def load(connection: Connection, card_id: int) -> Case:
+def load(connection: Connection, card_id: int) -> CardContext:
     """The case of a card as it is now, which nobody else changes until this transaction ends.
 
     Raises:
@@ -37,7 +37,7 @@ def load(connection: Connection, card_id: int) -> Case:
     story, incident = story_of(row), row["id"]
     cards = tuple(followed(connection, [incident]))
     card = next((each for each in cards if each.id == card_id), None) or _left(connection, card_id)
-    return Case(
+    return CardContext(
         incident_state=story,
         card=card,
         cards=cards,
@@ -54,7 +54,7 @@ def open_attempt(connection: Connection, card_id: int) -> Attempt | None:
     return None if row is None else attempt_of(row)
 
 
-def write(connection: Connection, case: Case, change: Change) -> Case:
+def write(connection: Connection, case: CardContext, change: CardUpdate) -> CardContext:
     """Write a change down, and return the case as it is after it.
 
     An attempt is known by its key: one that is there is reopened, or closed, rather than made twice.
@@ -72,7 +72,7 @@ def write(connection: Connection, case: Case, change: Change) -> Case:
     return after
 
 
-def _after(case: Case, changed: list[Card], attempt: Attempt | None) -> Case:
+def _after(case: CardContext, changed: list[Card], attempt: Attempt | None) -> CardContext:
     cards = {card.id: card for card in (*case.cards, *changed)}
     card = cards.get(case.card.id, case.card)
     if attempt is None:
@@ -83,7 +83,7 @@ def _after(case: Case, changed: list[Card], attempt: Attempt | None) -> Case:
         cards=tuple(each for each in cards.values() if each.is_current),
         entries=tuple(entry for entry in case.entries if entry.seq > card.reported_seq),
         attempt=attempt if attempt is not None and attempt.open else None,
-        last_ts=max(filter(None, (case.newest_ts, card.ts)), default=None),
+        newest_ts=max(filter(None, (case.newest_ts, card.ts)), default=None),
     )
 
 

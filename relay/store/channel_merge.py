@@ -79,14 +79,14 @@ def found(connection: Connection, ref: str, finding: Finding) -> Channel:
         return home_of(connection, ref)
     other = connection.execute(_BY_ID, {"slack_id": now.slack_id, "ref": ref}).mappings().one_or_none()
     if other is None:
-        _write(connection, replace(now, same_as=None))
-        return replace(now, same_as=None)
+        _write(connection, replace(now, canonical_ref=None))
+        return replace(now, canonical_ref=None)
     return _join(connection, now, channel_of(other))
 
 
 def _join(connection: Connection, spelling: Channel, canonical: Channel) -> Channel:
     """The spelling is the other's from now on; what was found holds for both."""
-    _write(connection, replace(spelling, same_as=canonical.ref))
+    _write(connection, replace(spelling, canonical_ref=canonical.ref))
     connection.execute(_FOLLOW, {"old": spelling.ref, "new": canonical.ref})
     told = replace(
         canonical,

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table, delete, func, or_, select
 
-from relay.model.incident import Definition
+from relay.model.incident import TagDefinition
 from relay.store import schema
 from relay.store.mappers import configuration_of, definition_of, definition_row, dumps, packed, quarantined_of
-from relay.store.types import KeptConfiguration, Quarantined
+from relay.store.types import QuarantinedBody, StoredConfiguration
 from relay.store.upsert import insert_or_keep, insert_or_update
 
 CONFIGURATIONS = 20
@@ -34,7 +34,7 @@ def keep_configuration(
     _keep_newest(connection, _configuration, "kept_at", CONFIGURATIONS)
 
 
-def configuration(connection: Connection) -> KeptConfiguration | None:
+def configuration(connection: Connection) -> StoredConfiguration | None:
     """The newest that worked."""
     row = connection.execute(_NEWEST).mappings().one_or_none()
     return None if row is None else configuration_of(row)
@@ -73,20 +73,20 @@ def quarantine(connection: Connection, body: bytes, headers: Mapping[str, str], 
     connection.execute(delete(_quarantine).where(_quarantine.c.id.in_(beyond)))
 
 
-def quarantined(connection: Connection) -> tuple[Quarantined, ...]:
+def quarantined(connection: Connection) -> tuple[QuarantinedBody, ...]:
     """The refused bodies without their bytes, the oldest first."""
     asked = select(*(column for column in _quarantine.c if column.name != "body")).order_by(_quarantine.c.id)
     return tuple(quarantined_of(row) for row in connection.execute(asked).mappings())
 
 
-def quarantined_body(connection: Connection, number: int) -> Quarantined | None:
+def quarantined_body(connection: Connection, number: int) -> QuarantinedBody | None:
     """A refused body with its bytes; None where it is not there, or not any more."""
     asked = select(_quarantine).where(_quarantine.c.id == number)
     row = connection.execute(asked).mappings().one_or_none()
     return None if row is None else quarantined_of(row, row["body"])
 
 
-def keep_definitions(connection: Connection, definitions: Sequence[Definition], now: float) -> None:
+def keep_definitions(connection: Connection, definitions: Sequence[TagDefinition], now: float) -> None:
     """Keep BigPanda's definitions of tags in place of those that are kept."""
     connection.execute(delete(schema.definition))
     unique = {definition.id.casefold(): definition for definition in definitions}
@@ -94,7 +94,7 @@ def keep_definitions(connection: Connection, definitions: Sequence[Definition], 
         connection.execute(schema.definition.insert(), [definition_row(each, now) for each in unique.values()])
 
 
-def definitions(connection: Connection) -> tuple[tuple[Definition, ...], float]:
+def definitions(connection: Connection) -> tuple[tuple[TagDefinition, ...], float]:
     """The definitions that are kept, and when they were asked for (0: never)."""
     rows = connection.execute(select(schema.definition).order_by(schema.definition.c.id)).mappings().all()
     return tuple(definition_of(row) for row in rows), max((row["seen_at"] for row in rows), default=0.0)

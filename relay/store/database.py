@@ -60,7 +60,7 @@ class Database:
             StoreUnusable: there is no such folder, or (where not `exclusive`) no such file.
             StoreInUse: another relay holds the SQLite file.
         """
-        address = addresses.parse(url)
+        address = addresses.parse_database_url(url)
         if address.path is None:
             return cls(address, *_postgresql(address), None)
         _look(address, exclusive=exclusive)

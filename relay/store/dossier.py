@@ -18,7 +18,7 @@ from relay.store.mappers import (
     share_line_of,
     story_of,
 )
-from relay.store.types import Dossier, ShareBody
+from relay.store.types import IncidentHistory, ShareBody
 
 T = TypeVar("T")
 
@@ -39,13 +39,13 @@ _ERRANDS = select(schema.errand).where(schema.errand.c.incident == _ASKED).order
 _CARDS = select(schema.card).where(schema.card.c.incident == _ASKED).order_by(schema.card.c.id)
 
 
-def story(connection: Connection, incident: str) -> Dossier | None:
+def story(connection: Connection, incident: str) -> IncidentHistory | None:
     """Everything but the bodies; None where no such incident is known."""
     asked = {"incident": incident}
     row = connection.execute(_STORY, asked).mappings().one_or_none()
     if row is None:
         return None
-    return Dossier(
+    return IncidentHistory(
         state=story_of(row),
         shares=_all(connection, _SHARES, incident, share_line_of),
         entries=_all(connection, _ENTRIES, incident, entry_of),

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, exists, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from relay.cards.eligibility import BLOCKING, STATES, Track
+from relay.cards.eligibility import BLOCKING_STATES, STATES_WITH_WORK, WorkKind
 from relay.cards.model import ChannelState
 from relay.store import schema
 from relay.store.channels import AT_HOME, home, spelled
@@ -26,13 +26,13 @@ _NOW: Any = bindparam("now")
 
 
 @cache
-def anything(track: Track) -> Select[int]:
+def anything(track: WorkKind) -> Select[int]:
     """A card that waits, now or later, whoever may have it: where there is none, nothing more need be asked."""
     return select(_card.c.id).where(_waits(track)).limit(1)
 
 
 @cache
-def at_head(track: Track, *, oldest: bool) -> Select[int]:
+def at_head(track: WorkKind, *, oldest: bool) -> Select[int]:
     """The next card, if it is one of the first in line. Parameters: `now`, and `cards` and `lanes` to pass over."""
     asked_for = ("id", "channel", "state", *(f"{track}_{part}" for part in ("due", "deadline", "since", "urgent")))
     line = select(*(_card.c[name] for name in asked_for)).where(_waits(track))
@@ -46,7 +46,7 @@ def at_head(track: Track, *, oldest: bool) -> Select[int]:
 
 
 @cache
-def by_lane(track: Track, *, oldest: bool) -> Select[int]:
+def by_lane(track: WorkKind, *, oldest: bool) -> Select[int]:
     """The next card of all. Parameters as of `at_head`."""
     lane = _lanes_at_work(track)
     first = (
@@ -62,7 +62,7 @@ def by_lane(track: Track, *, oldest: bool) -> Select[int]:
 
 
 @cache
-def later(track: Track) -> Select[float]:
+def later(track: WorkKind) -> Select[float]:
     """When the next work is due after `now`."""
     due = _card.c[f"{track}_due"]
     return (
@@ -74,7 +74,7 @@ def later(track: Track) -> Select[float]:
 
 
 @cache
-def lanes(track: Track, *, is_open: bool) -> Select[str]:
+def lanes(track: WorkKind, *, is_open: bool) -> Select[str]:
     """The spellings under which work is due `now`, in channels that take it or do not."""
     lane = _lanes_at_work(track)
     due = (
@@ -86,30 +86,30 @@ def lanes(track: Track, *, is_open: bool) -> Select[str]:
     return select(lane.c.ref).where(lane.c.ref.is_not(None), takes if is_open else ~takes, due)
 
 
-def takes_work(track: Track, card: _Columns) -> tuple[ColumnElement[bool], ...]:
+def takes_work(track: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
     """Whether a card that has work takes it, as `turn.is_due` has it."""
-    in_state = card.state.in_(STATES[track])
-    busy = exists().where(_attempt.c.card == card.id, schema.IS_OPEN, _attempt.c.state.in_(BLOCKING))
+    in_state = card.state.in_(STATES_WITH_WORK[track])
+    busy = exists().where(_attempt.c.card == card.id, schema.IS_OPEN, _attempt.c.state.in_(BLOCKING_STATES))
     return (in_state,) if track == "edit" else (in_state, ~busy)
 
 
-def _waits(track: Track) -> ColumnElement[bool]:
+def _waits(track: WorkKind) -> ColumnElement[bool]:
     """Work, now or later: the literal words that the partial indexes ask for."""
     return _card.c[f"{track}_due"].is_not(None)
 
 
-def _is_due(track: Track, card: _Columns) -> ColumnElement[bool]:
+def _is_due(track: WorkKind, card: _Columns) -> ColumnElement[bool]:
     """The sum keeps SQLite off the index of due times, which would have it sort all that is due."""
     due: ColumnElement[bool] = card[f"{track}_due"] + 0.0 <= _NOW
     return due
 
 
-def _ready(track: Track, card: _Columns) -> tuple[ColumnElement[bool], ...]:
+def _ready(track: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
     passed_over = card.id.not_in(bindparam("cards", expanding=True))
     return _is_due(track, card), passed_over, *takes_work(track, card)
 
 
-def _order(track: Track, card: _Columns, *, oldest: bool) -> tuple[ColumnElement[Any], ...]:
+def _order(track: WorkKind, card: _Columns, *, oldest: bool) -> tuple[ColumnElement[Any], ...]:
     if oldest:
         return card[f"{track}_since"], card.id
     return card[f"{track}_urgent"].desc(), card[f"{track}_deadline"], card.id
@@ -125,7 +125,7 @@ def _in_open_lane(ref: ColumnElement[str], *conditions: ColumnElement[bool]) -> 
     return lane.where(spelled.c.ref == ref, home.c.state == ChannelState.OPEN, *conditions)
 
 
-def _lanes_at_work(track: Track) -> CTE:
+def _lanes_at_work(track: WorkKind) -> CTE:
     """The channels of cards that wait, by skipping along the index from one to the next; a NULL ends them."""
     refs = select(_card.c.channel).where(_waits(track)).order_by(_card.c.channel).limit(1)
     lane = select(refs.scalar_subquery().label("ref")).cte("lane", recursive=True)

@@ -5,14 +5,14 @@ import asyncio
 from relay.model.errors import StoreError
 from relay.store import Store
 
-PATIENCE = 3.0
+TIMEOUT = 3.0
 """Seconds within which the database has to answer whoever asks. A share itself is given longer."""
 
 
-class Pulse:
+class HealthProbe:
     """Feels the database's pulse, once for all who ask at the same time: probes must not queue up behind a lock."""
 
-    def __init__(self, store: Store, timeout: float = PATIENCE) -> None:
+    def __init__(self, store: Store, timeout: float = TIMEOUT) -> None:
         """Ask this store."""
         self._store = store
         self._patience = timeout

@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from relay.cards.model import Card, Letter
+from relay.cards.model import Card, DeadLetter
 from relay.store import schema
 from relay.store.mappers import card_of
-from relay.store.types import LetterLine
+from relay.store.types import OpenDeadLetter
 
 _letter, _card = schema.letter, schema.card
 _OPEN = _letter.c.closed_at.is_(None)
@@ -31,7 +31,7 @@ _LISTED = (
 )
 
 
-def open_letter(connection: Connection, card: int, letter: Letter) -> None:
+def open_letter(connection: Connection, card: int, letter: DeadLetter) -> None:
     """Open a letter for a card; one that is open already keeps its reason, and is about this reply as well."""
     after, upto = letter.unreported or (None, None)
     has_one = select(_letter.c.id).where(_letter.c.card == card, _OPEN)
@@ -47,14 +47,14 @@ def close_letter(connection: Connection, card: int, now: float, *, replies: bool
     connection.execute(_CLOSE if replies else _CLOSE_OWN, {"which": card, "now": now})
 
 
-def listed(connection: Connection) -> tuple[LetterLine, ...]:
+def listed(connection: Connection) -> tuple[OpenDeadLetter, ...]:
     """Every open letter with its card, the oldest first."""
     return tuple(_line(row) for row in connection.execute(_LISTED).mappings())
 
 
-def _line(row: Any) -> LetterLine:
+def _line(row: Any) -> OpenDeadLetter:
     card: Card = card_of(row)
-    return LetterLine(
+    return OpenDeadLetter(
         id=row["letter"],
         reason=row["why"],
         remedy=row["remedy"],

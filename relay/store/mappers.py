@@ -20,17 +20,17 @@ from relay.cards.model import (
     ChannelState,
     Due,
     Entry,
-    Errand,
-    ErrandKind,
-    Kind,
-    Outcome,
+    EntryKind,
+    IncidentState,
     Plan,
-    Previous,
-    Story,
+    PreviousCard,
+    ShareOutcome,
+    Task,
+    TaskKind,
 )
-from relay.model.incident import JSON, Block, Deed, Definition, Environment, Person, Record, State
+from relay.model.incident import JSON, Block, Environment, PendingAction, Person, Record, State, TagDefinition
 from relay.routes import Mention, Options
-from relay.store.types import Call, KeptConfiguration, Quarantined, ShareBody, ShareLine
+from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCall, StoredConfiguration
 
 
 class Row(Protocol):
@@ -96,7 +96,7 @@ def record_of(text: str) -> Record:
         comments=tuple((digest, at) for digest, at in kept["comments"]),
         integrations=tuple(kept.get("integrations", ())),
         environment_id=kept.get("environment_id", ""),
-        pending_actions=tuple(Deed(**deed) for deed in kept.get("deeds", ())),
+        pending_actions=tuple(PendingAction(**deed) for deed in kept.get("deeds", ())),
         episodes=tuple((number, began) for number, began in kept.get("episodes", ())),
     )
 
@@ -111,7 +111,7 @@ def _person(kept: list[str]) -> Person:
     return Person(name=name, email=email, id=identity)
 
 
-def story_row(story: Story) -> dict[str, Any]:
+def story_row(story: IncidentState) -> dict[str, Any]:
     """An incident's row."""
     return {
         "id": story.record.incident,
@@ -126,9 +126,9 @@ def story_row(story: Story) -> dict[str, Any]:
     }
 
 
-def story_of(row: Row) -> Story:
+def story_of(row: Row) -> IncidentState:
     """Undo `story_row`."""
-    return Story(
+    return IncidentState(
         record=record_of(row["record"]),
         version=row["version"],
         episode=row["episode"],
@@ -156,16 +156,16 @@ def share_row(share: Share, plan: Plan, times_seen: int) -> dict[str, Any]:
     }
 
 
-def share_line_of(row: Row) -> ShareLine:
+def share_line_of(row: Row) -> ShareSummary:
     """A share's row as it is listed."""
-    return ShareLine(
+    return ShareSummary(
         id=row["id"],
         hash=row["hash"],
         news=row["news"],
         received=row["received"],
         headers=loads(row["headers"]),
         times_seen=row["times_seen"],
-        outcome=Outcome(row["outcome"]),
+        outcome=ShareOutcome(row["outcome"]),
         routes=tuple(loads(row["routes"])),
         decision=loads(row["decided"]),
         size=row["size"],
@@ -191,7 +191,7 @@ def entry_row(incident: str, entry: Entry) -> dict[str, Any]:
 
 def entry_of(row: Row) -> Entry:
     """Undo `entry_row`."""
-    return Entry(seq=row["seq"], key=row["key"], kind=Kind(row["kind"]), at=row["at"], data=loads(row["data"]))
+    return Entry(seq=row["seq"], key=row["key"], kind=EntryKind(row["kind"]), at=row["at"], data=loads(row["data"]))
 
 
 def card_row(card: Card) -> dict[str, Any]:
@@ -274,11 +274,11 @@ def _mention_of(text: str) -> Mention:
     return Mention.from_json(loads(text))
 
 
-def _previous(text: str | None) -> Previous | None:
+def _previous(text: str | None) -> PreviousCard | None:
     if text is None:
         return None
     at, channel, ts = loads(text)
-    return Previous(at=at, channel=channel, ts=ts)
+    return PreviousCard(at=at, channel=channel, ts=ts)
 
 
 def _due_columns(work: str, card: Card, due: Due | None) -> dict[str, Any]:
@@ -323,18 +323,18 @@ def attempt_of(row: Row) -> Attempt:
     return Attempt(**plain, targets=tuple(loads(row["targets"])), data=loads(row["words"]))
 
 
-def errand_row(errand: Errand) -> dict[str, Any]:
+def errand_row(errand: Task) -> dict[str, Any]:
     """An errand's row, but for its number."""
     plain = ("key", "kind", "incident", "created", "state", "reason", "due_at", "tries")
     return {**{name: getattr(errand, name) for name in plain}, "payload": dumps(errand.payload)}
 
 
-def errand_of(row: Row) -> Errand:
+def errand_of(row: Row) -> Task:
     """Undo `errand_row`."""
-    return Errand(
+    return Task(
         id=row["id"],
         key=row["key"],
-        kind=ErrandKind(row["kind"]),
+        kind=TaskKind(row["kind"]),
         incident=row["incident"],
         created=row["created"],
         payload=loads(row["payload"]),
@@ -345,15 +345,15 @@ def errand_of(row: Row) -> Errand:
     )
 
 
-def definition_row(definition: Definition, now: float) -> dict[str, Any]:
+def definition_row(definition: TagDefinition, now: float) -> dict[str, Any]:
     """A definition's row."""
     data = {"id": definition.id, "name": definition.name, "ranks": dict(definition.ranks)}
     return {"id": definition.id.casefold(), "data": dumps(data), "seen_at": now}
 
 
-def definition_of(row: Row) -> Definition:
+def definition_of(row: Row) -> TagDefinition:
     """Undo `definition_row`."""
-    return Definition(**loads(row["data"]))
+    return TagDefinition(**loads(row["data"]))
 
 
 def channel_row(channel: Channel) -> dict[str, Any]:
@@ -382,19 +382,19 @@ def channel_of(row: Row) -> Channel:
     )
 
 
-def call_row(card: int, call: Call) -> dict[str, Any]:
+def call_row(card: int, call: SlackCall) -> dict[str, Any]:
     """A call's row, but for its number."""
     return {"card": card, "method": call.method, "at": call.at, "answer": dumps(call.answer)}
 
 
-def call_of(row: Row) -> Call:
+def call_of(row: Row) -> SlackCall:
     """Undo `call_row`."""
-    return Call(method=row["method"], at=row["at"], answer=loads(row["answer"]))
+    return SlackCall(method=row["method"], at=row["at"], answer=loads(row["answer"]))
 
 
-def quarantined_of(row: Row, body: bytes = b"") -> Quarantined:
+def quarantined_of(row: Row, body: bytes = b"") -> QuarantinedBody:
     """The refused body that a row holds; `body` is how it is kept, where it is wanted."""
-    return Quarantined(
+    return QuarantinedBody(
         id=row["id"],
         received=row["received"],
         reason=row["reason"],
@@ -404,8 +404,8 @@ def quarantined_of(row: Row, body: bytes = b"") -> Quarantined:
     )
 
 
-def configuration_of(row: Row) -> KeptConfiguration:
+def configuration_of(row: Row) -> StoredConfiguration:
     """The configuration that a row holds."""
-    return KeptConfiguration(
+    return StoredConfiguration(
         hash=row["hash"], saved_at=row["kept_at"], routes=row["routes"], templates=loads(row["templates"])
     )

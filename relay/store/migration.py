@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from relay.model.errors import StoreTooNew, StoreUnready, StoreUnusable
+from relay.model.errors import StoreNotMigrated, StoreTooNew, StoreUnusable
 from relay.store.address import Address
 from relay.store.schema import metadata
 
@@ -58,7 +58,9 @@ def must_be_newest(connection: Connection, address: Address) -> None:
         return
     if found is None or _known(found):
         what = "holds nothing of relay's yet" if found is None else "was written by an older relay"
-        raise StoreUnready(f"It cannot be read: {address.name} {what}. Start `relay serve` once, which makes it ready.")
+        raise StoreNotMigrated(
+            f"It cannot be read: {address.name} {what}. Start `relay serve` once, which makes it ready."
+        )
     raise too_new(found, address)
 
 

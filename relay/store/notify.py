@@ -24,7 +24,7 @@ AGAIN = 5.0
 ANYTHING = "anything"
 """What is said where it was no share: doubt, letters and channels may have changed, too."""
 
-Ring = Callable[[bool], None]
+OnNotify = Callable[[bool], None]
 """Hears that something may be due; and whether that may be anything, or is what shares bring."""
 
 _RING = text("SELECT pg_notify(:bell, :what)")
@@ -36,7 +36,7 @@ def ring(connection: Connection, *, anything: bool = False) -> None:
         connection.execute(_RING, {"bell": BELL, "what": ANYTHING if anything else ""})
 
 
-async def listen(dialect: Dialect, address: Address, ring: Ring) -> None:
+async def listen(dialect: Dialect, address: Address, ring: OnNotify) -> None:
     """Call `ring` whenever another program has written something that is due, or may have; until cancelled."""
     arguments, given = dialect.create_connect_args(address.url)
     settings = {**connection_settings(address.url), **given}

@@ -6,15 +6,15 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from relay.cards.eligibility import STATES, Track, is_due
-from relay.cards.model import AttemptState, CardState, Case, Change, Channel
-from relay.model.errors import CardTrouble
+from relay.cards.eligibility import STATES_WITH_WORK, WorkKind, is_due
+from relay.cards.model import AttemptState, CardContext, CardState, CardUpdate, Channel
+from relay.model.errors import CardFailure
 from relay.store import due_queries, schema
 from relay.store.card_context import load, write
 from relay.store.channels import home_of, spelled, spellings
 from relay.store.locks import check_lease
 from relay.store.mappers import attempt_of
-from relay.store.types import Doubt, Lease
+from relay.store.types import Lease, SearchTarget
 
 T = TypeVar("T")
 
@@ -23,16 +23,16 @@ _card, _attempt = schema.card, schema.attempt
 
 def pick(  # noqa: PLR0913  the search has that many conditions
     connection: Connection,
-    track: Track,
+    track: WorkKind,
     now: float,
     *,
     skip_cards: Collection[int],
     skip_lanes: Collection[str],
     oldest: bool,
-    begin: Callable[[Case], T],
-    change: Callable[[T], Change],
+    begin: Callable[[CardContext], T],
+    change: Callable[[T], CardUpdate],
     lease: Lease | None,
-) -> tuple[Case, T] | float | None:
+) -> tuple[CardContext, T] | float | None:
     """Pick a card and begin with it, as `Store.pick` promises."""
     check_lease(connection, lease)
     if connection.execute(due_queries.anything(track)).scalar() is None:
@@ -49,7 +49,7 @@ def pick(  # noqa: PLR0913  the search has that many conditions
         except Exception as error:
             if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
                 raise
-            raise CardTrouble(card, _told(connection, card), error) from error
+            raise CardFailure(card, _told(connection, card), error) from error
         # Between the search and the lock another relay has accepted a share of this incident, and the work is gone.
         cards.append(card)
     return connection.execute(due_queries.later(track), {"now": now}).scalar()
@@ -63,14 +63,14 @@ def _told(connection: Connection, card: int) -> dict[str, str]:
         return {}
 
 
-def _found(connection: Connection, track: Track, search: dict[str, Any], *, oldest: bool) -> int | None:
+def _found(connection: Connection, track: WorkKind, search: dict[str, Any], *, oldest: bool) -> int | None:
     found = connection.execute(due_queries.at_head(track, oldest=oldest), search).scalar()
     if found is None:
         found = connection.execute(due_queries.by_lane(track, oldest=oldest), search).scalar()
     return found
 
 
-def lanes(connection: Connection, track: Track, now: float) -> set[str]:
+def lanes(connection: Connection, track: WorkKind, now: float) -> set[str]:
     """The open channels that have work due, by the names that `skip_lanes` takes."""
     same = spellings(connection)
     found = connection.execute(due_queries.lanes(track, is_open=True), {"now": now}).scalars()
@@ -79,7 +79,7 @@ def lanes(connection: Connection, track: Track, now: float) -> set[str]:
 
 def waiting_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
     """The channels that have work due and do not take it, by name."""
-    closed = [due_queries.lanes(track, is_open=False) for track in STATES]
+    closed = [due_queries.lanes(track, is_open=False) for track in STATES_WITH_WORK]
     refs = {ref for statement in closed for ref in connection.execute(statement, {"now": now}).scalars()}
     homes = {channel.ref: channel for channel in (home_of(connection, ref) for ref in refs)}
     return tuple(homes[ref] for ref in sorted(homes))
@@ -90,18 +90,18 @@ def waiting_cards(connection: Connection, ref: str, now: float, limit: int) -> t
     return tuple(connection.execute(_WAITING_CARDS, {"ref": ref, "now": now, "most": limit}).scalars())
 
 
-def doubts(connection: Connection) -> tuple[Doubt, ...]:
+def doubts(connection: Connection) -> tuple[SearchTarget, ...]:
     """The attempts of which nobody knows what became, those first that are to be looked at first."""
     return tuple(
-        Doubt(card=row["card"], channel=row["home"], attempt=attempt_of(row))
+        SearchTarget(card=row["card"], channel=row["home"], attempt=attempt_of(row))
         for row in connection.execute(_DOUBTS).mappings()
     )
 
 
-def second_looks(connection: Connection) -> tuple[Doubt, ...]:
+def second_looks(connection: Connection) -> tuple[SearchTarget, ...]:
     """The attempts that are settled and looked for once more all the same, those first whose look is due first."""
     rows = connection.execute(_SECOND_LOOKS).mappings()
-    return tuple(Doubt(card=row["card"], channel=row["home"], attempt=attempt_of(row)) for row in rows)
+    return tuple(SearchTarget(card=row["card"], channel=row["home"], attempt=attempt_of(row)) for row in rows)
 
 
 def open_cards(connection: Connection, ref: str, limit: int) -> tuple[tuple[int, str], ...]:
@@ -119,7 +119,7 @@ _WAITING_CARDS = (
         or_(
             *(
                 and_(_card.c[f"{track}_due"] <= bindparam("now"), *due_queries.takes_work(track, _card.c))
-                for track in STATES
+                for track in STATES_WITH_WORK
             )
         ),
     )

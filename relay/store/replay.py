@@ -15,7 +15,7 @@ from relay.store import schema
 from relay.store.mappers import share_body_of
 from relay.store.types import ShareBody
 
-Recorded: TypeAlias = tuple[tuple[str, tuple[ShareBody, ...]], ...]
+RecordedIncidents: TypeAlias = tuple[tuple[str, tuple[ShareBody, ...]], ...]
 """Incidents by id, each with its shares as they were sent, in the order in which they came."""
 
 PIECE = 200
@@ -42,7 +42,7 @@ def count(connection: Connection, since: float) -> int:
     return int(connection.execute(_COUNT, {"since": since}).scalar_one())
 
 
-def piece(connection: Connection, since: float, after: str) -> tuple[str, Recorded] | None:
+def piece(connection: Connection, since: float, after: str) -> tuple[str, RecordedIncidents] | None:
     """The next incidents after that id which have had a share since then, with all their shares that are kept.
 
     Returns the last of their ids with them; None where there are no more.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from relay.store import schema
 
 NAME = "restored"
-LOOK_FIRST = 86_400.0
+SEARCH_FIRST_FOR = 86_400.0
 """Seconds from the first delivery in which nothing new is posted before Slack was asked whether it is there."""
 
 MARK = f"INSERT OR REPLACE INTO lease (name, holder, epoch, until) VALUES ('{NAME}', '', ?, 0)"  # noqa: S608  ours
@@ -26,6 +26,6 @@ def restored(connection: Connection, now: float) -> tuple[float, float] | None:
         return None
     until = row.until
     if not until:
-        until = now + LOOK_FIRST
+        until = now + SEARCH_FIRST_FOR
         connection.execute(update(_lease).where(_lease.c.name == NAME).values(until=until))
     return (float(row.epoch), until) if now < until else None

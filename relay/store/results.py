@@ -5,19 +5,23 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
-from relay.cards.model import AttemptState, CardState, Case, Change
+from relay.cards.model import AttemptState, CardContext, CardState, CardUpdate
 from relay.store import schema
 from relay.store.card_context import load, write
 from relay.store.locks import check_lease, hold_incidents
 from relay.store.mappers import call_row
-from relay.store.types import Call, Lease
+from relay.store.types import Lease, SlackCall
 
 _card, _attempt = schema.card, schema.attempt
 
 
 def settle(
-    connection: Connection, card_id: int, finish: Callable[[Case], Change], call: Call | None, lease: Lease | None
-) -> Case:
+    connection: Connection,
+    card_id: int,
+    finish: Callable[[CardContext], CardUpdate],
+    call: SlackCall | None,
+    lease: Lease | None,
+) -> CardContext:
     """Finish with a card, as `Store.settle` promises."""
     check_lease(connection, lease)
     case = load(connection, card_id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from relay.cards.merge import stub
+from relay.cards.merge import stub_record
 from relay.model.errors import StoreError
 from relay.runtime.clock import Clock
 from relay.store import Store
@@ -22,7 +22,7 @@ day's worth each time.
 """
 
 
-async def upkeep(store: Store, days: int, clock: Clock, is_leader: Callable[[], bool]) -> None:
+async def run_retention(store: Store, days: int, clock: Clock, is_leader: Callable[[], bool]) -> None:
     """Retire what is older than so many days, every hour, until cancelled.
 
     `ours` says whether it is this relay's business: of several on one database one does it, lest each take its day.
@@ -36,7 +36,7 @@ async def upkeep(store: Store, days: int, clock: Clock, is_leader: Callable[[], 
 
 async def _retire(store: Store, days: int, clock: Clock) -> None:
     try:
-        retired = await store.apply_retention(clock.now(), days, stub)
+        retired = await store.apply_retention(clock.now(), days, stub_record)
     except StoreError as error:
         log.error("retention_failed", detail=str(error))  # noqa: TRY400  the sentence says it
     else:

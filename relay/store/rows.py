@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from relay.cards.model import Card, CardState, Due, Entry, Story
+from relay.cards.model import Card, CardState, Due, Entry, IncidentState
 from relay.store import schema
 from relay.store.channels import want
 from relay.store.mappers import card_of, card_row, entry_of, entry_row, story_of
@@ -41,7 +41,7 @@ _UNTOLD = (
 )
 
 
-def stories(connection: Connection, ids: Sequence[str]) -> dict[str, Story]:
+def stories(connection: Connection, ids: Sequence[str]) -> dict[str, IncidentState]:
     """The stories of these incidents, which nobody else changes until this transaction ends."""
     return {row["id"]: story_of(row) for row in connection.execute(_STORIES, {"ids": ids}).mappings()}
 

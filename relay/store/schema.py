@@ -38,7 +38,7 @@ from sqlalchemy import (
     text,
 )
 
-from relay.cards.model import AttemptState, CardState, ChannelState, ErrandKind, Kind, Outcome
+from relay.cards.model import AttemptState, CardState, ChannelState, EntryKind, ShareOutcome, TaskKind
 from relay.model.incident import State
 
 OPEN_ATTEMPT = (AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT)
@@ -118,7 +118,7 @@ share = Table(
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("hash", "incident"),  # the hash first: a group's repeats are sought by their hashes alone
     _at_least(1, "times_seen"),
-    _one_of("outcome", Outcome),
+    _one_of("outcome", ShareOutcome),
 )
 
 entry = Table(
@@ -132,7 +132,7 @@ entry = Table(
     Column("data", Text, nullable=False),
     UniqueConstraint("incident", "key"),
     _at_least(1, "seq"),
-    _one_of("kind", Kind),
+    _one_of("kind", EntryKind),
 )
 
 channel = Table(
@@ -325,7 +325,7 @@ errand = Table(
     Column("due_at", Double),
     Column("tries", Integer, nullable=False),
     Column("created", Double, nullable=False),
-    _one_of("kind", ErrandKind),
+    _one_of("kind", TaskKind),
     _one_of("state", AttemptState),
     _at_least(0, "tries"),
     CheckConstraint(f"due_at IS NULL OR state IN ({_words(OPEN_ATTEMPT)})", name="over_is_not_due"),

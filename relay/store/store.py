@@ -14,12 +14,12 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.eligibility import Track
-from relay.cards.model import Card, Case, Change, Channel, ChannelState, Errand, Story
-from relay.cards.staleness import Judged
-from relay.cards.tasks import Dealt, Matter
+from relay.cards.eligibility import WorkKind
+from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState, IncidentState, Task
+from relay.cards.staleness import StalenessUpdate
+from relay.cards.tasks import TaskContext, TaskUpdate
 from relay.model.errors import StoreUnusable
-from relay.model.incident import JSON, Definition, Record
+from relay.model.incident import JSON, Record, TagDefinition
 from relay.store import (
     accepting,
     backlog,
@@ -43,17 +43,17 @@ from relay.store import (
 from relay.store.accepting import Planner
 from relay.store.database import CLOSING, Database
 from relay.store.types import (
-    Accepted,
+    AcceptedShare,
     Backlog,
-    Call,
-    Dossier,
-    Doubt,
-    KeptConfiguration,
+    IncidentHistory,
     Lease,
-    LetterLine,
-    Quarantined,
-    Retired,
+    OpenDeadLetter,
+    QuarantinedBody,
+    RetentionResult,
+    SearchTarget,
     ShareBody,
+    SlackCall,
+    StoredConfiguration,
 )
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class Store:
 
     # The way in
 
-    async def accept(self, shares: Sequence[Share], plan: Planner, *, within: float = inf) -> list[Accepted]:
+    async def accept(self, shares: Sequence[Share], plan: Planner, *, within: float = inf) -> list[AcceptedShare]:
         """Keep shares, and what follows from them, all in one commit: when this returns they are on disk.
 
         `plan` is called in the order of arrival, with the incident's story (None for a new one), its followed cards,
@@ -141,16 +141,16 @@ class Store:
 
     async def start_next_card(  # noqa: PLR0913  the search has that many conditions
         self,
-        track: Track,
+        track: WorkKind,
         now: float,
         *,
-        begin: Callable[[Case], T],
-        change: Callable[[T], Change],
+        begin: Callable[[CardContext], T],
+        change: Callable[[T], CardUpdate],
         skip_cards: Collection[int] = (),
         skip_channels: Collection[str] = (),
         oldest_first: bool = False,
         lease: Lease | None = None,
-    ) -> tuple[Case, T] | float | None:
+    ) -> tuple[CardContext, T] | float | None:
         """Take the next card that has work due, and write down that it is begun, in one transaction.
 
         A post is due of a wanted or shown card without an attempt that is trying or in doubt, an edit of a shown one,
@@ -163,7 +163,10 @@ class Store:
             LeaseLost: another relay delivers now; nothing was written.
             CardTrouble: something unforeseen happened with one card; nothing was written.
         """
-        skipped = frozenset(skip_cards), frozenset(skip_channels)  # the caller's may change while this waits for its turn
+        skipped = (
+            frozenset(skip_cards),
+            frozenset(skip_channels),
+        )  # the caller's may change while this waits for its turn
         return await self._database.write(
             lambda connection: picking.pick(
                 connection,
@@ -179,8 +182,13 @@ class Store:
         )
 
     async def update_card(
-        self, card: int, decide: Callable[[Case], Change], call: Call | None = None, *, lease: Lease | None = None
-    ) -> Case:
+        self,
+        card: int,
+        decide: Callable[[CardContext], CardUpdate],
+        call: SlackCall | None = None,
+        *,
+        lease: Lease | None = None,
+    ) -> CardContext:
         """Write down what came of a call; `finish` sees the case as it is by now, inside the transaction.
 
         Returns the case as it is afterwards.
@@ -190,7 +198,9 @@ class Store:
         """
         return await self._database.write(lambda connection: results.settle(connection, card, decide, call, lease))
 
-    async def recover_attempts(self, now: float, *, in_progress: Collection[int] = (), lease: Lease | None = None) -> int:
+    async def recover_attempts(
+        self, now: float, *, in_progress: Collection[int] = (), lease: Lease | None = None
+    ) -> int:
         """Call doubt what was left in the middle, by another relay or by this one: attempts, and their cards.
 
         For whoever begins to deliver; and for whoever was told that a `pick` failed, which may have been committed
@@ -208,42 +218,42 @@ class Store:
         """
         return await self._database.write(lambda connection: restore_detection.restored(connection, now))
 
-    async def attempts_in_doubt(self) -> tuple[Doubt, ...]:
+    async def attempts_in_doubt(self) -> tuple[SearchTarget, ...]:
         """The attempts in doubt, those first that are to be looked at first."""
         return await self._database.read(picking.doubts)
 
-    async def attempts_to_recheck(self) -> tuple[Doubt, ...]:
+    async def attempts_to_recheck(self) -> tuple[SearchTarget, ...]:
         """The attempts that were made again after nothing was found, and are to be looked for once more."""
         return await self._database.read(picking.second_looks)
 
-    async def card_context(self, card: int) -> Case:
+    async def card_context(self, card: int) -> CardContext:
         """All that a decision about a card needs, as it is now."""
         return await self._database.write(lambda connection: card_context.load(connection, card))
 
-    async def dead_letters(self) -> tuple[LetterLine, ...]:
+    async def dead_letters(self) -> tuple[OpenDeadLetter, ...]:
         """The open dead letters, each with its card, the oldest first."""
         return await self._database.read(letters.listed)
 
-    async def quarantined_bodies(self) -> tuple[Quarantined, ...]:
+    async def quarantined_bodies(self) -> tuple[QuarantinedBody, ...]:
         """The bodies that were no shares, without their bytes, the oldest first."""
         return await self._database.read(config_history.quarantined)
 
-    async def quarantined_body(self, number: int) -> Quarantined | None:
+    async def quarantined_body(self, number: int) -> QuarantinedBody | None:
         """A body that was no share, with its bytes; None where there is none of that number any more."""
         return await self._database.read(lambda connection: config_history.quarantined_body(connection, number))
 
-    async def channels_with_due_work(self, track: Track, now: float) -> set[str]:
+    async def channels_with_due_work(self, track: WorkKind, now: float) -> set[str]:
         """The open channels that have work due now, by canonical reference."""
         return await self._database.read(lambda connection: picking.lanes(connection, track, now))
 
     # Both ways
 
-    async def add_tasks(self, tasks: Iterable[Errand]) -> set[str]:
+    async def add_tasks(self, new: Iterable[Task]) -> set[str]:
         """Keep what BigPanda is to be told or asked; returns the keys of those that are new."""
-        wanted = tuple(tasks)
+        wanted = tuple(new)
         return await self._database.write(lambda connection: tasks.ask(connection, wanted))
 
-    async def next_due_task(self, now: float, *, skip: Collection[str] = ()) -> Matter | float | None:
+    async def next_due_task(self, now: float, *, skip: Collection[str] = ()) -> TaskContext | float | None:
         """The errand that is to be done next, of an incident that is not in `skip`, with what it is about.
 
         People's come first, then callbacks, then checks; of each the one that has been due longest. Where none is, when
@@ -253,8 +263,8 @@ class Store:
         return await self._database.write(lambda connection: tasks.due(connection, now, skipped))
 
     async def update_task(
-        self, key: str, decide: Callable[[Matter], Dealt | None], *, lease: Lease | None = None
-    ) -> Matter | None:
+        self, key: str, decide: Callable[[TaskContext], TaskUpdate | None], *, lease: Lease | None = None
+    ) -> TaskContext | None:
         """Write down what is decided about an errand; `finish` sees it as it is by now, inside the transaction.
 
         Returns the errand as it is afterwards with what it is about; None where it was over already.
@@ -272,7 +282,11 @@ class Store:
         return await self._database.write(lambda connection: tasks.recover(connection, now, lease))
 
     async def update_silent_incident(
-        self, now: float, decide: Callable[[Story, Sequence[Card]], Judged], *, lease: Lease | None = None
+        self,
+        now: float,
+        decide: Callable[[IncidentState, Sequence[Card]], StalenessUpdate],
+        *,
+        lease: Lease | None = None,
     ) -> str | float | None:
         """Deal with the incident that has been silent for too long the longest, by what `judge` says of it.
 
@@ -283,7 +297,7 @@ class Store:
         """
         return await self._database.write(lambda connection: tasks.next_silent(connection, now, decide, lease))
 
-    async def incident_state(self, incident: str) -> Story | None:
+    async def incident_state(self, incident: str) -> IncidentState | None:
         """An incident as it is kept; None where it is not known."""
         return await self._database.write(lambda connection: tasks.story(connection, incident))
 
@@ -294,11 +308,11 @@ class Store:
         """
         return await self._database.read(lambda connection: tasks.card_at(connection, slack_channel, ts, incident))
 
-    async def save_tag_definitions(self, definitions: Sequence[Definition], now: float) -> None:
+    async def save_tag_definitions(self, definitions: Sequence[TagDefinition], now: float) -> None:
         """Keep BigPanda's definitions of tags, in place of those that are kept."""
         await self._database.write(lambda connection: config_history.keep_definitions(connection, definitions, now))
 
-    async def tag_definitions(self) -> tuple[tuple[Definition, ...], float]:
+    async def tag_definitions(self) -> tuple[tuple[TagDefinition, ...], float]:
         """BigPanda's definitions of tags as they are kept, and when they were asked for (0: never)."""
         return await self._database.read(config_history.definitions)
 
@@ -357,7 +371,7 @@ class Store:
 
     # Reading
 
-    async def incident_history(self, incident: str) -> Dossier | None:
+    async def incident_history(self, incident: str) -> IncidentHistory | None:
         """All that is kept of an incident, but for the bodies of its shares; None where it is not known."""
         return await self._database.read(lambda connection: dossier.story(connection, incident))
 
@@ -365,7 +379,7 @@ class Store:
         """The shares of an incident as they were sent, in the order in which they came."""
         return await self._database.read(lambda connection: dossier.share_bodies(connection, incident))
 
-    async def recorded_incidents(self, since: float) -> AsyncIterator[replay.Recorded]:
+    async def recorded_incidents(self, since: float) -> AsyncIterator[replay.RecordedIncidents]:
         """The incidents that have had a share since then, some at a time, each with all its shares that are kept."""
         after = ""
         while (found := await self._database.read(partial(replay.piece, since=since, after=after))) is not None:
@@ -378,7 +392,7 @@ class Store:
 
     # Keeping house
 
-    async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> Retired:
+    async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> RetentionResult:
         """Let go what is older than `days`: shares, and the inside of incidents that ended; and Slack's old answers.
 
         Of an incident stay its cards and its row, with the record that `stub` makes of it. Done in pieces, each a
@@ -389,7 +403,7 @@ class Store:
         calls = await self._in_pieces(partial(retention.drop_calls, before=before.calls))
         incidents, shares = await self._slim(before.incidents, now - days * retention.DAY, stub)
         shares += await self._in_pieces(partial(retention.drop_shares, before=before.shares))
-        return Retired(shares=shares, incidents=incidents, calls=calls)
+        return RetentionResult(shares=shares, incidents=incidents, calls=calls)
 
     async def save_configuration(self, digest: str, routes: str, templates: Mapping[str, str], now: float) -> None:
         """Keep routes and templates (file name -> text) that work, as the newest; a few older ones stay."""
@@ -397,7 +411,7 @@ class Store:
             lambda connection: config_history.keep_configuration(connection, digest, routes, templates, now)
         )
 
-    async def latest_configuration(self) -> KeptConfiguration | None:
+    async def latest_configuration(self) -> StoredConfiguration | None:
         """The newest routes and templates that worked."""
         return await self._database.read(config_history.configuration)
 
@@ -448,7 +462,7 @@ class Store:
 
     # The doorbell
 
-    async def listen(self, on_notify: notify.Ring) -> None:
+    async def listen(self, on_notify: notify.OnNotify) -> None:
         """On PostgreSQL: call `ring` whenever any relay has accepted something that is due; until cancelled.
 
         It hears whether anything may have changed (an operator has redriven letters), or it was a share.

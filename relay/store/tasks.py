@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, select, text, update
 
-from relay.cards.model import AttemptState, Card, CardState, Errand, ErrandKind, Story
-from relay.cards.staleness import Judged
-from relay.cards.tasks import Dealt, Matter, is_settled, recovered
+from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
+from relay.cards.staleness import StalenessUpdate
+from relay.cards.tasks import TaskContext, TaskUpdate, is_card_settled, recover_interrupted
 from relay.store import schema
 from relay.store.locks import check_lease
 from relay.store.mappers import card_of, errand_of, errand_row, record_text
@@ -21,7 +21,7 @@ _errand, _incident, _card = schema.errand, schema.incident, schema.card
 _NOW: Any = bindparam("now")
 
 
-def ask(connection: Connection, errands: Iterable[Errand]) -> set[str]:
+def ask(connection: Connection, errands: Iterable[Task]) -> set[str]:
     """Keep errands that are new, by their keys; returns the keys of those that were."""
     rows = [errand_row(errand) for errand in errands]
     if not rows:
@@ -34,7 +34,7 @@ def ask(connection: Connection, errands: Iterable[Errand]) -> set[str]:
     return made
 
 
-def due(connection: Connection, now: float, skip: Collection[str]) -> Matter | float | None:
+def due(connection: Connection, now: float, skip: Collection[str]) -> TaskContext | float | None:
     """The errand that is the most urgent, of an incident not in `skip`; else when the next will be (None: never).
 
     People's come first, then callbacks, then checks; of each the one that has been due longest.
@@ -46,8 +46,8 @@ def due(connection: Connection, now: float, skip: Collection[str]) -> Matter | f
 
 
 def settle(
-    connection: Connection, key: str, finish: Callable[[Matter], Dealt | None], lease: Lease | None
-) -> Matter | None:
+    connection: Connection, key: str, finish: Callable[[TaskContext], TaskUpdate | None], lease: Lease | None
+) -> TaskContext | None:
     """Write down what was decided about an open errand; None where it is open no more, or `finish` wants nothing."""
     check_lease(connection, lease)
     incident = connection.execute(_INCIDENT_OF, {"key": key}).scalar_one_or_none()
@@ -56,7 +56,7 @@ def settle(
     story = stories(connection, [incident])[incident]
     # Read again behind the incident's lock: another relay may have settled it meanwhile.
     row = connection.execute(_BY_KEY, {"key": key}).mappings().one()
-    matter = Matter(task=errand_of(row), incident_state=story, cards=tuple(followed(connection, [incident])))
+    matter = TaskContext(task=errand_of(row), incident_state=story, cards=tuple(followed(connection, [incident])))
     dealt = finish(matter) if matter.task.open else None
     if dealt is None:
         return None
@@ -64,11 +64,14 @@ def settle(
     story = _written(connection, story, dealt.incident_state)
     cards = write_cards(connection, dealt.cards)
     ask(connection, dealt.follow_ups)
-    return replace(matter, errand=dealt.task, story=story, cards=tuple(cards) or matter.cards)
+    return replace(matter, task=dealt.task, incident_state=story, cards=tuple(cards) or matter.cards)
 
 
 def next_silent(
-    connection: Connection, now: float, judge: Callable[[Story, Sequence[Card]], Judged], lease: Lease | None
+    connection: Connection,
+    now: float,
+    judge: Callable[[IncidentState, Sequence[Card]], StalenessUpdate],
+    lease: Lease | None,
 ) -> str | float | None:
     """Deal with the incident that has been silent for too long the longest; its id, else when the next will be."""
     check_lease(connection, lease)
@@ -91,14 +94,14 @@ def recover(connection: Connection, now: float, lease: Lease | None) -> int:
     check_lease(connection, lease)
     rows = connection.execute(_TRYING).mappings().all()
     for row in rows:
-        errand = recovered(errand_of(row), now)
+        errand = recover_interrupted(errand_of(row), now)
         _write(connection, errand)
     return len(rows)
 
 
 def callbacks_due(connection: Connection, incident: str, before: Iterable[Card], after: Sequence[Card]) -> None:
     """Make the callbacks of an incident due, once it is settled what becomes of its first card."""
-    if is_settled(after) and not is_settled(list(before)):
+    if is_card_settled(after) and not is_card_settled(list(before)):
         connection.execute(_CALL_BACK_NOW, {"of_incident": incident})
 
 
@@ -110,7 +113,7 @@ def card_at(connection: Connection, slack_channel: str, ts: str, incident: str) 
     return None if row is None else card_of(row)
 
 
-def story(connection: Connection, incident: str) -> Story | None:
+def story(connection: Connection, incident: str) -> IncidentState | None:
     """The story of an incident, as it is now."""
     return stories(connection, [incident]).get(incident)
 
@@ -124,17 +127,17 @@ def waiting(connection: Connection, now: float) -> tuple[int, float]:
     return number or 0, max(0.0, now - oldest) if oldest is not None else 0.0
 
 
-def _write(connection: Connection, errand: Errand) -> None:
+def _write(connection: Connection, errand: Task) -> None:
     row = errand_row(errand)
     connection.execute(_WRITE, {"which": errand.key, **{f"new_{name}": row[name] for name in _CHANGING}})
 
 
-def _matter(connection: Connection, errand: Errand) -> Matter:
+def _matter(connection: Connection, errand: Task) -> TaskContext:
     known = stories(connection, [errand.incident])[errand.incident]
-    return Matter(task=errand, incident_state=known, cards=tuple(followed(connection, [errand.incident])))
+    return TaskContext(task=errand, incident_state=known, cards=tuple(followed(connection, [errand.incident])))
 
 
-def _written(connection: Connection, before: Story, after: Story | None) -> Story:
+def _written(connection: Connection, before: IncidentState, after: IncidentState | None) -> IncidentState:
     if after is None or after == before:
         return before
     record = record_text(after.record)
@@ -150,7 +153,7 @@ def _written(connection: Connection, before: Story, after: Story | None) -> Stor
     return after
 
 
-_RANK = case((_errand.c.kind == ErrandKind.CHECK, 2), (_errand.c.kind == ErrandKind.CALLBACK, 1), else_=0)
+_RANK = case((_errand.c.kind == TaskKind.CHECK, 2), (_errand.c.kind == TaskKind.CALLBACK, 1), else_=0)
 """What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks."""
 _DUE = (
     select(_errand)
@@ -177,7 +180,7 @@ _CALL_BACK_NOW = (
     update(_errand)
     .where(
         _errand.c.incident == bindparam("of_incident"),
-        _errand.c.kind == ErrandKind.CALLBACK,
+        _errand.c.kind == TaskKind.CALLBACK,
         _errand.c.state == AttemptState.WAITING,
         _errand.c.tries == 0,
     )

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from relay.cards.model import Attempt, Card, Entry, Errand, Letter, Outcome, Story
+from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
 from relay.model.incident import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class AcceptedShare:
     """What became of a share that is kept: its number, and the routes that took it.
 
     `due` says whether a card of its incident has work, now or later; `decided` what was decided, as it is kept with the
@@ -19,13 +19,13 @@ class Accepted:
     share_id: int
     incident: str
     routes: tuple[str, ...]
-    outcome: Outcome
+    outcome: ShareOutcome
     due: bool = False
     decision: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log, no part of the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class SlackCall:
     """One call of Slack's API about a card, and what Slack said; `at` is Unix seconds."""
 
     method: str
@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class SearchTarget:
     """An attempt in doubt, with the number of its card and the channel (its canonical reference) to look into."""
 
     card: int
@@ -43,7 +43,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterLine(Letter):
+class OpenDeadLetter(DeadLetter):
     """An open dead letter, by its number, with the card that it is about."""
 
     id: int
@@ -51,7 +51,7 @@ class LetterLine(Letter):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
+class QuarantinedBody:
     """A body that was no share: when it came (Unix seconds), why it was refused, and its bytes as they came.
 
     `size` is what it takes as it is kept; where many are listed, `body` is left empty.
@@ -66,7 +66,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class ChannelBacklog:
     """The work of one kind (`post` or `edit`) that is due in one channel, and how long the oldest waits, in seconds."""
 
     channel: str
@@ -83,7 +83,7 @@ class Backlog:
     those to BigPanda that are due, and `errand_age` is how many seconds ago the oldest that is not done was asked for.
     """
 
-    channels: tuple[Lane, ...] = ()
+    channels: tuple[ChannelBacklog, ...] = ()
     in_doubt: int = 0
     dead_letters: int = 0
     quarantined_bodies: int = 0
@@ -94,7 +94,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareLine:
+class ShareSummary:
     """A kept share without its body: when it came, how often, and what was decided; `size` is the body's, in bytes."""
 
     id: int
@@ -103,7 +103,7 @@ class ShareLine:
     received: float
     headers: Mapping[str, str]
     times_seen: int
-    outcome: Outcome
+    outcome: ShareOutcome
     routes: tuple[str, ...]
     decision: Mapping[str, JSON]
     size: int
@@ -120,20 +120,20 @@ class ShareBody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dossier:
+class IncidentHistory:
     """All that is kept of one incident. Attempts and calls stand under the number of their card, oldest first."""
 
-    state: Story
-    shares: tuple[ShareLine, ...]
+    state: IncidentState
+    shares: tuple[ShareSummary, ...]
     entries: tuple[Entry, ...]
     cards: tuple[Card, ...]
     attempts: Mapping[int, tuple[Attempt, ...]]
-    calls: Mapping[int, tuple[Call, ...]]
-    tasks: tuple[Errand, ...] = ()
+    calls: Mapping[int, tuple[SlackCall, ...]]
+    tasks: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retired:
+class RetentionResult:
     """How much one run of retention let go: shares, incidents (slimmed to a stub), and calls."""
 
     shares: int = 0
@@ -142,7 +142,7 @@ class Retired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptConfiguration:
+class StoredConfiguration:
     """Routes and templates that worked, as they were written: file name -> text."""
 
     hash: str

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from relay.routes.parser import Rulebook
 from relay.sandbox.slack import plain_text as reading
-from relay.sandbox.slack.message_content import Content, examine
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.workspace import Workspace
 from relay.slack.message import Message
-from relay.tools.mrkdwn import styled
+from relay.tools.mrkdwn import to_rich_text
 
-Names = Mapping[str, str]
+ChannelNames = Mapping[str, str]
 """What people call a channel, by its reference."""
 
 Block = Mapping[str, Any]
@@ -28,12 +28,12 @@ def channel_names(rulebook: Rulebook) -> dict[str, str]:
     return {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
 
 
-def called(ref: str, names: Names) -> str:
+def channel_label(ref: str, names: ChannelNames) -> str:
     """A channel for people: its alias where it has one, and the reference."""
     return f"{names[ref]} ({ref})" if ref in names and names[ref] != ref else ref
 
 
-def text_of(message: Message, names: Names) -> str:
+def message_text(message: Message, names: ChannelNames) -> str:
     """What the message shows, line by line; its `text` is the notification alone.
 
     Styling is left out, and blanks that keep a line together are plain ones: nobody can see the difference.
@@ -41,15 +41,15 @@ def text_of(message: Message, names: Names) -> str:
     blocks = [*message.blocks, *(block for each in message.attachments for block in each.get("blocks", ()))]
     if not blocks:
         return _unstyled(message.text, names).translate(_BLANKS)
-    return "\n".join(lines_of(blocks, names)).translate(_BLANKS)
+    return "\n".join(block_lines(blocks, names)).translate(_BLANKS)
 
 
-def lines_of(blocks: Iterable[Block], names: Names) -> list[str]:
+def block_lines(blocks: Iterable[Block], names: ChannelNames) -> list[str]:
     """What blocks show."""
-    return list(reading.blocks(_NOWHERE, [_plain(block, names) for block in blocks]))
+    return list(reading.block_lines(_NOWHERE, [_plain(block, names) for block in blocks]))
 
 
-def as_of(blocks: Iterable[Block], now: float) -> list[Block]:
+def blocks_at(blocks: Iterable[Block], now: float) -> list[Block]:
     """The blocks as they read at that moment: how long ago a thing was, which only a reader with a clock can say."""
 
     def dated(text: str) -> Block:
@@ -59,16 +59,16 @@ def as_of(blocks: Iterable[Block], now: float) -> list[Block]:
     return [_with_markup(block, dated) for block in blocks]
 
 
-def objection(message: Message) -> str:
+def slack_error(message: Message) -> str:
     """What Slack would refuse the message for; empty where it takes it."""
     try:
-        examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
-    except Refused as refused:
+        validate_content(MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments))
+    except MethodError as refused:
         return ", ".join([refused.code, *map(str, refused.answer.get("errors", ()))])
     return ""
 
 
-def _plain(value: Any, names: Names) -> Any:
+def _plain(value: Any, names: ChannelNames) -> Any:
     """The same with every piece of markup read, so that plain text is left."""
     return _with_markup(value, lambda text: {"type": "plain_text", "text": _unstyled(text, names)})
 
@@ -86,5 +86,5 @@ def _with_markup(value: Any, change: Callable[[str], Block]) -> Any:
             return value
 
 
-def _unstyled(text: str, names: Names) -> str:
-    return styled(text, lambda ref: names.get(ref, ref).removeprefix("#")).plain
+def _unstyled(text: str, names: ChannelNames) -> str:
+    return to_rich_text(text, lambda ref: names.get(ref, ref).removeprefix("#")).plain

@@ -15,14 +15,14 @@ from typing import Any, Self
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
-from relay.config.files import Written, check
+from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import Fault, ShareError
 from relay.routes.parser import Rulebook
 from relay.store import ShareBody, Store
-from relay.store.replay import Recorded
-from relay.tools.compare import Compared, Comparison, Difference
-from relay.tools.live_config import Definitions, definitions_of
-from relay.tools.simulate import Rehearsal
+from relay.store.replay import RecordedIncidents
+from relay.tools.compare import Comparison, DifferenceKind, IncidentDifference
+from relay.tools.live_config import Definitions, stored_tag_definitions
+from relay.tools.simulate import Simulation
 
 ALONE = 1_000
 """Up to so many incidents are done here: to start other processes would take longer."""
@@ -32,25 +32,25 @@ _AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class ChunkResult:
     """What came of some incidents. `unreadable` counts shares that cannot be parsed any more."""
 
     incidents: int = 0
     shares: int = 0
     unreadable: int = 0
-    different: tuple[Compared, ...] = ()
+    different: tuple[IncidentDifference, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class BacktestReport:
     """What came of all of them."""
 
     incidents: int = 0
     shares: int = 0
     unreadable: int = 0
-    different: list[Compared] = field(default_factory=list)
+    different: list[IncidentDifference] = field(default_factory=list)
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: ChunkResult) -> None:
         """Count a piece in."""
         self.incidents += piece.incidents
         self.shares += piece.shares
@@ -58,10 +58,10 @@ class Report:
         self.different += piece.different
 
     @property
-    def tally(self) -> Mapping[Difference, int]:
+    def tally(self) -> Mapping[DifferenceKind, int]:
         """How many incidents differ in each way."""
         counted = Counter(difference for each in self.different for difference in each.differences)
-        return {difference: counted[difference] for difference in Difference}
+        return {difference: counted[difference] for difference in DifferenceKind}
 
     def as_json(self) -> dict[str, Any]:
         """The whole report."""
@@ -79,16 +79,18 @@ async def live_configuration(store: Store, otherwise: Callable[[], Configuration
     kept = await store.latest_configuration()
     if kept is None:
         return otherwise()
-    return check(Written(file="routes.yaml as it is live", routes=kept.routes, templates=kept.templates))
+    return build_configuration(
+        ConfigurationFiles(routes_file="routes.yaml as it is live", routes_text=kept.routes, templates=kept.templates)
+    )
 
 
-def candidate_of(written: Written, live: Configuration, *, own: bool) -> Written:
+def with_live_templates(written: ConfigurationFiles, live: Configuration, *, own: bool) -> ConfigurationFiles:
     """The candidate: routes as they were read, with templates of its `own`, or with those that are live."""
-    return written if own else replace(written, templates=live.templates, unread=_of_routes(written))
+    return written if own else replace(written, templates=live.templates, read_faults=_of_routes(written))
 
 
-def _of_routes(written: Written) -> tuple[Fault, ...]:
-    return tuple(fault for fault in written.unread if fault.file == written.file)
+def _of_routes(written: ConfigurationFiles) -> tuple[Fault, ...]:
+    return tuple(fault for fault in written.read_faults if fault.file == written.routes_file)
 
 
 async def backtest(  # noqa: PLR0913  what is compared, of what, how, and who is told
@@ -99,22 +101,27 @@ async def backtest(  # noqa: PLR0913  what is compared, of what, how, and who is
     since: float,
     processes: int,
     done: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Report:
+) -> BacktestReport:
     """Replay every incident that has had a share since then; `done` is told how many are done, of how many.
 
     Both are lived by as relay lives by them, with BigPanda's definitions of tags as they are now.
     """
-    known = await definitions_of(store)
-    live, candidate = live.with_tag_definitions(known, buttons_enabled=live.buttons_enabled), candidate.with_tag_definitions(known, buttons_enabled=candidate.buttons_enabled)
+    known = await stored_tag_definitions(store)
+    live, candidate = (
+        live.with_tag_definitions(known, buttons_enabled=live.buttons_enabled),
+        candidate.with_tag_definitions(known, buttons_enabled=candidate.buttons_enabled),
+    )
     number = await store.count_recorded_incidents(since)
-    same = {channel.ref: channel.canonical_ref for channel in await store.channels() if channel.canonical_ref is not None}
-    report = Report()
+    same = {
+        channel.ref: channel.canonical_ref for channel in await store.channels() if channel.canonical_ref is not None
+    }
+    report = BacktestReport()
     task = (live, candidate, same)
     with _Crew(*task, processes=processes if number > ALONE else 1) as crew:
         async for piece in crew.played(store.recorded_incidents(since)):
             report.add(piece)
             done(report.incidents, number)
-    report.different.sort(key=lambda each: (list(Difference).index(each.differences[0]), each.incident))
+    report.different.sort(key=lambda each: (list(DifferenceKind).index(each.differences[0]), each.incident))
     return report
 
 
@@ -140,9 +147,9 @@ class _Crew:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    async def played(self, recorded: AsyncIterator[Recorded]) -> AsyncIterator[Piece]:
+    async def played(self, recorded: AsyncIterator[RecordedIncidents]) -> AsyncIterator[ChunkResult]:
         """Each piece as it is done, in no order."""
-        waiting: set[asyncio.Future[Piece]] = set()
+        waiting: set[asyncio.Future[ChunkResult]] = set()
         async for each in recorded:
             if self._pool is None:
                 yield await asyncio.to_thread(self._worker.play, each)
@@ -163,7 +170,7 @@ class _Worker:
         self._comparison = comparison
         self._same = same
 
-    def play(self, recorded: Recorded) -> Piece:
+    def play(self, recorded: RecordedIncidents) -> ChunkResult:
         shares, unreadable, different = 0, 0, []
         for incident, bodies in recorded:
             readable = _readable(bodies)
@@ -171,9 +178,9 @@ class _Worker:
             unreadable += len(bodies) - len(readable)
             if readable and (compared := self._compared(incident, readable)) is not None:
                 different.append(compared)
-        return Piece(incidents=len(recorded), shares=shares, unreadable=unreadable, different=tuple(different))
+        return ChunkResult(incidents=len(recorded), shares=shares, unreadable=unreadable, different=tuple(different))
 
-    def _compared(self, incident: str, shares: Sequence[Share]) -> Compared | None:
+    def _compared(self, incident: str, shares: Sequence[Share]) -> IncidentDifference | None:
         """How an incident differs; most do not, which is seen while the live one is played."""
         both = self._comparison
         live = self._played(both.live, shares, beside=both.candidate.rulebook)
@@ -183,8 +190,8 @@ class _Worker:
 
     def _played(
         self, configuration: Configuration, shares: Iterable[Share], *, beside: Rulebook | None = None
-    ) -> Rehearsal:
-        rehearsal = Rehearsal(configuration, same=self._same, drawn=False, beside=beside)
+    ) -> Simulation:
+        rehearsal = Simulation(configuration, same=self._same, drawn=False, beside=beside)
         for share in shares:
             rehearsal.receive(share)
         rehearsal.run()
@@ -205,14 +212,18 @@ _WORKERS: list[_Worker] = []
 """The one of this process, where it is one of several: what is compiled does not travel between processes."""
 
 
-def _begin(live: Written, candidate: Written, same: Mapping[str, str], known: Definitions) -> None:
-    both = (check(each).with_tag_definitions(known, buttons_enabled=True) for each in (live, candidate))
+def _begin(
+    live: ConfigurationFiles, candidate: ConfigurationFiles, same: Mapping[str, str], known: Definitions
+) -> None:
+    both = (build_configuration(each).with_tag_definitions(known, buttons_enabled=True) for each in (live, candidate))
     _WORKERS.append(_Worker(Comparison(*both), same))
 
 
-def _play(recorded: Recorded) -> Piece:
+def _play(recorded: RecordedIncidents) -> ChunkResult:
     return _WORKERS[-1].play(recorded)
 
 
-def _written(configuration: Configuration) -> Written:
-    return Written(file="routes.yaml", routes=configuration.rulebook.text, templates=dict(configuration.templates))
+def _written(configuration: Configuration) -> ConfigurationFiles:
+    return ConfigurationFiles(
+        routes_file="routes.yaml", routes_text=configuration.rulebook.text, templates=dict(configuration.templates)
+    )

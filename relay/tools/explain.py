@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, Case, Channel, Plan, plan
-from relay.cards.plan import decide
-from relay.cards.send import PostRoot, Settled, begin_post
-from relay.model.incident import Incident, read
-from relay.routes import ChannelFailure, Decision, Judged, Trace
+from relay.cards import Card, CardContext, Channel, Plan, plan
+from relay.cards.plan import decide_routes
+from relay.cards.send import NothingToSend, PostRoot, begin_post
+from relay.model.incident import Incident, read_incident
+from relay.routes import ChannelFailure, ConditionResult, RouteTrace, RoutingDecision
 from relay.routes.parser import Rulebook
 
 
@@ -46,7 +46,7 @@ class Explanation:
 
     incident: Incident
     plan: Plan
-    decision: Decision
+    decision: RoutingDecision
     destinations: tuple[Destination, ...]
 
     @property
@@ -58,8 +58,8 @@ class Explanation:
 def explain(rulebook: Rulebook, share: Share) -> Explanation:
     """What a share turns into, were it the first of its incident."""
     made = plan(rulebook, None, (), share, {})
-    incident = read(made.incident_state.record, rulebook.tag_labels)
-    decision = decide(rulebook, incident, first=True)
+    incident = read_incident(made.incident_state.record, rulebook.tag_labels)
+    decision = decide_routes(rulebook, incident, first=True)
     return Explanation(
         incident=incident,
         plan=made,
@@ -68,9 +68,15 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
     )
 
 
-def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: Decision, now: float) -> Destination:
+def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: RoutingDecision, now: float) -> Destination:
     """The card's first step, as delivery will take it when the card is due."""
-    case = Case(incident_state=made.incident_state, card=card, cards=made.cards, entries=made.entries, channel=Channel(ref=card.channel))
+    case = CardContext(
+        incident_state=made.incident_state,
+        card=card,
+        cards=made.cards,
+        entries=made.entries,
+        channel=Channel(ref=card.channel),
+    )
     step = begin_post(case, rulebook.tag_labels, card.post.at if card.post else now)
     routes = next((posting.routes for posting in decision.postings if posting.ref == card.channel), ())
     return Destination(
@@ -80,7 +86,7 @@ def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: Decision,
         template=card.options.template,
         pings=step.attempt.targets if isinstance(step, PostRoot) else (),
         wait=card.options.wait,
-        unless=step.reason if isinstance(step, Settled) else "",
+        unless=step.reason if isinstance(step, NothingToSend) else "",
     )
 
 
@@ -111,7 +117,7 @@ def _plain(destination: Destination) -> Mapping[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def _route(trace: Trace) -> dict[str, Any]:
+def _route(trace: RouteTrace) -> dict[str, Any]:
     return {
         "route": trace.route,
         "line": trace.line,
@@ -121,11 +127,11 @@ def _route(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _condition(judged: Judged) -> dict[str, Any]:
-    told: dict[str, Any] = {"key": judged.key, "held": judged.held}
-    if judged.within:
-        return {**told, "within": [_condition(each) for each in judged.within]}
-    return {**told, "expected": judged.expected, "seen": list(judged.seen)}
+def _condition(judged: ConditionResult) -> dict[str, Any]:
+    told: dict[str, Any] = {"key": judged.key, "held": judged.matched}
+    if judged.parts:
+        return {**told, "within": [_condition(each) for each in judged.parts]}
+    return {**told, "expected": judged.expected, "seen": list(judged.actual)}
 
 
 # --- for people ---
@@ -135,24 +141,24 @@ MOST_SEEN = 5
 _LONGEST = 80
 
 
-def condition_lines(judged: Judged, depth: int = 0) -> Iterator[tuple[bool, str]]:
+def condition_lines(judged: ConditionResult, depth: int = 0) -> Iterator[tuple[bool, str]]:
     """A condition in lines: whether it held, and what was looked at; what `any`, `all` and `not` hold is indented."""
-    verdict = "holds" if judged.held else "fails"
+    verdict = "holds" if judged.matched else "fails"
     indent = "  " * depth
-    looked_at = f"{judged.key}: {judged.expected}" if judged.expected or not judged.within else judged.key
-    if judged.within or not judged.expected and judged.key in ("any", "all", "not", "match"):  # noqa: RUF021  reads as said
-        yield judged.held, f"{indent}{judged.key} {verdict}"
-        for each in judged.within:
+    looked_at = f"{judged.key}: {judged.expected}" if judged.expected or not judged.parts else judged.key
+    if judged.parts or not judged.expected and judged.key in ("any", "all", "not", "match"):  # noqa: RUF021  reads as said
+        yield judged.matched, f"{indent}{judged.key} {verdict}"
+        for each in judged.parts:
             yield from condition_lines(each, depth + 1)
     else:
-        yield judged.held, f"{indent}{looked_at} {verdict}: {_seen(judged)}"
+        yield judged.matched, f"{indent}{looked_at} {verdict}: {_seen(judged)}"
 
 
-def _seen(judged: Judged) -> str:
-    if not judged.seen:
+def _seen(judged: ConditionResult) -> str:
+    if not judged.actual:
         return "it is absent"
-    shown = ", ".join(f"'{_short(value)}'" for value in judged.seen[:MOST_SEEN])
-    more = len(judged.seen) - MOST_SEEN
+    shown = ", ".join(f"'{_short(value)}'" for value in judged.actual[:MOST_SEEN])
+    more = len(judged.actual) - MOST_SEEN
     return f"it is {shown}" + (f" and {more} more" if more > 0 else "")
 
 

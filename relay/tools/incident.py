@@ -6,28 +6,28 @@ from functools import cache
 
 import orjson
 
-from relay.cards import Attempt, AttemptState, Card, CardState, Due, Entry, Errand, ErrandKind, Outcome
-from relay.cards.draw import Link, entry_values, noticed
-from relay.cards.merge import placeholder
+from relay.cards import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
+from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines
+from relay.cards.merge import placeholder_title
 from relay.cards.notices import POINTER, QUIET, STAND_IN
 from relay.config.template_files import load_packaged
-from relay.model.incident import JSON, NO_WORDS, Incident, Words, read, read_in
+from relay.model.incident import JSON, NO_TAG_LABELS, Incident, TagLabels, read_episode, read_incident
 from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import RenderRequest
-from relay.store import Call, Dossier, ShareLine
-from relay.tools.as_read import text_of
-from relay.tools.times import clock
+from relay.store import IncidentHistory, ShareSummary, SlackCall
+from relay.tools.as_read import message_text
+from relay.tools.times import format_time
 
 _OUTCOMES = {
-    Outcome.FIRST: "the incident's first",
-    Outcome.UPDATE: "it changed something",
-    Outcome.NOTHING_NEW: "it told nothing new",
-    Outcome.REPEAT: "a repeat",
-    Outcome.ENDED_LONG_AGO: "it had ended too long ago to be posted",
-    Outcome.DROPPED: "taken, and dropped by the route",
-    Outcome.NO_ROUTE: "no route has a channel for it, and it has no card",
+    ShareOutcome.FIRST: "the incident's first",
+    ShareOutcome.UPDATE: "it changed something",
+    ShareOutcome.NOTHING_NEW: "it told nothing new",
+    ShareOutcome.REPEAT: "a repeat",
+    ShareOutcome.ENDED_LONG_AGO: "it had ended too long ago to be posted",
+    ShareOutcome.DROPPED: "taken, and dropped by the route",
+    ShareOutcome.NO_ROUTE: "no route has a channel for it, and it has no card",
 }
 _CARDS = {
     CardState.PENDING: "to be posted",
@@ -51,7 +51,7 @@ _POST = "chat.postMessage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class HistoryEvent:
     """One line of the incident's history; `more` stands below it."""
 
     at: float
@@ -59,26 +59,31 @@ class Happening:
     more: tuple[str, ...] = ()
 
 
-def as_json(dossier: Dossier, link: Link) -> dict[str, JSON]:
+def as_json(dossier: IncidentHistory, link: PermalinkBuilder) -> dict[str, JSON]:
     """The dossier as `GET /incidents/{id}` gives it.
 
     `links` are the addresses of the cards under their numbers, `words` what the newest entries say in relay's own words
     (lines), under their `seq`.
     """
     told: dict[str, JSON] = orjson.loads(orjson.dumps(dossier, option=orjson.OPT_NON_STR_KEYS))
-    incident = read(dossier.state.record)
+    incident = read_incident(dossier.state.record)
     return told | {
         "links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))},
-        "words": {str(entry.seq): entry_in_words(entry, incident) for entry in dossier.entries[-_WORDED:]},
+        "words": {str(entry.seq): entry_lines(entry, incident) for entry in dossier.entries[-_WORDED:]},
     }
 
 
-def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str, words: Words = NO_WORDS) -> Iterator[str]:
+def describe(
+    dossier: IncidentHistory,
+    link: PermalinkBuilder,
+    names: Callable[[str], str] = str,
+    words: TagLabels = NO_TAG_LABELS,
+) -> Iterator[str]:
     """The same for people: what is known, where its cards are, and then all that happened, in the order of time.
 
     `names` calls a channel by its reference, `words` are those of the live routes.
     """
-    incident = read_in(dossier.state.record, dossier.state.episode, words)
+    incident = read_episode(dossier.state.record, dossier.state.episode, words)
     yield from _known(incident, dossier.state.episode)
     for card in dossier.cards:
         yield ""
@@ -86,7 +91,7 @@ def in_words(dossier: Dossier, link: Link, names: Callable[[str], str] = str, wo
     yield ""
     yield "What happened"
     for happening in sorted(_history(dossier, incident, link, names), key=lambda each: each.at):
-        yield f"  {clock(happening.at)}  {happening.text}"
+        yield f"  {format_time(happening.at)}  {happening.text}"
         yield from (f"      {line}" for line in happening.more)
 
 
@@ -96,20 +101,22 @@ def _library() -> TemplateLibrary:
     return TemplateLibrary({}, packaged=load_packaged())
 
 
-def entry_in_words(entry: Entry, incident: Incident) -> list[str]:
+def entry_lines(entry: Entry, incident: Incident) -> list[str]:
     """What the entry says, line by line, as a thread tells it at once."""
     scene = RenderRequest(variables=template_variables(incident))
-    reply = render_reply(_library(), "incident", scene, [entry_values(entry, entry.at)])
-    return text_of(reply.message, {}).splitlines()
+    reply = render_reply(_library(), "incident", scene, [entry_variables(entry, entry.at)])
+    return message_text(reply.message, {}).splitlines()
 
 
 def _known(incident: Incident, episode: int) -> Iterator[str]:
-    yield f"incident {incident.id}" + (f": {incident.title}" if incident.title != placeholder(incident.id) else "")
+    yield f"incident {incident.id}" + (
+        f": {incident.title}" if incident.title != placeholder_title(incident.id) else ""
+    )
     state = f"{incident.state}"
     if incident.ended is not None:
-        state += f" since {clock(incident.ended)}"
+        state += f" since {format_time(incident.ended)}"
     elif incident.started is not None:
-        state += f" since {clock(incident.started)}"
+        state += f" since {format_time(incident.started)}"
     flags = [word for word, holds in (("flapping", incident.flapping), ("snoozed", incident.snooze.snoozed)) if holds]
     parts = [state, *flags, incident.counts, f"episode {episode}" if episode > 1 else ""]
     yield "  " + ", ".join(part for part in parts if part)
@@ -123,7 +130,7 @@ def _known(incident: Incident, episode: int) -> Iterator[str]:
             yield f"  {word}: {told}"
 
 
-def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
+def _card(card: Card, link: PermalinkBuilder, names: Callable[[str], str]) -> Iterator[str]:
     why = f" ({card.reason})" if card.reason else ""
     yield f"card in {names(card.channel)}: {_CARDS[card.state]}{why}"
     for word, told in (
@@ -131,7 +138,10 @@ def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
         ("template", card.options.template),
         ("episode", str(card.episode) if card.episode > 1 else ""),
         ("pinged at its first post", ", ".join(card.pinged) if card.ts else ""),
-        ("noted on it", "; ".join([*noticed(card, clock), *(_NOTED[each] for each in card.notices if each in _NOTED)])),
+        (
+            "noted on it",
+            "; ".join([*notice_lines(card, format_time), *(_NOTED[each] for each in card.notices if each in _NOTED)]),
+        ),
         ("a post is due", _due(card.post)),
         ("an edit is due", _due(card.edit)),
         ("message", _link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else "")),
@@ -141,14 +151,16 @@ def _card(card: Card, link: Link, names: Callable[[str], str]) -> Iterator[str]:
 
 
 def _due(due: Due | None) -> str:
-    return f"from {clock(due.at)}, by {clock(due.deadline)}" if due else ""
+    return f"from {format_time(due.at)}, by {format_time(due.deadline)}" if due else ""
 
 
-def _link(card: Card, link: Link) -> str:
+def _link(card: Card, link: PermalinkBuilder) -> str:
     return link(card.slack_channel, card.ts) if card.slack_channel and card.ts else ""
 
 
-def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[str], str]) -> Iterator[Happening]:
+def _history(
+    dossier: IncidentHistory, incident: Incident, link: PermalinkBuilder, names: Callable[[str], str]
+) -> Iterator[HistoryEvent]:
     cards = {card.id: names(card.channel) for card in dossier.cards}
     entries = list(dossier.entries)
     for share in dossier.shares:
@@ -157,7 +169,7 @@ def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[
         yield _share(share, [line for entry in told for line in _entry(entry, incident)], names)
     for entry in entries:  # of shares that are kept no more
         first, *more = _entry(entry, incident)
-        yield Happening(at=entry.at, text=first, more=tuple(more))
+        yield HistoryEvent(at=entry.at, text=first, more=tuple(more))
     yield from (_errand(errand) for errand in dossier.tasks)
     for number, attempts in dossier.attempts.items():
         yield from (_attempt(attempt, cards.get(number, "")) for attempt in attempts if not _is_plain(attempt))
@@ -166,22 +178,22 @@ def _history(dossier: Dossier, incident: Incident, link: Link, names: Callable[[
         yield from (_call(call, _posted(call, attempts), cards.get(number, ""), link) for call in calls)
 
 
-def _is_of(entry: Entry, share: ShareLine) -> bool:
+def _is_of(entry: Entry, share: ShareSummary) -> bool:
     """Whether the share told it: its key says so (`relay.cards.diff`)."""
     return f":{share.hash}:" in entry.key
 
 
 def _entry(entry: Entry, incident: Incident) -> list[str]:
-    first, *more = entry_in_words(entry, incident) or [str(entry.kind)]
+    first, *more = entry_lines(entry, incident) or [str(entry.kind)]
     label = f"entry {entry.seq}: "
     return [label + first, *(" " * len(label) + line for line in more)]
 
 
-def _share(share: ShareLine, told: Sequence[str], names: Callable[[str], str]) -> Happening:
+def _share(share: ShareSummary, told: Sequence[str], names: Callable[[str], str]) -> HistoryEvent:
     state = str(share.decision.get("state") or "")
     taken = f"; taken by {', '.join(share.routes)}" if share.routes else ""
     again = f", seen {share.times_seen} times" if share.times_seen > 1 else ""
-    return Happening(
+    return HistoryEvent(
         at=share.received,
         text=f"share {share.id}{again}: {_OUTCOMES[share.outcome]}{f' ({state})' if state else ''}{taken}",
         more=(*told, *_decided(share.decision, names)),
@@ -207,17 +219,17 @@ def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterat
 
 
 _ERRANDS = {
-    ErrandKind.CALLBACK: "BigPanda is told that the card exists",
-    ErrandKind.ASSIGN: "assign",
-    ErrandKind.COMMENT: "comment",
-    ErrandKind.SNOOZE: "snooze",
-    ErrandKind.RESOLVE: "resolve",
-    ErrandKind.REPLY: "a reply becomes a comment",
-    ErrandKind.CHECK: "BigPanda is asked how it stands",
+    TaskKind.CALLBACK: "BigPanda is told that the card exists",
+    TaskKind.ASSIGN: "assign",
+    TaskKind.COMMENT: "comment",
+    TaskKind.SNOOZE: "snooze",
+    TaskKind.RESOLVE: "resolve",
+    TaskKind.REPLY: "a reply becomes a comment",
+    TaskKind.CHECK: "BigPanda is asked how it stands",
 }
 
 
-def _errand(errand: Errand) -> Happening:
+def _errand(errand: Task) -> HistoryEvent:
     """What BigPanda was told or asked, for whom, and what came of it."""
     payload = errand.payload
     who = payload.get("name") or payload.get("user")
@@ -225,9 +237,9 @@ def _errand(errand: Errand) -> Happening:
     about = f" by {who}" if who else f" ({through})" if through else ""
     tries = f", {errand.tries} tries" if errand.tries > 1 else ""
     why = f" ({errand.reason.replace('_', ' ')})" if errand.reason else ""
-    due = f"; due {clock(errand.due_at)}" if errand.due_at is not None else ""
+    due = f"; due {format_time(errand.due_at)}" if errand.due_at is not None else ""
     state = str(errand.state).replace("_", " ")
-    return Happening(at=errand.created, text=f"{_ERRANDS[errand.kind]}{about}{tries}: {state}{why}{due}")
+    return HistoryEvent(at=errand.created, text=f"{_ERRANDS[errand.kind]}{about}{tries}: {state}{why}{due}")
 
 
 def _is_plain(attempt: Attempt) -> bool:
@@ -235,12 +247,12 @@ def _is_plain(attempt: Attempt) -> bool:
     return attempt.state is AttemptState.DONE and attempt.tries <= 1 and not attempt.targets
 
 
-def _attempt(attempt: Attempt, channel: str) -> Happening:
+def _attempt(attempt: Attempt, channel: str) -> HistoryEvent:
     what = "the card" if attempt.kind == "root" else f"a reply that tells up to entry {attempt.upto_seq}"
     pinging = f", pinging {', '.join(attempt.targets)}{_why_pinged(attempt)}" if attempt.targets else ""
     tries = f", {attempt.tries} tries" if attempt.tries > 1 else ""
     state = str(attempt.state).replace("_", " ")
-    return Happening(at=attempt.started_at, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
+    return HistoryEvent(at=attempt.started_at, text=f"attempt at {what} in {channel}{pinging}{tries}: {state}")
 
 
 def _why_pinged(attempt: Attempt) -> str:
@@ -250,7 +262,7 @@ def _why_pinged(attempt: Attempt) -> str:
     return " since it is back" if attempt.data.get("reopening") else f" since it rose to {attempt.data.get('worst')}"
 
 
-def _posted(call: Call, attempts: Sequence[Attempt]) -> str:
+def _posted(call: SlackCall, attempts: Sequence[Attempt]) -> str:
     """What was posted: a card has one open attempt at a time, so it is the one that was begun last."""
     begun = [attempt for attempt in attempts if attempt.started_at <= call.at]
     if call.method != _POST or not begun:
@@ -259,7 +271,7 @@ def _posted(call: Call, attempts: Sequence[Attempt]) -> str:
     return "the card, " if last.kind == "root" else f"a reply up to entry {last.upto_seq}, "
 
 
-def _call(call: Call, posted: str, channel: str, link: Link) -> Happening:
+def _call(call: SlackCall, posted: str, channel: str, link: PermalinkBuilder) -> HistoryEvent:
     answer = call.answer
     said = str(answer.get("answer", ""))
     reason = answer.get("code") or answer.get("reason")
@@ -267,6 +279,6 @@ def _call(call: Call, posted: str, channel: str, link: Link) -> Happening:
     ts = str(answer.get("ts") or "") if call.method == _POST else ""
     where = f" ({link(str(answer.get('channel') or ''), ts) or ts})" if ts else ""
     more = [str(answer[name]) for name in ("remedy", "detail", "needed") if answer.get(name)]
-    return Happening(
+    return HistoryEvent(
         at=call.at, text=f"Slack answered {call.method} ({posted}{channel}): {said}{why}{where}", more=tuple(more)
     )

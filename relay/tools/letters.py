@@ -12,15 +12,15 @@ from typing import Any
 
 import orjson
 
-from relay.cards import Attempt, AttemptState, CardState, Case, Change, Channel, ChannelState
-from relay.cards.failures import EXTERNAL, is_foreign, redriven, retold
-from relay.cards.recovery import sought
+from relay.cards import Attempt, AttemptState, CardContext, CardState, CardUpdate, Channel, ChannelState
+from relay.cards.failures import EXTERNAL, is_external, retry_card, retry_reply
+from relay.cards.recovery import retry_in_doubt
 from relay.cards.send import REPLY, ROOT
-from relay.model.incident import JSON, Words, read
+from relay.model.incident import JSON, TagLabels, read_incident
 from relay.slack.error_codes import CHANNEL_REASONS
-from relay.store import Call, Dossier, LetterLine, Quarantined, Store
-from relay.tools.incident import entry_in_words
-from relay.tools.times import clock
+from relay.store import IncidentHistory, OpenDeadLetter, QuarantinedBody, SlackCall, Store
+from relay.tools.incident import entry_lines
+from relay.tools.times import format_time
 
 Names = Callable[[str], str]
 """What a channel (its reference) is called for people."""
@@ -29,7 +29,7 @@ _CALLS = 5
 """So many of Slack's last answers about a card are shown with its letter."""
 
 
-class Outcome(StrEnum):
+class RetryOutcome(StrEnum):
     """What became of the wish to redrive a letter."""
 
     RETRIED = "redriven"
@@ -44,35 +44,37 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redrive:
+class RetryResult:
     """A letter, and what became of the wish to redrive it."""
 
-    letter: LetterLine
-    outcome: Outcome
+    letter: OpenDeadLetter
+    outcome: RetryOutcome
 
     @property
     def done(self) -> bool:
         """Whether everything was done that can be."""
-        return self.outcome not in {Outcome.BUSY, Outcome.EXTERNAL_CHANNEL, Outcome.UNKNOWN_CHANNEL}
+        return self.outcome not in {RetryOutcome.BUSY, RetryOutcome.EXTERNAL_CHANNEL, RetryOutcome.UNKNOWN_CHANNEL}
 
 
 _SENTENCES = {
-    Outcome.RETRIED: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
-    Outcome.REPLY_RETRIED: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
-    Outcome.SEARCHING: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
+    RetryOutcome.RETRIED: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
+    RetryOutcome.REPLY_RETRIED: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
+    RetryOutcome.SEARCHING: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
     "may not look, it says that it may be a repeat); it pings nobody",
-    Outcome.CLOSED: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
-    Outcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that is over",
-    Outcome.ALREADY_RETRIED: "left as it is: relay has redriven it by itself, and it is on its way",
-    Outcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
+    RetryOutcome.CLOSED: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
+    RetryOutcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that is over",
+    RetryOutcome.ALREADY_RETRIED: "left as it is: relay has redriven it by itself, and it is on its way",
+    RetryOutcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
     "by itself if it takes messages",
-    Outcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
+    RetryOutcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
     "that may read incidents, or choose another channel, and the card's next share settles it",
-    Outcome.UNKNOWN_CHANNEL: "left as it is: {channel} is known no more",
+    RetryOutcome.UNKNOWN_CHANNEL: "left as it is: {channel} is known no more",
 }
 
 
-def selected(letters: Sequence[LetterLine], *, number: int | None = None, reason: str = "") -> tuple[LetterLine, ...]:
+def select(
+    letters: Sequence[OpenDeadLetter], *, number: int | None = None, reason: str = ""
+) -> tuple[OpenDeadLetter, ...]:
     """Those of one number, or of one reason (`in_doubt` stands for every `in_doubt: ...`); without either, all."""
     return tuple(
         letter
@@ -81,7 +83,7 @@ def selected(letters: Sequence[LetterLine], *, number: int | None = None, reason
     )
 
 
-async def redrive(store: Store, letters: Sequence[LetterLine], words: Words, now: float) -> list[Redrive]:
+async def retry(store: Store, letters: Sequence[OpenDeadLetter], words: TagLabels, now: float) -> list[RetryResult]:
     """Redrive letters beside a running relay, and wake it; `words` are those of its configuration (`tag_values`).
 
     Raises:
@@ -91,33 +93,33 @@ async def redrive(store: Store, letters: Sequence[LetterLine], words: Words, now
     done = []
     for letter in letters:
         channel = _home(channels, letter.card.channel)
-        outcome = judged(letter, channel)
-        if outcome is Outcome.RETRIED:
+        outcome = retry_outcome(letter, channel)
+        if outcome is RetryOutcome.RETRIED:
             outcome = await _redrive(store, letter, words, now)
-        elif outcome is Outcome.CHANNEL_CHECKED and channel is not None and channel.retry_at != now:
+        elif outcome is RetryOutcome.CHANNEL_CHECKED and channel is not None and channel.retry_at != now:
             channels[channel.ref] = await _ask_again(store, channel, now)
-        done.append(Redrive(letter=letter, outcome=outcome))
+        done.append(RetryResult(letter=letter, outcome=outcome))
     await store.notify()
     return done
 
 
-def judged(letter: LetterLine, channel: Channel | None) -> Outcome:
+def retry_outcome(letter: OpenDeadLetter, channel: Channel | None) -> RetryOutcome:
     """What can be done for a letter, its channel being as it is now."""
     if channel is None:
-        return Outcome.UNKNOWN_CHANNEL
-    if letter.reason == EXTERNAL and is_foreign(letter.card, channel):
-        return Outcome.EXTERNAL_CHANNEL
+        return RetryOutcome.UNKNOWN_CHANNEL
+    if letter.reason == EXTERNAL and is_external(letter.card, channel):
+        return RetryOutcome.EXTERNAL_CHANNEL
     if letter.reason in CHANNEL_REASONS | {EXTERNAL} and channel.state is not ChannelState.OPEN:
-        return Outcome.CHANNEL_CHECKED
-    return Outcome.RETRIED
+        return RetryOutcome.CHANNEL_CHECKED
+    return RetryOutcome.RETRIED
 
 
-async def _redrive(store: Store, letter: LetterLine, words: Words, now: float) -> Outcome:
+async def _redrive(store: Store, letter: OpenDeadLetter, words: TagLabels, now: float) -> RetryOutcome:
     """By the case as it is then: relay may have redriven it in the same moment."""
     held = await _held(store, letter) if letter.in_doubt else ()
-    outcome = Outcome.RETRIED
+    outcome = RetryOutcome.RETRIED
 
-    def decide(case: Case) -> Change:
+    def decide(case: CardContext) -> CardUpdate:
         nonlocal outcome
         outcome, change = _way_back(case, letter, held, words, now)
         return change
@@ -127,25 +129,25 @@ async def _redrive(store: Store, letter: LetterLine, words: Words, now: float) -
 
 
 def _way_back(
-    case: Case, letter: LetterLine, held: Sequence[Attempt], words: Words, now: float
-) -> tuple[Outcome, Change]:
+    case: CardContext, letter: OpenDeadLetter, held: Sequence[Attempt], words: TagLabels, now: float
+) -> tuple[RetryOutcome, CardUpdate]:
     if case.card.is_current and case.card.ts is None:
         if case.card.state is not CardState.REJECTED:
-            return Outcome.ALREADY_RETRIED, Change()
+            return RetryOutcome.ALREADY_RETRIED, CardUpdate()
         if held:
-            return Outcome.SEARCHING, sought(case, held, letter, now)
+            return RetryOutcome.SEARCHING, retry_in_doubt(case, held, letter, now)
     elif case.card.is_current and letter.unreported:
         if case.attempt is not None:
-            return Outcome.BUSY, Change()
+            return RetryOutcome.BUSY, CardUpdate()
         if held:
-            return Outcome.SEARCHING, sought(case, held, letter, now)
-        return Outcome.REPLY_RETRIED, retold(case, letter.unreported, now)
-    change = redriven(case, words, now)
+            return RetryOutcome.SEARCHING, retry_in_doubt(case, held, letter, now)
+        return RetryOutcome.REPLY_RETRIED, retry_reply(case, letter.unreported, now)
+    change = retry_card(case, words, now)
     lapsed = any(card.id == case.card.id and card.state is CardState.CANCELLED for card in change.cards)
-    return Outcome.CLOSED if lapsed else Outcome.RETRIED, change
+    return RetryOutcome.CLOSED if lapsed else RetryOutcome.RETRIED, change
 
 
-async def _held(store: Store, letter: LetterLine) -> tuple[Attempt, ...]:
+async def _held(store: Store, letter: OpenDeadLetter) -> tuple[Attempt, ...]:
     """What of the card was held in doubt: it is that which may be in Slack, and by its marker that it is found."""
     dossier = await store.incident_history(letter.card.incident)
     attempts = dossier.attempts.get(letter.card.id, ()) if dossier else ()
@@ -180,20 +182,20 @@ def _home(channels: dict[str, Channel], ref: str) -> Channel | None:
 # -- In words ----------------------------------------------------------------------------------------------------------
 
 
-def outcome_in_words(each: Redrive, names: Names) -> str:
+def describe_result(each: RetryResult, names: Names) -> str:
     """One sentence: which letter, and what became of it."""
     channel = names(each.letter.card.channel)
     sentence = _SENTENCES[each.outcome].format(channel=channel)
     return f"letter {each.letter.id} (incident {each.letter.card.incident} in {channel}): {sentence}"
 
 
-def letter_in_words(letter: LetterLine, dossier: Dossier | None, names: Names) -> Iterator[str]:
+def describe_letter(letter: OpenDeadLetter, dossier: IncidentHistory | None, names: Names) -> Iterator[str]:
     """A letter with its incident, its card, and what Slack said of it last."""
     card = letter.card
     yield f"letter {letter.id}: incident {card.incident} in {names(card.channel)}"
     if dossier is not None:
         yield f"  title    {dossier.state.record.title}"
-    yield f"  since    {clock(letter.since)}"
+    yield f"  since    {format_time(letter.since)}"
     yield f"  reason   {letter.reason}"
     yield f"  remedy   {letter.remedy or 'none is known'}"
     yield f"  route    {card.route or 'none: the fallback'}"
@@ -201,22 +203,22 @@ def letter_in_words(letter: LetterLine, dossier: Dossier | None, names: Names) -
     if letter.unreported and dossier is not None:
         after, upto = letter.unreported
         untold = [entry for entry in dossier.entries if after < entry.seq <= upto]
-        lines = [line for entry in untold for line in entry_in_words(entry, read(dossier.state.record))]
+        lines = [line for entry in untold for line in entry_lines(entry, read_incident(dossier.state.record))]
         yield from (f"  {word:8} {line}" for word, line in zip(chain(["untold"], repeat("")), lines, strict=False))
     calls = dossier.calls.get(card.id, ()) if dossier is not None else ()
     for call in calls[-_CALLS:]:
-        yield f"  Slack    {clock(call.at)}  {call.method}: {_answer(call)}"
+        yield f"  Slack    {format_time(call.at)}  {call.method}: {_answer(call)}"
     yield f"  then     relay letters redrive {letter.id}"
 
 
-def _answer(call: Call) -> str:
+def _answer(call: SlackCall) -> str:
     said = {str(name): value for name, value in call.answer.items() if name not in {"answer", "remedy", "channel"}}
     return ", ".join([str(call.answer.get("answer", "?")), *(f"{name} {value}" for name, value in said.items())])
 
 
-def body_in_words(refused: Quarantined) -> Iterator[str]:
+def describe_body(refused: QuarantinedBody) -> Iterator[str]:
     """A refused body: what is known of it, and then it itself."""
-    yield f"body q{refused.id}: {refused.reason}, came {clock(refused.received)}, {len(refused.body)} bytes"
+    yield f"body q{refused.id}: {refused.reason}, came {format_time(refused.received)}, {len(refused.body)} bytes"
     yield from (f"  {name}: {value}" for name, value in refused.headers.items() if value)
     yield ""
     yield refused.body.decode(errors="replace")
@@ -225,7 +227,7 @@ def body_in_words(refused: Quarantined) -> Iterator[str]:
 # -- As JSON -----------------------------------------------------------------------------------------------------------
 
 
-def letter_as_json(letter: LetterLine, dossier: Dossier | None = None) -> dict[str, JSON]:
+def letter_as_json(letter: OpenDeadLetter, dossier: IncidentHistory | None = None) -> dict[str, JSON]:
     """A letter with its card; with a dossier, the incident's title and Slack's answers about the card as well."""
     told: dict[str, Any] = orjson.loads(orjson.dumps(letter, option=orjson.OPT_NON_STR_KEYS))
     if dossier is not None:
@@ -234,7 +236,7 @@ def letter_as_json(letter: LetterLine, dossier: Dossier | None = None) -> dict[s
     return told
 
 
-def body_as_json(refused: Quarantined, *, whole: bool = False) -> dict[str, JSON]:
+def body_as_json(refused: QuarantinedBody, *, whole: bool = False) -> dict[str, JSON]:
     """A refused body by its facts; `whole` with its text, where what is no UTF-8 is replaced."""
     told: dict[str, JSON] = {
         "id": f"q{refused.id}",

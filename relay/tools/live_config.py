@@ -3,25 +3,31 @@
 from collections.abc import Mapping
 
 from relay.model.errors import ConfigurationError
-from relay.model.incident import NO_WORDS, Definition, Words
-from relay.routes.parser import load
+from relay.model.incident import NO_TAG_LABELS, TagDefinition, TagLabels
+from relay.routes.parser import parse_rulebook
 from relay.store import Store
 
-Definitions = Mapping[str, Definition]
+Definitions = Mapping[str, TagDefinition]
 
 
-async def definitions_of(store: Store) -> Definitions:
+async def stored_tag_definitions(store: Store) -> Definitions:
     """BigPanda's definitions of tags as relay has kept them, by their ids (casefolded)."""
     found, _ = await store.tag_definitions()
     return {definition.id.casefold(): definition for definition in found}
 
 
-async def live_words(store: Store) -> Words:
+async def stored_words(store: Store) -> TagLabels:
     """How tags are called and what their values mean: the live routes' `tag_values`, and BigPanda's definitions."""
     kept = await store.latest_configuration()
     try:
-        rulebook = load(kept.routes) if kept else None
+        rulebook = parse_rulebook(kept.routes) if kept else None
     except ConfigurationError:  # of another version of relay
         rulebook = None
-    known = await definitions_of(store)
-    return rulebook.with_tag_definitions(known).tag_labels if rulebook else Words(definitions=known) if known else NO_WORDS
+    known = await stored_tag_definitions(store)
+    return (
+        rulebook.with_tag_definitions(known).tag_labels
+        if rulebook
+        else TagLabels(definitions=known)
+        if known
+        else NO_TAG_LABELS
+    )

@@ -16,7 +16,7 @@ _REPLIES = ["message.channels", "message.groups"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class ManifestOptions:
     """How clicks reach relay: at its public base address, or over Socket Mode; or not at all, where neither is given.
 
     `replies`: replies in threads reach it the same way, for routes that sync them.
@@ -41,9 +41,9 @@ class Ways:
             raise ValueError("replies need a way to relay: its address, or Socket Mode")
 
 
-def manifest(ways: Ways | None = None) -> dict[str, Any]:
+def build_manifest(ways: ManifestOptions | None = None) -> dict[str, Any]:
     """The manifest as a JSON object."""
-    ways = ways or Ways()
+    ways = ways or ManifestOptions()
     settings: dict[str, Any] = {
         "interactivity": {"is_enabled": ways.interactive, **_at(ways, "/slack/actions")},
         "org_deploy_enabled": False,
@@ -76,5 +76,5 @@ def as_json(made: dict[str, Any]) -> str:
     return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode()
 
 
-def _at(ways: Ways, path: str) -> dict[str, str]:
+def _at(ways: ManifestOptions, path: str) -> dict[str, str]:
     return {"request_url": ways.url.rstrip("/") + path} if ways.url else {}

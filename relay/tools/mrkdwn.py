@@ -31,7 +31,7 @@ _STYLES: Final[Mapping[str, Style]] = {"bold": BOLD, "italic": ITALIC, "struck":
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
-def styled(text: str, channel: Callable[[str], str] = str) -> Text:
+def to_rich_text(text: str, channel: Callable[[str], str] = str) -> Text:
     """The text as a reader sees it; `channel` gives a channel's name by its id."""
     lines = [_quoted(line, channel) for line in _lines(text)]
     return Text("\n").join(lines)

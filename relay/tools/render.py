@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from relay.cards import CardState
-from relay.sandbox.page.document import Drawn, Scene, document
+from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from relay.slack.message import Message
-from relay.tools.as_read import Block, Names, as_of, called, lines_of, objection
-from relay.tools.mrkdwn import styled
-from relay.tools.simulate import Played, Rehearsal, Sent
-from relay.tools.times import clock
+from relay.tools.as_read import Block, ChannelNames, block_lines, blocks_at, channel_label, slack_error
+from relay.tools.mrkdwn import to_rich_text
+from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
+from relay.tools.times import format_time
 
 _QUIET = "bright_black"
 _NOT_POSTED = {
@@ -28,7 +28,7 @@ _NOT_POSTED = {
 # --- as JSON ---
 
 
-def as_json(incidents: Mapping[str, Rehearsal]) -> list[dict[str, Any]]:
+def as_json(incidents: Mapping[str, Simulation]) -> list[dict[str, Any]]:
     """Each incident with what was decided, and its messages as Slack's API takes them."""
     return [
         {
@@ -48,7 +48,7 @@ def as_json(incidents: Mapping[str, Rehearsal]) -> list[dict[str, Any]]:
     ]
 
 
-def _card(played: Played) -> dict[str, Any]:
+def _card(played: SimulatedCard) -> dict[str, Any]:
     card = played.card
     return {
         "channel": card.channel,
@@ -62,7 +62,7 @@ def _card(played: Played) -> dict[str, Any]:
     }
 
 
-def _sent(sent: Sent | None) -> dict[str, Any] | None:
+def _sent(sent: SentMessage | None) -> dict[str, Any] | None:
     if sent is None:
         return None
     return {
@@ -71,7 +71,7 @@ def _sent(sent: Sent | None) -> dict[str, Any] | None:
         "broadcast": sent.broadcast,
         "entries": [str(entry.kind) for entry in sent.entries],
         "failures": [str(failure) for failure in sent.rendered.failures],
-        "objection": objection(sent.message),
+        "objection": slack_error(sent.message),
         "message": sent.message.payload(),
     }
 
@@ -79,10 +79,10 @@ def _sent(sent: Sent | None) -> dict[str, Any] | None:
 # --- as a page ---
 
 
-def as_page(incidents: Mapping[str, Rehearsal], names: Names) -> str:
+def as_page(incidents: Mapping[str, Simulation], names: ChannelNames) -> str:
     """One HTML document that needs nothing else: each card with its thread, under the channel's name."""
     scenes = [
-        Scene(
+        DocumentSection(
             title=f"#{names.get(played.card.channel, played.card.channel).removeprefix('#')}", messages=[_root(played)]
         )
         for rehearsal in incidents.values()
@@ -91,28 +91,30 @@ def as_page(incidents: Mapping[str, Rehearsal], names: Names) -> str:
     ]
     channels = {ref: name.removeprefix("#") for ref, name in names.items()}
     now = max((_last(rehearsal) for rehearsal in incidents.values()), default=None)
-    return document(scenes, title="relay render", people={"channels": channels}, now=now)
+    return render_document(scenes, title="relay render", people={"channels": channels}, now=now)
 
 
-def _last(rehearsal: Rehearsal) -> float:
+def _last(rehearsal: Simulation) -> float:
     """When the last thing happened: the page shows the messages as they read then, whenever somebody looks at it."""
     sent = [each.at for played in rehearsal.cards for each in (*played.replies, played.root) if each is not None]
     return max([*sent, *(taken.share.received for taken in rehearsal.shares)])
 
 
-def _root(played: Played) -> Drawn:
+def _root(played: SimulatedCard) -> DocumentMessage:
     root = played.root or played.first
     if root is None:
         raise ValueError("a card that was never posted has nothing to be drawn")
     return _drawn(root.message, (played.first or root).at, replies=[_reply(reply) for reply in played.replies])
 
 
-def _reply(sent: Sent) -> Drawn:
+def _reply(sent: SentMessage) -> DocumentMessage:
     return _drawn(sent.message, sent.at, broadcast=sent.broadcast)
 
 
-def _drawn(message: Message, at: float, *, broadcast: bool = False, replies: Sequence[Drawn] = ()) -> Drawn:
-    return Drawn(
+def _drawn(
+    message: Message, at: float, *, broadcast: bool = False, replies: Sequence[DocumentMessage] = ()
+) -> DocumentMessage:
+    return DocumentMessage(
         text=message.text,
         blocks=message.blocks,
         attachments=message.attachments,
@@ -125,7 +127,7 @@ def _drawn(message: Message, at: float, *, broadcast: bool = False, replies: Seq
 # --- in a terminal ---
 
 
-def on_terminal(incidents: Mapping[str, Rehearsal], names: Names) -> Iterator[RenderableType]:
+def on_terminal(incidents: Mapping[str, Simulation], names: ChannelNames) -> Iterator[RenderableType]:
     """What became of each share, then each card as Slack shows it, its thread below it."""
     for incident, rehearsal in incidents.items():
         yield Rule(Text(f"incident {incident}", "bold"), align="left", style=_QUIET)
@@ -139,13 +141,13 @@ def on_terminal(incidents: Mapping[str, Rehearsal], names: Names) -> Iterator[Re
 
 def _share(received: float, outcome: str, routes: Sequence[str]) -> Text:
     taken = f" · taken by {', '.join(routes)}" if routes else ""
-    return Text(f"{clock(received)}  {outcome}{taken}", _QUIET)
+    return Text(f"{format_time(received)}  {outcome}{taken}", _QUIET)
 
 
-def _played(played: Played, names: Names) -> Iterator[RenderableType]:
+def _played(played: SimulatedCard, names: ChannelNames) -> Iterator[RenderableType]:
     card = played.card
     by = f"route {card.route}" if card.route else "the fallback"
-    head = Text.assemble((f"#{called(card.channel, names).removeprefix('#')}", "bold"), (f"  by {by}", _QUIET))
+    head = Text.assemble((f"#{channel_label(card.channel, names).removeprefix('#')}", "bold"), (f"  by {by}", _QUIET))
     if card.episode > 1:
         head.append(f", episode {card.episode}", _QUIET)
     yield head
@@ -153,31 +155,31 @@ def _played(played: Played, names: Names) -> Iterator[RenderableType]:
         yield Text(f"  {card.state}: {_NOT_POSTED.get(card.state, card.reason)}", _QUIET)
         return
     edits = f"edited {played.edits} times" if played.edits > 1 else "edited once" if played.edits else "never edited"
-    yield from _message(played.root, names, f"posted {clock(played.first.at)}, {edits}", played.first.pings)
+    yield from _message(played.root, names, f"posted {format_time(played.first.at)}, {edits}", played.first.pings)
     for reply in played.replies:
         told = ", ".join(dict.fromkeys(str(entry.kind) for entry in reply.entries))
         also = ", also in the channel" if reply.broadcast else ""
-        message = Group(*_message(reply, names, f"{clock(reply.at)} {told}{also}", reply.pings))
+        message = Group(*_message(reply, names, f"{format_time(reply.at)} {told}{also}", reply.pings))
         yield Padding(message, (0, 0, 0, 4))
 
 
-def _message(sent: Sent, names: Names, when: str, pings: Sequence[str]) -> Iterator[RenderableType]:
+def _message(sent: SentMessage, names: ChannelNames, when: str, pings: Sequence[str]) -> Iterator[RenderableType]:
     pinging = f" · pings {', '.join(pings)}" if pings else ""
     yield Text(f"  relay · {when}{pinging}", _QUIET)
     yield Padding(drawing(sent.message, names, sent.at), (0, 0, 0, 2))
     for failure in sent.rendered.failures:
         yield Text(f"  template failed: {failure}", "bold red")
-    if found := objection(sent.message):
+    if found := slack_error(sent.message):
         yield Text(f"  Slack would refuse it: {found}", "bold red")
 
 
-def drawing(message: Message, names: Names, now: float) -> RenderableType:
+def drawing(message: Message, names: ChannelNames, now: float) -> RenderableType:
     """One message as it read at that moment: what stands on top, then what stands beside a bar in its colour."""
-    parts: list[RenderableType] = [*_blocks(as_of(message.blocks, now), names)]
+    parts: list[RenderableType] = [*_blocks(blocks_at(message.blocks, now), names)]
     for attachment in message.attachments:
-        inside = Group(*_blocks(as_of(attachment.get("blocks", ()), now), names))
+        inside = Group(*_blocks(blocks_at(attachment.get("blocks", ()), now), names))
         parts.append(_barred(inside, str(attachment.get("color", "")) or _QUIET))
-    return Group(*parts) if parts else styled(message.text)
+    return Group(*parts) if parts else to_rich_text(message.text)
 
 
 def _barred(inside: RenderableType, colour: str) -> RenderableType:
@@ -198,12 +200,12 @@ class _Bar:
             yield Text("")
 
 
-def _blocks(blocks: Iterable[Block], names: Names) -> Iterator[RenderableType]:
+def _blocks(blocks: Iterable[Block], names: ChannelNames) -> Iterator[RenderableType]:
     for block in blocks:
         yield from _block(block, names)
 
 
-def _block(block: Block, names: Names) -> Iterator[RenderableType]:
+def _block(block: Block, names: ChannelNames) -> Iterator[RenderableType]:
     match block["type"]:
         case "header":
             yield Text(block["text"]["text"], "bold")
@@ -220,10 +222,10 @@ def _block(block: Block, names: Names) -> Iterator[RenderableType]:
         case "image":
             yield Text(f"(image: {block['alt_text']})", _QUIET)
         case _:
-            yield from map(Text, lines_of([block], names))
+            yield from map(Text, block_lines([block], names))
 
 
-def _section(block: Block, names: Names) -> Iterator[RenderableType]:
+def _section(block: Block, names: ChannelNames) -> Iterator[RenderableType]:
     if "text" in block:
         yield _text(block["text"], names)
     if fields := [_text(field, names) for field in block.get("fields", ())]:
@@ -235,13 +237,13 @@ def _section(block: Block, names: Names) -> Iterator[RenderableType]:
         yield _element(block["accessory"], names)
 
 
-def _text(piece: Block, names: Names) -> Text:
+def _text(piece: Block, names: ChannelNames) -> Text:
     if piece["type"] == "plain_text":
         return Text(piece["text"])
-    return styled(piece["text"], lambda ref: names.get(ref, ref).removeprefix("#"))
+    return to_rich_text(piece["text"], lambda ref: names.get(ref, ref).removeprefix("#"))
 
 
-def _element(element: Block, names: Names) -> Text:
+def _element(element: Block, names: ChannelNames) -> Text:
     match element["type"]:
         case "plain_text" | "mrkdwn":
             return _text(element, names)

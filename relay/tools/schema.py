@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from relay.model.incident import State
-from relay.routes import ACTIONS, BROADCAST_KINDS, KINDS, InDoubt
+from relay.routes import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy
 from relay.routes.parser.keys import PLACES, Place
-from relay.routes.subjects import NAMED, PLAIN, Kind
+from relay.routes.subjects import NAMED, PLAIN, ValueType
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -42,7 +42,7 @@ def _definitions() -> Schema:
         "post": {"anyOf": [_ref("channel"), _object(_keys(Place.POST), required=["channel"], free=True)]},
         "match": _match(),
         "targets": _list(_ref("target")),
-        **{f"{kind.name.lower()}_value": _value(kind) for kind in Kind},
+        **{f"{kind.name.lower()}_value": _value(kind) for kind in ValueType},
     }
 
 
@@ -100,7 +100,7 @@ def _route() -> Schema:
 
 def _match() -> Schema:
     plain = {key: {**_ref(_value_of(subject.kind)), "description": _SUBJECTS[key]} for key, subject in PLAIN.items()}
-    named = {key: {**_map(_ref(_value_of(Kind.TEXT))), "description": _SUBJECTS[key]} for key in NAMED}
+    named = {key: {**_map(_ref(_value_of(ValueType.TEXT))), "description": _SUBJECTS[key]} for key in NAMED}
     over = {
         "any": {**_list(_ref("match"), least=1), "description": "One of these matches holds."},
         "all": {**_list(_ref("match"), least=1), "description": "Each of these matches holds."},
@@ -109,11 +109,11 @@ def _match() -> Schema:
     return {**_object({**plain, **named, **over}), "description": "Conditions; all of them hold."}
 
 
-def _value_of(kind: Kind) -> str:
+def _value_of(kind: ValueType) -> str:
     return f"{kind.name.lower()}_value"
 
 
-def _value(kind: Kind) -> Schema:
+def _value(kind: ValueType) -> Schema:
     """A word, any of a list, or operators that all hold."""
     itself = _ref(_value_of(kind))
     operators: Schema = {
@@ -123,9 +123,9 @@ def _value(kind: Kind) -> Schema:
         "exists": {"type": "boolean", "description": "Whether there is a value at all."},
         "is": {**_LITERAL.get(kind, _LEAF[kind]), "description": "The very text, whatever is in it."},
     }
-    if kind in (Kind.TEXT, Kind.STATE):
+    if kind in (ValueType.TEXT, ValueType.STATE):
         operators["re"] = {"type": "string", "description": "A regular expression (RE2) over the whole value."}
-    if kind is not Kind.FLAG:
+    if kind is not ValueType.FLAG:
         operators["min"] = {**_BOUND[kind], "description": "At least."}
         operators["max"] = {**_BOUND[kind], "description": "At most."}
     return {"anyOf": [_LEAF[kind], _list(itself, least=1), {**_object(operators), "minProperties": 1}]}
@@ -157,9 +157,14 @@ _STATE: Final[Schema] = {
 _STATE_OR_PATTERN: Final[Schema] = {"anyOf": [*_STATE["anyOf"], {"type": "string", "pattern": r"[*?]|^/.*/$"}]}
 _FLAG: Final[Schema] = {"type": "boolean"}
 
-_LEAF: Final = {Kind.TEXT: _TEXT, Kind.STATE: _STATE_OR_PATTERN, Kind.NUMBER: _COUNT, Kind.FLAG: _FLAG}
-_LITERAL: Final = {Kind.TEXT: {"type": ["string", "number", "boolean", "null"]}}
-_BOUND: Final = {Kind.TEXT: _NUMBER, Kind.STATE: _STATE, Kind.NUMBER: _COUNT}
+_LEAF: Final = {
+    ValueType.TEXT: _TEXT,
+    ValueType.STATE: _STATE_OR_PATTERN,
+    ValueType.NUMBER: _COUNT,
+    ValueType.FLAG: _FLAG,
+}
+_LITERAL: Final = {ValueType.TEXT: {"type": ["string", "number", "boolean", "null"]}}
+_BOUND: Final = {ValueType.TEXT: _NUMBER, ValueType.STATE: _STATE, ValueType.NUMBER: _COUNT}
 
 _SUBJECTS: Final[Mapping[str, str]] = {
     "environment": "An environment from which the incident was ever shared, by name or id.",
@@ -225,7 +230,7 @@ _FORMS: Final[Mapping[str, Schema]] = {
     "reopen_within": _ref("duration"),
     "show_tags": _list(_ref("word")),
     "runbook_tags": _list(_ref("word")),
-    "in_doubt": _one_of(InDoubt),
+    "in_doubt": _one_of(InDoubtPolicy),
     "allow_external": _FLAG,
     "actions": _list(_one_of(ACTIONS)),
     "actors": _list({"type": "string", "pattern": "^S[A-Z0-9]+$"}),

@@ -28,7 +28,7 @@ def read_shares(paths: Iterable[Path], headers: Mapping[str, str] | None = None)
     shares: list[Share] = []
     for path in paths:
         try:
-            shares.append(share_of(path.read_bytes(), headers or {}, after=shares))
+            shares.append(parse_share_file(path.read_bytes(), headers or {}, after=shares))
         except OSError as error:
             raise ShareFileError(f"{path} cannot be read: {error.strerror or error}.") from error
         except ShareError as error:
@@ -36,7 +36,7 @@ def read_shares(paths: Iterable[Path], headers: Mapping[str, str] | None = None)
     return shares
 
 
-def share_of(document: bytes, headers: Mapping[str, str], *, after: Sequence[Share] = ()) -> Share:
+def parse_share_file(document: bytes, headers: Mapping[str, str], *, after: Sequence[Share] = ()) -> Share:
     """The share of a document, with these headers beside its own.
 
     It came when it says so, else at the moment of its own news; where that is not after the shares before it, a minute

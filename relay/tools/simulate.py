@@ -12,10 +12,22 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, Case, Change, Channel, ChannelState, Entry, Outcome, Plan, Story, plan, send
-from relay.cards.draw import Drawn, draw, message_link
-from relay.cards.eligibility import Track, is_due, work
-from relay.cards.send import Edit, PostReply, PostRoot, Sending, Settled, Shown
+from relay.cards import (
+    Card,
+    CardContext,
+    CardUpdate,
+    Channel,
+    ChannelState,
+    Entry,
+    IncidentState,
+    Plan,
+    ShareOutcome,
+    plan,
+    send,
+)
+from relay.cards.draw import DrawnStep, draw_step, permalink
+from relay.cards.eligibility import WorkKind, due_work, is_due
+from relay.cards.send import Edit, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.rendering.request import RenderedMessage
 from relay.routes.parser import Rulebook
@@ -26,20 +38,20 @@ WORKSPACE = "https://workspace.slack.com/"
 """Stands for the address of the workspace, which only Slack knows."""
 
 _MICRO = 1_000_000
-_TRACKS: tuple[Track, ...] = ("post", "edit")
+_TRACKS: tuple[WorkKind, ...] = ("post", "edit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class SimulatedShare:
     """A share that was played, and what was decided about it; a repeat has no plan."""
 
     share: Share
     plan: Plan | None = None
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ShareOutcome:
         """What became of it."""
-        return self.plan.outcome if self.plan else Outcome.REPEAT
+        return self.plan.outcome if self.plan else ShareOutcome.REPEAT
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -48,7 +60,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sent:
+class SentMessage:
     """One message that Slack was given, at that moment (Unix seconds).
 
     `pings` are those whom its sending notified: an edit notifies nobody. `entries` are what a reply tells, merged as
@@ -73,17 +85,17 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class SimulatedCard:
     """A card as it ends up: its root as posted, as it reads since the last of its `edits`, and its thread.
 
     A card without a root was never posted; the card's `state` and `reason` say why.
     """
 
     card: Card
-    first: Sent | None = None
-    root: Sent | None = None
+    first: SentMessage | None = None
+    root: SentMessage | None = None
     edits: int = 0
-    replies: tuple[Sent, ...] = ()
+    replies: tuple[SentMessage, ...] = ()
 
     @property
     def pings(self) -> tuple[tuple[str, ...], ...]:
@@ -92,7 +104,7 @@ class Played:
         return tuple(sent.pings for sent in messages if sent.pings)
 
 
-class Rehearsal:
+class Simulation:
     """One incident's life under one configuration."""
 
     def __init__(
@@ -111,7 +123,7 @@ class Rehearsal:
         Where not `drawn`, a message is drawn only when it is asked for. That is much faster, and all else comes out the
         same but for edits: each change of the record counts as one, though the card may not show it.
         """
-        self.shares: list[Taken] = []
+        self.shares: list[SimulatedShare] = []
         self._configuration = configuration
         self._words = configuration.rulebook.tag_labels
         self._same = same or {}
@@ -119,19 +131,19 @@ class Rehearsal:
         self._beside = beside
         self.alike = beside is not None and beside.tag_labels == self._words
         self._now = -inf
-        self._story: Story | None = None
+        self._story: IncidentState | None = None
         self._entries: list[Entry] = []
-        self._cards: dict[int, Played] = {}
+        self._cards: dict[int, SimulatedCard] = {}
         self._seen: set[str] = set()
         self._last_ts: dict[str, int] = {}
 
     @property
-    def story(self) -> Story | None:
+    def story(self) -> IncidentState | None:
         """The incident as it is known by now; None before its first share."""
         return self._story
 
     @property
-    def cards(self) -> tuple[Played, ...]:
+    def cards(self) -> tuple[SimulatedCard, ...]:
         """Its cards, in the order in which they were made."""
         return tuple(self._cards.values())
 
@@ -140,13 +152,13 @@ class Rehearsal:
         """The routes that took the last share that was no repeat."""
         return next((taken.routes for taken in reversed(self.shares) if taken.plan), ())
 
-    def receive(self, share: Share) -> Taken:
+    def receive(self, share: Share) -> SimulatedShare:
         """A share comes in, after everything that was due before it. One that came before its time comes now."""
         if share.received < self._now:
             share = replace(share, received=self._now)
         self._run_until(lambda moment: moment < share.received)
         self._now = share.received
-        taken = Taken(share=share, plan=None if share.hash in self._seen else self._plan(share))
+        taken = SimulatedShare(share=share, plan=None if share.hash in self._seen else self._plan(share))
         self._seen.add(share.hash)
         self.shares.append(taken)
         return taken
@@ -171,7 +183,7 @@ class Rehearsal:
                 self._cards[card.id] = replace(before, card=card)
             else:
                 number = len(self._cards) + 1
-                self._cards[number] = Played(card=replace(card, id=number))
+                self._cards[number] = SimulatedCard(card=replace(card, id=number))
 
     def _run_until(self, reached: Callable[[float], bool]) -> None:
         while (turn := self._next_turn()) is not None and reached(turn[0]):
@@ -179,25 +191,25 @@ class Rehearsal:
             self._now = max(self._now, moment)
             self._do(number, track)
 
-    def _next_turn(self) -> tuple[float, int, Track] | None:
+    def _next_turn(self) -> tuple[float, int, WorkKind] | None:
         """Whose turn it is first: of what is due together posts come first, then the older card."""
         waiting = [
             (due.at, order, number)
             for number, played in self._cards.items()
             for order, track in enumerate(_TRACKS)
-            if (due := work(played.card, track)) is not None and is_due(self._case(played.card), track, due.at)
+            if (due := due_work(played.card, track)) is not None and is_due(self._case(played.card), track, due.at)
         ]
         if not waiting:
             return None
         moment, order, number = min(waiting)
         return moment, number, _TRACKS[order]
 
-    def _do(self, number: int, track: Track) -> None:
+    def _do(self, number: int, track: WorkKind) -> None:
         """One turn of one card: what live work does in three transactions, with Slack's answer between them."""
         case = self._case(self._cards[number].card)
         step = send.begin_post(case, self._words, self._now) if track == "post" else send.begin_edit(case, self._now)
         self._keep(step.update.cards)
-        if isinstance(step, Settled):
+        if isinstance(step, NothingToSend):
             return
         sent, shown, called = self._sent(case, step)
         case = replace(self._case(self._cards[number].card), attempt=step.update.attempt)
@@ -205,25 +217,25 @@ class Rehearsal:
         if called:
             self._cards[number] = _with(self._cards[number], step, sent)
 
-    def _followed_by(self, case: Case, step: Sending, shown: Shown, *, called: bool) -> Change:
+    def _followed_by(self, case: CardContext, step: SlackStep, shown: ShownRoot, *, called: bool) -> CardUpdate:
         if isinstance(step, Edit):
-            case = send.answered(case, step)
+            case = send.without_edit_doubt(case, step)
         if not called:
-            return send.edit_delivered(case, shown, self._now, called=False)
+            return send.apply_edit_delivery(case, shown, self._now, called=False)
         posted = Delivered(channel=case.channel.ref, ts=self._ts(case.channel.ref))
-        return send.delivered(case, step, posted, shown, words=self._words, now=self._now)
+        return send.apply_delivery(case, step, posted, shown, words=self._words, now=self._now)
 
-    def _sent(self, case: Case, step: Sending) -> tuple[Sent, Shown, bool]:
+    def _sent(self, case: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
         """The message of a step, what Slack then shows, and whether that is any news to it."""
         moment = self._now
-        made: list[Drawn] = []
+        made: list[DrawnStep] = []
 
-        def drawing() -> Drawn:
+        def drawing() -> DrawnStep:
             if not made:
-                made.append(draw(self._configuration, case, step, _link, moment))
+                made.append(draw_step(self._configuration, case, step, _link, moment))
             return made[0]
 
-        sent = Sent(
+        sent = SentMessage(
             at=moment,
             pings=() if isinstance(step, Edit) else step.attempt.targets,
             broadcast=isinstance(step, PostReply) and step.reply.broadcast,
@@ -232,12 +244,12 @@ class Rehearsal:
         )
         if self._drawn:
             return sent, drawing().shown, drawing().called
-        return sent, send.shown(case, f"version {case.incident_state.version}", self._words), True
+        return sent, send.shown_root(case, f"version {case.incident_state.version}", self._words), True
 
-    def _case(self, card: Card) -> Case:
+    def _case(self, card: Card) -> CardContext:
         if self._story is None:
             raise ValueError("a card without a share")
-        return Case(
+        return CardContext(
             incident_state=self._story,
             card=card,
             cards=tuple(played.card for played in self._cards.values() if played.card.is_current),
@@ -252,21 +264,21 @@ class Rehearsal:
         return f"{ts // _MICRO}.{ts % _MICRO:06d}"
 
 
-def rehearse(
+def simulate(
     configuration: Configuration, shares: Iterable[Share], *, same: Mapping[str, str] | None = None, drawn: bool = True
-) -> dict[str, Rehearsal]:
+) -> dict[str, Simulation]:
     """Play shares to the end, each incident in a rehearsal of its own, in the order in which incidents came."""
-    incidents: dict[str, Rehearsal] = {}
+    incidents: dict[str, Simulation] = {}
     for share in shares:
         if share.incident not in incidents:
-            incidents[share.incident] = Rehearsal(configuration, same=same, drawn=drawn)
+            incidents[share.incident] = Simulation(configuration, same=same, drawn=drawn)
         incidents[share.incident].receive(share)
     for rehearsal in incidents.values():
         rehearsal.run()
     return incidents
 
 
-def _with(played: Played, step: Sending, sent: Sent) -> Played:
+def _with(played: SimulatedCard, step: SlackStep, sent: SentMessage) -> SimulatedCard:
     match step:
         case PostRoot():
             return replace(played, first=sent, root=sent)
@@ -277,4 +289,4 @@ def _with(played: Played, step: Sending, sent: Sent) -> Played:
 
 
 def _link(channel: str, ts: str) -> str:
-    return message_link(WORKSPACE, channel, ts)
+    return permalink(WORKSPACE, channel, ts)

@@ -3,6 +3,6 @@
 from datetime import UTC, datetime
 
 
-def clock(moment: float) -> str:
+def format_time(moment: float) -> str:
     """A moment (Unix seconds) in UTC, to the second."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}Z"

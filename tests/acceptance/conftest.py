@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 
 @pytest.fixture
@@ -13,9 +13,9 @@ def folder(tmp_path, request):
 
 @pytest.fixture
 async def slack(request):
-    workspace = Slack()
+    workspace = FakeSlack()
     for channel, name in request.module.CHANNELS.items():
         workspace.add_channel(channel, name)
-    async with serving(workspace) as url:
+    async with serve_slack(workspace) as url:
         workspace.url = url
         yield workspace

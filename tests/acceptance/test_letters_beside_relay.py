@@ -7,9 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from relay.sandbox.faults import SERVER_ERROR, Fault
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.faults import SERVER_ERROR, InjectedFault
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.postgres import postgresql
 from tests.support.relay_process import environment, running
 
@@ -38,11 +37,11 @@ async def letters(folder, slack_url, database, *arguments):
 
 async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_relay_that_runs(tmp_path, database):
     (tmp_path / "routes.yaml").write_text(ROUTES)
-    slack = StandIn()
+    slack = FakeSlack()
     everything = slack.add_channel("C0ALL00001", "all")
     slack.remove_scope("channels:history")
-    slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage"))
-    async with serving(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as house:
+    slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage"))
+    async with serve_slack(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as house:
         await house.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
         await house.until(lambda: any(line.get("event") == "not_readable" for line in house.logged))
         code, listed = await letters(tmp_path, url, database, "--json")

@@ -11,9 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS
-from relay.sandbox.faults import SERVER_ERROR, Fault
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.faults import SERVER_ERROR, InjectedFault
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.relay_process import KEY, running
 
 POST = "chat.postMessage"
@@ -37,10 +36,10 @@ def folder(tmp_path):
 
 @pytest.fixture
 async def slack():
-    workspace = StandIn()
+    workspace = FakeSlack()
     for name, channel in CHANNELS.items():
         workspace.add_channel(channel, name)
-    async with serving(workspace) as url:
+    async with serve_slack(workspace) as url:
         workspace.url = url
         yield workspace
 
@@ -115,7 +114,7 @@ async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
         assert (await house.share(b"{nonsense")).status == 400
         await scraper.until(lambda seen: seen["relay_quarantined_bodies"] == 1)
         # An answer that is lost, and a channel that is gone.
-        slack.faults.add(Fault(does=SERVER_ERROR, method=POST, channel=CHANNELS["lost"]))
+        slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel=CHANNELS["lost"]))
         slack.channel("gone").archive()
         assert await share(house, "lost", "i2") == 202
         assert await share(house, "gone", "i3") == 202

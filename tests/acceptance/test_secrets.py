@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from relay.sandbox.faults import BROKEN_JSON, SERVER_ERROR, Code, Fault, rate_limited
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.faults import BROKEN_JSON, SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.relay_process import environment, refusal, running
 
 SECRETS = {
@@ -41,10 +40,10 @@ def folder(tmp_path):
 
 @pytest.fixture
 async def slack():
-    workspace = StandIn(token=SECRETS["SLACK_BOT_TOKEN"])
+    workspace = FakeSlack(token=SECRETS["SLACK_BOT_TOKEN"])
     workspace.add_channel("C0ALL00001", "all")
     workspace.add_channel("C0NOC00001", "noc")
-    async with serving(workspace) as url:
+    async with serve_slack(workspace) as url:
         workspace.url = url
         yield workspace
 
@@ -103,13 +102,13 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
         assert await ear.post(share("i0"), **{"Content-Encoding": "gzip"}) in {202, 400}
         # Slack: down, refusing a payload, too much haste, an answer that is none, a channel that is gone, the token
         # refused; and a template that fails each time.
-        slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage", times=1))
+        slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=1))
         assert await ear.post(share("i1")) == 202
-        await until(lambda: slack.called("chat.postMessage"))
-        for number, wrong in enumerate((Code("invalid_blocks"), rate_limited(1), BROKEN_JSON)):
-            armed = slack.faults.add(Fault(does=wrong, method="chat.postMessage", times=1))
+        await until(lambda: slack.calls_to("chat.postMessage"))
+        for number, wrong in enumerate((ErrorCode("invalid_blocks"), rate_limited(1), BROKEN_JSON)):
+            armed = slack.faults.add(InjectedFault(behaviour=wrong, method="chat.postMessage", times=1))
             assert await ear.post(share(f"wrong{number}")) == 202
-            await until(lambda armed=armed: armed.struck)
+            await until(lambda armed=armed: armed.applied)
         slack.channel("all").archive()
         assert await ear.post(share("gone")) == 202
         await house.line("diverted")

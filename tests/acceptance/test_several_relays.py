@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay.sandbox.faults import Fault, Silence
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.faults import InjectedFault, NoAnswer
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.postgres import postgresql
 from tests.support.relay_process import Process, running
 
@@ -51,7 +50,7 @@ class One:
 
 @pytest.fixture
 def slack():
-    workspace = StandIn()
+    workspace = FakeSlack()
     for lane, channel in CHANNELS.items():
         workspace.add_channel(channel, lane)
     return workspace
@@ -67,7 +66,7 @@ async def three(tmp_path, slack):
         async def one() -> One:
             calls: list[str] = []
             noted = lambda app: app.middlewares.append(_noting(calls))  # noqa: E731  it is a middleware and no more
-            address = await stack.enter_async_context(serving(slack, furnish=noted))
+            address = await stack.enter_async_context(serve_slack(slack, add_routes=noted))
             relay = await stack.enter_async_context(running(tmp_path, address, RELAY_DATABASE_URL=url))
             return One(relay, calls)
 
@@ -110,7 +109,7 @@ def roots(slack, incident):
 
 def thread(slack, incident):
     [root] = roots(slack, incident)
-    return "\n".join(slack.reads(reply) for reply in slack.channel(root.channel).thread(root.ts))
+    return "\n".join(slack.text_of(reply) for reply in slack.channel(root.channel).thread(root.ts))
 
 
 async def the_one(relays):
@@ -127,12 +126,12 @@ async def test_one_killed_in_the_middle_of_posts_hands_over_in_time_with_nothing
     assert [POST in relay.calls for relay in three] == [relay is delivering for relay in three]
 
     held = [
-        slack.faults.add(Fault(does=Silence(), method=POST, channel=CHANNELS["a"])),
-        slack.faults.add(Fault(does=Silence(), method=POST, channel=CHANNELS["b"], after_effect=True)),
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, channel=CHANNELS["a"])),
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, channel=CHANNELS["b"], after_effect=True)),
     ]
     await others[0].share("before", "a", "warning")
     await others[1].share("after", "b", "warning")
-    await until(lambda: all(fault.struck for fault in held))
+    await until(lambda: all(fault.applied for fault in held))
     await delivering.process.stop(signal.SIGKILL)
     slack.faults.release()
     assert await until(lambda: any(relay.delivers for relay in others)) < HANDOVER
@@ -140,10 +139,10 @@ async def test_one_killed_in_the_middle_of_posts_hands_over_in_time_with_nothing
     for number, relay in enumerate(others):
         await relay.share("before", "a", "critical", comment=f"note {number}", at=number + 1)
     await until(lambda: roots(slack, "after") and roots(slack, "before"))
-    await until(lambda: "🔴" in slack.reads(roots(slack, "before")[0]) and "note 1" in thread(slack, "before"))
+    await until(lambda: "🔴" in slack.text_of(roots(slack, "before")[0]) and "note 1" in thread(slack, "before"))
     assert [len(roots(slack, name)) for name in ("before", "after", "calm0", "calm1", "calm2")] == [1] * 5
     assert [thread(slack, "before").count(f"note {number}") for number in (0, 1)] == [1, 1]
-    posts = [call for call in slack.called(POST) if "'after'" in str(call.arguments)]
+    posts = [call for call in slack.calls_to(POST) if "'after'" in str(call.arguments)]
     assert len(posts) == 1
 
 
@@ -151,14 +150,14 @@ async def test_one_that_sleeps_past_its_lease_sends_nothing_when_it_wakes(three,
     delivering, others = await the_one(three)
     await delivering.share("early", "a", "warning")
     await until(lambda: roots(slack, "early"))
-    slack.faults.add(Fault(does=Silence(), method=POST, channel=CHANNELS["b"], after_effect=True))
+    slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, channel=CHANNELS["b"], after_effect=True))
     await delivering.share("held", "b", "warning")
-    await slack.faults.reached()
+    await slack.faults.wait_until_blocked()
     os.kill(delivering.process.process.pid, signal.SIGSTOP)
     for number, relay in enumerate(others):
         await relay.share("early", "a", "critical", comment=f"note {number}", at=number + 1)
     await until(lambda: any(relay.delivers for relay in others), HANDOVER + 5)
-    await until(lambda: "🔴" in slack.reads(roots(slack, "early")[0]) and "note 1" in thread(slack, "early"))
+    await until(lambda: "🔴" in slack.text_of(roots(slack, "early")[0]) and "note 1" in thread(slack, "early"))
 
     before = len(delivering.calls)
     os.kill(delivering.process.process.pid, signal.SIGCONT)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import relay
-from relay.sandbox.faults import SERVER_ERROR, Fault, Silence
+from relay.sandbox.faults import SERVER_ERROR, InjectedFault, NoAnswer
 from relay.sandbox.slack.mentions import pings
 from tests.support.relay_process import refusal, running, until
 
@@ -36,18 +36,18 @@ async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thr
         noc = slack.channel("noc")
         await until(lambda: noc.messages)
         [card] = noc.messages
-        assert "Evyatar-11 · CPU" in slack.reads(card)
-        assert "P1" in slack.reads(card)
+        assert "Evyatar-11 · CPU" in slack.text_of(card)
+        assert "P1" in slack.text_of(card)
         assert list(pings(card)) == ["S0ONCALL"]
         assert card.metadata["event_type"] == "relay_card"
 
         sample["incident"] |= {"status": "Ok", "active": False, "changedOn": 1697124000, "endedOn": 1697124000}
         sample["event_types"] = [{"event": "incident#closed", "time": 1697124000}]
         assert (await house.share(sample)).status == 202
-        await until(lambda: noc.thread(card.ts) and "✅" in slack.reads(noc.messages[0]))
+        await until(lambda: noc.thread(card.ts) and "✅" in slack.text_of(noc.messages[0]))
         assert len(noc.messages) == 1
         [reply] = noc.thread(card.ts)
-        assert "Resolved" in slack.reads(reply)
+        assert "Resolved" in slack.text_of(reply)
         assert not pings(reply)
 
 
@@ -58,7 +58,7 @@ async def test_a_repeat_is_answered_as_the_first_was_and_changes_nothing(folder,
         assert again == first
         await until(lambda: slack.channel("noc").messages)
         assert await house.stop() == 0
-    assert len(slack.called("chat.postMessage")) == 1
+    assert len(slack.calls_to("chat.postMessage")) == 1
 
 
 async def test_without_a_key_or_with_a_wrong_one_nothing_is_taken(folder, slack):
@@ -91,10 +91,10 @@ async def test_healthy_and_ready_tell_what_they_know(folder, slack):
 
 
 async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_the_next_start(folder, slack):
-    slack.faults.add(Fault(does=Silence(), method="chat.postMessage", times=1))
+    slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage", times=1))
     async with running(folder, slack.url) as house:
         await house.share(SAMPLE.read_bytes())
-        await slack.faults.reached()
+        await slack.faults.wait_until_blocked()
         stopping = asyncio.create_task(house.stop())
         await house.line("stopping")
         slack.faults.release()
@@ -108,10 +108,10 @@ async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_t
 
 
 async def test_it_stops_within_ten_seconds_whoever_never_answers_and_whoever_never_finishes_a_body(folder, slack):
-    slack.faults.add(Fault(does=Silence(), method="chat.postMessage"))
+    slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage"))
     async with running(folder, slack.url) as house:
         await house.share(SAMPLE.read_bytes())
-        await slack.faults.reached()
+        await slack.faults.wait_until_blocked()
         host, port = house.url.removeprefix("http://").split(":")
         answer, half = await asyncio.open_connection(host, int(port))
         half.write(b"POST /shares HTTP/1.1\r\nHost: x\r\nX-Relay-Key: an-older-key\r\nContent-Length: 99\r\n\r\n{")
@@ -138,7 +138,7 @@ async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start
 
 
 async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, slack):
-    slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
+    slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
     async with running(folder, slack.url) as house:
         await house.share(SAMPLE.read_bytes())
         await until(lambda: slack.channel("noc").messages)
@@ -146,7 +146,7 @@ async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, 
     async with running(folder, slack.url) as house:
         await house.line("delivering")
         await house.stop()
-    assert len(slack.called("chat.postMessage")) == 1
+    assert len(slack.calls_to("chat.postMessage")) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from relay.sandbox.slack.interactivity import HTTP
-from relay.sandbox.faults import Drop, Fault, Silence
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
-from relay.sandbox.bigpanda.server import BigPanda
-from relay.sandbox.bigpanda.users import User
-from relay.sandbox.bigpanda.server import serving as serving_bigpanda
-from relay.sandbox.slack.interactivity import signed
+from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
+from relay.sandbox.faults import DropConnection, InjectedFault, NoAnswer
+from relay.sandbox.slack.interactivity import RequestUrl, signature_headers
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.postgres import postgresql
 from tests.support.relay_process import KEY, Process, running
 
@@ -46,11 +43,11 @@ class Surroundings:
     def __init__(self, folder):
         self.folder = folder
         (folder / "routes.yaml").write_text(ROUTES)
-        self.slack = StandIn(token=SECRETS["SLACK_BOT_TOKEN"])
+        self.slack = FakeSlack(token=SECRETS["SLACK_BOT_TOKEN"])
         self.slack.add_channel(CHANNEL, "db")
         self.slack.add_user(ANN, "Ann Lee", email="ann@example.com", channels=[CHANNEL])
-        self.panda = BigPanda(key=SECRETS["BIGPANDA_API_KEY"])
-        self.panda.add_user(User(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
+        self.panda = FakeBigPanda(key=SECRETS["BIGPANDA_API_KEY"])
+        self.panda.add_user(FakeBigPandaUser(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
         self.logged = []
 
     @asynccontextmanager
@@ -63,28 +60,28 @@ class Surroundings:
 
     def between(self, house: Process) -> None:
         """Clicks and shares go to this relay."""
-        self.slack.interactivity = HTTP(house.url, SECRET)
+        self.slack.interactivity = RequestUrl(house.url, SECRET)
         self.panda.sharing.integrations.clear()
-        self.panda.shares_to(f"{house.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
+        self.panda.add_integration(f"{house.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
 
     @property
     def card(self):
         return next((each for each in self.slack.channel(CHANNEL).messages if each.metadata), None)
 
     def face(self) -> str:
-        return self.slack.reads(self.card) if self.card else ""
+        return self.slack.text_of(self.card) if self.card else ""
 
     def thread(self) -> list[str]:
         said = self.slack.channel(CHANNEL).thread(self.card.ts)
-        return [self.slack.reads(each) for each in said if each.metadata]
+        return [self.slack.text_of(each) for each in said if each.metadata]
 
     async def press(self, action: str):
         return await self.slack.click(ANN, CHANNEL, self.card.ts, f"relay_{action}")
 
     async def write(self, text: str):
         await self.press("comment")
-        await until(lambda: self.slack.views_open(ANN))
-        return await self.slack.submit(ANN, self.slack.views_open(ANN)[-1], {"text": text})
+        await until(lambda: self.slack.open_views(ANN))
+        return await self.slack.submit(ANN, self.slack.open_views(ANN)[-1], {"text": text})
 
     @property
     def comments(self) -> list[str]:
@@ -101,8 +98,8 @@ async def until(condition, seconds=60.0):
 async def around(tmp_path):
     made = Surroundings(tmp_path)
     async with AsyncExitStack() as stack:
-        made.slack_at = await stack.enter_async_context(serving(made.slack))
-        made.panda_at = await stack.enter_async_context(serving_bigpanda(made.panda))
+        made.slack_at = await stack.enter_async_context(serve_slack(made.slack))
+        made.panda_at = await stack.enter_async_context(serve_bigpanda(made.panda))
         yield made
         made.slack.faults.release()
         made.panda.faults.release()
@@ -111,52 +108,52 @@ async def around(tmp_path):
 async def test_a_click_goes_round_the_whole_circle(around):
     async with around.relay() as house:
         around.between(house)
-        await around.panda.begins(SHARE)
-        await until(lambda: around.card and around.panda.called("callback"))
+        await around.panda.start_incident(SHARE)
+        await until(lambda: around.card and around.panda.calls_to("callback"))
         assert (await around.press("assign")).acknowledged
         await until(lambda: "*Ann Lee* has it" in around.face() and around.thread())
         assert (await around.write("failing over")).acknowledged
         await until(lambda: any("failing over" in told for told in around.thread()))
         await around.press("resolve")
-        await until(lambda: around.slack.views_open(ANN))
-        await around.slack.submit(ANN, around.slack.views_open(ANN)[-1], {"text": "done"})
+        await until(lambda: around.slack.open_views(ANN))
+        await around.slack.submit(ANN, around.slack.open_views(ANN)[-1], {"text": "done"})
         await until(lambda: "✅" in around.face() and any("Resolved by" in told for told in around.thread()))
         assert around.comments == ["Ann Lee (Slack): failing over"]
         assert len(around.slack.channel(CHANNEL).messages) == 1
-        assert [call.took_effect for call in around.panda.called("callback")] == [True]
+        assert [call.took_effect for call in around.panda.calls_to("callback")] == [True]
 
 
 async def test_what_slack_did_not_sign_just_now_does_nothing(around):
     async with around.relay() as house:
         around.between(house)
-        await around.panda.begins(SHARE)
+        await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
         delivery = await around.press("comment")  # opens a modal, and nothing else
-        await until(lambda: around.slack.views_open(ANN))
+        await until(lambda: around.slack.open_views(ANN))
         way = around.slack.interactivity
         form = b"payload=" + json.dumps(delivery.payload).encode()
         typed = {"Content-Type": "application/x-www-form-urlencoded"}
         now = around.slack.now()
         forged = [
             {},
-            signed("another secret", form, now),
-            signed(SECRET, form, now - 301),
-            signed(SECRET, form, now + 301),
-            signed(SECRET, form + b" ", now),
+            signature_headers("another secret", form, now),
+            signature_headers(SECRET, form, now - 301),
+            signature_headers(SECRET, form, now + 301),
+            signature_headers(SECRET, form + b" ", now),
             {"X-Slack-Request-Timestamp": "soon", "X-Slack-Signature": "v0=é"},
         ]
         for headers in forged:
             answered = await way.send("/slack/actions", form, {**typed, **headers})
             assert answered.status == 401, headers
         await around.press("assign")
-        await until(lambda: around.panda.called("assign"))
-        assert len(around.panda.called("assign")) == 1
+        await until(lambda: around.panda.calls_to("assign"))
+        assert len(around.panda.calls_to("assign")) == 1
 
 
 async def test_a_click_that_was_acknowledged_survives_a_kill(around):
     async with around.relay() as house:
         around.between(house)
-        await around.panda.begins(SHARE)
+        await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
         around.panda.pause("users", 3600)  # so that it cannot be done yet
         assert (await around.press("assign")).acknowledged
@@ -165,26 +162,26 @@ async def test_a_click_that_was_acknowledged_survives_a_kill(around):
     async with around.relay() as house:
         around.between(house)
         await until(lambda: "*Ann Lee* has it" in around.face())
-        assert len([call for call in around.panda.called("assign") if call.took_effect]) == 1
+        assert len([call for call in around.panda.calls_to("assign") if call.took_effect]) == 1
 
 
 async def test_a_comment_is_there_once_though_relay_is_killed_before_it_hears_so(around):
     async with around.relay() as house:
         around.between(house)
-        await around.panda.begins(SHARE)
+        await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
-        around.panda.faults.add(Fault(does=Silence(), method="comment", after_effect=True))
+        around.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
         await around.write("failing over")
-        await until(lambda: around.panda.called("comment"))
+        await until(lambda: around.panda.calls_to("comment"))
         await house.stop(signal.SIGKILL)
     around.panda.faults.release()
     async with around.relay() as house:
         around.between(house)
-        await until(lambda: around.panda.called("activities"))
-        await around.panda.share("i1")
+        await until(lambda: around.panda.calls_to("activities"))
+        await around.panda.send_share("i1")
         await until(lambda: sum(line.get("event") == "errand" for line in house.logged) >= 1)
     assert around.comments == ["Ann Lee (Slack): failing over"]
-    assert len(around.panda.called("comment")) == 1
+    assert len(around.panda.calls_to("comment")) == 1
 
 
 async def test_of_several_relays_each_takes_clicks_and_the_one_that_delivers_does_them(around):
@@ -194,16 +191,16 @@ async def test_of_several_relays_each_takes_clicks_and_the_one_that_delivers_doe
             first = next(each for each in relays if any(line.get("event") == "delivering" for line in each.logged))
             others = [each for each in relays if each is not first]
             around.between(others[0])
-            await around.panda.begins(SHARE)
+            await around.panda.start_incident(SHARE)
             await until(lambda: around.card)
             assert (await around.press("assign")).acknowledged
             await until(lambda: "*Ann Lee* has it" in around.face())
             # The one that delivers is killed in the middle of a comment: the next one looks for it, and doubles none.
-            around.panda.faults.add(Fault(does=Silence(), method="comment", after_effect=True))
+            around.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
             await around.write("failing over")
-            await until(lambda: around.panda.called("comment"))
+            await until(lambda: around.panda.calls_to("comment"))
             await first.stop(signal.SIGKILL)
-            await until(lambda: around.panda.called("activities"))
+            await until(lambda: around.panda.calls_to("activities"))
             assert (await around.write("and again")).acknowledged
             await until(lambda: len(around.comments) == 2)
             assert around.comments == ["Ann Lee (Slack): failing over", "Ann Lee (Slack): and again"]
@@ -213,14 +210,14 @@ async def test_of_several_relays_each_takes_clicks_and_the_one_that_delivers_doe
 async def test_nothing_that_fails_both_ways_tells_a_secret_or_a_persons_words(around):
     async with around.relay(RELAY_LOG_LEVEL="debug") as house:
         around.between(house)
-        await around.panda.begins(SHARE)
+        await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
-        around.panda.faults.add(Fault(does=Drop(), method="comment"))
+        around.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment"))
         await around.write(CANARY)
-        await until(lambda: len(around.panda.called("activities")) >= 1)
+        await until(lambda: len(around.panda.calls_to("activities")) >= 1)
         around.panda.revoke()
         await around.press("assign")
-        await around.slack.say(ANN, CHANNEL, CANARY, around.card.ts)
+        await around.slack.post_as(ANN, CHANNEL, CANARY, around.card.ts)
         await until(lambda: sum(line.get("reason") == "key_invalid" for line in house.logged) >= 2)
         await around.slack.interactivity.send("/slack/actions", CANARY.encode(), {"X-Slack-Signature": SECRET})
         heard = []

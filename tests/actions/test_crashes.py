@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from relay.app import Relay
-from relay.delivery import Sender
+from relay.delivery import DeliveryService
 from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost
@@ -47,7 +47,7 @@ async def test_a_room_that_breaks_down_ends_relay_also_while_delivery_breaks_off
             await asyncio.sleep(0)
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(Sender, "_deliver", deliver)
+    monkeypatch.setattr(DeliveryService, "_deliver", deliver)
     monkeypatch.setattr("relay.app.upkeep", breaks_down)
     (tmp_path / "routes.yaml").write_text(ROUTES)
     nowhere = "http://127.0.0.1:9/"

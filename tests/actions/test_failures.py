@@ -7,38 +7,38 @@ import pytest
 
 from relay.actions import messages
 from relay.bigpanda.classify import REASONS
-from relay.demo.clock import settled
+from relay.demo.clock import wait_until_idle
 from relay.model.errors import StoreError, StoreUnusable
-from relay.sandbox.bigpanda.server import RELAY
-from relay.sandbox.faults import UNAVAILABLE, Drop, Fault, Silence
+from relay.sandbox.bigpanda.server import RELAY_USER
+from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault, NoAnswer
 from relay.slack.error_codes import REMEDIES
-from tests.support.bigpanda_round_trip import ANN, DB, open_circle
+from tests.support.bigpanda_round_trip import ANN, DB, run_round_trip
 
 
 @pytest.fixture
 async def circle(tmp_path):
-    async with open_circle(tmp_path) as opened:
+    async with run_round_trip(tmp_path) as opened:
         await opened.start_incident()
         yield opened
 
 
 async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did_it(circle):
-    circle.panda.faults.add(Fault(does=Drop(), after_effect=True, method="resolve"))
+    circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="resolve"))
     await circle.click("resolve")
     await circle.submit(text="failed over")
     await circle.after(700)
     assert ("resolve", "done", "confirmed") in await circle.errands()
     [told] = circle.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
-    assert [each for each in circle.whispers() if "Under way" not in each] == []
+    assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
 
 
 async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle):
-    circle.panda.faults.add(Fault(does=Drop(), after_effect=True, method="assign"))
+    circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="assign"))
     await circle.click("assign")
     await circle.after(700)
     assert "*Ann Lee* has it" in circle.face()
-    assert [each for each in circle.whispers() if "Under way" not in each] == []
+    assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
 
 
 async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
@@ -50,7 +50,7 @@ async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
     await circle.click("resolve")
     await circle.submit()
     await circle.after(700)
-    assert len(circle.panda.called("resolve")) == 2
+    assert len(circle.panda.calls_to("resolve")) == 2
     assert "✅" in circle.face()
 
 
@@ -66,28 +66,28 @@ async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypat
 
 
 async def test_definitions_that_do_not_come_hold_nothing_up(circle):
-    circle.panda.faults.add(Fault(does=Silence(), method="definitions", times=None))
+    circle.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="definitions", times=None))
     async with asyncio.timeout(5):  # seconds of real time: a call waits for ten of them
-        circle.clock.move(circle.clock.now() + 3700)
-        await settled(lambda: len(circle.panda.called("definitions")) > 1)
+        circle.clock.set_time(circle.clock.now() + 3700)
+        await wait_until_idle(lambda: len(circle.panda.calls_to("definitions")) > 1)
         await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
-        await settled(lambda: bool(circle.panda.called("assign")))
+        await wait_until_idle(lambda: bool(circle.panda.calls_to("assign")))
 
 
 async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(circle):
     circle.panda.definitions.clear()
     await circle.after(4000)
-    before = len(circle.panda.called("definitions"))
+    before = len(circle.panda.calls_to("definitions"))
     await circle.after(3000)
-    assert len(circle.panda.called("definitions")) <= before + 1
+    assert len(circle.panda.calls_to("definitions")) <= before + 1
 
 
 async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(circle):
-    circle.panda.faults.add(Fault(does=UNAVAILABLE, method="definitions", times=None))
+    circle.panda.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="definitions", times=None))
     await circle.after(3700)
-    before = len(circle.panda.called("definitions"))
+    before = len(circle.panda.calls_to("definitions"))
     await circle.after(3000)
-    assert len(circle.panda.called("definitions")) - before < 25
+    assert len(circle.panda.calls_to("definitions")) - before < 25
 
 
 async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeypatch):
@@ -111,10 +111,10 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeyp
 
 async def a_reply_waits(folder):
     """Relay ends before it has sent it; who is there afterwards, with nothing wrong any more."""
-    async with open_circle(folder) as circle:
+    async with run_round_trip(folder) as circle:
         await circle.start_incident()
-        circle.slack.faults.add(Fault(does=UNAVAILABLE, method="users.info", times=None))
-        await circle.slack.say(ANN, DB, "failing over", circle.card().ts)
+        circle.slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="users.info", times=None))
+        await circle.slack.post_as(ANN, DB, "failing over", circle.card().ts)
         await circle.settle()
     circle.slack.faults.clear()
     return circle.panda, circle.slack, circle.clock
@@ -122,19 +122,19 @@ async def a_reply_waits(folder):
 
 async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
     panda, slack, clock = await a_reply_waits(tmp_path)
-    panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY)  # after the copy was made
+    panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY_USER)  # after the copy was made
     with sqlite3.connect(tmp_path / "relay.db") as copy:
         moment = int(clock.now()) - 1  # a copy takes its time
         copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.advance(300)
-        assert circle.panda.called("comment") == []
+        assert circle.panda.calls_to("comment") == []
         assert ("reply", "done", "") in await circle.tasks()
 
 
 async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
     panda, slack, clock = await a_reply_waits(tmp_path)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
         await circle.advance(120)
         assert ("reply", "dropped", "no_key") in await circle.tasks()
         assert (await circle.store.backlog(clock.now())).due_tasks == 0
@@ -156,6 +156,6 @@ async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_
     monkeypatch.setattr(circle.store, "settle_errand", refuse)
     await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
     for _ in range(50):  # it is not at rest, so time is moved by hand
-        circle.clock.move(circle.clock.now() + 0.1)
+        circle.clock.set_time(circle.clock.now() + 0.1)
         await asyncio.sleep(0.01)
     assert 0 < len(tried) <= 2

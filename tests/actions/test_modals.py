@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.actions.modals import TIMES, WITH_MODAL, modal, problem
+from relay.actions.modals import SNOOZE_CHOICES, WITH_MODAL, build_modal, validation_errors
 from relay.sandbox.slack.block_kit import blocks
 from relay.sandbox.slack.block_kit.schema import Findings
 from relay.slack import limits
@@ -36,7 +36,7 @@ def sent(view, **values):
 
 @pytest.mark.parametrize("action", sorted(WITH_MODAL))
 def test_a_modal_comes_back_with_what_it_is_about(action):
-    assert parse_interaction(sent(modal(action, **ABOUT))) == Submission(
+    assert parse_interaction(sent(build_modal(action, **ABOUT))) == Submission(
         action=action,
         incident="5e7f",
         channel="C1",
@@ -50,11 +50,11 @@ def test_a_modal_comes_back_with_what_it_is_about(action):
 def test_only_assigning_asks_nothing_first():
     assert {"comment", "snooze", "resolve"} == WITH_MODAL
     with pytest.raises(KeyError):
-        modal("assign", **ABOUT)
+        build_modal("assign", **ABOUT)
 
 
 def test_a_comment_has_one_input_of_several_lines_that_may_be_filled_already():
-    (about, asked) = modal("comment", **ABOUT, first="seen it")["blocks"]
+    (about, asked) = build_modal("comment", **ABOUT, first="seen it")["blocks"]
 
     assert about["text"]["text"] == ABOUT["title"]
     assert asked["element"]["multiline"]
@@ -63,7 +63,7 @@ def test_a_comment_has_one_input_of_several_lines_that_may_be_filled_already():
 
 
 def test_snoozing_offers_an_hour_first():
-    asked = modal("snooze", **ABOUT)["blocks"][-1]["element"]
+    asked = build_modal("snooze", **ABOUT)["blocks"][-1]["element"]
 
     assert [(each["text"]["text"], each["value"]) for each in asked["options"]] == [
         ("1 hour", "1h"),
@@ -74,7 +74,7 @@ def test_snoozing_offers_an_hour_first():
 
 
 def test_resolving_says_what_it_does_and_its_note_may_be_left_out():
-    view = modal("resolve", **ABOUT)
+    view = build_modal("resolve", **ABOUT)
 
     assert any("all of its alerts" in text and "cannot be undone" in text for text in texts(view))
     assert view["blocks"][-1]["optional"]
@@ -82,20 +82,20 @@ def test_resolving_says_what_it_does_and_its_note_may_be_left_out():
 
 @pytest.mark.parametrize("values", [{}, {"text": ""}, {"text": " \n"}])
 def test_an_empty_comment_is_a_problem_that_slack_shows_beside_its_input(values):
-    view = modal("comment", **ABOUT)
+    view = build_modal("comment", **ABOUT)
 
-    assert problem("comment", values)["response_action"] == "errors"
-    assert set(problem("comment", values)["errors"]) <= {block.get("block_id") for block in view["blocks"]}
+    assert validation_errors("comment", values)["response_action"] == "errors"
+    assert set(validation_errors("comment", values)["errors"]) <= {block.get("block_id") for block in view["blocks"]}
 
 
-@pytest.mark.parametrize("until", [*TIMES, "", "5y"])
+@pytest.mark.parametrize("until", [*SNOOZE_CHOICES, "", "5y"])
 def test_only_the_times_on_offer_can_be_chosen(until):
-    assert (problem("snooze", {"until": until}) is None) is (until in TIMES)
+    assert (validation_errors("snooze", {"until": until}) is None) is (until in SNOOZE_CHOICES)
 
 
 def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
-    assert problem("comment", {"text": "x"}) is None
-    assert problem("resolve", {}) is None
+    assert validation_errors("comment", {"text": "x"}) is None
+    assert validation_errors("resolve", {}) is None
 
 
 @given(
@@ -105,9 +105,9 @@ def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
     first=st.text(max_size=40) | st.integers(2_900, 9_000).map("x".__mul__),
 )
 def test_whatever_an_incident_is_called_its_modal_fits(action, title, incident, first):
-    view = modal(action, title=title, incident=incident, channel="C1", message_ts="1.2", first=first)
+    view = build_modal(action, title=title, incident=incident, channel="C1", message_ts="1.2", first=first)
     findings = Findings()
-    blocks.examine(view["blocks"], "/view/blocks", findings, at_most=limits.VIEW_BLOCKS)
+    blocks.check_blocks(view["blocks"], "/view/blocks", findings, at_most=limits.VIEW_BLOCKS)
 
     assert findings.messages == []
     assert all(len(view[name]["text"]) <= limits.VIEW_TITLE for name in ("title", "submit", "close"))

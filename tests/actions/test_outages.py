@@ -4,18 +4,18 @@ import asyncio
 
 import pytest
 
-from relay.demo.clock import LeapingClock
-from relay.sandbox.faults import SERVER_ERROR, Drop, Fault, Reply, Silence
+from relay.demo.clock import SimulatedClock
+from relay.sandbox.faults import SERVER_ERROR, DropConnection, InjectedFault, NoAnswer, RawResponse
 from tests.support.bigpanda_round_trip import (
     ANN,
     DB,
     NOC,
     START,
-    a_workspace,
-    an_organisation,
     body,
+    fake_organisation,
+    fake_workspace,
     gauge,
-    open_circle,
+    run_round_trip,
 )
 
 HOURS = 3600
@@ -23,7 +23,7 @@ HOURS = 3600
 
 @pytest.fixture
 async def circle(tmp_path):
-    async with open_circle(tmp_path) as opened:
+    async with run_round_trip(tmp_path) as opened:
         await opened.start_incident()
         yield opened
 
@@ -41,27 +41,27 @@ async def quiet(circle):
 # -- Comments ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("does", [Drop(), SERVER_ERROR, Reply(status=502, body="<html>")])
+@pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR, RawResponse(status=502, body="<html>")])
 async def test_a_comment_whose_answer_is_lost_is_looked_for_and_found(circle, does):
-    circle.panda.faults.add(Fault(does=does, method="comment", after_effect=True, times=1))
+    circle.panda.faults.add(InjectedFault(behaviour=does, method="comment", after_effect=True, times=1))
     await commented(circle)
     await quiet(circle)
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
-    assert len(circle.panda.called("comment")) == 1
+    assert len(circle.panda.calls_to("comment")) == 1
     assert ("comment", "done", "") in await circle.errands()
     [told] = circle.thread()
     assert "failing over" in told
-    assert len(circle.whispers()) == 1
+    assert len(circle.ephemeral_messages()) == 1
 
 
-@pytest.mark.parametrize("does", [Drop(), SERVER_ERROR])
+@pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR])
 async def test_a_comment_that_is_not_found_is_never_sent_again_and_its_writer_is_told(circle, does):
-    circle.panda.faults.add(Fault(does=does, method="comment", times=1))
+    circle.panda.faults.add(InjectedFault(behaviour=does, method="comment", times=1))
     await commented(circle)
     await quiet(circle)
-    assert len(circle.panda.called("comment")) == 1
+    assert len(circle.panda.calls_to("comment")) == 1
     assert circle.panda.incident("i1").comments == []
-    assert "does not send it twice" in circle.whispers()[-1]
+    assert "does not send it twice" in circle.ephemeral_messages()[-1]
 
 
 async def test_a_comment_that_surely_did_not_arrive_is_sent_again(circle):
@@ -73,18 +73,18 @@ async def test_a_comment_that_surely_did_not_arrive_is_sent_again(circle):
 
 
 async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_path):
-    clock = LeapingClock(START)
-    slack, panda = a_workspace(clock), an_organisation(clock)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock, dies=True) as circle:
+    clock = SimulatedClock(START)
+    slack, panda = fake_workspace(clock), fake_organisation(clock)
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, dies=True) as circle:
         await circle.start_incident()
-        panda.faults.add(Fault(does=Silence(), method="comment", after_effect=True, times=1))
+        panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True, times=1))
         await circle.slack.click(ANN, DB, circle.card().ts, "relay_comment")
         await circle.settle()
-        await circle.slack.submit(ANN, slack.views_open(ANN)[-1], {"text": "failing over"})
+        await circle.slack.submit(ANN, slack.open_views(ANN)[-1], {"text": "failing over"})
         async with asyncio.timeout(10):
-            while not panda.called("comment"):  # noqa: ASYNC110  it rings no bell here
+            while not panda.calls_to("comment"):  # noqa: ASYNC110  it rings no bell here
                 await asyncio.sleep(0.01)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await quiet(circle)
         assert panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
         assert ("comment", "done", "") in await circle.tasks()
@@ -94,9 +94,9 @@ async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_pat
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-@pytest.mark.parametrize("does", [Drop(), SERVER_ERROR])
+@pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR])
 async def test_a_resolution_whose_answer_is_lost_is_asked_for_again_and_told_once(circle, does, after_effect):
-    circle.panda.faults.add(Fault(does=does, method="resolve", after_effect=after_effect, times=1))
+    circle.panda.faults.add(InjectedFault(behaviour=does, method="resolve", after_effect=after_effect, times=1))
     await circle.click("resolve")
     await circle.submit()
     await quiet(circle)
@@ -112,7 +112,7 @@ async def test_what_is_resolved_already_counts_as_done(circle):
     await circle.click("resolve")
     await circle.submit()
     await quiet(circle)
-    assert [call.status for call in circle.panda.called("resolve")] == [409]
+    assert [call.status for call in circle.panda.calls_to("resolve")] == [409]
     assert ("resolve", "done", "") in await circle.errands()
 
 
@@ -123,16 +123,16 @@ async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is
     assert 690 <= await gauge(circle, "relay_oldest_errand_age_seconds") <= 710  # whatever was tried meanwhile
     await circle.after(300)
     assert await gauge(circle, "relay_oldest_errand_age_seconds") == 0
-    assert "could not be reached for too long" in circle.whispers()[-1]
+    assert "could not be reached for too long" in circle.ephemeral_messages()[-1]
     await circle.after(3000)
-    assert [call.status for call in circle.panda.called("assign")][-1] == 429
+    assert [call.status for call in circle.panda.calls_to("assign")][-1] == 429
     assert "*Ann Lee* has it" not in circle.face()
 
 
 async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(circle):
     circle.panda.revoke()
     await circle.click("assign")
-    assert "refuses relay's key" in circle.whispers()[-1]
+    assert "refuses relay's key" in circle.ephemeral_messages()[-1]
     ready = await circle.relay.ready()
     assert ready.ok
     assert "BIGPANDA_API_KEY" in ready.detail["bigpanda"]
@@ -148,64 +148,64 @@ async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_ope
 async def test_bigpanda_is_never_asked_faster_than_it_allows(circle):
     circle.panda.rate_limits = True
     for number in range(12):
-        await circle.begins(f"more-{number}")
+        await circle.start_incident(f"more-{number}")
     await circle.after(120)
     assert len(circle.slack.channel(DB).messages) == 13
     for card in circle.slack.channel(DB).messages[1:]:
-        await circle.slack.say(ANN, DB, "a thought", card.ts)
+        await circle.slack.post_as(ANN, DB, "a thought", card.ts)
     await circle.after(600)
-    assert [call.status for call in circle.panda.called("comment")] == [204] * 12
+    assert [call.status for call in circle.panda.calls_to("comment")] == [204] * 12
 
 
 # -- The callback ------------------------------------------------------------------------------------------------------
 
 
 async def test_updates_that_bigpanda_holds_back_come_with_the_callback(tmp_path):
-    async with open_circle(tmp_path, integration={"callbacks": True}) as circle:
+    async with run_round_trip(tmp_path, integration={"callbacks": True}) as circle:
         circle.slack.pause("chat.postMessage", 60)
         await circle.start_incident()
-        await circle.panda.happens("i1", status="Warning")
+        await circle.panda.update_incident("i1", status="Warning")
         await circle.advance(30)
-        assert circle.panda.called("callback") == []
+        assert circle.panda.calls_to("callback") == []
         await circle.advance(120)
-        assert len(circle.panda.called("callback")) == 1
+        assert len(circle.panda.calls_to("callback")) == 1
         assert "Warning" in circle.card_text()
 
 
 async def test_the_callback_is_made_in_time_though_slack_takes_nothing(tmp_path):
-    async with open_circle(tmp_path, integration={"callbacks": True}) as circle:
+    async with run_round_trip(tmp_path, integration={"callbacks": True}) as circle:
         circle.slack.pause("chat.postMessage", 1000)
         await circle.start_incident()
         await circle.advance(239)
-        assert circle.panda.called("callback") == []
+        assert circle.panda.calls_to("callback") == []
         await circle.advance(20)
-        assert [call.took_effect for call in circle.panda.called("callback")] == [True]
+        assert [call.took_effect for call in circle.panda.calls_to("callback")] == [True]
 
 
 async def test_a_callback_outlives_a_restart_and_never_holds_a_card_up(tmp_path):
-    clock = LeapingClock(START)
-    slack, panda = a_workspace(clock), an_organisation(clock)
+    clock = SimulatedClock(START)
+    slack, panda = fake_workspace(clock), fake_organisation(clock)
     panda.pause("callback", 90)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.start_incident()
         assert circle.card()
         await circle.advance(30)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.advance(120)
-        assert [call.took_effect for call in panda.called("callback")].count(True) == 1
+        assert [call.took_effect for call in panda.calls_to("callback")].count(True) == 1
 
 
 async def test_a_callback_is_given_up_when_bigpanda_has_given_up_waiting(circle):
     circle.panda.pause("callback", 3000)
-    await circle.begins("i2")
+    await circle.start_incident("i2")
     await circle.after(3000)
     assert ("callback", "dropped", "rate_limited") in await circle.errands("i2")
-    tried = [call for call in circle.panda.called("callback") if call.at <= START + 310]
-    assert len(tried) == len(circle.panda.called("callback"))
+    tried = [call for call in circle.panda.calls_to("callback") if call.at <= START + 310]
+    assert len(tried) == len(circle.panda.calls_to("callback"))
 
 
 async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
-    async with open_circle(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
+    async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
         await circle.start_incident()
         await circle.advance(600)
         assert circle.panda.calls == []
@@ -222,37 +222,37 @@ async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought
     circle.panda.sharing.integrations.clear()
     circle.panda.incident("i1").resolve(circle.clock.now())
     await circle.after(5.9 * HOURS)
-    assert circle.panda.called("incident") == []
+    assert circle.panda.calls_to("incident") == []
     await circle.after(0.3 * HOURS)
-    assert len(circle.panda.called("incident")) == 1
+    assert len(circle.panda.calls_to("incident")) == 1
     assert "✅" in circle.face()
     await circle.after(24 * HOURS)
-    assert len(circle.panda.called("incident")) == 1
+    assert len(circle.panda.calls_to("incident")) == 1
 
 
 async def test_an_incident_that_is_still_the_same_is_asked_about_once_in_six_hours(circle):
     await circle.after(24.5 * HOURS)
-    assert len(circle.panda.called("incident")) == 4
+    assert len(circle.panda.calls_to("incident")) == 4
     assert circle.thread() == []
     assert "no news" not in circle.face()
 
 
 async def test_what_bigpanda_does_not_know_any_more_has_ended_and_its_card_says_so(circle):
-    circle.panda.forget("i1")
+    circle.panda.remove_incident("i1")
     await circle.after(7 * HOURS)
     assert "not in BigPanda any more" in circle.face()
     assert "Assign to me" not in circle.face()
     assert circle.card().attachments[0]["color"] == "#8a8d91" or circle.card().attachments
     await circle.after(24 * HOURS)
-    assert len(circle.panda.called("incident")) == 1
+    assert len(circle.panda.calls_to("incident")) == 1
 
 
 async def test_the_wrong_region_ends_no_card(tmp_path):
-    clock = LeapingClock(START)
-    slack, panda = a_workspace(clock), an_organisation(clock)
+    clock = SimulatedClock(START)
+    slack, panda = fake_workspace(clock), fake_organisation(clock)
     for call in ("incident", "definitions", "callback"):
-        panda.faults.add(Fault(does=Reply(status=404, body="{}"), method=call, times=None))
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+        panda.faults.add(InjectedFault(behaviour=RawResponse(status=404, body="{}"), method=call, times=None))
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.start_incident()
         await circle.advance(8 * HOURS)
         assert "not in BigPanda any more" not in circle.card_text()
@@ -260,20 +260,20 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
 
 
 async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_share(tmp_path):
-    async with open_circle(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
+    async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
         await circle.start_incident()
         before = circle.card().attachments[0]["color"]
         await circle.advance(7 * HOURS)
         assert "no news from BigPanda since 2023-11-14 22:13 UTC" in circle.card_text()
         assert circle.card().attachments[0]["color"] != before
-        await circle.panda.share("i1")
+        await circle.panda.send_share("i1")
         await circle.advance(60)
         assert "no news" not in circle.card_text()
         assert circle.card().attachments[0]["color"] == before
 
 
 async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path):
-    async with open_circle(tmp_path, integration={"add_assignments": False}) as circle:
+    async with run_round_trip(tmp_path, integration={"add_assignments": False}) as circle:
         await circle.start_incident()
         await circle.click("assign")
         await circle.advance(30)
@@ -281,13 +281,13 @@ async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path)
         await circle.advance(600)
         assert "*Ann Lee* has it" in circle.card_text()
         assert len(circle.thread()) == 1
-        assert len(circle.panda.called("incident")) == 1
+        assert len(circle.panda.calls_to("incident")) == 1
 
 
 async def test_an_action_that_a_share_confirmed_is_not_asked_about(circle):
     await circle.click("assign")
     await circle.after(600)
-    assert circle.panda.called("incident") == []
+    assert circle.panda.calls_to("incident") == []
     assert len(circle.thread(NOC)) == 1
 
 
@@ -295,23 +295,23 @@ async def test_an_action_that_a_share_confirmed_is_not_asked_about(circle):
 
 
 async def test_definitions_are_asked_for_once_kept_and_refreshed_every_hour(tmp_path):
-    clock = LeapingClock(START)
-    slack, panda = a_workspace(clock), an_organisation(clock)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock):
-        assert len(panda.called("definitions")) == 1
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        assert len(panda.called("definitions")) == 1
+    clock = SimulatedClock(START)
+    slack, panda = fake_workspace(clock), fake_organisation(clock)
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock):
+        assert len(panda.calls_to("definitions")) == 1
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+        assert len(panda.calls_to("definitions")) == 1
         await circle.advance(1.1 * HOURS)
-        assert len(panda.called("definitions")) == 2
+        assert len(panda.calls_to("definitions")) == 2
 
 
 async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before(tmp_path):
-    clock = LeapingClock(START)
-    slack, panda = a_workspace(clock), an_organisation(clock)
-    async with open_circle(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    clock = SimulatedClock(START)
+    slack, panda = fake_workspace(clock), fake_organisation(clock)
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         panda.pause("definitions", 3 * HOURS)
         await circle.advance(1.1 * HOURS)
-        await circle.panda.begins(body() | {"incidentTags": [{"id": "itd_priority_1", "value": 2000}]})
+        await circle.panda.start_incident(body() | {"incidentTags": [{"id": "itd_priority_1", "value": 2000}]})
         await circle.advance(60)
         assert "P2" in circle.card_text(NOC)
 
@@ -320,10 +320,10 @@ async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before
 
 
 async def test_a_comment_that_no_share_tells_of_is_told_once_by_asking(tmp_path):
-    async with open_circle(tmp_path, integration={"send_comments": False}) as circle:
+    async with run_round_trip(tmp_path, integration={"send_comments": False}) as circle:
         await circle.start_incident()
         await commented(circle, "failing over")
-        await circle.slack.say(ANN, DB, "and again", circle.card().ts)
+        await circle.slack.post_as(ANN, DB, "and again", circle.card().ts)
         await circle.advance(1200)
         assert sum("failing over" in told for told in circle.thread(DB)) == 1
         told = [each for each in circle.thread(NOC) if "💬" in each]
@@ -338,7 +338,7 @@ async def test_what_bigpanda_took_and_never_did_names_nobody_later(circle):
     await circle.submit()
     await circle.after(600)
     circle.panda.incident("i1").resolve(circle.clock.now())
-    await circle.panda.share("i1")
+    await circle.panda.send_share("i1")
     await circle.after(600)
     [told] = circle.thread()
     assert "Resolved" in told
@@ -351,27 +351,29 @@ async def test_who_may_act_is_said_by_the_routes_of_now(circle, tmp_path):
     circle.relay._reload.ask()
     await circle.after(60)
     await circle.click("assign")
-    assert "only" in circle.whispers()[-1]
-    await circle.slack.say(ANN, DB, "between us", circle.card().ts)
+    assert "only" in circle.ephemeral_messages()[-1]
+    await circle.slack.post_as(ANN, DB, "between us", circle.card().ts)
     await circle.after(60)
-    assert circle.panda.called("assign") == []
-    assert circle.panda.called("comment") == []
+    assert circle.panda.calls_to("assign") == []
+    assert circle.panda.calls_to("comment") == []
 
 
 async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_clicks(circle):
-    circle.slack.faults.add(Fault(does=SERVER_ERROR, method="chat.postMessage", channel=DB, after_effect=True))
-    await circle.panda.begins(body("i2"))
+    circle.slack.faults.add(
+        InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", channel=DB, after_effect=True)
+    )
+    await circle.panda.start_incident(body("i2"))
     await circle.settled()
     [card] = [each for each in circle.slack.channel(DB).messages if "i2" in str(each.metadata)]
     await circle.slack.click(ANN, DB, card.ts, "relay_assign")
     await circle.settled()
-    assert [call.arguments["incident"] for call in circle.panda.called("assign")] == ["i2"]
+    assert [call.arguments["incident"] for call in circle.panda.calls_to("assign")] == ["i2"]
 
 
 async def test_a_look_that_cannot_be_taken_says_nothing_of_a_comment(circle):
-    circle.panda.faults.add(Fault(does=SERVER_ERROR, method="activities", times=6))
-    circle.panda.faults.add(Fault(does=Drop(), method="comment", after_effect=True))
+    circle.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="activities", times=6))
+    circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
     await commented(circle)
     await quiet(circle)
     assert ("comment", "done", "") in await circle.errands()
-    assert len(circle.whispers()) == 1
+    assert len(circle.ephemeral_messages()) == 1

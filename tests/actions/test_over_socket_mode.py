@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.bigpanda_round_trip import ANN, DB, gauge, open_circle
+from tests.support.bigpanda_round_trip import ANN, DB, gauge, run_round_trip
 from tests.support.relay_process import until
 
 OVER_A_SOCKET = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-sandbox"}
@@ -12,7 +12,7 @@ OVER_A_SOCKET = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-sandbox"}
 
 @pytest.fixture
 async def circle(tmp_path):
-    async with open_circle(tmp_path, **OVER_A_SOCKET) as opened:
+    async with run_round_trip(tmp_path, **OVER_A_SOCKET) as opened:
         await opened.start_incident()
         yield opened
 
@@ -24,7 +24,7 @@ async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(circle):
     empty = await circle.submit(text="  ")
     assert empty.answer["response_action"] == "errors"
     sent = await circle.submit(text="failing over")
-    said = await circle.slack.say(ANN, DB, "all of it", circle.card().ts)
+    said = await circle.slack.post_as(ANN, DB, "all of it", circle.card().ts)
     assert sent.acknowledged
     assert said.acknowledged
     await circle.after(700)
@@ -34,38 +34,38 @@ async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(circle):
 
 
 async def test_a_click_while_the_socket_is_away_is_kept_once_it_is_back(circle):
-    circle.slack.sockets.cut()
-    await until(lambda: not circle.slack.sockets.open)
+    circle.slack.socket_mode.cut()
+    await until(lambda: not circle.slack.socket_mode.open)
     clicking = asyncio.create_task(circle.slack.click(ANN, DB, circle.card().ts, "relay_assign"))
     await circle.after(60)
     delivery = await clicking
     assert delivery.acknowledged
     await circle.after(700)
-    assert len(circle.panda.called("assign")) == 1
+    assert len(circle.panda.calls_to("assign")) == 1
     assert "*Ann Lee* has it" in circle.face()
 
 
 async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again_and_does_nothing_twice(circle):
-    [first] = circle.slack.sockets.open
-    first.deaf = True
+    [first] = circle.slack.socket_mode.open
+    first.ignores_acknowledgements = True
     clicking = asyncio.create_task(circle.slack.click(ANN, DB, circle.card().ts, "relay_assign"))
-    await until(lambda: circle.panda.called("assign"))
-    circle.slack.sockets.cut()
-    await until(lambda: not circle.slack.sockets.open)
+    await until(lambda: circle.panda.calls_to("assign"))
+    circle.slack.socket_mode.cut()
+    await until(lambda: not circle.slack.socket_mode.open)
     await circle.after(60)
     delivery = await clicking
     assert delivery.acknowledged
     await circle.after(700)
-    assert circle.slack.sockets.opened == 2
-    assert len(circle.panda.called("assign")) == 1
-    assert len(circle.whispers()) == 1
+    assert circle.slack.socket_mode.opened == 2
+    assert len(circle.panda.calls_to("assign")) == 1
+    assert len(circle.ephemeral_messages()) == 1
 
 
 async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle):
     readiness = await circle.relay.ready()
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "connected")
     assert await gauge(circle, "relay_socket_mode_connected") == 1
-    circle.slack.sockets.cut()
+    circle.slack.socket_mode.cut()
     await until(lambda: not circle.relay._socket.connected)
     readiness = await circle.relay.ready()
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "not connected")
@@ -76,13 +76,13 @@ async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle
 
 
 async def test_where_no_socket_is_asked_for_readiness_does_not_speak_of_one(tmp_path):
-    async with open_circle(tmp_path) as circle:
+    async with run_round_trip(tmp_path) as circle:
         assert "socket_mode" not in (await circle.relay.readiness()).detail
         assert await gauge(circle, "relay_socket_mode_connected") == 1
 
 
 async def test_a_token_that_slack_refuses_stops_nothing_else(tmp_path):
-    async with open_circle(tmp_path, **{**OVER_A_SOCKET, "SLACK_APP_TOKEN": "xapp-of-another-app"}) as circle:
+    async with run_round_trip(tmp_path, **{**OVER_A_SOCKET, "SLACK_APP_TOKEN": "xapp-of-another-app"}) as circle:
         await circle.start_incident()
         assert circle.card()
         readiness = await circle.relay.readiness()
@@ -90,7 +90,7 @@ async def test_a_token_that_slack_refuses_stops_nothing_else(tmp_path):
 
 
 async def test_a_click_that_is_being_kept_as_relay_stops_is_kept_and_acknowledged(tmp_path, monkeypatch):
-    async with open_circle(tmp_path, **OVER_A_SOCKET) as circle:
+    async with run_round_trip(tmp_path, **OVER_A_SOCKET) as circle:
         await circle.start_incident()
         asked, go, ask = asyncio.Event(), asyncio.Event(), circle.store.add_tasks
 
@@ -109,7 +109,7 @@ async def test_a_click_that_is_being_kept_as_relay_stops_is_kept_and_acknowledge
         known = {"slack": circle.slack, "panda": circle.panda, "clock": circle.clock}
     assert known["slack"].sockets.open == []
     monkeypatch.undo()
-    async with open_circle(tmp_path, **known, **OVER_A_SOCKET) as circle:
+    async with run_round_trip(tmp_path, **known, **OVER_A_SOCKET) as circle:
         await circle.advance(700)
-        assert len(circle.panda.called("assign")) == 1
+        assert len(circle.panda.calls_to("assign")) == 1
         assert "*Ann Lee* has it" in circle.card_text()

@@ -18,7 +18,7 @@ from relay.bigpanda.outcomes import (
 )
 from relay.bigpanda.responses import comments_of, tag_definitions_of, users_of
 from relay.http.outcome import Failure, HttpResponse
-from relay.model.incident import Definition, Person
+from relay.model.incident import Person, TagDefinition
 
 READS = (BigPandaCall.INCIDENT, BigPandaCall.TAG_DEFINITIONS, BigPandaCall.ACTIVITIES, BigPandaCall.USERS)
 WRITES = tuple(call for call in BigPandaCall if call not in READS)
@@ -242,8 +242,8 @@ def test_definitions_give_ids_their_names():
     ]
 
     expected = (
-        Definition(id="itd-9ff554bc0c", name="Team"),
-        Definition(id="affected services", name="Affected_Services"),
+        TagDefinition(id="itd-9ff554bc0c", name="Team"),
+        TagDefinition(id="affected services", name="Affected_Services"),
     )
     assert tag_definitions_of(body) == expected
     assert tag_definitions_of({"items": body}) == expected

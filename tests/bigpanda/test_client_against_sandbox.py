@@ -21,16 +21,15 @@ from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import ShareEvent
 from relay.http.session import make_session
-from relay.model.incident import Definition, Environment, Person
-from relay.sandbox.faults import Drop, Fault, Reply, Silence
-from relay.sandbox.bigpanda.server import BigPanda as StandIn
-from relay.sandbox.bigpanda.users import User
-from relay.sandbox.bigpanda.server import serving
+from relay.model.incident import Environment, Person, TagDefinition
+from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
+from relay.sandbox.faults import DropConnection, InjectedFault, NoAnswer, RawResponse
 from tests.support.clocks import ManualClock
 
 NOW = 1_700_000_000
 ENV = "55550bc8c481fd1100abc398"
-ANN = User(id="644c", name="Ann Lee", email="ann@example.com")
+ANN = FakeBigPandaUser(id="644c", name="Ann Lee", email="ann@example.com")
 SHARE = {
     "incident": {
         "id": "5e7f",
@@ -72,16 +71,16 @@ def time():
 
 @pytest.fixture
 def bigpanda(time):
-    bigpanda = StandIn(clock=time.now, sleep=time.sleep)
+    bigpanda = FakeBigPanda(clock=time.now, sleep=time.sleep)
     bigpanda.add_user(ANN)
     bigpanda.add_incident(SHARE)
-    bigpanda.shares_to("http://127.0.0.1:1/", app_key="k")
+    bigpanda.add_integration("http://127.0.0.1:1/", app_key="k")
     return bigpanda
 
 
 @pytest.fixture
 async def base_url(bigpanda):
-    async with serving(bigpanda) as base_url:
+    async with serve_bigpanda(bigpanda) as base_url:
         yield base_url
 
 
@@ -110,7 +109,7 @@ async def test_what_is_done_to_an_incident_is_done(bigpanda, door):
         await VERBS[call](panda)
 
     assert (incident.comments, incident.assignee, incident.snoozed_until) == (["on it"], ANN, NOW + 3600)
-    assert incident.told["snooze"]["autoCancel"] is True
+    assert incident.fields["snooze"]["autoCancel"] is True
     assert incident.tags == {"itd_priority_1": 2000}
 
     for call in (BigPandaCall.UNASSIGN, BigPandaCall.UNSNOOZE, BigPandaCall.RESOLVE):
@@ -148,7 +147,7 @@ async def test_reads_tell_what_there_is(door):
     assert [alert["alert_id"] for alert in incident["alerts"]] == ["a1"]
     words = {"1000": "P1", "2000": "P2", "3000": "P3", "4000": "P4", "5000": "P5"}
     (priority,) = tag_definitions_of(definitions)
-    assert priority == Definition(id="itd_priority_1", name="Priority", ranks=priority.ranks)
+    assert priority == TagDefinition(id="itd_priority_1", name="Priority", ranks=priority.ranks)
     assert words.items() <= priority.ranks.items()
     assert comments_of(activities) == ("second", "first")
     assert users_of(users) == (Person(name="Ann Lee", email="ann@example.com", id="644c"),)
@@ -181,8 +180,8 @@ async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, doo
     ):
         time.advance(1)
         await VERBS[call](panda)
-        await bigpanda.settled()
-        shares.append(parse_share(orjson.dumps(bigpanda.shared[-1].body), {}, time.now()))
+        await bigpanda.wait_until_idle()
+        shares.append(parse_share(orjson.dumps(bigpanda.sent_shares[-1].body), {}, time.now()))
 
     commented, assigned, snoozed, woken, unassigned, tagged, resolved = shares
     ann = {"name": "Ann Lee", "email": "ann@example.com", "id": "644c"}
@@ -203,9 +202,9 @@ async def test_what_is_asked_for_is_what_the_last_share_told(bigpanda, door):
     panda = door()
     for call in (BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
         await VERBS[call](panda)
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
-    shared = parse_share(orjson.dumps(bigpanda.shared[-1].body), {}, NOW)
+    shared = parse_share(orjson.dumps(bigpanda.sent_shares[-1].body), {}, NOW)
     asked = parse_share(share_body_from_api((await VERBS[BigPandaCall.INCIDENT](panda)).body), {}, NOW)
 
     assert asked.incident == shared.incident
@@ -239,7 +238,7 @@ async def test_a_user_who_may_not_is_refused(bigpanda, door, call):
 
 @pytest.mark.parametrize("call", ABOUT_AN_INCIDENT)
 async def test_an_incident_that_is_forgotten_is_missing(bigpanda, door, call):
-    bigpanda.forget("5e7f")
+    bigpanda.remove_incident("5e7f")
 
     assert await VERBS[call](door()) == IncidentNotFound(reason="not_found", detail="Incident 5e7f does not exist")
 
@@ -283,17 +282,17 @@ async def test_calls_that_come_too_fast_are_to_wait_and_have_no_effect(bigpanda,
     rulings = [await VERBS[call](panda) for _ in range(6)]
 
     assert rulings[-1] == TaskRetryable(reason="rate_limited", pauses=True)
-    assert [each.took_effect for each in bigpanda.called(call)].count(True) <= 5
+    assert [each.took_effect for each in bigpanda.calls_to(call)].count(True) <= 5
 
 
 # -- Every loss --------------------------------------------------------------------------------------------------------
 
 LOSSES = {
-    "500": (Reply(status=500, body='{"status":500,"errors":["x"]}'), "server_error"),
-    "502 html": (Reply(status=502, body="<html>", content_type="text/html"), "server_error"),
-    "503": (Reply(status=503), "server_error"),
-    "a page": (Reply(body="<html>sign in</html>", content_type="text/html"), "unreadable"),
-    "cut": (Drop(), "connection_cut"),
+    "500": (RawResponse(status=500, body='{"status":500,"errors":["x"]}'), "server_error"),
+    "502 html": (RawResponse(status=502, body="<html>", content_type="text/html"), "server_error"),
+    "503": (RawResponse(status=503), "server_error"),
+    "a page": (RawResponse(body="<html>sign in</html>", content_type="text/html"), "unreadable"),
+    "cut": (DropConnection(), "connection_cut"),
 }
 
 
@@ -302,16 +301,16 @@ LOSSES = {
 @pytest.mark.parametrize("call", [BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.INCIDENT])
 async def test_a_lost_answer_is_doubt_about_a_write_and_nothing_about_a_read(bigpanda, door, call, loss, after_effect):
     does, reason = loss
-    bigpanda.faults.add(Fault(does=does, method=call, after_effect=after_effect))
+    bigpanda.faults.add(InjectedFault(behaviour=does, method=call, after_effect=after_effect))
 
     ruling = await VERBS[call](door())
 
     assert ruling == (TaskRetryable(reason=reason) if call.is_read else TaskAmbiguous(reason=reason))
-    assert [each.took_effect for each in bigpanda.called(call)] == [after_effect]
+    assert [each.took_effect for each in bigpanda.calls_to(call)] == [after_effect]
 
 
 async def test_an_answer_that_never_comes_is_doubt(bigpanda, door):
-    bigpanda.faults.add(Fault(does=Silence(), method="comment", after_effect=True))
+    bigpanda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
 
     assert await VERBS[BigPandaCall.COMMENT](door(timeout=0.2)) == TaskAmbiguous(reason="timed_out")
     assert bigpanda.incident("5e7f").comments == ["on it"]
@@ -326,7 +325,7 @@ async def test_an_answer_that_never_comes_is_doubt(bigpanda, door):
     ],
 )
 async def test_what_the_documentation_lists_besides(bigpanda, door, status, kind):
-    bigpanda.faults.add(Fault(does=Reply(status=status), method="comment"))
+    bigpanda.faults.add(InjectedFault(behaviour=RawResponse(status=status), method="comment"))
 
     assert isinstance(await VERBS[BigPandaCall.COMMENT](door()), kind)
 
@@ -338,7 +337,7 @@ async def test_a_bigpanda_that_is_not_there_was_surely_not_reached(door, unused_
 
 
 async def test_a_doubtful_comment_can_be_looked_up(bigpanda, door):
-    bigpanda.faults.add(Fault(does=Drop(), method="comment", after_effect=True))
+    bigpanda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
     panda = door()
 
     assert isinstance(await panda.comment(ENV, "5e7f", "did it land?"), TaskAmbiguous)

@@ -6,7 +6,7 @@ import pytest
 
 from relay.cards.merge import comment_hash
 from relay.cards.replies import reply_due
-from relay.model.incident import Deed, read
+from relay.model.incident import PendingAction, read_incident
 from tests.support.share_sequences import START, Life, alert, share
 
 ANN = {"name": "Ann Lee", "email": "ann@example.com", "userId": "u1"}
@@ -14,15 +14,15 @@ RELAY = {"name": "relay", "email": "relay@example.com", "userId": "u9"}
 SENT = "Ann Lee (Slack): failing over"
 
 
-def a_life(*deeds: Deed) -> Life:
+def a_life(*deeds: PendingAction) -> Life:
     life = Life()
     life.take(share(status="critical", alerts=[alert()], incidentTags=[{"id": "team", "value": "database"}]))
     life.story = replace(life.story, record=replace(life.story.record, deeds=deeds))
     return life
 
 
-def deed(kind: str, **more) -> Deed:
-    return Deed(key=f"{kind}:1", kind=kind, actor="Ann Lee", at=START + 600.0, **more)
+def deed(kind: str, **more) -> PendingAction:
+    return PendingAction(key=f"{kind}:1", kind=kind, actor="Ann Lee", at=START + 600.0, **more)
 
 
 def assigned(at: int, **who):
@@ -113,7 +113,7 @@ def test_a_reply_is_not_told_again_in_the_thread_that_says_it_already():
     card = life.show("C0DB000001")
     life.take(share(601, metadata={"comment": {"comment": SENT}, "sender": RELAY}))
     [entry] = life.plans[-1].entries
-    incident = read(life.story.record)
+    incident = read_incident(life.story.record)
     assert reply_due(card, incident, [entry], START + 601) is None
     assert reply_due(replace(card, channel="C0NOC00001"), incident, [entry], START + 601) is not None
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from relay.cards import CardState, Due, Outcome
-from relay.model.incident import State, read_in
-from relay.routes.parser import load
+from relay.cards import CardState, Due, ShareOutcome
+from relay.model.incident import State, read_episode
+from relay.routes.parser import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
 NOC, DB = "C0NOC00001", "C0DB000001"
@@ -22,7 +22,7 @@ def test_an_incident_gets_one_card_where_a_route_takes_it():
     life = Life()
     plan = life.take(share(status="critical", incidentTags=DATABASE, metadata=PRODUCTION))
     assert where(life) == {DB: "wanted"}
-    assert (plan.outcome, plan.routes) == (Outcome.FIRST, ("databases",))
+    assert (plan.outcome, plan.routes) == (ShareOutcome.FIRST, ("databases",))
 
 
 def test_channels_only_add_up_and_a_card_is_followed_to_its_end():
@@ -41,7 +41,7 @@ version: 1
 routes:
   - {name: db, match: {tags: {team: database}}, post: [{channel: C0DB000001, mention: {critical: [S0DB]}}]}
 """
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="warning", incidentTags=DATABASE))
     assert life.cards[DB, 1].mention.targets(State.CRITICAL) == ("S0DB",)
     life.take(share(60, status="critical", incidentTags=[]))
@@ -50,10 +50,12 @@ routes:
 
 
 def test_where_its_route_is_gone_from_the_file_the_defaults_govern_a_card():
-    life = Life(rulebook=load("version: 1\nroutes: [{name: a, post: [C0NOC00001], template: incident, gather: 9m}]\n"))
+    life = Life(
+        rulebook=parse_rulebook("version: 1\nroutes: [{name: a, post: [C0NOC00001], template: incident, gather: 9m}]\n")
+    )
     life.take(share(0, status="critical"))
     assert life.cards[NOC, 1].options.gather == 540
-    life.rulebook = load(
+    life.rulebook = parse_rulebook(
         "version: 1\ndefaults: {gather: 1m}\nroutes: [{name: b, match: {status: resolved}, post: []}]\n"
     )
     life.take(share(60, status="warning"))
@@ -62,11 +64,11 @@ def test_where_its_route_is_gone_from_the_file_the_defaults_govern_a_card():
 
 def test_what_no_route_takes_goes_to_the_fallback_and_without_one_it_is_kept_and_counted():
     life = Life()
-    assert life.take(share(status="critical")).outcome is Outcome.FIRST
+    assert life.take(share(status="critical")).outcome is ShareOutcome.FIRST
     assert where(life) == {NOC: "wanted"}
     assert life.cards[NOC, 1].route == ""
-    bare = Life(rulebook=load("version: 1\nroutes: []\n"))
-    assert bare.take(share(status="critical")).outcome is Outcome.NO_ROUTE
+    bare = Life(rulebook=parse_rulebook("version: 1\nroutes: []\n"))
+    assert bare.take(share(status="critical")).outcome is ShareOutcome.NO_ROUTE
     assert bare.cards == {}
 
 
@@ -80,7 +82,7 @@ MEANT = "unnamed|meant for #inc-{{ tags.team }}, which names no channel (the inc
 
 
 def test_the_fallbacks_card_says_which_channel_could_not_be_named_for_as_long_as_it_cannot():
-    life = Life(rulebook=load(NAMED))
+    life = Life(rulebook=parse_rulebook(NAMED))
     plan = life.take(share(0, status="critical"))
     assert life.cards[NOC, 1].notices == (MEANT,)
     assert plan.decided["unnamed"] == [{"route": "loud", "told": MEANT.removeprefix("unnamed|")}]
@@ -96,10 +98,10 @@ def test_the_fallbacks_card_says_which_channel_could_not_be_named_for_as_long_as
 
 
 def test_a_card_says_anew_what_a_reload_made_of_its_channel():
-    life = Life(rulebook=load(NAMED))
+    life = Life(rulebook=parse_rulebook(NAMED))
     life.take(share(0, status="critical"))
     life.show(NOC)
-    life.rulebook = load(NAMED.replace("tags.team", "tags.owner"))
+    life.rulebook = parse_rulebook(NAMED.replace("tags.team", "tags.owner"))
     (card,) = life.take(share(60, status="critical")).cards
     assert card.notices == (MEANT.replace("team", "owner"),)
     assert card.edit is not None
@@ -107,19 +109,19 @@ def test_a_card_says_anew_what_a_reload_made_of_its_channel():
 
 def test_what_the_fallback_takes_anyway_says_what_else_was_meant_to_be():
     both = NAMED.replace("post: [", 'post: [C0NOC00001, "#own-{{ tags.owner }}", ')
-    life = Life(rulebook=load(both))
+    life = Life(rulebook=parse_rulebook(both))
     life.take(share(0, status="critical"))
     assert len(life.cards[NOC, 1].notices) == 2
-    without = Life(rulebook=load(NAMED.replace("fallback: C0NOC00001", "")))
+    without = Life(rulebook=parse_rulebook(NAMED.replace("fallback: C0NOC00001", "")))
     plan = without.take(share(0, status="critical"))
     assert without.cards == {}
     assert len(plan.decided["unnamed"]) == 1
 
 
 def test_a_route_without_channels_takes_the_share_and_drops_it():
-    life = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: [{name: quiet, post: []}]\n"))
+    life = Life(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: [{name: quiet, post: []}]\n"))
     plan = life.take(share(status="critical"))
-    assert (plan.outcome, plan.routes, life.cards) == (Outcome.DROPPED, ("quiet",), {})
+    assert (plan.outcome, plan.routes, life.cards) == (ShareOutcome.DROPPED, ("quiet",), {})
 
 
 def test_a_fallback_s_card_that_is_not_posted_yet_gives_way_to_a_route_s():
@@ -147,7 +149,7 @@ version: 1
 fallback: C0NOC00001
 routes: [{name: bad, match: {status: critical}, post: [{channel: C0DB000001, wait: 5m}]}]
 """
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="critical"))
     assert where(life) == {DB: "wanted"}
     life.take(share(60, status="warning"))
@@ -160,7 +162,7 @@ routes: [{name: bad, match: {status: critical}, post: [{channel: C0DB000001, wai
 
 
 def test_a_fallback_s_card_that_lapsed_is_posted_when_the_incident_is_back():
-    life = Life(rulebook=load("version: 1\nfallback: {channel: C0NOC00001, wait: 3m}\nroutes: []\n"))
+    life = Life(rulebook=parse_rulebook("version: 1\nfallback: {channel: C0NOC00001, wait: 3m}\nroutes: []\n"))
     life.take(share(0, status="critical"))
     life.take(share(60, status="ok", endedOn=START + 60))
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, post=None)
@@ -182,7 +184,7 @@ def test_a_route_to_the_fallback_s_own_channel_takes_its_card_over_in_place():
 
 def test_a_channel_that_cannot_be_made_from_the_incident_is_the_fallback_s():
     routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: teams, post: ["#inc-{{ tags.team }}"]}]\n'
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="critical"))
     assert where(life) == {NOC: "wanted"}
     life.take(share(60, incidentTags=[{"id": "team", "value": "Data Bases"}]))
@@ -196,11 +198,13 @@ routes:
   - {name: a, continue: true, post: [{channel: C0NOC00001, mention: {any: [S0A]}}]}
   - {name: b, post: [{channel: C0NOC00001, mention: {any: [S0B]}}]}
 """
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(status="critical"))
     assert life.cards[NOC, 1].route == "a"
     assert life.cards[NOC, 1].mention.targets(State.CRITICAL) == ("S0A", "S0B")
-    spelled = Life(rulebook=load(routes.replace("C0NOC00001, mention: {any: [S0B]}", "'#noc', mention: {any: [S0B]}")))
+    spelled = Life(
+        rulebook=parse_rulebook(routes.replace("C0NOC00001, mention: {any: [S0B]}", "'#noc', mention: {any: [S0B]}"))
+    )
     spelled.same = {"#noc": NOC}
     spelled.take(share(status="critical"))
     assert list(spelled.cards) == [(NOC, 1)]
@@ -214,7 +218,7 @@ routes:
   - {name: db, match: {tags: {team: database}}, post: [{channel: C0NOC00001, mention: {any: [S0DB]}, gather: 9m}]}
   - {name: rest, post: [{channel: C0NOC00001, mention: {any: [S0REST]}}]}
 """
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="warning"))
     life.show(NOC)
     life.take(share(60, incidentTags=DATABASE))
@@ -223,13 +227,15 @@ routes:
 
 
 def test_an_incident_that_arrives_resolved_is_judged_by_its_severity_and_gets_its_card():
-    life = Life(rulebook=load("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n"))
+    life = Life(
+        rulebook=parse_rulebook("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n")
+    )
     life.take(share(10, status="ok", severity="critical", endedOn=START))
     assert where(life) == {NOC: "wanted"}
 
 
 def test_severity_speaks_for_the_state_at_a_first_share_that_is_over_and_at_no_other():
-    rulebook = load("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n")
+    rulebook = parse_rulebook("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n")
     assert Life(rulebook=rulebook).take(share(0, status="warning", severity="critical")).routes == ()
     life = Life(rulebook=rulebook)
     assert life.take(share(10, status="ok", severity="critical", endedOn=START)).routes == ("bad",)
@@ -251,10 +257,10 @@ def test_a_reopening_soon_after_an_end_without_a_time_is_not_judged_by_an_end_be
 def test_one_that_ended_longer_ago_than_a_reopening_would_count_is_kept_and_not_posted():
     life = Life()
     plan = life.take(share(0, received=90_000, status="ok", endedOn=START, metadata=PRODUCTION))
-    assert plan.outcome is Outcome.ENDED_LONG_AGO
+    assert plan.outcome is ShareOutcome.ENDED_LONG_AGO
     assert life.cards == {}
-    unrouted = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: []\n"))
-    assert unrouted.take(share(0, received=90_000, status="ok", endedOn=START)).outcome is Outcome.ENDED_LONG_AGO
+    unrouted = Life(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: []\n"))
+    assert unrouted.take(share(0, received=90_000, status="ok", endedOn=START)).outcome is ShareOutcome.ENDED_LONG_AGO
 
 
 def test_later_shares_of_a_resolved_incident_add_no_channel():
@@ -315,7 +321,7 @@ def test_an_end_is_measured_from_the_start_of_the_newest_episode_and_the_record_
         assert (kind, data["lasted"]) == ("resolved", 60 if number > 1 else 90)
     record = life.story.record
     assert record.episodes == ((2, START + 100_000), (3, START + 200_000))
-    starts = [read_in(record, episode).started - START for episode in (1, 2, 3)]
+    starts = [read_episode(record, episode).started - START for episode in (1, 2, 3)]
     assert starts == [-30, 100_000, 200_000]
 
 
@@ -367,7 +373,7 @@ routes:
   - {name: bad, match: {status: critical}, post: [C0NOC00001]}
   - {name: rest, post: [{channel: C0NOC00001, wait: 10m}]}
 """
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="warning"))
     life.take(share(60, status="critical"))
     due = life.cards[NOC, 1].post
@@ -396,7 +402,7 @@ WAITING = "version: 1\nroutes: [{name: a, match: {active: true}, post: [{channel
 
 def lapsed(reason="ended_while_waiting"):
     """An incident that was over before its card's time came."""
-    life = Life(rulebook=load(WAITING))
+    life = Life(rulebook=parse_rulebook(WAITING))
     life.take(share(0, status="warning"))
     life.take(share(60, status="ok", endedOn=START + 60))
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, reason=reason, post=None)
@@ -420,7 +426,7 @@ def test_a_card_that_was_never_posted_is_a_new_episode_s_after_a_late_reopening(
 
 def test_a_card_no_route_took_for_a_while_does_not_wait_anew():
     routes = "version: 1\nroutes: [{name: a, match: {status: warning}, post: [{channel: C0NOC00001, wait: 5m}]}]\n"
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="warning"))
     life.take(share(60, status="critical"))
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, reason="not_taken_any_more", post=None)
@@ -429,18 +435,20 @@ def test_a_card_no_route_took_for_a_while_does_not_wait_anew():
 
 
 def test_the_fallback_s_card_follows_the_fallback_s_options():
-    life = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: []\n"))
+    life = Life(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: []\n"))
     life.take(share(0, status="critical"))
-    life.rulebook = load("version: 1\nfallback: {channel: C0NOC00001, wait: 1m}\ndefaults: {gather: 9m}\nroutes: []\n")
+    life.rulebook = parse_rulebook(
+        "version: 1\nfallback: {channel: C0NOC00001, wait: 1m}\ndefaults: {gather: 9m}\nroutes: []\n"
+    )
     life.take(share(60, status="warning"))
     assert (life.cards[NOC, 1].options.gather, life.cards[NOC, 1].options.wait) == (540, 60)
-    life.rulebook = load("version: 1\nfallback: C0DB000001\ndefaults: {gather: 8m, wait: 0s}\nroutes: []\n")
+    life.rulebook = parse_rulebook("version: 1\nfallback: C0DB000001\ndefaults: {gather: 8m, wait: 0s}\nroutes: []\n")
     life.take(share(90, status="critical"))
     assert (where(life), life.cards[NOC, 1].options.gather) == ({NOC: "wanted"}, 480)
 
 
 def test_a_waiting_card_is_due_after_its_wait_and_a_bump_does_not_push_it_back():
-    life = Life(rulebook=load("version: 1\nroutes: [{name: a, post: [C0NOC00001], wait: 3m}]\n"))
+    life = Life(rulebook=parse_rulebook("version: 1\nroutes: [{name: a, post: [C0NOC00001], wait: 3m}]\n"))
     life.take(share(0, status="warning"))
     life.take(share(60, status="critical"))
     due = life.cards[NOC, 1].post
@@ -463,7 +471,7 @@ def test_an_edit_waits_three_seconds_after_the_last_unless_the_incident_worsens_
 
 
 def test_what_waits_waits_since_it_was_first_wanted_and_nothing_waits_where_nothing_is_due():
-    life = Life(rulebook=load("version: 1\nroutes: [{name: a, post: [C0NOC00001], thread: [comment]}]\n"))
+    life = Life(rulebook=parse_rulebook("version: 1\nroutes: [{name: a, post: [C0NOC00001], thread: [comment]}]\n"))
     life.take(share(0, status="critical"))
     life.show(NOC)
     life.take(share(600, status="critical", snooze={"snoozed": True}))
@@ -471,7 +479,7 @@ def test_what_waits_waits_since_it_was_first_wanted_and_nothing_waits_where_noth
     assert life.cards[NOC, 1].pending_since == START + 600
     life.show(NOC)
     plan = life.take(share(660, status="critical", event_types=[{"event": "incident#ticket-sync"}]))
-    assert (plan.cards, plan.outcome) == ((), Outcome.NOTHING_NEW)
+    assert (plan.cards, plan.outcome) == ((), ShareOutcome.NOTHING_NEW)
 
 
 def test_a_share_that_changes_nothing_makes_nothing_due():
@@ -480,4 +488,4 @@ def test_a_share_that_changes_nothing_makes_nothing_due():
     life.show(NOC)
     plan = life.take(share(0, status="critical", alerts=[alert()]))
     assert plan.cards == ()
-    assert plan.outcome is Outcome.NOTHING_NEW
+    assert plan.outcome is ShareOutcome.NOTHING_NEW

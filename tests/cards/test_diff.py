@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.routes.parser import load
+from relay.routes.parser import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
 OPTIONS = {
@@ -295,7 +295,7 @@ def test_an_entry_s_key_and_number_are_never_used_twice():
 
 
 def test_tag_values_are_told_as_people_know_them():
-    life = Life(rulebook=load("version: 1\ntag_values: {itd_priority_1: {1000: P1, 2000: P2}}\nroutes: []\n"))
+    life = Life(rulebook=parse_rulebook("version: 1\ntag_values: {itd_priority_1: {1000: P1, 2000: P2}}\nroutes: []\n"))
     life.take(share(0, status="critical", incidentTags=[{"id": "itd_priority_1", "value": 2000}]))
     life.take(share(600, incidentTags=[{"id": "itd_priority_1", "value": 1000.0}]))
     assert life.told() == [("tags", {"items": [{"label": "Priority", "old": "P2", "new": "P1"}]})]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.cards.merge import fold, is_new_comment, stub
-from relay.model.incident import read
+from relay.cards.merge import is_new_comment, merge_share, stub_record
+from relay.model.incident import read_incident
 from tests.support.share_sequences import START, alert, folded, share
 
 
@@ -15,8 +15,8 @@ def test_what_a_share_does_not_tell_stays_as_it_was():
         share(0, status="critical", incidentTags=[{"id": "team", "value": "db"}]),
         share(60, status="warning"),
     )
-    assert read(record).tag("team").value == "db"
-    assert read(record).state == "warning"
+    assert read_incident(record).tag("team").value == "db"
+    assert read_incident(record).state == "warning"
 
 
 def test_an_explicit_empty_block_empties_the_record():
@@ -24,7 +24,7 @@ def test_an_explicit_empty_block_empties_the_record():
         share(0, status="critical", incidentTags=[{"id": "team", "value": "db"}]),
         share(60, incidentTags=[]),
     )
-    assert read(record).tags == ()
+    assert read_incident(record).tags == ()
 
 
 def test_a_late_share_never_rolls_back_but_what_it_alone_tells_is_kept():
@@ -32,14 +32,14 @@ def test_a_late_share_never_rolls_back_but_what_it_alone_tells_is_kept():
         share(60, status="warning"),
         share(0, received=120, status="critical", incidentTags=[{"id": "team", "value": "db"}]),
     )
-    incident = read(record)
+    incident = read_incident(record)
     assert incident.state == "warning"
     assert incident.tag("team").value == "db"
 
 
 def test_of_two_shares_with_the_same_news_the_later_arrival_wins():
-    assert read(folded(share(0, status="critical"), share(0, status="warning"))).state == "warning"
-    assert read(folded(share(0, status="warning"), share(0, status="critical"))).state == "critical"
+    assert read_incident(folded(share(0, status="critical"), share(0, status="warning"))).state == "warning"
+    assert read_incident(folded(share(0, status="warning"), share(0, status="critical"))).state == "critical"
 
 
 def test_one_alert_told_on_its_own_updates_that_alert_and_keeps_the_others():
@@ -47,7 +47,7 @@ def test_one_alert_told_on_its_own_updates_that_alert_and_keeps_the_others():
         share(0, alerts=[alert("db-1"), alert("db-2")]),
         share(60, alerts=alert("db-2", "ok")),
     )
-    states = {each.id: str(each.state) for each in read(record).alerts}
+    states = {each.id: str(each.state) for each in read_incident(record).alerts}
     assert states == {"db-1": "critical", "db-2": "resolved"}
 
 
@@ -55,19 +55,22 @@ def test_of_an_alert_told_on_its_own_what_it_does_not_tell_stays_as_the_list_has
     record = folded(
         share(0, alerts=[alert("db-1", "ok", endedOn=START)]), share(60, alerts={"id": "db-1", "status": "critical"})
     )
-    [only] = read(record).alerts
+    [only] = read_incident(record).alerts
     assert (str(only.state), only.active, only.ended, only.title) == ("critical", True, None, "db-1 · lag")
-    again = fold(record, share(90, alerts={"id": "db-1", "description": "replication lag"}))
-    [only] = read(again).alerts
+    again = merge_share(record, share(90, alerts={"id": "db-1", "description": "replication lag"}))
+    [only] = read_incident(again).alerts
     assert (str(only.state), only.description, only.tags["check"]) == ("critical", "replication lag", ("lag",))
-    over = fold(again, share(120, alerts={"id": "db-1", "active": False}))
-    assert (str(read(over).alerts[0].state), read(over).alerts[0].description) == ("resolved", "replication lag")
+    over = merge_share(again, share(120, alerts={"id": "db-1", "active": False}))
+    assert (str(read_incident(over).alerts[0].state), read_incident(over).alerts[0].description) == (
+        "resolved",
+        "replication lag",
+    )
 
 
 def test_a_newer_list_replaces_the_alerts_told_on_their_own_before_it_in_any_order():
     update, whole = share(60, alerts=alert("db-2", "ok")), share(90, alerts=[alert("db-1")])
     for order in ([update, whole], [whole, update]):
-        assert [each.id for each in read(folded(share(0, alerts=[alert("db-1")]), *order)).alerts] == ["db-1"]
+        assert [each.id for each in read_incident(folded(share(0, alerts=[alert("db-1")]), *order)).alerts] == ["db-1"]
 
 
 def test_environments_and_headers_add_up():
@@ -115,14 +118,14 @@ def test_an_environment_that_was_renamed_is_known_by_both_names():
 def test_severity_is_the_worst_it_ever_was_though_a_later_share_tells_a_lesser_one():
     first, later = share(0, status="warning", severity="critical"), share(60, status="warning", severity="warning")
     for order in ([first, later], [later, first]):
-        assert read(folded(*order)).severity == "critical"
-    assert read(folded(share(0, status="critical"), later)).severity == "critical"
+        assert read_incident(folded(*order)).severity == "critical"
+    assert read_incident(folded(share(0, status="critical"), later)).severity == "critical"
 
 
 def test_where_the_severity_is_told_an_alert_does_not_speak_for_it():
     worse = alert("muted", "critical", active=False)
-    assert read(folded(share(status="warning", severity="warning", alerts=[worse]))).severity == "warning"
-    assert read(folded(share(status="warning", alerts=[worse]))).severity == "critical"
+    assert read_incident(folded(share(status="warning", severity="warning", alerts=[worse]))).severity == "warning"
+    assert read_incident(folded(share(status="warning", alerts=[worse]))).severity == "critical"
 
 
 def test_the_title_is_the_first_share_s_and_changes_once_when_somebody_wrote_one():
@@ -139,7 +142,7 @@ def test_the_title_is_the_first_share_s_and_changes_once_when_somebody_wrote_one
 def test_a_stopgap_title_gives_way_to_the_first_real_one():
     record = folded(share(0, status="critical"))
     assert record.title == "Incident i1"
-    assert fold(record, share(60, alerts=[alert("db-1")])).title == "db-1 · lag"
+    assert merge_share(record, share(60, alerts=[alert("db-1")])).title == "db-1 · lag"
 
 
 def test_the_primary_alert_is_the_oldest_of_the_most_severe():
@@ -169,8 +172,8 @@ def test_the_same_comment_within_ten_minutes_is_a_repeat_and_later_it_is_news():
 
 
 def test_a_stub_still_knows_state_title_and_comments():
-    record = stub(folded(share(0, status="ok", alerts=[alert()], metadata={"comment": {"comment": "on it"}})))
-    assert read(record).state == "resolved"
+    record = stub_record(folded(share(0, status="ok", alerts=[alert()], metadata={"comment": {"comment": "on it"}})))
+    assert read_incident(record).state == "resolved"
     assert record.title == "db-1 · lag"
     assert not is_new_comment(record, share(5, metadata={"comment": {"comment": "on it"}}))
 
@@ -215,7 +218,7 @@ def test_the_record_s_blocks_come_out_the_same_in_whatever_order_shares_arrive(s
 
 def seen(record):
     """What anybody can see of the blocks; the order of alerts is the list's, then that of arrival."""
-    incident = read(record)
+    incident = read_incident(record)
     alerts = {each.id: each for each in incident.alerts}
     return (incident.state, incident.severity, incident.snooze, set(incident.tags), alerts)
 
@@ -225,7 +228,7 @@ def seen(record):
 def test_folding_a_share_again_changes_nothing(some):
     record = folded(*some)
     newest = max(some, key=lambda each: each.as_of)
-    assert fold(record, newest) == record
+    assert merge_share(record, newest) == record
 
 
 OPEN = {"status": "critical"}, {"active": True}, {"resolved": False, "endedOn": START + 120}
@@ -236,12 +239,12 @@ def test_an_end_that_was_told_before_the_last_opening_is_not_the_end_of_a_later_
     first, over = share(0, status="critical"), share(120, status="ok", endedOn=START + 119)
     again, over_again = share(3000, **opens), share(200_000, status="ok")
     for some in permutations([first, over, again, over_again]):
-        assert read(folded(*some)).ended == START + 200_000
+        assert read_incident(folded(*some)).ended == START + 200_000
     for some in permutations([first, over, again]):
-        assert read(folded(*some)).ended is None
+        assert read_incident(folded(*some)).ended is None
 
 
 def test_an_end_stays_as_it_was_told_whatever_is_told_of_what_is_over():
     for later in ({"status": "ok"}, {"active": False}, {"severity": "critical"}, {"resolved": True}):
         for some in permutations([share(0, status="critical"), share(120, status="ok", endedOn=START + 119)]):
-            assert read(folded(*some, share(500, **later))).ended == START + 119
+            assert read_incident(folded(*some, share(500, **later))).ended == START + 119

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.cards import Entry, Kind
-from relay.cards.replies import LINES, next_reply, reply_due
-from relay.model.incident import State, read
-from relay.routes.parser import load
+from relay.cards import Entry, EntryKind
+from relay.cards.replies import MAX_LINES, next_reply, reply_due
+from relay.model.incident import State, read_incident
+from relay.routes.parser import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
 NOC = "C0NOC00001"
@@ -23,7 +23,7 @@ routes:
 
 def living(routes=ROUTES, **told):
     """An incident whose card is shown as a warning."""
-    life = Life(rulebook=load(routes))
+    life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, **{"status": "warning", "alerts": [alert(status="warning")], **told}))
     life.show(NOC)
     return life
@@ -34,7 +34,7 @@ def replies(life, at):
     card, sent = life.cards[NOC, 1], []
     while True:
         untold = [entry for entry in life.entries if entry.seq > card.told_seq]
-        reply = next_reply(card, read(life.story.record), untold, START + at)
+        reply = next_reply(card, read_incident(life.story.record), untold, START + at)
         if reply is None:
             return sent
         sent.append(reply)
@@ -301,7 +301,7 @@ def test_a_reply_has_no_more_lines_than_it_may_and_the_rest_follows():
     assert [len(reply.entries) for reply in sent] == [10, 10, 10]
 
 
-KINDS = st.sampled_from(list(Kind))
+KINDS = st.sampled_from(list(EntryKind))
 DATA = st.fixed_dictionaries(
     {"new": st.sampled_from([str(state) for state in State]), "text": st.text(max_size=5)},
 )
@@ -332,9 +332,9 @@ def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
     assert ranges == sorted(set(ranges))
     told = [entry.seq for reply in sent for entry in reply.entries]
     assert told == sorted(set(told))
-    assert all(len(reply.entries) <= LINES for reply in sent)
-    comments = [entry.seq for entry in some if entry.kind is Kind.COMMENT and "comment" in options.thread]
-    assert [seq for seq in told if some[seq - 1].kind is Kind.COMMENT] == comments
+    assert all(len(reply.entries) <= MAX_LINES for reply in sent)
+    comments = [entry.seq for entry in some if entry.kind is EntryKind.COMMENT and "comment" in options.thread]
+    assert [seq for seq in told if some[seq - 1].kind is EntryKind.COMMENT] == comments
 
 
 @given(entries())
@@ -342,5 +342,5 @@ def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
 def test_a_reply_is_due_exactly_when_there_is_one(some):
     life = living()
     card = replace(life.cards[NOC, 1], told_seq=0)
-    incident = read(life.story.record)
+    incident = read_incident(life.story.record)
     assert (reply_due(card, incident, some, START) is None) == (next_reply(card, incident, some, START) is None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.model.incident import read
+from relay.model.incident import read_incident
 from tests.support.share_sequences import START, Life, alert, share
 
 MOMENTS = st.lists(st.integers(0, 100_000), min_size=1, max_size=7, unique=True)
@@ -67,7 +67,7 @@ def arriving(some, chance: random.Random):
 
 def seen(record):
     """All that anybody can see of a record, but for what the first arrival fixes."""
-    incident = read(record)
+    incident = read_incident(record)
     fixed = {"title": "", "environment": None, "sender": None, "alerts": (), "environments": (), "tags": ()}
     alerts = {each.id: each for each in incident.alerts}
     return replace(incident, **fixed), alerts, set(incident.environments), set(incident.tags)
@@ -94,13 +94,13 @@ def test_what_was_told_adds_up_to_what_the_card_shows(some, chance: random.Rando
     life = Life()
     first, *rest = arriving(some, chance)
     life.take(first)
-    known = facts(read(life.story.record))
+    known = facts(read_incident(life.story.record))
     for each in rest:
         for entry in life.take(each).entries:
             for what, old, new in steps(entry):
                 assert (known.get(what, ""), old != new) == (old, True)
                 known[what] = new
-    final = facts(read(life.story.record))
+    final = facts(read_incident(life.story.record))
     assert {what: value for what, value in known.items() if value} == {
         what: value for what, value in final.items() if value
     }

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from relay.cards import CardState
 from relay.cards.notices import GONE, STALE, THREAD_ONLY
-from relay.cards.staleness import confirmed, fallen_silent, gone, unknown
+from relay.cards.staleness import clear_stale, handle_silence, mark_gone, mark_stale
 from tests.support.share_sequences import START, Life, alert, share
 
 HOURS = 3600.0
@@ -41,10 +41,10 @@ def test_nobody_looks_for_news_of_what_is_over_or_was_never_shown():
 
 def test_bigpanda_is_asked_once_in_each_such_time():
     life = a_life()
-    story, changed, [check] = fallen_silent(life.story, cards(life), START + 6 * HOURS, can_query=True)
+    story, changed, [check] = handle_silence(life.story, cards(life), START + 6 * HOURS, can_query=True)
     assert (check.kind, check.due_at, changed) == ("check", START + 6 * HOURS, ())
     assert story.stale_at == START + 12 * HOURS
-    _, _, [again] = fallen_silent(story, cards(life), START + 12 * HOURS, can_query=True)
+    _, _, [again] = handle_silence(story, cards(life), START + 12 * HOURS, can_query=True)
     assert again.key != check.key
 
 
@@ -54,7 +54,7 @@ def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
         (False, life.story),
         (True, replace(life.story, record=replace(life.story.record, environment_id=""))),
     ):
-        story, [card], asked = fallen_silent(known, cards(life), START + 6 * HOURS, can_query=asks)
+        story, [card], asked = handle_silence(known, cards(life), START + 6 * HOURS, can_query=asks)
         assert card.notices == (f"{STALE}|{START}",)
         assert card.edit is not None
         assert (story.stale_at, asked) == (None, ())
@@ -62,27 +62,29 @@ def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
 
 def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again():
     life = a_life()
-    story, [card], asked = fallen_silent(life.story, cards(life), START + 6 * HOURS, can_query=True, api_available=False)
+    story, [card], asked = handle_silence(
+        life.story, cards(life), START + 6 * HOURS, can_query=True, api_available=False
+    )
     assert (card.notices, asked) == ((f"{STALE}|{START}",), ())
     assert story.stale_at == START + 12 * HOURS
-    _, _, [check] = fallen_silent(story, [card], START + 12 * HOURS, can_query=True)
+    _, _, [check] = handle_silence(story, [card], START + 12 * HOURS, can_query=True)
     assert check.due_at == START + 12 * HOURS
-    [after] = confirmed([replace(card, edit=None)], START + 12 * HOURS)
+    [after] = clear_stale([replace(card, edit=None)], START + 12 * HOURS)
     assert after.notices == ()
     assert after.edit is not None
-    assert confirmed([after], START + 12 * HOURS) == ()
+    assert clear_stale([after], START + 12 * HOURS) == ()
 
 
 def test_a_card_that_may_not_be_edited_any_more_is_not_edited_for_a_silence():
     life = a_life()
     fixed = [replace(card, notices=(THREAD_ONLY,)) for card in cards(life)]
-    _, [card], _ = unknown(life.story, fixed, START + 6 * HOURS, can_query=False)
+    _, [card], _ = mark_stale(life.story, fixed, START + 6 * HOURS, can_query=False)
     assert card.edit is None
 
 
 def test_the_next_share_takes_it_back_though_it_tells_nothing_new():
     life = a_life()
-    _, [card], _ = unknown(life.story, cards(life), START + 6 * HOURS, can_query=False)
+    _, [card], _ = mark_stale(life.story, cards(life), START + 6 * HOURS, can_query=False)
     life.cards[card.channel, card.episode] = replace(card, edit=None)
     life.take(share(7 * HOURS, status="critical"))
     after = life.cards[card.channel, card.episode]
@@ -93,7 +95,7 @@ def test_the_next_share_takes_it_back_though_it_tells_nothing_new():
 
 def test_what_is_gone_from_bigpanda_has_ended_and_says_so():
     life = a_life()
-    story, [card], _ = gone(life.story, cards(life), START + 6 * HOURS)
+    story, [card], _ = mark_gone(life.story, cards(life), START + 6 * HOURS)
     assert story.ended_at == START + 6 * HOURS
     assert card.notices == (f"{GONE}|{int(START + 6 * HOURS)}",)
     assert card.state is CardState.POSTED
@@ -101,7 +103,7 @@ def test_what_is_gone_from_bigpanda_has_ended_and_says_so():
 
 def test_a_share_of_what_was_thought_gone_begins_it_again():
     life = a_life()
-    life.story, [card], _ = gone(life.story, cards(life), START + 6 * HOURS)
+    life.story, [card], _ = mark_gone(life.story, cards(life), START + 6 * HOURS)
     life.cards[card.channel, card.episode] = card
     life.take(share(7 * HOURS, status="warning"))
     assert life.story.ended_at is None

@@ -14,12 +14,12 @@ from relay.cards.failures import EXTERNAL
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.delivery import service
-from relay.model.incident import NO_WORDS
+from relay.model.incident import NO_TAG_LABELS
 from relay.routes import Options
-from relay.sandbox.faults import SERVER_ERROR, Fault
-from relay.store import LetterLine, Store
+from relay.sandbox.faults import SERVER_ERROR, InjectedFault
+from relay.store import OpenDeadLetter, Store
 from relay.tools import letters as telling
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST = "chat.postMessage"
 ROUTES = """
@@ -38,7 +38,7 @@ async def house(tmp_path, monkeypatch):
         monkeypatch.delenv(str(field.validation_alias), raising=False)
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path / 'relay.db'}")
     monkeypatch.setattr(service, "LISTEN_EVERY", 0.01)
-    async with open_house(tmp_path, routes=ROUTES) as opened:
+    async with run_relay(tmp_path, routes=ROUTES) as opened:
         yield opened
 
 
@@ -58,8 +58,8 @@ async def refused(house, incident="one"):
 
 async def held_in_doubt(house, incident="dark"):
     """A card whose answer was lost where relay may not look: its letter."""
-    house.slack.take_scope("channels:history")
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, channel="C0ALL00001", times=1))
+    house.slack.remove_scope("channels:history")
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel="C0ALL00001", times=1))
     await house.share(incident, status="critical", incidentTags=DARK)
     await house.after(60)
     house.slack.grant_scope("channels:history")
@@ -70,7 +70,7 @@ async def redrive(house, letters):
     """Redrive by another connection to the same database, at the house's time."""
     other = await Store.open(os.environ["RELAY_DATABASE_URL"], exclusive=False)
     try:
-        return [each.outcome for each in await telling.redrive(other, letters, NO_WORDS, house.clock.now())]
+        return [each.outcome for each in await telling.retry(other, letters, NO_TAG_LABELS, house.clock.now())]
     finally:
         await other.close()
 
@@ -148,7 +148,7 @@ async def test_a_letter_held_in_doubt_is_redriven_when_an_operator_says_so_and_t
 async def test_a_channel_that_took_nothing_is_asked_again_at_once_and_its_letters_come_back(house):
     letter = await refused(house)
     house.slack.channel("db").unarchive()
-    assert await redrive(house, [letter]) == [telling.Outcome.CHANNEL_CHECKED]
+    assert await redrive(house, [letter]) == [telling.RetryOutcome.CHANNEL_CHECKED]
     async with asyncio.timeout(20):
         while not house.slack.channel("db").messages:
             await asyncio.sleep(0.01)
@@ -178,32 +178,32 @@ async def test_by_reason_only_those_of_that_reason_are_taken(house):
     await house.after(60)
     letters = await house.store.letters()
     assert len(letters) == 2
-    assert telling.selected(letters, reason="in_doubt") == (held,)
-    assert telling.selected(letters, reason=held.reason) == (held,)
-    assert [each.reason for each in telling.selected(letters, reason="channel_archived")] == ["channel_archived"]
-    assert telling.selected(letters) == letters
+    assert telling.select(letters, reason="in_doubt") == (held,)
+    assert telling.select(letters, reason=held.reason) == (held,)
+    assert [each.reason for each in telling.select(letters, reason="channel_archived")] == ["channel_archived"]
+    assert telling.select(letters) == letters
 
 
 def test_a_channel_shared_with_others_is_left_as_it_is():
     card = Card(incident="one", channel="C0DB000001", episode=1, options=Options())
-    letter = LetterLine(id=7, reason=EXTERNAL, remedy="", since=0.0, card=card)
+    letter = OpenDeadLetter(id=7, reason=EXTERNAL, remedy="", since=0.0, card=card)
     shared = Channel(ref="C0DB000001", slack_id="C0DB000001", facts={"external": True}, state=ChannelState.OPEN)
-    left = telling.judged(letter, shared)
-    assert left is telling.Outcome.EXTERNAL_CHANNEL
-    told = telling.outcome_in_words(telling.Redrive(letter=letter, outcome=left), str)
+    left = telling.retry_outcome(letter, shared)
+    assert left is telling.RetryOutcome.EXTERNAL_CHANNEL
+    told = telling.describe_result(telling.RetryResult(letter=letter, outcome=left), str)
     assert "letter 7" in told
     assert "allow_external: true" in told
-    assert telling.judged(letter, replace(shared, facts={})) is telling.Outcome.RETRIED
-    assert telling.judged(letter, None) is telling.Outcome.UNKNOWN_CHANNEL
+    assert telling.retry_outcome(letter, replace(shared, facts={})) is telling.RetryOutcome.RETRIED
+    assert telling.retry_outcome(letter, None) is telling.RetryOutcome.UNKNOWN_CHANNEL
 
 
 async def test_what_relay_has_redriven_in_the_same_moment_is_left_alone(house):
     letter = await refused(house)
     house.slack.channel("db").unarchive()
     await house.after(700)
-    before, posts = await house.store.story("one"), len(house.slack.called(POST))
+    before, posts = await house.store.story("one"), len(house.slack.calls_to(POST))
     await redrive(house, [letter])
     await house.settled()
     after = await house.store.story("one")
     assert [card.ts for card in after.cards] == [card.ts for card in before.cards]
-    assert len(house.slack.called(POST)) == posts
+    assert len(house.slack.calls_to(POST)) == posts

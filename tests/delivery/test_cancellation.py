@@ -4,14 +4,14 @@ import asyncio
 from contextlib import suppress
 from types import SimpleNamespace
 
-from relay.actions.task_worker import Errands
-from relay.cards import Errand, ErrandKind, Story
-from relay.cards.tasks import Matter
+from relay.actions.task_worker import TaskWorker
+from relay.cards import IncidentState, Task, TaskKind
+from relay.cards.tasks import TaskContext
 from relay.model.errors import LeaseLost
 from relay.model.incident import Record
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import cards
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 ROUTES = """
 version: 1
@@ -26,7 +26,7 @@ DATABASE = [{"id": "team", "name": "team", "type": "Text", "value": "database"}]
 
 async def test_a_call_that_is_cut_off_before_its_first_step_gives_its_lane_back(tmp_path):
     """The answer to a pick, and the news that the lease is lost, come in the same round of the event loop."""
-    async with open_house(tmp_path, routes=ROUTES) as house:
+    async with run_relay(tmp_path, routes=ROUTES) as house:
         posts = house.delivery._posts
         carry, pick = posts._courier.execute, house.store.start_next_card
         called, picked, now = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -62,10 +62,14 @@ async def test_a_call_that_is_cut_off_before_its_first_step_gives_its_lane_back(
 
 
 async def test_an_errand_that_is_cut_off_before_it_begins_does_not_keep_its_incident_busy():
-    errand = Errand(key="e", kind=ErrandKind.ASSIGN, incident="i1", created=0.0, due_at=0.0)
+    errand = Task(key="e", kind=TaskKind.ASSIGN, incident="i1", created=0.0, due_at=0.0)
 
     async def due(_now, *, skip):
-        return Matter(task=errand, incident_state=Story(record=Record(incident="i1"))) if "i1" not in skip else None
+        return (
+            TaskContext(task=errand, incident_state=IncidentState(record=Record(incident="i1")))
+            if "i1" not in skip
+            else None
+        )
 
     async def nobody_silent(*_told, **_named):
         return None
@@ -73,7 +77,7 @@ async def test_an_errand_that_is_cut_off_before_it_begins_does_not_keep_its_inci
     clock = ManualClock()
     store = SimpleNamespace(errand_due=due, next_silent=nobody_silent)
     lexicon = SimpleNamespace(refresh_at=clock.now(), refresh=lambda: asyncio.sleep(0))
-    errands = Errands(store, SimpleNamespace(line=SimpleNamespace(trouble="")), lexicon, clock)
+    errands = TaskWorker(store, SimpleNamespace(line=SimpleNamespace(trouble="")), lexicon, clock)
     with suppress(BaseExceptionGroup):
         async with asyncio.TaskGroup() as tasks:
             await errands._turn(None, tasks, lambda: None)

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from relay.cards import Case
+from relay.cards import CardContext
 from relay.delivery import executor, reconciler, service
-from relay.sandbox.faults import Drop, Fault
+from relay.sandbox.faults import DropConnection, InjectedFault
 from tests.support.incident_life import ALERT, LIFE, PHRASES, cards, faults, live, thread
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST = "chat.postMessage"
 BROKEN, SOUND = "broken", "sound"
@@ -39,7 +39,7 @@ class Trouble:
         monkeypatch.setattr(module, name, self)
 
     def __call__(self, *arguments, **named):
-        [case] = [each for each in arguments if isinstance(each, Case)]
+        [case] = [each for each in arguments if isinstance(each, CardContext)]
         if case.card.incident == BROKEN and not self.over:
             self.struck += 1
             raise LookupError("nobody foresaw this")
@@ -53,18 +53,20 @@ def wrong(house, incident: str) -> list[str]:
         return [f"{len(standing)} cards"]
     told = thread(house, standing[0])
     twice = [phrase for phrase in PHRASES if told.count(phrase) > 1]
-    return twice + ["not its end"] * ("✅" not in house.slack.reads(standing[0]))
+    return twice + ["not its end"] * ("✅" not in house.slack.text_of(standing[0]))
 
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes_wrong(
     tmp_path, monkeypatch, logged, place
 ):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         trouble = Trouble(monkeypatch, *PLACES[place])
         for after_effect in (True, False):
             lost = place == f"a lost message is {'' if after_effect else 'not '}found"
-            house.slack.faults.add(Fault(does=Drop(), method=POST, times=int(lost), after_effect=after_effect))
+            house.slack.faults.add(
+                InjectedFault(behaviour=DropConnection(), method=POST, times=int(lost), after_effect=after_effect)
+            )
         await house.share(BROKEN, status="warning", alerts=[ALERT])
         await house.advance(10)
         await live(house, SOUND)
@@ -77,7 +79,7 @@ async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes
         assert {"delivery_broke", "delivery_broken_off", "room_broke"}.isdisjoint(each["event"] for each in logged)
         assert any(isinstance(each.get("exc_info"), LookupError) for each in logged)
         assert 0 < trouble.struck < 80  # ever more seldom
-        assert len(house.slack.called("conversations.history")) < 200
+        assert len(house.slack.calls_to("conversations.history")) < 200
         trouble.over = True
         await house.advance(900)
         assert wrong(house, BROKEN) == []
@@ -87,7 +89,7 @@ async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes
 async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_can(tmp_path, logged):
     """Written by another version of relay, say."""
     routes = "version: 1\nroutes: [{name: all, post: [C0ALL00001], wait: 60s}]\n"
-    async with open_house(tmp_path, routes=routes) as house:
+    async with run_relay(tmp_path, routes=routes) as house:
 
         async def write(options: str) -> None:
             statement = text(f"UPDATE card SET options = {options} WHERE incident = '{BROKEN}'")
@@ -108,8 +110,8 @@ async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_ca
 
 
 async def test_where_a_message_cannot_be_drawn_relay_s_own_wording_takes_its_place(tmp_path, monkeypatch):
-    async with open_house(tmp_path) as house:
-        drawn = executor.draw
+    async with run_relay(tmp_path) as house:
+        drawn = executor.draw_step
 
         def draw(configuration, *arguments):
             if configuration is house.configuration:
@@ -132,7 +134,7 @@ async def test_a_room_in_which_something_unforeseen_happens_begins_again_with_ev
         "_posts": "pick",
         "_edits": "pick",
     }.get(room, "")
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         broken = house.slack_client if room == "_gate" else house.store
         name, struck = verb or "auth_test", []
         work = getattr(broken, name)

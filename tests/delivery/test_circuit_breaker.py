@@ -5,14 +5,14 @@ from itertools import accumulate
 
 import pytest
 
-from relay.delivery.circuit_breaker import LONGEST, Gate
+from relay.delivery.circuit_breaker import MAX_PROBE_PAUSE, CircuitBreaker
 from relay.ratelimit.budgets import Budgets, backoff
 from relay.runtime.clock import Clock
-from relay.sandbox.faults import Fault, rate_limited
+from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.slack.outcomes import Ambiguous, Method, Rejected, RejectionScope
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards
-from tests.support.relay_in_process import open_house, stand_in
+from tests.support.relay_in_process import fake_workspace, run_relay
 
 ASKED = "auth.test"
 DEAD = Rejected(
@@ -22,19 +22,19 @@ DEAD = Rejected(
 
 def questions(within: float) -> list[float]:
     """The seconds after the first question at which the next ones are due, within so many."""
-    pauses = (min(LONGEST, backoff(tries, "gate")) for tries in range(1, 1000))
+    pauses = (min(MAX_PROBE_PAUSE, backoff(tries, "gate")) for tries in range(1, 1000))
     return [moment for moment in accumulate(pauses) if moment <= within]
 
 
 def moments(slack) -> list[float]:
-    return [call.at for call in slack.called(ASKED)]
+    return [call.at for call in slack.calls_to(ASKED)]
 
 
 async def test_a_dead_token_is_asked_about_as_seldom_as_the_backoff_says_whatever_else_comes_in(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
+    slack = fake_workspace(clock)
     slack.revoke()
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         for number in range(12):
             await house.share(f"i{number}", status="critical", alerts=[ALERT])
             await house.advance(300)
@@ -46,7 +46,7 @@ async def test_a_dead_token_is_asked_about_as_seldom_as_the_backoff_says_whateve
 
 
 async def test_a_token_that_dies_under_many_calls_is_not_asked_about_by_each_of_them(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         asked = len(moments(house.slack))
         house.slack.revoke()
         for number in range(40):
@@ -58,9 +58,9 @@ async def test_a_token_that_dies_under_many_calls_is_not_asked_about_by_each_of_
 
 async def test_whoever_is_told_to_wait_before_asking_again_waits(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
-    slack.faults.add(Fault(does=rate_limited(600), method=ASKED, times=1))
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+    slack = fake_workspace(clock)
+    slack.faults.add(InjectedFault(behaviour=rate_limited(600), method=ASKED, times=1))
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         await house.advance(1200)
         first, again = moments(slack)
         assert again - first == pytest.approx(600, abs=1)
@@ -68,12 +68,12 @@ async def test_whoever_is_told_to_wait_before_asking_again_waits(tmp_path):
 
 async def test_a_clock_that_is_set_back_does_not_keep_a_shut_gate_from_asking(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
+    slack = fake_workspace(clock)
     slack.revoke()
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         await house.advance(300)
         asked = len(moments(slack))
-        clock.move(clock.now() - 7200)
+        clock.set_time(clock.now() - 7200)
         await house.advance(120)
         assert len(moments(slack)) - asked in {3, 4, 5}
 
@@ -96,7 +96,7 @@ class Answering:
 async def test_by_the_real_clock_too_the_gate_asks_once_and_then_waits(answer, rings):
     """Neither what it finds itself nor what others tell it has it ask at once."""
     slack, over = Answering(answer), asyncio.Event()
-    gate = Gate(slack, Clock(), Budgets())
+    gate = CircuitBreaker(slack, Clock(), Budgets())
     running = asyncio.create_task(gate.run(over))
     for _ in range(rings):
         await asyncio.sleep(0.002)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, LIFE, seen
-from tests.support.relay_in_process import START, open_house, stand_in
+from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 EVERY = 330.0
 """Seconds from one happening of a life to the next, by the clock, crash or no crash: each has time to be told."""
@@ -106,13 +106,13 @@ async def one_life(folder, crash, life):
     """
     waiting = [(START + EVERY * number, happens) for number, happens in enumerate(life)]
     clock = ManualClock()
-    slack = stand_in(clock)
-    async with open_house(folder, slack=slack, clock=clock, dies=True) as house:
+    slack = fake_workspace(clock)
+    async with run_relay(folder, slack=slack, clock=clock, dies=True) as house:
         crash.install(house)
         await lived(house, waiting, crash)
         if not crash.happened.is_set():
             return False, seen(house, "all", "noc")
-    async with open_house(folder, slack=slack, clock=clock) as house:
+    async with run_relay(folder, slack=slack, clock=clock) as house:
         await lived(house, waiting, Crash(0, after=False))
         return True, seen(house, "all", "noc")
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from relay.model.incident import NO_WORDS
-from relay.sandbox.faults import SERVER_ERROR, Code, Drop, Fault
+from relay.model.incident import NO_TAG_LABELS
+from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from relay.tools import letters as telling
-from relay.tools.letters import Outcome
+from relay.tools.letters import RetryOutcome
 from tests.support.incident_life import ALERT, cards, thread
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST, HISTORY, REPLIES = "chat.postMessage", "conversations.history", "conversations.replies"
 ROUTES = """
@@ -18,14 +18,14 @@ routes:
   - {name: hold, match: {tags: {team: db}}, post: [{channel: C0DB000001, in_doubt: hold, mention: {critical: [S0DB]}}]}
 """
 DB = [{"id": "team", "value": "db"}]
-LOCKED = Code("restricted_action_thread_locked")
+LOCKED = ErrorCode("restricted_action_thread_locked")
 SAID = {"metadata": {"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}}}
 MAY_REPEAT = "may be a repeat"
 
 
 @pytest.fixture
 async def house(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as opened:
+    async with run_relay(tmp_path, routes=ROUTES) as opened:
         await opened.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
         await opened.advance(60)
         yield opened
@@ -36,13 +36,15 @@ def in_thread(arguments):
 
 
 def refuse_replies(house, does=LOCKED):
-    house.slack.faults.add(Fault(does=does, method=POST, channel="C0DB000001", where=in_thread, times=None))
+    house.slack.faults.add(
+        InjectedFault(behaviour=does, method=POST, channel="C0DB000001", where=in_thread, times=None)
+    )
 
 
 async def redrive(house):
     """All letters, as the command does it; what becomes of each."""
     letters = await house.store.letters()
-    done = await telling.redrive(house.store, letters, NO_WORDS, house.clock.now())
+    done = await telling.retry(house.store, letters, NO_TAG_LABELS, house.clock.now())
     house.sender._ring_all()  # as it does for what another program writes
     return [each.outcome for each in done]
 
@@ -56,17 +58,17 @@ def told(house, channel="db"):
     return thread(house, card, channel)
 
 
-@pytest.mark.parametrize("does", [LOCKED, Code("invalid_blocks")])
+@pytest.mark.parametrize("does", [LOCKED, ErrorCode("invalid_blocks")])
 async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_it_was_for(house, does):
     refuse_replies(house, does)
     await house.share("one", status="critical", **SAID)
     await house.after(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
     [letter] = await house.store.letters()
     assert letter.remedy
-    assert "🔴" in house.slack.reads(cards(house, "one", "db")[0])
+    assert "🔴" in house.slack.text_of(cards(house, "one", "db")[0])
     [stand_in] = cards(house, "one", "noc")
     assert pings(stand_in) == ("S0DB",)
-    assert "meant for the thread in #db, which did not take it" in house.slack.reads(stand_in)
+    assert "meant for the thread in #db, which did not take it" in house.slack.text_of(stand_in)
     assert "looking at it" in told(house, "noc")
     assert told(house) == ""
 
@@ -90,7 +92,7 @@ async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(hous
     await house.share("one", status="ok")
     await house.after(60)
     assert "Resolved" in told(house)
-    assert "followed in" in house.slack.reads(cards(house, "one", "noc")[0])
+    assert "followed in" in house.slack.text_of(cards(house, "one", "noc")[0])
 
 
 async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(house):
@@ -102,7 +104,7 @@ async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(hou
     await house.after(60)
     assert "rolled back" in told(house)
     assert "looking at it" not in told(house)
-    assert await redrive(house) == [Outcome.REPLY_RETRIED]
+    assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
     await house.after(60)
     assert [told(house).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [1, 1, 1]
     replies = house.slack.channel("db").thread(cards(house, "one", "db")[0].ts)
@@ -119,14 +121,14 @@ async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_ca
     await house.share("one", **SAID)
     await house.after(60)
     [first] = await untold(house)
-    assert await redrive(house) == [Outcome.REPLY_RETRIED]
+    assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
     await house.after(60)
     assert await untold(house) == [first]
     house.slack.faults.clear()
     await house.share("one", status="critical")
     await house.after(60)
     assert "Warning → *Critical*" in told(house)
-    assert await redrive(house) == [Outcome.REPLY_RETRIED]
+    assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
     await house.after(60)
     assert [told(house).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
 
@@ -134,8 +136,10 @@ async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_ca
 async def lose_the_answer(house, *, landed, where=None):
     """One answer is lost where relay may not look; it is held."""
     for scope in ("channels:history", "groups:history"):
-        house.slack.take_scope(scope)
-    fault = Fault(does=Drop(), method=POST, channel="C0DB000001", after_effect=landed, where=where)
+        house.slack.remove_scope(scope)
+    fault = InjectedFault(
+        behaviour=DropConnection(), method=POST, channel="C0DB000001", after_effect=landed, where=where
+    )
     house.slack.faults.add(fault)
 
 
@@ -150,17 +154,17 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
     await lose_the_answer(house, landed=landed)
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
     await house.after(60)
-    assert "#db, where it may stand already" in house.slack.reads(cards(house, "two", "noc")[0])
+    assert "#db, where it may stand already" in house.slack.text_of(cards(house, "two", "noc")[0])
     if readable:
         await give_scopes_back(house)
-    assert await redrive(house) == [Outcome.SEARCHING]
+    assert await redrive(house) == [RetryOutcome.SEARCHING]
     await house.after(600)
     standing = cards(house, "two", "db")
     assert len(standing) == (2 if landed and not readable else 1)
-    assert [MAY_REPEAT in house.slack.reads(card) for card in standing][-1] is not readable
+    assert [MAY_REPEAT in house.slack.text_of(card) for card in standing][-1] is not readable
     assert pings(standing[-1]) == (("S0DB",) if landed and readable else ())
     assert await house.store.letters() == ()
-    assert "followed in" in house.slack.reads(cards(house, "two", "noc")[0])
+    assert "followed in" in house.slack.text_of(cards(house, "two", "noc")[0])
 
 
 @pytest.mark.parametrize("landed", [False, True])
@@ -171,9 +175,9 @@ async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not
     await house.share("two", status="ok")
     await house.after(60)
     await give_scopes_back(house)
-    assert await redrive(house) == [Outcome.SEARCHING]
+    assert await redrive(house) == [RetryOutcome.SEARCHING]
     await house.after(600)
-    assert [house.slack.reads(card)[0] for card in cards(house, "two", "db")] == ["✅"] * landed
+    assert [house.slack.text_of(card)[0] for card in cards(house, "two", "db")] == ["✅"] * landed
     assert await house.store.letters() == ()
 
 
@@ -189,13 +193,13 @@ async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(house, l
     if readable:
         await give_scopes_back(house)
     for left in (1, 0):
-        assert await redrive(house) == [Outcome.SEARCHING]
+        assert await redrive(house) == [RetryOutcome.SEARCHING]
         assert len(await untold(house)) == left
         await house.after(600)
     times = {text: told(house).count(f": {text}") for text in ("first", "first, again", "second", "second, again")}
     told_twice = 2 if landed and not readable else 1
     assert times == {"first": told_twice + 1, "first, again": 1, "second": told_twice + 1, "second, again": 1}
-    assert (MAY_REPEAT in house.slack.reads(cards(house, "one", "db")[0])) is not readable
+    assert (MAY_REPEAT in house.slack.text_of(cards(house, "one", "db")[0])) is not readable
 
 
 async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_alone(house):
@@ -203,23 +207,25 @@ async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_al
     await house.share("one", **SAID)
     await house.after(60)
     house.slack.faults.clear()
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, where=in_thread))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, where=in_thread))
     await house.share("one", status="critical")
     await house.settled()
-    assert await redrive(house) == [Outcome.BUSY]
+    assert await redrive(house) == [RetryOutcome.BUSY]
     assert len(await untold(house)) == 1
 
 
 async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(house):
-    house.slack.faults.add(Fault(does=Code("invalid_blocks"), method=POST, channel="C0DB000001", times=None))
+    house.slack.faults.add(
+        InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=POST, channel="C0DB000001", times=None)
+    )
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
     await house.after(60)
-    assert "for #db, which did not take this one" in house.slack.reads(cards(house, "two", "noc")[0])
+    assert "for #db, which did not take this one" in house.slack.text_of(cards(house, "two", "noc")[0])
     await house.share("two", status="ok")
     await house.after(60)
     letters = await house.store.letters()
-    assert await redrive(house) == [Outcome.CLOSED]
-    said = telling.outcome_in_words(telling.Redrive(letter=letters[0], outcome=Outcome.CLOSED), str)
+    assert await redrive(house) == [RetryOutcome.CLOSED]
+    said = telling.describe_result(telling.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), str)
     assert "nothing of it was ever shown" in said
     await house.after(60)
     assert cards(house, "two", "db") == []

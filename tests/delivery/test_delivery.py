@@ -2,10 +2,10 @@
 
 import pytest
 
-from relay.sandbox.faults import SERVER_ERROR, Code, Fault, rate_limited
+from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
-from tests.support.relay_in_process import START, open_house, stand_in
+from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 ALERT = {
     "id": "a",
@@ -17,7 +17,7 @@ POST, EDIT = "chat.postMessage", "chat.update"
 
 @pytest.fixture
 async def house(tmp_path):
-    async with open_house(tmp_path) as opened:
+    async with run_relay(tmp_path) as opened:
         yield opened
 
 
@@ -45,10 +45,10 @@ async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_hap
     await house.share(status="ok", endedOn=START + 180)
     await house.after(60)
     [card] = roots(house)
-    told = [house.slack.reads(reply) for reply in house.slack.channel("all").thread(card.ts)]
+    told = [house.slack.text_of(reply) for reply in house.slack.channel("all").thread(card.ts)]
     assert [("Critical" in told[0]), ("failing over" in told[1]), ("Resolved" in told[2])] == [True, True, True]
     assert len(told) == 3
-    assert "✅" in house.slack.reads(card)
+    assert "✅" in house.slack.text_of(card)
 
 
 async def test_a_burst_costs_one_edit(house):
@@ -58,7 +58,7 @@ async def test_a_burst_costs_one_edit(house):
     for number in range(20):
         await house.share(status="warning", incidentTags=[{"id": "n", "value": number}])
     await house.after(30)
-    shown = [call for call in house.slack.called(EDIT) if call.took_effect]
+    shown = [call for call in house.slack.calls_to(EDIT) if call.took_effect]
     assert len(shown) == 1
     assert "19" in house.reads()
 
@@ -68,7 +68,7 @@ async def test_an_edit_that_would_show_what_is_shown_is_not_made(house):
     await house.settled()
     await house.share(status="warning", alerts=[ALERT], updatedOn=START + 1)
     await house.after(10)
-    assert house.slack.called(EDIT) == []
+    assert house.slack.calls_to(EDIT) == []
 
 
 async def test_replies_wait_for_their_root_and_come_together(house):
@@ -81,42 +81,42 @@ async def test_replies_wait_for_their_root_and_come_together(house):
     await house.after(60)
     [card] = roots(house)
     [reply] = house.slack.channel("all").thread(card.ts)
-    assert [word in house.slack.reads(reply) for word in ("one", "two")] == [True, True]
+    assert [word in house.slack.text_of(reply) for word in ("one", "two")] == [True, True]
 
 
 async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_other(house):
     await house.share("first", status="warning", alerts=[ALERT])
     await house.settled()
-    house.slack.faults.add(Fault(does=rate_limited(30), method=EDIT, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method=EDIT, times=1))
     await house.share("first", status="critical")
     await house.settled()
     await house.share("second", status="critical", alerts=[ALERT])
     await house.after(29)
-    assert len(house.slack.called(EDIT)) == 1
+    assert len(house.slack.calls_to(EDIT)) == 1
     assert len(roots(house)) == 2
     await house.after(2)
-    assert [call.took_effect for call in house.slack.called(EDIT)] == [False, True]
+    assert [call.took_effect for call in house.slack.calls_to(EDIT)] == [False, True]
 
 
 @pytest.mark.parametrize(
-    "does", [rate_limited(7), Code("service_unavailable"), Code("ratelimited"), Code("request_timeout")]
+    "does", [rate_limited(7), ErrorCode("service_unavailable"), ErrorCode("ratelimited"), ErrorCode("request_timeout")]
 )
 async def test_what_surely_was_not_posted_is_posted_later_and_once(house, does):
-    house.slack.faults.add(Fault(does=does, method=POST, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=does, method=POST, times=1))
     await house.share(status="critical", alerts=[ALERT])
     await house.after(600)
     assert len(roots(house)) == 1
-    assert [call.took_effect for call in house.slack.called(POST)] == [False, True]
+    assert [call.took_effect for call in house.slack.calls_to(POST)] == [False, True]
 
 
 async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_the_lost_one_cannot_land_any_more(house):
     await house.share(status="warning", alerts=[ALERT])
     await house.settled()
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
     await house.share(status="critical")
     await house.after(60)
-    assert [call.at - START for call in house.slack.called(EDIT)][-1] >= 30
-    assert len(house.slack.called(EDIT)) == 3
+    assert [call.at - START for call in house.slack.calls_to(EDIT)][-1] >= 30
+    assert len(house.slack.calls_to(EDIT)) == 3
     assert "🔴" in house.reads()
 
 
@@ -137,16 +137,16 @@ async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread
     await house.share(metadata={"comment": {"comment": "still there"}})
     await house.after(60)
     [card] = roots(house)
-    assert "posted anew" in house.slack.reads(card)
+    assert "posted anew" in house.slack.text_of(card)
     assert not pings(card)
     [reply] = house.slack.channel("all").thread(card.ts)
-    assert "still there" in house.slack.reads(reply)
+    assert "still there" in house.slack.text_of(reply)
 
 
 async def test_a_restart_goes_on_where_it_stopped(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+    slack = fake_workspace(clock)
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         await house.share(status="warning", alerts=[ALERT])
         await house.settle()
         slack.pause(POST, 5)
@@ -154,10 +154,10 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
         await house.share(status="critical")
         await house.settle()
     clock.advance(60)
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         await house.advance(10)
         [card] = roots(house)
-        assert "🔴" in slack.reads(card)
+        assert "🔴" in slack.text_of(card)
         assert len(slack.channel("all").thread(card.ts)) == 1
 
 
@@ -169,7 +169,7 @@ version: 1
 fallback: C0NOC00001
 routes: [{name: db, match: {tags: {team: db}}, post: [C0DB000001]}]
 """
-    async with open_house(tmp_path, routes=routes) as house:
+    async with run_relay(tmp_path, routes=routes) as house:
         await house.share(status="critical", alerts=[ALERT])
         await house.settle()
         assert "Critical" in house.transcript("noc")
@@ -190,17 +190,17 @@ routes:
   - {name: a, continue: true, post: ["#db"]}
   - {name: b, post: [C0DB000001]}
 """
-    async with open_house(tmp_path, routes=routes) as house:
+    async with run_relay(tmp_path, routes=routes) as house:
         await house.share(status="critical", alerts=[ALERT])
         await house.advance(60)
         assert len(roots(house, "db")) == 1
 
 
 async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_path):
-    async with open_house(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as house:
+    async with run_relay(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as house:
         await house.share(status="critical", alerts=[ALERT])
         await house.advance(60)
-        assert house.slack.called(POST) == []
+        assert house.slack.calls_to(POST) == []
         [letter] = await house.store.dead_letters()
         assert letter.remedy.startswith("Correct the channel's name in routes.yaml")
         house.slack.add_channel("C0NEW00001", "new-one")
@@ -209,7 +209,7 @@ async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_pa
 
 
 async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_path):
-    async with open_house(tmp_path, routes="version: 1\nroutes: [{name: a, wait: 3m, post: [C0ALL00001]}]\n") as house:
+    async with run_relay(tmp_path, routes="version: 1\nroutes: [{name: a, wait: 3m, post: [C0ALL00001]}]\n") as house:
         await house.share("short", status="critical", alerts=[ALERT])
         await house.share("long", status="critical", alerts=[ALERT])
         await house.advance(120)
@@ -235,6 +235,6 @@ async def test_a_reopening_is_broadcast_and_pings_and_a_later_one_is_a_new_card_
     await house.share(status="critical", endedOn=None)
     await house.after(60)
     first, second = roots(house)
-    assert "✅" in house.slack.reads(first)
-    assert "again, last time" in house.slack.reads(second)
+    assert "✅" in house.slack.text_of(first)
+    assert "again, last time" in house.slack.text_of(second)
     assert pings(second)

@@ -2,10 +2,21 @@
 
 import pytest
 
-from relay.sandbox.faults import BAD_GATEWAY, BROKEN_JSON, EMPTY, PLAIN_TEXT, SERVER_ERROR, UNAVAILABLE, Code, Drop, Fault, rate_limited
+from relay.sandbox.faults import (
+    BAD_GATEWAY,
+    BROKEN_JSON,
+    EMPTY,
+    PLAIN_TEXT,
+    SERVER_ERROR,
+    UNAVAILABLE,
+    DropConnection,
+    ErrorCode,
+    InjectedFault,
+    rate_limited,
+)
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, faults, seen
-from tests.support.relay_in_process import open_house, stand_in
+from tests.support.relay_in_process import fake_workspace, run_relay
 
 POST = "chat.postMessage"
 OTHERS = (
@@ -15,9 +26,9 @@ OTHERS = (
     BROKEN_JSON,
     PLAIN_TEXT,
     EMPTY,
-    Code("internal_error"),
-    Code("fatal_error"),
-    Code("service_unavailable"),
+    ErrorCode("internal_error"),
+    ErrorCode("fatal_error"),
+    ErrorCode("service_unavailable"),
 )
 """Whatever leaves relay without an answer, as the cut connection does (`test_slack_door` shows that it is the same)."""
 
@@ -37,12 +48,12 @@ async def troubled(house, incident):
     """A life in which the root and a reply are lost, one turns up late, and the card is deleted under a reply."""
     slack = house.slack
     slack.history_lag = 30
-    slack.faults.add(Fault(does=Drop(), method=POST, after_effect=True))
+    slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
     await house.share(incident, status="warning", alerts=[ALERT])
     await house.after(70)
     slack.history_lag = 3
     await house.after(200)
-    slack.faults.add(Fault(does=Drop(), method=POST, after_effect=True))
+    slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
     await house.share(incident, metadata={"comment": {"comment": "lost and found"}})
     await house.after(120)
     for card in slack.channel("all").messages:
@@ -59,12 +70,12 @@ async def troubled(house, incident):
 @pytest.mark.parametrize(
     ("does", "after_effect"),
     [
-        ((Drop(),), False),
-        ((Drop(),), True),
+        ((DropConnection(),), False),
+        ((DropConnection(),), True),
         (OTHERS, True),
         ((rate_limited(3),), False),
-        ((Code("request_timeout"),), False),
-        ((Code("invalid_auth"),), False),
+        ((ErrorCode("request_timeout"),), False),
+        ((ErrorCode("invalid_auth"),), False),
     ],
     ids=["cut before", "cut after", "others in turn", "429", "refused", "credentials"],
 )
@@ -78,14 +89,14 @@ async def test_one_more_fault_at_any_call_of_a_life_full_of_trouble_changes_noth
         folder = tmp_path / str(nth)
         folder.mkdir()
         clock = ManualClock()
-        slack = stand_in(clock)
+        slack = fake_workspace(clock)
         slack.channel("all").kick()
-        armed = slack.faults.add(Fault(does=does[nth % len(does)], nth=nth, after_effect=after_effect))
-        async with open_house(folder, slack=slack, clock=clock) as house:
+        armed = slack.faults.add(InjectedFault(behaviour=does[nth % len(does)], nth=nth, after_effect=after_effect))
+        async with run_relay(folder, slack=slack, clock=clock) as house:
             await troubled(house, "i1")
             found[nth] = seen(house, "all", "noc")
             assert faults(house, "i1") == [], (nth, house.transcript())
-        if not armed.struck:
+        if not armed.applied:
             break
         struck.add(slack.calls[nth - 1].method)
     as_ever = found.pop(nth)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from relay.sandbox.faults import Code, Fault, Meanwhile
+from relay.sandbox.faults import ErrorCode, InjectedFault, SideEffect
 from relay.sandbox.slack.mentions import pings
 from tests.support.incident_life import ALERT, cards, thread
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
 ROUTES = """
@@ -37,7 +37,7 @@ DB = [{"id": "team", "value": "db"}]
 
 @pytest.fixture
 async def house(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as opened:
+    async with run_relay(tmp_path, routes=ROUTES) as opened:
         yield opened
 
 
@@ -85,21 +85,25 @@ async def test_a_rise_that_a_stand_in_tells_pings_whom_the_card_would_have(house
 
 
 async def test_a_stand_in_does_not_wait_again_and_is_not_given_up_though_the_route_has_a_wait(tmp_path):
-    async with open_house(tmp_path, routes=WAITING) as house:
+    async with run_relay(tmp_path, routes=WAITING) as house:
         house.slack.channel("db").archive()
-        house.slack.faults.add(Fault(does=Code("request_timeout"), method=POST, channel="C0NOC00001", times=4))
+        house.slack.faults.add(
+            InjectedFault(behaviour=ErrorCode("request_timeout"), method=POST, channel="C0NOC00001", times=4)
+        )
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
         await house.advance(62)
         await house.share("one", metadata=comment("hm"))
         await house.advance(300)
         [stand_in] = cards(house, "one", "noc")
-        assert "for #db, which takes no messages" in house.slack.reads(stand_in)
+        assert "for #db, which takes no messages" in house.slack.text_of(stand_in)
 
 
 async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_is_posted(tmp_path):
-    async with open_house(tmp_path, routes=PATIENT) as house:
+    async with run_relay(tmp_path, routes=PATIENT) as house:
         house.slack.channel("db").archive()
-        house.slack.faults.add(Fault(does=Code("request_timeout"), method=POST, channel="C0NOC00001", times=4))
+        house.slack.faults.add(
+            InjectedFault(behaviour=ErrorCode("request_timeout"), method=POST, channel="C0NOC00001", times=4)
+        )
         await house.share("one", status="critical", alerts=[ALERT])
         await house.advance(60)
         await house.share("one", incidentTags=DB)
@@ -107,7 +111,7 @@ async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_
         await house.share("one", metadata=comment("hm"))
         await house.advance(600)
         [stand_in] = cards(house, "one", "noc")
-        assert "for #db, which takes no messages" in house.slack.reads(stand_in)
+        assert "for #db, which takes no messages" in house.slack.text_of(stand_in)
 
 
 async def test_a_late_reopening_is_a_new_card_on_the_fallback_too_while_the_channel_still_refuses(house):
@@ -120,8 +124,8 @@ async def test_a_late_reopening_is_a_new_card_on_the_fallback_too_while_the_chan
     await house.share("one", status="critical")
     await house.after(60)
     first, second = cards(house, "one", "noc")
-    assert "✅" in house.slack.reads(first)
-    assert "🔴" in house.slack.reads(second)
+    assert "✅" in house.slack.text_of(first)
+    assert "🔴" in house.slack.text_of(second)
 
 
 async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_refuses_once_more(house):
@@ -133,36 +137,36 @@ async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_re
     house.slack.channel("db").unarchive()
     await house.after(400)
     [stand_in] = cards(house, "one", "noc")
-    assert "followed in" in house.slack.reads(stand_in)
+    assert "followed in" in house.slack.text_of(stand_in)
     house.slack.channel("db").archive()
     await house.share("one", metadata=comment("look here"))
     await house.after(60)
     await house.share("one", status="ok")
     await house.after(60)
-    assert "✅" in house.slack.reads(stand_in)
-    assert "followed in" not in house.slack.reads(stand_in)
+    assert "✅" in house.slack.text_of(stand_in)
+    assert "followed in" not in house.slack.text_of(stand_in)
     assert thread(house, stand_in, "noc").count("look here") == 1
 
 
 async def test_a_route_s_own_card_on_the_fallback_s_channel_stands_in_beside_and_never_becomes_a_pointer(tmp_path):
-    async with open_house(tmp_path, routes=BESIDE.replace("FALLBACK", "C0NOC00001")) as house:
+    async with run_relay(tmp_path, routes=BESIDE.replace("FALLBACK", "C0NOC00001")) as house:
         house.slack.channel("db").archive()
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
         await house.advance(60)
         [card] = cards(house, "one", "noc")
-        assert "takes no messages" in house.slack.reads(card)
+        assert "takes no messages" in house.slack.text_of(card)
         house.slack.channel("db").unarchive()
         await house.advance(400)
         assert len(cards(house, "one", "db")) == 1
-        assert "followed in" not in house.slack.reads(card)
-        assert "takes no messages" not in house.slack.reads(card)
+        assert "followed in" not in house.slack.text_of(card)
+        assert "takes no messages" not in house.slack.text_of(card)
         await house.share("one", status="warning")
         await house.advance(60)
-        assert "🟠" in house.slack.reads(card)
+        assert "🟠" in house.slack.text_of(card)
 
 
 async def test_a_fallback_by_name_and_a_route_by_id_share_one_card_in_their_channel(tmp_path):
-    async with open_house(tmp_path, routes=BESIDE.replace("FALLBACK", '"#noc"')) as house:
+    async with run_relay(tmp_path, routes=BESIDE.replace("FALLBACK", '"#noc"')) as house:
         house.slack.channel("db").archive()
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
         await house.advance(60)
@@ -170,7 +174,7 @@ async def test_a_fallback_by_name_and_a_route_by_id_share_one_card_in_their_chan
 
 
 async def test_a_fallback_s_card_that_gave_way_stays_away_when_no_route_takes_the_incident_any_more(tmp_path):
-    async with open_house(tmp_path, routes=PATIENT) as house:
+    async with run_relay(tmp_path, routes=PATIENT) as house:
         await house.share("one", status="critical", alerts=[ALERT])
         await house.advance(10)
         await house.share("one", incidentTags=DB)
@@ -189,7 +193,7 @@ async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_
     async def held(_call):
         await answered.wait()
 
-    house.slack.faults.add(Fault(does=Meanwhile(held), method=EDIT, times=1, after_effect=True))
+    house.slack.faults.add(InjectedFault(behaviour=SideEffect(held), method=EDIT, times=1, after_effect=True))
     await house.share("one", incidentTags=DB)
     async with asyncio.timeout(10):
         while not all(card.ts for card in (await house.store.story("one")).cards):  # noqa: ASYNC110  no bell rings for it
@@ -199,12 +203,12 @@ async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_
     await house.share("one", status="ok")
     await house.after(60)
     [pointer] = cards(house, "one", "noc")
-    assert "followed in" in house.slack.reads(pointer)
-    assert "✅" not in house.slack.reads(pointer)
+    assert "followed in" in house.slack.text_of(pointer)
+    assert "✅" not in house.slack.text_of(pointer)
 
 
 async def test_a_name_that_turns_out_to_be_a_channel_with_a_card_adds_none_and_leaves_no_letter(tmp_path):
-    async with open_house(tmp_path, routes=TWINS) as house:
+    async with run_relay(tmp_path, routes=TWINS) as house:
         await house.share("one", status="critical", alerts=[ALERT])
         await house.advance(60)
         assert [letter.card.channel for letter in await house.store.dead_letters()] == ["#databases"]
@@ -213,12 +217,12 @@ async def test_a_name_that_turns_out_to_be_a_channel_with_a_card_adds_none_and_l
         await house.share("one", status="warning")
         await house.advance(60)
         [card] = cards(house, "one", "databases")
-        assert "🟠" in house.slack.reads(card)
+        assert "🟠" in house.slack.text_of(card)
         assert await house.store.dead_letters() == ()
 
 
 async def test_without_a_fallback_such_a_name_stops_nothing_either(tmp_path):
-    async with open_house(tmp_path, routes=TWINS.replace("fallback: C0NOC00001\n", "")) as house:
+    async with run_relay(tmp_path, routes=TWINS.replace("fallback: C0NOC00001\n", "")) as house:
         await house.share("one", status="critical", alerts=[ALERT])
         await house.advance(60)
         house.slack.channel("db").rename("databases")

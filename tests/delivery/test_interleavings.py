@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from relay.ingest.service import Intake
-from relay.sandbox.faults import SERVER_ERROR, Code, Drop, Fault, Silence
+from relay.ingest.service import IngestService
+from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault, NoAnswer
 from relay.sandbox.slack.mentions import pings
 from relay.slack.message import Message
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
-from tests.support.relay_in_process import START, open_house, stand_in
+from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
 COMMENTS_ONLY = """
@@ -23,24 +23,24 @@ EVERYWHERE = "version: 1\nroutes: [{name: a, post: [C0ALL00001, C0DB000001, C0NO
 
 @pytest.fixture
 async def house(tmp_path):
-    async with open_house(tmp_path) as opened:
+    async with run_relay(tmp_path) as opened:
         yield opened
 
 
 def pinged(house, channel="all"):
     """Whom the channel's messages ping, those in threads too."""
-    return [target for message in house.slack.channel(channel).everything for target in pings(message)]
+    return [target for message in house.slack.channel(channel).all_messages for target in pings(message)]
 
 
 async def test_a_rise_that_comes_while_a_lost_card_is_looked_for_still_pings(house):
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     await house.share("one", status="warning", alerts=[ALERT])
     await house.after(8)
     assert cards(house, "one") == []
     await house.share("one", status="critical")
     await house.after(700)
     [card] = cards(house, "one")
-    assert "🔴" in house.slack.reads(card)
+    assert "🔴" in house.slack.text_of(card)
     assert pinged(house).count("S0CRIT") == 1
 
 
@@ -58,10 +58,10 @@ async def test_a_rise_that_comes_while_a_deleted_card_is_posted_anew_still_pings
 
 
 async def test_a_lost_reply_that_has_nothing_to_tell_any_more_holds_up_none_that_comes_after_it(tmp_path):
-    async with open_house(tmp_path, routes=COMMENTS_ONLY) as house:
+    async with run_relay(tmp_path, routes=COMMENTS_ONLY) as house:
         await house.share("one", status="warning", alerts=[ALERT])
         await house.advance(60)
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
         await house.share("one", status="critical")
         await house.advance(8)
         await house.share("one", status="warning")
@@ -70,25 +70,25 @@ async def test_a_lost_reply_that_has_nothing_to_tell_any_more_holds_up_none_that
         await house.advance(120)
         [card] = cards(house, "one")
         [reply] = house.slack.channel("all").thread(card.ts)
-        assert "look here" in house.slack.reads(reply)
+        assert "look here" in house.slack.text_of(reply)
 
 
 async def test_a_lost_edit_that_lands_over_a_newer_one_is_put_right(house):
     await house.share("one", status="warning", alerts=[ALERT])
     await house.after(60)
-    house.slack.faults.add(Fault(does=Drop(), method=EDIT, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=EDIT, times=1))
     await house.share("one", status="critical")
     await house.after(5)
-    lost = house.slack.called(EDIT)[0].arguments
+    lost = house.slack.calls_to(EDIT)[0].arguments
     await house.share("one", status="ok")
     await house.after(5)
     [card] = cards(house, "one")
-    assert "✅" in house.slack.reads(card)
+    assert "✅" in house.slack.text_of(card)
     late = Message(text=lost["text"], blocks=lost["blocks"], attachments=lost["attachments"])
     await house.door.edit(lost["channel"], lost["ts"], late)
-    assert "✅" not in house.slack.reads(card)
+    assert "✅" not in house.slack.text_of(card)
     await house.after(60)
-    assert "✅" in house.slack.reads(card)
+    assert "✅" in house.slack.text_of(card)
 
 
 async def test_a_card_that_history_does_not_show_yet_is_not_taken_for_deleted(house):
@@ -98,12 +98,12 @@ async def test_a_card_that_history_does_not_show_yet_is_not_taken_for_deleted(ho
     await house.share("one", status="critical", alerts=[ALERT])
     await house.after(1200)
     [card] = cards(house, "one")
-    assert "posted anew" not in house.slack.reads(card)
+    assert "posted anew" not in house.slack.text_of(card)
 
 
 async def test_a_lost_card_that_turns_up_once_its_successor_was_posted_anew_does_not_stay_beside_it(house):
     house.slack.history_lag = 100
-    house.slack.faults.add(Fault(does=Drop(), method=POST, times=1, after_effect=True))
+    house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, times=1, after_effect=True))
     await house.share("one", status="warning", alerts=[ALERT])
     await house.after(40)
     lost, repeated = cards(house, "one")
@@ -112,16 +112,16 @@ async def test_a_lost_card_that_turns_up_once_its_successor_was_posted_anew_does
     await house.after(600)
     [card] = cards(house, "one")
     assert card.ts not in {lost.ts, repeated.ts}
-    assert "🔴" in house.slack.reads(card)
+    assert "🔴" in house.slack.text_of(card)
 
 
 async def test_with_a_token_that_is_dead_from_the_start_cards_wait_for_a_living_one_and_ping_as_they_would_have(
     tmp_path,
 ):
     clock = ManualClock()
-    slack = stand_in(clock)
+    slack = fake_workspace(clock)
     slack.revoke()
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         await house.share("one", status="critical", alerts=[ALERT])
         await house.advance(120)
         slack.restore()
@@ -146,24 +146,24 @@ async def test_a_channel_that_is_shared_with_others_later_gets_no_more_cards(hou
 async def test_the_letter_of_an_edit_is_closed_by_the_next_edit_that_slack_takes(house):
     await house.share("one", status="warning", alerts=[ALERT])
     await house.after(60)
-    house.slack.faults.add(Fault(does=Code("invalid_blocks"), method=EDIT, times=2))
+    house.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=EDIT, times=2))
     await house.share("one", status="critical")
     await house.after(60)
     [letter] = await house.store.letters()
     assert letter.card.incident == "one"
     await house.share("one", status="ok")
     await house.after(120)
-    assert "✅" in house.slack.reads(cards(house, "one")[0])
+    assert "✅" in house.slack.text_of(cards(house, "one")[0])
     assert await house.store.letters() == ()
 
 
 async def test_while_a_permission_is_missing_slack_is_asked_seldom_however_many_cards_and_channels_wait(tmp_path):
-    async with open_house(tmp_path, routes=EVERYWHERE) as house:
+    async with run_relay(tmp_path, routes=EVERYWHERE) as house:
         house.slack.remove_scope("chat:write")
         for number in range(5):
             await house.share(f"i{number}", status="warning", alerts=[ALERT])
         await house.advance(600)
-        assert len(house.slack.called(POST)) < 40
+        assert len(house.slack.calls_to(POST)) < 40
         house.slack.grant_scope("chat:write")
         await house.advance(120)
         for channel in ("all", "db", "noc"):
@@ -203,7 +203,7 @@ async def test_an_intake_that_is_stopped_while_it_writes_leaves_no_sender_waitin
         await asyncio.Event().wait()
 
     house.store.accept = accept
-    intake = Intake(house.store, lambda: house.configuration.rulebook, house.clock, lambda: None, "X-Relay-Key")
+    intake = IngestService(house.store, lambda: house.configuration.rulebook, house.clock, lambda: None, "X-Relay-Key")
     running = asyncio.create_task(intake.run())
     sender = asyncio.create_task(intake.accept(b'{"incident": {"id": "one"}}', {}))
     async with asyncio.timeout(5):
@@ -215,17 +215,17 @@ async def test_an_intake_that_is_stopped_while_it_writes_leaves_no_sender_waitin
 
 async def test_an_edit_of_a_relay_that_was_killed_is_in_doubt_even_if_the_card_is_to_read_as_before(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
-    async with open_house(tmp_path, slack=slack, clock=clock, dies=True) as house:
+    slack = fake_workspace(clock)
+    async with run_relay(tmp_path, slack=slack, clock=clock, dies=True) as house:
         await house.share("one", status="warning", alerts=[ALERT], incidentTags=[{"id": "step", "value": "as before"}])
         await house.advance(60)
-        slack.faults.add(Fault(does=Silence(), method=EDIT, times=1, after_effect=True))
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=EDIT, times=1, after_effect=True))
         await house.share("one", incidentTags=[{"id": "step", "value": "meanwhile"}])
-        await slack.faults.reached()
-    assert "meanwhile" in slack.reads(cards(house, "one")[0])
-    async with open_house(tmp_path, slack=slack, clock=clock) as house:
+        await slack.faults.wait_until_blocked()
+    assert "meanwhile" in slack.text_of(cards(house, "one")[0])
+    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
         clock.advance(1)
         await house.share("one", incidentTags=[{"id": "step", "value": "as before"}])
         await house.advance(60)
-        assert "as before" in slack.reads(cards(house, "one")[0]).replace("\xa0", " ")
-        assert [call.at - START for call in slack.called(EDIT)][-1] >= 100
+        assert "as before" in slack.text_of(cards(house, "one")[0]).replace("\xa0", " ")
+        assert [call.at - START for call in slack.calls_to(EDIT)][-1] >= 100

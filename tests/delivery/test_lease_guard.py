@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from relay.delivery import Sender
-from relay.delivery.lease_guard import Tenure
+from relay.delivery import DeliveryService
+from relay.delivery.lease_guard import LeaseGuard
 from relay.model.errors import LeaseLost
-from relay.sandbox.faults import Fault, Meanwhile
+from relay.sandbox.faults import InjectedFault, SideEffect
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
 from tests.support.postgres import postgresql
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def url():
 
 def test_without_a_lease_nothing_runs_out():
     clock = ManualClock()
-    tenure = Tenure(clock)
+    tenure = LeaseGuard(clock)
     clock.advance(1e9)
     tenure.check()
 
 
 def test_a_tenure_ends_so_long_after_it_was_asked_for():
     clock = ManualClock()
-    tenure = Tenure(clock)
+    tenure = LeaseGuard(clock)
     asked = clock.monotonic()
     clock.advance(5)
     tenure.extend(asked, 12)
@@ -47,16 +47,16 @@ async def sends_nothing_until_it_has_a_lease_again(house, slept):
     async with asyncio.timeout(20):
         while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
             await asyncio.sleep(0.002)
-    assert house.slack.called("chat.postMessage") == []
+    assert house.slack.calls_to("chat.postMessage") == []
     endless(house.sender)
     house.clock.advance(1)
     await house.after(60)
     assert len(cards(house, "one")) == 1
-    assert len(house.slack.called("chat.postMessage")) == 1
+    assert len(house.slack.calls_to("chat.postMessage")) == 1
 
 
 async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_call(tmp_path, url):
-    async with open_house(tmp_path, url=url) as house:
+    async with run_relay(tmp_path, url=url) as house:
         pick, slept = house.store.start_next_card, []
 
         async def sleepy(*arguments, **named):
@@ -72,7 +72,7 @@ async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_cal
 
 
 async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url):
-    async with open_house(tmp_path, url=url) as house:
+    async with run_relay(tmp_path, url=url) as house:
         connector = house.slack_client._session.connector
         connect, slept = connector.connect, []
 
@@ -106,13 +106,13 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
     async def away(*_arguments):
         await over.wait()
 
-    async with open_house(tmp_path, url=url) as house, asyncio.TaskGroup() as tasks:
+    async with run_relay(tmp_path, url=url) as house, asyncio.TaskGroup() as tasks:
         slack = house.slack
         endless(house.delivery)
         if lost == "reply":
             await house.share("one", status="warning", alerts=[ALERT])
             await house.advance(60)
-        slack.faults.add(Fault(does=Meanwhile(late), method="chat.postMessage", times=1))
+        slack.faults.add(InjectedFault(behaviour=SideEffect(late), method="chat.postMessage", times=1))
         await house.share("one", status="critical", alerts=[ALERT])
         async with asyncio.timeout(10):
             await arrived.wait()
@@ -122,7 +122,9 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
         house.store.acquire_lease = hold
         await house.store._database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
 
-        heir = house.delivery = Sender(house.store, house.slack_client, lambda: house.configuration, house.clock)
+        heir = house.delivery = DeliveryService(
+            house.store, house.slack_client, lambda: house.configuration, house.clock
+        )
         endless(heir)
         stopping = asyncio.Event()
         tasks.create_task(heir.run(stopping))
@@ -133,15 +135,15 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
 
         lands.set()
         async with asyncio.timeout(10):
-            while not all(call.took_effect for call in slack.called("chat.postMessage")):  # noqa: ASYNC110  no bell there
+            while not all(call.took_effect for call in slack.calls_to("chat.postMessage")):  # noqa: ASYNC110  no bell there
                 await asyncio.sleep(0.002)
         # Its sender finds out by the answer, and takes a card back; a double reply goes with the heir's last look.
         await house.advance(300)
         [card] = cards(house, "one")
         assert len(standing(slack)) == made
         assert thread(house, card).count("Warning → *Critical*") == (lost == "reply")
-        assert "🔴" in slack.reads(card)
-        assert len(slack.called("chat.delete")) == 1
+        assert "🔴" in slack.text_of(card)
+        assert len(slack.calls_to("chat.delete")) == 1
         over.set()
         stopping.set()
         heir.stop()
@@ -154,4 +156,4 @@ def endless(sender):
 
 
 def standing(slack):
-    return [message for message in slack.channel("all").everything if not message.deleted]
+    return [message for message in slack.channel("all").all_messages if not message.deleted]

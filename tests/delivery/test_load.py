@@ -1,10 +1,10 @@
 """A storm, and an hour without Slack: everything is kept, nothing is wasted, and nobody reads stale steps."""
 
-from relay.sandbox.faults import UNAVAILABLE, Drop, Fault
+from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
-from tests.support.relay_in_process import START, open_house, stand_in
+from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
 ROUTES = """
@@ -23,9 +23,9 @@ def tags(number, step):
 
 async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_waste(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
+    slack = fake_workspace(clock)
     slack.rate_limits = True
-    async with open_house(tmp_path, routes=ROUTES, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, routes=ROUTES, slack=slack, clock=clock) as house:
         for step in range(SHARES):
             for number in range(INCIDENTS):
                 await house.share(f"i{number:03}", status="warning", alerts=[ALERT], incidentTags=tags(number, step))
@@ -33,8 +33,8 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
         await house.advance(600)
         for number in range(INCIDENTS):
             [card] = cards(house, f"i{number:03}", ("all", "db", "noc")[number % 3])
-            assert f"*Step* {SHARES - 1}" in slack.reads(card).replace("\xa0", " ")
-        done = {method: [call for call in slack.called(method) if call.took_effect] for method in (POST, EDIT)}
+            assert f"*Step* {SHARES - 1}" in slack.text_of(card).replace("\xa0", " ")
+        done = {method: [call for call in slack.calls_to(method) if call.took_effect] for method in (POST, EDIT)}
         roots = [call for call in done[POST] if not call.arguments.get("thread_ts")]
         assert len(roots) == INCIDENTS
         assert len(done[POST]) <= INCIDENTS * 2
@@ -47,10 +47,10 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
 
 
 async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_stale_steps(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         await house.share("before", status="warning", alerts=[ALERT])
         await house.advance(60)
-        house.slack.faults.add(Fault(does=UNAVAILABLE, times=None))
+        house.slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, times=None))
         for minute in range(12):
             await house.share("before", status=("critical", "warning")[minute % 2], incidentTags=tags(0, minute))
             await house.share(f"new-{minute:02}", status="critical", alerts=[ALERT])
@@ -61,25 +61,25 @@ async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_s
         house.slack.faults.clear()
         await house.advance(300)
         [card] = cards(house, "before")
-        assert "🟠" in house.slack.reads(card)
-        assert "*Step* 11" in house.slack.reads(card).replace("\xa0", " ")
+        assert "🟠" in house.slack.text_of(card)
+        assert "*Step* 11" in house.slack.text_of(card).replace("\xa0", " ")
         assert "Changed state 11 times, now *Warning* (" in thread(house, card)
         assert thread(house, card).count("*Critical*") <= 1
         assert [pings(reply) for reply in house.slack.channel("all").thread(card.ts)][-1] == ()
         for minute in range(12):
             [card] = cards(house, f"new-{minute:02}")
-            assert "🟠" in house.slack.reads(card)
+            assert "🟠" in house.slack.text_of(card)
             assert len(thread(house, card).splitlines()) <= 1
         assert house.delivery.health.slack == "ok"
 
 
 async def test_an_outage_leaves_few_posts_in_doubt_and_asks_before_it_goes_on(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as house:
-        house.slack.faults.add(Fault(does=Drop(), times=None))
+    async with run_relay(tmp_path, routes=ROUTES) as house:
+        house.slack.faults.add(InjectedFault(behaviour=DropConnection(), times=None))
         for number in range(30):
             await house.share(f"i{number:03}", status="critical", alerts=[ALERT], incidentTags=tags(number, 0))
         await house.advance(600)
-        assert len(house.slack.called(POST)) <= 9
+        assert len(house.slack.calls_to(POST)) <= 9
         house.slack.faults.clear()
         await house.advance(300)
         for number in range(30):

@@ -7,9 +7,9 @@ import pytest
 import structlog.testing
 
 import relay
-from relay.sandbox.faults import SERVER_ERROR, Code, Fault
+from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
 from tests.support.incident_life import ALERT
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
 ROUTES = """
@@ -25,7 +25,7 @@ PLACE = {"incident", "route", "channel"}
 
 @pytest.fixture
 async def house(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as opened:
+    async with run_relay(tmp_path, routes=ROUTES) as opened:
         yield opened
 
 
@@ -82,8 +82,8 @@ async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(house, l
 
 
 async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(house, logged):
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
     await house.share("lost", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await house.after(600)
     await house.share("there", status="critical", alerts=[ALERT], incidentTags=team("all"))
@@ -96,8 +96,8 @@ async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(house, log
 
 
 async def test_where_relay_may_not_look_the_policy_that_holds_is_told(house, logged):
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
-    house.slack.faults.add(Fault(does=Code("missing_scope"), method="conversations.history"))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await house.after(60)
     [line] = [line for line in logged if line["event"] == "not_readable"]

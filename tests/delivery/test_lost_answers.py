@@ -2,9 +2,21 @@
 
 import pytest
 
-from relay.sandbox.faults import BAD_GATEWAY, BROKEN_JSON, EMPTY, PLAIN_TEXT, SERVER_ERROR, UNAVAILABLE, Code, Drop, Fault, Slow, rate_limited
+from relay.sandbox.faults import (
+    BAD_GATEWAY,
+    BROKEN_JSON,
+    EMPTY,
+    PLAIN_TEXT,
+    SERVER_ERROR,
+    UNAVAILABLE,
+    DropConnection,
+    ErrorCode,
+    InjectedFault,
+    SlowAnswer,
+    rate_limited,
+)
 from tests.support.incident_life import cards, faults, live, thread
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
 DELETE, HISTORY = "chat.delete", "conversations.history"
@@ -22,10 +34,10 @@ MISBEHAVIOURS = {
     "broken JSON": BROKEN_JSON,
     "plain text": PLAIN_TEXT,
     "an empty body": EMPTY,
-    "a cut connection": Drop(),
-    "internal_error": Code("internal_error"),
-    "fatal_error": Code("fatal_error"),
-    "service_unavailable": Code("service_unavailable"),
+    "a cut connection": DropConnection(),
+    "internal_error": ErrorCode("internal_error"),
+    "fatal_error": ErrorCode("fatal_error"),
+    "service_unavailable": ErrorCode("service_unavailable"),
     "429": rate_limited(3),
 }
 
@@ -36,15 +48,15 @@ async def test_whatever_goes_wrong_at_whichever_call_one_true_card_and_each_entr
     if after_effect and isinstance(does, type(SERVER_ERROR)) and does.status == 429:
         pytest.skip("Slack refuses what comes too fast before it does anything")
     wrong = {}
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         for method, calls in ((POST, 4), (EDIT, 2)):
             for nth in range(1, calls + 1):
                 incident = f"{method}-{nth}"
                 armed = house.slack.faults.add(
-                    Fault(does=does, after_effect=after_effect, method=method, nth=nth, times=1)
+                    InjectedFault(behaviour=does, after_effect=after_effect, method=method, nth=nth, times=1)
                 )
                 await live(house, incident)
-                assert armed.struck == 1
+                assert armed.applied == 1
                 house.slack.faults.clear()
                 if found := faults(house, incident):
                     wrong[method, nth] = found
@@ -52,33 +64,33 @@ async def test_whatever_goes_wrong_at_whichever_call_one_true_card_and_each_entr
 
 
 async def test_what_is_in_doubt_is_looked_for_twice_before_it_is_posted_again(tmp_path):
-    async with open_house(tmp_path) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+    async with run_relay(tmp_path) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
         await house.share(status="warning")
         await house.advance(19)
-        assert len(house.slack.called("conversations.history")) == 1
-        assert len(house.slack.called(POST)) == 1
+        assert len(house.slack.calls_to("conversations.history")) == 1
+        assert len(house.slack.calls_to(POST)) == 1
         await house.advance(2)
-        assert len(house.slack.called("conversations.history")) == 2
-        assert len(house.slack.called(POST)) == 2
+        assert len(house.slack.calls_to("conversations.history")) == 2
+        assert len(house.slack.calls_to(POST)) == 2
 
 
 async def test_a_message_that_history_shows_late_is_found_by_the_second_look(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 12
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("late", status="warning")
         await house.advance(60)
         assert len(cards(house, "late")) == 1
-        assert len(house.slack.called(POST)) == 1
+        assert len(house.slack.calls_to(POST)) == 1
 
 
 async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 8
         await house.share("young", status="warning")
         await house.advance(1)
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("young", status="critical")
         await house.advance(200)
         [card] = cards(house, "young")
@@ -86,9 +98,9 @@ async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
 
 
 async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 40
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("twice", status="warning")
         await house.advance(30)
         assert len(cards(house, "twice")) == 2
@@ -98,54 +110,54 @@ async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
         await house.share("twice", status="critical")
         await house.advance(60)
         [card] = cards(house, "twice")
-        assert "🔴" in house.slack.reads(card)
+        assert "🔴" in house.slack.text_of(card)
         assert "Critical" in thread(house, card)
 
 
 @pytest.mark.parametrize(("policy", "posts"), [("repost", 2), ("hold", 2)])
 async def test_where_relay_may_not_look_the_route_says_what_a_lost_answer_means(tmp_path, policy, posts):
     routes = f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: a, post: [C0ALL00001], in_doubt: {policy}}}]\n"
-    async with open_house(tmp_path, routes=routes) as house:
+    async with run_relay(tmp_path, routes=routes) as house:
         house.slack.remove_scope("channels:history")
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("dark", status="critical")
         await house.advance(60)
-        assert len(house.slack.called(POST)) == posts
+        assert len(house.slack.calls_to(POST)) == posts
         if policy == "repost":
-            assert "may be a repeat" in house.slack.reads(cards(house, "dark")[-1])
+            assert "may be a repeat" in house.slack.text_of(cards(house, "dark")[-1])
         else:
             assert len(cards(house, "dark", "noc")) == 1
             assert [letter.reason.partition(":")[0] for letter in await house.store.dead_letters()] == ["in_doubt"]
 
 
 async def test_one_reading_settles_a_whole_channel(tmp_path):
-    async with open_house(tmp_path) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=2))
+    async with run_relay(tmp_path) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=2))
         await house.share("one", status="warning")
         await house.share("two", status="warning")
         await house.advance(30)
-        assert len(house.slack.called("conversations.history")) == 1
-        assert len(house.slack.called(POST)) == 2
+        assert len(house.slack.calls_to("conversations.history")) == 1
+        assert len(house.slack.calls_to(POST)) == 2
 
 
 async def test_a_post_that_is_lost_a_second_time_is_looked_for_twice_as_well(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 8
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
         await house.share("one", status="warning")
         await house.advance(200)
-        assert len(house.slack.called(POST)) == 2
+        assert len(house.slack.calls_to(POST)) == 2
         assert len(cards(house, "one")) == 1
 
 
 async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_too(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 40
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
         await house.share("one", status="warning")
         await house.advance(19)
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
         await house.advance(2)
         house.slack.history_lag = 0
         house.slack.channel("all").find(cards(house, "one")[0].ts).posted_at += 100  # shown later than the other
@@ -156,29 +168,29 @@ async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_to
 
 
 async def test_a_double_whose_deletion_fails_is_deleted_later(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 40
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=DELETE, times=2))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=DELETE, times=2))
         await house.share("twice", status="warning")
         await house.advance(600)
         assert len(cards(house, "twice")) == 1
 
 
 async def test_a_double_that_may_not_be_deleted_is_given_up(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 40
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        house.slack.faults.add(Fault(does=Code("cant_delete_message"), method=DELETE, times=None))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=ErrorCode("cant_delete_message"), method=DELETE, times=None))
         await house.share("twice", status="warning")
         await house.advance(600)
-        assert len(house.slack.called(DELETE)) == 1
+        assert len(house.slack.calls_to(DELETE)) == 1
 
 
 async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does_not_show_it_yet(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 40
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("twice", status="warning")
         await house.advance(30)
         younger = max(card.ts for card in cards(house, "twice"))
@@ -190,66 +202,66 @@ async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does
 
 
 async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_the_elder_as_well(tmp_path):
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         house.slack.history_lag = 40
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("twice", status="warning")
         await house.advance(135)
-        house.slack.faults.add(Fault(does=Slow(20), after_effect=True, method=EDIT, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=SlowAnswer(20), after_effect=True, method=EDIT, times=1))
         await house.share("twice", status="warning", incidentTags=[{"id": "step", "value": "last"}])
         await house.advance(600)
         [card] = cards(house, "twice")
-        assert "last" in house.slack.reads(card)
+        assert "last" in house.slack.text_of(card)
 
 
 async def test_relay_joins_a_channel_that_it_was_removed_from_to_look_for_what_is_in_doubt(tmp_path):
-    async with open_house(tmp_path) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+    async with run_relay(tmp_path) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("one", status="warning")
         await house.settle()
         house.slack.channel("all").kick()
         await house.advance(60)
-        assert len(house.slack.called(POST)) == 1
+        assert len(house.slack.calls_to(POST)) == 1
         assert len(cards(house, "one")) == 1
 
 
 async def test_a_reading_whose_cursor_expired_is_begun_anew(tmp_path):
-    async with open_house(tmp_path) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        house.slack.faults.add(Fault(does=Code("invalid_cursor"), method=HISTORY, times=1))
+    async with run_relay(tmp_path) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        house.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_cursor"), method=HISTORY, times=1))
         await house.share("one", status="warning")
         await house.advance(120)
-        assert len(house.slack.called(POST)) == 1
+        assert len(house.slack.calls_to(POST)) == 1
 
 
 async def test_a_busy_channel_is_read_page_by_page(tmp_path):
-    async with open_house(tmp_path) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+    async with run_relay(tmp_path) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("busy", status="warning")
         await house.settle()
         for number in range(450):
             house.slack.channel("all").post(f"chat {number}")
         await house.advance(60)
-        assert len(house.slack.called(HISTORY)) == 3
+        assert len(house.slack.calls_to(HISTORY)) == 3
         assert len(cards(house, "busy")) == 1
 
 
 async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothing_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr("relay.delivery.history.PAGES", 2)
-    async with open_house(tmp_path) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, after_effect=True, method=POST, times=1))
+    async with run_relay(tmp_path) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await house.share("busy", status="warning")
         await house.settle()
         for number in range(500):
             house.slack.channel("all").post(f"chat {number}")
         await house.advance(60)
-        assert "may be a repeat" in house.slack.reads(cards(house, "busy")[-1])
-        assert len(house.slack.called(HISTORY)) == 2
+        assert "may be a repeat" in house.slack.text_of(cards(house, "busy")[-1])
+        assert len(house.slack.calls_to(HISTORY)) == 2
 
 
 async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_path):
-    async with open_house(tmp_path, routes=LANES) as house:
-        house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, channel="C0DB000001", times=None))
+    async with run_relay(tmp_path, routes=LANES) as house:
+        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel="C0DB000001", times=None))
         for number in range(12):
             await house.share(f"i{number:03}", status="critical", incidentTags=DB)
             await house.share(f"a{number:03}", status="critical")
@@ -260,7 +272,7 @@ async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_
         assert most == 5
         tried = {
             call.arguments["metadata"]["event_payload"]["key"]
-            for call in house.slack.called(POST)
+            for call in house.slack.calls_to(POST)
             if not call.took_effect
         }
         assert len(tried) == 5

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from relay.model.errors import StoreError, StoreUnusable
-from relay.sandbox.faults import Drop, Fault
+from relay.sandbox.faults import DropConnection, InjectedFault
 from tests.support.incident_life import ALERT, LIFE, cards, faults, seen
 from tests.support.postgres import postgresql
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 POST = "chat.postMessage"
 
@@ -44,8 +44,8 @@ async def shared(house, incident, **told):
 
 async def troubled(house, incident):
     """A life in which a root and a reply are lost, one of them on the way to Slack."""
-    house.slack.faults.add(Fault(does=Drop(), method=POST, nth=1))
-    house.slack.faults.add(Fault(does=Drop(), method=POST, nth=4, after_effect=True))
+    house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=1))
+    house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=4, after_effect=True))
     for told in LIFE:
         await shared(house, incident, **told)
         await house.after(60)
@@ -59,7 +59,7 @@ async def test_whichever_commit_s_answer_is_lost_a_life_full_of_trouble_ends_as_
         nth += 1
         folder = tmp_path / str(nth)
         folder.mkdir()
-        async with open_house(folder) as house:
+        async with run_relay(folder) as house:
             losing = Losing(house, nth)
             await troubled(house, "i1")
             found[nth] = seen(house, "all", "noc")
@@ -132,7 +132,7 @@ async def proxied(address: str):
 @pytest.mark.parametrize("what", ["root", "reply"])
 async def test_postgresql_commits_the_pick_of_a_post_and_the_connection_is_lost_before_it_says_so(tmp_path, what):
     with postgresql() as address:
-        async with proxied(address) as (proxy, url), open_house(tmp_path, url=url) as house:
+        async with proxied(address) as (proxy, url), run_relay(tmp_path, url=url) as house:
             house.delivery._tenure.extend = lambda *_: None  # the test's time leaps over the end of the lease
             house.delivery._tenure._until = None
             if what == "reply":

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from relay.sandbox.faults import SERVER_ERROR, Code, Drop, Fault, rate_limited
+from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
-from tests.support.relay_in_process import open_house, stand_in
+from tests.support.relay_in_process import fake_workspace, run_relay
 
 POST, EDIT, DELETE = "chat.postMessage", "chat.update", "chat.delete"
 ROUTES = """
@@ -23,7 +23,7 @@ DB = [{"id": "team", "value": "db"}]
 
 @pytest.fixture
 async def house(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as opened:
+    async with run_relay(tmp_path, routes=ROUTES) as opened:
         yield opened
 
 
@@ -36,11 +36,11 @@ async def test_a_channel_that_refuses_is_found_once_and_its_cards_go_to_the_fall
     for incident in ("one", "two", "three"):
         await house.share(incident, status="critical", alerts=[ALERT], incidentTags=DB)
     await house.after(60)
-    refused = [call for call in house.slack.called(POST) if not call.took_effect]
+    refused = [call for call in house.slack.calls_to(POST) if not call.took_effect]
     assert len(refused) == 1
     for incident in ("one", "two", "three"):
         [card] = cards(house, incident, "noc")
-        assert "for #db, which takes no messages" in house.slack.reads(card)
+        assert "for #db, which takes no messages" in house.slack.text_of(card)
         assert pings(card) == ("S0DB",)
     assert [channel for channel, _ in await reasons(house)] == ["C0DB000001"] * 3
     assert all(letter.remedy for letter in await house.store.letters())
@@ -67,10 +67,10 @@ async def test_when_the_channel_works_again_it_shows_the_newest_state_without_a_
     house.slack.channel("db").unarchive()
     await house.after(700)
     [card] = cards(house, "open", "db")
-    assert "🔴" in house.slack.reads(card)
+    assert "🔴" in house.slack.text_of(card)
     assert pings(card) == ()
     assert thread(house, card, "db") == ""
-    assert "followed in" in house.slack.reads(cards(house, "open", "noc")[0])
+    assert "followed in" in house.slack.text_of(cards(house, "open", "noc")[0])
     assert cards(house, "over", "db") == []
     assert await reasons(house) == []
 
@@ -90,9 +90,9 @@ async def test_a_card_that_stood_there_before_the_refusal_is_edited_afterwards_a
     await house.share("one", status="ok")
     await house.after(700)
     [card] = cards(house, "one", "db")
-    assert "✅" in house.slack.reads(card)
+    assert "✅" in house.slack.text_of(card)
     assert "meanwhile" not in thread(house, card, "db")
-    assert "followed in" in house.slack.reads(cards(house, "one", "noc")[0])
+    assert "followed in" in house.slack.text_of(cards(house, "one", "noc")[0])
 
 
 async def test_a_fallback_that_refuses_makes_letters_and_nothing_more(house):
@@ -110,29 +110,33 @@ async def test_a_fallback_that_refuses_makes_letters_and_nothing_more(house):
 
 @pytest.mark.parametrize("code", ["invalid_blocks", "msg_too_long", "invalid_attachments"])
 async def test_a_message_that_slack_does_not_take_is_posted_in_relay_s_own_wording(house, code):
-    house.slack.faults.add(Fault(does=Code(code), method=POST, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=ErrorCode(code), method=POST, times=1))
     await house.share("one", status="critical", alerts=[ALERT])
     await house.settled()
     [card] = cards(house, "one")
-    assert "db-1" in house.slack.reads(card)
-    assert "built-in" in house.slack.reads(card)
+    assert "db-1" in house.slack.text_of(card)
+    assert "built-in" in house.slack.text_of(card)
     assert await reasons(house) == []
 
 
 async def test_a_message_that_slack_takes_in_no_wording_is_a_letter(house):
-    house.slack.faults.add(Fault(does=Code("invalid_blocks"), method=POST, channel="C0ALL00001", times=None))
+    house.slack.faults.add(
+        InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=POST, channel="C0ALL00001", times=None)
+    )
     await house.share("one", status="critical", alerts=[ALERT])
     await house.after(60)
-    assert len(house.slack.called(POST)) == 3  # its own wording, relay's, and the fallback's card
+    assert len(house.slack.calls_to(POST)) == 3  # its own wording, relay's, and the fallback's card
     assert [channel for channel, _ in await reasons(house)] == ["C0ALL00001"]
     assert len(cards(house, "one", "noc")) == 1
 
 
 async def test_a_code_that_nobody_knows_is_tried_a_few_times_and_then_a_letter(house):
-    house.slack.faults.add(Fault(does=Code("some_new_code"), method=POST, channel="C0ALL00001", times=None))
+    house.slack.faults.add(
+        InjectedFault(behaviour=ErrorCode("some_new_code"), method=POST, channel="C0ALL00001", times=None)
+    )
     await house.share("one", status="critical", alerts=[ALERT])
     await house.after(600)
-    assert len([call for call in house.slack.called(POST) if call.channel == "C0ALL00001"]) == 4
+    assert len([call for call in house.slack.calls_to(POST) if call.channel == "C0ALL00001"]) == 4
     assert [reason for _, reason in await reasons(house)] == ["unknown_code"]
 
 
@@ -141,7 +145,7 @@ async def test_a_dead_token_stops_all_lanes_keeps_everything_and_goes_on_by_itse
     for incident in ("one", "two", "three"):
         await house.share(incident, status="critical", alerts=[ALERT])
     await house.after(300)
-    assert len(house.slack.called(POST)) <= 3
+    assert len(house.slack.calls_to(POST)) <= 3
     assert house.sender.health.slack != "ok"
     assert house.sender.health.remedy
     house.slack.restore()
@@ -151,7 +155,7 @@ async def test_a_dead_token_stops_all_lanes_keeps_everything_and_goes_on_by_itse
 
 
 async def test_a_missing_scope_is_named_and_nothing_is_lost(house):
-    house.slack.take_scope("chat:write")
+    house.slack.remove_scope("chat:write")
     await house.share("one", status="critical", alerts=[ALERT])
     await house.after(10)
     assert "chat:write" in house.sender.health.remedy
@@ -174,9 +178,9 @@ async def test_a_channel_shared_with_others_is_refused_unless_the_route_allows_i
         folder = tmp_path / str(allowed)
         folder.mkdir()
         clock = ManualClock()
-        slack = stand_in(clock)
+        slack = fake_workspace(clock)
         slack.channel("db").share()
-        async with open_house(folder, routes=routes, slack=slack, clock=clock) as house:
+        async with run_relay(folder, routes=routes, slack=slack, clock=clock) as house:
             await house.share("one", status="critical", alerts=[ALERT])
             await house.advance(60)
             assert len(cards(house, "one", "db")) == int(allowed)
@@ -184,14 +188,14 @@ async def test_a_channel_shared_with_others_is_refused_unless_the_route_allows_i
 
 
 async def test_a_renamed_channel_keeps_working(tmp_path):
-    async with open_house(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#db"]}]\n') as house:
+    async with run_relay(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#db"]}]\n') as house:
         await house.share("one", status="warning", alerts=[ALERT])
         await house.settle()
         house.slack.channel("db").rename("databases")
         await house.share("one", status="critical")
         await house.share("two", status="critical", alerts=[ALERT])
         await house.advance(60)
-        assert "🔴" in house.slack.reads(cards(house, "one", "databases")[0])
+        assert "🔴" in house.slack.text_of(cards(house, "one", "databases")[0])
         assert len(cards(house, "two", "databases")) == 1
 
 
@@ -229,7 +233,7 @@ async def test_where_edits_are_not_allowed_any_more_the_thread_goes_on_telling(h
     await house.after(60)
     [card] = cards(house, "one")
     assert ["Critical" in thread(house, card), "and more" in thread(house, card)] == [True, True]
-    assert len(house.slack.called(EDIT)) == 1
+    assert len(house.slack.calls_to(EDIT)) == 1
 
 
 async def test_the_sweep_finds_a_card_that_somebody_deleted(house):
@@ -238,7 +242,7 @@ async def test_the_sweep_finds_a_card_that_somebody_deleted(house):
     house.slack.channel("all").delete(cards(house, "one")[0].ts)
     await house.after(2400)
     [card] = cards(house, "one")
-    assert "posted anew" in house.slack.reads(card)
+    assert "posted anew" in house.slack.text_of(card)
 
 
 async def test_the_sweep_finds_one_below_more_messages_than_it_reads_at_once(house):
@@ -251,16 +255,16 @@ async def test_the_sweep_finds_one_below_more_messages_than_it_reads_at_once(hou
     house.slack.channel("all").delete(cards(house, "lower")[0].ts)
     await house.after(2400)
     assert len(cards(house, "lower")) == 1
-    assert "posted anew" not in house.slack.reads(cards(house, "upper")[0])
-    assert len(house.slack.called("conversations.history")) <= 2 * (2520 / 120)
+    assert "posted anew" not in house.slack.text_of(cards(house, "upper")[0])
+    assert len(house.slack.calls_to("conversations.history")) <= 2 * (2520 / 120)
 
 
-@pytest.mark.parametrize("does", [SERVER_ERROR, Drop(), rate_limited(5)], ids=["500", "cut", "429"])
+@pytest.mark.parametrize("does", [SERVER_ERROR, DropConnection(), rate_limited(5)], ids=["500", "cut", "429"])
 async def test_a_stray_whose_deletion_fails_is_deleted_later(house, does):
     await house.share("one", status="warning", alerts=[ALERT])
     await house.settled()
     house.slack.channel("all").delete(cards(house, "one")[0].ts)
-    house.slack.faults.add(Fault(does=does, method=DELETE, times=2))
+    house.slack.faults.add(InjectedFault(behaviour=does, method=DELETE, times=2))
     await house.share("one", metadata={"comment": {"comment": "still there"}})
     await house.after(600)
     [card] = cards(house, "one")
@@ -269,7 +273,7 @@ async def test_a_stray_whose_deletion_fails_is_deleted_later(house, does):
 
 
 async def test_a_stand_in_pings_though_the_lost_card_may_have_and_a_redrive_pings_nobody(house):
-    house.slack.faults.add(Fault(does=SERVER_ERROR, method=POST, times=1))
+    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
     await house.settled()
     house.slack.channel("db").archive()
@@ -282,7 +286,9 @@ async def test_a_stand_in_pings_though_the_lost_card_may_have_and_a_redrive_ping
 
 
 async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_time_and_its_letters_stay(house):
-    house.slack.faults.add(Fault(does=Code("restricted_action"), method=POST, channel="C0DB000001", times=None))
+    house.slack.faults.add(
+        InjectedFault(behaviour=ErrorCode("restricted_action"), method=POST, channel="C0DB000001", times=None)
+    )
     for number in range(5):
         await house.share(f"i{number}", status="critical", alerts=[ALERT], incidentTags=DB)
     await house.after(30)
@@ -290,28 +296,28 @@ async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_t
     assert len(before) == 5
     await house.after(3600)
     assert [(letter.id, letter.since) for letter in await house.store.letters()] == before
-    assert len([call for call in house.slack.called(POST) if not call.took_effect]) <= 13
+    assert len([call for call in house.slack.calls_to(POST) if not call.took_effect]) <= 13
     house.slack.faults.clear()
     await house.after(400)
     assert await reasons(house) == []
     for number in range(5):
         [card] = cards(house, f"i{number}", "db")
         assert pings(card) == ()
-        assert "followed in" in house.slack.reads(cards(house, f"i{number}", "noc")[0])
+        assert "followed in" in house.slack.text_of(cards(house, f"i{number}", "noc")[0])
 
 
 async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_it_may(tmp_path):
     clock = ManualClock()
-    slack = stand_in(clock)
+    slack = fake_workspace(clock)
     slack.remove_scope("channels:read")
     routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: a, post: ["#db"]}]\n'
-    async with open_house(tmp_path, routes=routes, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, routes=routes, slack=slack, clock=clock) as house:
         await house.share("one", status="critical", alerts=[ALERT])
         await house.advance(60)
         assert len(cards(house, "one", "noc")) == 1
         [letter] = await house.store.dead_letters()
         assert (letter.reason, "channels:read" in letter.remedy) == ("missing_scope", True)
-        assert len(slack.called("conversations.info")) <= 2
+        assert len(slack.calls_to("conversations.info")) <= 2
         slack.grant_scope("channels:read")
         await house.advance(900)
         assert len(cards(house, "one", "db")) == 1

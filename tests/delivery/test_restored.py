@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from relay.sandbox.faults import Code, Fault
+from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.store.backup import backup
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards, thread
-from tests.support.relay_in_process import ROUTES, open_house, stand_in
+from tests.support.relay_in_process import ROUTES, fake_workspace, run_relay
 
 POST = "chat.postMessage"
 
@@ -24,14 +24,14 @@ def clock():
 
 @pytest.fixture
 def slack(clock):
-    return stand_in(clock)
+    return fake_workspace(clock)
 
 
 @pytest.fixture
 async def put_back(tmp_path, clock, slack):
     """A night: a copy is made in the middle of it, relay goes on, loses its disk, and the copy is put back."""
     url = f"sqlite:///{tmp_path}/relay.db"
-    async with open_house(tmp_path, clock=clock, slack=slack) as house:
+    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
         await house.share("old", status="warning", alerts=[ALERT])
         await house.advance(60)
         slack.pause(POST, 30)
@@ -49,14 +49,14 @@ async def put_back(tmp_path, clock, slack):
 
 
 async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_path, clock, slack, put_back):
-    async with open_house(tmp_path, clock=clock, slack=slack) as house:
+    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
         await house.advance(60)
         for incident in ("old", "due", "new", "fresh"):
             await house.share(incident, status="critical", alerts=[ALERT], metadata=comment(f"after, of {incident}"))
         await house.advance(300)
         for incident in ("old", "due", "new", "fresh"):
             [card] = cards(house, incident)
-            assert "🔴" in slack.reads(card)
+            assert "🔴" in slack.text_of(card)
             assert thread(house, card).count(f"after, of {incident}") == 1
         assert thread(house, cards(house, "old")[0]).count("before the copy") == 1
         assert await house.store.dead_letters() == ()
@@ -65,7 +65,7 @@ async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_pat
 async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_in_the_channel(
     tmp_path, clock, slack, put_back
 ):
-    async with open_house(tmp_path, clock=clock, slack=slack) as house:
+    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
         await house.share("fresh", status="warning", alerts=[ALERT])
         await house.advance(600)
         await house.share("new", status="warning", alerts=[ALERT])
@@ -74,30 +74,30 @@ async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_i
 
 
 async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock, slack, put_back):
-    slack.faults.add(Fault(does=Code("missing_scope"), method="conversations.history"))
-    async with open_house(tmp_path, clock=clock, slack=slack) as house:
+    slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
+    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
         await house.share("fresh", status="warning", alerts=[ALERT])
         await house.advance(60)
         assert len(cards(house, "fresh")) == 1
         assert len(cards(house, "due")) == 2
-        assert "may be a repeat" in "".join(slack.reads(card) for card in cards(house, "due"))
+        assert "may be a repeat" in "".join(slack.text_of(card) for card in cards(house, "due"))
 
 
 async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack, put_back):
-    async with open_house(tmp_path, clock=clock, slack=slack) as house:
+    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
         await house.advance(60)
-    async with open_house(tmp_path, clock=clock, slack=slack) as house:
+    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
         await house.advance(86_400)
-        looked = len(slack.called("conversations.history"))
+        looked = len(slack.calls_to("conversations.history"))
         await house.share("fresh", status="warning", alerts=[ALERT])
         await house.settle()
-        assert len(slack.called("conversations.history")) == looked
+        assert len(slack.calls_to("conversations.history")) == looked
         assert len(cards(house, "fresh")) == 1
 
 
 async def test_a_database_that_is_no_copy_looks_for_nothing(tmp_path, clock, slack):
-    async with open_house(tmp_path, routes=ROUTES, clock=clock, slack=slack) as house:
+    async with run_relay(tmp_path, routes=ROUTES, clock=clock, slack=slack) as house:
         await house.share("fresh", status="warning", alerts=[ALERT])
         await house.settle()
         assert len(cards(house, "fresh")) == 1
-        assert slack.called("conversations.history") == []
+        assert slack.calls_to("conversations.history") == []

@@ -20,10 +20,22 @@ from typer.testing import CliRunner
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
 from relay.demo import environment as staging
-from relay.demo.clock import LeapingClock, settled
-from relay.demo.player import NIGHT, Player, leap_through
-from relay.demo.environment import OWN, on_stage, sample
-from relay.demo.story import ANN, BILLING, BILLS, DANA, DATABASES, NOC, Act, Step, Told, before, story
+from relay.demo.clock import SimulatedClock, wait_until_idle
+from relay.demo.environment import OWN_INCIDENT, documented_sample, start_demo
+from relay.demo.player import STORY_START, StoryPlayer, play_steps
+from relay.demo.story import (
+    ANN,
+    BILLING_CHANNEL,
+    BILLING_INCIDENT,
+    DANA,
+    DATABASE_CHANNEL,
+    NOC_CHANNEL,
+    ShareBuilder,
+    ShareStep,
+    UserStep,
+    prologue,
+    story,
+)
 
 APPROVED = Path(__file__).parent / "approved-night.txt"
 
@@ -60,10 +72,10 @@ def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
 
 
 def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
-    told, now = Told(sample()), NIGHT
-    for step in [*before(), *story(sample())]:
+    told, now = ShareBuilder(documented_sample()), STORY_START
+    for step in [*prologue(), *story(documented_sample())]:
         now += step.pause
-        if isinstance(step, Act):
+        if isinstance(step, UserStep):
             continue
         share = parse_share(orjson.dumps(told.share(step, now)), {}, now)
         assert share.incident == step.incident
@@ -72,59 +84,73 @@ def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
 
 
 def test_the_documented_sample_is_the_one_whose_life_is_told():
-    steps = [step for step in story(sample()) if isinstance(step, Step) and step.incident == BILLING]
-    assert sample()["incident"]["id"] == BILLING
+    steps = [
+        step for step in story(documented_sample()) if isinstance(step, ShareStep) and step.incident == BILLING_INCIDENT
+    ]
+    assert documented_sample()["incident"]["id"] == BILLING_INCIDENT
     names = [step.event for step in steps]
     assert names[0] == "incident#new"
     assert names[-3:] == ["incident#resolved", "incident#reopened", "incident#resolved"]
 
 
 def test_a_comment_is_told_by_one_share_alone():
-    told, now = Told(sample()), NIGHT
+    told, now = ShareBuilder(documented_sample()), STORY_START
     comments = []
-    for step in (step for step in story(sample()) if isinstance(step, Step)):
+    for step in (step for step in story(documented_sample()) if isinstance(step, ShareStep)):
         now += step.pause
         comments += [told.share(step, now)["metadata"].get("comment")]
     assert len([comment for comment in comments if comment]) == 1
 
 
 async def test_what_people_do_in_slack_reaches_bigpanda_and_is_told_once():
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage:
-        await leap_through(Player(stage=stage, told=Told(sample())), clock, [*before(), *story(sample())])
-        [assigned] = stage.panda.called("assign")
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage:
+        await play_steps(
+            StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample())),
+            clock,
+            [*prologue(), *story(documented_sample())],
+        )
+        [assigned] = stage.bigpanda.calls_to("assign")
         assert assigned.took_effect
         assert assigned.arguments["assignee"] == ANN.bigpanda
-        assert stage.panda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
-        commented = stage.panda.incident(BILLING).comments
+        assert stage.bigpanda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
+        commented = stage.bigpanda.incident(BILLING_INCIDENT).comments
         assert commented[1:] == ["Dana Levi (Slack): Rolling Mando-001 back, should be over in half an hour."]
         assert all(each.acknowledged for each in stage.slack.deliveries)
-        assert {each.arguments["incident_id"] for each in stage.panda.called("callback")} == set(stage.panda.incidents)
+        assert {each.arguments["incident_id"] for each in stage.bigpanda.calls_to("callback")} == set(
+            stage.bigpanda.incidents
+        )
 
 
-def at_billing(action: str, **values: str) -> Act:
-    return Act(
-        incident=BILLING, pause=0, caption="", user=DANA.slack, channel=BILLS, action=f"relay_{action}", values=values
+def at_billing(action: str, **values: str) -> UserStep:
+    return UserStep(
+        incident=BILLING_INCIDENT,
+        pause=0,
+        caption="",
+        user=DANA.slack,
+        channel=BILLING_CHANNEL,
+        action=f"relay_{action}",
+        values=values,
     )
 
 
 async def test_what_a_reader_does_by_the_buttons_stays_true_through_the_rest_of_the_story():
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage:
-        player = Player(stage=stage, told=Told(sample()))
-        steps = [*before(), *story(sample())]
-        events = [step.event if isinstance(step, Step) else "" for step in steps]
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage:
+        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+        steps = [*prologue(), *story(documented_sample())]
+        events = [step.event if isinstance(step, ShareStep) else "" for step in steps]
         rising = next(number for number, step in enumerate(steps) if "gets worse" in step.caption)
         back = events.index("incident#reopened")
-        await leap_through(player, clock, steps[:rising])
-        await stage.act(at_billing("resolve", text="Second run stopped"))
-        await leap_through(player, clock, steps[rising:back])
-        told = stage.slack.transcript(BILLS)
+        await play_steps(player, clock, steps[:rising])
+        await stage.perform(at_billing("resolve", text="Second run stopped"))
+        await play_steps(player, clock, steps[rising:back])
+        told = stage.slack.transcript(BILLING_CHANNEL)
         assert "✅ Evyatar-11 · CPU" in told
         assert told.count("Resolved by *Dana Levi*") == told.count("✅ Resolved") == 1
         assert "Critical" not in told
-        await leap_through(player, clock, steps[back:])
-        assert "Reopened" in stage.slack.transcript(BILLS)
+        await play_steps(player, clock, steps[back:])
+        assert "Reopened" in stage.slack.transcript(BILLING_CHANNEL)
 
 
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
@@ -137,23 +163,27 @@ async def test_routes_that_take_the_buttons_away_do_not_stop_the_story(actions, 
         routes.write_text(routes.read_text().replace("[assign, comment, snooze, resolve]", actions))
 
     monkeypatch.setattr(staging, "_furnish", furnish_otherwise)
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage:
-        await leap_through(Player(stage=stage, told=Told(sample())), clock, [*before(), *story(sample())])
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage:
+        await play_steps(
+            StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample())),
+            clock,
+            [*prologue(), *story(documented_sample())],
+        )
         told = "".join(stage.slack.transcript(channel) for channel in stage.slack.channels)
         assert "✅ Evyatar-11 · CPU" in told
         assert "Assign to me" not in told
-        assert stage.panda.called("assign") == []
+        assert stage.bigpanda.calls_to("assign") == []
 
 
 async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
-    async with on_stage(LeapingClock(NIGHT)) as stage, aiohttp.ClientSession() as reader:
+    async with start_demo(SimulatedClock(STORY_START)) as stage, aiohttp.ClientSession() as reader:
         pasted = stage.page.relay.sample.encode()
         assert (await reader.post(f"{stage.address}shares", data=pasted)).status == 202
-        await settled(lambda: stage.resting)
-        await stage.act(replace(at_billing("assign"), incident=OWN, channel=NOC))
-        await settled(lambda: stage.resting)
-        assert "*Dana Levi* has it" in stage.slack.transcript(NOC)
+        await wait_until_idle(lambda: stage.idle)
+        await stage.perform(replace(at_billing("assign"), incident=OWN_INCIDENT, channel=NOC_CHANNEL))
+        await wait_until_idle(lambda: stage.idle)
+        assert "*Dana Levi* has it" in stage.slack.transcript(NOC_CHANNEL)
 
 
 @pytest.mark.parametrize(
@@ -166,43 +196,43 @@ async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
     ],
 )
 async def test_a_pasted_share_of_a_shape_that_bigpanda_never_has_reaches_relay_and_breaks_nothing(odd):
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage, aiohttp.ClientSession() as reader:
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage, aiohttp.ClientSession() as reader:
         assert (await reader.post(f"{stage.address}shares", data=orjson.dumps(odd))).status == 202
-        await settled(lambda: stage.resting)
+        await wait_until_idle(lambda: stage.idle)
         incident = str(odd["incident"]["id"])
         for action in ("assign", "resolve"):
-            await stage.act(replace(at_billing(action), incident=incident, channel=NOC, values={}))
-            await settled(lambda: stage.resting)
-        await leap_through(Player(stage=stage, told=Told(sample())), clock, before())
-        assert "db-117" in stage.slack.transcript(DATABASES)
+            await stage.perform(replace(at_billing(action), incident=incident, channel=NOC_CHANNEL, values={}))
+            await wait_until_idle(lambda: stage.idle)
+        await play_steps(StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample())), clock, prologue())
+        assert "db-117" in stage.slack.transcript(DATABASE_CHANNEL)
 
 
 async def test_a_clock_that_leaps_wakes_whoever_waited_and_nobody_else():
-    clock = LeapingClock(NIGHT)
+    clock = SimulatedClock(STORY_START)
     woken: list[str] = []
 
     async def sleeper(name: str, seconds: float) -> None:
         await clock.sleep(seconds)
-        woken.append(f"{name} {clock.now() - NIGHT:.0f}")
+        woken.append(f"{name} {clock.now() - STORY_START:.0f}")
 
     tasks = [asyncio.create_task(sleeper(*each)) for each in (("near", 40), ("far", 100), ("later", 1_000))]
-    await clock.leap(300, lambda: True)
+    await clock.advance(300, lambda: True)
     assert woken == ["near 40", "far 100"]
-    assert clock.now() == NIGHT + 300
+    assert clock.now() == STORY_START + 300
     tasks[2].cancel()
 
 
 async def test_a_bell_is_heard_before_its_time_and_then_silent():
-    clock = LeapingClock(NIGHT)
+    clock = SimulatedClock(STORY_START)
     bell = asyncio.Event()
-    waiting = asyncio.create_task(clock.wait(bell, NIGHT + 1_000))
-    await settled(lambda: True)
+    waiting = asyncio.create_task(clock.wait(bell, STORY_START + 1_000))
+    await wait_until_idle(lambda: True)
     bell.set()
     async with asyncio.timeout(1):
         await waiting
     assert not bell.is_set()
-    assert clock.now() == NIGHT
+    assert clock.now() == STORY_START
 
 
 @pytest.mark.parametrize("arguments", [["--listen", "nonsense"], ["--pace", "0"]])

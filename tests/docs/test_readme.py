@@ -8,7 +8,7 @@ import typer.main
 
 from relay.cli import app
 from relay.config.settings import Settings
-from relay.routes.parser import load
+from relay.routes.parser import parse_rulebook
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,4 +48,4 @@ def test_every_link_leads_somewhere(page):
 def test_each_example_of_routes_is_one_without_a_fault():
     found = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert found
-    assert all(list(load(example).routes.everyone()) for example in found)
+    assert all(list(parse_rulebook(example).routes.flatten()) for example in found)

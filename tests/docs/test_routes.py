@@ -6,15 +6,15 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.actions import messages
-from relay.actions.modals import TIMES
-from relay.actions.people import MEMBERS_FOR
-from relay.cards import Card, ErrandKind
-from relay.cards.draw import BUTTONS, noticed
+from relay.actions.modals import SNOOZE_CHOICES
+from relay.actions.people import GROUP_MEMBERS_TTL
+from relay.cards import Card, TaskKind
+from relay.cards.draw import BUTTONS, notice_lines
 from relay.cards.notices import GONE, STALE, dated
-from relay.cards.tasks import CONFIRMED_AFTER, LOOKS, PATIENCE
+from relay.cards.tasks import CONFIRMATION_WAIT, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
-from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubt, Options
-from relay.routes.parser import load
+from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy, Options
+from relay.routes.parser import parse_rulebook
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.parser.matches import _NOT_FOR, _OPERATORS, _ORDERED, _OVER_MATCHES
 from relay.routes.parser.options import OPTIONS
@@ -28,7 +28,7 @@ ALONE = [example for example in examples(PAGE, "yaml") if not example.name]
 
 @pytest.mark.parametrize("example", ALONE, ids=str)
 def test_each_example_is_a_routes_file_without_a_fault(example):
-    assert list(load(example.text, file=PAGE).routes.everyone())
+    assert list(parse_rulebook(example.text, file=PAGE).routes.flatten())
 
 
 def test_the_table_of_keys_is_the_codes():
@@ -44,7 +44,7 @@ def test_the_table_of_options_and_their_defaults_is_the_codes():
     [table] = tables(PAGE, "### Options")
     assert words(table) == list(OPTIONS)
     written = "".join(f"  {word}: {row[1].strip('`')}\n" for word, row in zip(words(table), table, strict=True))
-    assert load(f"version: 1\ndefaults:\n{written}").defaults == Options()
+    assert parse_rulebook(f"version: 1\ndefaults:\n{written}").defaults == Options()
 
 
 def test_every_word_that_an_option_takes_is_named():
@@ -52,7 +52,7 @@ def test_every_word_that_an_option_takes_is_named():
     told = {word: row[1] + row[2] for word, row in zip(words(table), table, strict=True)}
     assert all(word in told["thread"] for word in KINDS)
     assert all(f"`{word}`" in told["broadcast"] for word in set(BROADCAST_KINDS) - set(KINDS))
-    assert all(f"`{word}`" in told["in_doubt"] for word in InDoubt)
+    assert all(f"`{word}`" in told["in_doubt"] for word in InDoubtPolicy)
     assert all(f"`{word}`" in told["actions"] for word in ACTIONS)
 
 
@@ -70,14 +70,14 @@ def test_the_table_of_mentions_is_the_codes():
 
 def test_the_values_of_match_are_taken_as_they_are_written():
     example = next(each for each in ALONE if "as-it-is-written" in each.text)
-    [route] = load(example.text).routes
+    [route] = parse_rulebook(example.text).routes
     assert [look.expected for look in route.match.conditions] == ["no", "012", "2026-01-01"]
 
 
 def test_the_table_of_buttons_is_the_codes():
     [buttons, _] = tables(PAGE, "## Act from Slack")
     assert [row[0].strip("*") for row in buttons] == [BUTTONS[action].text for action in ACTIONS]
-    assert all(words.removeprefix("until ") in buttons[2][1] for words in TIMES.values())
+    assert all(words.removeprefix("until ") in buttons[2][1] for words in SNOOZE_CHOICES.values())
 
 
 def test_what_relay_whispers_is_what_the_page_says():
@@ -89,30 +89,30 @@ def test_what_relay_whispers_is_what_the_page_says():
 def whispered():
     reasons = ["under_way", "already_resolved", "unknown_user", "key_invalid"]
     return {
-        *messages.UNDER_WAY.values(),
-        *(messages.not_done(kind, reason) for kind in ACTIONS for reason in reasons),
+        *messages.STARTED.values(),
+        *(messages.rejected(kind, reason) for kind in ACTIONS for reason in reasons),
         *(messages.not_allowed(kind, ["S0PAYONCALL"]) for kind in ACTIONS),
         *(messages.given_up(kind, "timed_out") for kind in ACTIONS),
-        *(messages.unsure(kind) for kind in (ErrandKind.COMMENT, ErrandKind.REPLY)),
+        *(messages.in_doubt(kind) for kind in (TaskKind.COMMENT, TaskKind.REPLY)),
     }
 
 
 def test_how_long_something_is_tried_is_what_the_page_says():
     told = text_of(PAGE)
-    assert {PATIENCE[kind] for kind in ACTIONS} == {15 * 60}
+    assert {TASK_TIMEOUTS[kind] for kind in ACTIONS} == {15 * 60}
     assert "is tried again for 15 minutes" in told
-    assert PATIENCE[ErrandKind.REPLY] == 24 * 3600
+    assert TASK_TIMEOUTS[TaskKind.REPLY] == 24 * 3600
     assert "reply is tried for a day" in told
-    assert CONFIRMED_AFTER == 90
+    assert CONFIRMATION_WAIT == 90
     assert "within 90\nseconds" in told
-    assert (LOOKS, MEMBERS_FOR) == (3, 5 * 60)
+    assert (MAX_SEARCHES, GROUP_MEMBERS_TTL) == (3, 5 * 60)
     assert "three times within a minute" in told
     assert "counts within five minutes" in told
 
 
 def test_what_a_grey_card_says_is_what_the_page_says():
     card = Card(incident="i", episode=1, channel="C1", notices=(dated(STALE, 0), dated(GONE, 0)), options=Options())
-    for said in noticed(card):
+    for said in notice_lines(card):
         notice = said.partition(" (")[0].partition(" <!date")[0].strip()
         assert f"*{notice}*" in section(PAGE, "## Truth after silence")
 
@@ -164,6 +164,6 @@ def _anchor(heading):
 def test_the_buttons_that_the_projects_own_routes_have_ready_work_once_their_signs_are_taken_away():
     written = (DOCS.parent / "routes.yaml").read_text()
     text = re.sub(r"^( +)# (?=act)", r"\1", written, flags=re.MULTILINE)
-    route = load(text).route("payments-critical")
+    route = parse_rulebook(text).route("payments-critical")
     assert (route.options.actions, route.options.actors) == (ACTIONS, ("S0PAYONCALL",))
     assert all(post.options.actions == ACTIONS for post in route.posts)

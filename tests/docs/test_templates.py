@@ -10,12 +10,12 @@ import pytest
 import relay
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import Card, Entry
-from relay.cards.draw import entry_values, noticed
-from relay.cards.merge import fold
-from relay.cards.model import Kind as EntryKind
+from relay.cards.draw import entry_variables, notice_lines
+from relay.cards.merge import merge_share
+from relay.cards.model import EntryKind
 from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, dated, in_place_of
 from relay.config.template_files import load_packaged
-from relay.model.incident import read
+from relay.model.incident import read_incident
 from relay.rendering.blocks.marks import NodeKind
 from relay.rendering.card import render_card
 from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, VARIABLE_NAMES, template_variables
@@ -52,10 +52,12 @@ def packaged():
 
 @pytest.fixture(scope="module")
 def scene():
-    record = fold(None, parse_share(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
+    record = merge_share(None, parse_share(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
     body = orjson.loads(SAMPLE.read_bytes())
     assert body["incident"]["alerts"]
-    return RenderRequest(variables=template_variables(read(record), route="everything"), mentions=("S0ONCALL",))
+    return RenderRequest(
+        variables=template_variables(read_incident(record), route="everything"), mentions=("S0ONCALL",)
+    )
 
 
 @pytest.mark.parametrize("example", examples(PAGE, "jinja"), ids=str)
@@ -69,7 +71,7 @@ def test_each_example_has_no_fault_and_renders_without_a_failure(example, packag
         rendered = render_card(library, folder, scene)
     else:
         entry = Entry(seq=1, key="k", kind=EntryKind(stem), at=1_700_000_000.0, data=ENTRIES[EntryKind(stem)])
-        rendered = render_reply(library, folder, scene, [entry_values(entry, 1_700_000_010.0)])
+        rendered = render_reply(library, folder, scene, [entry_variables(entry, 1_700_000_010.0)])
     assert not rendered.failures
     assert not rendered.builtin
     assert rendered.message.text
@@ -138,7 +140,7 @@ def test_what_a_tag_has_is_named(scene):
 def test_the_table_of_what_an_entry_has_is_the_codes():
     [table] = tables(PAGE, "### `entry`")
     entry = Entry(seq=1, key="k", kind=EntryKind.OTHER, at=0.0)
-    assert set(words(table)) == set(entry_values(entry, 0.0))
+    assert set(words(table)) == set(entry_variables(entry, 0.0))
 
 
 def test_the_table_of_notices_is_the_codes():
@@ -158,7 +160,7 @@ def test_the_table_of_notices_is_the_codes():
         dated(GONE, 0),
     )
     card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())
-    assert [row[0] for row in table] == list(noticed(card, lambda _moment: "…"))
+    assert [row[0] for row in table] == list(notice_lines(card, lambda _moment: "…"))
 
 
 def test_a_card_with_one_of_relays_buttons_has_them_where_its_template_says(packaged, scene):

@@ -10,10 +10,10 @@ from itertools import chain, combinations, product
 from typing import Any
 
 from relay.cards import Card
-from relay.cards.draw import BUTTONS, buttons, greyed, noticed
+from relay.cards.draw import BUTTONS, buttons, notice_lines, stale_style
 from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
 from relay.config.template_files import load_packaged
-from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable
+from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable_tag_name
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables
 from relay.rendering.library import ENTRY_KINDS, TemplateLibrary
@@ -55,9 +55,9 @@ class Case:
         scene = RenderRequest(
             variables=template_variables(self.incident, show_tags=self.show_tags, previous=self.previous),
             mentions=self.mentions,
-            notices=tuple(noticed(card)),
+            notices=tuple(notice_lines(card)),
             buttons=buttons(self.incident, card),
-            **greyed(card),
+            **stale_style(card),
         )
         if self.pointer:
             return render_pointer(scene, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
@@ -87,7 +87,7 @@ def alert(host: str, text: str = "", state: State = State.CRITICAL, **more: Any)
 
 def tag(name: str, *values: str) -> Tag:
     """One tag of an incident."""
-    return Tag(id=name, name=readable(name), values=values)
+    return Tag(id=name, name=readable_tag_name(name), values=values)
 
 
 _CHANGE = Change(

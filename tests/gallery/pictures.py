@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from relay.sandbox.page.document import Drawn, Scene, document
+from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from tests.gallery.cases import NOW, PEOPLE, Case, every
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 
@@ -35,21 +35,21 @@ def main(folder: Path) -> None:
             (folder / f"{name}.html").write_text(_document(name, scenes, 3), encoding="utf-8")
 
 
-def _document(name: str, scenes: Sequence[Scene], columns: int) -> str:
-    return document(scenes, people=PEOPLE, now=NOW, zone="UTC", columns=columns, title=f"relay: {name}")
+def _document(name: str, scenes: Sequence[DocumentSection], columns: int) -> str:
+    return render_document(scenes, people=PEOPLE, now=NOW, zone="UTC", columns=columns, title=f"relay: {name}")
 
 
-def _sheets() -> Iterator[tuple[str, list[Scene]]]:
+def _sheets() -> Iterator[tuple[str, list[DocumentSection]]]:
     for (templates, told), cases in groupby(every(), key=lambda each: (each[0], bool(each[1].entries))):
         name = f"{templates}-{'replies' if told else 'cards'}"
         yield name, [_scene(templates, case) for _, case in cases]
 
 
-def _scene(templates: str, case: Case) -> Scene:
+def _scene(templates: str, case: Case) -> DocumentSection:
     message = case.draw(templates)
     lock_screen = unescape(message.text)
-    drawn = Drawn(text=message.text, blocks=message.blocks, attachments=message.attachments, at=NOW)
-    return Scene(title=case.name, note=lock_screen[:80], messages=(drawn,))
+    drawn = DocumentMessage(text=message.text, blocks=message.blocks, attachments=message.attachments, at=NOW)
+    return DocumentSection(title=case.name, note=lock_screen[:80], messages=(drawn,))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from pathlib import Path
 from playwright.async_api import Page as Tab
 from playwright.async_api import async_playwright
 
-from relay.demo.clock import LeapingClock
-from relay.demo.player import NIGHT, Player, leap_through
-from relay.demo.environment import Stage, on_stage, sample
-from relay.demo.story import BILLING, Told, before, story
+from relay.demo.clock import SimulatedClock
+from relay.demo.environment import DemoEnvironment, documented_sample, start_demo
+from relay.demo.player import STORY_START, StoryPlayer, play_steps
+from relay.demo.story import BILLING_INCIDENT, ShareBuilder, prologue, story
 from relay.runtime import logging
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 
@@ -31,11 +31,11 @@ async def main(path: Path) -> None:
     executable = chromium()
     if executable is None:
         sys.exit(MISSING)
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage, async_playwright() as playwright:
-        player = Player(stage=stage, told=Told(sample()))
-        await leap_through(player, clock, [*before(), *list(story(sample()))[:STEPS]])
-        await clock.leap(WAIT, lambda: stage.resting)
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage, async_playwright() as playwright:
+        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+        await play_steps(player, clock, [*prologue(), *list(story(documented_sample()))[:STEPS]])
+        await clock.advance(WAIT, lambda: stage.idle)
         browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         tab = await browser.new_page(
             viewport={"width": SIZE[0], "height": SIZE[1]}, timezone_id="UTC", locale="en-GB", color_scheme="light"
@@ -46,11 +46,11 @@ async def main(path: Path) -> None:
         await browser.close()
 
 
-async def _look(tab: Tab, stage: Stage, now: float) -> None:
+async def _look(tab: Tab, stage: DemoEnvironment, now: float) -> None:
     """Open the channel, choose the incident that the story is about, and open its thread."""
     await tab.clock.set_fixed_time(datetime.fromtimestamp(now, UTC))
     await tab.goto(stage.address)
-    card = tab.locator(f"#messages > .message[data-incident='{BILLING}']")
+    card = tab.locator(f"#messages > .message[data-incident='{BILLING_INCIDENT}']")
     await card.locator(".header").click()
     await card.locator("summary").click()
     await tab.locator("#knows li").first.wait_for()

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.sandbox.slack.message_content import Content
-from relay.sandbox.slack.server import Slack
-from relay.sandbox.slack.message_content import examine
+from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.plain_text import mrkdwn
+from relay.sandbox.slack.server import FakeSlack
 from relay.slack.message import Message
 from tests.gallery.cases import NOW, PEOPLE, TEMPLATES, Case, every
 
@@ -23,16 +22,16 @@ CASES = {case.name: case for _, case in every()}
 
 def read(message: Message) -> str:
     """The message as a reader sees it, with what a text cannot show said in words."""
-    slack = Slack(clock=lambda: float(NOW))
+    slack = FakeSlack(clock=lambda: float(NOW))
     channel = slack.add_channel("C0DB", "db-oncall")
     for group, handle in PEOPLE["groups"].items():
         slack.add_usergroup(group, handle)
     for user, name in PEOPLE["users"].items():
         slack.add_user(user, name)
-    content = Content(text=message.text, blocks=message.blocks, attachments=message.attachments)
-    examine(content)
+    content = MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments)
+    validate_content(content)
     bar = [f"(bar {attachment['color']})" for attachment in message.attachments]
-    told = slack.reads(channel.add(content, slack.bot))
+    told = slack.text_of(channel.add_message(content, slack.bot))
     return "\n".join([f"lock screen: {mrkdwn(slack, message.text)}", *bar, told, *_links(message), ""])
 
 

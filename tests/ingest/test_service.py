@@ -9,7 +9,7 @@ import pytest
 from relay.ingest import service
 from relay.store import database
 from tests.support.postgres import postgresql
-from tests.support.relay_in_process import open_house
+from tests.support.relay_in_process import run_relay
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -34,7 +34,7 @@ async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_th
     tmp_path, monkeypatch, url, planning
 ):
     monkeypatch.setattr(service, "PLANNING", planning)
-    async with open_house(tmp_path, url=url) as house:
+    async with run_relay(tmp_path, url=url) as house:
         kept = await asyncio.gather(*(house.ingest.accept(body, {}) for body in bodies(40)))
         assert [each.share_id for each in kept] == sorted(each.share_id for each in kept)
         assert [each.incident for each in kept] == [f"i{number % 7}" for number in range(40)]
@@ -56,7 +56,7 @@ async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_ref
         time.sleep(0.1)
         return planned(*arguments, **named)
 
-    async with open_house(tmp_path, url=url) as house:
+    async with run_relay(tmp_path, url=url) as house:
         monkeypatch.setattr(service, "plan", slowly)
         kept = await asyncio.gather(*(house.ingest.accept(body, {}) for body in bodies(25)), return_exceptions=True)
         assert [each for each in kept if isinstance(each, Exception)] == []
@@ -71,7 +71,7 @@ async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeyp
         time.sleep(0.2)
         return planned(*arguments, **named)
 
-    async with open_house(tmp_path) as house:
+    async with run_relay(tmp_path) as house:
         monkeypatch.setattr(service, "plan", slowly)
         monkeypatch.setattr(house.ingest, "_patience", 0.5)
         kept = await asyncio.gather(*(house.ingest.accept(body, {}) for body in bodies(20)), return_exceptions=True)

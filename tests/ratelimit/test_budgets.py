@@ -8,19 +8,19 @@ from relay.bigpanda.outcomes import BigPandaCall
 from relay.ratelimit.budgets import (
     BIGPANDA_LIMITS,
     CHANNEL_POSTS,
+    DEADLINES,
     EDIT_SPACING,
     LIMITS,
-    PATIENCE,
     POSTS,
     TIER_2,
     TIER_3,
     Budgets,
     Limit,
-    Occasion,
+    Urgency,
     backoff,
-    edit_from,
+    earliest_edit,
 )
-from relay.sandbox.rate_limits import Limits
+from relay.sandbox.rate_limits import SlackRateLimiter
 from relay.slack.outcomes import Method
 
 POST, EDIT = Method.POST, Method.EDIT
@@ -295,7 +295,7 @@ QUARTER, LONG = 900.0, 7200.0
 def backlog(allowed, seconds, budgets=None, method=EDIT, start=0.0):
     """Work that never ends, against the stand-in's limits: the moments of calls taken, and of calls refused."""
     budgets = budgets or Budgets()
-    limits = Limits(enabled=True, allowed={method: allowed})
+    limits = SlackRateLimiter(enabled=True, allowed={method: allowed})
     now, taken, refused = start, [], []
     while (now := budgets.ready_at(method, "", now)) < start + seconds:
         budgets.spend(method, "", now)
@@ -422,25 +422,25 @@ def test_a_task_that_dawdled_moves_no_clock():
 @pytest.mark.parametrize(
     ("due", "seconds"),
     [
-        (Occasion.CRITICAL_ROOT, 0),
-        (Occasion.WORSENED, 5),
-        (Occasion.ROOT, 30),
-        (Occasion.RESOLVED, 60),
-        (Occasion.REOPENED, 60),
-        (Occasion.REPLY, 600),
-        (Occasion.STATE_EDIT, 0),
-        (Occasion.EDIT, 30),
+        (Urgency.CRITICAL_ROOT, 0),
+        (Urgency.WORSENED, 5),
+        (Urgency.ROOT, 30),
+        (Urgency.RESOLVED, 60),
+        (Urgency.REOPENED, 60),
+        (Urgency.REPLY, 600),
+        (Urgency.STATE_EDIT, 0),
+        (Urgency.EDIT, 30),
     ],
 )
 def test_what_falls_due_is_done_within_its_patience(due, seconds):
-    assert PATIENCE[due] == seconds
+    assert DEADLINES[due] == seconds
 
 
 def test_a_card_is_edited_at_most_once_in_three_seconds_unless_it_worsens_or_resolves():
-    assert edit_from(Occasion.EDIT, 101.0, 100.0) == 100.0 + EDIT_SPACING
-    assert edit_from(Occasion.EDIT, 110.0, 100.0) == 110.0
-    assert edit_from(Occasion.EDIT, 101.0, None) == 101.0
-    assert edit_from(Occasion.STATE_EDIT, 101.0, 100.0) == 101.0
+    assert earliest_edit(Urgency.EDIT, 101.0, 100.0) == 100.0 + EDIT_SPACING
+    assert earliest_edit(Urgency.EDIT, 110.0, 100.0) == 110.0
+    assert earliest_edit(Urgency.EDIT, 101.0, None) == 101.0
+    assert earliest_edit(Urgency.STATE_EDIT, 101.0, 100.0) == 101.0
 
 
 # -- Trying again ------------------------------------------------------------------------------------------------------

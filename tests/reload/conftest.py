@@ -7,7 +7,7 @@ import pytest
 
 from relay.config import files
 from relay.store import Store
-from tests.support.reload_samples import GOOD, Desk
+from tests.support.reload_samples import GOOD, ConfigFolder
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def migrated(tmp_path_factory):
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path)
+    made = ConfigFolder(tmp_path)
     made.write(GOOD)
     return made
 

@@ -10,15 +10,13 @@ from relay.config.configuration import Configuration
 from relay.http.session import make_session
 from relay.model.errors import Fault
 from relay.ratelimit.budgets import Budgets
-from relay.reload import Teller, messages, notifier
+from relay.reload import Notifier, messages, notifier
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser import load
-from relay.sandbox.faults import SERVER_ERROR, Code, rate_limited
-from relay.sandbox.slack.server import serving
-from relay.sandbox.faults import Fault as Trouble
-from relay.sandbox.slack.server import Slack as StandIn
-from relay.sandbox.slack.message_content import Content, examine
+from relay.routes.parser import parse_rulebook
+from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
+from relay.sandbox.slack.message_content import MessageContent, validate_content
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient
 from tests.support.reload_samples import GOOD
 
@@ -27,7 +25,7 @@ OTHERS = (Fault(file="incident/card.j2", line=1, message="<!channel> is not *clo
 
 
 def configuration(routes=GOOD):
-    return Configuration(rulebook=load(routes), library=TemplateLibrary({}), templates={}, hash="live")
+    return Configuration(rulebook=parse_rulebook(routes), library=TemplateLibrary({}), templates={}, hash="live")
 
 
 class Bench:
@@ -41,7 +39,7 @@ class Bench:
         self.teller = self.made()
 
     def made(self):
-        return Teller(
+        return Notifier(
             self.store,
             self.door,
             budgets=Budgets(),
@@ -77,14 +75,14 @@ class Bench:
     @property
     def said(self):
         noc = self.slack.channel("C0NOC00001")
-        return [message.text for message in noc.everything if not message.deleted]
+        return [message.text for message in noc.all_messages if not message.deleted]
 
 
 @pytest.fixture
 async def bench(store, desk):
-    slack = StandIn(clock=desk.clock.now, sleep=desk.clock.sleep)
+    slack = FakeSlack(clock=desk.clock.now, sleep=desk.clock.sleep)
     slack.add_channel("C0NOC00001", "noc", member=True)
-    async with serving(slack) as url, make_session() as session:
+    async with serve_slack(slack) as url, make_session() as session:
         made = Bench(slack, SlackClient(session, slack.token, base_url=url), store, desk.clock)
         await made.found()
         yield made
@@ -96,7 +94,7 @@ async def test_a_fault_is_told_once_with_its_place_and_pings_nobody(bench):
     bench.teller.faulty("f1", FAULTS)
     await bench.over()
     [message] = bench.slack.channel("noc").messages
-    reads = bench.slack.reads(message)
+    reads = bench.slack.text_of(message)
     assert "routes.yaml:6:5: 'pots' is no key; did you mean 'post'?" in reads
     assert "last good configuration goes on working" in reads
     assert not pings(message)
@@ -121,7 +119,7 @@ async def test_another_fault_takes_the_place_of_the_first_and_the_end_is_said_be
     bench.teller.faulty("f2", OTHERS)
     await bench.over()
     [message] = bench.slack.channel("noc").messages
-    assert "incident/card.j2:1" in bench.slack.reads(message)
+    assert "incident/card.j2:1" in bench.slack.text_of(message)
     assert not pings(message)
     bench.teller.mended("good")
     await bench.over()
@@ -158,17 +156,17 @@ async def test_a_fault_that_is_over_before_it_could_be_told_is_never_told(bench)
     assert not bench.slack.calls
 
 
-@pytest.mark.parametrize("trouble", [rate_limited(7), Code("invalid_auth"), Code("ratelimited")])
+@pytest.mark.parametrize("trouble", [rate_limited(7), ErrorCode("invalid_auth"), ErrorCode("ratelimited")])
 async def test_what_slack_surely_did_not_take_is_later(bench, trouble):
-    bench.slack.faults.add(Trouble(does=trouble, method="chat.postMessage", times=2))
+    bench.slack.faults.add(InjectedFault(behaviour=trouble, method="chat.postMessage", times=2))
     bench.teller.faulty("f1", FAULTS)
     await bench.over(60)
-    assert len(bench.slack.called("chat.postMessage")) == 3
+    assert len(bench.slack.calls_to("chat.postMessage")) == 3
     assert len(bench.said) == 1
 
 
 async def test_what_is_said_twice_while_slack_does_not_listen_is_told_once(bench):
-    bench.slack.faults.add(Trouble(does=Code("invalid_auth"), method="chat.postMessage", times=3))
+    bench.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_auth"), method="chat.postMessage", times=3))
     bench.teller.faulty("f1", FAULTS)
     task = asyncio.create_task(bench.teller.run())
     await bench.resting()
@@ -176,18 +174,18 @@ async def test_what_is_said_twice_while_slack_does_not_listen_is_told_once(bench
     await bench.resting()
     task.cancel()
     assert bench.teller._pending is not None
-    assert len(bench.slack.called("chat.postMessage")) == 1
+    assert len(bench.slack.calls_to("chat.postMessage")) == 1
 
 
 async def test_a_notice_of_which_nobody_knows_what_became_is_not_sent_again(bench):
-    bench.slack.faults.add(Trouble(does=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
+    bench.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
     bench.teller.faulty("f1", FAULTS)
     await bench.over(600)
     assert len(bench.said) == 1
 
 
 async def test_nobody_hears_of_the_end_of_what_nobody_heard_of(bench):
-    bench.slack.faults.add(Trouble(does=Code("invalid_auth"), method="chat.postMessage", times=1))
+    bench.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_auth"), method="chat.postMessage", times=1))
     bench.teller.faulty("f1", FAULTS)
     await bench.over()
     bench.teller.mended("good")
@@ -203,7 +201,7 @@ async def test_a_message_that_somebody_has_deleted_is_made_anew(bench):
     bench.teller.faulty("f2", OTHERS)
     await bench.over(1)
     [message] = noc.messages
-    assert "incident/card.j2:1" in bench.slack.reads(message)
+    assert "incident/card.j2:1" in bench.slack.text_of(message)
 
 
 async def test_it_waits_for_its_channel_to_be_found(bench, store):
@@ -236,24 +234,24 @@ async def test_a_relay_that_does_not_deliver_leaves_it_to_the_one_that_does(benc
     bench.delivering = False
     other = bench.made()
     bench.teller.faulty("f1", FAULTS)
-    await bench.over(notifier.GRACE - 5)
+    await bench.over(notifier.LEADER_GRACE - 5)
     assert not bench.said
     assert await bench.store.fault_is_new("f1", bench.clock.now())  # the other one tells it
     bench.teller = other
     bench.teller.faulty("f1", FAULTS)
-    await bench.over(notifier.GRACE + 5)
+    await bench.over(notifier.LEADER_GRACE + 5)
     assert not bench.said
 
 
 async def test_where_the_one_that_delivers_has_no_such_fault_the_other_tells_it(bench):
     bench.delivering = False
     bench.teller.faulty("f1", FAULTS)
-    await bench.over(notifier.GRACE + 5)
+    await bench.over(notifier.LEADER_GRACE + 5)
     assert len(bench.said) == 1
 
 
 def test_however_many_faults_there_are_the_message_fits():
     faults = [Fault(file="r" * 300, line=n, message="<!here> & " + "x" * 3000) for n in range(500)]
-    message = messages.faulty(faults)
+    message = messages.faults_message(faults)
     assert "490 more" in message.blocks[1]["text"]["text"]
-    examine(Content(text=message.text, blocks=message.blocks))
+    validate_content(MessageContent(text=message.text, blocks=message.blocks))

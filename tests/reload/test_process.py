@@ -5,8 +5,7 @@ import signal
 
 import pytest
 
-from relay.sandbox.slack.server import Slack as StandIn
-from relay.sandbox.slack.server import serving
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.relay_process import running
 from tests.support.reload_samples import BAD, BETTER, GOOD
 
@@ -15,10 +14,10 @@ SHARE = {"incident": {"id": "i1", "status": "critical", "active": True}}
 
 @pytest.fixture
 async def slack():
-    workspace = StandIn()
+    workspace = FakeSlack()
     for channel, name in (("C0ALL00001", "all"), ("C0NOC00001", "noc"), ("C0DB000001", "db")):
         workspace.add_channel(channel, name)
-    async with serving(workspace) as url:
+    async with serve_slack(workspace) as url:
         workspace.url = url
         yield workspace
 

@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
-from relay.ingest.service import Intake
+from relay.ingest.service import IngestService
 from relay.model.errors import ConfigurationError, StoreUnusable
-from relay.reload import Reload, reloader
-from relay.routes.parser import load
+from relay.reload import Reloader, reloader
+from relay.routes.parser import parse_rulebook
 from relay.store import Store
-from relay.tools.check.command import check
+from relay.tools.check.command import run_checks
 from tests.support.reload_samples import BAD, BETTER, GOOD
 
 
@@ -127,7 +127,7 @@ async def test_a_bad_template_is_a_bad_edit_too(desk, reload):
 
 
 async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, store, reload):
-    mistyped = Reload(store, desk.routes, desk.folder / "templtaes", desk.clock)
+    mistyped = Reloader(store, desk.routes, desk.folder / "templtaes", desk.clock)
     await mistyped.start()
     [fault] = mistyped.state.faults
     assert fault.file == str(desk.folder / "templtaes")
@@ -136,7 +136,7 @@ async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, sto
 
 async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(desk, store):
     with pytest.raises(ConfigurationError, match="templtaes:0:0: there is no such folder; set RELAY_TEMPLATES"):
-        await Reload(store, desk.routes, desk.folder / "templtaes", desk.clock).start()
+        await Reloader(store, desk.routes, desk.folder / "templtaes", desk.clock).start()
 
 
 async def test_routes_and_templates_change_together_or_not_at_all(desk, reload):
@@ -199,7 +199,7 @@ async def test_an_unreadable_template_is_told_and_no_template_is_missing_for_it(
     await desk.moving(reload.look())
     [fault] = reload.state.faults
     assert fault.file == str(desk.templates / "payments" / "card.j2")
-    assert check(desk.routes, desk.templates).findings == (fault,)  # told as `relay check` tells it
+    assert run_checks(desk.routes, desk.templates).findings == (fault,)  # told as `relay check` tells it
 
 
 async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a_whole(desk, store):
@@ -314,14 +314,14 @@ async def test_alone_on_its_store_a_relay_follows_its_disk(desk, store, reload):
 
 
 async def test_a_share_is_routed_by_one_version_of_the_file_and_never_half_by_each(desk, store):
-    versions = itertools.cycle([load(GOOD), load(BETTER)])
+    versions = itertools.cycle([parse_rulebook(GOOD), parse_rulebook(BETTER)])
     asked = []
 
     def live():
         asked.append(next(versions))
         return asked[-1]
 
-    intake = Intake(store, live, desk.clock, lambda: None, "X-Relay-Key")
+    intake = IngestService(store, live, desk.clock, lambda: None, "X-Relay-Key")
     committing = asyncio.create_task(intake.run())
     bodies = [b'{"incident": {"id": "i%d", "status": "critical", "active": true}}' % number for number in range(20)]
     accepted = await asyncio.gather(*(intake.accept(body, {}) for body in bodies))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.incident import Incident, State
-from relay.routes import Outcome, decide
-from relay.routes.parser import load
+from relay.routes import RouteOutcome, evaluate_routes
+from relay.routes.parser import parse_rulebook
 from tests.support.routing_samples import alert, incident
 
 # --- a plain reading of the contract ---
@@ -279,9 +279,9 @@ incidents = st.builds(
 def test_any_tree_judges_any_incident_as_the_contract_reads(tree, shared, status):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)}, allow_unicode=True)
     plain = yaml.load(text, Loader=yaml.BaseLoader)["routes"]
-    rules = load(text)
+    rules = parse_rulebook(text)
     for each in shared:
-        decision = decide(rules, each, status=status, variables=dict)
+        decision = evaluate_routes(rules, each, status=status, variables=dict)
         seen_status = (status or each.state).value
         assert list(decision.routes) == who_takes(plain, each, seen_status)
         assert_the_trace_agrees(decision, plain, each, seen_status)
@@ -312,20 +312,25 @@ dozens = st.lists(
 def test_a_dozen_siblings_are_searched_as_if_each_were_asked(tree, shared):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)})
     plain = yaml.load(text, Loader=yaml.BaseLoader)["routes"]
-    rules = load(text)
+    rules = parse_rulebook(text)
     for each in shared:
-        assert list(decide(rules, each, variables=dict).routes) == who_takes(plain, each, each.state.value)
+        assert list(evaluate_routes(rules, each, variables=dict).routes) == who_takes(plain, each, each.state.value)
 
 
 def assert_the_trace_agrees(decision, plain: list, shared: Incident, status: str) -> None:
     by_name = {route["name"]: route for route in everyone(plain)}
-    took = [trace.route for trace in decision.trace if trace.outcome in (Outcome.TOOK, Outcome.DROPPED)]
+    took = [trace.route for trace in decision.trace if trace.outcome in (RouteOutcome.MATCHED, RouteOutcome.DROPPED)]
     assert took == list(decision.routes)
     assert [trace.route for trace in decision.trace] == list(by_name)
     for trace in decision.trace:
         holds = match_holds(by_name[trace.route].get("match", {}), shared, status)
         assert all(condition.held for condition in trace.conditions) is holds
-        assert holds or trace.outcome in (Outcome.NO_MATCH, Outcome.DISABLED, Outcome.NOT_REACHED, Outcome.NOT_ENTERED)
+        assert holds or trace.outcome in (
+            RouteOutcome.NO_MATCH,
+            RouteOutcome.DISABLED,
+            RouteOutcome.NOT_REACHED,
+            RouteOutcome.PARENT_NOT_MATCHED,
+        )
 
 
 def everyone(tree: list):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from relay.model.incident import State
 from relay.rendering.context import template_variables
-from relay.routes import InDoubt, Mention, Options
-from relay.routes.channel_template import ExpressionChannel, Failed, channel_name, expression, may_stand_in_a_name
+from relay.routes import InDoubtPolicy, Mention, Options
+from relay.routes.channel_template import ExpressionChannel, Unresolved, channel_name, expression, may_stand_in_a_name
 from tests.support.routing_samples import incident
 
 
@@ -49,7 +49,7 @@ def test_a_name_has_only_what_slack_takes_and_is_its_own_name(text):
 @given(st.text())
 def test_no_value_leads_out_of_the_names_that_begin_with_the_constant(value):
     ref = found("#inc-{{ tags.team }}", tags={"team": value})
-    assert isinstance(ref, Failed) or ref.startswith("#inc-")
+    assert isinstance(ref, Unresolved) or ref.startswith("#inc-")
 
 
 def test_an_expression_prints_and_chooses():
@@ -74,7 +74,7 @@ def test_an_expression_prints_and_chooses():
     ],
 )
 def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
-    assert found("#inc-{{ tags.team }}", **variables) == Failed(reason=reason)
+    assert found("#inc-{{ tags.team }}", **variables) == Unresolved(reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
 )
 def test_what_the_incident_lacks_is_called_as_people_call_it(asked, missing):
     seen = template_variables(incident())
-    assert found("#inc-{{ " + asked + " }}", **seen) == Failed(reason=f"the incident has no {missing}")
+    assert found("#inc-{{ " + asked + " }}", **seen) == Unresolved(reason=f"the incident has no {missing}")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_expression_that_could_run_wild_or_never_hold_is_refused(written, par
 
 def test_a_value_cannot_reach_into_python():
     for reach in ("tags.team.__class__", "tags['__class__']", "tags.items", "tags"):
-        assert isinstance(found("#a-{{ " + reach + " }}", tags={"team": "x"}), Failed)
+        assert isinstance(found("#a-{{ " + reach + " }}", tags={"team": "x"}), Unresolved)
 
 
 def test_a_card_is_known_to_be_an_expressions_by_its_beginning():
@@ -133,9 +133,11 @@ def test_a_card_is_known_to_be_an_expressions_by_its_beginning():
 
 
 def test_options_survive_being_stored():
-    options = Options(template="payments", thread=("comment",), in_doubt=InDoubt.HOLD, gather=5.0, allow_external=True)
+    options = Options(
+        template="payments", thread=("comment",), in_doubt=InDoubtPolicy.HOLD, gather=5.0, allow_external=True
+    )
     assert Options.from_json(options.as_json()) == options
-    assert isinstance(Options.from_json(options.as_json()).in_doubt, InDoubt)
+    assert isinstance(Options.from_json(options.as_json()).in_doubt, InDoubtPolicy)
 
 
 def test_options_of_another_version_are_read_as_far_as_they_are_known():

@@ -3,7 +3,7 @@
 import pytest
 
 from relay.model.incident import State
-from relay.routes import Decision, Outcome, decide
+from relay.routes import RouteOutcome, RoutingDecision, evaluate_routes
 from tests.support.routing_samples import incident, rulebook
 
 CHILD = """
@@ -19,15 +19,15 @@ CHILD = """
 """
 
 
-def decided(routes: str, shared=None, top: str = "", variables=None) -> Decision:
-    return decide(rulebook(routes, top), shared or incident(), variables=lambda: variables or {})
+def decided(routes: str, shared=None, top: str = "", variables=None) -> RoutingDecision:
+    return evaluate_routes(rulebook(routes, top), shared or incident(), variables=lambda: variables or {})
 
 
-def where(decision: Decision) -> list[str]:
+def where(decision: RoutingDecision) -> list[str]:
     return [posting.ref for posting in decision.postings]
 
 
-def outcomes(decision: Decision) -> dict[str, str]:
+def outcomes(decision: RoutingDecision) -> dict[str, str]:
     return {trace.route: trace.outcome for trace in decision.trace}
 
 
@@ -92,7 +92,7 @@ def test_a_group_whose_children_do_not_take_it_is_passed_by():
 
 def test_an_empty_post_takes_it_and_drops_it_by_name():
     decision = decided("- {name: noise, post: []}\n- {name: rest, post: ['#noc']}")
-    assert decision.taken
+    assert decision.matched
     assert decision.postings == ()
     assert decision.dropped == ("noise",)
     assert outcomes(decision) == {"noise": "dropped", "rest": "not_reached"}
@@ -131,7 +131,7 @@ def test_a_disabled_route_is_not_there_and_neither_is_what_is_in_it():
 
 def test_nothing_takes_it_where_no_route_holds():
     decision = decided("- {name: a, match: {status: warning}, post: ['#a']}")
-    assert not decision.taken
+    assert not decision.matched
     assert decision.postings == decision.routes == decision.dropped == ()
 
 
@@ -180,7 +180,9 @@ def test_a_channel_that_cannot_be_made_is_told_with_what_its_card_would_have_had
     assert (failure.route, failure.source) == ("a", "#inc-{{ tags.team }}")
     assert failure.options.gather == 300
     assert failure.mention.targets(State.WARNING) == ("here",)
-    assert failure.description == "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
+    assert (
+        failure.description == "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
+    )
 
 
 def test_variables_are_asked_for_once_and_only_where_a_channel_needs_them():
@@ -190,10 +192,10 @@ def test_variables_are_asked_for_once_and_only_where_a_channel_needs_them():
         asked.append(1)
         return {"tags": {"team": "a"}}
 
-    decide(rulebook("- {name: a, post: ['#noc']}"), incident(), variables=variables)
+    evaluate_routes(rulebook("- {name: a, post: ['#noc']}"), incident(), variables=variables)
     assert asked == []
     routes = "- {name: a, post: ['#x-{{ tags.team }}', '#y-{{ tags.team }}']}"
-    decide(rulebook(routes), incident(), variables=variables)
+    evaluate_routes(rulebook(routes), incident(), variables=variables)
     assert asked == [1]
 
 
@@ -208,15 +210,20 @@ def test_the_trace_shows_every_condition_with_what_is_expected_and_what_is_seen(
     """
     (trace,) = decided(routes, incident(tags={"team": ["storage", "web"]})).trace
     status, team, gone, either = trace.conditions
-    assert trace.outcome is Outcome.NO_MATCH
-    assert (status.key, status.expected, status.seen, status.held) == ("status", "{min: warning}", ("critical",), True)
-    assert (team.key, team.expected, team.held) == ("tags.team", "[database, net*]", False)
-    assert team.seen == ("storage", "web")
-    assert (gone.key, gone.seen, gone.held) == ("tags.gone", (), True)
-    assert (either.key, either.held) == ("any", False)
-    assert [(part.key, part.held) for part in either.within] == [("match", False), ("match", False)]
-    assert [(part.key, part.held) for part in either.within[1].within] == [("not", False)]
-    assert [(part.key, part.held) for part in either.within[1].within[0].within] == [("assigned", True)]
+    assert trace.outcome is RouteOutcome.NO_MATCH
+    assert (status.key, status.expected, status.actual, status.matched) == (
+        "status",
+        "{min: warning}",
+        ("critical",),
+        True,
+    )
+    assert (team.key, team.expected, team.matched) == ("tags.team", "[database, net*]", False)
+    assert team.actual == ("storage", "web")
+    assert (gone.key, gone.actual, gone.matched) == ("tags.gone", (), True)
+    assert (either.key, either.matched) == ("any", False)
+    assert [(part.key, part.held) for part in either.parts] == [("match", False), ("match", False)]
+    assert [(part.key, part.held) for part in either.parts[1].within] == [("not", False)]
+    assert [(part.key, part.held) for part in either.parts[1].within[0].within] == [("assigned", True)]
 
 
 def test_the_trace_tells_every_route_where_it_stands_and_why_it_did_not_take_it():
@@ -236,7 +243,7 @@ def test_the_trace_tells_every_route_where_it_stands_and_why_it_did_not_take_it(
         ("after", 0, "not_reached"),
         ("inside-after", 1, "not_reached"),
     ]
-    assert trace[2].conditions[0].held
+    assert trace[2].conditions[0].matched
     assert [each.line for each in trace] == sorted(each.line for each in trace)
 
 

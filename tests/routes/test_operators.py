@@ -3,13 +3,13 @@
 import pytest
 
 from relay.model.incident import Incident, State
-from relay.routes import decide
+from relay.routes import evaluate_routes
 from tests.support.routing_samples import alert, incident, rulebook
 
 
 def takes(match: str, shared: Incident, *, status: State | None = None) -> bool:
     rules = rulebook(f"- name: it\n  match: {match}\n  post: []")
-    return decide(rules, shared, status=status, variables=dict).taken
+    return evaluate_routes(rules, shared, status=status, variables=dict).matched
 
 
 TAGGED = [

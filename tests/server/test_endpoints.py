@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import NoIncident, NotJson, SettingsError, StoreUnusable
-from relay.server import Accepted, Readiness, build, listening, serve
-from relay.server.api_keys import Keys
+from relay.server import Readiness, ShareReceipt, create_app, listen, serve
+from relay.server.api_keys import ApiKeys
 from relay.server.body import unpack
-from relay.server.lifecycle import GATE, Gate
+from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
 from relay.server.problem import Problem
 
 KEY = "the-key-of-today"
@@ -43,7 +43,7 @@ class House:
         self.open.set()
         self.readiness = Readiness(ok=True, detail={"slack": "unreachable", "letters": 3})
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> Accepted:
+    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         self.entered.set()
         await self.open.wait()
         if self.fails is not None:
@@ -55,7 +55,7 @@ class House:
         if not isinstance(told, dict) or not isinstance(told.get("incident"), dict) or "id" not in told["incident"]:
             raise NoIncident("Nothing in the body names an incident.")
         self.kept.append((body, headers))
-        return Accepted(share=len(self.kept), incident=str(told["incident"]["id"]), routes=("payments", "noc"))
+        return ShareReceipt(share=len(self.kept), incident=str(told["incident"]["id"]), routes=("payments", "noc"))
 
     async def ready(self) -> Readiness:
         if self.fails is not None:
@@ -88,7 +88,7 @@ def head(length: int | None = None) -> bytes:
 
 def application(house: House, **options: Any) -> web.Application:
     chosen = {"keys": ["the-key-of-yesterday", KEY], "header": "X-Relay-Key", "max_bytes": LIMIT, **options}
-    return build(house, **chosen)
+    return create_app(house, **chosen)
 
 
 @asynccontextmanager
@@ -253,7 +253,7 @@ def test_every_key_is_compared_with_every_value_whichever_fits(monkeypatch, offe
         compared.append((known, given))
         return known == given
 
-    keys = Keys(["first", "second", "third"])
+    keys = ApiKeys(["first", "second", "third"])
     monkeypatch.setattr(hmac, "compare_digest", counting)
     assert keys.accepts(offered) is (offered not in (["none"], []))
     assert len(compared) == 3 * len(offered)
@@ -264,7 +264,7 @@ def test_every_key_is_compared_with_every_value_whichever_fits(monkeypatch, offe
 def test_a_value_opens_exactly_when_it_is_one_of_the_keys(keys, offered):
     utf8 = [text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") for text in (*keys, *offered)]
     known, shown = utf8[: len(keys)], utf8[len(keys) :]
-    assert Keys(known).accepts(shown) is any(value in known for value in shown)
+    assert ApiKeys(known).accepts(shown) is any(value in known for value in shown)
 
 
 # --- bodies that are not taken ---
@@ -290,7 +290,7 @@ async def test_a_body_at_the_limit_is_taken_and_one_byte_more_is_answered_413(cl
 
 
 async def test_ten_megabytes_are_taken_where_nothing_else_is_said(house):
-    app = build(house, keys=[KEY], header="X-Relay-Key")
+    app = create_app(house, keys=[KEY], header="X-Relay-Key")
     async with TestClient(TestServer(app)) as client:
         body = share() + b" " * (10 * 1000 * 1000 - len(share()))
         assert (await client.post("/shares", data=io.BytesIO(body), headers=SHOWN)).status == 202
@@ -632,7 +632,7 @@ class Server:
 
     address: tuple[str, int]
     stop: asyncio.Event
-    gate: Gate
+    gate: InFlightRequests
 
     async def stopped_listening(self) -> None:
         """Stop the server, and wait until nobody new is let in."""
@@ -648,14 +648,14 @@ async def running(house: House, drain_seconds: float = 60, **options: Any) -> As
     app = application(house, **options)
 
     async def live() -> None:
-        async with listening(app, "127.0.0.1", 0, drain_seconds=drain_seconds) as bound:
+        async with listen(app, "127.0.0.1", 0, drain_seconds=drain_seconds) as bound:
             address.set_result(bound)
             await stop.wait()
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(live(), name="server")
         try:
-            yield Server(await address, stop, app[GATE])
+            yield Server(await address, stop, app[IN_FLIGHT])
         finally:
             stop.set()
 
@@ -744,7 +744,7 @@ def transports(client: TestClient) -> list[Any]:
 
 
 def inside(client: TestClient) -> int:
-    return client.server.app[GATE]._inside
+    return client.server.app[IN_FLIGHT]._inside
 
 
 @asynccontextmanager

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import StoreUnusable
-from relay.server import build
-from relay.server.lifecycle import GATE
+from relay.server import create_app
+from relay.server.lifecycle import IN_FLIGHT
 from relay.server.slack_endpoints import MAX_BYTES
-from relay.server.slack_signature import Signature
+from relay.server.slack_signature import SignatureVerifier
 from tests.support.clocks import ManualClock
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -70,7 +70,7 @@ def clock():
 
 @asynccontextmanager
 async def visiting(desk, clock, secret=SECRET):
-    app = build(desk, keys=["k"], header="X-Relay-Key", signing_secret=secret, clock=clock)
+    app = create_app(desk, keys=["k"], header="X-Relay-Key", signing_secret=secret, clock=clock)
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -157,7 +157,7 @@ async def test_the_documented_example_of_a_signature_fits():
         "X-Slack-Request-Timestamp": "1531420618",
         "X-Slack-Signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
     }
-    signature = Signature(SECRET)
+    signature = SignatureVerifier(SECRET)
 
     assert signature.matches(headers, body)
     assert signature.is_recent(headers, 1531420618.0)
@@ -166,7 +166,7 @@ async def test_the_documented_example_of_a_signature_fits():
 
 def test_nobody_can_sign_with_an_empty_secret():
     with pytest.raises(ValueError, match="empty"):
-        Signature("")
+        SignatureVerifier("")
 
 
 @pytest.mark.parametrize("secret", [None, ""])
@@ -311,7 +311,7 @@ async def test_what_could_not_be_kept_is_503_so_that_slack_sends_it_again(client
 
 
 async def test_while_relay_stops_slack_is_asked_to_come_again(client, desk):
-    client.app[GATE].closing = True
+    client.app[IN_FLIGHT].closing = True
 
     response = await click(client)
 

@@ -6,9 +6,9 @@ import logging
 import aiohttp
 import pytest
 
-from relay import sandbox
 from relay.http.session import check_before_send, make_session, proxy_for
 from relay.model.errors import LeaseLost, SettingsError
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
 from relay.slack.outcomes import Ambiguous, Delivered, Method, NotFound, Read, Rejected, RejectionScope, Retryable
@@ -468,9 +468,9 @@ async def test_deleting_what_is_gone_is_fine_and_its_permalink_is_gone(answering
 
 
 async def test_a_card_lives_through_its_life_in_the_stand_in():
-    stand_in = sandbox.Slack()
+    stand_in = FakeSlack()
     stand_in.add_channel("C0123456789", "noc", member=True)
-    async with sandbox.serving(stand_in) as base_url, make_session() as session:
+    async with serve_slack(stand_in) as base_url, make_session() as session:
         slack = SlackClient(session, stand_in.token, base_url=base_url)
         card = await slack.post("C0123456789", Message(text="db-1 is down"), marker=MARKER)
         assert isinstance(card, Delivered)

@@ -331,4 +331,4 @@ def test_whatever_is_written_can_be_read(text):
 
 
 def test_what_a_click_can_be_is_what_a_route_can_offer_and_a_card_can_show():
-    assert set(routes.ACTIONS) == ACTIONS == set(BUTTONS) == set(map(str, tasks.ACTIONS))
+    assert set(routes.ACTIONS) == ACTIONS == set(BUTTONS) == set(map(str, tasks.ACTION_KINDS))

@@ -9,10 +9,11 @@ import structlog.testing
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from relay import sandbox
 from relay.http.session import make_session
 from relay.model.errors import SettingsError
-from relay.sandbox.faults import Fault, Meanwhile, rate_limited
+from relay.sandbox.faults import UNAVAILABLE, InjectedFault, SideEffect, rate_limited
+from relay.sandbox.slack.message_content import MessageContent
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.socket_mode import STABLE_AFTER, SocketMode
 from tests.support.clocks import ManualClock
 
@@ -63,16 +64,16 @@ def clock():
 
 @pytest.fixture
 def slack(clock):
-    slack = sandbox.Slack(clock=clock.now)
+    slack = FakeSlack(clock=clock.now)
     slack.add_channel(NOC, "noc", member=True)
     slack.add_user(ANN, "ann", channels=["noc"])
-    slack.interactivity = slack.sockets
+    slack.interactivity = slack.socket_mode
     return slack
 
 
 @pytest.fixture
 def card(slack):
-    return slack.channel("noc").add(sandbox.Content(text="db-1 is down", blocks=(BUTTON,)), slack.bot)
+    return slack.channel("noc").add_message(MessageContent(text="db-1 is down", blocks=(BUTTON,)), slack.bot)
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def connecting(slack, desk, clock):
     @asynccontextmanager
     async def connecting(token=None):
         stopping = asyncio.Event()
-        async with sandbox.serving(slack) as base_url, make_session() as session:
+        async with serve_slack(slack) as base_url, make_session() as session:
             mode = SocketMode(
                 session,
                 token or slack.app_token,
@@ -126,7 +127,7 @@ async def press(slack, card):
 
 async def test_clicks_and_events_reach_whoever_listens_and_are_acknowledged(slack, mode, desk, card):
     click = await press(slack, card)
-    event = await slack.say(ANN, "noc", "on it", thread_ts=card.ts)
+    event = await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)
 
     assert (click.acknowledged, click.answer, event.acknowledged) == (True, None, True)
     assert desk.clicks == [click.payload]
@@ -137,7 +138,7 @@ async def test_the_acknowledgement_brings_the_answer_where_slack_takes_one(slack
     desk.answer = {"response_action": "clear"}
 
     assert (await press(slack, card)).answer == {"response_action": "clear"}
-    assert (await slack.say(ANN, "noc", "on it", thread_ts=card.ts)).answer is None
+    assert (await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)).answer is None
 
 
 async def test_nothing_is_acknowledged_before_it_is_kept(slack, mode, desk, card):
@@ -152,7 +153,7 @@ async def test_nothing_is_acknowledged_before_it_is_kept(slack, mode, desk, card
 
 
 async def test_what_could_not_be_kept_comes_again(slack, mode, desk, card):
-    slack.sockets.patience = 0.2
+    slack.socket_mode.timeout = 0.2
     desk.failures = 1
 
     with structlog.testing.capture_logs() as logged:
@@ -177,18 +178,18 @@ async def test_a_slow_one_does_not_hold_up_the_others(slack, mode, desk, card):
 
 
 async def test_what_nobody_takes_here_is_acknowledged_all_the_same(slack, mode, desk):
-    assert (await slack.sockets.tell("slash_commands", {"command": "/relay"})).acknowledged
+    assert (await slack.socket_mode.deliver("slash_commands", {"command": "/relay"})).acknowledged
     assert desk.clicks == desk.events == []
 
 
 @pytest.mark.parametrize("junk", ["", "{", "[]", "7", '{"type":7}', '{"envelope_id":7}', '{"type":["hello"]}', "\x00"])
 async def test_junk_on_the_connection_changes_nothing(slack, mode, card, junk):
-    for socket in slack.sockets.open:
+    for socket in slack.socket_mode.open:
         await socket.stream.send_str(junk)
         await socket.stream.send_bytes(junk.encode())
 
     assert (await press(slack, card)).acknowledged
-    assert slack.sockets.opened == 1
+    assert slack.socket_mode.opened == 1
 
 
 # --- the connection comes back ---
@@ -196,38 +197,38 @@ async def test_junk_on_the_connection_changes_nothing(slack, mode, card, junk):
 
 async def test_a_connection_that_slack_gives_notice_of_is_replaced_before_it_ends(slack, mode, card, clock):
     clock.advance(STABLE_AFTER)
-    await slack.sockets.refresh("warning")
-    await until(lambda: len(slack.sockets.open) == 2 and mode.connected)
+    await slack.socket_mode.refresh("warning")
+    await until(lambda: len(slack.socket_mode.open) == 2 and mode.connected)
 
     assert all([(await press(slack, card)).acknowledged for _ in range(4)])  # over both of them, in turn
-    await slack.sockets.open[0].stream.close()
-    await until(lambda: len(slack.sockets.open) == 1)
+    await slack.socket_mode.open[0].stream.close()
+    await until(lambda: len(slack.socket_mode.open) == 1)
     assert (await press(slack, card)).acknowledged
 
 
 async def test_a_connection_that_slack_gave_notice_of_and_left_open_is_closed(slack, mode, clock):
     clock.advance(STABLE_AFTER)
-    await slack.sockets.refresh("warning")
-    await until(lambda: len(slack.sockets.open) == 2)
+    await slack.socket_mode.refresh("warning")
+    await until(lambda: len(slack.socket_mode.open) == 2)
     await until(lambda: clock.next_timer() is not None)
     clock.advance(30)
 
-    await until(lambda: len(slack.sockets.open) == 1)
+    await until(lambda: len(slack.socket_mode.open) == 1)
     assert mode.connected
 
 
 async def test_a_connection_that_slack_refreshes_is_made_anew(slack, mode, card, clock):
     clock.advance(STABLE_AFTER)
-    await slack.sockets.refresh()
-    await until(lambda: slack.sockets.opened == 2 and mode.connected)
+    await slack.socket_mode.refresh()
+    await until(lambda: slack.socket_mode.opened == 2 and mode.connected)
 
     assert (await press(slack, card)).acknowledged
 
 
 async def test_a_connection_that_is_cut_is_made_anew(slack, mode, card, clock):
     clock.advance(STABLE_AFTER)
-    slack.sockets.cut()
-    await until(lambda: slack.sockets.opened == 2 and mode.connected)
+    slack.socket_mode.cut()
+    await until(lambda: slack.socket_mode.opened == 2 and mode.connected)
 
     assert (await press(slack, card)).acknowledged
 
@@ -244,11 +245,11 @@ async def waits(clock, count):
 
 async def test_a_connection_that_ends_at_once_is_never_made_anew_in_a_busy_loop(slack, mode, clock):
     for opened in range(1, 6):
-        await until(lambda: slack.sockets.open and mode.connected)
-        slack.sockets.cut()
+        await until(lambda: slack.socket_mode.open and mode.connected)
+        slack.socket_mode.cut()
         await until(lambda: not mode.connected)
         await asyncio.sleep(0.05)
-        assert slack.sockets.opened == opened
+        assert slack.socket_mode.opened == opened
         (wait,) = await waits(clock, 1)
         assert wait >= 2.0 ** (opened - 1)
     await until(lambda: mode.connected)
@@ -256,18 +257,18 @@ async def test_a_connection_that_ends_at_once_is_never_made_anew_in_a_busy_loop(
 
 async def test_an_address_that_did_not_work_is_not_tried_twice(slack, connecting, clock):
     """It is good for one connection, used or not."""
-    spoil = Meanwhile(lambda _call: slack.sockets._tickets.clear())
-    slack.faults.add(Fault(does=spoil, after_effect=True, method="apps.connections.open", times=2))
+    spoil = SideEffect(lambda _call: slack.socket_mode._tickets.clear())
+    slack.faults.add(InjectedFault(behaviour=spoil, after_effect=True, method="apps.connections.open", times=2))
     async with connecting() as mode:
         await waits(clock, 2)
         await until(lambda: mode.connected)
 
-    assert len(slack.called("apps.connections.open")) == 3
-    assert slack.sockets.opened == 1
+    assert len(slack.calls_to("apps.connections.open")) == 3
+    assert slack.socket_mode.opened == 1
 
 
 async def test_without_slack_the_waits_grow_to_a_minute_and_no_further(slack, connecting, clock):
-    slack.faults.add(Fault(does=sandbox.UNAVAILABLE, method="apps.connections.open", times=12))
+    slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="apps.connections.open", times=12))
     async with connecting() as mode:
         seconds = await waits(clock, 12)
         await until(lambda: mode.connected)
@@ -275,11 +276,11 @@ async def test_without_slack_the_waits_grow_to_a_minute_and_no_further(slack, co
     assert seconds[0] >= 1.0
     assert max(seconds) <= 60.0
     assert min(seconds[6:]) >= 30.0
-    assert len(slack.called("apps.connections.open")) == 13
+    assert len(slack.calls_to("apps.connections.open")) == 13
 
 
 async def test_slacks_own_word_for_how_long_to_wait_is_kept(slack, connecting, clock):
-    slack.faults.add(Fault(does=rate_limited(90), method="apps.connections.open"))
+    slack.faults.add(InjectedFault(behaviour=rate_limited(90), method="apps.connections.open"))
     async with connecting() as mode:
         assert await waits(clock, 1) == [90.0]
         await until(lambda: mode.connected)
@@ -344,7 +345,7 @@ async def test_what_is_being_kept_when_relay_stops_is_acknowledged_and_nothing_n
     await until(lambda: desk.clicks)
     mode.stop()
     await asyncio.sleep(0.02)
-    slack.sockets.patience = 0.2
+    slack.socket_mode.timeout = 0.2
     late = asyncio.create_task(press(slack, card))
     await asyncio.sleep(0.02)
     desk.open.set()
@@ -359,14 +360,14 @@ async def test_what_is_being_kept_when_relay_stops_is_acknowledged_and_nothing_n
 async def test_what_was_kept_while_the_connection_ended_comes_again_and_is_acknowledged_then(
     slack, mode, desk, card, clock
 ):
-    slack.sockets.patience = 20.0
+    slack.socket_mode.timeout = 20.0
     desk.open.clear()
     pressing = asyncio.create_task(press(slack, card))
     await until(lambda: desk.clicks)
     clock.advance(STABLE_AFTER)
     with structlog.testing.capture_logs() as logged:
-        slack.sockets.cut()
-        await until(lambda: slack.sockets.opened == 2 and len(desk.clicks) == 2)
+        slack.socket_mode.cut()
+        await until(lambda: slack.socket_mode.opened == 2 and len(desk.clicks) == 2)
         desk.open.set()
         assert (await pressing).acknowledged
     assert "socket_acknowledgement_lost" in [event["event"] for event in logged]
@@ -374,7 +375,7 @@ async def test_what_was_kept_while_the_connection_ended_comes_again_and_is_ackno
 
 async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(slack, mode, desk, card, monkeypatch):
     monkeypatch.setattr("relay.slack.socket_mode._LAST_WORDS", 0.05)
-    slack.sockets.patience = 0.3
+    slack.socket_mode.timeout = 0.3
     desk.open.clear()
     pressing = asyncio.create_task(press(slack, card))
     await until(lambda: desk.clicks)
@@ -387,9 +388,9 @@ async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(sla
 @pytest.mark.parametrize("when", ["connected", "waiting"])
 async def test_relay_stops_at_once_whatever_the_connection_does(slack, connecting, when):
     if when == "waiting":
-        slack.faults.add(Fault(does=sandbox.UNAVAILABLE, method="apps.connections.open", times=None))
+        slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="apps.connections.open", times=None))
     async with connecting() as mode:
-        await until(lambda: mode.connected or len(slack.called("apps.connections.open")) > 0)
+        await until(lambda: mode.connected or len(slack.calls_to("apps.connections.open")) > 0)
         mode.stop()
         async with asyncio.timeout(5):
             await mode.running
@@ -398,7 +399,7 @@ async def test_relay_stops_at_once_whatever_the_connection_does(slack, connectin
 async def test_a_cancelled_run_leaves_no_task_behind(mode, slack):
     mode.running.cancel()
     await asyncio.wait([mode.running])
-    await until(lambda: not slack.sockets.open)
+    await until(lambda: not slack.socket_mode.open)
 
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("socket")] == []
 
@@ -408,7 +409,7 @@ async def test_neither_token_nor_payload_reach_the_log_even_at_debug(slack, conn
     with structlog.testing.capture_logs() as logged:
         async with connecting() as mode:
             await until(lambda: mode.connected)
-            await slack.say(ANN, "noc", "a-private-word", thread_ts=card.ts)
+            await slack.post_as(ANN, "noc", "a-private-word", thread_ts=card.ts)
 
     told = caplog.text.replace("sandbox", "") + str(logged)
     assert "a-private-word" not in told

@@ -20,10 +20,17 @@ from typing import Any
 import aiohttp
 
 from relay.model.errors import StoreError
-from relay.sandbox.faults import SERVER_ERROR, UNAVAILABLE, Armed, Code, Drop, Fault, Slow
-from relay.sandbox.slack.channel import Message
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.faults import (
+    SERVER_ERROR,
+    UNAVAILABLE,
+    ActiveFault,
+    DropConnection,
+    ErrorCode,
+    InjectedFault,
+    SlowAnswer,
+)
+from relay.sandbox.slack.channel import FakeMessage
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store import Store
 from tests.support.relay_process import Process, launch
 
@@ -88,11 +95,11 @@ class Tally:
     kills_of_the_delivering: int = 0
     shares: int = 0
     resent: int = 0
-    armed: list[Armed] = field(default_factory=list)
+    armed: list[ActiveFault] = field(default_factory=list)
 
     @property
     def faults(self) -> int:
-        return sum(each.struck for each in self.armed)
+        return sum(each.applied for each in self.armed)
 
 
 class Relay:
@@ -143,7 +150,7 @@ class Relay:
 class Soak:
     """The whole run."""
 
-    def __init__(self, plan: Plan, slack: StandIn, relays: Sequence[Relay], url: str) -> None:
+    def __init__(self, plan: Plan, slack: FakeSlack, relays: Sequence[Relay], url: str) -> None:
         self.plan, self.slack, self.relays, self.url = plan, slack, relays, url
         self.tally, self.lives = Tally(), list[Life]()
         self._random = random.Random(plan.seed)
@@ -164,16 +171,16 @@ class Soak:
     def _arm(self) -> None:
         before, after = self.plan.lost_before, self.plan.lost_after
         lost = [
-            *((POST, does, False, before / 2) for does in (SERVER_ERROR, Drop())),
-            *((POST, does, True, after / 4) for does in (UNAVAILABLE, Drop(), Code("fatal_error"))),
-            (POST, Slow(0.7), True, after),
-            (POST, Slow(0.7), False, after),
-            *((EDIT, does, True, after / 2) for does in (Drop(), SERVER_ERROR)),
+            *((POST, does, False, before / 2) for does in (SERVER_ERROR, DropConnection())),
+            *((POST, does, True, after / 4) for does in (UNAVAILABLE, DropConnection(), ErrorCode("fatal_error"))),
+            (POST, SlowAnswer(0.7), True, after),
+            (POST, SlowAnswer(0.7), False, after),
+            *((EDIT, does, True, after / 2) for does in (DropConnection(), SERVER_ERROR)),
             *((method, UNAVAILABLE, False, before) for method in (HISTORY, REPLIES)),
         ]
         for number, (method, does, after_effect, probability) in enumerate(lost):
-            fault = Fault(
-                does=does,
+            fault = InjectedFault(
+                behaviour=does,
                 after_effect=after_effect,
                 method=method,
                 times=None,
@@ -277,7 +284,9 @@ class Soak:
                 backlog = await store.backlog(time.time())
             finally:
                 await store.close()
-            lanes = [f"{lane.cards} {lane.track}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels]
+            lanes = [
+                f"{lane.cards} {lane.track}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels
+            ]
             doubts = [f"{backlog.in_doubt} in doubt"] if backlog.in_doubt else []
             return [*lanes, *doubts, *([f"{backlog.dead_letters} letters"] if backlog.dead_letters else [])]
         return ["the database cannot be read"]
@@ -293,13 +302,13 @@ class Soak:
         if len(roots) != 1:
             yield f"{'LOST' if not roots else 'DOUBLE'}: {len(roots)} cards"
             return
-        face = self.slack.reads(roots[0])
+        face = self.slack.text_of(roots[0])
         if FACES.get(life.status, "🟡") not in face and life.status in FACES:
             yield f"UNTRUE: {life.status}, and the card says {face.splitlines()[:1]}"
         yield from self._wrong_in_thread(life, roots[0])
 
-    def _wrong_in_thread(self, life: Life, root: Message) -> Iterator[str]:
-        told = "\n".join(self.slack.reads(reply) for reply in self.slack.channel(life.channel).thread(root.ts))
+    def _wrong_in_thread(self, life: Life, root: FakeMessage) -> Iterator[str]:
+        told = "\n".join(self.slack.text_of(reply) for reply in self.slack.channel(life.channel).thread(root.ts))
         for text in (*life.comments, *life.owed):
             if (times := told.count(text)) != 1:
                 yield f"{'LOST' if times == 0 else 'DOUBLE'}: {text!r} told {times} times"
@@ -313,19 +322,19 @@ class Soak:
         if standing := [stray for stray in strays if not stray.deleted]:
             yield f"DOUBLE: {len(standing)} strays"
 
-    def _roots(self, life: Life) -> list[Message]:
+    def _roots(self, life: Life) -> list[FakeMessage]:
         return [each for each in self._all(life) if "relay_card" in str(each.metadata) and not each.deleted]
 
-    def _all(self, life: Life) -> list[Message]:
-        return [each for each in self.slack.channel(life.channel).everything if _incident(each) == life.name]
+    def _all(self, life: Life) -> list[FakeMessage]:
+        return [each for each in self.slack.channel(life.channel).all_messages if _incident(each) == life.name]
 
     @property
     def taken_back(self) -> int:
         """Messages that stood twice for a while, until relay deleted one."""
-        return sum(message.deleted for channel in _CHANNELS for message in self.slack.channel(channel).everything)
+        return sum(message.deleted for channel in _CHANNELS for message in self.slack.channel(channel).all_messages)
 
 
-def _incident(message: Message) -> str:
+def _incident(message: FakeMessage) -> str:
     return str(((message.metadata or {}).get("event_payload") or {}).get("incident", ""))
 
 
@@ -333,9 +342,9 @@ def _incident(message: Message) -> str:
 async def soaking(folder: Path, plan: Plan, url: str = "") -> AsyncIterator[Soak]:
     """A workspace and relays, ready to be run; `url` is the database that they share, else an SQLite file is made."""
     (folder / "routes.yaml").write_text(ROUTES)
-    slack = StandIn()
+    slack = FakeSlack()
     for number, channel in enumerate(_CHANNELS):
         slack.add_channel(channel, f"lane-{number}")
-    async with serving(slack) as slack_url, aiohttp.ClientSession() as session:
+    async with serve_slack(slack) as slack_url, aiohttp.ClientSession() as session:
         relays = [Relay(str(number), folder, slack_url, session, url) for number in range(plan.relays)]
         yield Soak(plan, slack, relays, url or f"sqlite:///{folder / 'relay.db'}")

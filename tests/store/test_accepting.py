@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event
 
-from relay.cards.model import CardState, Outcome, Plan
+from relay.cards.model import CardState, Plan, ShareOutcome
 from relay.model.errors import StoreError
 from relay.routes import Options
 from relay.store import accepting
@@ -37,7 +37,7 @@ async def test_a_share_is_kept_with_all_that_follows_from_it(store):
     [line] = dossier.shares
     [card] = dossier.cards
     assert (accepted.share, accepted.incident, accepted.routes) == (line.id, "i1", ("all",))
-    assert (accepted.outcome, accepted.due) == (Outcome.FIRST, True)
+    assert (accepted.outcome, accepted.due) == (ShareOutcome.FIRST, True)
     assert dossier.story == told(None, a_share())
     assert (line.hash, line.received, line.times_seen, line.size) == ("h1", NOW, 1, len(body))
     assert (line.headers, line.decided) == ({"x-source": "nagios"}, {"because": "h1"})
@@ -59,14 +59,14 @@ async def test_a_share_seen_twice_changes_nothing_and_is_answered_as_it_was(stor
     [again] = await store.accept([a_share(at=NOW + 60)], plain)
 
     after = await store.story("i1")
-    assert again == replace(first, outcome=Outcome.REPEAT, due=False)
+    assert again == replace(first, outcome=ShareOutcome.REPEAT, due=False)
     assert after.shares[0].times_seen == 2
     assert replace(after, shares=before.shares) == before
 
 
 async def test_a_share_twice_in_one_group_is_kept_once(store):
     first, other, again = await store.accept([a_share(), a_share("i2", "h2"), a_share()], plain)
-    assert again == replace(first, outcome=Outcome.REPEAT, due=False)
+    assert again == replace(first, outcome=ShareOutcome.REPEAT, due=False)
     assert other.share != first.share
     [line] = (await store.story("i1")).shares
     assert line.times_seen == 2
@@ -74,9 +74,9 @@ async def test_a_share_twice_in_one_group_is_kept_once(store):
 
 async def test_the_same_hash_of_another_incident_is_no_repeat(store):
     first, second = await store.accept([a_share("i1", "same"), a_share("i2", "same")], plain)
-    assert (first.outcome, second.outcome) == (Outcome.FIRST, Outcome.FIRST)
+    assert (first.outcome, second.outcome) == (ShareOutcome.FIRST, ShareOutcome.FIRST)
     [third] = await store.accept([a_share("i3", "same")], plain)
-    assert third.outcome is Outcome.FIRST
+    assert third.outcome is ShareOutcome.FIRST
 
 
 async def test_shares_of_one_incident_in_a_group_see_each_others_result(store):
@@ -119,7 +119,7 @@ async def test_a_plan_that_raises_keeps_nothing_of_the_group(store):
         await store.accept([a_share("i1", "a"), a_share("i2", "b")], plan)
     assert [await count(store, table) for table in ("incident", "share", "entry", "card", "channel")] == [0] * 5
     [accepted] = await store.accept([a_share("i1", "a")], plan)
-    assert accepted.outcome is Outcome.FIRST
+    assert accepted.outcome is ShareOutcome.FIRST
 
 
 async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
@@ -133,14 +133,20 @@ async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
 async def test_an_entry_that_was_told_is_not_told_again(store):
     def plan(story, cards, share, same):
         again = () if story is None else (entry(1, "same"), entry(2, "same"), entry(3, "other"))
-        return Plan(incident_state=told(story, share), outcome=Outcome.UPDATE, entries=again or (entry(1, "same"),))
+        return Plan(
+            incident_state=told(story, share), outcome=ShareOutcome.UPDATE, entries=again or (entry(1, "same"),)
+        )
 
     await store.accept([a_share(digest="a")], plan)
     with pytest.raises(StoreError):
         await store.accept([a_share(digest="b")], with_cards(entries=(entry(1, "another key, the same number"),)))
 
     def later(story, cards, share, same):
-        return Plan(incident_state=told(story, share), outcome=Outcome.UPDATE, entries=(entry(2, "same"), entry(3, "other")))
+        return Plan(
+            incident_state=told(story, share),
+            outcome=ShareOutcome.UPDATE,
+            entries=(entry(2, "same"), entry(3, "other")),
+        )
 
     await store.accept([a_share(digest="b")], later)
     assert [(each.seq, each.key) for each in (await store.story("i1")).entries] == [(1, "same"), (3, "other")]
@@ -235,7 +241,9 @@ async def test_what_intake_and_delivery_write_of_one_card_is_all_kept(store):
     def govern(story, cards, share, same):
         [card] = cards
         changed = replace(card, route="other", options=Options(template="other"), edit=due(NOW + 5))
-        return Plan(incident_state=told(story, share), outcome=Outcome.UPDATE, cards=(changed,), entries=(entry(1),))
+        return Plan(
+            incident_state=told(story, share), outcome=ShareOutcome.UPDATE, cards=(changed,), entries=(entry(1),)
+        )
 
     await store.accept([a_share(digest="h2")], govern)
     after = await store.settle(case.card.id, delivered())
@@ -271,12 +279,12 @@ async def test_a_group_that_takes_long_to_plan_is_kept_in_pieces_that_come_to_th
     if rest := group[stops:]:
         accepted += await second.accept(rest, plan)
     assert [each.outcome for each in accepted] == [
-        Outcome.FIRST,
-        Outcome.UPDATE,
-        Outcome.FIRST,
-        Outcome.UPDATE,
-        Outcome.UPDATE,
-        Outcome.FIRST,
+        ShareOutcome.FIRST,
+        ShareOutcome.UPDATE,
+        ShareOutcome.FIRST,
+        ShareOutcome.UPDATE,
+        ShareOutcome.UPDATE,
+        ShareOutcome.FIRST,
     ]
     assert [digest for _, digest, _ in planned] == [share.hash for share in group]
     assert [version for _, _, version in planned] == [0, 1, 0, 1, 1, 0]

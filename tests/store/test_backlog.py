@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.cards.model import AttemptState, Change, ChannelState
-from relay.store import Backlog, Lane, Store, backlog
+from relay.cards.model import AttemptState, CardUpdate, ChannelState
+from relay.store import Backlog, ChannelBacklog, Store, backlog
 from tests.support.store_samples import NOW, a_card, a_share, an_attempt, due, keep, plain, run, shown
 
 
@@ -19,8 +19,8 @@ async def test_work_counts_by_channel_and_kind_with_the_age_of_the_oldest(store)
     await keep(store, a_card("i3", post=due(NOW + 8)), incident="i3", digest="h3")
     told = await store.backlog(NOW + 10)
     assert sorted(told.lanes, key=lambda lane: lane.track) == [
-        Lane(channel="#noc", track="edit", cards=1, age=7),
-        Lane(channel="#noc", track="post", cards=2, age=15),
+        ChannelBacklog(channel="#noc", track="edit", cards=1, age=7),
+        ChannelBacklog(channel="#noc", track="post", cards=2, age=15),
     ]
 
 
@@ -40,7 +40,7 @@ async def test_two_spellings_of_one_channel_are_one_lane(store):
 
 async def test_doubt_letters_and_refused_bodies_are_counted(store):
     [card] = await keep(store, a_card())
-    await store.settle(card.id, lambda case: Change(attempt=an_attempt(state=AttemptState.IN_DOUBT)))
+    await store.settle(card.id, lambda case: CardUpdate(attempt=an_attempt(state=AttemptState.IN_DOUBT)))
     await run(store, f"INSERT INTO letter (card, reason, remedy, since) VALUES ({card.id}, 'r', 'm', 1)")
     await run(store, f"INSERT INTO letter (card, reason, remedy, since, closed_at) VALUES ({card.id}, 'r', 'm', 1, 2)")
     await store.quarantine(b"{", {}, "not_json", NOW)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.cards.model import CardState, Change, Channel, ChannelState
+from relay.cards.model import CardState, CardUpdate, Channel, ChannelState
 from relay.model.errors import StoreError
 from tests.support.store_samples import (
     NOW,
@@ -120,14 +120,14 @@ async def test_of_two_cards_in_slack_both_stay_true(store):
     await keep(store, shown(a_card(channel="#noc")), shown(a_card(channel="C1", edit=due()), ts="1700000000.000200"))
     home = await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
-    case = await pick(store, "edit", change=lambda _: Change())
+    case = await pick(store, "edit", change=lambda _: CardUpdate())
     assert (case.card.channel, case.card.state, case.channel.ref) == ("C1", CardState.POSTED, home.ref)
     assert await pick(store, "edit", skip_lanes={"#noc"}) is None
 
 
 async def test_a_card_on_its_way_does_not_give_way(store):
     [twin, card] = await keep(store, a_card(channel="#noc"), a_card(channel="C1", state=CardState.POSTING))
-    await store.settle(card.id, lambda case: Change(attempt=an_attempt()))
+    await store.settle(card.id, lambda case: CardUpdate(attempt=an_attempt()))
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
     kept = {each.id: each for each in (await store.story("i1")).cards}

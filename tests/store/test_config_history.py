@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.cards.model import Change
-from relay.store import Call, KeptConfiguration, config_history
+from relay.cards.model import CardUpdate
+from relay.store import SlackCall, StoredConfiguration, config_history
 from tests.support.store_samples import NOW, a_card, count, keep, run
 
 
@@ -11,7 +11,7 @@ async def test_the_newest_configuration_that_worked_is_the_one(store):
     assert await store.configuration() is None
     await store.keep_configuration("a", "version: 1\n", {"incident/card.j2": "{{ incident.title }}"}, NOW)
     await store.keep_configuration("b", "version: 1\n# two\n", {}, NOW + 1)
-    assert await store.configuration() == KeptConfiguration(
+    assert await store.configuration() == StoredConfiguration(
         hash="b", saved_at=NOW + 1, routes="version: 1\n# two\n", templates={}
     )
 
@@ -66,10 +66,10 @@ async def test_a_dossier_is_none_where_nothing_is_known(store):
 
 async def test_a_dossier_tells_of_each_card_what_slack_said(store):
     first, second = await keep(store, a_card(channel="a"), a_card(channel="b"))
-    calls = [Call(method="chat.postMessage", at=NOW + number, answer={"try": number}) for number in range(2)]
+    calls = [SlackCall(method="chat.postMessage", at=NOW + number, answer={"try": number}) for number in range(2)]
     for call in calls:
-        await store.settle(first.id, lambda case: Change(), call)
-    await store.settle(second.id, lambda case: Change(), calls[0])
+        await store.settle(first.id, lambda case: CardUpdate(), call)
+    await store.settle(second.id, lambda case: CardUpdate(), calls[0])
     assert (await store.story("i1")).calls == {first.id: tuple(calls), second.id: (calls[0],)}
 
 

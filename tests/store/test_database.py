@@ -234,14 +234,17 @@ async def test_a_database_that_is_not_there_is_told(server):
 
 
 def test_relative_and_absolute_files_are_told_apart():
-    assert address.parse("sqlite:///relay.db").path == Path.cwd() / "relay.db"
-    assert address.parse("sqlite:////var/relay.db").path == Path("/var/relay.db")
-    assert address.parse("postgresql://u:p@h:1/d?sslmode=require").url.drivername == "postgresql+psycopg"
-    assert address.parse("postgresql://u:p@h:1/d").name == "the PostgreSQL database postgresql+psycopg://u:***@h:1/d"
+    assert address.parse_database_url("sqlite:///relay.db").path == Path.cwd() / "relay.db"
+    assert address.parse_database_url("sqlite:////var/relay.db").path == Path("/var/relay.db")
+    assert address.parse_database_url("postgresql://u:p@h:1/d?sslmode=require").url.drivername == "postgresql+psycopg"
+    assert (
+        address.parse_database_url("postgresql://u:p@h:1/d").name
+        == "the PostgreSQL database postgresql+psycopg://u:***@h:1/d"
+    )
 
 
 def test_a_postgresql_that_vanishes_is_given_up_in_seconds_unless_the_url_says_otherwise():
-    given = address.connection_settings(address.parse("postgresql://u:p@h/d?connect_timeout=3").url)
+    given = address.connection_settings(address.parse_database_url("postgresql://u:p@h/d?connect_timeout=3").url)
     assert "connect_timeout" not in given
     assert given["tcp_user_timeout"] == address.CUT_OFF * 1000
     silence = given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"]

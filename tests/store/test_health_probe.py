@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 import orjson
 import pytest
 
-from relay.ingest.service import Intake
+from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import NotJson, StoreError, StoreUnusable
-from relay.routes.parser import load
+from relay.routes.parser import parse_rulebook
 from relay.runtime.clock import Clock
 from relay.store import Store
-from relay.store.health_probe import Pulse
+from relay.store.health_probe import HealthProbe
 
 
 @pytest.fixture
@@ -33,26 +33,26 @@ def locked(folder):
 
 
 async def test_a_database_that_works_has_nothing_to_complain_of(store):
-    assert await Pulse(store).problem() == ""
+    assert await HealthProbe(store).problem() == ""
 
 
 async def test_a_locked_database_is_told_in_time_and_well_again_when_it_is_free(store, tmp_path):
-    pulse = Pulse(store, timeout=0.05)
+    pulse = HealthProbe(store, timeout=0.05)
     with locked(tmp_path):
         assert (await pulse.problem()).endswith("relay.db has not answered within 0.05 seconds.")
-    assert await Pulse(store, timeout=10).problem() == ""
+    assert await HealthProbe(store, timeout=10).problem() == ""
 
 
 async def test_a_database_that_fails_in_time_says_why(store, tmp_path):
     with locked(tmp_path):
-        assert "is locked by another program" in await Pulse(store, timeout=10).problem()
+        assert "is locked by another program" in await HealthProbe(store, timeout=10).problem()
 
 
 async def test_however_many_ask_the_database_is_written_once(store, tmp_path, monkeypatch):
     beats = []
     check = store.check
     monkeypatch.setattr(store, "check", lambda: (beats.append(1), check())[1])
-    pulse = Pulse(store, timeout=0.02)
+    pulse = HealthProbe(store, timeout=0.02)
     with locked(tmp_path):
         told = await asyncio.gather(*(pulse.problem() for _ in range(20)))
         await pulse.problem()
@@ -64,8 +64,8 @@ async def test_a_database_that_is_stuck_keeps_nobody_waiting_longer_than_itself(
     """Forty shares of one group, each tried by itself, would wait forty times as long."""
     monkeypatch.setattr("relay.ingest.service.STUCK", 0.1)
     metrics = Metrics()
-    rules = load("version: 1\nroutes: []\n")
-    intake = Intake(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics)
+    rules = parse_rulebook("version: 1\nroutes: []\n")
+    intake = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics)
     bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(40)]
     accepting = [asyncio.create_task(intake.accept(body, {})) for body in bodies]
     await asyncio.sleep(0)
@@ -102,8 +102,8 @@ def silent(store, monkeypatch):
 
 async def test_a_silent_database_leaves_no_sender_without_an_answer_and_piles_nothing_up(store, monkeypatch):
     metrics = Metrics()
-    rules = load("version: 1\nroutes: []\n")
-    intake = Intake(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, timeout=0.05)
+    rules = parse_rulebook("version: 1\nroutes: []\n")
+    intake = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, timeout=0.05)
     committing = asyncio.create_task(intake.run())
     with silent(store, monkeypatch):
         bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(300)]

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from relay.cards.model import AttemptState, CardState, Change
+from relay.cards.model import AttemptState, CardState, CardUpdate
 from relay.model.errors import LeaseLost, StoreError
-from relay.store import Call, Lease, Store, database
+from relay.store import Lease, SlackCall, Store, database
 from relay.store.locks import check_lease
 from tests.support.store_samples import NOW, a_card, an_attempt, due, keep, look, open_channel, pick
 
@@ -78,7 +78,9 @@ async def test_without_the_lease_nothing_is_written(store, lease):
     with pytest.raises(LeaseLost, match=lease.name):
         await pick(store, lease=lease)
     with pytest.raises(LeaseLost):
-        await store.settle(card.id, lambda case: Change(attempt=an_attempt()), Call(method="m", at=NOW), lease=lease)
+        await store.settle(
+            card.id, lambda case: CardUpdate(attempt=an_attempt()), SlackCall(method="m", at=NOW), lease=lease
+        )
     with pytest.raises(LeaseLost):
         await store.recover(NOW, lease=lease)
     with pytest.raises(LeaseLost):
@@ -92,7 +94,7 @@ async def test_whoever_begins_to_deliver_doubts_all_that_was_left_even_by_itself
     lease = Lease("delivery", "b", await store.hold_lease("delivery", "b", NOW + 12, 12))
     for card in cards:
         attempt = an_attempt(card.channel)
-        await store.settle(card.id, lambda case, attempt=attempt: Change(attempt=attempt))
+        await store.settle(card.id, lambda case, attempt=attempt: CardUpdate(attempt=attempt))
 
     assert await store.recover(NOW + 12, lease=lease) == 2
     dossier = await store.story("i1")

@@ -17,13 +17,13 @@ from relay.cards.model import (
     ChannelState,
     Due,
     Entry,
-    Kind,
-    Previous,
-    Story,
+    EntryKind,
+    IncidentState,
+    PreviousCard,
 )
 from relay.model.incident import Block, Environment, Person, Record, State
 from relay.routes import Mention, Options
-from relay.store import Call, mappers, schema
+from relay.store import SlackCall, mappers, schema
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 numbers = st.integers(0, 2**31 - 1)
@@ -81,7 +81,7 @@ cards = st.builds(
     pinged=several,
     reopen_told=maybe_moments,
     reopen_pinged=maybe_moments,
-    previous=st.none() | st.builds(Previous, at=moments, channel=words, ts=words),
+    previous=st.none() | st.builds(PreviousCard, at=moments, channel=words, ts=words),
     notices=several,
     edited_at=maybe_moments,
     wanted_since=maybe_moments,
@@ -101,7 +101,7 @@ def test_a_record_comes_back_as_it_went(record):
 @quick
 @given(
     st.builds(
-        Story,
+        IncidentState,
         record=records,
         version=numbers,
         episode=numbers,
@@ -116,7 +116,7 @@ def test_a_story_comes_back_as_it_went(story):
 
 
 @quick
-@given(st.builds(Entry, seq=numbers, key=words, kind=st.sampled_from(Kind), at=moments, data=objects))
+@given(st.builds(Entry, seq=numbers, key=words, kind=st.sampled_from(EntryKind), at=moments, data=objects))
 def test_an_entry_comes_back_as_it_went(entry):
     assert mappers.entry_of(mappers.entry_row("i1", entry)) == entry
 
@@ -166,7 +166,7 @@ def test_a_channel_comes_back_as_it_went(channel):
 
 
 @quick
-@given(st.builds(Call, method=words, at=moments, answer=objects))
+@given(st.builds(SlackCall, method=words, at=moments, answer=objects))
 def test_a_call_comes_back_as_it_went(call):
     assert mappers.call_of(mappers.call_row(7, call)) == call
 
@@ -197,8 +197,8 @@ _STORED_AS = {
         (Entry, schema.entry),
         (Attempt, schema.attempt),
         (Channel, schema.channel),
-        (Call, schema.call),
-        (Story, schema.incident),
+        (SlackCall, schema.call),
+        (IncidentState, schema.incident),
     ],
 )
 def test_every_field_of_a_noun_has_its_column(noun, table):

@@ -118,7 +118,7 @@ async def test_whoever_is_told_to_listen_no_more_does_not_wait_for_a_server_that
 
     async with await asyncio.start_server(between, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
-        through = address.parse(f"postgresql://{url.username}@127.0.0.1:{port}/{url.database}")
+        through = address.parse_database_url(f"postgresql://{url.username}@127.0.0.1:{port}/{url.database}")
         listening = asyncio.create_task(
             notify.listen(create_engine(through.url).dialect, through, lambda _anything: None)
         )

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from relay.cards.model import AttemptState, CardState, Case, Change, ChannelState, Due
-from relay.model.errors import CardTrouble
+from relay.cards.model import AttemptState, CardContext, CardState, CardUpdate, ChannelState, Due
+from relay.model.errors import CardFailure
 from relay.store import due_queries, picking
 from tests.support.store_samples import (
     NOW,
@@ -38,7 +38,7 @@ async def test_a_picked_card_comes_with_its_whole_case_and_is_begun(store):
     channel = await open_channel(store)
 
     def change(case):
-        return Change(
+        return CardUpdate(
             cards=(replace(case.card, state=CardState.POSTING, post=None),), attempt=an_attempt("k1", targets=("S1",))
         )
 
@@ -46,8 +46,13 @@ async def test_a_picked_card_comes_with_its_whole_case_and_is_begun(store):
 
     case, step = found
     assert step == ("step", case)
-    assert case == Case(
-        incident_state=case.story, card=card, cards=(other, card), entries=(entry(2), entry(3)), channel=channel, attempt=None
+    assert case == CardContext(
+        incident_state=case.story,
+        card=card,
+        cards=(other, card),
+        entries=(entry(2), entry(3)),
+        channel=channel,
+        attempt=None,
     )
     assert case.story == (await store.story("i1")).story
     dossier = await store.story("i1")
@@ -62,7 +67,7 @@ async def test_what_raises_while_it_begins_leaves_all_as_it_was(store):
     def fail(case):
         raise ZeroDivisionError
 
-    with pytest.raises(CardTrouble, match="ZeroDivisionError") as raised:
+    with pytest.raises(CardFailure, match="ZeroDivisionError") as raised:
         await store.pick("post", NOW, begin=fail, change=look)
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
     assert raised.value.card == card.id
@@ -118,8 +123,8 @@ async def test_only_wanted_and_shown_cards_are_posted_to_and_only_shown_ones_edi
     await keep(store, shown(card) if state is CardState.POSTED else card)
     await open_channel(store)
     posts, edits = await pick(store, "post", change=look), await pick(store, "edit", change=look)
-    assert isinstance(posts, Case) == (state in {CardState.PENDING, CardState.POSTED})
-    assert isinstance(edits, Case) == (state is CardState.POSTED)
+    assert isinstance(posts, CardContext) == (state in {CardState.PENDING, CardState.POSTED})
+    assert isinstance(edits, CardContext) == (state is CardState.POSTED)
 
 
 @pytest.mark.parametrize("state", AttemptState)
@@ -127,9 +132,9 @@ async def test_an_attempt_under_way_or_in_doubt_stops_posts_and_never_edits(stor
     [card] = await keep(store, shown(a_card(post=due(), edit=due())))
     await open_channel(store)
     attempt = an_attempt(what="reply", state=state)
-    await store.settle(card.id, lambda case: Change(attempt=attempt))
+    await store.settle(card.id, lambda case: CardUpdate(attempt=attempt))
     posts, edits = await pick(store, "post", change=look), await pick(store, "edit", change=look)
-    assert isinstance(posts, Case) == (state not in {AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT})
+    assert isinstance(posts, CardContext) == (state not in {AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT})
     assert edits.card == card
     assert edits.attempt == (attempt if attempt.open else None)
 
@@ -140,7 +145,7 @@ async def test_an_attempt_that_waits_is_reopened_under_its_key(store):
     await pick(store)
 
     def deferred(case):
-        return Change(
+        return CardUpdate(
             cards=(replace(case.card, state=CardState.PENDING, post=due(NOW + 5)),),
             attempt=replace(case.attempt, state=AttemptState.WAITING),
         )
@@ -237,7 +242,7 @@ async def test_settling_may_make_a_card_and_leave_another(store):
     fallback = a_card(channel="#fallback", told_seq=1, post=due())
 
     def refused(case):
-        return Change(
+        return CardUpdate(
             cards=(
                 replace(case.card, state=CardState.REJECTED, post=None),
                 replace(other, state=CardState.SUPERSEDED),
@@ -254,7 +259,7 @@ async def test_settling_may_make_a_card_and_leave_another(store):
 
 async def test_settling_a_card_that_nobody_follows_still_works(store):
     [card] = await keep(store, a_card(state=CardState.SUPERSEDED))
-    after = await store.settle(card.id, lambda case: Change(cards=(replace(case.card, reason="late answer"),)))
+    after = await store.settle(card.id, lambda case: CardUpdate(cards=(replace(case.card, reason="late answer"),)))
     assert (after.card.reason, after.cards) == ("late answer", ())
 
 
@@ -269,7 +274,7 @@ async def test_doubts_are_listed_by_when_they_are_to_be_looked_at(store):
     for card, moment in zip(cards, (NOW + 20, NOW + 5, NOW), strict=True):
         state = AttemptState.DONE if card.channel == "c" else AttemptState.IN_DOUBT
         attempt = an_attempt(f"k{card.id}", state=state, next_look=moment, looks=1)
-        await store.settle(card.id, lambda case, attempt=attempt: Change(attempt=attempt))
+        await store.settle(card.id, lambda case, attempt=attempt: CardUpdate(attempt=attempt))
     await open_channel(store, "home", "C1")
     await open_channel(store, "b", "C1")
     first, second = await store.doubts()
@@ -289,7 +294,7 @@ async def test_after_a_crash_what_was_under_way_is_in_doubt(store):
     await pick(store)
     for card, state in ((waiting, AttemptState.WAITING), (replied, AttemptState.IN_FLIGHT), (done, AttemptState.DONE)):
         attempt = an_attempt(card.channel, what="reply", state=state, looks=2)
-        await store.settle(card.id, lambda case, attempt=attempt: Change(attempt=attempt))
+        await store.settle(card.id, lambda case, attempt=attempt: CardUpdate(attempt=attempt))
 
     assert await store.recover(NOW + 60) == 2
     assert await store.recover(NOW + 61) == 0
@@ -318,7 +323,7 @@ async def test_a_card_once_in_doubt_is_found_again_by_its_key(store):
     await store.recover(NOW)
 
     def absent(case):
-        return Change(
+        return CardUpdate(
             cards=(replace(case.card, state=CardState.PENDING, post=Due(at=NOW, deadline=NOW)),),
             attempt=replace(case.attempt, state=AttemptState.WAITING),
         )

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cards.model import AttemptState, Change
+from relay.cards.model import AttemptState, CardUpdate
 from relay.model.incident import Record
-from relay.store import Call, Retired
+from relay.store import RetentionResult, SlackCall
 from relay.store.retention import cutoff
 from tests.support.store_samples import (
     DAY,
@@ -49,25 +49,25 @@ def test_where_there_is_nothing_the_days_alone_count():
 
 async def test_old_shares_go_and_young_ones_stay(store):
     await store.accept([a_share(digest="old", at=NOW), a_share(digest="young", at=NOW + 10)], plain)
-    assert await retire(store, NOW + 30 * DAY + 5) == Retired(shares=1)
+    assert await retire(store, NOW + 30 * DAY + 5) == RetentionResult(shares=1)
     dossier = await store.story("i1")
     assert [share.hash for share in dossier.shares] == ["young"]
     assert set(dossier.story.record.blocks) == {"old", "young"}
-    assert await retire(store, NOW + 30 * DAY + 5) == Retired()
+    assert await retire(store, NOW + 30 * DAY + 5) == RetentionResult()
 
 
 async def test_more_than_a_piece_goes_in_one_run(store):
     await store.accept([a_share(f"i{number % 9}", f"h{number}") for number in range(1203)], plain)
-    assert await retire(store, NOW + 31 * DAY) == Retired(shares=1203)
+    assert await retire(store, NOW + 31 * DAY) == RetentionResult(shares=1203)
 
 
 async def test_a_clock_that_jumps_costs_no_more_than_the_oldest_day(store):
     for day in range(5):
         await keep(store, incident=f"i{day}", digest=f"h{day}", at=NOW + day * DAY, ended_at=NOW + day * DAY)
     ten_years_on = NOW + 3650 * DAY
-    assert await retire(store, ten_years_on) == Retired(shares=1, incidents=1)
+    assert await retire(store, ten_years_on) == RetentionResult(shares=1, incidents=1)
     assert [await count(store, "share"), await count(store, "incident")] == [4, 5]
-    assert await retire(store, ten_years_on) == Retired(shares=1, incidents=1)
+    assert await retire(store, ten_years_on) == RetentionResult(shares=1, incidents=1)
 
 
 async def test_an_ended_incident_becomes_a_stub_that_keeps_its_cards(store):
@@ -76,17 +76,17 @@ async def test_an_ended_incident_becomes_a_stub_that_keeps_its_cards(store):
     await store.accept([a_share()], with_cards(card, entries=entries, ended_at=NOW, next_seq=3))
     [kept] = (await store.story("i1")).cards
     attempt = an_attempt(state=AttemptState.DONE)
-    call = Call(method="chat.postMessage", at=NOW + 29 * DAY, answer={"ok": True})
-    await store.settle(kept.id, lambda case: Change(attempt=attempt), call)
+    call = SlackCall(method="chat.postMessage", at=NOW + 29 * DAY, answer={"ok": True})
+    await store.settle(kept.id, lambda case: CardUpdate(attempt=attempt), call)
 
-    assert await retire(store, NOW + 31 * DAY) == Retired(shares=1, incidents=1)
+    assert await retire(store, NOW + 31 * DAY) == RetentionResult(shares=1, incidents=1)
 
     dossier = await store.story("i1")
     assert dossier.story.record == Record(incident="i1", title="first")
     assert (dossier.story.ended_at, dossier.story.next_seq) == (NOW, 3)
     assert dossier.cards == (kept,)
     assert (dossier.shares, dossier.entries, dossier.attempts, dossier.calls) == ((), (), {}, {})
-    assert await retire(store, NOW + 60 * DAY) == Retired()
+    assert await retire(store, NOW + 60 * DAY) == RetentionResult()
 
 
 async def test_an_ended_incident_with_very_many_shares_goes_in_small_pieces_too(store):
@@ -100,7 +100,7 @@ async def test_an_ended_incident_with_very_many_shares_goes_in_small_pieces_too(
         return result
 
     store._database.write = noted
-    assert await retire(store, NOW + 31 * DAY) == Retired(shares=1203, incidents=1)
+    assert await retire(store, NOW + 31 * DAY) == RetentionResult(shares=1203, incidents=1)
     assert dropped == [0, (0, 500), (0, 500), (1, 203), (0, 0), 0]
 
 
@@ -108,13 +108,13 @@ async def test_a_stub_that_is_told_of_again_is_an_incident_like_any_other(store)
     await keep(store, ended_at=NOW)
     await retire(store, NOW + 31 * DAY)
     await keep(store, digest="late", at=NOW + 40 * DAY, ended_at=NOW)
-    assert await retire(store, NOW + 41 * DAY) == Retired()
-    assert await retire(store, NOW + 71 * DAY) == Retired(shares=1, incidents=1)
+    assert await retire(store, NOW + 41 * DAY) == RetentionResult()
+    assert await retire(store, NOW + 71 * DAY) == RetentionResult(shares=1, incidents=1)
 
 
 async def test_an_incident_that_is_open_stays_however_old(store):
     await keep(store, shown(a_card()))
-    assert await retire(store, NOW + 900 * DAY) == Retired(shares=1)
+    assert await retire(store, NOW + 900 * DAY) == RetentionResult(shares=1)
     assert (await store.story("i1")).story.record.blocks
 
 
@@ -122,7 +122,7 @@ async def test_an_incident_that_is_open_stays_however_old(store):
 async def test_an_incident_with_something_left_to_say_stays_and_stops_no_other(store, work):
     await keep(store, shown(a_card(**{work: due()})), ended_at=NOW)
     await keep(store, incident="i2", digest="h2", at=NOW + 2 * DAY, ended_at=NOW + 2 * DAY)
-    assert await retire(store, NOW + 90 * DAY) == Retired(incidents=1, shares=2)
+    assert await retire(store, NOW + 90 * DAY) == RetentionResult(incidents=1, shares=2)
     assert (await store.story("i1")).story.record.blocks
     assert not (await store.story("i2")).story.record.blocks
 
@@ -130,20 +130,20 @@ async def test_an_incident_with_something_left_to_say_stays_and_stops_no_other(s
 async def test_an_incident_with_an_open_attempt_stays(store):
     [card] = await keep(store, a_card(), ended_at=NOW)
     doubt = an_attempt(state=AttemptState.IN_DOUBT)
-    await store.settle(card.id, lambda case: Change(attempt=doubt))
+    await store.settle(card.id, lambda case: CardUpdate(attempt=doubt))
     assert (await retire(store, NOW + 90 * DAY)).incidents == 0
-    await store.settle(card.id, lambda case: Change(attempt=replace(doubt, state=AttemptState.DONE)))
+    await store.settle(card.id, lambda case: CardUpdate(attempt=replace(doubt, state=AttemptState.DONE)))
     assert (await retire(store, NOW + 90 * DAY)).incidents == 1
 
 
 async def test_slacks_answers_go_after_a_week(store):
     [card] = await keep(store, a_card())
     for day in (0, 1):
-        call = Call(method="chat.update", at=NOW + day * DAY, answer={"day": day})
-        await store.settle(card.id, lambda case: Change(), call)
-    assert await retire(store, NOW + 7.5 * DAY) == Retired(calls=1)
+        call = SlackCall(method="chat.update", at=NOW + day * DAY, answer={"day": day})
+        await store.settle(card.id, lambda case: CardUpdate(), call)
+    assert await retire(store, NOW + 7.5 * DAY) == RetentionResult(calls=1)
     [kept] = (await store.story("i1")).calls[card.id]
-    assert kept == Call(method="chat.update", at=NOW + DAY, answer={"day": 1})
+    assert kept == SlackCall(method="chat.update", at=NOW + DAY, answer={"day": 1})
 
 
 async def test_retention_deletes_by_index(sqlite_url):

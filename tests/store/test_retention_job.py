@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import structlog.testing
 
 from relay.model.errors import StoreUnusable
-from relay.store import Retired
-from relay.store.retention_job import EVERY, FIRST, upkeep
+from relay.store import RetentionResult
+from relay.store.retention_job import EVERY, FIRST, run_retention
 from tests.support.clocks import ManualClock
 
 
@@ -22,13 +22,13 @@ class Asked:
         self.runs.append((now, days))
         if self.fails:
             raise StoreUnusable("The disk is full.")
-        return Retired(shares=1)
+        return RetentionResult(shares=1)
 
 
 @asynccontextmanager
 async def keeping(clock, ours=lambda: True):
     store = Asked()
-    task = asyncio.create_task(upkeep(store, 30, clock, ours))
+    task = asyncio.create_task(run_retention(store, 30, clock, ours))
     await settled()
     yield store
     task.cancel()

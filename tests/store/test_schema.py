@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect, text
 
-from relay.cards.model import Change
+from relay.cards.model import CardUpdate
 from relay.model.errors import StoreError
 from relay.store import migration, schema
 from tests.support.store_samples import NOW, a_card, a_share, an_attempt, due, keep, open_channel, plain, run, shown
@@ -92,8 +92,8 @@ async def lived_in(store):
     await keep(store, shown(a_card(episode=2), post=due()), digest="h2")
     await open_channel(store)
     [first, _] = (await store.story("i1")).cards
-    await store.settle(first.id, lambda case: Change(attempt=an_attempt("a", state="done")))
-    await store.settle(first.id, lambda case: Change(attempt=an_attempt("b")))
+    await store.settle(first.id, lambda case: CardUpdate(attempt=an_attempt("a", state="done")))
+    await store.settle(first.id, lambda case: CardUpdate(attempt=an_attempt("b")))
     await store.hold_lease("delivery", "a", NOW, 12)
     await store.keep_configuration("c", "", {}, NOW)
     await store.fault_is_new("f", NOW)

@@ -1,20 +1,20 @@
 """What BigPanda is to be told or asked, as it is kept: which errand comes next."""
 
-from relay.cards import Errand, ErrandKind
-from relay.cards.tasks import Matter
+from relay.cards import Task, TaskKind
+from relay.cards.tasks import TaskContext
 from tests.support.store_samples import NOW, keep
 
 
-def an_errand(kind: ErrandKind, incident: str, due_at: float) -> Errand:
-    return Errand(key=f"{kind}:{incident}", kind=kind, incident=incident, created=due_at, due_at=due_at)
+def an_errand(kind: TaskKind, incident: str, due_at: float) -> Task:
+    return Task(key=f"{kind}:{incident}", kind=kind, incident=incident, created=due_at, due_at=due_at)
 
 
 async def test_what_people_wait_for_comes_before_callbacks_and_these_before_checks(store):
     wanted = [
-        an_errand(ErrandKind.CHECK, "i1", NOW - 300),
-        an_errand(ErrandKind.CALLBACK, "i2", NOW - 200),
-        an_errand(ErrandKind.RESOLVE, "i3", NOW - 100),
-        an_errand(ErrandKind.REPLY, "i4", NOW - 50),
+        an_errand(TaskKind.CHECK, "i1", NOW - 300),
+        an_errand(TaskKind.CALLBACK, "i2", NOW - 200),
+        an_errand(TaskKind.RESOLVE, "i3", NOW - 100),
+        an_errand(TaskKind.REPLY, "i4", NOW - 50),
     ]
     for errand in wanted:
         await keep(store, incident=errand.incident, digest=errand.incident)
@@ -22,7 +22,7 @@ async def test_what_people_wait_for_comes_before_callbacks_and_these_before_chec
     busy: set[str] = set()
     for incident in ("i3", "i4", "i2", "i1"):
         found = await store.errand_due(NOW, skip=busy)
-        assert isinstance(found, Matter)
+        assert isinstance(found, TaskContext)
         assert found.task.incident == incident
         busy.add(incident)
     assert await store.errand_due(NOW, skip=busy) is None

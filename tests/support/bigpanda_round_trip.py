@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.app import Relay, bigpanda, socket_mode
+from relay.app import Relay, bigpanda_client, socket_mode
 from relay.config.settings import Settings
-from relay.demo.clock import LeapingClock, settled
+from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.http.session import make_session
 from relay.metrics import Metrics
-from relay.sandbox.slack.interactivity import HTTP
-from relay.sandbox.slack.server import Slack, serving
-from relay.sandbox.bigpanda.server import BigPanda
-from relay.sandbox.bigpanda.users import User
-from relay.sandbox.bigpanda.server import serving as serving_bigpanda
-from relay.sandbox.slack.channel import Message
+from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
+from relay.sandbox.slack.channel import FakeMessage
+from relay.sandbox.slack.interactivity import RequestUrl
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient as Door
 from relay.store import Store
 
@@ -68,12 +67,12 @@ def body(incident: str = "i1", *, team: str = "database", **told: Any) -> dict[s
 
 
 @dataclass
-class Circle:
+class RoundTrip:
     """What a test holds in its hands."""
 
-    clock: LeapingClock
-    slack: Slack
-    panda: BigPanda
+    clock: SimulatedClock
+    slack: FakeSlack
+    panda: FakeBigPanda
     relay: Relay
     store: Store
 
@@ -84,25 +83,25 @@ class Circle:
 
     async def settle(self) -> None:
         async with asyncio.timeout(30):
-            await settled(lambda: self.idle)
+            await wait_until_idle(lambda: self.idle)
 
     async def advance(self, seconds: float) -> None:
         async with asyncio.timeout(100):
-            await self.clock.leap(seconds, lambda: self.idle, stride=seconds / 100 if seconds > 3600 else 30.0)
+            await self.clock.advance(seconds, lambda: self.idle, stride=seconds / 100 if seconds > 3600 else 30.0)
 
     async def start_incident(self, incident: str = "i1", **told: Any) -> None:
-        await self.panda.begins(body(incident, **told))
+        await self.panda.start_incident(body(incident, **told))
         await self.settle()
 
-    def card(self, channel: str = DB) -> Message:
+    def card(self, channel: str = DB) -> FakeMessage:
         [found] = [each for each in self.slack.channel(channel).messages if each.metadata]
         return found
 
     def card_text(self, channel: str = DB) -> str:
-        return self.slack.reads(self.card(channel))
+        return self.slack.text_of(self.card(channel))
 
     def thread(self, channel: str = DB) -> list[str]:
-        return [self.slack.reads(each) for each in self.slack.channel(channel).thread(self.card(channel).ts)]
+        return [self.slack.text_of(each) for each in self.slack.channel(channel).thread(self.card(channel).ts)]
 
     async def click(self, action: str, user: str = ANN, channel: str = DB) -> Any:
         delivery = await self.slack.click(user, channel, self.card(channel).ts, f"relay_{action}")
@@ -110,19 +109,19 @@ class Circle:
         return delivery
 
     async def submit(self, user: str = ANN, **values: str) -> Any:
-        delivery = await self.slack.submit(user, self.slack.views_open(user)[-1], values)
+        delivery = await self.slack.submit(user, self.slack.open_views(user)[-1], values)
         await self.settle()
         return delivery
 
     def ephemerals(self, user: str = ANN) -> list[str]:
-        return [note.text for note in self.slack.whispers(user)]
+        return [note.text for note in self.slack.ephemeral_messages(user)]
 
     async def tasks(self, incident: str = "i1") -> list[tuple[str, str, str]]:
         dossier = await self.store.incident_history(incident)
         return [(str(each.kind), str(each.state), each.reason) for each in dossier.tasks]
 
 
-async def gauge(circle: Circle, name: str) -> float:
+async def gauge(circle: RoundTrip, name: str) -> float:
     """What Prometheus would be told now."""
     text = (await circle.relay.metrics())[0].decode()
     return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} "))
@@ -145,44 +144,44 @@ def settings(folder: Path, slack: str, panda: str, **more: str) -> Settings:
     return Settings.from_env({name: value for name, value in {**given, **more}.items() if value})
 
 
-def a_workspace(clock: LeapingClock) -> Slack:
-    slack = Slack(clock=clock.now, sleep=clock.sleep)
+def fake_workspace(clock: SimulatedClock) -> FakeSlack:
+    slack = FakeSlack(clock=clock.now, sleep=clock.sleep)
     slack.add_channel(NOC, "noc")
     slack.add_channel(DB, "db")
-    slack.add_user(ANN, "Ann Lee", email="ann@example.com", channels=[NOC, DB], zone="Europe/Berlin")
-    slack.add_user(BOB, "Bob", email="bob@example.com", channels=[NOC, DB], zone="America/New_York")
+    slack.add_user(ANN, "Ann Lee", email="ann@example.com", channels=[NOC, DB], timezone="Europe/Berlin")
+    slack.add_user(BOB, "Bob", email="bob@example.com", channels=[NOC, DB], timezone="America/New_York")
     slack.add_usergroup("S0ONCALL01", "oncall", users=[BOB])
     return slack
 
 
-def an_organisation(clock: LeapingClock) -> BigPanda:
-    panda = BigPanda(clock=clock.now, sleep=clock.sleep)
-    panda.add_user(User(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
+def fake_organisation(clock: SimulatedClock) -> FakeBigPanda:
+    panda = FakeBigPanda(clock=clock.now, sleep=clock.sleep)
+    panda.add_user(FakeBigPandaUser(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
     return panda
 
 
 @asynccontextmanager
-async def open_circle(
+async def run_round_trip(
     folder: Path,
     *,
     routes: str = ROUTES,
-    slack: Slack | None = None,
-    panda: BigPanda | None = None,
-    clock: LeapingClock | None = None,
+    slack: FakeSlack | None = None,
+    panda: FakeBigPanda | None = None,
+    clock: SimulatedClock | None = None,
     integration: Mapping[str, Any] | None = None,
     dies: bool = False,
     **more: str,
-) -> AsyncIterator[Circle]:
+) -> AsyncIterator[RoundTrip]:
     """Everything started, on a database in that folder (which may be one that an earlier circle has left).
 
     A relay that `dies` is not stopped in order: it is cut off where it is.
     """
-    clock = clock or LeapingClock(START)
-    slack, panda = slack or a_workspace(clock), panda or an_organisation(clock)
+    clock = clock or SimulatedClock(START)
+    slack, panda = slack or fake_workspace(clock), panda or fake_organisation(clock)
     (folder / "routes.yaml").write_text(routes)
     async with AsyncExitStack() as stack:
-        slack_at = await stack.enter_async_context(serving(slack))
-        panda_at = await stack.enter_async_context(serving_bigpanda(panda))
+        slack_at = await stack.enter_async_context(serve_slack(slack))
+        panda_at = await stack.enter_async_context(serve_bigpanda(panda))
         session = await stack.enter_async_context(make_session())
         given = settings(folder, slack_at, panda_at, **more)
         store = await Store.open(given.database_url.get_secret_value())
@@ -191,16 +190,16 @@ async def open_circle(
         relay = Relay(given, store, clock, metrics)
         door = Door(session, slack.token, base_url=slack_at, observer=metrics.record_slack_call)
         socket = socket_mode(relay, given, session, clock)
-        running = asyncio.create_task(relay.run(door, bigpanda(given, session, metrics), socket))
+        running = asyncio.create_task(relay.run(door, bigpanda_client(given, session, metrics), socket))
         await asyncio.wait([relay.address, running], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
         host, port = relay.address.result()
         at = f"http://{host}:{port}"
-        slack.interactivity = slack.sockets if socket else HTTP(at, SECRET, clock=clock.now)
+        slack.interactivity = slack.socket_mode if socket else RequestUrl(at, SECRET, clock=clock.now)
         panda.sharing.integrations.clear()
-        panda.shares_to(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
-        circle = Circle(clock, slack, panda, relay, store)
+        panda.add_integration(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
+        circle = RoundTrip(clock, slack, panda, relay, store)
         await circle.settle()
         try:
             yield circle

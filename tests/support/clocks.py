@@ -1,9 +1,9 @@
 """Time that stands still until a test moves it."""
 
-from relay.demo.clock import LeapingClock
+from relay.demo.clock import SimulatedClock
 
 
-class ManualClock(LeapingClock):
+class ManualClock(SimulatedClock):
     """Whoever waits for a moment waits until the test has moved time there; bells ring as ever."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
@@ -21,7 +21,7 @@ class ManualClock(LeapingClock):
         return any(each.woken for each in self._waiting)
 
     def advance(self, seconds: float) -> None:
-        self.move(self._now + seconds)
+        self.set_time(self._now + seconds)
 
     async def sleep(self, seconds: float) -> None:
         self.sleepers += 1

@@ -11,14 +11,13 @@ from typing import Any
 import orjson
 
 from relay.config.configuration import Configuration
-from relay.config.files import load
-from relay.delivery import Sender
+from relay.config.files import load_configuration
+from relay.delivery import DeliveryService
 from relay.http.session import make_session
-from relay.ingest.service import Intake
-from relay.sandbox.slack.server import Slack as StandIn
-from relay.sandbox.slack.server import serving
+from relay.ingest.service import IngestService
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient
-from relay.store import Accepted, Store
+from relay.store import AcceptedShare, Store
 from tests.support.clocks import ManualClock
 
 START = 1_700_000_000
@@ -34,7 +33,7 @@ routes:
 """
 
 
-class Storing:
+class StoreActivity:
     """Counts what a store's threads have under way, and what they have done."""
 
     def __init__(self, store: Store) -> None:
@@ -52,19 +51,21 @@ class Storing:
 
 
 @dataclass
-class House:
+class RelayInProcess:
     """What a test holds in its hands."""
 
     clock: ManualClock
-    slack: StandIn
+    slack: FakeSlack
     store: Store
-    ingest: Intake
-    delivery: Sender
+    ingest: IngestService
+    delivery: DeliveryService
     configuration: Configuration
     slack_client: SlackClient
-    storing: Storing
+    storing: StoreActivity
 
-    async def share(self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any) -> Accepted:
+    async def share(
+        self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any
+    ) -> AcceptedShare:
         """BigPanda shares an incident, now; what it tells of tags, links and events stands beside it."""
         beside = {
             name: told.pop(name) for name in ("incidentTags", "links", "event_types", "relatedChanges") if name in told
@@ -100,8 +101,8 @@ class House:
         return self.slack.transcript(channel)
 
 
-def stand_in(clock: ManualClock) -> StandIn:
-    slack = StandIn(clock=clock.now, sleep=clock.sleep)
+def fake_workspace(clock: ManualClock) -> FakeSlack:
+    slack = FakeSlack(clock=clock.now, sleep=clock.sleep)
     for channel, name in (("C0ALL00001", "all"), ("C0NOC00001", "noc"), ("C0DB000001", "db")):
         slack.add_channel(channel, name)
     return slack
@@ -115,10 +116,10 @@ def _loaded(folder: Path) -> Configuration:
     """The configuration of the folder; one without templates of its own is compiled once for all tests."""
     routes = folder / "routes.yaml"
     if (folder / "templates").exists():
-        return load(routes, folder / "templates")
+        return load_configuration(routes, folder / "templates")
     text = routes.read_text()
     if text not in _LOADED:
-        _LOADED[text] = load(routes, folder / "templates")
+        _LOADED[text] = load_configuration(routes, folder / "templates")
     return _LOADED[text]
 
 
@@ -135,34 +136,34 @@ async def _opened(url: str, folder: Path) -> Store:
 
 
 @asynccontextmanager
-async def open_house(
+async def run_relay(
     folder: Path,
     *,
     routes: str = ROUTES,
-    slack: StandIn | None = None,
+    slack: FakeSlack | None = None,
     clock: ManualClock | None = None,
     url: str = "",
     dies: bool = False,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RelayInProcess]:
     """Everything started, on a database in that folder (which may be one that an earlier house has left).
 
     One that `dies` is not shut down in order: its tasks are cut off where they are.
     """
     clock = clock or ManualClock()
-    slack = slack or stand_in(clock)
+    slack = slack or fake_workspace(clock)
     (folder / "routes.yaml").write_text(routes)
     configuration = _loaded(folder)
     store = await _opened(url, folder)
     stopping = asyncio.Event()
     try:
-        async with serving(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
+        async with serve_slack(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
             door = SlackClient(session, slack.token, base_url=base_url)
-            sender = Sender(store, door, lambda: configuration, clock)
-            intake = Intake(store, lambda: configuration.rulebook, clock, sender.wake, "X-Relay-Key")
+            sender = DeliveryService(store, door, lambda: configuration, clock)
+            intake = IngestService(store, lambda: configuration.rulebook, clock, sender.wake, "X-Relay-Key")
             await store.add_channels(configuration.rulebook.channel_refs)
             committing = tasks.create_task(intake.run())
             sending = tasks.create_task(sender.run(stopping))
-            house = House(clock, slack, store, intake, sender, configuration, door, Storing(store))
+            house = RelayInProcess(clock, slack, store, intake, sender, configuration, door, StoreActivity(store))
             await house.settle()
             try:
                 yield house

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from relay.reload import Reload
+from relay.reload import Reloader
 from relay.store import Store
 from tests.support.clocks import ManualClock
 
@@ -24,7 +24,7 @@ BAD = GOOD.replace("post:", "pots:")
 
 
 @dataclass
-class Desk:
+class ConfigFolder:
     """What an operator edits, and who reads it."""
 
     folder: Path
@@ -46,8 +46,8 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def reload(self, store: Store) -> Reload:
-        return Reload(store, self.routes, self.templates, self.clock)
+    def reload(self, store: Store) -> Reloader:
+        return Reloader(store, self.routes, self.templates, self.clock)
 
     async def run_with_time(self, work: Awaitable[T], meanwhile: Callable[[], None] | None = None) -> T:
         """Time moves as far as the work waits; `meanwhile` happens once, when it waits for the first time."""

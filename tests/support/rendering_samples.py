@@ -11,7 +11,7 @@ from relay.rendering.card import render_card
 from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.request import Button, RenderRequest
-from relay.sandbox.slack.message_content import Content, examine
+from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.slack import limits
 
 NASTY = (
@@ -239,7 +239,7 @@ MARKUP = re.compile(
 def judge(rendered, mentions=()):
     """Nobody but the mentioned is pinged, nothing but relay's markup is markup, and Slack takes it."""
     message = rendered.message
-    examine(Content(text=message.text, blocks=message.blocks, attachments=message.attachments))
+    validate_content(MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments))
     everything = blocks(rendered)
     assert message.blocks, "Slack would show the notification's text above the bar"
     assert limits.visible_characters(everything) <= limits.ALL_BLOCKS

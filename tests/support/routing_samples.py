@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from relay.model.incident import Alert, Environment, Incident, Person, Snooze, State, Tag
-from relay.routes.parser import Rulebook, load
+from relay.routes.parser import Rulebook, parse_rulebook
 
 
 def alert(
@@ -53,4 +53,4 @@ def incident(
 def rulebook(routes: str, top: str = "") -> Rulebook:
     """A rulebook of these routes; `routes` is YAML in any indentation that is its own."""
     indented = "\n".join(f"  {line}" for line in routes.splitlines())
-    return load(f"version: 1\n{top}\nroutes:\n{indented}\n")
+    return parse_rulebook(f"version: 1\n{top}\nroutes:\n{indented}\n")

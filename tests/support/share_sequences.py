@@ -7,10 +7,10 @@ import orjson
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, CardState, Entry, Plan, Story, plan
-from relay.cards.merge import fold
-from relay.model.incident import read
-from relay.routes.parser import Rulebook, load
+from relay.cards import Card, CardState, Entry, IncidentState, Plan, plan
+from relay.cards.merge import merge_share
+from relay.model.incident import read_incident
+from relay.routes.parser import Rulebook, parse_rulebook
 
 START = 1_700_000_000
 ROUTES = """
@@ -52,9 +52,9 @@ def share(at: float = 0, *, received: float | None = None, headers: dict[str, st
 class Life:
     """Applies shares one after the other, as intake does, and lets cards be shown, as delivery does."""
 
-    rulebook: Rulebook = field(default_factory=lambda: load(ROUTES))
+    rulebook: Rulebook = field(default_factory=lambda: parse_rulebook(ROUTES))
     same: dict[str, str] = field(default_factory=dict)
-    story: Story | None = None
+    story: IncidentState | None = None
     cards: dict[tuple[str, int], Card] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Life:
 
     def show(self, channel: str, episode: int = 1) -> Card:
         """The card's root stands in Slack and shows the record."""
-        incident = read(self.story.record)
+        incident = read_incident(self.story.record)
         card = replace(
             self.cards[channel, episode],
             state=CardState.POSTED,
@@ -100,5 +100,5 @@ class Life:
 def folded(*shares: Share) -> Any:
     record = None
     for each in shares:
-        record = fold(record, each)
+        record = merge_share(record, each)
     return record

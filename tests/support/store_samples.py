@@ -10,14 +10,14 @@ from relay.cards.model import (
     AttemptState,
     Card,
     CardState,
-    Change,
+    CardUpdate,
     ChannelState,
     Due,
     Entry,
-    Kind,
-    Outcome,
+    EntryKind,
+    IncidentState,
     Plan,
-    Story,
+    ShareOutcome,
 )
 from relay.model.incident import Block, Record
 from relay.routes import Options
@@ -49,7 +49,7 @@ def an_attempt(key="k1", **values):
 def told(story, share):
     """The story after a share: its record grows by a block named after the share."""
     if story is None:
-        story = Story(record=Record(incident=share.incident, title="first", first_received=share.received))
+        story = IncidentState(record=Record(incident=share.incident, title="first", first_received=share.received))
     blocks = story.record.blocks | {share.hash: Block(as_of=share.as_of, value=[share.hash])}
     return replace(
         story,
@@ -61,7 +61,7 @@ def told(story, share):
 
 
 def entry(seq, key=None):
-    return Entry(seq=seq, key=key or f"key-{seq}", kind=Kind.COMMENT, at=NOW + seq, data={"text": f"entry {seq}"})
+    return Entry(seq=seq, key=key or f"key-{seq}", kind=EntryKind.COMMENT, at=NOW + seq, data={"text": f"entry {seq}"})
 
 
 def plain(story, cards, share, same):
@@ -70,7 +70,7 @@ def plain(story, cards, share, same):
     made = cards or (a_card(share.incident, "#noc", first_taken=share.received),)
     return Plan(
         incident_state=told(story, share),
-        outcome=Outcome.FIRST if story is None else Outcome.UPDATE,
+        outcome=ShareOutcome.FIRST if story is None else ShareOutcome.UPDATE,
         entries=(entry(seq, f"{share.incident}/{share.hash}"),),
         cards=tuple(replace(card, post=due(share.received)) for card in made),
         routes=("all",),
@@ -84,7 +84,12 @@ def with_cards(*cards, entries=(), **story):
     def plan(known, _cards, share, _same):
         after = replace(told(known, share), **story)
         return Plan(
-            incident_state=after, outcome=Outcome.FIRST, cards=cards, entries=entries, routes=("all",), decided={"cards": True}
+            incident_state=after,
+            outcome=ShareOutcome.FIRST,
+            cards=cards,
+            entries=entries,
+            routes=("all",),
+            decided={"cards": True},
         )
 
     return plan
@@ -105,7 +110,7 @@ async def open_channel(store, ref="#noc", slack_id="C1"):
 def begun(case):
     """Begin a root: its attempt is under way when the transaction is over."""
     key = f"{case.card.incident}/{case.card.channel}/{case.card.generation}"
-    return Change(
+    return CardUpdate(
         cards=(replace(case.card, state=CardState.POSTING, post=None),),
         attempt=an_attempt(key, tries=1 if case.attempt is None else case.attempt.tries + 1),
     )
@@ -119,7 +124,7 @@ async def pick(store, track="post", now=NOW, change=begun, **how):
 
 def look(_case):
     """Begin nothing."""
-    return Change()
+    return CardUpdate()
 
 
 def delivered(ts="1700000000.000100", slack_channel="C1"):
@@ -128,7 +133,7 @@ def delivered(ts="1700000000.000100", slack_channel="C1"):
     def finish(case):
         card = replace(case.card, state=CardState.POSTED, ts=ts, slack_channel=slack_channel)
         attempt = case.attempt and replace(case.attempt, state=AttemptState.DONE)
-        return Change(cards=(card,), attempt=attempt)
+        return CardUpdate(cards=(card,), attempt=attempt)
 
     return finish
 

@@ -15,12 +15,12 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import ChannelState, plan
 from relay.cli import app
 from relay.config.configuration import Configuration
-from relay.config.files import Written, check
-from relay.model.incident import Definition
+from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.incident import TagDefinition
 from relay.store import Store
 from relay.tools import backtest as module
-from relay.tools.backtest import Report, backtest, candidate_of, live_configuration
-from relay.tools.compare import Comparison, Difference
+from relay.tools.backtest import BacktestReport, backtest, live_configuration, with_live_templates
+from relay.tools.compare import Comparison, DifferenceKind
 
 START = 1_700_000_000
 ROUTES = """
@@ -34,7 +34,9 @@ SHORT_CARD = {"incident/card.j2": "{% header %}{{ incident.title }}{% endheader 
 
 
 def configuration(routes: str = ROUTES, templates: dict[str, str] | None = None) -> Configuration:
-    return check(Written(file="routes.yaml", routes=routes, templates=templates or {}))
+    return build_configuration(
+        ConfigurationFiles(routes_file="routes.yaml", routes_text=routes, templates=templates or {})
+    )
 
 
 LIVE = configuration()
@@ -73,11 +75,13 @@ async def store(tmp_path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def against(store: Store, candidate: Configuration, live: Configuration = LIVE, since: float = 0.0) -> Report:
+async def against(
+    store: Store, candidate: Configuration, live: Configuration = LIVE, since: float = 0.0
+) -> BacktestReport:
     return await backtest(store, live, candidate, since=since, processes=1)
 
 
-def differences(report: Report) -> dict[str, list[str]]:
+def differences(report: BacktestReport) -> dict[str, list[str]]:
     return {each.incident: [str(difference) for difference in each.differences] for each in report.different}
 
 
@@ -110,7 +114,7 @@ async def test_each_way_to_differ_has_a_name(store, candidate, found):
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_tags_are_read_as_bigpanda_defines_them(store, monkeypatch, processes):
     monkeypatch.setattr(module, "ALONE", 0)
-    await store.keep_definitions([Definition(id="team", name="squad", ranks={"web": "frontend"})], START)
+    await store.keep_definitions([TagDefinition(id="team", name="squad", ranks={"web": "frontend"})], START)
     routes = ROUTES.replace("team: web", "squad: frontend")
     report = await backtest(store, configuration(routes), configuration(routes), since=0.0, processes=processes)
     assert report.different == []
@@ -124,7 +128,7 @@ async def test_another_template_reads_differently_where_it_is_used(store):
     details = report.different[0].details
     assert details[0] == "  in payments (C0PAY00001):"
     assert any(line.strip().startswith("- ") for line in details)
-    assert report.tally[Difference.READS] == 2
+    assert report.tally[DifferenceKind.READS] == 2
 
 
 async def test_details_say_where_it_would_go_and_whom_it_would_ping(store):
@@ -197,9 +201,9 @@ async def test_live_is_what_relay_has_kept_else_what_is_on_disk(store):
 
 def test_a_candidate_without_templates_of_its_own_has_those_that_are_live():
     live = configuration(templates=SHORT_CARD)
-    written = Written(file="new.yaml", routes=ROUTES, templates={"incident/card.j2": "other"})
-    assert candidate_of(written, live, own=False).templates == SHORT_CARD
-    assert candidate_of(written, live, own=True) is written
+    written = ConfigurationFiles(routes_file="new.yaml", routes_text=ROUTES, templates={"incident/card.j2": "other"})
+    assert with_live_templates(written, live, own=False).templates == SHORT_CARD
+    assert with_live_templates(written, live, own=True) is written
 
 
 # --- the command ---

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.cli import app
-from relay.routes import Outcome
+from relay.routes import RouteOutcome
 
 ROUTES = """\
 version: 1
@@ -78,13 +78,13 @@ def outcomes(document: dict) -> dict[str, str]:
 
 def test_each_route_is_told_with_what_became_of_it(here):
     assert outcomes(explained()) == {
-        "payments-critical": Outcome.TOOK,
-        "quiet": Outcome.NO_MATCH,
-        "off": Outcome.DISABLED,
-        "group": Outcome.PASSED_BY,
-        "inner": Outcome.NO_MATCH,
-        "also-payments": Outcome.TOOK,
-        "rest": Outcome.NOT_REACHED,
+        "payments-critical": RouteOutcome.MATCHED,
+        "quiet": RouteOutcome.NO_MATCH,
+        "off": RouteOutcome.DISABLED,
+        "group": RouteOutcome.NO_CHILD_MATCHED,
+        "inner": RouteOutcome.NO_MATCH,
+        "also-payments": RouteOutcome.MATCHED,
+        "rest": RouteOutcome.NOT_REACHED,
     }
 
 
@@ -105,7 +105,7 @@ def test_each_condition_is_told_with_the_value_that_it_saw(here):
 
 def test_a_header_is_what_was_given_with_the_share(here):
     without = json.loads(run("share.json", "--json").stdout)
-    assert outcomes(without)["payments-critical"] == Outcome.NO_MATCH
+    assert outcomes(without)["payments-critical"] == RouteOutcome.NO_MATCH
     assert without["routes"] == ["also-payments"]
 
 
@@ -138,8 +138,8 @@ def test_what_nobody_takes_is_the_fallbacks(here):
 def test_what_is_dropped_is_said_to_be_dropped(here):
     written(here, flapping=True)
     document = explained("--routes", "routes.yaml")
-    assert outcomes(document)["payments-critical"] == Outcome.CHILDREN_TOOK
-    assert outcomes(document)["quiet"] == Outcome.DROPPED
+    assert outcomes(document)["payments-critical"] == RouteOutcome.CHILD_MATCHED
+    assert outcomes(document)["quiet"] == RouteOutcome.DROPPED
     assert document["dropped"] == ["quiet"]
     assert "dropped by quiet, which has post: []" in run("share.json", "--header", "x-team=sre").stdout
 

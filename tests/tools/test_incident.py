@@ -9,14 +9,14 @@ import pytest
 import structlog.testing
 from typer.testing import CliRunner
 
-from relay.cards.draw import message_link
+from relay.cards.draw import permalink
 from relay.cli import app
 from relay.cli.incident import _workspace
 from relay.config.settings import Settings
-from relay.sandbox.faults import Code, Fault
-from relay.sandbox.slack.server import Slack, serving
-from relay.tools.incident import as_json, in_words
-from tests.support.relay_in_process import House, open_house
+from relay.sandbox.faults import ErrorCode, InjectedFault
+from relay.sandbox.slack.server import FakeSlack, serve_slack
+from relay.tools.incident import as_json, describe
+from tests.support.relay_in_process import RelayInProcess, run_relay
 
 ROUTES = """
 version: 1
@@ -29,10 +29,10 @@ routes:
 
 
 def link(channel: str, ts: str) -> str:
-    return message_link("https://team.slack.com/", channel, ts)
+    return permalink("https://team.slack.com/", channel, ts)
 
 
-async def lived(house: House) -> None:
+async def lived(house: RelayInProcess) -> None:
     """An incident with a card, a comment and an end; and a share that came twice."""
     told = {"status": "critical", "incidentTags": [{"id": "team", "value": "db"}]}
     await house.share(changedOn=1_700_000_000, **told)
@@ -44,13 +44,13 @@ async def lived(house: House) -> None:
     await house.advance(700)
 
 
-async def words(house: House) -> list[str]:
+async def words(house: RelayInProcess) -> list[str]:
     dossier = await house.store.incident_history("i1")
-    return [line.strip() for line in in_words(dossier, link)]
+    return [line.strip() for line in describe(dossier, link)]
 
 
 async def test_it_tells_what_is_known_the_card_with_its_link_and_all_that_happened_in_order(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as house:
+    async with run_relay(tmp_path, routes=ROUTES) as house:
         await lived(house)
         lines = await words(house)
         ts = house.slack.channel("all").messages[0].ts
@@ -80,7 +80,7 @@ async def test_it_tells_what_is_known_the_card_with_its_link_and_all_that_happen
 
 
 async def test_it_says_why_a_reply_pinged(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as house:
+    async with run_relay(tmp_path, routes=ROUTES) as house:
         await house.share(status="warning")
         await house.advance(60)
         await house.share(status="critical")
@@ -95,8 +95,8 @@ async def test_it_says_why_a_reply_pinged(tmp_path):
 
 
 async def test_what_slack_refused_stands_there_with_the_remedy(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as house:
-        house.slack.faults.add(Fault(does=Code("is_archived"), method="chat.postMessage", times=1))
+    async with run_relay(tmp_path, routes=ROUTES) as house:
+        house.slack.faults.add(InjectedFault(behaviour=ErrorCode("is_archived"), method="chat.postMessage", times=1))
         await house.share(status="critical")
         await house.advance(5)
         lines = await words(house)
@@ -108,7 +108,7 @@ async def test_a_channel_that_cannot_be_named_is_told_in_the_same_words_everywhe
     routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: tmpl, post: ["#inc-{{ tags.team }}"]}]\n'
     told = "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
     with structlog.testing.capture_logs() as logged:
-        async with open_house(tmp_path, routes=routes) as house:
+        async with run_relay(tmp_path, routes=routes) as house:
             await house.share(status="critical")
             await house.advance(5)
             lines = await words(house)
@@ -122,7 +122,7 @@ async def test_a_channel_that_cannot_be_named_is_told_in_the_same_words_everywhe
 
 
 async def test_json_is_the_dossier_with_links(tmp_path):
-    async with open_house(tmp_path, routes=ROUTES) as house:
+    async with run_relay(tmp_path, routes=ROUTES) as house:
         await lived(house)
         told = as_json(await house.store.incident_history("i1"), link)
         nowhere = as_json(await house.store.incident_history("i1"), lambda *_: "")
@@ -137,7 +137,7 @@ async def test_json_is_the_dossier_with_links(tmp_path):
 @pytest.fixture
 def asked(tmp_path, monkeypatch) -> Any:
     async def fill() -> None:
-        async with open_house(tmp_path, routes=ROUTES) as house:
+        async with run_relay(tmp_path, routes=ROUTES) as house:
             await lived(house)
             routes = f"{ROUTES}tag_values: {{team: {{db: Databases}}}}\n"
             await house.store.save_configuration("h", routes, {}, house.clock.now())
@@ -163,8 +163,8 @@ def test_the_command_tells_it_and_leaves_with_1_where_nothing_is_known(asked, mo
 
 
 async def test_with_a_token_slack_is_asked_for_the_workspace():
-    slack = Slack()
-    async with serving(slack) as base:
+    slack = FakeSlack()
+    async with serve_slack(slack) as base:
         known = Settings.from_env({"SLACK_BOT_TOKEN": slack.token, "SLACK_API_URL": base})
         assert await _workspace(known) == "https://sandbox.slack.com/"
         slack.revoke()

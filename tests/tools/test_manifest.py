@@ -7,32 +7,31 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from relay.actions.modals import modal
+from relay.actions.modals import build_modal
 from relay.cli import app
 from relay.http.session import make_session
-from relay.sandbox.slack.users import SCOPES as GRANTED
-from relay.sandbox.slack.server import Slack as StandIn
-from relay.sandbox.slack.server import serving
 from relay.sandbox.slack.methods import METHODS
+from relay.sandbox.slack.server import FakeSlack, serve_slack
+from relay.sandbox.slack.users import DEFAULT_SCOPES
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
 from relay.slack.outcomes import Method, Rejected
 from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES, SCOPES
-from relay.tools.manifest import Ways, manifest
+from relay.tools.manifest import ManifestOptions, build_manifest
 
-VIEW = modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")
+VIEW = build_modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")
 MARKER = Marker(event_type="relay_card", incident="i", key="k")
 
 
 @pytest.fixture
 async def workspace():
-    slack = StandIn(scopes=(*REQUIRED_SCOPES, *ACTION_SCOPES))
+    slack = FakeSlack(scopes=(*REQUIRED_SCOPES, *ACTION_SCOPES))
     for kind, channel in ((False, "C0PUBLIC01"), (True, "C0PRIVATE1")):
         slack.add_channel(channel, channel.lower(), private=kind, member=True)
     slack.add_user("U0ANN000001", "ann")
     slack.add_usergroup("S0ONCALL001", "oncall", users=["U0ANN000001"])
     slack.channel("C0PUBLIC01").invite("U0ANN000001")
-    async with serving(slack) as url, make_session() as session:
+    async with serve_slack(slack) as url, make_session() as session:
         yield slack, SlackClient(session, slack.token, base_url=url)
 
 
@@ -84,7 +83,7 @@ async def test_with_the_scopes_of_the_manifest_every_call_of_relay_is_allowed(wo
 @pytest.mark.parametrize("scope", [*REQUIRED_SCOPES, *ACTION_SCOPES[:1]])
 async def test_without_any_one_of_them_some_call_is_refused(workspace, scope):
     slack, door = workspace
-    slack.take_scope(scope)
+    slack.remove_scope(scope)
     assert lacking(await everything(door))
 
 
@@ -92,12 +91,12 @@ def test_the_table_agrees_with_the_stand_ins_own():
     for method, scopes in SCOPES.items():
         wanted = METHODS[method].scope if method is not Method.OPEN_SOCKET else None
         assert wanted is None or wanted == scopes[0]
-    assert {*REQUIRED_SCOPES, *ACTION_SCOPES} < GRANTED
+    assert {*REQUIRED_SCOPES, *ACTION_SCOPES} < DEFAULT_SCOPES
     assert MISSING_SCOPE_EFFECTS.keys() == {*REQUIRED_SCOPES, *ACTION_SCOPES}
 
 
 def test_the_manifest_has_the_shape_that_slack_takes():
-    made = manifest()
+    made = build_manifest()
     assert made.keys() == {"_metadata", "display_information", "features", "oauth_config", "settings"}
     assert made["oauth_config"] == {"scopes": {"bot": list(REQUIRED_SCOPES)}}
     assert len(made["display_information"]["name"]) <= 35
@@ -108,10 +107,10 @@ def test_the_manifest_has_the_shape_that_slack_takes():
 
 
 def test_clicks_and_replies_come_by_the_way_that_was_asked_for():
-    over_http = manifest(Ways(url="https://relay.example.com/", replies=True))["settings"]
+    over_http = build_manifest(ManifestOptions(url="https://relay.example.com/", replies=True))["settings"]
     assert over_http["interactivity"]["request_url"] == "https://relay.example.com/slack/actions"
     assert over_http["event_subscriptions"]["request_url"] == "https://relay.example.com/slack/events"
-    over_a_socket = manifest(Ways(socket_mode=True, replies=True))["settings"]
+    over_a_socket = build_manifest(ManifestOptions(socket_mode=True, replies=True))["settings"]
     assert over_a_socket["interactivity"] == {"is_enabled": True}
     assert over_a_socket["event_subscriptions"] == {"bot_events": ["message.channels", "message.groups"]}
 
@@ -121,7 +120,7 @@ def test_clicks_and_replies_come_by_the_way_that_was_asked_for():
 )
 def test_what_slack_would_refuse_is_refused(wrong):
     with pytest.raises(ValueError, match=r"\w"):
-        Ways(**wrong)
+        ManifestOptions(**wrong)
     options = [f"--{name.replace('_', '-')}" if value is True else f"--{name}={value}" for name, value in wrong.items()]
     assert CliRunner().invoke(app, ["manifest", *options]).exit_code == 2
 
@@ -129,4 +128,4 @@ def test_what_slack_would_refuse_is_refused(wrong):
 def test_the_command_prints_the_same_as_yaml_and_as_json():
     as_yaml = CliRunner().invoke(app, ["manifest"])
     as_json = CliRunner().invoke(app, ["manifest", "--json"])
-    assert yaml.safe_load(as_yaml.output) == json.loads(as_json.output) == manifest()
+    assert yaml.safe_load(as_yaml.output) == json.loads(as_json.output) == build_manifest()

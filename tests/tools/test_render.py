@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
-from relay.config.files import Written, check
+from relay.config.files import ConfigurationFiles, build_configuration
 from relay.tools import render
-from relay.tools.as_read import objection, text_of
-from relay.tools.mrkdwn import styled
+from relay.tools.as_read import message_text, slack_error
+from relay.tools.mrkdwn import to_rich_text
 from relay.tools.share_files import ShareFileError, read_shares
-from relay.tools.simulate import rehearse
+from relay.tools.simulate import simulate
 
 SAMPLE = Path(__file__).resolve().parents[2] / "relay" / "samples" / "documented-sample.json"
 ROUTES = """
@@ -28,7 +28,7 @@ routes:
     match: {status: critical}
     post: [{channel: noc, mention: {critical: [S0CRIT]}}]
 """
-CONFIGURATION = check(Written(file="routes.yaml", routes=ROUTES))
+CONFIGURATION = build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=ROUTES))
 RESOLVED = {"incident": {"id": "5555370aabc20a001145d6g9", "resolved": True, "active": False, "changedOn": 1697124564}}
 
 
@@ -85,14 +85,14 @@ def test_the_page_holds_the_same_messages_and_shows_text_as_text(tmp_path):
 
 def test_a_card_that_was_never_posted_and_an_incident_without_one_are_told(tmp_path):
     waiting = ROUTES.replace("channel: noc,", "channel: noc, wait: 5m,") + "  - {name: drop, post: []}\n"
-    configuration = check(Written(file="routes.yaml", routes=waiting))
+    configuration = build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=waiting))
     told = [
         {"incident": {"id": "i1", "status": "critical", "changedOn": 1000}},
         {"incident": {"id": "i1", "resolved": True, "changedOn": 1010}},
         {"incident": {"id": "i2", "status": "warning", "changedOn": 1020}},
     ]
     shares = [parse_share(orjson.dumps(body), {}, 1000 + 10 * number) for number, body in enumerate(told)]
-    shown = drawn(rehearse(configuration, shares))
+    shown = drawn(simulate(configuration, shares))
     assert "lapsed: never posted: it was over" in " ".join(shown.split())
     assert "It makes no card." in shown
 
@@ -106,8 +106,12 @@ def drawn(incidents: Any, width: int = 100) -> str:
 
 
 def test_a_template_s_failure_stands_under_its_message():
-    broken = check(Written(file="routes.yaml", routes=ROUTES, templates={"incident/card.j2": "{{ 1 // 0 }}"}))
-    shown = drawn(rehearse(broken, read_shares([SAMPLE])))
+    broken = build_configuration(
+        ConfigurationFiles(
+            routes_file="routes.yaml", routes_text=ROUTES, templates={"incident/card.j2": "{{ 1 // 0 }}"}
+        )
+    )
+    shown = drawn(simulate(broken, read_shares([SAMPLE])))
     assert "template failed: incident/card.j2:1" in shown
     assert "built-in card" in shown
 
@@ -125,15 +129,17 @@ def test_every_kind_of_block_is_drawn_at_any_width():
       {% actions %}{% button "https://example.com" %}Press{% endbutton %}{% endactions %}
     {% endbar %}
     """
-    configuration = check(Written(file="routes.yaml", routes=ROUTES, templates={"incident/card.j2": card}))
-    incidents = rehearse(configuration, read_shares([SAMPLE]))
+    configuration = build_configuration(
+        ConfigurationFiles(routes_file="routes.yaml", routes_text=ROUTES, templates={"incident/card.j2": card})
+    )
+    incidents = simulate(configuration, read_shares([SAMPLE]))
     for width in (30, 100):
         shown = drawn(incidents, width)
         for text in ("Head", "value 3", "quoted", "x = 1", "rich", "[ Press ]", "▌ "):
             assert text in shown
     message = incidents["5555370aabc20a001145d6g9"].cards[0].root.message
-    assert "value 3" in text_of(message, {})
-    assert objection(message) == ""
+    assert "value 3" in message_text(message, {})
+    assert slack_error(message) == ""
 
 
 # --- markup ---
@@ -155,7 +161,7 @@ def test_every_kind_of_block_is_drawn_at_any_width():
     ],
 )
 def test_markup_reads_as_slack_shows_it(markup, read):
-    assert styled(markup, lambda ref: {"C1": "noc"}.get(ref, ref)).plain == read
+    assert to_rich_text(markup, lambda ref: {"C1": "noc"}.get(ref, ref)).plain == read
 
 
 # --- shares in files ---

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import CardState, Outcome
+from relay.cards import CardState, ShareOutcome
 from relay.config.configuration import Configuration
-from relay.config.files import Written, check
+from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
 from relay.sandbox.slack.users import TEAM_URL
-from relay.tools.simulate import WORKSPACE, Rehearsal, rehearse
-from tests.support.relay_in_process import ROUTES, START, open_house
+from relay.tools.simulate import WORKSPACE, Simulation, simulate
+from tests.support.relay_in_process import ROUTES, START, run_relay
 
 BY_TEAM = """
 version: 1
@@ -32,7 +32,7 @@ routes:
 
 
 def configuration(routes: str = ROUTES) -> Configuration:
-    return check(Written(file="routes.yaml", routes=routes))
+    return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=routes))
 
 
 def body(at: float, incident: str = "i1", **told: Any) -> bytes:
@@ -98,7 +98,7 @@ LIVES: dict[str, list[tuple[float, dict[str, Any]]]] = {
 async def test_a_rehearsal_sends_what_live_work_sends(life, tmp_path):
     bodies = [(at, body(at, **told)) for at, told in LIVES[life]]
     routes = BY_TEAM if "incidentTags" in orjson.dumps(LIVES[life]).decode() else ROUTES
-    async with open_house(tmp_path, routes=routes) as house:
+    async with run_relay(tmp_path, routes=routes) as house:
         passed = 0.0
         for at, each in bodies:
             await house.advance(at - passed)
@@ -112,7 +112,7 @@ async def test_a_rehearsal_sends_what_live_work_sends(life, tmp_path):
             ]
             for channel in house.slack.channels.values()
         }
-    rehearsal = rehearse(configuration(routes), [parse_share(each, {}, START + at) for at, each in bodies])["i1"]
+    rehearsal = simulate(configuration(routes), [parse_share(each, {}, START + at) for at, each in bodies])["i1"]
     rehearsed: dict[str, list[Any]] = {channel: [] for channel in live}
     for played in rehearsal.cards:
         if played.root is not None:
@@ -132,13 +132,13 @@ def said(message: Any) -> str:
 
 
 def test_pings_are_those_of_the_first_post_and_of_a_rise():
-    rehearsal = rehearse(configuration(), [share(0, status="warning"), share(60, status="critical")])["i1"]
+    rehearsal = simulate(configuration(), [share(0, status="warning"), share(60, status="critical")])["i1"]
     assert rehearsal.cards[0].pings == (("here",), ("S0CRIT", "here"))
     assert rehearsal.cards[0].replies[0].pings == ("S0CRIT", "here")
 
 
 def test_a_burst_is_one_card_and_its_entries_are_told():
-    rehearsal = rehearse(configuration(), [share(0, status="warning"), share(0, status="critical")])["i1"]
+    rehearsal = simulate(configuration(), [share(0, status="warning"), share(0, status="critical")])["i1"]
     (played,) = rehearsal.cards
     assert (played.edits, played.first.pings) == (0, ("S0CRIT", "here"))
     assert "Critical" in played.root.message.text
@@ -160,8 +160,10 @@ DAY = 86_400
 
 @pytest.mark.parametrize("told", [{"startedOn": START}, {}])
 def test_each_card_counts_from_the_start_of_its_own_episode_and_a_later_one_leads_to_the_one_before(told):
-    rules = check(Written(file="routes.yaml", routes=LASTING, templates=load_packaged() | BROKEN))
-    rehearsal = Rehearsal(rules)
+    rules = build_configuration(
+        ConfigurationFiles(routes_file="routes.yaml", routes_text=LASTING, templates=load_packaged() | BROKEN)
+    )
+    rehearsal = Simulation(rules)
     for at, status in [(0, "critical"), (120, "ok"), (DAY + 3600, "warning")]:
         rehearsal.receive(share(at, status=status, **told))
     rehearsal.run(until=START + DAY + 3700)
@@ -183,23 +185,23 @@ def test_each_card_counts_from_the_start_of_its_own_episode_and_a_later_one_lead
 
 
 def test_a_repeat_has_no_plan_and_changes_nothing():
-    rehearsal = rehearse(
+    rehearsal = simulate(
         configuration(), [share(0, status="critical"), replace(share(0, status="critical"), received=START + 9)]
     )["i1"]
-    assert [taken.outcome for taken in rehearsal.shares] == [Outcome.FIRST, Outcome.REPEAT]
+    assert [taken.outcome for taken in rehearsal.shares] == [ShareOutcome.FIRST, ShareOutcome.REPEAT]
     assert rehearsal.routes == ("all",)
     assert rehearsal.cards[0].edits == 0
 
 
 def test_a_share_that_comes_before_its_time_comes_now():
-    rehearsal = Rehearsal(configuration())
+    rehearsal = Simulation(configuration())
     rehearsal.receive(share(100, status="critical"))
     rehearsal.receive(share(0, status="warning"))
     assert [taken.share.received for taken in rehearsal.shares] == [START + 100, START + 100]
 
 
 def test_time_passes_only_as_far_as_it_is_let():
-    rehearsal = Rehearsal(configuration(BY_TEAM))
+    rehearsal = Simulation(configuration(BY_TEAM))
     rehearsal.receive(share(0, status="critical", incidentTags=SLOW))
     rehearsal.run(until=START + 299)
     assert rehearsal.cards[0].card.state is CardState.PENDING
@@ -209,14 +211,14 @@ def test_time_passes_only_as_far_as_it_is_let():
 
 def test_incidents_are_played_apart():
     shares = [share(0, "i1", status="critical"), share(1, "i2", status="warning"), share(2, "i1", status="warning")]
-    incidents = rehearse(configuration(), shares)
+    incidents = simulate(configuration(), shares)
     assert {incident: len(each.shares) for incident, each in incidents.items()} == {"i1": 2, "i2": 1}
 
 
 def test_two_spellings_of_a_channel_make_one_card():
     routes = BY_TEAM.replace("{channel: C0DB000001,", '{channel: "#all",')
     shares = [share(0, status="critical", incidentTags=DATABASE)]
-    cards = rehearse(configuration(routes), shares, same={"#all": "C0ALL00001"})["i1"].cards
+    cards = simulate(configuration(routes), shares, same={"#all": "C0ALL00001"})["i1"].cards
     assert [played.card.channel for played in cards] == ["C0ALL00001"]
 
 
@@ -226,7 +228,7 @@ def test_of_the_episode_before_a_new_card_has_a_link():
         share(300, **OVER),
         share(1500, status="critical", **OPEN),
     ]
-    card = rehearse(configuration(BY_TEAM), shares)["i1"].cards[-1]
+    card = simulate(configuration(BY_TEAM), shares)["i1"].cards[-1]
     assert card.card.episode == 2
     assert f"{WORKSPACE}archives/C0ALL00001/p" in said_raw(card.root.message)
 
@@ -263,7 +265,7 @@ ONE, TEAMS = configuration(), configuration(BY_TEAM)
 @settings(max_examples=8)
 @given(SHARES)
 def test_what_is_not_drawn_comes_out_the_same_but_for_the_number_of_edits(told):
-    drawn, undrawn = (rehearse(TEAMS, in_sequence(told), drawn=each)["i1"] for each in (True, False))
+    drawn, undrawn = (simulate(TEAMS, in_sequence(told), drawn=each)["i1"] for each in (True, False))
     assert [taken.plan.decided if taken.plan else None for taken in drawn.shares] == [
         taken.plan.decided if taken.plan else None for taken in undrawn.shares
     ]
@@ -290,17 +292,17 @@ OTHERS = [
 @given(SHARES, st.sampled_from(OTHERS))
 def test_where_another_rulebook_decides_alike_it_comes_to_the_same_cards(told, other):
     shares = in_sequence(told)
-    rehearsal = Rehearsal(TEAMS, drawn=False, beside=other.rulebook)
+    rehearsal = Simulation(TEAMS, drawn=False, beside=other.rulebook)
     for each in shares:
         rehearsal.receive(each)
     rehearsal.run()
     cards = [played.card for played in rehearsal.cards]
     if rehearsal.alike:
-        assert [played.card for played in rehearse(other, shares, drawn=False)["i1"].cards] == cards
+        assert [played.card for played in simulate(other, shares, drawn=False)["i1"].cards] == cards
     if other is OTHERS[-1]:
         assert rehearsal.alike
 
 
 def test_other_words_for_tags_are_never_alike():
     words = configuration(BY_TEAM + "tag_values: {zone: {a: A}}\n")
-    assert not Rehearsal(TEAMS, beside=words.rulebook).alike
+    assert not Simulation(TEAMS, beside=words.rulebook).alike

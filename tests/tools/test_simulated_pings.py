@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.config.configuration import Configuration
-from relay.config.files import Written, check
-from relay.tools.simulate import Rehearsal, Sent
+from relay.config.files import ConfigurationFiles, build_configuration
+from relay.tools.simulate import SentMessage, Simulation
 
 START = 1_700_000_000
 HALF_AN_HOUR, DAY = 1800, 86_400
@@ -27,7 +27,9 @@ PEOPLE = {"critical": "S0CRIT", "warning": "S0WARN", "unknown": "S0UNK"}
 def configuration(thread: str) -> Configuration:
     mention = "{critical: [S0CRIT], warning: [S0WARN], unknown: [S0UNK], reopened: [S0BACK]}"
     route = f"{{name: all, thread: {thread}, post: [{{channel: C0ALL00001, mention: {mention}}}]}}"
-    return check(Written(file="routes.yaml", routes=f"version: 1\nroutes: [{route}]\n"))
+    return build_configuration(
+        ConfigurationFiles(routes_file="routes.yaml", routes_text=f"version: 1\nroutes: [{route}]\n")
+    )
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ def as_the_contract_reads(life: list[Told], *, status_told: bool) -> Reading:
     return reading
 
 
-def rehearsed(rules: Configuration, life: list[Told]) -> list[Sent]:
-    rehearsal = Rehearsal(rules, drawn=False)
+def rehearsed(rules: Configuration, life: list[Told]) -> list[SentMessage]:
+    rehearsal = Simulation(rules, drawn=False)
     for told in life:
         over = told.state == "resolved"
         incident = {

@@ -10,7 +10,7 @@ from relay.model.errors import Fault
 _A_LINE_FULL = 16
 
 
-class Placed(Protocol):
+class HasPosition(Protocol):
     """Whatever knows where it stands; lines and columns count from 1."""
 
     @property
@@ -23,7 +23,7 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
+class Position:
     """A place with nothing at it."""
 
     line: int
@@ -31,7 +31,7 @@ class Spot:
 
 
 @dataclass(slots=True, kw_only=True)
-class Reading:
+class ParseContext:
     """What reading a file has come upon so far.
 
     `templates` are the folders that there are, None where that is not known. Of a part that is spoilt no more than one
@@ -48,18 +48,18 @@ class Reading:
         """All of them, from the top of the file to its end."""
         return sorted(self._faults)
 
-    def fault(self, at: Placed, message: str) -> None:
+    def add_fault(self, at: HasPosition, message: str) -> None:
         """Note what is wrong there. What an alias repeats is told once."""
         if (at.line, at.column) not in self._spoilt:
             self._faults.add(Fault(file=self.file, line=at.line, column=at.column, message=message))
 
-    def spoil(self, at: Placed, message: str) -> None:
+    def add_fatal_fault(self, at: HasPosition, message: str) -> None:
         """Note a fault that leaves nothing there to be read."""
-        self.fault(at, message)
+        self.add_fault(at, message)
         self._spoilt.add((at.line, at.column))
 
 
-def alternatives(word: str, known: Iterable[str], *, most: int = _A_LINE_FULL) -> str:
+def suggestion(word: str, known: Iterable[str], *, most: int = _A_LINE_FULL) -> str:
     """What may have been meant, as the end of a sentence; the whole choice, of `most`, where nothing is near."""
     choice = list(known)
     by_folded = {each.casefold(): each for each in choice}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from relay.routes.parser.faults import Reading, alternatives
-from relay.routes.parser.yaml_nodes import Table, Word
+from relay.routes.parser.faults import ParseContext, suggestion
+from relay.routes.parser.yaml_nodes import MappingNode, ScalarNode
 
 
 class Place(StrEnum):
@@ -29,18 +29,18 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
 }
 
 
-def check_keys(table: Table, place: Place, reading: Reading) -> None:
+def check_keys(table: MappingNode, place: Place, reading: ParseContext) -> None:
     """Fault every key that has no business there; `x-...` is free."""
     for word, _ in table.entries:
         if place in PLACES.get(word.text, ()) or word.text.startswith("x-"):
             continue
-        reading.fault(word, _misplaced(word, place))
+        reading.add_fault(word, _misplaced(word, place))
 
 
-def _misplaced(word: Word, place: Place) -> str:
+def _misplaced(word: ScalarNode, place: Place) -> str:
     here = [key for key, places in PLACES.items() if place in places]
     if elsewhere := PLACES.get(word.text):
         meant = [key for key in here if key in (word.text.removesuffix("s"), f"{word.text}s")]
         hint = f"; did you mean '{meant[0]}'?" if meant else ""
         return f"'{word.text}' does not stand {place}; it stands {' or '.join(elsewhere)}{hint}"
-    return f"'{word.text}' is no key that may stand {place}{alternatives(word.text, here)}"
+    return f"'{word.text}' is no key that may stand {place}{suggestion(word.text, here)}"

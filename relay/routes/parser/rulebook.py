@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
-from relay.model.incident import Definition, TagWords, Words
+from relay.model.incident import TagDefinition, TagLabels, TagValueLabels
 from relay.routes.channel_template import FixedChannel
 from relay.routes.options import Options
-from relay.routes.route import Route, Siblings
+from relay.routes.route import Route, RouteList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +38,20 @@ class Rulebook:
     hash: str
     channels: Mapping[str, FixedChannel] = field(default_factory=dict)
     fallback: Fallback | None = None
-    tag_values: TagWords = field(default_factory=dict)
+    tag_values: TagValueLabels = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     defaults: Options = field(default_factory=Options)
-    routes: Siblings = field(default_factory=Siblings)
-    tag_definitions: Mapping[str, Definition] = field(default_factory=dict)
+    routes: RouteList = field(default_factory=RouteList)
+    tag_definitions: Mapping[str, TagDefinition] = field(default_factory=dict)
 
-    def with_tag_definitions(self, definitions: Mapping[str, Definition]) -> Self:
+    def with_tag_definitions(self, definitions: Mapping[str, TagDefinition]) -> Self:
         """The same rules, with BigPanda's definitions of tags (by id, casefolded) for what `tag_values` leaves open."""
-        return replace(self, definitions=definitions)
+        return replace(self, tag_definitions=definitions)
 
     @cached_property
-    def tag_labels(self) -> Words:
+    def tag_labels(self) -> TagLabels:
         """How tags are called, and what their raw values mean."""
-        return Words(values=self.tag_values, definitions=self.tag_definitions)
+        return TagLabels(values=self.tag_values, definitions=self.tag_definitions)
 
     def route(self, name: str) -> Route | None:
         """The route of that name, wherever it stands; None where it is gone from the file."""
@@ -79,17 +79,17 @@ class Rulebook:
     def channel_refs(self) -> tuple[str, ...]:
         """Every channel that is known before an incident is: the fallback's first, then the routes' in their order."""
         fallback = (self.fallback.channel,) if self.fallback else ()
-        posts = (post.channel for route in self.routes.everyone() for post in route.posts)
+        posts = (post.channel for route in self.routes.flatten() for post in route.posts)
         fixed = (channel.ref for channel in (*fallback, *posts) if isinstance(channel, FixedChannel))
         return tuple(dict.fromkeys(fixed))
 
     @cached_property
     def templates(self) -> frozenset[str]:
         """Every template that anything here names."""
-        posts = (post.options.template for route in self.routes.everyone() for post in route.posts)
-        routes = (route.options.template for route in self.routes.everyone())
+        posts = (post.options.template for route in self.routes.flatten() for post in route.posts)
+        routes = (route.options.template for route in self.routes.flatten())
         return frozenset({self.defaults.template, *routes, *posts})
 
     @cached_property
     def _by_name(self) -> dict[str, Route]:
-        return {route.name: route for route in self.routes.everyone()}
+        return {route.name: route for route in self.routes.flatten()}

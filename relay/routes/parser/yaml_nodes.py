@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class ScalarNode:
     """A scalar. `text` is what was written, `kind` what YAML takes it for (`str`, `bool`, `int`, `null`, ...).
 
     `trap` says what YAML made of a text that was meant otherwise, and the cure.
     """
 
     text: str
-    kind: str
+    yaml_type: str
     line: int
     column: int
-    trap: str = ""
+    hint: str = ""
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing was written at all: `key:`, or `- `."""
-        return self.kind == "null" and not self.text
+        return self.yaml_type == "null" and not self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Items:
+class ListNode:
     """A sequence."""
 
     items: "tuple[Node, ...]"
@@ -35,10 +35,10 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class MappingNode:
     """A mapping, what `<<` brought into it included; no two of its keys are written alike."""
 
-    entries: "tuple[tuple[Word, Node], ...]"
+    entries: "tuple[tuple[ScalarNode, Node], ...]"
     line: int
     column: int
 
@@ -47,33 +47,37 @@ class Table:
         return next((value for word, value in self.entries if word.text == key), None)
 
 
-Node = Word | Items | Table
+Node = ScalarNode | ListNode | MappingNode
 
 
-def as_list(node: Node) -> str:
+def list_hint(node: Node) -> str:
     """How what was written where a list is expected would be one, as the end of a sentence."""
-    if not isinstance(node, Word) or not node.text:
+    if not isinstance(node, ScalarNode) or not node.text:
         return ""
-    return "; to say nothing, leave the key out" if node.kind == "null" else f"; one alone is written [{written(node)}]"
+    return (
+        "; to say nothing, leave the key out"
+        if node.yaml_type == "null"
+        else f"; one alone is written [{as_yaml(node)}]"
+    )
 
 
-def written(node: Node) -> str:
+def as_yaml(node: Node) -> str:
     """A node in one line, as it could be written."""
     match node:
-        case Word():
+        case ScalarNode():
             return node.text
-        case Items():
-            return "[" + ", ".join(written(item) for item in node.items) + "]"
-        case Table():
-            return "{" + ", ".join(f"{key.text}: {written(value)}" for key, value in node.entries) + "}"
+        case ListNode():
+            return "[" + ", ".join(as_yaml(item) for item in node.items) + "]"
+        case MappingNode():
+            return "{" + ", ".join(f"{key.text}: {as_yaml(value)}" for key, value in node.entries) + "}"
 
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes that are right inside it."""
     match node:
-        case Word():
+        case ScalarNode():
             return ()
-        case Items():
+        case ListNode():
             return node.items
-        case Table():
+        case MappingNode():
             return tuple(value for _, value in node.entries)

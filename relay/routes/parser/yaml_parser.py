@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from relay.routes.parser import yaml_hints
-from relay.routes.parser.faults import Reading, Spot
-from relay.routes.parser.yaml_nodes import Items, Node, Table, Word, children
+from relay.routes.parser.faults import ParseContext, Position
+from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode, children
 
 MAX_DEPTH = 60
 MAX_NODES = 500_000
@@ -28,7 +28,7 @@ _DEEPER = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _BACK = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
 
-def compose(text: str, reading: Reading) -> Node | None:
+def parse_yaml(text: str, reading: ParseContext) -> Node | None:
     """The tree that a text is; None where nothing of it can be read. `reading` holds the faults."""
     for _ in range(MOST_COVERED):
         opened: list[yaml.Event] = []
@@ -45,23 +45,23 @@ def compose(text: str, reading: Reading) -> Node | None:
     return None
 
 
-def _covered(text: str, spot: Spot, told: str, reading: Reading) -> str:
+def _covered(text: str, spot: Position, told: str, reading: ParseContext) -> str:
     """The text with a word in place of the faulty value there, just as long; the same text where its end is unknown."""
-    reading.spoil(spot, f"this is not YAML: {told}")
+    reading.add_fatal_fault(spot, f"this is not YAML: {told}")
     start = yaml_hints.offset(text, spot.line) + spot.column - 1
     length = yaml_hints.extent(yaml_hints.lines_of(text[start:])[0])
     return f"{text[:start]}{'x' * length}{text[start + length :]}"
 
 
-def _tree(text: str, reading: Reading) -> Node | None:
+def _tree(text: str, reading: ParseContext) -> Node | None:
     root = yaml.compose(text, Loader=_LOADER)
     if root is None:
-        reading.fault(Spot(line=1, column=1), "the file is empty; it begins with: version: 1")
+        reading.add_fault(Position(line=1, column=1), "the file is empty; it begins with: version: 1")
         return None
     return _Converter(reading, yaml_hints.lines_of(text)).convert(root)
 
 
-def _too_deep(text: str, opened: list[yaml.Event], reading: Reading) -> bool:
+def _too_deep(text: str, opened: list[yaml.Event], reading: ParseContext) -> bool:
     """Composing is recursive, in C: what is nested without end must not get there.
 
     `opened` is left with the lists and mappings that were not closed where parsing stopped.
@@ -72,7 +72,7 @@ def _too_deep(text: str, opened: list[yaml.Event], reading: Reading) -> bool:
         if isinstance(event, _DEEPER):
             opened.append(event)
         if len(opened) > MAX_DEPTH:
-            reading.fault(_spot(event.start_mark), f"this is nested more than {MAX_DEPTH} levels deep")
+            reading.add_fault(_spot(event.start_mark), f"this is nested more than {MAX_DEPTH} levels deep")
             return True
     return False
 
@@ -98,7 +98,9 @@ _UNCLOSED = (
 )
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lines: Sequence[str]) -> tuple[Spot, str]:
+def _syntax_fault(
+    error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lines: Sequence[str]
+) -> tuple[Position, str]:
     """Where it began, and what is wrong: of a bracket that nothing closes the parser learns far below."""
     problem = (error.problem or "").strip()
     spot = _spot(error.problem_mark or error.context_mark)
@@ -118,33 +120,33 @@ def _syntax_fault(error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lin
     return spot, told
 
 
-def _trap(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[Spot, str] | None:
+def _trap(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[Position, str] | None:
     """A trap in the line that the parser stumbled over, in the one where what it was reading began, or just before."""
     for mark in (error.problem_mark, error.context_mark):
         spot = _spot(mark)
         line = lines[spot.line - 1] if 0 < spot.line <= len(lines) else ""
         if found := yaml_hints.in_line(line, spot.column):
-            return Spot(line=spot.line, column=found[0]), found[1]
+            return Position(line=spot.line, column=found[0]), found[1]
         if mark is error.context_mark and (cure := yaml_hints.glued(line.strip())):
-            return Spot(line=spot.line, column=len(line) - len(line.lstrip()) + 1), cure
+            return Position(line=spot.line, column=len(line) - len(line.lstrip()) + 1), cure
     before = _spot(error.problem_mark).line - 1
     if 0 < before <= len(lines) and (found := yaml_hints.of_line(lines[before - 1])):
-        return Spot(line=before, column=found[0]), found[1]
+        return Position(line=before, column=found[0]), found[1]
     return None
 
 
-def _character_fault(error: Exception, text: str, reading: Reading) -> None:
+def _character_fault(error: Exception, text: str, reading: ParseContext) -> None:
     """A character that no YAML may hold, where it stands first."""
     character = text[error.start] if isinstance(error, UnicodeEncodeError) else chr(getattr(error, "character", 0))
     before = text.partition(character)[0]
-    spot = Spot(line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
-    reading.fault(spot, f"the character U+{ord(character):04X} may not stand in YAML")
+    spot = Position(line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
+    reading.add_fault(spot, f"the character U+{ord(character):04X} may not stand in YAML")
 
 
 class _Converter:
     """PyYAML's nodes to ours: each once, however many aliases lead to it."""
 
-    def __init__(self, reading: Reading, lines: Sequence[str]) -> None:
+    def __init__(self, reading: ParseContext, lines: Sequence[str]) -> None:
         self._reading = reading
         self._lines = lines
         self._done: dict[int, Node] = {}
@@ -185,14 +187,14 @@ class _Converter:
         match node:
             case yaml.SequenceNode():
                 items = tuple(self.convert(each) for each in node.value)
-                return Items(items=items, line=spot.line, column=spot.column)
+                return ListNode(items=items, line=spot.line, column=spot.column)
             case yaml.MappingNode():
-                return Table(entries=tuple(self._entries(node)), line=spot.line, column=spot.column)
+                return MappingNode(entries=tuple(self._entries(node)), line=spot.line, column=spot.column)
             case _:
                 trap = self._trap(node, spot)
-                return Word(text=node.value, kind=kind, line=spot.line, column=spot.column, trap=trap)
+                return ScalarNode(text=node.value, yaml_type=kind, line=spot.line, column=spot.column, hint=trap)
 
-    def _trap(self, node: yaml.Node, spot: Spot) -> str:
+    def _trap(self, node: yaml.Node, spot: Position) -> str:
         """What became of a value where YAML found nothing, or one word with a colon in it."""
         if node.value:
             return yaml_hints.glued(node.value)
@@ -202,18 +204,18 @@ class _Converter:
     def _nothing(self, key: yaml.Node, value: yaml.Node) -> Node:
         """What is empty; what is not there at all stands behind its key, wherever the parser went on to look for it."""
         made = self.convert(value)
-        if not (isinstance(made, Word) and made.is_nothing) or made.line == key.end_mark.line + 1:
+        if not (isinstance(made, ScalarNode) and made.is_empty) or made.line == key.end_mark.line + 1:
             return made
-        spot = Spot(line=key.end_mark.line + 1, column=key.end_mark.column + 2)
-        return replace(made, line=spot.line, column=spot.column, trap=self._trap(value, spot))
+        spot = Position(line=key.end_mark.line + 1, column=key.end_mark.column + 2)
+        return replace(made, line=spot.line, column=spot.column, hint=self._trap(value, spot))
 
-    def _line(self, spot: Spot) -> str:
+    def _line(self, spot: Position) -> str:
         return self._lines[spot.line - 1] if spot.line <= len(self._lines) else ""
 
-    def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[Word, Node]]:
+    def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[ScalarNode, Node]]:
         """The mapping's own entries, and after them what is merged into it and not set there."""
-        own: dict[str, Word] = {}
-        merged: list[tuple[Word, Node]] = []
+        own: dict[str, ScalarNode] = {}
+        merged: list[tuple[ScalarNode, Node]] = []
         for key, value in node.value:
             word = self._key(key)
             if word is None:
@@ -223,7 +225,7 @@ class _Converter:
                 self._fault(key, f"'{word.text}' stands here twice; the first is in line {first}")
                 continue
             own[word.text] = word
-            if word.kind == "merge":
+            if word.yaml_type == "merge":
                 merged += self._merged(value)
             else:
                 yield word, self.convert(value) if value.value else self._nothing(key, value)
@@ -232,31 +234,31 @@ class _Converter:
                 own[word.text] = word
                 yield word, inherited
 
-    def _key(self, node: yaml.Node) -> Word | None:
+    def _key(self, node: yaml.Node) -> ScalarNode | None:
         made = self.convert(node)
-        if isinstance(made, Word):
+        if isinstance(made, ScalarNode):
             return made
         self._fault(node, "a key is a word, not a list or a mapping")
         return None
 
-    def _merged(self, node: yaml.Node) -> list[tuple[Word, Node]]:
+    def _merged(self, node: yaml.Node) -> list[tuple[ScalarNode, Node]]:
         """What `<<` brings: of several mappings the first that has a key gives it."""
         made = self.convert(node)
-        entries: list[tuple[Word, Node]] = []
-        for each in made.items if isinstance(made, Items) else (made,):
-            if isinstance(each, Table):
+        entries: list[tuple[ScalarNode, Node]] = []
+        for each in made.items if isinstance(made, ListNode) else (made,):
+            if isinstance(each, MappingNode):
                 entries += each.entries
             else:
                 self._fault(node, "<< merges a mapping, or a list of mappings")
         return entries
 
     def _fault(self, node: yaml.Node, message: str) -> None:
-        self._reading.fault(_spot(node.start_mark), message)
+        self._reading.add_fault(_spot(node.start_mark), message)
 
-    def _spoilt(self, node: yaml.Node, message: str) -> Word:
+    def _spoilt(self, node: yaml.Node, message: str) -> ScalarNode:
         spot = _spot(node.start_mark)
-        self._reading.spoil(spot, message)
-        return Word(text="", kind="str", line=spot.line, column=spot.column)
+        self._reading.add_fatal_fault(spot, message)
+        return ScalarNode(text="", yaml_type="str", line=spot.line, column=spot.column)
 
 
 def _is_expression(node: yaml.Node) -> bool:
@@ -267,6 +269,6 @@ def _is_expression(node: yaml.Node) -> bool:
     return isinstance(key, yaml.MappingNode) and key.start_mark.index == node.start_mark.index + 1
 
 
-def _spot(mark: Any) -> Spot:
+def _spot(mark: Any) -> Position:
     """PyYAML counts from 0; where it has no mark the place is the whole file."""
-    return Spot(line=mark.line + 1, column=mark.column + 1) if mark else Spot(line=0, column=0)
+    return Position(line=mark.line + 1, column=mark.column + 1) if mark else Position(line=0, column=0)

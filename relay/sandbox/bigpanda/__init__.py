@@ -3,12 +3,12 @@
 It stands beside the house and takes nothing from it. Tests and the demo serve it over HTTP.
 
     bigpanda = BigPanda()
-    bigpanda.shares_to("http://127.0.0.1:8080/shares", {"X-Relay-Key": "..."})
+    bigpanda.add_integration("http://127.0.0.1:8080/shares", {"X-Relay-Key": "..."})
     async with serving(bigpanda) as base_url:
-        await bigpanda.begins(json.loads(documented_sample))
+        await bigpanda.start_incident(json.loads(documented_sample))
         ...                                     # a client calls base_url with bigpanda.key
-        await bigpanda.settled()
-        assert bigpanda.called("comment")[0].took_effect
+        await bigpanda.wait_until_idle()
+        assert bigpanda.calls_to("comment")[0].took_effect
 
 What can go wrong with a call is `relay.sandbox.faults`, by the names of `ENDPOINTS`.
 """

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from relay.sandbox import calls
 
 
-class Call(calls.Call):
+class BigPandaCall(calls.ReceivedCall):
     """One call. `method` is its name here (`comment`, `resolve`, ...), or what was asked for where it has none.
 
     `arguments` are the ids of the path, the query and the body's fields, all by their names.

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.incident import Incident
+from relay.sandbox.bigpanda.errors import ApiError
+from relay.sandbox.bigpanda.incident import FakeIncident
 from relay.sandbox.bigpanda.organisation import Organisation
-from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, Key, User
-from relay.sandbox.bigpanda.errors import Refused
+from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, FakeApiKey, FakeBigPandaUser
 
 Arguments = Mapping[str, Any]
 Answer = tuple[HTTPStatus, Any]
 
-LONGEST_SNOOZE: Final = 90 * 86400
+MAX_SNOOZE: Final = 90 * 86400
 """Seconds; a snooze of 90 days was seen to fail, one of 89.99 to work."""
 _PAGE, _LONGEST_PAGE = 20, 100
 _FILTER: Final = re.compile(r'(userName|displayName|active) eq ("(?:[^"\\]|\\.)*"|true|false)')
@@ -44,30 +44,30 @@ class Endpoint:
     name: str
     verb: str
     path: str
-    run: Callable[[Organisation, Key, Arguments], Answer]
+    run: Callable[[Organisation, FakeApiKey, Arguments], Answer]
     fields: Mapping[str, Field] | None = None
     permission: str | None = INCIDENT_ACTIONS
     per_second: int = 5
 
 
-def body(raw: bytes, content_type: str, fields: Mapping[str, Field] | None) -> Mapping[str, Any]:
+def parse_body(raw: bytes, content_type: str, fields: Mapping[str, Field] | None) -> Mapping[str, Any]:
     """Read the body of a call that has these fields; raises 400 with all that is wrong with it."""
     if fields is None:
         if raw.strip():
-            raise Refused(HTTPStatus.BAD_REQUEST, "this call has no body")
+            raise ApiError(HTTPStatus.BAD_REQUEST, "this call has no body")
         return {}
     if content_type != "application/json":
-        raise Refused(HTTPStatus.BAD_REQUEST, f"Content-Type must be application/json, not {content_type}")
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"Content-Type must be application/json, not {content_type}")
     try:
         told = json.loads(raw)
     except ValueError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
+        raise ApiError(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
     if not isinstance(told, dict):
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body must be an object")
+        raise ApiError(HTTPStatus.BAD_REQUEST, "the body must be an object")
     wrong = [f"{name} is not a field of this call" for name in told if name not in fields]
     wrong += [fault for name, field in fields.items() if (fault := _fault(name, field, told))]
     if wrong:
-        raise Refused(HTTPStatus.BAD_REQUEST, *wrong)
+        raise ApiError(HTTPStatus.BAD_REQUEST, *wrong)
     return told
 
 
@@ -83,70 +83,70 @@ def _fault(name: str, field: Field, told: Mapping[str, Any]) -> str:
 # -- The callback ------------------------------------------------------------------------------------------------------
 
 
-def _callback(organisation: Organisation, _caller: Key, arguments: Arguments) -> Answer:
+def _callback(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     if arguments["event_type"] != "incident#new":
-        raise Refused(HTTPStatus.BAD_REQUEST, "event_type must be incident#new")
+        raise ApiError(HTTPStatus.BAD_REQUEST, "event_type must be incident#new")
     if arguments["incident_id"] not in organisation.incidents:
-        raise Refused(HTTPStatus.NOT_FOUND, f"Incident {arguments['incident_id']} does not exist")
-    if not organisation.sharing.called_back(arguments["incident_id"], arguments["app_key"]):
-        raise Refused(HTTPStatus.BAD_REQUEST, "no integration has this app_key")
+        raise ApiError(HTTPStatus.NOT_FOUND, f"Incident {arguments['incident_id']} does not exist")
+    if not organisation.sharing.release_updates(arguments["incident_id"], arguments["app_key"]):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "no integration has this app_key")
     return HTTPStatus.OK, {"status": 200, "data": {}}
 
 
 # -- Incidents ---------------------------------------------------------------------------------------------------------
 
 
-def _incident(organisation: Organisation, arguments: Arguments) -> Incident:
+def _incident(organisation: Organisation, arguments: Arguments) -> FakeIncident:
     return organisation.incident_in(arguments["environment"], arguments["incident"])
 
 
-def _get(organisation: Organisation, _caller: Key, arguments: Arguments) -> Answer:
+def _get(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     found = _incident(organisation, arguments)
-    return HTTPStatus.OK, found.in_the_api(expanded=arguments.get("expand") == "alerts")
+    return HTTPStatus.OK, found.as_api_object(expanded=arguments.get("expand") == "alerts")
 
 
-def _resolve(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _resolve(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.resolved:
-        raise Refused(HTTPStatus.CONFLICT, f"Incident {incident.id} is already resolved")
+        raise ApiError(HTTPStatus.CONFLICT, f"Incident {incident.id} is already resolved")
 
     def resolve() -> None:
         if not incident.resolved:
             organisation.resolve(incident, caller.user, arguments["comments"])
 
     if organisation.resolve_delay:
-        organisation.sharing.soon(organisation.resolve_delay, resolve)
+        organisation.sharing.call_soon(organisation.resolve_delay, resolve)
     else:
         resolve()
     return _ACCEPTED
 
 
-def _comment(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _comment(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     organisation.comment(_incident(organisation, arguments), arguments["comment"], caller.user)
     return _DONE
 
 
-def _assign(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _assign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     user = organisation.users.get(arguments["assignee"])
     if user is None or not user.active:
-        raise Refused(HTTPStatus.NOT_FOUND, f"User {arguments['assignee']} does not exist")
+        raise ApiError(HTTPStatus.NOT_FOUND, f"User {arguments['assignee']} does not exist")
     organisation.assign(incident, user, caller.user)
     return _DONE
 
 
-def _unassign(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _unassign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.assignee is not None:
         organisation.assign(incident, None, caller.user)
     return _DONE
 
 
-def _snooze(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     ahead = arguments["end_time"] - organisation.now()
-    if not 0 < ahead < LONGEST_SNOOZE:
-        raise Refused(HTTPStatus.BAD_REQUEST, "end_time must be in the next 90 days, in Unix seconds")
+    if not 0 < ahead < MAX_SNOOZE:
+        raise ApiError(HTTPStatus.BAD_REQUEST, "end_time must be in the next 90 days, in Unix seconds")
     organisation.snooze(
         incident,
         arguments["end_time"],
@@ -157,40 +157,40 @@ def _snooze(organisation: Organisation, caller: Key, arguments: Arguments) -> An
     return _DONE
 
 
-def _unsnooze(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _unsnooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.snoozed_until is not None:
         organisation.wake(incident, caller.user)
     return _DONE
 
 
-def _tag(organisation: Organisation, caller: Key, arguments: Arguments) -> Answer:
+def _tag(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     definition = organisation.definitions.get(arguments["tag"])
     if definition is None:
-        raise Refused(HTTPStatus.NOT_FOUND, f"Tag ID {arguments['tag']} does not exist")
+        raise ApiError(HTTPStatus.NOT_FOUND, f"Tag ID {arguments['tag']} does not exist")
     if not definition.active:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"{definition.id} is not active")
-    organisation.tag(incident, definition, definition.value(arguments["tag_value"]), caller.user)
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"{definition.id} is not active")
+    organisation.tag(incident, definition, definition.stored_value(arguments["tag_value"]), caller.user)
     return _DONE
 
 
 # -- What there is to read ---------------------------------------------------------------------------------------------
 
 
-def _definitions(organisation: Organisation, _caller: Key, arguments: Arguments) -> Answer:
+def _definitions(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """`active` is true unless it is asked for otherwise, and then nothing is left out."""
     everything = arguments.get("active", "true") == "false"
     wanted = arguments.get("type")
     found = (tag for tag in organisation.definitions.values() if everything or tag.active)
-    return HTTPStatus.OK, [tag.described() for tag in found if wanted in (None, tag.type)]
+    return HTTPStatus.OK, [tag.as_json() for tag in found if wanted in (None, tag.type)]
 
 
-def _activities(organisation: Organisation, _caller: Key, arguments: Arguments) -> Answer:
+def _activities(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """The newest first, in `items`, as a client was seen to read them."""
     incident = organisation.incidents.get(arguments["incident"])
     if incident is None:
-        raise Refused(HTTPStatus.NOT_FOUND, f"Incident {arguments['incident']} does not exist")
+        raise ApiError(HTTPStatus.NOT_FOUND, f"Incident {arguments['incident']} does not exist")
     types = frozenset(filter(None, arguments.get("types", "").split(",")))
     found = [each for each in reversed(incident.activities) if not types or each["type"] in types]
     size = min(_whole(arguments, "per_page", _PAGE), _LONGEST_PAGE)
@@ -198,7 +198,7 @@ def _activities(organisation: Organisation, _caller: Key, arguments: Arguments) 
     return HTTPStatus.OK, {"items": found[begin : begin + size]}
 
 
-def _users(organisation: Organisation, _caller: Key, arguments: Arguments) -> Answer:
+def _users(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """Filters by one field, with `eq` alone of SCIM's operators."""
     found = [user for user in organisation.users.values() if _meant(user, arguments.get("filter"))]
     begin, size = _whole(arguments, "startIndex", 1) - 1, _whole(arguments, "count", 1000)
@@ -209,12 +209,12 @@ def _users(organisation: Organisation, _caller: Key, arguments: Arguments) -> An
     }
 
 
-def _meant(user: User, written: str | None) -> bool:
+def _meant(user: FakeBigPandaUser, written: str | None) -> bool:
     if written is None:
         return True
     said = _FILTER.fullmatch(written)
     if said is None:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"the filter is not understood: {written}")
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"the filter is not understood: {written}")
     has, wanted = user.as_scim()[said[1]], json.loads(said[2])
     return bool(has.lower() == wanted.lower() if isinstance(has, str) and isinstance(wanted, str) else has == wanted)
 
@@ -223,9 +223,9 @@ def _whole(arguments: Arguments, name: str, default: int) -> int:
     try:
         value = int(arguments.get(name, default))
     except ValueError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be a number") from error
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"{name} must be a number") from error
     if value < 1:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be at least 1")
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"{name} must be at least 1")
     return value
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """An answer that is no success (https://api-docs.bigpanda.io/errors-and-troubleshooting)."""
 
     def __init__(self, status: HTTPStatus, *errors: str) -> None:
@@ -14,12 +14,12 @@ class Refused(Exception):
         self.errors = errors
 
     @property
-    def answer(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
         """The body."""
         return {"status": int(self.status), "errors": list(self.errors)}
 
 
-class Forbidden(Refused):
+class ForbiddenError(ApiError):
     """The key's user may not do this, as the calls about users say it."""
 
     def __init__(self, message: str) -> None:
@@ -27,6 +27,6 @@ class Forbidden(Refused):
         super().__init__(HTTPStatus.FORBIDDEN, message)
 
     @property
-    def answer(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
         """The body."""
         return {"statusCode": int(self.status), "error": self.status.phrase, "message": f"Forbidden - {self.errors[0]}"}

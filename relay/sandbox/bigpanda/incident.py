@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
 
 Body = dict[str, Any]
 
@@ -23,7 +23,7 @@ _ALERT: Final = {
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Incident:
+class FakeIncident:
     """One incident. `told` are the fields of `incident` in a share, `beside` the blocks beside it (`links`, ...).
 
     `tags` are by the tag's id, as a share tells their values (a level of a priority is its number). `environments` are
@@ -31,12 +31,12 @@ class Incident:
     """
 
     id: str
-    told: Body
-    beside: Body = field(default_factory=dict)
+    fields: Body
+    siblings: Body = field(default_factory=dict)
     tags: dict[str, Any] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
-    assignee: User | None = None
-    assigner: User | None = None
+    assignee: FakeBigPandaUser | None = None
+    assigner: FakeBigPandaUser | None = None
     was_assigned: bool = False
     comments: list[str] = field(default_factory=list)
     activities: list[Body] = field(default_factory=list)
@@ -45,64 +45,64 @@ class Incident:
     @property
     def resolved(self) -> bool:
         """Whether it is over."""
-        return self.told.get("resolved") is True or self.told.get("active") is False
+        return self.fields.get("resolved") is True or self.fields.get("active") is False
 
     @property
     def snoozed_until(self) -> int | None:
         """When it wakes (Unix seconds), where it sleeps."""
-        snooze = self.told.get("snooze") or {}
+        snooze = self.fields.get("snooze") or {}
         return snooze.get("wake") if snooze.get("snoozed") else None
 
     @property
     def alerts(self) -> list[Body]:
         """Its alerts, as a share tells them."""
-        told = self.told.get("alerts")
+        told = self.fields.get("alerts")
         return [alert for alert in told if isinstance(alert, dict)] if isinstance(told, list) else []
 
     # --- what happens to it ---
 
-    def note(self, kind: str, now: float, by: User, params: Mapping[str, Any]) -> None:
+    def add_activity(self, kind: str, now: float, by: FakeBigPandaUser, params: Mapping[str, Any]) -> None:
         """Write down an activity (https://docs.bigpanda.io/reference/activities-object)."""
         number = len(self.activities) + 1
         known = {"id": f"{self.id}-{number}", "type": kind, "timestamp": int(now)}
         self.activities.append({**known, "created_by": by.id, "params": dict(params)})
 
-    def assign(self, to: User | None, by: User) -> None:
+    def assign(self, to: FakeBigPandaUser | None, by: FakeBigPandaUser) -> None:
         """Make somebody responsible, or nobody."""
         self.assignee, self.assigner, self.was_assigned = to, by, True
 
     def snooze(self, until: int, *, cancels: bool) -> None:
         """Put it to sleep."""
-        self.told["snooze"] = {"snoozed": True, "wake": until, "autoCancel": cancels}
+        self.fields["snooze"] = {"snoozed": True, "wake": until, "autoCancel": cancels}
 
     def wake(self) -> None:
         """End its sleep."""
-        self.told["snooze"] = {"snoozed": False, "wake": None, "autoCancel": False}
+        self.fields["snooze"] = {"snoozed": False, "wake": None, "autoCancel": False}
 
     def resolve(self, now: float) -> None:
         """End it and all of its alerts."""
         over = {"status": "Ok", "active": False, "endedOn": int(now)}
-        self.told |= {**over, "resolved": True}
+        self.fields |= {**over, "resolved": True}
         for alert in self.alerts:
             if alert.get("active") is not False:
                 alert |= {**over, "changedOn": int(now), "updatedOn": int(now)}
 
-    def changed(self, now: float) -> None:
+    def touch(self, now: float) -> None:
         """Move its clocks."""
-        self.told |= {"changedOn": int(now), "updatedOn": int(now)}
+        self.fields |= {"changedOn": int(now), "updatedOn": int(now)}
 
     # --- how it is told ---
 
-    def in_a_share(self) -> Body:
+    def as_share(self) -> Body:
         """The value of `incident` in a share (https://docs.bigpanda.io/reference/webhook-incident-object)."""
-        return deepcopy(self.told)
+        return deepcopy(self.fields)
 
-    def in_the_api(self, *, expanded: bool) -> Body:
+    def as_api_object(self, *, expanded: bool) -> Body:
         """An incident of the Incidents API (https://docs.bigpanda.io/reference/incident-object).
 
         What was seen live: `snooze` holds nothing but its flag when it does not sleep, `end` is null while it is on.
         """
-        told, snooze = self.told, self.told.get("snooze") or {}
+        told, snooze = self.fields, self.fields.get("snooze") or {}
         until = {"end_time": snooze.get("wake"), "cancel_on_incident_updates": bool(snooze.get("autoCancel"))}
         people = {"assignee": self.assignee, "assigner": self.assigner} if self.assignee else {}
         return {
@@ -120,7 +120,7 @@ class Incident:
             "folders": self._folders(),
             "incident_tags": [{"tag_id": known, "tag_value": value} for known, value in self.tags.items()],
             "correlation_matchers_log": [[]],
-            **{role: user.in_an_incident() for role, user in people.items() if user},
+            **{role: user.as_api_object() for role, user in people.items() if user},
         }
 
     def _folders(self) -> list[str]:

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.sandbox.bigpanda.incident import Body
-from relay.sandbox.bigpanda.users import AUTOSHARE, User
+from relay.sandbox.bigpanda.users import AUTOSHARE, FakeBigPandaUser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class ParsedShare:
     """What one body says. `people` are assignee and assigner where it names them, `tags` are by their ids."""
 
-    told: Body
-    beside: Body
+    fields: Body
+    siblings: Body
     tags: Body
-    people: Mapping[str, User | None]
+    people: Mapping[str, FakeBigPandaUser | None]
     environment: tuple[str, str] | None
     event: str | None
     comment: str | None
-    sender: User
+    sender: FakeBigPandaUser
 
     @classmethod
-    def of(cls, body: Mapping[str, Any]) -> "Heard":
+    def parse(cls, body: Mapping[str, Any]) -> "ParsedShare":
         """Take a body apart, as the documentation prints it."""
         beside = dict(deepcopy(body))
         told, metadata = beside.pop("incident"), beside.pop("metadata", None) or {}
@@ -31,8 +31,8 @@ class Heard:
         events = beside.pop("event_types", None) or []
         known = metadata.get("environment_id")
         return cls(
-            told=told,
-            beside=beside,
+            fields=told,
+            siblings=beside,
             tags=tags,
             people={role: _user(metadata[role]) for role in ("assignee", "assigner") if role in metadata},
             environment=(known, metadata.get("environment", known)) if known else None,
@@ -42,7 +42,7 @@ class Heard:
         )
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Body:
+def changed_fields(before: Mapping[str, Any], now: Mapping[str, Any]) -> Body:
     """What `now` says otherwise than `before` did, or says first; what it says no more is left alone."""
     return deepcopy({name: value for name, value in now.items() if name not in before or before[name] != value})
 
@@ -52,8 +52,8 @@ def _comment(told: Any) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _user(told: Mapping[str, str] | None) -> User | None:
+def _user(told: Mapping[str, str] | None) -> FakeBigPandaUser | None:
     if not told:
         return None
     name, email = told.get("name", ""), told.get("email", "")
-    return User(id=told.get("userId") or email or name, name=name, email=email)
+    return FakeBigPandaUser(id=told.get("userId") or email or name, name=name, email=email)

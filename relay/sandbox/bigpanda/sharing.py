@@ -8,21 +8,21 @@ from typing import Any, Final
 
 import aiohttp
 
-from relay.sandbox.bigpanda.incident import Body, Incident
-from relay.sandbox.bigpanda.users import AUTOSHARE, User
+from relay.sandbox.bigpanda.incident import Body, FakeIncident
+from relay.sandbox.bigpanda.users import AUTOSHARE, FakeBigPandaUser
 
 _PATIENCE: Final = aiohttp.ClientTimeout(total=30)
-HELD_AT_MOST: Final = 300.0
+CALLBACK_TIMEOUT: Final = 300.0
 """Seconds after which updates are let go of without a callback (https://docs.bigpanda.io/en/bigpanda-callback-service)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class ShareEvent:
     """What a share is about: BigPanda's name of what happened, when, who shares it, and the comment if it is one."""
 
     event: str
     at: float
-    sender: User = AUTOSHARE
+    sender: FakeBigPandaUser = AUTOSHARE
     comment: str | None = None
 
 
@@ -45,7 +45,7 @@ class Integration:
     add_incident_tags: bool = True
     callbacks: bool = False
 
-    def body(self, incident: Incident, environment: Mapping[str, str], news: News) -> Body:
+    def body(self, incident: FakeIncident, environment: Mapping[str, str], news: ShareEvent) -> Body:
         """The share of an incident as it is now; `environment` is what the metadata says of where it is shared from."""
         metadata: Body = {"sender": {"name": news.sender.name, "email": news.sender.email}}
         if self.add_metadata:
@@ -54,8 +54,8 @@ class Integration:
             metadata["comment"] = {"comment": news.comment, "environment": environment["environment"]}
         if self.add_assignments and incident.was_assigned:
             people = {"assignee": incident.assignee, "assigner": incident.assigner}
-            metadata |= {role: user.in_a_share() if user else None for role, user in people.items()}
-        body: Body = {"incident": incident.in_a_share(), **incident.beside, "metadata": metadata}
+            metadata |= {role: user.as_share() if user else None for role, user in people.items()}
+        body: Body = {"incident": incident.as_share(), **incident.siblings, "metadata": metadata}
         if self.add_incident_tags:
             body["incidentTags"] = [{"id": known, "value": value} for known, value in incident.tags.items()]
         if self.add_event_types:
@@ -64,7 +64,7 @@ class Integration:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Shared:
+class SentShare:
     """One share: what was sent where and when, and with which status it was answered (None: not at all)."""
 
     integration: Integration
@@ -85,7 +85,7 @@ class _Lock:
     waiting: list[Body] = field(default_factory=list)
 
 
-class Sharing:
+class ShareSender:
     """All integrations, and what was shared to them.
 
     Shares of one incident go to one integration one after the other, in the order of what happened.
@@ -95,7 +95,7 @@ class Sharing:
         """Begin with none; `sleep` is what everything waits by that takes its time."""
         self.integrations: list[Integration] = []
         self.delay = 0.0
-        self.log: list[Shared] = []
+        self.log: list[SentShare] = []
         self._now = clock
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
@@ -107,7 +107,7 @@ class Sharing:
 
     # --- what others may do ---
 
-    def later(self, incident: Incident, environment: Mapping[str, str], news: News) -> None:
+    def schedule(self, incident: FakeIncident, environment: Mapping[str, str], news: ShareEvent) -> None:
         """Share an incident as it is now, to everybody, after `delay` seconds."""
         incident.shared = incident.shared or bool(self.integrations)
         due = self._now() + self.delay
@@ -115,27 +115,27 @@ class Sharing:
             body = integration.body(incident, environment, news)
             self._run(self._under_way, self._share((integration, incident.id), body, due))
 
-    def called_back(self, incident: str, app_key: str) -> bool:
+    def release_updates(self, incident: str, app_key: str) -> bool:
         """Let go of the updates of an incident at the integrations of that key; whether there is any such."""
         meant = [integration for integration in self.integrations if integration.app_key == app_key]
         for integration in meant:
             self._unlock((integration, incident))
         return bool(meant)
 
-    def in_time(self, seconds: float, then: Callable[[], None]) -> None:
+    def call_later(self, seconds: float, then: Callable[[], None]) -> None:
         """Let something happen by itself after so many seconds; `settled` does not wait for it."""
         self._run(self._waiting, self._after(seconds, then))
 
-    def soon(self, seconds: float, then: Callable[[], None]) -> None:
+    def call_soon(self, seconds: float, then: Callable[[], None]) -> None:
         """The same for what a call has set going: `settled` waits for it."""
         self._run(self._under_way, self._after(seconds, then))
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is under way."""
         return not self._under_way
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until everything that is under way has been shared and answered."""
         while self._under_way:
             await asyncio.gather(*self._under_way)
@@ -180,7 +180,7 @@ class Sharing:
             if self._locks.get(place) is lock:
                 self._unlock(place)
 
-        self.in_time(HELD_AT_MOST, give_up)
+        self.call_later(CALLBACK_TIMEOUT, give_up)
 
     def _unlock(self, place: Place) -> None:
         lock = self._locks.pop(place, None)
@@ -189,7 +189,7 @@ class Sharing:
 
     async def _post(self, place: Place, body: Body) -> None:
         integration, incident = place
-        shared = Shared(integration=integration, incident=incident, at=self._now(), body=body)
+        shared = SentShare(integration=integration, incident=incident, at=self._now(), body=body)
         self.log.append(shared)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_PATIENCE)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.errors import Refused
+from relay.sandbox.bigpanda.errors import ApiError
 
 TYPES: Final = ("Text", "MultiValue", "Priority", "ClosedListValuesMulti", "ClosedListValuesSingle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+class FakeTagDefinition:
     """An incident tag (https://docs.bigpanda.io/reference/incident-tags-definitions-object).
 
     `values` are the levels of a Priority, the first being the most urgent, or those of a closed list.
@@ -22,7 +22,7 @@ class Definition:
     values: tuple[str, ...] = ()
     active: bool = True
 
-    def described(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The object; its times are milliseconds."""
         return {
             "id": self.id,
@@ -48,7 +48,7 @@ class Definition:
             return {"ordered_list": levels}
         return {"incident_tag_values": list(self.values)} if self.values else {}
 
-    def value(self, written: str) -> Any:
+    def stored_value(self, written: str) -> Any:
         """What an incident holds after this was written: a priority's number, a list, or the text as it is.
 
         https://docs.bigpanda.io/en/incident-tags.html: a value of a fixed list stands in brackets.
@@ -58,7 +58,7 @@ class Definition:
                 return (self._known(written) + 1) * 1000
             case "ClosedListValuesSingle" | "ClosedListValuesMulti":
                 if not (written.startswith("[") and written.endswith("]")):
-                    raise Refused(HTTPStatus.BAD_REQUEST, f"{self.id}: the value must be encased in brackets")
+                    raise ApiError(HTTPStatus.BAD_REQUEST, f"{self.id}: the value must be encased in brackets")
                 several = [part.strip() for part in written[1:-1].split(",")]
                 for part in several:
                     self._known(part)
@@ -68,5 +68,5 @@ class Definition:
 
     def _known(self, word: str) -> int:
         if word not in self.values:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"{self.id}: {word} is none of {', '.join(self.values)}")
+            raise ApiError(HTTPStatus.BAD_REQUEST, f"{self.id}: {word} is none of {', '.join(self.values)}")
         return self.values.index(word)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.errors import Forbidden, Refused
+from relay.sandbox.bigpanda.errors import ApiError, ForbiddenError
 
 INCIDENT_ACTIONS: Final = "Incident Actions"
 USER_MANAGEMENT: Final = "User Management"
@@ -14,7 +14,7 @@ PERMISSIONS: Final = frozenset({INCIDENT_ACTIONS, USER_MANAGEMENT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class FakeBigPandaUser:
     """A person, or a service account. `active`: not deleted."""
 
     id: str
@@ -22,11 +22,11 @@ class User:
     email: str
     active: bool = True
 
-    def in_a_share(self) -> Mapping[str, str]:
+    def as_share(self) -> Mapping[str, str]:
         """As a share names somebody: `userId`."""
         return {"email": self.email, "name": self.name, "userId": self.id}
 
-    def in_an_incident(self) -> Mapping[str, str]:
+    def as_api_object(self) -> Mapping[str, str]:
         """As the Incidents API names somebody: `user_id`."""
         return {"email": self.email, "name": self.name, "user_id": self.id}
 
@@ -35,22 +35,22 @@ class User:
         return {"id": self.id, "userName": self.email, "displayName": self.name, "active": self.active, "roles": []}
 
 
-AUTOSHARE: Final = User(id="5506e4fbe7e0e40000000001", name="AutoShare", email="autoshare@bigpanda.example")
+AUTOSHARE: Final = FakeBigPandaUser(id="5506e4fbe7e0e40000000001", name="AutoShare", email="autoshare@bigpanda.example")
 """Who shares what nobody shares by hand."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Key:
+class FakeApiKey:
     """A User API Key: for whom it acts, and what that one may do."""
 
-    user: User
+    user: FakeBigPandaUser
     permissions: frozenset[str] = PERMISSIONS
     revoked: bool = False
 
-    def need(self, permission: str) -> None:
+    def require(self, permission: str) -> None:
         """Raise 403 unless the user has the permission."""
         if permission in self.permissions:
             return
         if permission == USER_MANAGEMENT:
-            raise Forbidden("insufficient permissions")
-        raise Refused(HTTPStatus.FORBIDDEN, f"the permission {permission} is missing")
+            raise ForbiddenError("insufficient permissions")
+        raise ApiError(HTTPStatus.FORBIDDEN, f"the permission {permission} is missing")

@@ -24,7 +24,7 @@ _FOR_SCRIPTS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class DocumentMessage:
     """One message to draw, as it is sent to Slack: `text`, `blocks` and `attachments`.
 
     `at` is when it was posted (Unix seconds). `replies` stand in its thread, which is open; a `broadcast` reply
@@ -38,20 +38,20 @@ class Drawn:
     author: str = "relay"
     bot: bool = True
     broadcast: bool = False
-    replies: Sequence["Drawn"] = ()
+    replies: Sequence["DocumentMessage"] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class DocumentSection:
     """Some messages under a title, in the order in which they stand; `note` is a small line under the title."""
 
     title: str
-    messages: Sequence[Drawn]
+    messages: Sequence[DocumentMessage]
     note: str = ""
 
 
-def document(  # noqa: PLR0913  each is a thing of its own, and has a name
-    scenes: Sequence[Scene],
+def render_document(  # noqa: PLR0913  each is a thing of its own, and has a name
+    scenes: Sequence[DocumentSection],
     *,
     title: str = "relay",
     people: Mapping[str, Mapping[str, str]] | None = None,
@@ -110,7 +110,7 @@ class _Stamps:
     used: int = 0
     messages: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, message: Drawn, thread: str | None = None) -> None:
+    def add(self, message: DocumentMessage, thread: str | None = None) -> None:
         self.used += 1
         ts = f"{int(message.at)}.{self.used:06d}"
         self.messages.append(
@@ -129,7 +129,7 @@ class _Stamps:
             self.add(reply, thread or ts)
 
 
-def _scene(scene: Scene, number: int) -> dict[str, Any]:
+def _scene(scene: DocumentSection, number: int) -> dict[str, Any]:
     stamps = _Stamps(used=number * 1_000)
     for message in scene.messages:
         stamps.add(message)

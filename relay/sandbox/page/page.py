@@ -13,11 +13,12 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from relay.sandbox.page import static_files as files, state as view
-from relay.sandbox.page.user_actions import Acts, content_is_json
-from relay.sandbox.page.relay_client import Backstage
-from relay.sandbox.slack.channel import Message
-from relay.sandbox.slack.server import Slack
+from relay.sandbox.page import state as view
+from relay.sandbox.page import static_files as files
+from relay.sandbox.page.relay_client import RelayClient
+from relay.sandbox.page.user_actions import UserActions, content_is_json
+from relay.sandbox.slack.channel import FakeMessage
+from relay.sandbox.slack.server import FakeSlack
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -32,7 +33,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_FILES: Final = ("draw.js", "draw.css", "page.js", "page.css", "knows.js", "hands.js")
+_FILES: Final = ("draw.js", "draw.css", "page.js", "page.css", "incident.js", "interactions.js")
 _KEEP_ALIVE: Final = 15.0
 """Seconds of silence after which a listening page is told that all is well."""
 
@@ -47,11 +48,11 @@ class Page:
     `host` is where it listens: an address that is not of this machine's own loop lets anybody in who can reach it.
     """
 
-    def __init__(self, slack: Slack, backstage: Backstage | None = None, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, slack: FakeSlack, backstage: RelayClient | None = None, *, host: str = "127.0.0.1") -> None:
         """Belong to a workspace."""
         self.relay = backstage
         self._slack = slack
-        self._acts = Acts(slack)
+        self._acts = UserActions(slack)
         self._host = host
         self._caption = ""
         self._closing = False
@@ -59,7 +60,7 @@ class Page:
     def show_caption(self, caption: str) -> None:
         """Say on the page what is happening just now."""
         self._caption = caption
-        self._slack.changes.ring()
+        self._slack.changes.notify()
 
     def add_routes(self, app: web.Application) -> None:
         """Put the page at the root of an application."""
@@ -75,7 +76,7 @@ class Page:
 
     async def _close(self, _app: web.Application) -> None:
         self._closing = True
-        self._slack.changes.ring()
+        self._slack.changes.notify()
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -116,7 +117,7 @@ class Page:
                 seen = self._slack.changes.count
                 for event in stream.events(self._caption, relay=self.relay is not None):
                     await response.write(event)
-                if not await self._slack.changes.after(seen, _KEEP_ALIVE):
+                if not await self._slack.changes.wait_for_change(seen, _KEEP_ALIVE):
                     await response.write(b": still here\n\n")
         except ConnectionResetError:
             pass  # the reader left
@@ -130,7 +131,7 @@ class Page:
             raise web.HTTPNotFound(text="There is nothing like that to do.\n")
         if not content_is_json(request):
             raise web.HTTPUnsupportedMediaType(text="This is told in JSON.\n")
-        status, told = await self._acts.do(act, await request.read())
+        status, told = await self._acts.perform(act, await request.read())
         return _passed_on(status, json.dumps(told).encode())
 
     # --- the relay behind it ---
@@ -152,7 +153,7 @@ class Page:
 class _Stream:
     """What one reader has been told already."""
 
-    def __init__(self, slack: Slack) -> None:
+    def __init__(self, slack: FakeSlack) -> None:
         self._slack = slack
         self._frame: Any = None
         self._views: list[Any] = []
@@ -179,10 +180,10 @@ class _Stream:
             self._views = views
             yield _event("views", views)
 
-    def _standing(self) -> list[Message]:
+    def _standing(self) -> list[FakeMessage]:
         return [message for channel in self._slack.channels.values() for message in view.standing(channel)]
 
-    def _is_news(self, message: Message) -> bool:
+    def _is_news(self, message: FakeMessage) -> bool:
         key = (message.channel, message.ts)
         version = _version(message)
         if self._told.get(key) == version:
@@ -198,7 +199,7 @@ class _Stream:
         return [list(key) for key in gone]
 
 
-def _version(message: Message) -> tuple[Any, ...]:
+def _version(message: FakeMessage) -> tuple[Any, ...]:
     """Differs wherever a reader would see a difference."""
     reactions = tuple((name, len(users)) for name, users in message.reactions.items())
     return len(message.versions), message.deleted, message.broadcast, message.edited_at, reactions

@@ -12,7 +12,7 @@ _PATIENCE: Final = aiohttp.ClientTimeout(total=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backstage:
+class RelayClient:
     """Where a relay listens (`http://HOST:PORT`), and the keys by which the page may ask it.
 
     The keys stay on this side: the page's own address answers for it. `sample` is a share to begin with, as text;
@@ -23,7 +23,7 @@ class Backstage:
     webhook_key: str = ""
     admin_key: str = ""
     sample: str = ""
-    kept: Callable[[bytes], None] = lambda _: None
+    on_accepted: Callable[[bytes], None] = lambda _: None
 
     async def incident(self, session: aiohttp.ClientSession, incident: str) -> tuple[int, bytes]:
         """`GET /incidents/{id}`: status and body as relay gave them."""
@@ -35,7 +35,7 @@ class Backstage:
         headers = {"Authorization": f"Bearer {self.webhook_key}", "Content-Type": "application/json"}
         status, answer = await self._ask(session, "POST", "/shares", headers=headers, data=body)
         if status == HTTPStatus.ACCEPTED:
-            self.kept(body)
+            self.on_accepted(body)
         return status, answer
 
     async def _ask(self, session: aiohttp.ClientSession, method: str, path: str, **how: Any) -> tuple[int, bytes]:

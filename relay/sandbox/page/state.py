@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from relay.sandbox.slack.channel import Channel, Message, Whisper
-from relay.sandbox.slack.users import Bot
+from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
 from relay.sandbox.slack.mentions import pings
+from relay.sandbox.slack.users import Bot
 from relay.sandbox.slack.workspace import Workspace
 
 View = dict[str, Any]
 
-ROOTS_SHOWN: Final = 200
+MAX_ROOTS: Final = 200
 """How many of a channel's newest roots are shown; a page that holds everything of a long trial would crawl."""
 
 
@@ -47,20 +47,21 @@ def views(workspace: Workspace) -> list[View]:
     """The modals that stand open, each before its `user`."""
     standing_open = (view for view in workspace.views if view.open)
     return [
-        {"id": view.id, "user": view.user, "view": view.shape, "errors": dict(view.errors)} for view in standing_open
+        {"id": view.id, "user": view.user, "view": view.definition, "errors": dict(view.errors)}
+        for view in standing_open
     ]
 
 
-def standing(channel: Channel) -> Iterator[Message]:
+def standing(channel: FakeChannel) -> Iterator[FakeMessage]:
     """What a reader of the channel can see: its newest roots and their threads, oldest first, and the newest notes."""
-    roots = {message.ts for message in list(_roots(channel))[-ROOTS_SHOWN:]}
-    for message in channel.everything:
+    roots = {message.ts for message in list(_roots(channel))[-MAX_ROOTS:]}
+    for message in channel.all_messages:
         if message.ts in roots or (message.thread_ts in roots and not message.deleted):
             yield message
-    yield from (note for note in channel.ephemeral[-ROOTS_SHOWN:] if note.seen)
+    yield from (note for note in channel.ephemeral[-MAX_ROOTS:] if note.visible)
 
 
-def message(workspace: Workspace, shown: Message) -> View:
+def message(workspace: Workspace, shown: FakeMessage) -> View:
     """One message. `incident` is the one that its metadata name, `versions` how often it was written.
 
     `to` is the one person who may see it; None where everybody may.
@@ -73,7 +74,7 @@ def message(workspace: Workspace, shown: Message) -> View:
         "ts": shown.ts,
         "thread": shown.thread_ts,
         "broadcast": shown.broadcast,
-        "to": shown.to if isinstance(shown, Whisper) else None,
+        "to": shown.recipient if isinstance(shown, EphemeralMessage) else None,
         "author": _author(workspace, shown),
         "bot": isinstance(shown.author, Bot),
         "text": shown.text,
@@ -88,11 +89,11 @@ def message(workspace: Workspace, shown: Message) -> View:
     }
 
 
-def _roots(channel: Channel) -> Iterator[Message]:
-    return (each for each in channel.everything if channel.root(each.ts) is not None)
+def _roots(channel: FakeChannel) -> Iterator[FakeMessage]:
+    return (each for each in channel.all_messages if channel.root(each.ts) is not None)
 
 
-def _author(workspace: Workspace, shown: Message) -> str:
+def _author(workspace: Workspace, shown: FakeMessage) -> str:
     if isinstance(shown.author, Bot):
         return shown.author.name
     return workspace.users[shown.author].name if shown.author in workspace.users else shown.author

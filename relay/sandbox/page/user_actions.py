@@ -7,20 +7,20 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from relay.sandbox.slack.channel import Channel
-from relay.sandbox.slack.interactivity import Delivery
-from relay.sandbox.slack.payloads import NotThere
-from relay.sandbox.slack.server import Slack
-from relay.sandbox.slack.views import NotSendable
+from relay.sandbox.slack.channel import FakeChannel
+from relay.sandbox.slack.interactivity import PayloadDelivery
+from relay.sandbox.slack.payloads import NoSuchElement
+from relay.sandbox.slack.server import FakeSlack
+from relay.sandbox.slack.views import InvalidInput
 
 Told = Mapping[str, Any]
-Act = Callable[[Told], Awaitable[Delivery | None]]
+Act = Callable[[Told], Awaitable[PayloadDelivery | None]]
 
 
-class Acts:
+class UserActions:
     """The acts of one workspace's readers. Whoever looks at a channel on the page is a member of it."""
 
-    def __init__(self, slack: Slack) -> None:
+    def __init__(self, slack: FakeSlack) -> None:
         """Belong to a workspace."""
         self._slack = slack
         self._acts: Final[Mapping[str, Act]] = {
@@ -30,50 +30,50 @@ class Acts:
             "reply": self._reply,
         }
 
-    async def do(self, act: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
+    async def perform(self, act: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
         """Do it, and tell what came of it: whether the app has acknowledged it, and if not, why.
 
         `acknowledged` is None where the app was told nothing. What cannot be done is 400, with a sentence.
         """
         try:
             delivery = await self._acts[act](_object(body))
-        except (NotThere, NotSendable, KeyError) as error:
+        except (NoSuchElement, InvalidInput, KeyError) as error:
             return HTTPStatus.BAD_REQUEST, {"title": "not done", "detail": str(error.args[0])}
         if delivery is None:
             return HTTPStatus.OK, {"acknowledged": None}
-        return HTTPStatus.OK, {"acknowledged": delivery.acknowledged, "why": delivery.why}
+        return HTTPStatus.OK, {"acknowledged": delivery.acknowledged, "why": delivery.reason}
 
     def has(self, act: str) -> bool:
         """Whether there is such an act."""
         return act in self._acts
 
-    async def _click(self, told: Told) -> Delivery:
+    async def _click(self, told: Told) -> PayloadDelivery:
         user, channel = self._place(told)
         return await self._slack.click(user, channel.id, _text(told, "ts"), _text(told, "action"))
 
-    async def _submit(self, told: Told) -> Delivery:
+    async def _submit(self, told: Told) -> PayloadDelivery:
         values = told.get("values")
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            raise NotSendable("`values` are texts by the inputs' names")
+            raise InvalidInput("`values` are texts by the inputs' names")
         return await self._slack.submit(self._user(told), _text(told, "view"), values)
 
     async def _dismiss(self, told: Told) -> None:
         self._slack.dismiss(self._user(told), _text(told, "view"))
 
-    async def _reply(self, told: Told) -> Delivery | None:
+    async def _reply(self, told: Told) -> PayloadDelivery | None:
         user, channel = self._place(told)
         thread, text = _text(told, "thread"), _text(told, "text")
         if channel.find(thread) is None:
-            raise NotThere(f"no message {thread} in #{channel.name}")
-        return await self._slack.say(user, channel.id, text, thread, broadcast=told.get("broadcast") is True)
+            raise NoSuchElement(f"no message {thread} in #{channel.name}")
+        return await self._slack.post_as(user, channel.id, text, thread, broadcast=told.get("broadcast") is True)
 
     def _user(self, told: Told) -> str:
         user = _text(told, "user")
         if user not in self._slack.users:
-            raise NotThere(f"nobody here is {user}")
+            raise NoSuchElement(f"nobody here is {user}")
         return user
 
-    def _place(self, told: Told) -> tuple[str, Channel]:
+    def _place(self, told: Told) -> tuple[str, FakeChannel]:
         user, channel = self._user(told), self._slack.channel(_text(told, "channel"))
         channel.invite(user)
         return user, channel
@@ -90,12 +90,12 @@ def _object(body: bytes) -> Told:
     except ValueError:
         told = None
     if not isinstance(told, dict):
-        raise NotSendable("a JSON object is wanted")
+        raise InvalidInput("a JSON object is wanted")
     return told
 
 
 def _text(told: Told, name: str) -> str:
     value = told.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise NotSendable(f"`{name}` is missing")
+        raise InvalidInput(f"`{name}` is missing")
     return value

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.errors import MethodError
 
 Arguments = Mapping[str, Any]
 
@@ -30,17 +30,17 @@ async def read(request: web.Request) -> dict[str, Any]:
 
 async def _read_body(request: web.Request) -> dict[str, Any]:
     if "Content-Type" not in request.headers:
-        raise Refused("missing_post_type")
+        raise MethodError("missing_post_type")
     if request.content_type in _FORMS:
         return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
     if request.content_type != "application/json":
-        raise Refused("invalid_post_type")
+        raise MethodError("invalid_post_type")
     try:
         body = json.loads(await request.read())
     except ValueError as error:
-        raise Refused("invalid_json") from error
+        raise MethodError("invalid_json") from error
     if not isinstance(body, dict):
-        raise Refused("json_not_object")
+        raise MethodError("json_not_object")
     return body
 
 
@@ -77,9 +77,9 @@ def whole(arguments: Arguments, key: str, default: int, at_most: int, code: str 
     try:
         value = int(arguments.get(key, default))
     except (TypeError, ValueError) as error:
-        raise Refused(code) from error
+        raise MethodError(code) from error
     if not 1 <= value <= at_most:
-        raise Refused(code)
+        raise MethodError(code)
     return value
 
 
@@ -89,7 +89,7 @@ def moment(arguments: Arguments, key: str, default: int, code: str) -> int:
     if not value:
         return default
     if not _TS.fullmatch(value):
-        raise Refused(code)
+        raise MethodError(code)
     return microseconds(value)
 
 
@@ -103,7 +103,7 @@ def items(arguments: Arguments, key: str, code: str) -> tuple[Any, ...] | None:
     """A list, if given, as itself or as a string of JSON."""
     value = _parsed(arguments.get(key), code)
     if value is not None and not isinstance(value, list):
-        raise Refused(code)
+        raise MethodError(code)
     return None if value is None else tuple(value)
 
 
@@ -111,7 +111,7 @@ def record(arguments: Arguments, key: str, code: str) -> dict[str, Any] | None:
     """An object, if given, as itself or as a string of JSON."""
     value = _parsed(arguments.get(key), code)
     if value is not None and not isinstance(value, dict):
-        raise Refused(code)
+        raise MethodError(code)
     return value
 
 
@@ -121,8 +121,8 @@ def _parsed(value: Any, code: str) -> Any:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise Refused(code) from error
+        raise MethodError(code) from error
 
 
-def _invalid(finding: str) -> Refused:
-    return Refused("invalid_arguments", response_metadata={"messages": [f"[ERROR] {finding}"]})
+def _invalid(finding: str) -> MethodError:
+    return MethodError("invalid_arguments", response_metadata={"messages": [f"[ERROR] {finding}"]})

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 
-class News:
+class ChangeSignal:
     """Counts what changes; a watcher that remembers the count misses nothing."""
 
     def __init__(self) -> None:
@@ -12,13 +12,13 @@ class News:
         self.count = 0
         self._next = asyncio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Something has changed."""
         self.count += 1
         self._next.set()
         self._next = asyncio.Event()
 
-    async def after(self, count: int, seconds: float) -> bool:
+    async def wait_for_change(self, count: int, seconds: float) -> bool:
         """Wait until more has changed than `count` says, at the longest so long; whether it has."""
         if self.count == count:
             with suppress(TimeoutError):

@@ -4,21 +4,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.message_content import MessageContent
 from relay.sandbox.slack.users import Bot
 
 _MICRO = 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Message:
+class FakeMessage:
     """A message, from its first version to its deletion. `thread_ts` is that of its parent; a root has none."""
 
     channel: str
     ts: str
     author: Bot | str
     posted_at: float
-    versions: list[Content]
+    versions: list[MessageContent]
     thread_ts: str | None = None
     broadcast: bool = False
     edited_at: str | None = None
@@ -27,7 +27,7 @@ class Message:
     reactions: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def content(self) -> Content:
+    def content(self) -> MessageContent:
         """What it says now."""
         return self.versions[-1]
 
@@ -54,26 +54,26 @@ class Message:
     @property
     def user(self) -> str:
         """The id of the user who wrote it; an app has one, too."""
-        return self.author.user if isinstance(self.author, Bot) else self.author
+        return self.author.user_id if isinstance(self.author, Bot) else self.author
 
-    def revised(self, **changed: Any) -> Content:
+    def with_changes(self, **changed: Any) -> MessageContent:
         """What it would say with these parts changed."""
         return replace(self.content, **changed)
 
 
 @dataclass(slots=True, kw_only=True)
-class Whisper(Message):
+class EphemeralMessage(FakeMessage):
     """A note that only `to` sees; `seen` is False where it was written into a thread that nobody had begun.
 
     https://docs.slack.dev/reference/methods/chat.postEphemeral
     """
 
-    to: str
-    seen: bool = True
+    recipient: str
+    visible: bool = True
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Channel:
+class FakeChannel:
     """A channel. `members` are user ids; `previous` are its earlier names. Times come from `clock` (Unix seconds).
 
     `changed` is called when something happens here that no call of the API did.
@@ -82,47 +82,47 @@ class Channel:
     id: str
     name: str
     clock: Callable[[], float]
-    changed: Callable[[], None] = lambda: None
-    bot: str = Bot().user
+    on_change: Callable[[], None] = lambda: None
+    bot: str = Bot().user_id
     private: bool = False
     archived: bool = False
     external: bool = False
     members: set[str] = field(default_factory=set)
-    previous: list[str] = field(default_factory=list)
-    ephemeral: list[Whisper] = field(default_factory=list)
-    _all: dict[str, Message] = field(default_factory=dict)
-    _replies: dict[str, list[Message]] = field(default_factory=dict)
+    previous_names: list[str] = field(default_factory=list)
+    ephemeral: list[EphemeralMessage] = field(default_factory=list)
+    _all: dict[str, FakeMessage] = field(default_factory=dict)
+    _replies: dict[str, list[FakeMessage]] = field(default_factory=dict)
     _newest: int = 0
 
     # --- what there is ---
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[FakeMessage]:
         """The root messages that stand here, oldest first; replies are in `thread`."""
         return [message for message in self._all.values() if message.thread_ts is None and not message.deleted]
 
     @property
-    def everything(self) -> list[Message]:
+    def all_messages(self) -> list[FakeMessage]:
         """Every message that ever was here, replies and deleted ones too, oldest first."""
         return list(self._all.values())
 
-    def thread(self, ts: str) -> list[Message]:
+    def thread(self, ts: str) -> list[FakeMessage]:
         """The replies that stand under this root, oldest first."""
         return [message for message in self._replies.get(ts, []) if not message.deleted]
 
-    def find(self, ts: str) -> Message | None:
+    def find(self, ts: str) -> FakeMessage | None:
         """The message with this ts, unless it is deleted."""
         message = self._all.get(ts)
         return message if message is not None and not message.deleted else None
 
-    def root(self, ts: str) -> Message | None:
+    def root(self, ts: str) -> FakeMessage | None:
         """The root with this ts; a deleted one only while replies keep its tombstone there."""
         message = self._all.get(ts)
         if message is None or message.thread_ts is not None or (message.deleted and not self.thread(ts)):
             return None
         return message
 
-    def shown(self) -> Iterator[Message]:
+    def visible_messages(self) -> Iterator[FakeMessage]:
         """What stands in the channel itself, newest first: roots, tombstones and replies that were broadcast."""
         for message in reversed(self._all.values()):
             if self.root(message.ts) or (message.broadcast and not message.deleted):
@@ -130,14 +130,16 @@ class Channel:
 
     # --- what happens ---
 
-    def add(self, content: Content, author: Bot | str, thread_ts: str | None = None, **more: Any) -> Message:
+    def add_message(
+        self, content: MessageContent, author: Bot | str, thread_ts: str | None = None, **more: Any
+    ) -> FakeMessage:
         """Post: in the thread of `thread_ts` or of its parent; into the channel where there is no such message.
 
         That is what Slack does with a reply whose parent is gone: it succeeds, as a root
         (https://github.com/slack-go/slack/issues/1571).
         """
         parent = self._parent(thread_ts)
-        message = Message(
+        message = FakeMessage(
             channel=self.id,
             ts=self.next_ts(),
             author=author,
@@ -150,10 +152,10 @@ class Channel:
         self._all[message.ts] = message
         if parent is not None:
             self._replies.setdefault(parent.ts, []).append(message)
-        self.changed()
+        self.on_change()
         return message
 
-    def _parent(self, ts: str | None) -> Message | None:
+    def _parent(self, ts: str | None) -> FakeMessage | None:
         message = self.find(ts) if ts is not None else None
         return self.find(message.thread_ts) if message and message.thread_ts else message
 
@@ -164,9 +166,9 @@ class Channel:
 
     # --- what people do ---
 
-    def post(self, text: str, *, user: str = "U0SOMEBODY", thread_ts: str | None = None) -> Message:
+    def post(self, text: str, *, user: str = "U0SOMEBODY", thread_ts: str | None = None) -> FakeMessage:
         """A person writes something."""
-        return self.add(Content(text=text), user, thread_ts)
+        return self.add_message(MessageContent(text=text), user, thread_ts)
 
     def delete(self, ts: str) -> None:
         """An administrator deletes a message, whosever it is. `KeyError` where there is none."""
@@ -174,23 +176,23 @@ class Channel:
         if message is None:
             raise KeyError(f"no message {ts} in #{self.name}")
         message.deleted = True
-        self.changed()
+        self.on_change()
 
     def rename(self, name: str) -> None:
         """Give the channel another name; its id stays."""
-        self.previous.append(self.name)
+        self.previous_names.append(self.name)
         self.name = name
-        self.changed()
+        self.on_change()
 
     def archive(self) -> None:
         """Close the channel; what was said can still be read."""
         self.archived = True
-        self.changed()
+        self.on_change()
 
     def unarchive(self) -> None:
         """Open the channel again."""
         self.archived = False
-        self.changed()
+        self.on_change()
 
     def invite(self, user: str | None = None) -> None:
         """Make someone a member; by default the app."""

@@ -5,11 +5,11 @@ from typing import Any
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack import objects as shapes
 from relay.sandbox.slack.arguments import Arguments
-from relay.sandbox.slack.channel import Channel, Message, Whisper
-from relay.sandbox.slack.message_content import NO_PREVIEW, Content, examine
-from relay.sandbox.slack.conversations import seen
-from relay.sandbox.slack.users import TEAM_URL, Grant
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
+from relay.sandbox.slack.conversations import visible_channel
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.message_content import NO_PREVIEW, MessageContent, validate_content
+from relay.sandbox.slack.users import TEAM_URL, TokenGrant
 from relay.sandbox.slack.workspace import Workspace
 from relay.slack import limits
 
@@ -18,23 +18,23 @@ Answer = dict[str, Any]
 _AUTHORSHIP = ("username", "icon_emoji", "icon_url")
 
 
-def post_message(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def post_message(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """chat.postMessage: a new message, in a channel given by id or by name."""
     channel = _writable(workspace, caller, arguments)
     customised = any(key in arguments for key in _AUTHORSHIP)
     if customised:
-        caller.need("chat:write.customize")
-    posted = channel.add(
+        caller.require("chat:write.customize")
+    posted = channel.add_message(
         _new_content(arguments),
         caller.bot,
         read.text(arguments, "thread_ts"),
         broadcast=read.flag(arguments, "reply_broadcast"),
         customised=customised,
     )
-    return {"channel": channel.id, "ts": posted.ts, "message": shapes.message(channel, posted)}
+    return {"channel": channel.id, "ts": posted.ts, "message": shapes.message_object(channel, posted)}
 
 
-def post_ephemeral(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def post_ephemeral(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """chat.postEphemeral: for one member of the channel; it is in no history, and nothing can be done to it later.
 
     In a thread it is seen only where the thread has begun, which the answer does not tell.
@@ -42,30 +42,30 @@ def post_ephemeral(workspace: Workspace, caller: Grant, arguments: Arguments) ->
     channel = _writable(workspace, caller, arguments)
     user = read.required(arguments, "user")
     if user not in channel.members:
-        raise Refused("user_not_in_channel")
+        raise MethodError("user_not_in_channel")
     thread_ts = read.text(arguments, "thread_ts")
-    note = Whisper(
+    note = EphemeralMessage(
         channel=channel.id,
         ts=channel.next_ts(),
         author=caller.bot,
         posted_at=workspace.now(),
         versions=[_new_content(arguments)],
         thread_ts=thread_ts,
-        to=user,
-        seen=thread_ts is None or bool(channel.thread(thread_ts)),
+        recipient=user,
+        visible=thread_ts is None or bool(channel.thread(thread_ts)),
     )
     channel.ephemeral.append(note)
     return {"message_ts": note.ts}
 
 
-def update(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def update(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """chat.update: what is not given is kept, but text without blocks takes the blocks away."""
-    channel = seen(workspace, caller, read.required(arguments, "channel"))
+    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
     message = _own(channel, caller, read.required(arguments, "ts"), "cant_update_message")
     if channel.archived:
-        raise Refused("is_inactive")
+        raise MethodError("is_inactive")
     if workspace.edit_window is not None and workspace.now() - message.posted_at >= workspace.edit_window:
-        raise Refused("edit_window_closed")
+        raise MethodError("edit_window_closed")
     changes = _changes(arguments)
     if not _broadcast(message, arguments, changes):
         _edit(channel, message, changes)
@@ -73,57 +73,57 @@ def update(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
         "channel": channel.id,
         "ts": message.ts,
         "text": message.text,
-        "message": shapes.message(channel, message),
+        "message": shapes.message_object(channel, message),
     }
 
 
-def delete(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def delete(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """chat.delete: an app's own messages, unless they were posted under another name."""
-    channel = seen(workspace, caller, read.required(arguments, "channel"))
+    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
     message = _own(channel, caller, read.required(arguments, "ts"), "cant_delete_message")
     if message.customised or channel.archived:
-        raise Refused("cant_delete_message")
+        raise MethodError("cant_delete_message")
     channel.delete(message.ts)
     return {"channel": channel.id, "ts": message.ts}
 
 
-def get_permalink(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def get_permalink(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """chat.getPermalink: the address of a message, which also tells whether it is there."""
-    channel = seen(workspace, caller, read.required(arguments, "channel"))
+    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
     message = channel.find(read.required(arguments, "message_ts"))
     if message is None:
-        raise Refused("message_not_found")
+        raise MethodError("message_not_found")
     link = f"{TEAM_URL}archives/{channel.id}/p{message.ts.replace('.', '')}"
     thread = f"?thread_ts={message.thread_ts}&cid={channel.id}" if message.thread_ts else ""
     return {"channel": channel.id, "permalink": link + thread}
 
 
-def _writable(workspace: Workspace, caller: Grant, arguments: Arguments) -> Channel:
+def _writable(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> FakeChannel:
     channel = workspace.find_channel(read.required(arguments, "channel"))
-    member = channel is not None and caller.bot.user in channel.members
+    member = channel is not None and caller.bot.user_id in channel.members
     if channel is None or (channel.private and not member):
-        raise Refused("channel_not_found")
+        raise MethodError("channel_not_found")
     if channel.archived:
-        raise Refused("is_archived")
+        raise MethodError("is_archived")
     if not member and not caller.has("chat:write.public"):
-        raise Refused("not_in_channel")
+        raise MethodError("not_in_channel")
     return channel
 
 
-def _own(channel: Channel, caller: Grant, ts: str, code: str) -> Message:
+def _own(channel: FakeChannel, caller: TokenGrant, ts: str, code: str) -> FakeMessage:
     message = channel.find(ts)
     if message is None:
-        raise Refused("message_not_found")
+        raise MethodError("message_not_found")
     if message.author != caller.bot:
-        raise Refused(code)
+        raise MethodError(code)
     return message
 
 
-def _new_content(arguments: Arguments) -> Content:
+def _new_content(arguments: Arguments) -> MessageContent:
     given = _given(arguments)
     given["text"] = given.get("text", NO_PREVIEW if given.get("blocks") else "")[: limits.POSTED_TEXT]
-    content = Content(**given)
-    examine(content)
+    content = MessageContent(**given)
+    validate_content(content)
     return content
 
 
@@ -131,7 +131,7 @@ def _changes(arguments: Arguments) -> dict[str, Any]:
     """What an update changes, with what follows from it."""
     changes = _given(arguments)
     if len(changes.get("text", "")) > limits.TEXT:
-        raise Refused("msg_too_long")
+        raise MethodError("msg_too_long")
     if "text" in changes:
         changes.setdefault("blocks", ())
     elif changes.get("blocks"):
@@ -139,24 +139,24 @@ def _changes(arguments: Arguments) -> dict[str, Any]:
     return changes
 
 
-def _edit(channel: Channel, message: Message, changes: dict[str, Any]) -> None:
+def _edit(channel: FakeChannel, message: FakeMessage, changes: dict[str, Any]) -> None:
     if not changes.keys() & {"text", "blocks", "attachments"}:
-        raise Refused("no_text")
-    content = message.revised(**changes)
-    examine(content)
+        raise MethodError("no_text")
+    content = message.with_changes(**changes)
+    validate_content(content)
     message.versions.append(content)
     if not content.blocks:  # with blocks, Slack shows no "(edited)"
         message.edited_at = f"{int(channel.clock())}.000000"
 
 
-def _broadcast(message: Message, arguments: Arguments, changes: dict[str, Any]) -> bool:
+def _broadcast(message: FakeMessage, arguments: Arguments, changes: dict[str, Any]) -> bool:
     """Show a reply in the channel, too: later than it was posted, and only without changing what it says."""
     if not read.flag(arguments, "reply_broadcast") or message.broadcast:
         return False
     if message.thread_ts is None:
-        raise Refused("cant_broadcast_message")
+        raise MethodError("cant_broadcast_message")
     if changes:
-        raise Refused("no_dual_broadcast_content_update")
+        raise MethodError("no_dual_broadcast_content_update")
     message.broadcast = True
     return True
 
@@ -179,7 +179,7 @@ def _text(arguments: Arguments) -> str | None:
     if markdown is None:
         return text
     if text is not None or "blocks" in arguments:
-        raise Refused("markdown_text_conflict")
+        raise MethodError("markdown_text_conflict")
     if len(markdown) > limits.MARKDOWN:
-        raise Refused("msg_too_long")
+        raise MethodError("msg_too_long")
     return markdown

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack import objects as shapes
 from relay.sandbox.slack.arguments import Arguments
-from relay.sandbox.slack.channel import Channel, Message
-from relay.sandbox.slack.users import Grant
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.channel import FakeChannel, FakeMessage
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.users import TokenGrant
 from relay.sandbox.slack.workspace import Workspace
 
 Answer = dict[str, Any]
@@ -25,91 +25,91 @@ _FOR_EVER: Final = 2**62
 _DIGITS: Final = 20  # a ts padded to so many compares as text the way it does as a number
 
 
-def seen(workspace: Workspace, caller: Grant, ref: str) -> Channel:
+def visible_channel(workspace: Workspace, caller: TokenGrant, ref: str) -> FakeChannel:
     """The channel with this id, as far as the app may know of it: no name will do, nor a private one it is not in."""
     channel = workspace.channels.get(ref)
-    if channel is None or (channel.private and caller.bot.user not in channel.members):
-        raise Refused("channel_not_found")
+    if channel is None or (channel.private and caller.bot.user_id not in channel.members):
+        raise MethodError("channel_not_found")
     return channel
 
 
-def history(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def history(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.history: what stands in the channel itself, newest first."""
     channel = _readable(workspace, caller, arguments)
     within = _window(arguments)
-    shown = [m for m in channel.shown() if within(m.ts) and _settled(workspace, m)]
+    shown = [m for m in channel.visible_messages() if within(m.ts) and _settled(workspace, m)]
     return _messages(channel, shown, operator.le, arguments, read.whole(arguments, "limit", 100, 999))
 
 
-def replies(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def replies(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.replies: a thread, by the ts of its root or of any reply in it; the root, then oldest first."""
     channel = _readable(workspace, caller, arguments)
     ts = read.required(arguments, "ts")
     message = channel.find(ts)
     root = channel.root((message and message.thread_ts) or ts)
     if root is None or not _settled(workspace, root):
-        raise Refused("thread_not_found")
+        raise MethodError("thread_not_found")
     within = _window(arguments)
     thread = [m for m in channel.thread(root.ts) if within(m.ts) and _settled(workspace, m)]
     return _messages(channel, [root, *thread], operator.ge, arguments, read.whole(arguments, "limit", 1000, 1000))
 
 
-def listed(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def list_channels(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.list: archived channels are left out after the page was cut, so that short pages are normal."""
     kinds = (read.text(arguments, "types") or "public_channel").split(",")
     if not set(kinds) <= _TYPES.keys():
-        raise Refused("invalid_types")
+        raise MethodError("invalid_types")
     for kind in kinds:
-        caller.need(f"{_TYPES[kind]}:read")
+        caller.require(f"{_TYPES[kind]}:read")
     known = [channel for channel in workspace.channels.values() if _kind(channel, caller) in kinds]
     limit = read.whole(arguments, "limit", 100, 999)
     page, cursor = _page(known, lambda channel: channel.id, operator.eq, arguments, limit)
     if read.flag(arguments, "exclude_archived"):
         page = [channel for channel in page if not channel.archived]
-    channels = [shapes.conversation(channel, caller.bot.user) for channel in page]
+    channels = [shapes.channel_object(channel, caller.bot.user_id) for channel in page]
     return {"channels": channels, "response_metadata": {"next_cursor": cursor}}
 
 
-def info(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.info: one channel."""
-    channel = seen(workspace, caller, read.required(arguments, "channel"))
-    caller.need(f"{_family(channel)}:read")
-    return {"channel": shapes.conversation(channel, caller.bot.user)}
+    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
+    caller.require(f"{_family(channel)}:read")
+    return {"channel": shapes.channel_object(channel, caller.bot.user_id)}
 
 
-def join(workspace: Workspace, caller: Grant, arguments: Arguments) -> Answer:
+def join(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.join: public channels only; to be in already is no error."""
-    channel = seen(workspace, caller, read.required(arguments, "channel"))
+    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
     if channel.private:
-        raise Refused("method_not_supported_for_channel_type")
+        raise MethodError("method_not_supported_for_channel_type")
     if channel.archived:
-        raise Refused("is_archived")
-    already = caller.bot.user in channel.members
-    channel.invite(caller.bot.user)
-    answer: Answer = {"channel": shapes.conversation(channel, caller.bot.user)}
+        raise MethodError("is_archived")
+    already = caller.bot.user_id in channel.members
+    channel.invite(caller.bot.user_id)
+    answer: Answer = {"channel": shapes.channel_object(channel, caller.bot.user_id)}
     warning = "already_in_channel"
     return {**answer, "warning": warning, "response_metadata": {"warnings": [warning]}} if already else answer
 
 
-def _readable(workspace: Workspace, caller: Grant, arguments: Arguments) -> Channel:
-    channel = seen(workspace, caller, read.required(arguments, "channel"))
-    caller.need(f"{_family(channel)}:history")
-    if caller.bot.user not in channel.members:
-        raise Refused("not_in_channel")
+def _readable(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> FakeChannel:
+    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
+    caller.require(f"{_family(channel)}:history")
+    if caller.bot.user_id not in channel.members:
+        raise MethodError("not_in_channel")
     return channel
 
 
-def _family(channel: Channel) -> str:
+def _family(channel: FakeChannel) -> str:
     return "groups" if channel.private else "channels"
 
 
-def _kind(channel: Channel, caller: Grant) -> str | None:
+def _kind(channel: FakeChannel, caller: TokenGrant) -> str | None:
     if not channel.private:
         return "public_channel"
-    return "private_channel" if caller.bot.user in channel.members else None
+    return "private_channel" if caller.bot.user_id in channel.members else None
 
 
-def _settled(workspace: Workspace, message: Message) -> bool:
+def _settled(workspace: Workspace, message: FakeMessage) -> bool:
     """Whether a message has been there long enough to be found."""
     return workspace.now() - message.posted_at >= workspace.history_lag
 
@@ -121,11 +121,13 @@ def _window(arguments: Arguments) -> Callable[[str], bool]:
     return lambda ts: oldest + edge <= read.microseconds(ts) <= latest - edge
 
 
-def _messages(channel: Channel, messages: Sequence[Message], order: _Order, arguments: Arguments, limit: int) -> Answer:
+def _messages(
+    channel: FakeChannel, messages: Sequence[FakeMessage], order: _Order, arguments: Arguments, limit: int
+) -> Answer:
     page, cursor = _page(messages, lambda told: told.ts.zfill(_DIGITS), order, arguments, limit)
     all_metadata = read.flag(arguments, "include_all_metadata")
     answer: Answer = {
-        "messages": [shapes.message(channel, told, all_metadata=all_metadata) for told in page],
+        "messages": [shapes.message_object(channel, told, all_metadata=all_metadata) for told in page],
         "has_more": bool(cursor),
     }
     return {**answer, "response_metadata": {"next_cursor": cursor}} if cursor else answer
@@ -151,7 +153,7 @@ def _decoded(cursor: str) -> str:
     try:
         name, _, key = base64.b64decode(cursor, validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
-        raise Refused("invalid_cursor") from error
+        raise MethodError("invalid_cursor") from error
     if name != "next":
-        raise Refused("invalid_cursor")
+        raise MethodError("invalid_cursor")
     return key

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-class Refused(Exception):
+class MethodError(Exception):
     """Slack's "ok: false": a code of the method's error table, and what stands beside it in the answer."""
 
     def __init__(self, code: str, **beside: Any) -> None:
@@ -14,7 +14,7 @@ class Refused(Exception):
         self.answer: dict[str, Any] = {"ok": False, "error": code, **beside}
 
 
-def refused_for(code: str, findings: Sequence[str]) -> Refused:
+def validation_error(code: str, findings: Sequence[str]) -> MethodError:
     """A refusal that lists what is wrong, twice, as Slack does: bare in `errors`, marked in `response_metadata`."""
     marked = [f"[ERROR] {finding}" for finding in findings]
-    return Refused(code, errors=list(findings), response_metadata={"messages": marked})
+    return MethodError(code, errors=list(findings), response_metadata={"messages": marked})

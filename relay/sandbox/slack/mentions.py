@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from relay.sandbox.slack.channel import Message
+from relay.sandbox.slack.channel import FakeMessage
 
 _ANGLED: Final = re.compile(r"<(?:@([UW][A-Z0-9]+)|!subteam\^([A-Z0-9]+)|!(here|channel|everyone))(?:\|[^>]*)?>")
 _BARE: Final = re.compile(r"(?<![\w@])@(here|channel|everyone)\b")
 
 
-def pings(message: Message) -> tuple[str, ...]:
+def pings(message: FakeMessage) -> tuple[str, ...]:
     """User ids, group ids, `here`, `channel` and `everyone`, each once, in the order in which they stand.
 
     Where there are blocks or attachments, `text` is counted too: it is the notification.

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any, Final
 
 from relay.sandbox.slack.block_kit import blocks as kit
-from relay.sandbox.slack.errors import Refused, refused_for
 from relay.sandbox.slack.block_kit.schema import Findings
+from relay.sandbox.slack.errors import MethodError, validation_error
 from relay.slack import limits
 
 NO_PREVIEW: Final = "This content can't be displayed."
@@ -49,7 +49,7 @@ _LEGACY: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class MessageContent:
     """What a message says at one moment, as it was sent."""
 
     text: str = ""
@@ -63,10 +63,10 @@ class Content:
         return not (self.text.strip() or self.blocks or self.attachments)
 
 
-def examine(content: Content) -> None:
+def validate_content(content: MessageContent) -> None:
     """Raise `Refused` for whatever Slack would not take."""
     if content.empty:
-        raise Refused("no_text")
+        raise MethodError("no_text")
     block_ids: set[str] = set()
     _examine_blocks(list(content.blocks), block_ids)
     _examine_attachments(list(content.attachments), block_ids)
@@ -77,19 +77,19 @@ def examine(content: Content) -> None:
 
 def _examine_blocks(blocks: list[Any], block_ids: set[str]) -> None:
     findings = Findings()
-    kit.examine(blocks, "/blocks", findings, block_ids=block_ids)
+    kit.check_blocks(blocks, "/blocks", findings, block_ids=block_ids)
     if findings.messages:
-        raise refused_for("invalid_blocks", findings.messages)
+        raise validation_error("invalid_blocks", findings.messages)
 
 
 def _examine_attachments(attachments: list[Any], block_ids: set[str]) -> None:
     if len(attachments) > limits.ATTACHMENTS:
-        raise Refused("too_many_attachments")
+        raise MethodError("too_many_attachments")
     findings = Findings()
     for index, attachment in enumerate(attachments):
         _examine_attachment(attachment, f"/attachments/{index}", findings, block_ids)
     if findings.messages:
-        raise refused_for("invalid_attachments", findings.messages)
+        raise validation_error("invalid_attachments", findings.messages)
 
 
 def _examine_attachment(attachment: Any, at: str, report: Findings, block_ids: set[str]) -> None:
@@ -108,7 +108,7 @@ def _examine_attachment(attachment: Any, at: str, report: Findings, block_ids: s
 
 def _examine_inner(blocks: Any, at: str, report: Findings, block_ids: set[str]) -> None:
     if isinstance(blocks, list) and blocks:
-        kit.examine(blocks, at, report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
+        kit.check_blocks(blocks, at, report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
     else:
         report("must provide a non-empty array", at)
 
@@ -122,29 +122,29 @@ def _is_color(color: Any) -> bool:
     return isinstance(color, str) and (color in limits.ATTACHMENT_COLORS or bool(_COLOR.fullmatch(color)))
 
 
-def _examine_sums(content: Content) -> None:
+def _examine_sums(content: MessageContent) -> None:
     """What is counted over the whole message, wherever its blocks stand."""
     inner = [attachment.get("blocks", []) for attachment in content.attachments]
     every = list(chain(content.blocks, *inner))
     if kit.count(every, "table") + kit.count(every, "data_table") > limits.TABLES:
-        raise refused_for("invalid_attachments", ["only_one_table_allowed"])
+        raise validation_error("invalid_attachments", ["only_one_table_allowed"])
     if kit.cells(every) > limits.TABLE_CHARACTERS:
-        raise refused_for("invalid_blocks", [f"must be less than {limits.TABLE_CHARACTERS + 1} characters"])
+        raise validation_error("invalid_blocks", [f"must be less than {limits.TABLE_CHARACTERS + 1} characters"])
     if limits.visible_characters(every) > limits.ALL_BLOCKS_REJECTED:
-        raise Refused("msg_blocks_too_long")
+        raise MethodError("msg_blocks_too_long")
 
 
 def _examine_metadata(metadata: Any) -> None:
     if not isinstance(metadata, dict):
-        raise Refused("invalid_metadata_format")
+        raise MethodError("invalid_metadata_format")
     event_type, payload = metadata.get("event_type"), metadata.get("event_payload")
     named = isinstance(event_type, str) and bool(event_type.strip())
     if not named or not isinstance(payload, dict) or metadata.keys() - {"event_type", "event_payload", "entities"}:
-        raise Refused("invalid_metadata_format")
+        raise MethodError("invalid_metadata_format")
     if not all(_is_metadata_value(value) for value in payload.values()):
-        raise Refused("invalid_metadata_format")
+        raise MethodError("invalid_metadata_format")
     if len(json.dumps(metadata, ensure_ascii=False).encode(errors="surrogatepass")) > limits.METADATA_BYTES:
-        raise Refused("metadata_too_large")
+        raise MethodError("metadata_too_large")
 
 
 def _is_metadata_value(value: Any) -> bool:

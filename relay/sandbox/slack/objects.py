@@ -5,7 +5,7 @@ https://docs.slack.dev/reference/objects/conversation-object and https://docs.sl
 
 from typing import Any, Final
 
-from relay.sandbox.slack.channel import Channel, Message
+from relay.sandbox.slack.channel import FakeChannel, FakeMessage
 from relay.sandbox.slack.users import TEAM, Bot
 
 Shape = dict[str, Any]
@@ -30,13 +30,13 @@ _TOMBSTONE: Final = {
 }
 
 
-def message(channel: Channel, told: Message, *, all_metadata: bool = True) -> Shape:
+def message_object(channel: FakeChannel, told: FakeMessage, *, all_metadata: bool = True) -> Shape:
     """A message object. Without `all_metadata` only the type of its metadata is shown."""
     if told.deleted:
         return {**_TOMBSTONE, "ts": told.ts, **_thread(channel, told)}
     shape: Shape = {"type": "message", "user": told.user, "ts": told.ts, "team": TEAM, **_said(told)}
     if isinstance(told.author, Bot):
-        shape |= {"bot_id": told.author.bot, "app_id": told.author.app, "bot_profile": told.author.profile()}
+        shape |= {"bot_id": told.author.bot_id, "app_id": told.author.app_id, "bot_profile": told.author.profile()}
     if told.edited_at is not None:
         shape["edited"] = {"user": told.user, "ts": told.edited_at}
     if told.metadata is not None:
@@ -48,7 +48,7 @@ def message(channel: Channel, told: Message, *, all_metadata: bool = True) -> Sh
     return {**shape, **_thread(channel, told)}
 
 
-def _said(told: Message) -> Shape:
+def _said(told: FakeMessage) -> Shape:
     said: Shape = {"text": told.text.translate(_EMOJI)}
     if told.blocks:
         said["blocks"] = _with_ids(told.blocks)
@@ -68,7 +68,7 @@ def _with_ids(blocks: Any) -> list[Shape]:
     return [{"block_id": f"b{index}", **block} for index, block in enumerate(blocks)]
 
 
-def _thread(channel: Channel, told: Message) -> Shape:
+def _thread(channel: FakeChannel, told: FakeMessage) -> Shape:
     if told.thread_ts is not None:
         broadcast = {"subtype": "thread_broadcast"} if told.broadcast else {}
         return {"thread_ts": told.thread_ts, **broadcast}
@@ -85,13 +85,13 @@ def _thread(channel: Channel, told: Message) -> Shape:
     }
 
 
-def conversation(channel: Channel, user: str) -> Shape:
+def channel_object(channel: FakeChannel, user: str) -> Shape:
     """A channel object, as the app with this user id sees it."""
     return {
         "id": channel.id,
         "name": channel.name,
         "name_normalized": channel.name,
-        "previous_names": list(channel.previous),
+        "previous_names": list(channel.previous_names),
         "context_team_id": TEAM,
         "is_channel": not channel.private,
         "is_group": channel.private,

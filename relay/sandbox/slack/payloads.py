@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from relay.sandbox.slack import objects as shapes
-from relay.sandbox.slack.channel import Channel, Message
+from relay.sandbox.slack.channel import FakeChannel, FakeMessage
 from relay.sandbox.slack.users import TEAM, TEAM_NAME, TEAM_URL
-from relay.sandbox.slack.views import View
+from relay.sandbox.slack.views import FakeView
 from relay.sandbox.slack.workspace import Workspace
 
 Payload = dict[str, Any]
@@ -18,11 +18,13 @@ Payload = dict[str, Any]
 _TOKEN: Final = "not-to-be-relied-on"  # noqa: S105  Slack's verification token, which it asks nobody to look at
 
 
-class NotThere(LookupError):
+class NoSuchElement(LookupError):
     """There is nothing of that kind to press, to answer or to write to."""
 
 
-def click(workspace: Workspace, user: str, channel: Channel, message: Message, action_id: str) -> Payload:
+def block_actions(
+    workspace: Workspace, user: str, channel: FakeChannel, message: FakeMessage, action_id: str
+) -> Payload:
     """A press of a button in a message: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
 
     Raises NotThere where the message has no such button.
@@ -44,33 +46,33 @@ def click(workspace: Workspace, user: str, channel: Channel, message: Message, a
         "type": "block_actions",
         **_who(workspace, user),
         "container": container,
-        "trigger_id": workspace.triggers.give(user, workspace.now()),
+        "trigger_id": workspace.triggers.issue(user, workspace.now()),
         "channel": {"id": channel.id, "name": channel.name},
-        "message": shapes.message(channel, message),
+        "message": shapes.message_object(channel, message),
         "state": {"values": {}},
         "response_url": f"https://hooks.slack.com/actions/{TEAM}/{at.replace('.', '')}/sandbox",
         "actions": [{**pressed, "block_id": block, "action_ts": at}],
     }
 
 
-def submission(workspace: Workspace, view: View, state: Payload) -> Payload:
+def view_submission(workspace: Workspace, view: FakeView, state: Payload) -> Payload:
     """A modal that is sent: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
     return {
         "type": "view_submission",
         **_who(workspace, view.user),
-        "trigger_id": workspace.triggers.give(view.user, workspace.now()),
-        "view": view.described(workspace.bot, state),
+        "trigger_id": workspace.triggers.issue(view.user, workspace.now()),
+        "view": view.as_json(workspace.bot, state),
         "response_urls": [],
     }
 
 
-def said(workspace: Workspace, channel: Channel, message: Message, *, subtype: str = "") -> Payload:
+def message_event(workspace: Workspace, channel: FakeChannel, message: FakeMessage, *, subtype: str = "") -> Payload:
     """A message event: somebody wrote something; or with the subtypes `message_changed` and `message_deleted` did more.
 
     https://docs.slack.dev/reference/events/message
     """
     place = {"channel": channel.id, "channel_type": "group" if channel.private else "channel"}
-    shown = shapes.message(channel, message)
+    shown = shapes.message_object(channel, message)
     match subtype:
         case "message_changed":
             was = {**shown, "text": message.versions[-2].text}
@@ -84,11 +86,14 @@ def said(workspace: Workspace, channel: Channel, message: Message, *, subtype: s
     return _event(workspace, {**event, **place, "event_ts": event["ts"]})
 
 
-def _parent(channel: Channel, message: Message) -> Payload:
+def _parent(channel: FakeChannel, message: FakeMessage) -> Payload:
     root = channel.find(message.thread_ts) if message.thread_ts is not None else None
     if root is None:
         return {}
-    return {"parent_user_id": root.user, **({"root": shapes.message(channel, root)} if message.broadcast else {})}
+    return {
+        "parent_user_id": root.user,
+        **({"root": shapes.message_object(channel, root)} if message.broadcast else {}),
+    }
 
 
 def _event(workspace: Workspace, event: Payload) -> Payload:
@@ -96,7 +101,7 @@ def _event(workspace: Workspace, event: Payload) -> Payload:
     authorization = {
         "enterprise_id": None,
         "team_id": TEAM,
-        "user_id": workspace.bot.user,
+        "user_id": workspace.bot.user_id,
         "is_bot": True,
         "is_enterprise_install": False,
     }
@@ -104,7 +109,7 @@ def _event(workspace: Workspace, event: Payload) -> Payload:
         "token": _TOKEN,
         "team_id": TEAM,
         "context_team_id": TEAM,
-        "api_app_id": workspace.bot.app,
+        "api_app_id": workspace.bot.app_id,
         "event": event,
         "type": "event_callback",
         "event_id": f"Ev{number:09d}",
@@ -120,7 +125,7 @@ def _who(workspace: Workspace, user: str) -> Payload:
     domain = TEAM_URL.removeprefix("https://").partition(".")[0]
     return {
         "user": {"id": user, "username": name, "name": name, "team_id": TEAM},
-        "api_app_id": workspace.bot.app,
+        "api_app_id": workspace.bot.app_id,
         "token": _TOKEN,
         "team": {"id": TEAM, "domain": domain, "name": TEAM_NAME},
         "enterprise": None,
@@ -128,7 +133,7 @@ def _who(workspace: Workspace, user: str) -> Payload:
     }
 
 
-def buttons(message: Message) -> Iterator[tuple[int | None, str, Payload]]:
+def buttons(message: FakeMessage) -> Iterator[tuple[int | None, str, Payload]]:
     """Every button of a message: the number of its attachment, where it stands in one, its block's id, and itself."""
     places = [(None, message.blocks), *((n, each.get("blocks", ())) for n, each in enumerate(message.attachments, 1))]
     for attachment, blocks in places:
@@ -139,12 +144,12 @@ def buttons(message: Message) -> Iterator[tuple[int | None, str, Payload]]:
                     yield attachment, block.get("block_id", f"b{index}"), element
 
 
-def _button(message: Message, action_id: str) -> tuple[int | None, str, Payload]:
+def _button(message: FakeMessage, action_id: str) -> tuple[int | None, str, Payload]:
     for found in buttons(message):
         if found[2].get("action_id") == action_id:
             return found
     there = ", ".join(str(each[2].get("action_id")) for each in buttons(message)) or "none at all"
-    raise NotThere(f"no button {action_id} in message {message.ts}: there are {there}")
+    raise NoSuchElement(f"no button {action_id} in message {message.ts}: there are {there}")
 
 
 # --- what people type ---
@@ -153,7 +158,7 @@ _URL: Final = re.compile(r"https?://[^\s<>]+")
 _NAMED: Final = re.compile(r"(?<![\w@#])([@#])([\w.-]+)")
 
 
-def typed(workspace: Workspace, text: str) -> str:
+def typed_text(workspace: Workspace, text: str) -> str:
     """What Slack's window makes of what somebody types: escaped, with mentions, channels and links as such.
 
     https://docs.slack.dev/messaging/formatting-message-text

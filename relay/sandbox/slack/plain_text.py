@@ -74,15 +74,15 @@ def _group(workspace: Workspace, group: str) -> str:
     return f"@{workspace.usergroups[group].handle if group in workspace.usergroups else group}"
 
 
-def blocks(workspace: Workspace, shown: tuple[Piece, ...] | list[Piece]) -> Iterator[str]:
+def block_lines(workspace: Workspace, shown: tuple[Piece, ...] | list[Piece]) -> Iterator[str]:
     """The lines that blocks show, top to bottom."""
     for block in shown:
         yield from _BLOCKS.get(block["type"], _unknown)(workspace, block)
 
 
-def attachment(workspace: Workspace, shown: Piece) -> Iterator[str]:
+def attachment_lines(workspace: Workspace, shown: Piece) -> Iterator[str]:
     """The lines beside an attachment's bar."""
-    yield from blocks(workspace, shown.get("blocks", []))
+    yield from block_lines(workspace, shown.get("blocks", []))
     if "blocks" not in shown:
         for key in ("pretext", "title", "text", "footer"):
             yield from mrkdwn(workspace, str(shown.get(key, ""))).splitlines()

@@ -3,8 +3,8 @@
 https://docs.slack.dev/apis/events-api/using-socket-mode. `apps.connections.open` gives an address that is good for one
 connection; each envelope is to be acknowledged within three seconds, or another socket is given it.
 
-    slack.interactivity = slack.sockets
-    slack.sockets.refresh()  # what Slack does now and then: "disconnect", and the app has to come again
+    slack.interactivity = slack.socket_mode
+    slack.socket_mode.refresh()  # what Slack does now and then: "disconnect", and the app has to come again
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from urllib.parse import quote
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from relay.sandbox.slack.interactivity import PATIENCE, Answered, Kind, Payload
-from relay.sandbox.slack.users import Grant
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.interactivity import ACKNOWLEDGE_TIMEOUT, Acknowledgement, Payload, PayloadKind
+from relay.sandbox.slack.users import TokenGrant
 
 CONNECTIONS_OPEN: Final = "apps.connections.open"
 """The method that gives an address out; it is of the server, which alone knows where it listens."""
 
-MOST: Final = 10
+MAX_CONNECTIONS: Final = 10
 """Sockets that an app may have open at once."""
 
 _ATTEMPTS: Final = 3
@@ -33,23 +33,23 @@ _LIFE: Final = 18_060
 
 
 @dataclass(slots=True, eq=False)
-class Socket:
+class FakeSocket:
     """One connection of the app. A `deaf` one takes envelopes as ever, and none of its acknowledgements counts."""
 
     number: int
     request: web.Request
     stream: web.WebSocketResponse
-    deaf: bool = False
+    ignores_acknowledgements: bool = False
     waiting: dict[str, asyncio.Future[Payload]] = field(default_factory=dict)
 
 
-class Sockets:
+class FakeSocketMode:
     """The app's connections. `patience` is how long an acknowledgement is waited for (seconds)."""
 
     def __init__(self, app_id: str) -> None:
         """Begin with none."""
-        self.patience = PATIENCE
-        self.open: list[Socket] = []
+        self.timeout = ACKNOWLEDGE_TIMEOUT
+        self.open: list[FakeSocket] = []
         self.opened = 0
         self._app = app_id
         self._numbers = count(1)
@@ -59,11 +59,11 @@ class Sockets:
 
     # --- the way in ---
 
-    def address(self, caller: Grant, host: str) -> Payload:
+    def address(self, caller: TokenGrant, host: str) -> Payload:
         """apps.connections.open: where to connect, once. https://docs.slack.dev/reference/methods/apps.connections.open."""
         if not caller.app_level:
-            raise Refused("not_allowed_token_type")
-        caller.need("connections:write")
+            raise MethodError("not_allowed_token_type")
+        caller.require("connections:write")
         ticket = f"ticket-{next(self._numbers)}"
         self._tickets.add(ticket)
         return {"url": f"ws://{host}/link/?ticket={quote(ticket)}&app_id={self._app}"}
@@ -76,15 +76,15 @@ class Sockets:
         self._tickets.discard(ticket)
         stream = web.WebSocketResponse()
         await stream.prepare(request)
-        if len(self.open) >= MOST:
+        if len(self.open) >= MAX_CONNECTIONS:
             await _say(stream, {"type": "disconnect", "reason": "too_many_websockets", "debug_info": self._about(0)})
             await stream.close()
             return stream
-        socket = Socket(next(self._numbers), request, stream)
+        socket = FakeSocket(next(self._numbers), request, stream)
         await self._listen(socket)
         return stream
 
-    async def _listen(self, socket: Socket) -> None:
+    async def _listen(self, socket: FakeSocket) -> None:
         self.open.append(socket)
         self.opened += 1
         try:
@@ -92,7 +92,7 @@ class Sockets:
             await _say(socket.stream, {**hello, "connection_info": {"app_id": self._app}})
             self._arrived.set()
             async for message in socket.stream:
-                if message.type is WSMsgType.TEXT and not socket.deaf:
+                if message.type is WSMsgType.TEXT and not socket.ignores_acknowledgements:
                     _acknowledge(socket, message.data)
         except ConnectionError:
             pass  # it went while it was greeted
@@ -106,7 +106,7 @@ class Sockets:
 
     # --- what is told ---
 
-    async def tell(self, kind: Kind, payload: Payload, *, retry: int = 0) -> Answered:
+    async def deliver(self, kind: PayloadKind, payload: Payload, *, retry: int = 0) -> Acknowledgement:
         """Send an envelope; where it is not acknowledged in time, again, over another socket if there is one."""
         why = "the app has no socket open"
         envelope: Payload = {"envelope_id": f"envelope-{next(self._numbers)}", "type": kind, "payload": payload}
@@ -118,29 +118,29 @@ class Sockets:
             again = {"retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
             answer = await self._sent(socket, {**envelope, **(again if kind == "events_api" else {})})
             if answer is not None:
-                return Answered(acknowledged=True, answer=answer or None)
-            why = f"no acknowledgement within {self.patience:g} seconds"
-        return Answered(acknowledged=False, why=why)
+                return Acknowledgement(acknowledged=True, answer=answer or None)
+            why = f"no acknowledgement within {self.timeout:g} seconds"
+        return Acknowledgement(acknowledged=False, reason=why)
 
-    async def _next(self) -> Socket | None:
+    async def _next(self) -> FakeSocket | None:
         """The sockets in turn; where there is none, the first that comes in time."""
         if not self.open:
             self._arrived.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self.patience):
+                async with asyncio.timeout(self.timeout):
                     await self._arrived.wait()
         if not self.open:
             return None
         self._turn += 1
         return self.open[self._turn % len(self.open)]
 
-    async def _sent(self, socket: Socket, envelope: Payload) -> Payload | None:
+    async def _sent(self, socket: FakeSocket, envelope: Payload) -> Payload | None:
         """What was acknowledged with; None where it was not."""
         waiting: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
         socket.waiting[envelope["envelope_id"]] = waiting
         try:
             await _say(socket.stream, envelope)
-            await asyncio.wait([waiting], timeout=self.patience)
+            await asyncio.wait([waiting], timeout=self.timeout)
             return waiting.result() if waiting.done() and not waiting.cancelled() else None
         except ConnectionError:
             return None
@@ -170,7 +170,7 @@ class Sockets:
             await socket.stream.close(code=WSCloseCode.GOING_AWAY)
 
 
-def _acknowledge(socket: Socket, text: str) -> None:
+def _acknowledge(socket: FakeSocket, text: str) -> None:
     with suppress(ValueError):
         told: Any = json.loads(text)
         waiting = socket.waiting.get(told.get("envelope_id", "")) if isinstance(told, dict) else None

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.errors import MethodError
 
-LASTS: Final = 3.0
+TRIGGER_LIFETIME: Final = 3.0
 """Seconds for which a trigger is good."""
 
 
@@ -16,14 +16,14 @@ class _Trigger:
     used: bool = False
 
 
-class Triggers:
+class TriggerIds:
     """All triggers that were ever given out."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._given: dict[str, _Trigger] = {}
 
-    def give(self, user: str, now: float) -> str:
+    def issue(self, user: str, now: float) -> str:
         """Make one for a user."""
         number = len(self._given) + 1
         trigger = f"{number}.{int(now)}.{number:032x}"
@@ -34,10 +34,10 @@ class Triggers:
         """Use one up; whose it was. Raises `Refused` for one that is nobody's, too old, or used already."""
         given = self._given.get(trigger)
         if given is None:
-            raise Refused("invalid_trigger_id")
+            raise MethodError("invalid_trigger_id")
         if given.used:
-            raise Refused("exchanged_trigger_id")
-        if now - given.at > LASTS:
-            raise Refused("expired_trigger_id")
+            raise MethodError("exchanged_trigger_id")
+        if now - given.at > TRIGGER_LIFETIME:
+            raise MethodError("expired_trigger_id")
         given.used = True
         return given.user

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.errors import MethodError
 
 TEAM: Final = "T0SANDBOX"
 TEAM_NAME: Final = "sandbox"
@@ -13,7 +13,7 @@ TEAM_URL: Final = "https://sandbox.slack.com/"
 
 # What the methods here ask for (https://docs.slack.dev/reference/scopes). Not among them is chat:write.public, which
 # lets an app post where it cannot read; a test that wants it grants it.
-SCOPES: Final = frozenset(
+DEFAULT_SCOPES: Final = frozenset(
     [
         "channels:history",
         "channels:join",
@@ -33,17 +33,17 @@ SCOPES: Final = frozenset(
 class Bot:
     """An installed app, as its messages show it."""
 
-    user: str = "U0RELAYBOT"
-    bot: str = "B0RELAYBOT"
-    app: str = "A0RELAYAPP"
+    user_id: str = "U0RELAYBOT"
+    bot_id: str = "B0RELAYBOT"
+    app_id: str = "A0RELAYAPP"
     name: str = "relay"
 
     def profile(self) -> dict[str, Any]:
         """`bot_profile` of a message."""
         return {
-            "id": self.bot,
-            "app_id": self.app,
-            "user_id": self.user,
+            "id": self.bot_id,
+            "app_id": self.app_id,
+            "user_id": self.user_id,
             "name": self.name,
             "team_id": TEAM,
             "deleted": False,
@@ -51,7 +51,7 @@ class Bot:
 
 
 @dataclass(slots=True, kw_only=True)
-class Grant:
+class TokenGrant:
     """What a token may do. `revoked` holds the code that a revoked one is answered with.
 
     `app_level`: it is the app's own (xapp-...), for sockets, and no bot's.
@@ -66,28 +66,28 @@ class Grant:
         """Whether the scope was granted."""
         return scope in self.scopes
 
-    def need(self, scope: str) -> None:
+    def require(self, scope: str) -> None:
         """Raise `missing_scope` unless the scope was granted."""
         if not self.has(scope):
-            raise Refused("missing_scope", needed=scope, provided=self.provided())
+            raise MethodError("missing_scope", needed=scope, provided=self.scope_list())
 
-    def provided(self) -> str:
+    def scope_list(self) -> str:
         """The scopes as Slack lists them."""
         return ",".join(sorted(self.scopes))
 
 
 @dataclass(slots=True, kw_only=True)
-class User:
+class FakeUser:
     """A person, or another app's bot; `zone` is the IANA name of where they say they are."""
 
     id: str
     name: str
     email: str | None = None
-    zone: str = "Etc/UTC"
+    timezone: str = "Etc/UTC"
     bot: bool = False
     deleted: bool = False
 
-    def described(self, *, with_email: bool, now: float) -> dict[str, Any]:
+    def as_json(self, *, with_email: bool, now: float) -> dict[str, Any]:
         """The user object of users.info (https://docs.slack.dev/reference/objects/user-object)."""
         profile = {"real_name": self.name, "display_name": self.name}
         if with_email and self.email is not None:
@@ -99,18 +99,18 @@ class User:
             "real_name": self.name,
             "deleted": self.deleted,
             "is_bot": self.bot,
-            "tz": self.zone,
+            "tz": self.timezone,
             "tz_offset": self._offset(now),
             "profile": profile,
         }
 
     def _offset(self, now: float) -> int:
-        offset = datetime.fromtimestamp(now, ZoneInfo(self.zone)).utcoffset()
+        offset = datetime.fromtimestamp(now, ZoneInfo(self.timezone)).utcoffset()
         return int(offset.total_seconds()) if offset else 0
 
 
 @dataclass(slots=True, kw_only=True)
-class UserGroup:
+class FakeUserGroup:
     """A group that can be mentioned by its handle (without the @)."""
 
     id: str
@@ -119,7 +119,7 @@ class UserGroup:
     users: list[str] = field(default_factory=list)
     disabled: bool = False
 
-    def described(self, *, with_users: bool) -> dict[str, Any]:
+    def as_json(self, *, with_users: bool) -> dict[str, Any]:
         """The user group object of usergroups.list."""
         group = {
             "id": self.id,

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from relay.sandbox.slack.block_kit import blocks as kit
 from relay.sandbox.slack.block_kit.elements import plain_text
+from relay.sandbox.slack.block_kit.schema import Findings, Report, boolean, record, string, unchecked, word
+from relay.sandbox.slack.errors import MethodError, validation_error
 from relay.sandbox.slack.users import TEAM, Bot
-from relay.sandbox.slack.errors import Refused, refused_for
-from relay.sandbox.slack.block_kit.schema import Findings, Report, boolean, record, string, whatever, word
 from relay.slack import limits
 
 Shape = dict[str, Any]
 
 _VIEW: Final = record(
-    {"type": word("modal"), "title": plain_text(limits.VIEW_TITLE), "blocks": whatever},
+    {"type": word("modal"), "title": plain_text(limits.VIEW_TITLE), "blocks": unchecked},
     {
         "submit": plain_text(limits.VIEW_BUTTON),
         "close": plain_text(limits.VIEW_BUTTON),
@@ -33,21 +33,21 @@ _VIEW: Final = record(
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class View:
+class FakeView:
     """A modal that was opened: before whom, and as what. `errors` stand beside its inputs (block id -> words)."""
 
     id: str
     user: str
-    shape: Shape
+    definition: Shape
     open: bool = True
     errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, Shape]:
         """Its input blocks by what they are called: by their element's action id."""
-        return {block["element"]["action_id"]: block for block in self.shape["blocks"] if block["type"] == "input"}
+        return {block["element"]["action_id"]: block for block in self.definition["blocks"] if block["type"] == "input"}
 
-    def described(self, bot: Bot, state: Shape | None = None) -> Shape:
+    def as_json(self, bot: Bot, state: Shape | None = None) -> Shape:
         """The view object in Slack's answers and payloads."""
         return {
             "private_metadata": "",
@@ -57,11 +57,11 @@ class View:
             "notify_on_close": False,
             "close": None,
             "submit": None,
-            **self.shape,
+            **self.definition,
             "id": self.id,
             "team_id": TEAM,
-            "app_id": bot.app,
-            "bot_id": bot.bot,
+            "app_id": bot.app_id,
+            "bot_id": bot.bot_id,
             "root_view_id": self.id,
             "previous_view_id": None,
             "hash": f"{self.id}.1",
@@ -69,21 +69,21 @@ class View:
         }
 
 
-def examine(shape: Shape) -> None:
+def validate_view(shape: Shape) -> None:
     """Raise `Refused` for whatever Slack would not take."""
     findings = Findings()
     _VIEW(shape, "/view", findings)
     blocks = shape.get("blocks")
     if isinstance(blocks, list):
-        kit.examine(blocks, "/view/blocks", findings, at_most=limits.VIEW_BLOCKS, of=kit.IN_MODALS)
+        kit.check_blocks(blocks, "/view/blocks", findings, at_most=limits.VIEW_BLOCKS, of=kit.IN_MODALS)
         _examine_submit(shape, blocks, findings)
         _examine_elements(blocks, findings)
     else:
         findings("must provide an array", "/view/blocks")
     if findings.messages:
-        raise refused_for("invalid_arguments", findings.messages)
+        raise validation_error("invalid_arguments", findings.messages)
     if len(json.dumps(shape, ensure_ascii=False).encode(errors="surrogatepass")) > limits.VIEW_BYTES:
-        raise Refused("view_too_large")
+        raise MethodError("view_too_large")
 
 
 def _examine_submit(shape: Shape, blocks: list[Any], report: Report) -> None:
@@ -106,7 +106,7 @@ def _examine_elements(blocks: list[Any], report: Report) -> None:
             report("only one element may focus_on_load", at)
 
 
-def with_ids(shape: Shape) -> Shape:
+def add_missing_ids(shape: Shape) -> Shape:
     """Slack names what the app did not."""
     blocks = [{"block_id": f"b{index}", **block} for index, block in enumerate(shape["blocks"])]
     for index, block in enumerate(blocks):
@@ -118,17 +118,17 @@ def with_ids(shape: Shape) -> Shape:
 # --- what is filled in ---
 
 
-class NotSendable(ValueError):
+class InvalidInput(ValueError):
     """Slack's window would not let a person send this: something is missing, too long, or not on offer."""
 
 
-def filled_in(view: View, values: Mapping[str, str]) -> Shape:
+def submitted_state(view: FakeView, values: Mapping[str, str]) -> Shape:
     """`state.values` of a submission: `values` by the inputs' action ids, else what stands in them from the start.
 
     Raises NotSendable where the window would not send it.
     """
     if unknown := values.keys() - view.inputs.keys():
-        raise NotSendable(f"this modal has no input {', '.join(sorted(unknown))}")
+        raise InvalidInput(f"this modal has no input {', '.join(sorted(unknown))}")
     return {block["block_id"]: {name: _entry(block, values.get(name))} for name, block in view.inputs.items()}
 
 
@@ -140,15 +140,15 @@ def _entry(block: Shape, value: str | None) -> Shape:
         case "radio_buttons" | "static_select" as kind:
             return {"type": kind, "selected_option": _chosen(block, value)}
         case kind:
-            raise NotSendable(f"nobody can fill in a {kind} here")
+            raise InvalidInput(f"nobody can fill in a {kind} here")
 
 
 def _written(block: Shape, value: str | None) -> str | None:
     longest = block["element"].get("max_length", limits.INPUT_TEXT)
     if not value and not block.get("optional"):
-        raise NotSendable("Please complete this required field.")
+        raise InvalidInput("Please complete this required field.")
     if value and len(value) > longest:
-        raise NotSendable(f"no more than {longest} characters go in there")
+        raise InvalidInput(f"no more than {longest} characters go in there")
     return value or None
 
 
@@ -158,8 +158,8 @@ def _chosen(block: Shape, value: str | None) -> Shape | None:
     if value is not None:
         option = next((each for each in element["options"] if each["value"] == value), None)
         if option is None:
-            raise NotSendable(f"{value} is not on offer")
+            raise InvalidInput(f"{value} is not on offer")
     if option is None and not block.get("optional"):
-        raise NotSendable("Please complete this required field.")
+        raise InvalidInput("Please complete this required field.")
     chosen: Shape | None = option
     return chosen

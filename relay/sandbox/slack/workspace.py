@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from relay.sandbox.slack.channel import Channel
-from relay.sandbox.slack.change_signal import News
-from relay.sandbox.slack.users import SCOPES, Bot, Grant, User, UserGroup
-from relay.sandbox.slack.errors import Refused
-from relay.sandbox.slack.triggers import Triggers
-from relay.sandbox.slack.views import View
+from relay.sandbox.slack.change_signal import ChangeSignal
+from relay.sandbox.slack.channel import FakeChannel
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.triggers import TriggerIds
+from relay.sandbox.slack.users import DEFAULT_SCOPES, Bot, FakeUser, FakeUserGroup, TokenGrant
+from relay.sandbox.slack.views import FakeView
 
 _MICRO = 1_000_000
 
@@ -26,19 +26,19 @@ class Workspace:
         *,
         clock: Callable[[], float] = time.time,
         token: str = "xoxb-sandbox",  # noqa: S107  a stand-in's token opens nothing
-        scopes: Iterable[str] = SCOPES,
+        scopes: Iterable[str] = DEFAULT_SCOPES,
     ) -> None:
         """Make an empty workspace in which one app is installed."""
         self.now = clock
-        self.changes = News()
+        self.changes = ChangeSignal()
         self.bot = Bot()
         self.token = token
-        self.grants: dict[str, Grant] = {}
-        self.channels: dict[str, Channel] = {}
-        self.users: dict[str, User] = {}
-        self.usergroups: dict[str, UserGroup] = {}
-        self.views: list[View] = []
-        self.triggers = Triggers()
+        self.grants: dict[str, TokenGrant] = {}
+        self.channels: dict[str, FakeChannel] = {}
+        self.users: dict[str, FakeUser] = {}
+        self.usergroups: dict[str, FakeUserGroup] = {}
+        self.views: list[FakeView] = []
+        self.triggers = TriggerIds()
         self._count = 0
         self._stamped = 0
         self.edit_window: float | None = None
@@ -56,48 +56,48 @@ class Workspace:
         member: bool = False,
         archived: bool = False,
         external: bool = False,
-    ) -> Channel:
+    ) -> FakeChannel:
         """Make a channel; `member` says whether the app is in it."""
-        channel = Channel(
+        channel = FakeChannel(
             id=id,
             name=name,
             clock=self.now,
-            changed=self.changes.ring,
-            bot=self.bot.user,
+            on_change=self.changes.notify,
+            bot=self.bot.user_id,
             private=private,
             archived=archived,
             external=external,
-            members={self.bot.user} if member else set(),
+            members={self.bot.user_id} if member else set(),
         )
         self.channels[id] = channel
-        self.changes.ring()
+        self.changes.notify()
         return channel
 
-    def channel(self, ref: str) -> Channel:
+    def channel(self, ref: str) -> FakeChannel:
         """The channel with this id or name (with or without #). `KeyError` where there is none."""
         found = self.find_channel(ref)
         if found is None:
             raise KeyError(f"no channel {ref}: there are {', '.join(sorted(c.name for c in self.channels.values()))}")
         return found
 
-    def find_channel(self, ref: str) -> Channel | None:
+    def find_channel(self, ref: str) -> FakeChannel | None:
         """The channel with this id or name, if there is one."""
         if ref in self.channels:
             return self.channels[ref]
         name = ref.removeprefix("#")
         return next((channel for channel in self.channels.values() if channel.name == name), None)
 
-    def add_user(self, id: str, name: str, *, channels: Iterable[str] = (), **more: Any) -> User:  # noqa: A002  the same
+    def add_user(self, id: str, name: str, *, channels: Iterable[str] = (), **more: Any) -> FakeUser:  # noqa: A002  the same
         """Make a person (`more` as `User` has it), who is a member of these channels (ids or names)."""
-        self.users[id] = User(id=id, name=name, **more)
+        self.users[id] = FakeUser(id=id, name=name, **more)
         for channel in channels:
             self.channel(channel).invite(id)
-        self.changes.ring()
+        self.changes.notify()
         return self.users[id]
 
-    def add_usergroup(self, id: str, handle: str, *, name: str = "", users: Iterable[str] = ()) -> UserGroup:  # noqa: A002  the same
+    def add_usergroup(self, id: str, handle: str, *, name: str = "", users: Iterable[str] = ()) -> FakeUserGroup:  # noqa: A002  the same
         """Make a group that can be mentioned."""
-        self.usergroups[id] = UserGroup(id=id, handle=handle, name=name or handle, users=list(users))
+        self.usergroups[id] = FakeUserGroup(id=id, handle=handle, name=name or handle, users=list(users))
         return self.usergroups[id]
 
     def next_number(self) -> int:
@@ -113,10 +113,10 @@ class Workspace:
     # --- tokens ---
 
     def install(
-        self, token: str, *, scopes: Iterable[str] = SCOPES, bot: Bot | None = None, app_level: bool = False
-    ) -> Grant:
+        self, token: str, *, scopes: Iterable[str] = DEFAULT_SCOPES, bot: Bot | None = None, app_level: bool = False
+    ) -> TokenGrant:
         """Let another token in; with another bot it is another app, whose messages the first cannot edit."""
-        self.grants[token] = Grant(bot=bot or self.bot, scopes=frozenset(scopes), app_level=app_level)
+        self.grants[token] = TokenGrant(bot=bot or self.bot, scopes=frozenset(scopes), app_level=app_level)
         return self.grants[token]
 
     @property
@@ -144,12 +144,12 @@ class Workspace:
         """Let a revoked token in again."""
         self.grants[token or self.token].revoked = None
 
-    def authenticate(self, token: str | None) -> Grant:
+    def authenticate(self, token: str | None) -> TokenGrant:
         """What a token may do; raises `not_authed`, `invalid_auth` or the code with which it was revoked."""
         if not token:
-            raise Refused("not_authed")
+            raise MethodError("not_authed")
         if token not in self.grants:
-            raise Refused("invalid_auth")
+            raise MethodError("invalid_auth")
         if (code := self.grants[token].revoked) is not None:
-            raise Refused(code)
+            raise MethodError(code)
         return self.grants[token]

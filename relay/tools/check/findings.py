@@ -18,7 +18,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckReport:
     """What a check came to: the findings, those of routes.yaml first, and how much was looked at."""
 
     findings: tuple[Fault, ...]
@@ -26,7 +26,7 @@ class Checked:
     templates: int = 0
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def errors(self) -> tuple[Fault, ...]:
         """What has to be mended."""
         return tuple(finding for finding in self.findings if not finding.warning)
 
@@ -35,7 +35,7 @@ class Checked:
         """What deserves a look."""
         return tuple(finding for finding in self.findings if finding.warning)
 
-    def strictly(self) -> "Checked":
+    def warnings_as_errors(self) -> "CheckReport":
         """The same, with every warning a fault."""
         return replace(self, findings=tuple(replace(finding, warning=False) for finding in self.findings))
 
@@ -44,24 +44,24 @@ class Checked:
         """It all in a few words."""
         if not self.findings:
             return f"fine: {_counted(self.routes, 'route')}, {_counted(self.templates, 'template file')}"
-        parts = ((self.faults, "fault"), (self.warnings, "warning"))
+        parts = ((self.errors, "fault"), (self.warnings, "warning"))
         return ", ".join(_counted(len(found), noun) for found, noun in parts if found)
 
 
-def told(checked: Checked, form: Format) -> Iterable[str]:
+def format_report(checked: CheckReport, form: Format) -> Iterable[str]:
     """The findings, as lines."""
     return _FORMS[form](checked)
 
 
-def _as_text(checked: Checked) -> Iterator[str]:
+def _as_text(checked: CheckReport) -> Iterator[str]:
     for finding in checked.findings:
         yield str(replace(finding, message=f"warning: {finding.message}") if finding.warning else finding)
 
 
-def _as_json(checked: Checked) -> Iterator[str]:
+def _as_json(checked: CheckReport) -> Iterator[str]:
     document = {
-        "ok": not checked.faults,
-        "faults": [_plain(finding) for finding in checked.faults],
+        "ok": not checked.errors,
+        "faults": [_plain(finding) for finding in checked.errors],
         "warnings": [_plain(finding) for finding in checked.warnings],
     }
     yield orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
@@ -71,7 +71,7 @@ def _plain(finding: Fault) -> dict[str, str | int]:
     return {"file": finding.file, "line": finding.line, "column": finding.column, "message": finding.message}
 
 
-def _as_annotations(checked: Checked) -> Iterator[str]:
+def _as_annotations(checked: CheckReport) -> Iterator[str]:
     """Workflow commands: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands."""
     for finding in checked.findings:
         level = "warning" if finding.warning else "error"
@@ -87,7 +87,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-_FORMS: Mapping[Format, Callable[[Checked], Iterator[str]]] = {
+_FORMS: Mapping[Format, Callable[[CheckReport], Iterator[str]]] = {
     Format.TEXT: _as_text,
     Format.JSON: _as_json,
     Format.GITHUB: _as_annotations,

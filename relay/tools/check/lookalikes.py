@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from relay.routes.parser.yaml_nodes import Items, Node, Table, Word
-from relay.tools.check.reachability import Finding
+from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.tools.check.reachability import LintFinding
 
 _FLAGS: Final = frozenset("imsU")
 
@@ -32,28 +32,28 @@ _OPERATORS: Final[Mapping[str, str]] = {
 _PATH: Final = re.compile(r"[\w./ -]*/[\w./ -]*")
 
 
-def lookalikes(value: Node) -> Iterator[Finding]:
+def lookalikes(value: Node) -> Iterator[LintFinding]:
     """What looks like something else in the value of one condition."""
     for operator, word in _words(value, ""):
         if operator == "re":
             told = _of_expression(word.text)
-        elif word.kind == "null" and word.text:
+        elif word.yaml_type == "null" and word.text:
             told = f"this is the word '{word.text}'; absence is {{exists: false}}"
         else:
             told = _of_text(word.text)
         if told:
-            yield Finding(at=word, message=told)
+            yield LintFinding(at=word, message=told)
 
 
-def _words(node: Node, operator: str) -> Iterator[tuple[str, Word]]:
+def _words(node: Node, operator: str) -> Iterator[tuple[str, ScalarNode]]:
     """The words of a value, each with the operator that it stands under; those that are meant literally left out."""
     match node:
-        case Word():
+        case ScalarNode():
             yield operator, node
-        case Items(items=items):
+        case ListNode(items=items):
             for item in items:
                 yield from _words(item, operator)
-        case Table(entries=pairs):
+        case MappingNode(entries=pairs):
             for key, value in pairs:
                 if key.text != "is":
                     yield from _words(value, key.text)

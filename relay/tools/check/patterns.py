@@ -12,8 +12,8 @@ from math import floor, isfinite
 from typing import Final
 
 from relay.model.incident import State
-from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Seen, Wanted
-from relay.routes.subjects import Kind
+from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, SubjectValues, Wanted
+from relay.routes.subjects import ValueType
 
 MOST_STATES: Final = 300
 """How far an automaton is followed before nothing counts as shown."""
@@ -26,7 +26,7 @@ _EXACT: Final = 2**53
 # --- one value out of a few ---
 
 
-def no_value(kind: Kind, claims: Sequence[tuple[Wanted, bool]]) -> bool:
+def no_value(kind: ValueType, claims: Sequence[tuple[Wanted, bool]]) -> bool:
     """Whether no single value makes each claim come out as it says."""
     values = _values(kind, [wanted for wanted, _ in claims])
     if values is None:
@@ -34,26 +34,26 @@ def no_value(kind: Kind, claims: Sequence[tuple[Wanted, bool]]) -> bool:
     return not any(all(wanted.holds(seen) is positive for wanted, positive in claims) for seen in values)
 
 
-def _values(kind: Kind, wanted: Sequence[Wanted]) -> Iterable[Seen] | None:
+def _values(kind: ValueType, wanted: Sequence[Wanted]) -> Iterable[SubjectValues] | None:
     """Every value that can make a difference; None where they cannot be listed."""
     match kind:
-        case Kind.STATE:
-            return [Seen((state.value,)) for state in State]
-        case Kind.FLAG:
-            return [Seen(("true",)), Seen(("false",))]
-        case Kind.NUMBER:
+        case ValueType.STATE:
+            return [SubjectValues((state.value,)) for state in State]
+        case ValueType.FLAG:
+            return [SubjectValues(("true",)), SubjectValues(("false",))]
+        case ValueType.NUMBER:
             return _counts([bound for each in wanted for bound in _bounds(each)])
-        case Kind.TEXT:
+        case ValueType.TEXT:
             return None
 
 
-def _counts(bounds: Sequence[float]) -> list[Seen] | None:
+def _counts(bounds: Sequence[float]) -> list[SubjectValues] | None:
     """Zero, and what lies at and beside each bound: between those nothing changes."""
     finite = [bound for bound in bounds if isfinite(bound)]
     if any(abs(bound) >= _EXACT for bound in finite):
         return None
     near = {floor(bound) + step for bound in finite for step in (-1, 0, 1)}
-    return [Seen((str(count),)) for count in sorted({0, *near}) if count >= 0]
+    return [SubjectValues((str(count),)) for count in sorted({0, *near}) if count >= 0]
 
 
 def _bounds(wanted: Wanted) -> Iterator[float]:
@@ -91,7 +91,7 @@ def _surely_is(folded: str, wanted: Wanted) -> bool:
     """Whether each spelling of a casefolded text is what is wanted; case matters to regular expressions alone."""
     if isinstance(wanted, Regex) and not (folded.isascii() and folded.upper() == folded):
         return False
-    return wanted.holds(Seen((folded,)))
+    return wanted.holds(SubjectValues((folded,)))
 
 
 def _within(inner: Between, outer: Wanted) -> bool:
@@ -130,7 +130,7 @@ def _tokens(wanted: Wanted) -> _Pattern:
 def _covered(pattern: _Pattern, banned: Sequence[Wanted]) -> bool:
     """Whether whatever fits the pattern fits one of those."""
     known = [each for each in banned if isinstance(each, Exactly | Glob | Exists)]
-    if any(_slips_through(Seen((text,)), known) for text in _examples(pattern)):
+    if any(_slips_through(SubjectValues((text,)), known) for text in _examples(pattern)):
         return False
     patterns = [_tokens(each) for each in known]
     together = len(patterns) <= MOST_PATTERNS and _fits_one_of(pattern, tuple(patterns))
@@ -167,7 +167,7 @@ def _examples(pattern: _Pattern) -> Iterator[str]:
         yield "".join(token if isinstance(token, str) else stands_for[token] for token in pattern)
 
 
-def _slips_through(text: Seen, banned: Sequence[Wanted]) -> bool:
+def _slips_through(text: SubjectValues, banned: Sequence[Wanted]) -> bool:
     return not any(each.holds(text) for each in banned)
 
 

@@ -15,9 +15,9 @@ from typing import Final, assert_never
 
 from relay.model.incident import State
 from relay.routes import Match, Route
-from relay.routes.match import AllMatches, AnyMatch, Condition, Look, NotMatch
+from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, NotMatch
 from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Wanted
-from relay.routes.subjects import PLAIN, Kind, Subject
+from relay.routes.subjects import PLAIN, Subject, ValueType
 from relay.tools.check.patterns import no_text, no_value
 
 STEPS: Final = 3_000
@@ -76,8 +76,8 @@ def always(formula: Formula) -> bool:
 def meaning(condition: Condition | Match) -> Formula:
     """What a condition, or a whole match, says."""
     match condition:
-        case Look(subject=subject, wanted=wanted):
-            return _said(subject, wanted) if subject.kind is Kind.TEXT else Claim(subject, wanted)
+        case Comparison(subject=subject, wanted=wanted):
+            return _said(subject, wanted) if subject.kind is ValueType.TEXT else Claim(subject, wanted)
         case Match(conditions=parts) | AllMatches(matches=parts):
             return Every(tuple(map(meaning, parts)))
         case AnyMatch(matches=parts):
@@ -198,7 +198,7 @@ def _resolved_and_active(active: Sequence[Claim], status: Sequence[Claim]) -> bo
 def _contradictory(known: Sequence[Claim]) -> bool:
     """Whether no incident is like this in one of its subjects."""
     kind = known[0].subject.kind
-    if kind is not Kind.TEXT:
+    if kind is not ValueType.TEXT:
         return no_value(kind, [(claim.wanted, claim.positive) for claim in known])
     banned = [claim.wanted for claim in known if not claim.positive]
     return any(no_text(claim.wanted, banned) for claim in known if claim.positive)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from relay.routes.match import Look
+from relay.routes.match import Comparison
 from relay.routes.operators import Exactly, words_of
-from relay.tools.check.positions import Standing
+from relay.tools.check.positions import RouteSource
 from relay.tools.check.prover import Formula, always, claims, meaning, opposite, taking
 
 _TIED = frozenset({"active", "status"})
@@ -17,7 +17,7 @@ _TIED = frozenset({"active", "status"})
 class Blocker:
     """A route that ends the walk among its siblings when it takes an incident."""
 
-    standing: Standing
+    standing: RouteSource
 
     @cached_property
     def takes(self) -> Formula:
@@ -32,7 +32,7 @@ class Blocker:
     @cached_property
     def subjects(self) -> frozenset[str]:
         """What its own match looks at, and so what a proof must know of."""
-        looks = [each for each in self.standing.route.match.conditions if isinstance(each, Look)]
+        looks = [each for each in self.standing.route.match.conditions if isinstance(each, Comparison)]
         return frozenset(look.subject.key for look in looks if not always(meaning(look)))
 
     def may_follow(self, subjects: Collection[str]) -> bool:
@@ -50,7 +50,7 @@ class Blocker:
     @cached_property
     def demand(self) -> frozenset[tuple[str, str]] | None:
         """Words of which one must be seen for it to hold; None where nothing so plain can be said."""
-        looks = [each for each in self.standing.route.match.conditions if isinstance(each, Look)]
+        looks = [each for each in self.standing.route.match.conditions if isinstance(each, Comparison)]
         demands = [(look.subject.key, words) for look in looks if (words := words_of(look.wanted)) is not None]
         key, words = min(demands, key=lambda each: len(each[1]), default=("", None))
         return None if words is None else frozenset((key, word) for word in words)
@@ -64,11 +64,11 @@ class Blocking:
     """Routes that are known to be never reached (by identity), and with them whatever is inside."""
     _levels: "dict[int, _Level]" = field(default_factory=dict)
 
-    def all_before(self, each: Standing) -> list[Blocker]:
+    def all_before(self, each: RouteSource) -> list[Blocker]:
         """Those before a route, or before one of those around it."""
         return [blocker for step in each.lineage for blocker in self._level(step).everyone(len(step.before))]
 
-    def before(self, each: Standing, formula: Formula) -> list[Blocker]:
+    def before(self, each: RouteSource, formula: Formula) -> list[Blocker]:
         """Those of them that may, alone, be implied by what surely holds there."""
         known = list(claims(formula))
         subjects = {claim.subject.key for claim in known}
@@ -82,7 +82,7 @@ class Blocking:
         known_of = (blocker for blocker in found if blocker.subjects <= subjects and blocker.may_follow(subjects))
         return sorted(known_of, key=lambda blocker: len(blocker.subjects))
 
-    def _level(self, each: Standing) -> "_Level":
+    def _level(self, each: RouteSource) -> "_Level":
         """Of the siblings up to this one; they are filed as they come."""
         level = self._levels.setdefault(id(each.inside), _Level())
         level.grow(each.before)
@@ -98,7 +98,7 @@ class _Level:
     _anything: list[tuple[int, Blocker]] = field(default_factory=list)
     _by_word: dict[tuple[str, str], list[tuple[int, Blocker]]] = field(default_factory=dict)
 
-    def grow(self, before: Sequence[Standing]) -> None:
+    def grow(self, before: Sequence[RouteSource]) -> None:
         """File those that are not filed yet."""
         for place in range(self._grown, len(before)):
             each = before[place]

@@ -13,11 +13,11 @@ import orjson
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.cards.draw import BUTTONS
-from relay.config.files import Written, check
+from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import CARD
 from relay.rendering.request import RenderedMessage, TemplateFailure
-from relay.tools.simulate import Rehearsal, rehearse
+from relay.tools.simulate import Simulation, simulate
 from relay.tools.testing.samples import sample
 
 Body = dict[str, Any]
@@ -74,15 +74,17 @@ def _failures(sources: Mapping[str, str], life: Sequence[Share]) -> Iterator[tup
             yield from (((each.file, each.line), each) for each in _of(rehearsal) if each.file in sources)
 
 
-def _rehearsed(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterable[Rehearsal]:
-    written = Written(file="routes.yaml", routes=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources))
+def _rehearsed(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterable[Simulation]:
+    written = ConfigurationFiles(
+        routes_file="routes.yaml", routes_text=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources)
+    )
     try:
-        return rehearse(check(written), life).values()
+        return simulate(build_configuration(written), life).values()
     except ConfigurationError:  # no route can name this folder, so that nothing of it is ever run
         return ()
 
 
-def _of(rehearsal: Rehearsal) -> Iterator[TemplateFailure]:
+def _of(rehearsal: Simulation) -> Iterator[TemplateFailure]:
     for played in rehearsal.cards:
         for sent in (played.first, played.root, *played.replies):
             yield from sent.rendered.failures if sent else ()

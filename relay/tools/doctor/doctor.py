@@ -15,19 +15,19 @@ from relay.bigpanda.client import BigPandaClient
 from relay.bigpanda.outcomes import TaskDone, TaskOutcome
 from relay.bigpanda.responses import tag_definitions_of
 from relay.cards import Channel
-from relay.config.files import Written, check, load
+from relay.config.files import ConfigurationFiles, build_configuration, load_configuration
 from relay.config.settings import Settings
 from relay.http.session import make_session
-from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreUnready
+from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
 from relay.routes.parser import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
 from relay.slack.outcomes import Read
-from relay.store import KeptConfiguration, Store
-from relay.store.address import parse
+from relay.store import Store, StoredConfiguration
+from relay.store.address import parse_database_url
 from relay.tools.doctor import references
-from relay.tools.doctor.report import Diagnosis, Finding, fine, listed, loss, note, warning
-from relay.tools.doctor.slack import Round
+from relay.tools.doctor.report import Diagnosis, Finding, error, listed, note, ok, warning
+from relay.tools.doctor.slack import SlackChecks
 
 
 async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
@@ -39,7 +39,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
     async with make_session() as session:
         if settings.slack_bot_token is not None:
             slack = SlackClient(session, settings.required_bot_token, base_url=settings.slack_api_url)
-            found += await Round(slack, rulebook, known, clock or Clock()).findings()
+            found += await SlackChecks(slack, rulebook, known, clock or Clock()).findings()
         found += await _bigpanda(session, settings, rulebook)
     return Diagnosis(findings=tuple(found))
 
@@ -48,38 +48,40 @@ def _settings(settings: Settings) -> list[Finding]:
     """What `relay serve` refuses to start without."""
     try:
         settings.for_serving()
-    except RelayError as error:
-        return [loss("settings", "`relay serve` does not start with these.", str(error))]
-    return [fine("settings", "`relay serve` can start with them.")]
+    except RelayError as raised:
+        return [error("settings", "`relay serve` does not start with these.", str(raised))]
+    return [ok("settings", "`relay serve` can start with them.")]
 
 
-def _configuration(settings: Settings, kept: KeptConfiguration | None) -> tuple[list[Finding], Rulebook | None]:
+def _configuration(settings: Settings, kept: StoredConfiguration | None) -> tuple[list[Finding], Rulebook | None]:
     """What is on disk; where that is faulty, what relay goes on with."""
     about = str(settings.routes)
     try:
-        rulebook = load(settings.routes, settings.templates).rulebook
-    except ConfigurationError as error:
-        first, number = error.faults[0], len(error.faults)
+        rulebook = load_configuration(settings.routes, settings.templates).rulebook
+    except ConfigurationError as raised:
+        first, number = raised.faults[0], len(raised.faults)
         goes_on = "relay goes on with the last good one" if kept else "relay does not start on it"
         what = f"it has {number} fault{'s' if number > 1 else ''}, so {goes_on}. The first: {first}."
-        return [loss(about, what, "Run `relay check`, and correct what it says.")], _revived(kept)
-    found = [fine(about, f"it has no fault; {len(list(rulebook.routes.everyone()))} routes.")]
+        return [error(about, what, "Run `relay check`, and correct what it says.")], _revived(kept)
+    found = [ok(about, f"it has no fault; {len(list(rulebook.routes.flatten()))} routes.")]
     if rulebook.fallback is None:
         remedy = "Name a channel under fallback: at the top of routes.yaml."
         found.append(warning(about, "there is no fallback: what no route takes is kept, and posted nowhere.", remedy))
     return found, rulebook
 
 
-def _revived(kept: KeptConfiguration | None) -> Rulebook | None:
+def _revived(kept: StoredConfiguration | None) -> Rulebook | None:
     if kept is None:
         return None
     try:
-        return check(Written(file="routes.yaml", routes=kept.routes, templates=kept.templates)).rulebook
+        return build_configuration(
+            ConfigurationFiles(routes_file="routes.yaml", routes_text=kept.routes, templates=kept.templates)
+        ).rulebook
     except ConfigurationError:
         return None
 
 
-async def _database(settings: Settings) -> tuple[list[Finding], KeptConfiguration | None, dict[str, Channel]]:
+async def _database(settings: Settings) -> tuple[list[Finding], StoredConfiguration | None, dict[str, Channel]]:
     """Whether it is there and ready; and what it knows of configurations and channels."""
     url = settings.database_url.get_secret_value()
     try:
@@ -87,22 +89,22 @@ async def _database(settings: Settings) -> tuple[list[Finding], KeptConfiguratio
             return [first], None, {}
         async with _opened(url) as store:
             known = {channel.ref: channel for channel in await store.channels()}
-            return [fine("database", f"{store.name} is ready.")], await store.latest_configuration(), known
-    except StoreUnready:
+            return [ok("database", f"{store.name} is ready.")], await store.latest_configuration(), known
+    except StoreNotMigrated:
         what = "it is not ready yet; `relay serve` brings it up to date at its next start."
         return [note("database", what)], None, {}
-    except StoreError as error:
-        return [loss("database", "relay cannot use it as it is.", str(error))], None, {}
+    except StoreError as raised:
+        return [error("database", "relay cannot use it as it is.", str(raised))], None, {}
 
 
 def _first_start(url: str) -> Finding | None:
     """An SQLite file that is not there yet is made at the first start, if the folder allows that."""
-    path = parse(url).path
+    path = parse_database_url(url).path
     if path is None or path.exists() or not path.parent.is_dir():
         return None
     if not os.access(path.parent, os.W_OK):
         remedy = f"Let relay's user write in {path.parent}, or change RELAY_DATABASE_URL."
-        return loss("database", f"{path} is not there, and nobody may make it.", remedy)
+        return error("database", f"{path} is not there, and nobody may make it.", remedy)
     return note("database", f"{path} is not there yet; `relay serve` makes it at its first start.")
 
 
@@ -117,29 +119,29 @@ async def _opened(url: str) -> AsyncIterator[Store]:
 
 async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, rulebook: Rulebook | None) -> list[Finding]:
     """The key and the region, and what people need to act from Slack."""
-    acts = rulebook is not None and references.works_both_ways(rulebook)
+    acts = rulebook is not None and references.accepts_actions(rulebook)
     found = await _way_in(session, settings) if acts else []
     if settings.bigpanda_api_key is None:
         if acts:
             remedy = "Set BIGPANDA_API_KEY to the key of a BigPanda user who may act on incidents."
             return [
                 *found,
-                loss("BigPanda", "routes have actions or sync_replies, and there is no key for them.", remedy),
+                error("BigPanda", "routes have actions or sync_replies, and there is no key for them.", remedy),
             ]
         return [note("BigPanda", "not looked at: BIGPANDA_API_KEY is not set, and no route needs it.")]
-    bad = loss if acts else warning
+    bad = error if acts else warning
     try:
         panda = BigPandaClient(
             session, settings.bigpanda_api_key.get_secret_value(), base_url=settings.bigpanda_api_url
         )
-    except SettingsError as error:
-        return [*found, bad("BigPanda", "relay cannot use it as it is set.", str(error))]
+    except SettingsError as raised:
+        return [*found, bad("BigPanda", "relay cannot use it as it is set.", str(raised))]
     ruling = await panda.tag_definitions()
     if isinstance(ruling, TaskDone):
         tags = len(tag_definitions_of(ruling.body))
         return [
             *found,
-            fine("BigPanda", f"{settings.bigpanda_api_url} takes the key, and defines {tags} tags."),
+            ok("BigPanda", f"{settings.bigpanda_api_url} takes the key, and defines {tags} tags."),
             *_callback(settings),
         ]
     remedy = getattr(ruling, "remedy", "") or "Check BIGPANDA_API_URL, and the network between here and it."
@@ -160,7 +162,7 @@ async def _way_in(session: aiohttp.ClientSession, settings: Settings) -> list[Fi
     if settings.slack_signing_secret is None and token is None:
         what = "routes have actions or sync_replies, and Slack has no way to tell relay: no card has buttons."
         remedy = "Set SLACK_SIGNING_SECRET (Slack calls relay's address), or SLACK_APP_TOKEN (Socket Mode)."
-        return [loss(about, what, remedy)]
+        return [error(about, what, remedy)]
     if token is not None:
         answer = await SlackClient(session, token.get_secret_value(), base_url=settings.slack_api_url).open_socket()
         if not isinstance(answer, Read):
@@ -168,9 +170,9 @@ async def _way_in(session: aiohttp.ClientSession, settings: Settings) -> list[Fi
             remedy = (
                 "It must be an app-level token (xapp-...) with connections:write; switch Socket Mode on in the app."
             )
-            return [loss(about, what, remedy)]
-        return [fine(about, "what people do in Slack comes over a socket; Slack opens one.")]
-    return [fine(about, "what people do in Slack comes over HTTP, where the app's settings name relay's address.")]
+            return [error(about, what, remedy)]
+        return [ok(about, "what people do in Slack comes over a socket; Slack opens one.")]
+    return [ok(about, "what people do in Slack comes over HTTP, where the app's settings name relay's address.")]
 
 
 def _callback(settings: Settings) -> Iterator[Finding]:
@@ -182,4 +184,4 @@ def _callback(settings: Settings) -> Iterator[Finding]:
         yield note("BigPanda callback", what)
     else:
         names = listed(name or "every integration" for name in settings.bigpanda_app_keys)
-        yield fine("BigPanda callback", f"BigPanda is told when cards exist, for {names}.")
+        yield ok("BigPanda callback", f"BigPanda is told when cards exist, for {names}.")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from relay.routes.channel_template import FixedChannel
 from relay.routes.parser import Rulebook
-from relay.routes.route import Post, Route, Siblings
+from relay.routes.route import Post, Route, RouteList
 
 FALLBACK = "fallback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class ChannelUse:
     """A channel as one place uses it; `where` is the route's name, or `fallback`."""
 
     ref: str
@@ -20,14 +20,14 @@ class Use:
     allow_external: bool
 
 
-def channels(rulebook: Rulebook) -> Iterator[Use]:
+def channels(rulebook: Rulebook) -> Iterator[ChannelUse]:
     """Every use of a channel that does not depend on the incident, the fallback's first. Disabled routes use none."""
     if (fallback := rulebook.fallback) is not None:
         known, external = fallback.channel, fallback.options.allow_external
-        yield Use(ref=known.ref, written=known.source, where=FALLBACK, allow_external=external)
+        yield ChannelUse(ref=known.ref, written=known.source, where=FALLBACK, allow_external=external)
     for route, post in _posts(rulebook):
         if isinstance(post.channel, FixedChannel):
-            yield Use(
+            yield ChannelUse(
                 ref=post.channel.ref,
                 written=post.channel.source,
                 where=route.name,
@@ -55,7 +55,7 @@ def user_groups(rulebook: Rulebook) -> dict[str, list[str]]:
     return found
 
 
-def works_both_ways(rulebook: Rulebook) -> bool:
+def accepts_actions(rulebook: Rulebook) -> bool:
     """Whether a route sends what people do in Slack to BigPanda."""
     return any(post.options.actions or post.options.sync_replies for _, post in _posts(rulebook))
 
@@ -64,7 +64,7 @@ def _posts(rulebook: Rulebook) -> Iterator[tuple[Route, Post]]:
     return ((route, post) for route in _enabled(rulebook.routes) for post in route.posts)
 
 
-def _enabled(routes: Siblings) -> Iterator[Route]:
+def _enabled(routes: RouteList) -> Iterator[Route]:
     for route in routes:
         if route.enabled:
             yield route

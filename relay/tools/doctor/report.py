@@ -56,7 +56,7 @@ class Diagnosis:
         return {"ok": self.ok, "findings": [asdict(finding) for finding in self.findings]}
 
 
-def fine(about: str, message: str) -> Finding:
+def ok(about: str, message: str) -> Finding:
     """All is as it should be."""
     return Finding(level=Level.OK, about=about, message=message)
 
@@ -71,7 +71,7 @@ def warning(about: str, message: str, remedy: str) -> Finding:
     return Finding(level=Level.WARNING, about=about, message=message, remedy=remedy)
 
 
-def loss(about: str, message: str, remedy: str) -> Finding:
+def error(about: str, message: str, remedy: str) -> Finding:
     """Would lose messages."""
     return Finding(level=Level.ERROR, about=about, message=message, remedy=remedy)
 

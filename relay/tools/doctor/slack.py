@@ -10,8 +10,8 @@ from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
 from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of, identity_of, user_groups_of
 from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.tools.doctor import references
-from relay.tools.doctor.references import Use
-from relay.tools.doctor.report import Finding, fine, listed, loss, note, warning
+from relay.tools.doctor.references import ChannelUse
+from relay.tools.doctor.report import Finding, error, listed, note, ok, warning
 
 TRIES = 4
 """How often one thing is asked while Slack has no time for it."""
@@ -25,7 +25,7 @@ FEW = 20
 _UNREACHED = "Check the network between here and Slack, and SLACK_API_URL."
 
 
-class Round:
+class SlackChecks:
     """One visit to a workspace. `known` is what the database holds about channels, by reference."""
 
     def __init__(self, slack: SlackClient, rulebook: Rulebook | None, known: Mapping[str, Known], clock: Clock) -> None:
@@ -41,10 +41,10 @@ class Round:
         """All of them; where the token does not work, that is all there is to find."""
         answer = await self._ask(self._slack.auth_test)
         if not isinstance(answer, Read):
-            return [loss("Slack token", f"Slack does not let relay in: {answer.reason}.", _remedy(answer))]
+            return [error("Slack token", f"Slack does not let relay in: {answer.reason}.", _remedy(answer))]
         identity = identity_of(answer)
         self._scopes = identity.scopes
-        found = [fine("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
+        found = [ok("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
         used = list(references.channels(self._rulebook)) if self._rulebook else []
         found += self._scope_findings(by_name=any(use.ref.startswith("#") for use in used))
         if self._rulebook is not None:
@@ -68,18 +68,18 @@ class Round:
     def _scope_findings(self, *, by_name: bool) -> list[Finding]:
         if not self._scopes:
             return [note("Slack scopes", "Slack does not say which ones the token has.")]
-        acts = self._rulebook is not None and references.works_both_ways(self._rulebook)
+        acts = self._rulebook is not None and references.accepts_actions(self._rulebook)
         needed = sorted({*REQUIRED_SCOPES, *(ACTION_SCOPES if acts else ())})
         missing = [scope for scope in needed if scope not in self._scopes]
         if not missing:
-            return [fine("Slack scopes", f"all {len(needed)} are there.")]
+            return [ok("Slack scopes", f"all {len(needed)} are there.")]
         losing = {
             "chat:write",
             *(("channels:read", "groups:read") if by_name else ()),
             *(ACTION_SCOPES if acts else ()),
         }
         return [
-            (loss if scope in losing else warning)(
+            (error if scope in losing else warning)(
                 f"Slack scope {scope}",
                 f"the token does not have it: {MISSING_SCOPE_EFFECTS[scope]}.",
                 f"Add {scope} to relay's Slack app and install it again; `relay manifest` prints all that relay uses.",
@@ -89,8 +89,8 @@ class Round:
 
     # Channels
 
-    async def _channel_findings(self, used: Sequence[Use]) -> list[Finding]:
-        by_ref: dict[str, list[Use]] = {}
+    async def _channel_findings(self, used: Sequence[ChannelUse]) -> list[Finding]:
+        by_ref: dict[str, list[ChannelUse]] = {}
         for use in used:
             by_ref.setdefault(use.ref, []).append(use)
         if any(ref.startswith("#") for ref in by_ref) or len(by_ref) > FEW:
@@ -99,7 +99,7 @@ class Round:
                 names = listed(ref for ref in by_ref if ref.startswith("#"))
                 what = f"the list of channels cannot be read ({answer.reason}), so no name is found: {names}."
                 return [
-                    loss("channels", what, _remedy(answer)),
+                    error("channels", what, _remedy(answer)),
                     *[each for ref in by_ref if not ref.startswith("#") for each in await self._id(ref, by_ref[ref])],
                 ]
         found: list[Finding] = []
@@ -121,7 +121,7 @@ class Round:
                 self._listed = listed_so_far
                 return None
 
-    async def _id(self, ref: str, where: Sequence[Use]) -> list[Finding]:
+    async def _id(self, ref: str, where: Sequence[ChannelUse]) -> list[Finding]:
         """A channel by its id; one that was renamed is still the same."""
         found = await self._by_id(ref)
         if not isinstance(found, ChannelInfo):
@@ -133,7 +133,7 @@ class Round:
         )
         return [*told, *self._judged(found, where)]
 
-    async def _name(self, ref: str, where: Sequence[Use]) -> list[Finding]:
+    async def _name(self, ref: str, where: Sequence[ChannelUse]) -> list[Finding]:
         """A channel by its name: relay keeps the id that the name had when it was found first."""
         about = _about(where)
         by_name = {f"#{each.name}": each for each in sorted(self._all(), key=lambda each: not each.archived)}
@@ -158,23 +158,23 @@ class Round:
         answer = await self._ask(lambda: self._slack.channel(slack_id))
         return (channel_of(answer) or answer) if isinstance(answer, Read) else answer
 
-    def _judged(self, found: ChannelInfo, where: Sequence[Use]) -> list[Finding]:
+    def _judged(self, found: ChannelInfo, where: Sequence[ChannelUse]) -> list[Finding]:
         """Whether relay can post there."""
         about, routes = _about(where), _routes(where)
         if found.archived:
-            return [loss(about, f"it is archived ({routes}).", "Unarchive it, or send its routes to another channel.")]
+            return [error(about, f"it is archived ({routes}).", "Unarchive it, or send its routes to another channel.")]
         strict = [use for use in where if not use.allow_external]
         if found.external and strict:
             what = f"it is shared with another organisation, and {_routes(strict)} does not allow that."
             remedy = "Set allow_external: true where outsiders may read incidents, or name an internal channel."
-            return [loss(about, what, remedy)]
+            return [error(about, what, remedy)]
         if not found.member and found.private:
-            return [loss(about, f"relay is not in this private channel ({routes}).", "Invite it: /invite @relay.")]
+            return [error(about, f"relay is not in this private channel ({routes}).", "Invite it: /invite @relay.")]
         if not found.member and self._scopes and "channels:join" not in self._scopes:
             remedy = "Invite it (/invite @relay), or add channels:join to relay's Slack app."
-            return [loss(about, f"relay is not in it and cannot join it by itself ({routes}).", remedy)]
+            return [error(about, f"relay is not in it and cannot join it by itself ({routes}).", remedy)]
         joins = "" if found.member else "; relay joins it before its first post"
-        return [fine(about, f"#{found.name} ({found.id}) takes messages{joins}.")]
+        return [ok(about, f"#{found.name} ({found.id}) takes messages{joins}.")]
 
     # User groups
 
@@ -188,7 +188,7 @@ class Round:
             return [warning("user groups", what, _remedy(answer))]
         known = {group.id: group for group in user_groups_of(answer)}
         return [
-            fine(f"user group {group}", f"@{known[group].handle} is there.")
+            ok(f"user group {group}", f"@{known[group].handle} is there.")
             if group in known
             else warning(
                 f"user group {group}",
@@ -205,25 +205,25 @@ def _expressions(rulebook: Rulebook) -> Iterator[Finding]:
         yield note(f"channel {written}", what)
 
 
-def _about(where: Sequence[Use]) -> str:
+def _about(where: Sequence[ChannelUse]) -> str:
     first = where[0]
     return f"channel {first.written}" + (f" ({first.ref})" if first.written != first.ref else "")
 
 
-def _routes(where: Sequence[Use]) -> str:
+def _routes(where: Sequence[ChannelUse]) -> str:
     return listed(use.where for use in where)
 
 
-def _nowhere(about: str, where: Sequence[Use]) -> Finding:
+def _nowhere(about: str, where: Sequence[ChannelUse]) -> Finding:
     what = f"no channel that relay can see has this name ({_routes(where)})."
-    return loss(about, what, "Correct the name; if the channel is private, invite relay to it: /invite @relay.")
+    return error(about, what, "Correct the name; if the channel is private, invite relay to it: /invite @relay.")
 
 
-def _unfound(about: str, where: Sequence[Use], answer: SlackOutcome) -> Finding:
+def _unfound(about: str, where: Sequence[ChannelUse], answer: SlackOutcome) -> Finding:
     """An id that tells nothing. Without the scope to look, posting shows whether it works: relay tries."""
     if isinstance(answer, Rejected) and answer.reason == "missing_scope":
         return warning(about, "it cannot be looked at: the token lacks the scope.", answer.remedy)
-    return loss(about, f"it is not to be had ({answer.reason}; {_routes(where)}).", _remedy(answer))
+    return error(about, f"it is not to be had ({answer.reason}; {_routes(where)}).", _remedy(answer))
 
 
 def _remedy(answer: SlackOutcome) -> str:

@@ -51,8 +51,18 @@ there. Whatever stands in `expect`, every message has to fit into Slack's limits
 """
 
 from relay.tools.testing.grammar import read_tests
-from relay.tools.testing.model import Failure, Result, Test
-from relay.tools.testing.report import junit, told
-from relay.tools.testing.runner import Coverage, Run, run
+from relay.tools.testing.model import ExpectationFailure, OperatorTest, OperatorTestResult
+from relay.tools.testing.report import junit, result_lines
+from relay.tools.testing.runner import Coverage, OperatorTestRun, run
 
-__all__ = ["Coverage", "Failure", "Result", "Run", "Test", "junit", "read_tests", "run", "told"]
+__all__ = [
+    "Coverage",
+    "ExpectationFailure",
+    "OperatorTestResult",
+    "OperatorTestRun",
+    "OperatorTest",
+    "junit",
+    "read_tests",
+    "run",
+    "result_lines",
+]

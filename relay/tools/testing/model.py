@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from relay.model.incident import JSON
-from relay.routes.parser.faults import Spot
+from relay.routes.parser.faults import Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ShareStep:
     """One share of a test.
 
     `document` is a share as it was recorded, None where the step builds on the one before it; `at` is when it comes
     (seconds after the first share), None where that is left open. The rest is laid over the body, in this order.
     """
 
-    spot: Spot
+    spot: Position
     document: bytes | None = None
     at: float | None = None
     state: str | None = None
@@ -33,7 +33,7 @@ class Phrase:
     """A text to be found in a message; `found_in` says whether it is."""
 
     written: str
-    spot: Spot
+    spot: Position
     found_in: Callable[[str], bool] = field(compare=False, repr=False)
 
 
@@ -46,21 +46,21 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ExpectedList:
     """A list that has to be just so, whatever the order unless `ordered`."""
 
     values: tuple[str, ...]
-    spot: Spot
+    spot: Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyExpected:
     """What one reply is to be; None leaves a part open."""
 
-    spot: Spot
+    spot: Position
     wording: Wording = Wording()
-    tells: Listed | None = None
-    pings: Listed | None = None
+    tells: ExpectedList | None = None
+    pings: ExpectedList | None = None
     broadcast: bool | None = None
 
 
@@ -70,13 +70,13 @@ class CardExpected:
 
     ref: str
     written: str
-    spot: Spot
-    thread_spot: Spot
+    spot: Position
+    thread_spot: Position
     wording: Wording = Wording()
     notification: Wording = Wording()
-    route: Listed | None = None
-    pings: Listed | None = None
-    entries: tuple[int, Spot] | None = None
+    route: ExpectedList | None = None
+    pings: ExpectedList | None = None
+    entries: tuple[int, Position] | None = None
     thread: tuple[ReplyExpected, ...] | None = None
 
 
@@ -84,38 +84,38 @@ class CardExpected:
 class Expected:
     """What shares are to come to; what is None is left open. Channels are references."""
 
-    spot: Spot
-    routes: Listed | None = None
-    channels: Listed | None = None
+    spot: Position
+    routes: ExpectedList | None = None
+    channels: ExpectedList | None = None
     cards: tuple[CardExpected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class OperatorTest:
     """One test of a file."""
 
     name: str
     file: str
-    spot: Spot
-    steps: tuple[Step, ...]
+    spot: Position
+    steps: tuple[ShareStep, ...]
     expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ExpectationFailure:
     """One expectation that was not met, at its place; lines of `diff` begin with `-` (expected) or `+` (found)."""
 
-    spot: Spot
+    spot: Position
     message: str
     diff: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class OperatorTestResult:
     """What came of a test: the failures, the routes that took any of its shares, and how long it took (seconds)."""
 
-    test: Test
-    failures: tuple[Failure, ...] = ()
+    test: OperatorTest
+    failures: tuple[ExpectationFailure, ...] = ()
     routes: frozenset[str] = frozenset()
     unrouted: bool = False
     seconds: float = 0.0

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from relay.tools.testing.model import Failure, Result
-from relay.tools.testing.runner import Coverage, Run
+from relay.tools.testing.model import ExpectationFailure, OperatorTestResult
+from relay.tools.testing.runner import Coverage, OperatorTestRun
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def told(result: Result) -> Iterator[str]:
+def result_lines(result: OperatorTestResult) -> Iterator[str]:
     """One test for people: its name, and where it fails what, where, and how it differs."""
     yield f"{'ok    ' if result.passed else 'FAILED'} {result.test.name}"
     for failure in result.failures:
@@ -23,12 +23,12 @@ def told(result: Result) -> Iterator[str]:
         yield from (f"        {line}" for line in failure.diff)
 
 
-def place(result: Result, failure: Failure) -> str:
+def place(result: OperatorTestResult, failure: ExpectationFailure) -> str:
     """Where the expectation stands, as compilers print it."""
     return f"{result.test.file}:{failure.spot.line}:{failure.spot.column}"
 
 
-def summary(run: Run) -> str:
+def summary(run: OperatorTestRun) -> str:
     """The last line."""
     number, failed = len(run.results), len(run.failed)
     tests = "1 test" if number == 1 else f"{number} tests"
@@ -44,7 +44,7 @@ def coverage(found: Coverage, routes_file: str) -> Iterator[str]:
         yield "    no test has a share that no route takes: the fallback is not reached"
 
 
-def junit(run: Run) -> str:
+def junit(run: OperatorTestRun) -> str:
     """The run as JUnit XML: a suite for each file, a case for each test."""
     root = ET.Element("testsuites", {"name": "relay test", **_counts(run.results)})
     for file, results in groupby(run.results, key=lambda result: result.test.file):
@@ -56,7 +56,7 @@ def junit(run: Run) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, result: Result) -> None:
+def _case(suite: ET.Element, result: OperatorTestResult) -> None:
     test = result.test
     case = ET.SubElement(
         suite,
@@ -70,10 +70,10 @@ def _case(suite: ET.Element, result: Result) -> None:
     if result.passed:
         return
     first = ET.SubElement(case, "failure", type="expectation", message=_clean(result.failures[0].message))
-    first.text = _clean("\n".join(list(told(result))[1:]))
+    first.text = _clean("\n".join(list(result_lines(result))[1:]))
 
 
-def _counts(results: Iterable[Result]) -> dict[str, str]:
+def _counts(results: Iterable[OperatorTestResult]) -> dict[str, str]:
     group = list(results)
     return {
         "tests": str(len(group)),

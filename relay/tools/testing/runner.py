@@ -7,11 +7,11 @@ from time import perf_counter
 
 from relay.config.configuration import Configuration
 from relay.routes import Route
-from relay.tools.as_read import Names, channel_names
-from relay.tools.simulate import Rehearsal
-from relay.tools.testing.assertions import judge, sound
-from relay.tools.testing.model import Failure, Result, Test
-from relay.tools.testing.steps import NotStaged, staged
+from relay.tools.as_read import ChannelNames, channel_names
+from relay.tools.simulate import Simulation
+from relay.tools.testing.assertions import check_expectations, check_messages
+from relay.tools.testing.model import ExpectationFailure, OperatorTest, OperatorTestResult
+from relay.tools.testing.steps import StepError, build_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,34 +32,38 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class OperatorTestRun:
     """What came of all tests."""
 
-    results: tuple[Result, ...]
+    results: tuple[OperatorTestResult, ...]
     coverage: Coverage
 
     @property
-    def failed(self) -> tuple[Result, ...]:
+    def failed(self) -> tuple[OperatorTestResult, ...]:
         """Those that did not come out as expected."""
         return tuple(result for result in self.results if not result.passed)
 
 
-def run(configuration: Configuration, tests: Iterable[Test], done: Callable[[Result], None] = lambda _: None) -> Run:
+def run(
+    configuration: Configuration,
+    tests: Iterable[OperatorTest],
+    done: Callable[[OperatorTestResult], None] = lambda _: None,
+) -> OperatorTestRun:
     """Play every test; `done` is told of each as it ends."""
     names = channel_names(configuration.rulebook)
     results = []
     for test in tests:
         results.append(_result(configuration, test, names))
         done(results[-1])
-    return Run(results=tuple(results), coverage=_coverage(configuration, results))
+    return OperatorTestRun(results=tuple(results), coverage=_coverage(configuration, results))
 
 
-def _result(configuration: Configuration, test: Test, names: Names) -> Result:
+def _result(configuration: Configuration, test: OperatorTest, names: ChannelNames) -> OperatorTestResult:
     started = perf_counter()
-    rehearsals: dict[str, Rehearsal] = {}
+    rehearsals: dict[str, Simulation] = {}
     failures = list(_failures(configuration, test, names, rehearsals))
     taken = [taken for rehearsal in rehearsals.values() for taken in rehearsal.shares]
-    return Result(
+    return OperatorTestResult(
         test=test,
         failures=tuple(dict.fromkeys(failures)),
         routes=frozenset(chain.from_iterable(each.routes for each in taken)),
@@ -69,30 +73,30 @@ def _result(configuration: Configuration, test: Test, names: Names) -> Result:
 
 
 def _failures(
-    configuration: Configuration, test: Test, names: Names, rehearsals: dict[str, Rehearsal]
-) -> Iterable[Failure]:
+    configuration: Configuration, test: OperatorTest, names: ChannelNames, rehearsals: dict[str, Simulation]
+) -> Iterable[ExpectationFailure]:
     """Each share is played in the rehearsal of its incident; what is expected is expected of the last one's."""
-    last: Rehearsal | None = None
+    last: Simulation | None = None
     try:
-        for step, share in zip(test.steps, staged(test.steps), strict=True):
+        for step, share in zip(test.steps, build_shares(test.steps), strict=True):
             if share.incident not in rehearsals:
-                rehearsals[share.incident] = Rehearsal(configuration)
+                rehearsals[share.incident] = Simulation(configuration)
             last = rehearsals[share.incident]
             last.receive(share)
             if step.expected is not None:
                 last.run(until=share.received)
-                yield from judge(last, step.expected, names)
-    except NotStaged as error:
-        yield Failure(spot=error.spot, message=str(error))
+                yield from check_expectations(last, step.expected, names)
+    except StepError as error:
+        yield ExpectationFailure(spot=error.spot, message=str(error))
         return
     for rehearsal in rehearsals.values():
         rehearsal.run()
-        yield from sound(rehearsal, test.spot, names)
+        yield from check_messages(rehearsal, test.spot, names)
     if last is not None and test.expected is not None:
-        yield from judge(last, test.expected, names)
+        yield from check_expectations(last, test.expected, names)
 
 
-def _coverage(configuration: Configuration, results: Iterable[Result]) -> Coverage:
+def _coverage(configuration: Configuration, results: Iterable[OperatorTestResult]) -> Coverage:
     results = list(results)
     taken = frozenset(chain.from_iterable(result.routes for result in results))
     enabled = list(_enabled(configuration.rulebook.routes))

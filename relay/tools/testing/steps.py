@@ -9,10 +9,10 @@ import orjson
 from relay.bigpanda.webhook.parsing import parse_recorded_share, parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
-from relay.model.incident import JSON, State, readable
-from relay.routes.parser.faults import Spot
-from relay.tools.share_files import STEP, share_of
-from relay.tools.testing.model import Step
+from relay.model.incident import JSON, State, readable_tag_name
+from relay.routes.parser.faults import Position
+from relay.tools.share_files import STEP, parse_share_file
+from relay.tools.testing.model import ShareStep
 
 Body = dict[str, Any]
 
@@ -20,16 +20,16 @@ _EVENTS = ("event_types", "eventTypes", "event_type", "eventType")
 _TAGS = ("incidentTags", "incident_tags")
 
 
-class NotStaged(Exception):
+class StepError(Exception):
     """A step that cannot be made into a share, and why."""
 
-    def __init__(self, spot: Spot, message: str) -> None:
+    def __init__(self, spot: Position, message: str) -> None:
         """Take the place of the step."""
         super().__init__(message)
         self.spot = spot
 
 
-def staged(steps: Sequence[Step]) -> Iterator[Share]:
+def build_shares(steps: Sequence[ShareStep]) -> Iterator[Share]:
     """The shares of the steps, in sequence.
 
     Raises:
@@ -43,15 +43,15 @@ def staged(steps: Sequence[Step]) -> Iterator[Share]:
             body, headers, moment = _staged(step, body, headers, shares)
             share = parse_share(orjson.dumps(body), headers, moment)
         except ShareError as error:
-            raise NotStaged(step.spot, str(error)) from error
+            raise StepError(step.spot, str(error)) from error
         if shares and share.received < shares[-1].received:
-            raise NotStaged(step.spot, "`at` is before the share before it; to tell old news late, set its changedOn")
+            raise StepError(step.spot, "`at` is before the share before it; to tell old news late, set its changedOn")
         shares.append(share)
         yield share
 
 
 def _staged(
-    step: Step, before: Body, headers: Mapping[str, str], shares: Sequence[Share]
+    step: ShareStep, before: Body, headers: Mapping[str, str], shares: Sequence[Share]
 ) -> tuple[Body, Mapping[str, str], float]:
     if step.document is not None:
         body, headers, moment = _opened(step.document, shares)
@@ -67,7 +67,7 @@ def _staged(
 def _opened(document: bytes, shares: Sequence[Share]) -> tuple[Body, Mapping[str, str], float]:
     """A document's body and headers, and when it comes by itself."""
     found = parse_recorded_share(document)
-    share = share_of(document, {}, after=shares)
+    share = parse_share_file(document, {}, after=shares)
     return orjson.loads(share.body), found.headers, share.received
 
 
@@ -81,7 +81,7 @@ def _continued(body: Body) -> Body:
     return body
 
 
-def _changed(body: Body, step: Step, moment: float) -> Body:
+def _changed(body: Body, step: ShareStep, moment: float) -> Body:
     incident = _incident(body)
     if step.state is not None:
         incident.update(_told_state(step.state, moment))
@@ -113,13 +113,13 @@ def _set_tags(body: Body, tags: Mapping[str, JSON]) -> None:
         (body, _TAGS[0]),
     )
     kept = [tag for tag in place.get(name, ()) if not (isinstance(tag, dict) and _named(tag, tags))]
-    ids = {readable(tag["id"]).casefold(): tag["id"] for tag in place.get(name, ()) if isinstance(tag, dict)}
+    ids = {readable_tag_name(tag["id"]).casefold(): tag["id"] for tag in place.get(name, ()) if isinstance(tag, dict)}
     new = [{"id": ids.get(key.casefold(), key), "value": value} for key, value in tags.items() if value is not None]
     place[name] = [*kept, *new]
 
 
 def _named(tag: Mapping[str, JSON], tags: Mapping[str, JSON]) -> bool:
-    names = {str(tag.get("id", "")).casefold(), readable(str(tag.get("id", ""))).casefold()}
+    names = {str(tag.get("id", "")).casefold(), readable_tag_name(str(tag.get("id", ""))).casefold()}
     return any(key.casefold() in names for key in tags)
 
 

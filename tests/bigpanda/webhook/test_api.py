@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.cards.merge import fold
+from relay.cards.merge import merge_share
 from relay.model.errors import NoIncident
-from relay.sandbox.bigpanda.server import BigPanda
-from relay.sandbox.bigpanda.users import User
+from relay.sandbox.bigpanda.server import FakeBigPanda
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
 
 NOW = 1_700_000_000
-ANN = User(id="644c", name="Ann Lee", email="ann@example.com")
+ANN = FakeBigPandaUser(id="644c", name="Ann Lee", email="ann@example.com")
 
 # As a client was seen to read it, with the values of BigPanda's own pages.
 SEEN = {
@@ -168,7 +168,7 @@ def test_what_is_asked_again_unchanged_is_the_same_share():
 
 
 def test_the_record_is_the_same_whether_a_share_or_the_api_told_it():
-    bigpanda = BigPanda(clock=lambda: float(NOW))
+    bigpanda = FakeBigPanda(clock=lambda: float(NOW))
     told = {
         "id": "i1",
         "status": "Warning",
@@ -199,14 +199,14 @@ def test_the_record_is_the_same_whether_a_share_or_the_api_told_it():
     }
     incident = bigpanda.add_incident({"incident": told, "incidentTags": [{"id": "team", "value": "db"}]})
     incident.assign(ANN, ANN)
-    people = {role: ANN.in_a_share() for role in ("assignee", "assigner")}
+    people = {role: ANN.as_share() for role in ("assignee", "assigner")}
     body = {"incident": told, "incidentTags": [{"id": "team", "value": "db"}], "metadata": people}
     shared = parse_share(orjson.dumps(body), {}, NOW)
 
-    asked = read(incident.in_the_api(expanded=True))
+    asked = read(incident.as_api_object(expanded=True))
 
     assert asked.blocks == shared.blocks
-    assert fold(fold(None, shared), asked).blocks == fold(None, shared).blocks
+    assert merge_share(merge_share(None, shared), asked).blocks == merge_share(None, shared).blocks
 
 
 @pytest.mark.parametrize("body", [None, [], [SEEN], "text", 7, {}, {"id": None}, {"status": "Critical"}])

@@ -8,7 +8,7 @@ import pytest
 import relay
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import ShareEvent
-from relay.model.incident import Block, Environment, Person, Record, State, read
+from relay.model.incident import Block, Environment, Person, Record, State, read_incident
 
 SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").read_bytes()
 RECEIVED = 1_700_000_000.0
@@ -87,7 +87,7 @@ def test_the_documented_sample_reads_as_an_incident():
     share = parse_share(SAMPLE, {}, RECEIVED)
     blocks = {name: Block(as_of=share.as_of, value=value) for name, value in share.blocks.items()}
 
-    incident = read(Record(incident=share.incident, blocks=blocks))
+    incident = read_incident(Record(incident=share.incident, blocks=blocks))
 
     assert incident.state is State.CRITICAL
     assert incident.counts == "2 alerts: 2 critical"

@@ -15,7 +15,7 @@ import relay
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
-from relay.model.incident import Block, Record, read, title_of
+from relay.model.incident import Block, Record, derive_title, read_incident
 
 SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").read_bytes()
 RECEIVED = 1_700_000_000.0
@@ -48,9 +48,9 @@ def strings(value: object) -> Iterator[str]:
 def check(share: Share) -> None:
     """What is true of every share that was taken."""
     blocks = {name: Block(as_of=share.as_of, value=value) for name, value in share.blocks.items()}
-    incident = read(Record(incident=share.incident, blocks=blocks))
+    incident = read_incident(Record(incident=share.incident, blocks=blocks))
     assert len({alert.id for alert in incident.alerts}) == len(incident.alerts)
-    assert title_of(incident)[0]
+    assert derive_title(incident)[0]
     assert orjson.loads(orjson.dumps(share.blocks)) == share.blocks, "a record is written down as it is"
     assert share.as_of <= RECEIVED + 300
     names = [share.incident, share.comment or "", *(event.name for event in share.events), *strings(dict(share.blocks))]

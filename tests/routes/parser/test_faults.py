@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import ConfigurationError, Fault
-from relay.routes.parser import load
+from relay.routes.parser import parse_rulebook
 
 ALL_AT_ONCE = """\
 channels: {noc: C0123456789, old: nocc, noc: C0999999999}
@@ -27,7 +27,7 @@ routes:
 
 def faults(text: str, templates=None) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        load(text, templates=templates)
+        parse_rulebook(text, templates=templates)
     return [str(fault) for fault in caught.value.faults]
 
 
@@ -53,7 +53,7 @@ def test_all_faults_are_told_at_once_from_top_to_bottom_with_their_places():
 
 def test_faults_name_the_file_they_were_read_from():
     with pytest.raises(ConfigurationError) as caught:
-        load("version: 3", file="conf/routes.yaml")
+        parse_rulebook("version: 3", file="conf/routes.yaml")
     assert str(caught.value) == "conf/routes.yaml:1:10: this relay reads version 1, found '3'"
 
 
@@ -245,7 +245,7 @@ def test_a_fault_behind_an_anchor_is_told_once_however_often_it_is_used():
 
 
 def test_the_built_in_template_is_always_there():
-    assert load(in_route("post: [{channel: noc, template: incident}]"), templates=[])
+    assert parse_rulebook(in_route("post: [{channel: noc, template: incident}]"), templates=[])
 
 
 def test_a_regular_expression_that_is_wrong_is_told_and_not_printed(capfd):
@@ -266,7 +266,7 @@ def test_any_damage_to_a_file_is_a_rulebook_or_a_configuration_error(data):
 
 def try_to_load(text: str) -> tuple[Fault, ...]:
     try:
-        load(text)
+        parse_rulebook(text)
     except ConfigurationError as error:
         return error.faults
     return ()

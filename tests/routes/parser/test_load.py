@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.model.incident import Block, Record, State, read
-from relay.routes import InDoubt, Options, decide
-from relay.routes.parser import Rulebook, load
+from relay.model.incident import Block, Record, State, read_incident
+from relay.routes import InDoubtPolicy, Options, evaluate_routes
+from relay.routes.parser import Rulebook, parse_rulebook
 
 EXAMPLE = """\
 version: 1
@@ -51,11 +51,11 @@ routes:
 
 
 def only(routes: str, top: str = "") -> Rulebook:
-    return load(f"version: 1\n{top}\nroutes:\n  {routes}\n")
+    return parse_rulebook(f"version: 1\n{top}\nroutes:\n  {routes}\n")
 
 
 def test_the_documented_example_is_read_as_it_is_meant():
-    rules = load(EXAMPLE, templates=["payments"])
+    rules = parse_rulebook(EXAMPLE, templates=["payments"])
     payments, databases = rules.routes
     assert rules.fallback is not None
     assert rules.fallback.ref == "C0123456789"
@@ -71,19 +71,21 @@ def test_the_documented_example_is_read_as_it_is_meant():
 
 
 def test_the_words_of_tag_values_are_what_routes_match():
-    rules = load(EXAMPLE)
+    rules = parse_rulebook(EXAMPLE)
     blocks = {
         "tags": Block(as_of=1.0, value=[["itd_priority_1", ["1000"]], ["team", ["Payments"]]]),
         "state": Block(as_of=1.0, value={"status": "critical", "resolved": None, "active": None}),
     }
     record = Record(incident="i1", blocks=blocks)
-    assert not decide(rules, read(record, rules.tag_labels), variables=dict).taken
-    here = load(EXAMPLE.replace('environment: [Production, "Payments *"]', "active: true"))
-    assert decide(here, read(record, here.tag_labels), variables=dict).routes == ("payments-critical",)
+    assert not evaluate_routes(rules, read_incident(record, rules.tag_labels), variables=dict).matched
+    here = parse_rulebook(EXAMPLE.replace('environment: [Production, "Payments *"]', "active: true"))
+    assert evaluate_routes(here, read_incident(record, here.tag_labels), variables=dict).routes == (
+        "payments-critical",
+    )
 
 
 def test_the_projects_own_example_has_no_fault():
-    rules = load(
+    rules = parse_rulebook(
         (Path(__file__).parents[3] / "routes.yaml").read_text(encoding="utf-8"), templates=["incident", "compact"]
     )
     assert rules.fallback is not None
@@ -91,7 +93,7 @@ def test_the_projects_own_example_has_no_fault():
 
 
 def test_a_rulebook_knows_its_text_and_its_hash():
-    rules = load(EXAMPLE)
+    rules = parse_rulebook(EXAMPLE)
     assert rules.text == EXAMPLE
     assert rules.hash == hashlib.sha256(EXAMPLE.encode()).hexdigest()
 
@@ -115,7 +117,7 @@ def test_an_option_is_looked_up_in_the_post_item_the_route_its_parents_and_defau
     assert [post.options.wait for post in a.posts] == [60, 60]
     deepest = b.posts[0].options
     assert (deepest.gather, deepest.wait, deepest.reopen_within, deepest.stale_after) == (10, 120, 604800, 3600)
-    assert (deepest.in_doubt, deepest.sync_replies, deepest.allow_external) == (InDoubt.HOLD, True, False)
+    assert (deepest.in_doubt, deepest.sync_replies, deepest.allow_external) == (InDoubtPolicy.HOLD, True, False)
     assert (rules.defaults.gather, rules.defaults.stale_after) == (90, 60)
 
 
@@ -148,7 +150,7 @@ def test_every_option_can_be_set():
         reopen_within=7200,
         show_tags=("no", "012"),
         runbook_tags=(),
-        in_doubt=InDoubt.HOLD,
+        in_doubt=InDoubtPolicy.HOLD,
         allow_external=True,
         actions=("assign", "comment", "snooze", "resolve"),
         actors=("S0AAAA",),
@@ -165,7 +167,7 @@ def test_a_post_is_missing_empty_or_there():
 
 
 def test_anchors_aliases_and_merge_keys_work_and_free_keys_hold_them():
-    rules = load("""
+    rules = parse_rulebook("""
 version: 1
 x-loud: &loud {gather: 30s, wait: 1m, x-note: merged too}
 x-slow: &slow {gather: 5m, stale_after: 1h}
@@ -195,7 +197,7 @@ routes:
     [("noc", 0, 0), ("{channel: noc, wait: 3m}", 180, 0), ("'#noc'", 60, 60), ("{channel: C0AAA1}", 60, 60)],
 )
 def test_the_fallback_is_a_channel_with_or_without_a_wait(written, wait, default):
-    rules = load(
+    rules = parse_rulebook(
         f"version: 1\nchannels: {{noc: C0111}}\ndefaults: {{wait: {default}s, gather: 9s}}\nfallback: {written}\n"
     )
     assert rules.fallback is not None
@@ -203,7 +205,7 @@ def test_the_fallback_is_a_channel_with_or_without_a_wait(written, wait, default
 
 
 def test_without_routes_or_a_fallback_there_is_still_a_rulebook():
-    rules = load("version: 1\n")
+    rules = parse_rulebook("version: 1\n")
     assert (tuple(rules.routes), rules.fallback, rules.channel_refs) == ((), None, ())
 
 
@@ -241,7 +243,7 @@ def test_a_target_of_a_mention_is_known_in_slacks_spelling_too(written, target):
 
 
 def test_people_and_tag_values_are_found_in_any_case():
-    rules = load(
+    rules = parse_rulebook(
         "version: 1\nusers: {Ann@Example.org: 5f3a, bob@example.org: 012}\ntag_values: {Priority: {01: one, no: none}}"
     )
     assert rules.users == {"ann@example.org": "5f3a", "bob@example.org": "012"}
@@ -254,4 +256,4 @@ def test_an_alias_wins_over_what_its_word_looks_like():
 
 
 def test_any_other_line_ending_and_a_byte_order_mark_are_fine():
-    assert load("\ufeff" + EXAMPLE.replace("\n", "\r\n")).has_route("databases")
+    assert parse_rulebook("\ufeff" + EXAMPLE.replace("\n", "\r\n")).has_route("databases")

@@ -8,17 +8,17 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from relay.sandbox.faults import Drop, Fault, Meanwhile, Reply, Slow
 from relay.sandbox.bigpanda.endpoints import ENDPOINTS
-from relay.sandbox.bigpanda.sharing import HELD_AT_MOST
-from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, User
-from relay.sandbox.bigpanda.server import BigPanda, serving
-from relay.sandbox.bigpanda.tag_definitions import Definition
+from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
+from relay.sandbox.bigpanda.sharing import CALLBACK_TIMEOUT
+from relay.sandbox.bigpanda.tag_definitions import FakeTagDefinition
+from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, FakeBigPandaUser
+from relay.sandbox.faults import DropConnection, InjectedFault, RawResponse, SideEffect, SlowAnswer
 from tests.support.clocks import ManualClock
 
 NOW = 1_700_000_000
 ENVIRONMENT = "55550bc8c481fd1100abc398"
-ANN = User(id="644c", name="Ann Lee", email="ann@example.com")
+ANN = FakeBigPandaUser(id="644c", name="Ann Lee", email="ann@example.com")
 OF = f"/resources/v2.0/environments/{ENVIRONMENT}/incidents/i1"
 CALLBACK = "/resources/v2.1/outbound/callback"
 
@@ -104,7 +104,7 @@ async def time():
 
 @pytest.fixture
 def bigpanda(time):
-    bigpanda = BigPanda(clock=time.now, sleep=time.sleep)
+    bigpanda = FakeBigPanda(clock=time.now, sleep=time.sleep)
     bigpanda.add_user(ANN)
     bigpanda.add_incident(share())
     return bigpanda
@@ -113,7 +113,7 @@ def bigpanda(time):
 @pytest.fixture
 async def ask(bigpanda):
     """Make a call; gives the status and what the body says."""
-    async with serving(bigpanda) as base_url, aiohttp.ClientSession() as session:
+    async with serve_bigpanda(bigpanda) as base_url, aiohttp.ClientSession() as session:
 
         async def ask(verb, path, body=None, *, key=bigpanda.key, data=None, kind="application/json; charset=utf8"):
             raw = json.dumps(body) if data is None and body is not None else data
@@ -159,12 +159,12 @@ def test_every_call_stands_in_the_table():
 
 @pytest.mark.parametrize("name", GOOD)
 async def test_each_call_is_answered_with_the_documented_success(bigpanda, ask, name):
-    bigpanda.shares_to("http://127.0.0.1:1/", app_key="k")
+    bigpanda.add_integration("http://127.0.0.1:1/", app_key="k")
     verb, path, body, status = GOOD[name]
 
     assert (await ask(verb, path, body))[0] == status
 
-    (call,) = bigpanda.called(name)
+    (call,) = bigpanda.calls_to(name)
     assert (call.took_effect, call.ok, call.at) == (True, True, NOW)
 
 
@@ -196,7 +196,7 @@ async def test_an_incident_that_is_gone_or_in_another_environment_is_not_found(b
     others = [path.replace(ENVIRONMENT, other) for other in ("env2", "nowhere") if ENVIRONMENT in path]
 
     answers = [await ask(verb, other, body) for other in others]
-    bigpanda.forget("i1")
+    bigpanda.remove_incident("i1")
     answers.append(await ask(verb, path, body))
 
     assert {status for status, _ in answers} == {404}
@@ -205,7 +205,7 @@ async def test_an_incident_that_is_gone_or_in_another_environment_is_not_found(b
 
 @pytest.mark.parametrize("name", WITH_BODY)
 async def test_a_body_has_the_documented_fields_and_no_others(bigpanda, ask, name):
-    bigpanda.shares_to("http://127.0.0.1:1/", app_key="k")
+    bigpanda.add_integration("http://127.0.0.1:1/", app_key="k")
     verb, path, body, _ = GOOD[name]
     field = next(iter(body))
     bad = [
@@ -269,7 +269,7 @@ async def test_what_is_resolved_cannot_be_resolved_again(bigpanda, ask):
     await ask("POST", f"{OF}/resolve", {"comments": "x"})
 
     assert (await ask("POST", f"{OF}/resolve", {"comments": "x"}))[0] == 409
-    assert [call.took_effect for call in bigpanda.called("resolve")] == [True, False]
+    assert [call.took_effect for call in bigpanda.calls_to("resolve")] == [True, False]
 
 
 @pytest.mark.parametrize("seconds", [0, -60, 90 * 86400, 1e12])
@@ -278,7 +278,7 @@ async def test_a_snooze_ends_within_the_next_90_days(ask, seconds):
 
 
 async def test_nobody_can_be_assigned_who_is_not_there(bigpanda, ask):
-    bigpanda.add_user(User(id="gone", name="Gone", email="gone@example.com", active=False))
+    bigpanda.add_user(FakeBigPandaUser(id="gone", name="Gone", email="gone@example.com", active=False))
 
     for known in ("nobody", "gone"):
         assert await ask("PUT", f"{OF}/assignment", {"assignee": known}) == (
@@ -290,18 +290,18 @@ async def test_nobody_can_be_assigned_who_is_not_there(bigpanda, ask):
 @pytest.mark.parametrize(
     ("definition", "written", "held"),
     [
-        (Definition(id="t", name="T"), "any text", "any text"),
-        (Definition(id="t", name="T", type="Priority", values=("P1", "P2")), "P2", 2000),
-        (Definition(id="t", name="T", type="Priority", values=("P1", "P2")), "P9", None),
-        (Definition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[a]", ["a"]),
-        (Definition(id="t", name="T", type="ClosedListValuesMulti", values=("a", "b")), "[a, b]", ["a", "b"]),
-        (Definition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "a", None),
-        (Definition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[c]", None),
-        (Definition(id="t", name="T", active=False), "x", None),
+        (FakeTagDefinition(id="t", name="T"), "any text", "any text"),
+        (FakeTagDefinition(id="t", name="T", type="Priority", values=("P1", "P2")), "P2", 2000),
+        (FakeTagDefinition(id="t", name="T", type="Priority", values=("P1", "P2")), "P9", None),
+        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[a]", ["a"]),
+        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesMulti", values=("a", "b")), "[a, b]", ["a", "b"]),
+        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "a", None),
+        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[c]", None),
+        (FakeTagDefinition(id="t", name="T", active=False), "x", None),
     ],
 )
 async def test_a_tag_takes_what_its_definition_allows(bigpanda, ask, definition, written, held):
-    bigpanda.define(definition)
+    bigpanda.add_tag_definition(definition)
 
     status, _ = await ask("POST", f"{OF}/tags/t", {"tag_value": written})
 
@@ -365,7 +365,7 @@ async def test_users_are_found_by_their_name_in_any_case(ask):
 
 
 async def test_definitions_leave_out_what_is_not_active_unless_asked(bigpanda, ask):
-    bigpanda.define(Definition(id="old", name="Old", active=False))
+    bigpanda.add_tag_definition(FakeTagDefinition(id="old", name="Old", active=False))
     path = "/resources/v2.0/incidents/tags/definitions"
 
     async def read(query):
@@ -410,8 +410,10 @@ async def test_a_paused_call_is_refused_for_so_long(bigpanda, ask, time):
 
 @pytest.mark.parametrize("after_effect", [False, True])
 async def test_a_call_fails_before_it_took_effect_or_after(bigpanda, ask, after_effect):
-    bigpanda.faults.add(Fault(does=Reply(status=502, body="<html>"), method="comment", after_effect=after_effect))
-    bigpanda.faults.add(Fault(does=Drop(), method="comment", after_effect=after_effect, nth=1))
+    bigpanda.faults.add(
+        InjectedFault(behaviour=RawResponse(status=502, body="<html>"), method="comment", after_effect=after_effect)
+    )
+    bigpanda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=after_effect, nth=1))
     verb, path, body, _ = GOOD["comment"]
 
     with pytest.raises(ValueError, match="Expecting value"):
@@ -425,7 +427,9 @@ async def test_a_call_fails_before_it_took_effect_or_after(bigpanda, ask, after_
 
 
 async def test_a_fault_may_be_about_one_incident_and_something_may_happen_meanwhile(bigpanda, ask):
-    fault = Fault(does=Meanwhile(lambda call: bigpanda.forget("i1")), where=lambda call: call["comment"] == "now")
+    fault = InjectedFault(
+        behaviour=SideEffect(lambda call: bigpanda.remove_incident("i1")), where=lambda call: call["comment"] == "now"
+    )
     bigpanda.faults.add(fault)
 
     assert (await ask("POST", f"{OF}/comments", {"comment": "before"}))[0] == 204
@@ -433,7 +437,7 @@ async def test_a_fault_may_be_about_one_incident_and_something_may_happen_meanwh
 
 
 async def test_a_slow_answer_takes_as_long_as_the_clock_says(bigpanda, ask, time):
-    bigpanda.faults.add(Fault(does=Slow(40), after_effect=True))
+    bigpanda.faults.add(InjectedFault(behaviour=SlowAnswer(40), after_effect=True))
     verb, path, body, _ = GOOD["comment"]
 
     waiting = asyncio.create_task(ask(verb, path, body))
@@ -447,10 +451,10 @@ async def test_a_slow_answer_takes_as_long_as_the_clock_says(bigpanda, ask, time
 
 
 async def test_each_action_is_told_by_a_share(bigpanda, ask, receiver):
-    bigpanda.shares_to(receiver.url, {"X-Relay-Key": "secret"})
+    bigpanda.add_integration(receiver.url, {"X-Relay-Key": "secret"})
     verb, path, body, _ = GOOD["assign"]
     await ask(verb, path, body)
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     (told,) = receiver.bodies
     assert receiver.headers[0]["X-Relay-Key"] == "secret"
@@ -468,16 +472,18 @@ async def test_each_action_is_told_by_a_share(bigpanda, ask, receiver):
 
 
 async def test_shares_tell_of_a_life(bigpanda, ask, receiver, time):
-    bigpanda.shares_to(receiver.url)
-    bigpanda.forget("i1")
-    await bigpanda.begins(share())
+    bigpanda.add_integration(receiver.url)
+    bigpanda.remove_incident("i1")
+    await bigpanda.start_incident(share())
     for name in ("comment", "assign", "snooze", "unsnooze", "tag", "unassign", "resolve"):
         time.advance(1)
         verb, path, body, _ = GOOD[name]
         await ask(verb, path, body)
-        await bigpanda.settled()
-    await bigpanda.happens("i1", "incident#reopen", status="Critical", active=True, resolved=False, endedOn=None)
-    await bigpanda.ends("i1")
+        await bigpanda.wait_until_idle()
+    await bigpanda.update_incident(
+        "i1", "incident#reopen", status="Critical", active=True, resolved=False, endedOn=None
+    )
+    await bigpanda.resolve_incident("i1")
 
     assert receiver.events == [
         "incident#new",
@@ -503,23 +509,23 @@ async def test_shares_tell_of_a_life(bigpanda, ask, receiver, time):
     assert closed["incident"]["alerts"][0]["active"] is False
     assert reopened["incident"]["resolved"] is False
     assert ended["incident"]["status"] == "Ok"
-    assert [shared.status for shared in bigpanda.shared] == [202] * 10
+    assert [shared.status for shared in bigpanda.sent_shares] == [202] * 10
 
 
 async def test_what_a_body_tells_is_so_and_what_calls_did_in_between_stays(bigpanda, ask, receiver, time):
-    bigpanda.shares_to(receiver.url)
+    bigpanda.add_integration(receiver.url)
     sender = {"name": "Dana", "email": "dana@example.com"}
     metadata = {"sender": sender, "environment": "Databases", "environment_id": "env2"}
     of = OF.replace(ENVIRONMENT, "env2").replace("i1", "i2")
-    await bigpanda.tells(share("i2", metadata=metadata, event_types=[{"event": "incident#new", "time": 1}]))
+    await bigpanda.apply_and_send(share("i2", metadata=metadata, event_types=[{"event": "incident#new", "time": 1}]))
     await ask("PUT", f"{of}/assignment", {"assignee": ANN.id})
     await ask("POST", f"{of}/tags/itd_priority_1", {"tag_value": "P2"})
     await ask("PUT", f"{of}/snooze", {"end_time": NOW + 60})
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     worse = share("i2", metadata=metadata | {"comment": {"comment": "twice", "environment": "Databases"}})
     worse["incident"] |= {"status": "Warning", "changedOn": NOW + 1}
-    await bigpanda.tells(worse)
+    await bigpanda.apply_and_send(worse)
 
     first, *_, last = receiver.bodies
     assert first["metadata"] == metadata
@@ -530,24 +536,24 @@ async def test_what_a_body_tells_is_so_and_what_calls_did_in_between_stays(bigpa
     assert last["metadata"]["comment"] == {"comment": "twice", "environment": "Databases"}
     assert last["metadata"]["sender"] == sender
     assert receiver.events[-1] == "incident#updated"
-    assert bigpanda.resting
+    assert bigpanda.idle
     assert bigpanda.incident("i2").activities[-1]["params"] == {"comment": "twice"}
 
 
 async def test_what_a_call_ended_is_not_begun_again_by_a_body_that_says_nothing_new_of_it(bigpanda, ask):
-    await bigpanda.tells(share("i2"))
+    await bigpanda.apply_and_send(share("i2"))
     await ask("POST", f"{OF.replace('i1', 'i2')}/resolve", {"comments": "done"})
 
-    await bigpanda.tells(share("i2", links={"landingPage": "http://bigp.io/2"}))
+    await bigpanda.apply_and_send(share("i2", links={"landingPage": "http://bigp.io/2"}))
 
     incident = bigpanda.incident("i2")
     assert incident.resolved
     assert incident.alerts[0]["active"] is False
-    assert incident.beside["links"] == {"landingPage": "http://bigp.io/2"}
+    assert incident.siblings["links"] == {"landingPage": "http://bigp.io/2"}
 
 
 async def test_a_body_may_name_who_is_responsible(bigpanda):
-    bigpanda.add_incident(share("i3", metadata={"assignee": ANN.in_a_share(), "assigner": {"name": "Dana"}}))
+    bigpanda.add_incident(share("i3", metadata={"assignee": ANN.as_share(), "assigner": {"name": "Dana"}}))
     incident = bigpanda.incident("i3")
 
     assert (incident.assignee, incident.assigner.name) == (ANN, "Dana")
@@ -556,22 +562,22 @@ async def test_a_body_may_name_who_is_responsible(bigpanda):
 
 
 async def test_what_changes_nothing_is_not_shared(bigpanda, ask, receiver):
-    bigpanda.shares_to(receiver.url)
+    bigpanda.add_integration(receiver.url)
     for name in ("unassign", "unsnooze", "incident", "definitions"):
         verb, path, body, _ = GOOD[name]
         await ask(verb, path, body)
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     assert receiver.bodies == []
 
 
 async def test_an_integration_tells_what_its_options_say(bigpanda, receiver):
     off = ("add_assignments", "send_comments", "add_event_types", "add_metadata", "add_incident_tags")
-    bigpanda.shares_to(receiver.url, **dict.fromkeys(off, False))
+    bigpanda.add_integration(receiver.url, **dict.fromkeys(off, False))
     incident = bigpanda.incident("i1")
     bigpanda.assign(incident, ANN, ANN)
     bigpanda.comment(incident, "hello", ANN)
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
     await bigpanda.sharing.close()
 
     assert [set(body) for body in receiver.bodies] == [{"incident", "links", "metadata"}] * 2
@@ -579,7 +585,7 @@ async def test_an_integration_tells_what_its_options_say(bigpanda, receiver):
 
 
 async def test_a_share_comes_after_its_delay_and_tells_the_moment_of_what_happened(bigpanda, ask, receiver, time):
-    bigpanda.shares_to(receiver.url)
+    bigpanda.add_integration(receiver.url)
     bigpanda.share_delay = 15.0
     verb, path, body, _ = GOOD["comment"]
     await ask(verb, path, body)
@@ -587,15 +593,15 @@ async def test_a_share_comes_after_its_delay_and_tells_the_moment_of_what_happen
     assert receiver.bodies == []
 
     time.advance(15)
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     assert receiver.bodies[0]["event_types"] == [{"event": "incident#commented", "time": NOW}]
-    assert bigpanda.shared[0].at == NOW + 15
+    assert bigpanda.sent_shares[0].at == NOW + 15
 
 
 async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bigpanda, receiver, time):
-    bigpanda.shares_to(receiver.url)
-    bigpanda.shares_to(receiver.url, app_key="another")
+    bigpanda.add_integration(receiver.url)
+    bigpanda.add_integration(receiver.url, app_key="another")
     bigpanda.share_delay = 15.0
     incident = bigpanda.incident("i1")
     for number in range(3):
@@ -607,11 +613,11 @@ async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bi
         await passing()
         time.advance(5)
         await passing()
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
     await bigpanda.sharing.close()
 
     for integration in bigpanda.sharing.integrations:
-        told = [shared for shared in bigpanda.shared if shared.integration is integration]
+        told = [shared for shared in bigpanda.sent_shares if shared.integration is integration]
         assert [shared.body["metadata"]["comment"]["comment"] for shared in told] == [
             "comment 0",
             "comment 1",
@@ -621,7 +627,7 @@ async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bi
 
 
 async def test_a_resolution_may_come_some_time_after_it_was_accepted(bigpanda, ask, receiver, time):
-    bigpanda.shares_to(receiver.url)
+    bigpanda.add_integration(receiver.url)
     bigpanda.resolve_delay = 5.0
     verb, path, body, _ = GOOD["resolve"]
 
@@ -629,17 +635,17 @@ async def test_a_resolution_may_come_some_time_after_it_was_accepted(bigpanda, a
     assert not bigpanda.incident("i1").resolved
     await passing()
     time.advance(5)
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     assert bigpanda.incident("i1").resolved
     assert receiver.events == ["incident#closed"]
 
 
 async def test_a_snoozed_incident_wakes_by_itself_and_a_later_snooze_counts(bigpanda, ask, receiver, time):
-    bigpanda.shares_to(receiver.url)
+    bigpanda.add_integration(receiver.url)
     for end in (NOW + 60, NOW + 120):
         await ask("PUT", f"{OF}/snooze", {"end_time": end})
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
     await passing()
     time.advance(60)
     await passing()
@@ -647,19 +653,19 @@ async def test_a_snoozed_incident_wakes_by_itself_and_a_later_snooze_counts(bigp
 
     time.advance(60)
     await passing()
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     assert bigpanda.incident("i1").snoozed_until is None
     assert receiver.events == ["incident#snoozed", "incident#snoozed", "incident#updated"]
 
 
 async def test_a_receiver_that_fails_is_noted_and_gets_no_second_try(bigpanda, ask, receiver):
-    bigpanda.shares_to(receiver.url)
-    bigpanda.shares_to("http://127.0.0.1:1/", app_key="nobody")
+    bigpanda.add_integration(receiver.url)
+    bigpanda.add_integration("http://127.0.0.1:1/", app_key="nobody")
     receiver.status = HTTPStatus.SERVICE_UNAVAILABLE
-    await bigpanda.share("i1")
+    await bigpanda.send_share("i1")
 
-    assert [shared.status for shared in bigpanda.shared] == [503, None]
+    assert [shared.status for shared in bigpanda.sent_shares] == [503, None]
 
 
 # -- The callback ------------------------------------------------------------------------------------------------------
@@ -668,9 +674,9 @@ async def test_a_receiver_that_fails_is_noted_and_gets_no_second_try(bigpanda, a
 @pytest.fixture
 async def held(bigpanda, ask, receiver):
     """An integration that waits for callbacks; its first share is out, and an update was made."""
-    bigpanda.shares_to(receiver.url, app_key="k", callbacks=True)
-    await bigpanda.share("i1", "incident#new")
-    await bigpanda.happens("i1", status="Warning")
+    bigpanda.add_integration(receiver.url, app_key="k", callbacks=True)
+    await bigpanda.send_share("i1", "incident#new")
+    await bigpanda.update_incident("i1", status="Warning")
     assert receiver.events == ["incident#new"]
     return bigpanda
 
@@ -680,8 +686,8 @@ async def test_updates_are_held_back_until_the_callback(bigpanda, ask, receiver)
     verb, path, body, _ = GOOD["callback"]
 
     assert await ask(verb, path, body) == (200, {"status": 200, "data": {}})
-    await bigpanda.settled()
-    await bigpanda.happens("i1", status="Critical")
+    await bigpanda.wait_until_idle()
+    await bigpanda.update_incident("i1", status="Critical")
 
     assert receiver.events == ["incident#new", "incident#updated", "incident#updated"]
     assert [body["incident"]["status"] for body in receiver.bodies] == ["Critical", "Warning", "Critical"]
@@ -691,9 +697,9 @@ async def test_updates_are_held_back_until_the_callback(bigpanda, ask, receiver)
 @pytest.mark.usefixtures("held")
 async def test_updates_are_let_go_of_after_five_minutes(bigpanda, receiver, time):
     await passing()
-    time.advance(HELD_AT_MOST)
+    time.advance(CALLBACK_TIMEOUT)
     await passing()
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
 
     assert receiver.events == ["incident#new", "incident#updated"]
 
@@ -707,16 +713,16 @@ async def test_a_callback_about_something_else_lets_nothing_go(bigpanda, ask, re
     verb, path, body, _ = GOOD["callback"]
 
     assert (await ask(verb, path, body | change))[0] == status
-    await bigpanda.settled()
+    await bigpanda.wait_until_idle()
     assert receiver.events == ["incident#new"]
 
 
 async def test_stopping_ends_what_waits(bigpanda, receiver):
-    async with asyncio.timeout(5), serving(bigpanda):
-        bigpanda.shares_to(receiver.url, callbacks=True)
-        await bigpanda.share("i1", "incident#new")
+    async with asyncio.timeout(5), serve_bigpanda(bigpanda):
+        bigpanda.add_integration(receiver.url, callbacks=True)
+        await bigpanda.send_share("i1", "incident#new")
         bigpanda.snooze(bigpanda.incident("i1"), NOW + 3600, ANN)
         bigpanda.share_delay = 1000.0
-        bigpanda.tell(bigpanda.incident("i1"), "manual")
+        bigpanda.queue_share(bigpanda.incident("i1"), "manual")
 
     assert receiver.events == ["incident#new"]

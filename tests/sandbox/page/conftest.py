@@ -8,8 +8,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 from playwright.async_api import Page as Tab
 
-from relay.sandbox.slack.server import Slack, serving
 from relay.sandbox.page.page import Page
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 from tests.support.page_shown import AT, Shown
 
@@ -44,12 +44,12 @@ async def tab(browser: Browser) -> AsyncIterator[Tab]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def shown(tab: Tab) -> AsyncIterator[Shown]:
-    slack = Slack(clock=lambda: float(AT))
+    slack = FakeSlack(clock=lambda: float(AT))
     slack.add_channel("C0NOC00001", "noc", member=True)
     slack.add_channel("C0DB000001", "db", member=True)
     slack.add_usergroup("S0DBONCALL", "db-oncall")
     page = Page(slack)
-    async with serving(slack, furnish=page.add_routes) as base:
+    async with serve_slack(slack, add_routes=page.add_routes) as base:
         address = base.removesuffix("api/")
         await tab.goto(address)
         yield Shown(slack, page, tab, address)

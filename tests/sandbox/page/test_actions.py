@@ -9,10 +9,10 @@ import pytest_asyncio
 from playwright.async_api import Locator, expect
 from playwright.async_api import Page as Tab
 
-from relay.demo.clock import LeapingClock, settled
-from relay.demo.player import NIGHT, Player, leap_through
-from relay.demo.environment import Stage, on_stage, sample
-from relay.demo.story import BILLING, Told, before, story
+from relay.demo.clock import SimulatedClock, wait_until_idle
+from relay.demo.environment import DemoEnvironment, documented_sample, start_demo
+from relay.demo.player import STORY_START, StoryPlayer, play_steps
+from relay.demo.story import BILLING_INCIDENT, ShareBuilder, prologue, story
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,13 +23,13 @@ UNDER_WAY = re.compile("Under way")
 class Night:
     """The middle of the story: billing's incident is critical, and everybody looks at the page."""
 
-    stage: Stage
-    clock: LeapingClock
+    stage: DemoEnvironment
+    clock: SimulatedClock
     tab: Tab
 
     @property
     def card(self) -> Locator:
-        return self.tab.locator(f"#messages > .message[data-incident='{BILLING}']").first
+        return self.tab.locator(f"#messages > .message[data-incident='{BILLING_INCIDENT}']").first
 
     @property
     def whispers(self) -> Locator:
@@ -56,18 +56,18 @@ class Night:
 
     async def minutes_pass(self) -> None:
         """What is to be told waits for company, and is told in its time."""
-        await settled(lambda: self.stage.resting)
-        await self.clock.leap(12 * 60, lambda: self.stage.resting)
+        await wait_until_idle(lambda: self.stage.idle)
+        await self.clock.advance(12 * 60, lambda: self.stage.idle)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def night(tab: Tab) -> AsyncIterator[Night]:
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage:
-        player = Player(stage=stage, told=Told(sample()))
-        rising = next(number for number, step in enumerate(story(sample())) if "gets worse" in step.caption)
-        await leap_through(player, clock, [*before(), *list(story(sample()))[: rising + 1]])
-        await clock.leap(60, lambda: stage.resting)
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage:
+        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+        rising = next(number for number, step in enumerate(story(documented_sample())) if "gets worse" in step.caption)
+        await play_steps(player, clock, [*prologue(), *list(story(documented_sample()))[: rising + 1]])
+        await clock.advance(60, lambda: stage.idle)
         await tab.goto(stage.address)
         yield Night(stage, clock, tab)
         await tab.goto("about:blank")
@@ -98,7 +98,7 @@ async def test_a_comment_comes_back_into_every_thread_from_bigpanda(night: Night
         await night.go(channel)
         await night.card.locator("summary").click()
         await expect(night.told.last).to_have_text("💬 Ann Lee: see <the> runbook & wait")
-    assert night.stage.panda.incident(BILLING).comments[-1] == "Ann Lee (Slack): see <the> runbook & wait"
+    assert night.stage.bigpanda.incident(BILLING_INCIDENT).comments[-1] == "Ann Lee (Slack): see <the> runbook & wait"
 
 
 async def test_a_snooze_is_chosen_among_times_and_shows_on_the_card(night: Night):
@@ -134,15 +134,17 @@ async def test_who_may_not_act_is_told_so_privately_and_nothing_is_done(night: N
         "Nothing was resolved: on this card only @billing-oncall may do that."
     )
     await expect(night.tab.get_by_role("dialog")).to_be_hidden()
-    assert [call.arguments["incident"] for call in night.stage.panda.called("assign")] == ["db-replica"]
+    assert [call.arguments["incident"] for call in night.stage.bigpanda.calls_to("assign")] == ["db-replica"]
     await night.be("Dana Levi")
     await expect(night.whispers).to_have_count(0)
 
 
 async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_else(night: Night):
-    await night.stage.panda.happens("db-replica", "incident#reopened", status="Critical", active=True, resolved=False)
-    await settled(lambda: night.stage.resting)
-    for channel, incident in (("db-oncall", "db-replica"), ("noc", BILLING)):
+    await night.stage.bigpanda.update_incident(
+        "db-replica", "incident#reopened", status="Critical", active=True, resolved=False
+    )
+    await wait_until_idle(lambda: night.stage.idle)
+    for channel, incident in (("db-oncall", "db-replica"), ("noc", BILLING_INCIDENT)):
         await night.go(channel)
         card = night.tab.locator(f"#messages > .message[data-incident='{incident}']").first
         await card.locator("summary").click()
@@ -150,9 +152,9 @@ async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_els
         await card.get_by_role("button", name="Send").click()
         await expect(card.locator(".replies .text").last).to_have_text("still slow")
     await night.minutes_pass()
-    comments = {known: incident.comments for known, incident in night.stage.panda.incidents.items()}
+    comments = {known: incident.comments for known, incident in night.stage.bigpanda.incidents.items()}
     assert comments["db-replica"][-1] == "Ann Lee (Slack): still slow"
-    assert "still slow" not in "".join(comments[BILLING])
+    assert "still slow" not in "".join(comments[BILLING_INCIDENT])
 
 
 @pytest.mark.parametrize("width", [360, 390])

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from relay.sandbox.page.document import Drawn, Scene, document
+from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from tests.gallery.cases import DB, NOW, PEOPLE, Case
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -11,18 +11,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 HARM = "</script><script>window.harmed=1</script>"
 
 
-def drawn(text: str = "", **more) -> Drawn:
+def drawn(text: str = "", **more) -> DocumentMessage:
     message = Case(name="card", incident=DB, mentions=("S0DBONCALL",)).draw("incident")
-    return Drawn(text=text or message.text, blocks=message.blocks, attachments=message.attachments, at=NOW, **more)
+    return DocumentMessage(
+        text=text or message.text, blocks=message.blocks, attachments=message.attachments, at=NOW, **more
+    )
 
 
 async def test_a_document_draws_its_messages_by_itself(tab, tmp_path):
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
-    reply = Drawn(text="Warning → *Critical*", at=NOW + 60)
+    reply = DocumentMessage(text="Warning → *Critical*", at=NOW + 60)
     path = tmp_path / "card.html"
     path.write_text(
-        document([Scene(title="#noc", messages=[drawn(replies=[reply])])], people=PEOPLE, now=NOW, zone="UTC")
+        render_document(
+            [DocumentSection(title="#noc", messages=[drawn(replies=[reply])])], people=PEOPLE, now=NOW, zone="UTC"
+        )
     )
     await tab.goto(path.as_uri())
     await expect(tab.locator("h2")).to_have_text("#noc")
@@ -36,8 +40,8 @@ async def test_a_document_draws_its_messages_by_itself(tab, tmp_path):
 async def test_what_a_message_says_cannot_leave_its_document(tab, tmp_path):
     path = tmp_path / "harm.html"
     header = {"type": "header", "text": {"type": "plain_text", "text": HARM}}
-    scene = Scene(title=HARM, note=HARM, messages=[Drawn(blocks=[header], author=HARM, bot=False)])
-    path.write_text(document([scene], title=HARM))
+    scene = DocumentSection(title=HARM, note=HARM, messages=[DocumentMessage(blocks=[header], author=HARM, bot=False)])
+    path.write_text(render_document([scene], title=HARM))
     await tab.goto(path.as_uri())
     await expect(tab.locator(".header")).to_have_text(HARM)
     await expect(tab.locator(".author")).to_have_text(HARM)

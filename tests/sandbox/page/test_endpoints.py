@@ -8,22 +8,21 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay.sandbox.slack.message_content import Content
-from relay.sandbox.slack.server import Slack, serving
-from relay.sandbox.page.relay_client import Backstage
-from relay.sandbox.page.page import Page
-from relay.sandbox.page.page import POLICY
+from relay.sandbox.page.page import POLICY, Page
+from relay.sandbox.page.relay_client import RelayClient
+from relay.sandbox.slack.message_content import MessageContent
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 KEYS = {"webhook_key": "secret-of-the-webhook", "admin_key": "secret-of-the-admin"}
 
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    slack = Slack()
+    slack = FakeSlack()
     slack.add_channel("C0NOC00001", "noc")
     slack.add_user("U0ANN00001", "ann")
-    page = Page(slack, Backstage(url="http://127.0.0.1:9", **KEYS, sample="{}"))
-    async with serving(slack, furnish=page.add_routes) as base:
+    page = Page(slack, RelayClient(url="http://127.0.0.1:9", **KEYS, sample="{}"))
+    async with serve_slack(slack, add_routes=page.add_routes) as base:
         yield base.removesuffix("api/")
 
 
@@ -112,9 +111,9 @@ async def test_the_keys_stay_behind_the_page(address, web):
 
 
 async def test_without_a_relay_the_page_says_so(web):
-    slack = Slack()
+    slack = FakeSlack()
     async with (
-        serving(slack, furnish=Page(slack).add_routes) as base,
+        serve_slack(slack, add_routes=Page(slack).add_routes) as base,
         web.get(base.removesuffix("api/") + "incidents/i1") as answer,
     ):
         assert answer.status == 404
@@ -122,16 +121,16 @@ async def test_without_a_relay_the_page_says_so(web):
 
 
 async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
-    slack = Slack(clock=lambda: 1_700_000_000.0)
+    slack = FakeSlack(clock=lambda: 1_700_000_000.0)
     channel = slack.add_channel("C0NOC00001", "noc", member=True)
     async with (
-        serving(slack, furnish=Page(slack).add_routes) as base,
+        serve_slack(slack, add_routes=Page(slack).add_routes) as base,
         web.get(base.removesuffix("api/") + "events") as answer,
     ):
         assert (await heard(answer))[0] == "frame"
-        one = channel.add(Content(text="one"), slack.bot)
+        one = channel.add_message(MessageContent(text="one"), slack.bot)
         assert [message["text"] for message in (await heard(answer))[1]] == ["one"]
-        channel.add(Content(text="two"), slack.bot, one.ts)
+        channel.add_message(MessageContent(text="two"), slack.bot, one.ts)
         [message] = (await heard(answer))[1]
         assert (message["text"], message["thread"]) == ("two", one.ts)
         channel.delete(message["ts"])
@@ -139,8 +138,8 @@ async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
 
 
 async def test_the_page_lets_its_readers_go_when_it_is_closed(web):
-    slack = Slack()
-    async with serving(slack, furnish=Page(slack).add_routes) as base:
+    slack = FakeSlack()
+    async with serve_slack(slack, add_routes=Page(slack).add_routes) as base:
         answer = await web.get(base.removesuffix("api/") + "events")
     async with asyncio.timeout(5):
         assert b"frame" in await answer.read()

@@ -11,11 +11,11 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
 
-from relay.actions.modals import WITH_MODAL, modal, problem
+from relay.actions.modals import WITH_MODAL, build_modal, validation_errors
 from relay.http.session import make_session
-from relay.sandbox.slack.interactivity import HTTP
-from relay.sandbox.slack.channel import Message
-from relay.server import build
+from relay.sandbox.slack.channel import FakeMessage
+from relay.sandbox.slack.interactivity import RequestUrl
+from relay.server import create_app
 from relay.slack.client import SlackClient
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 from tests.support.page_shown import Shown
@@ -59,10 +59,10 @@ class App:
             raise RuntimeError
         match told:
             case Submission():
-                return problem(told.action, told.values)
+                return validation_errors(told.action, told.values)
             case Click(action=action) if action in WITH_MODAL:
                 place = {"incident": told.incident, "channel": told.channel, "message_ts": told.message_ts}
-                await self.door.open_view(told.trigger_id, modal(action, title=self.title, **place))
+                await self.door.open_view(told.trigger_id, build_modal(action, title=self.title, **place))
             case Click(action="assign"):
                 await self.door.post_ephemeral(told.channel, told.user, "Under way: you will have it in a moment.")
         return None
@@ -75,7 +75,7 @@ class App:
 class Hands:
     shown: Shown
     app: App
-    card: Message
+    card: FakeMessage
 
     @property
     def tab(self):
@@ -99,9 +99,9 @@ async def hands(shown: Shown) -> AsyncIterator[Hands]:
         class Standing:
             now = staticmethod(slack.now)
 
-        doors = build(app, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
+        doors = create_app(app, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
         async with TestServer(doors) as server:
-            slack.interactivity = HTTP(f"http://127.0.0.1:{server.port}", SECRET, clock=slack.now)
+            slack.interactivity = RequestUrl(f"http://127.0.0.1:{server.port}", SECRET, clock=slack.now)
             card = shown.post(text="db-117 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},))
             await expect(shown.tab.get_by_role("button", name="Assign to me")).to_be_visible()
             yield Hands(shown, app, card)
@@ -207,7 +207,7 @@ async def test_a_modal_can_be_put_away(hands: Hands, how: str):
     else:
         await hands.tab.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
-    assert hands.shown.slack.views_open(ANN) == []
+    assert hands.shown.slack.open_views(ANN) == []
 
 
 async def test_a_modal_stands_before_the_one_who_asked_for_it_alone(hands: Hands):

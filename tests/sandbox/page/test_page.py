@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from relay.demo.clock import LeapingClock, settled
-from relay.demo.player import NIGHT, Player, leap_through
-from relay.demo.environment import OWN, on_stage, sample
-from relay.demo.story import Told, before, story
+from relay.demo.clock import SimulatedClock, wait_until_idle
+from relay.demo.environment import OWN_INCIDENT, documented_sample, start_demo
+from relay.demo.player import STORY_START, StoryPlayer, play_steps
+from relay.demo.story import ShareBuilder, prologue, story
 from tests.gallery.cases import DB, Case
 from tests.support.page_shown import AT, Shown
 
@@ -163,16 +163,16 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(shown: Shown):
 
 
 async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
-    async with on_stage(LeapingClock(NIGHT)) as stage:
+    async with start_demo(SimulatedClock(STORY_START)) as stage:
         await tab.goto(stage.address)
         await tab.get_by_role("button", name="Paste a share…").click()
         await tab.get_by_role("button", name="Send it to relay").click()
         await expect(tab.locator("#answer")).to_contain_text("400")
         await tab.get_by_role("button", name="Documented sample").click()
-        await expect(tab.locator("#body")).to_have_value(re.compile(OWN))
+        await expect(tab.locator("#body")).to_have_value(re.compile(OWN_INCIDENT))
         await tab.get_by_role("button", name="Send it to relay").click()
-        await expect(tab.locator("#answer")).to_contain_text(f"Kept as share 1 of incident {OWN}")
-        await settled(lambda: stage.resting)
+        await expect(tab.locator("#answer")).to_contain_text(f"Kept as share 1 of incident {OWN_INCIDENT}")
+        await wait_until_idle(lambda: stage.idle)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
         knows = tab.locator("#knows")
         await expect(knows).to_contain_text("share 1: first, critical")
@@ -183,12 +183,12 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
 
 
 async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
-    clock = LeapingClock(NIGHT)
-    async with on_stage(clock) as stage:
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as stage:
         asked: list[str] = []
         tab.on("request", lambda request: asked.append(request.url))
-        player = Player(stage=stage, told=Told(sample()))
-        await leap_through(player, clock, [*before(), *islice(story(sample()), 5)])
+        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+        await play_steps(player, clock, [*prologue(), *islice(story(documented_sample()), 5)])
         await tab.goto(stage.address)
         await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
         knows = tab.locator("#knows")
@@ -208,7 +208,7 @@ async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
 
 
 async def test_a_phone_keeps_the_open_channel_and_the_way_to_paste_a_share_in_view(tab):
-    async with on_stage(LeapingClock(NIGHT)) as stage:
+    async with start_demo(SimulatedClock(STORY_START)) as stage:
         await tab.set_viewport_size({"width": 360, "height": 740})
         await tab.goto(stage.address)
         await expect(tab.locator("#paste")).to_be_in_viewport(ratio=1)

@@ -7,8 +7,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox.slack.channel import Channel
-from relay.sandbox.slack.server import Slack, serving
+from relay.sandbox.slack.channel import FakeChannel
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 
 class Clock:
@@ -32,8 +32,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slack(clock: Clock) -> Slack:
-    slack = Slack(clock=clock, sleep=clock.sleep)
+def slack(clock: Clock) -> FakeSlack:
+    slack = FakeSlack(clock=clock, sleep=clock.sleep)
     slack.add_channel("C0000000NOC", "noc", member=True)
     slack.add_channel("C000000OPEN", "open")
     slack.add_channel("C0000SECRET", "secret", private=True)
@@ -43,18 +43,18 @@ def slack(clock: Clock) -> Slack:
 
 
 @pytest.fixture
-def noc(slack: Slack) -> Channel:
+def noc(slack: FakeSlack) -> FakeChannel:
     return slack.channel("noc")
 
 
 @pytest.fixture
-async def base_url(slack: Slack) -> AsyncIterator[str]:
-    async with serving(slack) as base_url:
+async def base_url(slack: FakeSlack) -> AsyncIterator[str]:
+    async with serve_slack(slack) as base_url:
         yield base_url
 
 
 @pytest.fixture
-def client(slack: Slack, base_url: str) -> AsyncWebClient:
+def client(slack: FakeSlack, base_url: str) -> AsyncWebClient:
     return AsyncWebClient(slack.token, base_url=base_url, retry_handlers=[])
 
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sandbox.slack.message_content import Content
-from relay.sandbox.slack.message_content import examine
-from relay.sandbox.slack.errors import Refused
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.slack import limits
 
 
@@ -53,15 +52,15 @@ def table(*rows: list[str]) -> dict[str, Any]:
 
 
 def answer(*blocks: Any, attachments: tuple[Any, ...] = ()) -> dict[str, Any]:
-    with pytest.raises(Refused) as caught:
-        examine(Content(text="x", blocks=blocks, attachments=attachments))
+    with pytest.raises(MethodError) as caught:
+        validate_content(MessageContent(text="x", blocks=blocks, attachments=attachments))
     return caught.value.answer
 
 
-def code(content: Content) -> str | None:
+def code(content: MessageContent) -> str | None:
     try:
-        examine(content)
-    except Refused as refusal:
+        validate_content(content)
+    except MethodError as refusal:
         return refusal.code
     return None
 
@@ -116,8 +115,8 @@ TAKEN = {
 
 @pytest.mark.parametrize("block", TAKEN.values(), ids=TAKEN.keys())
 def test_a_right_block_is_taken(block):
-    examine(Content(blocks=(block,)))
-    examine(Content(attachments=({"color": "#00aa00", "blocks": [block]},)))
+    validate_content(MessageContent(blocks=(block,)))
+    validate_content(MessageContent(attachments=({"color": "#00aa00", "blocks": [block]},)))
 
 
 B = "/blocks/0"
@@ -253,18 +252,18 @@ def test_all_that_is_wrong_is_told_at_once():
 
 
 def test_fifty_blocks_are_taken_and_one_more_is_not():
-    examine(Content(blocks=tuple([section()] * 50)))
+    validate_content(MessageContent(blocks=tuple([section()] * 50)))
     assert answer(*[section()] * 51)["errors"] == ["no more than 50 items allowed [json-pointer:/blocks]"]
 
 
 def test_twenty_blocks_in_an_attachment_are_taken_and_one_more_is_not():
-    examine(Content(attachments=({"blocks": [section()] * 20},)))
+    validate_content(MessageContent(attachments=({"blocks": [section()] * 20},)))
     refusal = answer(attachments=({"blocks": [section()] * 21},))
     assert refusal["errors"] == ["no more than 20 items allowed [json-pointer:/attachments/0/blocks]"]
 
 
 def test_a_hundred_attachments_are_taken_and_one_more_is_not():
-    examine(Content(attachments=tuple([{"text": "x"}] * 100)))
+    validate_content(MessageContent(attachments=tuple([{"text": "x"}] * 100)))
     assert answer(attachments=tuple([{"text": "x"}] * 101))["error"] == "too_many_attachments"
 
 
@@ -290,7 +289,7 @@ def test_a_wrong_attachment_is_refused(attachment, finding):
 
 @pytest.mark.parametrize("color", ["good", "warning", "danger", "#a0B1c2"])
 def test_a_color_is_a_word_or_six_digits(color):
-    examine(Content(attachments=({"color": color, "fallback": "x", "blocks": [section()]},)))
+    validate_content(MessageContent(attachments=({"color": color, "fallback": "x", "blocks": [section()]},)))
 
 
 def test_a_block_id_is_used_once_in_a_message_attachments_included():
@@ -302,7 +301,7 @@ def test_a_block_id_is_used_once_in_a_message_attachments_included():
 
 
 def test_an_action_id_may_return_in_another_block():
-    examine(Content(blocks=(actions(button(action_id="a")), actions(button(action_id="a")))))
+    validate_content(MessageContent(blocks=(actions(button(action_id="a")), actions(button(action_id="a")))))
 
 
 def test_all_markdown_of_a_message_shares_one_limit():
@@ -319,7 +318,7 @@ def test_the_cells_of_a_table_have_a_sum():
 
 def test_the_characters_of_all_blocks_have_a_sum_wherever_they_stand():
     full = section("x" * 2_600)
-    examine(Content(blocks=(full,) * 3, attachments=({"blocks": [full] * 2},)))
+    validate_content(MessageContent(blocks=(full,) * 3, attachments=({"blocks": [full] * 2},)))
     assert answer(full, full, full, attachments=({"blocks": [full] * 2}, {"blocks": [section()]})) == {
         "ok": False,
         "error": "msg_blocks_too_long",
@@ -339,8 +338,8 @@ KINDS = st.sampled_from(["section", "actions", "context", "header", "image", "ri
 
 @given(st.builds(lambda kind, block: {**block, "type": kind}, KINDS, st.dictionaries(st.text(max_size=5), JSON)) | JSON)
 def test_no_json_whatever_breaks_the_check_itself(block):
-    assert code(Content(text="x", blocks=(block,))) in {None, "invalid_blocks"}
-    assert code(Content(text="x", attachments=({"blocks": [block]}, block))) in {None, "invalid_attachments"}
+    assert code(MessageContent(text="x", blocks=(block,))) in {None, "invalid_blocks"}
+    assert code(MessageContent(text="x", attachments=({"blocks": [block]}, block))) in {None, "invalid_attachments"}
 
 
 # --- the table of limits ---

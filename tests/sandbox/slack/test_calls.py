@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox.slack.users import SCOPES
+from relay.sandbox.slack.users import DEFAULT_SCOPES
 
 NOC = "C0000000NOC"
 
@@ -27,7 +27,7 @@ async def test_a_revoked_token_is_refused_with_the_code_of_its_end_until_it_is_r
 async def test_auth_test_tells_who_the_app_is_and_which_scopes_it_has(client):
     answer = await client.auth_test()
     assert (answer["bot_id"], answer["user_id"], answer["team_id"]) == ("B0RELAYBOT", "U0RELAYBOT", "T0SANDBOX")
-    assert set(answer.headers["X-OAuth-Scopes"].split(",")) == SCOPES
+    assert set(answer.headers["X-OAuth-Scopes"].split(",")) == DEFAULT_SCOPES
 
 
 async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slack, client, refused):
@@ -58,14 +58,14 @@ async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slac
     ],
 )
 async def test_each_method_asks_for_its_scope(slack, client, refused, scope, call):
-    slack.take_scope(scope)
+    slack.remove_scope(scope)
     answer = await refused(call(client))
     assert (answer["error"], answer["needed"]) == ("missing_scope", scope)
 
 
 async def test_a_private_channel_is_read_with_the_scopes_of_private_channels(slack, client, refused):
     slack.channel("secret").invite()
-    slack.take_scope("groups:history")
+    slack.remove_scope("groups:history")
     answer = await refused(client.conversations_history(channel="C0000SECRET"))
     assert answer["needed"] == "groups:history"
 
@@ -134,7 +134,7 @@ async def test_every_call_is_logged_with_its_time_its_arguments_and_its_answer(s
     assert (post.method, post.at, post.arguments["text"]) == ("chat.postMessage", clock.now - 7, "Hello")
     assert (post.channel, post.ok, post.took_effect, post.answer) == (NOC, True, True, posted.data)
     assert (update.at, update.ok, update.took_effect, update.error) == (clock.now, False, False, "message_not_found")
-    assert slack.called("chat.update") == [update]
+    assert slack.calls_to("chat.update") == [update]
 
 
 async def test_people_are_found_by_their_address_unless_they_have_left(slack, client, refused):
@@ -146,7 +146,7 @@ async def test_people_are_found_by_their_address_unless_they_have_left(slack, cl
 
 async def test_a_persons_address_is_shown_only_with_its_scope(slack, client, refused):
     assert (await client.users_info(user="U00000000AN"))["user"]["profile"]["email"] == "Ann@example.com"
-    slack.take_scope("users:read.email")
+    slack.remove_scope("users:read.email")
     assert "email" not in (await client.users_info(user="U00000000AN"))["user"]["profile"]
     assert (await refused(client.users_info(user="U0")))["error"] == "user_not_found"
 
@@ -168,7 +168,7 @@ async def test_the_members_of_a_group_are_told_unless_it_is_no_more(slack, clien
 
 
 async def test_a_person_says_where_they_are_and_slack_how_far_that_is_from_utc(slack, client, clock):
-    slack.add_user("U00000000BE", "bea", zone="Europe/Berlin")
+    slack.add_user("U00000000BE", "bea", timezone="Europe/Berlin")
     winter = (await client.users_info(user="U00000000BE"))["user"]
     clock.now = 1_719_800_000.0
     summer = (await client.users_info(user="U00000000BE"))["user"]

@@ -6,9 +6,23 @@ import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from relay.sandbox.faults import BAD_GATEWAY, BROKEN_JSON, EMPTY, PLAIN_TEXT, SERVER_ERROR, UNAVAILABLE, Code, Drop, Fault, Meanwhile, Silence, Slow, rate_limited
-from relay.sandbox.rate_limits import Limits
-from relay.sandbox.slack.server import serving
+from relay.sandbox.faults import (
+    BAD_GATEWAY,
+    BROKEN_JSON,
+    EMPTY,
+    PLAIN_TEXT,
+    SERVER_ERROR,
+    UNAVAILABLE,
+    DropConnection,
+    ErrorCode,
+    InjectedFault,
+    NoAnswer,
+    SideEffect,
+    SlowAnswer,
+    rate_limited,
+)
+from relay.sandbox.rate_limits import SlackRateLimiter
+from relay.sandbox.slack.server import serve_slack
 
 NOC = "C0000000NOC"
 
@@ -92,7 +106,7 @@ async def test_what_is_refused_for_its_rate_has_no_effect_and_is_logged(slack, c
 
 
 def test_calls_evenly_spaced_at_the_rate_are_never_refused():
-    limits = Limits(enabled=True, post_burst=1)
+    limits = SlackRateLimiter(enabled=True, post_burst=1)
     assert [limits.admit("chat.postMessage", NOC, 0.1 + second) for second in range(200)] == [None] * 200
 
 
@@ -102,7 +116,7 @@ def test_calls_evenly_spaced_at_the_rate_are_never_refused():
 @pytest.mark.parametrize(
     ("does", "raised"),
     [
-        (Code("internal_error"), SlackApiError),
+        (ErrorCode("internal_error"), SlackApiError),
         (SERVER_ERROR, SlackApiError),
         (UNAVAILABLE, SlackApiError),
         (BAD_GATEWAY, SlackApiError),
@@ -110,14 +124,14 @@ def test_calls_evenly_spaced_at_the_rate_are_never_refused():
         (EMPTY, SlackApiError),
         (rate_limited(7), SlackApiError),
         (PLAIN_TEXT, AttributeError),  # the client stumbles over it
-        (Drop(), aiohttp.ServerDisconnectedError),
+        (DropConnection(), aiohttp.ServerDisconnectedError),
     ],
     ids=["code", "500", "503", "502", "broken", "empty", "429", "text", "drop"],
 )
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_a_call_fails_in_each_way_before_it_took_effect_and_after(slack, client, does, raised, after_effect):
     noc = slack.channel("noc")
-    slack.faults.add(Fault(does=does, after_effect=after_effect))
+    slack.faults.add(InjectedFault(behaviour=does, after_effect=after_effect))
     with pytest.raises(raised):
         await post(client)
     assert len(noc.messages) == int(after_effect)
@@ -127,8 +141,8 @@ async def test_a_call_fails_in_each_way_before_it_took_effect_and_after(slack, c
 
 
 async def test_what_a_faulty_answer_looks_like(slack, client, refused):
-    for does in (Code("fatal_error"), UNAVAILABLE, rate_limited(7)):
-        slack.faults.add(Fault(does=does))
+    for does in (ErrorCode("fatal_error"), UNAVAILABLE, rate_limited(7)):
+        slack.faults.add(InjectedFault(behaviour=does))
     assert (await refused(post(client)))["error"] == "fatal_error"
     unavailable = await refused(post(client))
     assert (unavailable.status_code, unavailable.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
@@ -147,16 +161,16 @@ async def test_a_slow_answer_is_the_right_one(slack, client, clock, after_effect
         await sleep(seconds)
 
     slack.faults._sleep = watch
-    slack.faults.add(Fault(does=Slow(40), after_effect=after_effect))
+    slack.faults.add(InjectedFault(behaviour=SlowAnswer(40), after_effect=after_effect))
     assert (await post(client))["ok"]
     assert (seen, clock.slept, len(noc.messages)) == ([visible], [40], 1)
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
 async def test_a_call_that_is_never_answered_ends_when_it_is_released(slack, client, noc, after_effect):
-    slack.faults.add(Fault(does=Silence(), after_effect=after_effect))
+    slack.faults.add(InjectedFault(behaviour=NoAnswer(), after_effect=after_effect))
     waiting = asyncio.create_task(post(client))
-    await slack.faults.reached()
+    await slack.faults.wait_until_blocked()
     await post(client, "another call is not held up")
     assert not waiting.done()
     slack.faults.release()
@@ -166,19 +180,19 @@ async def test_a_call_that_is_never_answered_ends_when_it_is_released(slack, cli
 
 
 async def test_a_call_that_is_never_answered_does_not_keep_the_server_from_stopping(slack):
-    slack.faults.add(Fault(does=Silence()))
+    slack.faults.add(InjectedFault(behaviour=NoAnswer()))
     async with aiohttp.ClientSession() as session:
-        async with asyncio.timeout(5), serving(slack) as base_url:
+        async with asyncio.timeout(5), serve_slack(slack) as base_url:
             headers = {"Authorization": f"Bearer {slack.token}"}
             waiting = asyncio.create_task(session.post(f"{base_url}auth.test", headers=headers))
-            await slack.faults.reached()
+            await slack.faults.wait_until_blocked()
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await waiting
 
 
 async def test_something_else_happens_in_the_middle_of_a_call(slack, client, noc):
     root = await post(client, "root")
-    slack.faults.add(Fault(does=Meanwhile(lambda call: noc.delete(root["ts"]))))
+    slack.faults.add(InjectedFault(behaviour=SideEffect(lambda call: noc.delete(root["ts"]))))
     stray = await post(client, "reply", thread_ts=root["ts"])
     assert "thread_ts" not in stray["message"]
 
@@ -189,7 +203,7 @@ async def test_what_happens_meanwhile_may_take_its_time(slack, client):
         seen.append((call.method, call.took_effect))
 
     seen = []
-    slack.faults.add(Fault(does=Meanwhile(happening), after_effect=True))
+    slack.faults.add(InjectedFault(behaviour=SideEffect(happening), after_effect=True))
     await post(client)
     assert seen == [("chat.postMessage", True)]
 
@@ -205,13 +219,13 @@ async def outcomes(client, calls):
 
 
 async def test_the_nth_call_is_struck_and_so_many_after_it(slack, client):
-    armed = slack.faults.add(Fault(does=Code("internal_error"), nth=2, times=2))
+    armed = slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), nth=2, times=2))
     assert await outcomes(client, [post(client) for _ in range(5)]) == [True, False, False, True, True]
-    assert (armed.seen, armed.struck) == (5, 2)
+    assert (armed.matched, armed.applied) == (5, 2)
 
 
 async def test_a_fault_for_ever_lasts_until_it_is_cleared(slack, client):
-    slack.faults.add(Fault(does=Code("internal_error"), times=None))
+    slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), times=None))
     assert await outcomes(client, [post(client) for _ in range(3)]) == [False] * 3
     slack.faults.clear()
     assert await outcomes(client, [post(client)]) == [True]
@@ -221,7 +235,7 @@ async def test_chance_is_the_same_chance_each_time_with_the_same_seed(slack, cli
     runs = []
     for seed in (1, 1, 2):
         slack.faults.clear()
-        slack.faults.add(Fault(does=Code("internal_error"), times=None, probability=0.5, seed=seed))
+        slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), times=None, probability=0.5, seed=seed))
         runs.append(await outcomes(client, [client.auth_test() for _ in range(20)]))
     assert runs[0] == runs[1] != runs[2]
     assert 0 < sum(runs[0]) < 20
@@ -242,12 +256,12 @@ async def test_a_fault_means_a_method_a_channel_or_whatever_its_condition_says(s
         ({"where": lambda arguments: arguments.get("text") == "y"}, [True, True, True, False]),
     ):
         slack.faults.clear()
-        slack.faults.add(Fault(does=Code("internal_error"), times=None, **meaning))
+        slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), times=None, **meaning))
         assert await outcomes(client, [call() for call in calls]) == expected
 
 
 async def test_a_call_is_struck_by_one_fault_at_a_time(slack, client, refused):
-    slack.faults.add(Fault(does=Code("internal_error")))
-    slack.faults.add(Fault(does=Code("fatal_error")))
+    slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error")))
+    slack.faults.add(InjectedFault(behaviour=ErrorCode("fatal_error")))
     assert [(await refused(post(client)))["error"] for _ in range(2)] == ["internal_error", "fatal_error"]
     assert (await post(client))["ok"]

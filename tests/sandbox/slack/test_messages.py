@@ -125,8 +125,8 @@ async def test_a_note_is_seen_by_the_one_whom_it_is_for(slack, client, noc):
     slack.add_user("U00000000BE", "bea", channels=["noc"])
     noc.invite("U00000000AN")
     await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="only you")
-    assert [note.text for note in slack.whispers("U00000000AN")] == ["only you"]
-    assert slack.whispers("U00000000BE") == []
+    assert [note.text for note in slack.ephemeral_messages("U00000000AN")] == ["only you"]
+    assert slack.ephemeral_messages("U00000000BE") == []
 
 
 async def test_a_note_in_a_thread_that_nobody_has_begun_is_taken_and_never_seen(slack, client, noc):
@@ -135,7 +135,7 @@ async def test_a_note_in_a_thread_that_nobody_has_begun_is_taken_and_never_seen(
     assert (await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="1", thread_ts=root.ts))["ok"]
     noc.post("reply", thread_ts=root.ts)
     await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="2", thread_ts=root.ts)
-    assert [note.text for note in slack.whispers("U00000000AN")] == ["2"]
+    assert [note.text for note in slack.ephemeral_messages("U00000000AN")] == ["2"]
 
 
 # --- threads ---
@@ -253,7 +253,7 @@ async def test_only_its_own_messages_can_an_app_edit_or_delete(slack, client, no
 
 async def test_after_a_reinstallation_as_another_bot_old_messages_are_not_its_own(slack, client, noc, refused):
     ts = await post(client)
-    slack.install("xoxb-again", bot=Bot(user="U0OTHERBOT", bot="B0OTHERBOT"))
+    slack.install("xoxb-again", bot=Bot(user_id="U0OTHERBOT", bot_id="B0OTHERBOT"))
     noc.invite("U0OTHERBOT")
     client.token = "xoxb-again"
     assert (await refused(client.chat_update(channel=NOC, ts=ts, text="x")))["error"] == "cant_update_message"

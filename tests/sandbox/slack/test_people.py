@@ -8,12 +8,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from relay.actions.modals import modal
-from relay.sandbox.slack.interactivity import HTTP
-from relay.sandbox.slack.message_content import Content
-from relay.sandbox.slack.views import NotSendable
-from relay.sandbox.slack.payloads import NotThere
-from relay.server import build
+from relay.actions.modals import build_modal
+from relay.sandbox.slack.interactivity import RequestUrl
+from relay.sandbox.slack.message_content import MessageContent
+from relay.sandbox.slack.payloads import NoSuchElement
+from relay.sandbox.slack.views import InvalidInput
+from relay.server import create_app
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 
 ANN = "U00000000AN"
@@ -61,7 +61,7 @@ class App:
         class Standing:
             now = staticmethod(clock)
 
-        app = build(self, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
+        app = create_app(self, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
         async with TestServer(app) as server:
             yield f"http://{server.host}:{server.port}"
             self.let_go.set()
@@ -72,18 +72,20 @@ async def app(slack, clock):
     app = App()
     slack.channel("noc").invite(ANN)
     async with app.serving(clock) as url:
-        slack.interactivity = HTTP(url, SECRET, clock=clock)
+        slack.interactivity = RequestUrl(url, SECRET, clock=clock)
         yield app
 
 
 @pytest.fixture
 async def card(noc, slack):
     """A card as relay posts it: its buttons stand in an attachment."""
-    return noc.add(Content(text="db-1 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},)), slack.bot)
+    return noc.add_message(
+        MessageContent(text="db-1 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},)), slack.bot
+    )
 
 
 def view(action="comment", **more):
-    return modal(action, title="db-1 is down", incident="i1", channel=NOC, message_ts="1.1", **more)
+    return build_modal(action, title="db-1 is down", incident="i1", channel=NOC, message_ts="1.1", **more)
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def opened(slack, client, press):
 
     async def opened(shape):
         answer = await client.views_open(trigger_id=await press(), view=shape)
-        (shown,) = slack.views_open(ANN)
+        (shown,) = slack.open_views(ANN)
         assert answer["view"]["id"] == shown.id
         return shown
 
@@ -135,7 +137,7 @@ async def test_a_press_reaches_the_app_signed_and_is_acknowledged(slack, app, ca
 async def test_two_presses_differ_and_one_that_is_sent_again_does_not(slack, app, card):
     one = await slack.click(ANN, "noc", card.ts, "relay_assign")
     await slack.click(ANN, "noc", card.ts, "relay_assign")
-    await slack.again(one)
+    await slack.redeliver(one)
 
     first, second, repeat = [parse_interaction(payload).action_ts for payload in app.clicks]
     assert first == repeat != second
@@ -148,37 +150,37 @@ async def test_a_link_button_tells_the_app_too(slack, app, card):
 
 
 async def test_there_is_nothing_to_press_where_there_is_no_such_button(slack, app, card):
-    with pytest.raises(NotThere, match="relay_assign, link_0"):
+    with pytest.raises(NoSuchElement, match="relay_assign, link_0"):
         await slack.click(ANN, "noc", card.ts, "relay_resolve")
-    with pytest.raises(NotThere):
+    with pytest.raises(NoSuchElement):
         await slack.click(ANN, "noc", "1.000000", "relay_assign")
     assert app.clicks == []
 
 
 async def test_an_app_that_does_not_answer_in_time_has_not_acknowledged(slack, app, card):
     app.hangs = True
-    slack.interactivity = HTTP(slack.interactivity.url, SECRET, clock=slack.now, patience=0.1)
+    slack.interactivity = RequestUrl(slack.interactivity.url, SECRET, clock=slack.now, timeout=0.1)
 
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
     assert (delivery.acknowledged, delivery.status) == (False, None)
-    assert "within 0.1 seconds" in delivery.why
+    assert "within 0.1 seconds" in delivery.reason
 
 
 async def test_an_app_that_is_not_there_or_has_no_address_has_not_acknowledged(slack, card, unused_tcp_port):
     nowhere = await slack.click(ANN, "noc", card.ts, "relay_assign")
-    slack.interactivity = HTTP(f"http://127.0.0.1:{unused_tcp_port}", SECRET)
+    slack.interactivity = RequestUrl(f"http://127.0.0.1:{unused_tcp_port}", SECRET)
     away = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
     assert [nowhere.acknowledged, away.acknowledged] == [False, False]
-    assert "no request address" in nowhere.why
-    assert "no connection" in away.why
+    assert "no request address" in nowhere.reason
+    assert "no connection" in away.reason
     assert slack.deliveries == [nowhere, away]
 
 
 @pytest.mark.parametrize(("secret", "shift"), [("another", 0), (SECRET, -301)])
 async def test_what_is_signed_wrongly_or_long_ago_is_refused_by_the_app(slack, app, card, secret, shift):
-    slack.interactivity = HTTP(slack.interactivity.url, secret, clock=lambda: slack.now() + shift)
+    slack.interactivity = RequestUrl(slack.interactivity.url, secret, clock=lambda: slack.now() + shift)
 
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
@@ -196,10 +198,10 @@ async def test_a_repeat_says_so_in_its_headers(slack, card, clock):
     server = web.Application()
     server.router.add_post("/slack/actions", take)
     async with TestServer(server) as served:
-        slack.interactivity = HTTP(str(served.make_url("")), SECRET, clock=clock)
+        slack.interactivity = RequestUrl(str(served.make_url("")), SECRET, clock=clock)
         delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
-        await slack.again(delivery)
-        await slack.again(delivery)
+        await slack.redeliver(delivery)
+        await slack.redeliver(delivery)
 
     assert seen == [None, "1", "2"]
 
@@ -215,7 +217,7 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(slack, client, pre
     clock.now += 0.1
     assert (await refused(client.views_open(trigger_id=second, view=view())))["error"] == "expired_trigger_id"
     assert (await refused(client.views_open(trigger_id="1.2.3", view=view())))["error"] == "invalid_trigger_id"
-    assert len(slack.views_open(ANN)) == 1
+    assert len(slack.open_views(ANN)) == 1
 
 
 def asked(element):
@@ -300,7 +302,7 @@ async def test_a_modal_that_is_sent_comes_to_the_app_and_closes(slack, app, open
         view_id=shown.id,
         values={"text": "looking"},
     )
-    assert slack.views_open(ANN) == []
+    assert slack.open_views(ANN) == []
 
 
 async def test_what_stands_in_a_modal_from_the_start_is_sent_where_nothing_else_is_chosen(slack, app, opened):
@@ -313,12 +315,12 @@ async def test_what_stands_in_a_modal_from_the_start_is_sent_where_nothing_else_
 async def test_what_slacks_window_would_not_send_is_not_sent(slack, app, opened):
     shown = await opened(view())
     for values in ({}, {"text": ""}, {"text": "x" * 3_001}, {"until": "1h"}):
-        with pytest.raises(NotSendable):
+        with pytest.raises(InvalidInput):
             await slack.submit(ANN, shown, values)
     assert len(app.clicks) == 1
     slack.dismiss(ANN, shown)
     snoozing = await opened(view("snooze"))
-    with pytest.raises(NotSendable):
+    with pytest.raises(InvalidInput):
         await slack.submit(ANN, snoozing, {"until": "5y"})
 
 
@@ -341,7 +343,7 @@ async def test_a_modal_can_be_replaced_or_all_of_them_closed(slack, app, opened)
     shown = await opened(view())
     app.answer = {"response_action": "update", "view": view("resolve")}
     await slack.submit(ANN, shown, {"text": "x"})
-    assert (shown.open, shown.shape["title"]["text"]) == (True, "Resolve incident")
+    assert (shown.open, shown.definition["title"]["text"]) == (True, "Resolve incident")
 
     app.answer = {"response_action": "update", "view": {"type": "modal"}}
     await slack.submit(ANN, shown, {})
@@ -349,7 +351,7 @@ async def test_a_modal_can_be_replaced_or_all_of_them_closed(slack, app, opened)
 
     app.answer = {"response_action": "clear"}
     await slack.submit(ANN, shown, {})
-    assert slack.views_open(ANN) == []
+    assert slack.open_views(ANN) == []
 
 
 async def test_a_modal_that_the_app_did_not_acknowledge_stays_and_says_so(slack, app, opened):
@@ -361,10 +363,10 @@ async def test_a_modal_that_the_app_did_not_acknowledge_stays_and_says_so(slack,
 
 async def test_nobody_sends_what_is_open_before_somebody_else(slack, opened):
     shown = await opened(view())
-    with pytest.raises(NotThere):
+    with pytest.raises(NoSuchElement):
         await slack.submit("U0STRANGER", shown, {"text": "x"})
     slack.dismiss(ANN, shown)
-    with pytest.raises(NotThere):
+    with pytest.raises(NoSuchElement):
         await slack.submit(ANN, shown, {"text": "x"})
 
 
@@ -372,7 +374,7 @@ async def test_nobody_sends_what_is_open_before_somebody_else(slack, opened):
 
 
 async def test_a_reply_is_heard_by_the_app(slack, app, card, noc):
-    delivery = await slack.say(ANN, "noc", "on it", thread_ts=card.ts)
+    delivery = await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)
 
     (reply,) = noc.thread(card.ts)
     assert delivery.acknowledged
@@ -384,7 +386,7 @@ async def test_a_reply_is_heard_by_the_app(slack, app, card, noc):
 
 
 async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
-    await slack.say(
+    await slack.post_as(
         ANN, "noc", "a<b & @ann @db-oncall @here #noc @nobody https://a.example/?x=1&y=2", thread_ts=card.ts
     )
 
@@ -395,17 +397,17 @@ async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
 
 
 async def test_a_reply_that_is_broadcast_is_heard_as_one(slack, app, card):
-    await slack.say(ANN, "noc", "on it", thread_ts=card.ts, broadcast=True)
+    await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts, broadcast=True)
     assert app.events[0]["event"]["subtype"] == "thread_broadcast"
     assert parse_event(app.events[0]).text == "on it"
 
 
 async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack, app, card, noc):
-    await slack.say(ANN, "noc", "on it", thread_ts=card.ts)
+    await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)
     (reply,) = noc.thread(card.ts)
-    await slack.rewrite(reply, "not on it")
-    await slack.retract(reply)
-    await slack.overhear(card)
+    await slack.edit_message(reply, "not on it")
+    await slack.delete_message(reply)
+    await slack.send_message_event(card)
 
     assert [payload["event"].get("subtype") for payload in app.events] == [
         None,
@@ -423,18 +425,18 @@ async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack,
     "deafen",
     [
         lambda slack: slack.channel("noc").kick(),
-        lambda slack: slack.take_scope("channels:history"),
+        lambda slack: slack.remove_scope("channels:history"),
         lambda slack: setattr(slack, "subscriptions", frozenset()),
         lambda slack: setattr(slack, "interactivity", None),
     ],
 )
 async def test_the_app_hears_nothing_where_it_is_no_member_may_not_read_or_did_not_ask(slack, app, card, deafen):
     deafen(slack)
-    assert await slack.say(ANN, "noc", "on it", thread_ts=card.ts) is None
+    assert await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts) is None
     assert app.events == []
 
 
 async def test_every_payload_is_json(slack, app, opened):
     await slack.submit(ANN, await opened(view()), {"text": "x"})
-    await slack.say(ANN, "noc", "hello")
+    await slack.post_as(ANN, "noc", "hello")
     assert all(json.loads(json.dumps(delivery.payload)) == delivery.payload for delivery in slack.deliveries)

@@ -10,7 +10,7 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox.slack.message_content import Content
+from relay.sandbox.slack.message_content import MessageContent
 
 ANN = "U00000000AN"
 BUTTON = {
@@ -34,8 +34,8 @@ async def web():
 
 @pytest.fixture
 def connect(slack, app_client, web):
-    slack.interactivity = slack.sockets
-    slack.sockets.patience = 0.3
+    slack.interactivity = slack.socket_mode
+    slack.socket_mode.timeout = 0.3
 
     @asynccontextmanager
     async def connect():
@@ -49,7 +49,7 @@ def connect(slack, app_client, web):
 
 @pytest.fixture
 def card(slack, noc):
-    return noc.add(Content(text="db-1 is down", blocks=(BUTTON,)), slack.bot)
+    return noc.add_message(MessageContent(text="db-1 is down", blocks=(BUTTON,)), slack.bot)
 
 
 async def test_only_the_apps_own_token_gets_an_address_and_it_is_good_once(slack, app_client, client, web, refused):
@@ -79,7 +79,7 @@ async def test_a_click_is_an_envelope_and_its_acknowledgement_may_bring_an_answe
 
 async def test_what_is_not_acknowledged_goes_to_another_socket(slack, connect, card):
     async with connect() as one, connect() as other:
-        saying = asyncio.create_task(slack.say(ANN, "noc", "on it", thread_ts=card.ts))
+        saying = asyncio.create_task(slack.post_as(ANN, "noc", "on it", thread_ts=card.ts))
         listening = [asyncio.create_task(stream.receive_json()) for stream in (one, other)]
         (first,), (second,) = await asyncio.wait(listening, return_when=asyncio.FIRST_COMPLETED)
         again = await second
@@ -92,7 +92,7 @@ async def test_what_is_not_acknowledged_goes_to_another_socket(slack, connect, c
 
 async def test_an_acknowledgement_that_is_not_heard_is_none(slack, connect, card):
     async with connect() as stream:
-        slack.sockets.open[0].deaf = True
+        slack.socket_mode.open[0].ignores_acknowledgements = True
         pressing = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
         await _answer(stream)
         assert not (await pressing).acknowledged
@@ -106,11 +106,11 @@ async def _answer(stream):
 
 async def test_with_no_socket_there_is_no_acknowledgement(slack, connect, card):
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
-    assert (delivery.acknowledged, delivery.why) == (False, "the app has no socket open")
+    assert (delivery.acknowledged, delivery.reason) == (False, "the app has no socket open")
 
 
 async def test_a_click_waits_a_moment_for_a_socket_that_is_on_its_way(slack, connect, card):
-    slack.sockets.patience = 20.0
+    slack.socket_mode.timeout = 20.0
     pressing = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
     await asyncio.sleep(0)
     async with connect() as stream:
@@ -120,10 +120,10 @@ async def test_a_click_waits_a_moment_for_a_socket_that_is_on_its_way(slack, con
 
 async def test_slack_asks_for_a_new_connection_and_ends_the_old_one(slack, connect):
     async with connect() as stream:
-        await slack.sockets.refresh("warning")
+        await slack.socket_mode.refresh("warning")
         assert (await stream.receive_json())["reason"] == "warning"
-        assert len(slack.sockets.open) == 1
-        await slack.sockets.refresh()
+        assert len(slack.socket_mode.open) == 1
+        await slack.socket_mode.refresh()
         told = await stream.receive_json()
         assert (told["type"], told["reason"]) == ("disconnect", "refresh_requested")
         assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
@@ -131,7 +131,7 @@ async def test_slack_asks_for_a_new_connection_and_ends_the_old_one(slack, conne
 
 async def test_a_connection_can_be_cut_without_a_word(slack, connect):
     async with connect() as stream:
-        slack.sockets.cut()
+        slack.socket_mode.cut()
         assert (await stream.receive()).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 
 
@@ -141,11 +141,11 @@ async def test_an_eleventh_socket_is_turned_away(slack, connect, app_client, web
             url = (await app_client.api_call("apps.connections.open"))["url"]
             async with web.ws_connect(url) as stream:
                 assert json.loads((await stream.receive()).data)["reason"] == "too_many_websockets"
-        assert len(slack.sockets.open) >= 9
+        assert len(slack.socket_mode.open) >= 9
 
 
 async def test_the_official_client_works_unchanged(slack, base_url, card):
-    slack.interactivity = slack.sockets
+    slack.interactivity = slack.socket_mode
     seen = []
 
     async def listen(client, request):

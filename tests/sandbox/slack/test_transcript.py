@@ -2,9 +2,9 @@
 
 import pytest
 
-from relay.sandbox.slack.users import Bot
-from relay.sandbox.slack.message_content import Content
 from relay.sandbox.slack.mentions import pings
+from relay.sandbox.slack.message_content import MessageContent
+from relay.sandbox.slack.users import Bot
 
 BOT = Bot()
 
@@ -18,7 +18,7 @@ def plain(text):
 
 
 def test_a_card_reads_from_its_headline_to_its_last_line(slack, noc):
-    card = Content(
+    card = MessageContent(
         text="Critical: db-117 (3 alerts)",
         blocks=({"type": "header", "text": plain("🔴 db-117 · lag <b>")}, section("<!subteam^S0000000DBA>")),
         attachments=(
@@ -41,7 +41,7 @@ def test_a_card_reads_from_its_headline_to_its_last_line(slack, noc):
             },
         ),
     )
-    noc.add(card, BOT)
+    noc.add_message(card, BOT)
     assert slack.transcript("noc").splitlines() == [
         "relay: 🔴 db-117 · lag <b>",
         "       @db-oncall",
@@ -57,10 +57,10 @@ def test_a_card_reads_from_its_headline_to_its_last_line(slack, noc):
 
 
 def test_threads_are_indented_and_broadcast_replies_say_so(slack, noc):
-    first = noc.add(Content(text="first"), BOT)
-    noc.add(Content(text="second"), BOT)
-    noc.add(Content(text="joined\nand left"), BOT, first.ts)
-    noc.add(Content(text="reopened"), BOT, first.ts, broadcast=True)
+    first = noc.add_message(MessageContent(text="first"), BOT)
+    noc.add_message(MessageContent(text="second"), BOT)
+    noc.add_message(MessageContent(text="joined\nand left"), BOT, first.ts)
+    noc.add_message(MessageContent(text="reopened"), BOT, first.ts, broadcast=True)
     noc.post("on it", user="U00000000AN", thread_ts=first.ts)
     assert slack.transcript("noc").splitlines() == [
         "relay: first",
@@ -73,7 +73,10 @@ def test_threads_are_indented_and_broadcast_replies_say_so(slack, noc):
 
 
 def test_what_is_deleted_is_gone_and_a_root_leaves_a_tombstone_over_its_replies(slack, noc):
-    kept, gone = noc.add(Content(text="kept by its reply"), BOT), noc.add(Content(text="gone"), BOT)
+    kept, gone = (
+        noc.add_message(MessageContent(text="kept by its reply"), BOT),
+        noc.add_message(MessageContent(text="gone"), BOT),
+    )
     reply = noc.post("where did it go?", user="U0STRANGER", thread_ts=kept.ts)
     noc.delete(kept.ts)
     noc.delete(gone.ts)
@@ -86,8 +89,10 @@ def test_what_is_deleted_is_gone_and_a_root_leaves_a_tombstone_over_its_replies(
 
 
 def test_without_top_level_blocks_the_text_stands_above_the_attachment(slack, noc):
-    noc.add(Content(text="see <#C0000000NOC>", attachments=({"color": "good", "text": "*fine*", "title": "t"},)), BOT)
-    assert slack.reads(noc.messages[0]) == "see #noc\n▌ t\n▌ *fine*"
+    noc.add_message(
+        MessageContent(text="see <#C0000000NOC>", attachments=({"color": "good", "text": "*fine*", "title": "t"},)), BOT
+    )
+    assert slack.text_of(noc.messages[0]) == "see #noc\n▌ t\n▌ *fine*"
     assert slack.transcript("noc").splitlines() == ["relay: see #noc", "       ▌ t", "       ▌ *fine*"]
 
 
@@ -111,8 +116,8 @@ def test_rich_text_tables_and_markdown_read_as_text(slack, noc):
     ]
     cells = [{"type": "raw_text", "text": "a"}, {"type": "raw_number", "value": 5}]
     cells.append({"type": "rich_text", "elements": [item]})
-    noc.add(
-        Content(
+    noc.add_message(
+        MessageContent(
             blocks=(
                 {"type": "rich_text", "elements": rich},
                 {"type": "table", "rows": [cells]},
@@ -136,17 +141,17 @@ def test_rich_text_tables_and_markdown_read_as_text(slack, noc):
 @pytest.mark.parametrize(
     ("content", "pinged"),
     [
-        (Content(text="<!here> <@U1|ann> <!subteam^S1|@dba> <!here>"), ("U1", "here", "S1")),
-        (Content(text="@here and &lt;!channel&gt;"), ()),
-        (Content(blocks=(section("<!channel>"),)), ("channel",)),
-        (Content(blocks=(section("@everyone, mail me@here.com"),)), ("everyone",)),
-        (Content(blocks=(section("@everyone", verbatim=True),)), ()),
-        (Content(blocks=(section("<!here>", verbatim=True),)), ("here",)),
-        (Content(blocks=({"type": "header", "text": plain("@channel <!channel>")},)), ()),
-        (Content(blocks=({"type": "markdown", "text": "<@U1> @here"},)), ("U1",)),
-        (Content(attachments=({"blocks": [section("<@U1>")]},)), ("U1",)),
+        (MessageContent(text="<!here> <@U1|ann> <!subteam^S1|@dba> <!here>"), ("U1", "here", "S1")),
+        (MessageContent(text="@here and &lt;!channel&gt;"), ()),
+        (MessageContent(blocks=(section("<!channel>"),)), ("channel",)),
+        (MessageContent(blocks=(section("@everyone, mail me@here.com"),)), ("everyone",)),
+        (MessageContent(blocks=(section("@everyone", verbatim=True),)), ()),
+        (MessageContent(blocks=(section("<!here>", verbatim=True),)), ("here",)),
+        (MessageContent(blocks=({"type": "header", "text": plain("@channel <!channel>")},)), ()),
+        (MessageContent(blocks=({"type": "markdown", "text": "<@U1> @here"},)), ("U1",)),
+        (MessageContent(attachments=({"blocks": [section("<@U1>")]},)), ("U1",)),
         (
-            Content(
+            MessageContent(
                 blocks=(
                     {
                         "type": "rich_text",
@@ -169,8 +174,8 @@ def test_rich_text_tables_and_markdown_read_as_text(slack, noc):
     ],
 )
 def test_a_message_pings_those_whom_slack_would_mention(noc, content, pinged):
-    assert set(pings(noc.add(content, BOT))) == set(pinged)
-    assert len(pings(noc.everything[0])) == len(pinged)
+    assert set(pings(noc.add_message(content, BOT))) == set(pinged)
+    assert len(pings(noc.all_messages[0])) == len(pinged)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +191,7 @@ def test_a_message_pings_those_whom_slack_would_mention(noc, content, pinged):
     ],
 )
 def test_markup_reads_as_slack_shows_it(slack, noc, markup, shown):
-    noc.add(Content(text=markup), BOT)
+    noc.add_message(MessageContent(text=markup), BOT)
     assert slack.transcript("noc") == f"relay: {shown}"
 
 
@@ -205,5 +210,5 @@ def test_markup_reads_as_slack_shows_it(slack, noc, markup, shown):
 )
 def test_how_long_ago_a_thing_was_is_said_as_the_workspaces_clock_has_it(slack, noc, clock, since, said):
     at = int(clock.now) - since
-    noc.add(Content(text=f"<!date^{at}^{{time}}|03:12> (<!date^{at}^{{ago}}|03:12>)"), BOT)
+    noc.add_message(MessageContent(text=f"<!date^{at}^{{time}}|03:12> (<!date^{at}^{{ago}}|03:12>)"), BOT)
     assert slack.transcript("noc") == f"relay: 03:12 ({said})"

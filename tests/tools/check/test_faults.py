@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.cards.draw import entry_values
-from relay.cards.replies import merged
+from relay.cards.draw import entry_variables
+from relay.cards.replies import merge_entries
 from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
 from relay.rendering.library import ENTRY_KINDS
-from relay.routes.parser import load
-from relay.tools.check.command import check, check_routes
+from relay.routes.parser import parse_rulebook
+from relay.tools.check.command import check_routes, run_checks
 from relay.tools.check.template_trial import _bare, _full, trial
 from tests.support.share_sequences import Life, share
 
@@ -71,17 +71,17 @@ def test_a_fault_of_a_template_is_told_where_it_stands(path, tmp_path):
     template.parent.mkdir(parents=True)
     routes.write_text(ROUTES, encoding="utf-8")
     template.write_bytes(path.read_bytes())
-    assert told(check(routes, tmp_path / "templates").findings, template) == expected(path)
+    assert told(run_checks(routes, tmp_path / "templates").findings, template) == expected(path)
 
 
 def test_whatever_an_entry_holds_is_known():
     lives = [(share(at, **told) for at, told in enumerate(ENTRIES)), _full(), _bare()]
     for life in map(list, lives):
-        story = Life(rulebook=load("version: 1\nfallback: C0NOC00001\nroutes: []"))
+        story = Life(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: []"))
         for each in life:
             story.take(each)
-        for entry in (*story.entries, *merged(story.entries), *merged(story.entries * 3)):
-            values = entry_values(entry, 0.0)
+        for entry in (*story.entries, *merge_entries(story.entries), *merge_entries(story.entries * 3)):
+            values = entry_variables(entry, 0.0)
             assert values.keys() <= ENTRY_NAMES, entry
             assert {name for item in values["items"] for name in item} <= ITEM_NAMES, entry
 
@@ -119,7 +119,7 @@ def test_a_card_that_has_no_place_for_the_buttons_of_its_route_is_told(tmp_path)
     for folder, source in cards.items():
         (tmp_path / "templates" / folder).mkdir(parents=True)
         (tmp_path / "templates" / folder / "card.j2").write_text(source)
-    [found] = check(routes, tmp_path / "templates").findings
+    [found] = run_checks(routes, tmp_path / "templates").findings
     assert (found.file, found.warning) == (str(tmp_path / "templates" / "plain" / "card.j2"), True)
     assert "{% relay_actions %}" in found.message
 

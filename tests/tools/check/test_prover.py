@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from relay.model.errors import Fault
 from relay.model.incident import Incident
-from relay.routes import Outcome, decide
+from relay.routes import RouteOutcome, evaluate_routes
 from relay.routes.match import Match
-from relay.routes.parser import Rulebook, load
-from relay.routes.subjects import Facts
+from relay.routes.parser import Rulebook, parse_rulebook
+from relay.routes.subjects import IncidentFacts
 from relay.tools.check.command import check_routes
 from relay.tools.check.prover import always, implies, meaning, possible
 from tests.support.condition_samples import incidents, looks, matches
@@ -23,15 +23,15 @@ def compiled(match: dict) -> Match:
 
 
 def rulebook(routes: list) -> Rulebook:
-    return load(written(routes))
+    return parse_rulebook(written(routes))
 
 
 def written(routes: list) -> str:
     return yaml.safe_dump({"version": 1, "fallback": "#noc", "routes": routes})
 
 
-def seen(incidents: list[Incident]) -> list[Facts]:
-    return [Facts(each, status) for each in incidents for status in looks(each)]
+def seen(incidents: list[Incident]) -> list[IncidentFacts]:
+    return [IncidentFacts(each, status) for each in incidents for status in looks(each)]
 
 
 def all_compiled(*matches: dict) -> list[Match]:
@@ -91,12 +91,12 @@ def test_a_route_that_is_said_to_be_never_reached_is_reached_by_no_incident(tree
     assert rules is not None
     told = [finding.message.split("'")[1] for finding in findings if "is never reached" in finding.message]
     for each, status in ((incident, status) for incident in shared for status in looks(incident)):
-        decision = decide(rules, each, status=status, variables=dict)
+        decision = evaluate_routes(rules, each, status=status, variables=dict)
         outcomes = {trace.route: trace.outcome for trace in decision.trace}
         assert not [name for name in told if outcomes[name] not in NOT_REACHED]
 
 
-NOT_REACHED = {Outcome.NOT_REACHED, Outcome.NO_MATCH, Outcome.NOT_ENTERED}
+NOT_REACHED = {RouteOutcome.NOT_REACHED, RouteOutcome.NO_MATCH, RouteOutcome.PARENT_NOT_MATCHED}
 
 
 @pytest.mark.parametrize(

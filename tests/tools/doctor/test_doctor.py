@@ -12,9 +12,8 @@ from relay.cards import ChannelState
 from relay.cli import app
 from relay.config import files
 from relay.config.settings import Settings
-from relay.sandbox.faults import Fault, rate_limited
-from relay.sandbox.slack.server import serving
-from relay.sandbox.slack.server import Slack as StandIn
+from relay.sandbox.faults import InjectedFault, rate_limited
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store import Store
 from relay.tools.doctor.doctor import examine
 from tests.support.clocks import ManualClock
@@ -83,13 +82,13 @@ def few_templates(monkeypatch):
 
 @pytest.fixture
 async def practice(tmp_path):
-    slack = StandIn()
+    slack = FakeSlack()
     slack.add_channel("C0NOC00001", "noc", member=True)
     slack.add_channel("C0PAY00001", "payments")
     slack.add_channel("C0DB000001", "db")
     slack.add_usergroup("S0PAYONCALL", "payments-oncall")
     made = Practice(tmp_path, slack)
-    async with serving(slack) as url:
+    async with serve_slack(slack) as url:
         made.settings["SLACK_API_URL"] = url
         yield made
 
@@ -114,9 +113,9 @@ async def test_where_all_is_as_it_should_be_there_is_nothing_to_mend_and_nothing
     ("spoil", "about", "says"),
     [
         (lambda slack: slack.revoke(), "Slack token", "SLACK_BOT_TOKEN"),
-        (lambda slack: slack.take_scope("chat:write"), "Slack scope chat:write", "relay manifest"),
-        (lambda slack: slack.take_scope("channels:read"), "channels", "channels:read"),
-        (lambda slack: slack.take_scope("channels:join"), "channel #payments", "/invite @relay"),
+        (lambda slack: slack.remove_scope("chat:write"), "Slack scope chat:write", "relay manifest"),
+        (lambda slack: slack.remove_scope("channels:read"), "channels", "channels:read"),
+        (lambda slack: slack.remove_scope("channels:join"), "channel #payments", "/invite @relay"),
         (lambda slack: slack.channel("db").archive(), "channel C0DB000001", "Unarchive"),
         (lambda slack: slack.channel("db").share(), "channel C0DB000001", "allow_external"),
         (lambda slack: slack.channels.pop("C0DB000001"), "channel C0DB000001", "Check the channel's id"),
@@ -136,8 +135,8 @@ async def test_what_would_lose_messages_is_found_with_its_remedy(practice, spoil
 @pytest.mark.parametrize(
     ("spoil", "about", "says"),
     [
-        (lambda slack: slack.take_scope("groups:history"), "Slack scope groups:history", "install it again"),
-        (lambda slack: slack.take_scope("usergroups:read"), "user groups", "usergroups:read"),
+        (lambda slack: slack.remove_scope("groups:history"), "Slack scope groups:history", "install it again"),
+        (lambda slack: slack.remove_scope("usergroups:read"), "user groups", "usergroups:read"),
         (lambda slack: slack.usergroups.clear(), "user group S0PAYONCALL", "payments would ping nobody"),
         (
             lambda slack: setattr(slack.usergroups["S0PAYONCALL"], "disabled", True),
@@ -201,11 +200,11 @@ async def test_many_ids_are_read_from_one_list(practice):
     posts = ", ".join(f"C0MANY{number:04}" for number in range(30))
     practice.routes(f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: many, post: [{posts}]}}]\n")
     assert (await practice.examined())[0]
-    assert not practice.slack.called("conversations.info")
+    assert not practice.slack.calls_to("conversations.info")
 
 
 async def test_it_waits_where_slack_asks_it_to(practice):
-    practice.slack.faults.add(Fault(does=rate_limited(30), method="conversations.list", times=2))
+    practice.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method="conversations.list", times=2))
     assert (await practice.examined())[0]
     assert practice.clock.now() - 1_700_000_000 == pytest.approx(60, abs=1)
 
@@ -341,7 +340,7 @@ async def test_who_acts_needs_the_scopes_that_tell_who_that_is(practice):
     async with bigpanda(200) as (url, _):
         practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
         practice.settings |= {"SLACK_APP_TOKEN": practice.slack.app_token}
-        practice.slack.take_scope("users:read.email")
+        practice.slack.remove_scope("users:read.email")
         assert (await practice.examined())[0]
         practice.routes(ROUTES + "    actions: [assign]\n")
         ok, found = await practice.examined()

@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.cli import app
-from relay.config.files import Written, check, load
+from relay.config.files import ConfigurationFiles, build_configuration, load_configuration
 from relay.model.errors import ConfigurationError
-from relay.routes.parser.faults import Spot
-from relay.tools.testing import Run, junit, read_tests, run, told
-from relay.tools.testing.model import Step
-from relay.tools.testing.steps import NotStaged, staged
+from relay.routes.parser.faults import Position
+from relay.tools.testing import OperatorTestRun, junit, read_tests, result_lines, run
+from relay.tools.testing.model import ShareStep
+from relay.tools.testing.steps import StepError, build_shares
 
 HERE = Path(__file__).resolve().parents[3]
 ROUTES = """
@@ -32,11 +32,11 @@ routes:
     match: {tags: {team: web}}
     post: [noc]
 """
-CONFIGURATION = check(Written(file="routes.yaml", routes=ROUTES))
+CONFIGURATION = build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=ROUTES))
 SAMPLE = "sample: documented, tags: {team: payments}"
 
 
-def played(tmp_path: Path, tests: str) -> Run:
+def played(tmp_path: Path, tests: str) -> OperatorTestRun:
     """The tests of a file, run."""
     file = tmp_path / "my.test.yaml"
     file.write_text(f"version: 1\ntests:\n{dedent(tests)}")
@@ -46,14 +46,14 @@ def played(tmp_path: Path, tests: str) -> Run:
 def expecting(tmp_path: Path, expected: str, shares: str = f"[{{{SAMPLE}}}]") -> list[str]:
     """What a test that expects this fails with; nothing where it passes."""
     result = played(tmp_path, f"- {{name: one, shares: {shares}, expect: {expected}}}").results[0]
-    return [line.strip() for line in told(result)][1:]
+    return [line.strip() for line in result_lines(result)][1:]
 
 
 # --- the project's own ---
 
 
 def test_the_routes_that_relay_ships_do_what_their_tests_say():
-    configuration = load(HERE / "routes.yaml", HERE / "templates")
+    configuration = load_configuration(HERE / "routes.yaml", HERE / "templates")
     ran = run(configuration, read_tests([HERE / "routes.test.yaml"], configuration.rulebook))
     assert ran.failed == ()
     assert ran.coverage.whole
@@ -137,7 +137,11 @@ def test_what_a_share_expects_is_judged_at_its_moment(tmp_path):
 
 
 def test_a_template_that_fails_or_a_message_that_does_not_fit_fails_every_test(tmp_path, monkeypatch):
-    broken = check(Written(file="routes.yaml", routes=ROUTES, templates={"incident/card.j2": "{{ 1 // 0 }}"}))
+    broken = build_configuration(
+        ConfigurationFiles(
+            routes_file="routes.yaml", routes_text=ROUTES, templates={"incident/card.j2": "{{ 1 // 0 }}"}
+        )
+    )
     file = tmp_path / "my.test.yaml"
     file.write_text("version: 1\ntests: [{name: one, shares: [{sample: documented}], expect: {channels: [noc]}}]")
     (result,) = run(broken, read_tests([file], broken.rulebook)).results
@@ -238,8 +242,8 @@ def faults_of(tmp_path: Path, text: str) -> str:
 
 
 def steps(*parts: dict[str, Any]) -> list[Any]:
-    made = [Step(spot=Spot(line=1, column=1), **part) for part in parts]
-    return [(share.received, orjson.loads(share.body), share) for share in staged(made)]
+    made = [ShareStep(spot=Position(line=1, column=1), **part) for part in parts]
+    return [(share.received, orjson.loads(share.body), share) for share in build_shares(made)]
 
 
 BODY = {
@@ -283,7 +287,7 @@ def test_changes_are_laid_on_top_in_their_order():
 
 
 def test_a_share_cannot_come_before_the_one_before_it():
-    with pytest.raises(NotStaged, match="is before the share before it"):
+    with pytest.raises(StepError, match="is before the share before it"):
         steps({"document": DOCUMENT}, {"at": 60.0}, {"at": 30.0})
 
 

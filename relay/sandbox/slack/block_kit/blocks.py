@@ -6,9 +6,33 @@ The shapes are those of https://docs.slack.dev/reference/block-kit/blocks, the s
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from relay.sandbox.slack.block_kit.elements import ALT_TEXT, IN_ACTIONS, IN_INPUT, IN_SECTION, PICTURE, any_text, in_context, plain_text, typed
+from relay.sandbox.slack.block_kit.elements import (
+    ALT_TEXT,
+    IN_ACTIONS,
+    IN_INPUT,
+    IN_SECTION,
+    PICTURE,
+    any_text,
+    in_context,
+    plain_text,
+    typed,
+)
 from relay.sandbox.slack.block_kit.rich_text import RICH_TEXT_ELEMENTS
-from relay.sandbox.slack.block_kit.schema import NOTHING, Check, Report, anything, array, boolean, link, number, one_or_other, record, string, tagged, word
+from relay.sandbox.slack.block_kit.schema import (
+    NOTHING,
+    Check,
+    Report,
+    array,
+    boolean,
+    link,
+    non_empty,
+    number,
+    one_or_other,
+    record,
+    string,
+    tagged,
+    word,
+)
 from relay.slack import limits
 
 
@@ -82,7 +106,7 @@ _NEWER = (
 )
 
 # `alert` (modals only) and `file` (seen, never sent) are left out: https://docs.slack.dev/blocks.json
-KINDS: Mapping[str, Check] = {
+BLOCK_CHECKS: Mapping[str, Check] = {
     "actions": _block({"elements": array(IN_ACTIONS, at_most=limits.ACTIONS_ELEMENTS)}),
     "context": _block({"elements": array(in_context, at_most=limits.CONTEXT_ELEMENTS)}),
     "divider": _block({}),
@@ -94,17 +118,17 @@ KINDS: Mapping[str, Check] = {
     "section": _SECTION,
     "table": _TABLE,
     "video": _VIDEO,
-    **dict.fromkeys(_NEWER, anything),
+    **dict.fromkeys(_NEWER, non_empty),
 }
 
 # Each block's page says where it may stand: https://docs.slack.dev/reference/block-kit/blocks
 _MODAL_KINDS = ("actions", "context", "divider", "header", "image", "input", "rich_text", "section", "video")
 
-IN_MESSAGES = tagged(KINDS)
-IN_MODALS = tagged({kind: KINDS[kind] for kind in _MODAL_KINDS})
+IN_MESSAGES = tagged(BLOCK_CHECKS)
+IN_MODALS = tagged({kind: BLOCK_CHECKS[kind] for kind in _MODAL_KINDS})
 
 
-def examine(  # noqa: PLR0913  where they stand, and what may stand there
+def check_blocks(  # noqa: PLR0913  where they stand, and what may stand there
     blocks: list[Any],
     at: str,
     report: Report,

@@ -5,13 +5,28 @@ The shapes are those of https://docs.slack.dev/reference/block-kit, the sizes th
 
 from collections.abc import Callable, Mapping
 
-from relay.sandbox.slack.block_kit.schema import NOTHING, Check, alternatives, array, between, boolean, link, number, one_or_other, record, string, tagged, whatever, word
+from relay.sandbox.slack.block_kit.schema import (
+    NOTHING,
+    Check,
+    alternatives,
+    array,
+    between,
+    boolean,
+    link,
+    number,
+    one_or_other,
+    record,
+    string,
+    tagged,
+    unchecked,
+    word,
+)
 from relay.slack import limits
 
 
 def typed(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHING) -> Check:
     """An object whose `type` has been looked at already."""
-    return record({"type": whatever, **required}, optional)
+    return record({"type": unchecked, **required}, optional)
 
 
 def plain_text(at_most: int) -> Check:
@@ -77,7 +92,7 @@ _BUTTON = typed(
 )
 
 _STATIC = {"options": _OPTIONS, "option_groups": _OPTION_GROUPS}
-_CONVERSATIONS: Mapping[str, Check] = {"default_to_current_conversation": boolean, "filter": whatever}
+_CONVERSATIONS: Mapping[str, Check] = {"default_to_current_conversation": boolean, "filter": unchecked}
 
 _MENUS: Mapping[str, Check] = {
     "static_select": one_or_other(
@@ -109,10 +124,10 @@ _PICKERS: Mapping[str, Check] = {
 
 _DATETIME: Mapping[str, Check] = {"datetimepicker": typed({}, {**_CHOICE, "initial_date_time": number})}
 _WORKFLOW: Mapping[str, Check] = {
-    "workflow_button": typed({"text": plain_text(limits.BUTTON_TEXT), "workflow": whatever}, _ACTION)
+    "workflow_button": typed({"text": plain_text(limits.BUTTON_TEXT), "workflow": unchecked}, _ACTION)
 }
 
-_FIELD: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(limits.PLACEHOLDER), "initial_value": whatever}
+_FIELD: Mapping[str, Check] = {**_CHOICE, "placeholder": plain_text(limits.PLACEHOLDER), "initial_value": unchecked}
 _FIELDS: Mapping[str, Check] = {
     "plain_text_input": typed(
         {},
@@ -126,9 +141,9 @@ _FIELDS: Mapping[str, Check] = {
     ),
     "email_text_input": typed({}, _FIELD),
     "url_text_input": typed({}, _FIELD),
-    "number_input": typed({"is_decimal_allowed": boolean}, {**_FIELD, "min_value": whatever, "max_value": whatever}),
+    "number_input": typed({"is_decimal_allowed": boolean}, {**_FIELD, "min_value": unchecked, "max_value": unchecked}),
     "rich_text_input": typed({}, _FIELD),
-    "file_input": typed({}, {"action_id": _WORD, "filetypes": whatever, "max_files": number}),
+    "file_input": typed({}, {"action_id": _WORD, "filetypes": unchecked, "max_files": number}),
 }
 
 # Which elements go where: https://docs.slack.dev/reference/block-kit/block-elements

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from relay.sandbox.slack.block_kit.elements import typed
-from relay.sandbox.slack.block_kit.schema import Check, array, boolean, link, number, record, string, tagged, whatever
+from relay.sandbox.slack.block_kit.schema import Check, array, boolean, link, number, record, string, tagged, unchecked
 from relay.slack import limits
 
 _STYLE = record(
@@ -42,7 +42,7 @@ _QUOTE = typed({"elements": _INLINES}, {"border": number})
 _LIST = typed(
     {
         "elements": array(tagged({"rich_text_section": _SECTION}), at_most=_PLENTY),
-        "style": whatever,
+        "style": unchecked,
     },
     {"indent": number, "offset": number, "border": number},
 )

@@ -173,17 +173,17 @@ def alternatives(check_one: Check) -> Check:
     return check
 
 
-def whatever(_value: Any, _at: str, _report: Report) -> None:
+def unchecked(_value: Any, _at: str, _report: Report) -> None:
     """Anything at all: what somebody else has looked at."""
 
 
-def anything(value: Any, at: str, report: Report) -> None:
+def non_empty(value: Any, at: str, report: Report) -> None:
     """Any JSON that holds something: no null, no empty string, list or object at any depth."""
     if value is None or value in ("", [], {}):
         report("must not be empty", at)
     elif isinstance(value, dict):
         for key, part in value.items():
-            anything(part, f"{at}/{key}", report)
+            non_empty(part, f"{at}/{key}", report)
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            anything(part, f"{at}/{index}", report)
+            non_empty(part, f"{at}/{index}", report)
