@@ -7,4 +7,4 @@ files -> `watching` (something may have changed) -> `live` (read, wait until it 
 from relay.reload.notifier import Notifier
 from relay.reload.reloader import Reloader
 
-__all__ = ["Reloader", "Notifier"]
+__all__ = ["Notifier", "Reloader"]

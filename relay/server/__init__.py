@@ -10,4 +10,4 @@ serve(app, host, port, stop, ...) .... the same, until `stop` is set
 from relay.server.endpoints import MAX_BYTES, Backend, Readiness, ShareReceipt, create_app
 from relay.server.lifecycle import listen, serve
 
-__all__ = ["MAX_BYTES", "ShareReceipt", "Backend", "Readiness", "create_app", "listen", "serve"]
+__all__ = ["MAX_BYTES", "Backend", "Readiness", "ShareReceipt", "create_app", "listen", "serve"]

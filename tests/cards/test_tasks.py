@@ -137,8 +137,7 @@ def test_who_did_it_is_remembered_while_it_may_have_been_done():
     assert dealt.incident_state is None
     assert may_have_taken_effect(dealt.task)
     assert (
-        apply_result(replace(asked, errand=dealt.task), TaskRetryable(reason="rate_limited"), NOW).incident_state
-        is None
+        apply_result(replace(asked, task=dealt.task), TaskRetryable(reason="rate_limited"), NOW).incident_state is None
     )
     assert may_have_taken_effect(recover_interrupted(asked.task, NOW))
     assert not may_have_taken_effect(apply_result(asked, TaskRetryable(reason="rate_limited"), NOW).task)
@@ -148,16 +147,16 @@ def test_who_did_it_is_remembered_while_it_may_have_been_done():
 @pytest.mark.parametrize("state", [AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT])
 def test_a_comment_that_was_under_way_when_something_broke_is_not_sent_again(kind, state):
     asked = matter(kind)
-    asked = replace(asked, errand=replace(asked.task, state=state))
+    asked = replace(asked, task=replace(asked.task, state=state))
     for at in (NOW, NOW + 1, NOW + TASK_TIMEOUTS[kind]):
-        asked = replace(asked, errand=handle_crash(asked, at).task)
+        asked = replace(asked, task=handle_crash(asked, at).task)
         assert asked.task.state is AttemptState.IN_DOUBT
     assert asked.task.due_at is None
 
 
 def test_what_broke_before_anything_was_sent_is_tried_again():
     asked = matter(TaskKind.COMMENT, tries=0)
-    asked = replace(asked, errand=replace(asked.task, state=AttemptState.WAITING))
+    asked = replace(asked, task=replace(asked.task, state=AttemptState.WAITING))
     assert handle_crash(asked, NOW).task.state is AttemptState.WAITING
 
 
@@ -220,9 +219,9 @@ def test_an_action_that_was_done_is_asked_about_should_no_share_confirm_it():
 
 def test_a_look_that_could_not_be_taken_is_taken_again_for_as_long_as_it_makes_sense():
     asked = matter(TaskKind.COMMENT)
-    asked = replace(asked, errand=replace(asked.task, state=AttemptState.IN_DOUBT))
+    asked = replace(asked, task=replace(asked.task, state=AttemptState.IN_DOUBT))
     for at in (NOW, NOW + 60, NOW + 600):
-        asked = replace(asked, errand=apply_search(asked, None, "Ann (Slack): hello", at).task)
+        asked = replace(asked, task=apply_search(asked, None, "Ann (Slack): hello", at).task)
         assert at < asked.task.due_at <= at + 60
     late = apply_search(asked, None, "Ann (Slack): hello", NOW + TASK_TIMEOUTS[TaskKind.COMMENT])
     assert (late.task.state, late.task.due_at) == (AttemptState.IN_DOUBT, None)
@@ -230,12 +229,12 @@ def test_a_look_that_could_not_be_taken_is_taken_again_for_as_long_as_it_makes_s
 
 def test_a_comment_in_doubt_is_found_or_stays_in_doubt():
     asked = matter(TaskKind.COMMENT)
-    asked = replace(asked, errand=replace(asked.task, state=AttemptState.IN_DOUBT))
+    asked = replace(asked, task=replace(asked.task, state=AttemptState.IN_DOUBT))
     assert (
         apply_search(asked, ["other", "Ann (Slack):  hello"], "Ann (Slack): hello", NOW).task.state is AttemptState.DONE
     )
     for _ in range(MAX_SEARCHES):
         dealt = apply_search(asked, ["other"], "Ann (Slack): hello", NOW)
-        asked = replace(asked, errand=dealt.task)
+        asked = replace(asked, task=dealt.task)
         assert dealt.task.state is AttemptState.IN_DOUBT
     assert dealt.task.due_at is None

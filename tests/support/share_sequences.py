@@ -80,9 +80,9 @@ class Life:
             slack_channel=channel,
             worst=incident.state,
             episode_worst=incident.state,
-            ended_shown=incident.ended,
+            shown_ended_at=incident.ended,
             edited_at=None,
-            wanted_since=None,
+            pending_since=None,
             post=None,
             edit=None,
         )

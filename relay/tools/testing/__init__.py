@@ -58,11 +58,11 @@ from relay.tools.testing.runner import Coverage, OperatorTestRun, run
 __all__ = [
     "Coverage",
     "ExpectationFailure",
+    "OperatorTest",
     "OperatorTestResult",
     "OperatorTestRun",
-    "OperatorTest",
     "junit",
     "read_tests",
-    "run",
     "result_lines",
+    "run",
 ]
