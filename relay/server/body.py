@@ -18,15 +18,15 @@ _PACKED = {"gzip", "x-gzip", "deflate"}  # https://www.rfc-editor.org/rfc/rfc911
 _WINDOWS = (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS)  # a gzip or zlib header; bare deflate, which some call "deflate" too
 
 
-async def read_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
-    """Read and unpack the body of `request`, at most `limit` bytes, within `patience` seconds.
+async def read_body(request: web.Request, *, limit: int, seconds: float) -> bytes:
+    """Read and unpack the body of `request`, at most `limit` bytes, within so many seconds.
 
     Raises Problem: 413 as soon as it is known to be too large, 503 when it does not arrive, 400 when it is cut off.
     """
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     await _invite(request)
-    body = await _receive(request, limit=limit, patience=timeout)
+    body = await _receive(request, limit=limit, patience=seconds)
     if request.headers.get("Content-Encoding", "").strip().lower() not in _PACKED:
         return body
     unpacked = unpack(body, limit)

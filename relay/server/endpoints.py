@@ -126,7 +126,7 @@ class _Rooms:
         if request.app[IN_FLIGHT].draining:
             raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
         _unlock(request, self.keys, self.header)
-        body = await read_body(request, limit=self.max_bytes, timeout=self.patience)
+        body = await read_body(request, limit=self.max_bytes, seconds=self.patience)
         try:
             accepted = await self.doors.accept(body, _shown(request, self.header))
         except ShareError as error:

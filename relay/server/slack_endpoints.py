@@ -75,7 +75,7 @@ class SlackEndpoints:
             raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
         if not self.signature.is_recent(request.headers, self.clock.now()):
             raise _unsigned("The request does not say that it was made within the last five minutes.")
-        body = await read_body(request, limit=MAX_BYTES, timeout=self.patience)
+        body = await read_body(request, limit=MAX_BYTES, seconds=self.patience)
         if not self.signature.matches(request.headers, body):
             raise _unsigned("The signature under the request is not made with this app's signing secret.")
         return body

@@ -59,14 +59,19 @@ class RetryResult:
 _SENTENCES = {
     RetryOutcome.RETRIED: "redriven: it is shown with its newest state as soon as it is its turn, and pings nobody",
     RetryOutcome.REPLY_RETRIED: "redriven: the thread tells it as soon as it is its turn, late and without a ping",
-    RetryOutcome.SEARCHING: "redriven: it is looked for in {channel} first, and posted only where it is not found (where relay "
+    RetryOutcome.SEARCHING: "redriven: it is looked for in {channel} first, and posted only where it is not found "
+    "(where relay "
     "may not look, it says that it may be a repeat); it pings nobody",
-    RetryOutcome.CLOSED: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing is posted",
-    RetryOutcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that is over",
+    RetryOutcome.CLOSED: "closed: the incident is over, and nothing of it was ever shown in {channel}, so nothing "
+    "is posted",
+    RetryOutcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that "
+    "is over",
     RetryOutcome.ALREADY_RETRIED: "left as it is: relay has redriven it by itself, and it is on its way",
-    RetryOutcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is redriven "
+    RetryOutcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is "
+    "redriven "
     "by itself if it takes messages",
-    RetryOutcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; set allow_external: true where "
+    RetryOutcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; set allow_external: true "
+    "where "
     "that may read incidents, or choose another channel, and the card's next share settles it",
     RetryOutcome.UNKNOWN_CHANNEL: "left as it is: {channel} is known no more",
 }

@@ -1,4 +1,4 @@
-"""How an app hears of what people do: over HTTP, signed, or over a socket of its own (`relay.sandbox.slack.socket_mode`).
+"""How an app receives what people do: over HTTP, signed, or over its own socket (`socket_mode`).
 
     slack.interactivity = HTTP("http://127.0.0.1:8080", signing_secret="...")
     delivery = await slack.click("U0ANN", "noc", card.ts, "relay_assign")
