@@ -67,10 +67,12 @@ _SENTENCES = {
     RetryOutcome.BUSY: "left as it is: another reply of this card is on its way or in doubt; redrive it when that "
     "is over",
     RetryOutcome.ALREADY_RETRIED: "left as it is: relay has redriven it by itself, and it is on its way",
-    RetryOutcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again now, and the letter is "
+    RetryOutcome.CHANNEL_CHECKED: "{channel} took nothing when it was last asked: it is asked again "
+    "now, and the letter is "
     "redriven "
     "by itself if it takes messages",
-    RetryOutcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; set allow_external: true "
+    RetryOutcome.EXTERNAL_CHANNEL: "left as it is: {channel} is shared with another organisation; "
+    "set allow_external: true "
     "where "
     "that may read incidents, or choose another channel, and the card's next share settles it",
     RetryOutcome.UNKNOWN_CHANNEL: "left as it is: {channel} is known no more",
