@@ -21,9 +21,10 @@ import orjson
 from benchmarks.measure import SAMPLE, Wire, relay, request
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routes_to
-from relay.ratelimit.budgets import CHANNEL_POSTS, LIMITS, Limit
+from relay.ratelimit.budgets import CHANNEL_POSTS, Limit
 from relay.sandbox.calls import ReceivedCall
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from relay.slack.methods import RATE_LIMITS
 
 CHANNELS = 3
 WANTED = 1.05
@@ -155,7 +156,7 @@ def _floor(calls: list[ReceivedCall], last_share: float) -> tuple[float, str]:
     needs = {"the last share": last_share}
     methods = Counter(call.method for call in calls)
     for method in ("chat.postMessage", "chat.update"):
-        needs[f"{method} of the workspace"] = _needs(methods[method], LIMITS[method])
+        needs[f"{method} of the workspace"] = _needs(methods[method], RATE_LIMITS[method])
     for channel, posts in Counter(call.channel for call in calls if call.method == "chat.postMessage").items():
         needs[f"the posts of {channel}"] = _needs(posts, CHANNEL_POSTS)
     why = max(needs, key=lambda name: needs[name])

@@ -24,6 +24,7 @@ from relay.reload import Notifier, Reloader
 from relay.runtime.clock import Clock
 from relay.server import Readiness, ShareReceipt, create_app, listen
 from relay.slack.client import SlackClient
+from relay.slack.methods import slack_budgets
 from relay.slack.socket_mode import SocketMode
 from relay.store import Backlog, Store
 from relay.store.health_probe import TIMEOUT, HealthProbe
@@ -127,7 +128,7 @@ class Relay:
         settings = self._settings
         self._socket = socket
         await self._reload.start()
-        budgets = Budgets()
+        budgets = slack_budgets()
         self._office = build_actions(
             settings,
             self._store,

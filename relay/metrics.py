@@ -23,11 +23,13 @@ from prometheus_client import (
 )
 
 from relay import __version__
-from relay.bigpanda.outcomes import BigPandaCall, TaskDone, TaskOutcome
+from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.outcomes import RejectionCause as BigPandaKind
+from relay.bigpanda.outcomes import TaskDone, TaskOutcome
 from relay.bigpanda.outcomes import TaskRejected as BigPandaRefused
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
-from relay.slack.outcomes import Delivered, Method, Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Delivered, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store import Backlog
 
 MessageKind = Literal["root", "reply", "edit"]

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
 from relay.metrics import COUNTERS, GAUGES, HISTOGRAMS, MOST_INTEGRATIONS, MOST_LANES, OTHERS, Metrics
-from relay.slack.outcomes import Ambiguous, Delivered, Method, Rejected, RejectionScope, Retryable
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, Rejected, RejectionScope, Retryable
 from relay.store import Backlog, ChannelBacklog
 
 HERE = Path(__file__).parent.parent

@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
+from relay.bigpanda.calls import RATE_LIMITS, BigPandaCall
 from relay.bigpanda.client import BigPandaClient
-from relay.bigpanda.outcomes import BigPandaCall, RejectionCause, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
-from relay.ratelimit.budgets import BIGPANDA_LIMITS, Budgets
+from relay.bigpanda.outcomes import RejectionCause, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
+from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock
 
@@ -21,7 +22,7 @@ class BigPandaGateway:
         self.client = panda
         self.problem = ""
         self.has_answered = False
-        self._turns = Throttle(Budgets(limits=BIGPANDA_LIMITS, channel_limits={}), clock)
+        self._turns = Throttle(Budgets(limits=RATE_LIMITS), clock)
 
     @property
     def waiting(self) -> int:

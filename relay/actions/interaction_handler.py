@@ -21,7 +21,8 @@ from relay.metrics import Metrics
 from relay.model.incident import JSON
 from relay.runtime.clock import Clock
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
-from relay.slack.outcomes import Method, Read
+from relay.slack.methods import Method
+from relay.slack.outcomes import Read
 from relay.store import Store
 
 log = structlog.get_logger("relay.desk")

@@ -6,10 +6,12 @@ from typing import Generic, TypeVar
 
 from relay.actions.bigpanda_gateway import BigPandaGateway
 from relay.actions.slack_gateway import SlackGateway
-from relay.bigpanda.outcomes import BigPandaCall, TaskDone, TaskRejected
+from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.outcomes import TaskDone, TaskRejected
 from relay.bigpanda.responses import users_of
 from relay.runtime.clock import Clock
-from relay.slack.outcomes import Method, Read, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Read, SlackOutcome
 from relay.slack.outcomes import Rejected as SlackRefused
 from relay.slack.responses import SlackUser, members_of, user_of
 

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from relay.actions.bigpanda_gateway import BigPandaGateway
 from relay.actions.people import LookupFailed, People
-from relay.bigpanda.outcomes import BigPandaCall, TaskOutcome
+from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.outcomes import TaskOutcome
 from relay.cards import AttemptState, Card, IncidentState, TaskKind
 from relay.cards.merge import comment_hash
 from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, may_have_taken_effect

@@ -6,7 +6,8 @@ import structlog
 
 from relay.ratelimit.throttle import Throttle
 from relay.slack.client import SlackClient
-from relay.slack.outcomes import Delivered, Method, Read, Retryable, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Delivered, Read, Retryable, SlackOutcome
 
 log = structlog.get_logger("relay.desk")
 

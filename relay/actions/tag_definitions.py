@@ -6,7 +6,8 @@ Every relay reads what the store has; the one that delivers asks BigPanda.
 import structlog
 
 from relay.actions.bigpanda_gateway import BigPandaGateway
-from relay.bigpanda.outcomes import BigPandaCall, TaskDone
+from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.config.configuration import Configuration
 from relay.model.errors import StoreError

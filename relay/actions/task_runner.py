@@ -14,7 +14,8 @@ import structlog
 from relay.actions import messages
 from relay.actions.preflight import NoCall, NotYet, Preflight, ReadyCall
 from relay.actions.slack_gateway import SlackGateway
-from relay.bigpanda.outcomes import BigPandaCall, IncidentNotFound, TaskDone, TaskOutcome
+from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.outcomes import IncidentNotFound, TaskDone, TaskOutcome
 from relay.bigpanda.responses import comments_of
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias, assert_never
 
+from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.outcomes import (
-    BigPandaCall,
     IncidentNotFound,
     RejectionCause,
     TaskAmbiguous,

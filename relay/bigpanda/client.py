@@ -16,8 +16,9 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.classify import classify
-from relay.bigpanda.outcomes import BigPandaCall, TaskOutcome
+from relay.bigpanda.outcomes import TaskOutcome
 from relay.bigpanda.webhook.lenient_json import parse_json
 from relay.http.outcome import Failure, HttpResponse
 from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection

@@ -16,40 +16,6 @@ from typing import ClassVar, TypeAlias
 from relay.model.incident import JSON
 
 
-class BigPandaCall(StrEnum):
-    """What relay asks of BigPanda; each is an endpoint with a limit of its own.
-
-    Where they are documented stands in `relay.bigpanda.client`.
-    """
-
-    CALLBACK = "callback"
-    INCIDENT = "incident"
-    RESOLVE = "resolve"
-    COMMENT = "comment"
-    ASSIGN = "assign"
-    UNASSIGN = "unassign"
-    SNOOZE = "snooze"
-    UNSNOOZE = "unsnooze"
-    TAG = "tag"
-    TAG_DEFINITIONS = "definitions"
-    ACTIVITIES = "activities"
-    USERS = "users"
-
-    @property
-    def is_read(self) -> bool:
-        """Whether it changes nothing, so that asking again harms nobody: a read is never `Unsure`."""
-        return self in _READS
-
-    @property
-    def names_incident(self) -> bool:
-        """Whether its address names an incident, so that 404 speaks of that."""
-        return self not in _GENERAL
-
-
-_READS = frozenset({BigPandaCall.INCIDENT, BigPandaCall.TAG_DEFINITIONS, BigPandaCall.ACTIVITIES, BigPandaCall.USERS})
-_GENERAL = frozenset({BigPandaCall.TAG_DEFINITIONS, BigPandaCall.USERS})
-
-
 class RejectionCause(StrEnum):
     """Whose refusal it is, and so how far it reaches."""
 

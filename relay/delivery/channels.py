@@ -14,7 +14,8 @@ from relay.cards import Channel, ChannelState
 from relay.delivery.context import DeliveryContext
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
-from relay.slack.outcomes import Method, NotFound, Read, Rejected, RejectionScope, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import NotFound, Read, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import ChannelInfo as Found
 from relay.slack.responses import channel_of, channels_of, cursor_of
 

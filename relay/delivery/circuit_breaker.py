@@ -12,7 +12,8 @@ import structlog
 from relay.ratelimit.budgets import Budgets, backoff
 from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
-from relay.slack.outcomes import Ambiguous, Delivered, Method, Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.slack.responses import Identity, identity_of
 
 log = structlog.get_logger("relay.delivery")

@@ -14,7 +14,8 @@ from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
-from relay.slack.outcomes import Method, Retryable, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Retryable, SlackOutcome
 from relay.store import Store
 
 

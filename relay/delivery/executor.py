@@ -19,17 +19,8 @@ from relay.model.errors import LeaseLost, StoreError, StoreUnusable
 from relay.rendering.request import RenderedMessage
 from relay.slack.client import Marker
 from relay.slack.message import Message
-from relay.slack.outcomes import (
-    Ambiguous,
-    Delivered,
-    Method,
-    NotFound,
-    Read,
-    Rejected,
-    RejectionScope,
-    Retryable,
-    SlackOutcome,
-)
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store import Lease, SlackCall
 
 log = structlog.get_logger("relay.delivery")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from relay.delivery.context import DeliveryContext
-from relay.slack.outcomes import Method, Read, Rejected, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Read, Rejected, SlackOutcome
 from relay.slack.responses import FoundMessage, cursor_of, messages_of
 
 MAX_PAGES = 25

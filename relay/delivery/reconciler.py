@@ -19,7 +19,8 @@ from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_CLOCK_SKEW, HistoryReader, MessageHistory
 from relay.runtime.clock import WakeEvent
-from relay.slack.outcomes import Delivered, Method, NotFound, Rejected, RejectionScope, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
 from relay.store import Lease, SearchTarget
 

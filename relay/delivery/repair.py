@@ -16,7 +16,8 @@ from relay.cards.model import DeadLetter
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
-from relay.slack.outcomes import Method, Read
+from relay.slack.methods import Method
+from relay.slack.outcomes import Read
 from relay.slack.responses import FoundMessage, cursor_of, messages_of
 from relay.store import Lease, OpenDeadLetter
 

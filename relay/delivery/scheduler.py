@@ -15,7 +15,7 @@ from relay.delivery.executor import Executor
 from relay.metrics import MessageKind
 from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
-from relay.slack.outcomes import Method
+from relay.slack.methods import Method
 from relay.store import Lease
 
 log = structlog.get_logger("relay.delivery")

@@ -39,6 +39,7 @@ from relay.ratelimit.budgets import Budgets, backoff
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
+from relay.slack.methods import slack_budgets
 from relay.store import Lease, Store
 
 log = structlog.get_logger("relay.delivery")
@@ -110,7 +111,7 @@ class DeliveryService:
         self._restored: tuple[float, float] | None = None
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._leash = asyncio.Event()
-        budgets = budgets or Budgets()
+        budgets = budgets or slack_budgets()
         self._gate = CircuitBreaker(slack, clock, budgets)
         self._tenure = LeaseGuard(clock)
         kit = DeliveryContext(

@@ -41,52 +41,6 @@ SPECIAL_TIER = Limit(steady=100, burst=20, stretch=1.5)  # "special": hundreds a
 POSTS = Limit(steady=220, burst=20, stretch=1.5)  # "several hundred messages per minute": relay takes 240
 CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
 
-LIMITS: Mapping[str, Limit] = {
-    "chat.postMessage": POSTS,
-    "chat.update": TIER_3,
-    "chat.delete": TIER_3,
-    "chat.getPermalink": SPECIAL_TIER,
-    "chat.postEphemeral": TIER_4,
-    "conversations.history": TIER_3,
-    "conversations.replies": TIER_3,
-    "conversations.info": TIER_3,
-    "conversations.join": TIER_3,
-    "conversations.list": TIER_2,
-    "usergroups.list": TIER_2,
-    "usergroups.users.list": TIER_2,
-    "users.info": TIER_4,
-    "views.open": TIER_4,
-    "auth.test": SPECIAL_TIER,
-    "apps.connections.open": TIER_3,
-}
-"""Method -> what a workspace allows. A method that is not here is held to tier 2."""
-
-CHANNEL_LIMITS: Mapping[str, Limit] = {"chat.postMessage": CHANNEL_POSTS}
-"""Method -> what one channel allows, on top of that."""
-
-BIGPANDA_CALL = Limit(steady=180, burst=2)
-"""No more than 5 in any second: 3 that a second gives back, and the 2 that may come at once."""
-BIGPANDA_USERS = Limit(steady=60, burst=1)
-"""No more than 2 in any second."""
-
-# https://api-docs.bigpanda.io/rate-limits: 5 a second for each endpoint, 2 a second for those of SCIM. The callback
-# and the activities have no limit of their own printed, and are held to the same.
-BIGPANDA_LIMITS: Mapping[str, Limit] = {
-    "callback": BIGPANDA_CALL,
-    "incident": BIGPANDA_CALL,
-    "resolve": BIGPANDA_CALL,
-    "comment": BIGPANDA_CALL,
-    "assign": BIGPANDA_CALL,
-    "unassign": BIGPANDA_CALL,
-    "snooze": BIGPANDA_CALL,
-    "unsnooze": BIGPANDA_CALL,
-    "tag": BIGPANDA_CALL,
-    "definitions": BIGPANDA_CALL,
-    "activities": BIGPANDA_CALL,
-    "users": BIGPANDA_USERS,
-}
-"""Call of BigPanda's API -> what it allows; `Budgets(limits=BIGPANDA_LIMITS, channel_limits={})`, channels being ""."""
-
 _SHRINK, _LEAST, _RECOVERY = 0.8, 0.25, 0.05 / 60
 """A refused call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _CALM = 1.0, 30.0, 60.0
@@ -163,15 +117,15 @@ class _Pause:
 class Budgets:
     """What relay may still spend in one workspace. Methods go by Slack's names; `channel` matters to posts alone.
 
-    Slack's real limits are unpublished. They may be tighter than `LIMITS`: a refusal for haste slows the budget that
+    Slack's real limits are unpublished. They may be tighter than `limits`: a refusal for haste slows the budget that
     was strained, which then recovers slowly. They may be looser: a budget that was strained for a quarter of an hour
     without a rest or a refusal grows by a fiftieth a minute, never beyond its `Limit.stretch`. A rest takes it back to
     the documented limit; a refusal does so with all budgets of its method, and bars them from growing for two hours.
     A clock that is set back does not stop anything: what was planned by the old time moves back with it.
     """
 
-    limits: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
-    channel_limits: Mapping[str, Limit] = field(default_factory=lambda: CHANNEL_LIMITS)
+    limits: Mapping[str, Limit]
+    channel_limits: Mapping[str, Limit] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _latest: float = -inf

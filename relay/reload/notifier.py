@@ -24,17 +24,8 @@ from relay.reload import messages
 from relay.runtime.clock import Clock
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
-from relay.slack.outcomes import (
-    Ambiguous,
-    Delivered,
-    Method,
-    NotFound,
-    Read,
-    Rejected,
-    RejectionScope,
-    Retryable,
-    SlackOutcome,
-)
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store import Store
 
 log = structlog.get_logger("relay.reload")

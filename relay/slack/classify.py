@@ -11,11 +11,11 @@ from typing import Any, assert_never
 
 from relay.http.outcome import Failure, HttpResponse
 from relay.slack.error_codes import AlreadyDone, AmbiguousCode, NotFoundCode, RejectionCode, RetryCode, meaning_of
+from relay.slack.methods import Method
 from relay.slack.outcomes import (
     Ambiguous,
     Body,
     Delivered,
-    Method,
     NotFound,
     Read,
     Rejected,
@@ -27,7 +27,6 @@ from relay.slack.outcomes import (
 Asked = Mapping[str, Any]
 """The arguments of the call that was answered."""
 
-_WRITES = frozenset({Method.POST, Method.EDIT, Method.DELETE, Method.EPHEMERAL})
 _DETAILS, _DETAIL_LENGTH, _CODE_LENGTH = 5, 300, 80
 """What of Slack's words goes into logs and letters: so many lines, and so many characters of each."""
 
@@ -66,7 +65,7 @@ def _unanswered(failure: Failure) -> SlackOutcome:
 
 
 def _done(method: Method, asked: Asked, came: HttpResponse, told: Body) -> SlackOutcome:
-    if method not in _WRITES:
+    if not method.sends:
         return Read(body=told, scopes=_scopes(came))
     channel = _text(told.get("channel")) or _text(asked.get("channel"))
     ts = _text(told.get("ts")) or _text(told.get("message_ts"))

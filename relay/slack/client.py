@@ -20,7 +20,8 @@ from relay.http.outcome import Failure, HttpResponse
 from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection
 from relay.slack.classify import classify
 from relay.slack.message import Message
-from relay.slack.outcomes import Method, SlackOutcome
+from relay.slack.methods import Method
+from relay.slack.outcomes import SlackOutcome
 
 BASE_URL = "https://slack.com/api/"
 TIMEOUT = 10.0

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from relay.slack.outcomes import Method, RejectionScope
+from relay.slack.methods import Method
+from relay.slack.outcomes import RejectionScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,27 +19,6 @@ Body: TypeAlias = Mapping[str, Any]
 """The JSON object that Slack answered; its shape is never to be trusted."""
 
 
-class Method(StrEnum):
-    """The methods that relay calls, by Slack's names (https://docs.slack.dev/reference/methods)."""
-
-    POST = "chat.postMessage"
-    EDIT = "chat.update"
-    DELETE = "chat.delete"
-    PERMALINK = "chat.getPermalink"
-    HISTORY = "conversations.history"
-    REPLIES = "conversations.replies"
-    CHANNELS = "conversations.list"
-    CHANNEL = "conversations.info"
-    JOIN = "conversations.join"
-    USER_GROUPS = "usergroups.list"
-    GROUP_MEMBERS = "usergroups.users.list"
-    USER = "users.info"
-    OPEN_VIEW = "views.open"
-    EPHEMERAL = "chat.postEphemeral"
-    OPEN_SOCKET = "apps.connections.open"
-    AUTH_TEST = "auth.test"
-
-
 class RejectionScope(StrEnum):
     """Whose refusal it is, and so how far it reaches."""
 

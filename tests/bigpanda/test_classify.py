@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.classify import REASONS, classify
 from relay.bigpanda.outcomes import (
-    BigPandaCall,
     IncidentNotFound,
     RejectionCause,
     TaskAmbiguous,

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.client import BigPandaClient
 from relay.bigpanda.outcomes import (
-    BigPandaCall,
     IncidentNotFound,
     RejectionCause,
     TaskAmbiguous,

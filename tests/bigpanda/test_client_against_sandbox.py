@@ -6,9 +6,9 @@ from http import HTTPStatus
 import orjson
 import pytest
 
+from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.client import BigPandaClient
 from relay.bigpanda.outcomes import (
-    BigPandaCall,
     IncidentNotFound,
     RejectionCause,
     TaskAmbiguous,

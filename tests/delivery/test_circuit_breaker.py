@@ -6,10 +6,11 @@ from itertools import accumulate
 import pytest
 
 from relay.delivery.circuit_breaker import MAX_PROBE_PAUSE, CircuitBreaker
-from relay.ratelimit.budgets import Budgets, backoff
+from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
 from relay.sandbox.faults import InjectedFault, rate_limited
-from relay.slack.outcomes import Ambiguous, Method, Rejected, RejectionScope
+from relay.slack.methods import Method, slack_budgets
+from relay.slack.outcomes import Ambiguous, Rejected, RejectionScope
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import ALERT, cards
 from tests.support.relay_in_process import fake_workspace, run_relay
@@ -96,7 +97,7 @@ class Answering:
 async def test_by_the_real_clock_too_the_gate_asks_once_and_then_waits(answer, rings):
     """Neither what it finds itself nor what others tell it has it ask at once."""
     slack, over = Answering(answer), asyncio.Event()
-    gate = CircuitBreaker(slack, Clock(), Budgets())
+    gate = CircuitBreaker(slack, Clock(), slack_budgets())
     running = asyncio.create_task(gate.run(over))
     for _ in range(rings):
         await asyncio.sleep(0.002)

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.bigpanda.outcomes import BigPandaCall
+from relay.bigpanda.calls import RATE_LIMITS as BIGPANDA_LIMITS
+from relay.bigpanda.calls import BigPandaCall
 from relay.ratelimit.budgets import (
-    BIGPANDA_LIMITS,
     CHANNEL_POSTS,
     DEADLINES,
     EDIT_SPACING,
-    LIMITS,
     POSTS,
     TIER_2,
     TIER_3,
@@ -21,7 +20,7 @@ from relay.ratelimit.budgets import (
     earliest_edit,
 )
 from relay.sandbox.rate_limits import SlackRateLimiter
-from relay.slack.outcomes import Method
+from relay.slack.methods import RATE_LIMITS, Method, slack_budgets
 
 POST, EDIT = Method.POST, Method.EDIT
 
@@ -52,12 +51,8 @@ def most_within(seconds, moments):
 # -- Budgets -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_method_that_relay_calls_has_its_limit():
-    assert set(LIMITS) == set(Method)
-
-
 def test_edits_are_fifty_a_minute_for_the_whole_workspace():
-    moments = drain(Budgets(), EDIT, ["C1", "C2", "C3"], 300)
+    moments = drain(slack_budgets(), EDIT, ["C1", "C2", "C3"], 300)
 
     assert most_in_a_minute(moments) == 50 == TIER_3.ceiling
     assert moments[4] == 0.0
@@ -65,27 +60,27 @@ def test_edits_are_fifty_a_minute_for_the_whole_workspace():
 
 
 def test_posts_to_one_channel_are_one_a_second_after_a_small_burst():
-    moments = drain(Budgets(), POST, ["C1"], 100)
+    moments = drain(slack_budgets(), POST, ["C1"], 100)
 
     assert moments[: CHANNEL_POSTS.burst] == [0.0] * CHANNEL_POSTS.burst
     assert moments[-1] == pytest.approx(100 - CHANNEL_POSTS.burst)
 
 
 def test_posts_to_many_channels_are_240_a_minute():
-    moments = drain(Budgets(), POST, [f"C{number}" for number in range(40)], 1000)
+    moments = drain(slack_budgets(), POST, [f"C{number}" for number in range(40)], 1000)
 
     assert most_in_a_minute(moments) == 240 == POSTS.ceiling
 
 
 def test_posts_and_edits_have_nothing_to_do_with_each_other():
-    budgets = Budgets()
+    budgets = slack_budgets()
     drain(budgets, EDIT, ["C1"], 50)
 
     assert budgets.ready_at(POST, "C1", 0.0) == 0.0
 
 
 def test_a_method_nobody_knows_is_held_to_tier_two():
-    moments = drain(Budgets(), "apps.surprise", [""], 100)
+    moments = drain(slack_budgets(), "apps.surprise", [""], 100)
 
     assert most_in_a_minute(moments) == TIER_2.ceiling
 
@@ -97,11 +92,7 @@ A_SECOND = {call: 2 if call is BigPandaCall.USERS else 5 for call in BigPandaCal
 
 
 def bigpanda():
-    return Budgets(limits=BIGPANDA_LIMITS, channel_limits={})
-
-
-def test_every_call_of_bigpandas_api_has_its_limit():
-    assert set(BIGPANDA_LIMITS) == set(BigPandaCall)
+    return Budgets(limits=BIGPANDA_LIMITS)
 
 
 @pytest.mark.parametrize("call", BigPandaCall)
@@ -140,7 +131,7 @@ def test_each_call_of_bigpandas_api_has_a_budget_of_its_own():
 
 
 def test_a_rest_gives_the_burst_back():
-    budgets = Budgets()
+    budgets = slack_budgets()
     last = drain(budgets, EDIT, ["C1"], 30)[-1]
 
     assert drain(budgets, EDIT, ["C1"], 5, start=last + 60)[-1] == last + 60
@@ -180,7 +171,7 @@ def test_no_minute_ever_holds_more_calls_than_the_ceiling_whatever_slack_answers
 
 
 def test_a_refusal_for_haste_pauses_its_method_everywhere_and_no_other():
-    budgets = Budgets()
+    budgets = slack_budgets()
     budgets.pause(EDIT, 130.0, 100.0)
 
     assert budgets.ready_at(EDIT, "C1", 100.0) == 130.0
@@ -189,7 +180,7 @@ def test_a_refusal_for_haste_pauses_its_method_everywhere_and_no_other():
 
 
 def test_pauses_that_slack_does_not_time_grow_from_one_second_to_thirty():
-    budgets, now, waits = Budgets(), 100.0, []
+    budgets, now, waits = slack_budgets(), 100.0, []
     for _ in range(7):
         until = budgets.pause(EDIT, None, now)
         waits.append(until - now)
@@ -199,7 +190,7 @@ def test_pauses_that_slack_does_not_time_grow_from_one_second_to_thirty():
 
 
 def test_a_quiet_minute_ends_the_growth():
-    budgets, until = Budgets(), 0.0
+    budgets, until = slack_budgets(), 0.0
     for _ in range(4):
         until = budgets.pause(EDIT, None, until)
 
@@ -207,7 +198,7 @@ def test_a_quiet_minute_ends_the_growth():
 
 
 def test_refusals_of_calls_under_way_prolong_a_pause_but_slow_nothing_down_again():
-    one, five = Budgets(), Budgets()
+    one, five = slack_budgets(), slack_budgets()
     for budgets, times in ((one, 1), (five, 5)):
         drain(budgets, EDIT, ["C1"], 20)
         for late in range(times):
@@ -220,7 +211,7 @@ def test_refusals_of_calls_under_way_prolong_a_pause_but_slow_nothing_down_again
 
 
 def test_after_a_pause_there_is_no_burst_and_the_rate_is_four_fifths():
-    budgets = Budgets()
+    budgets = slack_budgets()
     last = drain(budgets, EDIT, ["C1"], 20)[-1]
     budgets.pause(EDIT, last + 10, last)
 
@@ -231,7 +222,7 @@ def test_after_a_pause_there_is_no_burst_and_the_rate_is_four_fifths():
 
 
 def test_a_slowed_budget_recovers_in_a_few_minutes():
-    budgets = Budgets()
+    budgets = slack_budgets()
     last = drain(budgets, EDIT, ["C1"], 20)[-1]
     budgets.pause(EDIT, last + 1, last)
 
@@ -241,7 +232,7 @@ def test_a_slowed_budget_recovers_in_a_few_minutes():
 
 
 def test_however_often_slack_refuses_a_quarter_of_the_rate_is_left():
-    budgets, now = Budgets(), 0.0
+    budgets, now = slack_budgets(), 0.0
     for _ in range(50):
         now = budgets.ready_at(EDIT, "", now)
         budgets.spend(EDIT, "", now)
@@ -253,7 +244,7 @@ def test_however_often_slack_refuses_a_quarter_of_the_rate_is_left():
 
 
 def test_a_hot_channel_is_slowed_down_and_the_workspace_is_not():
-    budgets = Budgets()
+    budgets = slack_budgets()
     drain(budgets, POST, ["hot"], 4)
     budgets.pause(POST, 1.0, 0.5, "hot")
     others = [f"C{number}" for number in range(16)]
@@ -263,7 +254,7 @@ def test_a_hot_channel_is_slowed_down_and_the_workspace_is_not():
 
 
 def test_where_nothing_was_strained_the_whole_method_is_slowed_down():
-    budgets = Budgets()
+    budgets = slack_budgets()
     budgets.pause(POST, 1.0, 0.0, "C1")
 
     moments = drain(budgets, POST, ["C2", "C3"], 2, start=1.0)
@@ -273,7 +264,7 @@ def test_where_nothing_was_strained_the_whole_method_is_slowed_down():
 
 def test_relay_settles_at_the_rate_of_a_workspace_that_allows_less():
     """A Slack that takes 30 edits a minute: most calls get through, and refusals become rare."""
-    budgets, now, taken, refused = Budgets(), 0.0, [], []
+    budgets, now, taken, refused = slack_budgets(), 0.0, [], []
     while now < 3600:
         now = budgets.ready_at(EDIT, "", now)
         budgets.spend(EDIT, "", now)
@@ -294,7 +285,7 @@ QUARTER, LONG = 900.0, 7200.0
 
 def backlog(allowed, seconds, budgets=None, method=EDIT, start=0.0):
     """Work that never ends, against the stand-in's limits: the moments of calls taken, and of calls refused."""
-    budgets = budgets or Budgets()
+    budgets = budgets or slack_budgets()
     limits = SlackRateLimiter(enabled=True, allowed={method: allowed})
     now, taken, refused = start, [], []
     while (now := budgets.ready_at(method, "", now)) < start + seconds:
@@ -332,7 +323,7 @@ def test_where_slack_allows_no_more_than_is_documented_to_try_costs_one_refusal_
 
 def test_a_refusal_ends_what_is_tried_in_every_channel_of_the_method():
     loose = Limit(steady=60, burst=4, stretch=1.5)
-    budgets = Budgets(channel_limits={POST: loose})
+    budgets = Budgets(limits=RATE_LIMITS, channel_limits={POST: loose})
     last = drain(budgets, POST, ["C1", "C2"], 6000)[-1]
     assert within(drain(budgets, POST, ["C1"], 120, start=last), last) > 80
     budgets.pause(POST, last + 130, last + 120, "C1")
@@ -342,7 +333,7 @@ def test_a_refusal_ends_what_is_tried_in_every_channel_of_the_method():
 
 
 def test_a_rest_takes_a_budget_back_to_what_is_documented():
-    budgets = Budgets()
+    budgets = slack_budgets()
     taken, _ = backlog(1000, 3600.0, budgets)
     assert within(taken, 3500) > 1.3 * TIER_3.steady
 
@@ -352,7 +343,7 @@ def test_a_rest_takes_a_budget_back_to_what_is_documented():
 
 
 def test_what_is_tried_counts_from_the_last_moment_at_which_nobody_waited():
-    budgets = Budgets()
+    budgets = slack_budgets()
     drain(budgets, EDIT, [""], 600)
     rested = drain(budgets, EDIT, [""], 600, start=820.0)
 
@@ -400,7 +391,7 @@ def test_a_budget_that_nobody_waits_for_never_grows(limit, gaps):
 
 
 def test_a_clock_that_is_set_back_by_an_hour_stops_nothing():
-    budgets = Budgets()
+    budgets = slack_budgets()
     drain(budgets, EDIT, ["C1"], 10, start=10_000.0)
     budgets.pause(POST, 10_030.0, 10_010.0)
     hour = 3600.0
@@ -410,7 +401,7 @@ def test_a_clock_that_is_set_back_by_an_hour_stops_nothing():
 
 
 def test_a_task_that_dawdled_moves_no_clock():
-    budgets = Budgets()
+    budgets = slack_budgets()
     budgets.pause(POST, 130.0, 100.0)
 
     assert budgets.ready_at(POST, "C1", 70.0) == 130.0

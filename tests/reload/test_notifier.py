@@ -9,7 +9,6 @@ from relay.cards import ChannelState
 from relay.config.configuration import Configuration
 from relay.http.session import make_session
 from relay.model.errors import Fault
-from relay.ratelimit.budgets import Budgets
 from relay.reload import Notifier, messages, notifier
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import parse_rulebook
@@ -18,6 +17,7 @@ from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient
+from relay.slack.methods import slack_budgets
 from tests.support.reload_samples import GOOD
 
 FAULTS = (Fault(file="routes.yaml", line=6, column=5, message="'pots' is no key; did you mean 'post'?"),)
@@ -42,7 +42,7 @@ class Bench:
         return Notifier(
             self.store,
             self.door,
-            budgets=Budgets(),
+            budgets=slack_budgets(),
             live=lambda: self.live,
             delivering=lambda: self.delivering,
             clock=self.clock,

@@ -18,7 +18,8 @@ from relay.slack.error_codes import (
     _rows,
     meaning_of,
 )
-from relay.slack.outcomes import Ambiguous, Delivered, Method, NotFound, Read, Rejected, RejectionScope, Retryable
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable
 from relay.slack.responses import (
     ChannelInfo,
     FoundMessage,

@@ -11,7 +11,8 @@ from relay.model.errors import LeaseLost, SettingsError
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
-from relay.slack.outcomes import Ambiguous, Delivered, Method, NotFound, Read, Rejected, RejectionScope, Retryable
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable
 from relay.slack.responses import identity_of, messages_of
 from tests.support.http_peer import http_peers, http_response
 

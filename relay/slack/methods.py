@@ -1,0 +1,58 @@
+"""The methods of Slack's Web API that relay calls: one row for each, with its rate limit and its scopes."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Self
+
+from relay.ratelimit.budgets import CHANNEL_POSTS, POSTS, SPECIAL_TIER, TIER_2, TIER_3, TIER_4, Budgets, Limit
+
+_WRITE = ("chat:write",)
+_HISTORY = ("channels:history", "groups:history")
+_CHANNELS = ("channels:read", "groups:read")
+_USER_GROUPS = ("usergroups:read",)
+_SENDS = True
+
+
+class Method(StrEnum):
+    """A method by Slack's name. Its page is https://docs.slack.dev/reference/methods/NAME.
+
+    `limit` is how often relay may call it in one workspace. `scopes` are those that the bot token needs. `sends`: it
+    posts, edits or deletes a message; the other methods read, or act on something else.
+    """
+
+    limit: Limit
+    scopes: tuple[str, ...]
+    sends: bool
+
+    def __new__(cls, name: str, limit: Limit, scopes: tuple[str, ...] = (), sends: bool = False) -> Self:  # noqa: D102, FBT001, FBT002  one row of the table below
+        method = str.__new__(cls, name)
+        method._value_ = name
+        method.limit, method.scopes, method.sends = limit, scopes, sends
+        return method
+
+    # Not chat:write.public: relay could post where it may not read, and so never find its messages again.
+    POST = "chat.postMessage", POSTS, _WRITE, _SENDS
+    EDIT = "chat.update", TIER_3, _WRITE, _SENDS
+    DELETE = "chat.delete", TIER_3, _WRITE, _SENDS
+    EPHEMERAL = "chat.postEphemeral", TIER_4, _WRITE, _SENDS
+    PERMALINK = "chat.getPermalink", SPECIAL_TIER
+    HISTORY = "conversations.history", TIER_3, _HISTORY  # one scope for public channels, one for private ones
+    REPLIES = "conversations.replies", TIER_3, _HISTORY
+    CHANNELS = "conversations.list", TIER_2, _CHANNELS
+    CHANNEL = "conversations.info", TIER_3, _CHANNELS
+    JOIN = "conversations.join", TIER_3, ("channels:join",)
+    USER_GROUPS = "usergroups.list", TIER_2, _USER_GROUPS
+    GROUP_MEMBERS = "usergroups.users.list", TIER_2, _USER_GROUPS
+    USER = "users.info", TIER_4, ("users:read", "users:read.email")  # without the second, the answer has no e-mail
+    OPEN_VIEW = "views.open", TIER_4
+    OPEN_SOCKET = "apps.connections.open", TIER_3  # its scope, connections:write, belongs to the app-level token
+    AUTH_TEST = "auth.test", SPECIAL_TIER
+
+
+RATE_LIMITS: Final[Mapping[str, Limit]] = {method.value: method.limit for method in Method}
+"""Method -> its rate limit."""
+
+
+def slack_budgets() -> Budgets:
+    """Make the unspent budgets of one workspace."""
+    return Budgets(limits=RATE_LIMITS, channel_limits={Method.POST: CHANNEL_POSTS})
