@@ -28,7 +28,9 @@ class Configuration:
         """The same without any template: relay's own wording, which Slack is known to take."""
         return replace(self, library=_NO_TEMPLATES)
 
-    def with_tag_definitions(self, definitions: Mapping[str, TagDefinition], *, buttons_enabled: bool) -> "Configuration":
+    def with_tag_definitions(
+        self, definitions: Mapping[str, TagDefinition], *, buttons_enabled: bool
+    ) -> "Configuration":
         """The same with BigPanda's definitions of tags (by id, casefolded), and with buttons only where they act."""
         return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), buttons_enabled=buttons_enabled)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import orjson
 
 from relay.config.configuration import Configuration
+from relay.config.template_files import load_packaged, load_templates
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser import parse_rulebook as load_rulebook
-from relay.config.template_files import load_packaged, load_templates
 
 DEFAULT_TEMPLATES_FOLDER = "templates"
 """How the folder of templates is called unless somebody says otherwise."""
@@ -126,7 +126,11 @@ def _need_not_be(folder: Path) -> bool:
 
     The image names /etc/relay/templates, whether there are any or not.
     """
-    return folder.name == DEFAULT_TEMPLATES_FOLDER and folder.parent.is_dir() and not (folder.exists() or folder.is_symlink())
+    return (
+        folder.name == DEFAULT_TEMPLATES_FOLDER
+        and folder.parent.is_dir()
+        and not (folder.exists() or folder.is_symlink())
+    )
 
 
 def _no_folder(folder: Path) -> Fault:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from relay.model.errors import SettingsError
 from relay.config.settings import SECRETS, Listen, Settings, parse_listen
+from relay.model.errors import SettingsError
 
 VARIABLE_NAMES = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from relay.model.errors import ConfigurationError
-from relay.rendering.library import CARD
-from relay.rendering.library import ENTRY_KINDS
 from relay.config.template_files import LARGEST, load_packaged, load_templates
+from relay.model.errors import ConfigurationError
+from relay.rendering.library import CARD, ENTRY_KINDS
 
 
 def test_the_package_has_a_template_of_every_kind():
