@@ -11,7 +11,7 @@ from benchmarks.measure import shares
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, IncidentState, Plan, plan
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from relay.store import Store
 
 CHANNEL = "C0ALL00001"

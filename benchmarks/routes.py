@@ -6,7 +6,7 @@ from benchmarks.measure import SAMPLE
 from benchmarks.table import Figure
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import plan
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 
 TENTH = 0.1
 

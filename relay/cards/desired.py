@@ -9,8 +9,9 @@ from relay.cards.replies import reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
 from relay.model.incident import Incident, State
 from relay.ratelimit.budgets import Urgency, earliest_edit
-from relay.routes import Mention, Options, Posting, RoutingDecision
-from relay.routes.parser import Rulebook
+from relay.routes.evaluate import Posting, RoutingDecision
+from relay.routes.options import Mention, Options
+from relay.routes.rulebook import Rulebook
 
 _MAY_BE_OVER = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED})
 """The states of a card that has come to rest: what is still on its way shows the newest in any case."""

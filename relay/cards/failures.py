@@ -25,8 +25,8 @@ from relay.cards.replies import reply_due
 from relay.cards.send import REPLY, ROOT, cancel_unposted, give_up_reply, message_key
 from relay.model.incident import State, TagLabels, read_incident
 from relay.ratelimit.budgets import Urgency
-from relay.routes import Mention
-from relay.routes.parser import Fallback
+from relay.routes.options import Mention
+from relay.routes.rulebook import Fallback
 
 EXTERNAL = "external_channel"
 """The reason of a letter for a channel that is shared with another organisation, where the route does not allow it."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from relay.model.incident import JSON, Record, State
 from relay.ratelimit.budgets import DEADLINES, Urgency
-from relay.routes import Mention, Options
+from relay.routes.options import Mention, Options
 
 IN_DOUBT = "in_doubt"
 """Begins the reason of a letter about what may be in Slack: `in_doubt: missing_scope`."""

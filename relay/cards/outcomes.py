@@ -20,7 +20,7 @@ from relay.cards.notices import THREAD
 from relay.cards.send import Edit, PostRoot, ShownRoot, SlackStep
 from relay.model.incident import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import backoff
-from relay.routes.parser import Fallback
+from relay.routes.rulebook import Fallback
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 
 RETRY_AFTER = 30.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from relay import routes
 from relay.bigpanda.webhook.share import Share
 from relay.cards.attribution import attribute_entries
 from relay.cards.desired import ShareContext, desired_cards
@@ -13,8 +12,8 @@ from relay.cards.staleness import stale_at
 from relay.cards.tasks import callback_task
 from relay.model.incident import JSON, Incident, Record, State, read_incident
 from relay.rendering.context import template_variables
-from relay.routes import RoutingDecision
-from relay.routes.parser import Rulebook
+from relay.routes.evaluate import RoutingDecision, evaluate_routes
+from relay.routes.rulebook import Rulebook
 
 
 def _nobody(_integration: str) -> bool:
@@ -86,7 +85,7 @@ def plan(  # noqa: PLR0913  all that the judgement depends on
 def decide_routes(rulebook: Rulebook, incident: Incident, *, first: bool) -> RoutingDecision:
     """The routes' judgement; an incident that arrives already resolved is judged by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
-    return routes.evaluate_routes(rulebook, incident, status=status, variables=lambda: template_variables(incident))
+    return evaluate_routes(rulebook, incident, status=status, variables=lambda: template_variables(incident))
 
 
 def _after(cards: Sequence[Card], changed: Sequence[Card]) -> list[Card]:

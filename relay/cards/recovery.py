@@ -27,7 +27,7 @@ from relay.cards.send import (
 )
 from relay.model.incident import State, TagLabels, read_incident
 from relay.ratelimit.budgets import DEADLINES, Urgency
-from relay.routes import InDoubtPolicy
+from relay.routes.options import InDoubtPolicy
 from relay.slack.outcomes import Delivered
 
 FIRST_SEARCH_AFTER = 5.0

@@ -96,7 +96,7 @@ def _stderr() -> Console:
 
 
 def _seconds(written: str) -> float:
-    from relay.routes.parser.faults import ParseContext  # noqa: PLC0415  the same
+    from relay.routes.parser.context import ParseContext  # noqa: PLC0415  the same
     from relay.routes.parser.scalars import read_duration  # noqa: PLC0415  the same
     from relay.routes.parser.yaml_nodes import ScalarNode  # noqa: PLC0415  the same
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import RoutesFile, TemplatesFolder
-from relay.tools.check.findings import Format, format_report
+from relay.tools.check.report import Format, format_report
 
 NOT_SO = 1
 

@@ -1,1 +1,1 @@
-"""Configuration: the settings from the environment, the files that operators write, and both as one checked value."""
+"""The settings from the environment, and the checked configuration from the files that operators write."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from relay.model.errors import Fault
 from relay.model.incident import TagDefinition
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

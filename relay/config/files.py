@@ -15,7 +15,7 @@ from relay.config.configuration import Configuration
 from relay.config.template_files import load_packaged, load_templates
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser import parse_rulebook as load_rulebook
+from relay.routes.parser.parse import parse_rulebook as load_rulebook
 
 DEFAULT_TEMPLATES_FOLDER = "templates"
 """How the folder of templates is called unless somebody says otherwise."""

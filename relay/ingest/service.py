@@ -19,7 +19,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, IncidentState, Plan, plan
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.store import AcceptedShare, Store
 

@@ -29,7 +29,7 @@ from relay.cards.model import (
     TaskKind,
 )
 from relay.model.incident import JSON, Block, Environment, PendingAction, Person, Record, State, TagDefinition
-from relay.routes import Mention, Options
+from relay.routes.options import Mention, Options
 from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCall, StoredConfiguration
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 from relay.sandbox.slack import plain_text as reading
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.message_content import MessageContent, validate_content

@@ -17,7 +17,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import Fault, ShareError
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 from relay.store import ShareBody, Store
 from relay.store.replay import RecordedIncidents
 from relay.tools.compare import Comparison, DifferenceKind, IncidentDifference

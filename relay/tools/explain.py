@@ -9,8 +9,9 @@ from relay.cards import Card, CardContext, Channel, Plan, plan
 from relay.cards.plan import decide_routes
 from relay.cards.send import NothingToSend, PostRoot, begin_post
 from relay.model.incident import Incident, read_incident
-from relay.routes import ChannelFailure, ConditionResult, RouteTrace, RoutingDecision
-from relay.routes.parser import Rulebook
+from relay.routes.evaluate import ChannelFailure, RouteTrace, RoutingDecision
+from relay.routes.match import ConditionResult
+from relay.routes.rulebook import Rulebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from relay.model.errors import ConfigurationError
 from relay.model.incident import NO_TAG_LABELS, TagDefinition, TagLabels
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from relay.store import Store
 
 Definitions = Mapping[str, TagDefinition]

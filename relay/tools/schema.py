@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from relay.model.incident import State
-from relay.routes import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy
+from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.subjects import NAMED, PLAIN, ValueType
 

@@ -30,7 +30,7 @@ from relay.cards.eligibility import WorkKind, due_work, is_due
 from relay.cards.send import Edit, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.rendering.request import RenderedMessage
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 from relay.slack.message import Message
 from relay.slack.outcomes import Delivered
 

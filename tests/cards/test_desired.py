@@ -6,7 +6,7 @@ import pytest
 
 from relay.cards import CardState, Due, ShareOutcome
 from relay.model.incident import State, read_episode
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
 NOC, DB = "C0NOC00001", "C0DB000001"

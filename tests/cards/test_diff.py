@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
 OPTIONS = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relay.cards import Entry, EntryKind
 from relay.cards.replies import MAX_LINES, next_reply, reply_due
 from relay.model.incident import State, read_incident
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
 NOC = "C0NOC00001"

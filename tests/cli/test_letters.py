@@ -15,7 +15,7 @@ from relay.cli import app
 from relay.config.settings import Settings
 from relay.delivery import service
 from relay.model.incident import NO_TAG_LABELS
-from relay.routes import Options
+from relay.routes.options import Options
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.store import OpenDeadLetter, Store
 from relay.tools import letters as telling

@@ -8,7 +8,7 @@ import typer.main
 
 from relay.cli import app
 from relay.config.settings import Settings
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

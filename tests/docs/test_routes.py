@@ -14,10 +14,10 @@ from relay.cards.notices import GONE, STALE, dated
 from relay.cards.tasks import CONFIRMATION_WAIT, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
 from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy, Options
-from relay.routes.parser import parse_rulebook
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.parser.matches import _NOT_FOR, _OPERATORS, _ORDERED, _OVER_MATCHES
 from relay.routes.parser.options import OPTIONS
+from relay.routes.parser.parse import parse_rulebook
 from relay.routes.parser.targets import _STATES
 from relay.routes.subjects import NAMED, PLAIN
 from tests.support.documents import DOCS, examples, section, tables, text_of, words

@@ -25,7 +25,8 @@ from relay.rendering.engine.sandbox import JINJA_FILTERS
 from relay.rendering.library import CARD, ENTRY_KINDS, TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderRequest
-from relay.routes import ChannelFailure, Mention, Options
+from relay.routes.evaluate import ChannelFailure
+from relay.routes.options import Mention, Options
 from tests.support.documents import examples, section, tables, words
 
 PAGE = "templates.md"

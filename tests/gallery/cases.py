@@ -19,7 +19,7 @@ from relay.rendering.context import template_variables
 from relay.rendering.library import ENTRY_KINDS, TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import RenderRequest
-from relay.routes import Options
+from relay.routes.options import Options
 from relay.slack.message import Message
 
 NOW = int(datetime(2026, 5, 3, 3, 24, tzinfo=UTC).timestamp())

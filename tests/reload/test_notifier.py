@@ -11,7 +11,7 @@ from relay.http.session import make_session
 from relay.model.errors import Fault
 from relay.reload import Notifier, messages, notifier
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.message_content import MessageContent, validate_content

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.incident import Incident, State
-from relay.routes import RouteOutcome, evaluate_routes
-from relay.routes.parser import parse_rulebook
+from relay.routes.evaluate import RouteOutcome, evaluate_routes
+from relay.routes.parser.parse import parse_rulebook
 from tests.support.routing_samples import alert, incident
 
 # --- a plain reading of the contract ---

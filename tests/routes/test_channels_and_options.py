@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from relay.model.incident import State
 from relay.rendering.context import template_variables
-from relay.routes import InDoubtPolicy, Mention, Options
 from relay.routes.channel_template import ExpressionChannel, Unresolved, channel_name, expression, may_stand_in_a_name
+from relay.routes.options import InDoubtPolicy, Mention, Options
 from tests.support.routing_samples import incident
 
 

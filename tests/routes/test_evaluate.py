@@ -3,7 +3,7 @@
 import pytest
 
 from relay.model.incident import State
-from relay.routes import RouteOutcome, RoutingDecision, evaluate_routes
+from relay.routes.evaluate import RouteOutcome, RoutingDecision, evaluate_routes
 from tests.support.routing_samples import incident, rulebook
 
 CHILD = """

@@ -3,7 +3,7 @@
 import pytest
 
 from relay.model.incident import Incident, State
-from relay.routes import evaluate_routes
+from relay.routes.evaluate import evaluate_routes
 from tests.support.routing_samples import alert, incident, rulebook
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from relay.cards.model import CardState, Plan, ShareOutcome
 from relay.model.errors import StoreError
-from relay.routes import Options
+from relay.routes.options import Options
 from relay.store import accepting
 from tests.support.store_samples import (
     NOW,

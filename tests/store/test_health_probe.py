@@ -10,7 +10,7 @@ import pytest
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import NotJson, StoreError, StoreUnusable
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from relay.runtime.clock import Clock
 from relay.store import Store
 from relay.store.health_probe import HealthProbe

@@ -22,7 +22,7 @@ from relay.cards.model import (
     PreviousCard,
 )
 from relay.model.incident import Block, Environment, Person, Record, State
-from relay.routes import Mention, Options
+from relay.routes.options import Mention, Options
 from relay.store import SlackCall, mappers, schema
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from relay.model.incident import Alert, Environment, Incident, Person, Snooze, State, Tag
-from relay.routes.parser import Rulebook, parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
+from relay.routes.rulebook import Rulebook
 
 
 def alert(

@@ -10,7 +10,8 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards import Card, CardState, Entry, IncidentState, Plan, plan
 from relay.cards.merge import merge_share
 from relay.model.incident import read_incident
-from relay.routes.parser import Rulebook, parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
+from relay.routes.rulebook import Rulebook
 
 START = 1_700_000_000
 ROUTES = """

@@ -20,7 +20,7 @@ from relay.cards.model import (
     ShareOutcome,
 )
 from relay.model.incident import Block, Record
-from relay.routes import Options
+from relay.routes.options import Options
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0

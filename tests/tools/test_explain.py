@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.cli import app
-from relay.routes import RouteOutcome
+from relay.routes.evaluate import RouteOutcome
 
 ROUTES = """\
 version: 1

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.model.errors import ConfigurationError
-from relay.routes.parser import parse_rulebook
 from relay.routes.parser.keys import PLACES, Place
+from relay.routes.parser.parse import parse_rulebook
 from relay.routes.subjects import NAMED, PLAIN
 from relay.tools.schema import schema
 from tests.support import editor_yaml

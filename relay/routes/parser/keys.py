@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from relay.routes.parser.faults import ParseContext, suggestion
+from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.yaml_nodes import MappingNode, ScalarNode
 
 

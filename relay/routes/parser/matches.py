@@ -21,7 +21,7 @@ from relay.routes.operators import (
     number_of,
     rank_of,
 )
-from relay.routes.parser.faults import ParseContext, suggestion
+from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.scalars import describe, read_bool, read_mapping
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode, as_yaml
 from relay.routes.subjects import NAMED, PLAIN, Subject, ValueType, named

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy, Options
-from relay.routes.parser.faults import ParseContext, suggestion
+from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.scalars import NodeReader, choice_of, describe, list_of, read_bool, read_duration, read_word
 from relay.routes.parser.targets import user_group
 from relay.routes.parser.yaml_nodes import MappingNode, Node

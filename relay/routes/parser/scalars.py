@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from relay.routes.parser.faults import ParseContext, suggestion
+from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode, list_hint
 
 T = TypeVar("T")

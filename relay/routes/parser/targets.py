@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from relay.model.incident import State
 from relay.routes.channel_template import NAME_LENGTH, FixedChannel, RouteChannel, expression, may_stand_in_a_name
 from relay.routes.options import Mention
-from relay.routes.parser.faults import ParseContext, suggestion
+from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.scalars import describe, list_of, read_mapping, read_word
 from relay.routes.parser.yaml_nodes import MappingNode, Node, ScalarNode
 

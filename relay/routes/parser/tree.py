@@ -3,7 +3,7 @@
 from relay.routes.match import MATCH_ALL
 from relay.routes.options import NO_MENTION, Options
 from relay.routes.parser import targets
-from relay.routes.parser.faults import ParseContext
+from relay.routes.parser.context import ParseContext
 from relay.routes.parser.keys import Place, check_keys
 from relay.routes.parser.matches import match
 from relay.routes.parser.options import Settings, settings

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from relay.routes.parser import yaml_hints
-from relay.routes.parser.faults import ParseContext, Position
+from relay.routes.parser.context import ParseContext, Position
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode, children
 
 MAX_DEPTH = 60

@@ -10,12 +10,13 @@ from relay.config.files import read_files
 from relay.config.template_files import load_packaged
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser import Rulebook, parse_rulebook
-from relay.routes.parser.faults import ParseContext
+from relay.routes.parser.context import ParseContext
+from relay.routes.parser.parse import parse_rulebook
 from relay.routes.parser.yaml_nodes import MappingNode
 from relay.routes.parser.yaml_parser import parse_yaml
-from relay.tools.check.findings import CheckReport
+from relay.routes.rulebook import Rulebook
 from relay.tools.check.lint import lint, never_holding, unused_folders
+from relay.tools.check.report import CheckReport
 from relay.tools.check.template_trial import trial, without_buttons
 
 

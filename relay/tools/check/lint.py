@@ -11,13 +11,13 @@ from typing import Final
 from relay.model.errors import Fault
 from relay.model.incident import TagValueLabels, readable_tag_name
 from relay.rendering.context import VARIABLE_NAMES
-from relay.routes import ExpressionChannel, FixedChannel, Options
-from relay.routes.channel_template import unknown_names
+from relay.routes.channel_template import ExpressionChannel, FixedChannel, unknown_names
 from relay.routes.match import Comparison
 from relay.routes.operators import Exactly
-from relay.routes.parser import Rulebook
-from relay.routes.parser.faults import Position, suggestion
+from relay.routes.options import Options
+from relay.routes.parser.context import Position, suggestion
 from relay.routes.parser.yaml_nodes import MappingNode, Node, ScalarNode
+from relay.routes.rulebook import Rulebook
 from relay.routes.subjects import ValueType
 from relay.tools.check.lookalikes import lookalikes
 from relay.tools.check.positions import (

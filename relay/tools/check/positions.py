@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from relay.routes import Match, Route
-from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, NotMatch
-from relay.routes.parser.faults import HasPosition, ParseContext
+from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, Match, NotMatch
+from relay.routes.parser.context import HasPosition, ParseContext
 from relay.routes.parser.matches import match as read_match
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.routes.route import Route
 from relay.routes.subjects import NAMED
 
 _NOWHERE = MappingNode(entries=(), line=0, column=0)

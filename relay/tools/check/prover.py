@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from relay.model.incident import State
-from relay.routes import Match, Route
-from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, NotMatch
+from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, Match, NotMatch
 from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Wanted
+from relay.routes.route import Route
 from relay.routes.subjects import PLAIN, Subject, ValueType
 from relay.tools.check.patterns import no_text, no_value
 

@@ -8,7 +8,7 @@ from typing import Final
 from relay.model.incident import State
 from relay.routes.match import Comparison
 from relay.routes.operators import AllOf, AnyOf, Exactly, Exists, Glob, Regex, Wanted
-from relay.routes.parser.faults import HasPosition
+from relay.routes.parser.context import HasPosition
 from relay.routes.parser.yaml_nodes import MappingNode
 from relay.routes.subjects import PLAIN, ValueType
 from relay.tools.check.positions import ConditionSource, RouteSource, inner

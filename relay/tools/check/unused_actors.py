@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from relay.routes import Options, Route
-from relay.routes.parser import Rulebook
-from relay.routes.parser.faults import HasPosition
+from relay.routes.options import Options
+from relay.routes.parser.context import HasPosition
 from relay.routes.parser.yaml_nodes import MappingNode
+from relay.routes.route import Route
+from relay.routes.rulebook import Rulebook
 from relay.tools.check.positions import RouteSource, entries
 from relay.tools.check.reachability import LintFinding
 

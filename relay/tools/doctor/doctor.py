@@ -19,7 +19,7 @@ from relay.config.files import ConfigurationFiles, build_configuration, load_con
 from relay.config.settings import Settings
 from relay.http.session import make_session
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
 from relay.slack.outcomes import Read

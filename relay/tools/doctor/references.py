@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relay.routes.channel_template import FixedChannel
-from relay.routes.parser import Rulebook
 from relay.routes.route import Post, Route, RouteList
+from relay.routes.rulebook import Rulebook
 
 FALLBACK = "fallback"
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from relay.cards import Channel as Known
-from relay.routes.parser import Rulebook
+from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome

@@ -7,8 +7,7 @@ from pathlib import Path
 from relay.cards import EntryKind
 from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
-from relay.routes.parser import Rulebook
-from relay.routes.parser.faults import ParseContext, Position, suggestion
+from relay.routes.parser.context import ParseContext, Position, suggestion
 from relay.routes.parser.scalars import (
     NodeReader,
     choice_of,
@@ -22,6 +21,7 @@ from relay.routes.parser.scalars import (
 from relay.routes.parser.targets import read_fixed_channel, read_target
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.routes.parser.yaml_parser import parse_yaml
+from relay.routes.rulebook import Rulebook
 from relay.tools.share_files import parse_share_file
 from relay.tools.testing import samples
 from relay.tools.testing.model import (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from relay.model.incident import JSON
-from relay.routes.parser.faults import Position
+from relay.routes.parser.context import Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

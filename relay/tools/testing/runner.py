@@ -6,7 +6,7 @@ from itertools import chain
 from time import perf_counter
 
 from relay.config.configuration import Configuration
-from relay.routes import Route
+from relay.routes.route import Route
 from relay.tools.as_read import ChannelNames, channel_names
 from relay.tools.simulate import Simulation
 from relay.tools.testing.assertions import check_expectations, check_messages

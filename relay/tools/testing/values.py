@@ -7,7 +7,7 @@ import re2
 
 from relay.model.incident import JSON
 from relay.routes.operators import re2_reason
-from relay.routes.parser.faults import HasPosition, ParseContext, Position
+from relay.routes.parser.context import HasPosition, ParseContext, Position
 from relay.routes.parser.scalars import describe, read_mapping, read_word
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.tools.testing.model import Phrase

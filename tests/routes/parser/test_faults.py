@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import ConfigurationError, Fault
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 
 ALL_AT_ONCE = """\
 channels: {noc: C0123456789, old: nocc, noc: C0999999999}

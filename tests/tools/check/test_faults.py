@@ -17,7 +17,7 @@ from relay.cards.replies import merge_entries
 from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
 from relay.rendering.library import ENTRY_KINDS
-from relay.routes.parser import parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
 from relay.tools.check.template_trial import _bare, _full, trial
 from tests.support.share_sequences import Life, share

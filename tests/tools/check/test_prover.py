@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from relay.model.errors import Fault
 from relay.model.incident import Incident
-from relay.routes import RouteOutcome, evaluate_routes
+from relay.routes.evaluate import RouteOutcome, evaluate_routes
 from relay.routes.match import Match
-from relay.routes.parser import Rulebook, parse_rulebook
+from relay.routes.parser.parse import parse_rulebook
+from relay.routes.rulebook import Rulebook
 from relay.routes.subjects import IncidentFacts
 from relay.tools.check.command import check_routes
 from relay.tools.check.prover import always, implies, meaning, possible

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from relay.cli import app
 from relay.config.files import ConfigurationFiles, build_configuration, load_configuration
 from relay.model.errors import ConfigurationError
-from relay.routes.parser.faults import Position
+from relay.routes.parser.context import Position
 from relay.tools.testing import OperatorTestRun, junit, read_tests, result_lines, run
 from relay.tools.testing.model import ShareStep
 from relay.tools.testing.steps import StepError, build_shares

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from relay.model.incident import Block, Record, State, read_incident
-from relay.routes import InDoubtPolicy, Options, evaluate_routes
-from relay.routes.parser import Rulebook, parse_rulebook
+from relay.routes.evaluate import evaluate_routes
+from relay.routes.options import InDoubtPolicy, Options
+from relay.routes.parser.parse import parse_rulebook
+from relay.routes.rulebook import Rulebook
 
 EXAMPLE = """\
 version: 1

@@ -10,14 +10,14 @@ from dataclasses import replace
 from relay.model.errors import ConfigurationError
 from relay.routes.options import Options
 from relay.routes.parser import targets
-from relay.routes.parser.faults import ParseContext
+from relay.routes.parser.context import ParseContext
 from relay.routes.parser.keys import Place, check_keys
 from relay.routes.parser.options import Settings, settings
-from relay.routes.parser.rulebook import Fallback, Rulebook
 from relay.routes.parser.scalars import describe, read_duration, read_key, read_mapping
 from relay.routes.parser.tree import Tree
 from relay.routes.parser.yaml_nodes import MappingNode, Node, ScalarNode
 from relay.routes.parser.yaml_parser import parse_yaml
+from relay.routes.rulebook import Fallback, Rulebook
 
 VERSION = "1"
 
