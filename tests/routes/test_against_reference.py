@@ -324,7 +324,7 @@ def assert_the_trace_agrees(decision, plain: list, shared: Incident, status: str
     assert [trace.route for trace in decision.trace] == list(by_name)
     for trace in decision.trace:
         holds = match_holds(by_name[trace.route].get("match", {}), shared, status)
-        assert all(condition.held for condition in trace.conditions) is holds
+        assert all(condition.matched for condition in trace.conditions) is holds
         assert holds or trace.outcome in (
             RouteOutcome.NO_MATCH,
             RouteOutcome.DISABLED,

@@ -222,8 +222,8 @@ def test_the_trace_shows_every_condition_with_what_is_expected_and_what_is_seen(
     assert (gone.key, gone.actual, gone.matched) == ("tags.gone", (), True)
     assert (either.key, either.matched) == ("any", False)
     assert [(part.key, part.matched) for part in either.parts] == [("match", False), ("match", False)]
-    assert [(part.key, part.held) for part in either.parts[1].parts] == [("not", False)]
-    assert [(part.key, part.held) for part in either.parts[1].parts[0].within] == [("assigned", True)]
+    assert [(part.key, part.matched) for part in either.parts[1].parts] == [("not", False)]
+    assert [(part.key, part.matched) for part in either.parts[1].parts[0].parts] == [("assigned", True)]
 
 
 def test_the_trace_tells_every_route_where_it_stands_and_why_it_did_not_take_it():
