@@ -26,8 +26,8 @@ async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did
     circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="resolve"))
     await circle.click("resolve")
     await circle.submit(text="failed over")
-    await circle.after(700)
-    assert ("resolve", "done", "confirmed") in await circle.errands()
+    await circle.advance(700)
+    assert ("resolve", "done", "confirmed") in await circle.tasks()
     [told] = circle.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
     assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
@@ -36,8 +36,8 @@ async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did
 async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle):
     circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="assign"))
     await circle.click("assign")
-    await circle.after(700)
-    assert "*Ann Lee* has it" in circle.face()
+    await circle.advance(700)
+    assert "*Ann Lee* has it" in circle.card_text()
     assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
 
 
@@ -45,13 +45,13 @@ async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
     panda_resolve, circle.panda.resolve = circle.panda.resolve, lambda *_args, **_told: None
     await circle.click("resolve")
     await circle.submit()
-    await circle.after(300)
+    await circle.advance(300)
     circle.panda.resolve = panda_resolve
     await circle.click("resolve")
     await circle.submit()
-    await circle.after(700)
+    await circle.advance(700)
     assert len(circle.panda.calls_to("resolve")) == 2
-    assert "✅" in circle.face()
+    assert "✅" in circle.card_text()
 
 
 async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypatch):
@@ -59,10 +59,10 @@ async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypat
         raise StoreUnusable("the database cannot hold that")
 
     monkeypatch.setattr(circle.store, "keep_definitions", refuse)
-    await circle.after(3700)
+    await circle.advance(3700)
     await circle.click("assign")
-    await circle.after(60)
-    assert "*Ann Lee* has it" in circle.face()
+    await circle.advance(60)
+    assert "*Ann Lee* has it" in circle.card_text()
 
 
 async def test_definitions_that_do_not_come_hold_nothing_up(circle):
@@ -76,17 +76,17 @@ async def test_definitions_that_do_not_come_hold_nothing_up(circle):
 
 async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(circle):
     circle.panda.definitions.clear()
-    await circle.after(4000)
+    await circle.advance(4000)
     before = len(circle.panda.calls_to("definitions"))
-    await circle.after(3000)
+    await circle.advance(3000)
     assert len(circle.panda.calls_to("definitions")) <= before + 1
 
 
 async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(circle):
     circle.panda.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="definitions", times=None))
-    await circle.after(3700)
+    await circle.advance(3700)
     before = len(circle.panda.calls_to("definitions"))
-    await circle.after(3000)
+    await circle.advance(3000)
     assert len(circle.panda.calls_to("definitions")) - before < 25
 
 
@@ -103,10 +103,10 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeyp
     broken_off = []
     monkeypatch.setattr(errands._runner, "_accept", accept_later)
     monkeypatch.setattr("relay.delivery.service.log.error", lambda *told, **_more: broken_off.append(told))
-    await circle.after(6.1 * 3600)
+    await circle.advance(6.1 * 3600)
     assert fails == []
     assert broken_off == []
-    assert ("check", "done", "") in await circle.errands()
+    assert ("check", "done", "") in await circle.tasks()
 
 
 async def a_reply_waits(folder):

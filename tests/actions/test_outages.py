@@ -35,7 +35,7 @@ async def commented(circle, text="failing over"):
 
 async def quiet(circle):
     """Nothing of it is waiting any more."""
-    await circle.after(1200)
+    await circle.advance(1200)
 
 
 # -- Comments ----------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ async def test_a_comment_whose_answer_is_lost_is_looked_for_and_found(circle, do
     await quiet(circle)
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
     assert len(circle.panda.calls_to("comment")) == 1
-    assert ("comment", "done", "") in await circle.errands()
+    assert ("comment", "done", "") in await circle.tasks()
     [told] = circle.thread()
     assert "failing over" in told
     assert len(circle.ephemeral_messages()) == 1
@@ -100,10 +100,10 @@ async def test_a_resolution_whose_answer_is_lost_is_asked_for_again_and_told_onc
     await circle.click("resolve")
     await circle.submit()
     await quiet(circle)
-    assert ("resolve", "done") in [(kind, state) for kind, state, _ in await circle.errands()]
+    assert ("resolve", "done") in [(kind, state) for kind, state, _ in await circle.tasks()]
     [told] = circle.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
-    assert "✅" in circle.face()
+    assert "✅" in circle.card_text()
 
 
 async def test_what_is_resolved_already_counts_as_done(circle):
@@ -113,20 +113,20 @@ async def test_what_is_resolved_already_counts_as_done(circle):
     await circle.submit()
     await quiet(circle)
     assert [call.status for call in circle.panda.calls_to("resolve")] == [409]
-    assert ("resolve", "done", "") in await circle.errands()
+    assert ("resolve", "done", "") in await circle.tasks()
 
 
 async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is_given_up(circle):
     circle.panda.pause("assign", 3000)
     await circle.click("assign")
-    await circle.after(700)
+    await circle.advance(700)
     assert 690 <= await gauge(circle, "relay_oldest_errand_age_seconds") <= 710  # whatever was tried meanwhile
-    await circle.after(300)
+    await circle.advance(300)
     assert await gauge(circle, "relay_oldest_errand_age_seconds") == 0
     assert "could not be reached for too long" in circle.ephemeral_messages()[-1]
-    await circle.after(3000)
+    await circle.advance(3000)
     assert [call.status for call in circle.panda.calls_to("assign")][-1] == 429
-    assert "*Ann Lee* has it" not in circle.face()
+    assert "*Ann Lee* has it" not in circle.card_text()
 
 
 async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(circle):
@@ -139,8 +139,8 @@ async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_ope
     assert await gauge(circle, "relay_bigpanda_credentials_valid") == 0
     circle.panda.restore()
     await circle.click("assign")
-    await circle.after(5)
-    assert "*Ann Lee* has it" in circle.face()
+    await circle.advance(5)
+    assert "*Ann Lee* has it" in circle.card_text()
     assert "bigpanda" not in (await circle.relay.ready()).detail
     assert await gauge(circle, "relay_bigpanda_credentials_valid") == 1
 
@@ -149,11 +149,11 @@ async def test_bigpanda_is_never_asked_faster_than_it_allows(circle):
     circle.panda.rate_limits = True
     for number in range(12):
         await circle.start_incident(f"more-{number}")
-    await circle.after(120)
+    await circle.advance(120)
     assert len(circle.slack.channel(DB).messages) == 13
     for card in circle.slack.channel(DB).messages[1:]:
         await circle.slack.post_as(ANN, DB, "a thought", card.ts)
-    await circle.after(600)
+    await circle.advance(600)
     assert [call.status for call in circle.panda.calls_to("comment")] == [204] * 12
 
 
@@ -198,8 +198,8 @@ async def test_a_callback_outlives_a_restart_and_never_holds_a_card_up(tmp_path)
 async def test_a_callback_is_given_up_when_bigpanda_has_given_up_waiting(circle):
     circle.panda.pause("callback", 3000)
     await circle.start_incident("i2")
-    await circle.after(3000)
-    assert ("callback", "dropped", "rate_limited") in await circle.errands("i2")
+    await circle.advance(3000)
+    assert ("callback", "dropped", "rate_limited") in await circle.tasks("i2")
     tried = [call for call in circle.panda.calls_to("callback") if call.at <= START + 310]
     assert len(tried) == len(circle.panda.calls_to("callback"))
 
@@ -221,29 +221,29 @@ async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
 async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought_up_to_date(circle):
     circle.panda.sharing.integrations.clear()
     circle.panda.incident("i1").resolve(circle.clock.now())
-    await circle.after(5.9 * HOURS)
+    await circle.advance(5.9 * HOURS)
     assert circle.panda.calls_to("incident") == []
-    await circle.after(0.3 * HOURS)
+    await circle.advance(0.3 * HOURS)
     assert len(circle.panda.calls_to("incident")) == 1
-    assert "✅" in circle.face()
-    await circle.after(24 * HOURS)
+    assert "✅" in circle.card_text()
+    await circle.advance(24 * HOURS)
     assert len(circle.panda.calls_to("incident")) == 1
 
 
 async def test_an_incident_that_is_still_the_same_is_asked_about_once_in_six_hours(circle):
-    await circle.after(24.5 * HOURS)
+    await circle.advance(24.5 * HOURS)
     assert len(circle.panda.calls_to("incident")) == 4
     assert circle.thread() == []
-    assert "no news" not in circle.face()
+    assert "no news" not in circle.card_text()
 
 
 async def test_what_bigpanda_does_not_know_any_more_has_ended_and_its_card_says_so(circle):
     circle.panda.remove_incident("i1")
-    await circle.after(7 * HOURS)
-    assert "not in BigPanda any more" in circle.face()
-    assert "Assign to me" not in circle.face()
+    await circle.advance(7 * HOURS)
+    assert "not in BigPanda any more" in circle.card_text()
+    assert "Assign to me" not in circle.card_text()
     assert circle.card().attachments[0]["color"] == "#8a8d91" or circle.card().attachments
-    await circle.after(24 * HOURS)
+    await circle.advance(24 * HOURS)
     assert len(circle.panda.calls_to("incident")) == 1
 
 
@@ -286,7 +286,7 @@ async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path)
 
 async def test_an_action_that_a_share_confirmed_is_not_asked_about(circle):
     await circle.click("assign")
-    await circle.after(600)
+    await circle.advance(600)
     assert circle.panda.calls_to("incident") == []
     assert len(circle.thread(NOC)) == 1
 
@@ -336,10 +336,10 @@ async def test_what_bigpanda_took_and_never_did_names_nobody_later(circle):
     circle.panda.resolve = lambda *_: None
     await circle.click("resolve")
     await circle.submit()
-    await circle.after(600)
+    await circle.advance(600)
     circle.panda.incident("i1").resolve(circle.clock.now())
     await circle.panda.send_share("i1")
-    await circle.after(600)
+    await circle.advance(600)
     [told] = circle.thread()
     assert "Resolved" in told
     assert "Ann Lee" not in told
@@ -349,11 +349,11 @@ async def test_who_may_act_is_said_by_the_routes_of_now(circle, tmp_path):
     routes = (tmp_path / "routes.yaml").read_text()
     (tmp_path / "routes.yaml").write_text(routes.replace("sync_replies: true", "actors: [S0ONCALL01]"))
     circle.relay._reload.ask()
-    await circle.after(60)
+    await circle.advance(60)
     await circle.click("assign")
     assert "only" in circle.ephemeral_messages()[-1]
     await circle.slack.post_as(ANN, DB, "between us", circle.card().ts)
-    await circle.after(60)
+    await circle.advance(60)
     assert circle.panda.calls_to("assign") == []
     assert circle.panda.calls_to("comment") == []
 
@@ -363,10 +363,10 @@ async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_cl
         InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", channel=DB, after_effect=True)
     )
     await circle.panda.start_incident(body("i2"))
-    await circle.settled()
+    await circle.settle()
     [card] = [each for each in circle.slack.channel(DB).messages if "i2" in str(each.metadata)]
     await circle.slack.click(ANN, DB, card.ts, "relay_assign")
-    await circle.settled()
+    await circle.settle()
     assert [call.arguments["incident"] for call in circle.panda.calls_to("assign")] == ["i2"]
 
 
@@ -375,5 +375,5 @@ async def test_a_look_that_cannot_be_taken_says_nothing_of_a_comment(circle):
     circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
     await commented(circle)
     await quiet(circle)
-    assert ("comment", "done", "") in await circle.errands()
+    assert ("comment", "done", "") in await circle.tasks()
     assert len(circle.ephemeral_messages()) == 1

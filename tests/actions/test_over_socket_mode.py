@@ -27,8 +27,8 @@ async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(circle):
     said = await circle.slack.post_as(ANN, DB, "all of it", circle.card().ts)
     assert sent.acknowledged
     assert said.acknowledged
-    await circle.after(700)
-    assert "*Ann Lee* has it" in circle.face()
+    await circle.advance(700)
+    assert "*Ann Lee* has it" in circle.card_text()
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): failing over", "Ann Lee (Slack): all of it"]
     assert "failing over" in "\n".join(circle.thread())
 
@@ -37,12 +37,12 @@ async def test_a_click_while_the_socket_is_away_is_kept_once_it_is_back(circle):
     circle.slack.socket_mode.cut()
     await until(lambda: not circle.slack.socket_mode.open)
     clicking = asyncio.create_task(circle.slack.click(ANN, DB, circle.card().ts, "relay_assign"))
-    await circle.after(60)
+    await circle.advance(60)
     delivery = await clicking
     assert delivery.acknowledged
-    await circle.after(700)
+    await circle.advance(700)
     assert len(circle.panda.calls_to("assign")) == 1
-    assert "*Ann Lee* has it" in circle.face()
+    assert "*Ann Lee* has it" in circle.card_text()
 
 
 async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again_and_does_nothing_twice(circle):
@@ -52,10 +52,10 @@ async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again
     await until(lambda: circle.panda.calls_to("assign"))
     circle.slack.socket_mode.cut()
     await until(lambda: not circle.slack.socket_mode.open)
-    await circle.after(60)
+    await circle.advance(60)
     delivery = await clicking
     assert delivery.acknowledged
-    await circle.after(700)
+    await circle.advance(700)
     assert circle.slack.socket_mode.opened == 2
     assert len(circle.panda.calls_to("assign")) == 1
     assert len(circle.ephemeral_messages()) == 1
@@ -70,7 +70,7 @@ async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(circle
     readiness = await circle.relay.ready()
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "not connected")
     assert await gauge(circle, "relay_socket_mode_connected") == 0
-    await circle.after(60)
+    await circle.advance(60)
     await until(lambda: circle.relay._socket.connected)
     assert (await circle.relay.ready()).detail["socket_mode"] == "connected"
 

@@ -19,15 +19,15 @@ async def test_bigpanda_is_told_that_the_card_exists_once_it_is_posted(circle):
     [call] = circle.panda.calls_to("callback")
     assert call.took_effect
     assert circle.card(DB)
-    assert ("callback", "done", "") in await circle.errands()
+    assert ("callback", "done", "") in await circle.tasks()
 
 
 async def test_assign_to_me_is_done_and_told_when_bigpanda_confirms_it(circle):
     delivery = await circle.click("assign")
     assert delivery.acknowledged
-    await circle.after(5)
-    assert "*Ann Lee* has it" in circle.face()
-    await circle.after(700)
+    await circle.advance(5)
+    assert "*Ann Lee* has it" in circle.card_text()
+    await circle.advance(700)
     [told] = circle.thread()
     assert "*Ann Lee* has it" in told
     assert "assigned by" not in told
@@ -39,7 +39,7 @@ async def test_a_click_that_slack_sends_again_does_nothing_twice(circle):
     for _ in range(3):
         await circle.slack.redeliver(delivery)
         assert delivery.acknowledged
-    await circle.after(700)
+    await circle.advance(700)
     assert len(circle.panda.calls_to("assign")) == 1
     assert len(circle.ephemeral_messages()) == 1
 
@@ -50,7 +50,7 @@ async def test_pressing_once_more_before_it_is_confirmed_does_nothing_twice(circ
     await circle.click("assign")
     assert len(circle.panda.calls_to("assign")) == 1
     assert "under way already" in circle.ephemeral_messages()[-1]
-    await circle.after(60)
+    await circle.advance(60)
     await circle.click("assign")
     assert "yours already" in circle.ephemeral_messages()[-1]
     assert len(circle.panda.calls_to("assign")) == 1
@@ -59,7 +59,7 @@ async def test_pressing_once_more_before_it_is_confirmed_does_nothing_twice(circ
 async def test_a_comment_goes_to_bigpanda_under_the_persons_name_and_into_every_thread_once(circle):
     await circle.click("comment")
     await circle.submit(text="looked at it\nfailing over")
-    await circle.after(700)
+    await circle.advance(700)
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): looked at it\nfailing over"]
     for channel in (DB, NOC):
         [told] = circle.thread(channel)
@@ -88,9 +88,9 @@ async def test_a_snooze_ends_when_the_person_wants_it_in_their_own_zone(circle, 
     await circle.submit(until=choice)
     [call] = circle.panda.calls_to("snooze")
     assert call.arguments["end_time"] == until
-    await circle.after(5)
-    assert "snoozed until" in circle.face()
-    await circle.after(700)
+    await circle.advance(5)
+    assert "snoozed until" in circle.card_text()
+    await circle.advance(700)
     assert "Snoozed until" in circle.thread()[0]
     assert "by Ann Lee" in circle.thread()[0].replace("*", "")
 
@@ -98,8 +98,8 @@ async def test_a_snooze_ends_when_the_person_wants_it_in_their_own_zone(circle, 
 async def test_a_resolution_is_told_once_by_whoever_did_it_with_the_note(circle):
     await circle.click("resolve")
     await circle.submit(text="failed over to db-118")
-    await circle.after(700)
-    assert "✅" in circle.face()
+    await circle.advance(700)
+    assert "✅" in circle.card_text()
     [told] = circle.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
     assert "failed over to db-118" in told
@@ -107,17 +107,17 @@ async def test_a_resolution_is_told_once_by_whoever_did_it_with_the_note(circle)
 
 
 async def test_a_resolved_card_has_no_buttons_but_the_link(circle):
-    assert "Resolve" in circle.face()
+    assert "Resolve" in circle.card_text()
     await circle.panda.resolve_incident("i1")
-    await circle.after(60)
-    assert "[Resolve]" not in circle.face()
-    assert "Open in BigPanda" in circle.face()
+    await circle.advance(60)
+    assert "[Resolve]" not in circle.card_text()
+    assert "Open in BigPanda" in circle.card_text()
 
 
 async def test_a_link_button_is_acknowledged_and_nothing_follows(circle):
     delivery = await circle.slack.click(ANN, DB, circle.card().ts, "open_link_0")
     assert delivery.acknowledged
-    assert [kind for kind, *_ in await circle.errands()] == ["callback"]
+    assert [kind for kind, *_ in await circle.tasks()] == ["callback"]
 
 
 async def test_only_the_groups_that_the_route_names_may_act_and_others_are_told_so(circle):
@@ -125,13 +125,13 @@ async def test_only_the_groups_that_the_route_names_may_act_and_others_are_told_
     card = circle.slack.channel(NOC).messages[-1]
     for action in ("relay_assign", "relay_resolve"):
         await circle.slack.click(ANN, NOC, card.ts, action)
-        await circle.settled()
+        await circle.settle()
         assert "S0ONCALL01" in circle.ephemeral_messages()[-1]
         assert "only" in circle.ephemeral_messages()[-1]
     assert circle.panda.calls_to("assign") == []
     assert circle.slack.open_views(ANN) == []
     await circle.slack.click(BOB, NOC, card.ts, "relay_resolve")
-    await circle.settled()
+    await circle.settle()
     assert len(circle.slack.open_views(BOB)) == 1
 
 
@@ -139,7 +139,7 @@ async def test_whom_bigpanda_does_not_know_is_told_what_to_do(circle):
     await circle.click("assign", BOB)
     assert "nobody by your e-mail address" in circle.ephemeral_messages(BOB)[-1]
     assert "users:" in circle.ephemeral_messages(BOB)[-1]
-    assert ("assign", "refused", "unknown_user") in await circle.errands()
+    assert ("assign", "refused", "unknown_user") in await circle.tasks()
 
 
 async def test_the_table_in_the_routes_knows_whom_the_api_does_not(tmp_path):
@@ -160,8 +160,8 @@ routes:
 
 async def test_a_reply_becomes_a_comment_and_is_told_only_where_it_was_not_said(circle):
     await circle.slack.post_as(ANN, DB, "looks like <disk> & cpu", circle.card().ts)
-    await circle.settled()
-    await circle.after(700)
+    await circle.settle()
+    await circle.advance(700)
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): looks like <disk> & cpu"]
     assert [each for each in circle.thread(DB) if "💬" in each] == []
     [told] = circle.thread(NOC)
@@ -170,12 +170,12 @@ async def test_a_reply_becomes_a_comment_and_is_told_only_where_it_was_not_said(
 
 async def test_neither_edits_nor_deletions_nor_what_stands_outside_a_thread_become_comments(circle):
     await circle.slack.post_as(ANN, DB, "first", circle.card().ts)
-    await circle.settled()
+    await circle.settle()
     said = circle.slack.channel(DB).thread(circle.card().ts)[-1]
     await circle.slack.edit_message(said, "changed")
     await circle.slack.delete_message(said)
     await circle.slack.post_as(ANN, DB, "in the channel")
-    await circle.after(700)
+    await circle.advance(700)
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): first"]
 
 
@@ -183,7 +183,7 @@ async def test_replies_stay_in_slack_where_the_route_does_not_ask_for_them(circl
     await circle.start_incident("i2", team="payments")
     card = circle.slack.channel(NOC).messages[-1]
     await circle.slack.post_as(ANN, NOC, "just between us", card.ts)
-    await circle.after(700)
+    await circle.advance(700)
     assert circle.panda.calls_to("comment") == []
 
 

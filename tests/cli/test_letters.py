@@ -51,7 +51,7 @@ async def refused(house, incident="one"):
     """A card in a channel that takes nothing: its letter."""
     house.slack.channel("db").archive()
     await house.share(incident, status="critical", incidentTags=DB)
-    await house.after(60)
+    await house.advance(60)
     [letter] = await house.store.letters()
     return letter
 
@@ -61,7 +61,7 @@ async def held_in_doubt(house, incident="dark"):
     house.slack.remove_scope("channels:history")
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel="C0ALL00001", times=1))
     await house.share(incident, status="critical", incidentTags=DARK)
-    await house.after(60)
+    await house.advance(60)
     house.slack.grant_scope("channels:history")
     return next(letter for letter in await house.store.letters() if letter.card.incident == incident)
 
@@ -141,7 +141,7 @@ async def test_a_letter_held_in_doubt_is_redriven_when_an_operator_says_so_and_t
         while not house.slack.channel("all").messages:
             await asyncio.sleep(0.01)
             house.clock.advance(max(0.0, time.time() - house.clock.now()))  # what the command wrote is of today
-    await house.settled()
+    await house.settle()
     assert await house.store.letters() == ()
 
 
@@ -152,21 +152,21 @@ async def test_a_channel_that_took_nothing_is_asked_again_at_once_and_its_letter
     async with asyncio.timeout(20):
         while not house.slack.channel("db").messages:
             await asyncio.sleep(0.01)
-            await house.settled()
-    await house.settled()
+            await house.settle()
+    await house.settle()
     assert await house.store.letters() == ()
 
 
 async def test_a_letter_of_a_channel_that_was_found_archived_has_a_remedy_and_comes_back_by_itself(house):
     house.slack.channel("db").archive()
     await house.share("first", status="critical", incidentTags=DB)
-    await house.after(400)  # the channel has been asked about meanwhile
+    await house.advance(400)  # the channel has been asked about meanwhile
     await house.share("second", status="critical", incidentTags=DB)
-    await house.after(60)
+    await house.advance(60)
     letters = await house.store.letters()
     assert [(each.card.incident, bool(each.remedy)) for each in letters] == [("first", True), ("second", True)]
     house.slack.channel("db").unarchive()
-    await house.after(700)
+    await house.advance(700)
     assert await house.store.letters() == ()
     assert len(house.slack.channel("db").messages) == 2
 
@@ -175,7 +175,7 @@ async def test_by_reason_only_those_of_that_reason_are_taken(house):
     held = await held_in_doubt(house)
     house.slack.channel("db").archive()
     await house.share("one", status="critical", incidentTags=DB)
-    await house.after(60)
+    await house.advance(60)
     letters = await house.store.letters()
     assert len(letters) == 2
     assert telling.select(letters, reason="in_doubt") == (held,)
@@ -200,10 +200,10 @@ def test_a_channel_shared_with_others_is_left_as_it_is():
 async def test_what_relay_has_redriven_in_the_same_moment_is_left_alone(house):
     letter = await refused(house)
     house.slack.channel("db").unarchive()
-    await house.after(700)
+    await house.advance(700)
     before, posts = await house.store.story("one"), len(house.slack.calls_to(POST))
     await redrive(house, [letter])
-    await house.settled()
+    await house.settle()
     after = await house.store.story("one")
     assert [card.ts for card in after.cards] == [card.ts for card in before.cards]
     assert len(house.slack.calls_to(POST)) == posts

@@ -27,7 +27,7 @@ class Crash:
         for name in ("accept", "settle", "found_channel"):
             setattr(house.store, name, self._around(getattr(house.store, name)))
         for name in ("post", "edit", "delete"):
-            setattr(house.door, name, self._around(getattr(house.door, name)))
+            setattr(house.slack_client, name, self._around(getattr(house.slack_client, name)))
         house.store.pick = self._around_search(house.store.pick)
 
     def _around(self, verb):
@@ -121,10 +121,10 @@ async def lived(house, waiting, crash):
     """What still waits happens, each at its moment; what was cut off by a crash happens again, as a share is resent."""
     while waiting:
         moment, happens = waiting[0]
-        if await stopped(house.after(moment - house.clock.now()), crash) or await stopped(happens(house), crash):
+        if await stopped(house.advance(moment - house.clock.now()), crash) or await stopped(happens(house), crash):
             return
         waiting.pop(0)
-    await stopped(house.after(3 * EVERY), crash)
+    await stopped(house.advance(3 * EVERY), crash)
 
 
 async def stopped(work, crash):

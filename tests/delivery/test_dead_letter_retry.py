@@ -45,7 +45,7 @@ async def redrive(house):
     """All letters, as the command does it; what becomes of each."""
     letters = await house.store.letters()
     done = await telling.retry(house.store, letters, NO_TAG_LABELS, house.clock.now())
-    house.sender._ring_all()  # as it does for what another program writes
+    house.delivery._ring_all()  # as it does for what another program writes
     return [each.outcome for each in done]
 
 
@@ -62,7 +62,7 @@ def told(house, channel="db"):
 async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_it_was_for(house, does):
     refuse_replies(house, does)
     await house.share("one", status="critical", **SAID)
-    await house.after(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
+    await house.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
     [letter] = await house.store.letters()
     assert letter.remedy
     assert "🔴" in house.slack.text_of(cards(house, "one", "db")[0])
@@ -76,7 +76,7 @@ async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_
 async def test_a_reply_that_pinged_nobody_is_told_by_a_card_that_pings_nobody(house):
     refuse_replies(house)
     await house.share("one", **SAID)
-    await house.after(60)
+    await house.advance(60)
     assert [pings(card) for card in cards(house, "one", "noc")] == [()]
     assert "looking at it" in told(house, "noc")
 
@@ -84,13 +84,13 @@ async def test_a_reply_that_pinged_nobody_is_told_by_a_card_that_pings_nobody(ho
 async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(house):
     refuse_replies(house)
     await house.share("one", **SAID)
-    await house.after(60)
+    await house.advance(60)
     await house.share("one", status="critical")
-    await house.after(60)
+    await house.advance(60)
     assert "Warning → *Critical*" in told(house, "noc")
     house.slack.faults.clear()
     await house.share("one", status="ok")
-    await house.after(60)
+    await house.advance(60)
     assert "Resolved" in told(house)
     assert "followed in" in house.slack.text_of(cards(house, "one", "noc")[0])
 
@@ -98,19 +98,19 @@ async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(hous
 async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(house):
     refuse_replies(house)
     await house.share("one", status="critical", **SAID)
-    await house.after(60)
+    await house.advance(60)
     house.slack.faults.clear()
     await house.share("one", metadata={"comment": {"comment": "rolled back"}, "sender": {"name": "Dana"}})
-    await house.after(60)
+    await house.advance(60)
     assert "rolled back" in told(house)
     assert "looking at it" not in told(house)
     assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
-    await house.after(60)
+    await house.advance(60)
     assert [told(house).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [1, 1, 1]
     replies = house.slack.channel("db").thread(cards(house, "one", "db")[0].ts)
     assert [pings(reply) for reply in replies] == [()] * len(replies)
     await house.share("one", status="ok")
-    await house.after(600)
+    await house.advance(600)
     assert told(house).endswith("✅ Resolved")
     assert [told(house).count(text) for text in ("looking at it", "rolled back")] == [1, 1]
     assert await house.store.letters() == ()
@@ -119,17 +119,17 @@ async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(hou
 async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_came_after(house):
     refuse_replies(house)
     await house.share("one", **SAID)
-    await house.after(60)
+    await house.advance(60)
     [first] = await untold(house)
     assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
-    await house.after(60)
+    await house.advance(60)
     assert await untold(house) == [first]
     house.slack.faults.clear()
     await house.share("one", status="critical")
-    await house.after(60)
+    await house.advance(60)
     assert "Warning → *Critical*" in told(house)
     assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
-    await house.after(60)
+    await house.advance(60)
     assert [told(house).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
 
 
@@ -153,12 +153,12 @@ async def give_scopes_back(house):
 async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_again(house, landed, readable):
     await lose_the_answer(house, landed=landed)
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
-    await house.after(60)
+    await house.advance(60)
     assert "#db, where it may stand already" in house.slack.text_of(cards(house, "two", "noc")[0])
     if readable:
         await give_scopes_back(house)
     assert await redrive(house) == [RetryOutcome.SEARCHING]
-    await house.after(600)
+    await house.advance(600)
     standing = cards(house, "two", "db")
     assert len(standing) == (2 if landed and not readable else 1)
     assert [MAY_REPEAT in house.slack.text_of(card) for card in standing][-1] is not readable
@@ -171,12 +171,12 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
 async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not_posted_any_more(house, landed):
     await lose_the_answer(house, landed=landed)
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
-    await house.after(60)
+    await house.advance(60)
     await house.share("two", status="ok")
-    await house.after(60)
+    await house.advance(60)
     await give_scopes_back(house)
     assert await redrive(house) == [RetryOutcome.SEARCHING]
-    await house.after(600)
+    await house.advance(600)
     assert [house.slack.text_of(card)[0] for card in cards(house, "two", "db")] == ["✅"] * landed
     assert await house.store.letters() == ()
 
@@ -187,15 +187,15 @@ async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(house, l
     for comment in ("first", "second"):
         await lose_the_answer(house, landed=landed, where=in_thread)
         await house.share("one", metadata={"comment": {"comment": comment}, "sender": {"name": "Dana"}})
-        await house.after(60)
+        await house.advance(60)
         await house.share("one", metadata={"comment": {"comment": f"{comment}, again"}, "sender": {"name": "Dana"}})
-        await house.after(60)
+        await house.advance(60)
     if readable:
         await give_scopes_back(house)
     for left in (1, 0):
         assert await redrive(house) == [RetryOutcome.SEARCHING]
         assert len(await untold(house)) == left
-        await house.after(600)
+        await house.advance(600)
     times = {text: told(house).count(f": {text}") for text in ("first", "first, again", "second", "second, again")}
     told_twice = 2 if landed and not readable else 1
     assert times == {"first": told_twice + 1, "first, again": 1, "second": told_twice + 1, "second, again": 1}
@@ -205,11 +205,11 @@ async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(house, l
 async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_alone(house):
     refuse_replies(house)
     await house.share("one", **SAID)
-    await house.after(60)
+    await house.advance(60)
     house.slack.faults.clear()
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, where=in_thread))
     await house.share("one", status="critical")
-    await house.settled()
+    await house.settle()
     assert await redrive(house) == [RetryOutcome.BUSY]
     assert len(await untold(house)) == 1
 
@@ -219,14 +219,14 @@ async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(house):
         InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=POST, channel="C0DB000001", times=None)
     )
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
-    await house.after(60)
+    await house.advance(60)
     assert "for #db, which did not take this one" in house.slack.text_of(cards(house, "two", "noc")[0])
     await house.share("two", status="ok")
-    await house.after(60)
+    await house.advance(60)
     letters = await house.store.letters()
     assert await redrive(house) == [RetryOutcome.CLOSED]
     said = telling.describe_result(telling.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), str)
     assert "nothing of it was ever shown" in said
-    await house.after(60)
+    await house.advance(60)
     assert cards(house, "two", "db") == []
     assert await house.store.letters() == ()

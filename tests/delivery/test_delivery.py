@@ -27,23 +27,23 @@ def roots(house, channel="all"):
 
 async def test_a_first_share_becomes_a_card_that_pings_whom_the_route_names(house):
     await house.share(status="critical", alerts=[ALERT])
-    await house.settled()
+    await house.settle()
     [card] = roots(house)
     assert pings(card) == ("S0CRIT", "here")
-    assert "db-1 · lag" in house.reads()
+    assert "db-1 · lag" in house.transcript()
     assert card.metadata["event_type"] == "relay_card"
     assert card.metadata["event_payload"]["incident"] == "i1"
 
 
 async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_happened(house):
     await house.share(status="warning", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     await house.share(status="critical")
-    await house.after(60)
+    await house.advance(60)
     await house.share(metadata={"comment": {"comment": "failing over"}, "sender": {"name": "Dana"}})
-    await house.after(60)
+    await house.advance(60)
     await house.share(status="ok", endedOn=START + 180)
-    await house.after(60)
+    await house.advance(60)
     [card] = roots(house)
     told = [house.slack.text_of(reply) for reply in house.slack.channel("all").thread(card.ts)]
     assert [("Critical" in told[0]), ("failing over" in told[1]), ("Resolved" in told[2])] == [True, True, True]
@@ -53,32 +53,32 @@ async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_hap
 
 async def test_a_burst_costs_one_edit(house):
     await house.share(status="warning", alerts=[ALERT])
-    await house.settled()
+    await house.settle()
     house.slack.pause(EDIT, 5)
     for number in range(20):
         await house.share(status="warning", incidentTags=[{"id": "n", "value": number}])
-    await house.after(30)
+    await house.advance(30)
     shown = [call for call in house.slack.calls_to(EDIT) if call.took_effect]
     assert len(shown) == 1
-    assert "19" in house.reads()
+    assert "19" in house.transcript()
 
 
 async def test_an_edit_that_would_show_what_is_shown_is_not_made(house):
     await house.share(status="warning", alerts=[ALERT], updatedOn=START)
-    await house.settled()
+    await house.settle()
     await house.share(status="warning", alerts=[ALERT], updatedOn=START + 1)
-    await house.after(10)
+    await house.advance(10)
     assert house.slack.calls_to(EDIT) == []
 
 
 async def test_replies_wait_for_their_root_and_come_together(house):
     house.slack.pause(POST, 20)
     await house.share(status="warning", alerts=[ALERT])
-    await house.after(1)
+    await house.advance(1)
     await house.share(status="critical")
     await house.share(metadata={"comment": {"comment": "one"}})
     await house.share(metadata={"comment": {"comment": "two"}})
-    await house.after(60)
+    await house.advance(60)
     [card] = roots(house)
     [reply] = house.slack.channel("all").thread(card.ts)
     assert [word in house.slack.text_of(reply) for word in ("one", "two")] == [True, True]
@@ -86,15 +86,15 @@ async def test_replies_wait_for_their_root_and_come_together(house):
 
 async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_other(house):
     await house.share("first", status="warning", alerts=[ALERT])
-    await house.settled()
+    await house.settle()
     house.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method=EDIT, times=1))
     await house.share("first", status="critical")
-    await house.settled()
+    await house.settle()
     await house.share("second", status="critical", alerts=[ALERT])
-    await house.after(29)
+    await house.advance(29)
     assert len(house.slack.calls_to(EDIT)) == 1
     assert len(roots(house)) == 2
-    await house.after(2)
+    await house.advance(2)
     assert [call.took_effect for call in house.slack.calls_to(EDIT)] == [False, True]
 
 
@@ -104,38 +104,38 @@ async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_o
 async def test_what_surely_was_not_posted_is_posted_later_and_once(house, does):
     house.slack.faults.add(InjectedFault(behaviour=does, method=POST, times=1))
     await house.share(status="critical", alerts=[ALERT])
-    await house.after(600)
+    await house.advance(600)
     assert len(roots(house)) == 1
     assert [call.took_effect for call in house.slack.calls_to(POST)] == [False, True]
 
 
 async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_the_lost_one_cannot_land_any_more(house):
     await house.share(status="warning", alerts=[ALERT])
-    await house.settled()
+    await house.settle()
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
     await house.share(status="critical")
-    await house.after(60)
+    await house.advance(60)
     assert [call.at - START for call in house.slack.calls_to(EDIT)][-1] >= 30
     assert len(house.slack.calls_to(EDIT)) == 3
-    assert "🔴" in house.reads()
+    assert "🔴" in house.transcript()
 
 
 async def test_a_dead_token_stops_nothing_for_good(house):
     house.slack.revoke()
     await house.share(status="critical", alerts=[ALERT])
-    await house.after(120)
+    await house.advance(120)
     assert roots(house) == []
     house.slack.restore()
-    await house.after(120)
+    await house.advance(120)
     assert len(roots(house)) == 1
 
 
 async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread_goes_on_there(house):
     await house.share(status="warning", alerts=[ALERT])
-    await house.settled()
+    await house.settle()
     house.slack.channel("all").delete(roots(house)[0].ts)
     await house.share(metadata={"comment": {"comment": "still there"}})
-    await house.after(60)
+    await house.advance(60)
     [card] = roots(house)
     assert "posted anew" in house.slack.text_of(card)
     assert not pings(card)
@@ -221,19 +221,19 @@ async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_p
 
 async def test_a_reopening_is_broadcast_and_pings_and_a_later_one_is_a_new_card_that_links_to_the_old(house):
     await house.share(status="critical", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     await house.share(status="ok", endedOn=int(house.clock.now()))
-    await house.after(60)
+    await house.advance(60)
     await house.share(status="critical", endedOn=None)
-    await house.after(60)
+    await house.advance(60)
     [card] = roots(house)
     reopened = house.slack.channel("all").thread(card.ts)[-1]
     assert reopened.broadcast
     assert pings(reopened)
     await house.share(status="ok", endedOn=int(house.clock.now()))
-    await house.after(90_000)
+    await house.advance(90_000)
     await house.share(status="critical", endedOn=None)
-    await house.after(60)
+    await house.advance(60)
     first, second = roots(house)
     assert "✅" in house.slack.text_of(first)
     assert "again, last time" in house.slack.text_of(second)

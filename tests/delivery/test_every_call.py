@@ -50,20 +50,20 @@ async def troubled(house, incident):
     slack.history_lag = 30
     slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
     await house.share(incident, status="warning", alerts=[ALERT])
-    await house.after(70)
+    await house.advance(70)
     slack.history_lag = 3
-    await house.after(200)
+    await house.advance(200)
     slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
     await house.share(incident, metadata={"comment": {"comment": "lost and found"}})
-    await house.after(120)
+    await house.advance(120)
     for card in slack.channel("all").messages:
         slack.channel("all").delete(card.ts)
     await house.share(incident, status="critical")
-    await house.after(120)
+    await house.advance(120)
     await house.share(incident, metadata={"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}})
-    await house.after(120)
+    await house.advance(120)
     await house.share(incident, status="ok")
-    await house.after(900)
+    await house.advance(900)
 
 
 @pytest.mark.timeout(600)

@@ -35,10 +35,10 @@ def pinged(house, channel="all"):
 async def test_a_rise_that_comes_while_a_lost_card_is_looked_for_still_pings(house):
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     await house.share("one", status="warning", alerts=[ALERT])
-    await house.after(8)
+    await house.advance(8)
     assert cards(house, "one") == []
     await house.share("one", status="critical")
-    await house.after(700)
+    await house.advance(700)
     [card] = cards(house, "one")
     assert "🔴" in house.slack.text_of(card)
     assert pinged(house).count("S0CRIT") == 1
@@ -46,11 +46,11 @@ async def test_a_rise_that_comes_while_a_lost_card_is_looked_for_still_pings(hou
 
 async def test_a_rise_that_comes_while_a_deleted_card_is_posted_anew_still_pings(house):
     await house.share("one", status="warning", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     house.slack.channel("all").delete(cards(house, "one")[0].ts)
     house.slack.pause(POST, 10)
     await house.share("one", status="critical")
-    await house.after(600)
+    await house.advance(600)
     [card] = cards(house, "one")
     assert pings(card) == ()
     assert "Warning → *Critical*" in thread(house, card)
@@ -75,28 +75,28 @@ async def test_a_lost_reply_that_has_nothing_to_tell_any_more_holds_up_none_that
 
 async def test_a_lost_edit_that_lands_over_a_newer_one_is_put_right(house):
     await house.share("one", status="warning", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=EDIT, times=1))
     await house.share("one", status="critical")
-    await house.after(5)
+    await house.advance(5)
     lost = house.slack.calls_to(EDIT)[0].arguments
     await house.share("one", status="ok")
-    await house.after(5)
+    await house.advance(5)
     [card] = cards(house, "one")
     assert "✅" in house.slack.text_of(card)
     late = Message(text=lost["text"], blocks=lost["blocks"], attachments=lost["attachments"])
-    await house.door.edit(lost["channel"], lost["ts"], late)
+    await house.slack_client.edit(lost["channel"], lost["ts"], late)
     assert "✅" not in house.slack.text_of(card)
-    await house.after(60)
+    await house.advance(60)
     assert "✅" in house.slack.text_of(card)
 
 
 async def test_a_card_that_history_does_not_show_yet_is_not_taken_for_deleted(house):
-    await house.after(595)
+    await house.advance(595)
     house.slack.history_lag = 20
-    await house.after(4)
+    await house.advance(4)
     await house.share("one", status="critical", alerts=[ALERT])
-    await house.after(1200)
+    await house.advance(1200)
     [card] = cards(house, "one")
     assert "posted anew" not in house.slack.text_of(card)
 
@@ -105,11 +105,11 @@ async def test_a_lost_card_that_turns_up_once_its_successor_was_posted_anew_does
     house.slack.history_lag = 100
     house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, times=1, after_effect=True))
     await house.share("one", status="warning", alerts=[ALERT])
-    await house.after(40)
+    await house.advance(40)
     lost, repeated = cards(house, "one")
     house.slack.channel("all").delete(repeated.ts)
     await house.share("one", status="critical")
-    await house.after(600)
+    await house.advance(600)
     [card] = cards(house, "one")
     assert card.ts not in {lost.ts, repeated.ts}
     assert "🔴" in house.slack.text_of(card)
@@ -134,25 +134,25 @@ async def test_with_a_token_that_is_dead_from_the_start_cards_wait_for_a_living_
 
 async def test_a_channel_that_is_shared_with_others_later_gets_no_more_cards(house):
     await house.share("before", status="warning", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     house.slack.channel("all").share()
-    await house.after(7200)
+    await house.advance(7200)
     await house.share("afterwards", status="warning", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     assert cards(house, "afterwards") == []
     assert len(cards(house, "afterwards", "noc")) == 1
 
 
 async def test_the_letter_of_an_edit_is_closed_by_the_next_edit_that_slack_takes(house):
     await house.share("one", status="warning", alerts=[ALERT])
-    await house.after(60)
+    await house.advance(60)
     house.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=EDIT, times=2))
     await house.share("one", status="critical")
-    await house.after(60)
+    await house.advance(60)
     [letter] = await house.store.letters()
     assert letter.card.incident == "one"
     await house.share("one", status="ok")
-    await house.after(120)
+    await house.advance(120)
     assert "✅" in house.slack.text_of(cards(house, "one")[0])
     assert await house.store.letters() == ()
 
@@ -172,26 +172,26 @@ async def test_while_a_permission_is_missing_slack_is_asked_seldom_however_many_
 
 async def test_a_reopening_to_a_state_worse_than_any_before_pings_even_while_it_flaps(house):
     await house.share("one", status="warning", alerts=[ALERT], flapping=True)
-    await house.after(60)
+    await house.advance(60)
     await house.share("one", status="ok")
-    await house.after(10)
+    await house.advance(10)
     assert "S0CRIT" not in pinged(house)
     await house.share("one", status="critical")
-    await house.after(120)
+    await house.advance(120)
     assert pinged(house).count("S0CRIT") == 1
 
 
 async def test_a_second_reopening_in_half_an_hour_pings_if_it_is_worse_than_the_first(house):
     await house.share("one", status="warning", alerts=[ALERT])
     for status in ("ok", "warning", "ok", "warning"):
-        await house.after(60)
+        await house.advance(60)
         await house.share("one", status=status)
-    await house.after(60)
+    await house.advance(60)
     assert pinged(house) == ["here", "here"]  # the card, and the first reopening
     await house.share("one", status="ok")
-    await house.after(60)
+    await house.advance(60)
     await house.share("one", status="critical")
-    await house.after(60)
+    await house.advance(60)
     assert pinged(house)[2:] == ["S0CRIT", "here"]
 
 

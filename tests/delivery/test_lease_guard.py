@@ -45,12 +45,12 @@ def test_a_tenure_ends_so_long_after_it_was_asked_for():
 
 async def sends_nothing_until_it_has_a_lease_again(house, slept):
     async with asyncio.timeout(20):
-        while not slept or house.sender.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
+        while not slept or house.delivery.health.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
             await asyncio.sleep(0.002)
     assert house.slack.calls_to("chat.postMessage") == []
-    endless(house.sender)
+    endless(house.delivery)
     house.clock.advance(1)
-    await house.after(60)
+    await house.advance(60)
     assert len(cards(house, "one")) == 1
     assert len(house.slack.calls_to("chat.postMessage")) == 1
 

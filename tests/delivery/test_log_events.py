@@ -51,7 +51,7 @@ async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await house.share("two", status="critical", alerts=[ALERT])
     await house.share("three", status="critical", alerts=[ALERT], incidentTags=team("nobody"))
-    await house.after(60)
+    await house.advance(60)
     await house.share("one", status="warning")
     await house.share("one", status="warning")
     decided = [line for line in logged if line["event"] == "card_decided"]
@@ -70,9 +70,9 @@ async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_
 
 async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(house, logged):
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.after(60)
+    await house.advance(60)
     await house.share("one", status="ok")
-    await house.after(3 * 3600)
+    await house.advance(3 * 3600)
     await house.share("one", status="critical")
     assert told(logged, "one", "card_decided") == [
         ("card_decided", "taken"),
@@ -85,9 +85,9 @@ async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(house, log
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
     await house.share("lost", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.after(600)
+    await house.advance(600)
     await house.share("there", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.after(600)
+    await house.advance(600)
     lost = told(logged, "lost", "slack_answered", "looked_for")
     assert lost[0][0] == "slack_answered"
     assert lost[1:3] == [("looked_for", "not_there")] * 2
@@ -99,7 +99,7 @@ async def test_where_relay_may_not_look_the_policy_that_holds_is_told(house, log
     house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     house.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.after(60)
+    await house.advance(60)
     [line] = [line for line in logged if line["event"] == "not_readable"]
     assert (line["incident"], line["reason"], line["in_doubt"]) == ("one", "missing_scope", "repost")
 
@@ -107,9 +107,9 @@ async def test_where_relay_may_not_look_the_policy_that_holds_is_told(house, log
 async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(house, logged):
     house.slack.channel("db").archive()
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("db"))
-    await house.after(60)
+    await house.advance(60)
     house.slack.channel("db").unarchive()
-    await house.after(700)
+    await house.advance(700)
     story = told(logged, "one", "card_decided", "channel_refuses", "diverted", "redriven", "slack_answered")
     assert story == [
         ("card_decided", "taken"),
@@ -127,10 +127,10 @@ async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(house
 
 async def test_a_card_that_somebody_deleted_is_told_when_it_is_missed(house, logged):
     await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.after(300)
+    await house.advance(300)
     [card] = house.slack.channel("all").messages
     house.slack.channel("all").delete(card.ts)
-    await house.after(4 * 600)
+    await house.advance(4 * 600)
     assert ("drifted", "root_gone") in told(logged, "one", "drifted")
 
 

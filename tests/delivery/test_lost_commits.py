@@ -48,8 +48,8 @@ async def troubled(house, incident):
     house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=4, after_effect=True))
     for told in LIFE:
         await shared(house, incident, **told)
-        await house.after(60)
-    await house.after(400)
+        await house.advance(60)
+    await house.advance(400)
 
 
 @pytest.mark.timeout(600)

@@ -36,7 +36,7 @@ async def test_a_start_on_a_good_configuration_keeps_it_and_wants_its_channels(d
 
 async def test_a_good_edit_is_live_and_kept_with_its_channels_wanted(desk, store, reload):
     desk.write(BETTER)
-    assert await desk.moving(reload.look())
+    assert await desk.run_with_time(reload.look())
     assert names(reload) == ["everything"]
     assert (await store.configuration()).hash == reload.live.hash == reload.state.hash
     assert "C0DB000001" in {channel.ref for channel in await store.channels()}
@@ -44,20 +44,20 @@ async def test_a_good_edit_is_live_and_kept_with_its_channels_wanted(desk, store
 
 async def test_what_has_not_changed_is_not_read_again_unless_somebody_asks(desk, reload):
     before = reload.live
-    assert not await desk.moving(reload.look())
+    assert not await desk.run_with_time(reload.look())
     desk.routes.touch()
-    assert not await desk.moving(reload.look())
+    assert not await desk.run_with_time(reload.look())
     reload.ask()
-    assert await desk.moving(reload.look())
+    assert await desk.run_with_time(reload.look())
     assert reload.live.hash == before.hash
-    assert not await desk.moving(reload.look())
+    assert not await desk.run_with_time(reload.look())
 
 
 async def test_a_bad_edit_changes_nothing_and_says_where_the_fault_is(desk, store, reload):
     before = reload.live
     desk.write(BAD)
     desk.clock.advance(60)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert reload.live is before
     assert not reload.state.successful
     assert reload.state.hash == before.hash
@@ -68,24 +68,24 @@ async def test_a_bad_edit_changes_nothing_and_says_where_the_fault_is(desk, stor
 
 async def test_the_next_good_edit_clears_it(desk, reload):
     desk.write(BAD)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     desk.write(BETTER)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert reload.state.successful
     assert names(reload) == ["everything"]
 
 
 async def test_taking_a_bad_edit_back_clears_it_too(desk, reload):
     desk.write(BAD)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     desk.write(GOOD)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert reload.state.successful
 
 
 async def test_a_restart_on_a_bad_edit_starts_on_the_last_good_one(desk, store, reload):
     desk.template("{% header %}ours {{ incident.title }}{% endheader %}")
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     good = reload.live
     desk.write(BAD)
     restarted = desk.reload(store)
@@ -95,7 +95,7 @@ async def test_a_restart_on_a_bad_edit_starts_on_the_last_good_one(desk, store, 
     assert not restarted.state.successful
     assert [fault.line for fault in restarted.state.faults] == [5, 6]
     desk.write(BETTER)
-    await desk.moving(restarted.look())
+    await desk.run_with_time(restarted.look())
     assert names(restarted) == ["everything"]
 
 
@@ -121,7 +121,7 @@ async def test_where_the_kept_one_is_of_no_use_either_both_reasons_are_told(desk
 
 async def test_a_bad_template_is_a_bad_edit_too(desk, reload):
     desk.template("{{ incident.title | no_such_filter }}", "payments/card.j2")
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     [fault] = reload.state.faults
     assert (fault.file, fault.line) == (str(desk.templates / "payments" / "card.j2"), 1)
 
@@ -143,20 +143,20 @@ async def test_routes_and_templates_change_together_or_not_at_all(desk, reload):
     before = reload.live
     desk.write(BETTER)
     desk.template("{% if %}")
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert reload.live is before
 
 
 async def test_half_a_file_that_looks_whole_is_never_live(desk, reload):
     half, whole = BETTER.split("routes:")[0] + "routes: []\n", BETTER
     desk.write(half)
-    await desk.moving(reload.look(), meanwhile=lambda: desk.write(whole))
+    await desk.run_with_time(reload.look(), meanwhile=lambda: desk.write(whole))
     assert names(reload) == ["everything"]
 
 
 async def test_half_a_file_that_is_faulty_is_no_fault_while_the_rest_is_on_its_way(desk, reload):
     desk.write(BETTER[:40])
-    await desk.moving(reload.look(), meanwhile=lambda: desk.write(BETTER))
+    await desk.run_with_time(reload.look(), meanwhile=lambda: desk.write(BETTER))
     assert reload.state.successful
     assert names(reload) == ["everything"]
 
@@ -165,30 +165,30 @@ async def test_a_file_that_an_editor_renames_over_the_old_one_is_live(desk, relo
     desk.routes.rename(desk.folder / "routes.yaml~")
     fresh = desk.folder / ".routes.yaml.swp"
     fresh.write_text(BETTER)
-    await desk.moving(reload.look(), meanwhile=lambda: fresh.rename(desk.routes))
+    await desk.run_with_time(reload.look(), meanwhile=lambda: fresh.rename(desk.routes))
     assert names(reload) == ["everything"]
     assert reload.state.successful
 
 
 async def test_a_file_that_vanishes_changes_nothing_and_is_a_fault(desk, reload):
     desk.routes.unlink()
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert names(reload) == ["all"]
     assert "there is no such file" in str(reload.state.faults[0])
 
 
 async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in_silence(desk, store, reload):
     desk.template("{% header %}ours{% endheader %}")
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     shutil.rmtree(desk.templates)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert reload.live.templates
     assert "leave it there and empty" in str(reload.state.faults[0])
     restarted = desk.reload(store)
     await restarted.begin()
     assert restarted.live.templates
     desk.templates.mkdir()
-    await desk.moving(restarted.look())
+    await desk.run_with_time(restarted.look())
     assert restarted.state.successful
     assert not restarted.live.templates
 
@@ -196,7 +196,7 @@ async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in
 async def test_an_unreadable_template_is_told_and_no_template_is_missing_for_it(desk, reload):
     desk.template("x" * 300_000, "payments/card.j2")
     desk.write(BETTER.replace("[C0DB000001]", "[{channel: C0DB000001, template: payments}]"))
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     [fault] = reload.state.faults
     assert fault.file == str(desk.templates / "payments" / "card.j2")
     assert run_checks(desk.routes, desk.templates).findings == (fault,)  # told as `relay check` tells it
@@ -210,7 +210,7 @@ async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a
     assert list(reload.live.templates) == ["incident/card.j2"]
     first = reload.live.hash
     volume(desk.folder, "two", BETTER, "{% header %}two{% endheader %}")
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert names(reload) == ["everything"]
     assert reload.live.templates == {"incident/card.j2": "{% header %}two{% endheader %}"}
     assert reload.live.hash != first
@@ -234,7 +234,7 @@ async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templat
     (desk.templates / "incident" / ".#card.j2").symlink_to("nobody@nowhere.1")
     (desk.templates / "incident" / "again").symlink_to("..")
     (desk.templates / "self").symlink_to("self")
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert reload.state.successful
     assert list(reload.live.templates) == ["incident/card.j2"]
 
@@ -242,7 +242,7 @@ async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templat
 async def test_whatever_breaks_while_an_edit_is_checked_is_a_fault_of_the_edit(desk, reload, monkeypatch):
     monkeypatch.setattr(reloader, "check", lambda *_: 1 / 0)
     desk.write(BETTER)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert names(reload) == ["all"]
     assert "ZeroDivisionError" in str(reload.state.faults[0])
 
@@ -255,9 +255,9 @@ async def test_an_edit_that_the_store_cannot_keep_is_not_live_until_it_can(desk,
         broken.setattr(store, "keep_configuration", refuse)
         desk.write(BETTER)
         with pytest.raises(StoreUnusable):
-            await desk.moving(reload.look())
+            await desk.run_with_time(reload.look())
         assert names(reload) == ["all"]
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     assert names(reload) == ["everything"]
 
 
@@ -277,7 +277,7 @@ async def test_of_several_relays_each_uses_the_newest_good_one(desk, store, relo
     await follower.follow()
     desk.clock.advance(1)
     desk.write(BETTER)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     desk.clock.advance(1)
     await follower.follow()
     assert names(follower) == ["everything"]
@@ -293,7 +293,7 @@ async def test_following_another_relay_does_not_mend_the_disk_of_this_one(desk, 
     await other.moving(follower.look())
     desk.clock.advance(1)
     desk.write(BETTER)
-    await desk.moving(reload.look())
+    await desk.run_with_time(reload.look())
     await follower.follow()
     assert names(follower) == ["everything"]
     assert not follower.state.successful
