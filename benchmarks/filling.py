@@ -69,8 +69,8 @@ def show_all_but(file: Path, due: int) -> None:
             (time.time() + 3600, CHANNEL),
         )
         database.execute(
-            "UPDATE card SET state = 'shown', ts = printf('%d.%06d', 1600000000 + id, id % 1000000), slack_channel = ?,"
-            " wanted_since = NULL, post_due = NULL, post_deadline = NULL, post_since = NULL, post_urgent = 0"
+            "UPDATE card SET state = 'posted', ts = printf('%d.%06d', 1600000000 + id, id % 1000000),"
+            " slack_channel = ?, pending_since = NULL, post_due = NULL, post_deadline = NULL, post_since = NULL, post_urgent = 0"
             " WHERE id <= (SELECT max(id) FROM card) - ?",
             (CHANNEL, due),
         )

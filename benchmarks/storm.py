@@ -180,9 +180,9 @@ def _cards(folder: Path) -> Mapping[str, int]:
 def _waste(storm: Storm, calls: list[ReceivedCall], kept: Kept, cards: Mapping[str, int]) -> Figure:
     done = [call for call in calls if call.took_effect]
     roots = [call for call in done if call.method == "chat.postMessage" and not call.arguments.get("thread_ts")]
-    missing = storm.incidents - cards.get("shown", 0) - cards.get("lapsed", 0)
+    missing = storm.incidents - cards.get("posted", 0) - cards.get("cancelled", 0)
     wasted = {
-        "cards too many": len(roots) - cards.get("shown", 0),
+        "cards too many": len(roots) - cards.get("posted", 0),
         "cards not shown": missing,
         "edits that change nothing": _equal(done),
         "calls that told less than was kept": sum(_overtaken(call, kept) for call in _with_incident(done)),

@@ -63,13 +63,13 @@ class Entry:
 class CardState(StrEnum):
     """Where a card's root stands; the table is on top of this module."""
 
-    PENDING = "wanted"
-    POSTING = "trying"
-    POSTED = "shown"
+    PENDING = "pending"
+    POSTING = "posting"
+    POSTED = "posted"
     IN_DOUBT = "in_doubt"
-    REJECTED = "refused"
-    CANCELLED = "lapsed"
-    SUPERSEDED = "left"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +203,12 @@ class AttemptState(StrEnum):
     never left, so that what comes next is decided anew.
     """
 
-    IN_FLIGHT = "trying"
+    IN_FLIGHT = "in_flight"
     WAITING = "waiting"
     IN_DOUBT = "in_doubt"
     DONE = "done"
     DROPPED = "dropped"
-    REJECTED = "refused"
+    REJECTED = "rejected"
 
 
 class TaskKind(StrEnum):
@@ -324,7 +324,7 @@ class ChannelState(StrEnum):
     NEW = "new"
     OPEN = "open"
     PAUSED = "paused"
-    REJECTED = "refused"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

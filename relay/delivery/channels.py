@@ -51,7 +51,7 @@ class ChannelResolver:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Find what is new, and ask again for what was not to be had, until told to stop."""
-        self.same = await self._kit.store.channel_aliases()
+        self.same = await self._kit.store.canonical_refs()
         while not stopping.is_set():
             until = None if self._kit.breaker.is_open else await self.resolve_due()
             await self._kit.wait(self.bell, until)
@@ -74,7 +74,7 @@ class ChannelResolver:
                 await self._settle(channel, await self._by_id(channel.slack_id or channel.ref))
         if names := [channel for channel in due if _is_name(channel.ref) and not channel.slack_id]:
             await self._find_names(names)
-        self.same = await self._kit.store.channel_aliases()
+        self.same = await self._kit.store.canonical_refs()
         self._kit.wake_all()
         return await self._kit.store.next_channel_lookup_at()
 

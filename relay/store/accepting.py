@@ -141,7 +141,7 @@ _PLACE = {
     "episode": 1,
     "ended_at": None,
     "next_seq": 1,
-    "last_share": 0.0,
+    "last_share_at": 0.0,
     "stale_at": None,
     "stub": False,
     "record": "{}",

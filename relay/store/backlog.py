@@ -25,7 +25,7 @@ def _due(track: str) -> Select[Any]:
 
 _DUE = {track: _due(track) for track in ("post", "edit")}
 _IN_DOUBT = select(func.count()).where(schema.IS_OPEN, schema.attempt.c.state == AttemptState.IN_DOUBT)
-_LETTERS = select(func.count()).where(schema.letter.c.closed_at.is_(None))
+_LETTERS = select(func.count()).where(schema.dead_letter.c.closed_at.is_(None))
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
 _LAST_SHARE = select(func.max(schema.share.c.received))
 

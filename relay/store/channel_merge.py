@@ -38,11 +38,15 @@ _LEAVE = (
 )
 _BY_ID = select(schema.channel).where(
     schema.channel.c.slack_id == bindparam("slack_id"),
-    schema.channel.c.same_as.is_(None),
+    schema.channel.c.canonical_ref.is_(None),
     schema.channel.c.ref != bindparam("ref"),
 )
-_FOLLOW = update(schema.channel).where(schema.channel.c.same_as == bindparam("old")).values(same_as=bindparam("new"))
-_CHANGED = ("slack_id", "same_as", "facts", "state", "reason", "retry_at")
+_FOLLOW = (
+    update(schema.channel)
+    .where(schema.channel.c.canonical_ref == bindparam("old"))
+    .values(canonical_ref=bindparam("new"))
+)
+_CHANGED = ("slack_id", "canonical_ref", "facts", "state", "reason", "retry_at")
 _WRITE = (
     update(schema.channel)
     .where(schema.channel.c.ref == bindparam("which"))

@@ -11,11 +11,13 @@ from relay.store.upsert import insert_or_keep
 
 _ALL = select(schema.channel).order_by(schema.channel.c.ref)
 _BY_REF = select(schema.channel).where(schema.channel.c.ref == bindparam("ref"))
-_DUE = select(func.min(func.coalesce(schema.channel.c.retry_at, 0.0))).where(schema.channel.c.same_as.is_(None))
-_SPELLINGS = select(schema.channel.c.ref, schema.channel.c.same_as).where(schema.channel.c.same_as.is_not(None))
+_DUE = select(func.min(func.coalesce(schema.channel.c.retry_at, 0.0))).where(schema.channel.c.canonical_ref.is_(None))
+_SPELLINGS = select(schema.channel.c.ref, schema.channel.c.canonical_ref).where(
+    schema.channel.c.canonical_ref.is_not(None)
+)
 
 spelled, home = schema.channel.alias("spelled"), schema.channel.alias("home")
-AT_HOME = home.c.ref == func.coalesce(spelled.c.same_as, spelled.c.ref)
+AT_HOME = home.c.ref == func.coalesce(spelled.c.canonical_ref, spelled.c.ref)
 """Joins a spelling to the row that speaks for its channel."""
 
 _HOME = select(home).select_from(spelled.join(home, AT_HOME)).where(spelled.c.ref == bindparam("ref"))
@@ -50,4 +52,4 @@ def home_of(connection: Connection, ref: str) -> Channel:
 
 def spellings(connection: Connection) -> dict[str, str]:
     """Those spellings that are another one's: ref -> canonical ref. An index holds just these: asking costs nothing."""
-    return {row.ref: row.same_as for row in connection.execute(_SPELLINGS)}
+    return {row.ref: row.canonical_ref for row in connection.execute(_SPELLINGS)}

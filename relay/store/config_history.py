@@ -20,18 +20,18 @@ _LATER = 0.001
 """Seconds by which the newest configuration is kept after the one before it, where a clock says otherwise."""
 
 _configuration, _quarantine = schema.configuration, schema.quarantine
-_NEWEST = select(_configuration).order_by(_configuration.c.kept_at.desc(), _configuration.c.id.desc()).limit(1)
+_NEWEST = select(_configuration).order_by(_configuration.c.saved_at.desc(), _configuration.c.id.desc()).limit(1)
 
 
 def keep_configuration(
     connection: Connection, digest: str, routes: str, templates: Mapping[str, str], now: float
 ) -> None:
     """Keep it as the newest, whatever the clocks of other relays say; a known one becomes the newest again."""
-    latest = connection.execute(select(func.max(_configuration.c.kept_at))).scalar_one()
+    latest = connection.execute(select(func.max(_configuration.c.saved_at))).scalar_one()
     kept_at = now if latest is None else max(now, latest + _LATER)
-    row = {"hash": digest, "kept_at": kept_at, "routes": routes, "templates": dumps(templates)}
+    row = {"hash": digest, "saved_at": kept_at, "routes": routes, "templates": dumps(templates)}
     connection.execute(insert_or_update(connection, _configuration, ("hash",)), row)
-    _keep_newest(connection, _configuration, "kept_at", CONFIGURATIONS)
+    _keep_newest(connection, _configuration, "saved_at", CONFIGURATIONS)
 
 
 def configuration(connection: Connection) -> StoredConfiguration | None:
@@ -47,15 +47,15 @@ def configuration_hash(connection: Connection) -> str | None:
 
 def fault_is_new(connection: Connection, digest: str, now: float) -> bool:
     """Whether nobody was told of this faulty configuration yet; from now on somebody was."""
-    statement = insert_or_keep(connection, schema.fault, ("hash",), returning=("id",))
-    new = connection.execute(statement, {"hash": digest, "told_at": now}).first() is not None
-    _keep_newest(connection, schema.fault, "told_at", FAULTS)
+    statement = insert_or_keep(connection, schema.reported_fault, ("hash",), returning=("id",))
+    new = connection.execute(statement, {"hash": digest, "reported_at": now}).first() is not None
+    _keep_newest(connection, schema.reported_fault, "reported_at", FAULTS)
     return new
 
 
 def faults_over(connection: Connection) -> bool:
     """Whether anybody was told of a faulty configuration; from now on nobody was."""
-    return connection.execute(delete(schema.fault)).rowcount > 0
+    return connection.execute(delete(schema.reported_fault)).rowcount > 0
 
 
 def quarantine(connection: Connection, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
@@ -88,16 +88,16 @@ def quarantined_body(connection: Connection, number: int) -> QuarantinedBody | N
 
 def keep_definitions(connection: Connection, definitions: Sequence[TagDefinition], now: float) -> None:
     """Keep BigPanda's definitions of tags in place of those that are kept."""
-    connection.execute(delete(schema.definition))
+    connection.execute(delete(schema.tag_definition))
     unique = {definition.id.casefold(): definition for definition in definitions}
     if unique:
-        connection.execute(schema.definition.insert(), [definition_row(each, now) for each in unique.values()])
+        connection.execute(schema.tag_definition.insert(), [definition_row(each, now) for each in unique.values()])
 
 
 def definitions(connection: Connection) -> tuple[tuple[TagDefinition, ...], float]:
     """The definitions that are kept, and when they were asked for (0: never)."""
-    rows = connection.execute(select(schema.definition).order_by(schema.definition.c.id)).mappings().all()
-    return tuple(definition_of(row) for row in rows), max((row["seen_at"] for row in rows), default=0.0)
+    rows = connection.execute(select(schema.tag_definition).order_by(schema.tag_definition.c.id)).mappings().all()
+    return tuple(definition_of(row) for row in rows), max((row["fetched_at"] for row in rows), default=0.0)
 
 
 def _keep_newest(connection: Connection, table: Table, moment: str, most: int) -> None:

@@ -35,7 +35,9 @@ _BODIES = (
     .order_by(schema.share.c.id)
 )
 _ENTRIES = select(schema.entry).where(schema.entry.c.incident == _ASKED).order_by(schema.entry.c.seq)
-_ERRANDS = select(schema.errand).where(schema.errand.c.incident == _ASKED).order_by(schema.errand.c.id)
+_ERRANDS = (
+    select(schema.bigpanda_task).where(schema.bigpanda_task.c.incident == _ASKED).order_by(schema.bigpanda_task.c.id)
+)
 _CARDS = select(schema.card).where(schema.card.c.incident == _ASKED).order_by(schema.card.c.id)
 
 

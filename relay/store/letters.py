@@ -9,7 +9,7 @@ from relay.store import schema
 from relay.store.mappers import card_of
 from relay.store.types import OpenDeadLetter
 
-_letter, _card = schema.letter, schema.card
+_letter, _card = schema.dead_letter, schema.card
 _OPEN = _letter.c.closed_at.is_(None)
 _CLOSE = update(_letter).where(_letter.c.card == bindparam("which"), _OPEN).values(closed_at=bindparam("now"))
 _CLOSE_OWN = _CLOSE.where(_letter.c.upto_seq.is_(None))

@@ -65,7 +65,7 @@ def record_text(record: Record) -> str:
             "environments": [[each.name, each.id] for each in record.environments],
             "headers": {name: list(values) for name, values in record.headers.items()},
             "title": record.title,
-            "title_late": record.title_provisional,
+            "title_provisional": record.title_provisional,
             "environment": record.environment and [record.environment.name, record.environment.id],
             "sender": record.sender and [record.sender.name, record.sender.email, record.sender.id],
             "first_received": record.first_received,
@@ -73,7 +73,7 @@ def record_text(record: Record) -> str:
             "comments": record.comments,
             "integrations": record.integrations,
             "environment_id": record.environment_id,
-            "deeds": [asdict(deed) for deed in record.pending_actions],
+            "pending_actions": [asdict(deed) for deed in record.pending_actions],
             "episodes": record.episodes,
         }
     )
@@ -88,7 +88,7 @@ def record_of(text: str) -> Record:
         environments=tuple(_environment(each) for each in kept["environments"]),
         headers={name: tuple(values) for name, values in kept["headers"].items()},
         title=kept["title"],
-        title_provisional=kept["title_late"],
+        title_provisional=kept["title_provisional"],
         environment=_environment(kept["environment"]) if kept["environment"] else None,
         sender=_person(kept["sender"]) if kept["sender"] else None,
         first_received=kept["first_received"],
@@ -96,7 +96,7 @@ def record_of(text: str) -> Record:
         comments=tuple((digest, at) for digest, at in kept["comments"]),
         integrations=tuple(kept.get("integrations", ())),
         environment_id=kept.get("environment_id", ""),
-        pending_actions=tuple(PendingAction(**deed) for deed in kept.get("deeds", ())),
+        pending_actions=tuple(PendingAction(**deed) for deed in kept.get("pending_actions", ())),
         episodes=tuple((number, began) for number, began in kept.get("episodes", ())),
     )
 
@@ -119,7 +119,7 @@ def story_row(story: IncidentState) -> dict[str, Any]:
         "episode": story.episode,
         "ended_at": story.ended_at,
         "next_seq": story.next_seq,
-        "last_share": story.last_share_at,
+        "last_share_at": story.last_share_at,
         "stale_at": story.stale_at,
         "stub": False,
         "record": record_text(story.record),
@@ -134,7 +134,7 @@ def story_of(row: Row) -> IncidentState:
         episode=row["episode"],
         ended_at=row["ended_at"],
         next_seq=row["next_seq"],
-        last_share_at=row["last_share"],
+        last_share_at=row["last_share_at"],
         stale_at=row["stale_at"],
     )
 
@@ -144,12 +144,12 @@ def share_row(share: Share, plan: Plan, times_seen: int) -> dict[str, Any]:
     return {
         "incident": share.incident,
         "hash": share.hash,
-        "news": share.as_of,
+        "as_of": share.as_of,
         "received": share.received,
         "times_seen": times_seen,
         "outcome": plan.outcome,
         "routes": dumps(plan.routes),
-        "decided": dumps(plan.decided),
+        "decision": dumps(plan.decided),
         "headers": dumps(share.headers),
         "size": len(share.body),
         "body": packed(share.body),
@@ -161,13 +161,13 @@ def share_line_of(row: Row) -> ShareSummary:
     return ShareSummary(
         id=row["id"],
         hash=row["hash"],
-        news=row["news"],
+        as_of=row["as_of"],
         received=row["received"],
         headers=loads(row["headers"]),
         times_seen=row["times_seen"],
         outcome=ShareOutcome(row["outcome"]),
         routes=tuple(loads(row["routes"])),
-        decision=loads(row["decided"]),
+        decision=loads(row["decision"]),
         size=row["size"],
     )
 
@@ -200,7 +200,7 @@ def card_row(card: Card) -> dict[str, Any]:
         **{name: getattr(card, name) for name in _CARD_AS_IS},
         "pinged": dumps(card.pinged),
         "notices": dumps(card.notices),
-        "renewed": dumps(card.reposted_at),
+        "reposted_at": dumps(card.reposted_at),
         "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
         "options": _options_text(card.options),
         "mention": dumps(card.mention.as_json()),
@@ -216,22 +216,22 @@ _CARD_AS_IS = (
     "state",
     "reason",
     "route",
-    "taken",
-    "first_taken",
+    "matched",
+    "first_matched_at",
     "generation",
     "ts",
     "slack_channel",
     "shown_hash",
-    "told_seq",
-    "face_seq",
+    "reported_seq",
+    "root_seq",
     "worst",
     "episode_worst",
-    "ended_shown",
-    "reopen_told",
-    "reopen_pinged",
+    "shown_ended_at",
+    "reopening_reported_at",
+    "reopening_pinged_at",
     "edited_at",
-    "unsure_until",
-    "wanted_since",
+    "edit_in_doubt_until",
+    "pending_since",
     "tries",
 )
 
@@ -247,7 +247,7 @@ def card_of(row: Row) -> Card:
         id=row["id"],
         pinged=tuple(loads(row["pinged"])),
         notices=tuple(loads(row["notices"])),
-        reposted_at=tuple(loads(row["renewed"])),
+        reposted_at=tuple(loads(row["reposted_at"])),
         previous=_previous(row["previous"]),
         options=_options_of(row["options"]),
         mention=_mention_of(row["mention"]),
@@ -303,7 +303,7 @@ def _due(work: str, row: Row) -> Due | None:
     return Due(at=at, deadline=row[f"{work}_deadline"], urgent=row[f"{work}_urgent"])
 
 
-_ATTEMPT_AS_IS = ("key", "what", "generation", "upto_seq", "started", "state", "tries", "looks", "next_look")
+_ATTEMPT_AS_IS = ("key", "kind", "generation", "upto_seq", "started_at", "state", "tries", "searches", "next_search_at")
 
 
 def attempt_row(card: int, attempt: Attempt) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def attempt_row(card: int, attempt: Attempt) -> dict[str, Any]:
         "card": card,
         **{name: getattr(attempt, name) for name in _ATTEMPT_AS_IS},
         "targets": dumps(attempt.targets),
-        "words": dumps(attempt.data),
+        "data": dumps(attempt.data),
     }
 
 
@@ -320,7 +320,7 @@ def attempt_of(row: Row) -> Attempt:
     """Undo `attempt_row`."""
     plain = {name: row[name] for name in _ATTEMPT_AS_IS}
     plain["state"] = AttemptState(row["state"])
-    return Attempt(**plain, targets=tuple(loads(row["targets"])), data=loads(row["words"]))
+    return Attempt(**plain, targets=tuple(loads(row["targets"])), data=loads(row["data"]))
 
 
 def errand_row(errand: Task) -> dict[str, Any]:
@@ -348,7 +348,7 @@ def errand_of(row: Row) -> Task:
 def definition_row(definition: TagDefinition, now: float) -> dict[str, Any]:
     """A definition's row."""
     data = {"id": definition.id, "name": definition.name, "ranks": dict(definition.ranks)}
-    return {"id": definition.id.casefold(), "data": dumps(data), "seen_at": now}
+    return {"id": definition.id.casefold(), "data": dumps(data), "fetched_at": now}
 
 
 def definition_of(row: Row) -> TagDefinition:
@@ -361,7 +361,7 @@ def channel_row(channel: Channel) -> dict[str, Any]:
     return {
         "ref": channel.ref,
         "slack_id": channel.slack_id,
-        "same_as": channel.canonical_ref,
+        "canonical_ref": channel.canonical_ref,
         "facts": dumps(channel.facts),
         "state": channel.state,
         "reason": channel.reason,
@@ -374,7 +374,7 @@ def channel_of(row: Row) -> Channel:
     return Channel(
         ref=row["ref"],
         slack_id=row["slack_id"],
-        canonical_ref=row["same_as"],
+        canonical_ref=row["canonical_ref"],
         facts=loads(row["facts"]),
         state=ChannelState(row["state"]),
         reason=row["reason"],
@@ -407,5 +407,5 @@ def quarantined_of(row: Row, body: bytes = b"") -> QuarantinedBody:
 def configuration_of(row: Row) -> StoredConfiguration:
     """The configuration that a row holds."""
     return StoredConfiguration(
-        hash=row["hash"], saved_at=row["kept_at"], routes=row["routes"], templates=loads(row["templates"])
+        hash=row["hash"], saved_at=row["saved_at"], routes=row["routes"], templates=loads(row["templates"])
     )

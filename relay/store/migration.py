@@ -12,7 +12,7 @@ from relay.model.errors import StoreNotMigrated, StoreTooNew, StoreUnusable
 from relay.store.address import Address
 from relay.store.schema import metadata
 
-NEWEST = "0004"
+NEWEST = "0001"
 """The shape that `schema` describes."""
 VERSION_TABLE = "relay_version"
 """A name of its own, since a PostgreSQL database may be shared with others who use Alembic."""

@@ -115,7 +115,7 @@ _WAITING_CARDS = (
     select(_card.c.id)
     .select_from(_card.join(spelled, spelled.c.ref == _card.c.channel))
     .where(
-        func.coalesce(spelled.c.same_as, spelled.c.ref) == bindparam("ref"),
+        func.coalesce(spelled.c.canonical_ref, spelled.c.ref) == bindparam("ref"),
         or_(
             *(
                 and_(_card.c[f"{track}_due"] <= bindparam("now"), *due_queries.takes_work(track, _card.c))
@@ -139,18 +139,18 @@ _OPEN_CARDS = (
     .limit(bindparam("most"))
 )
 _SECOND_LOOKS = (
-    select(_attempt, func.coalesce(spelled.c.same_as, spelled.c.ref).label("home"))
+    select(_attempt, func.coalesce(spelled.c.canonical_ref, spelled.c.ref).label("home"))
     .select_from(_attempt.join(_card, _card.c.id == _attempt.c.card).join(spelled, spelled.c.ref == _card.c.channel))
     .where(
-        _attempt.c.next_look.is_not(None),
+        _attempt.c.next_search_at.is_not(None),
         _attempt.c.state.in_((AttemptState.DONE, AttemptState.DROPPED)),
     )
-    .order_by(_attempt.c.next_look)
+    .order_by(_attempt.c.next_search_at)
     .limit(100)
 )
 _DOUBTS = (
-    select(_attempt, func.coalesce(spelled.c.same_as, spelled.c.ref).label("home"))
+    select(_attempt, func.coalesce(spelled.c.canonical_ref, spelled.c.ref).label("home"))
     .select_from(_attempt.join(_card, _card.c.id == _attempt.c.card).join(spelled, spelled.c.ref == _card.c.channel))
     .where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
-    .order_by(func.coalesce(_attempt.c.next_look, 0.0), _attempt.c.id)
+    .order_by(func.coalesce(_attempt.c.next_search_at, 0.0), _attempt.c.id)
 )

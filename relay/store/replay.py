@@ -25,7 +25,7 @@ _incident, _share = schema.incident, schema.share
 _SINCE: Any = bindparam("since")
 _NEXT = (
     select(_incident.c.id)
-    .where(_incident.c.id > bindparam("after"), _incident.c.last_share >= _SINCE)
+    .where(_incident.c.id > bindparam("after"), _incident.c.last_share_at >= _SINCE)
     .order_by(_incident.c.id)
     .limit(PIECE)
 )
@@ -34,7 +34,7 @@ _SHARES = (
     .where(_share.c.incident.in_(bindparam("ids", expanding=True)))
     .order_by(_share.c.incident, _share.c.id)
 )
-_COUNT = select(func.count()).select_from(_incident).where(_incident.c.last_share >= _SINCE)
+_COUNT = select(func.count()).select_from(_incident).where(_incident.c.last_share_at >= _SINCE)
 
 
 def count(connection: Connection, since: float) -> int:

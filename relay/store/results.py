@@ -39,7 +39,7 @@ def recover(connection: Connection, now: float, under_way: Collection[int], leas
     doubted = connection.execute(
         update(_attempt)
         .where(schema.IS_OPEN, left)
-        .values(state=AttemptState.IN_DOUBT, next_look=func.coalesce(_attempt.c.next_look, now))
+        .values(state=AttemptState.IN_DOUBT, next_search_at=func.coalesce(_attempt.c.next_search_at, now))
     )
     # Asked by their numbers, which an index holds: looked through for their states, all the cards there are would be.
     in_doubt = select(_attempt.c.card).where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)

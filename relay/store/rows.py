@@ -13,7 +13,7 @@ from relay.store.upsert import insert_or_keep
 
 _IDENTITY = ("incident", "channel", "episode")
 
-_INTAKES = ("options", "mention", "route", "taken", "first_taken", "notices", "wanted_since")
+_INTAKES = ("options", "mention", "route", "matched", "first_matched_at", "notices", "pending_since")
 """What a card that is made anew says of the routes; the rest of it is delivery's."""
 
 _STORIES = (
@@ -93,7 +93,9 @@ def _taken_up(connection: Connection, card: Card) -> Card:
     What Slack shows of it is kept, and edited rather than posted anew.
     """
     kept = card_of(connection.execute(_SAME_CARD, dict(zip(_IDENTITY, _identity(card), strict=True))).mappings().one())
-    wanted = {name: getattr(card, name) for name in _INTAKES} | {"told_seq": max(kept.reported_seq, card.reported_seq)}
+    wanted = {name: getattr(card, name) for name in _INTAKES} | {
+        "reported_seq": max(kept.reported_seq, card.reported_seq)
+    }
     if kept.ts is None:
         revived = replace(kept, **wanted, state=card.state, post=card.post, edit=card.edit)
     else:

@@ -1,31 +1,34 @@
-"""The tables of relay's memory, with what must always hold written down as constraints of the database.
+"""The tables. What must always hold is written down as constraints of the database.
 
-    share ............ every share that was taken, once per incident and hash
-    incident ......... what all its shares say together, and the counters that go with it
-    entry ............ one thing that happened, told once
-    channel .......... a spelling of a Slack channel, and what was found under it
-    card ............. the root message of one episode in one channel, shown or to be shown
-    attempt .......... a root or a reply on its way to Slack
+    share ............ every share that was accepted, once per incident and hash
+    incident ......... what all its shares say together, and its counters
+    entry ............ one thing that happened to an incident
+    channel .......... a reference to a Slack channel (an id or a #name), and what Slack says about it
+    card ............. the root message of one episode in one channel, posted or pending
+    attempt .......... one try to post a root message or a reply
     call ............. what Slack answered
-    letter ........... what Slack refused for good, with the remedy
+    dead_letter ...... what Slack rejected for good, with the remedy
     lease ............ which relay delivers
-    errand ........... what BigPanda is still to be told
-    configuration .... routes and templates that worked; fault: which faulty edits were told of
-    quarantine ....... bodies that could not be taken
-    definition ....... BigPanda's definitions of tags
-    pulse ............ one row, written to see whether the database can be written
+    bigpanda_task .... what relay has to tell or ask BigPanda
+    configuration .... routes and templates that worked
+    reported_fault ... faulty configurations that relay has reported
+    quarantine ....... bodies that are no valid shares
+    tag_definition ... BigPanda's definitions of tags
+    health_probe ..... one row, written to check that the database takes writes
 
-Times are Unix seconds. JSON is kept as text: the store reads and writes it whole. The steps from one shape of these
-tables to the next are in `migrations`; the newest of them and this module say the same.
+Times are Unix seconds. JSON is stored as text: the store reads and writes it whole. `migrations` holds the steps from
+one shape of these tables to the next; all steps together make what this module describes.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -42,8 +45,8 @@ from relay.cards.model import AttemptState, CardState, ChannelState, EntryKind, 
 from relay.model.incident import State
 
 OPEN_ATTEMPT = (AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT)
-UNSENT = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT, CardState.CANCELLED)
-"""States of a card whose root is not in Slack, as far as relay knows."""
+UNPOSTED = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT, CardState.CANCELLED)
+"""States of a card whose root message is not in Slack, as far as relay knows."""
 
 metadata = MetaData(
     naming_convention={
@@ -54,23 +57,27 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
-_Id = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER PRIMARY KEY is SQLite's row id
+_Id = BigInteger().with_variant(Integer(), "sqlite")  # in SQLite only INTEGER PRIMARY KEY is the row id
 
 
-def _words(values: Iterable[str]) -> str:
+def _quoted(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
 def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({_words(values)})", name=column)
+    return CheckConstraint(f"{column} IN ({_quoted(values)})", name=column)
 
 
 def _at_least(least: int, column: str) -> CheckConstraint:
     return CheckConstraint(f"{column} >= {least}", name=column)
 
 
+def _partial_index(name: str, where: str, *columns: ColumnElement[Any], unique: bool = False) -> None:
+    Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _due(work: str) -> CheckConstraint:
-    """Work has all of its columns or none: due from when, best before when, waited for since when, how urgent."""
+    """Work has all of its columns or none: when it is due, by when it should be done, since when it waits, urgency."""
     return CheckConstraint(
         f"({work}_due IS NULL) = ({work}_deadline IS NULL) AND ({work}_due IS NULL) = ({work}_since IS NULL) "
         f"AND ({work}_due IS NOT NULL OR NOT {work}_urgent)",
@@ -86,7 +93,7 @@ incident = Table(
     Column("episode", Integer, nullable=False),
     Column("ended_at", Double),
     Column("next_seq", Integer, nullable=False),
-    Column("last_share", Double, nullable=False),
+    Column("last_share_at", Double, nullable=False),
     Column("stub", Boolean, nullable=False),
     Column("record", Text, nullable=False),
     Column("stale_at", Double),
@@ -94,12 +101,12 @@ incident = Table(
     _at_least(1, "episode"),
     _at_least(1, "next_seq"),
 )
-IS_OVER = text("ended_at IS NOT NULL AND NOT stub")
-"""Ended, and not slimmed by retention yet."""
-Index("ix_incident_ended_at", incident.c.ended_at, sqlite_where=IS_OVER, postgresql_where=IS_OVER)
+_ENDED = "ended_at IS NOT NULL AND NOT stub"
+IS_ENDED = text(_ENDED)
+"""Ended, and not yet reduced to a stub by retention."""
+_partial_index("ix_incident_ended_at", _ENDED, incident.c.ended_at)
 
-_falls_silent = text("stale_at IS NOT NULL")
-Index("ix_incident_stale_at", incident.c.stale_at, sqlite_where=_falls_silent, postgresql_where=_falls_silent)
+_partial_index("ix_incident_stale_at", "stale_at IS NOT NULL", incident.c.stale_at)
 
 share = Table(
     "share",
@@ -107,16 +114,16 @@ share = Table(
     Column("id", _Id, primary_key=True),
     Column("incident", Text, ForeignKey("incident.id"), nullable=False, index=True),
     Column("hash", Text, nullable=False),
-    Column("news", Double, nullable=False),
+    Column("as_of", Double, nullable=False),
     Column("received", Double, nullable=False, index=True),
     Column("times_seen", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("routes", Text, nullable=False),
-    Column("decided", Text, nullable=False),
+    Column("decision", Text, nullable=False),
     Column("headers", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    UniqueConstraint("hash", "incident"),  # the hash first: a group's repeats are sought by their hashes alone
+    UniqueConstraint("hash", "incident"),  # hash first: repeated shares are looked up by hash alone
     _at_least(1, "times_seen"),
     _one_of("outcome", ShareOutcome),
 )
@@ -140,28 +147,17 @@ channel = Table(
     metadata,
     Column("ref", Text, primary_key=True),
     Column("slack_id", Text),
-    Column("same_as", Text, ForeignKey("channel.ref")),
+    Column("canonical_ref", Text, ForeignKey("channel.ref")),
     Column("facts", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("retry_at", Double),
     _one_of("state", ChannelState),
-    CheckConstraint("state <> 'open' OR slack_id IS NOT NULL", name="open_is_found"),
-    CheckConstraint("same_as IS NULL OR same_as <> ref", name="same_as_another"),
+    CheckConstraint("state <> 'open' OR slack_id IS NOT NULL", name="open_has_slack_id"),
+    CheckConstraint("canonical_ref IS NULL OR canonical_ref <> ref", name="canonical_ref_is_another"),
 )
-Index(
-    "uq_channel_slack_id",
-    channel.c.slack_id,
-    unique=True,
-    sqlite_where=text("same_as IS NULL"),
-    postgresql_where=text("same_as IS NULL"),
-)
-Index(
-    "ix_channel_same_as",
-    channel.c.same_as,
-    sqlite_where=text("same_as IS NOT NULL"),
-    postgresql_where=text("same_as IS NOT NULL"),
-)
+_partial_index("uq_channel_slack_id", "canonical_ref IS NULL", channel.c.slack_id, unique=True)
+_partial_index("ix_channel_canonical_ref", "canonical_ref IS NOT NULL", channel.c.canonical_ref)
 
 card = Table(
     "card",
@@ -173,25 +169,25 @@ card = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("route", Text, nullable=False),
-    Column("taken", Boolean, nullable=False),
-    Column("first_taken", Double, nullable=False),
+    Column("matched", Boolean, nullable=False),
+    Column("first_matched_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("ts", Text),
     Column("slack_channel", Text),
     Column("shown_hash", Text, nullable=False),
-    Column("told_seq", Integer, nullable=False),
+    Column("reported_seq", Integer, nullable=False),
     Column("worst", Text),
     Column("episode_worst", Text),
-    Column("ended_shown", Double),
+    Column("shown_ended_at", Double),
     Column("pinged", Text, nullable=False),
-    Column("reopen_pinged", Double),
+    Column("reopening_pinged_at", Double),
     Column("previous", Text),
     Column("notices", Text, nullable=False),
-    Column("renewed", Text, nullable=False),
-    Column("face_seq", Integer, nullable=False),
+    Column("reposted_at", Text, nullable=False),
+    Column("root_seq", Integer, nullable=False),
     Column("edited_at", Double),
-    Column("unsure_until", Double),
-    Column("wanted_since", Double),
+    Column("edit_in_doubt_until", Double),
+    Column("pending_since", Double),
     Column("tries", Integer, nullable=False),
     Column("post_due", Double),
     Column("post_deadline", Double),
@@ -203,47 +199,32 @@ card = Table(
     Column("edit_urgent", Boolean, nullable=False),
     Column("options", Text, nullable=False),
     Column("mention", Text, nullable=False),
-    Column("reopen_told", Double),
+    Column("reopening_reported_at", Double),
     UniqueConstraint("incident", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
     _at_least(1, "episode"),
     _at_least(0, "generation"),
-    _at_least(0, "told_seq"),
-    _at_least(0, "face_seq"),
+    _at_least(0, "reported_seq"),
+    _at_least(0, "root_seq"),
     _at_least(0, "tries"),
     _one_of("state", CardState),
     _one_of("worst", State),
     _one_of("episode_worst", State),
-    CheckConstraint("state <> 'shown' OR ts IS NOT NULL", name="shown_has_ts"),
-    CheckConstraint(f"ts IS NULL OR state NOT IN ({_words(UNSENT)})", name="unsent_has_no_ts"),
+    CheckConstraint("state <> 'posted' OR ts IS NOT NULL", name="posted_has_ts"),
+    CheckConstraint(f"ts IS NULL OR state NOT IN ({_quoted(UNPOSTED)})", name="unposted_has_no_ts"),
     CheckConstraint("ts IS NULL OR slack_channel IS NOT NULL", name="ts_has_slack_channel"),
-    CheckConstraint("state <> 'left' OR (post_due IS NULL AND edit_due IS NULL)", name="left_has_no_work"),
+    CheckConstraint("state <> 'superseded' OR (post_due IS NULL AND edit_due IS NULL)", name="superseded_has_no_work"),
     _due("post"),
     _due("edit"),
 )
-_stands = text("ts IS NOT NULL")
-Index("ix_card_ts", card.c.ts, sqlite_where=_stands, postgresql_where=_stands)
+_partial_index("ix_card_ts", "ts IS NOT NULL", card.c.ts)
 for _work in ("post", "edit"):
-    _waits = text(f"{_work}_due IS NOT NULL")
-    Index(
-        f"ix_card_{_work}_order",
-        card.c[f"{_work}_urgent"].desc(),
-        card.c[f"{_work}_deadline"],
-        card.c.id,
-        sqlite_where=_waits,
-        postgresql_where=_waits,
-    )
-    Index(
-        f"ix_card_{_work}_lane",
-        card.c.channel,
-        card.c[f"{_work}_urgent"].desc(),
-        card.c[f"{_work}_deadline"],
-        card.c.id,
-        sqlite_where=_waits,
-        postgresql_where=_waits,
-    )
-    Index(f"ix_card_{_work}_since", card.c[f"{_work}_since"], card.c.id, sqlite_where=_waits, postgresql_where=_waits)
-    Index(f"ix_card_{_work}_due", card.c[f"{_work}_due"], sqlite_where=_waits, postgresql_where=_waits)
+    _due_first = (card.c[f"{_work}_urgent"].desc(), card.c[f"{_work}_deadline"], card.c.id)
+    _has_work = f"{_work}_due IS NOT NULL"
+    _partial_index(f"ix_card_{_work}_order", _has_work, *_due_first)
+    _partial_index(f"ix_card_{_work}_lane", _has_work, card.c.channel, *_due_first)
+    _partial_index(f"ix_card_{_work}_since", _has_work, card.c[f"{_work}_since"], card.c.id)
+    _partial_index(f"ix_card_{_work}_due", _has_work, card.c[f"{_work}_due"])
 
 attempt = Table(
     "attempt",
@@ -251,31 +232,29 @@ attempt = Table(
     Column("id", _Id, primary_key=True),
     Column("card", _Id, ForeignKey("card.id"), nullable=False, index=True),
     Column("key", Text, nullable=False, unique=True),
-    Column("what", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("upto_seq", Integer, nullable=False),
-    Column("started", Double, nullable=False),
+    Column("started_at", Double, nullable=False),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("targets", Text, nullable=False),
-    Column("words", Text, nullable=False),
-    Column("looks", Integer, nullable=False),
-    Column("next_look", Double),
-    _one_of("what", ("root", "reply")),
+    Column("data", Text, nullable=False),
+    Column("searches", Integer, nullable=False),
+    Column("next_search_at", Double),
+    _one_of("kind", ("root", "reply")),
     _one_of("state", AttemptState),
     _at_least(0, "generation"),
     _at_least(0, "upto_seq"),
     _at_least(0, "tries"),
-    _at_least(0, "looks"),
+    _at_least(0, "searches"),
 )
-IS_OPEN = text(f"attempt.state IN ({_words(OPEN_ATTEMPT)})")
-"""In a statement's WHERE as it stands in the index's, since SQLite uses a partial index for nothing less."""
-_is_open = text(f"state IN ({_words(OPEN_ATTEMPT)})")
-Index("uq_attempt_open", attempt.c.card, unique=True, sqlite_where=_is_open, postgresql_where=_is_open)
-Index("ix_attempt_state", attempt.c.state, sqlite_where=_is_open, postgresql_where=_is_open)
-
-_looks = text("next_look IS NOT NULL")
-Index("ix_attempt_next_look", attempt.c.next_look, sqlite_where=_looks, postgresql_where=_looks)
+_OPEN = f"state IN ({_quoted(OPEN_ATTEMPT)})"
+IS_OPEN = text(f"attempt.{_OPEN}")
+"""Statements use this very text in WHERE: SQLite uses a partial index only for the condition that the index has."""
+_partial_index("uq_attempt_open", _OPEN, attempt.c.card, unique=True)
+_partial_index("ix_attempt_state", _OPEN, attempt.c.state)
+_partial_index("ix_attempt_next_search_at", "next_search_at IS NOT NULL", attempt.c.next_search_at)
 
 call = Table(
     "call",
@@ -287,8 +266,8 @@ call = Table(
     Column("answer", Text, nullable=False),
 )
 
-letter = Table(
-    "letter",
+dead_letter = Table(
+    "dead_letter",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("card", _Id, ForeignKey("card.id"), nullable=False, index=True),
@@ -299,8 +278,7 @@ letter = Table(
     Column("after_seq", BigInteger),
     Column("upto_seq", BigInteger),
 )
-_unclosed = text("closed_at IS NULL")
-Index("uq_letter_open", letter.c.card, unique=True, sqlite_where=_unclosed, postgresql_where=_unclosed)
+_partial_index("uq_dead_letter_open", "closed_at IS NULL", dead_letter.c.card, unique=True)
 
 lease = Table(
     "lease",
@@ -312,8 +290,8 @@ lease = Table(
     _at_least(1, "epoch"),
 )
 
-errand = Table(
-    "errand",
+bigpanda_task = Table(
+    "bigpanda_task",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("key", Text, nullable=False, unique=True),
@@ -328,29 +306,27 @@ errand = Table(
     _one_of("kind", TaskKind),
     _one_of("state", AttemptState),
     _at_least(0, "tries"),
-    CheckConstraint(f"due_at IS NULL OR state IN ({_words(OPEN_ATTEMPT)})", name="over_is_not_due"),
+    CheckConstraint(f"due_at IS NULL OR state IN ({_quoted(OPEN_ATTEMPT)})", name="closed_is_not_due"),
 )
-_waits = text("due_at IS NOT NULL")
-_being_tried = text(f"state = '{AttemptState.IN_FLIGHT}'")
-Index("ix_errand_trying", errand.c.id, sqlite_where=_being_tried, postgresql_where=_being_tried)
-Index("ix_errand_due_at", errand.c.due_at, sqlite_where=_waits, postgresql_where=_waits)
+_partial_index("ix_bigpanda_task_in_flight", f"state = '{AttemptState.IN_FLIGHT}'", bigpanda_task.c.id)
+_partial_index("ix_bigpanda_task_due_at", "due_at IS NOT NULL", bigpanda_task.c.due_at)
 
 configuration = Table(
     "configuration",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("hash", Text, nullable=False, unique=True),
-    Column("kept_at", Double, nullable=False),
+    Column("saved_at", Double, nullable=False),
     Column("routes", Text, nullable=False),
     Column("templates", Text, nullable=False),
 )
 
-fault = Table(
-    "fault",
+reported_fault = Table(
+    "reported_fault",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("hash", Text, nullable=False, unique=True),
-    Column("told_at", Double, nullable=False),
+    Column("reported_at", Double, nullable=False),
 )
 
 quarantine = Table(
@@ -364,18 +340,18 @@ quarantine = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-definition = Table(
-    "definition",
+tag_definition = Table(
+    "tag_definition",
     metadata,
     Column("id", Text, primary_key=True),
     Column("data", Text, nullable=False),
-    Column("seen_at", Double, nullable=False),
+    Column("fetched_at", Double, nullable=False),
 )
 
-pulse = Table(
-    "pulse",
+health_probe = Table(
+    "health_probe",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("beats", BigInteger, nullable=False),
-    CheckConstraint("id = 1", name="one_row"),
+    Column("writes", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="single_row"),
 )

@@ -326,7 +326,7 @@ class Store:
         """The moment at which the first channel is to be asked about; 0 where one is new, None where there is none."""
         return await self._database.read(channels.due)
 
-    async def channel_aliases(self) -> Mapping[str, str]:
+    async def canonical_refs(self) -> Mapping[str, str]:
         """Those spellings of channels that are another one's: ref -> canonical ref."""
         return await self._database.read(channels.spellings)
 

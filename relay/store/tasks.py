@@ -17,7 +17,7 @@ from relay.store.rows import followed, stories, write_cards
 from relay.store.types import Lease
 from relay.store.upsert import insert_or_keep
 
-_errand, _incident, _card = schema.errand, schema.incident, schema.card
+_errand, _incident, _card = schema.bigpanda_task, schema.incident, schema.card
 _NOW: Any = bindparam("now")
 
 
@@ -168,7 +168,7 @@ _WAITING = select(func.sum(case((_errand.c.due_at <= _NOW, 1), else_=0)), func.m
 )
 _INCIDENT_OF = select(_errand.c.incident).where(_errand.c.key == bindparam("key"))
 _BY_KEY = select(_errand).where(_errand.c.key == bindparam("key"))
-_TRYING = select(_errand).where(text(f"errand.state = '{AttemptState.IN_FLIGHT}'"))
+_TRYING = select(_errand).where(text(f"bigpanda_task.state = '{AttemptState.IN_FLIGHT}'"))
 """In the words of the index, since SQLite uses a partial one for nothing less."""
 _CHANGING = ("payload", "state", "reason", "due_at", "tries")
 _WRITE = (

@@ -99,7 +99,7 @@ class ShareSummary:
 
     id: int
     hash: str
-    news: float
+    as_of: float
     received: float
     headers: Mapping[str, str]
     times_seen: int

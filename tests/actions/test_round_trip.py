@@ -139,7 +139,7 @@ async def test_whom_bigpanda_does_not_know_is_told_what_to_do(circle):
     await circle.click("assign", BOB)
     assert "nobody by your e-mail address" in circle.ephemeral_messages(BOB)[-1]
     assert "users:" in circle.ephemeral_messages(BOB)[-1]
-    assert ("assign", "refused", "unknown_user") in await circle.tasks()
+    assert ("assign", "rejected", "unknown_user") in await circle.tasks()
 
 
 async def test_the_table_in_the_routes_knows_whom_the_api_does_not(tmp_path):

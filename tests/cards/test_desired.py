@@ -21,7 +21,7 @@ def where(life):
 def test_an_incident_gets_one_card_where_a_route_takes_it():
     life = Life()
     plan = life.take(share(status="critical", incidentTags=DATABASE, metadata=PRODUCTION))
-    assert where(life) == {DB: "wanted"}
+    assert where(life) == {DB: "pending"}
     assert (plan.outcome, plan.routes) == (ShareOutcome.FIRST, ("databases",))
 
 
@@ -30,7 +30,7 @@ def test_channels_only_add_up_and_a_card_is_followed_to_its_end():
     life.take(share(0, status="critical", incidentTags=DATABASE, metadata=PRODUCTION))
     life.show(DB)
     life.take(share(60, incidentTags=[]))
-    assert where(life) == {DB: "shown", NOC: "wanted"}
+    assert where(life) == {DB: "posted", NOC: "pending"}
     assert life.cards[DB, 1].edit is not None
     assert not life.cards[DB, 1].matched
 
@@ -65,7 +65,7 @@ def test_where_its_route_is_gone_from_the_file_the_defaults_govern_a_card():
 def test_what_no_route_takes_goes_to_the_fallback_and_without_one_it_is_kept_and_counted():
     life = Life()
     assert life.take(share(status="critical")).outcome is ShareOutcome.FIRST
-    assert where(life) == {NOC: "wanted"}
+    assert where(life) == {NOC: "pending"}
     assert life.cards[NOC, 1].route == ""
     bare = Life(rulebook=parse_rulebook("version: 1\nroutes: []\n"))
     assert bare.take(share(status="critical")).outcome is ShareOutcome.NO_ROUTE
@@ -92,7 +92,7 @@ def test_the_fallbacks_card_says_which_channel_could_not_be_named_for_as_long_as
     life.take(share(120, status="warning"))  # no route takes it: where it was meant to be has not changed
     assert life.cards[NOC, 1].notices == (MEANT,)
     life.take(share(180, status="critical", incidentTags=DATABASE))
-    assert where(life) == {NOC: "shown", "#inc-database": "wanted"}
+    assert where(life) == {NOC: "posted", "#inc-database": "pending"}
     assert life.cards[NOC, 1].notices == ()
     assert life.cards["#inc-database", 1].notices == ()
 
@@ -128,7 +128,7 @@ def test_a_fallback_s_card_that_is_not_posted_yet_gives_way_to_a_route_s():
     life = Life()
     life.take(share(0, status="critical"))
     life.take(share(1, incidentTags=DATABASE))
-    assert where(life) == {NOC: "lapsed", DB: "wanted"}
+    assert where(life) == {NOC: "cancelled", DB: "pending"}
     assert life.cards[NOC, 1].post is None
 
 
@@ -151,14 +151,14 @@ routes: [{name: bad, match: {status: critical}, post: [{channel: C0DB000001, wai
 """
     life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="critical"))
-    assert where(life) == {DB: "wanted"}
+    assert where(life) == {DB: "pending"}
     life.take(share(60, status="warning"))
-    assert where(life) == {DB: "wanted", NOC: "wanted"}
+    assert where(life) == {DB: "pending", NOC: "pending"}
     life.take(share(90, status="warning", incidentTags=DATABASE))
-    assert where(life) == {DB: "wanted", NOC: "wanted"}
+    assert where(life) == {DB: "pending", NOC: "pending"}
     assert [life.cards[DB, 1].matched, life.cards[NOC, 1].matched] == [False, True]
     life.take(share(120, status="critical"))
-    assert where(life) == {DB: "wanted", NOC: "lapsed"}
+    assert where(life) == {DB: "pending", NOC: "cancelled"}
 
 
 def test_a_fallback_s_card_that_lapsed_is_posted_when_the_incident_is_back():
@@ -167,9 +167,9 @@ def test_a_fallback_s_card_that_lapsed_is_posted_when_the_incident_is_back():
     life.take(share(60, status="ok", endedOn=START + 60))
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, post=None)
     life.take(share(90, status="ok", endedOn=START + 60, severity="critical"))
-    assert where(life) == {NOC: "lapsed"}
+    assert where(life) == {NOC: "cancelled"}
     life.take(share(120, status="critical"))
-    assert where(life) == {NOC: "wanted"}
+    assert where(life) == {NOC: "pending"}
     assert life.cards[NOC, 1].reported_seq == len(life.entries)
 
 
@@ -178,7 +178,7 @@ def test_a_route_to_the_fallback_s_own_channel_takes_its_card_over_in_place():
     life.take(share(0, status="critical"))
     life.show(NOC)
     life.take(share(60, metadata=PRODUCTION))
-    assert where(life) == {NOC: "shown"}
+    assert where(life) == {NOC: "posted"}
     assert life.cards[NOC, 1].route == "everything"
 
 
@@ -186,9 +186,9 @@ def test_a_channel_that_cannot_be_made_from_the_incident_is_the_fallback_s():
     routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: teams, post: ["#inc-{{ tags.team }}"]}]\n'
     life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="critical"))
-    assert where(life) == {NOC: "wanted"}
+    assert where(life) == {NOC: "pending"}
     life.take(share(60, incidentTags=[{"id": "team", "value": "Data Bases"}]))
-    assert where(life) == {NOC: "wanted", "#inc-data-bases": "wanted"}
+    assert where(life) == {NOC: "pending", "#inc-data-bases": "pending"}
 
 
 def test_two_routes_with_the_same_channel_make_one_card_and_mentions_add_up():
@@ -231,7 +231,7 @@ def test_an_incident_that_arrives_resolved_is_judged_by_its_severity_and_gets_it
         rulebook=parse_rulebook("version: 1\nroutes: [{name: bad, match: {status: critical}, post: [C0NOC00001]}]\n")
     )
     life.take(share(10, status="ok", severity="critical", endedOn=START))
-    assert where(life) == {NOC: "wanted"}
+    assert where(life) == {NOC: "pending"}
 
 
 def test_severity_speaks_for_the_state_at_a_first_share_that_is_over_and_at_no_other():
@@ -268,7 +268,7 @@ def test_later_shares_of_a_resolved_incident_add_no_channel():
     life.take(share(0, status="critical", metadata=PRODUCTION))
     life.take(share(60, status="ok"))
     life.take(share(120, incidentTags=DATABASE))
-    assert where(life) == {NOC: "wanted"}
+    assert where(life) == {NOC: "pending"}
 
 
 def test_a_reopening_within_the_window_lives_on_in_the_same_card():
@@ -413,7 +413,7 @@ def test_a_card_that_was_never_posted_waits_anew_after_a_reopening():
     life = lapsed()
     life.take(share(3600, status="warning"))
     card = life.cards[NOC, 1]
-    assert (card.state, card.episode, card.post.at - START, card.first_matched_at - START) == ("wanted", 1, 3900, 3600)
+    assert (card.state, card.episode, card.post.at - START, card.first_matched_at - START) == ("pending", 1, 3900, 3600)
 
 
 def test_a_card_that_was_never_posted_is_a_new_episode_s_after_a_late_reopening():
@@ -421,7 +421,7 @@ def test_a_card_that_was_never_posted_is_a_new_episode_s_after_a_late_reopening(
     life.take(share(60 + 86_401, status="warning"))
     assert life.cards[NOC, 1].state is CardState.SUPERSEDED
     card = life.cards[NOC, 2]
-    assert (card.state, card.previous, card.post.at - START) == ("wanted", None, 60 + 86_401 + 300)
+    assert (card.state, card.previous, card.post.at - START) == ("pending", None, 60 + 86_401 + 300)
 
 
 def test_a_card_no_route_took_for_a_while_does_not_wait_anew():
@@ -444,7 +444,7 @@ def test_the_fallback_s_card_follows_the_fallback_s_options():
     assert (life.cards[NOC, 1].options.gather, life.cards[NOC, 1].options.wait) == (540, 60)
     life.rulebook = parse_rulebook("version: 1\nfallback: C0DB000001\ndefaults: {gather: 8m, wait: 0s}\nroutes: []\n")
     life.take(share(90, status="critical"))
-    assert (where(life), life.cards[NOC, 1].options.gather) == ({NOC: "wanted"}, 480)
+    assert (where(life), life.cards[NOC, 1].options.gather) == ({NOC: "pending"}, 480)
 
 
 def test_a_waiting_card_is_due_after_its_wait_and_a_bump_does_not_push_it_back():

@@ -33,16 +33,16 @@ async def test_a_share_is_kept_with_all_that_follows_from_it(store):
     body = b'{"incident":{"id":"i1"}}' * 100
     [accepted] = await store.accept([a_share(body=body)], plain)
 
-    dossier = await store.story("i1")
+    dossier = await store.incident_history("i1")
     [line] = dossier.shares
     [card] = dossier.cards
-    assert (accepted.share, accepted.incident, accepted.routes) == (line.id, "i1", ("all",))
+    assert (accepted.share_id, accepted.incident, accepted.routes) == (line.id, "i1", ("all",))
     assert (accepted.outcome, accepted.due) == (ShareOutcome.FIRST, True)
-    assert dossier.story == told(None, a_share())
+    assert dossier.state == told(None, a_share())
     assert (line.hash, line.received, line.times_seen, line.size) == ("h1", NOW, 1, len(body))
-    assert (line.headers, line.decided) == ({"x-source": "nagios"}, {"because": "h1"})
+    assert (line.headers, line.decision) == ({"x-source": "nagios"}, {"because": "h1"})
     assert dossier.entries == (entry(1, "i1/h1"),)
-    assert card == a_card(id=card.id, first_taken=NOW, post=due())
+    assert card == a_card(id=card.id, first_matched_at=NOW, post=due())
     [kept] = await store.share_bodies("i1")
     assert (kept.body, kept.received, kept.headers) == (body, NOW, {"x-source": "nagios"})
 
@@ -55,10 +55,10 @@ async def test_a_body_is_kept_compressed(store):
 
 async def test_a_share_seen_twice_changes_nothing_and_is_answered_as_it_was(store):
     [first] = await store.accept([a_share()], plain)
-    before = await store.story("i1")
+    before = await store.incident_history("i1")
     [again] = await store.accept([a_share(at=NOW + 60)], plain)
 
-    after = await store.story("i1")
+    after = await store.incident_history("i1")
     assert again == replace(first, outcome=ShareOutcome.REPEAT, due=False)
     assert after.shares[0].times_seen == 2
     assert replace(after, shares=before.shares) == before
@@ -67,8 +67,8 @@ async def test_a_share_seen_twice_changes_nothing_and_is_answered_as_it_was(stor
 async def test_a_share_twice_in_one_group_is_kept_once(store):
     first, other, again = await store.accept([a_share(), a_share("i2", "h2"), a_share()], plain)
     assert again == replace(first, outcome=ShareOutcome.REPEAT, due=False)
-    assert other.share != first.share
-    [line] = (await store.story("i1")).shares
+    assert other.share_id != first.share_id
+    [line] = (await store.incident_history("i1")).shares
     assert line.times_seen == 2
 
 
@@ -89,9 +89,9 @@ async def test_shares_of_one_incident_in_a_group_see_each_others_result(store):
     await store.accept([a_share("i1", "a"), a_share("i2", "b"), a_share("i1", "c")], plan)
 
     assert seen == [(None, [], "a"), (None, [], "b"), (1, [0], "c")]
-    dossier = await store.story("i1")
-    assert dossier.story.version == 2
-    assert set(dossier.story.record.blocks) == {"a", "c"}
+    dossier = await store.incident_history("i1")
+    assert dossier.state.version == 2
+    assert set(dossier.state.record.blocks) == {"a", "c"}
     assert [each.seq for each in dossier.entries] == [1, 2]
     assert len(dossier.cards) == 1
 
@@ -124,9 +124,9 @@ async def test_a_plan_that_raises_keeps_nothing_of_the_group(store):
 
 async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
     impossible = a_card(state=CardState.POSTED, ts=None)
-    with pytest.raises(StoreError, match="shown_has_ts"):
+    with pytest.raises(StoreError, match="posted_has_ts"):
         await store.accept([a_share()], with_cards(impossible))
-    assert await store.story("i1") is None
+    assert await store.incident_history("i1") is None
     assert await count(store, "share") == 0
 
 
@@ -149,16 +149,19 @@ async def test_an_entry_that_was_told_is_not_told_again(store):
         )
 
     await store.accept([a_share(digest="b")], later)
-    assert [(each.seq, each.key) for each in (await store.story("i1")).entries] == [(1, "same"), (3, "other")]
+    assert [(each.seq, each.key) for each in (await store.incident_history("i1")).entries] == [
+        (1, "same"),
+        (3, "other"),
+    ]
 
 
 async def test_a_card_that_was_left_is_followed_again_rather_than_made_twice(store):
-    old = shown(a_card(told_seq=1, shown_hash="abc", generation=2, pinged=("S1",)))
+    old = shown(a_card(reported_seq=1, shown_hash="abc", generation=2, pinged=("S1",)))
     [kept] = await keep(store, replace(old, state=CardState.SUPERSEDED))
-    wish = a_card(route="new", options=Options(template="new"), told_seq=3, post=due(urgent=True))
+    wish = a_card(route="new", options=Options(template="new"), reported_seq=3, post=due(urgent=True))
     await store.accept([a_share(digest="h2")], with_cards(wish))
 
-    [card] = (await store.story("i1")).cards
+    [card] = (await store.incident_history("i1")).cards
     assert (card.id, card.state, card.ts, card.shown_hash, card.generation) == (
         kept.id,
         CardState.POSTED,
@@ -166,14 +169,14 @@ async def test_a_card_that_was_left_is_followed_again_rather_than_made_twice(sto
         "abc",
         2,
     )
-    assert (card.route, card.options.template, card.told_seq, card.pinged) == ("new", "new", 3, ("S1",))
+    assert (card.route, card.options.template, card.reported_seq, card.pinged) == ("new", "new", 3, ("S1",))
     assert (card.post, card.edit) == (None, due(urgent=True))
 
 
 async def test_a_card_that_was_left_before_it_was_posted_is_posted_after_all(store):
     await keep(store, a_card(state=CardState.SUPERSEDED))
     await store.accept([a_share(digest="h2")], with_cards(a_card(post=due())))
-    [card] = (await store.story("i1")).cards
+    [card] = (await store.incident_history("i1")).cards
     assert (card.state, card.post) == (CardState.PENDING, due())
 
 
@@ -227,9 +230,9 @@ async def test_two_relays_that_accept_shares_of_one_incident_lose_none(store, se
     await asyncio.gather(*(stores[number % 2].accept(group, plain) for number, group in enumerate(groups)))
 
     for incident in ("i0", "i1", "i2"):
-        dossier = await store.story(incident)
-        assert dossier.story.version == len(dossier.shares) == len(dossier.entries) == 20
-        assert len(dossier.story.record.blocks) == 20
+        dossier = await store.incident_history(incident)
+        assert dossier.state.version == len(dossier.shares) == len(dossier.entries) == 20
+        assert len(dossier.state.record.blocks) == 20
         assert len(dossier.cards) == 1
 
 
@@ -246,12 +249,12 @@ async def test_what_intake_and_delivery_write_of_one_card_is_all_kept(store):
         )
 
     await store.accept([a_share(digest="h2")], govern)
-    after = await store.settle(case.card.id, delivered())
+    after = await store.update_card(case.card.id, delivered())
 
     assert (after.card.route, after.card.options.template, after.card.edit) == ("other", "other", due(NOW + 5))
     assert (after.card.state, after.card.ts) == (CardState.POSTED, "1700000000.000100")
-    assert after.story.version == 2
-    assert (await store.story("i1")).cards == (after.card,)
+    assert after.incident_state.version == 2
+    assert (await store.incident_history("i1")).cards == (after.card,)
 
 
 @pytest.mark.parametrize("stops", range(1, 7))

@@ -17,16 +17,16 @@ from tests.support.store_samples import (
 
 
 async def test_a_wanted_channel_is_known_but_not_open(store):
-    await store.want_channels(["#b", "#a", "#b"])
+    await store.add_channels(["#b", "#a", "#b"])
     await open_channel(store, "#a", "C1")
-    await store.want_channels(iter(["#a"]))
+    await store.add_channels(iter(["#a"]))
     first, second = await store.channels()
     assert (first.ref, first.state) == ("#a", ChannelState.OPEN)
     assert second == Channel(ref="#b", state=ChannelState.NEW)
 
 
 async def test_what_was_found_of_a_channel_is_kept(store):
-    found = await store.found_channel(
+    found = await store.update_channel(
         "#a", slack_id="C1", state=ChannelState.PAUSED, facts={"is_private": True}, reason="rate", retry_at=NOW
     )
     assert found == Channel(
@@ -36,43 +36,43 @@ async def test_what_was_found_of_a_channel_is_kept(store):
 
 
 async def test_the_next_channel_to_be_asked_about_is_a_new_one_or_the_first_whose_time_comes(store):
-    assert await store.channel_due() is None
+    assert await store.next_channel_lookup_at() is None
     for name, moment in (("#a", NOW + 60), ("#b", NOW + 30)):
-        await store.found_channel(name, slack_id=f"C{name}", state=ChannelState.OPEN, retry_at=moment)
-    assert await store.channel_due() == NOW + 30
-    await store.found_channel("#c", slack_id="C#b", state=ChannelState.OPEN, retry_at=NOW + 5)
-    assert await store.spellings() == {"#c": "#b"}
-    assert await store.channel_due() == NOW + 5
-    await store.want_channels(["#d"])
-    assert await store.channel_due() == 0.0
+        await store.update_channel(name, slack_id=f"C{name}", state=ChannelState.OPEN, retry_at=moment)
+    assert await store.next_channel_lookup_at() == NOW + 30
+    await store.update_channel("#c", slack_id="C#b", state=ChannelState.OPEN, retry_at=NOW + 5)
+    assert await store.canonical_refs() == {"#c": "#b"}
+    assert await store.next_channel_lookup_at() == NOW + 5
+    await store.add_channels(["#d"])
+    assert await store.next_channel_lookup_at() == 0.0
 
 
 async def test_an_id_survives_that_its_name_is_gone(store):
     await open_channel(store, "#a", "C1")
-    found = await store.found_channel("#a", slack_id=None, state=ChannelState.REJECTED, reason="channel_not_found")
+    found = await store.update_channel("#a", slack_id=None, state=ChannelState.REJECTED, reason="channel_not_found")
     assert (found.slack_id, found.state) == ("C1", ChannelState.REJECTED)
 
 
 async def test_an_open_channel_without_an_id_cannot_be(store):
-    with pytest.raises(StoreError, match="open_is_found"):
-        await store.found_channel("#a", slack_id=None, state=ChannelState.OPEN)
+    with pytest.raises(StoreError, match="open_has_slack_id"):
+        await store.update_channel("#a", slack_id=None, state=ChannelState.OPEN)
 
 
 async def test_a_second_spelling_is_the_first_ones_and_its_cards_move(store):
     [card] = await keep(store, a_card(channel="C1", post=due()))
     await open_channel(store, "#noc", "C1")
-    home = await store.found_channel("C1", slack_id="C1", state=ChannelState.OPEN, facts={"name": "noc"}, reason="")
+    home = await store.update_channel("C1", slack_id="C1", state=ChannelState.OPEN, facts={"name": "noc"}, reason="")
 
-    assert (home.ref, home.facts, home.same_as) == ("#noc", {"name": "noc"}, None)
+    assert (home.ref, home.facts, home.canonical_ref) == ("#noc", {"name": "noc"}, None)
     spelled = {channel.ref: channel for channel in await store.channels()}
-    assert (spelled["C1"].same_as, spelled["#noc"].facts) == ("#noc", {"name": "noc"})
+    assert (spelled["C1"].canonical_ref, spelled["#noc"].facts) == ("#noc", {"name": "noc"})
     case = await pick(store)
     assert (case.card.id, case.card.channel, case.channel) == (card.id, "#noc", home)
 
 
 async def test_what_a_spelling_turns_out_to_be_holds_for_its_channel(store):
     await open_channel(store, "#noc", "C1")
-    home = await store.found_channel("C1", slack_id="C1", state=ChannelState.REJECTED, reason="is_archived")
+    home = await store.update_channel("C1", slack_id="C1", state=ChannelState.REJECTED, reason="is_archived")
     assert (home.ref, home.state, home.reason) == ("#noc", ChannelState.REJECTED, "is_archived")
 
 
@@ -81,7 +81,7 @@ async def test_spellings_of_a_spelling_follow_it(store):
     await open_channel(store, "#b-too", "C2")
     await open_channel(store, "#a", "C1")
     await open_channel(store, "#b", "C1")
-    assert {channel.ref: channel.same_as for channel in await store.channels()} == {
+    assert {channel.ref: channel.canonical_ref for channel in await store.channels()} == {
         "#a": None,
         "#b": "#a",
         "#b-too": "#a",
@@ -92,14 +92,16 @@ async def test_a_spelling_that_is_found_elsewhere_is_a_channel_of_its_own_again(
     await open_channel(store, "#a", "C1")
     await open_channel(store, "#b", "C1")
     again = await open_channel(store, "#b", "C2")
-    assert (again.ref, again.same_as, again.slack_id) == ("#b", None, "C2")
+    assert (again.ref, again.canonical_ref, again.slack_id) == ("#b", None, "C2")
 
 
 async def test_a_card_with_nothing_in_slack_gives_way_to_its_twin(store):
     await keep(store, a_card(channel="#noc"), a_card(channel="C1", post=due()), a_card(channel="C1", episode=2))
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
-    places = [(card.channel, card.episode, card.state, card.post) for card in (await store.story("i1")).cards]
+    places = [
+        (card.channel, card.episode, card.state, card.post) for card in (await store.incident_history("i1")).cards
+    ]
     assert places == [
         ("#noc", 1, CardState.PENDING, None),
         ("C1", 1, CardState.SUPERSEDED, None),
@@ -111,7 +113,7 @@ async def test_a_card_that_is_in_slack_takes_the_place_of_a_twin_that_is_not(sto
     [twin, card] = await keep(store, a_card(channel="#noc", post=due()), shown(a_card(channel="C1")))
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
-    kept = {each.id: each for each in (await store.story("i1")).cards}
+    kept = {each.id: each for each in (await store.incident_history("i1")).cards}
     assert (kept[card.id].channel, kept[card.id].state, kept[card.id].episode) == ("#noc", CardState.POSTED, 1)
     assert (kept[twin.id].channel, kept[twin.id].state, kept[twin.id].episode) == ("C1", CardState.SUPERSEDED, 1)
 
@@ -122,14 +124,14 @@ async def test_of_two_cards_in_slack_both_stay_true(store):
     await open_channel(store, "C1", "C1")
     case = await pick(store, "edit", change=lambda _: CardUpdate())
     assert (case.card.channel, case.card.state, case.channel.ref) == ("C1", CardState.POSTED, home.ref)
-    assert await pick(store, "edit", skip_lanes={"#noc"}) is None
+    assert await pick(store, "edit", skip_channels={"#noc"}) is None
 
 
 async def test_a_card_on_its_way_does_not_give_way(store):
     [twin, card] = await keep(store, a_card(channel="#noc"), a_card(channel="C1", state=CardState.POSTING))
-    await store.settle(card.id, lambda case: CardUpdate(attempt=an_attempt()))
+    await store.update_card(card.id, lambda case: CardUpdate(attempt=an_attempt()))
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
-    kept = {each.id: each for each in (await store.story("i1")).cards}
+    kept = {each.id: each for each in (await store.incident_history("i1")).cards}
     assert (kept[card.id].channel, kept[card.id].state) == ("#noc", CardState.POSTING)
     assert kept[twin.id].state is CardState.SUPERSEDED

@@ -53,7 +53,7 @@ async def test_tables_of_somebody_else_are_left_alone(url):
     store = await Store.open(url)
     await run(store, f"DROP TABLE {migration.VERSION_TABLE}")
     await store.close()
-    assert "tables already that relay did not make (attempt, call," in await refusal(url)
+    assert "tables already that relay did not make (attempt, bigpanda_task," in await refusal(url)
 
 
 async def test_who_looks_only_makes_nothing(sqlite_url, tmp_path, postgresql_url):
@@ -71,9 +71,9 @@ async def test_who_looks_only_does_not_migrate(url):
 
 async def test_who_looks_only_reads_and_may_write_beside_a_running_relay(store, second):
     await store.accept([a_share()], plain)
-    assert (await second.story("i1")).story.version == 1
+    assert (await second.incident_history("i1")).state.version == 1
     await second.accept([a_share(digest="h2")], plain)
-    assert (await store.story("i1")).story.version == 2
+    assert (await store.incident_history("i1")).state.version == 2
 
 
 async def test_a_second_relay_on_one_file_is_refused_while_the_first_lives(sqlite_url):
@@ -184,11 +184,11 @@ async def test_a_database_that_cannot_be_written_is_found_by_its_check(store, mo
 
     monkeypatch.setattr("relay.store.health.beat", lambda connection: (no_room(connection), _beat(connection)))
     with pytest.raises(StoreUnusable, match="cannot be written"):
-        await store.check()
+        await store.check_writable()
 
 
 def _beat(connection):
-    connection.execute(text("UPDATE pulse SET beats = 7"))
+    connection.execute(text("UPDATE health_probe SET writes = 7"))
 
 
 async def test_a_full_disk_is_told_and_nothing_is_kept(sqlite_url):

@@ -50,8 +50,8 @@ async def test_a_database_that_fails_in_time_says_why(store, tmp_path):
 
 async def test_however_many_ask_the_database_is_written_once(store, tmp_path, monkeypatch):
     beats = []
-    check = store.check
-    monkeypatch.setattr(store, "check", lambda: (beats.append(1), check())[1])
+    check = store.check_writable
+    monkeypatch.setattr(store, "check_writable", lambda: (beats.append(1), check())[1])
     pulse = HealthProbe(store, timeout=0.02)
     with locked(tmp_path):
         told = await asyncio.gather(*(pulse.problem() for _ in range(20)))
@@ -62,7 +62,7 @@ async def test_however_many_ask_the_database_is_written_once(store, tmp_path, mo
 
 async def test_a_database_that_is_stuck_keeps_nobody_waiting_longer_than_itself(store, tmp_path, monkeypatch):
     """Forty shares of one group, each tried by itself, would wait forty times as long."""
-    monkeypatch.setattr("relay.ingest.service.STUCK", 0.1)
+    monkeypatch.setattr("relay.ingest.service.STUCK_AFTER", 0.1)
     metrics = Metrics()
     rules = parse_rulebook("version: 1\nroutes: []\n")
     intake = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics)

@@ -41,11 +41,11 @@ people = st.builds(Person, name=words, email=words, id=words)
 records = st.builds(
     Record,
     incident=words,
-    blocks=st.dictionaries(words, st.builds(Block, news=moments, value=json), max_size=4),
+    blocks=st.dictionaries(words, st.builds(Block, as_of=moments, value=json), max_size=4),
     environments=st.lists(environments, max_size=2).map(tuple),
     headers=st.dictionaries(words, several, max_size=2),
     title=words,
-    title_late=st.booleans(),
+    title_provisional=st.booleans(),
     environment=st.none() | environments,
     sender=st.none() | people,
     first_received=moments,
@@ -68,23 +68,23 @@ cards = st.builds(
     state=st.sampled_from(CardState).filter(lambda state: state is not CardState.SUPERSEDED),
     reason=words,
     route=words,
-    taken=st.booleans(),
-    first_taken=moments,
+    matched=st.booleans(),
+    first_matched_at=moments,
     generation=numbers,
     ts=st.none() | words,
     slack_channel=st.none() | words,
     shown_hash=words,
-    told_seq=numbers,
+    reported_seq=numbers,
     worst=st.none() | st.sampled_from(State),
     episode_worst=st.none() | st.sampled_from(State),
-    ended_shown=maybe_moments,
+    shown_ended_at=maybe_moments,
     pinged=several,
-    reopen_told=maybe_moments,
-    reopen_pinged=maybe_moments,
+    reopening_reported_at=maybe_moments,
+    reopening_pinged_at=maybe_moments,
     previous=st.none() | st.builds(PreviousCard, at=moments, channel=words, ts=words),
     notices=several,
     edited_at=maybe_moments,
-    wanted_since=maybe_moments,
+    pending_since=maybe_moments,
     tries=numbers,
     post=dues,
     edit=dues,
@@ -107,7 +107,7 @@ def test_a_record_comes_back_as_it_went(record):
         episode=numbers,
         ended_at=maybe_moments,
         next_seq=numbers,
-        last_share=moments,
+        last_share_at=moments,
         stale_at=maybe_moments,
     )
 )
@@ -132,16 +132,16 @@ def test_a_card_comes_back_as_it_went(card):
     st.builds(
         Attempt,
         key=words,
-        what=words,
+        kind=words,
         generation=numbers,
         upto_seq=numbers,
-        started=moments,
+        started_at=moments,
         state=st.sampled_from(AttemptState),
         tries=numbers,
         targets=several,
-        words=objects,
-        looks=numbers,
-        next_look=maybe_moments,
+        data=objects,
+        searches=numbers,
+        next_search_at=maybe_moments,
     )
 )
 def test_an_attempt_comes_back_as_it_went(attempt):
@@ -154,7 +154,7 @@ def test_an_attempt_comes_back_as_it_went(attempt):
         Channel,
         ref=words,
         slack_id=st.none() | words,
-        same_as=st.none() | words,
+        canonical_ref=st.none() | words,
         facts=objects,
         state=st.sampled_from(ChannelState),
         reason=words,
@@ -216,7 +216,7 @@ def test_what_waits_since_is_when_it_was_wanted_or_else_due():
     card = Card(incident="i1", channel="#noc", episode=1, options=Options(), post=Due(at=5.0, deadline=9.0))
     assert mappers.card_row(card)["post_since"] == 5.0
     assert (
-        mappers.card_row(Card(**{f.name: getattr(card, f.name) for f in fields(card)} | {"wanted_since": 3.0}))[
+        mappers.card_row(Card(**{f.name: getattr(card, f.name) for f in fields(card)} | {"pending_since": 3.0}))[
             "post_since"
         ]
         == 3.0

@@ -1,15 +1,12 @@
 """The step from an older shape of the tables to a newer one: the mechanism, with a newer shape that is made up here."""
 
 import asyncio
-import contextlib
 import shutil
-import sqlite3
 
 import pytest
-from alembic import command
 from sqlalchemy.exc import DBAPIError
 
-from relay.model.errors import RelayError, StoreError, StoreTooNew, StoreUnusable
+from relay.model.errors import RelayError, StoreTooNew, StoreUnusable
 from relay.store import Store, migration
 from tests.support.store_samples import a_share, plain, run
 
@@ -53,34 +50,6 @@ async def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(ur
     assert await run(store, f"SELECT version_num FROM {migration.VERSION_TABLE}") == [("9001",)]
     assert (await store.incident_history("i1")).state.version == 1
     await store.close()
-
-
-async def test_an_attempt_of_the_first_shape_is_as_it_was_when_its_table_was_made_anew(tmp_path, monkeypatch):
-    file = tmp_path / "relay.db"
-    with monkeypatch.context() as first:
-        upgrade = command.upgrade
-        first.setattr(command, "upgrade", lambda settings, _: upgrade(settings, "0001"))
-        first.setattr(migration, "NEWEST", "0001")
-        await (await Store.open(f"sqlite:///{file}")).close()
-    with contextlib.closing(sqlite3.connect(file)) as old:
-        old.execute("PRAGMA ignore_check_constraints = ON")  # what these say matters to nobody here
-        for table in ("incident", "channel", "card", "attempt"):
-            columns = [column for column in old.execute(f"PRAGMA table_info({table})") if column[3]]
-            names, marks = ", ".join(f'"{column[1]}"' for column in columns), ", ".join("?" * len(columns))
-            old.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", [_some(*column[1:3]) for column in columns])
-        old.commit()
-
-    store = await Store.open(f"sqlite:///{file}")
-    assert await run(store, 'SELECT id, card, "key", what, state, tries FROM attempt') == [
-        (1, 1, "1", "reply", "done", 1)
-    ]
-    with pytest.raises(StoreError):
-        await run(store, "UPDATE attempt SET tries = -1")
-    await store.close()
-
-
-def _some(name, kind):
-    return {"what": "reply", "state": "done"}.get(name, b"1" if kind == "BLOB" else 1)
 
 
 async def test_who_looks_only_leaves_an_older_database_as_it_is_and_says_what_to_do(url, newer):

@@ -5,7 +5,7 @@ from tests.support.store_samples import NOW, a_share, with_cards
 
 
 async def pieces(store, since=0.0):
-    return [piece async for piece in store.recorded(since)]
+    return [piece async for piece in store.recorded_incidents(since)]
 
 
 async def test_every_incident_comes_once_with_its_shares_in_the_order_of_arrival(store):
@@ -33,7 +33,7 @@ async def test_a_share_comes_as_it_was_sent(store):
 async def test_an_incident_without_a_share_since_then_is_left_out_and_others_are_whole(store):
     for incident, digest, at in (("a", "h1", 0), ("b", "h2", 0), ("b", "h3", 100)):
         await store.accept([a_share(incident=incident, digest=digest, at=NOW + at)], with_cards())
-    assert await store.count_recorded(NOW + 50) == 1
+    assert await store.count_recorded_incidents(NOW + 50) == 1
     (piece,) = await pieces(store, NOW + 50)
     assert [(incident, len(shares)) for incident, shares in piece] == [("b", 2)]
 
@@ -50,4 +50,4 @@ async def test_a_relay_beside_reads_too(store, second):
 
 
 async def test_where_nothing_was_recorded_there_is_nothing(store):
-    assert (await pieces(store), await store.count_recorded(0)) == ([], 0)
+    assert (await pieces(store), await store.count_recorded_incidents(0)) == ([], 0)

@@ -33,7 +33,7 @@ def stub(record):
 
 
 async def retire(store, now, days=30):
-    return await store.retire(now, days, stub)
+    return await store.apply_retention(now, days, stub)
 
 
 @given(now=moments, days=st.floats(0, 1000), oldest=moments)
@@ -50,9 +50,9 @@ def test_where_there_is_nothing_the_days_alone_count():
 async def test_old_shares_go_and_young_ones_stay(store):
     await store.accept([a_share(digest="old", at=NOW), a_share(digest="young", at=NOW + 10)], plain)
     assert await retire(store, NOW + 30 * DAY + 5) == RetentionResult(shares=1)
-    dossier = await store.story("i1")
+    dossier = await store.incident_history("i1")
     assert [share.hash for share in dossier.shares] == ["young"]
-    assert set(dossier.story.record.blocks) == {"old", "young"}
+    assert set(dossier.state.record.blocks) == {"old", "young"}
     assert await retire(store, NOW + 30 * DAY + 5) == RetentionResult()
 
 
@@ -71,19 +71,19 @@ async def test_a_clock_that_jumps_costs_no_more_than_the_oldest_day(store):
 
 
 async def test_an_ended_incident_becomes_a_stub_that_keeps_its_cards(store):
-    card = shown(a_card(told_seq=2))
+    card = shown(a_card(reported_seq=2))
     entries = (entry(1), entry(2))
     await store.accept([a_share()], with_cards(card, entries=entries, ended_at=NOW, next_seq=3))
-    [kept] = (await store.story("i1")).cards
+    [kept] = (await store.incident_history("i1")).cards
     attempt = an_attempt(state=AttemptState.DONE)
     call = SlackCall(method="chat.postMessage", at=NOW + 29 * DAY, answer={"ok": True})
-    await store.settle(kept.id, lambda case: CardUpdate(attempt=attempt), call)
+    await store.update_card(kept.id, lambda case: CardUpdate(attempt=attempt), call)
 
     assert await retire(store, NOW + 31 * DAY) == RetentionResult(shares=1, incidents=1)
 
-    dossier = await store.story("i1")
-    assert dossier.story.record == Record(incident="i1", title="first")
-    assert (dossier.story.ended_at, dossier.story.next_seq) == (NOW, 3)
+    dossier = await store.incident_history("i1")
+    assert dossier.state.record == Record(incident="i1", title="first")
+    assert (dossier.state.ended_at, dossier.state.next_seq) == (NOW, 3)
     assert dossier.cards == (kept,)
     assert (dossier.shares, dossier.entries, dossier.attempts, dossier.calls) == ((), (), {}, {})
     assert await retire(store, NOW + 60 * DAY) == RetentionResult()
@@ -115,7 +115,7 @@ async def test_a_stub_that_is_told_of_again_is_an_incident_like_any_other(store)
 async def test_an_incident_that_is_open_stays_however_old(store):
     await keep(store, shown(a_card()))
     assert await retire(store, NOW + 900 * DAY) == RetentionResult(shares=1)
-    assert (await store.story("i1")).story.record.blocks
+    assert (await store.incident_history("i1")).state.record.blocks
 
 
 @pytest.mark.parametrize("work", ["post", "edit"])
@@ -123,16 +123,16 @@ async def test_an_incident_with_something_left_to_say_stays_and_stops_no_other(s
     await keep(store, shown(a_card(**{work: due()})), ended_at=NOW)
     await keep(store, incident="i2", digest="h2", at=NOW + 2 * DAY, ended_at=NOW + 2 * DAY)
     assert await retire(store, NOW + 90 * DAY) == RetentionResult(incidents=1, shares=2)
-    assert (await store.story("i1")).story.record.blocks
-    assert not (await store.story("i2")).story.record.blocks
+    assert (await store.incident_history("i1")).state.record.blocks
+    assert not (await store.incident_history("i2")).state.record.blocks
 
 
 async def test_an_incident_with_an_open_attempt_stays(store):
     [card] = await keep(store, a_card(), ended_at=NOW)
     doubt = an_attempt(state=AttemptState.IN_DOUBT)
-    await store.settle(card.id, lambda case: CardUpdate(attempt=doubt))
+    await store.update_card(card.id, lambda case: CardUpdate(attempt=doubt))
     assert (await retire(store, NOW + 90 * DAY)).incidents == 0
-    await store.settle(card.id, lambda case: CardUpdate(attempt=replace(doubt, state=AttemptState.DONE)))
+    await store.update_card(card.id, lambda case: CardUpdate(attempt=replace(doubt, state=AttemptState.DONE)))
     assert (await retire(store, NOW + 90 * DAY)).incidents == 1
 
 
@@ -140,9 +140,9 @@ async def test_slacks_answers_go_after_a_week(store):
     [card] = await keep(store, a_card())
     for day in (0, 1):
         call = SlackCall(method="chat.update", at=NOW + day * DAY, answer={"day": day})
-        await store.settle(card.id, lambda case: CardUpdate(), call)
+        await store.update_card(card.id, lambda case: CardUpdate(), call)
     assert await retire(store, NOW + 7.5 * DAY) == RetentionResult(calls=1)
-    [kept] = (await store.story("i1")).calls[card.id]
+    [kept] = (await store.incident_history("i1")).calls[card.id]
     assert kept == SlackCall(method="chat.update", at=NOW + DAY, answer={"day": 1})
 
 

@@ -18,7 +18,7 @@ class Asked:
         self.runs = []
         self.fails = False
 
-    async def retire(self, now, days, _stub):
+    async def apply_retention(self, now, days, _stub):
         self.runs.append((now, days))
         if self.fails:
             raise StoreUnusable("The disk is full.")

@@ -16,8 +16,8 @@ from tests.support.store_samples import NOW, a_card, a_share, an_attempt, due, k
 DUE = "post_due = 1, post_deadline = 2, post_since = 1"
 
 NEVER = {
-    "uq_share_hash_incident": "INSERT INTO share SELECT 99, incident, hash, news, received, times_seen, outcome, "
-    "routes, decided, headers, size, body FROM share",
+    "uq_share_hash_incident": "INSERT INTO share SELECT 99, incident, hash, as_of, received, times_seen, outcome, "
+    "routes, decision, headers, size, body FROM share",
     "ck_share_times_seen": "UPDATE share SET times_seen = 0",
     "ck_share_outcome": "UPDATE share SET outcome = 'lost'",
     "fk_share_incident": "UPDATE share SET incident = 'nobody'",
@@ -31,58 +31,63 @@ NEVER = {
     "ck_entry_kind": "UPDATE entry SET kind = 'gossip'",
     "pk_channel": "INSERT INTO channel (ref, facts, state, reason) VALUES ('#noc', '{}', 'new', '')",
     "ck_channel_state": "UPDATE channel SET state = 'ajar'",
-    "ck_channel_open_is_found": "UPDATE channel SET slack_id = NULL",
-    "ck_channel_same_as_another": "UPDATE channel SET same_as = ref",
-    "fk_channel_same_as": "UPDATE channel SET same_as = '#nowhere'",
+    "ck_channel_open_has_slack_id": "UPDATE channel SET slack_id = NULL",
+    "ck_channel_canonical_ref_is_another": "UPDATE channel SET canonical_ref = ref",
+    "fk_channel_canonical_ref": "UPDATE channel SET canonical_ref = '#nowhere'",
     "uq_channel_slack_id": "INSERT INTO channel (ref, slack_id, facts, state, reason) "
     "VALUES ('#other', 'C1', '{}', 'new', '')",
     "uq_card_incident_channel_episode": "UPDATE card SET episode = 1",
-    "uq_card_channel_ts": "UPDATE card SET ts = '1.1', slack_channel = 'C1', state = 'shown'",
+    "uq_card_channel_ts": "UPDATE card SET ts = '1.1', slack_channel = 'C1', state = 'posted'",
     "fk_card_incident": "UPDATE card SET incident = 'nobody'",
     "fk_card_channel": "UPDATE card SET channel = '#nowhere'",
     "ck_card_episode": "UPDATE card SET episode = 0 WHERE episode = 1",
     "ck_card_generation": "UPDATE card SET generation = -1",
-    "ck_card_face_seq": "UPDATE card SET face_seq = -1",
-    "ck_card_told_seq": "UPDATE card SET told_seq = -1",
+    "ck_card_root_seq": "UPDATE card SET root_seq = -1",
+    "ck_card_reported_seq": "UPDATE card SET reported_seq = -1",
     "ck_card_tries": "UPDATE card SET tries = -1",
     "ck_card_state": "UPDATE card SET state = 'lost' WHERE episode = 1",
     "ck_card_worst": "UPDATE card SET worst = 'awful'",
     "ck_card_episode_worst": "UPDATE card SET episode_worst = 'awful'",
-    "ck_card_shown_has_ts": "UPDATE card SET ts = NULL WHERE state = 'shown'",
-    "ck_card_unsent_has_no_ts": "UPDATE card SET state = 'wanted' WHERE state = 'shown'",
-    "ck_card_ts_has_slack_channel": "UPDATE card SET slack_channel = NULL WHERE state = 'shown'",
-    "ck_card_left_has_no_work": f"UPDATE card SET state = 'left', {DUE} WHERE episode = 1",
+    "ck_card_posted_has_ts": "UPDATE card SET ts = NULL WHERE state = 'posted'",
+    "ck_card_unposted_has_no_ts": "UPDATE card SET state = 'pending' WHERE state = 'posted'",
+    "ck_card_ts_has_slack_channel": "UPDATE card SET slack_channel = NULL WHERE state = 'posted'",
+    "ck_card_superseded_has_no_work": f"UPDATE card SET state = 'superseded', {DUE} WHERE episode = 1",
     "ck_card_post_due": "UPDATE card SET post_due = 1, post_deadline = NULL WHERE episode = 1",
     "ck_card_edit_due": "UPDATE card SET edit_urgent = true WHERE episode = 1",
     "fk_attempt_card": "UPDATE attempt SET card = 99",
     "uq_attempt_key": "UPDATE attempt SET key = 'k'",
     "uq_attempt_open": "UPDATE attempt SET state = 'in_doubt'",
-    "ck_attempt_what": "UPDATE attempt SET what = 'shout'",
+    "ck_attempt_kind": "UPDATE attempt SET kind = 'shout'",
     "ck_attempt_state": "UPDATE attempt SET state = 'lost'",
     "ck_attempt_generation": "UPDATE attempt SET generation = -1",
     "ck_attempt_upto_seq": "UPDATE attempt SET upto_seq = -1",
     "ck_attempt_tries": "UPDATE attempt SET tries = -1",
-    "ck_attempt_looks": "UPDATE attempt SET looks = -1",
+    "ck_attempt_searches": "UPDATE attempt SET searches = -1",
     "fk_call_card": "INSERT INTO call (card, method, at, answer) VALUES (99, 'm', 1, '{}')",
-    "fk_letter_card": "INSERT INTO letter (card, reason, remedy, since) VALUES (99, 'r', 'r', 1)",
-    "uq_letter_open": "INSERT INTO letter (card, reason, remedy, since) "
-    "SELECT card, reason, remedy, since FROM letter WHERE closed_at IS NULL",
+    "fk_dead_letter_card": "INSERT INTO dead_letter (card, reason, remedy, since) VALUES (99, 'r', 'r', 1)",
+    "uq_dead_letter_open": "INSERT INTO dead_letter (card, reason, remedy, since) "
+    "SELECT card, reason, remedy, since FROM dead_letter WHERE closed_at IS NULL",
     "pk_lease": "INSERT INTO lease VALUES ('delivery', 'b', 1, 1)",
     "ck_lease_epoch": "UPDATE lease SET epoch = 0",
-    "uq_errand_key": "UPDATE errand SET key = 'k'",
-    "fk_errand_incident": "UPDATE errand SET incident = 'nobody'",
-    "ck_errand_kind": "UPDATE errand SET kind = 'gossip'",
-    "ck_errand_over_is_not_due": "UPDATE errand SET state = 'done', due_at = 1",
-    "ck_errand_state": "UPDATE errand SET state = 'lost'",
-    "ck_errand_tries": "UPDATE errand SET tries = -1",
-    "uq_configuration_hash": "INSERT INTO configuration (hash, kept_at, routes, templates) VALUES ('c', 1, '', '{}')",
-    "uq_fault_hash": "INSERT INTO fault (hash, told_at) VALUES ('f', 1)",
-    "pk_definition": "INSERT INTO definition VALUES ('d', '{}', 1)",
-    "ck_pulse_one_row": "UPDATE pulse SET id = 2",
+    "uq_bigpanda_task_key": "UPDATE bigpanda_task SET key = 'k'",
+    "fk_bigpanda_task_incident": "UPDATE bigpanda_task SET incident = 'nobody'",
+    "ck_bigpanda_task_kind": "UPDATE bigpanda_task SET kind = 'gossip'",
+    "ck_bigpanda_task_closed_is_not_due": "UPDATE bigpanda_task SET state = 'done', due_at = 1",
+    "ck_bigpanda_task_state": "UPDATE bigpanda_task SET state = 'lost'",
+    "ck_bigpanda_task_tries": "UPDATE bigpanda_task SET tries = -1",
+    "uq_configuration_hash": "INSERT INTO configuration (hash, saved_at, routes, templates) VALUES ('c', 1, '', '{}')",
+    "uq_reported_fault_hash": "INSERT INTO reported_fault (hash, reported_at) VALUES ('f', 1)",
+    "pk_tag_definition": "INSERT INTO tag_definition VALUES ('d', '{}', 1)",
+    "ck_health_probe_single_row": "UPDATE health_probe SET id = 2",
 }
 """By the constraint: a statement that it must refuse, where all rows of `lived_in` are there."""
 
-PLAIN_KEYS = {f"pk_{name}" for name in schema.metadata.tables} - {"pk_entry", "pk_channel", "pk_lease", "pk_definition"}
+PLAIN_KEYS = {f"pk_{name}" for name in schema.metadata.tables} - {
+    "pk_entry",
+    "pk_channel",
+    "pk_lease",
+    "pk_tag_definition",
+}
 
 
 @pytest.fixture
@@ -91,22 +96,22 @@ async def lived_in(store):
     await store.accept([a_share()], plain)
     await keep(store, shown(a_card(episode=2), post=due()), digest="h2")
     await open_channel(store)
-    [first, _] = (await store.story("i1")).cards
-    await store.settle(first.id, lambda case: CardUpdate(attempt=an_attempt("a", state="done")))
-    await store.settle(first.id, lambda case: CardUpdate(attempt=an_attempt("b")))
-    await store.hold_lease("delivery", "a", NOW, 12)
-    await store.keep_configuration("c", "", {}, NOW)
-    await store.fault_is_new("f", NOW)
-    letter = "INSERT INTO letter (card, reason, remedy, since, closed_at) VALUES (:card, 'r', 'r', 1, :closed)"
+    [first, _] = (await store.incident_history("i1")).cards
+    await store.update_card(first.id, lambda case: CardUpdate(attempt=an_attempt("a", state="done")))
+    await store.update_card(first.id, lambda case: CardUpdate(attempt=an_attempt("b")))
+    await store.acquire_lease("delivery", "a", NOW, 12)
+    await store.save_configuration("c", "", {}, NOW)
+    await store.claim_fault_report("f", NOW)
+    letter = "INSERT INTO dead_letter (card, reason, remedy, since, closed_at) VALUES (:card, 'r', 'r', 1, :closed)"
     await run(store, letter, card=first.id, closed=2.0)
     await run(store, letter, card=first.id, closed=None)
     errand = (
-        "INSERT INTO errand (key, kind, incident, payload, state, reason, tries, created) "
+        "INSERT INTO bigpanda_task (key, kind, incident, payload, state, reason, tries, created) "
         "VALUES (:key, 'callback', 'i1', '{}', 'waiting', '', 0, 1)"
     )
     for key in "ab":
         await run(store, errand, key=key)
-    await run(store, "INSERT INTO definition VALUES ('d', '{}', 1)")
+    await run(store, "INSERT INTO tag_definition VALUES ('d', '{}', 1)")
     await run(store, "UPDATE channel SET state = 'open'")
     return store
 

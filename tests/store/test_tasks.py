@@ -18,11 +18,11 @@ async def test_what_people_wait_for_comes_before_callbacks_and_these_before_chec
     ]
     for errand in wanted:
         await keep(store, incident=errand.incident, digest=errand.incident)
-    await store.ask(wanted)
+    await store.add_tasks(wanted)
     busy: set[str] = set()
     for incident in ("i3", "i4", "i2", "i1"):
-        found = await store.errand_due(NOW, skip=busy)
+        found = await store.next_due_task(NOW, skip=busy)
         assert isinstance(found, TaskContext)
         assert found.task.incident == incident
         busy.add(incident)
-    assert await store.errand_due(NOW, skip=busy) is None
+    assert await store.next_due_task(NOW, skip=busy) is None

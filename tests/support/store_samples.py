@@ -43,7 +43,7 @@ def due(at=NOW, deadline=None, *, urgent=False):
 
 
 def an_attempt(key="k1", **values):
-    return Attempt(**{"key": key, "what": "root", "generation": 0, "upto_seq": 0, "started": NOW, **values})
+    return Attempt(**{"key": key, "kind": "root", "generation": 0, "upto_seq": 0, "started_at": NOW, **values})
 
 
 def told(story, share):
@@ -56,7 +56,7 @@ def told(story, share):
         record=replace(story.record, blocks=blocks),
         version=story.version + 1,
         next_seq=story.next_seq + 1,
-        last_share=share.received,
+        last_share_at=share.received,
     )
 
 
@@ -67,7 +67,7 @@ def entry(seq, key=None):
 def plain(story, cards, share, same):
     """Tell one entry of each share, and post what there is to say in one channel."""
     seq = 1 if story is None else story.next_seq
-    made = cards or (a_card(share.incident, "#noc", first_taken=share.received),)
+    made = cards or (a_card(share.incident, "#noc", first_matched_at=share.received),)
     return Plan(
         incident_state=told(story, share),
         outcome=ShareOutcome.FIRST if story is None else ShareOutcome.UPDATE,
@@ -98,13 +98,13 @@ def with_cards(*cards, entries=(), **story):
 async def keep(store, *cards, incident="i1", digest="h1", at=NOW, **story):
     """Keep one share that makes these cards; returns them as they are kept, with their numbers."""
     await store.accept([a_share(incident, digest, at)], with_cards(*cards, **story))
-    kept = (await store.story(incident)).cards
+    kept = (await store.incident_history(incident)).cards
     places = {(card.channel, card.episode): card for card in kept}
     return [places[card.channel, card.episode] for card in cards]
 
 
 async def open_channel(store, ref="#noc", slack_id="C1"):
-    return await store.found_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": ref})
+    return await store.update_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": ref})
 
 
 def begun(case):
@@ -118,7 +118,7 @@ def begun(case):
 
 async def pick(store, track="post", now=NOW, change=begun, **how):
     """Pick a card and begin its root; returns the case, or when the next work is due."""
-    found = await store.pick(track, now, begin=lambda case: case, change=change, **how)
+    found = await store.start_next_card(track, now, begin=lambda case: case, change=change, **how)
     return found[0] if isinstance(found, tuple) else found
 
 

@@ -62,7 +62,7 @@ def test_json_holds_each_message_as_slack_takes_it(tmp_path, resolved):
     (told,) = json.loads(asked(tmp_path, SAMPLE, resolved, "--json").output)
     assert [share["outcome"] for share in told["shares"]] == ["first", "update"]
     (card,) = told["cards"]
-    assert (card["channel"], card["route"], card["state"], card["edits"]) == ("C0NOC00001", "critical", "shown", 1)
+    assert (card["channel"], card["route"], card["state"], card["edits"]) == ("C0NOC00001", "critical", "posted", 1)
     assert card["posted"]["pings"] == ["S0CRIT"]
     assert card["message"]["text"].startswith("Resolved:")
     assert card["posted"]["message"]["text"].startswith("Critical:")

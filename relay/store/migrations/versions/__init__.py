@@ -1,1 +1,5 @@
-"""The steps from one shape of the tables to the next; a step that was released is never changed."""
+"""The steps from one shape of the tables to the next, one module each: `r0001`, `r0002`, ...
+
+Until v0.2.0 there is one step, which may still change. From v0.2.0 on every step is kept as it was released. To change
+the tables, add a step, and change `schema` and `migration.NEWEST` with it.
+"""
