@@ -70,7 +70,8 @@ def show_all_but(file: Path, due: int) -> None:
         )
         database.execute(
             "UPDATE card SET state = 'posted', ts = printf('%d.%06d', 1600000000 + id, id % 1000000),"
-            " slack_channel = ?, pending_since = NULL, post_due = NULL, post_deadline = NULL, post_since = NULL, post_urgent = 0"
+            " slack_channel = ?, pending_since = NULL, post_due = NULL, post_deadline = NULL, post_since = NULL,"
+            " post_urgent = 0"
             " WHERE id <= (SELECT max(id) FROM card) - ?",
             (CHANNEL, due),
         )
