@@ -10,7 +10,8 @@ from pathlib import Path
 from benchmarks.measure import shares
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, IncidentState, Plan, plan
+from relay.cards.model import Card, IncidentState, Plan
+from relay.cards.plan import plan
 from relay.routes.parser.parse import parse_rulebook
 from relay.store import Store
 

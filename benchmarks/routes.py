@@ -5,7 +5,7 @@ import time
 from benchmarks.measure import SAMPLE
 from benchmarks.table import Figure
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.cards import plan
+from relay.cards.plan import plan
 from relay.routes.parser.parse import parse_rulebook
 
 TENTH = 0.1

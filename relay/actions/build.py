@@ -12,7 +12,7 @@ from relay.actions.tag_definitions import TagDefinitions
 from relay.actions.task_runner import AcceptShare, TaskRunner
 from relay.actions.task_worker import TaskWorker
 from relay.bigpanda.client import BigPandaClient
-from relay.cards import Card
+from relay.cards.model import Card
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
 from relay.metrics import Metrics

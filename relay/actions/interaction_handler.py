@@ -16,9 +16,9 @@ from relay.actions import messages
 from relay.actions.modals import WITH_MODAL, build_modal, validation_errors
 from relay.actions.people import LookupFailed, People
 from relay.actions.slack_gateway import SlackGateway
-from relay.cards import Card, Task, TaskKind
+from relay.cards.model import Card, Task, TaskKind
 from relay.metrics import Metrics
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 from relay.runtime.clock import Clock
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 from relay.slack.methods import Method

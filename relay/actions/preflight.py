@@ -15,10 +15,12 @@ from relay.actions.bigpanda_gateway import BigPandaGateway
 from relay.actions.people import LookupFailed, People
 from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.outcomes import TaskOutcome
-from relay.cards import AttemptState, Card, IncidentState, TaskKind
 from relay.cards.merge import comment_hash
+from relay.cards.model import AttemptState, Card, IncidentState, TaskKind
 from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, may_have_taken_effect
-from relay.model.incident import PendingAction, TagLabels, read_incident
+from relay.model.reading import read_incident
+from relay.model.record import PendingAction
+from relay.model.tag_labels import TagLabels
 from relay.slack.interactions import mentioned_users, to_plain_text
 from relay.slack.responses import SlackUser
 

@@ -11,7 +11,7 @@ from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.config.configuration import Configuration
 from relay.model.errors import StoreError
-from relay.model.incident import TagDefinition
+from relay.model.tag_labels import TagDefinition
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
 from relay.store import Store

@@ -19,7 +19,8 @@ from relay.bigpanda.outcomes import IncidentNotFound, TaskDone, TaskOutcome
 from relay.bigpanda.responses import comments_of
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
-from relay.cards import AttemptState, Card, IncidentState, TaskKind, staleness
+from relay.cards import staleness
+from relay.cards.model import AttemptState, Card, IncidentState, TaskKind
 from relay.cards.tasks import (
     COMMENT_KINDS,
     TASK_TIMEOUTS,

@@ -11,7 +11,8 @@ import structlog
 
 from relay.actions.tag_definitions import TagDefinitions
 from relay.actions.task_runner import STORE_RETRY_PAUSE, CheckLease, TaskRunner
-from relay.cards import AttemptState, Card, IncidentState, staleness
+from relay.cards import staleness
+from relay.cards.model import AttemptState, Card, IncidentState
 from relay.cards.tasks import TaskContext, close_task
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Clock, WakeEvent

@@ -23,7 +23,7 @@ from relay.bigpanda.webhook.lenient_json import parse_json
 from relay.http.outcome import Failure, HttpResponse
 from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection
 from relay.model.errors import NotJson, SettingsError
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 BASE_URL = "https://api.bigpanda.io"
 TIMEOUT = 10.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 
 class RejectionCause(StrEnum):

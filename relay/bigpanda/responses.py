@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from relay.model.incident import JSON, Person, TagDefinition
+from relay.model.incident import Person
+from relay.model.json_types import JSON
+from relay.model.tag_labels import TagDefinition
 
 _RANK = 1000
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from relay.cards.model import Card, CardState, Due, Entry, EntryKind, PreviousCard, replace_changed
+from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
 from relay.cards.notices import POINTER, STAND_IN, THREAD_ONLY, UNNAMED, stands_for, unnoted, without
 from relay.cards.replies import reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
+from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
 from relay.ratelimit.budgets import Urgency, earliest_edit
 from relay.routes.evaluate import Posting, RoutingDecision
@@ -131,7 +132,7 @@ def _governed(moment: ShareContext, card: Card, postings: Mapping[str, Posting],
             route=posting.route,
             options=posting.options,
             mention=posting.mention,
-            taken=True,
+            matched=True,
             notices=_noted(moment, replace(card, notices=unnoted(card, POINTER, STAND_IN))),
         )
     if card.route in moment.decision.routes:
@@ -277,12 +278,12 @@ def _revived(moment: ShareContext, card: Card) -> Card:
     """
     if not (card.matched and moment.new.active):
         return card
-    first_taken = moment.now if moment.reopened else card.first_matched_at
-    at = max(moment.now, first_taken + card.options.wait)
+    first_matched_at = moment.now if moment.reopened else card.first_matched_at
+    at = max(moment.now, first_matched_at + card.options.wait)
     return replace(
         card,
         state=CardState.PENDING,
-        first_matched_at=first_taken,
+        first_matched_at=first_matched_at,
         pending_since=moment.now,
         reported_seq=_present_seq(moment),
         post=_root_due(moment.new, at),
@@ -295,7 +296,7 @@ def _shown_scheduled(moment: ShareContext, card: Card, *, renoted: bool) -> Card
         card = _passed_over(card, moment.entries)
     post = post.sooner(card.post) if post else card.post
     edit = _edit_due(moment, card, changed=moment.record_changed or renoted)
-    return replace_changed(card, post=post, edit=edit, wanted_since=_since(card, moment.now) if post or edit else None)
+    return replace_changed(card, post=post, edit=edit, pending_since=_since(card, moment.now) if post or edit else None)
 
 
 def _passed_over(card: Card, entries: Sequence[Entry]) -> Card:

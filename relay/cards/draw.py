@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relay.cards import Card, CardContext, CardState, Entry, EntryKind
 from relay.cards.failures import EXTERNAL
-from relay.cards.model import IN_DOUBT
+from relay.cards.model import IN_DOUBT, Card, CardContext, CardState, Entry
 from relay.cards.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, is_over
 from relay.cards.replies import Reply
 from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
-from relay.model.incident import JSON, Incident, read_episode
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import Incident
+from relay.model.json_types import JSON
+from relay.model.reading import read_episode
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables, without_marks
 from relay.rendering.engine.filters import color, emoji, slack_time

@@ -23,7 +23,9 @@ from relay.cards.notices import (
 )
 from relay.cards.replies import reply_due
 from relay.cards.send import REPLY, ROOT, cancel_unposted, give_up_reply, message_key
-from relay.model.incident import State, TagLabels, read_incident
+from relay.model.incident import State
+from relay.model.reading import read_incident
+from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
 from relay.routes.options import Mention
 from relay.routes.rulebook import Fallback

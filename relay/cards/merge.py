@@ -1,29 +1,22 @@
-"""A share is folded into the record: of each block the newest wins, and what adds up adds up.
+"""Decide what the record is after a share: the newest value of each block wins, and what adds up adds up.
 
-Folding is idempotent, and but for ties of news its blocks come out the same in whatever order shares arrive. Title,
-environment and sender are the first arrival's, on purpose: an eye finds a card again by them.
+Merging is idempotent. Blocks come out the same in whatever order shares arrive, except where two have the same
+`as_of`. Title, environment and sender are the first arrival's on purpose: people recognise a card by them.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from relay.bigpanda.webhook.share import Share
-from relay.model.incident import (
-    JSON,
-    Block,
-    Environment,
-    Record,
-    State,
-    derive_title,
-    merge_alert,
-    parse_state,
-    read_incident,
-    reports_resolved,
-)
+from relay.model.incident import Environment, State, parse_state, worst_of
+from relay.model.json_types import JSON
+from relay.model.reading import derive_title, placeholder_title, read_incident
+from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
 
 REPEAT_WINDOW = 600.0
-"""Seconds within which the same text is the same comment, told again."""
+"""Seconds within which the same text is the same comment, sent again."""
 
 COMMENTS_REMEMBERED = 300
 ENVIRONMENTS_REMEMBERED = 500
@@ -31,45 +24,47 @@ HEADERS_REMEMBERED = 50
 INTEGRATIONS_REMEMBERED = 50
 EPISODES_REMEMBERED = 50
 
-_ALERT = "alert:"
-_NEVER = float("-inf")
+T = TypeVar("T")
 
 
 def merge_share(record: Record | None, share: Share) -> Record:
-    """The record as it is known after this share, whatever came before it."""
+    """The record after this share; `record` is None for an incident's first."""
     base = record or Record(
         incident=share.incident,
         environment=share.environment,
         sender=share.sender,
         first_received=share.received,
     )
-    folded = replace(
+    comments = base.comments
+    if share.comment:
+        comments = _remember(comments, (comment_hash(share.comment), comment_time(share)), COMMENTS_REMEMBERED)
+    merged = replace(
         base,
-        blocks=_blocks(base.blocks, share),
-        environments=_environments(base.environments, share.environment),
-        headers=_headers(base.headers, share.headers),
+        blocks=_merge_blocks(base.blocks, share),
+        environments=_merge_environments(base.environments, share.environment),
+        headers=_merge_headers(base.headers, share.headers),
         environment=base.environment or share.environment,
         sender=base.sender or share.sender,
-        comments=_comments(base.comments, share),
-        worst=max(base.worst, _worst_told(share), key=lambda state: state.rank),
-        integrations=_integrations(base.integrations, share.integration),
+        comments=comments,
+        worst=worst_of(base.worst, _worst_reported(share)),
+        integrations=_remember(base.integrations, share.integration, INTEGRATIONS_REMEMBERED),
         environment_id=(share.environment.id if share.environment else "") or base.environment_id,
     )
-    return _titled(base, folded)
+    return _with_title(base, merged)
 
 
-def begin_episode(record: Record, episode: int, news: float) -> Record:
-    """The record with a later episode, which a share of that news begins."""
-    return replace(record, episodes=(*record.episodes, (episode, news))[-EPISODES_REMEMBERED:])
+def begin_episode(record: Record, episode: int, as_of: float) -> Record:
+    """The record with a later episode, which began at that moment."""
+    return replace(record, episodes=(*record.episodes, (episode, as_of))[-EPISODES_REMEMBERED:])
 
 
 def comment_hash(text: str) -> str:
-    """By what a comment's text is remembered."""
+    """The hash by which a comment's text is remembered."""
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
 
 
 def comment_time(share: Share) -> float:
-    """When the comment was made: a comment has no time of its own, so its event's, else the incident's last change."""
+    """When the comment was made. It has no time of its own, so: its event's, else the incident's last change."""
     events = [event.at for event in share.events if event.at is not None and event.name.endswith("commented")]
     if events:
         return max(events)
@@ -78,127 +73,108 @@ def comment_time(share: Share) -> float:
 
 
 def is_new_comment(record: Record | None, share: Share) -> bool:
-    """Whether the share carries a comment that was not told yet."""
+    """Whether the share has a comment that no share had before."""
     if not share.comment:
         return False
-    known, at = comment_hash(share.comment), comment_time(share)
-    seen = record.comments if record else ()
-    return not any(each == known and abs(when - at) <= REPEAT_WINDOW for each, when in seen)
+    digest, at = comment_hash(share.comment), comment_time(share)
+    known = record.comments if record else ()
+    return not any(each == digest and abs(when - at) <= REPEAT_WINDOW for each, when in known)
 
 
-def _blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
+def stub_record(record: Record) -> Record:
+    """What outlives retention: enough to recognise the incident if it comes back."""
+    kept = {name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks}
+    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:], pending_actions=())
+
+
+def _remember(known: tuple[T, ...], value: T, most: int) -> tuple[T, ...]:
+    return known if value in known else (*known, value)[-most:]
+
+
+def _merge_blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
     blocks = dict(known)
-    for name, told in _told(share).items():
+    for name, reported in _reported_blocks(share).items():
         before = blocks.get(name)
-        if share.as_of < _newest(blocks, name, before):
+        if share.as_of < _known_as_of(blocks, name):
             continue
-        if before is not None and name.startswith(_ALERT):
-            told = merge_alert(before.value, told)  # noqa: PLW2901  the same alert, as it is known by now
-        # Told again unchanged it stays the very same value, so that what was read of it need not be read again.
-        value = before.value if before is not None and before.value == told else told
-        blocks[name] = Block(as_of=share.as_of, value=value)
+        value = merge_alert(before.value, reported) if before and name.startswith(ALERT_PREFIX) else reported
+        # An unchanged value stays the same object, so that what was read from it need not be read again.
+        blocks[name] = Block(as_of=share.as_of, value=before.value if before and before.value == value else value)
         if name == "alerts":
-            _forget_updates(blocks, share.as_of)
+            _forget_alert_updates(blocks, share.as_of)
     return blocks
 
 
-def _told(share: Share) -> Mapping[str, JSON]:
-    """What a share tells; that the incident is open tells that it has not ended, whenever it had ended before."""
+def _reported_blocks(share: Share) -> Mapping[str, JSON]:
+    """What a share reports. An open incident has not ended, though it may have ended before."""
     state = share.blocks.get("state")
     if state is None or reports_resolved(state):
         return share.blocks
     return {**share.blocks, "ended": None}
 
 
-def _newest(blocks: Mapping[str, Block], name: str, own: Block | None) -> float:
-    """The news of whatever speaks for a block now: a single alert is also spoken for by the whole list."""
-    news = _NEVER if own is None else own.as_of
-    if name.startswith(_ALERT) and (whole := blocks.get("alerts")) is not None:
-        return max(news, whole.as_of)
-    return news
+def _known_as_of(blocks: Mapping[str, Block], name: str) -> float:
+    """Up to when a block is known. The whole list of alerts also says what a single alert is."""
+    names = (name, "alerts") if name.startswith(ALERT_PREFIX) else (name,)
+    return max((blocks[each].as_of for each in names if each in blocks), default=float("-inf"))
 
 
-def _forget_updates(blocks: dict[str, Block], news: float) -> None:
-    """A whole list replaces the alerts that were told on their own up to then."""
-    for name in [name for name, block in blocks.items() if name.startswith(_ALERT) and block.as_of <= news]:
+def _forget_alert_updates(blocks: dict[str, Block], as_of: float) -> None:
+    """A whole list replaces the alerts that were reported on their own up to then."""
+    for name in [name for name, block in blocks.items() if name.startswith(ALERT_PREFIX) and block.as_of <= as_of]:
         del blocks[name]
 
 
-def _environments(known: tuple[Environment, ...], told: Environment | None) -> tuple[Environment, ...]:
-    """Every environment it was ever shared from, once each; what another share knows of one completes it.
+def _merge_environments(known: tuple[Environment, ...], reported: Environment | None) -> tuple[Environment, ...]:
+    """Every environment the incident was ever shared from, once each. A share may complete one that is known in part.
 
-    One that has been renamed is there under both names: a route to either has taken the incident.
+    A renamed environment is there under both names, so that a route to either matches.
     """
-    if told is None:
+    if reported is None:
         return known
-    first = next((environment for environment in known if _same(environment, told)), None)
+    first = next((environment for environment in known if _may_be_same(environment, reported)), None)
     if first is None:
-        return (*known, told)[-ENVIRONMENTS_REMEMBERED:]
-    whole = Environment(name=first.name or told.name, id=first.id or told.id)
-    others = {environment for environment in known if environment is not first and _within(environment, whole)}
+        return (*known, reported)[-ENVIRONMENTS_REMEMBERED:]
+    whole = Environment(name=first.name or reported.name, id=first.id or reported.id)
+    others = {environment for environment in known if environment is not first and _is_part(environment, whole)}
     return tuple(whole if environment is first else environment for environment in known if environment not in others)
 
 
-def _same(one: Environment, other: Environment) -> bool:
-    """Whether they agree on a part, and nothing speaks against it."""
-    parts = ((one.id, other.id), (one.name, other.name))
-    return any(mine and mine == theirs for mine, theirs in parts) and all(
-        mine == theirs or not (mine and theirs) for mine, theirs in parts
+def _may_be_same(one: Environment, other: Environment) -> bool:
+    """Whether they agree on one field, and do not contradict each other on the other one."""
+    fields = ((one.id, other.id), (one.name, other.name))
+    return any(mine and mine == theirs for mine, theirs in fields) and all(
+        mine == theirs or not (mine and theirs) for mine, theirs in fields
     )
 
 
-def _within(part: Environment, whole: Environment) -> bool:
+def _is_part(part: Environment, whole: Environment) -> bool:
     return part.name in {"", whole.name} and part.id in {"", whole.id}
 
 
-def _headers(known: Mapping[str, tuple[str, ...]], told: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def _merge_headers(known: Mapping[str, tuple[str, ...]], reported: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     headers = dict(known)
-    for name, value in told.items():
-        values = headers.get(name, ())
-        if value not in values and (name in headers or len(headers) < HEADERS_REMEMBERED):
-            headers[name] = (*values, value)[-HEADERS_REMEMBERED:]
+    for name, value in reported.items():
+        if name in headers or len(headers) < HEADERS_REMEMBERED:
+            headers[name] = _remember(headers.get(name, ()), value, HEADERS_REMEMBERED)
     return headers
 
 
-def _integrations(known: tuple[str, ...], told: str) -> tuple[str, ...]:
-    return known if told in known else (*known, told)[-INTEGRATIONS_REMEMBERED:]
-
-
-def _comments(known: tuple[tuple[str, float], ...], share: Share) -> tuple[tuple[str, float], ...]:
-    if not share.comment:
-        return known
-    told = (comment_hash(share.comment), comment_time(share))
-    return known if told in known else (*known, told)[-COMMENTS_REMEMBERED:]
-
-
-def _worst_told(share: Share) -> State:
-    """The worst that a share tells: of the incident; without a severity, also of any of its alerts, over or not."""
+def _worst_reported(share: Share) -> State:
+    """The worst state that a share reports of the incident; without a severity, also of any of its alerts."""
     blocks = share.blocks
-    alerts = [*(blocks.get("alerts") or ()), *(value for name, value in blocks.items() if name.startswith(_ALERT))]
     severity = blocks.get("severity")
-    words = [severity, (blocks.get("state") or {}).get("status")]
+    statuses = [severity, (blocks.get("state") or {}).get("status")]
     if severity is None:
-        words += [alert["status"] for alert in alerts]
-    return max((parse_state(word) for word in words if word), key=lambda state: state.rank, default=State.RESOLVED)
+        alerts = [*(blocks.get("alerts") or ()), *(blocks[name] for name in blocks if name.startswith(ALERT_PREFIX))]
+        statuses += [alert["status"] for alert in alerts]
+    return worst_of(State.RESOLVED, *(parse_state(status) for status in statuses if status))
 
 
-def _titled(base: Record, folded: Record) -> Record:
-    """The first share's title stays; only one that somebody wrote may still replace it, once, and any a stopgap."""
-    found, written = derive_title(read_incident(folded))
-    stopgap = not base.title or base.title == placeholder_title(base.incident)
-    if stopgap or (base.title_provisional and written):
-        return replace(folded, title=found, title_provisional=not written)
-    return folded
-
-
-def placeholder_title(incident: str) -> str:
-    """The title of an incident of which nothing is known yet but its id."""
-    return f"Incident {incident}"
-
-
-def stub_record(record: Record) -> Record:
-    """What outlives retention: enough to know the incident again, should it come back."""
-    kept: dict[str, JSON] = {
-        name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks
-    }
-    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:], pending_actions=())
+def _with_title(base: Record, merged: Record) -> Record:
+    """The first share's title stays. A placeholder is replaced, and a provisional title once by one that is written."""
+    title, written = derive_title(read_incident(merged))
+    placeholder = base.title in {"", placeholder_title(base.incident)}
+    if placeholder or (base.title_provisional and written):
+        return replace(merged, title=title, title_provisional=not written)
+    return merged

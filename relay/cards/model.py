@@ -17,32 +17,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from relay.model.incident import JSON, Record, State
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State
+from relay.model.json_types import JSON
+from relay.model.record import Record
 from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes.options import Mention, Options
 
 IN_DOUBT = "in_doubt"
 """Begins the reason of a letter about what may be in Slack: `in_doubt: missing_scope`."""
-
-
-class EntryKind(StrEnum):
-    """What an entry tells; there is one template file for each."""
-
-    STATUS = "status"
-    COMMENT = "comment"
-    ASSIGNMENT = "assignment"
-    SNOOZE = "snooze"
-    TAGS = "tags"
-    ALERTS = "alerts"
-    CHANGES = "changes"
-    RESOLVED = "resolved"
-    REOPENED = "reopened"
-    OTHER = "other"
-
-    @property
-    def topic(self) -> str:
-        """The word by which `thread` in routes.yaml knows it: an end and a reopening are changes of state too."""
-        return EntryKind.STATUS if self in {EntryKind.RESOLVED, EntryKind.REOPENED} else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +95,9 @@ class Card:
     `channel` is the channel's reference as configured (the canonical one, where it has several spellings);
     `slack_channel` the id under which it was posted. `route` governs it (empty: the fallback got it for want of a
     route). `mention` is whom the routes name that take it there *now*; `taken` whether any does. `worst` is the worst
-    state told since the first post or the last reopening, `episode_worst` the worst ever. `ended_shown` is the end that
-    the card shows, if it shows one. `reopen_told` is when its thread last told a reopening by itself, and
-    `reopen_pinged` when it last pinged for one. `post` is the root or a reply that is due, `edit` an edit.
+    state told since the first post or the last reopening, `episode_worst` the worst ever. `shown_ended_at` is the end
+    that the card shows, if it shows one. `reopening_reported_at` is when its thread last told a reopening by itself,
+    and `reopening_pinged_at` when it last pinged for one. `post` is the root or a reply that is due, `edit` an edit.
     """
 
     incident: str
@@ -379,8 +362,8 @@ class DeadLetter:
 class CardUpdate:
     """What a decision about a case changes: cards (one without a number is new), the attempt, the card's letter.
 
-    `closes_letter` is the moment at which the open letter of the card, if it has one, is done with; one about a reply
-    is only where the change `closes_replies` as well.
+    `closes_letter_at` is the moment at which the open letter of the card, if it has one, is done with; one about a
+    reply is only where the change `closes_reply_letters` as well.
     """
 
     cards: tuple[Card, ...] = ()

@@ -18,7 +18,7 @@ from relay.cards import failures, recovery, send
 from relay.cards.model import CardContext, CardUpdate, DeadLetter
 from relay.cards.notices import THREAD
 from relay.cards.send import Edit, PostRoot, ShownRoot, SlackStep
-from relay.model.incident import NO_TAG_LABELS, TagLabels
+from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import backoff
 from relay.routes.rulebook import Fallback
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome

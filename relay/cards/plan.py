@@ -10,7 +10,10 @@ from relay.cards.merge import begin_episode, merge_share
 from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome, Task
 from relay.cards.staleness import stale_at
 from relay.cards.tasks import callback_task
-from relay.model.incident import JSON, Incident, Record, State, read_incident
+from relay.model.incident import Incident, State
+from relay.model.json_types import JSON
+from relay.model.reading import read_incident
+from relay.model.record import Record
 from relay.rendering.context import template_variables
 from relay.routes.evaluate import RoutingDecision, evaluate_routes
 from relay.routes.rulebook import Rulebook

@@ -25,7 +25,9 @@ from relay.cards.send import (
     cancel_unposted,
     give_up_reply,
 )
-from relay.model.incident import State, TagLabels, read_incident
+from relay.model.incident import State
+from relay.model.reading import read_incident
+from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes.options import InDoubtPolicy
 from relay.slack.outcomes import Delivered

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from relay.cards.model import Card, Due, Entry, EntryKind
-from relay.model.incident import JSON, Incident, State
+from relay.cards.model import Card, Due, Entry
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import Incident, State
+from relay.model.json_types import JSON
 from relay.ratelimit.budgets import Urgency
 
 MAX_LINES = 20
@@ -161,7 +163,7 @@ def _shows(card: Card, entry: Entry) -> bool:
     """Whether the thread tells it: the route wants its kind, and neither the card's face nor somebody has said it."""
     on_the_face = entry.seq <= card.root_seq and entry.kind is not EntryKind.COMMENT
     said_here = card.channel in entry.data.get("posted_in", ())
-    return entry.kind.topic in card.options.thread and not on_the_face and not said_here
+    return entry.kind.row.thread in card.options.thread and not on_the_face and not said_here
 
 
 def _without_company(entry: Entry) -> Entry:
@@ -207,7 +209,7 @@ def _could_rise(entry: Entry, incident: Incident) -> bool:
 
 
 def _is_state(entry: Entry) -> bool:
-    return entry.kind.topic == EntryKind.STATUS and bool(entry.data.get("new"))
+    return entry.kind.row.thread == EntryKind.STATUS and bool(entry.data.get("new"))
 
 
 def _is_quiet(card: Card, new: State, worst: State, now: float) -> bool:
@@ -227,7 +229,7 @@ def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet:
 
 
 def _broadcasts(card: Card, entry: Entry, *, rise: bool) -> bool:
-    words = {str(entry.kind), entry.kind.topic, *(("rise",) if rise else ())}
+    words = {str(entry.kind), entry.kind.row.thread, *(("rise",) if rise else ())}
     return not _while_flapping(entry) and not words.isdisjoint(card.options.broadcast)
 
 
@@ -264,7 +266,7 @@ def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Ite
 
 
 def _while_flapping(entry: Entry) -> bool:
-    return entry.kind.topic == EntryKind.STATUS and bool(entry.data.get("while_flapping"))
+    return entry.kind.row.thread == EntryKind.STATUS and bool(entry.data.get("while_flapping"))
 
 
 def _is_step(entry: Entry) -> bool:

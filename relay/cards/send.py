@@ -13,7 +13,9 @@ from typing import assert_never
 from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due, Entry
 from relay.cards.notices import FROM, QUIET, THREAD, make_way, unnoted
 from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
-from relay.model.incident import Incident, State, TagLabels, read_incident
+from relay.model.incident import Incident, State
+from relay.model.reading import read_incident
+from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
 from relay.slack.outcomes import Delivered
 
@@ -52,7 +54,7 @@ class PostReply:
 class Edit:
     """Edit the card, unless what it shows already is what it should show.
 
-    `shown_hash` and `unsure_until` are the card's from before: while Slack is called nobody knows what it shows.
+    `shown_hash` and `edit_in_doubt_until` are the card's from before: while Slack is called nobody knows what it shows.
     """
 
     ts: str

@@ -18,7 +18,7 @@ from typing import assert_never
 
 from relay.bigpanda.outcomes import IncidentNotFound, TaskAmbiguous, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
 from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
-from relay.model.incident import PendingAction
+from relay.model.record import PendingAction
 from relay.ratelimit.budgets import backoff
 
 COMMENT_KINDS = (TaskKind.COMMENT, TaskKind.REPLY)

@@ -13,9 +13,9 @@ from relay.config.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from relay.cards import Channel
     from relay.cards.draw import PermalinkBuilder
-    from relay.model.incident import TagLabels
+    from relay.cards.model import Channel
+    from relay.model.tag_labels import TagLabels
     from relay.store import IncidentHistory
 
     Found = tuple[IncidentHistory, PermalinkBuilder, Callable[[str], str], TagLabels]

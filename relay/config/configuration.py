@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from relay.model.errors import Fault
-from relay.model.incident import TagDefinition
+from relay.model.tag_labels import TagDefinition
 from relay.rendering.library import TemplateLibrary
 from relay.routes.rulebook import Rulebook
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 import structlog
 
-from relay.cards import Channel, ChannelState
+from relay.cards.model import Channel, ChannelState
 from relay.delivery.context import DeliveryContext
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent

@@ -6,8 +6,8 @@ from typing import assert_never
 
 import structlog
 
-from relay.cards import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.draw import PermalinkBuilder, draw_step
+from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
 from relay.cards.send import Edit, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration

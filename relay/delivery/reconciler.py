@@ -12,7 +12,8 @@ from functools import partial
 
 import structlog
 
-from relay.cards import AttemptState, Card, CardContext, CardUpdate, failures, recovery
+from relay.cards import failures, recovery
+from relay.cards.model import AttemptState, Card, CardContext, CardUpdate
 from relay.cards.outcomes import DeliveryRules, give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
 from relay.cards.send import ROOT

@@ -10,9 +10,9 @@ from functools import partial
 
 import structlog
 
-from relay.cards import CardState, Channel, ChannelState, failures
+from relay.cards import failures
 from relay.cards.failures import EXTERNAL, is_external
-from relay.cards.model import DeadLetter
+from relay.cards.model import CardState, Channel, ChannelState, DeadLetter
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES

@@ -7,8 +7,8 @@ from functools import partial
 
 import structlog
 
-from relay.cards import AttemptState, CardContext
 from relay.cards.eligibility import WorkKind
+from relay.cards.model import AttemptState, CardContext
 from relay.cards.send import NothingToSend, SlackStep, Step
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.executor import Executor

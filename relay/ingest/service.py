@@ -16,7 +16,8 @@ import structlog
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, IncidentState, Plan, plan
+from relay.cards.model import Card, IncidentState, Plan
+from relay.cards.plan import plan
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook

@@ -16,7 +16,7 @@ from typing import assert_never
 
 import structlog
 
-from relay.cards import Channel, ChannelState
+from relay.cards.model import Channel, ChannelState
 from relay.config.configuration import Configuration
 from relay.model.errors import Fault, StoreError
 from relay.ratelimit.budgets import Budgets, backoff

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound
 
+from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import Fault
 from relay.rendering.context import without_marks
 from relay.rendering.engine.budget import failure, watching
@@ -22,13 +23,8 @@ DEFAULT_FOLDER: Final = "incident"
 """The folder that a route uses where it names none, and that stands in for what others lack."""
 
 CARD: Final = "card"
-ENTRY_KINDS: Final = (
-    *("status", "comment", "assignment", "snooze", "tags"),
-    *("alerts", "changes", "resolved", "reopened", "other"),
-)
-"""The kinds of entries, each with a file of its own."""
 
-_MADE: Final[Mapping[str, Made]] = {f"{CARD}.j2": "card", **{f"{kind}.j2": "entry" for kind in ENTRY_KINDS}}
+_MADE: Final[Mapping[str, Made]] = {f"{CARD}.j2": "card", **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES}}
 """The files that relay asks for by their names, and what they make."""
 _PACKAGED: Final = "relay"
 

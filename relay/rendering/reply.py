@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.rendering import fallback
 from relay.rendering.blocks.characters import whole
 from relay.rendering.blocks.compose import Draft, completed, compose
@@ -13,7 +14,7 @@ from relay.rendering.blocks.rich_text import Atom, length, one_line, shortened, 
 from relay.rendering.blocks.tree import parse
 from relay.rendering.card import built_in_notice, drafted, title_of
 from relay.rendering.context import Item, template_values
-from relay.rendering.library import ENTRY_KINDS, TemplateFailed, TemplateLibrary
+from relay.rendering.library import TemplateFailed, TemplateLibrary
 from relay.rendering.request import RenderedMessage, RenderRequest, TemplateFailure
 from relay.slack import limits
 
@@ -59,7 +60,7 @@ def render_reply(
 
 def _paragraph(library: TemplateLibrary, template: str, scene: RenderRequest, entry: Mapping[str, Any]) -> _Paragraph:
     kind = entry.get("kind")
-    name = f"{template}/{kind if kind in ENTRY_KINDS else OTHER}.j2"
+    name = f"{template}/{kind if kind in ENTRY_TEMPLATES else OTHER}.j2"
     try:
         printed = library.run(name, {**scene.variables, "entry": _readable(entry)})
     except TemplateFailed as failed:

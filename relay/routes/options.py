@@ -5,12 +5,10 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-from relay.model.incident import JSON, State
+from relay.model.entry_kinds import THREAD_NAMES
+from relay.model.incident import State
+from relay.model.json_types import JSON
 
-KINDS = ("status", "comment", "assignment", "snooze", "tags", "alerts", "changes", "other")
-"""The kinds of entries that a card's thread may tell."""
-BROADCAST_KINDS = (*KINDS, "rise", "resolved", "reopened")
-"""What may be shown in the channel as well: the kinds, and three happenings that are told as `status`."""
 ACTIONS = ("assign", "comment", "snooze", "resolve")
 """The buttons that a card may have."""
 
@@ -29,7 +27,7 @@ class Options:
     """One card's options, fully resolved; durations are seconds. The defaults are the built-in ones."""
 
     template: str = "incident"
-    thread: tuple[str, ...] = KINDS
+    thread: tuple[str, ...] = THREAD_NAMES
     broadcast: tuple[str, ...] = ("reopened",)
     gather: float = 2 * _MINUTE
     wait: float = 0.0

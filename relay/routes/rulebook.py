@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
-from relay.model.incident import TagDefinition, TagLabels, TagValueLabels
+from relay.model.tag_labels import TagDefinition, TagLabels, TagValueLabels
 from relay.routes.channel_template import FixedChannel
 from relay.routes.options import Options
 from relay.routes.route import Route, RouteList

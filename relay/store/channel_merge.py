@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Channel, ChannelState
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 from relay.store import schema
 from relay.store.channels import home_of, one, want
 from relay.store.letters import close_letter

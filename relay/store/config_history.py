@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table, delete, func, or_, select
 
-from relay.model.incident import TagDefinition
+from relay.model.tag_labels import TagDefinition
 from relay.store import schema
 from relay.store.mappers import configuration_of, definition_of, definition_row, dumps, packed, quarantined_of
 from relay.store.types import QuarantinedBody, StoredConfiguration

@@ -20,7 +20,6 @@ from relay.cards.model import (
     ChannelState,
     Due,
     Entry,
-    EntryKind,
     IncidentState,
     Plan,
     PreviousCard,
@@ -28,7 +27,11 @@ from relay.cards.model import (
     Task,
     TaskKind,
 )
-from relay.model.incident import JSON, Block, Environment, PendingAction, Person, Record, State, TagDefinition
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import Environment, Person, State
+from relay.model.json_types import JSON
+from relay.model.record import Block, PendingAction, Record
+from relay.model.tag_labels import TagDefinition
 from relay.routes.options import Mention, Options
 from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCall, StoredConfiguration
 

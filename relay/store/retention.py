@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from relay.model.incident import Record
+from relay.model.record import Record
 from relay.store import schema
 from relay.store.locks import hold_incidents
 from relay.store.mappers import record_of, record_text

@@ -41,7 +41,8 @@ from sqlalchemy import (
     text,
 )
 
-from relay.cards.model import AttemptState, CardState, ChannelState, EntryKind, ShareOutcome, TaskKind
+from relay.cards.model import AttemptState, CardState, ChannelState, ShareOutcome, TaskKind
+from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 
 OPEN_ATTEMPT = (AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT)

@@ -19,7 +19,9 @@ from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelSta
 from relay.cards.staleness import StalenessUpdate
 from relay.cards.tasks import TaskContext, TaskUpdate
 from relay.model.errors import StoreUnusable
-from relay.model.incident import JSON, Record, TagDefinition
+from relay.model.json_types import JSON
+from relay.model.record import Record
+from relay.model.tag_labels import TagDefinition
 from relay.store import (
     accepting,
     backlog,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, CardContext, Channel, Plan, plan
-from relay.cards.plan import decide_routes
+from relay.cards.model import Card, CardContext, Channel, Plan
+from relay.cards.plan import decide_routes, plan
 from relay.cards.send import NothingToSend, PostRoot, begin_post
-from relay.model.incident import Incident, read_incident
+from relay.model.incident import Incident
+from relay.model.reading import read_incident
 from relay.routes.evaluate import ChannelFailure, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook

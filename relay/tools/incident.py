@@ -6,12 +6,14 @@ from functools import cache
 
 import orjson
 
-from relay.cards import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
 from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines
-from relay.cards.merge import placeholder_title
+from relay.cards.model import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
 from relay.cards.notices import POINTER, QUIET, STAND_IN
 from relay.config.template_files import load_packaged
-from relay.model.incident import JSON, NO_TAG_LABELS, Incident, TagLabels, read_episode, read_incident
+from relay.model.incident import Incident
+from relay.model.json_types import JSON
+from relay.model.reading import placeholder_title, read_episode, read_incident
+from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.reply import render_reply

@@ -12,11 +12,13 @@ from typing import Any
 
 import orjson
 
-from relay.cards import Attempt, AttemptState, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.cards.failures import EXTERNAL, is_external, retry_card, retry_reply
+from relay.cards.model import Attempt, AttemptState, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.cards.recovery import retry_in_doubt
 from relay.cards.send import REPLY, ROOT
-from relay.model.incident import JSON, TagLabels, read_incident
+from relay.model.json_types import JSON
+from relay.model.reading import read_incident
+from relay.model.tag_labels import TagLabels
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store import IncidentHistory, OpenDeadLetter, QuarantinedBody, SlackCall, Store
 from relay.tools.incident import entry_lines

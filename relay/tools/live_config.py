@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from relay.model.errors import ConfigurationError
-from relay.model.incident import NO_TAG_LABELS, TagDefinition, TagLabels
+from relay.model.tag_labels import NO_TAG_LABELS, TagDefinition, TagLabels
 from relay.routes.parser.parse import parse_rulebook
 from relay.store import Store
 

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from relay.cards import CardState
+from relay.cards.model import CardState
 from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from relay.slack.message import Message
 from relay.tools.as_read import Block, ChannelNames, block_lines, blocks_at, channel_label, slack_error

@@ -7,8 +7,9 @@ language (regular expressions, Jinja) is `relay check`'s.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
 from relay.model.incident import State
-from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy
+from relay.routes.options import ACTIONS, InDoubtPolicy
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.subjects import NAMED, PLAIN, ValueType
 
@@ -223,8 +224,8 @@ _FORMS: Final[Mapping[str, Schema]] = {
     "channel": _ref("channel"),
     "mention": _object({key: {**_ref("targets"), "description": told} for key, told in _STATES_THAT_PING.items()}),
     "template": {"type": ["string", "number", "boolean"], "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"},
-    "thread": _list(_one_of(KINDS)),
-    "broadcast": _list(_one_of(BROADCAST_KINDS)),
+    "thread": _list(_one_of(THREAD_NAMES)),
+    "broadcast": _list(_one_of(BROADCAST_NAMES)),
     "gather": _ref("duration"),
     "wait": _ref("duration"),
     "reopen_within": _ref("duration"),

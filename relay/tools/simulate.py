@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards import (
+from relay.cards import send
+from relay.cards.draw import DrawnStep, draw_step, permalink
+from relay.cards.eligibility import WorkKind, due_work, is_due
+from relay.cards.model import (
     Card,
     CardContext,
     CardUpdate,
@@ -22,11 +25,8 @@ from relay.cards import (
     IncidentState,
     Plan,
     ShareOutcome,
-    plan,
-    send,
 )
-from relay.cards.draw import DrawnStep, draw_step, permalink
-from relay.cards.eligibility import WorkKind, due_work, is_due
+from relay.cards.plan import plan
 from relay.cards.send import Edit, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.rendering.request import RenderedMessage

@@ -18,7 +18,8 @@ from relay.bigpanda.outcomes import (
 )
 from relay.bigpanda.responses import comments_of, tag_definitions_of, users_of
 from relay.http.outcome import Failure, HttpResponse
-from relay.model.incident import Person, TagDefinition
+from relay.model.incident import Person
+from relay.model.tag_labels import TagDefinition
 
 READS = (BigPandaCall.INCIDENT, BigPandaCall.TAG_DEFINITIONS, BigPandaCall.ACTIVITIES, BigPandaCall.USERS)
 WRITES = tuple(call for call in BigPandaCall if call not in READS)

@@ -21,7 +21,8 @@ from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import ShareEvent
 from relay.http.session import make_session
-from relay.model.incident import Environment, Person, TagDefinition
+from relay.model.incident import Environment, Person
+from relay.model.tag_labels import TagDefinition
 from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.faults import DropConnection, InjectedFault, NoAnswer, RawResponse

@@ -6,7 +6,8 @@ import pytest
 
 from relay.cards.merge import comment_hash
 from relay.cards.replies import reply_due
-from relay.model.incident import PendingAction, read_incident
+from relay.model.reading import read_incident
+from relay.model.record import PendingAction
 from tests.support.share_sequences import START, Life, alert, share
 
 ANN = {"name": "Ann Lee", "email": "ann@example.com", "userId": "u1"}
@@ -17,7 +18,7 @@ SENT = "Ann Lee (Slack): failing over"
 def a_life(*deeds: PendingAction) -> Life:
     life = Life()
     life.take(share(status="critical", alerts=[alert()], incidentTags=[{"id": "team", "value": "database"}]))
-    life.story = replace(life.story, record=replace(life.story.record, deeds=deeds))
+    life.story = replace(life.story, record=replace(life.story.record, pending_actions=deeds))
     return life
 
 
@@ -30,20 +31,20 @@ def assigned(at: int, **who):
 
 
 def test_an_assignment_by_oneself_is_told_without_relays_own_user():
-    life = a_life(deed("assign", person="u1"))
+    life = a_life(deed("assign", assignee_id="u1"))
     life.take(assigned(601, **ANN))
     assert life.told() == [("assignment", {"old": "", "new": "Ann Lee", "actor": ""})]
     assert life.story.record.pending_actions == ()
 
 
 def test_an_assignment_to_an_account_that_is_shared_names_who_took_it():
-    life = a_life(deed("assign", person="u7"))
+    life = a_life(deed("assign", assignee_id="u7"))
     life.take(assigned(601, name="NOC", userId="u7"))
     assert life.told()[0][1]["actor"] == "Ann Lee"
 
 
 def test_an_assignment_to_somebody_else_is_not_what_was_done():
-    life = a_life(deed("assign", person="u1"))
+    life = a_life(deed("assign", assignee_id="u1"))
     life.take(assigned(601, name="Bob", userId="u2"))
     assert life.told()[0][1]["actor"] == "relay"
     assert len(life.story.record.pending_actions) == 1
@@ -71,7 +72,7 @@ def test_an_awakening_is_no_snooze():
 @pytest.mark.parametrize("comes", ["with it", "after it", "before it"])
 def test_a_resolution_is_told_once_with_its_note_by_whoever_did_it(comes):
     note = "failing over"
-    life = a_life(deed("resolve", text=note, sent=comment_hash(SENT)))
+    life = a_life(deed("resolve", text=note, sent_hash=comment_hash(SENT)))
     comment = {"comment": {"comment": SENT}, "sender": RELAY}
     ends = {"resolved": True, "status": "ok"}
     if comes == "with it":
@@ -92,7 +93,7 @@ def test_a_resolution_is_told_once_with_its_note_by_whoever_did_it(comes):
 @pytest.mark.parametrize("first", ["comment", "resolution"])
 def test_a_resolution_without_a_note_is_told_without_the_comment_that_bigpanda_asks_for(first):
     sent = "Resolved by Ann Lee from Slack"
-    life = a_life(deed("resolve", sent=comment_hash(sent)))
+    life = a_life(deed("resolve", sent_hash=comment_hash(sent)))
     comment = {"metadata": {"comment": {"comment": sent}, "sender": RELAY}}
     ends = {"resolved": True, "status": "ok"}
     one, other = (comment, ends) if first == "comment" else (ends, comment)
@@ -103,13 +104,13 @@ def test_a_resolution_without_a_note_is_told_without_the_comment_that_bigpanda_a
 
 
 def test_a_comment_is_told_in_the_words_of_whoever_wrote_it():
-    life = a_life(deed("comment", text="failing over", sent=comment_hash(SENT)))
+    life = a_life(deed("comment", text="failing over", sent_hash=comment_hash(SENT)))
     life.take(share(601, metadata={"comment": {"comment": SENT}, "sender": RELAY}))
     assert life.told() == [("comment", {"text": "failing over", "actor": "Ann Lee", "posted_in": []})]
 
 
 def test_a_reply_is_not_told_again_in_the_thread_that_says_it_already():
-    life = a_life(deed("reply", text="failing over", sent=comment_hash(SENT), channel="C0DB000001"))
+    life = a_life(deed("reply", text="failing over", sent_hash=comment_hash(SENT), channel="C0DB000001"))
     card = life.show("C0DB000001")
     life.take(share(601, metadata={"comment": {"comment": SENT}, "sender": RELAY}))
     [entry] = life.plans[-1].entries
@@ -119,7 +120,7 @@ def test_a_reply_is_not_told_again_in_the_thread_that_says_it_already():
 
 
 def test_somebody_elses_words_are_nobodys_deed():
-    life = a_life(deed("comment", text="failing over", sent=comment_hash(SENT)))
+    life = a_life(deed("comment", text="failing over", sent_hash=comment_hash(SENT)))
     life.take(share(601, metadata={"comment": {"comment": "failing over"}, "sender": {"name": "Bob"}}))
     assert life.told() == [("comment", {"text": "failing over", "actor": "Bob"})]
     assert len(life.story.record.pending_actions) == 1

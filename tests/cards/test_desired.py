@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from relay.cards import CardState, Due, ShareOutcome
-from relay.model.incident import State, read_episode
+from relay.cards.model import CardState, Due, ShareOutcome
+from relay.model.incident import State
+from relay.model.reading import read_episode
 from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
@@ -15,7 +16,7 @@ PRODUCTION = {"environment": "Production"}
 
 
 def where(life):
-    return {channel: str(card.state) for (channel, _), card in life.cards.items() if card.followed}
+    return {channel: str(card.state) for (channel, _), card in life.cards.items() if card.is_current}
 
 
 def test_an_incident_gets_one_card_where_a_route_takes_it():

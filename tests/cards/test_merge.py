@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.cards.merge import is_new_comment, merge_share, stub_record
-from relay.model.incident import read_incident
+from relay.model.reading import read_incident
 from tests.support.share_sequences import START, alert, folded, share
 
 

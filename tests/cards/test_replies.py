@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.cards import Entry, EntryKind
+from relay.cards.model import Entry
 from relay.cards.replies import MAX_LINES, next_reply, reply_due
-from relay.model.incident import State, read_incident
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State
+from relay.model.reading import read_incident
 from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, Life, alert, share
 
@@ -33,13 +35,15 @@ def replies(life, at):
     """All replies that the card owes, one after the other, as delivery would send them."""
     card, sent = life.cards[NOC, 1], []
     while True:
-        untold = [entry for entry in life.entries if entry.seq > card.told_seq]
+        untold = [entry for entry in life.entries if entry.seq > card.reported_seq]
         reply = next_reply(card, read_incident(life.story.record), untold, START + at)
         if reply is None:
             return sent
         sent.append(reply)
-        card = replace(card, told_seq=reply.upto_seq, worst=reply.worst.recent, episode_worst=reply.worst.episode)
-        card = replace(card, reopen_told=START + at if reply.reports_reopening else card.reopen_told)
+        card = replace(card, reported_seq=reply.upto_seq, worst=reply.worst.recent, episode_worst=reply.worst.episode)
+        card = replace(
+            card, reopening_reported_at=START + at if reply.reports_reopening else card.reopening_reported_at
+        )
 
 
 def kinds(reply):
@@ -83,7 +87,7 @@ def test_a_step_that_was_over_before_the_first_post_does_not_hide_a_later_rise()
     life = living()
     life.take(share(60, status="critical"))
     life.take(share(120, status="warning"))
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], face_seq=2)  # what the root shows was the state by then
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], root_seq=2)  # what the root shows was the state by then
     life.take(share(600, status="critical"))
     [reply] = replies(life, 601)
     assert (kinds(reply), reply.targets) == (["status"], ("S0CRIT", "here"))
@@ -97,7 +101,7 @@ def test_a_reopening_pings_its_people_once_in_half_an_hour_and_is_broadcast_alon
     assert (kinds(first), first.targets, first.broadcast) == (["resolved"], (), False)
     assert (kinds(second), second.targets, second.broadcast) == (["reopened"], ("S0BACK", "here"), True)
     assert kinds(third) == ["comment"]
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 100.0)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopening_pinged_at=START + 100.0)
     assert all(not reply.targets for reply in replies(life, 121))
 
 
@@ -119,10 +123,10 @@ def test_what_is_back_after_its_end_was_told_is_broadcast_at_once_though_it_flap
     life = living(flapping=flapped)
     life.take(share(ended, status="ok"))
     at = None if told_last is None else START + told_last
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], told_seq=1, post=None, reopen_told=at)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reported_seq=1, post=None, reopening_reported_at=at)
     life.take(share(reopened, status="warning", flapping=True))
     first = replies(life, reopened + 1)[0]
-    assert (kinds(first)[0], first.broadcast, first.reopened, first.targets) == ("reopened", aloud, aloud, ())
+    assert (kinds(first)[0], first.broadcast, first.reports_reopening, first.targets) == ("reopened", aloud, aloud, ())
     began_to_flap = not flapped  # which is told at once, and takes along what waits
     assert life.cards[NOC, 1].post.at - START == (reopened if aloud or began_to_flap else reopened + 600)
 
@@ -198,10 +202,10 @@ def test_thread_silences_a_kind_but_never_a_reply_that_pings():
 
 
 def test_a_reopening_that_pings_is_as_urgent_as_a_rise_and_one_that_does_not_has_a_minute():
-    def due(reopen_pinged):
+    def due(reopening_pinged_at):
         life = living()
         life.take(share(60, status="ok"))
-        told = {"told_seq": 1, "post": None, "reopen_pinged": reopen_pinged}
+        told = {"reported_seq": 1, "post": None, "reopening_pinged_at": reopening_pinged_at}
         life.cards[NOC, 1] = replace(life.cards[NOC, 1], **told)
         life.take(share(120, status="warning"))
         return life.cards[NOC, 1].post
@@ -213,21 +217,21 @@ def test_a_reopening_that_pings_is_as_urgent_as_a_rise_and_one_that_does_not_has
 def test_what_the_first_post_shows_is_not_told_again_but_a_comment_is():
     life = living()
     life.take(share(60, status="critical", metadata={"comment": {"comment": "on it"}}))
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], face_seq=2)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], root_seq=2)
     [reply] = replies(life, 61)
     assert (kinds(reply), reply.targets) == (["comment"], ())
 
 
 def test_a_reopening_that_was_passed_over_in_silence_is_not_told_by_a_later_reply():
     life = living(ROUTES + "    thread: [comment]\n")
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopen_pinged=START + 60.0)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reopening_pinged_at=START + 60.0)
     life.take(share(100, status="ok"))
     life.take(share(120, status="warning"))
     assert (life.cards[NOC, 1].post, life.cards[NOC, 1].reported_seq) == (None, 2)
     life.take(share(5000, status="warning", metadata={"comment": {"comment": "hm"}}))
     [reply] = replies(life, 5001)
     assert (kinds(reply), reply.targets) == (["comment"], ())
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], told_seq=3)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], reported_seq=3)
     life.take(share(5060, status="critical"))
     assert replies(life, 5061)[0].targets == ("S0CRIT", "here")
 
@@ -286,8 +290,8 @@ def test_what_was_told_while_it_flapped_does_not_hide_a_rise_after_it():
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], episode_worst=State.CRITICAL)  # before a reopening as a warning
     life.take(share(60, status="unknown", flapping=True))
     [reply] = replies(life, 61)
-    assert (reply.worst.lately, reply.worst.episode) == (State.WARNING, State.CRITICAL)
-    shown = {"told_seq": reply.upto_seq, "worst": reply.worst.lately, "episode_worst": reply.worst.episode}
+    assert (reply.worst.recent, reply.worst.episode) == (State.WARNING, State.CRITICAL)
+    shown = {"reported_seq": reply.upto_seq, "worst": reply.worst.recent, "episode_worst": reply.worst.episode}
     life.cards[NOC, 1] = replace(life.cards[NOC, 1], **shown)
     life.take(share(120, status="critical", flapping=False))
     assert replies(life, 121)[0].targets == ("S0CRIT", "here")
@@ -325,7 +329,7 @@ def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
     options = replace(
         life.cards[NOC, 1].options, thread=thread or ("status", "comment", "tags", "alerts"), broadcast=broadcast
     )
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], options=options, told_seq=0)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], options=options, reported_seq=0)
     life.entries = some
     sent = replies(life, 10)
     ranges = [reply.upto_seq for reply in sent]
@@ -341,6 +345,6 @@ def test_every_entry_is_told_exactly_once_and_in_order(some, thread, broadcast):
 @settings(max_examples=100)
 def test_a_reply_is_due_exactly_when_there_is_one(some):
     life = living()
-    card = replace(life.cards[NOC, 1], told_seq=0)
+    card = replace(life.cards[NOC, 1], reported_seq=0)
     incident = read_incident(life.story.record)
     assert (reply_due(card, incident, some, START) is None) == (next_reply(card, incident, some, START) is None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.model.incident import read_incident
+from relay.model.reading import read_incident
 from tests.support.share_sequences import START, Life, alert, share
 
 MOMENTS = st.lists(st.integers(0, 100_000), min_size=1, max_size=7, unique=True)
@@ -108,7 +108,7 @@ def test_what_was_told_adds_up_to_what_the_card_shows(some, chance: random.Rando
 
 def facts(incident):
     told = {f"tag {tag.name.upper()}": tag.value for tag in incident.tags}
-    return told | {"state": str(incident.state), "who": incident.assignee.known_as if incident.assignee else ""}
+    return told | {"state": str(incident.state), "who": incident.assignee.display_name if incident.assignee else ""}
 
 
 def steps(entry):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from relay.cards import CardState
+from relay.cards.model import CardState
 from relay.cards.notices import GONE, STALE, THREAD_ONLY
 from relay.cards.staleness import clear_stale, handle_silence, mark_gone, mark_stale
 from tests.support.share_sequences import START, Life, alert, share

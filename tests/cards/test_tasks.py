@@ -12,7 +12,8 @@ from relay.bigpanda.outcomes import (
     TaskRejected,
     TaskRetryable,
 )
-from relay.cards import AttemptState, CardState, Task, TaskKind, plan
+from relay.cards.model import AttemptState, CardState, Task, TaskKind
+from relay.cards.plan import plan
 from relay.cards.tasks import (
     CALLBACK_DEADLINE,
     CONFIRMATION_WAIT,
@@ -29,7 +30,7 @@ from relay.cards.tasks import (
     may_have_taken_effect,
     recover_interrupted,
 )
-from relay.model.incident import PendingAction
+from relay.model.record import PendingAction
 from tests.support.share_sequences import START, Life, alert, share
 
 NOW = START + 1000.0
@@ -37,11 +38,11 @@ DEED = PendingAction(key="k", kind="comment", actor="Ann", at=0.0)
 
 
 def matter(
-    kind: TaskKind, *, created: float = NOW, tries: int = 1, deeds: tuple[PendingAction, ...] = (DEED,)
+    kind: TaskKind, *, created: float = NOW, tries: int = 1, pending_actions: tuple[PendingAction, ...] = (DEED,)
 ) -> TaskContext:
     life = Life()
     life.take(share(status="critical", alerts=[alert()]))
-    story = replace(life.story, record=replace(life.story.record, deeds=deeds))
+    story = replace(life.story, record=replace(life.story.record, pending_actions=pending_actions))
     errand = Task(key="k", kind=kind, incident="i1", created=created, state=AttemptState.IN_FLIGHT, tries=tries)
     return TaskContext(task=errand, incident_state=story, cards=tuple(life.cards.values()))
 
@@ -108,7 +109,7 @@ def test_it_is_settled_with_the_first_card_that_is_posted_or_when_none_can_be_an
 
 
 def test_a_deed_is_noted_before_anything_is_sent():
-    dealt = begin_task(matter(TaskKind.COMMENT, deeds=()), DEED, NOW, sent="Ann (Slack): hello")
+    dealt = begin_task(matter(TaskKind.COMMENT, pending_actions=()), DEED, NOW, sent="Ann (Slack): hello")
     assert dealt.task.state is AttemptState.IN_FLIGHT
     assert dealt.incident_state.record.pending_actions == (replace(DEED, at=NOW),)
     assert dealt.task.payload["sent"] == "Ann (Slack): hello"
@@ -163,13 +164,15 @@ def test_what_broke_before_anything_was_sent_is_tried_again():
 @pytest.mark.parametrize("kind", [TaskKind.RESOLVE, TaskKind.COMMENT])
 def test_what_had_to_wait_for_its_turn_for_too_long_is_not_begun_any_more(kind):
     late = NOW + TASK_TIMEOUTS[kind] + 1
-    dealt = begin_task(matter(kind, tries=0, deeds=()), replace(DEED, kind=kind), late, sent="Ann (Slack): hello")
+    dealt = begin_task(
+        matter(kind, tries=0, pending_actions=()), replace(DEED, kind=kind), late, sent="Ann (Slack): hello"
+    )
     assert (dealt.task.state, dealt.task.reason) == (AttemptState.DROPPED, "too_late")
     assert dealt.incident_state is None
 
 
 def test_a_comment_that_waits_in_a_copy_of_the_database_is_looked_for():
-    dealt = begin_restored(matter(TaskKind.REPLY, tries=0, deeds=()), DEED, NOW, sent="Ann (Slack): hello")
+    dealt = begin_restored(matter(TaskKind.REPLY, tries=0, pending_actions=()), DEED, NOW, sent="Ann (Slack): hello")
     assert (dealt.task.state, dealt.task.reason) == (AttemptState.IN_DOUBT, "restored")
     assert dealt.task.payload["sent"] == "Ann (Slack): hello"
     assert dealt.task.due_at is not None

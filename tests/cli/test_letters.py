@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from relay.cards import Card, Channel, ChannelState
 from relay.cards.failures import EXTERNAL
+from relay.cards.model import Card, Channel, ChannelState
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.delivery import service
-from relay.model.incident import NO_TAG_LABELS
+from relay.model.tag_labels import NO_TAG_LABELS
 from relay.routes.options import Options
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.store import OpenDeadLetter, Store

@@ -3,12 +3,13 @@
 import pytest
 
 from relay.config.template_files import LARGEST, load_packaged, load_templates
+from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import ConfigurationError
-from relay.rendering.library import CARD, ENTRY_KINDS
+from relay.rendering.library import CARD
 
 
 def test_the_package_has_a_template_of_every_kind():
-    assert {f"incident/{stem}.j2" for stem in (CARD, *ENTRY_KINDS)} <= load_packaged().keys()
+    assert {f"incident/{stem}.j2" for stem in (CARD, *ENTRY_TEMPLATES)} <= load_packaged().keys()
 
 
 def test_a_folder_is_read_with_all_that_stands_under_it(tmp_path):

@@ -5,10 +5,10 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 from relay.actions.task_worker import TaskWorker
-from relay.cards import IncidentState, Task, TaskKind
+from relay.cards.model import IncidentState, Task, TaskKind
 from relay.cards.tasks import TaskContext
 from relay.model.errors import LeaseLost
-from relay.model.incident import Record
+from relay.model.record import Record
 from tests.support.clocks import ManualClock
 from tests.support.incident_life import cards
 from tests.support.relay_in_process import run_relay

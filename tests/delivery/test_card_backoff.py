@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from relay.cards import CardContext
+from relay.cards.model import CardContext
 from relay.delivery import executor, reconciler, service
 from relay.sandbox.faults import DropConnection, InjectedFault
 from tests.support.incident_life import ALERT, LIFE, PHRASES, cards, faults, live, thread

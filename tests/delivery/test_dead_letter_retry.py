@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.model.incident import NO_TAG_LABELS
+from relay.model.tag_labels import NO_TAG_LABELS
 from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from relay.tools import letters as telling
@@ -50,7 +50,7 @@ async def redrive(house):
 
 
 async def untold(house):
-    return [letter.untold for letter in await house.store.letters()]
+    return [letter.unreported for letter in await house.store.letters()]
 
 
 def told(house, channel="db"):

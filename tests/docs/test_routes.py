@@ -8,12 +8,13 @@ from typer.testing import CliRunner
 from relay.actions import messages
 from relay.actions.modals import SNOOZE_CHOICES
 from relay.actions.people import GROUP_MEMBERS_TTL
-from relay.cards import Card, TaskKind
 from relay.cards.draw import BUTTONS, notice_lines
+from relay.cards.model import Card, TaskKind
 from relay.cards.notices import GONE, STALE, dated
 from relay.cards.tasks import CONFIRMATION_WAIT, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
-from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy, Options
+from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
+from relay.routes.options import ACTIONS, InDoubtPolicy, Options
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.parser.matches import _NOT_FOR, _OPERATORS, _ORDERED, _OVER_MATCHES
 from relay.routes.parser.options import OPTIONS
@@ -50,8 +51,8 @@ def test_the_table_of_options_and_their_defaults_is_the_codes():
 def test_every_word_that_an_option_takes_is_named():
     [table] = tables(PAGE, "### Options")
     told = {word: row[1] + row[2] for word, row in zip(words(table), table, strict=True)}
-    assert all(word in told["thread"] for word in KINDS)
-    assert all(f"`{word}`" in told["broadcast"] for word in set(BROADCAST_KINDS) - set(KINDS))
+    assert all(word in told["thread"] for word in THREAD_NAMES)
+    assert all(f"`{word}`" in told["broadcast"] for word in set(BROADCAST_NAMES) - set(THREAD_NAMES))
     assert all(f"`{word}`" in told["in_doubt"] for word in InDoubtPolicy)
     assert all(f"`{word}`" in told["actions"] for word in ACTIONS)
 

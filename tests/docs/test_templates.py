@@ -9,20 +9,20 @@ import pytest
 
 import relay
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.cards import Card, Entry
 from relay.cards.draw import entry_variables, notice_lines
 from relay.cards.merge import merge_share
-from relay.cards.model import EntryKind
+from relay.cards.model import Card, Entry
 from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, dated, in_place_of
 from relay.config.template_files import load_packaged
-from relay.model.incident import read_incident
+from relay.model.entry_kinds import ENTRY_TEMPLATES, EntryKind
+from relay.model.reading import read_incident
 from relay.rendering.blocks.marks import NodeKind
 from relay.rendering.card import render_card
 from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, VARIABLE_NAMES, template_variables
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
 from relay.rendering.engine.sandbox import JINJA_FILTERS
-from relay.rendering.library import CARD, ENTRY_KINDS, TemplateLibrary
+from relay.rendering.library import CARD, TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderRequest
 from relay.routes.evaluate import ChannelFailure
@@ -97,7 +97,7 @@ def test_the_parts_that_can_be_changed_are_those_of_the_packaged_card(packaged):
 
 def test_the_table_of_files_is_the_codes():
     [table] = tables(PAGE, "## Folders and files")
-    assert words(table) == [CARD, *ENTRY_KINDS]
+    assert words(table) == [CARD, *ENTRY_TEMPLATES]
 
 
 def test_the_table_of_tags_is_the_codes():

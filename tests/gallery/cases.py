@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from itertools import chain, combinations, product
 from typing import Any
 
-from relay.cards import Card
 from relay.cards.draw import BUTTONS, buttons, notice_lines, stale_style
+from relay.cards.model import Card
 from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
 from relay.config.template_files import load_packaged
-from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag, readable_tag_name
+from relay.model.entry_kinds import ENTRY_TEMPLATES
+from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
+from relay.model.tag_labels import readable_tag_name
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables
-from relay.rendering.library import ENTRY_KINDS, TemplateLibrary
+from relay.rendering.library import TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import RenderRequest
 from relay.routes.options import Options
@@ -28,7 +30,7 @@ PEOPLE = {"groups": {"S0DBONCALL": "db-oncall"}, "users": {"U0ANN": "Ann Lee"}, 
 PAGE = "https://a.bigpanda.io/#/app/overview/5c1e"
 TEMPLATES = ("incident", "compact")
 
-_BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *ENTRY_KINDS)}
+_BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *ENTRY_TEMPLATES)}
 _LIBRARY = TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_packaged())
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from relay.cards import ChannelState
+from relay.cards.model import ChannelState
 from relay.config.configuration import Configuration
 from relay.http.session import make_session
 from relay.model.errors import Fault

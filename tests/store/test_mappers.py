@@ -17,11 +17,12 @@ from relay.cards.model import (
     ChannelState,
     Due,
     Entry,
-    EntryKind,
     IncidentState,
     PreviousCard,
 )
-from relay.model.incident import Block, Environment, Person, Record, State
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import Environment, Person, State
+from relay.model.record import Block, Record
 from relay.routes.options import Mention, Options
 from relay.store import SlackCall, mappers, schema
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cards.model import AttemptState, CardUpdate
-from relay.model.incident import Record
+from relay.model.record import Record
 from relay.store import RetentionResult, SlackCall
 from relay.store.retention import cutoff
 from tests.support.store_samples import (

@@ -1,6 +1,6 @@
 """What BigPanda is to be told or asked, as it is kept: which errand comes next."""
 
-from relay.cards import Task, TaskKind
+from relay.cards.model import Task, TaskKind
 from relay.cards.tasks import TaskContext
 from tests.support.store_samples import NOW, keep
 

@@ -7,9 +7,10 @@ import orjson
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import Card, CardState, Entry, IncidentState, Plan, plan
 from relay.cards.merge import merge_share
-from relay.model.incident import read_incident
+from relay.cards.model import Card, CardState, Entry, IncidentState, Plan
+from relay.cards.plan import plan
+from relay.model.reading import read_incident
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook
 

@@ -14,12 +14,12 @@ from relay.cards.model import (
     ChannelState,
     Due,
     Entry,
-    EntryKind,
     IncidentState,
     Plan,
     ShareOutcome,
 )
-from relay.model.incident import Block, Record
+from relay.model.entry_kinds import EntryKind
+from relay.model.record import Block, Record
 from relay.routes.options import Options
 
 NOW = 1_700_000_000.0

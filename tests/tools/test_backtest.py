@@ -12,11 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.cards import ChannelState, plan
+from relay.cards.model import ChannelState
+from relay.cards.plan import plan
 from relay.cli import app
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
-from relay.model.incident import TagDefinition
+from relay.model.tag_labels import TagDefinition
 from relay.store import Store
 from relay.tools import backtest as module
 from relay.tools.backtest import BacktestReport, backtest, live_configuration, with_live_templates

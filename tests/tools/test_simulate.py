@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards import CardState, ShareOutcome
+from relay.cards.model import CardState, ShareOutcome
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged

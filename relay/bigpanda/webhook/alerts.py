@@ -22,7 +22,7 @@ from relay.bigpanda.webhook.values import (
     told_in,
     word,
 )
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 _ALERTS = names("alerts")
 _PRIMARY_ALERT = names("primaryAlert", "alert")

@@ -6,7 +6,7 @@ https://docs.bigpanda.io/reference/incident-object and, for its alerts, https://
 from collections.abc import Mapping
 
 from relay.bigpanda.webhook.lenient_json import to_json
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 Words = Mapping[str, str]
 """The API's word for a field -> the share's."""

@@ -27,7 +27,7 @@ from relay.bigpanda.webhook.values import (
     told_in,
     word,
 )
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 Place = Mapping[str, JSON]
 

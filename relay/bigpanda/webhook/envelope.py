@@ -7,7 +7,8 @@ from relay.bigpanda.webhook.blocks import Place, person
 from relay.bigpanda.webhook.share import ShareEvent
 from relay.bigpanda.webhook.values import ABSENT, Absent, empty, filled, label, names, seconds, told, told_in, word
 from relay.model.errors import NoIncident
-from relay.model.incident import JSON, Environment, Person
+from relay.model.incident import Environment, Person
+from relay.model.json_types import JSON
 
 _LONGEST_ID = 255
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 import orjson
 
 from relay.model.errors import NotJson
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 
 class _Nothing(Enum):

@@ -9,7 +9,7 @@ from relay.bigpanda.webhook.headers import custom_headers
 from relay.bigpanda.webhook.lenient_json import parse_json, to_json
 from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
 from relay.bigpanda.webhook.values import label, names, seconds, told
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 _FUTURE_ALLOWED = 300
 """Seconds by which BigPanda's clock may be ahead of ours."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from relay.model.incident import JSON, Environment, Person
+from relay.model.incident import Environment, Person
+from relay.model.json_types import JSON
 
 INTEGRATION_HEADER = "x-relay-integration"
 """The custom header by which one relay tells several integrations of BigPanda apart."""

@@ -13,7 +13,7 @@ from relay.bigpanda.webhook.values import (
     told,
     word,
 )
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 Tags = list[list[JSON]]
 """[[name, [value, ...]], ...]; a name stands once, no value is blank."""

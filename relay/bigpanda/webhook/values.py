@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 
 
 class Absent(Enum):

@@ -22,7 +22,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from relay.model.incident import JSON, State
+from relay.model.incident import State
+from relay.model.json_types import JSON
 from relay.rendering.blocks.urls import address
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 from relay.rendering.blocks.characters import clean
 from relay.rendering.blocks.inline import flow_of
 from relay.rendering.blocks.marks import NodeKind, Skeleton

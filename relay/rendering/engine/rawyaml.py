@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 from relay.rendering.blocks.rawblocks import BLOCKS, SLOT
 
 _MOST: Final = 2_000

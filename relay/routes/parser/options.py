@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from relay.routes.options import ACTIONS, BROADCAST_KINDS, KINDS, InDoubtPolicy, Options
+from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
+from relay.routes.options import ACTIONS, InDoubtPolicy, Options
 from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.scalars import NodeReader, choice_of, describe, list_of, read_bool, read_duration, read_word
 from relay.routes.parser.targets import user_group
@@ -54,8 +55,8 @@ def silence(node: Node, reading: ParseContext) -> float | None:
 
 OPTIONS: Mapping[str, NodeReader[Any]] = {
     "template": template,
-    "thread": list_of(choice_of(*KINDS)),
-    "broadcast": list_of(choice_of(*BROADCAST_KINDS)),
+    "thread": list_of(choice_of(*THREAD_NAMES)),
+    "broadcast": list_of(choice_of(*BROADCAST_NAMES)),
     "gather": read_duration,
     "wait": read_duration,
     "reopen_within": read_duration,

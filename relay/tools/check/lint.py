@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from relay.model.errors import Fault
-from relay.model.incident import TagValueLabels, readable_tag_name
+from relay.model.tag_labels import TagValueLabels, readable_tag_name
 from relay.rendering.context import VARIABLE_NAMES
 from relay.routes.channel_template import ExpressionChannel, FixedChannel, unknown_names
 from relay.routes.match import Comparison

@@ -14,7 +14,7 @@ import aiohttp
 from relay.bigpanda.client import BigPandaClient
 from relay.bigpanda.outcomes import TaskDone, TaskOutcome
 from relay.bigpanda.responses import tag_definitions_of
-from relay.cards import Channel
+from relay.cards.model import Channel
 from relay.config.files import ConfigurationFiles, build_configuration, load_configuration
 from relay.config.settings import Settings
 from relay.http.session import make_session

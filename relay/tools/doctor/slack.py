@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-from relay.cards import Channel as Known
+from relay.cards.model import Channel as Known
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient

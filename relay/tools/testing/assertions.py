@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 
-from relay.cards import CardState
+from relay.cards.model import CardState
 from relay.routes.parser.context import Position
 from relay.tools.as_read import ChannelNames, channel_label, message_text, slack_error
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from relay.cards import EntryKind
+from relay.model.entry_kinds import EntryKind
 from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
 from relay.routes.parser.context import ParseContext, Position, suggestion

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 from relay.routes.parser.context import Position
 
 

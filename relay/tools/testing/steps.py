@@ -9,7 +9,9 @@ import orjson
 from relay.bigpanda.webhook.parsing import parse_recorded_share, parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
-from relay.model.incident import JSON, State, readable_tag_name
+from relay.model.incident import State
+from relay.model.json_types import JSON
+from relay.model.tag_labels import readable_tag_name
 from relay.routes.parser.context import Position
 from relay.tools.share_files import STEP, parse_share_file
 from relay.tools.testing.model import ShareStep

@@ -5,7 +5,7 @@ from typing import Any
 
 import re2
 
-from relay.model.incident import JSON
+from relay.model.json_types import JSON
 from relay.routes.operators import re2_reason
 from relay.routes.parser.context import HasPosition, ParseContext, Position
 from relay.routes.parser.scalars import describe, read_mapping, read_word

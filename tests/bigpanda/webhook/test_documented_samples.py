@@ -8,7 +8,9 @@ import pytest
 import relay
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import ShareEvent
-from relay.model.incident import Block, Environment, Person, Record, State, read_incident
+from relay.model.incident import Environment, Person, State
+from relay.model.reading import read_incident
+from relay.model.record import Block, Record
 
 SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").read_bytes()
 RECEIVED = 1_700_000_000.0

@@ -15,7 +15,8 @@ import relay
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
-from relay.model.incident import Block, Record, derive_title, read_incident
+from relay.model.reading import derive_title, read_incident
+from relay.model.record import Block, Record
 
 SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").read_bytes()
 RECEIVED = 1_700_000_000.0

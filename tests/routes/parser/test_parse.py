@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.model.incident import Block, Record, State, read_incident
+from relay.model.incident import State
+from relay.model.reading import read_incident
+from relay.model.record import Block, Record
 from relay.routes.evaluate import evaluate_routes
 from relay.routes.options import InDoubtPolicy, Options
 from relay.routes.parser.parse import parse_rulebook

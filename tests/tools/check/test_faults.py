@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from relay.cards.draw import entry_variables
 from relay.cards.replies import merge_entries
+from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
-from relay.rendering.library import ENTRY_KINDS
 from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
 from relay.tools.check.template_trial import _bare, _full, trial
@@ -86,7 +86,7 @@ def test_whatever_an_entry_holds_is_known():
             assert {name for item in values["items"] for name in item} <= ITEM_NAMES, entry
 
 
-@pytest.mark.parametrize("stem", ["card", *ENTRY_KINDS])
+@pytest.mark.parametrize("stem", ["card", *ENTRY_TEMPLATES])
 def test_whatever_a_template_is_for_it_is_run_before_it_is_live(stem):
     [found] = trial({f"payments/{stem}.j2": "{% section %}x{% endsection %}\n{% section %}{{ 1 / 0 }}{% endsection %}"})
     assert (found.file, found.line, found.warning) == (f"payments/{stem}.j2", 2, False)

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
-from relay.cards import ChannelState
+from relay.cards.model import ChannelState
 from relay.cli import app
 from relay.config import files
 from relay.config.settings import Settings

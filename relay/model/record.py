@@ -1,0 +1,113 @@
+"""The record of an incident as relay stores it: a map of blocks, and what adds up over all shares.
+
+A block is one thing that a share can report (the state, the tags, the alerts, ...). `as_of` is the moment of BigPanda's
+clock up to which it is known. Values are plain JSON, so that a record can be stored as it is.
+
+Block names and the shape of their values (`None` means: reported as empty):
+
+    state       {"status": str | None, "resolved": bool | None, "active": bool | None}, all from one share
+    severity    str | None, the raw word
+    flapping    bool | None
+    snooze      {"snoozed": bool, "wake": int | None} | None
+    started, changed, updated
+                int | None, Unix seconds
+    ended       int | None, Unix seconds; None also where a share reported that the incident is open
+    alerts      [alert, ...], the whole list; `alert:<id>` is one alert reported on its own, which updates that alert
+    tags        [[id, [value, ...]], ...], in BigPanda's order
+    links       {name: url}, `landing_page` among them
+    changes     [change, ...]
+    assignment  {"assignee": person | None, "assigner": person | None}
+
+    alert       {"id", "status", "active": bool | None, "started", "changed", "ended": int | None, "primary",
+                "secondary": tag name, "source", "description": str, "tags": [[name, [value, ...]], ...]}
+    change      {"id", "identifier", "summary", "status", "url", "certainty", "comment", "source": str,
+                "start", "end": int | None}
+    person      {"name", "email", "id": str}
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from relay.model.incident import Environment, Person, State, parse_state
+from relay.model.json_types import JSON
+
+ALERT_PREFIX = "alert:"
+"""Begins the name of a block that holds one alert."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """What is known of one part of an incident, and up to when."""
+
+    as_of: float
+    value: JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingAction:
+    """What somebody did through relay and no share has confirmed yet. The entry that confirms it names `actor`.
+
+    `kind` and `key` are the task's (`assign`, `comment`, `snooze`, `resolve`, `reply`); `at` is Unix seconds.
+    `assignee_id` is a BigPanda user id, `until` the end of a snooze, `text` what the person wrote. `sent_hash` is the
+    hash of the comment as BigPanda got it; `channel` is where a thread shows it already.
+    """
+
+    key: str
+    kind: str
+    actor: str
+    at: float
+    assignee_id: str = ""
+    until: int | None = None
+    text: str = ""
+    sent_hash: str = ""
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What relay knows of an incident. `cards/merge` merges shares into it.
+
+    The first share sets `title`, `environment` and `sender`, so that people recognise the card later.
+    `title_provisional`: a late `bp_short_description` may still replace the title once.
+    `environments`, `headers`, `integrations` and `worst` (the worst state or severity) add up over all shares.
+    `environment_id` is the newest environment id; BigPanda's API finds the incident by it.
+    `comments` holds reported comments as (hash of the text, Unix seconds).
+    `episodes` holds the episodes after the first as (number, Unix seconds of the share that began it).
+    """
+
+    incident: str
+    blocks: Mapping[str, Block] = field(default_factory=dict)
+    environments: tuple[Environment, ...] = ()
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    title: str = ""
+    title_provisional: bool = False
+    environment: Environment | None = None
+    sender: Person | None = None
+    first_received: float = 0.0
+    comments: tuple[tuple[str, float], ...] = ()
+    worst: State = State.RESOLVED
+    integrations: tuple[str, ...] = ()
+    environment_id: str = ""
+    pending_actions: tuple[PendingAction, ...] = ()
+    episodes: tuple[tuple[int, float], ...] = ()
+
+    def value(self, block: str) -> JSON:
+        """The value of a block; None where it was never reported or reported as empty."""
+        found = self.blocks.get(block)
+        return None if found is None else found.value
+
+
+def reports_resolved(state: Mapping[str, JSON]) -> bool:
+    """Whether a block `state` says in any way that the incident is resolved."""
+    if state.get("resolved") is True or state.get("active") is False:
+        return True
+    status = state.get("status")
+    return status is not None and parse_state(status) is State.RESOLVED
+
+
+def merge_alert(known: Mapping[str, JSON], reported: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Update a known alert with one reported on its own: a template may give nothing but its status."""
+    missing = {name for name, value in reported.items() if value in (None, "", [])}
+    if reported["status"] or reported["active"] is not None:
+        missing -= {"status", "active", "ended"}  # read together, as the incident's own state is
+    return {**reported, **{name: known[name] for name in missing & known.keys()}}
