@@ -1,8 +1,8 @@
-"""Whatever came back from Slack, or did not, becomes an `Answer`: pure, and trusting no shape.
+"""Classify what came back from Slack: every response and every failure becomes one outcome. It trusts no shape.
 
-The order of the questions matters. No answer at all: only how it failed can speak. HTTP 429 and 5xx speak before the
-body does: a 5xx may come from a gateway that gave up while Slack went on. Then `ok`, then the code, and what is left is
-unreadable, which for a post means doubt.
+The order of the checks matters. Without a response, only the failure speaks. HTTP 429 and 5xx come before the body: a
+gateway may give up with a 5xx while Slack goes on. Then `ok`, then the error code. What is left is unreadable, and a
+post without a readable answer is in doubt.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, assert_never
 
 from relay.http.outcome import Failure, HttpResponse
-from relay.slack.error_codes import AlreadyDone, AmbiguousCode, NotFoundCode, RejectionCode, RetryCode, meaning_of
+from relay.slack.error_codes import Effect, Meaning, meaning_of
 from relay.slack.methods import Method
 from relay.slack.outcomes import (
     Ambiguous,
@@ -24,39 +24,37 @@ from relay.slack.outcomes import (
     SlackOutcome,
 )
 
-Asked = Mapping[str, Any]
-"""The arguments of the call that was answered."""
+Arguments = Mapping[str, Any]
 
-_DETAILS, _DETAIL_LENGTH, _CODE_LENGTH = 5, 300, 80
-"""What of Slack's words goes into logs and letters: so many lines, and so many characters of each."""
+_MAX_LINES, _MAX_LINE, _MAX_CODE = 5, 300, 80
+"""How much of Slack's words goes into logs and dead letters: lines, characters of a line, characters of a code."""
 
 _UNSENDABLE = "Report this to relay's authors: the message could not be written as JSON."
-_TOO_LARGE = "Shorten the template that made the message: it is larger than what stands between relay and Slack takes."
-_NOT_SLACK = (
-    "Check SLACK_API_URL, and any proxy between relay and Slack: HTTP {status} came back without an answer of Slack's."
-)
+_TOO_LARGE = "Shorten the template of the message: it is larger than a proxy between relay and Slack allows."
+_NOT_SLACK = "Check SLACK_API_URL, and any proxy between relay and Slack: HTTP {status} came back, but not from Slack."
 
 
-def classify(method: Method, response: HttpResponse | Failure, arguments: Asked | None = None) -> SlackOutcome:
-    """What an answer, or the want of one, means.
+def classify(method: Method, response: HttpResponse | Failure, arguments: Arguments | None = None) -> SlackOutcome:
+    """Return what a response, or a failure to get one, means.
 
-    `asked` are the call's arguments: `thread_ts` tells a reply from a root, and `channel` and `ts` stand in where a
-    success does not repeat them.
+    `arguments` are the call's: `thread_ts` tells a reply from a root message. `channel` and `ts` stand in where a
+    successful response does not repeat them.
     """
+    arguments = arguments or {}
     if isinstance(response, Failure):
-        return _unanswered(response)
-    told: Body = response.body if isinstance(response.body, Mapping) else {}
-    code = _text(told.get("error"))[:_CODE_LENGTH]
+        return _from_failure(response)
+    body: Body = response.body if isinstance(response.body, Mapping) else {}
+    code = _text(body.get("error"))[:_MAX_CODE]
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retryable(reason="rate_limited", code=code, retry_after=response.retry_after, pauses=True)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Ambiguous(reason="server_error", code=code or f"http_{response.status}")
-    if told.get("ok") is True:
-        return _done(method, arguments or {}, response, told)
-    return _coded(method, arguments or {}, response, code, told) if code else _wordless(response.status)
+    if body.get("ok") is True:
+        return _success(method, arguments, response, body)
+    return _from_code(method, arguments, response, code, body) if code else _from_status(response.status)
 
 
-def _unanswered(failure: Failure) -> SlackOutcome:
+def _from_failure(failure: Failure) -> SlackOutcome:
     if failure is Failure.UNSENDABLE:
         return Rejected(code="", scope=RejectionScope.PAYLOAD, reason=failure.value, remedy=_UNSENDABLE)
     if failure.is_surely_unsent:
@@ -64,79 +62,78 @@ def _unanswered(failure: Failure) -> SlackOutcome:
     return Ambiguous(reason=failure.value)
 
 
-def _done(method: Method, asked: Asked, came: HttpResponse, told: Body) -> SlackOutcome:
+def _success(method: Method, arguments: Arguments, response: HttpResponse, body: Body) -> SlackOutcome:
     if not method.sends:
-        return Read(body=told, scopes=_scopes(came))
-    channel = _text(told.get("channel")) or _text(asked.get("channel"))
-    ts = _text(told.get("ts")) or _text(told.get("message_ts"))
+        scopes = (scope.strip() for scope in response.header("X-OAuth-Scopes").split(","))
+        return Read(body=body, scopes=tuple(filter(None, scopes)))
+    channel = _text(body.get("channel")) or _text(arguments.get("channel"))
+    ts = _text(body.get("ts")) or _text(body.get("message_ts"))
     if method is not Method.POST:
-        return Delivered(channel=channel, ts=ts or _text(asked.get("ts")), body=told)
-    if not ts:  # it stands somewhere, but nobody can say where
+        return Delivered(channel=channel, ts=ts or _text(arguments.get("ts")), body=body)
+    if not ts:  # the message exists, but nobody knows where
         return Ambiguous(reason="unreadable")
-    return Delivered(channel=channel, ts=ts, stray=_is_stray(asked, told), body=told)
+    return Delivered(channel=channel, ts=ts, stray=_is_stray(arguments, body), body=body)
 
 
-def _is_stray(asked: Asked, told: Body) -> bool:
-    """Whether a reply stands outside its thread: Slack says so by the echoed message's `thread_ts` alone.
+def _is_stray(arguments: Arguments, body: Body) -> bool:
+    """Return whether a reply stands outside its thread. Only the `thread_ts` of the echoed message says so.
 
-    An answer that echoes no message says nothing, and a message in its place must not be deleted on a suspicion.
+    A response without an echoed message proves nothing, and relay must not delete a message that is in its place.
     (https://github.com/slack-go/slack/issues/1571)
     """
-    parent, message = asked.get("thread_ts"), told.get("message")
+    parent, message = arguments.get("thread_ts"), body.get("message")
     return bool(parent) and isinstance(message, Mapping) and message.get("thread_ts") != parent
 
 
-def _coded(method: Method, asked: Asked, came: HttpResponse, code: str, told: Body) -> SlackOutcome:
-    match meaning_of(method, code):
-        case AlreadyDone():
-            return _done(method, asked, came, {})
-        case RetryCode() as wait:
-            told_wait = came.retry_after
-            after = wait.seconds if told_wait is None else told_wait
-            return Retryable(reason=wait.reason, code=code, retry_after=after, pauses=wait.pauses, remedy=wait.remedy)
-        case AmbiguousCode(reason=reason):
-            return Ambiguous(reason=reason, code=code)
-        case NotFoundCode(reason=reason):
-            return NotFound(reason=reason, code=code)
-        case RejectionCode() as refusal:
-            return _refused(refusal, code, told)
+def _from_code(method: Method, arguments: Arguments, response: HttpResponse, code: str, body: Body) -> SlackOutcome:
+    meaning = meaning_of(method, code)
+    match meaning.effect:
+        case Effect.DONE:
+            return _success(method, arguments, response, {})
+        case Effect.RETRY:
+            after = meaning.wait if response.retry_after is None else response.retry_after
+            return Retryable(
+                reason=meaning.reason, code=code, retry_after=after, pauses=meaning.pauses, remedy=meaning.remedy
+            )
+        case Effect.AMBIGUOUS:
+            return Ambiguous(reason=meaning.reason, code=code)
+        case Effect.NOT_FOUND:
+            return NotFound(reason=meaning.reason, code=code)
+        case RejectionScope() as scope:
+            return _rejected(scope, meaning, code, body)
         case never:
             assert_never(never)
 
 
-def _refused(refusal: RejectionCode, code: str, told: Body) -> Rejected:
-    needed, provided = _text(told.get("needed"))[:_DETAIL_LENGTH], _text(told.get("provided"))[:_DETAIL_LENGTH]
+def _rejected(scope: RejectionScope, meaning: Meaning, code: str, body: Body) -> Rejected:
+    needed, provided = _text(body.get("needed"))[:_MAX_LINE], _text(body.get("provided"))[:_MAX_LINE]
     return Rejected(
         code=code,
-        scope=refusal.scope,
-        reason=refusal.reason,
-        remedy=refusal.remedy.format(needed=needed or "that the method needs", provided=provided or "too few"),
+        scope=scope,
+        reason=meaning.reason,
+        remedy=meaning.remedy.format(needed=needed or "that the method needs", provided=provided or "too few"),
         missing_scopes=needed,
-        detail=_detail(told),
+        detail=_detail(body),
     )
 
 
-def _wordless(status: int) -> SlackOutcome:
-    """Neither a success nor a code. By HTTP's meaning a 4xx was not done, but it was not Slack who said so."""
+def _from_status(status: int) -> SlackOutcome:
+    """Classify a response without `ok` and without a code. A 4xx was not done, but it did not come from Slack."""
     code = f"http_{status}"
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # waiting does not make it smaller
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # waiting does not make the message smaller
         return Rejected(code=code, scope=RejectionScope.PAYLOAD, reason="message_too_large", remedy=_TOO_LARGE)
     if status >= HTTPStatus.BAD_REQUEST:
         return Retryable(reason="not_slack", code=code, remedy=_NOT_SLACK.format(status=status))
     return Ambiguous(reason="unreadable", code=code)
 
 
-def _scopes(came: HttpResponse) -> tuple[str, ...]:
-    return tuple(scope for scope in map(str.strip, came.header("X-OAuth-Scopes").split(",")) if scope)
-
-
-def _detail(told: Body) -> str:
-    """What Slack says about the payload: `[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/...]`."""
-    about = told.get("response_metadata")
-    messages = about.get("messages") if isinstance(about, Mapping) else None
-    said = messages or told.get("errors")
-    lines = [line[:_DETAIL_LENGTH] for line in said if isinstance(line, str)] if isinstance(said, list) else []
-    return "; ".join(lines[:_DETAILS])
+def _detail(body: Body) -> str:
+    """Return Slack's words: `[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/...]`."""
+    metadata = body.get("response_metadata")
+    messages = metadata.get("messages") if isinstance(metadata, Mapping) else None
+    lines = messages or body.get("errors")
+    texts = [line[:_MAX_LINE] for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
+    return "; ".join(texts[:_MAX_LINES])
 
 
 def _text(value: object) -> str:

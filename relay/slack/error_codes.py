@@ -1,481 +1,287 @@
-"""Slack's error codes as one table: what each means for relay, by what name it is told, and what an operator can do.
+"""Slack's error codes in one table: what each means for relay, and what an operator has to do.
 
-The codes are those of the methods' pages (https://docs.slack.dev/reference/methods), those common to all methods among
-them. "Other errors can be returned", says each page, so `NOBODY_KNOWS` stands for the rest.
+To add a code, add a row, or add the code to the row with the same page and remedy. Slack's pages say "other errors can
+be returned": a code that is not here means `UNKNOWN_CODE`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from enum import Enum, auto
+from typing import Final
 
 from relay.slack.methods import Method
-from relay.slack.outcomes import RejectionScope
+from relay.slack.outcomes import RejectionScope as Scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadyDone:
-    """What the call wanted is so already."""
+class Effect(Enum):
+    """What a code means that does not reject the call for good."""
+
+    DONE = auto()
+    """What the call should do is done already."""
+    RETRY = auto()
+    """The call was not done, and may work later."""
+    AMBIGUOUS = auto()
+    """Slack itself does not know how far it got."""
+    NOT_FOUND = auto()
+    """The message or the thread is gone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryCode:
-    """Not done, and worth another try; `seconds` is how long at least, where the trouble is known to last.
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the `codes` of one row mean.
 
-    `remedy` is empty where waiting is all there is to do, and relay waits by itself.
+    `effect` is a `Scope` where Slack rejects the call for good. `page` is the page that documents the codes, a method's
+    name or a path; it is empty for codes that were seen and are not documented. `remedy` may name `{needed}` and
+    `{provided}`, the scopes in Slack's answer; it is empty where relay needs nobody. `pauses`: no call of the method
+    works for now. `wait` is the least wait in seconds before a retry. `method`: the row is for this method alone.
     """
 
+    codes: str
+    effect: Effect | Scope
     reason: str
-    seconds: float | None = None
-    pauses: bool = False
+    page: str
     remedy: str = ""
+    pauses: bool = False
+    wait: float | None = None
+    method: Method | None = None
+
+    @property
+    def source(self) -> str:
+        """The address of the page, empty where there is none."""
+        path = self.page if "/" in self.page else f"reference/methods/{self.page}"
+        return f"https://docs.slack.dev/{path}" if self.page else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmbiguousCode:
-    """Slack itself cannot say how far it got."""
+_ALL = "auth.test"
+"""This method's page lists only the codes that all methods share."""
+_FIVE_MINUTES = 300.0
+"""Slack names no term for migrations and plan limits."""
+_ASK_ADMINS = "Ask the workspace's administrators to"
+_REPORT = "Report this to relay's authors:"
+_LOOK = "Nothing to do: relay looks for the message before it posts it again."
+_THREAD_GONE = "Nothing to do: the thread's card is gone, and relay posts it again."
+_UNARCHIVE = "Unarchive the channel, or route to another one."
+_ALLOW_POSTS = "Allow relay's bot to post in the channel's settings (posting permissions), or route to another channel."
+_SLACK_CONNECT = "Ask the workspace's administrators about their Slack Connect rules, or route to an internal channel."
+_UNLOCK = "Unlock the thread: an administrator has locked it."
+_BLOCKS = "Correct the template of the message (`relay check` and `relay render` show it): Slack rejects its blocks."
+_SHORTEN = "Shorten the template of the message: it is larger than Slack allows."
+_MALFORMED = (
+    "Check what stands between relay and Slack (SLACK_API_URL, a proxy): Slack cannot read the call. If nothing does, "
+    "report this to relay's authors."
+)
+_FILES = "Remove the files from the template: Slack rejects those that the message refers to."
+_ARGUMENT = f"{_REPORT} Slack rejects an argument of the call."
 
-    reason: str
-    remedy: str = "Nothing to do: relay looks for the message before it posts it again."
+# fmt: off
+TABLE: Final = (
+    # -- Done already --------------------------------------------------------------------------------------------------
 
+    Meaning("already_in_channel", Effect.DONE, "ok", "conversations.join"),
+    Meaning("already_reacted no_reaction", Effect.DONE, "ok", "reactions.add"),
+    Meaning("message_not_found", Effect.DONE, "ok", "chat.delete", method=Method.DELETE),
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotFoundCode:
-    """The message or the thread is lost."""
+    # -- Not done, may work later --------------------------------------------------------------------------------------
 
-    reason: str
-    remedy: str
+    Meaning("ratelimited rate_limited", Effect.RETRY, "rate_limited", "apis/web-api/rate-limits", pauses=True),
+    # Slack got half of the body, and did not act on it
+    Meaning("request_timeout", Effect.RETRY, "request_truncated", _ALL),
+    Meaning("service_unavailable", Effect.RETRY, "slack_unavailable", _ALL),
+    Meaning("update_failed streaming_state_conflict", Effect.RETRY, "edit_failed", "chat.update"),
+    Meaning("list_record_comment_fetch_failed", Effect.RETRY, "read_failed", "conversations.replies"),
+    Meaning("message_limit_exceeded", Effect.RETRY, "plan_limit", "chat.postMessage",
+            f"{_ASK_ADMINS} raise its plan: it has reached the plan's limit of messages.",
+            pauses=True, wait=_FIVE_MINUTES),
+    Meaning("team_added_to_org org_login_required", Effect.RETRY, "workspace_migrating", _ALL,
+            "Wait: Slack is moving the workspace into an Enterprise organisation.", pauses=True, wait=_FIVE_MINUTES),
+    Meaning("external_channel_migrating", Effect.RETRY, "channel_migrating", "chat.update",
+            "Wait: Slack is migrating the channel.", wait=_FIVE_MINUTES),
 
+    # -- In doubt: "it's possible some aspect of the operation succeeded before the error was raised" ------------------
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectionCode:
-    """Not done, for good. `remedy` may name `{needed}` and `{provided}`, the scopes that Slack speaks of."""
+    Meaning("internal_error", Effect.AMBIGUOUS, "internal_error", _ALL, _LOOK),
+    Meaning("fatal_error", Effect.AMBIGUOUS, "fatal_error", _ALL, _LOOK),
+    # Slack is down: a post may have got through before
+    Meaning("service_unavailable", Effect.AMBIGUOUS, "slack_unavailable", "chat.postMessage", _LOOK,
+            method=Method.POST),
 
-    scope: RejectionScope
-    reason: str
-    remedy: str
+    # -- Not found -----------------------------------------------------------------------------------------------------
 
+    Meaning("message_not_found", Effect.NOT_FOUND, "message_gone", "chat.update",
+            "Nothing to do: somebody deleted the message, and relay posts the card again."),
+    Meaning("cant_update_message", Effect.NOT_FOUND, "message_not_ours", "chat.update",
+            "Nothing to do: relay's app was installed again as another bot, and posts the card again."),
+    Meaning("cannot_reply_to_message", Effect.NOT_FOUND, "thread_gone", "chat.postMessage", _THREAD_GONE),
+    Meaning("thread_not_found", Effect.NOT_FOUND, "thread_gone", "conversations.replies", _THREAD_GONE),
 
-Meaning: TypeAlias = AlreadyDone | RetryCode | AmbiguousCode | NotFoundCode | RejectionCode
-Rows: TypeAlias = tuple[tuple[str, str, str], ...]
-"""Refusals: relay's reason, Slack's codes that come to it, and the remedy."""
+    # -- The token is rejected -----------------------------------------------------------------------------------------
 
-_LASTING = 300.0
-"""Seconds. Slack names no term for migrations and plan limits ("at this time"); once in five minutes is polite."""
-
-# https://docs.slack.dev/apis/web-api/rate-limits; both spellings occur (chat.postMessage has `rate_limited`).
-# `service_unavailable` and `update_failed` say nothing of a partial success, in contrast to `internal_error` and
-# `fatal_error` below; `request_timeout` means that Slack got a truncated body and did not run it.
-_WAITS = {
-    RetryCode(reason="rate_limited", pauses=True): "ratelimited rate_limited",
-    RetryCode(reason="slack_unavailable"): "service_unavailable",
-    RetryCode(reason="request_truncated"): "request_timeout",
-    RetryCode(reason="edit_failed"): "update_failed streaming_state_conflict",
-    RetryCode(reason="read_failed"): "list_record_comment_fetch_failed",
-    RetryCode(
-        reason="plan_limit",
-        seconds=_LASTING,
-        pauses=True,
-        remedy="Ask the workspace's administrators to raise its plan: it has reached the plan's limit of messages.",
-    ): "message_limit_exceeded",
-    RetryCode(
-        reason="workspace_migrating",
-        seconds=_LASTING,
-        pauses=True,
-        remedy="Wait: Slack is moving the workspace into an Enterprise organisation.",
-    ): "team_added_to_org org_login_required",
-    RetryCode(
-        reason="channel_migrating",
-        seconds=_LASTING,
-        remedy="Wait: Slack is migrating the channel.",
-    ): "external_channel_migrating",
-}
-
-# "It's possible some aspect of the operation succeeded before the error was raised": the words of these two alone.
-# https://docs.slack.dev/reference/methods/chat.postMessage
-_DOUBTS = {
-    AmbiguousCode(reason="internal_error"): "internal_error",
-    AmbiguousCode(reason="fatal_error"): "fatal_error",
-}
-
-# https://docs.slack.dev/reference/methods/chat.update, .../chat.postMessage, .../conversations.replies.
-# `cant_update_message` is another bot's message: so it is after the app was removed and installed again.
-_LOSSES = {
-    NotFoundCode(
-        reason="message_gone",
-        remedy="Nothing to do: somebody deleted the message, and relay posts the card anew.",
-    ): "message_not_found",
-    NotFoundCode(
-        reason="message_not_ours",
-        remedy="Nothing to do: relay's app was installed again as another bot, and posts the card anew.",
-    ): "cant_update_message",
-    NotFoundCode(
-        reason="thread_gone",
-        remedy="Nothing to do: the thread's card is gone, and relay posts it anew.",
-    ): "cannot_reply_to_message thread_not_found",
-}
-
-# Common to all methods, e.g. https://docs.slack.dev/reference/methods/auth.test.
-_CREDENTIALS: Rows = (
-    (
-        "token_invalid",
-        "invalid_auth not_authed",
-        (
+    Meaning("invalid_auth not_authed", Scope.CREDENTIALS, "token_invalid", _ALL,
             "Check SLACK_BOT_TOKEN: it must be the whole bot token (xoxb-...) of relay's Slack app, and Slack must "
-            "allow relay's network address."
-        ),
-    ),
-    (
-        "token_revoked",
-        "token_revoked account_inactive",
-        (
+            "allow relay's network address."),
+    Meaning("token_revoked account_inactive", Scope.CREDENTIALS, "token_revoked", _ALL,
             "Install relay's Slack app in the workspace again and put its new bot token into SLACK_BOT_TOKEN: the app "
-            "was removed, or the token revoked."
-        ),
-    ),
-    (
-        "token_expired",
-        "token_expired",
-        (
-            "Switch token rotation off in the Slack app's settings, install it again, and put the new bot token into "
-            "SLACK_BOT_TOKEN: a rotating token expires after 12 hours."
-        ),
-    ),
-    (
-        "token_kind",
-        "not_allowed_token_type",
-        "Put a bot token (xoxb-...) into SLACK_BOT_TOKEN: this one is of another kind.",
-    ),
-    (
-        "network_refused",
-        "accesslimited",
-        "Ask the workspace's administrators to allow relay's network address for apps.",
-    ),
-    (
-        "workspace_access",
-        "team_access_not_granted enterprise_is_restricted two_factor_setup_required forbidden_team",
-        "Ask the workspace's administrators to let relay's Slack app work in this workspace.",
-    ),
-)
+            "was removed, or its token was revoked."),
+    Meaning("token_expired", Scope.CREDENTIALS, "token_expired", _ALL,
+            "Switch token rotation off in the Slack app's settings, install the app again, and put the new bot token "
+            "into SLACK_BOT_TOKEN: a rotating token expires after 12 hours."),
+    Meaning("not_allowed_token_type", Scope.CREDENTIALS, "token_kind", _ALL,
+            "Put a bot token (xoxb-...) into SLACK_BOT_TOKEN: the token there is of another type."),
+    Meaning("accesslimited", Scope.CREDENTIALS, "network_not_allowed", _ALL,
+            f"{_ASK_ADMINS} allow relay's network address for apps."),
+    Meaning("team_access_not_granted enterprise_is_restricted two_factor_setup_required forbidden_team",
+            Scope.CREDENTIALS, "workspace_access", _ALL,
+            f"{_ASK_ADMINS} let relay's Slack app work in this workspace."),
 
-# Common to all methods, but for metadata (chat.postMessage, chat.update) and plans (usergroups.list).
-_APP: Rows = (
-    (
-        "missing_scope",
-        "missing_scope",
-        (
-            "Add the scope {needed} to relay's Slack app and install it again (`relay manifest` prints all that relay "
-            "uses); the token has {provided}."
-        ),
-    ),
-    (
-        "no_permission",
-        "no_permission access_denied app_access_restricted send_on_behalf_not_allowed",
-        (
-            "Ask the workspace's administrators to permit this to relay's Slack app, and invite it to the channel: "
-            "/invite @relay."
-        ),
-    ),
-    (
-        "metadata_not_allowed",
-        "metadata_must_be_sent_from_app",
-        (
+    # -- The app is rejected -------------------------------------------------------------------------------------------
+
+    Meaning("missing_scope", Scope.APP, "missing_scope", _ALL,
+            "Add the scope {needed} to relay's Slack app and install it again (`relay manifest` prints all scopes that "
+            "relay needs). The token has {provided}."),
+    Meaning("no_permission access_denied app_access_restricted send_on_behalf_not_allowed", Scope.APP, "no_permission",
+            _ALL,
+            f"{_ASK_ADMINS} permit this to relay's Slack app, and invite it to the channel: /invite @relay."),
+    Meaning("metadata_must_be_sent_from_app", Scope.APP, "metadata_not_allowed", "chat.postMessage",
             "Put the bot token of a Slack app into SLACK_BOT_TOKEN: only an app may send the metadata by which relay "
-            "finds its messages again."
-        ),
-    ),
-    (
-        "method_retired",
-        "deprecated_endpoint method_deprecated",
-        "Upgrade relay: Slack has retired the method.",
-    ),
-    (
-        "plan_without_user_groups",
-        "plan_upgrade_required",
-        "Mention users or the channel instead: the workspace's plan has no user groups.",
-    ),
-)
+            "finds its messages."),
+    Meaning("deprecated_endpoint method_deprecated", Scope.APP, "method_retired", _ALL,
+            "Upgrade relay: Slack has retired the method."),
+    Meaning("plan_upgrade_required", Scope.APP, "plan_without_user_groups", "usergroups.list",
+            "Mention users or the channel instead of user groups: the workspace's plan has none."),
 
-# https://docs.slack.dev/reference/methods/chat.postMessage, .../chat.update, .../conversations.join,
-# .../conversations.history.
-_CHANNEL: Rows = (
-    (
-        "channel_not_found",
-        "channel_not_found",
-        "Check the channel's id in routes.yaml; if it is a private channel, invite relay to it: /invite @relay.",
-    ),
-    (
-        "not_in_channel",
-        "not_in_channel",
-        "Invite relay to the channel: /invite @relay.",
-    ),
-    (
-        "channel_archived",
-        "is_archived is_inactive",
-        "Unarchive the channel, or send its routes to another one.",
-    ),
-    (
-        "posting_restricted",
-        "restricted_action restricted_action_read_only_channel posting_to_channel_denied",
-        (
-            "Allow relay's bot to post in the channel's settings (posting permissions), or send its routes to another "
-            "one."
-        ),
-    ),
-    (
-        "threads_only",
-        "restricted_action_thread_only_channel",
-        (
-            "Allow top-level messages in the channel's settings, or send its routes to another one: it takes replies "
-            "only."
-        ),
-    ),
-    (
-        "posting_suspended",
-        "ekm_access_denied",
-        "Ask the workspace's administrators: they have suspended posting to the channel (key management).",
-    ),
-    (
-        "workspace_not_found",
-        "team_not_found invalid_team",
-        "Write the channel's id (C...) in routes.yaml instead of its name: the token is an organisation's.",
-    ),
-    (
-        "messages_tab_disabled",
-        "messages_tab_disabled",
-        "Send the route to a channel, or enable the messages tab of relay's Slack app (App Home).",
-    ),
-    (
-        "slack_connect_blocked",
-        (
+    # -- The channel rejects -------------------------------------------------------------------------------------------
+
+    Meaning("channel_not_found", Scope.CHANNEL, "channel_not_found", "chat.postMessage",
+            "Check the channel's id in routes.yaml. If the channel is private, invite relay to it: /invite @relay."),
+    Meaning("not_in_channel", Scope.CHANNEL, "not_in_channel", "chat.postMessage",
+            "Invite relay to the channel: /invite @relay."),
+    Meaning("is_archived", Scope.CHANNEL, "channel_archived", "chat.postMessage", _UNARCHIVE),
+    Meaning("is_inactive", Scope.CHANNEL, "channel_archived", "chat.update", _UNARCHIVE),
+    Meaning("restricted_action restricted_action_read_only_channel", Scope.CHANNEL, "posting_restricted",
+            "chat.postMessage", _ALLOW_POSTS),
+    Meaning("posting_to_channel_denied", Scope.CHANNEL, "posting_restricted", "chat.update", _ALLOW_POSTS),
+    Meaning("restricted_action_thread_only_channel", Scope.CHANNEL, "threads_only", "chat.postMessage",
+            "Allow top-level messages in the channel's settings, or route to another channel: this one accepts replies "
+            "only."),
+    Meaning("ekm_access_denied", Scope.CHANNEL, "posting_suspended", _ALL,
+            f"{_ASK_ADMINS} allow posting again: they have suspended it in the channel (Enterprise Key Management)."),
+    Meaning("team_not_found invalid_team", Scope.CHANNEL, "workspace_not_found", "chat.postMessage",
+            "Write the channel's id (C...) in routes.yaml instead of its name: the token is for a whole organisation."),
+    Meaning("messages_tab_disabled", Scope.CHANNEL, "messages_tab_disabled", "chat.postMessage",
+            "Route to a channel, or enable the messages tab of relay's Slack app (App Home)."),
+    Meaning(
             "slack_connect_canvas_sharing_blocked slack_connect_file_link_sharing_blocked "
-            "slack_connect_lists_sharing_blocked slack_connect_clip_sharing_blocked "
-            "slack_connect_file_upload_sharing_blocked slack_connect_blocked_file_type"
-        ),
-        (
-            "Ask the workspace's administrators about their Slack Connect rules, or send the routes to an internal "
-            "channel."
-        ),
-    ),
-    (
-        "channel_limited",
-        "channel_is_limited_access",
-        "Give relay's bot access to the channel's record, or send its routes to an ordinary channel.",
-    ),
-    (
-        "channel_kind",
-        "method_not_supported_for_channel_type",
-        "Send the routes to an ordinary public or private channel: this kind of conversation does not do it.",
-    ),
-    (
-        "channel_full",
-        "too_many_members",
-        "Make room in the channel: it has as many members as Slack allows.",
-    ),
-)
+            "slack_connect_lists_sharing_blocked",
+            Scope.CHANNEL, "slack_connect_blocked", "chat.postMessage", _SLACK_CONNECT),
+    Meaning(
+            "slack_connect_clip_sharing_blocked slack_connect_file_upload_sharing_blocked "
+            "slack_connect_blocked_file_type",
+            Scope.CHANNEL, "slack_connect_blocked", "chat.update", _SLACK_CONNECT),
+    Meaning("channel_is_limited_access", Scope.CHANNEL, "channel_limited", "conversations.history",
+            "Give relay's bot access to the channel's record, or route to an ordinary channel."),
+    Meaning("method_not_supported_for_channel_type", Scope.CHANNEL, "channel_kind", "conversations.join",
+            "Route to an ordinary public or private channel: this type of conversation does not support the method."),
+    Meaning("too_many_members", Scope.CHANNEL, "channel_full", "conversations.join",
+            "Remove members from the channel: it has as many as Slack allows."),
 
-# https://docs.slack.dev/reference/methods/chat.postMessage; `thread_locked` is its name for reactions.
-_THREAD: Rows = (
-    (
-        "thread_locked",
-        "restricted_action_thread_locked thread_locked",
-        "Unlock the thread: an administrator has locked it.",
-    ),
-    (
-        "threads_forbidden",
-        "restricted_action_non_threadable_channel",
-        "Allow threads in the channel's settings, or leave the route's `thread` list empty.",
-    ),
-)
+    # -- The thread rejects --------------------------------------------------------------------------------------------
 
-# https://docs.slack.dev/reference/methods/chat.postMessage and .../chat.update; `msg_too_large`, `invalid_json` and
-# `json_not_object` are undocumented.
-_PAYLOAD: Rows = (
-    (
-        "blocks_invalid",
-        "invalid_blocks invalid_blocks_format invalid_attachments block_mismatch too_many_contact_cards",
-        (
-            "Correct the template that made the message (`relay check` and `relay render` show it): Slack does not "
-            "take its blocks."
-        ),
-    ),
-    (
-        "message_too_large",
-        "msg_blocks_too_long msg_too_long msg_too_large too_many_attachments attachment_payload_limit_exceeded",
-        "Shorten the template that made the message: it is larger than Slack takes.",
-    ),
-    (
-        "message_empty",
-        "no_text",
-        "Give the template a summary: the message has no text.",
-    ),
-    (
-        "metadata_invalid",
-        "invalid_metadata_format invalid_metadata_schema metadata_too_large",
-        ("Report this to relay's authors: Slack does not take the metadata by which relay finds its messages again."),
-    ),
-    (
-        "request_malformed",
-        (
+    Meaning("restricted_action_thread_locked", Scope.THREAD, "thread_locked", "chat.postMessage", _UNLOCK),
+    Meaning("thread_locked", Scope.THREAD, "thread_locked", "reactions.add", _UNLOCK),
+    Meaning("restricted_action_non_threadable_channel", Scope.THREAD, "threads_forbidden", "chat.postMessage",
+            "Allow threads in the channel's settings, or leave the route's `thread` list empty."),
+
+    # -- The message is rejected ---------------------------------------------------------------------------------------
+
+    Meaning("invalid_blocks invalid_blocks_format too_many_contact_cards", Scope.PAYLOAD, "blocks_invalid",
+            "chat.postMessage", _BLOCKS),
+    Meaning("invalid_attachments block_mismatch", Scope.PAYLOAD, "blocks_invalid", "chat.update", _BLOCKS),
+    Meaning("msg_blocks_too_long msg_too_long too_many_attachments attachment_payload_limit_exceeded", Scope.PAYLOAD,
+            "message_too_large", "chat.postMessage", _SHORTEN),
+    Meaning("msg_too_large", Scope.PAYLOAD, "message_too_large", "", _SHORTEN),
+    Meaning("no_text", Scope.PAYLOAD, "message_empty", "chat.postMessage",
+            "Give the template a summary: the message has no text."),
+    Meaning("invalid_metadata_format invalid_metadata_schema metadata_too_large", Scope.PAYLOAD, "metadata_invalid",
+            "chat.postMessage",
+            f"{_REPORT} Slack rejects the metadata by which relay finds its messages."),
+    Meaning(
             "invalid_arguments invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type "
-            "missing_post_type invalid_json json_not_object markdown_text_conflict as_user_not_supported "
-            "cant_broadcast_message no_dual_broadcast_content_update"
-        ),
-        (
-            "Check whatever stands between relay and Slack (SLACK_API_URL, a proxy); if nothing does, report this to "
-            "relay's authors: Slack cannot read the call."
-        ),
-    ),
-    (
-        "files_refused",
-        (
-            "missing_file_data blocked_file_type file_deleted file_is_deleted file_not_found file_share_limit_reached "
-            "file_comment_not_found max_file_sharing_exceeded unable_to_share_files"
-        ),
-        "Leave files out of the template: Slack does not take those that the message refers to.",
-    ),
-)
+            "missing_post_type",
+            Scope.PAYLOAD, "request_malformed", _ALL, _MALFORMED),
+    Meaning("invalid_json json_not_object", Scope.PAYLOAD, "request_malformed", "", _MALFORMED),
+    Meaning("markdown_text_conflict as_user_not_supported", Scope.PAYLOAD, "request_malformed", "chat.postMessage",
+            _MALFORMED),
+    Meaning("cant_broadcast_message no_dual_broadcast_content_update", Scope.PAYLOAD, "request_malformed",
+            "chat.update", _MALFORMED),
+    Meaning("missing_file_data", Scope.PAYLOAD, "files_rejected", "chat.postMessage", _FILES),
+    Meaning(
+            "blocked_file_type file_deleted file_not_found max_file_sharing_exceeded unable_to_share_files "
+            "file_is_deleted file_share_limit_reached file_comment_not_found",
+            Scope.PAYLOAD, "files_rejected", "chat.update", _FILES),
 
-# https://docs.slack.dev/reference/methods/chat.update
-_EDIT_WINDOW: Rows = (
-    (
-        "edit_window_closed",
-        "edit_window_closed",
-        (
+    # -- The workspace rejects edits -----------------------------------------------------------------------------------
+
+    Meaning("edit_window_closed", Scope.EDIT_WINDOW, "edit_window_closed", "chat.update",
             "Allow message editing at any time in the workspace's settings (Permissions, Message Editing), so that "
-            "cards can follow their incidents."
-        ),
-    ),
-)
+            "relay can keep its cards up to date."),
 
-# Reads, deletions, drafts, reactions: what is asked for is not to be had, and nothing else is wrong.
-# https://docs.slack.dev/reference/methods/conversations.list, .../chat.delete, .../reactions.add,
-# .../users.lookupByEmail, .../chat.postMessage (`duplicate_*` and `draft_*`), .../users.info, .../chat.postEphemeral,
-# .../usergroups.users.list, .../views.open, .../apps.connections.open.
-_CALL: Rows = (
-    (
-        "cursor_expired",
-        "invalid_cursor",
-        "Nothing to do: relay starts again at the first page.",
-    ),
-    (
-        "argument_invalid",
-        (
-            "invalid_limit invalid_types invalid_ts_latest invalid_ts_oldest invalid_metadata_filter_keys "
-            "missing_argument bad_timestamp no_item_specified invalid_trigger_id "
-            "insecure_request missing_args"
-        ),
-        "Report this to relay's authors: Slack does not take an argument of the call.",
-    ),
-    (
-        "cannot_delete",
-        "cant_delete_message",
-        "Delete the message by hand: it is not one that relay's bot may delete.",
-    ),
-    (
-        "user_not_found",
-        "users_not_found",
-        "Check the user's e-mail address: no active Slack user has it.",
-    ),
-    (
-        "person_not_found",
-        "user_not_found user_not_visible",
-        "Nothing to do: relay's Slack app cannot see the person, who may belong to another organisation.",
-    ),
-    (
-        "person_not_in_channel",
-        "user_not_in_channel",
-        "Nothing to do: only a private note is missing, since the person is not in the channel.",
-    ),
-    (
-        "group_not_found",
-        "no_such_subteam",
-        "Check the user group's id in routes.yaml: the workspace has no group with it.",
-    ),
-    (
-        "trigger_expired",
-        "expired_trigger_id",
-        "Press the button again: what opens a modal is good for three seconds, and they had passed.",
-    ),
-    (
-        "trigger_used",
-        "exchanged_trigger_id",
-        "Nothing to do: what opens a modal is good for one only, and it is open.",
-    ),
-    (
-        "view_refused",
-        "view_too_large duplicate_external_id",
-        "Report this to relay's authors: Slack does not take one of relay's modals.",
-    ),
-    (
-        "reaction_refused",
-        "invalid_name too_many_emoji too_many_reactions not_reactable no_access",
-        "Nothing to do: only a reaction is missing.",
-    ),
-    (
-        "original_not_found",
-        (
+    # -- This one call is rejected -------------------------------------------------------------------------------------
+
+    Meaning("invalid_cursor", Scope.CALL, "cursor_expired", "conversations.history",
+            "Nothing to do: relay starts again at the first page."),
+    Meaning("invalid_ts_latest invalid_ts_oldest invalid_metadata_filter_keys", Scope.CALL, "argument_invalid",
+            "conversations.history", _ARGUMENT),
+    Meaning("invalid_limit invalid_types missing_argument", Scope.CALL, "argument_invalid", "conversations.list",
+            _ARGUMENT),
+    Meaning("bad_timestamp no_item_specified", Scope.CALL, "argument_invalid", "reactions.add", _ARGUMENT),
+    Meaning("invalid_trigger_id", Scope.CALL, "argument_invalid", "views.open", _ARGUMENT),
+    Meaning("insecure_request missing_args", Scope.CALL, "argument_invalid", "apps.connections.open", _ARGUMENT),
+    Meaning("cant_delete_message", Scope.CALL, "cannot_delete", "chat.delete",
+            "Delete the message by hand: relay's bot may not delete it."),
+    Meaning("users_not_found", Scope.CALL, "user_not_found", "users.lookupByEmail",
+            "Check the user's e-mail address: no active Slack user has it."),
+    Meaning("user_not_found user_not_visible", Scope.CALL, "person_not_found", "users.info",
+            "Nothing to do: relay's Slack app cannot see this user, who may belong to another organisation."),
+    Meaning("user_not_in_channel", Scope.CALL, "person_not_in_channel", "chat.postEphemeral",
+            "Nothing to do: only a private note is missing, because the user is not in the channel."),
+    Meaning("no_such_subteam", Scope.CALL, "group_not_found", "usergroups.users.list",
+            "Check the user group's id in routes.yaml: the workspace has no such group."),
+    Meaning("expired_trigger_id", Scope.CALL, "trigger_expired", "views.open",
+            "Press the button again: relay must open the form within three seconds, and did not."),
+    Meaning("exchanged_trigger_id", Scope.CALL, "trigger_used", "views.open",
+            "Nothing to do: one click opens one form, and it is open."),
+    Meaning("view_too_large duplicate_external_id", Scope.CALL, "view_rejected", "views.open",
+            f"{_REPORT} Slack rejects one of relay's forms."),
+    Meaning("invalid_name too_many_emoji too_many_reactions not_reactable no_access", Scope.CALL, "reaction_rejected",
+            "reactions.add",
+            "Nothing to do: only a reaction is missing."),
+    Meaning(
             "duplicate_channel_not_found duplicate_message_not_found draft_already_deleted draft_already_sent "
-            "draft_has_conflict draft_not_found"
-        ),
-        "Report this to relay's authors: Slack speaks of a draft or an original that relay never named.",
-    ),
+            "draft_has_conflict draft_not_found",
+            Scope.CALL, "original_not_found", "chat.postMessage",
+            f"{_REPORT} Slack names a draft or an original message that relay did not name."),
 )
+# fmt: on
 
-_FINE = "already_reacted no_reaction already_in_channel"
+_MEANINGS: Final = {(row.method, code): row for row in TABLE for code in row.codes.split()}
 
-_REFUSALS = {
-    RejectionScope.CREDENTIALS: _CREDENTIALS,
-    RejectionScope.APP: _APP,
-    RejectionScope.CHANNEL: _CHANNEL,
-    RejectionScope.THREAD: _THREAD,
-    RejectionScope.PAYLOAD: _PAYLOAD,
-    RejectionScope.EDIT_WINDOW: _EDIT_WINDOW,
-    RejectionScope.CALL: _CALL,
-}
-
-
-def _rows() -> Iterator[tuple[Meaning, str]]:
-    yield AlreadyDone(), _FINE
-    yield from _WAITS.items()
-    yield from _DOUBTS.items()
-    yield from _LOSSES.items()
-    for kind, rows in _REFUSALS.items():
-        for reason, codes, remedy in rows:
-            yield RejectionCode(scope=kind, reason=reason, remedy=remedy), codes
-
-
-CODES: Mapping[str, Meaning] = {code: meaning for meaning, codes in _rows() for code in codes.split()}
-"""Slack's code -> what it means, wherever the method makes no difference."""
-
-BY_METHOD: Mapping[tuple[Method, str], Meaning] = {
-    (Method.DELETE, "message_not_found"): AlreadyDone(),  # somebody was quicker
-    (Method.POST, "service_unavailable"): AmbiguousCode(
-        reason="slack_unavailable"
-    ),  # an outage: what got through is open
-}
-"""(method, code) -> what it means there."""
-
-UNKNOWN_CODE = RejectionCode(
-    scope=RejectionScope.UNKNOWN_CODE,
-    reason="unknown_code",
-    remedy="Look the code up on the page of the method (https://docs.slack.dev/reference/methods) and report it to "
-    "relay's authors: relay does not know it.",
+UNKNOWN_CODE: Final = Meaning(
+    "",
+    Scope.UNKNOWN_CODE,
+    "unknown_code",
+    "reference/methods",
+    "Look the code up on the page of the method (https://docs.slack.dev/reference/methods) and report it to relay's "
+    "authors: relay does not know it.",
 )
 
 
 def meaning_of(method: Method, code: str) -> Meaning:
-    """What a code means as an answer to a method."""
-    return BY_METHOD.get((method, code)) or CODES.get(code, UNKNOWN_CODE)
+    """Return what a code means as an answer to a method."""
+    return _MEANINGS.get((method, code)) or _MEANINGS.get((None, code), UNKNOWN_CODE)
 
 
-REMEDIES: Mapping[str, str] = {
-    meaning.reason: meaning.remedy for meaning in CODES.values() if isinstance(meaning, RejectionCode)
-}
-"""Reason -> what an operator can do, for whoever has only the reason."""
+REMEDIES: Final[Mapping[str, str]] = {row.reason: row.remedy for row in TABLE if isinstance(row.effect, Scope)}
+"""Reason of a rejection -> what an operator has to do."""
 
-CHANNEL_REASONS: frozenset[str] = frozenset(
-    meaning.reason
-    for meaning in CODES.values()
-    if isinstance(meaning, RejectionCode) and meaning.scope in {RejectionScope.CHANNEL, RejectionScope.APP}
-)
-"""The reasons for which a channel takes nothing (it will not, or relay may not), and which pass when it does again."""
+CHANNEL_REASONS: Final = frozenset(row.reason for row in TABLE if row.effect in {Scope.CHANNEL, Scope.APP})
+"""The reasons for which every message to a channel is rejected, until somebody acts."""

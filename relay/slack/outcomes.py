@@ -1,13 +1,14 @@
-"""The nouns of a call to Slack: which method, and the closed union of answers.
+"""The outcomes of a call to Slack: a closed union.
 
     Delivered ... done: the message is posted, edited or deleted
     Read ........ done: here is what was asked for
-    Deferred .... surely not done, and worth another try later
-    Refused ..... surely not done, and no repetition changes that
-    Gone ........ the message or the thread is lost
-    Unknown ..... nobody can say whether it was done
+    Retryable ... surely not done, and may work later
+    Rejected .... surely not done, and the same call never works
+    NotFound .... the message or the thread is gone
+    Ambiguous ... nobody knows whether it was done
 
-Each has a `reason`: one snake_case word of a closed set, which logs, metrics and the store use alike.
+Each has a `reason`, one snake_case word of a closed set, and its own name as `outcome`. Logs, metrics and the store use
+both.
 """
 
 from collections.abc import Mapping
@@ -16,33 +17,36 @@ from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
 Body: TypeAlias = Mapping[str, Any]
-"""The JSON object that Slack answered; its shape is never to be trusted."""
+"""The JSON object that Slack answered. Never trust its shape."""
 
 
 class RejectionScope(StrEnum):
-    """Whose refusal it is, and so how far it reaches."""
+    """How far a rejection reaches; not a scope of a token."""
 
     CREDENTIALS = "credentials"
-    """The token: nothing works in this workspace until somebody acts."""
+    """The token: no call works in this workspace until somebody acts."""
     APP = "app"
     """The app lacks a scope or a permission: this method works nowhere."""
     CHANNEL = "channel"
-    """The channel: nothing of this kind works in it until somebody acts."""
+    """The channel: no call of this kind works in it until somebody acts."""
     THREAD = "thread"
-    """The thread takes no replies; the channel takes cards, and the card can still be edited."""
+    """The thread: it accepts no replies. The channel accepts cards, and the card can still be edited."""
     PAYLOAD = "payload"
-    """This message, as it is made: a simpler one may pass, the same one never will."""
+    """This message: it never passes as it is. A simpler one may."""
     EDIT_WINDOW = "edit_window"
-    """The workspace does not allow edits, or not of messages this old."""
+    """Edits: the workspace allows none, or none of messages this old."""
     CALL = "call"
-    """This one call: what it points at or asks for is not to be had."""
+    """This one call: what it names does not exist, or an argument is wrong."""
     UNKNOWN_CODE = "unknown_code"
-    """A code that relay does not know; Slack says that more may come."""
+    """Slack answered with a code that relay does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """Posted, edited or deleted. `stray`: a reply that stands in the channel, since its parent is gone."""
+    """The message is posted, edited or deleted.
+
+    `stray`: it is a reply that stands in the channel, because its parent is gone.
+    """
 
     channel: str
     ts: str
@@ -54,7 +58,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What was asked for; `scopes` are those that the token has, as the answer's header tells them."""
+    """What the call asked for. `scopes` are the token's, from the response's header."""
 
     body: Body
     scopes: tuple[str, ...] = ()
@@ -66,9 +70,8 @@ class Read:
 class Retryable:
     """Surely not done; the same call may work later.
 
-    `retry_after` is the wait in seconds that Slack (or the nature of the trouble) asks for, None where nobody says.
-    `pauses`: the wait binds every call of this method in this workspace, not just this one. `remedy` is empty where
-    waiting is all there is to do.
+    `retry_after` is the wait in seconds, None where it is unknown. `pauses`: no call of this method works in the
+    workspace until then. `remedy` is empty where waiting is enough.
     """
 
     reason: str
@@ -81,9 +84,10 @@ class Retryable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """Surely not done, and useless to repeat unchanged; `remedy` is a sentence for the operator.
+    """Surely not done, and useless to repeat unchanged.
 
-    `code` is Slack's own word, `needed` the scopes that are missing, `detail` what Slack says about the payload.
+    `remedy` says what an operator has to do. `code` is Slack's word. `missing_scopes` are the token scopes that Slack
+    asks for. `detail` is what Slack says about the message.
     """
 
     code: str
@@ -97,7 +101,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotFound:
-    """The message or the thread that the call is about is lost, or was never this bot's."""
+    """The message or the thread of the call is gone, or never belonged to this bot."""
 
     code: str
     reason: str
@@ -106,7 +110,7 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous:
-    """It may have been done or not. For a post this is doubt; an edit, a deletion or a read may simply be repeated."""
+    """Done or not: nobody knows. A post is in doubt then; an edit, a deletion and a read can simply be repeated."""
 
     reason: str
     code: str = ""
