@@ -1,1 +1,1 @@
-"""BigPanda's answers as a closed set: `rule` makes of whatever came back one value, which says what follows."""
+"""BigPanda: the share parser (`webhook`), and the client of its API with the outcomes of its calls."""

@@ -1,12 +1,13 @@
-"""The nouns of a call to BigPanda: which call, and the closed union of what its answer means.
+"""The outcomes of a call to BigPanda: a closed union.
 
-    Done ........ it is so: the incident is as the call wants it, or here is what was asked for
-    Later ....... surely not done, and worth another try
-    Unsure ...... nobody can say whether it was done
-    Missing ..... the incident is not there
-    Refused ..... surely not done, and no repetition changes that
+    TaskDone ........... done: the incident is as the call wants it, or here is what was asked for
+    TaskRetryable ...... surely not done, and may work later
+    TaskAmbiguous ...... nobody knows whether it was done
+    IncidentNotFound ... the incident does not exist
+    TaskRejected ....... surely not done, and the same call never works
 
-Each has a `reason`: one snake_case word of a closed set (`REASONS`), which logs, metrics and the store use alike.
+Each has a `reason`, one snake_case word of a closed set (`relay.bigpanda.classify.REASONS`), and a name as `outcome`.
+Logs, metrics and the store use both.
 """
 
 from dataclasses import dataclass
@@ -17,23 +18,23 @@ from relay.model.json_types import JSON
 
 
 class RejectionCause(StrEnum):
-    """Whose refusal it is, and so how far it reaches."""
+    """What a rejected call failed on."""
 
     CREDENTIALS = "credentials"
-    """The key: no call works until somebody acts."""
+    """The API key: no call works until somebody acts."""
     PERMISSION = "permission"
-    """The key's user may not do this, in this environment or at all."""
+    """The key's user may not do this, here or anywhere."""
     PAYLOAD = "payload"
-    """This one call, as it is made: the same one never will pass."""
+    """This one call: it never passes as it is."""
     UNSUPPORTED = "unsupported"
-    """There is no such call in this BigPanda."""
+    """This BigPanda has no such call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDone:
-    """It is so. `body` is what the answer's JSON says; None where a write was answered without any.
+    """Done. `body` is the response's JSON, None where a write was answered without any.
 
-    `repeated`: it was so before this call, such as an incident that was resolved already.
+    `repeated`: it was done before this call. An incident may be resolved already, for example.
     """
 
     body: JSON = None
@@ -46,8 +47,8 @@ class TaskDone:
 class TaskRetryable:
     """Surely not done; the same call may work later.
 
-    `retry_after` is the wait in seconds that BigPanda asks for, None where it does not say (it documents no such
-    header). `pauses`: the wait binds every call of this kind. `remedy` is empty where waiting is all there is to do.
+    `retry_after` is the wait in seconds that BigPanda names, else None (it documents no such header). `pauses`: no call
+    of this kind works until then. `remedy` is empty where waiting is enough.
     """
 
     reason: str
@@ -59,7 +60,7 @@ class TaskRetryable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAmbiguous:
-    """A write that may have been done or not."""
+    """A write that was done or not."""
 
     reason: str
     outcome: ClassVar[str] = "ambiguous"
@@ -67,11 +68,11 @@ class TaskAmbiguous:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentNotFound:
-    """The incident is not there, or the key's organisation lives in another region, which 404 says as well.
+    """The incident does not exist, or the key's organisation is in another region: BigPanda answers both with 404.
 
-    Only who remembers whether any other call has answered can tell the two apart. Of `Call.INCIDENT` it speaks of the
-    incident; of an action it may speak of what else its address names, the environment, a tag or a user, where BigPanda
-    does not say which. `detail` is its words.
+    Only a caller that knows whether any other call ever worked can tell the two apart. After `BigPandaCall.INCIDENT`
+    it is about the incident. After an action it may also be about the environment, the tag or the user, where BigPanda
+    does not say which. `detail` is what BigPanda says.
     """
 
     reason: str
@@ -81,9 +82,9 @@ class IncidentNotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRejected:
-    """Surely not done, and useless to repeat unchanged; `remedy` is a sentence for the operator.
+    """Surely not done, and useless to repeat unchanged.
 
-    `detail` is BigPanda's words, a few hundred characters at most.
+    `remedy` says what an operator has to do. `detail` is what BigPanda says, a few hundred characters at most.
     """
 
     cause: RejectionCause

@@ -1,7 +1,7 @@
-"""What BigPanda's reads tell, as values: tag definitions, people, comments.
+"""The values in BigPanda's read responses: tag definitions, users, comments.
 
-Each function takes any body and leaves out what is not of a shape that BigPanda documents or was seen to answer; none
-raises. Lists may stand alone, or under a name (`items` was seen for activities, which are documented as a bare array).
+Each function accepts any body, leaves out what has no known shape, and raises nothing. A list may stand alone, or under
+a name (`items` was seen for activities, which are documented as a bare array).
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,95 +16,93 @@ _RANK = 1000
 
 
 def tag_definitions_of(body: JSON) -> tuple[TagDefinition, ...]:
-    """The incident tags, deactivated ones too, since incidents may still bear them.
+    """Return the incident tags, deactivated ones too, since incidents may still have them.
 
-    https://docs.bigpanda.io/reference/incident-tags-definitions-object. A tag without a name is left out: its id says
-    as much.
+    https://docs.bigpanda.io/reference/incident-tags-definitions-object. A tag without a name is left out.
     """
-    found = ((_text(told, "id"), _text(told, "name"), told) for told in _objects(body, "items", "data"))
-    return tuple(
-        TagDefinition(id=known, name=name, ranks=_ranks(told)) for known, name, told in found if known and name
-    )
+    found = ((_text(entry, "id"), _text(entry, "name"), entry) for entry in _objects(body, "items", "data"))
+    return tuple(TagDefinition(id=tag, name=name, ranks=_ranks(entry)) for tag, name, entry in found if tag and name)
 
 
 def users_of(body: JSON) -> tuple[Person, ...]:
-    """The people who can be assigned: those who are not marked as inactive, which BigPanda calls deleted.
+    """Return the users who can be assigned: those who are not marked as inactive, which BigPanda calls deleted.
 
     https://docs.bigpanda.io/reference/retrieve-all-users (SCIM: `userName` is the e-mail address), and as the API
     reference has them, `{"id", "fullName", "email"}` (https://api-docs.bigpanda.io/retrieve-all-users-37904800e0).
     """
-    people = (_person(told) for told in _objects(body, "Resources", "users", "items", "data"))
-    return tuple(person for person in people if person is not None)
+    users = (_user(entry) for entry in _objects(body, "Resources", "users", "items", "data"))
+    return tuple(user for user in users if user is not None)
 
 
 def comments_of(body: JSON) -> tuple[str, ...]:
-    """The comments among an incident's activities, the newest first, as they come.
+    """Return the comments among an incident's activities, in BigPanda's order: the newest first.
 
     https://docs.bigpanda.io/reference/activities-object.
     """
-    found = _objects(body, "items", "data")
-    said = (_object(told, "params").get("comment") for told in found if told.get("type") == "incident_commented")
-    return tuple(text for text in said if isinstance(text, str) and text)
+    entries = (entry for entry in _objects(body, "items", "data") if entry.get("type") == "incident_commented")
+    comments = (_object(entry, "params").get("comment") for entry in entries)
+    return tuple(comment for comment in comments if isinstance(comment, str) and comment)
 
 
-def _ranks(told: Mapping[str, Any]) -> dict[str, str]:
-    """The words of a Priority tag's levels, by what an incident's tag holds in their stead.
+def _ranks(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return the words of a Priority tag's levels by the value that an incident's tag has instead.
 
     A level is `{"display_name", "order_id": number, "active"}`, or a bare word; the page says that `order_id` sorts
-    them. The one share that BigPanda prints tells 1000 of a first priority. So a level goes by its own number, and
-    where the numbers are all smaller than that, by its place too: a thousand, two thousand, ...
+    them. The one share that BigPanda prints has 1000 for a first priority. So a level is known by its own number. Where
+    all numbers are below 1000, it is known by its position too: 1000, 2000, ...
     """
-    listed = _object(told, "config").get("ordered_list")
-    levels = [level for item in listed if (level := _level(item))] if isinstance(listed, list) else []
+    entries = _object(definition, "config").get("ordered_list")
+    levels = [level for entry in entries if (level := _level(entry))] if isinstance(entries, list) else []
     if all(number is not None for _, number in levels):
         levels.sort(key=lambda level: level[1] or 0)
-    own = {_written(number): word for word, number in levels if number is not None}
+    own = {_number_text(number): word for word, number in levels if number is not None}
     if any(number is not None and number >= _RANK for _, number in levels):
         return own
-    return {str(place): word for place, (word, _) in zip(count(_RANK, _RANK), levels, strict=False)} | own
+    return {str(rank): word for rank, (word, _) in zip(count(_RANK, _RANK), levels, strict=False)} | own
 
 
-def _level(item: Any) -> tuple[str, float | None] | None:
-    """A level's word, and its number where it has one."""
-    if isinstance(item, str):
-        return (item.strip(), None) if item.strip() else None
-    if not isinstance(item, Mapping):
+def _level(entry: Any) -> tuple[str, float | None] | None:
+    """Return a level's word, and its number where it has one."""
+    if isinstance(entry, str):
+        return (entry.strip(), None) if entry.strip() else None
+    if not isinstance(entry, Mapping):
         return None
-    word = next(filter(None, (_text(item, name) for name in ("display_name", "name", "label"))), "")
-    numbers = (_number(item.get(name)) for name in ("order_id", "order", "value", "rank"))
+    word = next(filter(None, (_text(entry, name) for name in ("display_name", "name", "label"))), "")
+    numbers = (_number(entry.get(name)) for name in ("order_id", "order", "value", "rank"))
     return (word, next((number for number in numbers if number is not None), None)) if word else None
 
 
-def _person(told: Mapping[str, Any]) -> Person | None:
-    if told.get("active") is False or not (known := _text(told, "id") or _text(told, "_id")):
+def _user(entry: Mapping[str, Any]) -> Person | None:
+    user_id = _text(entry, "id") or _text(entry, "_id")
+    if entry.get("active") is False or not user_id:
         return None
-    name = next(filter(None, (_text(told, each) for each in ("displayName", "fullName", "name"))), "")
-    email = next((text for text in _addresses(told) if "@" in text), "")
-    return Person(name=name, email=email, id=known)
+    name = next(filter(None, (_text(entry, field) for field in ("displayName", "fullName", "name"))), "")
+    email = next((address for address in _addresses(entry) if "@" in address), "")
+    return Person(name=name, email=email, id=user_id)
 
 
-def _addresses(told: Mapping[str, Any]) -> Iterator[str]:
-    yield _text(told, "userName")
-    yield _text(told, "email")
-    for each in _objects(told, "emails"):
-        yield _text(each, "value")
+def _addresses(entry: Mapping[str, Any]) -> Iterator[str]:
+    yield _text(entry, "userName")
+    yield _text(entry, "email")
+    for email in _objects(entry, "emails"):
+        yield _text(email, "value")
 
 
 def _objects(body: JSON, *names: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of a list that stands alone or under the first of these names that holds one."""
-    several = body
+    """Yield the objects of a list that stands alone, or under the first of these names that holds a list."""
+    entries = body
     if isinstance(body, Mapping):
-        several = next((body[name] for name in names if isinstance(body.get(name), list)), None)
-    return (each for each in several if isinstance(each, Mapping)) if isinstance(several, list) else iter(())
+        entries = next((body[name] for name in names if isinstance(body.get(name), list)), None)
+    return (entry for entry in entries if isinstance(entry, Mapping)) if isinstance(entries, list) else iter(())
 
 
-def _object(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = told.get(name)
+def _object(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = entry.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(told: Mapping[str, Any], name: str) -> str:
-    value = told.get(name)
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name)
     return value.strip() if isinstance(value, str) else ""
 
 
@@ -112,6 +110,6 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _written(number: float) -> str:
-    """As shares tell it once they are read: 1000.0 is 1000."""
+def _number_text(number: float) -> str:
+    """Write a number as it stands in a parsed share: 1000.0 is 1000."""
     return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)

@@ -1,4 +1,4 @@
-"""How an outgoing HTTP request ended: with a response, or with a failure, which says whether it may have been sent."""
+"""How an outgoing HTTP request ended: a response, or a failure that says whether the request may have been sent."""
 
 import math
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 
 class Failure(StrEnum):
-    """How a call ended without an answer. `is_sure` tells whether nothing can have reached Slack."""
+    """Why a request got no response."""
 
     NAME_NOT_RESOLVED = "name_not_resolved"
     NOT_CONNECTED = "not_connected"
     CONNECT_TIMED_OUT = "connect_timed_out"
     TLS_FAILED = "tls_failed"
-    PROXY_REFUSED = "proxy_refused"
+    PROXY_REJECTED = "proxy_rejected"
     UNSENDABLE = "unsendable"
     TIMED_OUT = "timed_out"
     CONNECTION_CUT = "connection_cut"
@@ -21,35 +21,35 @@ class Failure(StrEnum):
 
     @property
     def is_surely_unsent(self) -> bool:
-        """Whether the request surely never left: it failed before there was a connection to send it on."""
-        return self not in _AFTER_SENDING
+        """Whether nothing can have arrived: it failed before there was a connection."""
+        return self not in _AFTER_CONNECTING
 
+
+_AFTER_CONNECTING = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNREADABLE})
 
 _LONGEST_WAIT = 3600.0
-"""Seconds. Whatever a header says, asking again once an hour harms nobody, and a garbled one must not stop a lane."""
-
-_AFTER_SENDING = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNREADABLE})
+"""Seconds. Whatever a header says, a retry once an hour harms nobody, and a garbled header must not stop a channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """An HTTP answer. `body` is what its JSON says, or whatever else it was; None where nothing could be read of it."""
+    """A response. `body` is the parsed JSON, or else the text or bytes; None where nothing could be read."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
 
     def header(self, name: str) -> str:
-        """A header's value, whatever the case of its name; empty where it is missing."""
+        """Return a header's value, whatever the case of its name; empty where it is missing."""
         return next((value for key, value in self.headers.items() if key.casefold() == name.casefold()), "")
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait, from the header `Retry-After`, else from the body, where Slack's webhooks say it."""
-        told = self.body.get("retry_after") if isinstance(self.body, Mapping) else None
-        for value in (self.header("Retry-After"), told):
+        """Seconds to wait: from the header `Retry-After`, else from the body, where Slack's webhooks have it."""
+        in_body = self.body.get("retry_after") if isinstance(self.body, Mapping) else None
+        for value in (self.header("Retry-After"), in_body):
             try:
-                seconds = float(value)  # type: ignore[arg-type]  # anything may stand there: that is what `except` is for
+                seconds = float(value)  # type: ignore[arg-type]  # any value may stand there; `except` is for that
             except (TypeError, ValueError, OverflowError):
                 continue
             if math.isfinite(seconds) and seconds >= 0:

@@ -1,10 +1,10 @@
-"""What the doors share of the way out: a session whose calls can be watched, the proxy, and why a call got no answer.
+"""Sessions for both clients: proxies, a last check before a request is sent, and whether a failed request was sent.
 
-A call that failed is worth nothing without knowing whether it may have arrived. So the session tells when a call gets a
-connection, and `failure` sorts what was raised into "surely not sent" and "nobody can say" (`Failure.is_sure`).
+A failed call is only useful with the answer to "may it have arrived?". So the session reports when a call gets a
+connection, and `failure_from` sorts exceptions into "surely not sent" and "nobody knows" (`Failure.is_surely_unsent`).
 
-It also takes a last look before the first byte: to get a connection may take seconds, and who was allowed to call when
-the call was decided on may not be any more (`guarded`).
+To get a connection may take seconds. Somebody who was allowed to call before may not be any more, so a check can run
+right before the first byte (`check_before_send`).
 """
 
 from collections.abc import Callable, Iterator
@@ -24,29 +24,25 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
-    """A session for the doors, inside the running loop; the caller closes it.
+    """Make a session for the clients, inside the running loop. The caller closes it.
 
-    Idle connections are dropped after five seconds, since a request on one that the other side has closed meanwhile
-    ends in doubt. The trace tells calls that never got a connection (surely not sent) from those that did; and none is
-    ever sent twice.
+    It never sends a request twice. It drops idle connections after five seconds: a request on one that the other side
+    has closed would end in doubt.
     """
-    trace = _Watch()
-    trace.on_connection_create_end.append(_reached)
-    trace.on_connection_reuseconn.append(_reached)
-    trace.on_request_headers_sent.append(_last_look)
+    trace = _ConnectionTrace()
+    trace.on_connection_create_end.append(_on_connection)
+    trace.on_connection_reuseconn.append(_on_connection)
+    trace.on_request_headers_sent.append(_before_send)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
         trace_configs=[trace],
-        middlewares=[_once],
+        middlewares=[_send_once],
     )
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY exempts it.
-
-    Loopback addresses never go through one.
-    """
+    """Return the proxy from HTTPS_PROXY or HTTP_PROXY; None for loopback, and where NO_PROXY exempts the address."""
     address = URL(url)
     if address.host in _LOOPBACK or proxy_bypass(address.host_port_subcomponent or ""):
         return None
@@ -54,7 +50,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def checked_base_url(base_url: str, setting: str, example: str) -> str:
-    """The address as it is; raises `SettingsError`, which names the setting, where it is no http or https address."""
+    """Return the address unchanged. Raises `SettingsError`, which names the setting, unless it is http or https."""
     try:
         address = URL(base_url)
     except ValueError as error:
@@ -66,22 +62,22 @@ def checked_base_url(base_url: str, setting: str, example: str) -> str:
     return base_url
 
 
-class _Cut(aiohttp.ClientError):
+class _ConnectionCutError(aiohttp.ClientError):
     """The connection broke after the request may have been sent."""
 
 
-async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send a request, and never again: of its own aiohttp repeats a GET, PUT or DELETE whose connection broke.
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once: by itself, aiohttp repeats a GET, PUT or DELETE whose connection broke.
 
-    It does so at these exceptions alone, whose class is all that can stop it. Those of a connection that never came
-    about are no reason for it, and stay what they are.
+    It repeats only after these exceptions, and only another class of exception stops it. After a
+    `ClientConnectorError` there never was a connection, and aiohttp does not repeat.
     """
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Cut(str(error)) from error
+        raise _ConnectionCutError(str(error)) from error
 
 
 # -- Was it sent? ------------------------------------------------------------------------------------------------------
@@ -89,80 +85,80 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
 
 @dataclass(slots=True)
 class ConnectionWatch:
-    """Whether the call under way has got a connection: from then on it may have been sent."""
+    """Whether the present call has got a connection. From then on it may have been sent."""
 
     connected: bool
 
 
-_wire: ContextVar[ConnectionWatch] = ContextVar("_wire")
+_watch: ContextVar[ConnectionWatch] = ContextVar("_watch")
 
 
-class _Watch(aiohttp.TraceConfig):
-    """The trace of `make_session`, to be told from others."""
+class _ConnectionTrace(aiohttp.TraceConfig):
+    """The trace of `make_session`; its class tells it from other traces."""
 
 
 @contextmanager
 def watch_connection(session: aiohttp.ClientSession) -> Iterator[ConnectionWatch]:
-    """Watch the one call that is made within; with a session that is not of `make_session` nobody can say."""
-    wire = ConnectionWatch(connected=not any(isinstance(trace, _Watch) for trace in session.trace_configs))
-    token = _wire.set(wire)
+    """Watch the one call that is made inside. A session that is not from `make_session` counts as connected at once."""
+    watch = ConnectionWatch(connected=not any(isinstance(trace, _ConnectionTrace) for trace in session.trace_configs))
+    token = _watch.set(watch)
     try:
-        yield wire
+        yield watch
     finally:
-        _wire.reset(token)
+        _watch.reset(token)
 
 
-async def _reached(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
-    if (wire := _wire.get(None)) is not None:
-        wire.connected = True
+async def _on_connection(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    if (watch := _watch.get(None)) is not None:
+        watch.connected = True
 
 
 # -- May it still be sent? ---------------------------------------------------------------------------------------------
 
-_guard: ContextVar[Callable[[], None] | None] = ContextVar("_guard", default=None)
+_check: ContextVar[Callable[[], None] | None] = ContextVar("_check", default=None)
 
 
 @contextmanager
 def check_before_send(check: Callable[[], None] | None) -> Iterator[None]:
-    """Within, and in all tasks that are begun there, `check` is asked before the first byte of a call; None: nobody is.
+    """Inside, and in all tasks begun there, run `check` before the first byte of each call; None: no check.
 
-    What it raises (a `RelayError`) goes through the door to whoever makes the call, and nothing was sent.
+    The check stops a call by raising a `RelayError`, which reaches the caller. Nothing was sent then.
     """
-    token = _guard.set(check)
+    token = _check.set(check)
     try:
         yield
     finally:
-        _guard.reset(token)
+        _check.reset(token)
 
 
-async def _last_look(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
-    """Despite the event's name: aiohttp tells it before it writes."""
-    if (check := _guard.get()) is not None:
+async def _before_send(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    """Run the check. The event's name misleads: aiohttp sends it before it writes."""
+    if (check := _check.get()) is not None:
         check()
 
 
-_BEFORE_SENDING: tuple[tuple[type[Exception], Failure], ...] = (
+_BEFORE_CONNECTING: tuple[tuple[type[Exception], Failure], ...] = (
     (aiohttp.ClientConnectorDNSError, Failure.NAME_NOT_RESOLVED),
     (aiohttp.ClientSSLError, Failure.TLS_FAILED),
-    (aiohttp.ClientHttpProxyError, Failure.PROXY_REFUSED),
-    (aiohttp.ClientProxyConnectionError, Failure.PROXY_REFUSED),
+    (aiohttp.ClientHttpProxyError, Failure.PROXY_REJECTED),
+    (aiohttp.ClientProxyConnectionError, Failure.PROXY_REJECTED),
     (aiohttp.ClientConnectorError, Failure.NOT_CONNECTED),
     (aiohttp.ConnectionTimeoutError, Failure.CONNECT_TIMED_OUT),
 )
-"""Raised by aiohttp while it makes the connection, and never later."""
+"""What aiohttp raises only while it makes the connection."""
 
 
-def failure_from(error: Exception, wire: ConnectionWatch) -> Failure:
-    """What an exception means that a call raised while `wire` was watching; raises what a guard raised."""
+def failure_from(error: Exception, watch: ConnectionWatch) -> Failure:
+    """Return what an exception of a watched call means. Raises what a check before sending raised."""
     if isinstance(error, RelayError):
         raise error
-    for kind, found in _BEFORE_SENDING:
+    for kind, failure in _BEFORE_CONNECTING:
         if isinstance(error, kind):
-            return found
+            return failure
     match error:
         case TimeoutError():
-            return Failure.TIMED_OUT if wire.connected else Failure.CONNECT_TIMED_OUT
+            return Failure.TIMED_OUT if watch.connected else Failure.CONNECT_TIMED_OUT
         case aiohttp.ClientError() | OSError():
-            return Failure.CONNECTION_CUT if wire.connected else Failure.NOT_CONNECTED
+            return Failure.CONNECTION_CUT if watch.connected else Failure.NOT_CONNECTED
         case _:
-            return Failure.UNREADABLE if wire.connected else Failure.UNSENDABLE
+            return Failure.UNREADABLE if watch.connected else Failure.UNSENDABLE

@@ -1,1 +1,1 @@
-"""What any service runs on: the clock and the log."""
+"""What every component needs: the clock, the log, and a standard error that never blocks."""

@@ -1,20 +1,20 @@
-"""Time, as the shell sees it: given to whoever needs it, so that tests own it."""
+"""The clock, given to every component that needs the time, so that tests can control it."""
 
 import asyncio
 import time
 from contextlib import suppress
 
-_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_MONOTONIC: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class WakeEvent(asyncio.Event):
-    """What somebody waits for who has nothing to do; `watched` says that they do."""
+    """The event that wakes a component. `has_waiter`: the component has nothing to do and waits for it."""
 
     has_waiter = False
 
     @property
     def is_idle(self) -> bool:
-        """Whether whoever watches it has nothing to do, and will have nothing before time passes."""
+        """Whether the component waits, and nothing has woken it."""
         return self.has_waiter and not self.is_set()
 
 
@@ -22,38 +22,38 @@ class Clock:
     """The real clock. Times are Unix seconds."""
 
     def now(self) -> float:
-        """The present."""
+        """Return the present time."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds that only grow, at their own pace: for spans that a corrected clock must not stretch.
+        """Return seconds that only grow: for spans that a corrected clock must not change.
 
-        The time that the machine was asleep counts, where the system can tell.
+        Time that the machine was asleep counts, where the system can tell.
         """
-        return time.clock_gettime(_STEADY)
+        return time.clock_gettime(_MONOTONIC)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long."""
+        """Wait."""
         await asyncio.sleep(seconds)
 
-    async def wait(self, bell: asyncio.Event, until: float | None) -> None:
-        """Wait for the bell, at the longest until that moment (None: for the bell alone), and silence it.
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
+        """Wait for the event, at the longest until a time (None: without end), and clear the event.
 
-        Whoever is cancelled as the bell rings is cancelled. `asyncio.wait_for` would go on as if nothing had been said
-        (https://github.com/python/cpython/issues/86296, mended in Python 3.12).
+        A cancellation at the moment of the event cancels. `asyncio.wait_for` would go on instead
+        (https://github.com/python/cpython/issues/86296, fixed in Python 3.12).
         """
         delay = None if until is None else max(0.0, until - self.now())
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
-                    await bell.wait()
+                    await event.wait()
         finally:
-            bell.clear()
+            event.clear()
 
-    async def wait_idle(self, bell: WakeEvent, until: float | None) -> None:
-        """Wait for a bell that tells whether anybody waits for it."""
-        bell.has_waiter = True
+    async def wait_idle(self, event: WakeEvent, until: float | None) -> None:
+        """Wait, and show on the event that its component is idle."""
+        event.has_waiter = True
         try:
-            await self.wait(bell, until)
+            await self.wait(event, until)
         finally:
-            bell.has_waiter = False
+            event.has_waiter = False

@@ -1,8 +1,8 @@
-"""Logs: one line per event, readable on a terminal and JSON elsewhere, and no secret in either.
+"""The log: one line for each event, readable on a terminal, JSON elsewhere, and without secrets.
 
-Modules say `log = structlog.get_logger(__name__)` and `log.info("what_happened", incident=...)`. What libraries log
-through the standard library comes out the same way, from warnings upwards. On a terminal an error's traceback follows
-on lines of its own; in JSON it is one more value.
+A module has `log = structlog.get_logger(__name__)` and calls `log.info("share_accepted", incident=...)`. What libraries
+log through the standard library looks the same, from warnings upwards. On a terminal, an error's traceback follows on
+its own lines; in JSON it is one more value.
 """
 
 import json
@@ -20,7 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 Format = Literal["auto", "console", "json"]
 REDACTED = "[hidden]"
-"""What stands in a log where a secret was."""
+"""What the log shows instead of a secret."""
 
 log = structlog.get_logger("relay.log")
 
@@ -28,34 +28,34 @@ _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 16
 
 
 def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
-    """Send every event of relay from `level` upwards, and of libraries from warnings upwards, to `stream` (stderr).
+    """Write relay's events from `level` upwards, and libraries' from warnings upwards, to `stream` (default: stderr).
 
-    `auto` is `console` where the stream is a terminal, else `json`. Each of `secrets` is hidden wherever it turns up: a
-    last defence, for what a library may put into an error's text.
+    The format `auto` is `console` on a terminal, else `json`. No secret is shown, wherever it occurs. This is the last
+    defence, against what a library may put into an error's text.
     """
     stream = stream or sys.stderr
     terminal = stream.isatty()
     readable = log_format == "console" or (log_format == "auto" and terminal)
-    rendering = [*_told_by_all(secrets), *(_console(colours=terminal) if readable else _json())]
-    wanted = logging.getLevelNamesMapping()[level.upper()]
+    rendering = [*_common(secrets), *(_console(colours=terminal) if readable else _json())]
+    least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *_WHO_SAYS_IT, *rendering],
-        logger_factory=lambda name="relay": _Lines(name, stream),
-        wrapper_class=structlog.make_filtering_bound_logger(wanted),
-        cache_logger_on_first_use=False,  # a logger that was used before this set-up follows it too
+        processors=[structlog.contextvars.merge_contextvars, *_ORIGIN, *rendering],
+        logger_factory=lambda name="relay": _StreamLogger(name, stream),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        cache_logger_on_first_use=False,  # loggers that exist already follow this configuration too
     )
-    _route_standard_library(rendering, stream, max(logging.WARNING, wanted))
+    _route_standard_library(rendering, stream, max(logging.WARNING, least))
 
 
 def report_lost_lines(lines: int) -> None:
-    """Say that so many lines were lost here, since nobody read them in time."""
-    log.warning("log_lines_lost", lines=lines, remedy="see what reads relay's log: it stood still")
+    """Log how many lines were lost here, because the reader of the log was too slow."""
+    log.warning("log_lines_lost", lines=lines, remedy="Check what reads relay's log: it stopped reading.")
 
 
-class _Lines:
-    """Where relay's own events end: not in the standard library, which takes five times as long over each.
+class _StreamLogger:
+    """Write relay's own events to the stream, without the standard library, which takes five times as long.
 
-    What cannot be written (a pipe that nobody reads any more, a full disk) must not cost what was being told of.
+    A failure to write (a pipe without a reader, a full disk) must not stop the work that is logged.
     """
 
     def __init__(self, name: str, stream: TextIO) -> None:
@@ -71,7 +71,7 @@ class _Lines:
 
 
 def redact(secrets: Iterable[str]) -> Processor:
-    """Make a processor that hides each secret, in whichever spelling, in every key and value of an event."""
+    """Make a processor that replaces each secret, in every spelling, in all keys and values of an event."""
     spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
     if not spellings:
         return lambda _logger, _method, event: event
@@ -82,39 +82,39 @@ def redact(secrets: Iterable[str]) -> Processor:
         return pattern.sub(REDACTED, text)
 
     def processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {hide(key): _masked(value, hide) for key, value in event.items()}
+        return {hide(key): _redacted(value, hide) for key, value in event.items()}
 
     return processor
 
 
 def _spellings(secret: str) -> set[str]:
-    """List how a secret may be written: as it is, inside a URL, inside a repr."""
+    """List the spellings of a secret: as it is, in a URL, in a repr."""
     return {secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1]}
 
 
-def _masked(value: Any, hide: Callable[[str], str]) -> Any:
-    """Hide secrets in a value. What is no plain data becomes its repr here, since later it would escape the mask."""
+def _redacted(value: Any, hide: Callable[[str], str]) -> Any:
+    """Replace secrets in a value. An object becomes its repr here: later, its text would escape this processor."""
     match value:
         case None | bool() | int() | float():
             return value
         case str():
             return hide(value)
         case Mapping():
-            return {hide(str(key)): _masked(inner, hide) for key, inner in value.items()}
+            return {hide(str(key)): _redacted(inner, hide) for key, inner in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_masked(inner, hide) for inner in value]
+            return [_redacted(inner, hide) for inner in value]
         case _:
             return hide(repr(value))
 
 
-_WHO_SAYS_IT: tuple[Processor, ...] = (structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name)
+_ORIGIN: tuple[Processor, ...] = (structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name)
 
 
-def _told_by_all(secrets: Iterable[str]) -> list[Processor]:
+def _common(secrets: Iterable[str]) -> list[Processor]:
     return [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,  # before the mask, so that it sees the text; without local variables
+        structlog.processors.format_exc_info,  # before the secrets are replaced; without local variables
         redact(secrets),
     ]
 
@@ -124,7 +124,7 @@ def _json() -> list[Processor]:
 
 
 def _as_json(event: EventDict, **_fallback: Any) -> str:
-    """Quickly where that comes out as plain ASCII; what does not (a line separator, say) is escaped."""
+    """Write JSON fast where the result is ASCII. Else escape it: a line separator, for example."""
     with suppress(TypeError):
         line = orjson.dumps(event).decode()
         if line.isascii():
@@ -133,7 +133,7 @@ def _as_json(event: EventDict, **_fallback: Any) -> str:
 
 
 def _console(*, colours: bool) -> list[Processor]:
-    plain = structlog.dev.plain_traceback  # the others print local variables
+    plain = structlog.dev.plain_traceback  # the other formatters print local variables
     return [_keep_on_one_line, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
 
 
@@ -146,11 +146,11 @@ def _keep_on_one_line(_logger: WrappedLogger, _method: str, event: EventDict) ->
 
 
 def _route_standard_library(rendering: Sequence[Processor], stream: TextIO, least: int) -> None:
-    """Let libraries speak from `least` upwards, in relay's own way and nowhere else."""
+    """Write what libraries log, from `least` upwards, as relay's own events, and nowhere else."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_WHO_SAYS_IT, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*_ORIGIN, structlog.stdlib.ExtraAdder()],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )

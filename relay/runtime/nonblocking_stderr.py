@@ -1,7 +1,7 @@
-"""Standard error without waiting: a log shipper that hangs, or a terminal that is held, holds up nobody but itself.
+"""A standard error that never blocks: a log shipper that hangs, or a paused terminal, does not stop relay.
 
-Where there is room, a line is written at once by whoever says it, and is out even if the process is killed the next
-instant. Where there is none, lines wait for a thread that waits for the reader; where too many wait, they are counted.
+While there is space, `write` writes the line at once, so it is out even if the process is killed the next instant.
+Without space, lines wait for a thread that writes them. Where too many wait, further ones are lost and counted.
 """
 
 import io
@@ -13,71 +13,72 @@ from contextlib import contextmanager, suppress
 from threading import Condition, Thread
 
 ATOMIC_WRITE_BYTES = 4096
-"""Bytes that never block where `select` sees room: a pipe takes so many, or says that it is full (PIPE_BUF)."""
+"""A write of so many bytes never blocks where `select` reports space: a pipe accepts it or reports that it is full
+(PIPE_BUF)."""
 
 MAX_WAITING_CHARACTERS = 4_000_000
-"""Characters that wait at the most: some ten thousand lines."""
+"""About ten thousand lines."""
 
 DRAIN_SECONDS = 1.0
-"""Seconds that a reader has, at the end, for what still waits for it."""
+"""How long a reader has at the end for the lines that still wait."""
 
 
 class NonblockingStream(io.TextIOBase):
-    """A text stream onto a file descriptor, whose `write` never waits and never fails."""
+    """A text stream to a file descriptor, whose `write` never waits and never fails."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
 
     def __init__(self, descriptor: int, report_lost: Callable[[int], None]) -> None:
-        """`tell` hears how many lines were lost, once the reader reads on; what it writes stands where they would."""
+        """`report_lost` gets the number of lost lines as soon as the reader reads again. It may write a line here."""
         self._descriptor = descriptor
-        self._tell = report_lost
+        self._report_lost = report_lost
         self._changed = Condition()
         self._waiting: list[str] = []
         self._size = self._lost = 0
         self._busy = False
-        Thread(target=self._hand_over, name="relay-stderr", daemon=True).start()
+        Thread(target=self._write_waiting, name="relay-stderr", daemon=True).start()
 
     def fileno(self) -> int:
-        """The descriptor below."""
+        """Return the file descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """It is for writing."""
+        """Return that it can be written."""
         return True
 
     def write(self, text: str, /) -> int:
-        """Write it now, or hand it to whoever waits for the reader, or count it as lost."""
+        """Write now, or queue the text for the thread, or count it as lost."""
         with self._changed:
             if self._busy or self._waiting:
-                self._keep(text)
-            elif (
-                len(data := self._encoded(text)) <= ATOMIC_WRITE_BYTES
-                and select.select([], [self._descriptor], [], 0)[1]
-            ):
-                self._put(data)
+                self._queue(text)
+            elif len(data := self._encoded(text)) <= ATOMIC_WRITE_BYTES and self._has_space():
+                self._write_all(data)
             else:
-                self._keep(text)
+                self._queue(text)
                 self._changed.notify_all()
         return len(text)
 
     def drain(self, within: float) -> bool:
-        """Wait until nothing waits any more, at the most so many seconds; whether it came to that."""
+        """Wait until nothing waits, at most so many seconds. Return whether nothing waits."""
         with self._changed:
             return self._changed.wait_for(lambda: not (self._busy or self._waiting), within)
 
-    def _keep(self, text: str) -> None:
+    def _has_space(self) -> bool:
+        return bool(select.select([], [self._descriptor], [], 0)[1])
+
+    def _queue(self, text: str) -> None:
         if self._size >= MAX_WAITING_CHARACTERS:
             self._lost += text.count("\n")
             return
         self._waiting.append(text)
         self._size += len(text)
 
-    def _hand_over(self) -> None:
+    def _write_waiting(self) -> None:
         while True:
             with self._changed:
                 self._busy = False
@@ -87,15 +88,15 @@ class NonblockingStream(io.TextIOBase):
                 data = self._encoded("".join(self._waiting))
                 lost, self._lost, self._size = self._lost, 0, 0
                 self._waiting.clear()
-                if lost:  # before anybody else says something: they were lost after these, and before what comes now
-                    self._tell(lost)
-            self._put(data)
+                if lost:  # queued first: the lost lines came after those in `data`, and before all later ones
+                    self._report_lost(lost)
+            self._write_all(data)
 
     def _encoded(self, text: str) -> bytes:
         return text.encode(self.encoding, self.errors)
 
-    def _put(self, data: bytes) -> None:
-        """Write all of it; what cannot be written (nobody reads any more, the disk is full) costs nothing else."""
+    def _write_all(self, data: bytes) -> None:
+        """Write all of it. What cannot be written (no reader, a full disk) is dropped."""
         with suppress(OSError):
             while data:
                 data = data[os.write(self._descriptor, data) :]
@@ -103,14 +104,14 @@ class NonblockingStream(io.TextIOBase):
 
 @contextmanager
 def nonblocking_stderr(report_lost: Callable[[int], None]) -> Iterator[None]:
-    """Let nobody within wait for whoever reads stderr; at the end, what still waits is given `LAST_WORDS`.
+    """Make `sys.stderr` nonblocking inside. At the end, wait up to `DRAIN_SECONDS` for the reader.
 
-    A reader that has not read on by then is not waited for by what is said later either.
+    If the reader has not read everything by then, `sys.stderr` stays nonblocking.
     """
     before = sys.stderr
     try:
         descriptor = before.fileno()
-    except OSError:  # it is no file, but some program's own
+    except OSError:  # not a file, but an object of some program
         yield
         return
     before.flush()

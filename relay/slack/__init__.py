@@ -1,1 +1,1 @@
-"""Slack's answers as a closed set: `judge` makes of whatever came back one value, which says what follows."""
+"""Slack: the client of its Web API, the outcomes of its calls, its limits, and what people do in it."""

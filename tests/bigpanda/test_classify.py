@@ -172,7 +172,7 @@ def test_a_redirection_means_that_something_else_answers(status):
 
 def test_what_never_arrived_is_worth_another_try():
     assert classify(BigPandaCall.COMMENT, answer(408)) == TaskRetryable(reason="request_truncated")
-    assert classify(BigPandaCall.COMMENT, answer(407)).reason == "proxy_refused"
+    assert classify(BigPandaCall.COMMENT, answer(407)).reason == "proxy_rejected"
 
 
 @pytest.mark.parametrize("failure", Failure)

@@ -393,5 +393,5 @@ async def test_the_environments_proxy_is_used(answering, session, monkeypatch):
 
     ruling = await comment(BigPandaClient(session, KEY, base_url="http://bigpanda.example"))
 
-    assert (type(ruling), ruling.reason) == (TaskRetryable, "proxy_refused")
+    assert (type(ruling), ruling.reason) == (TaskRetryable, "proxy_rejected")
     assert len(proxy.requests) == 1

@@ -1,4 +1,4 @@
-"""The real clock: whoever waits goes on by the bell or by the moment, and ends when told to end."""
+"""The real clock: a wait ends at the event or at its time, and a cancellation always cancels."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from relay.runtime.clock import Clock
 HOUR = 3600.0
 
 
-async def ends(task, rounds, went_on):
-    """Cancelled after so many rounds of the loop it ends, unless it went on before."""
+async def assert_cancelled(task, rounds, finished):
+    """Cancel the task after so many rounds of the loop; it ends as cancelled unless it finished before."""
     for _ in range(rounds):
         await asyncio.sleep(0)
-    already = bool(went_on)
+    already = bool(finished)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled() is not already
@@ -21,36 +21,36 @@ async def ends(task, rounds, went_on):
 
 @pytest.mark.parametrize("rounds", range(5))
 @pytest.mark.parametrize("seconds", [HOUR, None])
-async def test_whoever_is_cancelled_while_the_bell_rings_ends(rounds, seconds):
-    """Relay's rooms ring each other as they end: one that heard only the bell would hold the others up for ever."""
-    clock, bell, went_on = Clock(), asyncio.Event(), []
+async def test_a_wait_that_is_cancelled_at_the_moment_of_its_event_is_cancelled(rounds, seconds):
+    """Components wake each other as they end: one that only noticed the event would delay the others for ever."""
+    clock, event, finished = Clock(), asyncio.Event(), []
 
-    async def room():
-        await clock.wait(bell, None if seconds is None else clock.now() + seconds)
-        went_on.append(True)
+    async def component():
+        await clock.wait(event, None if seconds is None else clock.now() + seconds)
+        finished.append(True)
 
-    task = asyncio.create_task(room())
+    task = asyncio.create_task(component())
     await asyncio.sleep(0.01)
-    bell.set()
-    await ends(task, rounds, went_on)
+    event.set()
+    await assert_cancelled(task, rounds, finished)
 
 
 @pytest.mark.parametrize("rounds", range(5))
-async def test_whoever_is_cancelled_as_their_moment_comes_ends(rounds):
-    clock, went_on = Clock(), []
+async def test_a_wait_that_is_cancelled_at_its_time_is_cancelled(rounds):
+    clock, finished = Clock(), []
 
-    async def room():
+    async def component():
         await clock.wait(asyncio.Event(), clock.now())
-        went_on.append(True)
+        finished.append(True)
 
-    task = asyncio.create_task(room())
-    await ends(task, rounds, went_on)
+    task = asyncio.create_task(component())
+    await assert_cancelled(task, rounds, finished)
 
 
 @pytest.mark.parametrize("ago", [0.0, HOUR])
-async def test_a_moment_that_is_over_is_not_waited_for(ago):
-    clock, bell = Clock(), asyncio.Event()
-    await clock.wait(bell, clock.now() - ago)
-    bell.set()
-    await clock.wait(bell, clock.now() + HOUR)
-    assert not bell.is_set()
+async def test_a_wait_until_a_past_time_ends_at_once(ago):
+    clock, event = Clock(), asyncio.Event()
+    await clock.wait(event, clock.now() - ago)
+    event.set()
+    await clock.wait(event, clock.now() + HOUR)
+    assert not event.is_set()

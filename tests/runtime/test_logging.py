@@ -1,4 +1,4 @@
-"""Logs: one line per event, and no secret in any."""
+"""The log: one line for each event, and no secret in it."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.runtime import logging as log
+from relay.runtime.logging import REDACTED, configure, redact
 
 SECRET = "xoxb-hush/hush"
 
@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
+def restored_logging() -> Iterator[None]:
     before = structlog.get_config()
     root, ours = logging.getLogger(), logging.getLogger("relay")
     handlers, level, our_level = root.handlers[:], root.level, ours.level
@@ -43,8 +43,8 @@ def stream() -> io.StringIO:
     return io.StringIO()
 
 
-def set_up(stream: io.StringIO, **options) -> structlog.stdlib.BoundLogger:
-    log.configure(**({"log_format": "json", "level": "info", "secrets": [SECRET], "stream": stream} | options))
+def make_logger(stream: io.StringIO, **options) -> structlog.stdlib.BoundLogger:
+    configure(**({"log_format": "json", "level": "info", "secrets": [SECRET], "stream": stream} | options))
     return structlog.get_logger("relay.test")
 
 
@@ -53,7 +53,7 @@ def events(stream: io.StringIO) -> list[dict]:
 
 
 def test_an_event_is_one_line_of_json_with_its_time_in_utc(stream):
-    set_up(stream).info("share_kept", incident="i1", routes=("a", "b"))
+    make_logger(stream).info("share_kept", incident="i1", routes=("a", "b"))
     (event,) = events(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", event.pop("timestamp"))
     assert event == {
@@ -72,23 +72,23 @@ def test_a_terminal_gets_readable_lines_and_anything_else_gets_json():
         ("json", Terminal(), False),
         ("console", io.StringIO(), True),
     ]:
-        set_up(stream, log_format=log_format).info("hello")
+        make_logger(stream, log_format=log_format).info("hello")
         assert stream.getvalue().startswith("{") is not readable
 
 
-def test_colours_are_for_terminals_alone(stream):
+def test_only_a_terminal_gets_colours(stream):
     terminal = Terminal()
     for target in (terminal, stream):
-        set_up(target, log_format="console").warning("hello")
+        make_logger(target, log_format="console").warning("hello")
     assert "\x1b[" in terminal.getvalue()
     assert "\x1b[" not in stream.getvalue()
 
 
-def test_relay_speaks_from_its_level_and_libraries_from_warnings_upwards(stream):
-    ours = set_up(stream, level="info")
+def test_relay_logs_from_its_level_and_libraries_from_warnings_upwards(stream):
+    ours = make_logger(stream, level="info")
     for logger in (ours, *map(logging.getLogger, ("aiohttp.server", "slack_sdk", "sqlalchemy.engine", "alembic"))):
         for level in ("debug", "info", "warning"):
-            getattr(logger, level)("said")
+            getattr(logger, level)("logged")
     assert [(event["logger"], event["level"]) for event in events(stream)] == [
         ("relay.test", "info"),
         ("relay.test", "warning"),
@@ -99,29 +99,29 @@ def test_relay_speaks_from_its_level_and_libraries_from_warnings_upwards(stream)
     ]
 
 
-def test_debug_is_relay_s_own_and_error_is_everybody_s(stream):
-    set_up(stream, level="debug").debug("said")
-    logging.getLogger("slack_sdk").debug("not said")
-    set_up(stream, level="error").warning("not said")
-    logging.getLogger("slack_sdk").warning("not said")
-    assert [event["event"] for event in events(stream)] == ["said"]
+def test_level_debug_is_for_relay_only_and_level_error_for_all(stream):
+    make_logger(stream, level="debug").debug("logged")
+    logging.getLogger("slack_sdk").debug("not_logged")
+    make_logger(stream, level="error").warning("not_logged")
+    logging.getLogger("slack_sdk").warning("not_logged")
+    assert [event["event"] for event in events(stream)] == ["logged"]
 
 
-def test_setting_up_again_replaces_the_first(stream):
+def test_a_second_configuration_replaces_the_first(stream):
     older = io.StringIO()
-    logger = set_up(older)
-    set_up(stream)
+    logger = make_logger(older)
+    make_logger(stream)
     logger.info("hello")
     assert (older.getvalue(), len(events(stream))) == ("", 1)
 
 
-def test_a_warning_of_python_is_an_event_too(stream):
-    set_up(stream)
+def test_a_python_warning_is_an_event_too(stream):
+    make_logger(stream)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.captureWarnings(capture=False)  # what pytest put there is not what is tested
+        logging.captureWarnings(capture=False)  # pytest replaced it
         logging.captureWarnings(capture=True)
-        warnings.warn("this will go", stacklevel=1)
+        warnings.warn("deprecated", stacklevel=1)
     (event,) = events(stream)
     assert (event["logger"], event["level"]) == ("py.warnings", "warning")
 
@@ -132,34 +132,34 @@ def fail() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_an_error_is_told_with_its_traceback_without_local_variables_and_without_secrets(stream, log_format):
-    logger = set_up(stream, log_format=log_format)
+def test_an_error_has_its_traceback_without_local_variables_and_without_secrets(stream, log_format):
+    logger = make_logger(stream, log_format=log_format)
     try:
         fail()
     except ValueError:
         logger.exception("it_failed")
-    told = stream.getvalue()
-    assert "Traceback (most recent call last)" in told
-    assert f"ValueError: {log.REDACTED} is wrong" in told
-    assert "a-local-value" not in told.replace('"-a-local-value"', "")  # the source line may stand there
-    assert "xoxb-a-local-value" not in told
+    output = stream.getvalue()
+    assert "Traceback (most recent call last)" in output
+    assert f"ValueError: {REDACTED} is wrong" in output
+    assert "a-local-value" not in output.replace('"-a-local-value"', "")  # the traceback shows the source line
+    assert "xoxb-a-local-value" not in output
     if log_format == "json":
         assert len(events(stream)) == 1
 
 
-def test_a_library_s_error_is_masked_too(stream):
-    set_up(stream)
+def test_a_library_s_error_is_redacted_too(stream):
+    make_logger(stream)
     try:
         fail()
     except ValueError:
         logging.getLogger("slack_sdk").exception("Failed with %s", SECRET)
     (event,) = events(stream)
-    assert event["event"] == f"Failed with {log.REDACTED}"
+    assert event["event"] == f"Failed with {REDACTED}"
     assert "is wrong" in event["exception"]
 
 
 class Holder:
-    """Something whose repr tells too much."""
+    """An object whose repr shows a secret."""
 
     def __repr__(self) -> str:
         return f"<Holder {SECRET}>"
@@ -182,39 +182,39 @@ class Holder:
         f"https://proxy/?token={quote(SECRET, safe='')}",
     ],
 )
-def test_a_secret_is_hidden_wherever_it_turns_up(stream, log_format, value):
-    set_up(stream, log_format=log_format).info("hello", value=value)
-    told = stream.getvalue()
-    assert log.REDACTED in told
-    assert "hush" not in told
+def test_a_secret_is_redacted_wherever_it_occurs(stream, log_format, value):
+    make_logger(stream, log_format=log_format).info("hello", value=value)
+    output = stream.getvalue()
+    assert REDACTED in output
+    assert "hush" not in output
 
 
-def test_a_secret_is_hidden_in_the_event_and_in_a_name(stream):
-    set_up(stream).info(f"key {SECRET}", **{SECRET: 1})
+def test_a_secret_is_redacted_in_the_event_and_in_a_name(stream):
+    make_logger(stream).info(f"key {SECRET}", **{SECRET: 1})
     logging.getLogger("aiohttp").warning("%s", {"token": SECRET})
     assert "hush" not in stream.getvalue()
 
 
-def test_the_longer_of_two_secrets_is_hidden_whole(stream):
-    set_up(stream, secrets=["key", "key-and-more"]).info("hello", value="key-and-more")
-    assert events(stream)[0]["value"] == log.REDACTED
+def test_the_longer_of_two_secrets_is_redacted_whole(stream):
+    make_logger(stream, secrets=["key", "key-and-more"]).info("hello", value="key-and-more")
+    assert events(stream)[0]["value"] == REDACTED
 
 
-def test_without_secrets_nothing_is_hidden(stream):
-    set_up(stream, secrets=["", ""]).info("hello", value="anything")
+def test_without_secrets_nothing_is_redacted(stream):
+    make_logger(stream, secrets=["", ""]).info("hello", value="anything")
     assert events(stream)[0]["value"] == "anything"
 
 
 @given(secret=st.text(min_size=1, max_size=12), before=st.text(max_size=5), after=st.text(max_size=5))
-def test_no_secret_gets_past_the_mask_as_text_bytes_or_repr(secret, before, after):
+def test_no_secret_passes_as_text_bytes_or_repr(secret, before, after):
     text = before + secret + after
     event = {"a": text, "b": {"c": [text]}, "d": {text}, "e": ValueError(text), text: 1}
-    masked = log.redact([secret])(None, "info", event)
-    shown = json.dumps(masked, ensure_ascii=False).replace(json.dumps(log.REDACTED)[1:-1], "")
+    redacted = redact([secret])(None, "info", event)
+    shown = json.dumps(redacted, ensure_ascii=False).replace(json.dumps(REDACTED)[1:-1], "")
     leftovers = {before, after, "a", "b", "c", "d", "e", "ValueError('')"}
-    if len(secret) > 3 and not any(secret in part for part in (*leftovers, log.REDACTED, str(list("abcde")))):
-        assert secret not in "".join(_strings(masked)).replace(log.REDACTED, "\0")
-    assert log.REDACTED in shown or log.REDACTED in str(masked)
+    if len(secret) > 3 and not any(secret in part for part in (*leftovers, REDACTED, str(list("abcde")))):
+        assert secret not in "".join(_strings(redacted)).replace(REDACTED, "\0")
+    assert REDACTED in shown or REDACTED in str(redacted)
 
 
 def _strings(value) -> list[str]:
@@ -227,7 +227,7 @@ def _strings(value) -> list[str]:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_line_break_from_outside_does_not_make_a_second_event(stream, log_format):
-    logger = set_up(stream, log_format=log_format)
+    logger = make_logger(stream, log_format=log_format)
     nasty = "one\n2026-01-01 [info] two\r\x1b[31m\u2028three"
     logger.info(nasty, value=nasty, values=[nasty])
     logging.getLogger("aiohttp").warning(nasty)
@@ -236,11 +236,11 @@ def test_a_line_break_from_outside_does_not_make_a_second_event(stream, log_form
 
 
 class Unwritable(io.StringIO):
-    """A pipe that nobody reads any more."""
+    """A pipe without a reader."""
 
     def write(self, text: str, /) -> int:
         raise BrokenPipeError
 
 
-def test_what_cannot_be_written_costs_nothing_but_the_line():
-    set_up(Unwritable()).error("said")
+def test_a_line_that_cannot_be_written_raises_nothing():
+    make_logger(Unwritable()).error("logged")

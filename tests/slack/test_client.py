@@ -543,13 +543,13 @@ async def test_a_proxy_that_refuses_the_tunnel_was_surely_not_slack(no_proxies, 
     proxy = await answering(http_response(407, Connection="close"))
     no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
 
-    assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_refused")
+    assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_rejected")
 
 
 async def test_a_proxy_that_is_not_there_was_surely_not_slack(no_proxies, unused_tcp_port, session):
     no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
 
-    assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_refused")
+    assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_rejected")
 
 
 @pytest.mark.parametrize("url", ["slack.com/api/", "ftp://slack.com/", "", "http://", "http://[oops/"])

@@ -1,13 +1,12 @@
-"""Bytes become a `Share`: one snapshot of one incident, with everything that BigPanda may do to its shape undone.
+"""Parse a share: the bytes of one webhook request become a `Share`, whatever liberties the sender takes.
 
-parsing ........ the share as a whole: parse, recorded
-headers        which headers are the operator's own
-envelope       which object of a body is which; events, environment, sender, comment
-blocks         what is told of the incident, block by block
-alerts         its alerts
-tags           tags of incidents and of alerts
-values         a single value: words, flags, moments; what "absent" and "told to be empty" mean
-reading        bytes to a clean tree, and back to bytes that are equal for equal shares
-snapshot       the nouns
-api            what the Incidents API tells, said as a share says it
+parsing ........ the whole share, and recorded shares
+lenient_json ... bytes to a clean tree of JSON values, and back to the same bytes for the same share
+headers ........ the custom headers, without credentials and without what differs at each delivery
+envelope ....... which object of the body is which; events, environment, sender, comment
+blocks ......... what the share says about the incident, block by block
+alerts, tags ... lists of alerts and of tags, in all their shapes
+values ......... single values: text, flags, times; what "absent" and "empty" mean
+share .......... the parsed share
+api ............ an incident from the Incidents API, rewritten as a share's body
 """
