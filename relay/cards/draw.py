@@ -112,9 +112,9 @@ def _followed_elsewhere(case: CardContext) -> Card | None:
 
 
 _NOTICES = {
-    REPEAT: "may be a repeat: Slack did not say what became of the first post",
-    ANEW: "posted anew: the message before it is gone",
-    THREAD_ONLY: "this workspace allows no further edit: changes are told in the thread",
+    REPEAT: "may be a duplicate: Slack did not confirm the first post",
+    ANEW: "posted again: the previous message was deleted",
+    THREAD_ONLY: "this workspace allows no more edits: changes appear in the thread",
 }
 
 
@@ -130,21 +130,21 @@ def notice_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Itera
         elif word == UNNAMED:
             yield without_marks(notice.partition("|")[2])
         elif word == STALE:
-            yield f"no news from BigPanda since {moment(int(said[0]))}"
+            yield f"no update from BigPanda since {moment(int(said[0]))}"
         elif word == GONE:
-            yield f"not in BigPanda any more ({moment(int(said[0]))}): merged into another incident, or deleted"
+            yield f"no longer in BigPanda ({moment(int(said[0]))}): merged into another incident or deleted"
 
 
 def _refusing(word: str, name: str, why: str) -> str:
     """The channel, and what of it is to blame: not the whole of it for one message."""
     if word == THREAD:
-        return f"the thread in {name}, which did not take it"
+        return f"the thread in {name}, which rejected it"
     if why.startswith(IN_DOUBT):
-        return f"{name}, where it may stand already"
+        return f"{name}, where it may already be"
     return (
-        f"{name}, which takes no messages"
+        f"{name}, which accepts no messages"
         if why in CHANNEL_REASONS | {EXTERNAL}
-        else f"{name}, which did not take this one"
+        else f"{name}, which rejected this message"
     )
 
 

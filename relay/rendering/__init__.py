@@ -1,8 +1,9 @@
-"""From what is known of an incident to a Slack message: it always fits, and nothing that it says can ping or link.
+"""Turns what relay knows of an incident into a Slack message that fits and in which no value can ping or link.
 
-    templates -> `library` (compiled, checked) -> `sandbox` (run under a `watch`) -> one string with `marks`
-    -> `tree` -> `inline`, `compose` (parts) -> `fit` -> `relay.slack.message.Message`
+    templates -> `library` (compiled, checked) -> `engine.sandbox` (run within a budget)
+    -> one string with `blocks.marks` -> `blocks.tree` -> `blocks.inline`, `blocks.compose` (parts) -> `blocks.fit`
+    -> `relay.slack.message.Message`
 
-What a value says is text from the first step to the last: it is escaped once, in `flow`, and only marks that relay's
-own tags and filters made become markup.
+A value stays text from the first step to the last. It is escaped once, in `blocks.rich_text`. Only the marks that
+relay's own tags and filters write become markup.
 """

@@ -1,80 +1,38 @@
-"""What templates and channel expressions see of an incident: plain values, by the names that the README lists.
+"""The variables that templates and channel expressions see: plain values under the names that docs/templates.md lists.
 
-Everything here prints as a reader would want it and compares as the text that it prints: `tags.team == "payments"`
-holds although a tag also knows its `label` and its `values`. What is absent is left out, so that it prints nothing.
-Names of tags are found in any case, by readable name or by id.
+A value prints as a reader expects it, and compares as the text that it prints: `tags.team == "payments"` is true,
+although a tag also has a `label` and `values`. An absent value is left out, so that it prints nothing. Tags are found
+in any case, by readable name or by id.
 
-Texts come from anybody. Whatever stands in Unicode's fifteenth plane is taken out of them here, since rendering writes
-its own marks with those characters (`relay.rendering.blocks.marks`).
+Texts come from outside. Characters of Unicode's fifteenth plane are removed from them here, because rendering writes
+its own marks with these characters (`relay.rendering.blocks.marks`).
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final, Self, overload
 
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Tag
 
 SHOWN_TAGS: Final = 6
-"""How many tags a card shows, unless more are named; the rest is counted."""
+"""How many tags a card shows, unless a route names more; the others are counted."""
 
 RUNBOOK_TAGS: Final = ("run-book", "runbook", "runbook_url")
-"""Where run-books stand, unless a route says otherwise."""
+"""The tags that hold the address of a run-book, unless a route names others."""
 
+_LONGEST_TEXT: Final = 20_000
+"""Characters of a text that a template sees: more than a message can hold, and few enough to read many times."""
 
-def _names(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+_ALERT_NOUN: Final = "alert"
+_TITLE_TAG: Final = "bp_short_description"
+"""This tag makes the title, so that it is not shown again as a tag."""
 
-
-VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {
-        "incident": _names(
-            "id title state reported_status severity active flapping counts alerts started changed updated ended "
-            "snooze assignee assigner changes"
-        ),
-        "tags": _names(""),
-        "environment": _names("name id"),
-        "environments": _names(""),
-        "links": _names(""),
-        "sender": _names("name email id"),
-        "route": _names(""),
-        "previous": _names("at link"),
-    }
-)
-"""Every variable, and what each holds; empty where its names are the sender's own, or it is a plain value."""
-
-ALERT_NAMES: Final = _names(
-    "id title state reported_status active subject aspect description tags source started changed ended runbook"
-)
-"""What an alert holds."""
-
-CHANGE_NAMES: Final = _names("id identifier summary status url certainty comment source start end")
-"""What a related change holds."""
-
-ENTRY_NAMES: Final = _names(
-    "kind at late actor old new text items while_flapping flapping flapped now times lasted worst ended snoozed "
-    "joined resolved returned left total more posted_in"
-)
-"""What an entry holds, of whatever kind; some only those of one kind."""
-
-ITEM_NAMES: Final = CHANGE_NAMES | _names("label old new title state was confirmed")
-"""What an item of an entry holds: a tag, an alert or a change."""
-
-LONGEST_TEXT: Final = 20_000
-"""Characters of a text that a template sees: more than any message has room for, and nothing that costs time."""
-
-ALERT: Final = "alert"
-"""The noun of alerts, where what is missing is counted."""
-
-_TITLE_TAG = "bp_short_description"
-"""The tag that makes the title is not shown a second time."""
-
-_MARKS = re.compile("[\U000f0000-\U000ffffd]+")
-_FORMATTING = re.compile(r"[*~`\s_]+")
+_MARKS: Final = re.compile("[\U000f0000-\U000ffffd]+")
+_FORMATTING: Final = re.compile(r"[*~`\s_]+")
 
 
 class AnnotatedText(str):
-    """A text that knows more than it prints: a tag its label, a person their e-mail."""
+    """A text with attributes: a tag knows its label, a person their e-mail address. It prints and compares as text."""
 
     __slots__ = ("__dict__",)
 
@@ -85,84 +43,77 @@ class AnnotatedText(str):
     values: list[str]
     email: str
 
-    def __new__(cls, text: str, **known: Any) -> Self:
-        """Print and compare as `text`; `known` become attributes."""
-        word = super().__new__(cls, text)
-        word.__dict__.update(known)
-        return word
+    def __new__(cls, text: str, **attributes: Any) -> Self:
+        """Make a text with these attributes."""
+        annotated = super().__new__(cls, text)
+        annotated.__dict__.update(attributes)
+        return annotated
 
 
 class Item(dict[str, Any]):
-    """One of many that a template lists: where a list is cut, what is missing is counted by `noun` and `state`."""
+    """A record, without its empty values. Where a list is cut, its missing items are counted by `noun` and `state`."""
 
     def __init__(self, noun: str, values: Mapping[str, Any]) -> None:
-        """Hold those of the values that say something."""
         super().__init__({name: value for name, value in values.items() if value is not None and value != ""})
         self.noun = noun
 
 
 class Tags(Mapping[str, AnnotatedText]):
-    """The incident's tags by name. `shown` are those that a card shows, `rest` the others."""
+    """The incident's tags by name, in BigPanda's order. A card shows the tags in `shown`; `rest` has the others.
+
+    `show` names tags that are all shown, first and in its own order.
+    """
 
     def __init__(self, tags: Sequence[Tag], show: Sequence[str]) -> None:
-        """Take the tags in BigPanda's order; all named by `show` are shown, first and in its order."""
-        words = [each for each in map(_tag, tags) if each.strip()]
-        self._words = {word.name.casefold(): word for word in reversed(words)}
-        self._ids = {word.id.casefold(): word for word in reversed(words)}
-        self._order = tuple(dict.fromkeys(word.name.casefold() for word in words))
-        wanted = [word for name in show if (word := self._find(name)) is not None]
-        others = [word for word in words if word.name.casefold() != _TITLE_TAG]
-        listed = list({word.id: word for word in [*wanted, *others]}.values())
-        room = max(SHOWN_TAGS, len({word.id for word in wanted}))
-        self.shown: list[AnnotatedText] = listed[:room]
-        self.rest: list[AnnotatedText] = listed[room:]
+        texts = [each for each in map(_tag, tags) if each.strip()]
+        self._by_name = {text.name.casefold(): text for text in reversed(texts)}
+        self._by_id = {text.id.casefold(): text for text in reversed(texts)}
+        self._order = tuple(dict.fromkeys(text.name.casefold() for text in texts))
+        named = [text for name in show if (text := self._find(name)) is not None]
+        others = [text for text in texts if text.name.casefold() != _TITLE_TAG]
+        listed = list({text.id: text for text in [*named, *others]}.values())
+        shown = max(SHOWN_TAGS, len({text.id for text in named}))
+        self.shown: list[AnnotatedText] = listed[:shown]
+        self.rest: list[AnnotatedText] = listed[shown:]
 
     def __getitem__(self, name: str) -> AnnotatedText:
-        """The tag of that readable name or id, in any case."""
-        if (word := self._find(name)) is None:
+        if (text := self._find(name)) is None:
             raise KeyError(name)
-        return word
+        return text
 
     def __iter__(self) -> Iterator[str]:
-        """The readable names, in BigPanda's order."""
-        return (self._words[name].name for name in self._order)
+        return (self._by_name[name].name for name in self._order)
 
     def __len__(self) -> int:
-        """How many tags have a value."""
         return len(self._order)
 
     def _find(self, name: Any) -> AnnotatedText | None:
         folded = str(name).casefold()
-        return self._words.get(folded, self._ids.get(folded))
+        return self._by_name.get(folded, self._by_id.get(folded))
 
 
 class AlertTags(Mapping[str, str]):
-    """An alert's tags by name, in any case; several values stand on one line."""
+    """An alert's tags by name, in any case; several values are joined on one line."""
 
     def __init__(self, alert: Alert) -> None:
-        """Read from this alert, when asked."""
         self._alert = alert
 
     def __getitem__(self, name: str) -> str:
-        """The value of the tag of that name."""
         if values := self._alert.values(str(name)):
             return template_text(", ".join(values))
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        """The names, as the alert spells them."""
         return iter(self._alert.tags)
 
     def __len__(self) -> int:
-        """How many tags it has."""
         return len(self._alert.tags)
 
 
 class AlertList(Sequence[Item]):
-    """Alerts in a row. An incident has up to 300 of them and a card names five, so each is read when asked for."""
+    """A list of alerts. There may be 300 and a card names five, so `read` makes each record on demand."""
 
     def __init__(self, alerts: Sequence[Alert], read: Callable[[Alert], Item]) -> None:
-        """Show these alerts through `read`."""
         self._alerts = alerts
         self._read = read
 
@@ -171,42 +122,39 @@ class AlertList(Sequence[Item]):
     @overload
     def __getitem__(self, index: slice) -> "AlertList": ...
     def __getitem__(self, index: int | slice) -> "Item | AlertList":
-        """One alert, or some of them in a row."""
         if isinstance(index, slice):
             return AlertList(self._alerts[index], self._read)
         return self._read(self._alerts[index])
 
     def __len__(self) -> int:
-        """How many there are."""
         return len(self._alerts)
 
     @property
     def kinds(self) -> list[tuple[str, str]]:
-        """(noun, state) of each, for counting."""
-        return [(ALERT, alert.state.value) for alert in self._alerts]
+        """(noun, state) of each alert, to count them by."""
+        return [(_ALERT_NOUN, alert.state.value) for alert in self._alerts]
 
     @property
     def hosts(self) -> list[str]:
-        """The hosts that these alerts name, each once."""
+        """The hosts of these alerts, each once."""
         return list(dict.fromkeys(template_text(host) for alert in self._alerts for host in alert.values("host")))
 
 
 class Alerts(AlertList):
-    """All alerts of an incident. `worst` are the active ones (all, where none is), worst first; `active` only those."""
+    """All alerts of an incident."""
 
     def __init__(self, incident: Incident, read: Callable[[Alert], Item]) -> None:
-        """Show the alerts of this incident through `read`."""
         super().__init__(incident.alerts, read)
         self._incident = incident
 
     @property
     def worst(self) -> AlertList:
-        """The active alerts (all of them where none is active), worst first."""
+        """The active alerts (all alerts, if none is active), worst first."""
         return AlertList(self._incident.worst_alerts, self._read)
 
     @property
     def active(self) -> AlertList:
-        """The alerts that are still on."""
+        """The active alerts."""
         return AlertList(self._incident.active_alerts, self._read)
 
 
@@ -218,12 +166,13 @@ def template_variables(
     runbook_tags: Sequence[str] = RUNBOOK_TAGS,
     previous: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that a template of this incident can name, but for the `entry` of a thread.
+    """Return every variable of a template except `entry`.
 
     `previous` is the card of the episode before: `at` (Unix seconds) and `link` (its address). Times are Unix seconds.
     """
+    alerts = Alerts(incident, _alert_reader(runbook_tags))
     return {
-        "incident": _incident(incident, runbook_tags),
+        "incident": Item("incident", {**{name: read(incident) for name, read in _INCIDENT.items()}, "alerts": alerts}),
         "tags": Tags(incident.tags, show_tags),
         "environment": _environment(incident.environment),
         "environments": [_environment(each) for each in incident.environments],
@@ -235,25 +184,25 @@ def template_variables(
 
 
 def tag_label(name: str) -> str:
-    """A tag's name as a heading: `affected_services` is `Affected services`."""
+    """Make a heading of a tag's name: `affected_services` becomes `Affected services`."""
     words = _FORMATTING.sub(" ", template_text(name)).strip()
     return words[:1].upper() + words[1:]
 
 
 def template_text(text: str) -> str:
-    """The text as templates see it: without marks, and of a length that can be read many times over."""
+    """Return the text as templates see it: without marks, and cut if it is very long."""
     clean = without_marks(text)
-    over = len(clean) - LONGEST_TEXT
-    return clean if over <= 0 else f"{clean[:LONGEST_TEXT]}… ({over:,} characters were left out)"
+    over = len(clean) - _LONGEST_TEXT
+    return clean if over <= 0 else f"{clean[:_LONGEST_TEXT]}… ({over:,} characters were left out)"
 
 
 def without_marks(text: str) -> str:
-    """The text without the characters that rendering writes its own marks with."""
+    """Remove the characters that rendering writes its own marks with."""
     return text if text.isascii() else _MARKS.sub("", text)
 
 
 def template_values(value: Any) -> Any:
-    """`legible`, for whatever JSON can hold."""
+    """Apply `template_text` to every text in a JSON value."""
     match value:
         case str():
             return template_text(value)
@@ -266,97 +215,119 @@ def template_values(value: Any) -> Any:
 
 
 def on_one_line(text: str) -> str:
-    """The text with each run of blanks and line breaks as one blank."""
+    """Replace each run of blanks and line breaks by one blank."""
     return " ".join(template_text(text).split())
 
 
-def _incident(incident: Incident, runbook_tags: Sequence[str]) -> Item:
-    snooze = incident.snooze
-    alerts = Alerts(incident, _reader(runbook_tags))
-    return Item(
-        "incident",
-        {
-            "id": template_text(incident.id),
-            "title": on_one_line(incident.title),
-            "state": incident.state.value,
-            "reported_status": template_text(incident.reported_status),
-            "severity": incident.severity.value,
-            "active": incident.active,
-            "flapping": incident.flapping,
-            "counts": incident.counts,
-            "alerts": alerts,
-            "started": incident.started,
-            "changed": incident.changed,
-            "updated": incident.updated,
-            "ended": incident.ended,
-            "snooze": Item("snooze", {"snoozed": True, "until": snooze.wake}) if snooze.snoozed else None,
-            "assignee": _person(incident.assignee),
-            "assigner": _person(incident.assigner),
-            "changes": [_change(change) for change in incident.changes],
-        },
-    )
-
-
-def _reader(runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
-    """Read an alert once, however often a template looks at it."""
-    seen: dict[str, Item] = {}
+def _alert_reader(runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
+    """A function that makes each alert's record once, however often a template uses it."""
+    records: dict[str, Item] = {}
 
     def read(alert: Alert) -> Item:
-        item = seen.get(alert.id)
-        if item is None:
-            item = seen[alert.id] = _alert(alert, runbook_tags)
-        return item
+        if alert.id not in records:
+            values = {name: read_value(alert) for name, read_value in _ALERT.items()}
+            records[alert.id] = Item(_ALERT_NOUN, {**values, "runbook": _runbook(alert, runbook_tags)})
+        return records[alert.id]
 
     return read
 
 
-def _alert(alert: Alert, runbook_tags: Sequence[str]) -> Item:
-    runbooks = [values[0] for name in runbook_tags if (values := alert.values(name)) and values[0].strip()]
-    return Item(
-        ALERT,
-        {
-            "id": template_text(alert.id),
-            "title": on_one_line(alert.title),
-            "state": alert.state.value,
-            "reported_status": template_text(alert.reported_status),
-            "active": alert.active,
-            "subject": on_one_line(alert.subject),
-            "aspect": on_one_line(alert.aspect),
-            "description": template_text(alert.description),
-            "tags": AlertTags(alert),
-            "source": template_text(alert.source),
-            "started": alert.started,
-            "changed": alert.changed,
-            "ended": alert.ended,
-            "runbook": template_text(runbooks[0]).strip() if runbooks else None,
-        },
-    )
+def _runbook(alert: Alert, runbook_tags: Sequence[str]) -> str:
+    values = (alert.values(name) for name in runbook_tags)
+    return next((template_text(each[0]).strip() for each in values if each and each[0].strip()), "")
+
+
+def _snooze(incident: Incident) -> Item | None:
+    snooze = incident.snooze
+    return Item("snooze", {"snoozed": True, "until": snooze.wake}) if snooze.snoozed else None
+
+
+def _tag(tag: Tag) -> AnnotatedText:
+    values = [template_text(value) for value in tag.values]
+    text, name = template_text(tag.value), template_text(tag.name)
+    return AnnotatedText(text, id=template_text(tag.id), name=name, label=tag_label(name), value=text, values=values)
+
+
+def _person(person: Person | None) -> AnnotatedText | None:
+    if person is None:
+        return None
+    name = on_one_line(person.display_name)
+    return _annotated(name, name=name, email=person.email, id=person.id)
+
+
+def _environment(environment: Environment | None) -> AnnotatedText:
+    if environment is None:
+        return AnnotatedText("")
+    return _annotated(on_one_line(environment.name or environment.id), name=environment.name, id=environment.id)
+
+
+def _annotated(text: str, **attributes: str) -> AnnotatedText:
+    return AnnotatedText(text, **{name: template_text(value) for name, value in attributes.items() if value})
 
 
 def _change(change: Change) -> Item:
     return Item("change", {name: template_values(getattr(change, name)) for name in CHANGE_NAMES})
 
 
-def _tag(tag: Tag) -> AnnotatedText:
-    values = [template_text(value) for value in tag.values]
-    value = template_text(tag.value)
-    name = template_text(tag.name)
-    return AnnotatedText(value, id=template_text(tag.id), name=name, label=tag_label(name), value=value, values=values)
+_INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
+    "id": lambda incident: template_text(incident.id),
+    "title": lambda incident: on_one_line(incident.title),
+    "state": lambda incident: incident.state.value,
+    "reported_status": lambda incident: template_text(incident.reported_status),
+    "severity": lambda incident: incident.severity.value,
+    "active": lambda incident: incident.active,
+    "flapping": lambda incident: incident.flapping,
+    "counts": lambda incident: incident.counts,
+    "started": lambda incident: incident.started,
+    "changed": lambda incident: incident.changed,
+    "updated": lambda incident: incident.updated,
+    "ended": lambda incident: incident.ended,
+    "snooze": _snooze,
+    "assignee": lambda incident: _person(incident.assignee),
+    "assigner": lambda incident: _person(incident.assigner),
+    "changes": lambda incident: [_change(change) for change in incident.changes],
+}
+_ALERT: Final[Mapping[str, Callable[[Alert], Any]]] = {
+    "id": lambda alert: template_text(alert.id),
+    "title": lambda alert: on_one_line(alert.title),
+    "state": lambda alert: alert.state.value,
+    "reported_status": lambda alert: template_text(alert.reported_status),
+    "active": lambda alert: alert.active,
+    "subject": lambda alert: on_one_line(alert.subject),
+    "aspect": lambda alert: on_one_line(alert.aspect),
+    "description": lambda alert: template_text(alert.description),
+    "tags": AlertTags,
+    "source": lambda alert: template_text(alert.source),
+    "started": lambda alert: alert.started,
+    "changed": lambda alert: alert.changed,
+    "ended": lambda alert: alert.ended,
+}
 
+VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
+    "incident": frozenset({*_INCIDENT, "alerts"}),
+    "tags": frozenset(),
+    "environment": frozenset({"name", "id"}),
+    "environments": frozenset(),
+    "links": frozenset(),
+    "sender": frozenset({"name", "email", "id"}),
+    "route": frozenset(),
+    "previous": frozenset({"at", "link"}),
+}
+"""Every variable and the names that it has; empty for a plain value, or if the names come from BigPanda."""
 
-def _person(person: Person | None) -> AnnotatedText | None:
-    if person is None:
-        return None
-    return _word(
-        on_one_line(person.display_name), name=on_one_line(person.display_name), email=person.email, id=person.id
-    )
+ALERT_NAMES: Final = frozenset({*_ALERT, "runbook"})
+"""The names that an alert has."""
 
+CHANGE_NAMES: Final = frozenset(
+    {"id", "identifier", "summary", "status", "url", "certainty", "comment", "source", "start", "end"}
+)
+"""The names that a related change has."""
 
-def _environment(environment: Environment | None) -> AnnotatedText:
-    if environment is None:
-        return AnnotatedText("")
-    return _word(on_one_line(environment.name or environment.id), name=environment.name, id=environment.id)
+ENTRY_NAMES: Final = frozenset(
+    "kind at late actor old new text items while_flapping flapping flapped now times lasted worst ended "  # noqa: SIM905
+    "snoozed joined resolved returned left total more posted_in".split()
+)
+"""The names that an entry of any kind has; some only in one kind."""
 
-
-def _word(text: str, **known: str) -> AnnotatedText:
-    return AnnotatedText(text, **{name: template_text(value) for name, value in known.items() if value})
+ITEM_NAMES: Final = CHANGE_NAMES | {"label", "old", "new", "title", "state", "was", "confirmed"}
+"""The names that an item of an entry has: a tag, an alert or a change."""

@@ -1,41 +1,42 @@
-"""The card and the thread that stand in where a template fails as a whole: plain, complete, and without Jinja.
+"""The built-in card and thread texts, which replace a template that fails as a whole: plain, complete, without Jinja.
 
-They print what a template would: text with relay's marks in it (`engine.marks`), so that all that keeps a
-template's message in shape keeps these in shape, too.
+They print text with relay's marks, as a template does, so that composing and fitting keep them in shape too.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from relay.rendering.blocks.characters import balanced
-from relay.rendering.blocks.marks import NodeKind, part
+from relay.rendering.blocks.characters import close_code
+from relay.rendering.blocks.marks import part
+from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.engine.filters import color, duration, emoji, link, more, oneline, shorten, slack_time
 
 Values = Mapping[str, Any]
 
-_LINES: Final = 5
-_COMMENT: Final = 1_500
-_LINE: Final = 150
+_MOST_ALERTS: Final = 5
+_COMMENT_LENGTH: Final = 1_500
+_COMMENT_LINES: Final = 12
+_LINE_LENGTH: Final = 150
 _FENCE: Final = "```"
-"""A block of code in a quote would show the quote's marks in its lines."""
+"""A block of code cannot stand in a quote: its lines would show the quote's marks."""
 
 
 def card(variables: Values) -> str:
-    """The whole card, open or resolved."""
+    """Print the whole card, open or resolved."""
     incident = variables.get("incident", {})
     title, state = _line(incident.get("title") or incident.get("id")), str(incident.get("state", ""))
     active = bool(incident.get("active"))
     counts = incident.get("counts", "") if active else ""
-    status = [_status(variables, state), _since(incident)] if active else [_over(variables, state)]
+    status = [_status(variables, state), _since(incident)] if active else [_resolved_status(variables, state)]
     body = [
         part(NodeKind.ARGUMENT, color(state)),
         part(NodeKind.SECTION, "\n".join(filter(None, status))),
         part(NodeKind.SECTION, _alerts(incident.get("alerts")) if active else ""),
-        part(NodeKind.ACTIONS, _open(variables) + part(NodeKind.RELAY_ACTIONS, "")),
+        part(NodeKind.ACTIONS, _open_button(variables) + part(NodeKind.RELAY_ACTIONS, "")),
     ]
     return "".join(
         [
-            part(NodeKind.SUMMARY, f"{state.capitalize()}: {title}" + (f" ({counts})" if counts else "")),
+            part(NodeKind.SUMMARY, f"{state.capitalize()}: {title}" + _in_brackets(counts)),
             part(NodeKind.HEADER, f"{emoji(state)} {title}"),
             part(NodeKind.MENTIONS, ""),
             part(NodeKind.BAR, "".join(body)),
@@ -44,75 +45,78 @@ def card(variables: Values) -> str:
 
 
 def entry(values: Values) -> str:
-    """One paragraph of a reply."""
-    tell = _PARAGRAPHS.get(str(values.get("kind", "")), _other)
-    told = tell(values) or _other(values)
-    if tell is _comment:
-        return told
-    first, line_break, rest = told.partition("\n")
+    """Print one paragraph of a reply."""
+    kind = str(values.get("kind", ""))
+    text = _PARAGRAPHS.get(kind, _other)(values) or _other(values)
+    if kind == "comment":
+        return text
+    first, line_break, rest = text.partition("\n")
     return first + _when(values) + line_break + rest
 
 
 def _when(values: Values) -> str:
-    """When it happened, where that was long before it is told."""
-    at = slack_time(values.get("at")) if values.get("late") else ""
-    return f" ({at})" if at else ""
+    """When it happened, if relay reports it late."""
+    return _in_brackets(slack_time(values.get("at"))) if values.get("late") else ""
 
 
 def _status(variables: Values, state: str) -> str:
     incident = variables.get("incident", {})
-    told = [f"*{state.capitalize()}*", incident.get("counts"), _line(variables.get("environment"))]
-    told += ["flapping"] if incident.get("flapping") else []
+    words = [f"*{state.capitalize()}*", incident.get("counts"), _line(variables.get("environment"))]
+    words += ["flapping"] if incident.get("flapping") else []
     if snooze := incident.get("snooze"):
         until = slack_time(snooze.get("until"))
-        told.append(f"snoozed until {until}" if until else "snoozed")
-    told.append(_before(variables, "again, last time"))
-    return " · ".join(filter(None, told))
+        words.append(f"snoozed until {until}" if until else "snoozed")
+    return " · ".join(filter(None, [*words, _previous(variables, "again, last time")]))
 
 
 def _since(incident: Values) -> str:
     since = slack_time(incident.get("started"))
-    who = _name(incident.get("assignee"))
-    return " · ".join(filter(None, [f"since {since}" if since else "", f"*{who}* has it" if who else ""]))
+    assignee = _name(incident.get("assignee"))
+    words = [f"since {since}" if since else "", f"assigned to *{assignee}*" if assignee else ""]
+    return " · ".join(filter(None, words))
 
 
-def _over(variables: Values, state: str) -> str:
-    """All that a reader wants of what is over, on one line."""
+def _resolved_status(variables: Values, state: str) -> str:
     incident = variables.get("incident", {})
-    started, ended, who = incident.get("started"), incident.get("ended"), _name(incident.get("assignee"))
+    started, ended, assignee = incident.get("started"), incident.get("ended"), _name(incident.get("assignee"))
     lasted = duration(ended - started) if started and ended and ended >= started else ""
-    told = [f"*{state.capitalize()}*" + (f" after {lasted}" if lasted else ""), _line(variables.get("environment"))]
-    return " · ".join(filter(None, [*told, f"*{who}* had it" if who else "", _before(variables, "the time before")]))
+    words = [
+        f"*{state.capitalize()}*" + (f" after {lasted}" if lasted else ""),
+        _line(variables.get("environment")),
+        f"was assigned to *{assignee}*" if assignee else "",
+        _previous(variables, "last time"),
+    ]
+    return " · ".join(filter(None, words))
 
 
-def _before(variables: Values, words: str) -> str:
-    """Where the episode before stands."""
+def _previous(variables: Values, words: str) -> str:
+    """When the episode before was, and its thread."""
     previous = variables.get("previous", {})
     when, thread = slack_time(previous.get("at"), "date"), link(previous.get("link"), "thread")
-    return (f"{words} on {when}" + (f" ({thread})" if thread else "")) if when else ""
+    return f"{words} on {when}{_in_brackets(thread)}" if when else ""
 
 
 def _alerts(alerts: Any) -> str:
     worst = getattr(alerts, "worst", ())
-    lines = [f"• {_line(alert.get('title'))}" for alert in worst[:_LINES]]
-    return "\n".join([*lines, more(worst[_LINES:])])
+    lines = [f"• {_line(alert.get('title'))}" for alert in worst[:_MOST_ALERTS]]
+    return "\n".join([*lines, more(worst[_MOST_ALERTS:])])
 
 
-def _open(variables: Values) -> str:
+def _open_button(variables: Values) -> str:
     page = variables.get("links", {}).get("landing_page", "")
     return part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + "Open in BigPanda") if page else ""
 
 
-def _change_of_state(values: Values) -> str:
-    if text := _line(values.get("text")):
+def _state_change(values: Values) -> str:
+    if text := _sentence(values.get("text")):
         now = _line(values.get("now")).capitalize()
-        return text[:1].upper() + text[1:] + (f", now *{now}*" if now else "")
+        return text + (f", now *{now}*" if now else "")
     return _from_to(_line(values.get("old")).capitalize(), _line(values.get("new")).capitalize())
 
 
 def _comment(values: Values) -> str:
     actor = _name(values.get("actor"))
-    text = balanced(shorten(values.get("text"), _COMMENT, 12))
+    text = _long_text(values)
     head = (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "")
     return head + ("\n" + text if _FENCE in text else part(NodeKind.QUOTE, text))
 
@@ -120,15 +124,15 @@ def _comment(values: Values) -> str:
 def _assignment(values: Values) -> str:
     new, old, actor = (_name(values.get(name)) for name in ("new", "old", "actor"))
     if not new:
-        return "Nobody has it any more" + (f" (it was {old})" if old else "")
-    return f"*{new}* has it" + (f", assigned by {actor}" if actor else "")
+        return "Unassigned" + _in_brackets(f"was {old}" if old else "")
+    return f"Assigned to *{new}*" + (f" by {actor}" if actor else "")
 
 
 def _snooze(values: Values) -> str:
     until = slack_time(values.get("new"))
     if values.get("snoozed", bool(until)):
         return (f"Snoozed until {until}" if until else "Snoozed") + _by(values)
-    return "Awake again"
+    return "Snooze ended"
 
 
 def _by(values: Values) -> str:
@@ -146,11 +150,11 @@ def _tags(values: Values) -> str:
 
 def _alert_counts(values: Values) -> str:
     words = {"joined": "joined", "returned": "came back", "resolved": "resolved", "left": "left"}
-    told = [f"{values[name]} {word}" for name, word in words.items() if values.get(name)]
-    total = f" ({values['total']} active now)" if values.get("total") is not None else ""
-    return (
-        f"Alerts: {', '.join(told)}{total}" if told else "\n".join(_line(item.get("title")) for item in _items(values))
-    )
+    counts = [f"{values[name]} {word}" for name, word in words.items() if values.get(name)]
+    if not counts:
+        return "\n".join(_line(item.get("title")) for item in _items(values))
+    total = f" ({values['total']} now)" if values.get("total") is not None else ""
+    return f"Alerts: {', '.join(counts)}{total}"
 
 
 def _changes(values: Values) -> str:
@@ -158,14 +162,14 @@ def _changes(values: Values) -> str:
 
 
 def _change(item: Values) -> str:
-    return " ".join(filter(None, [_line(item.get("identifier")), _line(item.get("summary"))])) or "A related change"
+    return " ".join(filter(None, [_line(item.get("identifier")), _line(item.get("summary"))])) or "unnamed change"
 
 
 def _resolved(values: Values) -> str:
     lasted = duration(values.get("lasted"))
-    note = balanced(shorten(values.get("text"), _COMMENT, 12))
-    told = f"✅ Resolved{_by(values)}" + (f" after {lasted}" if lasted else "")
-    return f"{told}:{part(NodeKind.QUOTE, note)}" if note else told
+    note = _long_text(values)
+    head = f"✅ Resolved{_by(values)}" + (f" after {lasted}" if lasted else "")
+    return f"{head}:{part(NodeKind.QUOTE, note)}" if note else head
 
 
 def _reopened(values: Values) -> str:
@@ -173,12 +177,11 @@ def _reopened(values: Values) -> str:
 
 
 def _other(values: Values) -> str:
-    text = _line(values.get("text")) or _line(values.get("kind")) or "updated"
-    return text[:1].upper() + text[1:]
+    return _sentence(values.get("text")) or _sentence(values.get("kind")) or "Updated"
 
 
 _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
-    "status": _change_of_state,
+    "status": _state_change,
     "comment": _comment,
     "assignment": _assignment,
     "snooze": _snooze,
@@ -194,14 +197,27 @@ def _from_to(old: str, new: str) -> str:
     return f"{old} → *{new}*" if old else f"*{new}*"
 
 
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
 def _items(values: Values) -> list[Values]:
     return [item for item in values.get("items") or () if isinstance(item, Mapping)]
 
 
 def _name(value: Any) -> str:
-    """Somebody's name, which stands between stars."""
+    """A name that may stand between stars."""
     return _line(value).replace("*", "")
 
 
+def _sentence(value: Any) -> str:
+    line = _line(value)
+    return line[:1].upper() + line[1:]
+
+
 def _line(value: Any) -> str:
-    return balanced(oneline(value, _LINE))
+    return close_code(oneline(value, _LINE_LENGTH))
+
+
+def _long_text(values: Values) -> str:
+    return close_code(shorten(values.get("text"), _COMMENT_LENGTH, _COMMENT_LINES))

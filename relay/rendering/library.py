@@ -1,8 +1,8 @@
-"""The templates of one configuration: compiled once, then only read.
+"""The templates of one configuration, compiled once.
 
-A template is a folder. Where it lacks a file, `incident/` stands in, and behind that what relay is packaged with; so
-`payments/status.j2` always exists. Files next to a template are found by their bare name (`{% include "alert.j2" %}`),
-under the same rule; `relay/card.j2` is the packaged file, for those who want to extend it.
+A template is a folder. If it lacks a file, `incident/` provides it, and if that lacks it, relay's package; so
+`payments/status.j2` always exists. A bare name (`{% include "alert.j2" %}`) is a file beside the template, by the same
+rule. `relay/card.j2` is the packaged file, for templates that extend it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,115 +14,110 @@ from jinja2 import BaseLoader, Environment, Template, TemplateNotFound
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import Fault
 from relay.rendering.context import without_marks
-from relay.rendering.engine.budget import failure, watching
-from relay.rendering.engine.sandbox import Sandbox
-from relay.rendering.lint.lint import Made, faults_of, unused
+from relay.rendering.engine.budget import start_run
+from relay.rendering.engine.failures import failure_of
+from relay.rendering.engine.sandbox import TemplateSandbox
+from relay.rendering.lint.checks import TemplateRole, file_faults, unused_files
 from relay.rendering.request import TemplateFailure
 
 DEFAULT_FOLDER: Final = "incident"
-"""The folder that a route uses where it names none, and that stands in for what others lack."""
+"""The folder of a route that names none; it also provides the files that other folders lack."""
 
 CARD: Final = "card"
+_ROLES: Final[Mapping[str, TemplateRole]] = {
+    f"{CARD}.j2": "card",
+    **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES},
+}
+"""The files that relay renders by their names, and what each makes."""
 
-_MADE: Final[Mapping[str, Made]] = {f"{CARD}.j2": "card", **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES}}
-"""The files that relay asks for by their names, and what they make."""
 _PACKAGED: Final = "relay"
 
 
 class TemplateFailed(Exception):
-    """A template failed as a whole; `failures` says where and why."""
+    """A template failed as a whole. The last of `failures` is the one that ended it."""
 
     def __init__(self, *failures: TemplateFailure) -> None:
-        """Take what failed, the reason for the end last."""
         super().__init__(str(failures[-1]))
         self.failures = failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateOutput:
-    """What a template printed, with relay's marks in it, and the parts of it that failed."""
+    """What a template printed, with relay's marks in it, and the tags in it that failed."""
 
     text: str
     failures: tuple[TemplateFailure, ...] = ()
 
 
 class TemplateLibrary:
-    """All templates: those of the operator, and the packaged ones behind them.
+    """All templates: the operator's, and the packaged ones behind them. A route can name one of `folders`.
 
-    Names are `folder/file.j2`. A broken file takes nothing else with it: who asks for it gets `TemplateFailed`.
+    Names are `folder/file.j2`. A broken file breaks no other: only running it raises `TemplateFailed`.
     """
 
     def __init__(self, sources: Mapping[str, str], packaged: Mapping[str, str] | None = None) -> None:
         """Compile every template that a route can name."""
-        self._finder = _Finder(sources, packaged or {})
-        self._environment = Sandbox(loader=self._finder, cache_size=-1, auto_reload=False)
-        self._folders = self._finder.folders - {_PACKAGED}
+        self._loader = _Loader(sources, packaged or {})
+        self._environment = TemplateSandbox(loader=self._loader, cache_size=-1, auto_reload=False)
+        self.folders = self._loader.folders - {_PACKAGED}
         self._broken: dict[str, TemplateFailure] = {}
-        self._ready = dict(self._compiled())
-
-    @property
-    def folders(self) -> frozenset[str]:
-        """The templates that a route can name."""
-        return self._folders
+        self._compiled = dict(self._compile())
 
     def faults(self, *, strict: bool = False) -> tuple[Fault, ...]:
-        """Everything that is wrong with the operator's files, and what looks wrong (as warnings).
+        """Find all faults of the operator's files, and warnings.
 
-        Names of which nothing is known are among the warnings; with `strict`, among the faults.
+        An unknown name is a warning, or with `strict` a fault.
         """
-        own = self._finder.own
-        found = list(unused(self._environment, own, _MADE))
+        own = self._loader.own
+        faults = list(unused_files(self._environment, own, _ROLES))
         for name, source in own.items():
             folder, _, file = name.rpartition("/")
             if folder == _PACKAGED:
-                found.append(
-                    Fault(file=name, message=f'the folder name "{_PACKAGED}" stands for the packaged templates')
-                )
-            found += faults_of(self._environment, name, source, makes=_MADE.get(file), strict=strict)
-        return tuple(sorted(found))
+                message = f'the folder name "{_PACKAGED}" is reserved for the packaged templates; rename the folder'
+                faults.append(Fault(file=name, message=message))
+            faults += file_faults(self._environment, name, source, role=_ROLES.get(file), strict=strict)
+        return tuple(sorted(faults))
 
     def run(self, name: str, variables: Mapping[str, Any]) -> TemplateOutput:
-        """What the template prints; raises `TemplateFailed`. A folder that is not there lacks every file."""
-        if name.partition("/")[0] not in self._folders:
+        """Run a template; raises `TemplateFailed`. An unknown folder is treated as one without files."""
+        if name.partition("/")[0] not in self.folders:
             name = f"{DEFAULT_FOLDER}/{name.partition('/')[2]}"
         if name in self._broken:
             raise TemplateFailed(self._broken[name])
-        template = self._ready.get(name)
+        template = self._compiled.get(name)
         if template is None:
             raise TemplateFailed(TemplateFailure(file=name, line=0, message="there is no such template"))
-        with watching() as watch:
+        with start_run() as run:
             try:
                 text = "".join(template.root_render_func(template.new_context(dict(variables))))
             except Exception as error:
-                raise TemplateFailed(*watch.failures, failure(error)) from error
-        return TemplateOutput(text=text, failures=tuple(watch.failures))
+                raise TemplateFailed(*run.failures, failure_of(error)) from error
+        return TemplateOutput(text=text, failures=tuple(run.failures))
 
-    def _compiled(self) -> Iterator[tuple[str, Template]]:
-        for name in sorted({*self._finder.names(self._folders)}):
+    def _compile(self) -> Iterator[tuple[str, Template]]:
+        for name in sorted({*self._loader.names(self.folders)}):
             try:
                 yield name, self._environment.get_template(name)
             except TemplateNotFound:
                 continue
-            except Exception as error:  # noqa: BLE001  whatever the compiler dislikes makes this file broken, no other
-                self._broken[name] = failure(error)
+            except Exception as error:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
+                self._broken[name] = failure_of(error)
 
 
-class _Finder(BaseLoader):
-    """Finds the source of a template by the rule on top of this module."""
+class _Loader(BaseLoader):
+    """Finds the source of a template by the rule in this module's docstring."""
 
     def __init__(self, own: Mapping[str, str], packaged: Mapping[str, str]) -> None:
-        self._given = _folders(own)
-        self.folders = frozenset({DEFAULT_FOLDER, _PACKAGED, *self._given, *_folders(packaged)})
+        self._own_folders = _folders(own)
+        self.folders = frozenset({DEFAULT_FOLDER, _PACKAGED, *self._own_folders, *_folders(packaged)})
         self.own = {name: without_marks(source) for name, source in own.items()}
         self._packaged = {name: without_marks(source) for name, source in packaged.items()}
 
     def names(self, folders: Iterable[str]) -> Iterator[str]:
-        """Every name under which a template can be asked for."""
-        defaults = {
-            name.rpartition("/")[2] for name in (*self.own, *self._packaged) if name.startswith(f"{DEFAULT_FOLDER}/")
-        }
+        """Every name that a template can have."""
+        defaults = {name.rpartition("/")[2] for name in self.list_templates() if name.startswith(f"{DEFAULT_FOLDER}/")}
         yield from self.own
-        yield from (name for name in self._packaged if name.partition("/")[0] not in self._given)
+        yield from (name for name in self._packaged if name.partition("/")[0] not in self._own_folders)
         yield from (f"{folder}/{file}" for folder in folders for file in defaults)
 
     def list_templates(self) -> list[str]:
@@ -130,15 +125,15 @@ class _Finder(BaseLoader):
         return sorted({*self.own, *self._packaged})
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:  # noqa: ARG002  Jinja's
-        """The source and the file in which it stands."""
+        """Return the source and the name of the file that holds it."""
         folder, _, file = template.rpartition("/")
         default = f"{DEFAULT_FOLDER}/{file}" if folder in self.folders else template
         if folder == _PACKAGED and default in self._packaged:
             return self._packaged[default], template, None
-        whole = self._packaged if folder not in self._given else {}  # an operator's folder replaces the packaged one
+        replaced = folder in self._own_folders  # an operator's folder replaces the packaged one of its name
         for sources, name in (
             (self.own, template),
-            (whole, template),
+            ({} if replaced else self._packaged, template),
             (self.own, default),
             (self._packaged, default),
         ):

@@ -1,4 +1,4 @@
-"""What a rendering is given, and what comes of it."""
+"""What a rendering takes and what it returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from relay.slack.message import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """One of relay's own buttons. `style` is `primary`, `danger` or nothing; `value` holds ids, never content."""
+    """One of relay's own buttons. `style` is `primary`, `danger` or empty; `value` holds ids, never content."""
 
     action_id: str
     text: str
@@ -19,13 +19,13 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequest:
-    """All that a message is made of beside its template: the same scene and template make the same message.
+    """Everything beside the template: the same request and template make the same message.
 
-    `variables` are those of `rendering.context`. `mentions` are the ids of user groups (`S...`) and users (`U...`,
-    `W...`), `here` and `channel`: they are pinged, and nobody else. `notices` are relay's own small lines, put last
-    whatever the template does, and may hold the mark of a date; `buttons` stand where the template puts
-    `{% relay_actions %}`. A `color` (`#rrggbb`) is the bar's in place of the template's, and
-    an `emoji` stands in the headline in place of a state's.
+    `variables` come from `rendering.context.template_variables`.
+    `mentions` are ids of user groups (`S...`) and users (`U...`, `W...`), `here` or `channel`; only these are pinged.
+    `notices` are relay's own lines of small print. They come last in every message and may hold the mark of a date.
+    `buttons` appear where the template writes `{% relay_actions %}`.
+    `color` (`#rrggbb`) replaces the bar's colour, and `emoji` the sign of the state in the headline.
     """
 
     variables: Mapping[str, Any]
@@ -38,20 +38,23 @@ class RenderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateFailure:
-    """A template, or a part of one, that failed at run time: where (0: nobody knows the line), and why."""
+    """A template, or one tag of it, that failed while it ran. Line 0 means that the line is unknown.
+
+    `absent_value` is True where the template uses a value that this incident does not have.
+    """
 
     file: str
     line: int
     message: str
+    absent_value: bool = False
 
     def __str__(self) -> str:
-        """Read as `file:line: message`."""
         return f"{self.file}:{self.line}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedMessage:
-    """A message within all limits; what failed on the way to it; whether the built-in wording had to stand in."""
+    """A message within all limits, what failed on the way, and whether the built-in text replaced a template."""
 
     message: Message
     failures: tuple[TemplateFailure, ...] = ()

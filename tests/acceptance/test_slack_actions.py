@@ -111,7 +111,7 @@ async def test_a_click_goes_round_the_whole_circle(around):
         await around.panda.start_incident(SHARE)
         await until(lambda: around.card and around.panda.calls_to("callback"))
         assert (await around.press("assign")).acknowledged
-        await until(lambda: "*Ann Lee* has it" in around.face() and around.thread())
+        await until(lambda: "assigned to *Ann Lee*" in around.face() and around.thread())
         assert (await around.write("failing over")).acknowledged
         await until(lambda: any("failing over" in told for told in around.thread()))
         await around.press("resolve")
@@ -161,7 +161,7 @@ async def test_a_click_that_was_acknowledged_survives_a_kill(around):
     around.panda.pause("users", 0)
     async with around.relay() as house:
         around.between(house)
-        await until(lambda: "*Ann Lee* has it" in around.face())
+        await until(lambda: "assigned to *Ann Lee*" in around.face())
         assert len([call for call in around.panda.calls_to("assign") if call.took_effect]) == 1
 
 
@@ -194,7 +194,7 @@ async def test_of_several_relays_each_takes_clicks_and_the_one_that_delivers_doe
             await around.panda.start_incident(SHARE)
             await until(lambda: around.card)
             assert (await around.press("assign")).acknowledged
-            await until(lambda: "*Ann Lee* has it" in around.face())
+            await until(lambda: "assigned to *Ann Lee*" in around.face())
             # The one that delivers is killed in the middle of a comment: the next one looks for it, and doubles none.
             around.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
             await around.write("failing over")

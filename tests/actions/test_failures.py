@@ -37,7 +37,7 @@ async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle)
     circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="assign"))
     await circle.click("assign")
     await circle.advance(700)
-    assert "*Ann Lee* has it" in circle.card_text()
+    assert "assigned to *Ann Lee*" in circle.card_text()
     assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
 
 
@@ -62,7 +62,7 @@ async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypat
     await circle.advance(3700)
     await circle.click("assign")
     await circle.advance(60)
-    assert "*Ann Lee* has it" in circle.card_text()
+    assert "assigned to *Ann Lee*" in circle.card_text()
 
 
 async def test_definitions_that_do_not_come_hold_nothing_up(circle):

@@ -126,7 +126,7 @@ async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is
     assert "could not be reached for too long" in circle.ephemeral_messages()[-1]
     await circle.advance(3000)
     assert [call.status for call in circle.panda.calls_to("assign")][-1] == 429
-    assert "*Ann Lee* has it" not in circle.card_text()
+    assert "assigned to *Ann Lee*" not in circle.card_text()
 
 
 async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(circle):
@@ -140,7 +140,7 @@ async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_ope
     circle.panda.restore()
     await circle.click("assign")
     await circle.advance(5)
-    assert "*Ann Lee* has it" in circle.card_text()
+    assert "assigned to *Ann Lee*" in circle.card_text()
     assert "bigpanda" not in (await circle.relay.ready()).detail
     assert await gauge(circle, "relay_bigpanda_credentials_valid") == 1
 
@@ -240,7 +240,7 @@ async def test_an_incident_that_is_still_the_same_is_asked_about_once_in_six_hou
 async def test_what_bigpanda_does_not_know_any_more_has_ended_and_its_card_says_so(circle):
     circle.panda.remove_incident("i1")
     await circle.advance(7 * HOURS)
-    assert "not in BigPanda any more" in circle.card_text()
+    assert "no longer in BigPanda" in circle.card_text()
     assert "Assign to me" not in circle.card_text()
     assert circle.card().attachments[0]["color"] == "#8a8d91" or circle.card().attachments
     await circle.advance(24 * HOURS)
@@ -255,8 +255,8 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
         await circle.start_incident()
         await circle.advance(8 * HOURS)
-        assert "not in BigPanda any more" not in circle.card_text()
-        assert "no news from BigPanda since" in circle.card_text()
+        assert "no longer in BigPanda" not in circle.card_text()
+        assert "no update from BigPanda since" in circle.card_text()
 
 
 async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_share(tmp_path):
@@ -264,7 +264,7 @@ async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_shar
         await circle.start_incident()
         before = circle.card().attachments[0]["color"]
         await circle.advance(7 * HOURS)
-        assert "no news from BigPanda since 2023-11-14 22:13 UTC" in circle.card_text()
+        assert "no update from BigPanda since 2023-11-14 22:13 UTC" in circle.card_text()
         assert circle.card().attachments[0]["color"] != before
         await circle.panda.send_share("i1")
         await circle.advance(60)
@@ -277,9 +277,9 @@ async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path)
         await circle.start_incident()
         await circle.click("assign")
         await circle.advance(30)
-        assert "has it" not in circle.card_text()
+        assert "assigned to" not in circle.card_text()
         await circle.advance(600)
-        assert "*Ann Lee* has it" in circle.card_text()
+        assert "assigned to *Ann Lee*" in circle.card_text()
         assert len(circle.thread()) == 1
         assert len(circle.panda.calls_to("incident")) == 1
 

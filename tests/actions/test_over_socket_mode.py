@@ -28,7 +28,7 @@ async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(circle):
     assert sent.acknowledged
     assert said.acknowledged
     await circle.advance(700)
-    assert "*Ann Lee* has it" in circle.card_text()
+    assert "assigned to *Ann Lee*" in circle.card_text()
     assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): failing over", "Ann Lee (Slack): all of it"]
     assert "failing over" in "\n".join(circle.thread())
 
@@ -42,7 +42,7 @@ async def test_a_click_while_the_socket_is_away_is_kept_once_it_is_back(circle):
     assert delivery.acknowledged
     await circle.advance(700)
     assert len(circle.panda.calls_to("assign")) == 1
-    assert "*Ann Lee* has it" in circle.card_text()
+    assert "assigned to *Ann Lee*" in circle.card_text()
 
 
 async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again_and_does_nothing_twice(circle):
@@ -112,4 +112,4 @@ async def test_a_click_that_is_being_kept_as_relay_stops_is_kept_and_acknowledge
     async with run_round_trip(tmp_path, **known, **OVER_A_SOCKET) as circle:
         await circle.advance(700)
         assert len(circle.panda.calls_to("assign")) == 1
-        assert "*Ann Lee* has it" in circle.card_text()
+        assert "assigned to *Ann Lee*" in circle.card_text()

@@ -32,7 +32,7 @@ async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_hold_the
             [card] = [each for each in slack.channel(DB).messages if each.metadata]
 
             assert (await slack.click(ANN, DB, card.ts, "relay_assign")).acknowledged
-            await until(lambda: "*Ann Lee* has it" in slack.text_of(card))
+            await until(lambda: "assigned to *Ann Lee*" in slack.text_of(card))
 
             panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="snooze"))
             assert (await slack.click(ANN, DB, card.ts, "relay_snooze")).acknowledged

@@ -26,11 +26,11 @@ async def test_assign_to_me_is_done_and_told_when_bigpanda_confirms_it(circle):
     delivery = await circle.click("assign")
     assert delivery.acknowledged
     await circle.advance(5)
-    assert "*Ann Lee* has it" in circle.card_text()
+    assert "assigned to *Ann Lee*" in circle.card_text()
     await circle.advance(700)
     [told] = circle.thread()
-    assert "*Ann Lee* has it" in told
-    assert "assigned by" not in told
+    assert "Assigned to *Ann Lee*" in told
+    assert " by " not in told
     assert "Under way" in circle.ephemeral_messages()[0]
 
 

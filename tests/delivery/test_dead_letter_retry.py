@@ -20,7 +20,7 @@ routes:
 DB = [{"id": "team", "value": "db"}]
 LOCKED = ErrorCode("restricted_action_thread_locked")
 SAID = {"metadata": {"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}}}
-MAY_REPEAT = "may be a repeat"
+MAY_REPEAT = "may be a duplicate"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_
     assert "🔴" in house.slack.text_of(cards(house, "one", "db")[0])
     [stand_in] = cards(house, "one", "noc")
     assert pings(stand_in) == ("S0DB",)
-    assert "meant for the thread in #db, which did not take it" in house.slack.text_of(stand_in)
+    assert "meant for the thread in #db, which rejected it" in house.slack.text_of(stand_in)
     assert "looking at it" in told(house, "noc")
     assert told(house) == ""
 
@@ -92,7 +92,7 @@ async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(hous
     await house.share("one", status="ok")
     await house.advance(60)
     assert "Resolved" in told(house)
-    assert "followed in" in house.slack.text_of(cards(house, "one", "noc")[0])
+    assert "updates are in" in house.slack.text_of(cards(house, "one", "noc")[0])
 
 
 async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(house):
@@ -154,7 +154,7 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
     await lose_the_answer(house, landed=landed)
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
     await house.advance(60)
-    assert "#db, where it may stand already" in house.slack.text_of(cards(house, "two", "noc")[0])
+    assert "#db, where it may already be" in house.slack.text_of(cards(house, "two", "noc")[0])
     if readable:
         await give_scopes_back(house)
     assert await redrive(house) == [RetryOutcome.SEARCHING]
@@ -164,7 +164,7 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
     assert [MAY_REPEAT in house.slack.text_of(card) for card in standing][-1] is not readable
     assert pings(standing[-1]) == (("S0DB",) if landed and readable else ())
     assert await house.store.letters() == ()
-    assert "followed in" in house.slack.text_of(cards(house, "two", "noc")[0])
+    assert "updates are in" in house.slack.text_of(cards(house, "two", "noc")[0])
 
 
 @pytest.mark.parametrize("landed", [False, True])
@@ -220,7 +220,7 @@ async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(house):
     )
     await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
     await house.advance(60)
-    assert "for #db, which did not take this one" in house.slack.text_of(cards(house, "two", "noc")[0])
+    assert "for #db, which rejected this message" in house.slack.text_of(cards(house, "two", "noc")[0])
     await house.share("two", status="ok")
     await house.advance(60)
     letters = await house.store.letters()

@@ -95,7 +95,7 @@ async def test_a_stand_in_does_not_wait_again_and_is_not_given_up_though_the_rou
         await house.share("one", metadata=comment("hm"))
         await house.advance(300)
         [stand_in] = cards(house, "one", "noc")
-        assert "for #db, which takes no messages" in house.slack.text_of(stand_in)
+        assert "for #db, which accepts no messages" in house.slack.text_of(stand_in)
 
 
 async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_is_posted(tmp_path):
@@ -111,7 +111,7 @@ async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_
         await house.share("one", metadata=comment("hm"))
         await house.advance(600)
         [stand_in] = cards(house, "one", "noc")
-        assert "for #db, which takes no messages" in house.slack.text_of(stand_in)
+        assert "for #db, which accepts no messages" in house.slack.text_of(stand_in)
 
 
 async def test_a_late_reopening_is_a_new_card_on_the_fallback_too_while_the_channel_still_refuses(house):
@@ -137,14 +137,14 @@ async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_re
     house.slack.channel("db").unarchive()
     await house.advance(400)
     [stand_in] = cards(house, "one", "noc")
-    assert "followed in" in house.slack.text_of(stand_in)
+    assert "updates are in" in house.slack.text_of(stand_in)
     house.slack.channel("db").archive()
     await house.share("one", metadata=comment("look here"))
     await house.advance(60)
     await house.share("one", status="ok")
     await house.advance(60)
     assert "✅" in house.slack.text_of(stand_in)
-    assert "followed in" not in house.slack.text_of(stand_in)
+    assert "updates are in" not in house.slack.text_of(stand_in)
     assert thread(house, stand_in, "noc").count("look here") == 1
 
 
@@ -154,12 +154,12 @@ async def test_a_route_s_own_card_on_the_fallback_s_channel_stands_in_beside_and
         await house.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
         await house.advance(60)
         [card] = cards(house, "one", "noc")
-        assert "takes no messages" in house.slack.text_of(card)
+        assert "accepts no messages" in house.slack.text_of(card)
         house.slack.channel("db").unarchive()
         await house.advance(400)
         assert len(cards(house, "one", "db")) == 1
-        assert "followed in" not in house.slack.text_of(card)
-        assert "takes no messages" not in house.slack.text_of(card)
+        assert "updates are in" not in house.slack.text_of(card)
+        assert "accepts no messages" not in house.slack.text_of(card)
         await house.share("one", status="warning")
         await house.advance(60)
         assert "🟠" in house.slack.text_of(card)
@@ -203,7 +203,7 @@ async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_
     await house.share("one", status="ok")
     await house.advance(60)
     [pointer] = cards(house, "one", "noc")
-    assert "followed in" in house.slack.text_of(pointer)
+    assert "updates are in" in house.slack.text_of(pointer)
     assert "✅" not in house.slack.text_of(pointer)
 
 

@@ -98,7 +98,7 @@ async def test_a_card_that_history_does_not_show_yet_is_not_taken_for_deleted(ho
     await house.share("one", status="critical", alerts=[ALERT])
     await house.advance(1200)
     [card] = cards(house, "one")
-    assert "posted anew" not in house.slack.text_of(card)
+    assert "posted again: " not in house.slack.text_of(card)
 
 
 async def test_a_lost_card_that_turns_up_once_its_successor_was_posted_anew_does_not_stay_beside_it(house):

@@ -124,7 +124,7 @@ async def test_where_relay_may_not_look_the_route_says_what_a_lost_answer_means(
         await house.advance(60)
         assert len(house.slack.calls_to(POST)) == posts
         if policy == "repost":
-            assert "may be a repeat" in house.slack.text_of(cards(house, "dark")[-1])
+            assert "may be a duplicate" in house.slack.text_of(cards(house, "dark")[-1])
         else:
             assert len(cards(house, "dark", "noc")) == 1
             assert [letter.reason.partition(":")[0] for letter in await house.store.dead_letters()] == ["in_doubt"]
@@ -255,7 +255,7 @@ async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothi
         for number in range(500):
             house.slack.channel("all").post(f"chat {number}")
         await house.advance(60)
-        assert "may be a repeat" in house.slack.text_of(cards(house, "busy")[-1])
+        assert "may be a duplicate" in house.slack.text_of(cards(house, "busy")[-1])
         assert len(house.slack.calls_to(HISTORY)) == 2
 
 

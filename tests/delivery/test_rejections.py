@@ -40,7 +40,7 @@ async def test_a_channel_that_refuses_is_found_once_and_its_cards_go_to_the_fall
     assert len(refused) == 1
     for incident in ("one", "two", "three"):
         [card] = cards(house, incident, "noc")
-        assert "for #db, which takes no messages" in house.slack.text_of(card)
+        assert "for #db, which accepts no messages" in house.slack.text_of(card)
         assert pings(card) == ("S0DB",)
     assert [channel for channel, _ in await reasons(house)] == ["C0DB000001"] * 3
     assert all(letter.remedy for letter in await house.store.letters())
@@ -70,7 +70,7 @@ async def test_when_the_channel_works_again_it_shows_the_newest_state_without_a_
     assert "🔴" in house.slack.text_of(card)
     assert pings(card) == ()
     assert thread(house, card, "db") == ""
-    assert "followed in" in house.slack.text_of(cards(house, "open", "noc")[0])
+    assert "updates are in" in house.slack.text_of(cards(house, "open", "noc")[0])
     assert cards(house, "over", "db") == []
     assert await reasons(house) == []
 
@@ -92,7 +92,7 @@ async def test_a_card_that_stood_there_before_the_refusal_is_edited_afterwards_a
     [card] = cards(house, "one", "db")
     assert "✅" in house.slack.text_of(card)
     assert "meanwhile" not in thread(house, card, "db")
-    assert "followed in" in house.slack.text_of(cards(house, "one", "noc")[0])
+    assert "updates are in" in house.slack.text_of(cards(house, "one", "noc")[0])
 
 
 async def test_a_fallback_that_refuses_makes_letters_and_nothing_more(house):
@@ -242,7 +242,7 @@ async def test_the_sweep_finds_a_card_that_somebody_deleted(house):
     house.slack.channel("all").delete(cards(house, "one")[0].ts)
     await house.advance(2400)
     [card] = cards(house, "one")
-    assert "posted anew" in house.slack.text_of(card)
+    assert "posted again: " in house.slack.text_of(card)
 
 
 async def test_the_sweep_finds_one_below_more_messages_than_it_reads_at_once(house):
@@ -255,7 +255,7 @@ async def test_the_sweep_finds_one_below_more_messages_than_it_reads_at_once(hou
     house.slack.channel("all").delete(cards(house, "lower")[0].ts)
     await house.advance(2400)
     assert len(cards(house, "lower")) == 1
-    assert "posted anew" not in house.slack.text_of(cards(house, "upper")[0])
+    assert "posted again: " not in house.slack.text_of(cards(house, "upper")[0])
     assert len(house.slack.calls_to("conversations.history")) <= 2 * (2520 / 120)
 
 
@@ -303,7 +303,7 @@ async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_t
     for number in range(5):
         [card] = cards(house, f"i{number}", "db")
         assert pings(card) == ()
-        assert "followed in" in house.slack.text_of(cards(house, f"i{number}", "noc")[0])
+        assert "updates are in" in house.slack.text_of(cards(house, f"i{number}", "noc")[0])
 
 
 async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_it_may(tmp_path):

@@ -80,7 +80,7 @@ async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock,
         await house.advance(60)
         assert len(cards(house, "fresh")) == 1
         assert len(cards(house, "due")) == 2
-        assert "may be a repeat" in "".join(slack.text_of(card) for card in cards(house, "due"))
+        assert "may be a duplicate" in "".join(slack.text_of(card) for card in cards(house, "due"))
 
 
 async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack, put_back):

@@ -64,7 +64,7 @@ def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
         "also in the channel",
         "Resolved after",
         "[Assign to me]",
-        "*Ann Lee* has it",
+        "assigned to *Ann Lee*",
         "Ann Lee: Failing over to db-118.",
         "*Dana Levi*: Rolling Mando-001 back",
     ):
@@ -183,7 +183,7 @@ async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
         await wait_until_idle(lambda: stage.idle)
         await stage.perform(replace(at_billing("assign"), incident=OWN_INCIDENT, channel=NOC_CHANNEL))
         await wait_until_idle(lambda: stage.idle)
-        assert "*Dana Levi* has it" in stage.slack.transcript(NOC_CHANNEL)
+        assert "assigned to *Dana Levi*" in stage.slack.transcript(NOC_CHANNEL)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""docs/templates.md says what the code does: its tables are the code's, and its examples render."""
+"""docs/templates.md describes the code: its tables equal the tables in the code, and its examples render."""
 
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, 
 from relay.config.template_files import load_packaged
 from relay.model.entry_kinds import ENTRY_TEMPLATES, EntryKind
 from relay.model.reading import read_incident
-from relay.rendering.blocks.marks import NodeKind
+from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.card import render_card
 from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, VARIABLE_NAMES, template_variables
 from relay.rendering.engine.filters import FILTERS
@@ -52,7 +53,7 @@ def packaged():
 
 
 @pytest.fixture(scope="module")
-def scene():
+def request_for_sample():
     record = merge_share(None, parse_share(SAMPLE.read_bytes(), {}, 1_700_000_000.0))
     body = orjson.loads(SAMPLE.read_bytes())
     assert body["incident"]["alerts"]
@@ -62,58 +63,73 @@ def scene():
 
 
 @pytest.mark.parametrize("example", examples(PAGE, "jinja"), ids=str)
-def test_each_example_has_no_fault_and_renders_without_a_failure(example, packaged, scene):
+def test_each_example_is_free_of_faults_and_renders(example, packaged, request_for_sample):
     name = example.name or "example/card.j2"
     library = TemplateLibrary({name: example.text}, packaged=packaged)
     assert not library.faults()
     folder, _, file = name.partition("/")
     stem = file.removesuffix(".j2")
     if stem == CARD:
-        rendered = render_card(library, folder, scene)
+        rendered = render_card(library, folder, request_for_sample)
     else:
         entry = Entry(seq=1, key="k", kind=EntryKind(stem), at=1_700_000_000.0, data=ENTRIES[EntryKind(stem)])
-        rendered = render_reply(library, folder, scene, [entry_variables(entry, 1_700_000_010.0)])
+        rendered = render_reply(library, folder, request_for_sample, [entry_variables(entry, 1_700_000_010.0)])
     assert not rendered.failures
     assert not rendered.builtin
     assert rendered.message.text
 
 
-def test_the_example_that_changes_a_part_keeps_the_rest(packaged, scene):
+def test_a_template_that_extends_the_packaged_card_keeps_its_other_blocks(packaged, request_for_sample):
     example = next(each for each in examples(PAGE, "jinja") if "extends" in each.text)
-    rendered = render_card(TemplateLibrary({example.name: example.text}, packaged=packaged), "payments", scene)
-    told = orjson.dumps(rendered.message.payload()).decode()
-    assert "Payments: Evyatar-11" in told
-    assert "cluster modiin-prod" in told
-    assert "CPU is 98%" in told
-    assert "S0ONCALL" in told
+    rendered = render_card(
+        TemplateLibrary({example.name: example.text}, packaged=packaged), "payments", request_for_sample
+    )
+    text = orjson.dumps(rendered.message.payload()).decode()
+    assert "Payments: Evyatar-11" in text
+    assert "cluster modiin-prod" in text
+    assert "CPU is 98%" in text
+    assert "S0ONCALL" in text
 
 
-def test_the_parts_that_can_be_changed_are_those_of_the_packaged_card(packaged):
+def test_the_listed_blocks_are_those_of_the_packaged_card(packaged):
     text = section(PAGE, "## Folders and files")
-    listed = re.search(r"the parts are\n(.*?)\.\n", text, re.DOTALL)[1]
+    listed = re.search(r"Its blocks are\n(.*?)\.\n", text, re.DOTALL)[1]
     blocks = re.findall(r"\{% block (\w+)", packaged["incident/card.j2"])
     assert re.findall(r"`(\w+)`", listed) == blocks
 
 
-def test_the_table_of_files_is_the_codes():
+def test_the_table_of_files_lists_every_file_that_relay_renders():
     [table] = tables(PAGE, "## Folders and files")
     assert words(table) == [CARD, *ENTRY_TEMPLATES]
 
 
-def test_the_table_of_tags_is_the_codes():
+def test_the_table_of_tags_equals_the_table_in_the_code():
+    def makes(tag):
+        place = " or ".join(f"`{name}`" for name in tag.inside)
+        return f"inside {place}: {tag.makes}" if place else tag.makes
+
     [table] = tables(PAGE, "## Tags")
-    assert set(words(table)) == {kind.value for kind in NodeKind} - {"argument", "slot"}
-    assert len(table) == len(set(words(table)))
+    assert table == [[f"`{kind.value.usage}`", makes(kind.value)] for kind in BLOCK_TAGS.values()]
 
 
-def test_the_table_of_filters_is_the_codes():
+def test_the_tags_without_an_end_are_listed():
+    listed = section(PAGE, "## Tags").partition("\n\n`divider`")[1:]
+    without_end = {name for name, kind in BLOCK_TAGS.items() if not kind.value.has_end}
+    assert set(re.findall(r"`(\w+)`", "".join(listed).partition("stand alone")[0])) == without_end
+
+
+def test_the_table_of_filters_equals_the_table_in_the_code():
+    def usage(filter_):
+        _, *arguments = inspect.signature(filter_).parameters
+        return f"{filter_.__name__}({', '.join(arguments)})" if arguments else filter_.__name__
+
     [table] = tables(PAGE, "## Filters")
-    assert set(words(table)) == set(FILTERS)
-    listed = section(PAGE, "## Filters").partition("these are there:")[2].partition("Everything")[0]
+    assert table == [[f"`{usage(filter_)}`", filter_.__doc__] for filter_ in FILTERS.values()]
+    listed = section(PAGE, "## Filters").partition("are available:")[2].partition("Everything")[0]
     assert re.findall(r"`(\w+)`", listed) == sorted(JINJA_FILTERS | BOUNDED_FILTERS.keys())
 
 
-def test_the_tables_of_variables_are_the_codes():
+def test_the_tables_of_variables_list_every_name():
     def named(heading):
         [table] = tables(PAGE, heading)
         return set(words(table))
@@ -122,30 +138,30 @@ def test_the_tables_of_variables_are_the_codes():
     assert named("### An alert") == ALERT_NAMES
     assert named("### A related change") == CHANGE_NAMES
     assert named("### People") == VARIABLE_NAMES["sender"]
-    assert named("### The rest") | {"incident", "tags"} == set(VARIABLE_NAMES)
+    assert named("### Other variables") | {"incident", "tags"} == set(VARIABLE_NAMES)
 
 
-def test_what_variables_hold_is_named_where_it_is_little():
-    [table] = tables(PAGE, "### The rest")
-    told = {word: row[1] for word, row in zip(words(table), table, strict=True)}
-    assert all(f"`{name}`" in told["environment"] for name in VARIABLE_NAMES["environment"])
-    assert all(f"previous.{name}" in told["previous"] for name in VARIABLE_NAMES["previous"])
+def test_the_names_of_small_variables_are_listed():
+    [table] = tables(PAGE, "### Other variables")
+    holds = {word: row[1] for word, row in zip(words(table), table, strict=True)}
+    assert all(f"`{name}`" in holds["environment"] for name in VARIABLE_NAMES["environment"])
+    assert all(f"previous.{name}" in holds["previous"] for name in VARIABLE_NAMES["previous"])
 
 
-def test_what_a_tag_has_is_named(scene):
-    told = section(PAGE, "### `tags`")
-    [tag, *_] = scene.variables["tags"].shown
-    assert all(f"`{name}`" in told for name in vars(tag))
+def test_the_names_of_a_tag_are_listed(request_for_sample):
+    text = section(PAGE, "### `tags`")
+    [tag, *_] = request_for_sample.variables["tags"].shown
+    assert all(f"`{name}`" in text for name in vars(tag))
 
 
-def test_the_table_of_what_an_entry_has_is_the_codes():
-    [table] = tables(PAGE, "### `entry`")
+def test_the_table_of_the_entry_lists_every_name():
+    table, _ = tables(PAGE, "### `entry`")
     entry = Entry(seq=1, key="k", kind=EntryKind.OTHER, at=0.0)
     assert set(words(table)) == set(entry_variables(entry, 0.0))
 
 
-def test_the_table_of_notices_is_the_codes():
-    [table] = tables(PAGE, "## What relay adds")
+def test_the_table_of_notices_lists_every_notice():
+    [table] = tables(PAGE, "## Notices")
     written, lacks = "#inc-{{ tags.team }}", "the incident has no tag team"
     unnamed = ChannelFailure(route="a", source=written, reason=lacks, options=Options(), mention=Mention())
     notices = (
@@ -164,11 +180,13 @@ def test_the_table_of_notices_is_the_codes():
     assert [row[0] for row in table] == list(notice_lines(card, lambda _moment: "…"))
 
 
-def test_a_card_with_one_of_relays_buttons_has_them_where_its_template_says(packaged, scene):
+def test_relays_buttons_appear_only_where_the_template_has_its_tag(packaged, request_for_sample):
     [example] = [each for each in examples(PAGE, "jinja") if "relay_actions %}{% button" in each.text]
-    pressed = replace(scene, buttons=(Button(action_id="relay_assign", text="Assign to me", value="i1"),))
+    request_with_button = replace(
+        request_for_sample, buttons=(Button(action_id="relay_assign", text="Assign to me", value="i1"),)
+    )
     for source, shown in ((example.text, True), (example.text.replace("{% relay_actions %}", ""), False)):
         library = TemplateLibrary({example.name: source}, packaged=packaged)
-        told = orjson.dumps(render_card(library, "payments", pressed).message.payload()).decode()
-        assert ("relay_assign" in told) is shown
-        assert "Open in BigPanda" in told
+        text = orjson.dumps(render_card(library, "payments", request_with_button).message.payload()).decode()
+        assert ("relay_assign" in text) is shown
+        assert "Open in BigPanda" in text

@@ -24,7 +24,8 @@ def test_a_part_that_fails_is_left_out_and_told_with_its_file_and_line():
     assert not rendered.builtin
     [failure] = rendered.failures
     assert (failure.file, failure.line) == ("incident/card.j2", 4)
-    assert "UndefinedError" in failure.message
+    assert '"nothing" has no value here' in failure.message
+    assert failure.absent_value
 
 
 def test_a_failure_in_a_macro_is_told_where_it_stands():
@@ -51,7 +52,7 @@ def test_a_failure_outside_of_any_part_gives_the_built_in_card_which_says_so():
     told = said(rendered)
     assert "🔴 db-117 · lag" in told
     assert "*Critical* · 3 alerts: 2 critical, 1 warning · Production" in told
-    assert "*Ann Lee* has it" in told
+    assert "assigned to *Ann Lee*" in told
     assert "• db-117 · lag" in told
     assert "Open in BigPanda" in told
     assert told.endswith("mind this · built-in card: the template failed (incident/card.j2:2)")
@@ -109,7 +110,7 @@ def test_the_built_in_wording_says_when_where_it_is_late(entry, line):
 def test_the_built_in_card_of_what_is_over_is_one_line():
     over = incident(state=State.RESOLVED, active=False, started=1_000, ended=1_000 + 4_320)
     told = said(render_card(library(card="{% broken"), "incident", scene(over)))
-    assert "*Resolved* after 1 h 12 min · Production · *Ann Lee* had it\nOpen in BigPanda" in told
+    assert "*Resolved* after 1 h 12 min · Production · was assigned to *Ann Lee*\nOpen in BigPanda" in told
 
 
 def test_the_built_in_card_says_that_it_is_snoozed():
@@ -147,10 +148,10 @@ def test_every_kind_of_entry_has_a_built_in_wording():
     assert told == {
         "status": "Warning → *Critical*",
         "comment": "💬 *Dana*:",
-        "assignment": "*critical* has it, assigned by Dana",
-        "snooze": "Awake again",
+        "assignment": "Assigned to *critical* by Dana",
+        "snooze": "Snooze ended",
         "tags": "*Team* a → *b*",
-        "alerts": "Alerts: 2 joined (5 active now)",
+        "alerts": "Alerts: 2 joined (5 now)",
         "changes": "🔧 <https://x.example|C-1>",
         "resolved": "✅ Resolved by *Dana* after 1 min",
         "reopened": "🔴 Reopened: *Critical*",

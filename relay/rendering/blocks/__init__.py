@@ -1,1 +1,1 @@
-"""From the text that a template printed to Block Kit that fits."""
+"""Turns the text that a template printed into Block Kit that fits."""

@@ -1,54 +1,30 @@
-r"""The marks that templates leave in their text: which part begins where, what is a link, which item of a list this is.
+r"""The marks that a template leaves in its text: where a tag begins and ends, what is a link, which list item this is.
 
-A template prints one string. So that its structure survives macros, includes and `set`, it stands in that string
-itself, written with characters of Unicode's fifteenth plane, which no text from outside contains
-(`relay.rendering.context.unmarked`):
+A template prints one string. Its structure has to survive macros, includes and `set`, so it is written into that
+string, with characters of Unicode's fifteenth plane. No text from outside contains them
+(`relay.rendering.context.without_marks`):
 
-    U+F0000 ...   a part opens (one character for each `Kind`)
-    U+F0100       the part opened last closes
-    U+F0200 ...   a token opens: code, link, date or skeleton, followed by its payload
-    U+F02FE, FF   between two parts of a payload; a token closes
+    U+F0000 ...   a node opens (one character for each `NodeKind`)
+    U+F0100       the node opened last closes
+    U+F0200 ...   a token opens: code, link, date or skeleton; its payload follows
+    U+F02FE, FF   separates two parts of a payload; closes a token
     U+F0300 ...   256 characters, the bytes of a payload
-    U+F0400 ...   an item of a list begins (what it is, and its state); U+F04FF: the list is over
+    U+F0400 ...   an item of a list begins (its noun and its state); U+F04FF: the list ends
 
-A template may forge a mark ("\U000F0001" is a legal literal). That gains it nothing: a token is checked again when it
-is read, none of them can name somebody to ping, and whatever makes no sense is dropped.
+A template can forge a mark ("\U000F0001" is a legal literal), and gains nothing by it: each token is checked again when
+it is read, no token can ping anybody, and invalid marks are dropped.
 """
 
 import re
 from collections.abc import Iterator
-from enum import Enum
 from typing import Final, NamedTuple
 
 import orjson
 
 from relay.model.incident import State
 from relay.model.json_types import JSON
-from relay.rendering.blocks.urls import address
-
-
-class NodeKind(Enum):
-    """The parts of a template, by their tags; `ARGUMENT` is a tag's argument, `SLOT` a string of raw blocks."""
-
-    SUMMARY = "summary"
-    HEADER = "header"
-    SECTION = "section"
-    ACCESSORY = "accessory"
-    FIELDS = "fields"
-    FIELD = "field"
-    CONTEXT = "context"
-    QUOTE = "quote"
-    PRE = "pre"
-    DIVIDER = "divider"
-    IMAGE = "image"
-    ACTIONS = "actions"
-    BUTTON = "button"
-    MENTIONS = "mentions"
-    RELAY_ACTIONS = "relay_actions"
-    BAR = "bar"
-    BLOCKS = "blocks"
-    ARGUMENT = "argument"
-    SLOT = "slot"
+from relay.rendering.blocks.tags import NodeKind
+from relay.rendering.blocks.urls import valid_url
 
 
 class CodeSpan(NamedTuple):
@@ -65,27 +41,38 @@ class Link(NamedTuple):
 
 
 class Date(NamedTuple):
-    """A moment (Unix seconds), shown in the reader's zone; `form` is Slack's pattern of it."""
+    """A moment (Unix seconds), shown in the reader's zone by one of Slack's date patterns."""
 
     at: int
-    form: str
+    pattern: str
 
 
 class Skeleton(NamedTuple):
-    """Raw Block Kit with its slots, as JSON."""
+    """Raw Block Kit with slots for its strings, as JSON."""
 
     blocks: JSON
 
 
 class ItemMark(NamedTuple):
-    """Here begins one item of a list; without a noun: here the list ends."""
+    """An item of a list begins here; without a noun, the list ends here."""
 
     noun: str = ""
     state: str = ""
 
 
+class Opens(NamedTuple):
+    """A node begins."""
+
+    kind: NodeKind
+
+
+class Closes(NamedTuple):
+    """The node that began last ends."""
+
+
 Token = CodeSpan | Link | Date | Skeleton
-LIST_ENDS: Final = ItemMark()
+LIST_END: Final = ItemMark()
+LIST_END_MARK: Final = "\U000f04ff"
 
 NOUNS: Final = ("alert", "tag", "change")
 STATES: Final = ("", *(state.value for state in State))
@@ -94,10 +81,9 @@ _OPEN: Final = 0xF0000
 _CLOSE: Final = "\U000f0100"
 _TOKEN: Final = 0xF0200
 _BETWEEN: Final = "\U000f02fe"
-_END: Final = "\U000f02ff"
+_PAYLOAD_END: Final = "\U000f02ff"
 _BYTE: Final = 0xF0300
 _ITEM: Final = 0xF0400
-_LIST_END: Final = "\U000f04ff"
 
 _KINDS: Final = tuple(NodeKind)
 _OPENINGS: Final = {kind: chr(_OPEN + index) for index, kind in enumerate(_KINDS)}
@@ -107,61 +93,58 @@ _SCAN: Final = re.compile(
     "(?P<text>[^\U000f0000-\U000ffffd]+)"
     f"|(?P<open>[{chr(_OPEN)}-{chr(_OPEN + len(_KINDS) - 1)}])"
     f"|(?P<close>{_CLOSE})"
-    f"|(?P<token>[{chr(_TOKEN)}-{chr(_TOKEN + 3)}])(?P<payload>[{chr(_BYTE)}-{chr(_BYTE + 255)}{_BETWEEN}]*){_END}"
-    f"|(?P<item>[{chr(_ITEM)}-{_LIST_END}])"
+    f"|(?P<token>[{chr(_TOKEN)}-{chr(_TOKEN + 3)}])"
+    f"(?P<payload>[{chr(_BYTE)}-{chr(_BYTE + 255)}{_BETWEEN}]*){_PAYLOAD_END}"
+    f"|(?P<item>[{chr(_ITEM)}-{LIST_END_MARK}])"
+)
+
+_END_OF_TIME: Final = 100_000_000_000
+"""The year 5138. A later moment is milliseconds by mistake."""
+
+_LONGEST_PATTERN: Final = 100
+
+# https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+_DATE_PATTERN: Final = re.compile(
+    r"(?:[^{}^|<>&\n]|\{(?:date_num|date|date_short|date_long|date_pretty|date_short_pretty|date_long_pretty|time|time_secs"
+    r"|ago)\})+"
 )
 
 
 def part(kind: NodeKind, body: str) -> str:
-    """A part with what stands in it."""
+    """Mark a node with its content."""
     return f"{_OPENINGS[kind]}{body}{_CLOSE}"
 
 
 def code(text: str) -> str:
-    """The mark of a value shown as code."""
+    """Mark a value shown as code."""
     return _token(0, text)
 
 
 def link(url: str, label: str) -> str:
-    """The mark of a link."""
+    """Mark a link."""
     return _token(1, url, label)
 
 
-def date(at: int, form: str) -> str:
-    """The mark of a moment."""
-    return _token(2, str(at), form)
+def date(at: int, pattern: str) -> str:
+    """Mark a moment."""
+    return _token(2, str(at), pattern)
 
 
 def skeleton(blocks: JSON) -> str:
-    """The mark of raw blocks."""
+    """Mark raw blocks."""
     return _token(3, orjson.dumps(blocks).decode())
 
 
 def item(noun: str, state: str) -> str:
-    """The mark before an item of a list; nothing for one that no cut would count."""
+    """Mark the beginning of a list item; empty for a noun that relay does not count."""
     if noun not in NOUNS:
         return ""
     known = STATES.index(state) if state in STATES else 0
     return chr(_ITEM + NOUNS.index(noun) * len(STATES) + known)
 
 
-def list_end() -> str:
-    """The mark after the last item of a list."""
-    return _LIST_END
-
-
-class Opens(NamedTuple):
-    """A part begins."""
-
-    kind: NodeKind
-
-
-class Closes(NamedTuple):
-    """The part that began last ends."""
-
-
 def scan(text: str) -> Iterator[str | Token | ItemMark | Opens | Closes]:
-    """What a template printed, mark by mark; anything that is not whole is left out."""
+    """Read a template's output mark by mark; invalid marks are dropped."""
     for found in _SCAN.finditer(text):
         match found.lastgroup:
             case "text":
@@ -171,20 +154,30 @@ def scan(text: str) -> Iterator[str | Token | ItemMark | Opens | Closes]:
             case "close":
                 yield Closes()
             case "item":
-                yield from _item(found.group())
+                yield from _read_item(found.group())
             case _:
-                yield from _read(ord(found["token"]) - _TOKEN, found["payload"])
+                yield from _read_token(ord(found["token"]) - _TOKEN, found["payload"])
+
+
+def is_moment(at: int) -> bool:
+    """Whether Slack can show these Unix seconds as a date."""
+    return 0 < at < _END_OF_TIME
+
+
+def is_date_pattern(pattern: str) -> bool:
+    """Whether Slack knows this date pattern: it has at least one of Slack's tokens, and nothing else in braces."""
+    return "{" in pattern and len(pattern) <= _LONGEST_PATTERN and bool(_DATE_PATTERN.fullmatch(pattern))
 
 
 def _token(index: int, *parts: str) -> str:
     payload = _BETWEEN.join(each.encode("utf-8", "replace").decode("latin-1").translate(_FROM_BYTES) for each in parts)
-    return f"{chr(_TOKEN + index)}{payload}{_END}"
+    return f"{chr(_TOKEN + index)}{payload}{_PAYLOAD_END}"
 
 
-def _read(index: int, payload: str) -> Iterator[Token]:
+def _read_token(index: int, payload: str) -> Iterator[Token]:
     try:
         parts = [each.translate(_TO_BYTES).encode("latin-1").decode("utf-8") for each in payload.split(_BETWEEN)]
-        token = _MADE_OF[index](*parts)
+        token = _READERS[index](*parts)
     except (TypeError, ValueError):
         return
     if token is not None:
@@ -192,45 +185,25 @@ def _read(index: int, payload: str) -> Iterator[Token]:
 
 
 def _read_link(url: str, label: str) -> Link | None:
-    checked = address(url)
+    checked = valid_url(url)
     return Link(checked, label) if checked else None
 
 
-def _read_date(at: str, form: str) -> Date | None:
-    return Date(int(at), form) if is_moment(int(at)) and is_form(form) else None
+def _read_date(at: str, pattern: str) -> Date | None:
+    return Date(int(at), pattern) if is_moment(int(at)) and is_date_pattern(pattern) else None
 
 
 def _read_skeleton(blocks: str) -> Skeleton:
     return Skeleton(orjson.loads(blocks))
 
 
-_MADE_OF: Final = (CodeSpan, _read_link, _read_date, _read_skeleton)
+_READERS: Final = (CodeSpan, _read_link, _read_date, _read_skeleton)
 
 
-def _item(mark: str) -> Iterator[ItemMark]:
-    if mark == _LIST_END:
-        yield LIST_ENDS
+def _read_item(mark: str) -> Iterator[ItemMark]:
+    if mark == LIST_END_MARK:
+        yield LIST_END
         return
     noun, state = divmod(ord(mark) - _ITEM, len(STATES))
     if noun < len(NOUNS):
         yield ItemMark(NOUNS[noun], STATES[state])
-
-
-_LAST_MOMENT: Final = 100_000_000_000
-"""The year 5138: later ones are milliseconds that somebody took for seconds."""
-
-# https://docs.slack.dev/messaging/formatting-message-text#date-formatting
-_FORM: Final = re.compile(
-    r"(?:[^{}^|<>&\n]|\{(?:date_num|date|date_short|date_long|date_pretty|date_short_pretty|date_long_pretty|time|time_secs"
-    r"|ago)\})+"
-)
-
-
-def is_moment(at: int) -> bool:
-    """Whether these Unix seconds are a moment that Slack can show."""
-    return 0 < at < _LAST_MOMENT
-
-
-def is_form(form: str) -> bool:
-    """Whether Slack knows this pattern of a date: it names at least one of its tokens, and nothing else in braces."""
-    return "{" in form and len(form) <= 100 and bool(_FORM.fullmatch(form))  # noqa: PLR2004  longer is no date

@@ -1,8 +1,8 @@
-"""Running text: a row of atoms that becomes mrkdwn or plain text, escaped once, never cut in the middle of anything.
+"""Running text: a row of atoms that becomes mrkdwn or plain text, escaped once, and never cut inside markup.
 
-An atom is text between two fixed pieces of markup, either of which may be empty. The text is always escaped and may be
-cut anywhere between two whole characters; the markup is relay's own and stays whole. So `<...>` stands in a message
-only where relay's markup put it, whatever was printed.
+An atom is text between two pieces of markup, either of which may be empty. The text is always escaped, and may be cut
+between any two whole characters. The markup is relay's own and stays whole. So `<...>` appears in a message only where
+relay's markup put it, whatever a template prints.
 
 Escaping: https://docs.slack.dev/messaging/formatting-message-text#escaping
 """
@@ -12,19 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from relay.rendering.blocks.characters import clean, size, whole
-from relay.rendering.blocks.marks import LIST_ENDS, ItemMark
-from relay.rendering.wording import LINK_IS_TOO_LONG, and_more, more_characters
+from relay.rendering.blocks.characters import safe_cut, sendable, utf16_length
+from relay.rendering.blocks.marks import LIST_END, ItemMark
+from relay.rendering.wording import LINK_TOO_LONG, and_more, more_characters
 
-TAIL: Final = 90
-"""Characters kept free for the words that say what a cut left out, and for closing what it cut open."""
+_NOTE_ROOM: Final = 90
+"""Characters kept free for the note on what a cut left out, and for closing code that the cut left open."""
 
-_BRIEF_TAIL: Final = 8
-"""The same, where there is hardly room for any text."""
+_SMALL_NOTE_ROOM: Final = 8
+"""The same in a very small text."""
+
+_WORD_NEAR: Final = 25
 
 
 class Atom(NamedTuple):
-    """A text between two pieces of markup; `shown` is what plain text shows instead. Quoted lines begin with `> `."""
+    """Text between two pieces of markup. Plain text shows `shown` instead; each `quoted` line begins with `> `."""
 
     text: str
     before: str = ""
@@ -33,13 +35,13 @@ class Atom(NamedTuple):
     quoted: bool = False
 
     @property
-    def is_run(self) -> bool:
-        """Whether it is text and nothing else."""
+    def is_plain(self) -> bool:
+        """Whether it is only text."""
         return not self.before and not self.after and self.shown is None
 
 
 Flow = Sequence[Atom | ItemMark]
-"""Atoms in a row, with the marks of the items of lists."""
+"""Atoms in a row, and the marks of list items between them."""
 
 _ESCAPES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 _QUOTED_ESCAPES: Final = {**_ESCAPES, ord("\n"): "\n> "}
@@ -48,16 +50,16 @@ _QUOTED_COSTS: Final = {**_COSTS, "\n": 3}
 _SPECIAL: Final = re.compile("[&<>]")
 _LINE_ENDS: Final = re.compile(r"[ \t]+(?=\n)")
 _GAPS: Final = re.compile(r"\n{3,}")
-_CALLS: Final = re.compile(r"(?i)@(?=(?:here|channel|everyone)\b)")
+_BROADCASTS: Final = re.compile(r"(?i)@(?=(?:here|channel|everyone)\b)")
 
 
 def escaped(text: str) -> str:
-    """The text as it must stand in mrkdwn to be shown as it is."""
+    """Escape the text, so that mrkdwn shows it as it is."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
 
 
 def tidy(flow: Iterable[Atom | ItemMark]) -> list[Atom | ItemMark]:
-    """The flow cleaned for Slack: neighbours joined, no blanks around it or at a line's end, no wide gaps."""
+    """Clean the flow for Slack: join neighbours, and remove blanks at its ends and line ends, and wide gaps."""
     tidied = [_tidied(atom) for atom in _joined(flow)]
     _strip(tidied, last=False)
     _strip(tidied, last=True)
@@ -70,56 +72,63 @@ def is_blank(flow: Flow) -> bool:
 
 
 def mrkdwn(flow: Flow, limit: int) -> str:
-    """The flow as mrkdwn of at most so many characters."""
-    text = "".join(map(_drawn, flow))
-    return text if size(text) <= limit else "".join(map(_drawn, shortened(flow, limit)))
+    """Write the flow as mrkdwn of at most `limit` characters."""
+    text = _written(flow)
+    return text if utf16_length(text) <= limit else _written(shortened(flow, limit))
 
 
 def length(flow: Flow) -> int:
-    """How long the flow is as mrkdwn."""
-    return size("".join(map(_drawn, flow)))
+    """Return the length of the flow as mrkdwn."""
+    return utf16_length(_written(flow))
 
 
 def shortened(flow: Flow, limit: int) -> Flow:
-    """The flow, cut so that it is mrkdwn of at most so many characters, and closed with what the cut left out."""
+    """Cut the flow so that its mrkdwn has at most `limit` characters, and end it with what was left out."""
     if length(flow) <= limit:
         return flow
-    room = limit - TAIL if limit > 2 * TAIL else max(limit - _BRIEF_TAIL, 0)
-    flow = [_bare(atom, room) for atom in flow]
+    room = limit - _NOTE_ROOM if limit > 2 * _NOTE_ROOM else max(limit - _SMALL_NOTE_ROOM, 0)
+    flow = [_without_long_markup(atom, room) for atom in flow]
     if length(flow) <= limit:
         return flow
     kept, missing = _cut(flow, room)
     _strip(kept, last=True)
-    closing = _closing("".join(map(_drawn, kept)))
-    tail = _tail(kept, missing, limit - length(kept) - len(closing))
-    return [*kept, Atom(closing + tail)]
+    closing = _closing(_written(kept))
+    note = _note(kept, missing, limit - length(kept) - len(closing))
+    return [*kept, Atom(closing + note)]
 
 
 def plain(flow: Flow, limit: int) -> str:
-    """The flow as plain text on one line of at most so many characters."""
+    """Write the flow as plain text, on one line of at most `limit` characters."""
     text = one_line(flow)
-    if size(text) <= limit:
+    if utf16_length(text) <= limit:
         return text
-    return text[: whole(text, _reach(text, limit - 1, {}))].rstrip() + "…"
+    return text[: safe_cut(text, _reach(text, limit - 1, {}))].rstrip() + "…"
 
 
 def notification(flow: Flow, limit: int) -> str:
-    """The flow on one line as a message's `text`: escaped, and calling nobody by any spelling."""
-    line = Atom(_CALLS.sub("@\u200b", one_line(flow)))
+    """Write the flow as a message's `text`: one escaped line that pings nobody."""
+    line = Atom(_BROADCASTS.sub("@\u200b", one_line(flow)))
     return mrkdwn([line], limit)
 
 
 def one_line(flow: Flow) -> str:
-    """What plain text shows of the flow, on one line."""
-    text = "".join(_shown(atom) for atom in flow if isinstance(atom, Atom))
-    return " ".join(clean(text).split())
+    """Write the flow as plain text on one line."""
+    text = "".join(shown_text(atom) for atom in flow)
+    return " ".join(sendable(text).split())
 
 
-def _shown(atom: Atom) -> str:
+def shown_text(atom: Atom | ItemMark) -> str:
+    """What plain text shows of an atom."""
+    if isinstance(atom, ItemMark):
+        return ""
     return atom.text if atom.shown is None else atom.shown
 
 
-def _drawn(atom: Atom | ItemMark) -> str:
+def _written(flow: Flow) -> str:
+    return "".join(map(_atom_written, flow))
+
+
+def _atom_written(atom: Atom | ItemMark) -> str:
     if isinstance(atom, ItemMark):
         return ""
     text = atom.text.translate(_QUOTED_ESCAPES) if atom.quoted else escaped(atom.text)
@@ -127,35 +136,35 @@ def _drawn(atom: Atom | ItemMark) -> str:
 
 
 def _joined(flow: Iterable[Atom | ItemMark]) -> Iterator[Atom | ItemMark]:
-    """Runs of text that touch one another as one."""
-    for quoted, row in groupby(flow, _joins):
+    """Join plain atoms that touch."""
+    for quoted, row in groupby(flow, _join_key):
         if quoted is None:
             yield from row
         else:
             yield Atom("".join(atom.text for atom in row if isinstance(atom, Atom)), quoted=quoted)
 
 
-def _joins(atom: Atom | ItemMark) -> bool | None:
-    """Alike for what joins with its neighbour; None for what joins with nothing."""
-    return atom.quoted if isinstance(atom, Atom) and atom.is_run else None
+def _join_key(atom: Atom | ItemMark) -> bool | None:
+    """The same for neighbours that join; None for what joins with nothing."""
+    return atom.quoted if isinstance(atom, Atom) and atom.is_plain else None
 
 
 def _tidied(atom: Atom | ItemMark) -> Atom | ItemMark:
     if isinstance(atom, ItemMark):
         return atom
-    text = clean(atom.text)
-    if "\n" in text and atom.is_run:
+    text = sendable(atom.text)
+    if "\n" in text and atom.is_plain:
         text = _GAPS.sub("\n\n", _LINE_ENDS.sub("", text))
     return atom if text == atom.text else atom._replace(text=text)
 
 
 def _strip(flow: list[Atom | ItemMark], *, last: bool) -> None:
-    """Take the blanks off one end, however many atoms hold them."""
+    """Remove the blanks at one end, also when they span several atoms."""
     for index in range(len(flow) - 1, -1, -1) if last else range(len(flow)):
         atom = flow[index]
         if isinstance(atom, ItemMark):
             continue
-        if not atom.is_run:
+        if not atom.is_plain:
             return
         text = atom.text.rstrip() if last else atom.text.lstrip()
         if text != atom.text:
@@ -165,32 +174,31 @@ def _strip(flow: list[Atom | ItemMark], *, last: bool) -> None:
 
 
 def _cut(flow: Flow, room: int) -> tuple[list[Atom | ItemMark], list[Atom | ItemMark]]:
-    """What has room, and what has not. An item of a list is kept as a whole, unless it is the first thing there is."""
+    """Split the flow into what fits and what is missing. A list item stays whole, unless nothing comes before it."""
     kept: list[Atom | ItemMark] = []
     for index, atom in enumerate(flow):
-        drawn = size(_drawn(atom))
-        if drawn > room:
-            begins = _item_begins(kept)
-            if begins:
-                return kept[:begins], [*kept[begins:], *flow[index:]]
+        needed = length([atom])
+        if needed > room:
+            if begin := _item_begin(kept):
+                return kept[:begin], [*kept[begin:], *flow[index:]]
             head, rest = _split(atom, room) if isinstance(atom, Atom) else (None, atom)
             return [*kept, *([head] if head else [])], [rest, *flow[index + 1 :]]
         kept.append(atom)
-        room -= drawn
+        room -= needed
     return kept, []
 
 
-def _bare(atom: Atom | ItemMark, room: int) -> Atom | ItemMark:
-    """The atom; as text alone where its markup leaves no room for any, so that a long address costs itself alone."""
-    if isinstance(atom, ItemMark) or size(atom.before) + size(atom.after) < room or not _shown(atom):
+def _without_long_markup(atom: Atom | ItemMark, room: int) -> Atom | ItemMark:
+    """Make an atom plain if its markup leaves no room for text, so that a long address costs only its link."""
+    if isinstance(atom, ItemMark) or utf16_length(atom.before + atom.after) < room or not shown_text(atom):
         return atom
-    return Atom(f"{atom.text} {LINK_IS_TOO_LONG}" if atom.text else _shown(atom), quoted=atom.quoted)
+    return Atom(f"{atom.text} {LINK_TOO_LONG}" if atom.text else shown_text(atom), quoted=atom.quoted)
 
 
-def _item_begins(kept: Flow) -> int:
-    """Where the item begins that is being cut; 0 where that is no item, or nothing would be left before it."""
+def _item_begin(kept: Flow) -> int:
+    """The index of the list item that is being cut; 0 if it is not an item, or if nothing comes before it."""
     for index in range(len(kept) - 1, -1, -1):
-        if kept[index] == LIST_ENDS:
+        if kept[index] == LIST_END:
             return 0
         if isinstance(kept[index], ItemMark):
             return 0 if is_blank(kept[:index]) else index
@@ -198,55 +206,56 @@ def _item_begins(kept: Flow) -> int:
 
 
 def _split(atom: Atom, room: int) -> tuple[Atom | None, Atom]:
-    """The atom in two, the first drawn in at most so many characters; None where there is no room for a bit of it."""
-    reach = _reach(atom.text, room - size(atom.before) - size(atom.after), _QUOTED_COSTS if atom.quoted else _COSTS)
-    end = _at_a_word(atom.text, whole(atom.text, reach))
+    """Split an atom so that the first piece fits; None if nothing of it fits."""
+    costs = _QUOTED_COSTS if atom.quoted else _COSTS
+    reach = _reach(atom.text, room - utf16_length(atom.before + atom.after), costs)
+    end = _word_end(atom.text, safe_cut(atom.text, reach))
     if end <= 0:
         return None, atom
     return atom._replace(text=atom.text[:end], shown=None), atom._replace(text=atom.text[end:], shown=None)
 
 
 def _reach(text: str, room: int, costs: Mapping[str, int]) -> int:
-    """How many code points of the text there is room for, some of which cost more than they are long."""
+    """How many code points of the text fit, if some cost more than their length."""
     for index, character in enumerate(text):
-        room -= costs.get(character) or size(character)
+        room -= costs.get(character) or utf16_length(character)
         if room < 0:
             return index
     return len(text)
 
 
-def _at_a_word(text: str, end: int) -> int:
-    """The end of a word shortly before, where there is one."""
-    blank = max(text.rfind(" ", max(0, end - 25), end), text.rfind("\n", max(0, end - 25), end))
+def _word_end(text: str, end: int) -> int:
+    """The end of a word shortly before, if there is one."""
+    start = max(0, end - _WORD_NEAR)
+    blank = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
     return blank if blank > 0 else end
 
 
 def _closing(text: str) -> str:
-    """What closes the code that the end of this text stands in."""
+    """What closes the code in which this text ends."""
     if text.count("```") % 2:
         return "```"
     last_line = text.rpartition("```")[2].rpartition("\n")[2]
     return "`" if last_line.count("`") % 2 else ""
 
 
-def _tail(kept: Flow, missing: Flow, room: int) -> str:
-    """What is missing, in as many words as there is room for."""
+def _note(kept: Flow, missing: Flow, room: int) -> str:
+    """What is missing, in as many words as fit."""
     items = [(atom.noun, atom.state) for atom in missing if isinstance(atom, ItemMark) and atom.noun]
-    lost = _lost(missing)
-    words = [more_characters(lost)] if lost else []
+    characters = _characters_outside_items(missing)
+    words = [more_characters(characters)] if characters else []
     between_items = bool(missing) and isinstance(missing[0], ItemMark)
     if items:
         words.insert(0 if between_items else 1, and_more(items))
     lead = "\n" if between_items and kept else " "
-    return next((tail for tail in (lead + " ".join(words), "…") if size(tail) <= room), "")
+    return next((note for note in (lead + " ".join(words), "…") if utf16_length(note) <= room), "")
 
 
-def _lost(missing: Flow) -> int:
-    """The characters that are missing outside of items."""
-    lost, inside = 0, False
+def _characters_outside_items(missing: Flow) -> int:
+    count, in_item = 0, False
     for atom in missing:
         if isinstance(atom, ItemMark):
-            inside = bool(atom.noun)
-        elif not inside:
-            lost += len(_shown(atom))
-    return lost
+            in_item = bool(atom.noun)
+        elif not in_item:
+            count += len(shown_text(atom))
+    return count

@@ -1,32 +1,33 @@
-"""What a template printed, as a tree of parts."""
+"""Parses a template's output into a tree of nodes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from relay.rendering.blocks.marks import Closes, ItemMark, NodeKind, Opens, Token, scan
+from relay.rendering.blocks.marks import Closes, ItemMark, Opens, Token, scan
+from relay.rendering.blocks.tags import NodeKind
 
-DEPTH: Final = 12
-"""Parts within parts, at most; what opens deeper counts as part of what surrounds it."""
+_MOST_LEVELS: Final = 12
+"""A node that opens deeper than this becomes part of the node around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One part, with what stands in it."""
+    """One node and its content."""
 
     kind: NodeKind
     children: "list[Child]" = field(default_factory=list)
 
-    def parts(self, kind: NodeKind) -> "Iterator[Node]":
-        """The parts of that kind that stand directly in it."""
+    def nodes(self, kind: NodeKind) -> "Iterator[Node]":
+        """The nodes of this kind directly inside."""
         return (child for child in self.children if isinstance(child, Node) and child.kind is kind)
 
     def argument(self) -> "list[Child]":
-        """What its tag was given as an argument."""
-        return next((part.children for part in self.parts(NodeKind.ARGUMENT)), [])
+        """The first argument of its tag."""
+        return next((node.children for node in self.nodes(NodeKind.ARGUMENT)), [])
 
     def body(self) -> "list[Child]":
-        """What stands in it, without the argument."""
+        """Its content without arguments."""
         return [child for child in self.children if not (isinstance(child, Node) and child.kind is NodeKind.ARGUMENT)]
 
 
@@ -34,20 +35,20 @@ Child = str | Token | ItemMark | Node
 
 
 def parse(text: str) -> list[Child]:
-    """The tree of a template's output. Parts left open end with the text; marks that close nothing are left out."""
+    """Parse a template's output. An unclosed node ends with the text; a mark that closes nothing is dropped."""
     top: list[Child] = []
     levels = [top]
-    deeper = 0
+    too_deep = 0
     for mark in scan(text):
         match mark:
-            case Opens(kind) if len(levels) <= DEPTH:
+            case Opens(kind) if len(levels) <= _MOST_LEVELS:
                 node = Node(kind)
                 levels[-1].append(node)
                 levels.append(node.children)
             case Opens():
-                deeper += 1
-            case Closes() if deeper:
-                deeper -= 1
+                too_deep += 1
+            case Closes() if too_deep:
+                too_deep -= 1
             case Closes() if len(levels) > 1:
                 levels.pop()
             case Closes():

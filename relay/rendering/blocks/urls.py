@@ -1,4 +1,4 @@
-"""What may become a link: http and https addresses, cleaned so that Slack takes them and nothing can end them early."""
+"""Checks and cleans http and https addresses, so that Slack accepts them and nothing in them can end a link early."""
 
 import re
 from functools import lru_cache
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from relay.slack.limits import BUTTON_URL, is_link
 
 _IGNORED: Final = re.compile("[\t\n\r\x00]+")
-"""Browsers leave these out of an address, wherever they stand."""
+"""Browsers ignore these anywhere in an address."""
 
 _UNSAFE: Final = re.compile(r"""[\x01-\x20"<>\\^`{|}\x7f-\xa0\u2028-\u202e\u2066-\u2069\ud800-\udfff]""")
 _HOST: Final = re.compile(r"(?:[\w\-.~%]+|\[[0-9A-Fa-f:.]+\])", re.ASCII)
@@ -16,19 +16,19 @@ _FOUND: Final = re.compile(r"https?://[^\s<>|`\"]+", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?'*_~"
 
 
-def address(text: str) -> str | None:
-    """The address that this text is, in a form that Slack takes; None where it is none."""
-    return _checked(text) if len(text) <= BUTTON_URL else None
+def valid_url(text: str) -> str | None:
+    """Return the text as an address that Slack accepts; None if it is not an address, or is too long."""
+    return _cleaned_url(text) if len(text) <= BUTTON_URL else None
 
 
 def is_too_long(text: str) -> bool:
-    """Whether the text would be an address, if it were not for its length."""
+    """Whether the text is an address that is too long for Slack."""
     return len(_cleaned(text) or "") > BUTTON_URL
 
 
 @lru_cache(maxsize=1024)
-def _checked(text: str) -> str | None:
-    """Cached, because most addresses of a card are looked at several times, and again at its next edit."""
+def _cleaned_url(text: str) -> str | None:
+    """Cached, because most addresses of a card are checked several times, and again at its next edit."""
     cleaned = _cleaned(text)
     return cleaned if cleaned and len(cleaned) <= BUTTON_URL else None
 
@@ -38,21 +38,21 @@ def _cleaned(text: str) -> str | None:
     return cleaned if is_link(cleaned) and _has_host(cleaned) else None
 
 
-def addresses(text: str) -> list[tuple[int, int, str]]:
-    """Every address that stands in the text: from where, to where, and the address itself."""
-    found = []
+def find_urls(text: str) -> list[tuple[int, int, str]]:
+    """Find all addresses in the text: start, end, and the cleaned address."""
+    urls = []
     for match in _FOUND.finditer(text):
         end = match.start() + len(_without_trailing(match.group()))
-        if url := address(text[match.start() : end]):
-            found.append((match.start(), end, url))
-    return found
+        if url := valid_url(text[match.start() : end]):
+            urls.append((match.start(), end, url))
+    return urls
 
 
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:  # a broken IPv6 host, or a port that is no number
+    except ValueError:  # an invalid IPv6 host, or a port that is not a number
         return False
     host = parts.netloc.rpartition("@")[2]
     bare = host if host.endswith("]") else host.rpartition(":")[0] or host
@@ -60,7 +60,7 @@ def _has_host(url: str) -> bool:
 
 
 def _ascii(host: str) -> str:
-    """International names pass: their letters count as letters."""
+    """International names are allowed: each letter counts as an ASCII letter."""
     return "".join("x" if character.isalnum() else character for character in host)
 
 
@@ -69,7 +69,7 @@ def _encoded(match: re.Match[str]) -> str:
 
 
 def _without_trailing(url: str) -> str:
-    """A full stop or a closing bracket after an address belongs to the sentence."""
+    """A full stop or closing bracket after an address belongs to the sentence around it."""
     url = url.rstrip(_TRAILING)
     while url.endswith(")") and url.count(")") > url.count("("):
         url = url[:-1].rstrip(_TRAILING)

@@ -1,1 +1,1 @@
-"""Jinja, within limits: the sandbox, the budget, the filters and the block tags that templates may use."""
+"""Jinja within limits: the sandbox, the budget of a run, and the filters and block tags that templates use."""

@@ -1,106 +1,79 @@
-"""What one run of a template may still spend, and what failed in it.
+"""What one run of a template may cost, and what failed in it.
 
-Every turn of a loop, every call of a macro, every character that is made, read or printed is paid from one purse, so
-that a run ends soon whatever the template does. No clock is asked: what a card reads like does not depend on how busy
-the machine is. An empty purse ends the run as a whole; any other failure costs the part in which it happened.
+Every turn of a loop, every macro call and every character that is made, read or printed is charged to one budget, so
+that each run ends soon. No clock is used: a card must not depend on how busy the machine is. A run that exceeds its
+budget fails as a whole; any other failure costs only the tag in which it happens.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Any, Final
 
-from jinja2 import Template, TemplateSyntaxError
-
-from relay.rendering.engine.weight import weight
+from relay.rendering.engine.failures import failure_of
+from relay.rendering.engine.value_size import value_size
 from relay.rendering.request import TemplateFailure
 
-PURSE: Final = 300_000
-"""What a run may spend, in characters that it makes: enough to list 300 alerts with twenty tags each, though no message
-has room for them."""
+RUN_BUDGET: Final = 300_000
+"""What a run may cost, in characters made: enough to list 300 alerts with twenty tags, more than a message holds."""
 
-READING: Final = 8
+CHARACTERS_READ_FOR_ONE: Final = 8
 """How many characters may be read or printed for the price of one that is made. The slowest filter needs half a
-microsecond for each that it reads, so that a whole purse is gone in about a second."""
+microsecond for each, so that a whole budget lasts about a second."""
 
-TURN: Final = 20
-"""What a turn of a loop or a call of a macro costs beside what is printed in it."""
+TURN_COST: Final = 20
+"""What a turn of a loop or a call of a macro costs, beside what it prints."""
 
-_FAILURES: Final = 20
-
-_OWN_CLASS: Final = re.compile(r"'relay\.[\w.]+ object'")
-"""How Python calls a value of relay's own, of which operators need not know."""
+_MOST_FAILURES: Final = 20
 
 
-class Spent(Exception):
-    """The run has cost too much."""
+class BudgetExceeded(Exception):
+    """The run costs too much."""
 
 
-class Watch:
-    """Keeps the purse and the failures of one run."""
+class TemplateRun:
+    """The budget and the failures of one run."""
 
     def __init__(self) -> None:
-        """Begin with a full purse."""
-        self.left = PURSE
+        self.remaining = RUN_BUDGET
         self.failures: list[TemplateFailure] = []
-        self.listing = False
+        self.in_list = False
 
-    def spend(self, amount: int) -> None:
-        """Pay; raises `Spent` where there is not so much left."""
-        self.left -= amount
-        if self.left < 0:
-            raise Spent(f"the template loops or prints too much (its limit is {PURSE:,} steps)")
+    def charge(self, amount: int) -> None:
+        """Take from the budget; raises `BudgetExceeded` when it is used up."""
+        self.remaining -= amount
+        if self.remaining < 0:
+            raise BudgetExceeded(f"the template loops or prints too much; the limit is {RUN_BUDGET:,} steps")
 
-    def read(self, *values: Any) -> None:
-        """Pay for reading, comparing or printing these values, with all that is in them."""
-        self.glance(sum(weight(value, self.left * READING) for value in values))
+    def charge_values(self, *values: Any) -> None:
+        """Charge for reading, comparing or printing these values with everything inside them."""
+        most = self.remaining * CHARACTERS_READ_FOR_ONE
+        self.charge_length(sum(value_size(value, most) for value in values))
 
-    def glance(self, length: int) -> None:
-        """Pay for so many characters or entries that are read as they stand."""
-        self.spend(-(-length // READING))
+    def charge_length(self, length: int) -> None:
+        """Charge for reading so many characters or entries."""
+        self.charge(-(-length // CHARACTERS_READ_FOR_ONE))
 
-    def failed(self, error: Exception) -> None:
-        """Remember what failed; of many failures the first few are enough."""
-        if len(self.failures) < _FAILURES:
-            self.failures.append(failure(error))
+    def record(self, error: Exception) -> None:
+        """Keep a failure; only the first few of many are kept."""
+        if len(self.failures) < _MOST_FAILURES:
+            self.failures.append(failure_of(error))
 
 
-_WATCH: ContextVar[Watch | None] = ContextVar("relay_rendering_watch", default=None)
+_CURRENT: ContextVar[TemplateRun | None] = ContextVar("relay_template_run", default=None)
 
 
 @contextmanager
-def watching() -> Iterator[Watch]:
-    """Watch the run of a template."""
-    watch = Watch()
-    token = _WATCH.set(watch)
+def start_run() -> Iterator[TemplateRun]:
+    """Make a new run the current one."""
+    run = TemplateRun()
+    token = _CURRENT.set(run)
     try:
-        yield watch
+        yield run
     finally:
-        _WATCH.reset(token)
+        _CURRENT.reset(token)
 
 
-def watch() -> Watch:
-    """The watch over the run under way; a fresh one where a template is only being compiled."""
-    return _WATCH.get() or Watch()
-
-
-def failure(error: Exception) -> TemplateFailure:
-    """Where in which template it happened, and what."""
-    if isinstance(error, TemplateSyntaxError):
-        return TemplateFailure(file=error.name or "", line=error.lineno, message=error.message or "")
-    file, line = _place(error.__traceback__)
-    told = _OWN_CLASS.sub("what stands there", str(error))
-    return TemplateFailure(file=file, line=line, message=f"{type(error).__name__}: {told}"[:300])
-
-
-def _place(traceback: TracebackType | None) -> tuple[str, int]:
-    """The deepest place in a template that the traceback passes through."""
-    place = ("", 0)
-    while traceback is not None:
-        template = traceback.tb_frame.f_globals.get("__jinja_template__")
-        if isinstance(template, Template):
-            place = (template.filename or template.name or "", template.get_corresponding_lineno(traceback.tb_lineno))
-        traceback = traceback.tb_next
-    return place
+def current_run() -> TemplateRun:
+    """The run in progress; a new one while a template is only being compiled."""
+    return _CURRENT.get() or TemplateRun()

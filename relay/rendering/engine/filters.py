@@ -1,6 +1,6 @@
-"""The filters that relay adds to Jinja's. Only these make anything in a message more than text.
+"""The filters that relay adds to Jinja's: only these turn anything in a message into more than text.
 
-A filter that makes markup returns a mark (`relay.rendering.blocks.marks`); what a value says is never markup by itself.
+A filter that makes markup returns a mark (`relay.rendering.blocks.marks`); no value becomes markup by itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,62 +10,63 @@ from jinja2 import Undefined
 
 from relay.rendering import wording
 from relay.rendering.blocks import marks
-from relay.rendering.blocks.characters import whole
-from relay.rendering.blocks.urls import address, addresses
+from relay.rendering.blocks.characters import safe_cut
+from relay.rendering.blocks.urls import find_urls, valid_url
 from relay.rendering.context import AlertList, on_one_line, without_marks
 
 # https://docs.slack.dev/messaging/formatting-message-text#date-formatting
-FORMS: Final[Mapping[str, str]] = {
+_DATE_FORMATS: Final[Mapping[str, str]] = {
     "": "{date_short_pretty} at {time}",
     "time": "{time}",
     "date": "{date_short_pretty}",
     "ago": "{ago}",
 }
-"""The short names of Slack's patterns of dates."""
+"""Short names of Slack's date patterns."""
 
 _COLOR_LENGTH: Final = len("#rrggbb")
+_NEAR: Final = 20
 
 
 def link(value: Any, label: Any = "") -> str:
-    """A link to the value, where it is an http or https address; else the value itself."""
+    """Make a link, if the value is an http or https address; else print its text."""
     text = _text(value).strip()
-    url = address(text)
+    url = valid_url(text)
     return marks.link(url, on_one_line(_text(label))) if url else text
 
 
 def linkify(value: Any) -> str:
-    """The text with its http and https addresses as links."""
+    """Turn the addresses in the text into links."""
     text = _text(value)
     pieces = []
     end = 0
-    for start, stop, url in addresses(text):
+    for start, stop, url in find_urls(text):
         pieces += [text[end:start], marks.link(url, text[start:stop])]
         end = stop
     return "".join([*pieces, text[end:]])
 
 
 def code(value: Any) -> str:
-    """The value as code, on one line."""
+    """Show the value as code, on one line."""
     text = on_one_line(_text(value))
     return marks.code(text) if text else ""
 
 
 def slack_time(value: Any, form: str = "") -> str:
-    """Unix seconds as a date in the reader's zone: `time`, `date`, `ago`, or a pattern of Slack's tokens in braces."""
-    pattern = FORMS.get(form, form)
+    """Show Unix seconds as a date in the reader's time zone: `"time"`, `"date"`, `"ago"`, or Slack's own pattern."""
+    pattern = _DATE_FORMATS.get(form, form)
     at = _number(value)
-    if at is None or not marks.is_moment(int(at)) or not marks.is_form(pattern):
+    if at is None or not marks.is_moment(int(at)) or not marks.is_date_pattern(pattern):
         return ""
     return marks.date(int(at), pattern)
 
 
 def emoji(value: Any) -> str:
-    """The coloured dot of a state."""
+    """Print the coloured sign of a state."""
     return wording.EMOJI.get(_text(value).casefold(), "")
 
 
 def color(value: Any) -> str:
-    """The bar's colour of a state; `#rrggbb` stays what it is."""
+    """Print the colour of a state, for `bar`; `#rrggbb` stays as it is."""
     text = _text(value).strip().casefold()
     if text.startswith("#") and len(text) == _COLOR_LENGTH:
         return text
@@ -73,21 +74,21 @@ def color(value: Any) -> str:
 
 
 def duration(value: Any) -> str:
-    """Seconds as people say them: `1 h 12 min`."""
+    """Write seconds as `1 h 12 min`; from ten minutes on without seconds."""
     seconds = _number(value)
     return "" if seconds is None else wording.duration(seconds)
 
 
-def oneline(value: Any, limit: int = 0) -> str:
-    """The text on one line, of at most so many characters."""
+def oneline(value: Any, length: int = 0) -> str:
+    """Put the text on one line of at most `length` characters."""
     text = on_one_line(_text(value))
-    return _cut(text, limit) + "…" if 0 < limit < len(text) else text
+    return _cut(text, length) + "…" if 0 < length < len(text) else text
 
 
-def shorten(value: Any, limit: int, lines: int = 0) -> str:
-    """The text with its line breaks, cut after so many characters or lines; the cut says how much is missing."""
+def shorten(value: Any, length: int, lines: int = 0) -> str:
+    """Keep the line breaks, cut the text to so many characters and lines, and say how much is missing."""
     text = _text(value).strip()
-    kept = _cut(text, limit) if len(text) > limit else text
+    kept = _cut(text, length) if len(text) > length else text
     if lines:
         kept = "\n".join(kept.splitlines()[:lines])
     if len(kept) == len(text):
@@ -96,7 +97,7 @@ def shorten(value: Any, limit: int, lines: int = 0) -> str:
 
 
 def more(values: Any, noun: str = "") -> str:
-    """What of a list is not shown, counted: `and 17 more alerts, 3 critical`."""
+    """Count the rest of a list: `and 17 more alerts, 3 critical`."""
     if isinstance(values, AlertList):
         items = values.kinds
     elif isinstance(values, Iterable) and not isinstance(values, Undefined | str):
@@ -112,7 +113,7 @@ def _state(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """What would be printed, without marks: nothing for what is absent."""
+    """What the value prints, without marks."""
     return "" if value is None or isinstance(value, Undefined) else without_marks(str(value))
 
 
@@ -124,14 +125,14 @@ def _number(value: Any) -> float | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most so many characters, up to a word's end where one is near."""
-    kept = text[: whole(text, max(0, limit))]
-    blank = kept.rfind(" ", max(0, len(kept) - 20))
+    """At most so many characters, up to the end of a word if one is near."""
+    kept = text[: safe_cut(text, max(0, limit))]
+    blank = kept.rfind(" ", max(0, len(kept) - _NEAR))
     return kept[:blank].rstrip() if blank > 0 else kept
 
 
 FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     filter_.__name__: filter_
-    for filter_ in (code, color, duration, emoji, link, linkify, more, oneline, shorten, slack_time)
+    for filter_ in (link, linkify, code, slack_time, duration, emoji, color, oneline, shorten, more)
 }
-"""The filters by the names that templates use."""
+"""The filters by the names that templates use. Their docstrings are the table in docs/templates.md."""

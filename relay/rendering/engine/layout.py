@@ -1,7 +1,7 @@
-"""A template file's layout is not the message's: indentation goes, and so do line breaks after lines of tags alone.
+"""Removes the layout of a template file: indentation, and line breaks after lines that hold only tags.
 
-So templates can be indented as their tags nest, and `{% for %}` can stand on a line of its own. Inside `{% raw %}`,
-`{% pre %}` and `{% blocks %}` every blank counts. No line moves, so that faults are told where they stand.
+So a template can be indented as its tags nest, and `{% for %}` can have a line of its own. Inside `{% raw %}`,
+`{% pre %}` and `{% blocks %}` every blank counts. No line moves, so that faults name the right line.
 """
 
 import re
@@ -19,8 +19,8 @@ _LAYOUT: Final = re.compile(
 _LAST_END: Final = re.compile(r"([-+]?[%#]\})[ \t]*\n\Z")
 
 
-def laid_out(source: str) -> str:
-    """The source as Jinja is to read it."""
+def strip_layout(source: str) -> str:
+    """Return the source that Jinja is to read."""
     return _LAYOUT.sub(_without_layout, source)
 
 
@@ -28,6 +28,6 @@ def _without_layout(match: re.Match[str]) -> str:
     if match["blocks"]:
         return f"{match['blocks']}{{% raw %}}{match['yaml']}{{% endraw %}}"
     if match["line"]:
-        # The line break moves into the last tag, where it means nothing and still counts as a line.
+        # The line break moves into the last tag: it prints nothing there, and still counts as a line.
         return _LAST_END.sub(r"\n\1", match["line"].lstrip(" \t"))
     return "" if match["indentation"] else match.group()

@@ -1,4 +1,4 @@
-"""Adds to a template, before it becomes code, what pays for its loops and marks the items that they list."""
+"""Rewrites a template's syntax tree so that its loops are charged and the items that they list are marked."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,108 +7,94 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.visitor import NodeTransformer
 
-from relay.rendering.engine.budget import TURN
+from relay.rendering.engine.budget import TURN_COST
 
-_LOOKING: Final = ("in", "notin")
-_DONE: Final = 4
+_MEMBERSHIP: Final = ("in", "notin")
+_EXPRESSIONS_FOR_ONE: Final = 4
 """How many expressions a turn may have for the price of one character."""
 
 
-class Prices(NodeTransformer):
-    """Rewrites the tree of one template; the calls that it adds go to methods of `BlockTags`."""
+class Metering(NodeTransformer):
+    """Rewrites the tree of one template; the calls that it adds go to methods of `TagExtension`."""
 
-    def __init__(self, tags: Extension) -> None:
-        """Let these tags be called."""
-        self._tags = tags
-        self._caught = 0
+    def __init__(self, extension: Extension) -> None:
+        self._extension = extension
+        self._captures = 0
 
     def visit_For(self, node: nodes.For) -> list[nodes.Node]:  # noqa: N802  Jinja's own
-        """A turn is paid for, and says which item it is; what a `set` catches is no list that a cut could count."""
+        """Charge each turn and mark its item; a `set` block holds no list that a cut could count."""
         self.generic_visit(node)
         item: nodes.Expr = nodes.Const(None)
-        if isinstance(node.target, nodes.Name) and not self._caught:
+        if isinstance(node.target, nodes.Name) and not self._captures:
             item = nodes.Name(node.target.name, "load")
-        added = [self._paying(node, node.body), self._printing(self._call("listed", node.lineno, item))]
-        node.body = [*added, *node.body]
-        return [node, self._printing(self._call("list_ended", node.lineno))]
+        node.body = [self._charge(node, node.body), self._print(self._call("mark_item", node.lineno, item)), *node.body]
+        return [node, self._print(self._call("mark_list_end", node.lineno))]
 
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Node:  # noqa: N802  Jinja's own
-        """A call is paid for: it may call itself."""
+    def visit_Macro(self, node: nodes.Macro | nodes.Block) -> nodes.Node:  # noqa: N802  Jinja's own
+        """Charge each call of a macro or block: it may call itself."""
         self.generic_visit(node)
-        node.body = [self._paying(node, node.body), *node.body]
+        node.body = [self._charge(node, node.body), *node.body]
         return node
 
-    def visit_Block(self, node: nodes.Block) -> nodes.Node:  # noqa: N802  Jinja's own
-        """So may a block."""
-        self.generic_visit(node)
-        node.body = [self._paying(node, node.body), *node.body]
-        return node
+    def visit_Include(self, node: nodes.Include | nodes.Import | nodes.FromImport) -> list[nodes.Node]:  # noqa: N802  Jinja's own
+        """Charge it: a template that includes or imports itself twice would never end."""
+        return [self._charge(node), node]
 
-    def visit_Include(self, node: nodes.Include) -> list[nodes.Node]:  # noqa: N802  Jinja's own
-        """A template that includes itself twice would never end."""
-        return [self._paying(node), node]
-
-    def visit_Import(self, node: nodes.Import) -> list[nodes.Node]:  # noqa: N802  Jinja's own
-        """The same for one that imports itself."""
-        return [self._paying(node), node]
-
-    def visit_FromImport(self, node: nodes.FromImport) -> list[nodes.Node]:  # noqa: N802  Jinja's own
-        """The same."""
-        return [self._paying(node), node]
+    visit_Block = visit_Macro  # noqa: N815  Jinja's own
+    visit_Import = visit_FromImport = visit_Include  # noqa: N815  Jinja's own
 
     def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:  # noqa: N802  Jinja's own
-        """Marks in what a `set` catches would make it true where it is empty."""
-        self._caught += 1
+        """Keep marks out of it: they would make an empty `set` block true."""
+        self._captures += 1
         self.generic_visit(node)
-        self._caught -= 1
+        self._captures -= 1
         return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  Jinja's own
-        """Lists are compared entry by entry. With a constant nothing is compared for long, except to look for it."""
+        """Charge for both sides: lists are compared entry by entry. A constant ends a comparison soon, unless `in`."""
         self.generic_visit(node)
         sides = [node.expr, *(each.expr for each in node.ops)]
-        if len(sides) > sum(isinstance(each, nodes.Const) for each in sides) + 1 or node.ops[0].op in _LOOKING:
-            node.expr = self._read(node.expr)
+        constants = sum(isinstance(each, nodes.Const) for each in sides)
+        if len(sides) > constants + 1 or node.ops[0].op in _MEMBERSHIP:
+            node.expr = self._charge_value(node.expr)
             for each in node.ops:
-                each.expr = self._read(each.expr)
+                each.expr = self._charge_value(each.expr)
         return node
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  Jinja's own
-        """A slice is a copy; and to look something up is to look through it."""
+        """Charge a slice for the copy that it makes, and a lookup for hashing its key."""
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
-            node.node = self._call("sliced", node.lineno, node.node)
+            node.node = self._call("charge_slice", node.lineno, node.node)
         else:
-            node.arg = self._read(node.arg)
+            node.arg = self._charge_value(node.arg)
         return node
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802  Jinja's own
-        """So it is with what becomes a key."""
+        """Charge for hashing the key."""
         self.generic_visit(node)
-        node.key = self._read(node.key)
+        node.key = self._charge_value(node.key)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  Jinja's own
-        """`~` makes strings, too."""
+        """Charge for the text that `~` makes."""
         self.generic_visit(node)
         return self._call("concat", node.lineno, nodes.List(node.nodes))
 
-    def _paying(self, node: nodes.Node, body: Sequence[nodes.Node] = ()) -> nodes.Node:
-        """A turn costs something by itself, and as much as the text and a part of what is done in it."""
+    def _charge(self, node: nodes.Node, body: Sequence[nodes.Node] = ()) -> nodes.Node:
+        """A statement that charges the base cost, the fixed text, and a part of the expressions."""
         texts = sum(len(data.data) for each in body for data in each.find_all(nodes.TemplateData))
-        done = sum(1 for each in body for _ in each.find_all(nodes.Expr))
-        price = nodes.Const(TURN + texts + done // _DONE)
-        return nodes.ExprStmt(self._call("pay", node.lineno, price)).set_lineno(node.lineno)
+        expressions = sum(1 for each in body for _ in each.find_all(nodes.Expr))
+        cost = nodes.Const(TURN_COST + texts + expressions // _EXPRESSIONS_FOR_ONE)
+        return nodes.ExprStmt(self._call("charge", node.lineno, cost)).set_lineno(node.lineno)
 
-    def _read(self, value: nodes.Expr) -> nodes.Expr:
-        if isinstance(value, nodes.Const):
-            return value
-        return self._call("read", value.lineno, value)
+    def _charge_value(self, value: nodes.Expr) -> nodes.Expr:
+        return value if isinstance(value, nodes.Const) else self._call("charge_value", value.lineno, value)
 
-    def _printing(self, call: nodes.Expr) -> nodes.Node:
+    def _print(self, call: nodes.Expr) -> nodes.Node:
         return nodes.Output([call]).set_lineno(call.lineno)
 
     def _call(self, name: str, lineno: int, *arguments: nodes.Expr) -> nodes.Expr:
-        call = self._tags.call_method(name, list(arguments), lineno=lineno)
+        call = self._extension.call_method(name, list(arguments), lineno=lineno)
         call.set_lineno(lineno)
         return call

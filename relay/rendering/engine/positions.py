@@ -1,67 +1,66 @@
-"""Where a template's words stand: Jinja keeps lines alone, and a line may say one word many times.
+"""Finds the columns of words in a template: Jinja keeps only lines, and a line may hold one word many times.
 
-Each token that Jinja's parser reads takes along the how-manieth of its kind it is in its line, so that whatever is made
-of it knows; and the same words are counted once more in the file as it is written, where they have columns.
+Each token of Jinja's parser carries its count among the same words of its line. The same words are counted again in the
+source, where they have columns.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Self
+from typing import Final, Self
 
 from jinja2 import Environment, TemplateSyntaxError
 from jinja2.lexer import Token
 
-Columns = Mapping[tuple[int, str], Sequence[int]]
-"""By line and word, the columns (from 0) at which the word stands as a name or a sign."""
+WordColumns = Mapping[tuple[int, str], Sequence[int]]
+"""By line and word: the columns (from 0) at which the word stands as a name or an operator."""
+
+_WORDS: Final = frozenset({"name", "operator"})
+_NOT_COUNTED: Final = frozenset({"data", "string", "integer", "float"})
 
 
 class TokenLine(int):
-    """The number of a line, and which of the line's words a token is."""
+    """A line number that also knows the token's word, and its count (from 0) among the same words of the line."""
 
     word: str
     index: int
 
     def __new__(cls, number: int, word: str, index: int) -> Self:
-        """The line of the `index`-th (from 0) `word` of it."""
+        """Make the line number of a token."""
         line = super().__new__(cls, number)
         line.word, line.index = word, index
         return line
 
-    def column(self, columns: Columns) -> int:
-        """Where that word stands in the line, counted from 0."""
+    def column(self, columns: WordColumns) -> int:
+        """The word's column in its line, from 0."""
         known = columns.get((int(self), self.word), ())
         return known[self.index] if self.index < len(known) else 0
 
 
-def counted(tokens: Iterable[Token]) -> Iterator[Token]:
-    """The tokens of a template, each with its place in place of its line."""
-    seen: Counter[tuple[int, str]] = Counter()
+def with_positions(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Give each token of a template a `TokenLine` in place of its line number."""
+    counts: Counter[tuple[int, str]] = Counter()
     for token in tokens:
         word = str(token.value)
         key = token.lineno, word
-        yield Token(TokenLine(token.lineno, word, seen[key]), token.type, token.value)
-        seen[key] += token.type not in _OTHER
+        yield Token(TokenLine(token.lineno, word, counts[key]), token.type, token.value)
+        counts[key] += token.type not in _NOT_COUNTED
 
 
-def columns(environment: Environment, source: str) -> Columns:
-    """Where each name and sign of a source stands."""
-    found: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+def word_columns(environment: Environment, source: str) -> WordColumns:
+    """Find the columns of all names and operators of a source."""
+    columns: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     end = 0
-    for line, kind, text in _pieces(environment, source):
+    for line, kind, text in _lexed(environment, source):
         at = source.find(text, end)
-        if at >= 0:  # else Jinja made it up, at a sign that takes blanks away
+        if at >= 0:  # else Jinja added it, at a sign that strips blanks
             end = at + len(text)
             if kind in _WORDS:
-                found[line, text].append(at - source.rfind("\n", 0, at) - 1)
-    return found
+                columns[line, text].append(at - source.rfind("\n", 0, at) - 1)
+    return columns
 
 
-_WORDS = frozenset({"name", "operator"})
-_OTHER = frozenset({"data", "string", "integer", "float"})
-
-
-def _pieces(environment: Environment, source: str) -> Iterator[tuple[int, str, str]]:
+def _lexed(environment: Environment, source: str) -> Iterator[tuple[int, str, str]]:
     try:
         yield from environment.lex(source)
-    except TemplateSyntaxError:  # what relay lays out for Jinja may be what Jinja alone does not read
+    except TemplateSyntaxError:  # Jinja alone may not read what relay's layout step makes readable
         return

@@ -1,4 +1,4 @@
-"""Bounded versions of what makes much of little: operators, filters and methods that a short template could abuse."""
+"""Bounded versions of the operators, filters and methods with which a short template could make a huge value."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,36 +8,48 @@ from typing import Any, Final
 from jinja2 import Environment, Undefined, pass_environment
 from jinja2.filters import FILTERS, do_indent, make_attrgetter
 
-from relay.rendering.blocks.characters import balanced
-from relay.rendering.engine.budget import watch
+from relay.rendering.blocks.characters import close_code
+from relay.rendering.engine.budget import current_run
 
-LONGEST: Final = 100_000
-"""Characters of a string, or entries of a list, that a template may make."""
+_LARGEST_VALUE: Final = 100_000
+"""Characters of a text, or entries of a list, that a template may make."""
 
-_RANGE: Final = 1_000
-_BITS: Final = 512
-_WIDTHS: Final = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{3})")
+_LONGEST_RANGE: Final = 1_000
+_MOST_BITS: Final = 512
+_WIDE_FORMAT: Final = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{3})")
 
 
-class TooLarge(ValueError):
-    """A value that no message has room for; it costs the part in which it was to be made."""
+class ValueTooLarge(ValueError):
+    """A value that is larger than any message; it costs the tag in which it would be made."""
 
 
 def printed(value: Any) -> str:
-    """What `{{ value }}` prints: nothing for what is absent, a list's entries with commas between them."""
+    """What `{{ value }}` prints: nothing for an absent value, a list's entries with commas between them."""
     if value is None or isinstance(value, Undefined):
         return ""
     text = value if isinstance(value, str) else _as_text(value)
-    watch().glance(len(text))
-    return balanced(text) if "`" in text else text
+    current_run().charge_length(len(text))
+    return close_code(text) if "`" in text else text
 
 
 def bounded_range(*limits: int) -> range:
-    """A `range` that a template may run through."""
+    """Return a `range` that is short enough to loop over."""
     numbers = range(*limits)
-    if len(numbers) > _RANGE:
-        raise TooLarge(f"range() of {len(numbers):,} numbers: a template counts to {_RANGE:,} at most")
+    if len(numbers) > _LONGEST_RANGE:
+        raise ValueTooLarge(f"range() of {len(numbers):,} numbers; the limit is {_LONGEST_RANGE:,}")
     return numbers
+
+
+def charged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a filter or test so that reading its arguments is charged."""
+    passed = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja passes its context or environment first
+
+    @wraps(function)
+    def charging(*values: Any, **named: Any) -> Any:
+        current_run().charge_values(*values[passed:], *named.values())
+        return function(*values, **named)
+
+    return charging
 
 
 def _as_text(value: Any) -> str:
@@ -52,14 +64,13 @@ def _as_text(value: Any) -> str:
 
 def _joined(separator: str, values: Iterable[Any]) -> str:
     texts = [printed(value) for value in values]
-    watch().spend(len(separator) * len(texts))
+    current_run().charge(len(separator) * len(texts))
     return separator.join(texts)
 
 
 @pass_environment
 def _join(environment: Environment, values: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
-    found = values if attribute is None else map(make_attrgetter(environment, attribute), values)
-    return _joined(str(separator), found)
+    return _joined(str(separator), _attributes(environment, values, attribute))
 
 
 def _replace(text: Any, old: str, new: str, count: int | None = None) -> str:
@@ -81,26 +92,18 @@ def _indent(text: Any, width: int = 4, *, first: bool = False, blank: bool = Fal
 
 @pass_environment
 def _sum(environment: Environment, values: Iterable[Any], attribute: str | None = None, start: Any = 0) -> Any:
-    """Numbers alone: lists that are added up one by one are copied each time."""
+    """Numbers only: adding lists one by one would copy them each time."""
     if not isinstance(start, int | float):
-        raise TooLarge("sum adds up numbers, and begins with one")
-    return sum(values if attribute is None else map(make_attrgetter(environment, attribute), values), start)
+        raise ValueTooLarge("sum adds only numbers; give it a number as start")
+    return sum(_attributes(environment, values, attribute), start)
 
 
-def paid(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same filter or test, for the price of reading what it is given."""
-    given = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja's own context or environment comes first
-
-    @wraps(function)
-    def reading(*values: Any, **named: Any) -> Any:
-        watch().read(*values[given:], *named.values())
-        return function(*values, **named)
-
-    return reading
+def _attributes(environment: Environment, values: Iterable[Any], attribute: str | None) -> Iterable[Any]:
+    return values if attribute is None else map(make_attrgetter(environment, attribute), values)
 
 
 def _counted(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """`batch` and `slice` make as many entries as they are told to."""
+    """`batch` and `slice` make as many entries as a template asks for."""
 
     @wraps(filter_)
     def bounded(value: Any, count: int, fill_with: Any = None) -> Any:
@@ -111,16 +114,16 @@ def _counted(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check_power(base: Any, exponent: Any) -> None:
-    if abs(exponent) * max(1, int(abs(base)).bit_length()) > _BITS:
-        raise TooLarge("** makes a number that is too large")
+    if abs(exponent) * max(1, int(abs(base)).bit_length()) > _MOST_BITS:
+        raise ValueTooLarge("** makes a number that is too large")
 
 
 def _check_product(left: Any, right: Any) -> None:
     for value, times in ((left, right), (right, left)):
         if isinstance(value, str | bytes | list | tuple):
             _check_length(len(value) * max(0, int(times)))
-        elif isinstance(value, int) and value.bit_length() > _BITS:
-            raise TooLarge("* makes a number that is too large")
+        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueTooLarge("* makes a number that is too large")
 
 
 def _check_sum(left: Any, right: Any) -> None:
@@ -131,30 +134,30 @@ def _check_sum(left: Any, right: Any) -> None:
 def _check_modulo(left: Any, right: Any) -> None:
     if isinstance(left, str):
         _check_widths(left)
-        watch().read(right)
+        current_run().charge_values(right)
 
 
 def _check_widths(pattern: str) -> None:
-    if _WIDTHS.search(pattern):
-        raise TooLarge("a format of a hundred characters' width or more")
+    if _WIDE_FORMAT.search(pattern):
+        raise ValueTooLarge("a format that is 100 characters wide or more; use a smaller width")
 
 
 def _check_length(length: int) -> None:
-    if length > LONGEST:
-        raise TooLarge(f"a value of {length:,} characters or entries: the limit is {LONGEST:,}")
-    watch().spend(length)
+    if length > _LARGEST_VALUE:
+        raise ValueTooLarge(f"a value of {length:,} characters or entries; the limit is {_LARGEST_VALUE:,}")
+    current_run().charge(length)
 
 
-OPERATORS: Final[Mapping[str, Callable[[Any, Any], None]]] = {
+OPERATOR_CHECKS: Final[Mapping[str, Callable[[Any, Any], None]]] = {
     "+": _check_sum,
     "*": _check_product,
     "**": _check_power,
     "%": _check_modulo,
 }
-"""What is looked at before an operator makes anything."""
+"""What checks the operands before an operator makes anything."""
 
-METHODS: Final[Mapping[str, Callable[..., str]]] = {"join": _joined, "replace": _replace}
-"""Methods of text that are called in place of Python's."""
+BOUNDED_METHODS: Final[Mapping[str, Callable[..., str]]] = {"join": _joined, "replace": _replace}
+"""Methods of texts that replace Python's."""
 
 BOUNDED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "batch": _counted(FILTERS["batch"]),
@@ -165,4 +168,4 @@ BOUNDED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "slice": _counted(FILTERS["slice"]),
     "sum": _sum,
 }
-"""Filters in place of Jinja's."""
+"""Filters that replace Jinja's."""

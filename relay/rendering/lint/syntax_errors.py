@@ -1,32 +1,50 @@
-"""What Jinja says of a template that it cannot parse, in words that say where it began and what to write."""
+"""Explains why Jinja cannot parse a template: where the mistake begins, and what to write."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from jinja2 import TemplateSyntaxError
 
-_IGNORED: Final = re.compile(r"\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}", re.DOTALL)
+from relay.model.errors import Fault
+from relay.rendering.blocks.tags import BLOCK_TAGS
+
+_JINJA_PAIRS: Final = frozenset({"block", "call", "filter", "for", "if", "macro", "raw", "set", "with"})
+_PAIRS: Final = (_JINJA_PAIRS - {"raw"}) | {name for name, kind in BLOCK_TAGS.items() if kind.value.has_end}
+_TAGS: Final = _JINJA_PAIRS | {"extends", "from", "import", "include"} | BLOCK_TAGS.keys()
+
+_HIDDEN: Final = re.compile(r"\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}", re.DOTALL)
 _TAG: Final = re.compile(r"\{%[-+]?\s*(?P<name>\w+)(?P<rest>.*?)%\}", re.DOTALL)
 _INNERMOST: Final = re.compile(r"The innermost block that needs to be closed is '(\w+)'")
 _UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
-_LEFT_OVER: Final = re.compile(
+_UNEXPECTED: Final = re.compile(
     r"expected token '(?:end of print statement|end of statement block)', got '(.+)'", re.DOTALL
 )
-_ONE_BRACE: Final = re.compile(r"(?<![}%])\}(?!\})")
-_JINJAS_PAIRS: Final = frozenset("block call filter for if macro set with".split())  # noqa: SIM905  a list of words
-_NOT_CLOSED: Final = "what begins with {{ ends with }}, and a tag with %}"
+_SINGLE_BRACE: Final = re.compile(r"(?<![}%])\}(?!\})")
+_SENTENCES: Final[Mapping[str, str]] = {
+    r"Expected an expression, got '(.+)'": "expected a value, found {0}",
+    r"expected token '(.+)', got '(.+)'": "expected {0}, found {1}",
+    r"unexpected '(.+)'": "unexpected {0}; write a value before it",
+    r"unexpected char '(.+)' at \d+": "unexpected character {0}",
+    r"unexpected end of template, expected .*": "the template ends inside a tag; write }}}} or %}} where the tag ends",
+    r"Missing end of comment tag": "the comment is never closed; write #}} where it ends",
+    r"tag name expected": "expected the name of a tag after {{%",
+    r"block '(.+)' defined twice": "the block {0} is defined twice; rename one of them",
+}
+"""Jinja's messages -> what to say instead."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyntaxFault:
-    """What is wrong, where; lines and columns count from 1."""
-
-    line: int
-    column: int
-    message: str
+_TOKENS: Final[Mapping[str, str]] = {
+    "end of print statement": "}}",
+    "begin of print statement": "{{",
+    "end of statement block": "%}",
+    "begin of statement block": "{%",
+    "end of template": "the end of the file",
+    "template data / text": "text",
+    "name": "a name",
+    "integer": "a number",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,59 +54,70 @@ class _Opened:
     column: int
 
 
-def told(error: TemplateSyntaxError, source: str, pairs: Collection[str], tags: Collection[str]) -> SyntaxFault:
-    """The fault of a source. `pairs` are relay's tags that have an end, `tags` all that there are."""
+def syntax_fault(file: str, source: str, error: TemplateSyntaxError) -> Fault:
+    """Explain the error of a source that does not parse."""
     message = error.message or ""
     innermost = _INNERMOST.search(message)
-    opened = innermost and _opened(source, innermost[1], pairs)
+    opened = innermost and _last_open(source, innermost[1])
     if opened and message.startswith("Unexpected end"):
-        what = f'"{opened.name}" is opened here and never closed; it ends with {{% end{opened.name} %}}'
-        return SyntaxFault(line=opened.line, column=opened.column, message=what)
+        text = f'"{opened.name}" is never closed; write {{% end{opened.name} %}}'
+        return Fault(file=file, line=opened.line, column=opened.column, message=text)
+    where: str | re.Pattern[str] = ""
     if unknown := _UNKNOWN_TAG.match(message):
-        return _at(source, error.lineno, unknown[1], _of_tag(unknown[1], opened, tags))
-    if message == "unexpected '}'":
-        return _at(source, error.lineno, _ONE_BRACE, _NOT_CLOSED)
-    if left_over := _LEFT_OVER.fullmatch(message):
-        what = f"'{left_over[1]}' does not belong here: is an operator missing before it, a | or a quote?"
-        behind_a_value = re.compile(rf"(?<=[\w'\")\]]\s){re.escape(left_over[1])}")
-        return _at(source, error.lineno, behind_a_value, what)
-    return _at(source, error.lineno, "", message)
-
-
-def _of_tag(name: str, opened: _Opened | None, tags: Collection[str]) -> str:
-    if name.startswith("end") and opened:
-        since = f'"{opened.name}" is open since line {opened.line}, and ends with {{% end{opened.name} %}}'
-        return f'"{name}" does not stand here: {since}'
-    if name.removeprefix("end") in tags:
-        return f'nothing is open here that "{name}" closes'
-    near = get_close_matches(name, sorted(tags), n=1, cutoff=0.7)
-    return f'there is no tag "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
-
-
-def _at(source: str, line: int, word: str | re.Pattern[str], message: str) -> SyntaxFault:
-    """In that line, at the word if it stands there."""
+        where, message = unknown[1], _unknown_tag(unknown[1], opened)
+    elif message == "unexpected '}'":
+        where, message = _SINGLE_BRACE, "unexpected }; close {{ with }}, and a tag with %}"
+    elif unexpected := _UNEXPECTED.fullmatch(message):
+        where = re.compile(rf"(?<=[\w'\")\]]\s){re.escape(unexpected[1])}")
+        message = _unexpected(unexpected[1])
+    else:
+        message = jinja_message(message)
     lines = source.splitlines()
-    text = lines[line - 1] if 0 < line <= len(lines) else ""
-    found = re.search(re.escape(word) if isinstance(word, str) else word, text) if word else None
-    return SyntaxFault(line=line, column=found.start() + 1 if found else 1, message=message)
+    text = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
+    found = re.search(re.escape(where) if isinstance(where, str) else where, text) if where else None
+    return Fault(file=file, line=error.lineno, column=found.start() + 1 if found else 1, message=message)
 
 
-def _opened(source: str, name: str, pairs: Collection[str]) -> _Opened | None:
-    """The tag of that name which is the last to be open where tags cease to match each other."""
+def jinja_message(message: str) -> str:
+    """Rewrite a message of Jinja's compiler in plain words."""
+    for pattern, sentence in _SENTENCES.items():
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return sentence.format(*(_TOKENS.get(word, f"'{word}'") for word in found.groups()))
+    return message
+
+
+def _unexpected(word: str) -> str:
+    if word == "=":
+        return "unexpected '='; write == to compare"
+    return f"unexpected '{_TOKENS.get(word, word)}'; write an operator, a | or quotes before it"
+
+
+def _unknown_tag(name: str, opened: _Opened | None) -> str:
+    if name.startswith("end") and opened:
+        still_open = f'"{opened.name}" from line {opened.line} is still open'
+        return f'unexpected "{name}": {still_open}; write {{% end{opened.name} %}}'
+    if name.removeprefix("end") in _TAGS:
+        return f'unexpected "{name}": nothing is open here that it closes'
+    near = get_close_matches(name, sorted(_TAGS), n=1, cutoff=0.7)
+    return f'unknown tag "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+
+
+def _last_open(source: str, name: str) -> _Opened | None:
+    """The last tag of this name that is open where the tags cease to match."""
     stack: list[_Opened] = []
     for each, rest in _tags(source):
         if each.name.startswith("end"):
             if not stack or each.name != f"end{stack[-1].name}":
                 break
             stack.pop()
-        elif each.name in pairs or (each.name in _JINJAS_PAIRS and not (each.name == "set" and "=" in rest)):
+        elif each.name in _PAIRS and not (each.name == "set" and "=" in rest):
             stack.append(each)
     return next((each for each in reversed(stack) if each.name == name), None)
 
 
 def _tags(source: str) -> Iterator[tuple[_Opened, str]]:
-    plain = _IGNORED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
-    for found in _TAG.finditer(plain):
-        before = plain[: found.start()]
+    visible = _HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), source)
+    for found in _TAG.finditer(visible):
+        before = visible[: found.start()]
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
         yield _Opened(name=found["name"], line=line, column=column), found["rest"]

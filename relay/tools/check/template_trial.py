@@ -31,7 +31,6 @@ fallback: "#nowhere"
 defaults: {actions: [assign], template: FOLDER}
 routes: [{name: trial, match: {environment: {not: "-"}}, post: ["#trial"]}]
 """
-_MISSING: Final = "UndefinedError"
 
 
 def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
@@ -41,7 +40,7 @@ def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
     for (file, line), failure in sorted(found.items()):
         whom = "an incident of which all is known" if (file, line) in full else "an incident of which little is known"
         if line:
-            surely = (file, line) in full and not failure.message.startswith(_MISSING)
+            surely = (file, line) in full and not failure.absent_value
             message = f"this fails while it runs, for {whom}: {failure.message}"
             yield Fault(file=file, line=line, column=1, message=message, warning=not surely)
         elif not any(other == file and at for other, at in found):

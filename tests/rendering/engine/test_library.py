@@ -79,28 +79,37 @@ def faults(**files):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("x\n  {% nope %}", 'incident/card.j2:2:6: there is no tag "nope"'),
-        ("{{ a b }}", "incident/card.j2:1:6: 'b' does not belong here"),
-        ("\n{% if 1 %}{{ 1 | glitter }}{% endif %}", 'incident/card.j2:2:18: there is no filter "glitter"'),
-        ("{{ 1 is glitter }}", 'incident/card.j2:1:9: there is no test "glitter"'),
+        ("x\n  {% nope %}", 'incident/card.j2:2:6: unknown tag "nope"'),
+        ("{{ a b }}", "incident/card.j2:1:6: unexpected 'b'"),
+        ("{% if incident.state = 'critical' %}{% endif %}", "1:22: unexpected '='; write == to compare"),
+        ("{{ incident.title | }}", "expected a name, found }}"),
+        ("{{ 1 + }}", "unexpected }}; write a value before it"),
+        ("{# never closed", "the comment is never closed; write #}"),
+        ("x\n{{ incident.title", "the template ends inside a tag; write }} or %}"),
+        ("{% if true %}" * 400 + "{% endif %}" * 400, "tags are nested too deeply"),
+        ("\n{% if 1 %}{{ 1 | glitter }}{% endif %}", 'incident/card.j2:2:18: unknown filter "glitter"'),
+        ("{{ 1 is glitter }}", 'incident/card.j2:1:9: unknown test "glitter"'),
         (
             "{{ incident.title | e }}",
-            'incident/card.j2:1:21: there is no filter "e": everything printed is escaped for Slack already',
+            'incident/card.j2:1:21: unknown filter "e"; everything printed is already escaped',
         ),
         ('\n{% include "gone.j2" %}', 'incident/card.j2:2:13: there is no template "incident/gone.j2"'),
-        ("{% block a %}{% endblock %}\n{% block a %}{% endblock %}", "incident/card.j2:2:1: block 'a' defined twice"),
+        (
+            "{% block a %}{% endblock %}\n{% block a %}{% endblock %}",
+            "incident/card.j2:2:1: the block 'a' is defined twice",
+        ),
         ("{% bar %}{% endbar %}", "incident/card.j2:1:1: bar needs a colour: {% bar COLOUR %}"),
-        ("\n{% blocks %}\n- type: nope\n{% endblocks %}", "found 'nope'"),
+        ("\n{% blocks %}\n- type: nope\n{% endblocks %}", "unknown block type 'nope'"),
         (
             "{% blocks %}\n- type: section\n  text: {{ x }}\n{% endblocks %}",
-            "incident/card.j2:3:1: a string that begins with {{",
+            "incident/card.j2:3:1: a value that begins with {{ needs quotes",
         ),
         ("{% blocks %}\n- a: [\n{% endblocks %}", "not YAML"),
         (
             "{% blocks %}\n- type: divider\n- type: header\n  text: '{{ a b }}'\n{% endblocks %}",
-            "incident/card.j2:4:15: 'b' does not belong here",
+            "incident/card.j2:4:15: unexpected 'b'",
         ),
-        ("{% blocks %}\n- {type: divider, '{{ a }}': b}\n{% endblocks %}", "not in their keys"),
+        ("{% blocks %}\n- {type: divider, '{{ a }}': b}\n{% endblocks %}", "allows Jinja only in values"),
     ],
 )
 def test_a_fault_says_where_it_stands_and_what_it_is(source, expected):
@@ -135,11 +144,11 @@ def test_each_fault_stands_at_its_own_word_whatever_else_its_line_says():
         (1, 45): f'"sender" {no_foo}',
         (1, 61): f'"previous" {no_foo}',
         (1, 95): f'"environment" {no_foo}',
-        (2, 17): 'nothing is called "e"',
-        (2, 21): 'there is no filter "e": everything printed is escaped for Slack already',
-        (2, 28): 'nothing is called "section"',
-        (2, 44): 'nothing is called "x"',
-        (2, 49): 'there is no test "x"',
+        (2, 17): 'unknown variable "e"',
+        (2, 21): 'unknown filter "e"; everything printed is already escaped for Slack',
+        (2, 28): 'unknown variable "section"',
+        (2, 44): 'unknown variable "x"',
+        (2, 49): 'unknown test "x"',
         (3, 42): no_nope,
         (3, 56): no_nope,
         (4, 20): no_nope,
@@ -150,15 +159,15 @@ def test_each_fault_stands_at_its_own_word_whatever_else_its_line_says():
 @given(st.data())
 def test_one_fault_hides_no_other(data):
     wrong = {
-        "{{ incidnt }}": 'nothing is called "incidnt"',
+        "{{ incidnt }}": 'unknown variable "incidnt"',
         "{{ incident.titel }}": 'has no "titel"',
-        "{{ 1 | shout }}": 'no filter "shout"',
-        "{{ 1 is shouted }}": 'no test "shouted"',
+        "{{ 1 | shout }}": 'unknown filter "shout"',
+        "{{ 1 is shouted }}": 'unknown test "shouted"',
         "{{ entry.actr }}": 'has no "actr"',
         '{% include "hedaer.j2" %}': 'no template "incident/hedaer.j2"',
         "{% header %}x{% endheader %}": "{% header %}",
         "{% bar 'good' %}x{% endbar %}": "{% bar %}",
-        '{% from "when.j2" import wen %}': '"wen" is not made there',
+        '{% from "when.j2" import wen %}': 'does not define "wen"',
     }
     lines = data.draw(st.lists(st.sampled_from(sorted(wrong)), unique=True))
     sources = {"incident/status.j2": "\n".join(lines)}
@@ -183,13 +192,13 @@ def test_what_would_print_nothing_and_what_nobody_uses_is_warned_of():
         ("incident/coment.j2", 0, 0),
     ]
     assert '"incident" has no "titel"' in found[0].message
-    assert 'nothing is called "incdent"' in found[1].message
-    assert 'nothing is called "entry"' in found[2].message
+    assert 'unknown variable "incdent"' in found[1].message
+    assert 'unknown variable "entry"' in found[2].message
 
 
 def test_the_folder_of_the_packaged_templates_is_taken():
     [fault] = TemplateLibrary({"relay/card.j2": "x"}, load_packaged()).faults()
-    assert "stands for the packaged templates" in fault.message
+    assert "is reserved for the packaged templates" in fault.message
 
 
 def test_the_packaged_templates_have_no_fault():

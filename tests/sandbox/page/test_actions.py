@@ -75,14 +75,14 @@ async def night(tab: Tab) -> AsyncIterator[Night]:
 
 async def test_whoever_takes_an_incident_is_told_that_it_is_under_way_and_then_the_card_says_so(night: Night):
     await night.be("Ben Okafor")
-    await expect(night.card.locator(".beside")).to_contain_text("Dana Levi has it")
+    await expect(night.card.locator(".beside")).to_contain_text("assigned to Dana Levi")
     await night.tab.evaluate("window.neverReloaded = true")
     await night.press("Assign to me")
     await expect(night.whispers).to_have_text([UNDER_WAY])
-    await expect(night.card.locator(".beside")).to_contain_text("Ben Okafor has it")
+    await expect(night.card.locator(".beside")).to_contain_text("assigned to Ben Okafor")
     assert await night.tab.evaluate("window.neverReloaded")
     await night.go("billing-oncall")  # and so says the other card of the same incident
-    await expect(night.card.locator(".beside")).to_contain_text("Ben Okafor has it")
+    await expect(night.card.locator(".beside")).to_contain_text("assigned to Ben Okafor")
     await night.card.locator(".header").first.click()
     await expect(night.tab.locator("#knows")).to_contain_text("assign → done · by Ben Okafor")
 

@@ -57,7 +57,7 @@ def test_all_faults_of_all_files_are_told_at_once(here):
         "routes.yaml:6:12: the channel 'nocc' is not known; did you mean 'noc'?",
         "routes.yaml:7:11: there is a route 'a' in line 4 already; names are unique",
         "routes.yaml:8:37: there is no template 'paymets'; did you mean 'payments'?",
-        'templates/payments/card.j2:1:34: there is no filter "capitalise"; did you mean "capitalize"?',
+        'templates/payments/card.j2:1:34: unknown filter "capitalise"; did you mean "capitalize"?',
     ]
     assert result.stderr == "6 faults\n"
 
@@ -117,7 +117,7 @@ def test_a_fault_for_github_is_an_annotation_that_no_message_can_break_out_of(he
     assert result.stdout.splitlines() == [
         "::warning file=routes.yaml,line=2,col=30::nothing posts to 'old'",
         "::warning file=templates/payments,line=1,col=1::no route names this template, and no other template uses it",
-        '::error file=templates/payments/card.j2,line=2,col=14::there is no filter "shuot"',
+        '::error file=templates/payments/card.j2,line=2,col=14::unknown filter "shuot"',
     ]
     (here / "100%,a:b.yaml").write_text(FINE.replace("open", "'50%'").replace("[noc]", "['%\\n']"))
     (here / "none").mkdir()

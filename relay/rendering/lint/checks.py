@@ -1,0 +1,284 @@
+"""Finds faults in template sources: unknown names, missing files, and what would never be shown."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Final, Literal
+
+from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.meta import find_undeclared_variables
+
+from relay.model.errors import Fault
+from relay.rendering.context import VARIABLE_NAMES
+from relay.rendering.engine.positions import TokenLine, WordColumns, word_columns
+from relay.rendering.engine.tag_extension import tags_beyond_a_paragraph
+from relay.rendering.lint.syntax_errors import jinja_message, syntax_fault
+from relay.rendering.lint.value_types import attribute_lookups
+
+_ESCAPED: Final = "everything printed is already escaped for Slack, so leave it out"
+_INSTEAD: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("e", "escape", "forceescape", "safe"), _ESCAPED),
+    "attr": "write the name after a full stop",
+    "random": "a card shows only its incident",
+    "tojson": "write raw Block Kit in {% blocks %}",
+    "urlize": 'use "linkify"',
+}
+"""What to write instead of filters that people know from elsewhere."""
+
+_NO_VARIABLE: Final[Mapping[str, str]] = {
+    "alert": "write {% for alert in incident.alerts.worst %} around it",
+    "alerts": "write incident.alerts",
+    "change": "write {% for change in incident.changes %} around it",
+    "changes": "write incident.changes",
+    "entry": "only the thread's templates have it, because a card shows the incident as it is now",
+    "now": "write a Slack date instead: {{ incident.started | slack_time }}",
+    **dict.fromkeys(("state", "status", "severity", "title"), "write incident.state, incident.title and so on"),
+}
+"""What to write instead of variables that people expect."""
+
+_MOST_PARENTS: Final = 20
+
+TemplateRole = Literal["card", "entry"]
+"""What a file makes that relay renders by its name."""
+
+_VARIABLES: Final[Mapping[TemplateRole, frozenset[str]]] = {
+    "card": frozenset(VARIABLE_NAMES),
+    "entry": frozenset(VARIABLE_NAMES) | {"entry"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A template file that parses."""
+
+    environment: Environment
+    name: str
+    source: str
+    tree: nodes.Template
+    columns: WordColumns
+
+    def fault(self, line: int, message: str, word: str = "", *, warning: bool = False) -> Fault:
+        """Make a fault in this line, at the word: from the token's own column on, if that is known."""
+        lines = self.source.split("\n")
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+        start = line.column(self.columns) if word and isinstance(line, TokenLine) else 0
+        column = text.find(word, start) + 1 or start + 1
+        return Fault(file=self.name, line=int(line), column=column, message=message, warning=warning)
+
+    def named_templates(self) -> Iterator[tuple[int, str]]:
+        """The templates that it names as a constant, with their lines; those with `ignore missing` may be absent."""
+        for node in self.tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+            template: Any = getattr(node, "template", None)
+            may_be_absent = getattr(node, "ignore_missing", False)
+            if isinstance(template, nodes.Const) and isinstance(template.value, str) and not may_be_absent:
+                yield node.lineno, self.environment.join_path(template.value, self.name)
+
+
+def file_faults(
+    environment: Environment, name: str, source: str, *, role: TemplateRole | None, strict: bool = False
+) -> Iterator[Fault]:
+    """Find the faults of one file, and warnings.
+
+    `role` says what relay renders it to, so that its variables are known; None if only other files use it. An unknown
+    name prints nothing and costs no message, so it is a warning, unless `strict`.
+    """
+    try:
+        file = _read(environment, name, source)
+    except TemplateSyntaxError as error:
+        yield syntax_fault(name, source, error)
+        return
+    except RecursionError:
+        yield Fault(file=name, message="tags are nested too deeply; move a part of the file into a macro")
+        return
+    yield from _unknown_filters_and_tests(file)
+    yield from _missing_templates(file)
+    yield from _unknown_attributes(file, warning=not strict)
+    yield from _missing_imports(file, warning=not strict)
+    yield from _never_shown(file)
+    if role == "entry":
+        yield from _beyond_a_paragraph(file)
+    file = _with_known_filters(file)
+    uncompilable = list(_uncompilable(file))
+    yield from uncompilable
+    if role and not uncompilable:
+        yield from _unknown_variables(file, _VARIABLES[role], warning=not strict)
+
+
+def unused_files(environment: Environment, sources: Mapping[str, str], rendered: Collection[str]) -> Iterator[Fault]:
+    """Warn of each file that relay does not render by its name (`rendered`) and no other file names."""
+    named = {each.rpartition("/")[2] for name, source in sources.items() for each in _named(environment, name, source)}
+    for name in sources:
+        file = name.rpartition("/")[2]
+        if file not in rendered and file not in named:
+            known = ", ".join(sorted(rendered))
+            message = f"nothing uses this file: relay renders {known}, and no template names it; rename or delete it"
+            yield Fault(file=name, message=message, warning=True)
+
+
+def _named(environment: Environment, name: str, source: str) -> list[str]:
+    try:
+        return [named for _, named in _read(environment, name, source).named_templates()]
+    except (TemplateSyntaxError, RecursionError):
+        return []
+
+
+def _read(environment: Environment, name: str, source: str) -> _File:
+    tree = environment.parse(source, name, name)
+    columns = word_columns(environment, source)
+    return _File(environment=environment, name=name, source=source, tree=tree, columns=columns)
+
+
+def _with_known_filters(file: _File) -> _File:
+    """The file with any known filter or test in place of unknown ones, so that the rest can be checked."""
+    tree = file.environment.parse(file.source, file.name, file.name)
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        names = file.environment.filters if isinstance(node, nodes.Filter) else file.environment.tests
+        if node.name not in names:
+            node.name = next(iter(names))
+    return replace(file, tree=tree)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, sorted({*known}), n=1, cutoff=0.7)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _unknown_filters_and_tests(file: _File) -> Iterator[Fault]:
+    known = {nodes.Filter: ("filter", file.environment.filters), nodes.Test: ("test", file.environment.tests)}
+    for node in file.tree.find_all((nodes.Filter, nodes.Test)):
+        what, names = known[type(node)]
+        name = str(getattr(node, "name", ""))
+        if name not in names:
+            advice = f"; {_INSTEAD[name]}" if name in _INSTEAD else _did_you_mean(name, names)
+            yield file.fault(node.lineno, f'unknown {what} "{name}"{advice}', name)
+
+
+def _missing_templates(file: _File) -> Iterator[Fault]:
+    for line, name in file.named_templates():
+        if _source(file.environment, name) is None:
+            near = _did_you_mean(_stem(name), map(_stem, file.environment.list_templates()))
+            yield file.fault(line, f'there is no template "{name}"{near}', name.rpartition("/")[2])
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".j2")
+
+
+def _uncompilable(file: _File) -> Iterator[Fault]:
+    """What Jinja rejects only in a tree that parses: two blocks of one name, for example."""
+    try:
+        file.environment.compile(file.tree, file.name, file.name)
+    except TemplateSyntaxError as error:
+        yield file.fault(error.lineno, jinja_message(error.message or ""))
+    except RecursionError:
+        yield file.fault(1, "tags are nested too deeply; move a part of the file into a macro")
+
+
+def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
+    for node, owner in attribute_lookups(file.tree):
+        if owner.lacks(node.attr):
+            near = _did_you_mean(node.attr, owner.names) or f"; it has {', '.join(sorted(owner.names))}"
+            message = f'{owner.title} has no "{node.attr}", so this prints nothing{near}'
+            yield file.fault(node.lineno, message, f".{node.attr}", warning=warning)
+
+
+def _beyond_a_paragraph(file: _File) -> Iterator[Fault]:
+    for line, tag in tags_beyond_a_paragraph(file.tree):
+        message = (
+            f"{{% {tag.name} %}} in a template of the thread; it makes one paragraph (text, quote, context), "
+            "so use this tag only in card.j2"
+        )
+        yield file.fault(line, message, tag.name, warning=True)
+
+
+def _missing_imports(file: _File, *, warning: bool) -> Iterator[Fault]:
+    """Names that are imported from a file that does not define them."""
+    for node in file.tree.find_all(nodes.FromImport):
+        tree = _tree(file, node.template)
+        defined = set(_defined(tree)) if tree else set()
+        for each in node.names if tree else ():
+            name = each if isinstance(each, str) else each[0]
+            if name not in defined:
+                message = f'the imported file does not define "{name}"{_did_you_mean(name, defined)}'
+                yield file.fault(node.lineno, message, name, warning=warning)
+
+
+def _never_shown(file: _File) -> Iterator[Fault]:
+    """In a file that extends another: what stands outside of its blocks, and blocks that the other does not have."""
+    parents = [each for each in file.tree.body if isinstance(each, nodes.Extends)]
+    if not parents:
+        return
+    for node in file.tree.body:
+        if isinstance(node, nodes.Output | nodes.CallBlock | nodes.For | nodes.If) and not _is_blank(node):
+            message = "this is never shown: the file extends another, so put it into a block of that file"
+            yield file.fault(node.lineno, message, warning=True)
+    known = _parent_blocks(file, parents[0].template)
+    if known is None:
+        return
+    blocks = list(file.tree.find_all(nodes.Block))
+    inner = {each.name for block in blocks for each in block.find_all(nodes.Block)}
+    for block in blocks:
+        if block.name not in known | inner:
+            near = _did_you_mean(block.name, known) or f"; it has {', '.join(sorted(known))}"
+            message = f'the extended file has no block "{block.name}", so this is never shown{near}'
+            yield file.fault(block.lineno, message, block.name, warning=True)
+
+
+def _is_blank(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Output) and all(
+        isinstance(each, nodes.TemplateData) and not each.data.strip() for each in node.nodes
+    )
+
+
+def _parent_blocks(file: _File, template: nodes.Expr) -> set[str] | None:
+    """The blocks of the extended file, and of those that it extends; None if that is not known."""
+    blocks: set[str] = set()
+    for _ in range(_MOST_PARENTS):
+        tree = _tree(file, template)
+        if tree is None:
+            return None
+        blocks |= {block.name for block in tree.find_all(nodes.Block)}
+        parent = tree.find(nodes.Extends)
+        if parent is None:
+            return blocks
+        template = parent.template
+    return None
+
+
+def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
+    """The tree of a template that is named as a constant, if it exists and parses."""
+    if not (isinstance(template, nodes.Const) and isinstance(template.value, str)):
+        return None
+    source = _source(file.environment, file.environment.join_path(template.value, file.name))
+    try:
+        return None if source is None else file.environment.parse(source)
+    except (TemplateSyntaxError, RecursionError):
+        return None
+
+
+def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) -> Iterator[Fault]:
+    defined = {*known, *file.environment.globals, *_defined(file.tree)}
+    unknown = find_undeclared_variables(file.tree) - defined
+    for node in file.tree.find_all(nodes.Name):
+        if node.name in unknown:
+            unknown.discard(node.name)
+            near = _did_you_mean(node.name, known) or f"; there are {', '.join(sorted(known))}"
+            advice = f"; {_NO_VARIABLE[node.name]}" if node.name in _NO_VARIABLE else near
+            message = f'unknown variable "{node.name}", so this prints nothing{advice}'
+            yield file.fault(node.lineno, message, node.name, warning=warning)
+
+
+def _defined(tree: nodes.Template) -> Iterator[str]:
+    """The names that the template defines; inside blocks Jinja itself forgets those of the top."""
+    yield from (node.name for node in tree.find_all(nodes.Name) if node.ctx == "store")
+    yield from (node.name for node in tree.find_all(nodes.Macro))
+    yield from (node.target for node in tree.find_all(nodes.Import))
+    for imported in tree.find_all(nodes.FromImport):
+        yield from (name if isinstance(name, str) else name[1] for name in imported.names)
+
+
+def _source(environment: Environment, name: str) -> str | None:
+    try:
+        return environment.loader.get_source(environment, name)[0] if environment.loader else None
+    except TemplateNotFound:
+        return None

@@ -1,0 +1,138 @@
+"""Infers what the names in a template stand for: an alert in a loop over alerts, a tag, a person."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from jinja2 import nodes
+
+from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM_NAMES, VARIABLE_NAMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueType:
+    """A type of value: its title in a sentence, and its names; without names, every name may exist.
+
+    `inner` are the types of some names, `other` that of any other name, `item` that of a list's items. Beside its names
+    a value has the methods of its Python type, `python`.
+    """
+
+    title: str = ""
+    names: frozenset[str] = frozenset()
+    inner: "Mapping[str, ValueType]" = field(default_factory=dict)
+    other: "ValueType | None" = None
+    item: "ValueType | None" = None
+    python: type = dict
+
+    def lacks(self, name: str) -> bool:
+        """Whether it certainly has nothing of this name."""
+        return bool(self.names) and name not in self.names and (name[:1] == "_" or not hasattr(self.python, name))
+
+
+Scope = Mapping[str, ValueType | None]
+
+_ALERT: Final = ValueType(title="an alert", names=ALERT_NAMES)
+_CHANGE: Final = ValueType(title="a related change", names=CHANGE_NAMES)
+_PERSON: Final = ValueType(title="a person", names=frozenset({"name", "email", "id"}), python=str)
+_TAG: Final = ValueType(title="a tag", names=frozenset({"id", "name", "label", "value", "values"}), python=str)
+_SNOOZE: Final = ValueType(title="a snooze", names=frozenset({"snoozed", "until"}))
+_ALERT_LIST: Final = ValueType(title="a list of alerts", names=frozenset({"hosts", "kinds"}), item=_ALERT, python=list)
+_ALERTS: Final = ValueType(
+    title='"incident.alerts"',
+    names=frozenset({"worst", "active", "hosts", "kinds"}),
+    inner={"worst": _ALERT_LIST, "active": _ALERT_LIST},
+    item=_ALERT,
+    python=list,
+)
+_INCIDENT: Final = {
+    "alerts": _ALERTS,
+    "changes": ValueType(item=_CHANGE),
+    "assignee": _PERSON,
+    "assigner": _PERSON,
+    "snooze": _SNOOZE,
+}
+_TAG_LIST: Final = ValueType(item=_TAG)
+_ENVIRONMENT: Final = ValueType(title='"environment"', names=VARIABLE_NAMES["environment"], python=str)
+_ENTRY_ITEM: Final = ValueType(title="an item of an entry", names=ITEM_NAMES)
+_VARIABLES: Final[Mapping[str, ValueType]] = {
+    **{name: ValueType(title=f'"{name}"', names=names) for name, names in VARIABLE_NAMES.items()},
+    "incident": ValueType(title='"incident"', names=VARIABLE_NAMES["incident"], inner=_INCIDENT),
+    "tags": ValueType(title='"tags"', inner={"shown": _TAG_LIST, "rest": _TAG_LIST}, other=_TAG),
+    "environment": _ENVIRONMENT,
+    "environments": ValueType(item=_ENVIRONMENT),
+    "entry": ValueType(title='"entry"', names=ENTRY_NAMES, inner={"items": ValueType(item=_ENTRY_ITEM)}),
+    "sender": ValueType(title='"sender"', names=VARIABLE_NAMES["sender"], python=str),
+}
+
+_KEEPS_ITEMS: Final = frozenset({"sort", "reverse", "reject", "rejectattr", "select", "selectattr", "list", "unique"})
+_TAKES_ONE: Final = frozenset({"first", "last"})
+
+
+def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Getattr, ValueType]]:
+    """Every lookup of a name on a value whose type is known."""
+    yield from _walked(tree, {**_VARIABLES, **_assigned(tree)})
+
+
+def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Getattr, ValueType]]:
+    if isinstance(node, nodes.Getattr) and (owner := _type(node.node, scope)):
+        yield node, owner
+    if isinstance(node, nodes.For):
+        yield from _walked(node.iter, scope)
+        inside = _in_loop(node, scope)
+        for each in (*node.body, *node.else_, *([node.test] if node.test else [])):
+            yield from _walked(each, inside)
+        return
+    inside = {**scope, **{each.name: None for each in node.args}} if isinstance(node, nodes.Macro) else scope
+    for child in node.iter_child_nodes():
+        yield from _walked(child, inside)
+
+
+def _in_loop(node: nodes.For, scope: Scope) -> Scope:
+    listed = _type(node.iter, scope)
+    item = listed.item if listed and isinstance(node.target, nodes.Name) else None
+    return {**scope, **dict.fromkeys(_targets(node.target), item)}
+
+
+def _targets(target: nodes.Node) -> Iterator[str]:
+    yield from (node.name for node in (target, *target.find_all(nodes.Name)) if isinstance(node, nodes.Name))
+
+
+def _assigned(tree: nodes.Template) -> Scope:
+    """The types of what `set` assigns; none for a name that is assigned twice, or in another way too."""
+    types: dict[str, ValueType | None] = {}
+    for node in tree.find_all(nodes.Assign):
+        for name in dict.fromkeys(_targets(node.target)):
+            once = name not in types and isinstance(node.target, nodes.Name)
+            types[name] = _type(node.node, _VARIABLES) if once else None
+    blocks = [name for node in tree.find_all(nodes.AssignBlock) for name in _targets(node.target)]
+    return {**types, **dict.fromkeys(blocks)}
+
+
+def _type(node: nodes.Node, scope: Scope) -> ValueType | None:
+    match node:
+        case nodes.Name(name=name):
+            return scope.get(name)
+        case nodes.Getattr(node=of, attr=name):
+            return _attribute(_type(of, scope), name)
+        case nodes.Getitem(node=of, arg=nodes.Const(value=name)):
+            return _attribute(_type(of, scope), name)
+        case nodes.Getitem(node=of, arg=nodes.Slice()):
+            return _type(of, scope)
+        case nodes.Filter(node=nodes.Node() as of, name=name):
+            return _filtered(_type(of, scope), name)
+        case _:
+            return None
+
+
+def _filtered(listed: ValueType | None, name: str) -> ValueType | None:
+    """What a filter makes of a list."""
+    if listed is None or name in _TAKES_ONE:
+        return listed and listed.item
+    return ValueType(item=listed.item) if name in _KEEPS_ITEMS else None
+
+
+def _attribute(owner: ValueType | None, name: object) -> ValueType | None:
+    """The type behind a name, or of an item of a list."""
+    if owner is None:
+        return None
+    return owner.item if isinstance(name, int) else owner.inner.get(str(name), owner.other)
