@@ -1,6 +1,6 @@
-"""Alerts: the whole list, or one alert told on its own.
+"""Read alerts: the whole list, or a single alert.
 
-Fields: https://docs.bigpanda.io/reference/alert-object; a webhook made of a template knows the primary alert only:
+Fields: https://docs.bigpanda.io/reference/alert-object. A webhook with a template has only the primary alert:
 https://docs.bigpanda.io/en/notifications-webhook-v2.html.
 """
 
@@ -10,103 +10,103 @@ from collections.abc import Mapping, Sequence
 from relay.bigpanda.webhook.tags import alert_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
+    MAX_ID_LENGTH,
     Absent,
-    compact,
-    empty,
-    filled,
-    flag,
-    label,
-    moment,
-    names,
-    told,
-    told_in,
-    word,
+    JsonObject,
+    boolean,
+    canonical_json,
+    is_empty,
+    read_items,
+    read_key,
+    read_key_in,
+    required_id,
+    spellings,
+    text,
+    text_or_number,
+    whole_timestamp,
 )
 from relay.model.json_types import JSON
 
-_ALERTS = names("alerts")
-_PRIMARY_ALERT = names("primaryAlert", "alert")
+_ALERTS = spellings("alerts")
+_PRIMARY_ALERT = spellings("primaryAlert", "alert")
 
-_ID = names("id", "alertId")
-_STATUS = names("status")
-_ACTIVE = names("active")
-_STARTED = names("startedOn", "startedAt", "started", "start")
-_CHANGED = names("changedOn", "changedAt", "changed")
-_ENDED = names("endedOn", "endedAt", "ended", "end")
-_PRIMARY = names("primaryProperty", "primary")
-_SECONDARY = names("secondaryProperty", "secondary")
-_SOURCE = names("sourceSystem", "source")
-_DESCRIPTION = names("description")
-_TAGS = names("tags")
-_TELLING = frozenset(
+_ID = spellings("id", "alertId")
+_STATUS = spellings("status")
+_ACTIVE = spellings("active")
+_STARTED = spellings("startedOn", "startedAt", "started", "start")
+_CHANGED = spellings("changedOn", "changedAt", "changed")
+_ENDED = spellings("endedOn", "endedAt", "ended", "end")
+_PRIMARY = spellings("primaryProperty", "primary")
+_SECONDARY = spellings("secondaryProperty", "secondary")
+_SOURCE = spellings("sourceSystem", "source")
+_DESCRIPTION = spellings("description")
+_TAGS = spellings("tags")
+_ALERT_KEYS = frozenset(
     (*_STATUS, *_ACTIVE, *_STARTED, *_CHANGED, *_ENDED, *_PRIMARY, *_SECONDARY, *_SOURCE, *_DESCRIPTION, *_TAGS)
 )
-"""An object with none of these is a mere reference to an alert (`{"id": ...}`, the API's short form), or no alert."""
-
-_LONGEST_ID = 255
+"""An object with none of these keys only refers to an alert (`{"id": ...}`, the API's short form), or is no alert."""
 
 
-def alert_blocks(places: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
-    """The block `alerts` for a list, `alert:<id>` for a single alert, nothing where no alert is told."""
-    alerts = told_in(places, _ALERTS, _alerts)
+def alert_blocks(sources: Sequence[JsonObject]) -> dict[str, JSON]:
+    """Return the block `alerts` for a list, `alert:<id>` for a single alert, or no block."""
+    alerts = read_key_in(sources, _ALERTS, _alerts)
     if isinstance(alerts, list):
         return {"alerts": alerts}
-    single = alerts if alerts is not ABSENT else told_in(places, _PRIMARY_ALERT, _alert)
+    single = alerts if alerts is not ABSENT else read_key_in(sources, _PRIMARY_ALERT, _alert)
     return {} if single is ABSENT else {f"alert:{single['id']}": single}
 
 
 def _alerts(value: JSON) -> list[JSON] | dict[str, JSON] | Absent:
-    """A list, a map by id, or one alert. Where not one of several items is an alert, the whole says nothing."""
-    if empty(value):
+    """Read a list, a map by id, or one alert."""
+    if is_empty(value):
         return []
-    if isinstance(value, dict) and not _is_map(value):
-        return _alert(value)
-    found = [alert for item in _items(value) if (alert := _alert(item)) is not ABSENT]
-    return found or ABSENT
+    if isinstance(value, dict):
+        if not _is_map(value):
+            return _alert(value)
+        value = _items(value)
+    return read_items(value, _alert) if isinstance(value, list) else ABSENT
 
 
-def _is_map(value: Mapping[str, JSON]) -> bool:
-    return _TELLING.isdisjoint(value) and all(isinstance(item, dict) for item in value.values())
+def _is_map(value: JsonObject) -> bool:
+    return _ALERT_KEYS.isdisjoint(value) and all(isinstance(item, dict) for item in value.values())
 
 
-def _items(value: JSON) -> list[JSON]:
-    """A map's keys are the ids of those alerts that don't give their own, unless they only count (`"0"`, `"1"`)."""
-    if not isinstance(value, dict):
-        return value if isinstance(value, list) else []
+def _items(value: JsonObject) -> list[JSON]:
+    """Return a map's alerts. Its keys are the ids of alerts without one, unless they only count (`"0"`, `"1"`)."""
     positions = {str(position) for position in range(len(value))}
     return [item if key in positions else {"alertId": key} | item for key, item in sorted(value.items())]
 
 
 def _alert(value: JSON) -> dict[str, JSON] | Absent:
-    """One alert in the shape of the record; what it does not tell is empty."""
-    if not isinstance(value, dict) or _TELLING.isdisjoint(value):
+    """Read one alert in the shape of `relay.model.incident`. A missing field is empty."""
+    if not isinstance(value, dict) or _ALERT_KEYS.isdisjoint(value):
         return ABSENT
     alert = {
-        "id": told(value, _ID, filled, None),
-        "status": told(value, _STATUS, word, None) or "",
-        "active": told(value, _ACTIVE, flag, None),
-        "started": told(value, _STARTED, moment, None),
-        "changed": told(value, _CHANGED, moment, None),
-        "ended": told(value, _ENDED, moment, None),
-        "primary": told(value, _PRIMARY, word, None) or "",
-        "secondary": told(value, _SECONDARY, word, None) or "",
-        "source": told(value, _SOURCE, label, None) or "",
-        "description": told(value, _DESCRIPTION, label, None) or "",
-        "tags": told(value, _TAGS, alert_tags, ()) or [],
+        "id": read_key(value, _ID, required_id, None),
+        "status": read_key(value, _STATUS, text, None) or "",
+        "active": read_key(value, _ACTIVE, boolean, None),
+        "started": read_key(value, _STARTED, whole_timestamp, None),
+        "changed": read_key(value, _CHANGED, whole_timestamp, None),
+        "ended": read_key(value, _ENDED, whole_timestamp, None),
+        "primary": read_key(value, _PRIMARY, text, None) or "",
+        "secondary": read_key(value, _SECONDARY, text, None) or "",
+        "source": read_key(value, _SOURCE, text_or_number, None) or "",
+        "description": read_key(value, _DESCRIPTION, text_or_number, None) or "",
+        "tags": read_key(value, _TAGS, alert_tags, ()) or [],
     }
-    if not alert["id"] or len(alert["id"]) > _LONGEST_ID:
-        alert["id"] = _made_up_id(alert)
+    if not alert["id"] or len(alert["id"]) > MAX_ID_LENGTH:
+        alert["id"] = _derived_id(alert)
     return alert
 
 
-def _made_up_id(alert: Mapping[str, JSON]) -> str:
-    """The same for the same alert in every share: from what is broken where that is known, else from all that is said.
+def _derived_id(alert: Mapping[str, JSON]) -> str:
+    """Derive an id that is the same for the same alert in every share.
 
-    BigPanda tells alerts apart by source and by the values of the two properties. A description often holds a reading
-    (`CPU is 98%`), so it is taken only where nothing else is left.
+    BigPanda tells alerts apart by their source and by the values of the two properties. Where these are missing, all
+    tags count. A description often contains a reading (`CPU is 98%`), so it counts only where nothing else is left.
     """
     tags = dict(alert["tags"])
     properties = [[name, tags.get(name)] for name in (alert["primary"], alert["secondary"]) if name]
-    said = properties if alert["primary"] in tags else sorted(tags.items()) or alert["description"] or alert["id"]
-    identity = compact([alert["source"], alert["primary"], alert["secondary"], said])
+    rest = properties if alert["primary"] in tags else sorted(tags.items()) or alert["description"] or alert["id"]
+    identity = canonical_json([alert["source"], alert["primary"], alert["secondary"], rest])
     return hashlib.sha256(identity.encode()).hexdigest()[:24]

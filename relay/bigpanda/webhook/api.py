@@ -1,17 +1,14 @@
-"""What the Incidents API tells of an incident, said as a share says it.
+"""Rewrite an incident from the Incidents API as a share's body.
 
-https://docs.bigpanda.io/reference/incident-object and, for its alerts, https://docs.bigpanda.io/reference/alert-object-1.
+https://docs.bigpanda.io/reference/incident-object, and for its alerts
+https://docs.bigpanda.io/reference/alert-object-1.
 """
 
-from collections.abc import Mapping
-
 from relay.bigpanda.webhook.lenient_json import to_json
+from relay.bigpanda.webhook.values import JsonObject
 from relay.model.json_types import JSON
 
-Words = Mapping[str, str]
-"""The API's word for a field -> the share's."""
-
-_INCIDENT: Words = {
+_INCIDENT = {
     "id": "id",
     "status": "status",
     "severity": "severity",
@@ -22,9 +19,10 @@ _INCIDENT: Words = {
     "updated_at": "updatedOn",
     "end": "endedOn",
 }
-_SNOOZE: Words = {"snoozed": "snoozed", "end_time": "wake", "cancel_on_incident_updates": "autoCancel"}
-_ALERT_IDS: Words = {"id": "id", "alert_id": "id"}
-_ALERT: Words = {
+"""The API's name of a field -> the share's; the same in the tables below."""
+_SNOOZE = {"snoozed": "snoozed", "end_time": "wake", "cancel_on_incident_updates": "autoCancel"}
+_ALERT_IDS = {"id": "id", "alert_id": "id"}
+_ALERT = {
     "status": "status",
     "active": "active",
     "start": "startedOn",
@@ -37,31 +35,31 @@ _ALERT: Words = {
     "description": "description",
     "tags": "tags",
 }
-_PERSON: Words = {"name": "name", "email": "email", "user_id": "userId"}
-_PEOPLE = ("assignee", "assigner")
+_PERSON = {"name": "name", "email": "email", "user_id": "userId"}
+_ROLES = ("assignee", "assigner")
 
 
 def share_body_from_api(body: JSON, *, comment: str | None = None) -> bytes:
-    """An incident as the API answers it, as a webhook's body that `parse` reads.
+    """Return a webhook body for `parse_share` that says what the API's incident says, and nothing else.
 
-    It tells what the API told and nothing else: no event, no sender, no links, and not from which of its environments
-    the incident is shared. Alerts are told only where each of them was (`expand=alerts`): a list that knows some by
-    their id alone does not say that there are no others. A body that is no incident is one that `parse` refuses.
-    `comment` is one that the incident is known to have, of which the API's incident does not tell.
+    It has no event, no sender, no links, and no environment that it was shared from. It has alerts only where the
+    response has all of them in full (`expand=alerts`): a list with bare ids does not say that there are no others.
+    `parse_share` rejects the result where `body` is no incident. `comment` is one that the incident is known to have,
+    since the API's incident has none.
 
     Raises:
-        NotJson: it is too deeply nested to be written.
+        NotJson: the body is too deeply nested to be written.
     """
-    told = body if isinstance(body, dict) else {}
-    incident = _said(told, _INCIDENT)
-    if isinstance(snooze := told.get("snooze"), dict):
-        incident["snooze"] = _said(snooze, _SNOOZE)
-    if (alerts := _alerts(told.get("alerts"))) is not None:
+    api = body if isinstance(body, dict) else {}
+    incident = _renamed(api, _INCIDENT)
+    if isinstance(snooze := api.get("snooze"), dict):
+        incident["snooze"] = _renamed(snooze, _SNOOZE)
+    if (alerts := _alerts(api.get("alerts"))) is not None:
         incident["alerts"] = alerts
     share: dict[str, JSON] = {"incident": incident}
-    if "incident_tags" in told:
-        share["incidentTags"] = told["incident_tags"]
-    metadata: dict[str, JSON] = {role: _person(told[role]) for role in _PEOPLE if role in told}
+    if "incident_tags" in api:
+        share["incidentTags"] = api["incident_tags"]
+    metadata: dict[str, JSON] = {role: _person(api[role]) for role in _ROLES if role in api}
     if comment is not None:
         metadata["comment"] = {"comment": comment}
     if metadata:
@@ -69,17 +67,17 @@ def share_body_from_api(body: JSON, *, comment: str | None = None) -> bytes:
     return to_json(share)
 
 
-def _alerts(told: JSON) -> list[dict[str, JSON]] | None:
-    """All alerts, or None where one of them is a bare id."""
-    if not isinstance(told, list) or not all(isinstance(alert, dict) for alert in told):
+def _alerts(value: JSON) -> list[dict[str, JSON]] | None:
+    """Return all alerts, or None where one of them is a bare id."""
+    if not isinstance(value, list) or not all(isinstance(alert, dict) for alert in value):
         return None
-    alerts = [(_said(alert, _ALERT_IDS), _said(alert, _ALERT)) for alert in told]
-    return [known | said for known, said in alerts] if all(said for _, said in alerts) else None
+    alerts = [(_renamed(alert, _ALERT_IDS), _renamed(alert, _ALERT)) for alert in value]
+    return [ids | fields for ids, fields in alerts] if all(fields for _, fields in alerts) else None
 
 
-def _person(told: JSON) -> JSON:
-    return _said(told, _PERSON) if isinstance(told, dict) else told
+def _person(value: JSON) -> JSON:
+    return _renamed(value, _PERSON) if isinstance(value, dict) else value
 
 
-def _said(told: Mapping[str, JSON], words: Words) -> dict[str, JSON]:
-    return {word: told[name] for name, word in words.items() if name in told}
+def _renamed(source: JsonObject, names: dict[str, str]) -> dict[str, JSON]:
+    return {new: source[name] for name, new in names.items() if name in source}

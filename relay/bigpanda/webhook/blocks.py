@@ -1,6 +1,6 @@
-"""What a share tells of its incident, block by block, in the shapes of `relay.model.incident`.
+"""Read what a share says about its incident, block by block, in the shapes of `relay.model.incident`.
 
-A block that is absent or ill-typed is left out; one that is told to be empty is there, and empty. Fields:
+A block that is missing or has an unexpected type is left out. A block that is empty in the share is empty. Fields:
 https://docs.bigpanda.io/reference/webhook-incident-object, and in the API's spelling
 https://docs.bigpanda.io/reference/incident-object.
 """
@@ -12,188 +12,186 @@ from relay.bigpanda.webhook.tags import incident_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
-    Names,
+    JsonObject,
     Reader,
-    compact,
-    empty,
-    filled,
-    flag,
-    identifier,
-    label,
-    moment,
-    names,
-    snake,
-    told,
-    told_in,
-    word,
+    Spellings,
+    boolean,
+    canonical_json,
+    is_empty,
+    optional_id,
+    read_items,
+    read_key,
+    read_key_in,
+    required_id,
+    snake_case,
+    spellings,
+    text,
+    text_or_number,
+    whole_timestamp,
 )
 from relay.model.json_types import JSON
 
-Place = Mapping[str, JSON]
+CHANGED = spellings("changedOn", "changedAt", "changed")
+UPDATED = spellings("updatedOn", "updatedAt", "updated")
 
-CHANGED = names("changedOn", "changedAt", "changed")
-UPDATED = names("updatedOn", "updatedAt", "updated")
-
-_STATE: Mapping[str, tuple[Names, Reader]] = {
-    "status": (names("status"), word),
-    "resolved": (names("resolved"), flag),
-    "active": (names("active"), flag),
+_STATE: Mapping[str, tuple[Spellings, Reader]] = {
+    "status": (spellings("status"), text),
+    "resolved": (spellings("resolved"), boolean),
+    "active": (spellings("active"), boolean),
 }
 _PERSON = {
-    "name": names("name", "fullName", "displayName", "username", "userName"),
-    "email": names("email", "emailAddress"),
-    "id": names("userId", "id"),
+    "name": spellings("name", "fullName", "displayName", "username", "userName"),
+    "email": spellings("email", "emailAddress"),
+    "id": spellings("userId", "id"),
 }
-_SNOOZED = names("snoozed")
-_WAKE = names("wake", "endTime", "wakeTime")
+_SNOOZED = spellings("snoozed")
+_WAKE = spellings("wake", "endTime", "wakeTime")
 _LANDING_PAGE = "landing_page"
-_HREF = names("href", "url", "landingPage")
-_REL = names("rel")
-_CHANGE: Mapping[str, tuple[Names, Reader]] = {
-    "identifier": (names("identifier"), label),
-    "summary": (names("summary"), label),
-    "status": (names("status"), word),
-    "url": (names("ticketUrl", "url"), word),
-    "source": (names("sourceSystem", "source"), label),
+_HREF = spellings("href", "url", "landingPage")
+_REL = spellings("rel")
+_CHANGE: Mapping[str, tuple[Spellings, Reader]] = {
+    "identifier": (spellings("identifier"), text_or_number),
+    "summary": (spellings("summary"), text_or_number),
+    "status": (spellings("status"), text),
+    "url": (spellings("ticketUrl", "url"), text),
+    "source": (spellings("sourceSystem", "source"), text_or_number),
 }
-_RELATION: Mapping[str, tuple[Names, Reader]] = {
-    "certainty": (names("matchCertainty", "certainty"), word),
-    "comment": (names("comment"), label),
+_RELATION: Mapping[str, tuple[Spellings, Reader]] = {
+    "certainty": (spellings("matchCertainty", "certainty"), text),
+    "comment": (spellings("comment"), text_or_number),
 }
-_CHANGE_ID = names("id", "changeId")
-_CHANGE_TIMES = {"start": names("start", "startedOn"), "end": names("end", "endedOn")}
+_CHANGE_ID = spellings("id", "changeId")
+_CHANGE_TIMES = {"start": spellings("start", "startedOn"), "end": spellings("end", "endedOn")}
 
 
-def read_blocks(incident: Place, beside: Sequence[Place], around: Sequence[Place]) -> dict[str, JSON]:
-    """Every block that is told.
+def read_blocks(
+    incident: JsonObject, incident_or_body: Sequence[JsonObject], anywhere: Sequence[JsonObject]
+) -> dict[str, JSON]:
+    """Read all blocks of the share.
 
-    `incident` is the object that holds the id; `beside`, the objects that may hold its optional blocks; `around`, those
-    and the metadata. Each in the order in which they are asked.
+    `incident` is the object with the id. `incident_or_body` are the objects that may hold its optional blocks,
+    `anywhere` are these and the metadata, each in the order to try.
     """
     blocks: dict[str, JSON] = {}
     if (state := _group(_STATE, (incident,))) is not ABSENT:
         blocks["state"] = state
-    for block, spellings, read in _FIELDS:
-        if (value := told(incident, spellings, read)) is not ABSENT:
+    for block, keys, read in _INCIDENT_BLOCKS:
+        if (value := read_key(incident, keys, read)) is not ABSENT:
             blocks[block] = value
-    for block, spellings, read in _BLOCKS:
-        if (value := told_in(beside, spellings, read)) is not ABSENT:
+    for block, keys, read in _OPTIONAL_BLOCKS:
+        if (value := read_key_in(incident_or_body, keys, read)) is not ABSENT:
             blocks[block] = value
-    if (assignment := _group(_ASSIGNMENT, around)) is not ABSENT:
+    if (assignment := _group(_ASSIGNMENT, anywhere)) is not ABSENT:
         blocks["assignment"] = assignment
-    return blocks | alert_blocks(tuple(reversed(beside)))
+    return blocks | alert_blocks(tuple(reversed(incident_or_body)))
 
 
 def person(value: JSON) -> dict[str, str] | Absent | None:
-    """Somebody: {name, email, id}, or a bare name or e-mail address."""
+    """Read a person: {name, email, id}, or a bare name or e-mail address."""
     if isinstance(value, str):
-        name = word(value)
+        name = text(value)
         if not isinstance(name, str):
             return name
         return {"name": "", "email": "", "id": ""} | {"email" if "@" in name else "name": name}
-    if empty(value):
+    if is_empty(value):
         return None
     if not isinstance(value, dict):
         return ABSENT
-    parts = {part: told(value, spellings, identifier) for part, spellings in _PERSON.items()}
+    parts = {part: read_key(value, keys, optional_id) for part, keys in _PERSON.items()}
     if all(part is ABSENT for part in parts.values()):
         return ABSENT
     found = {name: part if isinstance(part, str) else "" for name, part in parts.items()}
     return found if any(found.values()) else None
 
 
-def _group(fields: Mapping[str, tuple[Names, Reader]], places: Sequence[Place]) -> dict[str, JSON] | Absent:
-    """Fields that make one block together: where one of them is told, the others say nothing."""
-    found = {field: told_in(places, spellings, read) for field, (spellings, read) in fields.items()}
+def _group(fields: Mapping[str, tuple[Spellings, Reader]], sources: Sequence[JsonObject]) -> dict[str, JSON] | Absent:
+    """Read fields that form one block: if one of them is there, the missing ones are empty."""
+    found = {field: read_key_in(sources, keys, read) for field, (keys, read) in fields.items()}
     if all(value is ABSENT for value in found.values()):
         return ABSENT
     return {field: None if value is ABSENT else value for field, value in found.items()}
 
 
 def _snooze(value: JSON) -> dict[str, JSON] | Absent | None:
-    """{snoozed, wake}, or the bare flag. Where only a time to wake is told, it sleeps until then."""
-    if empty(value):
+    """Read {snoozed, wake}, or the bare flag. With a time to wake alone, the incident is snoozed until then."""
+    if is_empty(value):
         return None
     if not isinstance(value, dict):
-        asleep = flag(value)
-        return ABSENT if asleep is ABSENT else {"snoozed": bool(asleep), "wake": None}
-    wake = told(value, _WAKE, moment)
-    snoozed = told(value, _SNOOZED, flag, ABSENT if wake is ABSENT else wake is not None)
+        flag = boolean(value)
+        return ABSENT if flag is ABSENT else {"snoozed": bool(flag), "wake": None}
+    wake = read_key(value, _WAKE, whole_timestamp)
+    snoozed = read_key(value, _SNOOZED, boolean, ABSENT if wake is ABSENT else wake is not None)
     return ABSENT if snoozed is ABSENT else {"snoozed": bool(snoozed), "wake": None if wake is ABSENT else wake}
 
 
 def _links(value: JSON) -> dict[str, str] | Absent:
-    """An object of links, a bare one, or a list of either; the first that has no name is the landing page."""
-    if empty(value):
+    """Read an object of links, a bare link, or a list of either. The first link without a name is the landing page."""
+    if is_empty(value):
         return {}
     usable = False
-    found: dict[str, str] = {}
-    for name, link in _each_link(value):
+    links: dict[str, str] = {}
+    for name, link in _named_links(value):
         usable = usable or link is not ABSENT
         if isinstance(link, str):
-            found[name if found.get(name, link) == link else f"{name}_{len(found) + 1}"] = link
-    return found if usable else ABSENT
+            links[name if links.get(name, link) == link else f"{name}_{len(links) + 1}"] = link
+    return links if usable else ABSENT
 
 
-def _each_link(value: JSON) -> Iterator[tuple[str, JSON]]:
+def _named_links(value: JSON) -> Iterator[tuple[str, JSON]]:
     if isinstance(value, list):
         for item in value:
-            rel = told(item, _REL, filled) if isinstance(item, dict) else ABSENT
-            yield from _each_link(item) if rel is ABSENT else [(snake(rel), _link(item))]
+            rel = read_key(item, _REL, required_id) if isinstance(item, dict) else ABSENT
+            yield from _named_links(item) if rel is ABSENT else [(snake_case(rel), _link(item))]
     elif isinstance(value, dict) and "href" not in value:
         for name in sorted(value):
-            yield snake(name) or _LANDING_PAGE, _link(value[name])
+            yield snake_case(name) or _LANDING_PAGE, _link(value[name])
     else:
         yield _LANDING_PAGE, _link(value)
 
 
 def _link(value: JSON) -> str | Absent | None:
-    href: JSON = told(value, _HREF, word) if isinstance(value, dict) else word(value)
+    href: JSON = read_key(value, _HREF, text) if isinstance(value, dict) else text(value)
     return href if isinstance(href, str) or href is None else ABSENT
 
 
 def _changes(value: JSON) -> list[JSON] | Absent:
-    """Related changes; where not one of several items is a change, the whole says nothing."""
-    if empty(value):
-        return []
-    items = value if isinstance(value, list) else [value]
-    return [change for item in items if (change := _change(item)) is not ABSENT] or ABSENT
+    return read_items(value, _change)
 
 
 def _change(value: JSON) -> dict[str, JSON] | Absent:
-    """A relation around its change, or the bare change."""
+    """Read a relation around its change, or the bare change."""
     if not isinstance(value, dict):
         return ABSENT
     change = value["change"] if isinstance(value.get("change"), dict) else value
-    found: dict[str, JSON] = {field: told(change, *how, None) or "" for field, how in _CHANGE.items()}
+    found: dict[str, JSON] = {field: read_key(change, *how, None) or "" for field, how in _CHANGE.items()}
     if not any(found.values()):
         return ABSENT
-    found |= {field: told_in((value, change), *how, None) or "" for field, how in _RELATION.items()}
-    found |= {field: told(change, spellings, moment, None) for field, spellings in _CHANGE_TIMES.items()}
-    known_by = told_in((change, value), _CHANGE_ID, filled, None)
-    return found | {"id": known_by or found["identifier"] or compact([found["source"], found["summary"]])}
+    found |= {field: read_key_in((value, change), *how, None) or "" for field, how in _RELATION.items()}
+    found |= {field: read_key(change, keys, whole_timestamp, None) for field, keys in _CHANGE_TIMES.items()}
+    change_id = read_key_in((change, value), _CHANGE_ID, required_id, None)
+    return found | {"id": change_id or found["identifier"] or canonical_json([found["source"], found["summary"]])}
 
 
-_ASSIGNMENT: Mapping[str, tuple[Names, Reader]] = {
-    "assignee": (names("assignee"), person),
-    "assigner": (names("assigner"), person),
+_ASSIGNMENT: Mapping[str, tuple[Spellings, Reader]] = {
+    "assignee": (spellings("assignee"), person),
+    "assigner": (spellings("assigner"), person),
 }
-"""In the metadata, as the samples have it, or where the API has it: in the incident."""
+"""In the metadata, as in BigPanda's samples, or in the incident, as in the API."""
 
-_FIELDS: Sequence[tuple[str, Names, Reader]] = (
-    ("severity", names("severity"), word),
-    ("flapping", names("flapping"), flag),
-    ("snooze", names("snooze", "snoozed"), _snooze),
-    ("started", names("startedOn", "startedAt", "started", "start"), moment),
-    ("changed", CHANGED, moment),
-    ("updated", UPDATED, moment),
-    ("ended", names("endedOn", "endedAt", "ended", "end"), moment),
+_INCIDENT_BLOCKS: Sequence[tuple[str, Spellings, Reader]] = (
+    ("severity", spellings("severity"), text),
+    ("flapping", spellings("flapping"), boolean),
+    ("snooze", spellings("snooze", "snoozed"), _snooze),
+    ("started", spellings("startedOn", "startedAt", "started", "start"), whole_timestamp),
+    ("changed", CHANGED, whole_timestamp),
+    ("updated", UPDATED, whole_timestamp),
+    ("ended", spellings("endedOn", "endedAt", "ended", "end"), whole_timestamp),
 )
-"""Of the incident itself."""
+"""In the incident itself."""
 
-_BLOCKS: Sequence[tuple[str, Names, Reader]] = (
-    ("tags", names("incidentTags"), incident_tags),
-    ("links", names("links", "link"), _links),
-    ("changes", names("relatedChanges"), _changes),
+_OPTIONAL_BLOCKS: Sequence[tuple[str, Spellings, Reader]] = (
+    ("tags", spellings("incidentTags"), incident_tags),
+    ("links", spellings("links", "link"), _links),
+    ("changes", spellings("relatedChanges"), _changes),
 )
-"""Beside the incident or inside it: BigPanda's tables say the one, its samples the other."""
+"""Beside the incident, as in BigPanda's tables, or inside it, as in its samples."""

@@ -1,8 +1,8 @@
-"""Which headers of a delivery are kept: those that the operator gave the webhook in BigPanda, and no others.
+"""Select the headers to keep: the custom headers that the operator gave the webhook in BigPanda, and no others.
 
 Custom headers are how one relay tells several integrations apart (https://docs.bigpanda.io/en/custom-headers). What the
-sender's client, a proxy or a tracer adds differs with each delivery, so it would make every repeat look new; what opens
-doors must not be kept at all.
+sender's client, a proxy or a tracer adds differs at each delivery, and would make every repeat look new. Credentials
+must not be stored.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ _PER_DELIVERY = frozenset(
         "x-request-start",
         "x-scheme",
         "x-timer",
-        # one delivery's own name
+        # ids of one delivery
         "idempotency-key",
         "request-id",
         "x-correlation-id",
@@ -131,13 +131,13 @@ _DROPPED_PREFIXES = (
 
 
 def custom_headers(headers: Mapping[str, str], key_header: str) -> dict[str, str]:
-    """The custom headers: names in lower case, a header given twice with both its values."""
+    """Return the custom headers: names in lower case, and for a header given twice both values."""
     key_name = key_header.strip().lower()
     kept: dict[str, str] = {}
-    for written, value in headers.items():
-        name = written.strip().lower()
+    for header, value in headers.items():
+        name = header.strip().lower()
         if name in _DROPPED or name == key_name or name.startswith(_DROPPED_PREFIXES):
             continue
-        name, told = clean_text(name), clean_text(value).strip()
-        kept[name] = f"{kept[name]}, {told}" if name in kept else told
+        name, text = clean_text(name), clean_text(value).strip()
+        kept[name] = f"{kept[name]}, {text}" if name in kept else text
     return kept

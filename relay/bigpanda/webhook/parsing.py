@@ -1,57 +1,59 @@
-"""The share as a whole: what it tells, how new it is, and by what its repeats are known."""
+"""Parse a whole share: what it says, how new it is, and the hash by which its repeats are known.
+
+Only `incident.id` is required (https://docs.bigpanda.io/en/notifications-webhook.html documents the shape). A part that
+is missing, in another place, spelled otherwise or of an unexpected type costs at most that part.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from relay.bigpanda.webhook import envelope
-from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, Place, read_blocks
+from relay.bigpanda.webhook import envelope as envelopes
+from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, read_blocks
 from relay.bigpanda.webhook.headers import custom_headers
 from relay.bigpanda.webhook.lenient_json import parse_json, to_json
 from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
-from relay.bigpanda.webhook.values import label, names, seconds, told
+from relay.bigpanda.webhook.values import JsonObject, read_key, spellings, text_or_number, timestamp
 from relay.model.json_types import JSON
 
-_FUTURE_ALLOWED = 300
-"""Seconds by which BigPanda's clock may be ahead of ours."""
+_MAX_CLOCK_SKEW = 300
+"""Seconds by which BigPanda's clock may be ahead of relay's."""
 _HASH_DIGITS = 32
 
-_RECEIVED = names("received")
+_RECEIVED = spellings("received")
 
 
 def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
-    """Read a webhook body that arrived with these headers at that moment (Unix seconds).
+    """Parse a webhook body that arrived with these headers at that time (Unix seconds).
 
-    Only `incident.id` is required: https://docs.bigpanda.io/en/notifications-webhook.html documents a shape, and what
-    is absent, misplaced, spelled otherwise or of the wrong type costs at most that part. Shares of equal hash are equal
-    but for `received`, and parsing the `body` of a share again gives that share.
+    Shares with the same hash differ in `received` at most. Parsing the `body` of a share again gives the same share.
 
     Raises:
         NotJson: the body is not JSON.
-        NoIncident: nothing in it names an incident, or its name is too long to be one.
+        NoIncident: the body names no incident, or its id is too long.
     """
-    places = envelope.places(parse_json(body))
-    normal = to_json(places.whole)
+    envelope = envelopes.open_envelope(parse_json(body))
+    normalised = to_json(envelope.body)
     kept = custom_headers(headers, key_header)
-    events = envelope.events(places)
+    events = envelopes.events(envelope)
     return Share(
-        incident=envelope.incident_id(places),
+        incident=envelopes.incident_id(envelope),
         received=received,
-        as_of=_news(places.incident, events, received),
-        hash=_hash(normal, kept),
-        body=normal,
+        as_of=_as_of(envelope.incident, events, received),
+        hash=_hash(normalised, kept),
+        body=normalised,
         headers=kept,
-        blocks=read_blocks(places.incident, places.beside, places.around),
-        environment=envelope.environment(places),
-        sender=envelope.sender(places),
-        comment=envelope.comment(places),
+        blocks=read_blocks(envelope.incident, envelope.incident_or_body, envelope.anywhere),
+        environment=envelopes.environment(envelope),
+        sender=envelopes.sender(envelope),
+        comment=envelopes.comment(envelope),
         events=events,
     )
 
 
 def parse_recorded_share(document: bytes) -> RecordedShare:
-    """Read a SHARE.json: a webhook body, or a recorded share `{"received": ..., "headers": {...}, "body": {...}}`.
+    """Parse a SHARE.json: a webhook body, or a recorded share `{"received": ..., "headers": {...}, "body": {...}}`.
 
-    A body that was recorded as text is taken as that text. Whether it is a share at all is for `parse` to say.
+    A `body` that is a string is that text. Whether the body is a share is for `parse_share` to decide.
 
     Raises:
         NotJson: the document is not JSON.
@@ -59,26 +61,22 @@ def parse_recorded_share(document: bytes) -> RecordedShare:
     tree = parse_json(document)
     if not isinstance(tree, dict) or "body" not in tree or "incident" in tree:
         return RecordedShare(body=document)
-    body = tree["body"]
+    body, headers = tree["body"], tree.get("headers")
+    texts = {name: text_or_number(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
     return RecordedShare(
         body=body.encode() if isinstance(body, str) else to_json(body),
-        headers=_recorded_headers(tree.get("headers")),
-        received=told(tree, _RECEIVED, seconds, None),
+        headers={name: text for name, text in texts.items() if isinstance(text, str)},
+        received=read_key(tree, _RECEIVED, timestamp, None),
     )
 
 
-def _recorded_headers(value: JSON) -> dict[str, str]:
-    headers = value if isinstance(value, dict) else {}
-    return {name: text for name, written in headers.items() if isinstance(text := label(written), str)}
-
-
-def _news(incident: Place, events: Sequence[ShareEvent], received: float) -> float:
-    """The latest moment told; one ahead of our own clock is an error that would shut out what comes after it."""
-    changes: list[float | None] = [told(incident, spellings, seconds, None) for spellings in (CHANGED, UPDATED)]
+def _as_of(incident: JsonObject, events: Sequence[ShareEvent], received: float) -> float:
+    """Return the latest time in the share. A time in relay's future is an error, and would hide all later shares."""
+    changes: list[JSON] = [read_key(incident, keys, timestamp, None) for keys in (CHANGED, UPDATED)]
     times = (*changes, *(event.at for event in events))
-    return max((time for time in times if time is not None and time <= received + _FUTURE_ALLOWED), default=received)
+    return max((time for time in times if time is not None and time <= received + _MAX_CLOCK_SKEW), default=received)
 
 
 def _hash(body: bytes, headers: Mapping[str, str]) -> str:
-    """JSON holds no NUL, so body and headers cannot run into one another."""
+    """Hash both. JSON holds no NUL, so a NUL separates them for sure."""
     return hashlib.sha256(body + b"\0" + to_json(headers)).hexdigest()[:_HASH_DIGITS]

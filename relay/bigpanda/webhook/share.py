@@ -1,4 +1,4 @@
-"""The nouns: a share, and what a file may hold of one."""
+"""The parsed share, and a recorded one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ INTEGRATION_HEADER = "x-relay-integration"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareEvent:
-    """One of `event_types`: BigPanda's name of what happened, and when (Unix seconds), where it says so."""
+    """One of `event_types`: BigPanda's name of what happened, and when (Unix seconds), if the share says so."""
 
     name: str
     at: float | None = None
@@ -22,9 +22,9 @@ class ShareEvent:
 class Share:
     """One POST of BigPanda's Notifications Webhook.
 
-    `blocks` holds what the share tells, by the names and in the shapes of `model.incident`; a block that is not there
-    was not told. `news` is the moment up to which the share knows (Unix seconds); `hash` is equal for repeats. `body`
-    is the normalised JSON, for keeping.
+    `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`; a
+    block that is not there was not in the share. `as_of` is the time up to which the share knows (Unix seconds). `hash`
+    is the same for repeats. `body` is the normalised JSON, for storing.
     """
 
     incident: str
@@ -41,13 +41,13 @@ class Share:
 
     @property
     def integration(self) -> str:
-        """The integration that it came through."""
+        """The integration that sent it."""
         return self.headers.get(INTEGRATION_HEADER) or "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedShare:
-    """What a SHARE.json holds; `received` (Unix seconds) is None where it does not say."""
+    """What a SHARE.json holds; `received` (Unix seconds) is None where the file does not say."""
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)

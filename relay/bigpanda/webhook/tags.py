@@ -1,95 +1,98 @@
-"""Tags: of incidents (`[{id, value}]`), of alerts (`[{name, value}]`), or a map of either; values of any type."""
+"""Read tags: a list for incidents (`[{id, value}]`), a list for alerts (`[{name, value}]`), or a map of either.
+
+Values may have any type.
+"""
 
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
-    Names,
-    compact,
-    empty,
-    filled,
+    Spellings,
+    canonical_json,
+    is_empty,
     is_number,
-    names,
-    number,
-    told,
-    word,
+    number_text,
+    read_key,
+    required_id,
+    spellings,
+    text,
 )
 from relay.model.json_types import JSON
 
 Tags = list[list[JSON]]
-"""[[name, [value, ...]], ...]; a name stands once, no value is blank."""
+"""[[name, [value, ...]], ...]. A name occurs once; no value is blank."""
 
-_IDS = names("id", "tagId", "name", "tagName", "key")
-_NAMES = names("name", "tagName", "id", "tagId", "key")
-_VALUES = names("value", "tagValue", "values")
+_IDS = spellings("id", "tagId", "name", "tagName", "key")
+_NAMES = spellings("name", "tagName", "id", "tagId", "key")
+_VALUES = spellings("value", "tagValue", "values")
+_PAIR_KEYS = frozenset((*_NAMES, *_VALUES))
 
 
 def incident_tags(value: JSON) -> Tags | Absent:
-    """`incidentTags`: array of {id, value}, or a map of id to value."""
+    """Read `incidentTags`: an array of {id, value}, or a map of id to value."""
     return _tags(value, _IDS)
 
 
 def alert_tags(value: JSON) -> Tags | Absent:
-    """An alert's `tags`: array of {name, value}, or a map of name to value."""
+    """Read an alert's `tags`: an array of {name, value}, or a map of name to value."""
     return _tags(value, _NAMES)
 
 
-def _tags(value: JSON, naming: Names) -> Tags | Absent:
-    """Unite what is given twice. Where not one of several items can be used, the whole says nothing."""
-    if empty(value):
+def _tags(value: JSON, name_keys: Spellings) -> Tags | Absent:
+    """Merge tags with the same name. If no item is usable, the tags are absent."""
+    if is_empty(value):
         return []
     usable = False
-    united: dict[str, list[str]] = {}
-    for name, values in _pairs(value, naming):
+    merged: dict[str, list[str]] = {}
+    for name, values in _pairs(value, name_keys):
         if name is ABSENT or values is ABSENT:
             continue
         usable = True
         if values:
-            united.setdefault(name, []).extend(values)
+            merged.setdefault(name, []).extend(values)
     if not usable:
         return ABSENT
-    return [[name, values if len(values) == 1 else list(dict.fromkeys(values))] for name, values in united.items()]
+    return [[name, values if len(values) == 1 else list(dict.fromkeys(values))] for name, values in merged.items()]
 
 
-def _pairs(value: JSON, naming: Names) -> list[tuple[JSON, JSON]]:
-    """The items, each as name and values. A map is read in the order of its names, since JSON objects have none."""
+def _pairs(value: JSON, name_keys: Spellings) -> list[tuple[JSON, JSON]]:
+    """Return each item as its name and values. A map is read in the order of its names: a JSON object has no order."""
     if isinstance(value, list):
-        return [_pair(item, naming) for item in value if isinstance(item, dict)]
+        return [_pair(item, name_keys) for item in value if isinstance(item, dict)]
     if not isinstance(value, dict):
         return []
     if _is_pair(value):
-        return [_pair(value, naming)]
-    return [(filled(name), texts(value[name])) for name in sorted(value)]
+        return [_pair(value, name_keys)]
+    return [(required_id(name), _values(value[name])) for name in sorted(value)]
 
 
 def _is_pair(value: dict[str, JSON]) -> bool:
-    """Whether it is one {name, value} that lost its list, rather than a map of tags."""
-    spellings = frozenset((*_NAMES, *_VALUES))
-    return not value.keys().isdisjoint(_NAMES) and not value.keys().isdisjoint(_VALUES) and value.keys() <= spellings
+    """Return whether it is one {name, value} without its list, not a map of tags."""
+    return not value.keys().isdisjoint(_NAMES) and not value.keys().isdisjoint(_VALUES) and value.keys() <= _PAIR_KEYS
 
 
-def _pair(item: dict[str, JSON], naming: Names) -> tuple[JSON, JSON]:
-    """A share may hold ten thousand tags; nearly all are two plain strings, and read without asking around."""
-    name, value = item.get(naming[0]), item.get(_VALUES[0])
+def _pair(item: dict[str, JSON], name_keys: Spellings) -> tuple[JSON, JSON]:
+    """Return name and values. A share may have ten thousand tags: nearly all are two plain strings, read fast."""
+    name, value = item.get(name_keys[0]), item.get(_VALUES[0])
     if isinstance(name, str) and isinstance(value, str) and "{{" not in name + value:
-        plain, text = name.strip(), value.strip()
-        if plain and text:
-            return plain, [text]
-    return told(item, naming, filled), told(item, _VALUES, texts)
+        stripped_name, stripped_value = name.strip(), value.strip()
+        if stripped_name and stripped_value:
+            return stripped_name, [stripped_value]
+    return read_key(item, name_keys, required_id), read_key(item, _VALUES, _values)
 
 
-def texts(value: JSON) -> list[str] | Absent:
-    """The values of one tag as text; empty where it has none."""
+def _values(value: JSON) -> list[str] | Absent:
+    """Return the values of one tag as text; empty where it has none."""
     if isinstance(value, list):
-        return [text for item in value if isinstance(text := _text(item), str)]
-    text = _text(value)
-    if text is ABSENT:
+        return [word for item in value if isinstance(word := _value(item), str)]
+    single = _value(value)
+    if single is ABSENT:
         return ABSENT
-    return [text] if text else []
+    return [single] if single else []
 
 
-def _text(value: JSON) -> str | Absent | None:
+def _value(value: JSON) -> str | Absent | None:
     if isinstance(value, str):
-        return word(value)
-    if empty(value):
+        return text(value)
+    if is_empty(value):
         return None
-    return number(value) if is_number(value) else compact(value)
+    return number_text(value) if is_number(value) else canonical_json(value)

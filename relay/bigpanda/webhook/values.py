@@ -1,7 +1,7 @@
-"""Single values, in every shape that senders give them.
+"""Read single JSON values in every shape that senders give them.
 
-A *reader* takes a JSON value and gives what it means: `None` where it says "empty" (null, a blank string), `ABSENT`
-where it says nothing (another type than expected, a variable of a webhook template that was never filled in).
+A *reader* takes a JSON value and returns what it means: `None` where it is empty (null, a blank string), `ABSENT` where
+it says nothing (an unexpected type, or a template variable of the webhook that was never filled in).
 """
 
 import re
@@ -16,140 +16,151 @@ from relay.model.json_types import JSON
 
 
 class Absent(Enum):
-    """The type of `ABSENT`, apart from every JSON value."""
+    """The type of `ABSENT`, which is no JSON value."""
 
     ABSENT = auto()
 
 
 ABSENT: Final = Absent.ABSENT
-"""Not told: there is no such key, or what stands there is ill-typed."""
+"""The key is missing, or its value has an unexpected type."""
 
+JsonObject = Mapping[str, JSON]
 Reader = Callable[[JSON], JSON]
-Names = tuple[str, ...]
+Spellings = tuple[str, ...]
+
+MAX_ID_LENGTH = 255
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_UNSET = re.compile(r"\{\{[\w\s.\-\[\]#'\"]+\}\}")
+_UNSET_VARIABLE = re.compile(r"\{\{[\w\s.\-\[\]#'\"]+\}\}")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _SECONDS_BELOW = 1e11
 _SCALES = ((1e17, 1e9), (1e14, 1e6), (_SECONDS_BELOW, 1e3))
-"""From which number on a time is one of nanoseconds, microseconds, milliseconds: 1e11 seconds is the year 5138."""
+"""Above these, a time is in nanoseconds, microseconds, milliseconds: 1e11 seconds is the year 5138."""
 _END_OF_YEAR_9999 = 253_402_300_799
 _EXACT = 2.0**53
 
 
-def snake(name: str) -> str:
-    """`landingPage` is `landing_page`."""
+def snake_case(name: str) -> str:
+    """Turn `landingPage` into `landing_page`."""
     return _HUMP.sub("_", name).lower()
 
 
-def names(*camels: str) -> Names:
-    """The spellings of a key, in the order in which they are looked for: each as it is, and in snake_case."""
-    return tuple(dict.fromkeys(spelling for camel in camels for spelling in (camel, snake(camel))))
+def spellings(*camels: str) -> Spellings:
+    """Return the spellings of a key in the order to try: each name as it is, then in snake_case."""
+    return tuple(dict.fromkeys(spelling for camel in camels for spelling in (camel, snake_case(camel))))
 
 
-def told(place: Mapping[str, JSON], spellings: Names, read: Reader, otherwise: JSON = ABSENT) -> JSON:
-    """What the first well-typed of these keys says, or `otherwise`."""
-    for name in spellings:
-        if name in place and (value := read(place[name])) is not ABSENT:
+def read_key(source: JsonObject, keys: Spellings, read: Reader, default: JSON = ABSENT) -> JSON:
+    """Return what the first of these keys with a usable value says, or `default`."""
+    for key in keys:
+        if key in source and (value := read(source[key])) is not ABSENT:
             return value
-    return otherwise
+    return default
 
 
-def told_in(places: Iterable[Mapping[str, JSON]], spellings: Names, read: Reader, otherwise: JSON = ABSENT) -> JSON:
-    """The same over several objects, the first that says something."""
-    for place in places:
-        if (value := told(place, spellings, read)) is not ABSENT:
+def read_key_in(sources: Iterable[JsonObject], keys: Spellings, read: Reader, default: JSON = ABSENT) -> JSON:
+    """Return what the first of several objects with a usable value says, or `default`."""
+    for source in sources:
+        if (value := read_key(source, keys, read)) is not ABSENT:
             return value
-    return otherwise
+    return default
 
 
-def empty(value: JSON) -> bool:
-    """Whether it says "nothing there": null, a blank string, an empty array or object."""
+def read_items(value: JSON, read: Reader) -> list[JSON] | Absent:
+    """Read a list, or a single item without its list. Unusable items are left out; if all are, the list is absent."""
+    if is_empty(value):
+        return []
+    items = value if isinstance(value, list) else [value]
+    return [item for each in items if (item := read(each)) is not ABSENT] or ABSENT
+
+
+def is_empty(value: JSON) -> bool:
+    """Return whether it says "nothing there": null, a blank string, an empty array or object."""
     if isinstance(value, str):
         return not value.strip()
     return value is None or value in ([], {})
 
 
-def word(value: JSON) -> str | Absent | None:
-    """A string, stripped."""
+def text(value: JSON) -> str | Absent | None:
+    """Read a string, and strip it."""
     if not isinstance(value, str):
         return None if value is None else ABSENT
     stripped = value.strip()
-    return ABSENT if stripped[:2] == "{{" and _UNSET.fullmatch(stripped) else stripped or None
+    return ABSENT if stripped[:2] == "{{" and _UNSET_VARIABLE.fullmatch(stripped) else stripped or None
 
 
-def label(value: JSON) -> str | Absent | None:
-    """A string or a number: a name, a sentence."""
-    return number(value) if is_number(value) else word(value)
+def text_or_number(value: JSON) -> str | Absent | None:
+    """Read a string or a number as text."""
+    return number_text(value) if is_number(value) else text(value)
 
 
-def identifier(value: JSON) -> str | Absent | None:
-    """A string or an integer."""
-    return ABSENT if isinstance(value, float) else label(value)
+def optional_id(value: JSON) -> str | Absent | None:
+    """Read a string or an integer as text."""
+    return ABSENT if isinstance(value, float) else text_or_number(value)
 
 
-def filled(value: JSON) -> str | Absent:
-    """A string or an integer by which something is known: a blank one says nothing."""
-    return identifier(value) or ABSENT
+def required_id(value: JSON) -> str | Absent:
+    """Read a string or an integer as text; a blank one is absent."""
+    return optional_id(value) or ABSENT
 
 
-def flag(value: JSON) -> bool | Absent | None:
-    """A boolean, in whatever clothes."""
+def boolean(value: JSON) -> bool | Absent | None:
+    """Read a boolean, or a string or number that stands for one."""
     if value is True or value is False:
         return value
-    if empty(value):
+    if is_empty(value):
         return None
-    text = label(value)
-    return _FLAGS.get(text.lower(), ABSENT) if isinstance(text, str) else ABSENT
+    word = text_or_number(value)
+    return _BOOLEANS.get(word.lower(), ABSENT) if isinstance(word, str) else ABSENT
 
 
-def seconds(value: JSON) -> float | Absent | None:
-    """A time, as Unix seconds: a number of seconds, milliseconds, ... (or a string of it), or ISO 8601."""
+def timestamp(value: JSON) -> float | Absent | None:
+    """Read a time as Unix seconds: a number of seconds, milliseconds, ... (or its digits as a string), or ISO 8601."""
     if type(value) is int and 0 < value < _SECONDS_BELOW:
-        return float(value)  # nearly every time is one of these
+        return float(value)  # the usual case
     if is_number(value):
-        return _counted_time(value)
-    text = word(value)
-    return _written_time(text) if isinstance(text, str) else text
+        return _scaled_time(value)
+    written = text(value)
+    return _parse_time(written) if isinstance(written, str) else written
 
 
-def moment(value: JSON) -> int | Absent | None:
-    """A time, as whole Unix seconds."""
-    time = seconds(value)
+def whole_timestamp(value: JSON) -> int | Absent | None:
+    """Read a time as whole Unix seconds."""
+    time = timestamp(value)
     return int(time) if isinstance(time, float) else time
 
 
 def is_number(value: JSON) -> bool:
-    """Whether it is a number to JSON too, where a boolean is none."""
+    """Return whether it is a number in JSON, where a boolean is none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number(value: float) -> str:
-    """A number as people write it: 1000.0 is 1000."""
+def number_text(value: float) -> str:
+    """Write a number as people do: 1000.0 is 1000."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     return str(value)
 
 
-def compact(value: JSON) -> str:
-    """A value as JSON text, equal for equal values."""
+def canonical_json(value: JSON) -> str:
+    """Write JSON text that is the same for equal values."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _written_time(text: str) -> float | Absent | None:
-    """Digits, or ISO 8601; that is UTC where it gives no offset."""
-    if _NUMBER.fullmatch(text):
-        return _counted_time(float(text))
+def _parse_time(written: str) -> float | Absent | None:
+    """Parse digits, or ISO 8601, which is UTC where it has no offset."""
+    if _NUMBER.fullmatch(written):
+        return _scaled_time(float(written))
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(written)
     except ValueError:
         return ABSENT
-    return _counted_time((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), scales=())
+    return _scaled_time((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), scales=())
 
 
-def _counted_time(count: float, scales: Iterable[tuple[float, float]] = _SCALES) -> float | Absent | None:
-    """Nothing that BigPanda tells happened in 1970's first second: a zero is how some say "none"."""
+def _scaled_time(count: float, scales: Iterable[tuple[float, float]] = _SCALES) -> float | Absent | None:
+    """Turn a count into seconds. Zero is empty: some senders write it for "none"."""
     for least, scale in scales:
         if count > least:
             count /= scale
