@@ -1,4 +1,4 @@
-"""The door to BigPanda over real HTTP: each odd answer becomes a value, and no request is ever sent twice."""
+"""BigPanda's client over real HTTP: every odd response becomes an outcome, and no request is sent twice."""
 
 import asyncio
 import json
@@ -24,63 +24,63 @@ from tests.support.http_peer import http_peers, http_response
 KEY = "BPUsecretkey"
 APP_KEY = "app-key-of-noc"
 SHORT = 0.05
-"""Seconds; a deadline for calls that nobody will answer."""
+"""Seconds: the timeout of calls without an answer."""
 
 INCIDENT = "/resources/v2.0/environments/env1/incidents/5e7f"
-VERBS = {
+CALLS = {
     BigPandaCall.CALLBACK: (
-        lambda door: door.callback("5e7f", APP_KEY),
+        lambda client: client.callback("5e7f", APP_KEY),
         "POST",
         "/resources/v2.1/outbound/callback",
         {"event_type": "incident#new", "incident_id": "5e7f", "app_key": APP_KEY},
     ),
-    BigPandaCall.INCIDENT: (lambda door: door.incident("env1", "5e7f"), "GET", f"{INCIDENT}?expand=alerts", None),
+    BigPandaCall.INCIDENT: (lambda client: client.incident("env1", "5e7f"), "GET", f"{INCIDENT}?expand=alerts", None),
     BigPandaCall.RESOLVE: (
-        lambda door: door.resolve("env1", "5e7f", "fixed by Ann"),
+        lambda client: client.resolve("env1", "5e7f", "fixed by Ann"),
         "POST",
         f"{INCIDENT}/resolve",
         {"comments": "fixed by Ann"},
     ),
     BigPandaCall.COMMENT: (
-        lambda door: door.comment("env1", "5e7f", "Ann: on it ✓"),
+        lambda client: client.comment("env1", "5e7f", "Ann: on it ✓"),
         "POST",
         f"{INCIDENT}/comments",
         {"comment": "Ann: on it ✓"},
     ),
     BigPandaCall.ASSIGN: (
-        lambda door: door.assign("env1", "5e7f", "644c"),
+        lambda client: client.assign("env1", "5e7f", "644c"),
         "PUT",
         f"{INCIDENT}/assignment",
         {"assignee": "644c"},
     ),
-    BigPandaCall.UNASSIGN: (lambda door: door.unassign("env1", "5e7f"), "DELETE", f"{INCIDENT}/assignment", None),
+    BigPandaCall.UNASSIGN: (lambda client: client.unassign("env1", "5e7f"), "DELETE", f"{INCIDENT}/assignment", None),
     BigPandaCall.SNOOZE: (
-        lambda door: door.snooze("env1", "5e7f", 1_700_003_600),
+        lambda client: client.snooze("env1", "5e7f", 1_700_003_600),
         "PUT",
         f"{INCIDENT}/snooze",
         {"end_time": 1_700_003_600},
     ),
-    BigPandaCall.UNSNOOZE: (lambda door: door.unsnooze("env1", "5e7f"), "DELETE", f"{INCIDENT}/snooze", None),
+    BigPandaCall.UNSNOOZE: (lambda client: client.unsnooze("env1", "5e7f"), "DELETE", f"{INCIDENT}/snooze", None),
     BigPandaCall.TAG: (
-        lambda door: door.tag("env1", "5e7f", "itd_priority_1", "P1"),
+        lambda client: client.tag("env1", "5e7f", "itd_priority_1", "P1"),
         "POST",
         f"{INCIDENT}/tags/itd_priority_1",
         {"tag_value": "P1"},
     ),
     BigPandaCall.TAG_DEFINITIONS: (
-        lambda door: door.tag_definitions(),
+        lambda client: client.tag_definitions(),
         "GET",
         "/resources/v2.0/incidents/tags/definitions",
         None,
     ),
     BigPandaCall.ACTIVITIES: (
-        lambda door: door.activities("5e7f"),
+        lambda client: client.activities("5e7f"),
         "GET",
         "/resources/v2.0/incidents/5e7f/activities?per_page=99",
         None,
     ),
     BigPandaCall.USERS: (
-        lambda door: door.users("ann@example.com"),
+        lambda client: client.users("ann@example.com"),
         "GET",
         "/resources/v2.0/scim/Users?filter=userName%20eq%20%22ann%40example.com%22",
         None,
@@ -91,7 +91,7 @@ DONE = http_response(200, {})
 
 @pytest.fixture
 async def answering():
-    """Start a peer that gives these answers."""
+    """Yield a function that starts a server with the given responses."""
     async with http_peers() as start:
         yield start
 
@@ -103,7 +103,7 @@ async def session():
 
 
 @pytest.fixture
-def door(session):
+def client(session):
     return lambda peer, **more: BigPandaClient(session, KEY, base_url=peer.url, **more)
 
 
@@ -114,16 +114,16 @@ async def comment(bigpanda):
 # -- What is sent ------------------------------------------------------------------------------------------------------
 
 
-def test_every_call_has_its_verb():
-    assert set(VERBS) == set(BigPandaCall)
+def test_every_call_is_tested():
+    assert set(CALLS) == set(BigPandaCall)
 
 
-@pytest.mark.parametrize(("call", "expected"), VERBS.items(), ids=VERBS)
-async def test_each_verb_sends_one_request_as_it_is_documented(answering, door, call, expected):
+@pytest.mark.parametrize(("call", "expected"), CALLS.items(), ids=CALLS)
+async def test_each_call_sends_one_request_as_documented(answering, client, call, expected):
     act, verb, target, body = expected
     peer = await answering(DONE)
 
-    assert await act(door(peer)) == TaskDone(body={})
+    assert await act(client(peer)) == TaskDone(body={})
 
     (request,) = peer.requests
     assert (request.verb, request.target) == (verb, target)
@@ -133,10 +133,10 @@ async def test_each_verb_sends_one_request_as_it_is_documented(answering, door, 
     assert request.headers.get("content-type") == (None if body is None else "application/json; charset=utf8")
 
 
-async def test_a_snooze_may_say_why_and_what_ends_it(answering, door):
+async def test_a_snooze_may_have_a_comment_and_end_on_updates(answering, client):
     peer = await answering(DONE)
 
-    await door(peer).snooze("env1", "5e7f", 1_700_003_600, "until tomorrow", cancel_on_updates=True)
+    await client(peer).snooze("env1", "5e7f", 1_700_003_600, "until tomorrow", cancel_on_updates=True)
 
     assert peer.requests[0].json == {
         "end_time": 1_700_003_600,
@@ -145,18 +145,18 @@ async def test_a_snooze_may_say_why_and_what_ends_it(answering, door):
     }
 
 
-async def test_activities_may_be_asked_for_by_their_types(answering, door):
+async def test_activities_may_be_filtered_by_type(answering, client):
     peer = await answering(DONE)
 
-    await door(peer).activities("5e7f", ["incident_commented", "incident_snoozed"])
+    await client(peer).activities("5e7f", ["incident_commented", "incident_snoozed"])
 
     assert peer.requests[0].query == {"per_page": "99", "types": "incident_commented,incident_snoozed"}
 
 
-async def test_ids_are_quoted_into_the_path(answering, door):
+async def test_ids_are_quoted_into_the_path(answering, client):
     peer = await answering(DONE)
 
-    await door(peer).tag("a/b", "c?d=e", "affected services#é", "x")
+    await client(peer).tag("a/b", "c?d=e", "affected services#é", "x")
 
     assert peer.requests[0].target == (
         "/resources/v2.0/environments/a%2Fb/incidents/c%3Fd%3De/tags/affected%20services%23%C3%A9"
@@ -164,39 +164,39 @@ async def test_ids_are_quoted_into_the_path(answering, door):
 
 
 @pytest.mark.parametrize("odd", ["", ".", "..", "\ud800"])
-async def test_an_id_that_would_lead_elsewhere_is_not_sent(answering, door, odd):
+async def test_an_id_that_would_change_the_path_is_not_sent(answering, client, odd):
     peer = await answering(DONE)
-    bigpanda = door(peer)
+    bigpanda = client(peer)
 
-    rulings = [
+    outcomes = [
         await bigpanda.resolve("env1", odd, "x"),
         await bigpanda.resolve(odd, "5e7f", "x"),
         await bigpanda.tag("env1", "5e7f", odd, "x"),
         await bigpanda.activities(odd),
     ]
 
-    assert {(ruling.cause, ruling.reason) for ruling in rulings} == {(RejectionCause.PAYLOAD, "unsendable")}
+    assert {(outcome.cause, outcome.reason) for outcome in outcomes} == {(RejectionCause.PAYLOAD, "unsendable")}
     assert peer.connections == 0
 
 
-async def test_a_text_that_no_json_can_hold_is_not_sent(answering, door):
+async def test_a_text_that_is_not_valid_json_is_not_sent(answering, client):
     peer = await answering(DONE)
 
-    assert isinstance(await door(peer).comment("env1", "5e7f", "half a pair: \ud83d"), TaskRejected)
+    assert isinstance(await client(peer).comment("env1", "5e7f", "half a pair: \ud83d"), TaskRejected)
     assert peer.connections == 0
 
 
-async def test_an_address_cannot_break_out_of_the_filter(answering, door):
+async def test_an_e_mail_address_cannot_break_out_of_the_filter(answering, client):
     peer = await answering(DONE)
 
-    await door(peer).users('a" or active eq true or userName eq "\ud800')
+    await client(peer).users('a" or active eq true or userName eq "\ud800')
 
     (given,) = parse_qs(urlsplit(peer.requests[0].target).query)["filter"]
     assert given == 'userName eq "a\\" or active eq true or userName eq \\"\\ud800"'
 
 
 @pytest.mark.parametrize("base", ["", "/", "/bigpanda", "/bigpanda/"])
-async def test_an_address_may_have_a_path_of_its_own(answering, session, base):
+async def test_the_base_url_may_have_a_path(answering, session, base):
     peer = await answering(DONE)
 
     await BigPandaClient(session, KEY, base_url=f"http://127.0.0.1:{peer.port}{base}").tag_definitions()
@@ -205,20 +205,20 @@ async def test_an_address_may_have_a_path_of_its_own(answering, session, base):
 
 
 @pytest.mark.parametrize("url", ["api.bigpanda.io", "ftp://api.bigpanda.io", "", "http://", "http://[oops/"])
-async def test_an_address_that_is_none_is_a_fault_of_the_settings(session, url):
+async def test_an_invalid_base_url_is_an_error_of_the_settings(session, url):
     with pytest.raises(SettingsError, match="BIGPANDA_API_URL"):
         BigPandaClient(session, KEY, base_url=url)
 
 
 @pytest.mark.parametrize("key", ["", "BPU1\n", "BPU1\r\nX-Evil: 1", "schlüssel"])
-async def test_a_key_that_no_header_can_hold_is_a_fault_of_the_settings_that_does_not_tell_it(session, key):
+async def test_an_invalid_key_is_an_error_of_the_settings_that_does_not_show_it(session, key):
     with pytest.raises(SettingsError, match="BIGPANDA_API_KEY") as caught:
         BigPandaClient(session, key)
 
     assert key not in str(caught.value) or not key
 
 
-# -- Odd answers -------------------------------------------------------------------------------------------------------
+# -- Odd responses -----------------------------------------------------------------------------------------------------
 
 ODD = {
     "204": (http_response(204), TaskDone, "ok"),
@@ -277,50 +277,50 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-async def test_every_odd_answer_becomes_a_value_and_the_request_is_sent_once(answering, door, name):
+async def test_every_odd_response_becomes_an_outcome_and_the_request_is_sent_once(answering, client, name):
     raw, kind, reason = ODD[name]
     peer = await answering(raw)
 
-    ruling = await comment(door(peer, timeout=SHORT if raw is None or "never ends" in name else 10.0))
+    outcome = await comment(client(peer, timeout=SHORT if raw is None or "never ends" in name else 10.0))
 
-    assert (type(ruling), ruling.reason) == (kind, reason)
+    assert (type(outcome), outcome.reason) == (kind, reason)
     assert len(peer.requests) == 1
 
 
-async def test_what_is_read_is_read_as_shares_are(answering, door):
-    """A byte that is no UTF-8, or half of a surrogate pair, costs a character and not the incident."""
+async def test_a_response_is_parsed_as_leniently_as_a_share(answering, client):
+    """A byte that is not UTF-8, or half of a surrogate pair, costs one character and not the incident."""
     peer = await answering(http_response(200, b'{"id": "5e7f", "status": "Critical", "a": "\\ud800", "b": "\xff"}'))
 
-    ruling = await door(peer).incident("env1", "5e7f")
+    outcome = await client(peer).incident("env1", "5e7f")
 
-    assert ruling == TaskDone(body={"id": "5e7f", "status": "Critical", "a": "\ufffd", "b": "\ufffd"})
+    assert outcome == TaskDone(body={"id": "5e7f", "status": "Critical", "a": "\ufffd", "b": "\ufffd"})
 
 
-async def test_an_answer_without_end_is_not_taken_in(answering, door, monkeypatch):
+async def test_an_endless_response_is_given_up(answering, client, monkeypatch):
     monkeypatch.setattr("relay.bigpanda.client._LARGEST_ANSWER", 1000)
     peer = await answering(http_response(200, {"alerts": "x" * 2000}))
 
-    assert await door(peer).incident("env1", "5e7f") == TaskRetryable(reason="unreadable")
+    assert await client(peer).incident("env1", "5e7f") == TaskRetryable(reason="unreadable")
 
 
 @pytest.mark.parametrize("call", BigPandaCall)
-async def test_no_call_is_sent_again_on_a_connection_that_broke_new_or_old(answering, door, call):
-    act, *_ = VERBS[call]
+async def test_no_call_is_repeated_on_a_broken_connection_new_or_old(answering, client, call):
+    act, *_ = CALLS[call]
     peer = await answering(DONE, b"", b"", DONE)
-    bigpanda = door(peer)
+    bigpanda = client(peer)
 
     lost = (TaskRetryable if call.is_read else TaskAmbiguous)(reason="connection_cut")
     assert [await act(bigpanda) for _ in range(4)] == [TaskDone(body={}), lost, lost, TaskDone(body={})]
     assert (len(peer.requests), peer.connections) == (4, 3)
 
 
-async def test_a_refused_connection_was_surely_not_sent(session, unused_tcp_port):
+async def test_without_a_connection_a_call_was_surely_not_sent(session, unused_tcp_port):
     bigpanda = BigPandaClient(session, KEY, base_url=f"http://127.0.0.1:{unused_tcp_port}")
 
     assert await comment(bigpanda) == TaskRetryable(reason="not_connected")
 
 
-async def test_a_deadline_that_ends_the_connecting_was_surely_not_sent(answering, session):
+async def test_a_call_that_times_out_while_connecting_was_surely_not_sent(answering, session):
     peer = await answering(None)
     bigpanda = BigPandaClient(session, KEY, base_url=peer.url.replace("http:", "https:"), timeout=SHORT)
 
@@ -328,31 +328,31 @@ async def test_a_deadline_that_ends_the_connecting_was_surely_not_sent(answering
     assert peer.requests == []
 
 
-async def test_a_closed_session_sends_nothing(answering, session, door):
+async def test_a_closed_session_sends_nothing(answering, session, client):
     peer = await answering(DONE)
     await session.close()
 
-    assert await comment(door(peer)) == TaskRetryable(reason="not_connected")
+    assert await comment(client(peer)) == TaskRetryable(reason="not_connected")
     assert peer.connections == 0
 
 
 # -- Secrets, cancelling, watching -------------------------------------------------------------------------------------
 
 
-async def test_keys_that_bigpanda_repeats_are_not_told_on(answering, door):
-    said = f"no app {APP_KEY} for {KEY}"
-    peer = await answering(http_response(400, {"errors": [said]}), http_response(404, {"message": said}))
-    bigpanda = door(peer)
+async def test_keys_in_bigpandas_answer_are_redacted(answering, client):
+    message = f"no app {APP_KEY} for {KEY}"
+    peer = await answering(http_response(400, {"errors": [message]}), http_response(404, {"message": message}))
+    bigpanda = client(peer)
 
-    rulings = [await bigpanda.callback("5e7f", APP_KEY) for _ in range(2)]
+    outcomes = [await bigpanda.callback("5e7f", APP_KEY) for _ in range(2)]
 
-    assert [ruling.detail for ruling in rulings] == ["no app [secret] for [secret]"] * 2
+    assert [outcome.detail for outcome in outcomes] == ["no app [secret] for [secret]"] * 2
 
 
-async def test_neither_key_nor_text_reach_the_log_even_at_debug(answering, door, caplog):
+async def test_neither_key_nor_text_is_logged_even_at_debug(answering, client, caplog):
     caplog.set_level(logging.DEBUG)
     peer = await answering(http_response(204), http_response(500))
-    bigpanda = door(peer)
+    bigpanda = client(peer)
 
     await comment(bigpanda)
     await bigpanda.callback("5e7f", APP_KEY)
@@ -360,9 +360,9 @@ async def test_neither_key_nor_text_reach_the_log_even_at_debug(answering, door,
     assert not any(secret in caplog.text for secret in (KEY, APP_KEY, "on it"))
 
 
-async def test_cancelling_is_the_only_thing_that_is_raised(answering, door):
+async def test_only_a_cancellation_is_raised(answering, client):
     peer = await answering(None)
-    call = asyncio.create_task(comment(door(peer)))
+    call = asyncio.create_task(comment(client(peer)))
     await peer.arrived.wait()
 
     call.cancel()
@@ -371,27 +371,27 @@ async def test_cancelling_is_the_only_thing_that_is_raised(answering, door):
         await call
 
 
-async def test_an_observer_is_told_of_every_call(answering, door):
+async def test_an_observer_gets_every_call(answering, client):
     peer = await answering(http_response(204), http_response(503))
-    told = []
-    bigpanda = door(peer, observer=lambda *call: told.append(call))
+    observed = []
+    bigpanda = client(peer, observer=lambda *call: observed.append(call))
 
-    rulings = [await comment(bigpanda), await bigpanda.unsnooze("env1", "5e7f"), await bigpanda.activities("")]
+    outcomes = [await comment(bigpanda), await bigpanda.unsnooze("env1", "5e7f"), await bigpanda.activities("")]
 
-    assert [(call, ruling) for call, ruling, _ in told] == list(
-        zip([BigPandaCall.COMMENT, BigPandaCall.UNSNOOZE, BigPandaCall.ACTIVITIES], rulings, strict=True)
+    assert [(call, outcome) for call, outcome, _ in observed] == list(
+        zip([BigPandaCall.COMMENT, BigPandaCall.UNSNOOZE, BigPandaCall.ACTIVITIES], outcomes, strict=True)
     )
-    assert all(0 <= seconds < 10 for _, _, seconds in told)
+    assert all(0 <= seconds < 10 for _, _, seconds in observed)
 
 
-async def test_the_environments_proxy_is_used(answering, session, monkeypatch):
+async def test_the_proxy_of_the_environment_is_used(answering, session, monkeypatch):
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     proxy = await answering(http_response(407, Connection="close"))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
 
-    ruling = await comment(BigPandaClient(session, KEY, base_url="http://bigpanda.example"))
+    outcome = await comment(BigPandaClient(session, KEY, base_url="http://bigpanda.example"))
 
-    assert (type(ruling), ruling.reason) == (TaskRetryable, "proxy_rejected")
+    assert (type(outcome), outcome.reason) == (TaskRetryable, "proxy_rejected")
     assert len(proxy.requests) == 1

@@ -1,4 +1,4 @@
-"""The door to BigPanda against its stand-in, over HTTP: every verb, every way in which it can be refused or lost."""
+"""The client against the fake BigPanda, over HTTP: every call, every rejection, every lost answer."""
 
 import asyncio
 from http import HTTPStatus
@@ -47,22 +47,22 @@ SHARE = {
     "incidentTags": [{"id": "itd_priority_1", "value": 1000}],
 }
 
-VERBS = {
-    BigPandaCall.CALLBACK: lambda door: door.callback("5e7f", "k"),
-    BigPandaCall.INCIDENT: lambda door: door.incident(ENV, "5e7f"),
-    BigPandaCall.RESOLVE: lambda door: door.resolve(ENV, "5e7f", "fixed"),
-    BigPandaCall.COMMENT: lambda door: door.comment(ENV, "5e7f", "on it"),
-    BigPandaCall.ASSIGN: lambda door: door.assign(ENV, "5e7f", ANN.id),
-    BigPandaCall.UNASSIGN: lambda door: door.unassign(ENV, "5e7f"),
-    BigPandaCall.SNOOZE: lambda door: door.snooze(ENV, "5e7f", NOW + 3600, "until one", cancel_on_updates=True),
-    BigPandaCall.UNSNOOZE: lambda door: door.unsnooze(ENV, "5e7f"),
-    BigPandaCall.TAG: lambda door: door.tag(ENV, "5e7f", "itd_priority_1", "P2"),
-    BigPandaCall.TAG_DEFINITIONS: lambda door: door.tag_definitions(),
-    BigPandaCall.ACTIVITIES: lambda door: door.activities("5e7f"),
-    BigPandaCall.USERS: lambda door: door.users(ANN.email),
+CALLS = {
+    BigPandaCall.CALLBACK: lambda client: client.callback("5e7f", "k"),
+    BigPandaCall.INCIDENT: lambda client: client.incident(ENV, "5e7f"),
+    BigPandaCall.RESOLVE: lambda client: client.resolve(ENV, "5e7f", "fixed"),
+    BigPandaCall.COMMENT: lambda client: client.comment(ENV, "5e7f", "on it"),
+    BigPandaCall.ASSIGN: lambda client: client.assign(ENV, "5e7f", ANN.id),
+    BigPandaCall.UNASSIGN: lambda client: client.unassign(ENV, "5e7f"),
+    BigPandaCall.SNOOZE: lambda client: client.snooze(ENV, "5e7f", NOW + 3600, "until one", cancel_on_updates=True),
+    BigPandaCall.UNSNOOZE: lambda client: client.unsnooze(ENV, "5e7f"),
+    BigPandaCall.TAG: lambda client: client.tag(ENV, "5e7f", "itd_priority_1", "P2"),
+    BigPandaCall.TAG_DEFINITIONS: lambda client: client.tag_definitions(),
+    BigPandaCall.ACTIVITIES: lambda client: client.activities("5e7f"),
+    BigPandaCall.USERS: lambda client: client.users(ANN.email),
 }
 WRITES = [call for call in BigPandaCall if not call.is_read]
-ABOUT_AN_INCIDENT = [call for call in BigPandaCall if call.names_incident]
+WITH_AN_INCIDENT = [call for call in BigPandaCall if call.names_incident]
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def base_url(bigpanda):
 
 
 @pytest.fixture
-async def door(bigpanda, base_url):
+async def client(bigpanda, base_url):
     async with make_session() as session:
         yield lambda **more: BigPandaClient(session, **{"key": bigpanda.key, "base_url": base_url, **more})
 
@@ -95,53 +95,53 @@ async def door(bigpanda, base_url):
 
 
 @pytest.mark.parametrize("call", BigPandaCall)
-async def test_every_verb_is_taken_by_a_strict_bigpanda(bigpanda, door, call):
-    assert isinstance(await VERBS[call](door()), TaskDone)
+async def test_a_strict_bigpanda_accepts_every_call(bigpanda, client, call):
+    assert isinstance(await CALLS[call](client()), TaskDone)
 
-    (noted,) = bigpanda.calls
-    assert (noted.method, noted.took_effect) == (call, True)
+    (received,) = bigpanda.calls
+    assert (received.method, received.took_effect) == (call, True)
 
 
-async def test_what_is_done_to_an_incident_is_done(bigpanda, door):
+async def test_every_action_changes_the_incident(bigpanda, client):
     incident = bigpanda.incident("5e7f")
-    panda = door()
+    api = client()
 
     for call in (BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
-        await VERBS[call](panda)
+        await CALLS[call](api)
 
     assert (incident.comments, incident.assignee, incident.snoozed_until) == (["on it"], ANN, NOW + 3600)
     assert incident.fields["snooze"]["autoCancel"] is True
     assert incident.tags == {"itd_priority_1": 2000}
 
     for call in (BigPandaCall.UNASSIGN, BigPandaCall.UNSNOOZE, BigPandaCall.RESOLVE):
-        await VERBS[call](panda)
+        await CALLS[call](api)
 
     assert (incident.assignee, incident.snoozed_until, incident.resolved) == (None, None, True)
     assert incident.activities[-1]["params"] == {"annotation": "fixed"}
 
 
-async def test_what_is_resolved_already_is_done(door):
-    panda = door()
+async def test_resolving_a_resolved_incident_is_done(client):
+    api = client()
 
-    assert [await VERBS[BigPandaCall.RESOLVE](panda) for _ in range(2)] == [
+    assert [await CALLS[BigPandaCall.RESOLVE](api) for _ in range(2)] == [
         TaskDone(body={"status": 202, "data": {}}),
         TaskDone(repeated=True),
     ]
 
 
-async def test_reads_tell_what_there_is(door):
-    panda = door()
-    await panda.comment(ENV, "5e7f", "first")
-    await panda.comment(ENV, "5e7f", "second")
+async def test_reads_return_what_bigpanda_has(client):
+    api = client()
+    await api.comment(ENV, "5e7f", "first")
+    await api.comment(ENV, "5e7f", "second")
 
     incident, definitions, activities, users, nobody = [
         (await asked).body
         for asked in (
-            panda.incident(ENV, "5e7f"),
-            panda.tag_definitions(),
-            panda.activities("5e7f", ["incident_commented"]),
-            panda.users("ANN@example.com"),
-            panda.users("bob@example.com"),
+            api.incident(ENV, "5e7f"),
+            api.tag_definitions(),
+            api.activities("5e7f", ["incident_commented"]),
+            api.users("ANN@example.com"),
+            api.users("bob@example.com"),
         )
     ]
 
@@ -155,20 +155,20 @@ async def test_reads_tell_what_there_is(door):
     assert users_of(nobody) == ()
 
 
-async def test_odd_ids_and_texts_arrive_as_they_are(bigpanda, door):
+async def test_odd_ids_and_texts_arrive_unchanged(bigpanda, client):
     odd = "a/b?c=d&e#f%2F é 💥"
     bigpanda.add_environment(odd, "Odd")
     bigpanda.add_incident({"incident": {"id": odd}, "metadata": {"environment_id": odd}})
 
-    assert await door().comment(odd, odd, odd) == TaskDone()
-    assert await door().activities(odd) == TaskDone(
+    assert await client().comment(odd, odd, odd) == TaskDone()
+    assert await client().activities(odd) == TaskDone(
         body={"items": list(reversed(bigpanda.incident(odd).activities))},
     )
     assert bigpanda.incident(odd).comments == [odd]
 
 
-async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, door, time):
-    panda = door()
+async def test_every_action_causes_a_share_that_relay_parses(bigpanda, client, time):
+    api = client()
     shares = []
     for call in (
         BigPandaCall.COMMENT,
@@ -180,7 +180,7 @@ async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, doo
         BigPandaCall.RESOLVE,
     ):
         time.advance(1)
-        await VERBS[call](panda)
+        await CALLS[call](api)
         await bigpanda.wait_until_idle()
         shares.append(parse_share(orjson.dumps(bigpanda.sent_shares[-1].body), {}, time.now()))
 
@@ -199,14 +199,14 @@ async def test_what_each_action_causes_is_a_share_that_relay_reads(bigpanda, doo
     assert resolved.blocks["ended"] == NOW + 7
 
 
-async def test_what_is_asked_for_is_what_the_last_share_told(bigpanda, door):
-    panda = door()
+async def test_the_api_s_incident_says_the_same_as_the_last_share(bigpanda, client):
+    api = client()
     for call in (BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
-        await VERBS[call](panda)
+        await CALLS[call](api)
     await bigpanda.wait_until_idle()
 
     shared = parse_share(orjson.dumps(bigpanda.sent_shares[-1].body), {}, NOW)
-    asked = parse_share(share_body_from_api((await VERBS[BigPandaCall.INCIDENT](panda)).body), {}, NOW)
+    asked = parse_share(share_body_from_api((await CALLS[BigPandaCall.INCIDENT](api)).body), {}, NOW)
 
     assert asked.incident == shared.incident
     assert asked.blocks == {
@@ -215,59 +215,59 @@ async def test_what_is_asked_for_is_what_the_last_share_told(bigpanda, door):
     }
 
 
-# -- Every refusal -----------------------------------------------------------------------------------------------------
+# -- Every rejection ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", BigPandaCall)
-async def test_a_key_that_is_revoked_is_refused(bigpanda, door, call):
+async def test_a_revoked_key_is_rejected(bigpanda, client, call):
     bigpanda.revoke()
 
-    ruling = await VERBS[call](door())
+    outcome = await CALLS[call](client())
 
-    assert (ruling.cause, ruling.reason) == (RejectionCause.CREDENTIALS, "key_invalid")
+    assert (outcome.cause, outcome.reason) == (RejectionCause.CREDENTIALS, "key_invalid")
 
 
 @pytest.mark.parametrize("call", [call for call in WRITES if call is not BigPandaCall.CALLBACK] + [BigPandaCall.USERS])
-async def test_a_user_who_may_not_is_refused(bigpanda, door, call):
+async def test_a_user_without_the_permission_is_rejected(bigpanda, client, call):
     bigpanda.add_key("BPUguest", user=ANN, permissions=())
 
-    ruling = await VERBS[call](door(key="BPUguest"))
+    outcome = await CALLS[call](client(key="BPUguest"))
 
-    assert (ruling.cause, ruling.reason) == (RejectionCause.PERMISSION, "forbidden")
-    assert ruling.detail
+    assert (outcome.cause, outcome.reason) == (RejectionCause.PERMISSION, "forbidden")
+    assert outcome.detail
 
 
-@pytest.mark.parametrize("call", ABOUT_AN_INCIDENT)
-async def test_an_incident_that_is_forgotten_is_missing(bigpanda, door, call):
+@pytest.mark.parametrize("call", WITH_AN_INCIDENT)
+async def test_a_removed_incident_is_not_found(bigpanda, client, call):
     bigpanda.remove_incident("5e7f")
 
-    assert await VERBS[call](door()) == IncidentNotFound(reason="not_found", detail="Incident 5e7f does not exist")
+    assert await CALLS[call](client()) == IncidentNotFound(reason="not_found", detail="Incident 5e7f does not exist")
 
 
-async def test_a_tag_or_a_user_that_is_not_there_is_not_a_missing_incident(door):
-    tag, user = [await door().tag(ENV, "5e7f", "nope", "x"), await door().assign(ENV, "5e7f", "nobody")]
+async def test_a_missing_tag_or_user_is_no_missing_incident(client):
+    tag, user = [await client().tag(ENV, "5e7f", "nope", "x"), await client().assign(ENV, "5e7f", "nobody")]
 
     assert (tag.cause, tag.reason) == (RejectionCause.PAYLOAD, "tag_unknown")
     assert (user.cause, user.reason) == (RejectionCause.PAYLOAD, "user_unknown")
 
 
-async def test_another_region_finds_no_call_and_no_incident(door, base_url):
-    elsewhere = door(base_url=f"{base_url}/elsewhere")
+async def test_in_another_region_no_call_and_no_incident_is_found(client, base_url):
+    elsewhere = client(base_url=f"{base_url}/elsewhere")
 
     assert (await elsewhere.tag_definitions()).reason == "no_such_call"
     assert isinstance(await elsewhere.comment(ENV, "5e7f", "x"), IncidentNotFound)
 
 
-async def test_what_bigpanda_does_not_take_is_refused_in_its_words(door):
-    rulings = [
-        await door().comment(ENV, "5e7f", " "),
-        await door().snooze(ENV, "5e7f", NOW),
-        await door().tag(ENV, "5e7f", "itd_priority_1", "P9"),
-        await door().callback("5e7f", "another key"),
+async def test_a_rejection_has_bigpandas_words(client):
+    outcomes = [
+        await client().comment(ENV, "5e7f", " "),
+        await client().snooze(ENV, "5e7f", NOW),
+        await client().tag(ENV, "5e7f", "itd_priority_1", "P9"),
+        await client().callback("5e7f", "another key"),
     ]
 
-    assert {(ruling.cause, ruling.reason) for ruling in rulings} == {(RejectionCause.PAYLOAD, "bad_request")}
-    assert [ruling.detail for ruling in rulings] == [
+    assert {(outcome.cause, outcome.reason) for outcome in outcomes} == {(RejectionCause.PAYLOAD, "bad_request")}
+    assert [outcome.detail for outcome in outcomes] == [
         "comment may not be blank",
         "end_time must be in the next 90 days, in Unix seconds",
         "itd_priority_1: P9 is none of P1, P2, P3, P4, P5",
@@ -276,19 +276,19 @@ async def test_what_bigpanda_does_not_take_is_refused_in_its_words(door):
 
 
 @pytest.mark.parametrize("call", BigPandaCall)
-async def test_calls_that_come_too_fast_are_to_wait_and_have_no_effect(bigpanda, door, call):
+async def test_calls_above_the_rate_limit_are_retryable_and_have_no_effect(bigpanda, client, call):
     bigpanda.rate_limits = True
-    panda = door()
+    api = client()
 
-    rulings = [await VERBS[call](panda) for _ in range(6)]
+    outcomes = [await CALLS[call](api) for _ in range(6)]
 
-    assert rulings[-1] == TaskRetryable(reason="rate_limited", pauses=True)
+    assert outcomes[-1] == TaskRetryable(reason="rate_limited", pauses=True)
     assert [each.took_effect for each in bigpanda.calls_to(call)].count(True) <= 5
 
 
-# -- Every loss --------------------------------------------------------------------------------------------------------
+# -- Every lost answer -------------------------------------------------------------------------------------------------
 
-LOSSES = {
+LOST_ANSWERS = {
     "500": (RawResponse(status=500, body='{"status":500,"errors":["x"]}'), "server_error"),
     "502 html": (RawResponse(status=502, body="<html>", content_type="text/html"), "server_error"),
     "503": (RawResponse(status=503), "server_error"),
@@ -297,23 +297,23 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("lost", LOST_ANSWERS.values(), ids=LOST_ANSWERS)
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("call", [BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.INCIDENT])
-async def test_a_lost_answer_is_doubt_about_a_write_and_nothing_about_a_read(bigpanda, door, call, loss, after_effect):
-    does, reason = loss
-    bigpanda.faults.add(InjectedFault(behaviour=does, method=call, after_effect=after_effect))
+async def test_a_lost_answer_leaves_a_write_in_doubt_and_a_read_retryable(bigpanda, client, call, lost, after_effect):
+    behaviour, reason = lost
+    bigpanda.faults.add(InjectedFault(behaviour=behaviour, method=call, after_effect=after_effect))
 
-    ruling = await VERBS[call](door())
+    outcome = await CALLS[call](client())
 
-    assert ruling == (TaskRetryable(reason=reason) if call.is_read else TaskAmbiguous(reason=reason))
+    assert outcome == (TaskRetryable(reason=reason) if call.is_read else TaskAmbiguous(reason=reason))
     assert [each.took_effect for each in bigpanda.calls_to(call)] == [after_effect]
 
 
-async def test_an_answer_that_never_comes_is_doubt(bigpanda, door):
+async def test_a_write_without_an_answer_is_in_doubt(bigpanda, client):
     bigpanda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
 
-    assert await VERBS[BigPandaCall.COMMENT](door(timeout=0.2)) == TaskAmbiguous(reason="timed_out")
+    assert await CALLS[BigPandaCall.COMMENT](client(timeout=0.2)) == TaskAmbiguous(reason="timed_out")
     assert bigpanda.incident("5e7f").comments == ["on it"]
 
 
@@ -325,32 +325,32 @@ async def test_an_answer_that_never_comes_is_doubt(bigpanda, door):
         (HTTPStatus.CONFLICT, TaskRejected),
     ],
 )
-async def test_what_the_documentation_lists_besides(bigpanda, door, status, kind):
+async def test_the_other_documented_statuses_have_their_outcome(bigpanda, client, status, kind):
     bigpanda.faults.add(InjectedFault(behaviour=RawResponse(status=status), method="comment"))
 
-    assert isinstance(await VERBS[BigPandaCall.COMMENT](door()), kind)
+    assert isinstance(await CALLS[BigPandaCall.COMMENT](client()), kind)
 
 
-async def test_a_bigpanda_that_is_not_there_was_surely_not_reached(door, unused_tcp_port):
-    panda = door(base_url=f"http://127.0.0.1:{unused_tcp_port}")
+async def test_without_a_connection_a_call_was_surely_not_sent(client, unused_tcp_port):
+    api = client(base_url=f"http://127.0.0.1:{unused_tcp_port}")
 
-    assert {await VERBS[call](panda) for call in BigPandaCall} == {TaskRetryable(reason="not_connected")}
+    assert {await CALLS[call](api) for call in BigPandaCall} == {TaskRetryable(reason="not_connected")}
 
 
-async def test_a_doubtful_comment_can_be_looked_up(bigpanda, door):
+async def test_a_comment_in_doubt_can_be_looked_up(bigpanda, client):
     bigpanda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
-    panda = door()
+    api = client()
 
-    assert isinstance(await panda.comment(ENV, "5e7f", "did it land?"), TaskAmbiguous)
-    found = await panda.activities("5e7f", ["incident_commented"])
+    assert isinstance(await api.comment(ENV, "5e7f", "did it land?"), TaskAmbiguous)
+    found = await api.activities("5e7f", ["incident_commented"])
 
     assert comments_of(found.body) == ("did it land?",)
 
 
-async def test_many_calls_at_once_are_each_answered(bigpanda, door):
-    panda = door()
+async def test_many_calls_at_once_are_each_answered(bigpanda, client):
+    api = client()
 
-    rulings = await asyncio.gather(*(panda.comment(ENV, "5e7f", f"{number}") for number in range(50)))
+    outcomes = await asyncio.gather(*(api.comment(ENV, "5e7f", f"{number}") for number in range(50)))
 
-    assert rulings == [TaskDone()] * 50
+    assert outcomes == [TaskDone()] * 50
     assert sorted(bigpanda.incident("5e7f").comments, key=int) == [str(number) for number in range(50)]

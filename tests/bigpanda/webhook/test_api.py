@@ -1,4 +1,4 @@
-"""What the Incidents API tells, read as a share: the same record as the webhook's, and nothing that was not told."""
+"""An incident from the Incidents API, rewritten as a share: the same record as the webhook's, and nothing else."""
 
 import orjson
 import pytest
@@ -15,8 +15,8 @@ from relay.sandbox.bigpanda.users import FakeBigPandaUser
 NOW = 1_700_000_000
 ANN = FakeBigPandaUser(id="644c", name="Ann Lee", email="ann@example.com")
 
-# As a client was seen to read it, with the values of BigPanda's own pages.
-SEEN = {
+# The shape that a client read, with the values of BigPanda's own pages.
+API_INCIDENT = {
     "id": "653989e52d00001901351684",
     "status": "Critical",
     "severity": "Critical",
@@ -66,8 +66,8 @@ def read(body):
     return parse_share(share_body_from_api(body), {}, NOW)
 
 
-def test_an_incident_as_it_was_seen_is_read_in_full():
-    share = read(SEEN)
+def test_an_observed_incident_is_read_in_full():
+    share = read(API_INCIDENT)
     colin = {"name": "Colin", "email": "colin@example.com", "id": "6553d04d2463e49f8eb3c771"}
 
     assert (share.incident, share.as_of) == ("653989e52d00001901351684", 1698265903.0)
@@ -85,16 +85,16 @@ def test_an_incident_as_it_was_seen_is_read_in_full():
     }
 
 
-def test_nothing_is_told_that_the_api_does_not_tell():
-    share = read(SEEN)
+def test_the_body_says_nothing_that_the_api_did_not_say():
+    share = read(API_INCIDENT)
 
     assert (share.environment, share.sender, share.comment, share.events) == (None, None, None, ())
     assert set(read({"id": "i1"}).blocks) == set()
     assert set(read({"id": "i1", "active": False}).blocks) == {"state"}
 
 
-def test_alerts_are_told_where_they_are_expanded():
-    (alert,) = read(SEEN | {"alerts": [ALERT]}).blocks["alerts"]
+def test_expanded_alerts_are_in_the_body():
+    (alert,) = read(API_INCIDENT | {"alerts": [ALERT]}).blocks["alerts"]
 
     assert alert == {
         "id": "60a4ee83bb7d9d046b8d7a93",
@@ -111,10 +111,10 @@ def test_alerts_are_told_where_they_are_expanded():
     }
 
 
-def test_an_alert_may_be_known_by_the_other_word_for_its_id():
-    told = {name: value for name, value in ALERT.items() if name != "alert_id"} | {"id": "a1"}
+def test_an_alert_may_have_its_id_under_the_other_name():
+    fields = {name: value for name, value in ALERT.items() if name != "alert_id"} | {"id": "a1"}
 
-    assert read(SEEN | {"alerts": [told]}).blocks["alerts"][0]["id"] == "a1"
+    assert read(API_INCIDENT | {"alerts": [fields]}).blocks["alerts"][0]["id"] == "a1"
 
 
 @pytest.mark.parametrize(
@@ -130,22 +130,22 @@ def test_an_alert_may_be_known_by_the_other_word_for_its_id():
     ],
     ids=["bare", "bare id", "some bare", "texts", "some texts", "null", "a map"],
 )
-def test_a_list_that_knows_some_alerts_by_their_id_alone_tells_no_alerts(alerts):
-    assert "alerts" not in read(SEEN | {"alerts": alerts}).blocks
+def test_a_list_with_bare_ids_gives_no_alerts(alerts):
+    assert "alerts" not in read(API_INCIDENT | {"alerts": alerts}).blocks
 
 
 def test_an_incident_without_alerts_has_none():
-    assert read(SEEN | {"alerts": []}).blocks["alerts"] == []
+    assert read(API_INCIDENT | {"alerts": []}).blocks["alerts"] == []
 
 
-def test_a_snooze_is_told_with_its_end():
-    told = SEEN | {"snooze": {"snoozed": True, "end_time": 1698269999, "cancel_on_incident_updates": True}}
+def test_a_snooze_has_its_end():
+    fields = API_INCIDENT | {"snooze": {"snoozed": True, "end_time": 1698269999, "cancel_on_incident_updates": True}}
 
-    assert read(told).blocks["snooze"] == {"snoozed": True, "wake": 1698269999}
+    assert read(fields).blocks["snooze"] == {"snoozed": True, "wake": 1698269999}
 
 
-def test_somebody_is_told_to_be_nobody_and_not_to_be_mentioned():
-    without = {name: value for name, value in SEEN.items() if name not in {"assignee", "assigner"}}
+def test_nobody_assigned_differs_from_no_assignment():
+    without = {name: value for name, value in API_INCIDENT.items() if name not in {"assignee", "assigner"}}
 
     assert "assignment" not in read(without).blocks
     assert read(without | {"assignee": None}).blocks["assignment"]["assignee"] is None
@@ -155,21 +155,21 @@ def test_somebody_is_told_to_be_nobody_and_not_to_be_mentioned():
 def test_tags_are_read_in_either_spelling(spelled):
     known, value = spelled
 
-    assert read(SEEN | {"incident_tags": [{known: "itd_priority_1", value: 1000}]}).blocks["tags"] == [
+    assert read(API_INCIDENT | {"incident_tags": [{known: "itd_priority_1", value: 1000}]}).blocks["tags"] == [
         ["itd_priority_1", ["1000"]]
     ]
 
 
-def test_what_is_asked_again_unchanged_is_the_same_share():
-    again = SEEN | {"environments": ["another"], "folders": [], "shared": False, "correlation_matchers_log": []}
+def test_an_unchanged_incident_gives_the_same_share():
+    again = API_INCIDENT | {"environments": ["another"], "folders": [], "shared": False, "correlation_matchers_log": []}
 
-    assert read(again).hash == read(SEEN).hash
-    assert read(SEEN | {"updated_at": 1698265904}).hash != read(SEEN).hash
+    assert read(again).hash == read(API_INCIDENT).hash
+    assert read(API_INCIDENT | {"updated_at": 1698265904}).hash != read(API_INCIDENT).hash
 
 
-def test_the_record_is_the_same_whether_a_share_or_the_api_told_it():
+def test_a_share_and_the_api_give_the_same_record():
     bigpanda = FakeBigPanda(clock=lambda: float(NOW))
-    told = {
+    fields = {
         "id": "i1",
         "status": "Warning",
         "severity": "Critical",
@@ -197,10 +197,10 @@ def test_the_record_is_the_same_whether_a_share_or_the_api_told_it():
             }
         ],
     }
-    incident = bigpanda.add_incident({"incident": told, "incidentTags": [{"id": "team", "value": "db"}]})
+    incident = bigpanda.add_incident({"incident": fields, "incidentTags": [{"id": "team", "value": "db"}]})
     incident.assign(ANN, ANN)
     people = {role: ANN.as_share() for role in ("assignee", "assigner")}
-    body = {"incident": told, "incidentTags": [{"id": "team", "value": "db"}], "metadata": people}
+    body = {"incident": fields, "incidentTags": [{"id": "team", "value": "db"}], "metadata": people}
     shared = parse_share(orjson.dumps(body), {}, NOW)
 
     asked = read(incident.as_api_object(expanded=True))
@@ -209,16 +209,18 @@ def test_the_record_is_the_same_whether_a_share_or_the_api_told_it():
     assert merge_share(merge_share(None, shared), asked).blocks == merge_share(None, shared).blocks
 
 
-@pytest.mark.parametrize("body", [None, [], [SEEN], "text", 7, {}, {"id": None}, {"status": "Critical"}])
-def test_what_is_no_incident_is_refused_as_a_share_without_one_is(body):
+@pytest.mark.parametrize("body", [None, [], [API_INCIDENT], "text", 7, {}, {"id": None}, {"status": "Critical"}])
+def test_a_body_without_an_incident_is_rejected(body):
     with pytest.raises(NoIncident):
         read(body)
 
 
 @given(
-    body=st.dictionaries(st.sampled_from([*SEEN, "more"]), json_values, max_size=8), alert=json_values, known=st.text()
+    body=st.dictionaries(st.sampled_from([*API_INCIDENT, "more"]), json_values, max_size=8),
+    alert=json_values,
+    known=st.text(),
 )
-def test_any_shape_becomes_a_body_that_is_read_or_refused(body, alert, known):
+def test_any_shape_gives_a_body_that_is_parsed_or_rejected(body, alert, known):
     share = read({**body, "alerts": [alert, ALERT], "id": f"i{known}"[:200]})
 
     assert share.incident.startswith("i")

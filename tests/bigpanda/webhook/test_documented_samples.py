@@ -16,7 +16,7 @@ SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").re
 RECEIVED = 1_700_000_000.0
 
 
-def test_the_documented_sample_is_read_whole():
+def test_the_documented_sample_is_parsed_completely():
     share = parse_share(SAMPLE, {"X-Relay-Integration": "noc"}, RECEIVED)
 
     assert share.incident == "5555370aabc20a001145d6g9"
@@ -33,7 +33,7 @@ def test_the_documented_sample_is_read_whole():
     )
 
 
-def test_the_documented_sample_tells_every_block_but_the_assignment():
+def test_the_documented_sample_has_every_block_but_the_assignment():
     blocks = dict(parse_share(SAMPLE, {}, RECEIVED).blocks)
 
     alerts = blocks.pop("alerts")
@@ -102,7 +102,7 @@ def with_fragment(fragment: str) -> bytes:
     return orjson.dumps({"incident": {"id": "i1"}} | orjson.loads(fragment))
 
 
-def test_an_account_without_any_dataset_option_tells_the_incident_alone():
+def test_without_dataset_options_a_share_has_only_the_incident():
     share = parse_share(b'{"incident": {"id": "i1", "status": "Warning"}}', {}, RECEIVED)
 
     assert share.blocks == {"state": {"status": "Warning", "resolved": None, "active": None}}
@@ -110,7 +110,7 @@ def test_an_account_without_any_dataset_option_tells_the_incident_alone():
     assert share.as_of == RECEIVED
 
 
-def test_the_comment_of_send_comments_is_told():
+def test_the_option_send_comments_adds_the_comment():
     fragment = """{"metadata": {"sender": {"name": "Dana", "email": "d@example.com"},
                                 "comment": {"comment": "Hello World", "environment": "All"}}}"""
     share = parse_share(with_fragment(fragment), {}, RECEIVED)
@@ -120,7 +120,7 @@ def test_the_comment_of_send_comments_is_told():
     assert share.environment is None, "the comment's environment is not the one that shared the incident"
 
 
-def test_the_assignment_of_add_assignments_is_told():
+def test_the_option_add_assignments_adds_the_assignment():
     someone = '{"email": "a@example.com", "name": "Ann", "userId": "u1"}'
     share = parse_share(
         with_fragment(f'{{"metadata": {{"assignee": {someone}, "assigner": {someone}}}}}'), {}, RECEIVED
@@ -131,7 +131,7 @@ def test_the_assignment_of_add_assignments_is_told():
 
 
 @pytest.mark.parametrize("place", ["beside", "inside", "metadata"])
-def test_event_types_are_taken_from_wherever_the_documentation_puts_them(place):
+def test_event_types_are_read_from_every_documented_place(place):
     events = {"event_types": [{"event": "incident#new", "time": 1_674_571_309}]}
     body = {
         "beside": {"incident": {"id": "i1"}} | events,

@@ -1,4 +1,4 @@
-"""Headers: the operator's own are kept, secrets and what the way here added are not."""
+"""Custom headers are kept; credentials and what proxies add are not."""
 
 import pytest
 from multidict import CIMultiDict
@@ -12,7 +12,7 @@ def kept(headers, **options):
     return parse_share(BODY, headers, 1_700_000_000.0, **options).headers
 
 
-def test_custom_headers_are_kept_by_their_lower_case_names():
+def test_custom_headers_are_kept_under_lower_case_names():
     assert kept({"X-Relay-Integration": "noc", "X-Bp-Config-Team": " db ", "Team": "b"}) == {
         "team": "b",
         "x-bp-config-team": "db",
@@ -33,14 +33,14 @@ def test_custom_headers_are_kept_by_their_lower_case_names():
         "X-Api-Key",
     ],
 )
-def test_no_secret_is_kept(name):
+def test_no_credential_is_kept(name):
     share = parse_share(BODY, {name: "s3cret"}, 1_700_000_000.0)
 
     assert share.headers == {}
     assert "s3cret" not in repr(share)
 
 
-def test_the_configured_key_header_is_dropped_in_any_case_and_the_default_one_with_it():
+def test_the_configured_key_header_and_the_default_one_are_dropped_in_any_case():
     assert kept({"x-noc-KEY": "s3cret", "X-Relay-Key": "an old one", "Team": "db"}, key_header="X-NOC-Key") == {
         "team": "db"
     }
@@ -57,7 +57,7 @@ def test_the_configured_key_header_is_dropped_in_any_case_and_the_default_one_wi
         "X-Envoy-Attempt-Count", "Sentry-Trace", "Baggage", "Idempotency-Key", "X-Request-Start", "Newrelic",
     ],
 )  # fmt: skip
-def test_what_the_way_here_adds_to_each_delivery_is_dropped(name):
+def test_a_header_that_differs_at_each_delivery_is_dropped(name):
     assert kept({name: "differs", "Team": "db"}) == {"team": "db"}
 
 

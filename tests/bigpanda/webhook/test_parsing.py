@@ -1,4 +1,4 @@
-"""One example for each liberty that a sender may take with the shape of a share."""
+"""Parsing accepts every liberty that a sender may take with the shape of a share: one example for each."""
 
 import time
 
@@ -11,16 +11,16 @@ from relay.model.errors import NoIncident, ShareError
 from relay.model.incident import Environment, Person
 
 RECEIVED = 1_700_000_000.0
-NOT_TOLD = object()
+ABSENT = object()
 
 
 def share_of(incident: object = None, **beside: object) -> Share:
-    told = {"id": "i1"} | (incident or {})
-    return parse_share(orjson.dumps({"incident": told, **beside}), {}, RECEIVED)
+    fields = {"id": "i1"} | (incident or {})
+    return parse_share(orjson.dumps({"incident": fields, **beside}), {}, RECEIVED)
 
 
 def block(name: str, incident: object = None, **beside: object) -> object:
-    return share_of(incident, **beside).blocks.get(name, NOT_TOLD)
+    return share_of(incident, **beside).blocks.get(name, ABSENT)
 
 
 # ------------------------------------------------------------ the incident
@@ -42,7 +42,7 @@ def block(name: str, incident: object = None, **beside: object) -> object:
         ([{"incident": {"id": "abc"}}], "abc"),
     ],
 )
-def test_an_incident_is_named_by(body, expected):
+def test_the_incident_id_is_read_from(body, expected):
     assert parse_share(orjson.dumps(body), {}, RECEIVED).incident == expected
 
 
@@ -72,16 +72,16 @@ def test_an_incident_is_named_by(body, expected):
         (17, "expected a JSON object, found a number"),
     ],
 )
-def test_a_body_without_a_usable_id_says_what_stands_there_instead(body, found):
-    with pytest.raises(NoIncident) as refusal:
+def test_the_error_for_a_missing_id_says_what_was_found(body, found):
+    with pytest.raises(NoIncident) as caught:
         parse_share(orjson.dumps(body), {}, RECEIVED)
 
-    assert isinstance(refusal.value, ShareError)
-    assert str(refusal.value).startswith("The body has no incident.id: expected a")
-    assert found in str(refusal.value)
+    assert isinstance(caught.value, ShareError)
+    assert str(caught.value).startswith("The body has no incident.id: expected a")
+    assert found in str(caught.value)
 
 
-def test_an_id_too_long_to_be_one_is_refused_and_its_length_told():
+def test_the_error_for_a_long_id_says_its_length():
     with pytest.raises(NoIncident, match=r"incident\.id has 256 characters; relay takes at most 255"):
         share_of({"id": "x" * 256})
 
@@ -92,20 +92,20 @@ def test_an_id_too_long_to_be_one_is_refused_and_its_length_told():
 @pytest.mark.parametrize(
     ("incident", "expected"),
     [
-        ({}, NOT_TOLD),
+        ({}, ABSENT),
         ({"status": "Critical"}, {"status": "Critical", "resolved": None, "active": None}),
         ({"status": " ok "}, {"status": "ok", "resolved": None, "active": None}),
         ({"status": "never heard of"}, {"status": "never heard of", "resolved": None, "active": None}),
         ({"status": None}, {"status": None, "resolved": None, "active": None}),
         ({"status": ""}, {"status": None, "resolved": None, "active": None}),
-        ({"status": 5}, NOT_TOLD),
-        ({"status": 5, "active": "no idea"}, NOT_TOLD),
-        ({"status": "{{incident.status}}"}, NOT_TOLD),
+        ({"status": 5}, ABSENT),
+        ({"status": 5, "active": "no idea"}, ABSENT),
+        ({"status": "{{incident.status}}"}, ABSENT),
         ({"status": ["Critical"], "active": False}, {"status": None, "resolved": None, "active": False}),
         ({"resolved": "TRUE"}, {"status": None, "resolved": True, "active": None}),
         ({"active": "false", "resolved": 1}, {"status": None, "resolved": True, "active": False}),
         ({"active": 0.0}, {"status": None, "resolved": None, "active": False}),
-        ({"active": 2}, NOT_TOLD),
+        ({"active": 2}, ABSENT),
     ],
 )
 def test_the_three_parts_of_the_state_are_read_together(incident, expected):
@@ -118,12 +118,12 @@ def test_the_three_parts_of_the_state_are_read_together(incident, expected):
         ("severity", {"severity": "Critical"}, "Critical"),
         ("severity", {"severity": None}, None),
         ("severity", {"severity": " "}, None),
-        ("severity", {"severity": 3}, NOT_TOLD),
+        ("severity", {"severity": 3}, ABSENT),
         ("flapping", {"flapping": True}, True),
         ("flapping", {"flapping": "False"}, False),
         ("flapping", {"flapping": None}, None),
-        ("flapping", {"flapping": "{{incident.flapping}}"}, NOT_TOLD),
-        ("flapping", {"flapping": [True]}, NOT_TOLD),
+        ("flapping", {"flapping": "{{incident.flapping}}"}, ABSENT),
+        ("flapping", {"flapping": [True]}, ABSENT),
         ("snooze", {"snooze": {"snoozed": True, "wake": 1_700_003_600}}, {"snoozed": True, "wake": 1_700_003_600}),
         ("snooze", {"snooze": {"snoozed": True, "end_time": 1_700_003_600}}, {"snoozed": True, "wake": 1_700_003_600}),
         ("snooze", {"snooze": {"snoozed": True, "endTime": 1_700_003_600}}, {"snoozed": True, "wake": 1_700_003_600}),
@@ -132,11 +132,11 @@ def test_the_three_parts_of_the_state_are_read_together(incident, expected):
         ("snooze", {"snooze": {"snoozed": None}}, {"snoozed": False, "wake": None}),
         ("snooze", {"snooze": {"wake": 1_700_003_600}}, {"snoozed": True, "wake": 1_700_003_600}),
         ("snooze", {"snooze": {"wake": None}}, {"snoozed": False, "wake": None}),
-        ("snooze", {"snooze": {"autoCancel": True}}, NOT_TOLD),
+        ("snooze", {"snooze": {"autoCancel": True}}, ABSENT),
         ("snooze", {"snooze": True}, {"snoozed": True, "wake": None}),
         ("snooze", {"snooze": None}, None),
         ("snooze", {"snooze": {}}, None),
-        ("snooze", {"snooze": "tomorrow"}, NOT_TOLD),
+        ("snooze", {"snooze": "tomorrow"}, ABSENT),
     ],
 )
 def test_a_flag_or_a_snooze_is_read_from(name, incident, expected):
@@ -167,27 +167,27 @@ def test_a_flag_or_a_snooze_is_read_from(name, incident, expected):
         ("", None),
         (0, None),
         ("0", None),
-        (-1, NOT_TOLD),
-        ("-1", NOT_TOLD),
-        ("1969-12-31", NOT_TOLD),
-        ("0001-01-01T00:00:00+23:59", NOT_TOLD),
-        (1e30, NOT_TOLD),
-        ("9" * 400, NOT_TOLD),
-        ("yesterday", NOT_TOLD),
-        ("{{incident.start}}", NOT_TOLD),
-        (True, NOT_TOLD),
-        ([1_649_576_282], NOT_TOLD),
-        ({"seconds": 1_649_576_282}, NOT_TOLD),
+        (-1, ABSENT),
+        ("-1", ABSENT),
+        ("1969-12-31", ABSENT),
+        ("0001-01-01T00:00:00+23:59", ABSENT),
+        (1e30, ABSENT),
+        ("9" * 400, ABSENT),
+        ("yesterday", ABSENT),
+        ("{{incident.start}}", ABSENT),
+        (True, ABSENT),
+        ([1_649_576_282], ABSENT),
+        ({"seconds": 1_649_576_282}, ABSENT),
     ],
 )
 def test_a_time_is_read_from(value, expected):
     found = block("started", {"startedOn": value})
 
     assert found == expected
-    assert found in (None, NOT_TOLD) or type(found) is int
+    assert found in (None, ABSENT) or type(found) is int
 
 
-def test_a_time_without_an_offset_is_utc_wherever_relay_runs(monkeypatch):
+def test_a_time_without_an_offset_is_utc_in_every_time_zone(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -206,11 +206,11 @@ def test_a_time_without_an_offset_is_utc_wherever_relay_runs(monkeypatch):
         ("ended", ["endedOn", "ended_on", "ended", "end", "endedAt", "ended_at"]),
     ],
 )
-def test_a_time_goes_by_many_names(name, spellings):
+def test_a_time_has_many_spellings(name, spellings):
     assert [block(name, {spelling: 1_649_576_282}) for spelling in spellings] == [1_649_576_282] * len(spellings)
 
 
-def test_an_ill_typed_spelling_does_not_hide_a_good_one():
+def test_an_unusable_value_does_not_hide_a_usable_one():
     assert block("started", {"startedOn": "yesterday", "start": 1_649_576_282}) == 1_649_576_282
 
 
@@ -248,13 +248,13 @@ def test_an_ill_typed_spelling_does_not_hide_a_good_one():
          [["p", ["a", "c"]], ["q", ["b"]]]),
         ([{"id": "p", "value": "a"}, "broken", 5, None, {"id": ["x"], "value": "y"}, {"id": "q"}], [["p", ["a"]]]),
         ([{"id": "p", "value": "{{incidentTags.p}}"}, {"id": "q", "value": "x"}], [["q", ["x"]]]),
-        ([{"id": "p", "value": "{{incidentTags.p}}"}], NOT_TOLD),
+        ([{"id": "p", "value": "{{incidentTags.p}}"}], ABSENT),
         ([{"id": "p", "value": "{{ $value }} is not a variable of BigPanda's"}],
          [["p", ["{{ $value }} is not a variable of BigPanda's"]]]),
-        ([{"id": "p"}], NOT_TOLD),
-        (["broken"], NOT_TOLD),
-        ("broken", NOT_TOLD),
-        (5, NOT_TOLD),
+        ([{"id": "p"}], ABSENT),
+        (["broken"], ABSENT),
+        ("broken", ABSENT),
+        (5, ABSENT),
         ([], []),
         ({}, []),
         (None, []),
@@ -265,7 +265,7 @@ def test_incident_tags_are_read_from(value, expected):
     assert block("tags", incidentTags=value) == expected
 
 
-def test_of_an_incident_tag_the_id_names_it_and_of_an_alert_tag_the_name():
+def test_an_incident_tag_is_named_by_its_id_and_an_alert_tag_by_its_name():
     both = [{"id": "itd-9ff5", "name": "team", "value": "db"}]
     share = share_of({"incident_tags": both, "alerts": [{"id": "a", "tags": both}]})
 
@@ -294,10 +294,10 @@ def test_of_an_incident_tag_the_id_names_it_and_of_an_alert_tag_the_name():
         ({"landing_page": "http://bigp.io/2", "landingPage": "http://bigp.io/1"},
          {"landing_page": "http://bigp.io/1", "landing_page_2": "http://bigp.io/2"}),
         ({"landingPage": None}, {}),
-        ({"landingPage": "{{links.landingPage}}"}, NOT_TOLD),
-        ({"landingPage": 5}, NOT_TOLD),
-        ([{"landingPage": 5}], NOT_TOLD),
-        (5, NOT_TOLD),
+        ({"landingPage": "{{links.landingPage}}"}, ABSENT),
+        ({"landingPage": 5}, ABSENT),
+        ([{"landingPage": 5}], ABSENT),
+        (5, ABSENT),
         ("", {}),
         (None, {}),
         ({}, {}),
@@ -337,10 +337,10 @@ READ = {
         ({"0": ALERT}, [READ]),
         ({"555537133020012962800": {"status": "Critical", "active": True}}, [READ | {"id": "555537133020012962800"}]),
         ([{"alert_id": "a1", "status": "Critical", "active": True}], [READ]),
-        ([{"alert_id": "a1"}], NOT_TOLD),
-        ([5], NOT_TOLD),
-        ("a1", NOT_TOLD),
-        ({"id": "a1"}, NOT_TOLD),
+        ([{"alert_id": "a1"}], ABSENT),
+        ([5], ABSENT),
+        ("a1", ABSENT),
+        ({"id": "a1"}, ABSENT),
         ([], []),
         ({}, []),
         (None, []),
@@ -369,12 +369,12 @@ def test_alerts_inside_the_incident_go_before_alerts_beside_it():
     assert block("alerts", {"alerts": [ALERT]}, alerts=[]) == [READ]
 
 
-def test_beside_a_list_of_alerts_the_primary_alert_says_nothing_new():
+def test_a_list_of_alerts_goes_before_the_primary_alert():
     assert share_of({"alerts": [ALERT]}, primaryAlert=ALERT | {"status": "Ok"}).blocks == {"alerts": [READ]}
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("alert", "expected"),
     [
         ({"primary_property": "host", "secondary_property": "check", "source_system": "nagios.est"},
          {"primary": "host", "secondary": "check", "source": "nagios.est"}),
@@ -390,37 +390,42 @@ def test_beside_a_list_of_alerts_the_primary_alert_says_nothing_new():
         ({"active": None}, {"active": None}),
     ],
 )  # fmt: skip
-def test_what_an_alert_does_not_tell_well_is_empty_and_the_rest_is_kept(told, expected):
-    assert block("alerts", {"alerts": [ALERT | told]}) == [READ | expected]
+def test_an_unusable_field_of_an_alert_is_empty_and_the_rest_is_kept(alert, expected):
+    assert block("alerts", {"alerts": [ALERT | alert]}) == [READ | expected]
 
 
-def made_up_id(**alert: object) -> str:
+def derived_id(**alert: object) -> str:
     (found,) = block("alerts", {"alerts": [alert]})
     return found["id"]
 
 
-def test_an_alert_without_an_id_is_known_by_what_is_broken():
-    told = {"status": "Critical", "primaryProperty": "host", "sourceSystem": "nagios.est", "description": "CPU is 98%"}
-    known_by = made_up_id(**told, tags={"host": "db-1", "load": "98"})
+def test_an_alert_without_an_id_is_identified_by_its_properties():
+    fields = {
+        "status": "Critical",
+        "primaryProperty": "host",
+        "sourceSystem": "nagios.est",
+        "description": "CPU is 98%",
+    }
+    expected = derived_id(**fields, tags={"host": "db-1", "load": "98"})
 
-    assert len(known_by) == 24
-    assert known_by == made_up_id(
-        **told | {"description": "CPU is 3%", "status": "Ok"}, tags={"load": 3, "host": "db-1"}
+    assert len(expected) == 24
+    assert expected == derived_id(
+        **fields | {"description": "CPU is 3%", "status": "Ok"}, tags={"load": 3, "host": "db-1"}
     )
-    assert known_by == made_up_id(**told, id=["ill-typed"], tags={"host": "db-1"})
-    assert known_by == made_up_id(**told, id="x" * 256, tags={"host": "db-1"})
-    assert known_by != made_up_id(**told, tags={"host": "db-2"})
-    assert known_by != made_up_id(**told | {"sourceSystem": "other"}, tags={"host": "db-1"})
+    assert expected == derived_id(**fields, id=["ill-typed"], tags={"host": "db-1"})
+    assert expected == derived_id(**fields, id="x" * 256, tags={"host": "db-1"})
+    assert expected != derived_id(**fields, tags={"host": "db-2"})
+    assert expected != derived_id(**fields | {"sourceSystem": "other"}, tags={"host": "db-1"})
 
 
-def test_an_alert_without_id_and_primary_property_is_known_by_its_tags_else_by_its_description():
-    tagged = made_up_id(tags={"a": 1, "b": 2}, description="CPU is 98%")
+def test_an_alert_without_id_and_primary_property_is_identified_by_its_tags_or_its_description():
+    tagged = derived_id(tags={"a": 1, "b": 2}, description="CPU is 98%")
 
-    assert tagged == made_up_id(
+    assert tagged == derived_id(
         tags=[{"name": "b", "value": "2"}, {"name": "a", "value": "1"}], description="CPU is 3%"
     )
-    assert tagged != made_up_id(tags={"a": 1}, description="CPU is 98%")
-    assert made_up_id(description="CPU is 98%") != made_up_id(description="disk is full")
+    assert tagged != derived_id(tags={"a": 1}, description="CPU is 98%")
+    assert derived_id(description="CPU is 98%") != derived_id(description="disk is full")
 
 
 # ------------------------------------------------------------ related changes
@@ -443,14 +448,14 @@ NO_TIMES = {"start": None, "end": None}
         ([{"summary": "reboot"}], [{"id": '["","reboot"]', "summary": "reboot"}]),
         ({"id": "r1", "change": {"summary": "reboot"}}, [{"id": "r1", "summary": "reboot"}]),
         ([{"id": "c1", "summary": "reboot"}, 5, {}, {"id": "tells nothing"}], [{"id": "c1", "summary": "reboot"}]),
-        ([{"id": "tells nothing"}], NOT_TOLD),
-        ("CHG-1", NOT_TOLD),
+        ([{"id": "tells nothing"}], ABSENT),
+        ("CHG-1", ABSENT),
         ([], []),
         (None, []),
     ],
 )  # fmt: skip
 def test_related_changes_are_read_from(value, expected):
-    filled = expected if expected is NOT_TOLD else [NO_CHANGE | NO_TIMES | change for change in expected]
+    filled = expected if expected is ABSENT else [NO_CHANGE | NO_TIMES | change for change in expected]
 
     assert block("changes", relatedChanges=value) == filled
 
@@ -488,12 +493,12 @@ ANN = {"name": "Ann", "email": "", "id": ""}
         ({"assigner": "Ann"}, {"assignee": None, "assigner": ANN}),
         ({"assignee": None}, {"assignee": None, "assigner": None}),
         ({"assignee": {}}, {"assignee": None, "assigner": None}),
-        ({"assignee": {"name": "{{assignee.username}}"}}, NOT_TOLD),
-        ({"assignee": 5}, NOT_TOLD),
-        ({}, NOT_TOLD),
+        ({"assignee": {"name": "{{assignee.username}}"}}, ABSENT),
+        ({"assignee": 5}, ABSENT),
+        ({}, ABSENT),
     ],
 )
-def test_the_assignment_is_read_from_the_metadata_or_from_beside_or_inside_the_incident(value, expected):
+def test_the_assignment_is_read_from_the_metadata_the_body_or_the_incident(value, expected):
     assert block("assignment", metadata=value) == expected
     assert block("assignment", value) == expected
     assert block("assignment", **value) == expected
@@ -536,7 +541,7 @@ def test_a_comment_is_read_from(value, expected):
     assert share_of(metadata={"comment": value}).comment == expected
 
 
-def test_metadata_may_stand_inside_the_incident():
+def test_metadata_may_be_inside_the_incident():
     share = share_of({"metadata": {"environment": "Production", "comment": "Hello"}})
 
     assert (share.environment, share.comment) == (Environment(name="Production"), "Hello")
@@ -576,14 +581,14 @@ def test_events_are_read_from(spelling, value, expected):
         ("relatedChanges", [], "changes", []),
     ],
 )
-def test_an_optional_block_stands_beside_the_incident_or_inside_it(camel, value, name, expected):
+def test_an_optional_block_is_beside_the_incident_or_inside_it(camel, value, name, expected):
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in camel)
     for spelling in (camel, snake):
         assert block(name, **{spelling: value}) == expected
         assert block(name, {spelling: value}) == expected
 
 
-def test_an_ill_typed_block_beside_the_incident_does_not_hide_a_good_one_inside():
+def test_an_unusable_block_beside_the_incident_does_not_hide_a_usable_one_inside():
     assert block("tags", {"incidentTags": {"team": "db"}}, incidentTags="ill-typed") == [["team", ["db"]]]
 
 
@@ -605,7 +610,7 @@ def test_a_bare_incident_needs_no_wrapper():
     }
 
 
-def test_the_spelling_of_the_incidents_api_is_read_too():
+def test_the_spelling_of_the_incidents_api_is_accepted():
     incident = {
         "id": "i1",
         "status": "critical",
@@ -637,7 +642,7 @@ def test_the_spelling_of_the_incidents_api_is_read_too():
     }
 
 
-def test_a_webhook_made_of_a_template_is_read_and_its_unset_variables_say_nothing():
+def test_unset_variables_of_a_templated_webhook_are_absent():
     body = {
         "incident": {
             "id": "i1",
@@ -670,11 +675,11 @@ def test_a_webhook_made_of_a_template_is_read_and_its_unset_variables_say_nothin
     assert share.events == (ShareEvent(name="incident#closed"),)
 
 
-def test_fields_that_nobody_knows_cost_nothing():
+def test_unknown_fields_change_nothing():
     assert share_of({"quota": {"left": 3}, "mood": "grim"}, extra=[1, 2]).blocks == {}
 
 
-# ------------------------------------------------------------ news
+# ------------------------------------------------------------ as of
 
 
 @pytest.mark.parametrize(
@@ -693,7 +698,7 @@ def test_fields_that_nobody_knows_cost_nothing():
         ({"startedOn": 1_600_000_000, "endedOn": 1_600_000_001}, [], RECEIVED),
     ],
 )
-def test_the_news_is_the_latest_moment_told_that_is_not_ahead_of_receipt(incident, events, expected):
-    told = [{"event": "incident#updated", "time": at} for at in events]
+def test_a_share_is_as_of_its_latest_time_that_is_not_in_the_future(incident, events, expected):
+    event_types = [{"event": "incident#updated", "time": at} for at in events]
 
-    assert share_of(incident, event_types=told).as_of == expected
+    assert share_of(incident, event_types=event_types).as_of == expected

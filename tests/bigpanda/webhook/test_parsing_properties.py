@@ -47,7 +47,7 @@ def strings(value: object) -> Iterator[str]:
 
 
 def check(share: Share) -> None:
-    """What is true of every share that was taken."""
+    """Assert what is true of every parsed share."""
     blocks = {name: Block(as_of=share.as_of, value=value) for name, value in share.blocks.items()}
     incident = read_incident(Record(incident=share.incident, blocks=blocks))
     assert len({alert.id for alert in incident.alerts}) == len(incident.alerts)
@@ -82,7 +82,7 @@ anything = st.recursive(
 )
 
 
-def taken_or_refused(body: bytes) -> None:
+def assert_parsed_or_rejected(body: bytes) -> None:
     try:
         share = parse_share(body, {}, RECEIVED)
     except ShareError:
@@ -95,8 +95,8 @@ def taken_or_refused(body: bytes) -> None:
 @example(b"")
 @example(b"\xff\xfe\x00\xd8")
 @example(b'{"id":1' + b"0" * 30 + b"}")
-def test_any_bytes_are_a_share_or_refused(body):
-    taken_or_refused(body)
+def test_any_bytes_are_a_share_or_rejected(body):
+    assert_parsed_or_rejected(body)
 
 
 @few
@@ -105,16 +105,16 @@ def test_any_bytes_are_a_share_or_refused(body):
     st.integers(0, 30),
     st.binary(max_size=6) | st.sampled_from([b"\\", b'"', b"\\ud83d", b"\xf3\xb0"]),
 )
-def test_the_sample_with_a_part_of_it_overwritten_is_a_share_or_refused(start, length, inserted):
-    taken_or_refused(SAMPLE[:start] + inserted + SAMPLE[start + length :])
+def test_an_overwritten_sample_is_a_share_or_rejected(start, length, inserted):
+    assert_parsed_or_rejected(SAMPLE[:start] + inserted + SAMPLE[start + length :])
 
 
 @few
 @given(anything)
 @example(float("inf"))
 @example("\ud83d")
-def test_any_json_is_a_share_or_refused(tree):
-    taken_or_refused(json.dumps(tree).encode())
+def test_any_json_is_a_share_or_rejected(tree):
+    assert_parsed_or_rejected(json.dumps(tree).encode())
 
 
 @few
@@ -134,29 +134,29 @@ WRONG = [
 ]  # fmt: skip
 
 
-def places(tree: object, path: tuple = ()) -> Iterator[tuple]:
-    """The path of everything in a tree but of the incident's id and what holds it."""
+def paths(tree: object, path: tuple = ()) -> Iterator[tuple]:
+    """Yield the path of every value in a tree, except the incident's id and the objects around it."""
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:
         here = (*path, key)
         if here not in {("incident",), ("incident", "id")}:
             yield here
-        yield from places(value, here)
+        yield from paths(value, here)
 
 
-PLACES = list(places(BODY))
+PLACES = list(paths(BODY))
 
 
-def holder(tree: object, path: tuple) -> object:
+def parent(tree: object, path: tuple) -> object:
     for key in path[:-1]:
         tree = tree[key]
     return tree
 
 
-def test_the_sample_without_any_one_of_its_parts_is_still_a_share():
+def test_the_sample_without_one_part_is_still_a_share():
     for path in PLACES:
         body = copy.deepcopy(BODY)
-        del holder(body, path)[path[-1]]
+        del parent(body, path)[path[-1]]
         check(parsed(body))
 
 
@@ -164,13 +164,13 @@ def test_the_sample_with_a_wrong_value_anywhere_is_still_a_share():
     for path in PLACES:
         for value in WRONG:
             body = copy.deepcopy(BODY)
-            holder(body, path)[path[-1]] = value
+            parent(body, path)[path[-1]] = value
             share = parsed(body)
             check(share)
             assert share.incident == BODY["incident"]["id"]
 
 
-def test_a_wrong_value_costs_no_other_block():
+def test_a_wrong_value_changes_no_other_block():
     whole = parsed(BODY).blocks
     for name, blocks in {
         "status": {"state"},
@@ -180,8 +180,8 @@ def test_a_wrong_value_costs_no_other_block():
     }.items():
         body = copy.deepcopy(BODY)
         body["incident"][name] = -5.5
-        told = parsed(body).blocks
-        assert {block for block in whole if told.get(block) != whole[block]} == blocks
+        blocks_found = parsed(body).blocks
+        assert {block for block in whole if blocks_found.get(block) != whole[block]} == blocks
 
 
 def test_every_optional_part_may_move_into_the_incident():
@@ -189,32 +189,32 @@ def test_every_optional_part_may_move_into_the_incident():
     for name in [name for name in BODY if name != "incident"]:
         body = copy.deepcopy(BODY)
         body["incident"][name] = body.pop(name)
-        assert told_by(parsed(body)) == told_by(whole)
+        assert content_of(parsed(body)) == content_of(whole)
 
 
-def test_every_part_of_the_incident_but_its_id_may_move_out_without_harm():
+def test_every_part_of_the_incident_except_its_id_may_move_out():
     for name in [name for name in BODY["incident"] if name != "id"]:
         body = copy.deepcopy(BODY)
         body[name] = body["incident"].pop(name)
         check(parsed(body))
 
 
-def test_without_its_wrapper_the_sample_tells_the_same():
+def test_the_sample_without_its_wrapper_says_the_same():
     body = copy.deepcopy(BODY)
     body |= body.pop("incident")
 
-    assert told_by(parsed(body)) == told_by(parsed(BODY))
+    assert content_of(parsed(body)) == content_of(parsed(BODY))
 
 
-def test_in_snake_case_the_sample_tells_the_same():
-    assert told_by(parsed(renamed(BODY, snake))) == told_by(parsed(BODY))
+def test_the_sample_in_snake_case_says_the_same():
+    assert content_of(parsed(renamed(BODY, snake))) == content_of(parsed(BODY))
 
 
-def test_in_camel_case_the_sample_tells_the_same():
-    assert told_by(parsed(renamed(BODY, camel))) == told_by(parsed(BODY))
+def test_the_sample_in_camel_case_says_the_same():
+    assert content_of(parsed(renamed(BODY, camel))) == content_of(parsed(BODY))
 
 
-def told_by(share: Share) -> dict:
+def content_of(share: Share) -> dict:
     return {name: getattr(share, name) for name in Share.__slots__ if name not in {"hash", "body"}}
 
 
@@ -238,7 +238,7 @@ def test_the_sample_with_many_wrong_values_is_still_a_share(changes):
     body = copy.deepcopy(BODY)
     for path, value in changes:
         try:
-            holder(body, path)[path[-1]] = copy.deepcopy(value)
+            parent(body, path)[path[-1]] = copy.deepcopy(value)
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took the place away
     check(parse_share(json.dumps(body).encode(), {}, RECEIVED))
@@ -247,23 +247,23 @@ def test_the_sample_with_many_wrong_values_is_still_a_share(changes):
 # ------------------------------------------------------------ repeats
 
 
-def shuffled(tree: object, dice: random.Random) -> object:
+def shuffled(tree: object, random_source: random.Random) -> object:
     if isinstance(tree, dict):
-        return {key: shuffled(tree[key], dice) for key in dice.sample(list(tree), len(tree))}
-    return [shuffled(item, dice) for item in tree] if isinstance(tree, list) else tree
+        return {key: shuffled(tree[key], random_source) for key in random_source.sample(list(tree), len(tree))}
+    return [shuffled(item, random_source) for item in tree] if isinstance(tree, list) else tree
 
 
 @few
 @given(
     extra=st.dictionaries(keys, anything, max_size=4),
-    dice=st.randoms(use_true_random=False),
+    random_source=st.randoms(use_true_random=False),
     indent=st.none() | st.integers(0, 3),
     ascii_only=st.booleans(),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]),
 )
-def test_the_same_share_written_otherwise_is_the_same_share(extra, dice, indent, ascii_only, encoding):
+def test_the_same_share_written_differently_has_the_same_hash(extra, random_source, indent, ascii_only, encoding):
     body = BODY | {"incidentTags": extra, "x": extra}
-    other = json.dumps(shuffled(body, dice), indent=indent, ensure_ascii=ascii_only)
+    other = json.dumps(shuffled(body, random_source), indent=indent, ensure_ascii=ascii_only)
 
     assert parse_share(other.encode(encoding, "backslashreplace"), {}, RECEIVED) == parse_share(
         json.dumps(body).encode(), {}, RECEIVED
