@@ -277,7 +277,7 @@ def _unchecked(matter: TaskContext, ruling: TaskOutcome, now: float) -> TaskUpda
         if isinstance(ruling, IncidentNotFound)
         else apply_result(matter, ruling, now)
     )
-    if dealt.task.open or not str(matter.task.payload.get("why", "")).startswith("silent"):
+    if dealt.task.state.open or not str(matter.task.payload.get("why", "")).startswith("silent"):
         return dealt
     story, cards, _ = staleness.mark_stale(matter.incident_state, matter.cards, now, can_query=True)
     return _with(dealt, story, cards)

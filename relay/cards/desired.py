@@ -1,26 +1,31 @@
-"""Which cards an incident should have after a share, and what each of them owes its readers."""
+"""Decide which cards an incident has after a share, and when each of them is posted or edited."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
-from relay.cards.notices import POINTER, STAND_IN, THREAD_ONLY, UNNAMED, stands_for, unnoted, without
+from relay.cards.notices import NO_EDITS, STAND_IN, Notice, NoticeKind, Notices, remove_notices
 from relay.cards.replies import reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
+from relay.cards.stand_ins import stands_for
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
 from relay.ratelimit.budgets import Urgency, earliest_edit
 from relay.routes.evaluate import Posting, RoutingDecision
-from relay.routes.options import Mention, Options
+from relay.routes.options import NO_MENTION, Options
 from relay.routes.rulebook import Rulebook
 
-_MAY_BE_OVER = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED})
-"""The states of a card that has come to rest: what is still on its way shows the newest in any case."""
+_SETTLED = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED})
+"""States in which a late reopening supersedes a card. In any other it is still to be posted, and shows the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareContext:
-    """What the judgement about cards looks at: the incident before and after the share, and what the routes say."""
+    """All that the decision about cards needs: the incident before and after the share, and what the routes say.
+
+    `as_of` and `now` are Unix seconds, by BigPanda's and by relay's clock. `canonical_refs` maps the other references
+    of a channel to the one that is used.
+    """
 
     rulebook: Rulebook
     old: Incident | None
@@ -30,291 +35,288 @@ class ShareContext:
     entries: Sequence[Entry]
     next_seq: int
     episode: int
-    news: float
+    as_of: float
     now: float
     record_changed: bool
 
     def canonical(self, ref: str) -> str:
-        """Two spellings of one channel are one channel."""
+        """The one reference of a channel that has several."""
         return self.canonical_refs.get(ref, ref)
 
     @property
     def reopened(self) -> bool:
-        """Whether this share opened it again."""
+        """Whether this share reopened the incident."""
         return self.old is not None and self.old.state is State.RESOLVED and self.new.active
 
+    @property
+    def fallback_channel(self) -> str | None:
+        """The canonical reference of the fallback's channel."""
+        fallback = self.rulebook.fallback
+        return None if fallback is None else self.canonical(fallback.ref)
 
-def desired_cards(moment: ShareContext, cards: Sequence[Card]) -> tuple[list[Card], int]:
+
+def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card], int]:
     """The cards that are new or changed, and the number of the newest episode."""
-    over = [card for card in cards if _is_over(moment, card)]
-    live = [card for card in cards if card not in over]
-    episode = moment.episode + 1 if over else moment.episode
-    postings = _postings(moment)
-    routed = any(card.route and _present(card) for card in live)
-    followed = [_governed(moment, card, postings, routed=routed) for card in live]
-    new = _new_cards(moment, postings, {card.channel for card in live}, over, episode)
-    if not new and not moment.decision.matched and not any(_present(card) for card in followed):
-        followed, new = _fallen_back(moment, followed, over, episode)
-    if any(card.route for card in new) or any(card.route and _present(card) for card in followed):
-        followed = [_yielded(card) for card in followed]
-    after = [_scheduled(moment, clear_staleness(card), before) for card, before in zip(followed, live, strict=True)]
-    changed = [card for card, before in zip(after, live, strict=True) if card is not before and card != before]
-    return [*(_left(card) for card in over), *changed, *new], episode
+    over = [card for card in cards if _begins_new_episode(share, card)]
+    current = [card for card in cards if card not in over]
+    episode = share.episode + 1 if over else share.episode
+    postings = _postings_by_channel(share)
+    routed = any(card.route and _is_present(card) for card in current)
+    followed = [_govern(share, card, postings, routed=routed) for card in current]
+    new = _new_cards(share, postings, {card.channel for card in current}, over, episode)
+    if not new and not share.decision.matched and not any(_is_present(card) for card in followed):
+        followed, new = _fall_back(share, followed, over, episode)
+    if any(card.route for card in new) or any(card.route and _is_present(card) for card in followed):
+        followed = [_yield_to_route(card) for card in followed]
+    after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
+    changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
+    return [*(_supersede(card) for card in over), *changed, *new], episode
 
 
-def _postings(moment: ShareContext) -> dict[str, Posting]:
-    """What the routes want, by channel; what names no channel for this incident is the fallback's to take."""
+# -- Channels ---------------------------------------------------------------------------------------------------------
+
+
+def _postings_by_channel(share: ShareContext) -> dict[str, Posting]:
+    """What the routes post, by channel. The fallback gets what names no channel for this incident."""
     postings: dict[str, Posting] = {}
-    for posting in [*moment.decision.postings, *_rerouted(moment)]:
-        channel = moment.canonical(posting.ref)
+    for posting in [*share.decision.postings, *_rerouted(share)]:
+        channel = share.canonical(posting.ref)
         before = postings.get(channel)
         postings[channel] = replace(before, mention=before.mention.merged_with(posting.mention)) if before else posting
     return postings
 
 
-def _rerouted(moment: ShareContext) -> list[Posting]:
-    fallback = moment.rulebook.fallback
+def _rerouted(share: ShareContext) -> list[Posting]:
+    fallback = share.rulebook.fallback
     if fallback is None:
         return []
     return [
         Posting(
             route=failure.route,
-            ref=fallback.channel.ref,
+            ref=fallback.ref,
             options=failure.options,
             mention=failure.mention,
             routes=(failure.route,),
         )
-        for failure in moment.decision.failures
+        for failure in share.decision.failures
     ]
 
 
-def _noted(moment: ShareContext, card: Card) -> tuple[str, ...]:
-    """The card's notices, with those of the channels for which the fallback stands in since they have no name."""
-    return (*_unnamed(moment, card.channel), *without(card, UNNAMED))
-
-
-def _unnamed(moment: ShareContext, channel: str) -> tuple[str, ...]:
-    fallback = moment.rulebook.fallback
-    if fallback is None or moment.canonical(fallback.channel.ref) != channel:
+def _unnamed_channels(share: ShareContext, channel: str) -> Notices:
+    """The fallback's notices about channels that have no name."""
+    if channel != share.fallback_channel:
         return ()
-    return tuple(dict.fromkeys(f"{UNNAMED}|{failure.description}" for failure in moment.decision.failures))
+    failures = share.decision.failures
+    return tuple(dict.fromkeys(Notice(kind=NoticeKind.UNNAMED, reason=failure.description) for failure in failures))
 
 
-def _is_over(moment: ShareContext, card: Card) -> bool:
-    """A reopening is judged per card, from the end it shows: one later than `reopen_within` begins a new episode."""
+# -- The cards that are there -----------------------------------------------------------------------------------------
+
+
+def _begins_new_episode(share: ShareContext, card: Card) -> bool:
+    """A reopening that comes later than `reopen_within` after the end that this card shows begins a new episode."""
     ended = card.shown_ended_at
-    if card.state in {CardState.REJECTED, CardState.CANCELLED} and moment.old is not None:
-        ended = moment.old.ended  # nothing of it is in the channel, so it shows none
-    if not moment.reopened or ended is None or card.state not in _MAY_BE_OVER:
+    if card.state in {CardState.REJECTED, CardState.CANCELLED} and share.old is not None:
+        ended = share.old.ended  # nothing of it is in the channel, so it shows no end
+    if not share.reopened or ended is None or card.state not in _SETTLED:
         return False
-    return moment.news - ended > card.options.reopen_within
+    return share.as_of - ended > card.options.reopen_within
 
 
-def _left(card: Card) -> Card:
+def _supersede(card: Card) -> Card:
     return replace(card, state=CardState.SUPERSEDED, post=None, edit=None)
 
 
-def _present(card: Card) -> bool:
-    """Whether the episode has this card, shown or due.
+def _is_present(card: Card) -> bool:
+    """Whether the episode has this card, posted or due.
 
-    One that lapsed was never posted, and one that waits where no route takes it any more will not be.
+    A cancelled card was never posted. A card that waits will not be posted if no route matches it any more.
     """
-    will_lapse = card.state is CardState.PENDING and card.options.wait > 0 and not card.matched
-    return card.state is not CardState.CANCELLED and not will_lapse
+    will_be_cancelled = card.state is CardState.PENDING and card.options.wait > 0 and not card.matched
+    return card.state is not CardState.CANCELLED and not will_be_cancelled
 
 
-def _governed(moment: ShareContext, card: Card, postings: Mapping[str, Posting], *, routed: bool) -> Card:
-    """A card is governed by the first route that takes it to its channel now, else by the last that did."""
+def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *, routed: bool) -> Card:
+    """The first route that now posts to its channel governs a card, else the last that did."""
     posting = postings.get(card.channel)
+    if posting is not None or card.route in share.decision.routes:
+        rest = remove_notices(card.notices, NoticeKind.UNNAMED)
+        if posting is not None:
+            rest = remove_notices(rest, NoticeKind.POINTER, NoticeKind.STAND_IN)
+        card = replace_changed(card, notices=(*_unnamed_channels(share, card.channel), *rest))
     if posting is not None:
         return replace_changed(
-            card,
-            route=posting.route,
-            options=posting.options,
-            mention=posting.mention,
-            matched=True,
-            notices=_noted(moment, replace(card, notices=unnoted(card, POINTER, STAND_IN))),
+            card, route=posting.route, options=posting.options, mention=posting.mention, matched=True
         )
-    if card.route in moment.decision.routes:
-        card = replace_changed(card, notices=_noted(moment, card))
     if STAND_IN in card.notices:
-        return _standing_in(moment, card, postings)
+        return _govern_stand_in(share, card, postings)
     if not card.route:
-        return replace(
-            card, options=_fallback_options(moment, card), matched=not moment.decision.matched and not routed
-        )
-    options = moment.rulebook.options_for(card.route, card.channel)
-    return replace(card, options=options, mention=Mention(), matched=False)
+        return replace(card, options=_fallback_options(share, card), matched=not share.decision.matched and not routed)
+    options = share.rulebook.options_for(card.route, card.channel)
+    return replace(card, options=options, mention=NO_MENTION, matched=False)
 
 
-def _fallback_options(moment: ShareContext, card: Card) -> Options:
-    """Those of the fallback as it is now; of a channel that is the fallback's no more, the defaults."""
-    fallback = moment.rulebook.fallback
-    at_home = fallback is not None and moment.canonical(fallback.ref) == card.channel
-    return fallback.options if fallback is not None and at_home else moment.rulebook.defaults
+def _fallback_options(share: ShareContext, card: Card) -> Options:
+    """The fallback's options as they are now; the defaults where the channel is the fallback's no more."""
+    fallback = share.rulebook.fallback
+    return fallback.options if fallback and card.channel == share.fallback_channel else share.rulebook.defaults
 
 
-def _standing_in(moment: ShareContext, card: Card, postings: Mapping[str, Posting]) -> Card:
-    """A card that stands in for others is governed, and pings, as the first of them would."""
+def _govern_stand_in(share: ShareContext, card: Card, postings: Mapping[str, Posting]) -> Card:
+    """The first of the cards for which it stands in decides its options and whom it pings."""
     for ref in stands_for(card):
         if (posting := postings.get(ref)) is not None:
             options = replace(posting.options, wait=0.0)
             return replace(card, route=posting.route, options=options, mention=posting.mention, matched=True)
-    options = replace(moment.rulebook.options_for(card.route, card.channel), wait=0.0)
-    return replace(card, options=options, mention=Mention(), matched=True)
+    options = replace(share.rulebook.options_for(card.route, card.channel), wait=0.0)
+    return replace(card, options=options, mention=NO_MENTION, matched=True)
+
+
+# -- New cards --------------------------------------------------------------------------------------------------------
 
 
 def _new_cards(
-    moment: ShareContext, postings: Mapping[str, Posting], known: Iterable[str], over: Sequence[Card], episode: int
+    share: ShareContext, postings: Mapping[str, Posting], known: Iterable[str], over: Sequence[Card], episode: int
 ) -> list[Card]:
-    """A card for each channel that has none yet; a resolved incident adds no channel, but makes its first card."""
+    """A card for each channel that has none yet."""
     present = set(known)
     return [
-        _new_card(moment, channel, posting, over, episode)
+        _new_card(share, channel, posting, over, episode)
         for channel, posting in postings.items()
-        if channel not in present and _may_begin(moment, posting.options)
+        if channel not in present and _may_begin(share, posting.options)
     ]
 
 
-def _may_begin(moment: ShareContext, options: Options) -> bool:
-    """An open incident gets its card; a resolved one when this is its first share, and it did not end long ago."""
-    if moment.new.active:
+def _may_begin(share: ShareContext, options: Options) -> bool:
+    """An open incident gets its card; a resolved one only with its first share, and if it ended not long ago."""
+    if share.new.active:
         return True
-    if moment.old is not None:
+    if share.old is not None:
         return False
-    ended = moment.new.ended
-    return ended is None or moment.now - ended <= options.reopen_within
+    ended = share.new.ended
+    return ended is None or share.now - ended <= options.reopen_within
 
 
-def _new_card(moment: ShareContext, channel: str, posting: Posting, over: Sequence[Card], episode: int) -> Card:
+def _new_card(share: ShareContext, channel: str, posting: Posting, over: Sequence[Card], episode: int) -> Card:
     before = next((card for card in over if card.channel == channel), None)
     return Card(
-        incident=moment.new.id,
+        incident=share.new.id,
         channel=channel,
         episode=episode,
         options=posting.options,
         mention=posting.mention,
         route=posting.route,
-        first_matched_at=moment.now,
-        reported_seq=_present_seq(moment),
-        previous=_previous(before),
-        notices=_unnamed(moment, channel),
-        pending_since=moment.now,
-        post=_root_due(moment.new, moment.now + posting.options.wait),
+        first_matched_at=share.now,
+        reported_seq=_seq_on_new_card(share),
+        previous=_previous_card(before),
+        notices=_unnamed_channels(share, channel),
+        pending_since=share.now,
+        post=Due.root(share.new.state, share.now + posting.options.wait),
     )
 
 
-def _present_seq(moment: ShareContext) -> int:
-    """A card begins at the present: of what this share tells, only a comment is not on its face."""
+def _seq_on_new_card(share: ShareContext) -> int:
+    """A new card shows all that this share reports, except a comment."""
     return next(
-        (entry.seq - 1 for entry in moment.entries if entry.kind is EntryKind.COMMENT),
-        moment.next_seq + len(moment.entries) - 1,
+        (entry.seq - 1 for entry in share.entries if entry.kind is EntryKind.COMMENT),
+        share.next_seq + len(share.entries) - 1,
     )
 
 
-def _previous(card: Card | None) -> PreviousCard | None:
+def _previous_card(card: Card | None) -> PreviousCard | None:
     if card is None or card.ts is None or card.slack_channel is None:
         return None
     return PreviousCard(at=float(card.ts), channel=card.slack_channel, ts=card.ts)
 
 
-def _root_due(incident: Incident, at: float) -> Due:
-    critical = incident.state is State.CRITICAL
-    return Due.on(Urgency.CRITICAL_ROOT if critical else Urgency.ROOT, at, urgent=critical)
-
-
-def _fallen_back(
-    moment: ShareContext, followed: list[Card], over: Sequence[Card], episode: int
+def _fall_back(
+    share: ShareContext, followed: list[Card], over: Sequence[Card], episode: int
 ) -> tuple[list[Card], list[Card]]:
-    """What no route takes goes to the fallback, where it has no card yet; one that lapsed there is revived."""
-    fallback = moment.rulebook.fallback
-    if fallback is None or not _may_begin(moment, fallback.options):
+    """The fallback gets what no route matches, if it has no card yet. A cancelled card there is used again."""
+    fallback, channel = share.rulebook.fallback, share.fallback_channel
+    if fallback is None or channel is None or not _may_begin(share, fallback.options):
         return followed, []
-    channel = moment.canonical(fallback.channel.ref)
     if any(card.channel == channel for card in followed):
-        revived = [_unrouted(card) if card.channel == channel else card for card in followed]
-        return revived, []
-    unrouted = Posting(route="", ref=channel, options=fallback.options, mention=Mention(), routes=())
-    return followed, [_new_card(moment, channel, unrouted, over, episode)]
+        return [_govern_by_fallback(card) if card.channel == channel else card for card in followed], []
+    unrouted = Posting(route="", ref=channel, options=fallback.options, mention=NO_MENTION, routes=())
+    return followed, [_new_card(share, channel, unrouted, over, episode)]
 
 
-def _unrouted(card: Card) -> Card:
-    return replace(card, route="", matched=True, notices=without(card, UNNAMED))
+def _govern_by_fallback(card: Card) -> Card:
+    return replace(card, route="", matched=True, notices=remove_notices(card.notices, NoticeKind.UNNAMED))
 
 
-def _yielded(card: Card) -> Card:
+def _yield_to_route(card: Card) -> Card:
     """A fallback's card that is not posted yet is not needed once a route has a card."""
     if not card.route and card.state is CardState.PENDING and STAND_IN not in card.notices:
         return replace(card, state=CardState.CANCELLED, post=None, edit=None)
     return card
 
 
-def _scheduled(moment: ShareContext, card: Card, before: Card) -> Card:
+# -- What is due ------------------------------------------------------------------------------------------------------
+
+
+def _schedule(share: ShareContext, card: Card, before: Card) -> Card:
     match card.state:
         case CardState.PENDING:
-            return _root_scheduled(moment, card)
+            return _schedule_root(share, card)
         case CardState.CANCELLED:
-            return _revived(moment, card)
+            return _revive(share, card)
         case CardState.POSTED if not card.is_pointer:
-            return _shown_scheduled(moment, card, renoted=card.notices != before.notices)
+            return _schedule_posted(share, card, notices_changed=card.notices != before.notices)
         case _:
             return card
 
 
-def _root_scheduled(moment: ShareContext, card: Card) -> Card:
-    """It waits as long as the route says that governs it now; a pause after a failed try is another matter."""
+def _schedule_root(share: ShareContext, card: Card) -> Card:
+    """It waits as long as the route says that governs it now. A pause after a failed try stays as it is."""
     due = card.post
     if due is None or not card.tries:
-        due = _root_due(moment.new, max(moment.now, card.first_matched_at + card.options.wait)).sooner(due)
-    if moment.new.state is State.CRITICAL and not due.urgent:
-        due = Due(at=due.at, deadline=min(due.deadline, max(due.at, moment.now)), urgent=True)
+        due = Due.root(share.new.state, max(share.now, card.first_matched_at + card.options.wait)).sooner(due)
+    if share.new.state is State.CRITICAL and not due.urgent:
+        due = Due(at=due.at, deadline=min(due.deadline, max(due.at, share.now)), urgent=True)
     return replace_changed(card, post=due)
 
 
-def _revived(moment: ShareContext, card: Card) -> Card:
-    """A card that lapsed is wanted again when a route takes it again while the incident is open.
+def _revive(share: ShareContext, card: Card) -> Card:
+    """A cancelled card is pending again when a route matches it again while the incident is open.
 
-    After a reopening it waits anew: one that is over before its wait each time is never posted.
+    After a reopening it waits anew: an incident that always ends before its wait is never posted.
     """
-    if not (card.matched and moment.new.active):
+    if not (card.matched and share.new.active):
         return card
-    first_matched_at = moment.now if moment.reopened else card.first_matched_at
-    at = max(moment.now, first_matched_at + card.options.wait)
+    first_matched_at = share.now if share.reopened else card.first_matched_at
     return replace(
         card,
         state=CardState.PENDING,
         first_matched_at=first_matched_at,
-        pending_since=moment.now,
-        reported_seq=_present_seq(moment),
-        post=_root_due(moment.new, at),
+        pending_since=share.now,
+        reported_seq=_seq_on_new_card(share),
+        post=Due.root(share.new.state, max(share.now, first_matched_at + card.options.wait)),
     )
 
 
-def _shown_scheduled(moment: ShareContext, card: Card, *, renoted: bool) -> Card:
-    post = reply_due(card, moment.new, moment.entries, moment.now)
-    if post is None and card.reported_seq == moment.next_seq - 1:
-        card = _passed_over(card, moment.entries)
+def _schedule_posted(share: ShareContext, card: Card, *, notices_changed: bool) -> Card:
+    post = reply_due(card, share.new, share.entries, share.now)
+    if post is None and share.entries and card.reported_seq == share.next_seq - 1:
+        card = _pass_over(card, share.entries)
     post = post.sooner(card.post) if post else card.post
-    edit = _edit_due(moment, card, changed=moment.record_changed or renoted)
-    return replace_changed(card, post=post, edit=edit, pending_since=_since(card, moment.now) if post or edit else None)
+    edit = _edit_due(share, card) if share.record_changed or notices_changed else card.edit
+    since = share.now if card.pending_since is None else card.pending_since
+    return replace_changed(card, post=post, edit=edit, pending_since=since if post or edit else None)
 
 
-def _passed_over(card: Card, entries: Sequence[Entry]) -> Card:
-    """What this thread does not tell is decided now: a later reply must not ping for it after all."""
+def _pass_over(card: Card, entries: Sequence[Entry]) -> Card:
+    """What this thread does not report is decided now: a later reply must not ping for it after all."""
     worst = worst_shown(card, entries)
-    told = card.reported_seq + len(entries)
-    return replace(card, reported_seq=told, worst=worst.recent, episode_worst=worst.episode) if entries else card
+    seq = card.reported_seq + len(entries)
+    return replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
 
 
-def _since(card: Card, now: float) -> float:
-    return now if card.pending_since is None else card.pending_since
-
-
-def _edit_due(moment: ShareContext, card: Card, *, changed: bool) -> Due | None:
-    if not changed or THREAD_ONLY in card.notices:
+def _edit_due(share: ShareContext, card: Card) -> Due | None:
+    if NO_EDITS in card.notices:
         return card.edit
-    old, new = moment.old, moment.new
+    old, new = share.old, share.new
     at_once = old is not None and (new.state.rank > old.state.rank or (old.active and not new.active))
-    occasion = Urgency.STATE_EDIT if at_once else Urgency.EDIT
-    at = earliest_edit(occasion, moment.now, card.edited_at)
-    return Due.on(occasion, at).sooner(card.edit)
+    urgency = Urgency.STATE_EDIT if at_once else Urgency.EDIT
+    return Due.on(urgency, earliest_edit(urgency, share.now, card.edited_at)).sooner(card.edit)

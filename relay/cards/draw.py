@@ -1,7 +1,7 @@
-"""What a card and a reply look like: the record, the card and the configuration become a message.
+"""Decide what a card and a reply look like: the record, the card and the configuration become a message.
 
-The card is a function of the record and of what relay knows of the card, and of nothing else: it says nothing that
-turns false by waiting.
+A card depends on the record and on what relay notes on the card, and on nothing else: it says nothing that becomes
+false by waiting.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import IN_DOUBT, Card, CardContext, CardState, Entry
-from relay.cards.notices import ANEW, FROM, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, is_over
+from relay.cards.notices import Notice, NoticeKind
 from relay.cards.replies import Reply
 from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
@@ -27,15 +27,21 @@ from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.interactions import ACTION_PREFIX
 
 LATE_AFTER = 60.0
-"""Seconds after which a thing that is told says when it happened."""
+"""Seconds after which an entry says when it happened."""
 
 PermalinkBuilder = Callable[[str, str], str]
 """The address of a message for people, by channel id and ts."""
 
+_TEXTS = {"assign": "Assign to me", "comment": "Comment", "snooze": "Snooze", "resolve": "Resolve"}
+BUTTONS: Mapping[str, Button] = {
+    action: Button(action_id=ACTION_PREFIX + action, text=text) for action, text in _TEXTS.items()
+}
+"""Relay's own buttons, by the names of `actions` in routes.yaml."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnStep:
-    """What a step sends: the case as the step leaves it, the message, and what Slack shows once it has taken it.
+    """What a step sends: its context as the step leaves it, the message, and what Slack shows once it accepts it.
 
     `called` is False for an edit to what Slack shows already.
     """
@@ -47,140 +53,83 @@ class DrawnStep:
 
 
 def draw_step(
-    configuration: Configuration, case: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
+    configuration: Configuration, context: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
 ) -> DrawnStep:
     """The message of a step that is begun."""
     if step.update.cards:
-        case = replace(case, card=step.update.cards[0])
+        context = replace(context, card=step.update.cards[0])
     if isinstance(step, PostReply):
-        rendered = draw_reply(configuration, case, step.reply, link, now)
+        rendered = draw_reply(configuration, context, step.reply, link, now)
     else:
-        rendered = draw_card(configuration, case, link)
+        rendered = draw_card(configuration, context, link)
     fingerprint = rendered.message.fingerprint
     return DrawnStep(
-        context=case,
+        context=context,
         rendered=rendered,
-        shown=shown_root(case, fingerprint, configuration.rulebook.tag_labels),
+        shown=shown_root(context, fingerprint, configuration.rulebook.tag_labels),
         called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 
-def draw_card(configuration: Configuration, case: CardContext, link: PermalinkBuilder) -> RenderedMessage:
-    """The card of the case as it should be shown now."""
-    incident = read_episode(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
-    if case.card.is_pointer and (other := _followed_elsewhere(case)) is not None:
+def draw_card(configuration: Configuration, context: CardContext, link: PermalinkBuilder) -> RenderedMessage:
+    """The card as it should be shown now."""
+    card = context.card
+    incident = read_episode(context.incident_state.record, card.episode, configuration.rulebook.tag_labels)
+    values = _variables(incident, card, link)
+    if card.is_pointer and (other := _card_of_route(context)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
-        return render_pointer(
-            RenderRequest(variables=_variables(incident, case.card, link)), channel, link(channel, ts)
-        )
-    return render_card(
-        configuration.library,
-        case.card.options.template,
-        RenderRequest(
-            variables=_variables(incident, case.card, link),
-            mentions=case.card.pinged if incident.active else (),
-            notices=tuple(notice_lines(case.card)),
-            buttons=buttons(incident, case.card) if configuration.buttons_enabled else (),
-            **stale_style(case.card),
-        ),
+        return render_pointer(RenderRequest(variables=values), channel, link(channel, ts))
+    request = RenderRequest(
+        variables=values,
+        mentions=card.pinged if incident.active else (),
+        notices=tuple(notice_lines(card)),
+        buttons=buttons(incident, card) if configuration.buttons_enabled else (),
+        **stale_style(card),
     )
+    return render_card(configuration.library, card.options.template, request)
 
 
 def draw_reply(
-    configuration: Configuration, case: CardContext, reply: Reply, link: PermalinkBuilder, now: float
+    configuration: Configuration, context: CardContext, reply: Reply, link: PermalinkBuilder, now: float
 ) -> RenderedMessage:
     """One reply of the card's thread."""
-    incident = read_episode(case.incident_state.record, case.card.episode, configuration.rulebook.tag_labels)
+    card = context.card
+    incident = read_episode(context.incident_state.record, card.episode, configuration.rulebook.tag_labels)
     return render_reply(
         configuration.library,
-        case.card.options.template,
-        RenderRequest(variables=_variables(incident, case.card, link), mentions=reply.targets),
+        card.options.template,
+        RenderRequest(variables=_variables(incident, card, link), mentions=reply.targets),
         [entry_variables(entry, now, incident.started) for entry in reply.entries],
     )
 
 
 def permalink(workspace: str, channel: str, ts: str) -> str:
-    """The address of a message for people, given the workspace's (auth.test's `url`); empty where that is not known."""
+    """The address of a message for people, given the workspace's (auth.test's `url`); empty if that is not known."""
     if not (workspace and channel and ts):
         return ""
     return f"{workspace.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
 
-def _followed_elsewhere(case: CardContext) -> Card | None:
-    others = (card for card in case.cards if card.id != case.card.id and card.route and not card.is_pointer)
-    return next((card for card in others if card.state is CardState.POSTED and card.ts), None)
-
-
-_NOTICES = {
-    REPEAT: "may be a duplicate: Slack did not confirm the first post",
-    ANEW: "posted again: the previous message was deleted",
-    THREAD_ONLY: "this workspace allows no more edits: changes appear in the thread",
-}
-
-
 def notice_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
-    """Relay's own small lines about a card, in words; `moment` writes Unix seconds."""
-    for notice in card.notices:
-        word, *said = notice.split("|", 3)
-        if notice in _NOTICES:
-            yield _NOTICES[notice]
-        elif word in {FROM, THREAD}:
-            _, name, why = said
-            yield without_marks(f"meant for {_refusing(word, name, why)} ({why.replace('_', ' ')})")
-        elif word == UNNAMED:
-            yield without_marks(notice.partition("|")[2])
-        elif word == STALE:
-            yield f"no update from BigPanda since {moment(int(said[0]))}"
-        elif word == GONE:
-            yield f"no longer in BigPanda ({moment(int(said[0]))}): merged into another incident or deleted"
-
-
-def _refusing(word: str, name: str, why: str) -> str:
-    """The channel, and what of it is to blame: not the whole of it for one message."""
-    if word == THREAD:
-        return f"the thread in {name}, which rejected it"
-    if why.startswith(IN_DOUBT):
-        return f"{name}, where it may already be"
-    return (
-        f"{name}, which accepts no messages"
-        if why in CHANNEL_REASONS | {EXTERNAL}
-        else f"{name}, which rejected this message"
-    )
+    """The notices that a reader sees, each in a line of words; `moment` writes Unix seconds."""
+    return filter(None, (_notice_line(notice, moment) for notice in card.notices))
 
 
 def stale_style(card: Card) -> dict[str, str]:
-    """What is grey whatever the template says, where what the card shows may long be otherwise: bar and headline."""
-    grey = any(notice.partition("|")[0] in {STALE, GONE} for notice in card.notices)
+    """Bar and headline are grey, whatever the template says, where the news of the card is old."""
+    grey = any(notice.kind in {NoticeKind.STALE, NoticeKind.GONE} for notice in card.notices)
     return {"color": color("unknown"), "emoji": emoji("unknown")} if grey else {}
 
 
-_TEXTS = {"assign": "Assign to me", "comment": "Comment", "snooze": "Snooze", "resolve": "Resolve"}
-BUTTONS: Mapping[str, Button] = {
-    action: Button(action_id=ACTION_PREFIX + action, text=text) for action, text in _TEXTS.items()
-}
-"""Relay's own buttons, by the words of `actions` in routes.yaml."""
-
-
 def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
-    """The buttons that the route gives the card, as long as there is anything to do."""
-    if not incident.active or is_over(card):
+    """The buttons that the route gives the card, as long as there is something to do."""
+    if not incident.active or any(notice.kind is NoticeKind.GONE for notice in card.notices):
         return ()
     return tuple(replace(BUTTONS[action], value=incident.id) for action in card.options.actions)
 
 
-def _variables(incident: Incident, card: Card, link: PermalinkBuilder) -> dict[str, Any]:
-    before = card.previous
-    return template_variables(
-        incident,
-        route=card.route,
-        show_tags=card.options.show_tags,
-        runbook_tags=card.options.runbook_tags,
-        previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
-    )
-
-
 def entry_variables(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:
-    """The entry as its template gets it, told at that moment; an end tells how long it had lasted since `started`."""
+    """The entry as its template gets it at that moment; an end says how long it had lasted since `started`."""
     return {
         "actor": None,
         "old": None,
@@ -193,6 +142,55 @@ def entry_variables(entry: Entry, now: float, started: int | None = None) -> Map
         "at": int(entry.at),
         "late": now - entry.at > LATE_AFTER,
     }
+
+
+def _card_of_route(context: CardContext) -> Card | None:
+    others = (card for card in context.cards if card.id != context.card.id and card.route and not card.is_pointer)
+    return next((card for card in others if card.state is CardState.POSTED and card.ts), None)
+
+
+_FIXED_LINES = {
+    NoticeKind.MAY_REPEAT: "may be a duplicate: Slack did not confirm the first post",
+    NoticeKind.REPOSTED: "posted again: the previous message was deleted",
+    NoticeKind.NO_EDITS: "this workspace allows no more edits: changes appear in the thread",
+}
+"""The other kinds are for relay alone."""
+
+
+def _notice_line(notice: Notice, moment: Callable[[int], str]) -> str | None:
+    match notice.kind:
+        case NoticeKind.FOR_CARD | NoticeKind.FOR_THREAD:
+            return without_marks(f"meant for {_rejecting_place(notice)} ({notice.reason.replace('_', ' ')})")
+        case NoticeKind.UNNAMED:
+            return without_marks(notice.reason)
+        case NoticeKind.STALE:
+            return f"no update from BigPanda since {moment(notice.at)}"
+        case NoticeKind.GONE:
+            return f"no longer in BigPanda ({moment(notice.at)}): merged into another incident or deleted"
+        case _:
+            return _FIXED_LINES.get(notice.kind)
+
+
+def _rejecting_place(notice: Notice) -> str:
+    """The channel, and what of it is to blame: one message does not blame the whole channel."""
+    if notice.kind is NoticeKind.FOR_THREAD:
+        return f"the thread in {notice.name}, which rejected it"
+    if notice.reason.startswith(IN_DOUBT):
+        return f"{notice.name}, where it may already be"
+    if notice.reason in CHANNEL_REASONS | {EXTERNAL}:
+        return f"{notice.name}, which accepts no messages"
+    return f"{notice.name}, which rejected this message"
+
+
+def _variables(incident: Incident, card: Card, link: PermalinkBuilder) -> dict[str, Any]:
+    before = card.previous
+    return template_variables(
+        incident,
+        route=card.route,
+        show_tags=card.options.show_tags,
+        runbook_tags=card.options.runbook_tags,
+        previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
+    )
 
 
 def _lasted(entry: Entry, started: int | None) -> Mapping[str, JSON]:

@@ -1,4 +1,4 @@
-"""Whether it is a card's turn: which states take which work, and what has to be out of the way first."""
+"""Decide whether it is a card's turn: which states have which work, and what must be out of the way first."""
 
 from typing import Literal
 
@@ -11,24 +11,24 @@ STATES_WITH_WORK: dict[WorkKind, tuple[CardState, ...]] = {
     "post": (CardState.PENDING, CardState.POSTED),
     "edit": (CardState.POSTED,),
 }
-"""In which states a card takes work of that kind."""
+"""In which states a card has work of that kind."""
 
 BLOCKING_STATES = (AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT)
-"""An attempt like this stops later posts of its card, never its edits."""
+"""An open attempt in such a state stops later posts of its card, never its edits."""
 
 
-def is_due(case: CardContext, track: WorkKind, now: float) -> bool:
-    """Whether work of that kind is to be done about the card now."""
-    due = due_work(case.card, track)
+def is_due(context: CardContext, kind: WorkKind, now: float) -> bool:
+    """Whether work of that kind is due on the card and may be done now."""
+    due, attempt = due_work(context.card, kind), context.attempt
     return (
         due is not None
         and due.at <= now
-        and case.card.state in STATES_WITH_WORK[track]
-        and case.channel.state is ChannelState.OPEN
-        and (track == "edit" or case.attempt is None or case.attempt.state not in BLOCKING_STATES)
+        and context.card.state in STATES_WITH_WORK[kind]
+        and context.channel.state is ChannelState.OPEN
+        and (kind == "edit" or attempt is None or attempt.state not in BLOCKING_STATES)
     )
 
 
-def due_work(card: Card, track: WorkKind) -> Due | None:
+def due_work(card: Card, kind: WorkKind) -> Due | None:
     """The work of that kind that waits, now or later."""
-    return card.post if track == "post" else card.edit
+    return card.post if kind == "post" else card.edit

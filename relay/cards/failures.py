@@ -1,182 +1,127 @@
-"""What becomes of what Slack refuses for good, or has lost: the fallback, the dead letter, the way back, a new card.
+"""Decide what follows when Slack rejects or has lost a message for good: dead letter, fallback, retry, repost.
 
-A channel's refusal is the channel's state, found once. Each card there that something falls due of becomes a letter,
-and goes to the fallback with one line that says which channel and why. When the channel works again the letter is
-redriven.
+A channel's rejection is the channel's state, found once. Each card there that has something due becomes a dead letter,
+and goes to the fallback with one line that says which channel and why. It is retried when the channel works again.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, Channel, DeadLetter, Due
-from relay.cards.notices import (
-    ANEW,
-    FROM,
-    POINTER,
-    QUIET,
-    STAND_IN,
-    THREAD_ONLY,
-    in_place_of,
-    noted,
-    stands_in,
-    unnoted,
-)
+from relay.cards.notices import NO_EDITS, NO_PING, REPOSTED, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import reply_due
-from relay.cards.send import REPLY, ROOT, cancel_unposted, give_up_reply, message_key
-from relay.model.incident import State
+from relay.cards.send import REPLY, ROOT, Edit, SlackStep, cancel_unposted, give_up_reply, message_key
+from relay.cards.stand_ins import fallback_cards, stands_for
 from relay.model.reading import read_incident
 from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
-from relay.routes.options import Mention
 from relay.routes.rulebook import Fallback
 
 EXTERNAL = "external_channel"
-"""The reason of a letter for a channel that is shared with another organisation, where the route does not allow it."""
+"""The reason of a dead letter for a channel shared with another organisation, where the route does not allow it."""
 
 STRAY_SEARCH_AFTER = 30.0
-"""Seconds after which the channel is searched for a reply to a thread that is lost."""
+"""Seconds after which the channel is searched for a reply whose thread is lost."""
 
 MAX_REPOSTS = 2
 REPOST_WINDOW = 3600.0
-"""How often a card is posted anew within so many seconds; after that somebody keeps deleting it."""
-
-
-def record_rejection(case: CardContext, track: str, letter: DeadLetter) -> CardUpdate:
-    """Slack will not have this message: the letter says why, and nothing of the card is lost."""
-    if track == "edit":
-        return CardUpdate(cards=(replace(case.card, reason=letter.reason, edit=None),), dead_letter=letter)
-    attempt = replace(case.attempt, state=AttemptState.REJECTED) if case.attempt else None
-    if case.card.ts is None or attempt is None:
-        card = replace(case.card, state=CardState.REJECTED, post=None)
-    else:
-        card, letter = give_up_reply(case, attempt, letter)
-    card = replace(card, reason=letter.reason)
-    return CardUpdate(cards=(card,), attempt=attempt, dead_letter=letter)
+"""A card is reposted so often within so many seconds. After that, somebody or something keeps deleting it."""
 
 
 def is_external(card: Card, channel: Channel) -> bool:
-    """Whether others than the own organisation would read it, and the route does not allow that."""
+    """Whether another organisation would read the card, and the route does not allow that."""
     return bool(channel.facts.get("external")) and not card.options.allow_external
 
 
 def external_channel_letter(now: float) -> DeadLetter:
-    """The letter for a card that would be read by others."""
+    """The dead letter for a card that another organisation would read."""
     remedy = "set allow_external: true where the other organisation may read incidents, or choose another channel"
     return DeadLetter(reason=EXTERNAL, remedy=remedy, since=now)
 
 
-def stop_edits(case: CardContext) -> CardUpdate:
-    """The workspace allows no edit of it any more: its thread goes on telling."""
-    return CardUpdate(cards=(replace(case.card, notices=noted(case.card, THREAD_ONLY), edit=None),))
+def record_rejection(context: CardContext, step: SlackStep | None, letter: DeadLetter) -> CardUpdate:
+    """Slack does not accept this message; nothing of the card is lost. Without a step, it is a post not yet begun."""
+    card, attempt = context.card, context.attempt
+    if isinstance(step, Edit):
+        return CardUpdate(cards=(replace(card, reason=letter.reason, edit=None),), dead_letter=letter)
+    attempt = replace(attempt, state=AttemptState.REJECTED) if attempt else None
+    if card.ts is None or attempt is None:
+        card = replace(card, state=CardState.REJECTED, post=None)
+    else:
+        card, letter = give_up_reply(context, attempt, letter)
+    return CardUpdate(cards=(replace(card, reason=letter.reason),), attempt=attempt, dead_letter=letter)
+
+
+def stop_edits(context: CardContext) -> CardUpdate:
+    """Slack allows no more edits of the card: its thread goes on reporting."""
+    card = context.card
+    return CardUpdate(cards=(replace(card, notices=add_notices(card.notices, NO_EDITS), edit=None),))
 
 
 def divert_to_fallback(
-    case: CardContext, fallback: Fallback | None, same: Mapping[str, str], letter: DeadLetter
+    context: CardContext, fallback: Fallback | None, canonical_refs: Mapping[str, str], letter: DeadLetter
 ) -> CardUpdate:
-    """A card whose channel takes nothing: a letter, and a card at the fallback that says where it belongs.
+    """A card that its channel rejects: a dead letter, and a card at the fallback that says where it belongs.
 
-    The fallback's own refusal makes a letter and nothing more.
+    Where the fallback itself rejects it, there is a dead letter and nothing more.
     """
     card = replace(
-        case.card, state=CardState.REJECTED, reason=letter.reason, notices=noted(case.card, QUIET), post=None, edit=None
+        context.card,
+        state=CardState.REJECTED,
+        reason=letter.reason,
+        notices=add_notices(context.card.notices, NO_PING),
+        post=None,
+        edit=None,
     )
-    return CardUpdate(cards=(card, *fallback_cards(case, fallback, same, letter, FROM)), dead_letter=letter)
+    others = fallback_cards(context, fallback, canonical_refs, letter, NoticeKind.FOR_CARD)
+    return CardUpdate(cards=(card, *others), dead_letter=letter)
 
 
-def fallback_cards(
-    case: CardContext, fallback: Fallback | None, same: Mapping[str, str], letter: DeadLetter, what: str
-) -> tuple[Card, ...]:
-    """The fallback's card for a card (FROM) or for what its thread could not tell (THREAD), if there is a fallback.
+def retry_card(context: CardContext, tag_labels: TagLabels, now: float) -> CardUpdate:
+    """Retry a rejected card with its newest state and without a ping; the fallback's card makes way.
 
-    A new one, or the one that is there, with the line that says for whom it stands in.
+    A resolved card that has a message there is edited; one that never had is left alone. The dead letter of a card that
+    is to be posted stays open until it is. `retry_reply` retries a reply, `retry_in_doubt` what is in doubt.
     """
-    home = same.get(fallback.channel.ref, fallback.channel.ref) if fallback is not None else case.card.channel
-    return () if case.card.channel == home else (_elsewhere(case, home, letter, what),)
-
-
-def _elsewhere(case: CardContext, home: str, letter: DeadLetter, what: str) -> Card:
-    name = case.channel.facts.get("name")
-    notice = in_place_of(case.card.channel, f"#{name}" if name else "", letter.reason, what)
-    there = next((card for card in case.cards if card.channel == home), None)
-    if there is None:
-        return _in_place(case, home, notice, letter.since)
-    if there.state is CardState.CANCELLED:
-        fresh = _in_place(case, home, notice, letter.since)
-        return replace(fresh, id=there.id, episode=there.episode, notices=noted(there, notice, STAND_IN))
-    told = replace(there, notices=noted(there, notice) if there.route else noted(there, notice, STAND_IN))
-    if there.is_pointer:
-        told = _stands_in_again(case, told, letter.since)
-    return replace(told, edit=Due.on(Urgency.EDIT, letter.since)) if there.state is CardState.POSTED else told
-
-
-def _stands_in_again(case: CardContext, pointer: Card, now: float) -> Card:
-    """A pointer is a card again, and goes on telling where the card that it pointed to had to stop."""
-    told = max(pointer.reported_seq, case.card.reported_seq)
-    card = replace(pointer, reported_seq=told, notices=(*unnoted(pointer, POINTER, STAND_IN), STAND_IN))
-    rest = [entry for entry in case.entries if entry.seq > told]
-    return replace(card, post=reply_due(card, read_incident(case.incident_state.record), rest, now))
-
-
-def _in_place(case: CardContext, home: str, notice: str, now: float) -> Card:
-    """The fallback's card in place of another: it goes on where that one stopped.
-
-    It pings, unless that one surely did: where nobody knows whether it was posted, two pings are better than none. In
-    place of a thread it pings if the reply would have.
-    """
-    card = case.card
-    never_shown = card.ts is None and card.generation == 0
-    unheard = case.attempt is not None and bool(case.attempt.targets)
-    critical = read_incident(case.incident_state.record).state is State.CRITICAL
-    return Card(
-        incident=card.incident,
-        channel=home,
-        episode=card.episode,
-        options=replace(card.options, wait=0.0),
-        mention=card.mention if never_shown or unheard else Mention(),
-        route=card.route,
-        matched=True,
-        first_matched_at=now,
-        reported_seq=card.reported_seq,
-        notices=(notice, STAND_IN),
-        pending_since=now,
-        post=Due.on(Urgency.CRITICAL_ROOT if critical else Urgency.ROOT, now, urgent=critical),
-    )
-
-
-def retry_card(case: CardContext, words: TagLabels, now: float) -> CardUpdate:
-    """The channel works again, or an operator says so: the newest state, no ping; the fallback's card makes way.
-
-    A resolved card that has a message there is edited; one that never had is left alone. The letter of a card that is
-    to be posted stays open until it is. For a reply's letter there is `retold`, for one in doubt `doubt.sought`.
-    """
-    if not case.card.is_current:
+    if not context.card.is_current:
         return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
-    incident = read_incident(case.incident_state.record, words)
-    stand_ins = (card.reported_seq for card in case.cards if stands_in(card, case.card, FROM))
-    told = max([case.card.reported_seq, *stand_ins])
-    card = replace(case.card, reported_seq=told, reason="", tries=0)
+    incident = read_incident(context.incident_state.record, tag_labels)
+    seq = reported_anywhere(context)
+    card = replace(context.card, reported_seq=seq, reason="", tries=0)
     if card.ts is not None:
-        rest = [entry for entry in case.entries if entry.seq > told]
+        rest = [entry for entry in context.entries if entry.seq > seq]
         card = replace(
             card,
             state=CardState.POSTED,
-            notices=unnoted(card, QUIET),
+            notices=remove_notices(card.notices, NoticeKind.NO_PING),
             edit=Due.on(Urgency.EDIT, now),
             post=reply_due(card, incident, rest, now),
         )
         return CardUpdate(cards=(card,), closes_letter_at=now)  # its stand-in makes way once it is edited
     if not incident.active:
-        return cancel_unposted(replace(case, card=card), None, now)
-    due = Due.on(Urgency.ROOT, now)
-    card = replace(card, state=CardState.PENDING, notices=noted(card, QUIET), pending_since=now, post=due)
+        return cancel_unposted(replace(context, card=card), None, now)
+    card = replace(
+        card,
+        state=CardState.PENDING,
+        notices=add_notices(card.notices, NO_PING),
+        pending_since=now,
+        post=Due.on(Urgency.ROOT, now),
+    )
     return CardUpdate(cards=(card,))
 
 
-def retry_reply(case: CardContext, untold: tuple[int, int], now: float) -> CardUpdate:
-    """A reply that was refused is told after all, late and without a ping; then the thread goes on where it was."""
-    card, (after, upto) = case.card, untold
+def reported_anywhere(context: CardContext) -> int:
+    """Up to which entry the card, or one that stands in for it, has reported."""
+    card = context.card
+    stand_ins = [each for each in context.cards if card.channel in stands_for(each, NoticeKind.FOR_CARD)]
+    return max(each.reported_seq for each in (card, *stand_ins))
+
+
+def retry_reply(context: CardContext, unreported: tuple[int, int], now: float) -> CardUpdate:
+    """Retry a rejected reply, late and without a ping; then the thread goes on where it was."""
+    card, (after, upto) = context.card, unreported
     attempt = Attempt(
-        key=message_key(case.channel.slack_id or case.channel.ref, card, upto),
+        key=message_key(context.channel.slack_id or context.channel.ref, card, upto),
         kind=REPLY,
         generation=card.generation,
         upto_seq=upto,
@@ -188,44 +133,44 @@ def retry_reply(case: CardContext, untold: tuple[int, int], now: float) -> CardU
     return CardUpdate(cards=(late,), attempt=attempt, closes_letter_at=now, closes_reply_letters=True)
 
 
-def repost_lost_root(case: CardContext, ts: str, words: TagLabels, reason: str, now: float) -> CardUpdate:
-    """The root `ts` was deleted, or is not to be edited: the card is posted anew with a note, and its thread goes on.
+def repost_lost_root(context: CardContext, ts: str, tag_labels: TagLabels, reason: str, now: float) -> CardUpdate:
+    """The root `ts` was deleted, or cannot be edited: the card is posted again with a note, and its thread goes on.
 
-    Not for a resolved card with nothing to tell, and not more often than somebody may delete it by mistake.
+    Not for a resolved card with nothing to report, and not more often than somebody may delete it by mistake.
     """
-    card, attempt = case.card, _dropped(case.attempt, now)
+    card, attempt = context.card, _drop_reply(context.attempt, now)
     if card.ts != ts:
-        return CardUpdate(attempt=attempt)  # two calls found it gone: the first has renewed it already
-    incident = read_incident(case.incident_state.record, words)
-    if not incident.active and reply_due(card, incident, case.entries, now) is None:
-        return CardUpdate(cards=(replace(card, reason=reason, post=None, edit=None),), attempt=attempt)
+        return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already
+    incident = read_incident(context.incident_state.record, tag_labels)
+    stopped = replace(card, reason=reason, post=None, edit=None)
+    if not incident.active and reply_due(card, incident, context.entries, now) is None:
+        return CardUpdate(cards=(stopped,), attempt=attempt)
     recent = tuple(at for at in card.reposted_at if now - at < REPOST_WINDOW)
     if len(recent) >= MAX_REPOSTS:
-        remedy = "somebody or something keeps deleting this card: find out who, then redrive the letter"
+        remedy = "somebody or something keeps deleting this card: find out who, then retry the dead letter"
         letter = DeadLetter(reason=reason, remedy=remedy, since=now)
-        return CardUpdate(
-            cards=(replace(card, reason=reason, post=None, edit=None),), attempt=attempt, dead_letter=letter
-        )
-    renewed = replace(
+        return CardUpdate(cards=(stopped,), attempt=attempt, dead_letter=letter)
+    rest = remove_notices(card.notices, NoticeKind.REPOSTED, NoticeKind.NO_PING, NoticeKind.NO_EDITS)
+    reposted = replace(
         card,
         state=CardState.PENDING,
         generation=card.generation + 1,
         ts=None,
         shown_hash="",
         shown_ended_at=None,
-        notices=(*unnoted(card, ANEW, QUIET, THREAD_ONLY), ANEW, QUIET),
+        notices=(*rest, REPOSTED, NO_PING),
         reposted_at=(*recent, now),
         pending_since=now,
         edit=None,
         post=Due.on(Urgency.ROOT, now),
     )
-    return CardUpdate(cards=(renewed,), attempt=attempt)
+    return CardUpdate(cards=(reposted,), attempt=attempt)
 
 
-def _dropped(attempt: Attempt | None, now: float) -> Attempt | None:
-    """A reply to a thread that is lost: what it was to tell is told in the next one.
+def _drop_reply(attempt: Attempt | None, now: float) -> Attempt | None:
+    """A reply whose thread is lost: the next one reports its entries.
 
-    It may stand in the channel as a stray, or come to, and is looked for there once more.
+    It may stand in the channel as a stray, or come to, so the channel is searched for it once more.
     """
     if attempt is None or attempt.kind == ROOT:
         return None

@@ -1,15 +1,6 @@
-"""What relay keeps beside the record: the story of an incident, what happened in it, and the cards that tell of it.
+"""The values that decisions about cards take and give: incidents, entries, cards, attempts, channels, tasks.
 
-    a card is     because
-    wanted        nothing of it is in Slack yet
-    trying        its root is being posted: the attempt was committed, the answer has not been
-    shown         its root is in Slack, under `ts`
-    in_doubt      Slack's answer was lost: it may be there
-    refused       Slack will not have it
-    lapsed        it waited, and was over (or no longer taken there) before its time came
-    left          it is followed no more: a later episode, a card elsewhere or another spelling of its channel took over
-
-A reply in flight does not change the card's state: it is an attempt of its own, as `Attempt` says.
+`CardState` and `AttemptState` hold the state tables.
 """
 
 from collections.abc import Mapping
@@ -17,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 from relay.model.json_types import JSON
@@ -25,15 +17,14 @@ from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes.options import Mention, Options
 
 IN_DOUBT = "in_doubt"
-"""Begins the reason of a letter about what may be in Slack: `in_doubt: missing_scope`."""
+"""Begins the reason of a dead letter about something that may be in Slack: `in_doubt: missing_scope`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened. `seq` counts within the incident, `key` is its identity, `at` is Unix seconds.
+    """One thing that happened. `seq` counts within the incident, `key` identifies it, `at` is Unix seconds.
 
-    `data` holds plain values for the template: `actor`, `old`, `new`, `text`, `items`, and what the kind has of its
-    own.
+    `data` holds plain values for the template; `diff` lists them by kind.
     """
 
     seq: int
@@ -44,7 +35,21 @@ class Entry:
 
 
 class CardState(StrEnum):
-    """Where a card's root stands; the table is on top of this module."""
+    """The state of a card's root message. A reply in flight does not change it: replies have attempts of their own.
+
+    state        meaning                                             next
+    pending      nothing of it is in Slack; it waits to be posted    posting, cancelled, rejected, in_doubt (1)
+    posting      the attempt is committed; Slack has not answered    posted, pending, in_doubt, rejected
+    posted       its root is in Slack, under `ts`                    pending (2), rejected, superseded
+    in_doubt     Slack's answer was lost; it may be there            posted, pending, rejected, cancelled
+    rejected     Slack does not accept it; a dead letter says why    pending, posted, in_doubt, cancelled, superseded
+    cancelled    before its time came, the incident ended, or no     pending, superseded
+                 route matched any more, or it was not needed
+    superseded   it is not followed any more: a later episode or     -
+                 another spelling of its channel took over
+
+    (1) after a restore from a backup, relay searches Slack before it posts. (2) somebody deleted it; it is reposted.
+    """
 
     PENDING = "pending"
     POSTING = "posting"
@@ -57,19 +62,25 @@ class CardState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Work that waits: not before `at`, best before `deadline` (Unix seconds); `urgent` comes before all else."""
+    """Waiting work: not before `at`, best before `deadline` (Unix seconds); `urgent` work comes first."""
 
     at: float
     deadline: float
     urgent: bool = False
 
     @classmethod
-    def on(cls, occasion: Urgency, at: float, *, urgent: bool = False) -> "Due":
-        """Due from that moment on, and overdue once relay's patience with such a thing ends."""
-        return cls(at=at, deadline=at + DEADLINES[occasion], urgent=urgent)
+    def on(cls, urgency: Urgency, at: float, *, urgent: bool = False) -> "Due":
+        """Due at that moment, with the deadline that such work has."""
+        return cls(at=at, deadline=at + DEADLINES[urgency], urgent=urgent)
+
+    @classmethod
+    def root(cls, state: State, at: float) -> "Due":
+        """The root of an incident in that state: a critical one is urgent."""
+        critical = state is State.CRITICAL
+        return cls.on(Urgency.CRITICAL_ROOT if critical else Urgency.ROOT, at, urgent=critical)
 
     def sooner(self, other: "Due | None") -> "Due":
-        """Both wishes in one: a bump never pushes a deadline back."""
+        """The earlier of both in each respect: nothing pushes a deadline back."""
         if other is None:
             return self
         return Due(
@@ -81,7 +92,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousCard:
-    """The card of the episode before, in the same channel: when it was posted (Unix seconds), and where it stands."""
+    """The card of the episode before, in the same channel: when it was posted (Unix seconds), and where."""
 
     at: float
     channel: str
@@ -90,14 +101,18 @@ class PreviousCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The one root message of one episode in one channel.
+    """The one root message of one episode in one channel; moments are Unix seconds.
 
-    `channel` is the channel's reference as configured (the canonical one, where it has several spellings);
-    `slack_channel` the id under which it was posted. `route` governs it (empty: the fallback got it for want of a
-    route). `mention` is whom the routes name that take it there *now*; `taken` whether any does. `worst` is the worst
-    state told since the first post or the last reopening, `episode_worst` the worst ever. `shown_ended_at` is the end
-    that the card shows, if it shows one. `reopening_reported_at` is when its thread last told a reopening by itself,
-    and `reopening_pinged_at` when it last pinged for one. `post` is the root or a reply that is due, `edit` an edit.
+    Where: `channel` is the channel's canonical reference, `slack_channel` the id under which it was posted.
+    Routes: `route` governs it (empty: the fallback has it because no route matched), `mention` is whom the matching
+    routes ping now, `matched` says whether any route matches now, `first_matched_at` since when `wait` runs.
+    Root: `generation` counts reposts, `ts` names the message, `shown_hash` is what it shows, `shown_ended_at` the end
+    that it shows; `pinged` and `root_seq` are whom the first post pinged and the entries that it already shows.
+    Thread: it has reported the entries up to `reported_seq`. `worst` is the worst state since the first post or the
+    last reopening, `episode_worst` the worst ever. `reopening_reported_at` and `reopening_pinged_at` are when it last
+    reported a reopening by itself, and last pinged for one.
+    Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
+    `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
     """
 
     incident: str
@@ -123,7 +138,7 @@ class Card:
     reopening_reported_at: float | None = None
     reopening_pinged_at: float | None = None
     previous: PreviousCard | None = None
-    notices: tuple[str, ...] = ()
+    notices: Notices = ()
     reposted_at: tuple[float, ...] = ()
     root_seq: int = 0
     edited_at: float | None = None
@@ -141,21 +156,21 @@ class Card:
     @property
     def is_pointer(self) -> bool:
         """Whether it was the fallback's, and has shrunk to a pointer."""
-        return "pointer" in self.notices
+        return POINTER in self.notices
 
 
-def replace_changed(card: Card, **told: Any) -> Card:
-    """The card as `replace` makes it; the very same one where it says all of that already, as most do."""
-    return card if all(getattr(card, name) == value for name, value in told.items()) else replace(card, **told)
+def replace_changed(card: Card, **values: Any) -> Card:
+    """The card with these values; the same object if it has all of them, as most cards do."""
+    return card if all(getattr(card, name) == value for name, value in values.items()) else replace(card, **values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentState:
-    """An incident as it is kept: its record, and the counters that go with it.
+    """An incident as it is stored: its record, and the counters that go with it.
 
-    `version` grows whenever the record changes; `ended_at` is when the incident ended (Unix seconds), None while it is
-    open; `next_seq` is the number of the next entry. `last_share` is when its newest came, and `stale_at` when it will
-    have been silent for too long, where anybody looks for news of it.
+    `version` grows whenever the record changes. `ended_at` is when the incident ended (Unix seconds), None while it is
+    open. `next_seq` is the number of the next entry. `last_share_at` is when its newest share came; `stale_at` is when
+    it will have been silent for too long, None where relay does not watch for that.
     """
 
     record: Record
@@ -168,7 +183,7 @@ class IncidentState:
 
 
 class ShareOutcome(StrEnum):
-    """What became of a share, by the name that logs, metrics and the record of shares use."""
+    """What became of a share; logs, metrics and the stored shares use these names."""
 
     FIRST = "first"
     UPDATE = "update"
@@ -180,10 +195,18 @@ class ShareOutcome(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """Where an attempt at a root or a reply stands. Open are `trying`, `waiting` and `in_doubt`.
+    """The state of an attempt to post a root or a reply, or of a task for BigPanda.
 
-    `waiting` was in doubt once and is tried again as it was, since the first try may still turn up; `dropped` surely
-    never left, so that what comes next is decided anew.
+    state       meaning for a post                            meaning for a task             next
+    in_flight   committed; Slack has not answered             BigPanda has not answered      any other
+    waiting     it was in doubt and not found; the same is    it waits for its (next) try    in_flight, dropped,
+                posted again, since the first may turn up                                    in_doubt (restored)
+    in_doubt    the answer was lost; relay searches for it    a comment whose answer was     done, waiting, dropped,
+                                                              lost; relay searches for it    rejected
+    done        it is in Slack                                BigPanda has done it           -
+    dropped     it certainly was not sent, or its thread is   it came too late, or the       -
+                lost: what comes next is decided anew         incident was over
+    rejected    Slack does not accept it                      BigPanda does not accept it    in_doubt (retried)
     """
 
     IN_FLIGHT = "in_flight"
@@ -193,9 +216,14 @@ class AttemptState(StrEnum):
     DROPPED = "dropped"
     REJECTED = "rejected"
 
+    @property
+    def open(self) -> bool:
+        """Whether something is still to be done."""
+        return self in {AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT}
+
 
 class TaskKind(StrEnum):
-    """What BigPanda is to be told or asked; the table is on top of `errands`."""
+    """What BigPanda is to do or to answer; the table is on top of `tasks`."""
 
     CALLBACK = "callback"
     ASSIGN = "assign"
@@ -208,10 +236,10 @@ class TaskKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One thing that BigPanda is to be told or asked about an incident; times are Unix seconds.
+    """One thing that BigPanda is to do or to answer about an incident; times are Unix seconds.
 
-    `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of whoever
-    asks for it in Slack, and their `text` or `until`; `looks`, how often it was looked for.
+    `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of the person
+    in Slack, and their `text` or `until`; `searches` counts how often a comment was searched for.
     """
 
     key: str
@@ -225,18 +253,13 @@ class Task:
     tries: int = 0
     id: int = 0
 
-    @property
-    def open(self) -> bool:
-        """Whether something is still to be done about it."""
-        return self.state in {AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a share turns into: the new story, what is to be told, the cards that are new or changed, and why.
+    """What a share turns into: the new incident state, its entries, the cards that are new or changed, and why.
 
-    `routes` are the names of the routes that took it; `decided` is the same judgement as plain JSON, for keeping;
-    `errands` are what BigPanda is to be told because of it.
+    `routes` names the routes that matched. `decision` is the same as plain JSON, to be stored. `tasks` are what
+    BigPanda is to do because of it.
     """
 
     incident_state: IncidentState
@@ -244,19 +267,18 @@ class Plan:
     entries: tuple[Entry, ...] = ()
     cards: tuple[Card, ...] = ()
     routes: tuple[str, ...] = ()
-    decided: Mapping[str, JSON] = field(default_factory=dict)
+    decision: Mapping[str, JSON] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One root or reply on its way to Slack, written down before Slack is called.
+    """One root or reply (`kind`) on its way to Slack, committed before Slack is called.
 
-    `key` is the marker that Slack keeps with the message: the same for every try. A reply tells the entries up to
-    `upto_seq`, and a retry has the same range: an open attempt freezes it. `targets` are those whom it pings and
-    `words` what was decided with it at the first try (`broadcast`, `rise`, ...), `from` where a reply told that was
-    given up, and where the card is to `resume` once that was redriven. `looks` counts how often this try was looked
-    for in vain.
+    `key` is the marker that Slack keeps with the message, the same for every try. A reply reports the entries up to
+    `upto_seq`; a retry has the same range, and those who are to be pinged (`targets`). `data` is what the first try
+    decided (`broadcast`, `worst`, ...), `from` where a dropped reply began, `resume` where the card goes on after an
+    operator's retry. `searches` counts the searches that found nothing.
     """
 
     key: str
@@ -272,37 +294,35 @@ class Attempt:
     next_search_at: float | None = None
 
     @property
-    def open(self) -> bool:
-        """Whether it is not settled yet."""
-        return self.state in {AttemptState.IN_FLIGHT, AttemptState.WAITING, AttemptState.IN_DOUBT}
-
-    @property
     def is_repeat(self) -> bool:
-        """Whether it was in doubt once and was made again: the lost one may still turn up."""
+        """Whether it was in doubt and was posted again: the lost one may still turn up."""
         return self.tries > 1
 
     @property
     def is_operator_retry(self) -> bool:
-        """Whether it was given up once, and an operator wants it all the same; it is late by now, and pings nobody."""
+        """Whether it was given up and an operator retries it. It is late, so it pings nobody."""
         return "resume" in self.data
 
     @property
     def reported_seq_after(self) -> int:
-        """Up to which entry its card has told once this reply stands, or is given up: late ones go back for it."""
-        return max(self.upto_seq, self._number("resume", 0))
+        """Up to which entry its card has reported once this reply is posted or given up."""
+        return max(self.upto_seq, int(self.data.get("resume", 0)))
 
     @property
     def reported_seq_before(self) -> int:
-        """Up to which entry its card had told when this reply was given up."""
-        return self._number("from", self.upto_seq)
-
-    def _number(self, word: str, otherwise: int) -> int:
-        found = self.data.get(word)
-        return found if isinstance(found, int) else otherwise
+        """Up to which entry its card had reported when this reply was given up."""
+        return int(self.data.get("from", self.upto_seq))
 
 
 class ChannelState(StrEnum):
-    """Whether a channel takes messages: not known yet, yes, stopped for a while, or no."""
+    """Whether a channel accepts messages.
+
+    state      meaning
+    new        relay has not looked it up yet
+    open       it accepts messages
+    paused     it accepts none until `retry_at`
+    rejected   it accepts none until somebody acts; relay looks again at `retry_at`
+    """
 
     NEW = "new"
     OPEN = "open"
@@ -312,7 +332,10 @@ class ChannelState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A Slack channel: `ref` (an id or `#name`) as configured, `slack_id` and `facts` as Slack tells them."""
+    """A Slack channel: `ref` (an id or `#name`) as configured, `slack_id` and `facts` as Slack reports them.
+
+    `canonical_ref` is another reference that names the same channel and is used instead.
+    """
 
     ref: str
     slack_id: str | None = None
@@ -325,9 +348,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardContext:
-    """All that a decision about one card needs: the incident, its followed cards, what is untold, the open attempt.
+    """All that a decision about one card needs.
 
-    `last_ts` is the newest root that is known in the card's channel: what is posted from now on comes after it.
+    `cards` are the incident's current cards, `entries` those that this card has not reported, `attempt` is its open
+    attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now on comes after it.
     """
 
     incident_state: IncidentState
@@ -341,10 +365,10 @@ class CardContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A dead letter: why something of a card could not be shown, what to do about it, and since when (Unix seconds).
+    """Why Slack rejected something of a card for good, what to do about it, and since when (Unix seconds).
 
-    `untold` is for a reply: the card had told the entries up to the first number, and the reply was to tell those up to
-    the second. It is None where the card itself could not be shown.
+    For a reply, `unreported` is the range of its entries: after the first number, up to the second. It is None where
+    the card itself was rejected.
     """
 
     reason: str
@@ -360,10 +384,9 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardUpdate:
-    """What a decision about a case changes: cards (one without a number is new), the attempt, the card's letter.
+    """What a decision changes: cards (one without an id is new), the attempt, the card's dead letter.
 
-    `closes_letter_at` is the moment at which the open letter of the card, if it has one, is done with; one about a
-    reply is only where the change `closes_reply_letters` as well.
+    `closes_letter_at` closes the open dead letter of the card; one about a reply only with `closes_reply_letters`.
     """
 
     cards: tuple[Card, ...] = ()

@@ -1,13 +1,13 @@
-"""What follows from Slack's answer to a step: every answer, and every kind of refusal, has one transition.
+"""Decide what follows from Slack's answer to a step: every answer and every rejection has one transition.
 
-delivered                     shown, told; what has come since is due again
-deferred, credentials, app    surely not sent: the same again later
-channel                       surely not sent: it waits for the channel, whose state says why
-payload, thread               a letter; the built-in wording was tried before that
-edit window                   its thread goes on telling
-a code nobody knows           a few tries, then a letter
-gone                          posted anew
-unknown                       looked for before anything is posted again; an edit is simply made again
+delivered                     posted or edited; what has changed since is due again
+retryable, credentials, app   certainly not sent: the same again later
+channel                       certainly not sent: it waits for the channel, whose state says why
+payload, thread               a dead letter; the built-in wording was tried before
+edit window                   its thread goes on reporting
+unknown code                  a few tries, then a dead letter
+not found                     posted again
+ambiguous                     searched for before anything is posted again; an edit is simply made again
 """
 
 from collections.abc import Mapping
@@ -16,113 +16,124 @@ from typing import assert_never
 
 from relay.cards import failures, recovery, send
 from relay.cards.model import CardContext, CardUpdate, DeadLetter
-from relay.cards.notices import THREAD
+from relay.cards.notices import NoticeKind
 from relay.cards.send import Edit, PostRoot, ShownRoot, SlackStep
+from relay.cards.stand_ins import fallback_cards
 from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import backoff
 from relay.routes.rulebook import Fallback
-from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.slack.outcomes import (
+    Ambiguous,
+    Delivered,
+    NotFound,
+    Read,
+    Rejected,
+    RejectionScope,
+    Retryable,
+    SlackOutcome,
+)
 
 RETRY_AFTER = 30.0
-"""Seconds after which a call is made again that Slack refused for relay's sake: by then somebody may have acted."""
+"""Seconds after which a call is repeated that Slack rejected because of relay: somebody may have acted by then."""
 
 MAX_TRIES = 3
-"""So often a call is made again that Slack refused with a code that nobody knows."""
+"""How often a call is repeated that Slack rejected with an unknown code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRules:
-    """What of the configuration the aftermath needs."""
+    """The part of the configuration that these decisions need."""
 
     tag_labels: TagLabels = NO_TAG_LABELS
     fallback: Fallback | None = None
     canonical_refs: Mapping[str, str] = field(default_factory=dict)
 
 
-def apply_answer(  # noqa: PLR0913  all that an answer is about
-    case: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
+def apply_answer(  # noqa: PLR0913  all that an answer depends on
+    context: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
 ) -> CardUpdate:
-    """What follows, for the case as it is now."""
-    if not isinstance(step, Edit) and (case.attempt is None or case.attempt.key != step.attempt.key):
-        return CardUpdate()  # the attempt was settled without this answer, and another one may be open by now
+    """What follows, for the card as it is now."""
     if isinstance(step, Edit):
-        if send.is_edit_obsolete(case, step):
+        if send.is_edit_obsolete(context, step):
             return CardUpdate()
-        case = send.without_edit_doubt(case, step)
-    return _followed(case, step, answer, shown, rules=rules, now=now)
+        context = send.without_edit_doubt(context, step)
+    elif context.attempt is None or context.attempt.key != step.attempt.key:
+        return CardUpdate()  # the attempt was settled without this answer, and another one may be open by now
+    return _apply(context, step, answer, shown, rules=rules, now=now)
 
 
-def skip_edit(case: CardContext, step: SlackStep, shown: ShownRoot, now: float) -> CardUpdate:
-    """What follows where Slack need not be called, since it shows the rendering already."""
-    if not isinstance(step, Edit) or send.is_edit_obsolete(case, step):
-        return CardUpdate()
-    return send.apply_edit_delivery(send.without_edit_doubt(case, step), shown, now, called=False)
-
-
-def _followed(  # noqa: PLR0913  all that an answer is about
-    case: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
+def _apply(  # noqa: PLR0913  the same
+    context: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
 ) -> CardUpdate:
-    track = "edit" if isinstance(step, Edit) else "post"
     match answer:
         case Delivered():
-            return send.apply_delivery(case, step, answer, shown, words=rules.tag_labels, now=now)
+            return send.apply_delivery(context, step, answer, shown, tag_labels=rules.tag_labels, now=now)
         case Retryable():
-            return send.retry_later(case, track, now + _wait(case, answer.retry_after))
+            wait = _backoff(context) if answer.retry_after is None else answer.retry_after
+            return send.retry_later(context, step, now + wait)
         case Rejected():
-            return _refused(case, step, answer, rules, now)
+            return _apply_rejection(context, step, answer, rules, now)
         case NotFound() if not isinstance(step, PostRoot):
             ts = step.ts if isinstance(step, Edit) else step.thread
-            return failures.repost_lost_root(case, ts, rules.tag_labels, answer.reason, now)
+            return failures.repost_lost_root(context, ts, rules.tag_labels, answer.reason, now)
         case Ambiguous() | Read() | NotFound():
-            if track == "edit":
-                return send.mark_edit_in_doubt(case, now + _wait(case, None), now)
-            return recovery.mark_in_doubt(case, answer.reason, now)
+            return _mark_in_doubt(context, step, answer.reason, now)
         case _:
             assert_never(answer)
 
 
-def _refused(case: CardContext, step: SlackStep, answer: Rejected, rules: DeliveryRules, now: float) -> CardUpdate:
-    track = "edit" if isinstance(step, Edit) else "post"
+def skip_edit(context: CardContext, step: SlackStep, shown: ShownRoot, now: float) -> CardUpdate:
+    """What follows where Slack need not be called, since it shows the message already."""
+    if not isinstance(step, Edit) or send.is_edit_obsolete(context, step):
+        return CardUpdate()
+    return send.apply_edit_delivery(send.without_edit_doubt(context, step), shown, now, called=False)
+
+
+def give_up(context: CardContext, step: SlackStep | None, letter: DeadLetter, rules: DeliveryRules) -> CardUpdate:
+    """A dead letter. The fallback shows what the card or its thread cannot. Without a step, it is a post not begun."""
+    update = failures.record_rejection(context, step, letter)
+    if context.card.ts is None:
+        diverted = failures.divert_to_fallback(context, rules.fallback, rules.canonical_refs, letter)
+        return replace(diverted, attempt=update.attempt)
+    if isinstance(step, Edit):
+        return update
+    others = fallback_cards(context, rules.fallback, rules.canonical_refs, letter, NoticeKind.FOR_THREAD)
+    return replace(update, cards=(*update.cards, *others))
+
+
+def give_up_search(context: CardContext, reason: str, remedy: str, rules: DeliveryRules, now: float) -> CardUpdate:
+    """Relay may not search for what is in doubt: the route says what follows."""
+    update = recovery.decide_unsearchable(context, reason, remedy, now)
+    if update.dead_letter is None or context.card.ts is not None:
+        return update
+    diverted = failures.divert_to_fallback(context, rules.fallback, rules.canonical_refs, update.dead_letter)
+    return replace(diverted, attempt=update.attempt)
+
+
+def _mark_in_doubt(context: CardContext, step: SlackStep, reason: str, now: float) -> CardUpdate:
+    if isinstance(step, Edit):
+        return send.mark_edit_in_doubt(context, now + _backoff(context), now)
+    return recovery.mark_in_doubt(context, reason, now)
+
+
+def _apply_rejection(
+    context: CardContext, step: SlackStep, answer: Rejected, rules: DeliveryRules, now: float
+) -> CardUpdate:
     match answer.scope:
         case RejectionScope.CHANNEL:
-            return send.retry_later(case, track, now)
+            return send.retry_later(context, step, now)
         case RejectionScope.CREDENTIALS | RejectionScope.APP:
-            return send.retry_later(case, track, now + RETRY_AFTER)
+            return send.retry_later(context, step, now + RETRY_AFTER)
         case RejectionScope.EDIT_WINDOW:
-            return failures.stop_edits(case)
-        case RejectionScope.CALL | RejectionScope.UNKNOWN_CODE if case.card.tries < MAX_TRIES:
-            return send.retry_later(case, track, now + _wait(case, None))
+            return failures.stop_edits(context)
+        case RejectionScope.CALL | RejectionScope.UNKNOWN_CODE if context.card.tries < MAX_TRIES:
+            return send.retry_later(context, step, now + _backoff(context))
         case RejectionScope.PAYLOAD | RejectionScope.THREAD | RejectionScope.CALL | RejectionScope.UNKNOWN_CODE:
-            return give_up(case, track, DeadLetter(reason=answer.reason, remedy=answer.remedy, since=now), rules)
+            letter = DeadLetter(reason=answer.reason, remedy=answer.remedy, since=now)
+            return give_up(context, step, letter, rules)
         case _:
-            assert_never(answer.kind)
+            assert_never(answer.scope)
 
 
-def give_up(case: CardContext, track: str, letter: DeadLetter, rules: DeliveryRules) -> CardUpdate:
-    """A letter; what the card or its thread cannot show, the fallback shows in its place."""
-    held = failures.record_rejection(case, track, letter)
-    if case.card.ts is not None:
-        beside = (
-            failures.fallback_cards(case, rules.fallback, rules.canonical_refs, letter, THREAD)
-            if track == "post"
-            else ()
-        )
-        return replace(held, cards=(*held.cards, *beside))
-    return replace(
-        failures.divert_to_fallback(case, rules.fallback, rules.canonical_refs, letter), attempt=held.attempt
-    )
-
-
-def give_up_search(case: CardContext, reason: str, remedy: str, rules: DeliveryRules, now: float) -> CardUpdate:
-    """Relay may not look for what is in doubt: what the route says it means."""
-    change = recovery.decide_unsearchable(case, reason, remedy, now)
-    if change.dead_letter is None or case.card.ts is not None:
-        return change
-    return replace(
-        failures.divert_to_fallback(case, rules.fallback, rules.canonical_refs, change.dead_letter),
-        attempt=change.attempt,
-    )
-
-
-def _wait(case: CardContext, told: float | None) -> float:
-    return told if told is not None else backoff(case.card.tries + 1, key=str(case.card.id))
+def _backoff(context: CardContext) -> float:
+    return backoff(context.card.tries + 1, key=str(context.card.id))

@@ -1,15 +1,15 @@
-"""What BigPanda is to be told or asked: each thing is an errand, written down before anybody calls.
+"""Decide what becomes of a task: one thing that BigPanda is to do or to answer, stored before relay calls it.
 
-    callback   the card exists (or none will): BigPanda need not hold updates back any more
-    assign     what somebody did by a button of the card
+    callback   tell BigPanda that the card exists (or that none will), so that it sends updates again
+    assign     somebody pressed this button of the card
     comment
     snooze
     resolve
-    reply      what somebody said in the thread, which becomes a comment
-    check      how the incident stands, after a long silence or an action that no share has confirmed
+    reply      somebody replied in the thread: the reply becomes a comment
+    check      ask how the incident stands, after a long silence or after an action that no share confirmed
 
-An errand is known by its key, so that a click that is sent twice is one errand. `in_doubt` are comments of which nobody
-knows whether BigPanda has them: they are looked for, never sent again.
+A task is known by its key, so that a click that Slack sends twice is one task. A comment whose answer was lost is
+`in_doubt`: relay searches for it and never sends it again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,17 +28,17 @@ ACTION_KINDS = (TaskKind.ASSIGN, TaskKind.COMMENT, TaskKind.SNOOZE, TaskKind.RES
 """What people do by the buttons of a card."""
 
 CONFIRMED_KINDS = (*ACTION_KINDS, TaskKind.REPLY)
-"""What a share is expected to confirm; many an integration shares neither comments nor assignments."""
+"""What a share is expected to confirm. Many integrations share neither comments nor assignments."""
 
 CHECK_AFTER = "after "
-"""Begins the reason of a check that is made because no share has confirmed an errand yet."""
+"""Begins the reason of a check that is made because no share has confirmed a task yet."""
 
 CALLBACK_DEADLINE = 240.0
-"""Seconds after which the callback is made whatever became of the card: BigPanda gives up waiting after five minutes
+"""Seconds after which the callback is made whatever became of the card: BigPanda gives up after five minutes
 (https://docs.bigpanda.io/docs/bigpanda-callback-service)."""
 
 CONFIRMATION_WAIT = 90.0
-"""Seconds that an action's share has to come in; then BigPanda is asked how the incident stands."""
+"""Seconds in which a share should confirm an action; after them, BigPanda is asked how the incident stands."""
 
 TASK_TIMEOUTS: Mapping[TaskKind, float] = {
     TaskKind.CALLBACK: 300.0,
@@ -49,20 +49,19 @@ TASK_TIMEOUTS: Mapping[TaskKind, float] = {
     TaskKind.REPLY: 86_400.0,
     TaskKind.CHECK: 3_600.0,
 }
-"""Seconds from being asked for until an errand is given up. Whoever pressed a button at 3:00 is told so, rather than
-have an incident closed by it in the morning."""
+"""Seconds until a task is given up. A button pressed at 3:00 must not close an incident in the morning."""
 
 MAX_RETRY_DELAY = 60.0
-"""Seconds between two tries at the most."""
+"""The most seconds between two tries."""
 
 MAX_SEARCHES = 3
-"""So often a comment in doubt is looked for among the incident's activities."""
+"""How often a comment in doubt is searched for among the incident's activities."""
 SEARCH_INTERVAL = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContext:
-    """An errand with what it is about: the incident's story and its followed cards, as they are now."""
+    """A task with its incident and that incident's current cards, as they are now."""
 
     task: Task
     incident_state: IncidentState
@@ -70,14 +69,14 @@ class TaskContext:
 
     @property
     def card(self) -> Card | None:
-        """The card at which somebody asked for the errand; None where it is followed no more, or nobody asked."""
-        where = self.task.payload.get("card")
-        return next((card for card in self.cards if card.channel == where), None)
+        """The card on which somebody asked for the task; None if it is not current any more, or nobody asked."""
+        channel = self.task.payload.get("card")
+        return next((card for card in self.cards if card.channel == channel), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskUpdate:
-    """What a decision about an errand changes; a story of None stays as it is. `more` are errands that follow."""
+    """What a decision about a task changes. An incident state of None stays as it is; `follow_ups` are new tasks."""
 
     task: Task
     incident_state: IncidentState | None = None
@@ -85,160 +84,32 @@ class TaskUpdate:
     follow_ups: tuple[Task, ...] = ()
 
 
-# -- BigPanda is told that the card exists ---------------------------------------------------------------------------
+# -- New tasks --------------------------------------------------------------------------------------------------------
 
 
 def callback_task(incident: str, integration: str, cards: Sequence[Card], now: float) -> Task:
-    """The callback for an incident that was shared through an integration for the first time.
+    """The callback for an incident that an integration has shared for the first time.
 
-    Due once it is settled what becomes of its first card, and in any case in time.
+    It is due once it is settled what becomes of the first card, and in any case in time.
     """
-    due = now if is_card_settled(cards) else now + CALLBACK_DEADLINE
     return Task(
         key=f"callback:{incident}:{integration}",
         kind=TaskKind.CALLBACK,
         incident=incident,
         created=now,
         payload={"integration": integration},
-        due_at=due,
+        due_at=now if is_card_settled(cards) else now + CALLBACK_DEADLINE,
     )
-
-
-_UNSETTLED = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT)
 
 
 def is_card_settled(cards: Sequence[Card]) -> bool:
     """Whether a card is posted, or it is settled that none will be."""
-    return any(card.ts for card in cards) or not any(card.state in _UNSETTLED for card in cards)
-
-
-# -- An errand is done -----------------------------------------------------------------------------------------------
-
-
-def begin_task(matter: TaskContext, deed: PendingAction | None, now: float, *, sent: str = "") -> TaskUpdate:
-    """It is about to be sent: the deed is noted first, since the share that confirms it may come before the answer.
-
-    `sent` is the comment as it goes out, by which it is found again should the answer be lost. What it had to wait for
-    (its turn, the store) may have taken too long: then it is given up instead.
-    """
-    if now > matter.task.created + TASK_TIMEOUTS[matter.task.kind]:
-        return close_task(matter, AttemptState.DROPPED, matter.task.reason or "too_late")
-    payload = {**matter.task.payload, "sent": sent} if sent else matter.task.payload
-    tries = matter.task.tries + 1
-    errand = replace(matter.task, state=AttemptState.IN_FLIGHT, tries=tries, due_at=None, payload=payload)
-    return TaskUpdate(
-        task=errand, incident_state=_with_deed(matter.incident_state, replace(deed, at=now)) if deed else None
-    )
-
-
-def close_task(matter: TaskContext, state: AttemptState, reason: str) -> TaskUpdate:
-    """Nothing more is done about it."""
-    errand = replace(matter.task, state=state, reason=reason, due_at=None)
-    unsent = state in {AttemptState.DROPPED, AttemptState.REJECTED}
-    return TaskUpdate(task=errand, incident_state=_without_deed(matter.incident_state, errand.key) if unsent else None)
-
-
-def retry_task(matter: TaskContext, reason: str, at: float) -> TaskUpdate:
-    """It is tried again, unless that would be too late. Where it surely did not happen, nobody did it until then."""
-    if at > matter.task.created + TASK_TIMEOUTS[matter.task.kind]:
-        return close_task(matter, AttemptState.DROPPED, reason)
-    errand = replace(matter.task, state=AttemptState.WAITING, reason=reason, due_at=at)
-    return TaskUpdate(
-        task=errand,
-        incident_state=None if may_have_taken_effect(errand) else _without_deed(matter.incident_state, errand.key),
-    )
-
-
-def handle_crash(matter: TaskContext, now: float) -> TaskUpdate:
-    """Something unforeseen came in between. A comment that may have been sent by then is not sent again."""
-    errand = matter.task
-    if errand.state is AttemptState.IN_DOUBT:
-        return apply_search(matter, None, "", now)
-    if errand.state is AttemptState.IN_FLIGHT:
-        return apply_result(matter, TaskAmbiguous(reason="broke"), now)
-    return retry_task(matter, "broke", now + check_delay(errand, now))
-
-
-def begin_restored(matter: TaskContext, deed: PendingAction | None, now: float, *, sent: str) -> TaskUpdate:
-    """A comment that still waits in a copy of the database: it may have been sent since, and is looked for instead."""
-    dealt = begin_task(matter, deed, now, sent=sent)
-    if dealt.task.state is not AttemptState.IN_FLIGHT:
-        return dealt
-    return replace(dealt, task=mark_in_doubt(replace(matter, task=dealt.task), "restored", now).task)
-
-
-def apply_result(matter: TaskContext, ruling: TaskOutcome, now: float) -> TaskUpdate:
-    """What follows from BigPanda's answer."""
-    errand = matter.task
-    match ruling:
-        case TaskDone():
-            return _done(matter, now)
-        case TaskRetryable(reason=reason, retry_after=told):
-            return retry_task(matter, reason, now + (told if told is not None else retry_delay(errand)))
-        case TaskAmbiguous(reason=reason) if errand.kind in COMMENT_KINDS:
-            return mark_in_doubt(matter, reason, now)
-        case TaskAmbiguous(reason=reason):  # the same once more does no harm
-            return retry_task(replace(matter, task=_unsure(errand)), reason, now + retry_delay(errand))
-        case TaskRejected(reason=reason) if errand.kind is TaskKind.CALLBACK:
-            return retry_task(matter, reason, now + retry_delay(errand))  # nobody is told; somebody may mend it in time
-        case IncidentNotFound(reason=reason) | TaskRejected(reason=reason):
-            return close_task(matter, AttemptState.REJECTED, reason)
-        case _:
-            assert_never(ruling)
-
-
-def mark_in_doubt(matter: TaskContext, reason: str, now: float) -> TaskUpdate:
-    """Nobody knows whether BigPanda has this comment: it is looked for, and never sent again."""
-    errand = replace(matter.task, state=AttemptState.IN_DOUBT, reason=reason, due_at=now + SEARCH_INTERVAL / 4)
-    return TaskUpdate(task=errand)
-
-
-def apply_search(matter: TaskContext, comments: Sequence[str] | None, sent: str, now: float) -> TaskUpdate:
-    """A comment in doubt was looked for among the incident's comments (None: they could not be read)."""
-    errand = matter.task
-    if comments is None:  # that says nothing of the comment: BigPanda may be away for a while
-        at = now + check_delay(errand, now)
-        return TaskUpdate(
-            task=replace(errand, due_at=at if at <= errand.created + TASK_TIMEOUTS[errand.kind] else None)
-        )
-    if " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
-        return _done(matter, now)
-    looks = int(errand.payload.get("looks", 0)) + 1
-    payload = {**errand.payload, "looks": looks}
-    if looks >= MAX_SEARCHES:
-        lost = replace(errand, payload=payload, state=AttemptState.IN_DOUBT, due_at=None)
-        return TaskUpdate(task=lost)
-    return TaskUpdate(task=replace(errand, payload=payload, due_at=now + SEARCH_INTERVAL))
-
-
-def recover_interrupted(errand: Task, now: float) -> Task:
-    """What a relay that died was about: a comment may have arrived; all else may be done once more."""
-    if errand.kind in COMMENT_KINDS:
-        return replace(errand, state=AttemptState.IN_DOUBT, reason="interrupted", due_at=now)
-    return replace(_unsure(errand), state=AttemptState.WAITING, reason="interrupted", due_at=now)
-
-
-def may_have_taken_effect(errand: Task) -> bool:
-    """Whether one of the calls that were made for it may have taken effect, though no answer said so."""
-    return bool(errand.payload.get("unsure"))
-
-
-def _unsure(errand: Task) -> Task:
-    return replace(errand, payload={**errand.payload, "unsure": True})
-
-
-def retry_delay(errand: Task) -> float:
-    """Seconds until the next try."""
-    return min(MAX_RETRY_DELAY, backoff(max(1, errand.tries), errand.key))
-
-
-def check_delay(errand: Task, now: float) -> float:
-    """Seconds until it is looked once more whether a call can be made: the longer it has waited, the longer."""
-    return min(MAX_RETRY_DELAY, max(retry_delay(errand), (now - errand.created) / 2))
+    unsettled = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT)
+    return any(card.ts for card in cards) or not any(card.state in unsettled for card in cards)
 
 
 def check_task(incident: str, why: str, at: float, now: float) -> Task:
-    """BigPanda is to be asked how an incident stands, at that moment."""
+    """Ask BigPanda at that moment how an incident stands."""
     return Task(
         key=f"check:{incident}:{why}",
         kind=TaskKind.CHECK,
@@ -249,36 +120,166 @@ def check_task(incident: str, why: str, at: float, now: float) -> Task:
     )
 
 
-def _done(matter: TaskContext, now: float) -> TaskUpdate:
-    errand = replace(matter.task, state=AttemptState.DONE, reason="", due_at=None)
-    if errand.kind not in CONFIRMED_KINDS:
-        return TaskUpdate(task=errand)
-    asked = check_task(errand.incident, CHECK_AFTER + errand.key, now + CONFIRMATION_WAIT, now)
+# -- A task is run ----------------------------------------------------------------------------------------------------
+
+
+def begin_task(context: TaskContext, action: PendingAction | None, now: float, *, sent: str = "") -> TaskUpdate:
+    """It is about to be sent. The action is stored first, since a share may confirm it before BigPanda answers.
+
+    `sent` is the comment as it goes out, by which it is found again if the answer is lost. A task that has waited for
+    too long is given up instead.
+    """
+    task = context.task
+    if now > _deadline(task):
+        return close_task(context, AttemptState.DROPPED, task.reason or "too_late")
+    payload = {**task.payload, "sent": sent} if sent else task.payload
+    begun = replace(task, state=AttemptState.IN_FLIGHT, tries=task.tries + 1, due_at=None, payload=payload)
+    if action is None:
+        return TaskUpdate(task=begun)
+    others = (each for each in context.incident_state.record.pending_actions if each.key != action.key)
+    return TaskUpdate(task=begun, incident_state=_with_actions(context, (*others, replace(action, at=now))))
+
+
+def begin_restored(context: TaskContext, action: PendingAction | None, now: float, *, sent: str) -> TaskUpdate:
+    """A comment in a restored database may have been sent since the backup: relay searches for it instead."""
+    update = begin_task(context, action, now, sent=sent)
+    if update.task.state is not AttemptState.IN_FLIGHT:
+        return update
+    return replace(update, task=mark_in_doubt(replace(context, task=update.task), "restored", now).task)
+
+
+def close_task(context: TaskContext, state: AttemptState, reason: str) -> TaskUpdate:
+    """Nothing more is done about it."""
+    task = replace(context.task, state=state, reason=reason, due_at=None)
+    unsent = state in {AttemptState.DROPPED, AttemptState.REJECTED}
+    return TaskUpdate(task=task, incident_state=_without_action(context, task.key) if unsent else None)
+
+
+def retry_task(context: TaskContext, reason: str, at: float) -> TaskUpdate:
+    """It is tried again, unless that would be too late. An action that was not done names nobody until then."""
+    task = context.task
+    if at > _deadline(task):
+        return close_task(context, AttemptState.DROPPED, reason)
+    waiting = replace(task, state=AttemptState.WAITING, reason=reason, due_at=at)
+    undone = None if may_have_taken_effect(waiting) else _without_action(context, task.key)
+    return TaskUpdate(task=waiting, incident_state=undone)
+
+
+def handle_crash(context: TaskContext, now: float) -> TaskUpdate:
+    """Something unexpected failed. A comment that may have been sent by then is not sent again."""
+    task = context.task
+    match task.state:
+        case AttemptState.IN_DOUBT:
+            return apply_search(context, None, "", now)
+        case AttemptState.IN_FLIGHT:
+            return apply_result(context, TaskAmbiguous(reason="broke"), now)
+        case _:
+            return retry_task(context, "broke", now + check_delay(task, now))
+
+
+def apply_result(context: TaskContext, result: TaskOutcome, now: float) -> TaskUpdate:
+    """What follows from BigPanda's answer."""
+    task = context.task
+    match result:
+        case TaskDone():
+            return _complete(context, now)
+        case TaskRetryable(reason=reason, retry_after=wait):
+            return retry_task(context, reason, now + (retry_delay(task) if wait is None else wait))
+        case TaskAmbiguous(reason=reason) if task.kind in COMMENT_KINDS:
+            return mark_in_doubt(context, reason, now)
+        case TaskAmbiguous(reason=reason):  # the same once more does no harm
+            return retry_task(replace(context, task=_with_effect(task)), reason, now + retry_delay(task))
+        case TaskRejected(reason=reason) if task.kind is TaskKind.CALLBACK:
+            return retry_task(context, reason, now + retry_delay(task))  # somebody may fix the cause in time
+        case IncidentNotFound(reason=reason) | TaskRejected(reason=reason):
+            return close_task(context, AttemptState.REJECTED, reason)
+        case _:
+            assert_never(result)
+
+
+def mark_in_doubt(context: TaskContext, reason: str, now: float) -> TaskUpdate:
+    """Nobody knows whether BigPanda has this comment: relay searches for it and never sends it again."""
+    due_at = now + SEARCH_INTERVAL / 4
+    return TaskUpdate(task=replace(context.task, state=AttemptState.IN_DOUBT, reason=reason, due_at=due_at))
+
+
+def apply_search(context: TaskContext, comments: Sequence[str] | None, sent: str, now: float) -> TaskUpdate:
+    """Relay searched the incident's comments for one in doubt (None: they could not be read)."""
+    task = context.task
+    if comments is None:  # this says nothing about the comment: BigPanda may be unavailable for a while
+        at = now + check_delay(task, now)
+        return TaskUpdate(task=replace(task, due_at=at if at <= _deadline(task) else None))
+    if " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
+        return _complete(context, now)
+    searches = int(task.payload.get("searches", 0)) + 1
+    again = now + SEARCH_INTERVAL if searches < MAX_SEARCHES else None
     return TaskUpdate(
-        task=errand, follow_ups=(replace(asked, payload={**asked.payload, "sent": errand.payload.get("sent", "")}),)
+        task=replace(task, payload={**task.payload, "searches": searches}, state=AttemptState.IN_DOUBT, due_at=again)
     )
 
 
-def confirm_checked(matter: TaskContext) -> TaskUpdate:
-    """An errand to check is done: what BigPanda does not tell by then was not done, and names nobody later."""
-    dealt = close_task(matter, AttemptState.DONE, "")
-    return replace(dealt, incident_state=_without_deed(matter.incident_state, checked_task_key(matter.task)))
+def recover_interrupted(task: Task, now: float) -> Task:
+    """What a relay that died was doing: a comment may have arrived; anything else may be done once more."""
+    if task.kind in COMMENT_KINDS:
+        return replace(task, state=AttemptState.IN_DOUBT, reason="interrupted", due_at=now)
+    return replace(_with_effect(task), state=AttemptState.WAITING, reason="interrupted", due_at=now)
 
 
-def checked_task_key(errand: Task) -> str:
-    """The key of the errand that a check is to confirm; empty where it is made for another reason."""
-    why = str(errand.payload.get("why", ""))
+def confirm_checked(context: TaskContext) -> TaskUpdate:
+    """A check is done: an action that BigPanda does not report by then was not done, and names nobody later."""
+    update = close_task(context, AttemptState.DONE, "")
+    return replace(update, incident_state=_without_action(context, checked_task_key(context.task)))
+
+
+def checked_task_key(task: Task) -> str:
+    """The key of the task that a check is to confirm; empty if it is made for another reason."""
+    why = str(task.payload.get("why", ""))
     return why.removeprefix(CHECK_AFTER) if why.startswith(CHECK_AFTER) else ""
 
 
-def _with_deed(story: IncidentState, deed: PendingAction) -> IncidentState:
-    known = tuple(each for each in story.record.pending_actions if each.key != deed.key)
-    return replace(story, record=replace(story.record, pending_actions=(*known, deed)))
+# -- Tries ------------------------------------------------------------------------------------------------------------
 
 
-def _without_deed(story: IncidentState, key: str) -> IncidentState | None:
-    """A deed that was not done must not name anybody; None where there is nothing to take back."""
-    kept = tuple(each for each in story.record.pending_actions if each.key != key)
-    if kept == story.record.pending_actions:
-        return None
-    return replace(story, record=replace(story.record, pending_actions=kept))
+def may_have_taken_effect(task: Task) -> bool:
+    """Whether one of its calls may have taken effect, though no answer said so."""
+    return bool(task.payload.get("unsure"))
+
+
+def retry_delay(task: Task) -> float:
+    """Seconds until the next try."""
+    return min(MAX_RETRY_DELAY, backoff(max(1, task.tries), task.key))
+
+
+def check_delay(task: Task, now: float) -> float:
+    """Seconds until relay looks again whether a call can be made: the longer it has waited, the longer."""
+    return min(MAX_RETRY_DELAY, max(retry_delay(task), (now - task.created) / 2))
+
+
+def _deadline(task: Task) -> float:
+    return task.created + TASK_TIMEOUTS[task.kind]
+
+
+def _with_effect(task: Task) -> Task:
+    return replace(task, payload={**task.payload, "unsure": True})
+
+
+def _complete(context: TaskContext, now: float) -> TaskUpdate:
+    """BigPanda has done it; what a share should confirm is checked later."""
+    task = replace(context.task, state=AttemptState.DONE, reason="", due_at=None)
+    if task.kind not in CONFIRMED_KINDS:
+        return TaskUpdate(task=task)
+    check = check_task(task.incident, CHECK_AFTER + task.key, now + CONFIRMATION_WAIT, now)
+    check = replace(check, payload={**check.payload, "sent": task.payload.get("sent", "")})
+    return TaskUpdate(task=task, follow_ups=(check,))
+
+
+def _with_actions(context: TaskContext, actions: tuple[PendingAction, ...]) -> IncidentState:
+    state = context.incident_state
+    return replace(state, record=replace(state.record, pending_actions=actions))
+
+
+def _without_action(context: TaskContext, key: str) -> IncidentState | None:
+    """An action that was not done must not name anybody; None where there is none."""
+    known = context.incident_state.record.pending_actions
+    kept = tuple(each for each in known if each.key != key)
+    return None if kept == known else _with_actions(context, kept)

@@ -316,7 +316,7 @@ class DeliveryService:
         now = self._clock.now()
         if case.card.ts is None and is_external(case.card, case.channel):
             return NothingToSend(
-                reason=EXTERNAL, update=give_up(case, "post", external_channel_letter(now), self._rules())
+                reason=EXTERNAL, update=give_up(case, None, external_channel_letter(now), self._rules())
             )
         step = begin_post(case, self._live().rulebook.tag_labels, now)
         if self._restored is not None and now < self._restored[1]:

@@ -214,11 +214,11 @@ class IngestService:
 
 def _tell(accepted: AcceptedShare) -> None:
     """One line for the share, and one for each card that it begins or ends; what is sent of them is told when it is."""
-    told = {name: accepted.decision[name] for name in ("state", "told", "dropped") if accepted.decision.get(name)}
+    told = {name: accepted.decision[name] for name in ("state", "entries", "dropped") if accepted.decision.get(name)}
     which = {"incident": accepted.incident, "share": accepted.share_id}
     log.info("share_kept", **which, outcome=str(accepted.outcome), routes=list(accepted.routes), **told)
     for each in accepted.decision.get("unnamed", ()):
-        log.warning("channel_unnamed", **which, route=each["route"], detail=each["told"])
+        log.warning("channel_unnamed", **which, route=each["route"], detail=each["detail"])
     for card in accepted.decision.get("cards", ()):
         if card["reason"] != "changed":
             log.info("card_decided", **which, route=card["route"], channel=card["channel"], reason=card["reason"])

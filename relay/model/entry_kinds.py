@@ -34,7 +34,7 @@ class EntryKindRow:
     """One name that `thread` or `broadcast` may take.
 
     `thread` is the name by which `thread` selects the entry: a state change has three kinds, which go together.
-    `batched` entries wait for `batch`, so that several become one reply. `template` is the file that renders it,
+    `batched` entries wait for `gather`, so that several become one reply. `template` is the file that renders it,
     without its suffix.
     """
 

@@ -131,7 +131,7 @@ class _Group:
             routes=planned.routes,
             outcome=planned.outcome if share is first else ShareOutcome.REPEAT,
             due=share is first and (bool(planned.tasks) or any(map(_has_work, planned.cards))),
-            decision=planned.decided if share is first else {},
+            decision=planned.decision if share is first else {},
         )
 
 

@@ -82,7 +82,7 @@ def _after(case: CardContext, changed: list[Card], attempt: Attempt | None) -> C
         card=card,
         cards=tuple(each for each in cards.values() if each.is_current),
         entries=tuple(entry for entry in case.entries if entry.seq > card.reported_seq),
-        attempt=attempt if attempt is not None and attempt.open else None,
+        attempt=attempt if attempt is not None and attempt.state.open else None,
         newest_ts=max(filter(None, (case.newest_ts, card.ts)), default=None),
     )
 

@@ -27,6 +27,7 @@ from relay.cards.model import (
     Task,
     TaskKind,
 )
+from relay.cards.notices import Notice
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Environment, Person, State
 from relay.model.json_types import JSON
@@ -152,7 +153,7 @@ def share_row(share: Share, plan: Plan, times_seen: int) -> dict[str, Any]:
         "times_seen": times_seen,
         "outcome": plan.outcome,
         "routes": dumps(plan.routes),
-        "decision": dumps(plan.decided),
+        "decision": dumps(plan.decision),
         "headers": dumps(share.headers),
         "size": len(share.body),
         "body": packed(share.body),
@@ -202,7 +203,7 @@ def card_row(card: Card) -> dict[str, Any]:
     return {
         **{name: getattr(card, name) for name in _CARD_AS_IS},
         "pinged": dumps(card.pinged),
-        "notices": dumps(card.notices),
+        "notices": dumps([notice.as_json() for notice in card.notices]),
         "reposted_at": dumps(card.reposted_at),
         "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
         "options": _options_text(card.options),
@@ -249,7 +250,7 @@ def card_of(row: Row) -> Card:
         **plain,
         id=row["id"],
         pinged=tuple(loads(row["pinged"])),
-        notices=tuple(loads(row["notices"])),
+        notices=tuple(Notice.from_json(each) for each in loads(row["notices"])),
         reposted_at=tuple(loads(row["reposted_at"])),
         previous=_previous(row["previous"]),
         options=_options_of(row["options"]),

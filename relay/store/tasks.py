@@ -57,7 +57,7 @@ def settle(
     # Read again behind the incident's lock: another relay may have settled it meanwhile.
     row = connection.execute(_BY_KEY, {"key": key}).mappings().one()
     matter = TaskContext(task=errand_of(row), incident_state=story, cards=tuple(followed(connection, [incident])))
-    dealt = finish(matter) if matter.task.open else None
+    dealt = finish(matter) if matter.task.state.open else None
     if dealt is None:
         return None
     _write(connection, dealt.task)

@@ -8,7 +8,7 @@ import orjson
 
 from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines
 from relay.cards.model import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
-from relay.cards.notices import POINTER, QUIET, STAND_IN
+from relay.cards.notices import NO_PING, POINTER, STAND_IN
 from relay.config.template_files import load_packaged
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
@@ -42,7 +42,7 @@ _CARDS = {
 }
 _NOTED = {
     POINTER: "a pointer only, since the incident is followed elsewhere",
-    QUIET: "pings nobody when it is posted",
+    NO_PING: "pings nobody when it is posted",
     STAND_IN: "the fallback's, until the one that it stands in for is shown",
 }
 """What a card's face does not say."""
@@ -209,7 +209,7 @@ def _decided(decided: Mapping[str, JSON], names: Callable[[str], str]) -> Iterat
     """
     if dropped := decided.get("dropped"):
         yield f"dropped by {', '.join(dropped)}"
-    yield from (f"{each['told']}: route {each['route']}" for each in decided.get("unnamed") or ())
+    yield from (f"{each['detail']}: route {each['route']}" for each in decided.get("unnamed") or ())
     for card in decided.get("cards") or ():
         where = names(str(card.get("channel", "")))
         if card.get("new"):
@@ -261,7 +261,7 @@ def _why_pinged(attempt: Attempt) -> str:
     """A reply pings for two reasons; that the first post does needs none."""
     if attempt.kind == "root":
         return ""
-    return " since it is back" if attempt.data.get("reopening") else f" since it rose to {attempt.data.get('worst')}"
+    return " since it is back" if attempt.data.get("pings_for_reopening") else f" since it rose to {attempt.data.get('worst')}"
 
 
 def _posted(call: SlackCall, attempts: Sequence[Attempt]) -> str:

@@ -38,7 +38,7 @@ def as_json(incidents: Mapping[str, Simulation]) -> list[dict[str, Any]]:
                     "received": taken.share.received,
                     "outcome": str(taken.outcome),
                     "routes": list(taken.routes),
-                    "decided": dict(taken.plan.decided) if taken.plan else {},
+                    "decided": dict(taken.plan.decision) if taken.plan else {},
                 }
                 for taken in rehearsal.shares
             ],

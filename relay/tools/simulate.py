@@ -223,7 +223,7 @@ class Simulation:
         if not called:
             return send.apply_edit_delivery(case, shown, self._now, called=False)
         posted = Delivered(channel=case.channel.ref, ts=self._ts(case.channel.ref))
-        return send.apply_delivery(case, step, posted, shown, words=self._words, now=self._now)
+        return send.apply_delivery(case, step, posted, shown, tag_labels=self._words, now=self._now)
 
     def _sent(self, case: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
         """The message of a step, what Slack then shows, and whether that is any news to it."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from relay.cards.model import CardState, Due, ShareOutcome
+from relay.cards.notices import POINTER, Notice, NoticeKind
 from relay.model.incident import State
 from relay.model.reading import read_episode
 from relay.routes.parser.parse import parse_rulebook
@@ -79,19 +80,22 @@ fallback: C0NOC00001
 routes:
   - {name: loud, match: {status: critical}, post: ["#inc-{{ tags.team }}"]}
 """
-MEANT = "unnamed|meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
+UNNAMED = Notice(
+    kind=NoticeKind.UNNAMED,
+    reason="meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)",
+)
 
 
 def test_the_fallbacks_card_says_which_channel_could_not_be_named_for_as_long_as_it_cannot():
     life = Life(rulebook=parse_rulebook(NAMED))
     plan = life.take(share(0, status="critical"))
-    assert life.cards[NOC, 1].notices == (MEANT,)
-    assert plan.decided["unnamed"] == [{"route": "loud", "told": MEANT.removeprefix("unnamed|")}]
+    assert life.cards[NOC, 1].notices == (UNNAMED,)
+    assert plan.decision["unnamed"] == [{"route": "loud", "detail": UNNAMED.reason}]
     life.show(NOC)
     life.take(share(60, status="critical"))
-    assert life.cards[NOC, 1].notices == (MEANT,)
+    assert life.cards[NOC, 1].notices == (UNNAMED,)
     life.take(share(120, status="warning"))  # no route takes it: where it was meant to be has not changed
-    assert life.cards[NOC, 1].notices == (MEANT,)
+    assert life.cards[NOC, 1].notices == (UNNAMED,)
     life.take(share(180, status="critical", incidentTags=DATABASE))
     assert where(life) == {NOC: "posted", "#inc-database": "pending"}
     assert life.cards[NOC, 1].notices == ()
@@ -104,7 +108,7 @@ def test_a_card_says_anew_what_a_reload_made_of_its_channel():
     life.show(NOC)
     life.rulebook = parse_rulebook(NAMED.replace("tags.team", "tags.owner"))
     (card,) = life.take(share(60, status="critical")).cards
-    assert card.notices == (MEANT.replace("team", "owner"),)
+    assert card.notices == (replace(UNNAMED, reason=UNNAMED.reason.replace("team", "owner")),)
     assert card.edit is not None
 
 
@@ -116,7 +120,7 @@ def test_what_the_fallback_takes_anyway_says_what_else_was_meant_to_be():
     without = Life(rulebook=parse_rulebook(NAMED.replace("fallback: C0NOC00001", "")))
     plan = without.take(share(0, status="critical"))
     assert without.cards == {}
-    assert len(plan.decided["unnamed"]) == 1
+    assert len(plan.decision["unnamed"]) == 1
 
 
 def test_a_route_without_channels_takes_the_share_and_drops_it():
@@ -136,7 +140,7 @@ def test_a_fallback_s_card_that_is_not_posted_yet_gives_way_to_a_route_s():
 def test_a_pointer_that_a_route_takes_over_is_a_card_again():
     life = Life()
     life.take(share(0, status="critical"))
-    life.cards[NOC, 1] = replace(life.show(NOC), notices=("pointer",))
+    life.cards[NOC, 1] = replace(life.show(NOC), notices=(POINTER,))
     life.take(share(60, incidentTags=DATABASE))
     assert life.cards[NOC, 1].is_pointer
     life.take(share(120, incidentTags=[], metadata=PRODUCTION))
@@ -430,7 +434,7 @@ def test_a_card_no_route_took_for_a_while_does_not_wait_anew():
     life = Life(rulebook=parse_rulebook(routes))
     life.take(share(0, status="warning"))
     life.take(share(60, status="critical"))
-    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, reason="not_taken_any_more", post=None)
+    life.cards[NOC, 1] = replace(life.cards[NOC, 1], state=CardState.CANCELLED, reason="no_longer_matched", post=None)
     life.take(share(400, status="warning"))
     assert life.cards[NOC, 1].post.at - START == 400
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from relay.cards.model import CardState
-from relay.cards.notices import GONE, STALE, THREAD_ONLY
+from relay.cards.notices import NO_EDITS, Notice, NoticeKind
 from relay.cards.staleness import clear_stale, handle_silence, mark_gone, mark_stale
 from tests.support.share_sequences import START, Life, alert, share
 
@@ -55,7 +55,7 @@ def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
         (True, replace(life.story, record=replace(life.story.record, environment_id=""))),
     ):
         story, [card], asked = handle_silence(known, cards(life), START + 6 * HOURS, can_query=asks)
-        assert card.notices == (f"{STALE}|{START}",)
+        assert card.notices == (Notice(kind=NoticeKind.STALE, at=START),)
         assert card.edit is not None
         assert (story.stale_at, asked) == (None, ())
 
@@ -65,7 +65,7 @@ def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again()
     story, [card], asked = handle_silence(
         life.story, cards(life), START + 6 * HOURS, can_query=True, api_available=False
     )
-    assert (card.notices, asked) == ((f"{STALE}|{START}",), ())
+    assert (card.notices, asked) == ((Notice(kind=NoticeKind.STALE, at=START),), ())
     assert story.stale_at == START + 12 * HOURS
     _, _, [check] = handle_silence(story, [card], START + 12 * HOURS, can_query=True)
     assert check.due_at == START + 12 * HOURS
@@ -77,7 +77,7 @@ def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again()
 
 def test_a_card_that_may_not_be_edited_any_more_is_not_edited_for_a_silence():
     life = a_life()
-    fixed = [replace(card, notices=(THREAD_ONLY,)) for card in cards(life)]
+    fixed = [replace(card, notices=(NO_EDITS,)) for card in cards(life)]
     _, [card], _ = mark_stale(life.story, fixed, START + 6 * HOURS, can_query=False)
     assert card.edit is None
 
@@ -97,7 +97,7 @@ def test_what_is_gone_from_bigpanda_has_ended_and_says_so():
     life = a_life()
     story, [card], _ = mark_gone(life.story, cards(life), START + 6 * HOURS)
     assert story.ended_at == START + 6 * HOURS
-    assert card.notices == (f"{GONE}|{int(START + 6 * HOURS)}",)
+    assert card.notices == (Notice(kind=NoticeKind.GONE, at=int(START + 6 * HOURS)),)
     assert card.state is CardState.POSTED
 
 

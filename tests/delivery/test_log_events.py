@@ -56,12 +56,12 @@ async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_
     await house.share("one", status="warning")
     decided = [line for line in logged if line["event"] == "card_decided"]
     assert [(line["incident"], line["route"], line["channel"], line["reason"]) for line in decided] == [
-        ("one", "all", "C0ALL00001", "taken"),
+        ("one", "all", "C0ALL00001", "matched"),
         ("two", "", "C0NOC00001", "no_route"),
     ]
     assert told(logged, "three", "share_kept", "card_decided", "slack_answered") == [("share_kept", "dropped")]
     kept = [line for line in logged if line["event"] == "share_kept" and line["incident"] == "one"]
-    assert [(line["outcome"], line.get("state"), line.get("told")) for line in kept] == [
+    assert [(line["outcome"], line.get("state"), line.get("entries")) for line in kept] == [
         ("first", "critical", None),
         ("update", "warning", ["status"]),
         ("repeat", None, None),
@@ -75,9 +75,9 @@ async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(house, l
     await house.advance(3 * 3600)
     await house.share("one", status="critical")
     assert told(logged, "one", "card_decided") == [
-        ("card_decided", "taken"),
+        ("card_decided", "matched"),
         ("card_decided", "reopened_late"),
-        ("card_decided", "taken"),
+        ("card_decided", "matched"),
     ]
 
 
@@ -112,7 +112,7 @@ async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(house
     await house.advance(700)
     story = told(logged, "one", "card_decided", "channel_refuses", "diverted", "redriven", "slack_answered")
     assert story == [
-        ("card_decided", "taken"),
+        ("card_decided", "matched"),
         ("channel_refuses", "channel_archived"),
         ("slack_answered", "channel_archived"),
         ("diverted", "channel_archived"),

@@ -10,7 +10,7 @@ from relay.actions.modals import SNOOZE_CHOICES
 from relay.actions.people import GROUP_MEMBERS_TTL
 from relay.cards.draw import BUTTONS, notice_lines
 from relay.cards.model import Card, TaskKind
-from relay.cards.notices import GONE, STALE, dated
+from relay.cards.notices import Notice, NoticeKind
 from relay.cards.tasks import CONFIRMATION_WAIT, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
@@ -112,7 +112,8 @@ def test_how_long_something_is_tried_is_what_the_page_says():
 
 
 def test_what_a_grey_card_says_is_what_the_page_says():
-    card = Card(incident="i", episode=1, channel="C1", notices=(dated(STALE, 0), dated(GONE, 0)), options=Options())
+    notices = (Notice(kind=NoticeKind.STALE), Notice(kind=NoticeKind.GONE))
+    card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())
     for said in notice_lines(card):
         notice = said.partition(" (")[0].partition(" <!date")[0].strip()
         assert f"*{notice}*" in section(PAGE, "## Truth after silence")

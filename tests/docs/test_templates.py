@@ -13,7 +13,7 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.draw import entry_variables, notice_lines
 from relay.cards.merge import merge_share
 from relay.cards.model import Card, Entry
-from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD, THREAD_ONLY, UNNAMED, dated, in_place_of
+from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKind
 from relay.config.template_files import load_packaged
 from relay.model.entry_kinds import ENTRY_TEMPLATES, EntryKind
 from relay.model.reading import read_incident
@@ -165,16 +165,16 @@ def test_the_table_of_notices_lists_every_notice():
     written, lacks = "#inc-{{ tags.team }}", "the incident has no tag team"
     unnamed = ChannelFailure(route="a", source=written, reason=lacks, options=Options(), mention=Mention())
     notices = (
-        REPEAT,
-        ANEW,
-        THREAD_ONLY,
-        in_place_of("C1", "#payments", "channel_archived"),
-        in_place_of("C1", "#payments", "blocks_invalid"),
-        in_place_of("C1", "#payments", "thread_locked", THREAD),
-        in_place_of("C1", "#payments", "in_doubt: missing_scope"),
-        f"{UNNAMED}|{unnamed.description}",
-        dated(STALE, 0),
-        dated(GONE, 0),
+        MAY_REPEAT,
+        REPOSTED,
+        NO_EDITS,
+        Notice(kind=NoticeKind.FOR_CARD, name="#payments", reason="channel_archived"),
+        Notice(kind=NoticeKind.FOR_CARD, name="#payments", reason="blocks_invalid"),
+        Notice(kind=NoticeKind.FOR_THREAD, name="#payments", reason="thread_locked"),
+        Notice(kind=NoticeKind.FOR_CARD, name="#payments", reason="in_doubt: missing_scope"),
+        Notice(kind=NoticeKind.UNNAMED, reason=unnamed.description),
+        Notice(kind=NoticeKind.STALE),
+        Notice(kind=NoticeKind.GONE),
     )
     card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())
     assert [row[0] for row in table] == list(notice_lines(card, lambda _moment: "…"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from relay.cards.draw import BUTTONS, buttons, notice_lines, stale_style
 from relay.cards.model import Card
-from relay.cards.notices import ANEW, GONE, REPEAT, STALE, THREAD_ONLY, dated, in_place_of
+from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKind, Notices
 from relay.config.template_files import load_packaged
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
@@ -42,7 +42,7 @@ class Case:
     incident: Incident
     entries: Sequence[Mapping[str, Any]] = ()
     mentions: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: Notices = ()
     actions: tuple[str, ...] = ()
     previous: Mapping[str, Any] | None = None
     template: str | None = None
@@ -142,6 +142,13 @@ _PREVIOUS = {"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/
 """The card of an episode before."""
 
 _ACTIONS = tuple(BUTTONS)
+_GONE = Notice(kind=NoticeKind.GONE, at=NOW)
+
+
+def _rejected(channel: str, reason: str) -> Notice:
+    return Notice(kind=NoticeKind.FOR_CARD, name=channel, reason=reason)
+
+
 """Everything that a route can let people do."""
 
 
@@ -189,20 +196,18 @@ def cards() -> Iterator[Case]:
             name=f"built-in-{name}", incident=incident, previous=_PREVIOUS, template="broken", folders=("incident",)
         )
     yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
-    yield Case(name="in-doubt", incident=DB, notices=(REPEAT,))
-    yield Case(
-        name="from-another-channel", incident=DB, notices=(in_place_of("C0PAY", "#payments", "channel_archived"),)
-    )
+    yield Case(name="in-doubt", incident=DB, notices=(MAY_REPEAT,))
+    yield Case(name="from-another-channel", incident=DB, notices=(_rejected("#payments", "channel_archived"),))
     silent = replace(DB, started=NOW - 10 * HOUR)
-    yield Case(name="no-news", incident=silent, notices=(dated(STALE, NOW - 9 * HOUR),))
-    yield Case(name="gone-from-bigpanda", incident=DB, notices=(dated(GONE, NOW),), actions=_ACTIONS)
-    yield Case(name="built-in-gone", incident=DB, notices=(dated(GONE, NOW),), template="broken", folders=("incident",))
-    yield Case(name="posted-anew", incident=DB, notices=(ANEW,), folders=("incident",))
-    yield Case(name="not-to-be-edited", incident=DB, notices=(THREAD_ONLY,), folders=("incident",))
+    yield Case(name="no-news", incident=silent, notices=(Notice(kind=NoticeKind.STALE, at=NOW - 9 * HOUR),))
+    yield Case(name="gone-from-bigpanda", incident=DB, notices=(_GONE,), actions=_ACTIONS)
+    yield Case(name="built-in-gone", incident=DB, notices=(_GONE,), template="broken", folders=("incident",))
+    yield Case(name="posted-anew", incident=DB, notices=(REPOSTED,), folders=("incident",))
+    yield Case(name="not-to-be-edited", incident=DB, notices=(NO_EDITS,), folders=("incident",))
     yield Case(
         name="several-notices",
         incident=DB,
-        notices=(REPEAT, in_place_of("C0PAY", "", "channel_not_found"), THREAD_ONLY),
+        notices=(MAY_REPEAT, _rejected("C0PAY", "channel_not_found"), NO_EDITS),
         mentions=("S0DBONCALL",),
         actions=_ACTIONS,
     )
@@ -211,7 +216,7 @@ def cards() -> Iterator[Case]:
         name="built-in-everything",
         incident=replace(_hosts_of(7), assignee=Person(name="Ann Lee"), flapping=True, snooze=Snooze(snoozed=True)),
         mentions=("S0DBONCALL",),
-        notices=(REPEAT,),
+        notices=(MAY_REPEAT,),
         actions=_ACTIONS,
         template="broken",
         folders=("incident",),

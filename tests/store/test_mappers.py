@@ -20,6 +20,7 @@ from relay.cards.model import (
     IncidentState,
     PreviousCard,
 )
+from relay.cards.notices import Notice, NoticeKind
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Environment, Person, State
 from relay.model.record import Block, Record
@@ -58,6 +59,7 @@ options = st.builds(
     Options, template=words, thread=several, gather=moments, show_tags=several, sync_replies=st.booleans()
 )
 mentions = st.builds(Mention, parts=st.lists(st.dictionaries(words, several, max_size=2), max_size=2).map(tuple))
+notices = st.builds(Notice, kind=st.sampled_from(NoticeKind), channel=words, name=words, reason=words, at=numbers)
 cards = st.builds(
     Card,
     incident=words,
@@ -83,7 +85,7 @@ cards = st.builds(
     reopening_reported_at=maybe_moments,
     reopening_pinged_at=maybe_moments,
     previous=st.none() | st.builds(PreviousCard, at=moments, channel=words, ts=words),
-    notices=several,
+    notices=st.lists(notices, max_size=3).map(tuple),
     edited_at=maybe_moments,
     pending_since=maybe_moments,
     tries=numbers,

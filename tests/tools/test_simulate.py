@@ -266,8 +266,8 @@ ONE, TEAMS = configuration(), configuration(BY_TEAM)
 @given(SHARES)
 def test_what_is_not_drawn_comes_out_the_same_but_for_the_number_of_edits(told):
     drawn, undrawn = (simulate(TEAMS, in_sequence(told), drawn=each)["i1"] for each in (True, False))
-    assert [taken.plan.decided if taken.plan else None for taken in drawn.shares] == [
-        taken.plan.decided if taken.plan else None for taken in undrawn.shares
+    assert [taken.plan.decision if taken.plan else None for taken in drawn.shares] == [
+        taken.plan.decision if taken.plan else None for taken in undrawn.shares
     ]
     for one, other in zip(drawn.cards, undrawn.cards, strict=True):
         assert (one.card.state, one.pings, one.edits <= other.edits) == (other.card.state, other.pings, True)

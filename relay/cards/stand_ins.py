@@ -1,0 +1,115 @@
+"""Decide which card of the fallback stands in for a card, or for its thread, that Slack rejects, and when it makes way.
+
+A card that stands in goes on reporting where the other had to stop. It makes way when the other one can be posted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from relay.cards.model import Card, CardContext, CardState, DeadLetter, Due
+from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
+from relay.cards.replies import reply_due
+from relay.model.reading import read_incident
+from relay.ratelimit.budgets import Urgency
+from relay.routes.options import NO_MENTION
+from relay.routes.rulebook import Fallback
+
+_STANDS_FOR = (NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
+
+
+def stands_for(card: Card, *kinds: NoticeKind) -> tuple[str, ...]:
+    """The channels for whose cards (FOR_CARD) or threads (FOR_THREAD) it stands in; for both without `kinds`."""
+    return tuple(notice.channel for notice in card.notices if notice.kind in (kinds or _STANDS_FOR))
+
+
+def fallback_cards(
+    context: CardContext,
+    fallback: Fallback | None,
+    canonical_refs: Mapping[str, str],
+    letter: DeadLetter,
+    kind: NoticeKind,
+) -> tuple[Card, ...]:
+    """The fallback's card for a card (FOR_CARD) or for what its thread could not report (FOR_THREAD).
+
+    It is a new card, or the one that is there with a notice more. None without a fallback, or in its own channel.
+    """
+    if fallback is None:
+        return ()
+    home = canonical_refs.get(fallback.ref, fallback.ref)
+    if context.card.channel == home:
+        return ()
+    name = context.channel.facts.get("name")
+    ref = context.card.channel
+    notice = Notice(kind=kind, channel=ref, name=f"#{name}" if name else ref, reason=letter.reason)
+    return (_stand_in(context, home, notice, letter.since),)
+
+
+def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind) -> list[Card]:
+    """The cards that change since `posted` is there (FOR_CARD) or its thread goes on (FOR_THREAD).
+
+    Those that stood in for it do so no more. One that is not needed any more becomes a pointer, or is never posted.
+    """
+    others = [card for card in cards if card.id != posted.id and not card.is_pointer]
+    standing = [card for card in others if card.state in {CardState.POSTED, CardState.PENDING}]
+    changed = [_make_way(card, posted, now, kinds) for card in standing]
+    return [card for card in changed if card is not None]
+
+
+def _stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
+    there = next((card for card in context.cards if card.channel == home), None)
+    if there is None:
+        return _new_stand_in(context, home, notice, now)
+    if there.state is CardState.CANCELLED:
+        fresh = _new_stand_in(context, home, notice, now)
+        notices = add_notices(there.notices, notice, STAND_IN)
+        return replace(fresh, id=there.id, episode=there.episode, notices=notices)
+    extra = (notice,) if there.route else (notice, STAND_IN)
+    card = replace(there, notices=add_notices(there.notices, *extra))
+    if there.is_pointer:
+        card = _stand_in_again(context, card, now)
+    return replace(card, edit=Due.on(Urgency.EDIT, now)) if there.state is CardState.POSTED else card
+
+
+def _stand_in_again(context: CardContext, pointer: Card, now: float) -> Card:
+    """A pointer is a card again, and goes on reporting where the card that it pointed to had to stop."""
+    seq = max(pointer.reported_seq, context.card.reported_seq)
+    rest = remove_notices(pointer.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
+    card = replace(pointer, reported_seq=seq, notices=(*rest, STAND_IN))
+    entries = [entry for entry in context.entries if entry.seq > seq]
+    return replace(card, post=reply_due(card, read_incident(context.incident_state.record), entries, now))
+
+
+def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
+    """It pings, unless the other card certainly did: where nobody knows, two pings are better than none.
+
+    In place of a thread it pings if the reply would have.
+    """
+    card = context.card
+    never_posted = card.ts is None and card.generation == 0
+    reply_pings = context.attempt is not None and bool(context.attempt.targets)
+    return Card(
+        incident=card.incident,
+        channel=home,
+        episode=card.episode,
+        options=replace(card.options, wait=0.0),
+        mention=card.mention if never_posted or reply_pings else NO_MENTION,
+        route=card.route,
+        first_matched_at=now,
+        reported_seq=card.reported_seq,
+        notices=(notice, STAND_IN),
+        pending_since=now,
+        post=Due.root(read_incident(context.incident_state.record).state, now),
+    )
+
+
+def _make_way(card: Card, posted: Card, now: float, kinds: Sequence[NoticeKind]) -> Card | None:
+    unrouted = posted.route and not card.route and STAND_IN not in card.notices
+    if not (unrouted or posted.channel in stands_for(card, *kinds)):
+        return None
+    rest = (notice for notice in card.notices if notice.kind not in kinds or notice.channel != posted.channel)
+    card = replace(card, notices=tuple(rest))
+    if not unrouted and (STAND_IN not in card.notices or stands_for(card)):
+        return replace(card, edit=Due.on(Urgency.EDIT, now)) if card.state is CardState.POSTED else card
+    if card.ts is None:
+        return replace(card, state=CardState.CANCELLED, post=None, edit=None)
+    return replace(card, notices=add_notices(card.notices, POINTER), post=None, edit=Due.on(Urgency.EDIT, now))
