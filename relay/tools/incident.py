@@ -261,7 +261,11 @@ def _why_pinged(attempt: Attempt) -> str:
     """A reply pings for two reasons; that the first post does needs none."""
     if attempt.kind == "root":
         return ""
-    return " since it is back" if attempt.data.get("pings_for_reopening") else f" since it rose to {attempt.data.get('worst')}"
+    return (
+        " since it is back"
+        if attempt.data.get("pings_for_reopening")
+        else f" since it rose to {attempt.data.get('worst')}"
+    )
 
 
 def _posted(call: SlackCall, attempts: Sequence[Attempt]) -> str:
