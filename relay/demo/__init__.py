@@ -1,4 +1,4 @@
-"""The whole product on one machine: relay, Slack's stand-in with its page, and a story that is played on them.
+"""The whole product on one machine: relay, the fake Slack with its page, the fake BigPanda, and a story played on them.
 
-`story` says what happens, `stage` starts everything, `play` lets it happen (`clock`: in its own time, or at once)
+`story` has the steps, `environment` starts everything, `player` plays the steps (`clock`: in simulated time).
 """

@@ -1,4 +1,4 @@
-"""A clock for telling a long story quickly: nobody waits, time is moved on as soon as everybody rests."""
+"""A simulated clock: time moves on as soon as everything is idle."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,54 +8,54 @@ from typing import Final
 
 from relay.runtime.clock import Clock
 
-GLANCE: Final = 0.001
-"""Seconds of real time between two looks at whether everybody rests."""
+_POLL: Final = 0.001
+"""Seconds of real time between two checks whether everything is idle."""
 
-LOOKS: Final = 6
-"""So many looks in a row must find everybody at rest, each after the event loop has gone round: by the third, whoever
-was woken has gone on."""
+_CHECKS: Final = 6
+"""How many checks in a row must find everything idle, each after a turn of the event loop. A task that was woken has
+run on by the third."""
 
 MIN_STEP: Final = 30.0
-"""Seconds that time moves on at the least: whoever looks at something every two seconds need not be waited for."""
+"""The shortest step of time in seconds; a task that polls every two seconds does not slow the simulation down."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Waiter:
-    """Somebody waits for a bell, and until a moment (of which the alarm tells that it has come)."""
+class _Waiter:
+    """A task that waits for an event or for a moment; `alarm` is set when the moment has come."""
 
-    bell: asyncio.Event
+    event: asyncio.Event
     until: float
     alarm: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def woken(self) -> bool:
-        """Whether it may go on."""
-        return self.bell.is_set() or self.alarm.is_set()
+        """Whether the task can go on."""
+        return self.event.is_set() or self.alarm.is_set()
 
 
 class SimulatedClock(Clock):
-    """Stands still until it is moved; then whoever waited for a moment that has come goes on. Unix seconds."""
+    """Stands still until it is moved, and then wakes the tasks whose moment has come. Unix seconds."""
 
     def __init__(self, now: float) -> None:
-        """Begin at that moment."""
-        self._now = self._steady = now
-        self._waiting: list[Waiter] = []
+        """Start at that moment."""
+        self._now = self._monotonic = now
+        self._waiting: list[_Waiter] = []
 
     def now(self) -> float:
-        """The present, in the story."""
+        """The present, in simulated time."""
         return self._now
 
     def monotonic(self) -> float:
-        """Seconds that pass in the story; to be moved back is none that passes."""
-        return self._steady
+        """Seconds of simulated time that have passed; a step back does not count."""
+        return self._monotonic
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long, in the story."""
+        """Wait so long, in simulated time."""
         await self.wait(asyncio.Event(), self._now + seconds)
 
     async def wait(self, bell: asyncio.Event, until: float | None) -> None:
-        """Wait for the bell, or until time has been moved to that moment."""
-        waiter = Waiter(bell=bell, until=inf if until is None else until)
+        """Wait for the event, or until time has been moved to that moment."""
+        waiter = _Waiter(event=bell, until=inf if until is None else until)
         if waiter.until <= self._now:
             waiter.alarm.set()
         self._waiting.append(waiter)
@@ -69,32 +69,32 @@ class SimulatedClock(Clock):
             bell.clear()
 
     def next_timer(self) -> float | None:
-        """The earliest moment that somebody waits for, of those to come."""
+        """The next moment that a task waits for."""
         return min((each.until for each in self._waiting if self._now < each.until < inf), default=None)
 
     def set_time(self, moment: float) -> None:
-        """It is that moment now. Where that is earlier, whoever waits does so for as long as ever."""
+        """Set the clock. Where it is set back, tasks wait as long as they would have."""
         back = max(0.0, self._now - moment)
         for each in self._waiting:
             each.until -= back
-        self._steady += max(0.0, moment - self._now)
+        self._monotonic += max(0.0, moment - self._now)
         self._now = moment
         for each in self._waiting:
             if each.until <= moment:
                 each.alarm.set()
 
-    async def advance(self, seconds: float, resting: Callable[[], bool], *, stride: float = MIN_STEP) -> None:
-        """Let so much time pass, in strides of that length at the least; on the way everything happens that is due."""
+    async def run_for(self, seconds: float, is_idle: Callable[[], bool], *, min_step: float = MIN_STEP) -> None:
+        """Let so much time pass, in steps of at least `min_step`; everything that falls due on the way happens."""
         until = self._now + seconds
-        await wait_until_idle(resting)
+        await wait_until_idle(is_idle)
         while self._now < until:
-            self.set_time(min(until, max(self.next_timer() or until, self._now + stride)))
-            await wait_until_idle(resting)
+            self.set_time(min(until, max(self.next_timer() or until, self._now + min_step)))
+            await wait_until_idle(is_idle)
 
 
-async def wait_until_idle(resting: Callable[[], bool]) -> None:
-    """Wait until everybody rests."""
-    quiet = 0
-    while quiet < LOOKS:
-        await asyncio.sleep(0 if quiet else GLANCE)
-        quiet = quiet + 1 if resting() else 0
+async def wait_until_idle(is_idle: Callable[[], bool]) -> None:
+    """Wait until everything stays idle."""
+    idle_checks = 0
+    while idle_checks < _CHECKS:
+        await asyncio.sleep(0 if idle_checks else _POLL)
+        idle_checks = idle_checks + 1 if is_idle() else 0

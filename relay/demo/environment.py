@@ -1,4 +1,4 @@
-"""Starts everything that the demo is made of, and stops it again: nothing is left behind but what was printed."""
+"""Starts everything that the demo consists of, and stops it again; nothing is left behind."""
 
 import asyncio
 import shutil
@@ -36,7 +36,7 @@ from relay.store import Store
 WEBHOOK_KEY: Final = "demo-webhook-key"
 ADMIN_KEY: Final = "demo-admin-key"
 SIGNING_SECRET: Final = "demo-signing-secret"  # noqa: S105  the same
-"""They open a relay that lives for one demo, on this machine's own loop."""
+"""Keys of a relay that runs for one demo, on this machine's loopback."""
 
 OWN_INCIDENT: Final = "a-share-of-your-own"
 """The id of the incident that the page offers to paste."""
@@ -46,16 +46,16 @@ _GROUPS: Final = (("S0BILLING01", BILLING_CHANNEL), ("S0DBONCALL1", DATABASE_CHA
 
 
 class CannotListen(RelayError):
-    """The page cannot listen where it was told to."""
+    """The page cannot listen at the requested address."""
 
 
 class ShareRejected(RelayError):
-    """Relay did not take a share of the story."""
+    """Relay rejected a share of the story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEnvironment:
-    """Everything, running. `page` shows it at `address`; `folder` holds the routes and templates that are live."""
+    """Everything, running. `page` shows it at `address`; `folder` holds the active routes and templates."""
 
     slack: FakeSlack
     bigpanda: FakeBigPanda
@@ -68,47 +68,47 @@ class DemoEnvironment:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way anywhere, and nothing can be before time passes or somebody does something."""
+        """Whether nothing is in progress, and nothing will be before time passes or somebody acts."""
         return self.relay.idle and self.bigpanda.idle
 
     async def share(self, body: dict[str, Any]) -> None:
-        """Let what that share tells come about in BigPanda, which shares it through relay's front door.
+        """Apply the body of a share to BigPanda, which shares it with relay.
 
         Raises:
-            NotTaken: relay did not answer 202.
+            ShareRejected: relay did not answer 202.
         """
-        known = len(self.bigpanda.sent_shares)
+        sent = len(self.bigpanda.sent_shares)
         incident = await self.bigpanda.apply_and_send(body)
-        for shared in self.bigpanda.sent_shares[known:]:
-            if shared.incident == incident.id and shared.status != HTTPStatus.ACCEPTED:
-                raise ShareRejected(f"relay answered a share of the story with {shared.status or 'nothing'}")
+        for share in self.bigpanda.sent_shares[sent:]:
+            if share.incident == incident.id and share.status != HTTPStatus.ACCEPTED:
+                raise ShareRejected(f"relay answered a share of the story with {share.status or 'nothing'}")
 
-    async def perform(self, act: UserStep) -> None:
-        """Let somebody do that in Slack.
+    async def perform(self, step: UserStep) -> None:
+        """Perform what a user does in Slack.
 
         Raises:
-            NotThere: there is no such card, or no such button on it.
-            NotSendable: Slack's window would not send it.
+            NoSuchElement: there is no such card, or no such button on it.
+            InvalidInput: Slack's window would not submit the modal.
         """
-        card = self._card(act.incident, act.channel)
-        if not act.action:
-            await self.slack.post_as(act.user, card.channel, act.text, card.ts)
+        card = self._card(step.incident, step.channel)
+        if not step.action:
+            await self.slack.post_as(step.user, card.channel, step.text, card.ts)
             return
-        await self.slack.click(act.user, card.channel, card.ts, act.action)
-        if act.values:
+        await self.slack.click(step.user, card.channel, card.ts, step.action)
+        if step.values:
             await wait_until_idle(lambda: self.idle)
-            opened = self.slack.open_views(act.user)
-            if not opened:
-                raise NoSuchElement(f"nothing was opened to be filled in at the press of {act.action}")
-            await self.slack.submit(act.user, opened[-1], act.values)
+            views = self.slack.open_views(step.user)
+            if not views:
+                raise NoSuchElement(f"the click on {step.action} opened no modal")
+            await self.slack.submit(step.user, views[-1], step.values)
 
     def is_resolved(self, incident: str) -> bool:
-        """Whether BigPanda has that incident as resolved."""
+        """Whether the incident is resolved in BigPanda."""
         return incident in self.bigpanda.incidents and self.bigpanda.incident(incident).resolved
 
     def _card(self, incident: str, channel: str) -> FakeMessage:
         place = self.slack.channel(channel)
-        cards = [each for each in place.messages if _incident_of(each) == incident and not each.deleted]
+        cards = [message for message in place.messages if _incident_of(message) == incident]
         if not cards:
             raise NoSuchElement(f"no card of {incident} in #{place.name}")
         return cards[-1]
@@ -116,40 +116,53 @@ class DemoEnvironment:
 
 @asynccontextmanager
 async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[DemoEnvironment]:
-    """Start all of it; the page listens on `host` and `port` (0 takes any free one).
+    """Start everything; the page listens on `host` and `port` (0 takes any free one).
 
     Raises:
         CannotListen: the page cannot listen there.
         RelayError: relay cannot start.
     """
-    slack, panda = _workspace(clock), _organisation(clock)
+    slack, bigpanda = _workspace(clock), _organisation(clock)
     page = Page(slack, host=host)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relay-demo-")))
-        _furnish(folder)
-        base = await _served(stack, slack, page, host, port)
-        api = await stack.enter_async_context(serve_bigpanda(panda))
+        # Copies, so that users can edit them.
+        (folder / "routes.yaml").write_bytes((files("relay.demo") / "routes.yaml").read_bytes())
+        shutil.copytree(packaged_folder(), folder / "templates")
+        try:
+            slack_url = await stack.enter_async_context(serve_slack(slack, host, port, add_routes=page.add_routes))
+        except OSError as error:
+            raise CannotListen(f"the page cannot listen on {host} port {port}: {error.strerror or error}") from error
+        bigpanda_url = await stack.enter_async_context(serve_bigpanda(bigpanda))
         session = await stack.enter_async_context(make_session())
-        settings = _settings(folder, base, api)
+        settings = _settings(folder, slack_url, bigpanda_url)
         store = await Store.open(settings.database_url.get_secret_value())
         stack.push_async_callback(store.close)
         metrics = Metrics()
         relay = Relay(settings, store, clock, metrics)
-        doors = SlackClient(session, slack.token, base_url=base), bigpanda_client(settings, session, metrics)
-        running = asyncio.create_task(relay.run(*doors), name="relay")
-        url = await _listening(relay, running)
+        slack_client = SlackClient(session, slack.token, base_url=slack_url)
+        running = asyncio.create_task(
+            relay.run(slack_client, bigpanda_client(settings, session, metrics)), name="relay"
+        )
+        url = await _relay_url(relay, running)
         slack.interactivity = RequestUrl(url, SIGNING_SECRET, clock=clock.now)
-        panda.add_integration(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})
-        page.relay = _backstage(url, panda, int(clock.now()))
+        bigpanda.add_integration(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})
+        page.relay = RelayClient(
+            url=url,
+            webhook_key=WEBHOOK_KEY,
+            admin_key=ADMIN_KEY,
+            sample=_own_sample(int(clock.now())),
+            on_accepted=bigpanda.learn_incident,
+        )
         try:
             yield DemoEnvironment(
                 slack=slack,
-                bigpanda=panda,
+                bigpanda=bigpanda,
                 page=page,
                 relay=relay,
                 clock=clock,
                 folder=folder,
-                address=base.removesuffix("api/"),
+                address=slack_url.removesuffix("api/"),
                 running=running,
             )
         finally:
@@ -157,16 +170,8 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
             await running
 
 
-async def _served(stack: AsyncExitStack, slack: FakeSlack, page: Page, host: str, port: int) -> str:
-    """The base address of the stand-in, which is served until the stack unwinds."""
-    try:
-        return await stack.enter_async_context(serve_slack(slack, host, port, add_routes=page.add_routes))
-    except OSError as error:
-        raise CannotListen(f"the page cannot listen on {host} port {port}: {error.strerror or error}") from error
-
-
 def documented_sample() -> dict[str, Any]:
-    """The share that BigPanda documents, as relay is packaged with it."""
+    """The share that BigPanda documents, as it is packaged with relay."""
     body: dict[str, Any] = orjson.loads((files("relay") / "samples" / "documented-sample.json").read_bytes())
     return body
 
@@ -183,19 +188,13 @@ def _workspace(clock: Clock) -> FakeSlack:
 
 
 def _organisation(clock: Clock) -> FakeBigPanda:
-    panda = FakeBigPanda(clock=clock.now, sleep=clock.sleep)
+    bigpanda = FakeBigPanda(clock=clock.now, sleep=clock.sleep)
     for person in PEOPLE:
-        panda.add_user(FakeBigPandaUser(id=person.bigpanda, name=person.name, email=person.email))
-    return panda
+        bigpanda.add_user(FakeBigPandaUser(id=person.bigpanda, name=person.name, email=person.email))
+    return bigpanda
 
 
-def _furnish(folder: Path) -> None:
-    """Copies, so that whoever tries relay out can edit them."""
-    (folder / "routes.yaml").write_bytes((files("relay.demo") / "routes.yaml").read_bytes())
-    shutil.copytree(packaged_folder(), folder / "templates")
-
-
-def _settings(folder: Path, slack: str, panda: str) -> Settings:
+def _settings(folder: Path, slack_url: str, bigpanda_url: str) -> Settings:
     return Settings.from_env(
         {
             "RELAY_LISTEN": "127.0.0.1:0",
@@ -205,17 +204,17 @@ def _settings(folder: Path, slack: str, panda: str) -> Settings:
             "RELAY_WEBHOOK_KEYS": WEBHOOK_KEY,
             "RELAY_ADMIN_KEY": ADMIN_KEY,
             "SLACK_BOT_TOKEN": "xoxb-sandbox",
-            "SLACK_API_URL": slack,
+            "SLACK_API_URL": slack_url,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,
-            "BIGPANDA_API_URL": panda,
+            "BIGPANDA_API_URL": bigpanda_url,
             "BIGPANDA_API_KEY": "BPUsandbox",
             "BIGPANDA_APP_KEY": "app-sandbox",
         }
     ).for_serving()
 
 
-async def _listening(relay: Relay, running: asyncio.Task[None]) -> str:
-    """Where relay listens, once it does."""
+async def _relay_url(relay: Relay, running: asyncio.Task[None]) -> str:
+    """Where relay listens, as soon as it does."""
     starting: list[asyncio.Future[Any]] = [relay.address, running]
     await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
@@ -224,22 +223,14 @@ async def _listening(relay: Relay, running: asyncio.Task[None]) -> str:
     return f"http://{host}:{port}"
 
 
-def _backstage(url: str, panda: FakeBigPanda, now: int) -> RelayClient:
-    """What the page asks relay by. Relay gets a pasted share as it is, and then BigPanda has its incident, too."""
-    sample = _of_ones_own(now)
-    return RelayClient(
-        url=url, webhook_key=WEBHOOK_KEY, admin_key=ADMIN_KEY, sample=sample, on_accepted=panda.learn_incident
-    )
-
-
 def _incident_of(message: FakeMessage) -> str | None:
     """The incident whose card a message is."""
-    told = message.metadata or {}
-    return told["event_payload"]["incident"] if told.get("event_type") == "relay_card" else None
+    metadata = message.metadata or {}
+    return metadata["event_payload"]["incident"] if metadata.get("event_type") == "relay_card" else None
 
 
-def _of_ones_own(now: int) -> str:
-    """The documented sample as an incident of the reader's own, which began just now."""
+def _own_sample(now: int) -> str:
+    """The documented sample as a new incident of the reader, which starts now."""
     body = documented_sample()
     body["incident"] |= {"id": OWN_INCIDENT, "startedOn": now, "changedOn": now, "updatedOn": now}
     body["event_types"] = [{"event": "incident#new", "time": now}]

@@ -1,8 +1,7 @@
-"""The story: what BigPanda would share in one night, and what people do in Slack meanwhile, as steps.
+"""The story: what happens in BigPanda in one night, and what people do in Slack meanwhile, as steps.
 
-The documented sample lives its life in it. A step of BigPanda's is a full snapshot of one incident, as every share is
-one: what an earlier step said of the incident still holds. What readers do by the buttons stays: of each step only what
-it tells otherwise than the one before it comes about.
+A step of BigPanda becomes a full snapshot of one incident, like every share; what earlier steps said still holds. Of
+each step only what differs from the one before is applied, so that what readers do with the buttons stays.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ MINUTE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """A moment so many seconds after the step; before it, where that is negative."""
+    """A moment so many seconds after the step; before it, if negative."""
 
     seconds: float
 
@@ -26,11 +25,11 @@ NOW: Final = Offset(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareStep:
-    """What happens `pause` seconds after the step before, in words (`caption`), and as BigPanda tells it.
+class IncidentStep:
+    """A change of an incident in BigPanda, `pause` seconds after the step before; `caption` tells it to the reader.
 
-    `incident` says whose share it is. `changes` are fields of the incident and `beside` blocks beside it, both with
-    moments as `After`; `event` is BigPanda's name of what happened.
+    `changes` are fields of the incident and `siblings` blocks beside it, both with moments as `Offset`; `event` is
+    BigPanda's name of the event.
     """
 
     incident: str
@@ -38,15 +37,15 @@ class ShareStep:
     caption: str
     event: str = "incident#updated"
     changes: Mapping[str, Any] = field(default_factory=dict)
-    beside: Mapping[str, Any] = field(default_factory=dict)
+    siblings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserStep:
-    """What somebody does in Slack `pause` seconds after the step before, at an incident's card in a channel.
+    """What a user does in Slack on an incident's card in a channel, `pause` seconds after the step before.
 
-    `action` is the action of a button (`relay_assign`), whose modal is then filled in with `values` where there are
-    any; or empty, where `text` is written into the card's thread.
+    `action` is the action of a button (`relay_assign`), and `values` are the input for its modal, if it opens one.
+    Without an action, `text` is written into the card's thread.
     """
 
     incident: str
@@ -60,34 +59,30 @@ class UserStep:
 
 
 class ShareBuilder:
-    """What has been told of each incident so far."""
+    """Builds the shares of the steps, from what earlier steps said of each incident."""
 
     def __init__(self, sample: Body) -> None:
-        """Begin with the documented sample; every other incident has its shape."""
+        """Start with the documented sample; every other incident has its shape."""
         self._sample = sample
         self._bodies: dict[str, Body] = {}
 
-    def share(self, step: ShareStep, now: float) -> Body:
+    def share(self, step: IncidentStep, now: float) -> Body:
         """The share of this step, at that moment."""
         body = self._bodies.setdefault(step.incident, self._first(step.incident))
         body["incident"] |= {"changedOn": NOW, "updatedOn": NOW, **step.changes}
-        body |= step.beside
+        body |= step.siblings
         body["event_types"] = [{"event": step.event, "time": NOW}]
-        told: Body = _at(body, now)
-        self._bodies[step.incident] = _at(_told_once(body), now)
-        return deepcopy(told)
+        share: Body = _at(body, now)
+        # A comment is part of one share only.
+        metadata = {name: value for name, value in share["metadata"].items() if name != "comment"}
+        self._bodies[step.incident] = {**share, "metadata": metadata}
+        return deepcopy(share)
 
     def _first(self, incident: str) -> Body:
         body = deepcopy(self._sample)
         body["incident"]["id"] = incident
-        body["metadata"] |= _by(AUTOSHARE)
+        body["metadata"] |= _metadata(AUTOSHARE)
         return {name: body[name] for name in ("incident", "links", "metadata")}
-
-
-def _told_once(body: Body) -> Body:
-    """A comment is told by one share alone."""
-    metadata = {name: value for name, value in body["metadata"].items() if name != "comment"}
-    return {**body, "metadata": metadata}
 
 
 def _at(value: Any, now: float) -> Any:
@@ -107,12 +102,12 @@ BILLING_INCIDENT: Final = "5555370aabc20a001145d6g9"
 """The id of the documented sample."""
 
 NOC_CHANNEL, BILLING_CHANNEL, DATABASE_CHANNEL = "noc", "billing-oncall", "db-oncall"
-"""The channels; the two of the teams bear the names of their user groups."""
+"""The channels; those of the two teams have the names of their user groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryPerson:
-    """Somebody of the night, with their ids in BigPanda and in Slack; `handle` is the user group that they are in."""
+    """A person with their ids in BigPanda and in Slack; `handle` is the user group that they are in."""
 
     bigpanda: str
     slack: str
@@ -121,7 +116,7 @@ class StoryPerson:
     handle: str = ""
 
     def as_share(self) -> Body:
-        """As BigPanda's shares name them."""
+        """The person in a share."""
         return {"userId": self.bigpanda, "name": self.name, "email": self.email}
 
 
@@ -143,87 +138,58 @@ BEN: Final = StoryPerson(
     bigpanda="5506e4fbe7e0e400000000b1", slack="U0BENOKA01", name="Ben Okafor", email="ben@example.com"
 )
 PEOPLE: Final = (ANN, DANA, BEN)
-"""Who the readers of the page may be."""
+"""The test users of the page."""
 
 AUTOSHARE: Final = "AutoShare"
 _ENVIRONMENTS: Final = {"Production": "55550bc8c481fd1100abc3a1", "Staging": "55550bc8c481fd1100abc3a2"}
-"""Names of environments, with their ids, by which BigPanda's API knows them."""
+"""Ids of environments in BigPanda's API by name."""
+
+_RESOLVED: Final[Body] = {"status": "Ok", "active": False, "resolved": True, "endedOn": NOW}
 
 
-def prologue() -> Iterator[ShareStep | UserStep]:
-    """What stands in the channels already when the story begins."""
-    yield ShareStep(
-        incident="db-replica",
-        pause=0,
-        caption="A database falls behind",
-        event="incident#new",
-        changes={
-            "status": "Critical",
-            "severity": "Critical",
-            "startedOn": Offset(-2 * MINUTE),
-            "alerts": [_alert("db-117", "replication lag", "replication lag is 97 %", "Critical")],
-        },
-        beside={"incidentTags": [_tag("itd_priority_1", 1000), _tag("service", "checkout"), _tag("team", "database")]},
+def prologue() -> Iterator[IncidentStep | UserStep]:
+    """What the channels already show when the story starts."""
+    replication = _alert("db-117", "replication lag", "replication lag is 97 %", "Critical")
+    yield _start(
+        "db-replica",
+        0,
+        "A database falls behind",
+        replication,
+        since=Offset(-2 * MINUTE),
+        incidentTags=[_tag("itd_priority_1", 1000), _tag("service", "checkout"), _tag("team", "database")],
     )
     yield UserStep(
         incident="db-replica",
         pause=6 * MINUTE,
-        caption="Ann presses “Assign to me”: BigPanda is asked, and what it confirms shows on the card",
+        caption="Ann clicks “Assign to me”: relay asks BigPanda, and the card shows what BigPanda confirms",
         user=ANN.slack,
         channel=DATABASE_CHANNEL,
         action="relay_assign",
     )
-    yield ShareStep(
-        incident="certificate",
-        pause=3 * MINUTE,
-        caption="A certificate is about to expire",
-        event="incident#new",
-        changes={
-            "status": "Warning",
-            "severity": "Warning",
-            "startedOn": NOW,
-            "alerts": [_alert("shop.example.com", "certificate", "expires in 6 days", "Warning")],
-        },
-        beside={"incidentTags": [_tag("team", "web")]},
-    )
+    certificate = _alert("shop.example.com", "certificate", "expires in 6 days", "Warning")
+    tags = [_tag("team", "web")]
+    yield _start("certificate", 3 * MINUTE, "A certificate is about to expire", certificate, incidentTags=tags)
     yield UserStep(
         incident="db-replica",
         pause=2 * MINUTE,
-        caption="Ann writes into the database's thread, which becomes a comment in BigPanda",
+        caption="Ann replies in the database's thread; the reply becomes a comment in BigPanda",
         user=ANN.slack,
         channel=DATABASE_CHANNEL,
         text="Failing over to db-118.",
     )
-    yield ShareStep(
-        incident="db-replica",
-        pause=7 * MINUTE,
-        caption="The database is well again",
-        event="incident#resolved",
-        changes={"status": "Ok", "active": False, "resolved": True, "endedOn": NOW, "alerts": []},
-    )
-    yield ShareStep(
-        incident="nightly",
-        pause=4 * MINUTE,
-        caption="Staging's backup fails, which nobody is woken for",
-        event="incident#new",
-        changes={
-            "status": "Warning",
-            "severity": "Warning",
-            "startedOn": NOW,
-            "alerts": [_alert("backup-02", "nightly backup", "exit status 2", "Warning")],
-        },
-        beside={"metadata": _by(AUTOSHARE, environment="Staging")},
-    )
+    yield _end("db-replica", 7 * MINUTE, "The database has recovered")
+    backup = _alert("backup-02", "nightly backup", "exit status 2", "Warning")
+    metadata = _metadata(AUTOSHARE, environment="Staging")
+    yield _start("nightly", 4 * MINUTE, "Staging's backup fails: nobody is pinged", backup, metadata=metadata)
 
 
-def story(sample: Body) -> Iterator[ShareStep | UserStep]:
-    """The documented sample's life, with others around it."""
-    one, other = (_milder(alert) for alert in sample["incident"]["alerts"])
-    worse = [_worse(alert) for alert in (one, other)]
-    third = _alert("web7", "CPU", "CPU is 96%", "Critical", book="https://mywiki.com/web7/modiin-prod")
-    over = [{**alert, "status": "Ok", "active": False, "endedOn": NOW} for alert in (*worse, third)]
-    step = _Life()
-    yield step(
+def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
+    """The life of the documented sample, with other incidents around it."""
+    first, second = (_before(alert) for alert in sample["incident"]["alerts"])
+    worse = [_worse(alert) for alert in (first, second)]
+    third = _alert("web7", "CPU", "CPU is 96%", "Critical", runbook="https://mywiki.com/web7/modiin-prod")
+    ended = [{**alert, "status": "Ok", "active": False, "endedOn": NOW} for alert in (*worse, third)]
+    yield _step(
         20,
         "Two hosts are busy: BigPanda correlates their alerts and shares the incident",
         "incident#new",
@@ -231,132 +197,119 @@ def story(sample: Body) -> Iterator[ShareStep | UserStep]:
         severity="Warning",
         active=True,
         startedOn=Offset(-2 * MINUTE),
-        alerts=[one, other],
+        alerts=[first, second],
     )
-    yield step(
+    yield _step(
         40,
-        "Its tags arrive late: they show on the card, and by them the incident reaches its own channel",
+        "Its tags arrive late: the card shows them, and the billing team's route matches",
         "incident-tag#upserted",
-        beside={"incidentTags": [*sample["incidentTags"], _tag("service", "invoices"), _tag("team", "billing")]},
+        siblings={"incidentTags": [*sample["incidentTags"], _tag("service", "invoices"), _tag("team", "billing")]},
     )
-    yield step(
+    yield _step(
         6 * MINUTE,
-        "Somebody is asked to look at it",
+        "The incident is assigned to Dana",
         "incident#assigned",
-        beside={"metadata": _by("Engineer", **_assigned(DANA))},
+        siblings={"metadata": _metadata("Engineer", **_assigned(DANA))},
     )
-    yield step(
+    comment = "The invoice run started twice.\nStopping the second one."
+    yield _step(
         3 * MINUTE,
-        "Dana says what she found",
+        "Dana comments on what she has found",
         "incident#commented",
-        beside={
-            "metadata": _by(
-                DANA.name,
-                comment="The invoice run started twice.\nStopping the second one.",
-                **_assigned(DANA),
-            )
-        },
+        siblings={"metadata": _metadata(DANA.name, comment=comment, **_assigned(DANA))},
     )
-    yield step(
+    yield _step(
         4 * MINUTE,
-        "It gets worse: critical, and now its people are mentioned, since an edit would wake nobody",
+        "It gets worse: critical. A reply pings the team, since an edit pings nobody",
         "incident#updated",
         status="Critical",
         severity="Critical",
         alerts=worse,
     )
-    yield step(
+    yield _step(
         2 * MINUTE,
         "Another alert joins, and BigPanda suspects a change",
         "incident#updated",
         alerts=[*worse, third],
-        beside={"relatedChanges": _changes(sample)},
+        siblings={"relatedChanges": _changes(sample)},
     )
-    yield ShareStep(
-        incident="disk",
-        pause=2 * MINUTE,
-        caption="Elsewhere a disk fills up",
-        event="incident#new",
-        changes={
-            "status": "Warning",
-            "severity": "Warning",
-            "startedOn": NOW,
-            "alerts": [_alert("log-3", "disk", "/var is 88 % full", "Warning")],
-        },
-        beside={"incidentTags": [_tag("team", "logging")]},
-    )
+    disk = _alert("log-3", "disk", "/var is 88 % full", "Warning")
+    yield _start("disk", 2 * MINUTE, "On another host a disk fills up", disk, incidentTags=[_tag("team", "logging")])
     yield UserStep(
         incident=BILLING_INCIDENT,
         pause=1 * MINUTE,
-        caption="Dana presses “Comment”, and fills in what Slack asks her",
+        caption="Dana clicks “Comment”, and fills in the form",
         user=DANA.slack,
         channel=BILLING_CHANNEL,
         action="relay_comment",
         values={"text": "Rolling Mando-001 back, should be over in half an hour."},
     )
-    yield step(
+    yield _step(
         2 * MINUTE,
         "The change is being rolled back: snoozed for half an hour",
         "incident#snoozed",
         status="Acknowledged",
         snooze={"snoozed": True, "wake": Offset(30 * MINUTE), "autoCancel": True},
     )
-    yield step(
+    awake = {"snoozed": False, "wake": None, "autoCancel": False}
+    yield _step(
         14 * MINUTE,
-        "All alerts are over: resolved, and the card shrinks",
+        "All alerts have ended: resolved, and the card gets shorter",
         "incident#resolved",
-        status="Ok",
-        active=False,
-        resolved=True,
-        endedOn=NOW,
-        snooze={"snoozed": False, "wake": None, "autoCancel": False},
-        alerts=over,
+        snooze=awake,
+        alerts=ended,
+        **_RESOLVED,
     )
-    yield ShareStep(
-        incident="disk",
-        pause=2 * MINUTE,
-        caption="The disk has room again",
-        event="incident#resolved",
-        changes={"status": "Ok", "active": False, "resolved": True, "endedOn": NOW, "alerts": []},
-    )
-    yield step(
+    yield _end("disk", 2 * MINUTE, "The disk has free space again")
+    yield _step(
         7 * MINUTE,
-        "It comes back: reopened, in the same thread, and in the channel, too",
+        "It comes back: reopened in the same thread, and announced in the channel",
         "incident#reopened",
         status="Critical",
         active=True,
         resolved=False,
         endedOn=None,
-        alerts=[worse[0], *over[1:]],
+        alerts=[worse[0], *ended[1:]],
     )
-    yield step(
-        11 * MINUTE,
-        "And is over for good",
-        "incident#resolved",
-        status="Ok",
-        active=False,
-        resolved=True,
-        endedOn=NOW,
-        alerts=over,
+    yield _step(11 * MINUTE, "And it is resolved for good", "incident#resolved", alerts=ended, **_RESOLVED)
+
+
+def _step(
+    pause: float, caption: str, event: str, *, siblings: Mapping[str, Any] | None = None, **changes: Any
+) -> IncidentStep:
+    """A step of the documented sample."""
+    return IncidentStep(
+        incident=BILLING_INCIDENT,
+        pause=pause,
+        caption=caption,
+        event=event,
+        changes=changes,
+        siblings=siblings or {},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Life:
-    """Steps of the documented sample."""
+def _start(
+    incident: str, pause: float, caption: str, alert: Body, *, since: Offset = NOW, **siblings: Any
+) -> IncidentStep:
+    """A new incident with one alert."""
+    status = alert["status"]
+    return IncidentStep(
+        incident=incident,
+        pause=pause,
+        caption=caption,
+        event="incident#new",
+        changes={"status": status, "severity": status, "startedOn": since, "alerts": [alert]},
+        siblings=siblings,
+    )
 
-    incident: str = BILLING_INCIDENT
 
-    def __call__(
-        self, pause: float, caption: str, event: str, *, beside: Mapping[str, Any] | None = None, **changes: Any
-    ) -> ShareStep:
-        return ShareStep(
-            incident=self.incident, pause=pause, caption=caption, event=event, changes=changes, beside=beside or {}
-        )
+def _end(incident: str, pause: float, caption: str) -> IncidentStep:
+    changes = {**_RESOLVED, "alerts": []}
+    return IncidentStep(incident=incident, pause=pause, caption=caption, event="incident#resolved", changes=changes)
 
 
-def _alert(host: str, check: str, text: str, status: str, *, book: str = "") -> Body:
-    tags = [{"name": "host", "value": host}, {"name": "check", "value": check}]
+def _alert(host: str, check: str, text: str, status: str, *, runbook: str = "") -> Body:
+    tags = [_alert_tag("host", host), _alert_tag("check", check)]
     return {
         "id": f"alert-{host}",
         "status": status,
@@ -366,12 +319,16 @@ def _alert(host: str, check: str, text: str, status: str, *, book: str = "") -> 
         "secondaryProperty": "check",
         "sourceSystem": "nagios.est",
         "description": text,
-        "tags": [*tags, {"name": "run-book", "value": book}] if book else tags,
+        "tags": [*tags, _alert_tag("run-book", runbook)] if runbook else tags,
     }
 
 
-def _milder(alert: Body) -> Body:
-    """The sample's alert before it got so bad."""
+def _alert_tag(name: str, value: str) -> Body:
+    return {"name": name, "value": value}
+
+
+def _before(alert: Body) -> Body:
+    """The sample's alert before it got worse."""
     return {**alert, "status": "Warning", "description": "CPU is 81%", "startedOn": Offset(-2 * MINUTE)}
 
 
@@ -383,7 +340,7 @@ def _tag(name: str, value: Any) -> Body:
     return {"id": name, "value": value}
 
 
-def _by(sender: str, *, environment: str = "Production", **more: Any) -> Body:
+def _metadata(sender: str, *, environment: str = "Production", **more: Any) -> Body:
     place = {"environment": environment, "environment_id": _ENVIRONMENTS[environment]}
     return {"sender": {"name": sender}, **place, **more}
 
@@ -393,11 +350,8 @@ def _assigned(to: StoryPerson) -> Body:
 
 
 def _changes(sample: Body) -> Sequence[Body]:
-    """The sample's change, with words in place of its placeholders, and ended just before the trouble began."""
+    """The sample's change, with words in place of its placeholders, and ended just before the incident started."""
     [related] = deepcopy(sample["relatedChanges"])
-    related["change"] |= {
-        "summary": "Second invoice worker",
-        "start": Offset(-40 * MINUTE),
-        "end": Offset(-25 * MINUTE),
-    }
+    times = {"start": Offset(-40 * MINUTE), "end": Offset(-25 * MINUTE)}
+    related["change"] |= {"summary": "Second invoice worker", **times}
     return [related]

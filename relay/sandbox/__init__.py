@@ -1,11 +1,11 @@
-"""Slack's stand-in: strict where Slack is strict, and as faulty as it is told to be.
+"""Fakes of Slack and BigPanda over real HTTP: strict where they are strict, and with faults where a test injects them.
 
-It stands beside the house and takes nothing from it but the table of Slack's limits. Tests, the demo and
-`relay sandbox` serve it over HTTP; the official SDK works against it unchanged.
+They import nothing of relay but the table of Slack's limits. Tests, the demo and `relay sandbox` serve them; the
+official SDK of Slack works against them unchanged.
 
-    slack = Slack()
+    slack = FakeSlack()                                       # relay.sandbox.slack.server
     slack.add_channel("C0123456789", "noc", member=True)
-    async with serving(slack) as base_url:
+    async with serve_slack(slack) as base_url:
         client = AsyncWebClient(slack.token, base_url=base_url)
         await client.chat_postMessage(channel="noc", text="Hello")
     print(slack.transcript("noc"))

@@ -1,16 +1,17 @@
-"""The log of calls: what came, when, and what was answered."""
+"""The log of calls: what came, when, what was answered, and whether it took effect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ReceivedCall:
-    """One call. `at` is its arrival (Unix seconds); `channel` is the id of the channel it names, by id or by name.
+    """A call of a method of Slack. `at` is when it arrived (Unix seconds); `channel` is the id of the channel it names.
 
-    `answer` is the JSON that was sent, or the text where it was no JSON object; None while there is none, and for ever
-    where the connection was cut. `took_effect` says whether the method did what was asked, whatever was answered.
+    `answer` is the JSON that was sent, or the text where it was not JSON; None before the answer, and where the
+    connection was cut. `took_effect` says whether the call was carried out, whatever was answered.
     """
 
     method: str
@@ -23,10 +24,28 @@ class ReceivedCall:
 
     @property
     def ok(self) -> bool:
-        """Whether the client was told that it worked."""
+        """Whether the answer reported success."""
         return isinstance(self.answer, dict) and self.answer.get("ok") is True
 
     @property
     def error(self) -> str | None:
-        """The code that the client was told."""
+        """The error code in the answer."""
         return self.answer.get("error") if isinstance(self.answer, dict) else None
+
+
+class ReceivedBigPandaCall(ReceivedCall):
+    """A call of BigPanda's API. `method` is its name in `ENDPOINTS`, or verb and path where it has none.
+
+    `arguments` are the ids of the path, the query and the body's fields, all by their names.
+    """
+
+    @property
+    def ok(self) -> bool:
+        """Whether the answer reported success."""
+        return self.status is not None and self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def error(self) -> str | None:
+        """The error messages in the answer."""
+        answer = self.answer if isinstance(self.answer, dict) else {}
+        return "; ".join(answer.get("errors", [])) or answer.get("message")

@@ -1,8 +1,8 @@
-"""What can go wrong between a client and a stand-in, and when: before a call took effect, or after.
+"""Fault injection: what goes wrong with a call, and when: before the call takes effect, or after.
 
-    slack.faults.add(Fault(behaviour=Drop(), after_effect=True, method="chat.postMessage", nth=3))
+    slack.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="chat.postMessage", nth=3))
 
-lets the third post happen and cuts the connection instead of answering it.
+lets the third post take effect and cuts the connection instead of answering it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from relay.sandbox.calls import ReceivedCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawResponse:
-    """An HTTP answer, whatever it is."""
+    """Any HTTP response."""
 
     status: int = 200
     body: str = ""
@@ -26,7 +26,7 @@ class RawResponse:
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """`{"ok": false, "error": code}`, with HTTP 200: `internal_error`, `fatal_error`, or any other."""
+    """`{"ok": false, "error": code}` with HTTP 200: `internal_error`, `fatal_error`, or any other."""
 
     code: str
 
@@ -38,19 +38,19 @@ class DropConnection:
 
 @dataclass(frozen=True, slots=True)
 class SlowAnswer:
-    """The right answer, but late: the effect comes at once or at the end, as the fault says."""
+    """The right answer, but late; `after_effect` says whether the call takes effect before or after the delay."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No answer, until `Faults.release` or the end of the server cuts the connection."""
+    """No answer, until `FaultInjector.release` or the end of the server cuts the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class SideEffect:
-    """Something else happens (somebody deletes the parent, the client is stopped), then all goes on as usual."""
+    """Something else happens first (somebody deletes the parent, the client is stopped), then the usual answer."""
 
     action: Callable[[ReceivedCall], Awaitable[None] | None]
 
@@ -77,9 +77,9 @@ def rate_limited(seconds: int) -> RawResponse:
 class InjectedFault:
     """What goes wrong with which calls.
 
-    A call is meant if it is of `method` and in `channel` (its id, or as the call names it) where these are given, and
-    `where` says yes to its arguments. Of those meant, the `nth` is struck and the ones after it, `times` in all (None:
-    for ever), each with `probability` (drawn with `seed`, so that a run can be repeated).
+    A call matches if it is of `method` and in `channel` (its id, or as the call names it) where these are given, and
+    `where` is true of its arguments. The fault applies to the `nth` matching call and the following ones, `times` in
+    all (None: for ever), each with `probability` (drawn with `seed`, so that a run can be repeated).
     """
 
     behaviour: FaultBehaviour
@@ -102,17 +102,16 @@ class InjectedFault:
 
 
 class ActiveFault:
-    """A fault that lies in wait: how many calls it has seen that it means, and how many it struck."""
+    """An injected fault with its counts: how many calls matched, and to how many it was applied."""
 
     def __init__(self, fault: InjectedFault) -> None:
-        """Begin to count."""
         self.fault = fault
         self.matched = 0
         self.applied = 0
         self._random = random.Random(fault.seed)  # noqa: S311  chance in a test, not a secret
 
     def should_apply(self, call: ReceivedCall) -> bool:
-        """Count a call, and say whether it is struck."""
+        """Count a call, and return whether the fault applies to it."""
         if not self.fault.matches(call):
             return False
         self.matched += 1
@@ -124,68 +123,62 @@ class ActiveFault:
 
 
 class FaultInjector:
-    """All faults that lie in wait. A call is struck by the first that strikes; those after it do not see the call."""
+    """Active faults; the first that applies is used, and the later ones do not count the call."""
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Begin with none; `sleep` is what a slow answer waits by."""
+        """Start without faults; `sleep` makes slow answers wait."""
         self._sleep = sleep
-        self._armed: list[ActiveFault] = []
+        self._active: list[ActiveFault] = []
         self._released = asyncio.Event()
-        self._waiting = asyncio.Event()
+        self._blocked = asyncio.Event()
 
     def add(self, fault: InjectedFault) -> ActiveFault:
-        """Let a fault lie in wait."""
-        armed = ActiveFault(fault)
-        self._armed.append(armed)
-        return armed
+        """Activate a fault."""
+        active = ActiveFault(fault)
+        self._active.append(active)
+        return active
 
     def clear(self) -> None:
-        """Take all faults away; calls that are kept waiting still wait."""
-        self._armed.clear()
+        """Remove all faults; calls that `NoAnswer` blocks stay blocked."""
+        self._active.clear()
 
     def release(self) -> None:
-        """Cut the connections of all calls that `Silence` keeps waiting."""
+        """Cut the connections of all calls that `NoAnswer` blocks."""
         self._released.set()
-        self._released, self._waiting = asyncio.Event(), asyncio.Event()
+        self._released, self._blocked = asyncio.Event(), asyncio.Event()
 
     async def wait_until_blocked(self) -> None:
-        """Wait until `Silence` keeps a call waiting."""
-        await self._waiting.wait()
-
-    def next_fault(self, call: ReceivedCall) -> InjectedFault | None:
-        """The fault that strikes this call, if any."""
-        return next((armed.fault for armed in self._armed if armed.should_apply(call)), None)
+        """Wait until `NoAnswer` blocks a call."""
+        await self._blocked.wait()
 
     async def run(self, call: ReceivedCall, perform: Callable[[], RawResponse]) -> RawResponse | DropConnection:
-        """Let the call take effect by `perform`, and whatever goes wrong go wrong before it or after it."""
-        fault = self.next_fault(call)
-        if fault is not None and not fault.after_effect:
-            instead = await self.apply(fault.behaviour, call)
-            if instead is not None:
-                return instead
-        answer = perform()
-        if fault is not None and fault.after_effect:
-            return await self.apply(fault.behaviour, call) or answer
-        return answer
+        """Carry a call out with `perform`, and apply a fault before or after it."""
+        fault = next((active.fault for active in self._active if active.should_apply(call)), None)
+        if fault is None:
+            return perform()
+        if fault.after_effect:
+            answer = perform()
+            return await self._apply(fault.behaviour, call) or answer
+        return await self._apply(fault.behaviour, call) or perform()
 
-    async def apply(self, does: FaultBehaviour, call: ReceivedCall) -> RawResponse | DropConnection | None:
-        """Misbehave: what is answered instead, or None to go on as usual."""
-        match does:
+    async def _apply(self, behaviour: FaultBehaviour, call: ReceivedCall) -> RawResponse | DropConnection | None:
+        """Misbehave; returns what is answered instead, or None for the usual answer."""
+        match behaviour:
             case RawResponse() | DropConnection():
-                return does
+                return behaviour
             case ErrorCode(code):
                 return RawResponse(body=f'{{"ok":false,"error":"{code}"}}')
             case SlowAnswer(seconds):
                 await self._sleep(seconds)
                 return None
             case NoAnswer():
-                self._waiting.set()
+                self._blocked.set()
                 await self._released.wait()
                 return DropConnection()
             case SideEffect(action):
-                happening = action(call)
-                if happening is not None:
-                    await happening
+                waiting = action(call)
+                if waiting is not None:
+                    await waiting
                 return None
             case _:
-                assert_never(does)
+                assert_never(behaviour)

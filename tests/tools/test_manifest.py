@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from relay.actions.modals import build_modal
 from relay.cli import app
 from relay.http.session import make_session
+from relay.sandbox.slack.apps import DEFAULT_SCOPES
 from relay.sandbox.slack.methods import METHODS
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.sandbox.slack.users import DEFAULT_SCOPES
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
 from relay.slack.methods import Method

@@ -14,7 +14,7 @@ from relay.cards.model import CardState, ShareOutcome
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
-from relay.sandbox.slack.users import TEAM_URL
+from relay.sandbox.slack.apps import TEAM_URL
 from relay.tools.simulate import WORKSPACE, Simulation, simulate
 from tests.support.relay_in_process import ROUTES, START, run_relay
 

@@ -1,8 +1,7 @@
-"""The table of calls: what each is named here, its verb and path, the permission it asks for, and what it does.
+"""The table of calls: each one's name, its verb and path, the permission that it needs, and its function.
 
 Paths and bodies: https://api-docs.bigpanda.io (Incidents), https://docs.bigpanda.io/reference/retrieve-all-users, and
-for the callback https://docs.bigpanda.io/en/bigpanda-callback-service.html. A body has the fields that are listed and
-no others.
+for the callback https://docs.bigpanda.io/en/bigpanda-callback-service.html. A body has the listed fields and no others.
 """
 
 import json
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.errors import ApiError
+from relay.sandbox.bigpanda.errors import ApiError, bad_request, not_found
 from relay.sandbox.bigpanda.incident import FakeIncident
 from relay.sandbox.bigpanda.organisation import Organisation
 from relay.sandbox.bigpanda.users import INCIDENT_ACTIONS, USER_MANAGEMENT, FakeApiKey, FakeBigPandaUser
@@ -22,7 +21,7 @@ Answer = tuple[HTTPStatus, Any]
 
 MAX_SNOOZE: Final = 90 * 86400
 """Seconds; a snooze of 90 days was seen to fail, one of 89.99 to work."""
-_PAGE, _LONGEST_PAGE = 20, 100
+_PAGE, _MAX_PAGE = 20, 100
 _FILTER: Final = re.compile(r'(userName|displayName|active) eq ("(?:[^"\\]|\\.)*"|true|false)')
 
 _DONE: Final[Answer] = (HTTPStatus.NO_CONTENT, None)
@@ -31,9 +30,9 @@ _ACCEPTED: Final[Answer] = (HTTPStatus.ACCEPTED, {"status": 202, "data": {}})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A field of a body: of which type, and whether it may be left out. A text is never blank."""
+    """A field of a body: its type, and whether it may be left out. A text is never blank."""
 
-    kind: type
+    type: type
     optional: bool = False
 
 
@@ -51,32 +50,32 @@ class Endpoint:
 
 
 def parse_body(raw: bytes, content_type: str, fields: Mapping[str, Field] | None) -> Mapping[str, Any]:
-    """Read the body of a call that has these fields; raises 400 with all that is wrong with it."""
+    """Parse the body of a call that has these fields; raises 400 with everything that is wrong."""
     if fields is None:
         if raw.strip():
-            raise ApiError(HTTPStatus.BAD_REQUEST, "this call has no body")
+            raise bad_request("this call has no body")
         return {}
     if content_type != "application/json":
-        raise ApiError(HTTPStatus.BAD_REQUEST, f"Content-Type must be application/json, not {content_type}")
+        raise bad_request(f"Content-Type must be application/json, not {content_type}")
     try:
-        told = json.loads(raw)
+        body = json.loads(raw)
     except ValueError as error:
-        raise ApiError(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
-    if not isinstance(told, dict):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "the body must be an object")
-    wrong = [f"{name} is not a field of this call" for name in told if name not in fields]
-    wrong += [fault for name, field in fields.items() if (fault := _fault(name, field, told))]
-    if wrong:
-        raise ApiError(HTTPStatus.BAD_REQUEST, *wrong)
-    return told
+        raise bad_request("the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise bad_request("the body must be an object")
+    errors = [f"{name} is not a field of this call" for name in body if name not in fields]
+    errors += filter(None, (_field_error(name, field, body) for name, field in fields.items()))
+    if errors:
+        raise bad_request(*errors)
+    return body
 
 
-def _fault(name: str, field: Field, told: Mapping[str, Any]) -> str:
-    if name not in told:
+def _field_error(name: str, field: Field, body: Mapping[str, Any]) -> str:
+    if name not in body:
         return "" if field.optional else f"{name} is required"
-    value: Any = told[name]
-    if type(value) is not field.kind:
-        return f"{name} must be of type {field.kind.__name__}"
+    value: Any = body[name]
+    if type(value) is not field.type:
+        return f"{name} must be of type {field.type.__name__}"
     return f"{name} may not be blank" if isinstance(value, str) and not value.strip() else ""
 
 
@@ -85,11 +84,11 @@ def _fault(name: str, field: Field, told: Mapping[str, Any]) -> str:
 
 def _callback(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     if arguments["event_type"] != "incident#new":
-        raise ApiError(HTTPStatus.BAD_REQUEST, "event_type must be incident#new")
+        raise bad_request("event_type must be incident#new")
     if arguments["incident_id"] not in organisation.incidents:
-        raise ApiError(HTTPStatus.NOT_FOUND, f"Incident {arguments['incident_id']} does not exist")
+        raise not_found(f"Incident {arguments['incident_id']}")
     if not organisation.sharing.release_updates(arguments["incident_id"], arguments["app_key"]):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "no integration has this app_key")
+        raise bad_request("no integration has this app_key")
     return HTTPStatus.OK, {"status": 200, "data": {}}
 
 
@@ -101,8 +100,8 @@ def _incident(organisation: Organisation, arguments: Arguments) -> FakeIncident:
 
 
 def _get(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
-    found = _incident(organisation, arguments)
-    return HTTPStatus.OK, found.as_api_object(expanded=arguments.get("expand") == "alerts")
+    incident = _incident(organisation, arguments)
+    return HTTPStatus.OK, incident.as_api_object(expanded=arguments.get("expand") == "alerts")
 
 
 def _resolve(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
@@ -130,7 +129,7 @@ def _assign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
     incident = _incident(organisation, arguments)
     user = organisation.users.get(arguments["assignee"])
     if user is None or not user.active:
-        raise ApiError(HTTPStatus.NOT_FOUND, f"User {arguments['assignee']} does not exist")
+        raise not_found(f"User {arguments['assignee']}")
     organisation.assign(incident, user, caller.user)
     return _DONE
 
@@ -144,23 +143,18 @@ def _unassign(organisation: Organisation, caller: FakeApiKey, arguments: Argumen
 
 def _snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
-    ahead = arguments["end_time"] - organisation.now()
-    if not 0 < ahead < MAX_SNOOZE:
-        raise ApiError(HTTPStatus.BAD_REQUEST, "end_time must be in the next 90 days, in Unix seconds")
-    organisation.snooze(
-        incident,
-        arguments["end_time"],
-        caller.user,
-        arguments.get("comment", ""),
-        cancels=arguments.get("cancel_on_incident_updates", False),
-    )
+    until, comment = arguments["end_time"], arguments.get("comment", "")
+    if not 0 < until - organisation.now() < MAX_SNOOZE:
+        raise bad_request("end_time must be in the next 90 days, in Unix seconds")
+    auto_cancel = arguments.get("cancel_on_incident_updates", False)
+    organisation.snooze(incident, until, caller.user, comment, auto_cancel=auto_cancel)
     return _DONE
 
 
 def _unsnooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.snoozed_until is not None:
-        organisation.wake(incident, caller.user)
+        organisation.unsnooze(incident, caller.user)
     return _DONE
 
 
@@ -168,71 +162,73 @@ def _tag(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -
     incident = _incident(organisation, arguments)
     definition = organisation.definitions.get(arguments["tag"])
     if definition is None:
-        raise ApiError(HTTPStatus.NOT_FOUND, f"Tag ID {arguments['tag']} does not exist")
+        raise not_found(f"Tag ID {arguments['tag']}")
     if not definition.active:
-        raise ApiError(HTTPStatus.BAD_REQUEST, f"{definition.id} is not active")
+        raise bad_request(f"{definition.id} is not active")
     organisation.tag(incident, definition, definition.stored_value(arguments["tag_value"]), caller.user)
     return _DONE
 
 
-# -- What there is to read ---------------------------------------------------------------------------------------------
+# -- Lists -------------------------------------------------------------------------------------------------------------
 
 
 def _definitions(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
-    """`active` is true unless it is asked for otherwise, and then nothing is left out."""
-    everything = arguments.get("active", "true") == "false"
-    wanted = arguments.get("type")
-    found = (tag for tag in organisation.definitions.values() if everything or tag.active)
-    return HTTPStatus.OK, [tag.as_json() for tag in found if wanted in (None, tag.type)]
+    """Active tags; with `active=false`, all tags."""
+    with_inactive = arguments.get("active", "true") == "false"
+    kind = arguments.get("type")
+    tags = (tag for tag in organisation.definitions.values() if with_inactive or tag.active)
+    return HTTPStatus.OK, [tag.as_json() for tag in tags if kind in (None, tag.type)]
 
 
 def _activities(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """The newest first, in `items`, as a client was seen to read them."""
     incident = organisation.incidents.get(arguments["incident"])
     if incident is None:
-        raise ApiError(HTTPStatus.NOT_FOUND, f"Incident {arguments['incident']} does not exist")
+        raise not_found(f"Incident {arguments['incident']}")
     types = frozenset(filter(None, arguments.get("types", "").split(",")))
-    found = [each for each in reversed(incident.activities) if not types or each["type"] in types]
-    size = min(_whole(arguments, "per_page", _PAGE), _LONGEST_PAGE)
-    begin = (_whole(arguments, "page", 1) - 1) * size
-    return HTTPStatus.OK, {"items": found[begin : begin + size]}
+    activities = [each for each in reversed(incident.activities) if not types or each["type"] in types]
+    size = min(_positive(arguments, "per_page", _PAGE), _MAX_PAGE)
+    start = (_positive(arguments, "page", 1) - 1) * size
+    return HTTPStatus.OK, {"items": activities[start : start + size]}
 
 
 def _users(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
-    """Filters by one field, with `eq` alone of SCIM's operators."""
-    found = [user for user in organisation.users.values() if _meant(user, arguments.get("filter"))]
-    begin, size = _whole(arguments, "startIndex", 1) - 1, _whole(arguments, "count", 1000)
+    """Filters by one field, with `eq` as the only operator of SCIM."""
+    users = [user for user in organisation.users.values() if _passes(user, arguments.get("filter"))]
+    start, size = _positive(arguments, "startIndex", 1) - 1, _positive(arguments, "count", 1000)
     return HTTPStatus.OK, {
         "schemas": ["urn:scim:schemas:core:1.0"],
-        "totalResults": len(found),
-        "Resources": [user.as_scim() for user in found[begin : begin + size]],
+        "totalResults": len(users),
+        "Resources": [user.as_scim() for user in users[start : start + size]],
     }
 
 
-def _meant(user: FakeBigPandaUser, written: str | None) -> bool:
-    if written is None:
+def _passes(user: FakeBigPandaUser, expression: str | None) -> bool:
+    if expression is None:
         return True
-    said = _FILTER.fullmatch(written)
-    if said is None:
-        raise ApiError(HTTPStatus.BAD_REQUEST, f"the filter is not understood: {written}")
-    has, wanted = user.as_scim()[said[1]], json.loads(said[2])
-    return bool(has.lower() == wanted.lower() if isinstance(has, str) and isinstance(wanted, str) else has == wanted)
+    parts = _FILTER.fullmatch(expression)
+    if parts is None:
+        raise bad_request(f"the filter is not understood: {expression}")
+    value, expected = user.as_scim()[parts[1]], json.loads(parts[2])
+    if isinstance(value, str) and isinstance(expected, str):
+        return value.lower() == expected.lower()
+    return bool(value == expected)
 
 
-def _whole(arguments: Arguments, name: str, default: int) -> int:
+def _positive(arguments: Arguments, name: str, default: int) -> int:
     try:
         value = int(arguments.get(name, default))
     except ValueError as error:
-        raise ApiError(HTTPStatus.BAD_REQUEST, f"{name} must be a number") from error
+        raise bad_request(f"{name} must be a number") from error
     if value < 1:
-        raise ApiError(HTTPStatus.BAD_REQUEST, f"{name} must be at least 1")
+        raise bad_request(f"{name} must be at least 1")
     return value
 
 
 # -- The table ---------------------------------------------------------------------------------------------------------
 
-_OF: Final = "/resources/v2.0/environments/{environment}/incidents/{incident}"
-_TEXT: Final = Field(kind=str)
+_INCIDENT: Final = "/resources/v2.0/environments/{environment}/incidents/{incident}"
+_TEXT: Final = Field(type=str)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
@@ -243,24 +239,24 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         fields={"event_type": _TEXT, "incident_id": _TEXT, "app_key": _TEXT},
         permission=None,
     ),
-    Endpoint(name="incident", verb="GET", path=_OF, run=_get, permission=None),
-    Endpoint(name="resolve", verb="POST", path=f"{_OF}/resolve", run=_resolve, fields={"comments": _TEXT}),
-    Endpoint(name="comment", verb="POST", path=f"{_OF}/comments", run=_comment, fields={"comment": _TEXT}),
-    Endpoint(name="assign", verb="PUT", path=f"{_OF}/assignment", run=_assign, fields={"assignee": _TEXT}),
-    Endpoint(name="unassign", verb="DELETE", path=f"{_OF}/assignment", run=_unassign),
+    Endpoint(name="incident", verb="GET", path=_INCIDENT, run=_get, permission=None),
+    Endpoint(name="resolve", verb="POST", path=f"{_INCIDENT}/resolve", run=_resolve, fields={"comments": _TEXT}),
+    Endpoint(name="comment", verb="POST", path=f"{_INCIDENT}/comments", run=_comment, fields={"comment": _TEXT}),
+    Endpoint(name="assign", verb="PUT", path=f"{_INCIDENT}/assignment", run=_assign, fields={"assignee": _TEXT}),
+    Endpoint(name="unassign", verb="DELETE", path=f"{_INCIDENT}/assignment", run=_unassign),
     Endpoint(
         name="snooze",
         verb="PUT",
-        path=f"{_OF}/snooze",
+        path=f"{_INCIDENT}/snooze",
         run=_snooze,
         fields={
-            "end_time": Field(kind=int),
-            "comment": Field(kind=str, optional=True),
-            "cancel_on_incident_updates": Field(kind=bool, optional=True),
+            "end_time": Field(type=int),
+            "comment": Field(type=str, optional=True),
+            "cancel_on_incident_updates": Field(type=bool, optional=True),
         },
     ),
-    Endpoint(name="unsnooze", verb="DELETE", path=f"{_OF}/snooze", run=_unsnooze),
-    Endpoint(name="tag", verb="POST", path=f"{_OF}/tags/{{tag}}", run=_tag, fields={"tag_value": _TEXT}),
+    Endpoint(name="unsnooze", verb="DELETE", path=f"{_INCIDENT}/snooze", run=_unsnooze),
+    Endpoint(name="tag", verb="POST", path=f"{_INCIDENT}/tags/{{tag}}", run=_tag, fields={"tag_value": _TEXT}),
     Endpoint(
         name="definitions",
         verb="GET",

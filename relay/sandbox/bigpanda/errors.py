@@ -1,32 +1,27 @@
-"""How BigPanda says no: a status, and `{"status", "errors"}`; of some calls `{"statusCode", "error", "message"}`."""
+"""Errors of BigPanda's API."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 
 class ApiError(Exception):
-    """An answer that is no success (https://api-docs.bigpanda.io/errors-and-troubleshooting)."""
+    """An unsuccessful answer (https://api-docs.bigpanda.io/errors-and-troubleshooting).
 
-    def __init__(self, status: HTTPStatus, *errors: str) -> None:
-        """Take the status and what is wrong."""
+    `body` is `{"status", "errors"}`, or the given one.
+    """
+
+    def __init__(self, status: HTTPStatus, *errors: str, body: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{status}: {'; '.join(errors)}")
         self.status = status
-        self.errors = errors
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The body."""
-        return {"status": int(self.status), "errors": list(self.errors)}
+        self.body = body or {"status": int(status), "errors": list(errors)}
 
 
-class ForbiddenError(ApiError):
-    """The key's user may not do this, as the calls about users say it."""
+def bad_request(*errors: str) -> ApiError:
+    """HTTP 400 with what is wrong."""
+    return ApiError(HTTPStatus.BAD_REQUEST, *errors)
 
-    def __init__(self, message: str) -> None:
-        """Take what is missing."""
-        super().__init__(HTTPStatus.FORBIDDEN, message)
 
-    @property
-    def body(self) -> dict[str, Any]:
-        """The body."""
-        return {"statusCode": int(self.status), "error": self.status.phrase, "message": f"Forbidden - {self.errors[0]}"}
+def not_found(thing: str) -> ApiError:
+    """HTTP 404 for a thing that does not exist."""
+    return ApiError(HTTPStatus.NOT_FOUND, f"{thing} does not exist")

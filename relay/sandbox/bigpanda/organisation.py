@@ -6,10 +6,10 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.errors import ApiError
+from relay.sandbox.bigpanda.errors import ApiError, not_found
 from relay.sandbox.bigpanda.incident import Body, FakeIncident
 from relay.sandbox.bigpanda.share_body import ParsedShare, changed_fields
-from relay.sandbox.bigpanda.sharing import ShareEvent, ShareSender
+from relay.sandbox.bigpanda.sharing import ShareSender, ShareTrigger
 from relay.sandbox.bigpanda.tag_definitions import FakeTagDefinition
 from relay.sandbox.bigpanda.users import AUTOSHARE, PERMISSIONS, FakeApiKey, FakeBigPandaUser
 
@@ -21,13 +21,18 @@ PRIORITY_TAG: Final = FakeTagDefinition(
 
 
 class Organisation:
-    """Everything that a call can read or change. Times are Unix seconds, as the injected clock tells them.
+    """Everything that a call can read or change. Times are Unix seconds of the injected clock.
 
-    `resolve_delay` is how long after its answer a resolution comes about (seconds).
+    `resolve_delay` is how long after its answer a resolution takes effect (seconds).
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]], key: str, user: FakeBigPandaUser
+        self,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        key: str,
+        user: FakeBigPandaUser,
     ) -> None:
         """Make an organisation with one key and its user, one environment, and the tag Priority."""
         self.now = clock
@@ -39,7 +44,7 @@ class Organisation:
         self.environments: dict[str, str] = {}
         self.definitions: dict[str, FakeTagDefinition] = {PRIORITY_TAG.id: PRIORITY_TAG}
         self.incidents: dict[str, FakeIncident] = {}
-        self._heard: dict[str, ParsedShare] = {}
+        self._last_shares: dict[str, ParsedShare] = {}
         self.add_user(user)
         self.add_key(key, user=user)
         self.add_environment("55550bc8c481fd1100abc398", "All Incidents")
@@ -47,25 +52,25 @@ class Organisation:
     # --- what there is ---
 
     def add_user(self, user: FakeBigPandaUser) -> FakeBigPandaUser:
-        """Make a person."""
+        """Add a person."""
         self.users[user.id] = user
         return user
 
     def add_key(self, key: str, *, user: FakeBigPandaUser, permissions: Iterable[str] = PERMISSIONS) -> FakeApiKey:
-        """Let another key in, which acts for this user."""
+        """Add a key that acts for this user."""
         self.keys[key] = FakeApiKey(user=user, permissions=frozenset(permissions))
         return self.keys[key]
 
     def revoke(self, key: str | None = None) -> None:
-        """Make a key worthless; without a name, the organisation's first."""
+        """Revoke a key; by default the organisation's first."""
         self.keys[key or self.key].revoked = True
 
     def restore(self, key: str | None = None) -> None:
-        """Let a revoked key in again."""
+        """Make a revoked key valid again."""
         self.keys[key or self.key].revoked = False
 
     def add_environment(self, id: str, name: str) -> None:  # noqa: A002  BigPanda's word for it
-        """Make an environment; the first is the one of incidents that name none."""
+        """Add an environment; incidents that name none are in the first."""
         self.environments[id] = name
 
     def add_tag_definition(self, definition: FakeTagDefinition) -> FakeTagDefinition:
@@ -74,108 +79,105 @@ class Organisation:
         return definition
 
     def add_incident(self, body: Mapping[str, Any]) -> FakeIncident:
-        """Make an incident of a share's body, as BigPanda's webhook would tell it; nothing is shared yet."""
+        """Make an incident from the body of a share; nothing is shared yet."""
         return self.apply_share(ParsedShare.parse(body))
 
     def learn_incident(self, body: bytes) -> None:
-        """Have the incident of a body that somebody else shared; shapes that BigPanda never has are left alone."""
+        """Make the incident of a body that somebody else shared; bodies that BigPanda would never send are ignored."""
         with suppress(LookupError, TypeError, ValueError, AttributeError):
             self.add_incident(json.loads(body))
 
-    def apply_share(self, heard: ParsedShare) -> FakeIncident:
-        """Let what a body tells be so: an incident that is new, or what it says otherwise than the one before it.
+    def apply_share(self, share: ParsedShare) -> FakeIncident:
+        """Make what a share says true: a new incident, or what differs from the share before.
 
-        What calls did to the incident in between stays. An environment that is not there yet is made.
+        Changes that calls made in between stay. An unknown environment is added.
         """
-        known = heard.fields["id"]
-        if heard.environment is not None:
-            self.environments.setdefault(*heard.environment)
-        if known not in self.incidents:
-            self.incidents[known] = FakeIncident(id=known, fields={}, environments=(next(iter(self.environments)),))
-            self.incidents[known].add_activity("incident_created", self.now(), AUTOSHARE, {})
-        incident, before = self.incidents[known], self._heard.get(known)
-        incident.fields |= changed_fields(before.fields if before else {}, heard.fields)
-        incident.siblings |= changed_fields(before.siblings if before else {}, heard.siblings)
-        incident.tags |= changed_fields(before.tags if before else {}, heard.tags)
-        if heard.environment is not None:
-            incident.environments = (heard.environment[0],)
-        if heard.people and (before is None or before.people != heard.people):
-            incident.assign(heard.people.get("assignee"), heard.people.get("assigner") or AUTOSHARE)
-        self._heard[known] = heard
+        id = share.fields["id"]  # noqa: A001  the same
+        if share.environment is not None:
+            self.environments.setdefault(*share.environment)
+        if id not in self.incidents:
+            self.incidents[id] = FakeIncident(id=id, fields={}, environments=(next(iter(self.environments)),))
+            self.incidents[id].add_activity("incident_created", self.now(), AUTOSHARE, {})
+        incident, before = self.incidents[id], self._last_shares.get(id)
+        incident.fields |= changed_fields(before.fields if before else {}, share.fields)
+        incident.siblings |= changed_fields(before.siblings if before else {}, share.siblings)
+        incident.tags |= changed_fields(before.tags if before else {}, share.tags)
+        if share.environment is not None:
+            incident.environments = (share.environment[0],)
+        if share.people and (before is None or before.people != share.people):
+            incident.assign(share.people.get("assignee"), share.people.get("assigner") or AUTOSHARE)
+        self._last_shares[id] = share
         return incident
 
     def incident(self, id: str) -> FakeIncident:  # noqa: A002  the same
-        """The incident of that id. `KeyError` where there is none."""
+        """The incident with that id. `KeyError` where there is none."""
         return self.incidents[id]
 
     def remove_incident(self, id: str) -> None:  # noqa: A002  the same
-        """Let an incident be gone, as one is that was merged into another or has grown too old."""
+        """Remove an incident, as if it was merged into another or expired."""
         del self.incidents[id]
-        self._heard.pop(id, None)
+        self._last_shares.pop(id, None)
 
-    # --- what happens ---
+    # --- changes, each shared ---
 
     def assign(self, incident: FakeIncident, to: FakeBigPandaUser | None, by: FakeBigPandaUser) -> None:
-        """Make somebody responsible, or nobody."""
+        """Assign or unassign it."""
         incident.assign(to, by)
-        if to is None:
-            self._happened(incident, "incident#updated", "incident_unassigned", by, {})
-        else:
-            told = {"assignee": {"id": to.id, "username": to.email}}
-            self._happened(incident, "incident#updated", "incident_assigned", by, told)
+        activity = "incident_unassigned" if to is None else "incident_assigned"
+        params = {} if to is None else {"assignee": {"id": to.id, "username": to.email}}
+        self._changed(incident, "incident#updated", activity, by, params)
 
     def comment(self, incident: FakeIncident, text: str, by: FakeBigPandaUser) -> None:
-        """Say something of it."""
+        """Add a comment."""
         incident.comments.append(text)
-        self._happened(incident, COMMENTED, "incident_commented", by, {"comment": text})
+        self._changed(incident, COMMENTED, "incident_commented", by, {"comment": text})
 
     def snooze(
-        self, incident: FakeIncident, until: int, by: FakeBigPandaUser, comment: str = "", *, cancels: bool = False
+        self, incident: FakeIncident, until: int, by: FakeBigPandaUser, comment: str = "", *, auto_cancel: bool = False
     ) -> None:
-        """Put it to sleep; it wakes by itself."""
-        incident.snooze(until, cancels=cancels)
-        self._happened(incident, "incident#snoozed", "incident_snoozed", by, {"end_time": until, "comment": comment})
+        """Snooze it; the snooze ends by itself."""
+        incident.snooze(until, auto_cancel=auto_cancel)
+        self._changed(incident, "incident#snoozed", "incident_snoozed", by, {"end_time": until, "comment": comment})
 
-        def wake() -> None:
+        def end() -> None:
             if self.incidents.get(incident.id) is incident and incident.snoozed_until == until:
-                self.wake(incident, AUTOSHARE)
+                self.unsnooze(incident, AUTOSHARE)
 
-        self.sharing.call_later(until - self.now(), wake)
+        self.sharing.call_later(until - self.now(), end)
 
-    def wake(self, incident: FakeIncident, by: FakeBigPandaUser) -> None:
-        """End its sleep. No event is documented for it, so it is told as any other change."""
-        incident.wake()
-        self._happened(incident, "incident#updated", "incident_unsnoozed", by, {})
+    def unsnooze(self, incident: FakeIncident, by: FakeBigPandaUser) -> None:
+        """End its snooze. No event is documented for it, so it is shared as any other change."""
+        incident.snooze(None)
+        self._changed(incident, "incident#updated", "incident_unsnoozed", by, {})
 
     def resolve(self, incident: FakeIncident, by: FakeBigPandaUser, comments: str | None = None) -> None:
-        """End it and all of its alerts: by a call with comments, or as its alerts end by themselves."""
+        """Resolve it and all of its alerts: by a call with comments, or because its alerts ended."""
         incident.resolve(self.now())
-        if comments is None:
-            self._happened(incident, "incident#closed", "incident_resolved_by_alerts", by, {})
-        else:
-            self._happened(incident, "incident#closed", "incident_resolved_api", by, {"annotation": comments})
+        activity = "incident_resolved_by_alerts" if comments is None else "incident_resolved_api"
+        params = {} if comments is None else {"annotation": comments}
+        self._changed(incident, "incident#closed", activity, by, params)
 
     def tag(self, incident: FakeIncident, definition: FakeTagDefinition, value: Any, by: FakeBigPandaUser) -> None:
-        """Set a tag to what an incident holds of it."""
+        """Set the stored value of a tag."""
         incident.tags[definition.id] = value
-        told = {"tag_id": definition.id, "value": value}
-        self._happened(incident, "incident-tag#upserted", "incident_tag_updated", by, told)
+        params = {"tag_id": definition.id, "value": value}
+        self._changed(incident, "incident-tag#upserted", "incident_tag_updated", by, params)
 
     def queue_share(
         self, incident: FakeIncident, event: str, *, sender: FakeBigPandaUser = AUTOSHARE, comment: str | None = None
     ) -> None:
-        """Share it as it is now, in a while."""
-        news = ShareEvent(event=event, at=self.now(), sender=sender, comment=comment)
-        self.sharing.schedule(incident, self.environment_of(incident), news)
+        """Share it as it is now, after the delay."""
+        environment = incident.environments[0]
+        metadata = {"environment": self.environments[environment], "environment_id": environment}
+        trigger = ShareTrigger(event=event, at=self.now(), sender=sender, comment=comment)
+        self.sharing.schedule(incident, metadata, trigger)
 
-    def _happened(
-        self, incident: FakeIncident, event: str, activity: str, by: FakeBigPandaUser, params: Mapping[str, Any]
-    ) -> None:
+    def _changed(self, incident: FakeIncident, event: str, activity: str, by: FakeBigPandaUser, params: Body) -> None:
         incident.touch(self.now())
         incident.add_activity(activity, self.now(), by, params)
         self.queue_share(incident, event, comment=params["comment"] if event == COMMENTED else None)
 
-    # --- who asks, and for what ---
+    # --- look-ups of calls ---
 
     def authenticate(self, key: str | None) -> FakeApiKey:
         """What a key may do; raises 401."""
@@ -187,13 +189,8 @@ class Organisation:
     def incident_in(self, environment: str, incident: str) -> FakeIncident:
         """An incident of an environment; raises 404."""
         if environment not in self.environments:
-            raise ApiError(HTTPStatus.NOT_FOUND, f"Environment {environment} does not exist")
+            raise not_found(f"Environment {environment}")
         found = self.incidents.get(incident)
         if found is None or environment not in found.environments:
-            raise ApiError(HTTPStatus.NOT_FOUND, f"Incident {incident} does not exist")
+            raise not_found(f"Incident {incident}")
         return found
-
-    def environment_of(self, incident: FakeIncident) -> Body:
-        """As `metadata` names the environment from which an incident is shared."""
-        known = incident.environments[0]
-        return {"environment": self.environments[known], "environment_id": known}

@@ -1,6 +1,6 @@
-"""The HTTP surface: an organisation that answers as BigPanda's API does, with its limits and whatever goes wrong.
+"""The HTTP server: an organisation that answers as BigPanda's API does, with rate limits and injected faults.
 
-A call is logged when it arrives; then it needs a key, then it has to be admitted, then it may be struck by a fault, and
+A call is logged when it arrives; then it needs a key, then it must pass the rate limits, then a fault may apply, and
 only then it takes effect.
 """
 
@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from relay.sandbox.bigpanda.calls import BigPandaCall
 from relay.sandbox.bigpanda.endpoints import ENDPOINTS, Endpoint, parse_body
 from relay.sandbox.bigpanda.errors import ApiError
 from relay.sandbox.bigpanda.incident import FakeIncident
@@ -22,21 +21,20 @@ from relay.sandbox.bigpanda.organisation import Organisation
 from relay.sandbox.bigpanda.share_body import ParsedShare
 from relay.sandbox.bigpanda.sharing import Integration, SentShare
 from relay.sandbox.bigpanda.users import AUTOSHARE, FakeApiKey, FakeBigPandaUser
-from relay.sandbox.faults import DropConnection, FaultInjector, RawResponse
+from relay.sandbox.calls import ReceivedBigPandaCall
+from relay.sandbox.faults import DropConnection, RawResponse
+from relay.sandbox.http_api import FakeApi, serve_app, to_response
 from relay.sandbox.rate_limits import RateLimiter
-from relay.sandbox.serving import serve_app, to_response
 
 RELAY_USER: Final = FakeBigPandaUser(id="5506e4fbe7e0e40000000002", name="relay", email="relay@bigpanda.example")
-"""The service account whose key there is at first."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""The service account of the first key."""
 
 
-class FakeBigPanda(Organisation):
-    """BigPanda's stand-in: an organisation, its limits (`limits`), its faults (`faults`) and the log of `calls`.
+class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
+    """A fake BigPanda: an organisation with rate limits (`limits`), faults (`faults`) and a log of `calls`.
 
-    Everything that happens to an incident, by a call or by a verb of this class, is shared to every integration of
-    `shares_to` after `share_delay` seconds.
+    Everything that happens to an incident, by a call or by a method of this class, is shared to every integration after
+    `share_delay` seconds.
     """
 
     def __init__(
@@ -47,30 +45,14 @@ class FakeBigPanda(Organisation):
         key: str = "BPUsandbox",
         user: FakeBigPandaUser = RELAY_USER,
     ) -> None:
-        """Make an organisation with one key; `clock` tells Unix seconds, `sleep` is what all waiting is done by."""
-        super().__init__(clock=clock, sleep=sleep, key=key, user=user)
-        self.limits = RateLimiter(allowed={each.name: each.per_second for each in ENDPOINTS}, seconds=1.0)
-        self.faults = FaultInjector(sleep)
-        self.calls: list[BigPandaCall] = []
-
-    # --- what it is told to be like ---
-
-    @property
-    def rate_limits(self) -> bool:
-        """Whether calls that come too fast are refused; off at first, may be set."""
-        return self.limits.enabled
-
-    @rate_limits.setter
-    def rate_limits(self, enabled: bool) -> None:
-        self.limits.enabled = enabled
-
-    def pause(self, call: str, seconds: float) -> None:
-        """Answer a call with 429 for so many seconds, whatever `rate_limits` says."""
-        self.limits.pause(call, self.now(), seconds)
+        """Make an organisation with one key; `clock` gives Unix seconds, `sleep` makes everything wait."""
+        Organisation.__init__(self, clock=clock, sleep=sleep, key=key, user=user)
+        limits = RateLimiter(allowed={each.name: each.per_second for each in ENDPOINTS}, seconds=1.0)
+        FakeApi.__init__(self, limits, sleep)
 
     @property
     def share_delay(self) -> float:
-        """Seconds from what happens to its share; may be set."""
+        """Seconds from a change to its share; can be set."""
         return self.sharing.delay
 
     @share_delay.setter
@@ -83,79 +65,72 @@ class FakeBigPanda(Organisation):
         self.sharing.integrations.append(integration)
         return integration
 
-    # --- what is seen of it ---
-
-    def calls_to(self, call: str) -> list[BigPandaCall]:
-        """The calls of one kind, in the order in which they came."""
-        return [each for each in self.calls if each.method == call]
-
     @property
     def sent_shares(self) -> list[SentShare]:
-        """All shares that went out, in the order in which they went."""
+        """All shares that were sent, in order."""
         return self.sharing.log
 
     @property
     def idle(self) -> bool:
-        """Whether everything that happened is shared, and the shares are answered."""
+        """Whether all changes are shared, and the shares are answered."""
         return self.sharing.idle
 
     async def wait_until_idle(self) -> None:
-        """Wait until everything that happened is shared, and the shares are answered."""
+        """Wait until all changes are shared, and the shares are answered."""
         await self.sharing.wait_until_idle()
 
-    # --- what happens by itself ---
+    # --- what happens without a call; each returns when the shares are answered ---
 
     async def start_incident(self, share: Mapping[str, Any]) -> FakeIncident:
-        """Let an incident begin that this body of a webhook tells of, and share it."""
+        """Make the incident of this body of a share, and share it."""
         incident = self.add_incident(share)
         await self.send_share(incident.id, "incident#new")
         return incident
 
-    async def apply_and_send(self, share: Mapping[str, Any]) -> FakeIncident:
-        """Let be so what this body of a webhook tells, and share it as that: its event, its comment, its sender.
+    async def apply_and_send(self, body: Mapping[str, Any]) -> FakeIncident:
+        """Make what this body of a share says true, and share it with its event, its comment and its sender.
 
-        Of an incident that is there already only what differs from the body before is taken, so that what calls did to
-        it meanwhile stays.
+        For a known incident only what differs from the body before is applied, so that changes by calls stay.
         """
-        heard = ParsedShare.parse(share)
-        new = heard.fields["id"] not in self.incidents
-        incident = self.apply_share(heard)
-        event = heard.event or ("incident#new" if new else "incident#updated")
-        if heard.comment is not None:
-            incident.comments.append(heard.comment)
-            incident.add_activity("incident_commented", self.now(), heard.sender, {"comment": heard.comment})
-        self.queue_share(incident, event, sender=heard.sender, comment=heard.comment)
+        share = ParsedShare.parse(body)
+        new = share.fields["id"] not in self.incidents
+        incident = self.apply_share(share)
+        event = share.event or ("incident#new" if new else "incident#updated")
+        if share.comment is not None:
+            incident.comments.append(share.comment)
+            incident.add_activity("incident_commented", self.now(), share.sender, {"comment": share.comment})
+        self.queue_share(incident, event, sender=share.sender, comment=share.comment)
         await self.wait_until_idle()
         return incident
 
     async def update_incident(self, incident: str, event: str = "incident#updated", **changes: Any) -> FakeIncident:
-        """Let something happen to an incident: fields of a share's `incident` that are different now. It is shared."""
-        found = self.incident(incident)
-        found.touch(self.now())
-        found.fields |= changes
+        """Change fields of an incident, by their names in a share."""
+        updated = self.incident(incident)
+        updated.touch(self.now())
+        updated.fields |= changes
         await self.send_share(incident, event)
-        return found
+        return updated
 
     async def resolve_incident(self, incident: str) -> FakeIncident:
-        """Let an incident and its alerts be over. It is shared."""
-        found = self.incident(incident)
-        self.resolve(found, AUTOSHARE)
+        """Resolve an incident because its alerts ended."""
+        resolved = self.incident(incident)
+        self.resolve(resolved, AUTOSHARE)
         await self.wait_until_idle()
-        return found
+        return resolved
 
     async def send_share(self, incident: str, event: str = "manual", *, sender: FakeBigPandaUser = AUTOSHARE) -> None:
-        """Share an incident as it is; returns when that and all else has been answered."""
+        """Share an incident as it is."""
         self.queue_share(self.incident(incident), event, sender=sender)
         await self.wait_until_idle()
 
     # --- HTTP ---
 
     def app(self) -> web.Application:
-        """The application, to be served at the address that clients take for BigPanda's."""
+        """The application; its address is the base URL of a client of BigPanda."""
         app = web.Application()
         for endpoint in ENDPOINTS:
-            app.router.add_route(endpoint.verb, endpoint.path, self._handles(endpoint))
-        app.router.add_route("*", "/{tail:.*}", self._handles(None))
+            app.router.add_route(endpoint.verb, endpoint.path, self._handler(endpoint))
+        app.router.add_route("*", "/{tail:.*}", self._handler(None))
         app.on_shutdown.append(self._shut_down)
         return app
 
@@ -163,49 +138,49 @@ class FakeBigPanda(Organisation):
         self.faults.release()
         await self.sharing.close()
 
-    def _handles(self, endpoint: Endpoint | None) -> Handler:
+    def _handler(self, endpoint: Endpoint | None) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             name = endpoint.name if endpoint else f"{request.method} {request.path}"
-            call = BigPandaCall(method=name, at=self.now(), arguments={})
+            call = ReceivedBigPandaCall(method=name, at=self.now(), arguments={})
             self.calls.append(call)
             return to_response(request, call, await self._respond(request, call, endpoint), {})
 
         return handle
 
     async def _respond(
-        self, request: web.Request, call: BigPandaCall, endpoint: Endpoint | None
+        self, request: web.Request, call: ReceivedBigPandaCall, endpoint: Endpoint | None
     ) -> RawResponse | DropConnection:
         try:
             caller = self.authenticate(_bearer(request))
-            known = self._admitted(call, endpoint)
+            known = self._admit(call, endpoint)
             call.arguments = {**request.match_info, **request.query}
-            told = parse_body(await request.read(), request.content_type, known.fields)
-            call.arguments = {**call.arguments, **told}
+            body = parse_body(await request.read(), request.content_type, known.fields)
+            call.arguments = {**call.arguments, **body}
             if known.permission is not None:
                 caller.require(known.permission)
-        except ApiError as refusal:
-            return _said(refusal.status, refusal.body)
+        except ApiError as error:
+            return _json_response(error.status, error.body)
         return await self.faults.run(call, lambda: self._perform(known, caller, call))
 
-    def _admitted(self, call: BigPandaCall, endpoint: Endpoint | None) -> Endpoint:
+    def _admit(self, call: ReceivedBigPandaCall, endpoint: Endpoint | None) -> Endpoint:
         if endpoint is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "Not Found")
         if self.limits.admit(call.method, None, call.at) is not None:
             raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests")
         return endpoint
 
-    def _perform(self, endpoint: Endpoint, caller: FakeApiKey, call: BigPandaCall) -> RawResponse:
+    def _perform(self, endpoint: Endpoint, caller: FakeApiKey, call: ReceivedBigPandaCall) -> RawResponse:
         try:
             status, answer = endpoint.run(self, caller, call.arguments)
-        except ApiError as refusal:
-            return _said(refusal.status, refusal.body)
+        except ApiError as error:
+            return _json_response(error.status, error.body)
         call.took_effect = True
-        return _said(status, answer)
+        return _json_response(status, answer)
 
 
 @asynccontextmanager
 async def serve_bigpanda(bigpanda: FakeBigPanda, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve an organisation, and give the base address for a client, `http://HOST:PORT`. Port 0 means any free one."""
+    """Serve an organisation, and give the base URL for a client, `http://HOST:PORT`. Port 0 means any free one."""
     async with serve_app(bigpanda.app(), host, port) as address:
         yield address
 
@@ -215,5 +190,5 @@ def _bearer(request: web.Request) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-def _said(status: HTTPStatus, answer: Any) -> RawResponse:
+def _json_response(status: HTTPStatus, answer: Any) -> RawResponse:
     return RawResponse(status=status, body="" if answer is None else json.dumps(answer))

@@ -1,4 +1,4 @@
-"""A webhook's body taken apart: what it tells of an incident, and what it says of itself."""
+"""Parses a webhook's body: the incident's own fields, and what is said about the share itself."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -11,7 +11,10 @@ from relay.sandbox.bigpanda.users import AUTOSHARE, FakeBigPandaUser
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedShare:
-    """What one body says. `people` are assignee and assigner where it names them, `tags` are by their ids."""
+    """One body. `fields` are those of `incident`, `siblings` the other blocks (`links`, ...).
+
+    `people` are assignee and assigner where they are named, `tags` values by tag id, `environment` id and name.
+    """
 
     fields: Body
     siblings: Body
@@ -24,36 +27,33 @@ class ParsedShare:
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> "ParsedShare":
-        """Take a body apart, as the documentation prints it."""
-        beside = dict(deepcopy(body))
-        told, metadata = beside.pop("incident"), beside.pop("metadata", None) or {}
-        tags = {tag["id"]: tag["value"] for tag in beside.pop("incidentTags", None) or []}
-        events = beside.pop("event_types", None) or []
-        known = metadata.get("environment_id")
+        """Parse a body as the documentation prints it."""
+        siblings = dict(deepcopy(body))
+        fields, metadata = siblings.pop("incident"), siblings.pop("metadata", None) or {}
+        tags = {tag["id"]: tag["value"] for tag in siblings.pop("incidentTags", None) or []}
+        events = siblings.pop("event_types", None) or []
+        environment = metadata.get("environment_id")
+        comment = metadata.get("comment")
+        text = comment.get("comment") if isinstance(comment, Mapping) else comment
         return cls(
-            fields=told,
-            siblings=beside,
+            fields=fields,
+            siblings=siblings,
             tags=tags,
             people={role: _user(metadata[role]) for role in ("assignee", "assigner") if role in metadata},
-            environment=(known, metadata.get("environment", known)) if known else None,
+            environment=(environment, metadata.get("environment", environment)) if environment else None,
             event=events[0]["event"] if events else None,
-            comment=_comment(metadata.get("comment")),
+            comment=text if isinstance(text, str) else None,
             sender=_user(metadata.get("sender")) or AUTOSHARE,
         )
 
 
-def changed_fields(before: Mapping[str, Any], now: Mapping[str, Any]) -> Body:
-    """What `now` says otherwise than `before` did, or says first; what it says no more is left alone."""
-    return deepcopy({name: value for name, value in now.items() if name not in before or before[name] != value})
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> Body:
+    """The new and the changed fields; removed ones are left out."""
+    return deepcopy({name: value for name, value in after.items() if name not in before or before[name] != value})
 
 
-def _comment(told: Any) -> str | None:
-    text = told.get("comment") if isinstance(told, Mapping) else told
-    return text if isinstance(text, str) else None
-
-
-def _user(told: Mapping[str, str] | None) -> FakeBigPandaUser | None:
-    if not told:
+def _user(value: Mapping[str, str] | None) -> FakeBigPandaUser | None:
+    if not value:
         return None
-    name, email = told.get("name", ""), told.get("email", "")
-    return FakeBigPandaUser(id=told.get("userId") or email or name, name=name, email=email)
+    name, email = value.get("name", ""), value.get("email", "")
+    return FakeBigPandaUser(id=value.get("userId") or email or name, name=name, email=email)

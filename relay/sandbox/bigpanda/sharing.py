@@ -1,4 +1,4 @@
-"""The way out: shares of incidents, POSTed to whoever integrates, and held back until the callback where asked for."""
+"""Shares of incidents: POSTed to every integration, and held back until the callback where that is configured."""
 
 import asyncio
 import json
@@ -11,14 +11,14 @@ import aiohttp
 from relay.sandbox.bigpanda.incident import Body, FakeIncident
 from relay.sandbox.bigpanda.users import AUTOSHARE, FakeBigPandaUser
 
-_PATIENCE: Final = aiohttp.ClientTimeout(total=30)
+_POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 CALLBACK_TIMEOUT: Final = 300.0
-"""Seconds after which updates are let go of without a callback (https://docs.bigpanda.io/en/bigpanda-callback-service)."""
+"""Seconds after which updates are sent without a callback (https://docs.bigpanda.io/en/bigpanda-callback-service)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareEvent:
-    """What a share is about: BigPanda's name of what happened, when, who shares it, and the comment if it is one."""
+class ShareTrigger:
+    """Why a share is sent: BigPanda's name of the event, its time, the sender, and the comment if it is one."""
 
     event: str
     at: float
@@ -28,11 +28,11 @@ class ShareEvent:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Integration:
-    """A Notifications Webhook that was set up: where it POSTs, with which headers, and what its shares tell.
+    """A Notifications Webhook: where it POSTs, with which headers, and what its shares include.
 
-    The options bear BigPanda's names (https://docs.bigpanda.io/en/notifications-webhook.html). All are on here; there,
-    all but the incident tags are off until somebody asks for them. `callbacks`: updates of an incident wait for the
-    callback after its first share, at most `HELD_AT_MOST`.
+    The options have BigPanda's names (https://docs.bigpanda.io/en/notifications-webhook.html). All are on here; in
+    BigPanda, all but the incident tags are off by default. `callbacks`: updates of an incident wait for the callback
+    after its first share, at most `CALLBACK_TIMEOUT`.
     """
 
     url: str
@@ -45,27 +45,27 @@ class Integration:
     add_incident_tags: bool = True
     callbacks: bool = False
 
-    def body(self, incident: FakeIncident, environment: Mapping[str, str], news: ShareEvent) -> Body:
-        """The share of an incident as it is now; `environment` is what the metadata says of where it is shared from."""
-        metadata: Body = {"sender": {"name": news.sender.name, "email": news.sender.email}}
+    def body(self, incident: FakeIncident, environment: Mapping[str, str], trigger: ShareTrigger) -> Body:
+        """The share of an incident as it is now; `environment` goes into the metadata."""
+        metadata: Body = {"sender": {"name": trigger.sender.name, "email": trigger.sender.email}}
         if self.add_metadata:
             metadata |= environment
-        if self.send_comments and news.comment is not None:
-            metadata["comment"] = {"comment": news.comment, "environment": environment["environment"]}
+        if self.send_comments and trigger.comment is not None:
+            metadata["comment"] = {"comment": trigger.comment, "environment": environment["environment"]}
         if self.add_assignments and incident.was_assigned:
             people = {"assignee": incident.assignee, "assigner": incident.assigner}
             metadata |= {role: user.as_share() if user else None for role, user in people.items()}
         body: Body = {"incident": incident.as_share(), **incident.siblings, "metadata": metadata}
         if self.add_incident_tags:
-            body["incidentTags"] = [{"id": known, "value": value} for known, value in incident.tags.items()]
+            body["incidentTags"] = [{"id": tag, "value": value} for tag, value in incident.tags.items()]
         if self.add_event_types:
-            body["event_types"] = [{"event": news.event, "time": int(news.at)}]
+            body["event_types"] = [{"event": trigger.event, "time": int(trigger.at)}]
         return body
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SentShare:
-    """One share: what was sent where and when, and with which status it was answered (None: not at all)."""
+    """One share: what was sent where and when, and the status of the answer (None: no answer)."""
 
     integration: Integration
     incident: str
@@ -74,75 +74,66 @@ class SentShare:
     status: int | None = None
 
 
-Place = tuple[Integration, str]
+Target = tuple[Integration, str]
 """One incident at one integration."""
-
-
-@dataclass(slots=True, eq=False)
-class _Lock:
-    """What waits for the callback."""
-
-    waiting: list[Body] = field(default_factory=list)
 
 
 class ShareSender:
     """All integrations, and what was shared to them.
 
-    Shares of one incident go to one integration one after the other, in the order of what happened.
+    Shares of one incident go to one integration one after the other, in the order of the events.
     """
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Begin with none; `sleep` is what everything waits by that takes its time."""
+        """Start without integrations; `sleep` makes everything wait that takes time."""
         self.integrations: list[Integration] = []
         self.delay = 0.0
         self.log: list[SentShare] = []
         self._now = clock
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
-        self._turns: dict[Place, asyncio.Lock] = {}
-        self._first: set[Place] = set()
-        self._locks: dict[Place, _Lock] = {}
+        self._turns: dict[Target, asyncio.Lock] = {}
+        self._first: set[Target] = set()
+        self._held: dict[Target, list[Body]] = {}
 
-    # --- what others may do ---
-
-    def schedule(self, incident: FakeIncident, environment: Mapping[str, str], news: ShareEvent) -> None:
-        """Share an incident as it is now, to everybody, after `delay` seconds."""
+    def schedule(self, incident: FakeIncident, environment: Mapping[str, str], trigger: ShareTrigger) -> None:
+        """Share an incident as it is now to every integration, after `delay` seconds."""
         incident.shared = incident.shared or bool(self.integrations)
         due = self._now() + self.delay
         for integration in self.integrations:
-            body = integration.body(incident, environment, news)
-            self._run(self._under_way, self._share((integration, incident.id), body, due))
+            body = integration.body(incident, environment, trigger)
+            self._run(self._sending, self._share((integration, incident.id), body, due))
 
     def release_updates(self, incident: str, app_key: str) -> bool:
-        """Let go of the updates of an incident at the integrations of that key; whether there is any such."""
-        meant = [integration for integration in self.integrations if integration.app_key == app_key]
-        for integration in meant:
-            self._unlock((integration, incident))
-        return bool(meant)
+        """Send the held updates of an incident to the integrations with that key; returns whether there are any."""
+        called = [integration for integration in self.integrations if integration.app_key == app_key]
+        for integration in called:
+            self._release((integration, incident))
+        return bool(called)
 
-    def call_later(self, seconds: float, then: Callable[[], None]) -> None:
-        """Let something happen by itself after so many seconds; `settled` does not wait for it."""
-        self._run(self._waiting, self._after(seconds, then))
+    def call_later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run something after so many seconds; `wait_until_idle` does not wait for it."""
+        self._run(self._waiting, self._after(seconds, action))
 
-    def call_soon(self, seconds: float, then: Callable[[], None]) -> None:
-        """The same for what a call has set going: `settled` waits for it."""
-        self._run(self._under_way, self._after(seconds, then))
+    def call_soon(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run the delayed effect of a call; `wait_until_idle` waits for it."""
+        self._run(self._sending, self._after(seconds, action))
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._under_way
+        """Whether everything is sent and answered."""
+        return not self._sending
 
     async def wait_until_idle(self) -> None:
-        """Wait until everything that is under way has been shared and answered."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way)
+        """Wait until everything is sent and answered."""
+        while self._sending:
+            await asyncio.gather(*self._sending)
 
     async def close(self) -> None:
-        """Stop everything that waits, and what is under way too."""
-        tasks = self._under_way | self._waiting
+        """Cancel everything that waits or is being sent."""
+        tasks = self._sending | self._waiting
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,52 +141,50 @@ class ShareSender:
             await self._session.close()
             self._session = None
 
-    # --- how ---
+    def _run(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
-    def _run(self, among: set[asyncio.Task[None]], doing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(doing)
-        among.add(task)
-        task.add_done_callback(among.discard)
-
-    async def _after(self, seconds: float, then: Callable[[], None]) -> None:
+    async def _after(self, seconds: float, action: Callable[[], None]) -> None:
         await self._sleep(seconds)
-        then()
+        action()
 
-    async def _share(self, place: Place, body: Body, due: float) -> None:
-        async with self._turns.setdefault(place, asyncio.Lock()):
+    async def _share(self, target: Target, body: Body, due: float) -> None:
+        async with self._turns.setdefault(target, asyncio.Lock()):
             if (wait := due - self._now()) > 0:
                 await self._sleep(wait)
-            if place in self._locks:
-                self._locks[place].waiting.append(body)
+            if target in self._held:
+                self._held[target].append(body)
                 return
-            if place[0].callbacks and place not in self._first:
-                self._lock(place)
-            self._first.add(place)
-            await self._post(place, body)
+            if target[0].callbacks and target not in self._first:
+                self._hold(target)
+            self._first.add(target)
+            await self._post(target, body)
 
-    def _lock(self, place: Place) -> None:
-        lock = self._locks[place] = _Lock()
+    def _hold(self, target: Target) -> None:
+        held: list[Body] = []
+        self._held[target] = held
 
         def give_up() -> None:
-            if self._locks.get(place) is lock:
-                self._unlock(place)
+            if self._held.get(target) is held:
+                self._release(target)
 
         self.call_later(CALLBACK_TIMEOUT, give_up)
 
-    def _unlock(self, place: Place) -> None:
-        lock = self._locks.pop(place, None)
-        for body in lock.waiting if lock else ():
-            self._run(self._under_way, self._share(place, body, self._now()))
+    def _release(self, target: Target) -> None:
+        for body in self._held.pop(target, []):
+            self._run(self._sending, self._share(target, body, self._now()))
 
-    async def _post(self, place: Place, body: Body) -> None:
-        integration, incident = place
-        shared = SentShare(integration=integration, incident=incident, at=self._now(), body=body)
-        self.log.append(shared)
+    async def _post(self, target: Target, body: Body) -> None:
+        integration, incident = target
+        share = SentShare(integration=integration, incident=incident, at=self._now(), body=body)
+        self.log.append(share)
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_PATIENCE)
+            self._session = aiohttp.ClientSession(timeout=_POST_TIMEOUT)
         headers = {"Content-Type": "application/json", **integration.headers}
         try:
             async with self._session.post(integration.url, data=json.dumps(body), headers=headers) as answer:
-                shared.status = answer.status
+                share.status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError):
-            shared.status = None
+            share.status = None

@@ -1,19 +1,17 @@
-"""Incident tags as they are defined, and what is made of a value that a call writes."""
+"""Definitions of incident tags, and how a written value is stored."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
-from relay.sandbox.bigpanda.errors import ApiError
-
-TYPES: Final = ("Text", "MultiValue", "Priority", "ClosedListValuesMulti", "ClosedListValuesSingle")
+from relay.sandbox.bigpanda.errors import bad_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeTagDefinition:
     """An incident tag (https://docs.bigpanda.io/reference/incident-tags-definitions-object).
 
-    `values` are the levels of a Priority, the first being the most urgent, or those of a closed list.
+    `type` is Text, MultiValue, Priority, ClosedListValuesMulti or ClosedListValuesSingle. `values` are the levels of a
+    Priority, the most urgent first, or the values of a closed list.
     """
 
     id: str
@@ -42,8 +40,8 @@ class FakeTagDefinition:
     def _config(self) -> dict[str, Any]:
         if self.type == "Priority":
             levels = [
-                {"display_name": word, "description": "", "order_id": rank, "active": True}
-                for rank, word in enumerate(self.values, 1)
+                {"display_name": level, "description": "", "order_id": rank, "active": True}
+                for rank, level in enumerate(self.values, 1)
             ]
             return {"ordered_list": levels}
         return {"incident_tag_values": list(self.values)} if self.values else {}
@@ -51,22 +49,22 @@ class FakeTagDefinition:
     def stored_value(self, written: str) -> Any:
         """What an incident holds after this was written: a priority's number, a list, or the text as it is.
 
-        https://docs.bigpanda.io/en/incident-tags.html: a value of a fixed list stands in brackets.
+        https://docs.bigpanda.io/en/incident-tags.html: a value of a closed list stands in brackets.
         """
         match self.type:
             case "Priority":
-                return (self._known(written) + 1) * 1000
+                return (self._rank(written) + 1) * 1000
             case "ClosedListValuesSingle" | "ClosedListValuesMulti":
                 if not (written.startswith("[") and written.endswith("]")):
-                    raise ApiError(HTTPStatus.BAD_REQUEST, f"{self.id}: the value must be encased in brackets")
-                several = [part.strip() for part in written[1:-1].split(",")]
-                for part in several:
-                    self._known(part)
-                return several
+                    raise bad_request(f"{self.id}: the value must be encased in brackets")
+                values = [part.strip() for part in written[1:-1].split(",")]
+                for value in values:
+                    self._rank(value)
+                return values
             case _:
                 return written
 
-    def _known(self, word: str) -> int:
-        if word not in self.values:
-            raise ApiError(HTTPStatus.BAD_REQUEST, f"{self.id}: {word} is none of {', '.join(self.values)}")
-        return self.values.index(word)
+    def _rank(self, value: str) -> int:
+        if value not in self.values:
+            raise bad_request(f"{self.id}: {value} is none of {', '.join(self.values)}")
+        return self.values.index(value)

@@ -1,16 +1,16 @@
-"""Who there is in the organisation: its users, and the keys that act for them."""
+"""The users of an organisation, and the API keys that act for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from relay.sandbox.bigpanda.errors import ApiError, ForbiddenError
+from relay.sandbox.bigpanda.errors import ApiError
 
 INCIDENT_ACTIONS: Final = "Incident Actions"
 USER_MANAGEMENT: Final = "User Management"
 PERMISSIONS: Final = frozenset({INCIDENT_ACTIONS, USER_MANAGEMENT})
-"""What a key's user may do, as far as the calls here ask for it."""
+"""The permissions that the calls here need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,11 @@ class FakeBigPandaUser:
     active: bool = True
 
     def as_share(self) -> Mapping[str, str]:
-        """As a share names somebody: `userId`."""
+        """The user in a share: `userId`."""
         return {"email": self.email, "name": self.name, "userId": self.id}
 
     def as_api_object(self) -> Mapping[str, str]:
-        """As the Incidents API names somebody: `user_id`."""
+        """The user in the Incidents API: `user_id`."""
         return {"email": self.email, "name": self.name, "user_id": self.id}
 
     def as_scim(self) -> Mapping[str, Any]:
@@ -36,21 +36,24 @@ class FakeBigPandaUser:
 
 
 AUTOSHARE: Final = FakeBigPandaUser(id="5506e4fbe7e0e40000000001", name="AutoShare", email="autoshare@bigpanda.example")
-"""Who shares what nobody shares by hand."""
+"""The sender of automatic shares."""
 
 
 @dataclass(slots=True, kw_only=True)
 class FakeApiKey:
-    """A User API Key: for whom it acts, and what that one may do."""
+    """A User API Key: the user for whom it acts, and that user's permissions."""
 
     user: FakeBigPandaUser
     permissions: frozenset[str] = PERMISSIONS
     revoked: bool = False
 
     def require(self, permission: str) -> None:
-        """Raise 403 unless the user has the permission."""
+        """Raise 403 unless the user has the permission; the calls about users answer it in a form of their own."""
+        status = HTTPStatus.FORBIDDEN
         if permission in self.permissions:
             return
         if permission == USER_MANAGEMENT:
-            raise ForbiddenError("insufficient permissions")
-        raise ApiError(HTTPStatus.FORBIDDEN, f"the permission {permission} is missing")
+            message = "Forbidden - insufficient permissions"
+            body = {"statusCode": int(status), "error": status.phrase, "message": message}
+            raise ApiError(status, message, body=body)
+        raise ApiError(status, f"the permission {permission} is missing")

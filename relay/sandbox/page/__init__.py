@@ -1,8 +1,8 @@
-"""The stand-in's web page: its channels as Slack shows them, live, and messages drawn as a document of their own.
+"""The web page of the fake Slack: its channels as Slack shows them, live, and messages drawn as one HTML document.
 
-    page = Page(slack)
-    async with serving(slack, add_routes=page.furnish) as base_url: ...   # the page is at the root of the same address
-    html = document([Scene(title="A card", messages=(message,))])      # needs neither a server nor a network
+    page = Page(slack)                                        # relay.sandbox.page.page
+    async with serve_slack(slack, add_routes=page.add_routes) as base_url: ...    # the page is at the root
+    html = render_document([DocumentSection(title="A card", messages=(message,))])   # needs no server and no network
 
-Nothing here needs a network or a build step, and whatever a message says stays text (`static/draw.js`).
+Nothing here needs a network or a build step, and the text of messages is never read as HTML (`static/draw.js`).
 """

@@ -1,4 +1,4 @@
-"""The page's files, as they are packaged: plain HTML, CSS and JavaScript, written by hand."""
+"""The page's static files, as they are packaged: plain HTML, CSS and JavaScript."""
 
 from functools import cache
 from pathlib import Path

@@ -1,11 +1,9 @@
-"""What a reader does on the page, as one of the workspace's people: press, fill in and send, put away, reply."""
+"""What a reader does on the page as a test user: click, submit or dismiss a modal, reply."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
-
-from aiohttp import web
 
 from relay.sandbox.slack.channel import FakeChannel
 from relay.sandbox.slack.interactivity import PayloadDelivery
@@ -13,89 +11,81 @@ from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.server import FakeSlack
 from relay.sandbox.slack.views import InvalidInput
 
-Told = Mapping[str, Any]
-Act = Callable[[Told], Awaitable[PayloadDelivery | None]]
+Request = Mapping[str, Any]
+"""The JSON that the page sends."""
+
+Action = Callable[[Request], Awaitable[PayloadDelivery | None]]
 
 
 class UserActions:
-    """The acts of one workspace's readers. Whoever looks at a channel on the page is a member of it."""
+    """The actions in one workspace. A user who acts in a channel on the page becomes a member of it."""
 
     def __init__(self, slack: FakeSlack) -> None:
-        """Belong to a workspace."""
         self._slack = slack
-        self._acts: Final[Mapping[str, Act]] = {
+        self.actions: Final[Mapping[str, Action]] = {
             "click": self._click,
             "submit": self._submit,
             "dismiss": self._dismiss,
             "reply": self._reply,
         }
 
-    async def perform(self, act: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
-        """Do it, and tell what came of it: whether the app has acknowledged it, and if not, why.
+    async def perform(self, action: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
+        """Perform an action; return whether the app has acknowledged it, and if not, why.
 
-        `acknowledged` is None where the app was told nothing. What cannot be done is 400, with a sentence.
+        `acknowledged` is None where nothing was sent to the app. An impossible action is 400, with the reason.
         """
         try:
-            delivery = await self._acts[act](_object(body))
+            delivery = await self.actions[action](_object(body))
         except (NoSuchElement, InvalidInput, KeyError) as error:
             return HTTPStatus.BAD_REQUEST, {"title": "not done", "detail": str(error.args[0])}
         if delivery is None:
             return HTTPStatus.OK, {"acknowledged": None}
-        return HTTPStatus.OK, {"acknowledged": delivery.acknowledged, "why": delivery.reason}
+        return HTTPStatus.OK, {"acknowledged": delivery.acknowledged, "reason": delivery.reason}
 
-    def has(self, act: str) -> bool:
-        """Whether there is such an act."""
-        return act in self._acts
+    async def _click(self, request: Request) -> PayloadDelivery:
+        user, channel = self._user_in_channel(request)
+        return await self._slack.click(user, channel.id, _text(request, "ts"), _text(request, "action"))
 
-    async def _click(self, told: Told) -> PayloadDelivery:
-        user, channel = self._place(told)
-        return await self._slack.click(user, channel.id, _text(told, "ts"), _text(told, "action"))
-
-    async def _submit(self, told: Told) -> PayloadDelivery:
-        values = told.get("values")
+    async def _submit(self, request: Request) -> PayloadDelivery:
+        values = request.get("values")
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            raise InvalidInput("`values` are texts by the inputs' names")
-        return await self._slack.submit(self._user(told), _text(told, "view"), values)
+            raise InvalidInput("`values` must be an object of texts by the inputs' names")
+        return await self._slack.submit(self._user(request), _text(request, "view"), values)
 
-    async def _dismiss(self, told: Told) -> None:
-        self._slack.dismiss(self._user(told), _text(told, "view"))
+    async def _dismiss(self, request: Request) -> None:
+        self._slack.dismiss(self._user(request), _text(request, "view"))
 
-    async def _reply(self, told: Told) -> PayloadDelivery | None:
-        user, channel = self._place(told)
-        thread, text = _text(told, "thread"), _text(told, "text")
+    async def _reply(self, request: Request) -> PayloadDelivery | None:
+        user, channel = self._user_in_channel(request)
+        thread, text = _text(request, "thread"), _text(request, "text")
         if channel.find(thread) is None:
             raise NoSuchElement(f"no message {thread} in #{channel.name}")
-        return await self._slack.post_as(user, channel.id, text, thread, broadcast=told.get("broadcast") is True)
+        return await self._slack.post_as(user, channel.id, text, thread, broadcast=request.get("broadcast") is True)
 
-    def _user(self, told: Told) -> str:
-        user = _text(told, "user")
+    def _user(self, request: Request) -> str:
+        user = _text(request, "user")
         if user not in self._slack.users:
-            raise NoSuchElement(f"nobody here is {user}")
+            raise NoSuchElement(f"unknown user {user}")
         return user
 
-    def _place(self, told: Told) -> tuple[str, FakeChannel]:
-        user, channel = self._user(told), self._slack.channel(_text(told, "channel"))
+    def _user_in_channel(self, request: Request) -> tuple[str, FakeChannel]:
+        user, channel = self._user(request), self._slack.channel(_text(request, "channel"))
         channel.invite(user)
         return user, channel
 
 
-def content_is_json(request: web.Request) -> bool:
-    """Whether the request says so: the forms of another web site cannot, without asking first."""
-    return request.content_type == "application/json"
-
-
-def _object(body: bytes) -> Told:
+def _object(body: bytes) -> Request:
     try:
-        told = json.loads(body)
+        request = json.loads(body)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise InvalidInput("a JSON object is wanted")
-    return told
+        request = None
+    if not isinstance(request, dict):
+        raise InvalidInput("the body must be a JSON object")
+    return request
 
 
-def _text(told: Told, name: str) -> str:
-    value = told.get(name)
+def _text(request: Request, name: str) -> str:
+    value = request.get(name)
     if not isinstance(value, str) or not value.strip():
         raise InvalidInput(f"`{name}` is missing")
     return value

@@ -1,1 +1,1 @@
-"""Slack as a strict stand-in: its methods, its messages, its people and its Socket Mode."""
+"""A strict fake of Slack: its Web API, channels, messages, users, interactivity and Socket Mode."""

@@ -1,4 +1,4 @@
-"""How a call brings its arguments: as JSON, as a form, or in the query, and how each kind is read.
+"""The arguments of a call: as JSON, as a form, or in the query, and how each type is read.
 
 https://docs.slack.dev/apis/web-api/#basics; the official SDK for Python uses all three.
 """
@@ -15,13 +15,14 @@ from relay.sandbox.slack.errors import MethodError
 Arguments = Mapping[str, Any]
 
 _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
-_NO: Final = frozenset({"", "0", "false"})
+_FALSE: Final = frozenset({"", "0", "false"})
 _TS: Final = re.compile(r"\d+(\.\d+)?")
-_MICRO: Final = 1_000_000
+MICROSECONDS: Final = 1_000_000
+"""In one second."""
 
 
 async def read(request: web.Request) -> dict[str, Any]:
-    """All arguments of a call; what the body says stands above what the query says. Nulls count as not given."""
+    """All arguments of a call; the body overrides the query. Nulls count as not given."""
     arguments: dict[str, Any] = dict(request.query)
     if request.method == "POST" and request.can_read_body:
         arguments |= await _read_body(request)
@@ -35,17 +36,14 @@ async def _read_body(request: web.Request) -> dict[str, Any]:
         return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
     if request.content_type != "application/json":
         raise MethodError("invalid_post_type")
-    try:
-        body = json.loads(await request.read())
-    except ValueError as error:
-        raise MethodError("invalid_json") from error
+    body = _from_json(await request.read(), "invalid_json")
     if not isinstance(body, dict):
         raise MethodError("json_not_object")
     return body
 
 
 def token(request: web.Request, arguments: Arguments) -> str | None:
-    """The token: a bearer's, or an argument."""
+    """The bearer token, or the argument `token`."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else arguments.get("token")
 
@@ -59,32 +57,32 @@ def text(arguments: Arguments, key: str) -> str | None:
 
 
 def required(arguments: Arguments, key: str) -> str:
-    """A string that has to be given."""
+    """A string that must be given."""
     value = text(arguments, key)
     if not value:
         raise _invalid(f"missing required field: {key}")
     return value
 
 
-def flag(arguments: Arguments, key: str, *, default: bool = False) -> bool:
-    """A boolean, in any of its spellings."""
-    value = arguments.get(key, default)
-    return value.lower() not in _NO if isinstance(value, str) else bool(value)
+def flag(arguments: Arguments, key: str) -> bool:
+    """A boolean in any of its spellings; false by default."""
+    value = arguments.get(key, False)
+    return value.lower() not in _FALSE if isinstance(value, str) else bool(value)
 
 
-def whole(arguments: Arguments, key: str, default: int, at_most: int, code: str = "invalid_limit") -> int:
-    """A number between 1 and a bound."""
+def integer(arguments: Arguments, key: str, default: int, at_most: int) -> int:
+    """A limit between 1 and `at_most`."""
     try:
         value = int(arguments.get(key, default))
     except (TypeError, ValueError) as error:
-        raise MethodError(code) from error
+        raise MethodError("invalid_limit") from error
     if not 1 <= value <= at_most:
-        raise MethodError(code)
+        raise MethodError("invalid_limit")
     return value
 
 
-def moment(arguments: Arguments, key: str, default: int, code: str) -> int:
-    """A time as history takes it, seconds with or without a fraction, in microseconds."""
+def timestamp(arguments: Arguments, key: str, default: int, code: str) -> int:
+    """A time, in seconds with or without a fraction, as microseconds."""
     value = str(arguments.get(key, ""))
     if not value:
         return default
@@ -96,33 +94,34 @@ def moment(arguments: Arguments, key: str, default: int, code: str) -> int:
 def microseconds(ts: str) -> int:
     """A ts as a number that can be compared."""
     seconds, _, fraction = ts.partition(".")
-    return int(seconds) * _MICRO + int(fraction[:6].ljust(6, "0"))
+    return int(seconds) * MICROSECONDS + int(fraction[:6].ljust(6, "0"))
 
 
-def items(arguments: Arguments, key: str, code: str) -> tuple[Any, ...] | None:
+def array(arguments: Arguments, key: str, code: str) -> tuple[Any, ...] | None:
     """A list, if given, as itself or as a string of JSON."""
-    value = _parsed(arguments.get(key), code)
-    if value is not None and not isinstance(value, list):
-        raise MethodError(code)
+    value = _parsed(arguments.get(key), list, code)
     return None if value is None else tuple(value)
 
 
 def record(arguments: Arguments, key: str, code: str) -> dict[str, Any] | None:
     """An object, if given, as itself or as a string of JSON."""
-    value = _parsed(arguments.get(key), code)
-    if value is not None and not isinstance(value, dict):
-        raise MethodError(code)
+    value: dict[str, Any] | None = _parsed(arguments.get(key), dict, code)
     return value
 
 
-def _parsed(value: Any, code: str) -> Any:
-    if not isinstance(value, str):
-        return value
+def _parsed(value: Any, kind: type, code: str) -> Any:
+    parsed = _from_json(value, code) if isinstance(value, str) else value
+    if parsed is not None and not isinstance(parsed, kind):
+        raise MethodError(code)
+    return parsed
+
+
+def _from_json(raw: str | bytes, code: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(raw)
     except ValueError as error:
         raise MethodError(code) from error
 
 
-def _invalid(finding: str) -> MethodError:
-    return MethodError("invalid_arguments", response_metadata={"messages": [f"[ERROR] {finding}"]})
+def _invalid(message: str) -> MethodError:
+    return MethodError("invalid_arguments", response_metadata={"messages": [f"[ERROR] {message}"]})

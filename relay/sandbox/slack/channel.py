@@ -1,18 +1,17 @@
-"""One channel: its messages in order, its threads, and what people do to it behind an app's back."""
+"""One channel: its messages in order, its threads, and what people do to it without the app."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from relay.sandbox.slack.apps import Bot
+from relay.sandbox.slack.arguments import MICROSECONDS
 from relay.sandbox.slack.message_content import MessageContent
-from relay.sandbox.slack.users import Bot
-
-_MICRO = 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)
 class FakeMessage:
-    """A message, from its first version to its deletion. `thread_ts` is that of its parent; a root has none."""
+    """A message with all its versions. `thread_ts` is the ts of its parent; None for a root message."""
 
     channel: str
     ts: str
@@ -28,12 +27,12 @@ class FakeMessage:
 
     @property
     def content(self) -> MessageContent:
-        """What it says now."""
+        """The newest version."""
         return self.versions[-1]
 
     @property
     def text(self) -> str:
-        """Its text now: with blocks, what the notification says."""
+        """Its text now; with blocks, the text of the notification."""
         return self.content.text
 
     @property
@@ -53,17 +52,17 @@ class FakeMessage:
 
     @property
     def user(self) -> str:
-        """The id of the user who wrote it; an app has one, too."""
+        """The user id of the author; an app has one, too."""
         return self.author.user_id if isinstance(self.author, Bot) else self.author
 
-    def with_changes(self, **changed: Any) -> MessageContent:
-        """What it would say with these parts changed."""
-        return replace(self.content, **changed)
+    def with_changes(self, **changes: Any) -> MessageContent:
+        """The newest version with these parts changed."""
+        return replace(self.content, **changes)
 
 
 @dataclass(slots=True, kw_only=True)
 class EphemeralMessage(FakeMessage):
-    """A note that only `to` sees; `seen` is False where it was written into a thread that nobody had begun.
+    """A message that only `recipient` sees; not `visible` where it was sent to a thread without replies.
 
     https://docs.slack.dev/reference/methods/chat.postEphemeral
     """
@@ -72,11 +71,24 @@ class EphemeralMessage(FakeMessage):
     visible: bool = True
 
 
+@dataclass(slots=True)
+class Timestamps:
+    """Makes Slack's `ts` (`1700000000.000100`) from a clock (Unix seconds); each is later than the one before."""
+
+    clock: Callable[[], float]
+    _newest: int = 0
+
+    def next(self) -> str:
+        """The present, or the next free microsecond."""
+        self._newest = max(round(self.clock() * MICROSECONDS), self._newest + 1)
+        return f"{self._newest // MICROSECONDS}.{self._newest % MICROSECONDS:06d}"
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class FakeChannel:
-    """A channel. `members` are user ids; `previous` are its earlier names. Times come from `clock` (Unix seconds).
+    """A channel. `members` are user ids. Times come from `clock` (Unix seconds).
 
-    `changed` is called when something happens here that no call of the API did.
+    `on_change` is called when something happens here that is no call of the API.
     """
 
     id: str
@@ -90,58 +102,62 @@ class FakeChannel:
     members: set[str] = field(default_factory=set)
     previous_names: list[str] = field(default_factory=list)
     ephemeral: list[EphemeralMessage] = field(default_factory=list)
-    _all: dict[str, FakeMessage] = field(default_factory=dict)
+    timestamps: Timestamps = field(init=False)
+    _messages: dict[str, FakeMessage] = field(default_factory=dict)
     _replies: dict[str, list[FakeMessage]] = field(default_factory=dict)
-    _newest: int = 0
 
-    # --- what there is ---
+    def __post_init__(self) -> None:
+        self.timestamps = Timestamps(self.clock)
+
+    @property
+    def scope_family(self) -> str:
+        """The first word of the scopes for this type of channel (`groups:read`)."""
+        return "groups" if self.private else "channels"
 
     @property
     def messages(self) -> list[FakeMessage]:
-        """The root messages that stand here, oldest first; replies are in `thread`."""
-        return [message for message in self._all.values() if message.thread_ts is None and not message.deleted]
+        """The root messages that are not deleted, oldest first; `thread` has the replies."""
+        return [message for message in self._messages.values() if message.thread_ts is None and not message.deleted]
 
     @property
     def all_messages(self) -> list[FakeMessage]:
-        """Every message that ever was here, replies and deleted ones too, oldest first."""
-        return list(self._all.values())
+        """Every message ever posted here, with replies and deleted messages, oldest first."""
+        return list(self._messages.values())
 
     def thread(self, ts: str) -> list[FakeMessage]:
-        """The replies that stand under this root, oldest first."""
+        """The replies to this root message that are not deleted, oldest first."""
         return [message for message in self._replies.get(ts, []) if not message.deleted]
 
     def find(self, ts: str) -> FakeMessage | None:
         """The message with this ts, unless it is deleted."""
-        message = self._all.get(ts)
+        message = self._messages.get(ts)
         return message if message is not None and not message.deleted else None
 
     def root(self, ts: str) -> FakeMessage | None:
-        """The root with this ts; a deleted one only while replies keep its tombstone there."""
-        message = self._all.get(ts)
+        """The root message with this ts; a deleted one only while it has replies (as a tombstone)."""
+        message = self._messages.get(ts)
         if message is None or message.thread_ts is not None or (message.deleted and not self.thread(ts)):
             return None
         return message
 
     def visible_messages(self) -> Iterator[FakeMessage]:
-        """What stands in the channel itself, newest first: roots, tombstones and replies that were broadcast."""
-        for message in reversed(self._all.values()):
+        """What the channel itself shows, newest first: root messages, tombstones and broadcast replies."""
+        for message in reversed(self._messages.values()):
             if self.root(message.ts) or (message.broadcast and not message.deleted):
                 yield message
-
-    # --- what happens ---
 
     def add_message(
         self, content: MessageContent, author: Bot | str, thread_ts: str | None = None, **more: Any
     ) -> FakeMessage:
-        """Post: in the thread of `thread_ts` or of its parent; into the channel where there is no such message.
+        """Post a message, in the thread of `thread_ts` or of its parent.
 
-        That is what Slack does with a reply whose parent is gone: it succeeds, as a root
+        Where that message is gone, the reply becomes a root message, as in Slack
         (https://github.com/slack-go/slack/issues/1571).
         """
         parent = self._parent(thread_ts)
         message = FakeMessage(
             channel=self.id,
-            ts=self.next_ts(),
+            ts=self.timestamps.next(),
             author=author,
             posted_at=self.clock(),
             versions=[content],
@@ -149,7 +165,7 @@ class FakeChannel:
             **more,
         )
         message.broadcast = message.broadcast and parent is not None
-        self._all[message.ts] = message
+        self._messages[message.ts] = message
         if parent is not None:
             self._replies.setdefault(parent.ts, []).append(message)
         self.on_change()
@@ -159,19 +175,14 @@ class FakeChannel:
         message = self.find(ts) if ts is not None else None
         return self.find(message.thread_ts) if message and message.thread_ts else message
 
-    def next_ts(self) -> str:
-        """A ts that is later than any other in this channel, whatever the clock says."""
-        self._newest = max(round(self.clock() * _MICRO), self._newest + 1)
-        return f"{self._newest // _MICRO}.{self._newest % _MICRO:06d}"
-
     # --- what people do ---
 
     def post(self, text: str, *, user: str = "U0SOMEBODY", thread_ts: str | None = None) -> FakeMessage:
-        """A person writes something."""
+        """Post as a person."""
         return self.add_message(MessageContent(text=text), user, thread_ts)
 
     def delete(self, ts: str) -> None:
-        """An administrator deletes a message, whosever it is. `KeyError` where there is none."""
+        """Delete anybody's message, as an administrator. `KeyError` where there is none."""
         message = self.find(ts)
         if message is None:
             raise KeyError(f"no message {ts} in #{self.name}")
@@ -179,13 +190,13 @@ class FakeChannel:
         self.on_change()
 
     def rename(self, name: str) -> None:
-        """Give the channel another name; its id stays."""
+        """Rename the channel; its id stays."""
         self.previous_names.append(self.name)
         self.name = name
         self.on_change()
 
     def archive(self) -> None:
-        """Close the channel; what was said can still be read."""
+        """Archive the channel; it can still be read."""
         self.archived = True
         self.on_change()
 
@@ -195,13 +206,13 @@ class FakeChannel:
         self.on_change()
 
     def invite(self, user: str | None = None) -> None:
-        """Make someone a member; by default the app."""
+        """Add a member; by default the app."""
         self.members.add(user or self.bot)
 
     def kick(self, user: str | None = None) -> None:
-        """Throw someone out; by default the app."""
+        """Remove a member; by default the app."""
         self.members.discard(user or self.bot)
 
     def share(self, *, external: bool = True) -> None:
-        """Share the channel with another organisation (Slack Connect), or cease to."""
+        """Share the channel with another organisation (Slack Connect), or stop."""
         self.external = external

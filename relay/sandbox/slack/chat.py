@@ -3,13 +3,12 @@
 from typing import Any
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack import objects as shapes
+from relay.sandbox.slack.apps import TEAM_URL, TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
-from relay.sandbox.slack.conversations import visible_channel
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.message_content import NO_PREVIEW, MessageContent, validate_content
-from relay.sandbox.slack.users import TEAM_URL, TokenGrant
+from relay.sandbox.slack.objects import message_object
 from relay.sandbox.slack.workspace import Workspace
 from relay.slack import limits
 
@@ -31,22 +30,22 @@ def post_message(workspace: Workspace, caller: TokenGrant, arguments: Arguments)
         broadcast=read.flag(arguments, "reply_broadcast"),
         customised=customised,
     )
-    return {"channel": channel.id, "ts": posted.ts, "message": shapes.message_object(channel, posted)}
+    return {"channel": channel.id, "ts": posted.ts, "message": message_object(channel, posted)}
 
 
 def post_ephemeral(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """chat.postEphemeral: for one member of the channel; it is in no history, and nothing can be done to it later.
+    """chat.postEphemeral: for one member of the channel; it is in no history and cannot be edited or deleted.
 
-    In a thread it is seen only where the thread has begun, which the answer does not tell.
+    In a thread without replies the user does not see it, and the answer does not say so.
     """
     channel = _writable(workspace, caller, arguments)
     user = read.required(arguments, "user")
     if user not in channel.members:
         raise MethodError("user_not_in_channel")
     thread_ts = read.text(arguments, "thread_ts")
-    note = EphemeralMessage(
+    message = EphemeralMessage(
         channel=channel.id,
-        ts=channel.next_ts(),
+        ts=channel.timestamps.next(),
         author=caller.bot,
         posted_at=workspace.now(),
         versions=[_new_content(arguments)],
@@ -54,14 +53,14 @@ def post_ephemeral(workspace: Workspace, caller: TokenGrant, arguments: Argument
         recipient=user,
         visible=thread_ts is None or bool(channel.thread(thread_ts)),
     )
-    channel.ephemeral.append(note)
-    return {"message_ts": note.ts}
+    channel.ephemeral.append(message)
+    return {"message_ts": message.ts}
 
 
 def update(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """chat.update: what is not given is kept, but text without blocks takes the blocks away."""
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
-    message = _own(channel, caller, read.required(arguments, "ts"), "cant_update_message")
+    """chat.update: what is not given is kept, but text without blocks removes the blocks."""
+    channel = workspace.channel_by_id(caller, arguments)
+    message = _own_message(channel, caller, arguments, "cant_update_message")
     if channel.archived:
         raise MethodError("is_inactive")
     if workspace.edit_window is not None and workspace.now() - message.posted_at >= workspace.edit_window:
@@ -73,14 +72,14 @@ def update(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> An
         "channel": channel.id,
         "ts": message.ts,
         "text": message.text,
-        "message": shapes.message_object(channel, message),
+        "message": message_object(channel, message),
     }
 
 
 def delete(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """chat.delete: an app's own messages, unless they were posted under another name."""
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
-    message = _own(channel, caller, read.required(arguments, "ts"), "cant_delete_message")
+    channel = workspace.channel_by_id(caller, arguments)
+    message = _own_message(channel, caller, arguments, "cant_delete_message")
     if message.customised or channel.archived:
         raise MethodError("cant_delete_message")
     channel.delete(message.ts)
@@ -88,8 +87,8 @@ def delete(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> An
 
 
 def get_permalink(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """chat.getPermalink: the address of a message, which also tells whether it is there."""
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
+    """chat.getPermalink: the address of a message that exists."""
+    channel = workspace.channel_by_id(caller, arguments)
     message = channel.find(read.required(arguments, "message_ts"))
     if message is None:
         raise MethodError("message_not_found")
@@ -105,13 +104,13 @@ def _writable(workspace: Workspace, caller: TokenGrant, arguments: Arguments) ->
         raise MethodError("channel_not_found")
     if channel.archived:
         raise MethodError("is_archived")
-    if not member and not caller.has("chat:write.public"):
+    if not member and "chat:write.public" not in caller.scopes:
         raise MethodError("not_in_channel")
     return channel
 
 
-def _own(channel: FakeChannel, caller: TokenGrant, ts: str, code: str) -> FakeMessage:
-    message = channel.find(ts)
+def _own_message(channel: FakeChannel, caller: TokenGrant, arguments: Arguments, code: str) -> FakeMessage:
+    message = channel.find(read.required(arguments, "ts"))
     if message is None:
         raise MethodError("message_not_found")
     if message.author != caller.bot:
@@ -150,7 +149,7 @@ def _edit(channel: FakeChannel, message: FakeMessage, changes: dict[str, Any]) -
 
 
 def _broadcast(message: FakeMessage, arguments: Arguments, changes: dict[str, Any]) -> bool:
-    """Show a reply in the channel, too: later than it was posted, and only without changing what it says."""
+    """Show a reply in the channel, too, after it was posted; its content cannot change in the same call."""
     if not read.flag(arguments, "reply_broadcast") or message.broadcast:
         return False
     if message.thread_ts is None:
@@ -166,8 +165,8 @@ def _given(arguments: Arguments) -> dict[str, Any]:
     metadata = read.record(arguments, "metadata", "invalid_metadata_format")
     given = {
         "text": _text(arguments),
-        "blocks": read.items(arguments, "blocks", "invalid_blocks_format"),
-        "attachments": read.items(arguments, "attachments", "invalid_attachments"),
+        "blocks": read.array(arguments, "blocks", "invalid_blocks_format"),
+        "attachments": read.array(arguments, "attachments", "invalid_attachments"),
     }
     parts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     return parts if metadata is None else {**parts, "metadata": metadata or None}

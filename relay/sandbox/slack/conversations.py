@@ -8,126 +8,116 @@ from itertools import dropwhile
 from typing import Any, Final, TypeVar
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack import objects as shapes
+from relay.sandbox.slack.apps import TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.channel import FakeChannel, FakeMessage
 from relay.sandbox.slack.errors import MethodError
-from relay.sandbox.slack.users import TokenGrant
+from relay.sandbox.slack.objects import channel_object, message_object
 from relay.sandbox.slack.workspace import Workspace
 
 Answer = dict[str, Any]
 _Item = TypeVar("_Item")
 _Order = Callable[[str, str], bool]
-"""Whether a page that begins with the second key has been reached at the first."""
+"""Whether a page that starts at the second key has been reached at the first."""
 
 _TYPES: Final = {"public_channel": "channels", "private_channel": "groups"}
 _FOR_EVER: Final = 2**62
-_DIGITS: Final = 20  # a ts padded to so many compares as text the way it does as a number
-
-
-def visible_channel(workspace: Workspace, caller: TokenGrant, ref: str) -> FakeChannel:
-    """The channel with this id, as far as the app may know of it: no name will do, nor a private one it is not in."""
-    channel = workspace.channels.get(ref)
-    if channel is None or (channel.private and caller.bot.user_id not in channel.members):
-        raise MethodError("channel_not_found")
-    return channel
+_DIGITS: Final = 20  # a ts padded to this length compares as text in the order of its number
 
 
 def history(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """conversations.history: what stands in the channel itself, newest first."""
+    """conversations.history: what the channel itself shows, newest first."""
     channel = _readable(workspace, caller, arguments)
-    within = _window(arguments)
-    shown = [m for m in channel.visible_messages() if within(m.ts) and _settled(workspace, m)]
-    return _messages(channel, shown, operator.le, arguments, read.whole(arguments, "limit", 100, 999))
+    shown = filter(_is_returned(workspace, arguments), channel.visible_messages())
+    return _messages(channel, list(shown), operator.le, arguments, read.integer(arguments, "limit", 100, 999))
 
 
 def replies(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """conversations.replies: a thread, by the ts of its root or of any reply in it; the root, then oldest first."""
+    """conversations.replies: a thread, by the ts of its root or of any reply; the root first, then oldest first."""
     channel = _readable(workspace, caller, arguments)
     ts = read.required(arguments, "ts")
     message = channel.find(ts)
     root = channel.root((message and message.thread_ts) or ts)
-    if root is None or not _settled(workspace, root):
+    if root is None or not _is_old_enough(workspace, root):
         raise MethodError("thread_not_found")
-    within = _window(arguments)
-    thread = [m for m in channel.thread(root.ts) if within(m.ts) and _settled(workspace, m)]
-    return _messages(channel, [root, *thread], operator.ge, arguments, read.whole(arguments, "limit", 1000, 1000))
+    thread = [root, *filter(_is_returned(workspace, arguments), channel.thread(root.ts))]
+    return _messages(channel, thread, operator.ge, arguments, read.integer(arguments, "limit", 1000, 1000))
 
 
 def list_channels(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """conversations.list: archived channels are left out after the page was cut, so that short pages are normal."""
-    kinds = (read.text(arguments, "types") or "public_channel").split(",")
-    if not set(kinds) <= _TYPES.keys():
+    """conversations.list: archived channels are removed after the page was cut, so short pages are normal."""
+    types = (read.text(arguments, "types") or "public_channel").split(",")
+    if not set(types) <= _TYPES.keys():
         raise MethodError("invalid_types")
-    for kind in kinds:
-        caller.require(f"{_TYPES[kind]}:read")
-    known = [channel for channel in workspace.channels.values() if _kind(channel, caller) in kinds]
-    limit = read.whole(arguments, "limit", 100, 999)
-    page, cursor = _page(known, lambda channel: channel.id, operator.eq, arguments, limit)
+    for each in types:
+        caller.require(f"{_TYPES[each]}:read")
+    channels = [channel for channel in workspace.channels.values() if _type(channel, caller) in types]
+    limit = read.integer(arguments, "limit", 100, 999)
+    page, cursor = _page(channels, lambda channel: channel.id, operator.eq, arguments, limit)
     if read.flag(arguments, "exclude_archived"):
         page = [channel for channel in page if not channel.archived]
-    channels = [shapes.channel_object(channel, caller.bot.user_id) for channel in page]
-    return {"channels": channels, "response_metadata": {"next_cursor": cursor}}
+    return {
+        "channels": [channel_object(channel, caller.bot.user_id) for channel in page],
+        "response_metadata": {"next_cursor": cursor},
+    }
 
 
 def info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.info: one channel."""
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
-    caller.require(f"{_family(channel)}:read")
-    return {"channel": shapes.channel_object(channel, caller.bot.user_id)}
+    channel = workspace.channel_by_id(caller, arguments)
+    caller.require(f"{channel.scope_family}:read")
+    return {"channel": channel_object(channel, caller.bot.user_id)}
 
 
 def join(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """conversations.join: public channels only; to be in already is no error."""
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
+    """conversations.join: public channels only; joining twice is no error."""
+    channel = workspace.channel_by_id(caller, arguments)
     if channel.private:
         raise MethodError("method_not_supported_for_channel_type")
     if channel.archived:
         raise MethodError("is_archived")
     already = caller.bot.user_id in channel.members
     channel.invite(caller.bot.user_id)
-    answer: Answer = {"channel": shapes.channel_object(channel, caller.bot.user_id)}
+    answer: Answer = {"channel": channel_object(channel, caller.bot.user_id)}
     warning = "already_in_channel"
     return {**answer, "warning": warning, "response_metadata": {"warnings": [warning]}} if already else answer
 
 
 def _readable(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> FakeChannel:
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
-    caller.require(f"{_family(channel)}:history")
+    channel = workspace.channel_by_id(caller, arguments)
+    caller.require(f"{channel.scope_family}:history")
     if caller.bot.user_id not in channel.members:
         raise MethodError("not_in_channel")
     return channel
 
 
-def _family(channel: FakeChannel) -> str:
-    return "groups" if channel.private else "channels"
-
-
-def _kind(channel: FakeChannel, caller: TokenGrant) -> str | None:
+def _type(channel: FakeChannel, caller: TokenGrant) -> str | None:
     if not channel.private:
         return "public_channel"
     return "private_channel" if caller.bot.user_id in channel.members else None
 
 
-def _settled(workspace: Workspace, message: FakeMessage) -> bool:
-    """Whether a message has been there long enough to be found."""
+def _is_old_enough(workspace: Workspace, message: FakeMessage) -> bool:
+    """Whether a message is older than the delay after which history shows it."""
     return workspace.now() - message.posted_at >= workspace.history_lag
 
 
-def _window(arguments: Arguments) -> Callable[[str], bool]:
-    oldest = read.moment(arguments, "oldest", 0, "invalid_ts_oldest")
-    latest = read.moment(arguments, "latest", _FOR_EVER, "invalid_ts_latest")
+def _is_returned(workspace: Workspace, arguments: Arguments) -> Callable[[FakeMessage], bool]:
+    oldest = read.timestamp(arguments, "oldest", 0, "invalid_ts_oldest")
+    latest = read.timestamp(arguments, "latest", _FOR_EVER, "invalid_ts_latest")
     edge = int(not read.flag(arguments, "inclusive"))
-    return lambda ts: oldest + edge <= read.microseconds(ts) <= latest - edge
+    return lambda message: (
+        oldest + edge <= read.microseconds(message.ts) <= latest - edge and _is_old_enough(workspace, message)
+    )
 
 
 def _messages(
     channel: FakeChannel, messages: Sequence[FakeMessage], order: _Order, arguments: Arguments, limit: int
 ) -> Answer:
-    page, cursor = _page(messages, lambda told: told.ts.zfill(_DIGITS), order, arguments, limit)
+    page, cursor = _page(messages, lambda message: message.ts.zfill(_DIGITS), order, arguments, limit)
     all_metadata = read.flag(arguments, "include_all_metadata")
     answer: Answer = {
-        "messages": [shapes.message_object(channel, told, all_metadata=all_metadata) for told in page],
+        "messages": [message_object(channel, message, all_metadata=all_metadata) for message in page],
         "has_more": bool(cursor),
     }
     return {**answer, "response_metadata": {"next_cursor": cursor}} if cursor else answer
@@ -136,17 +126,13 @@ def _messages(
 def _page(
     items: Sequence[_Item], key: Callable[[_Item], str], reached: _Order, arguments: Arguments, limit: int
 ) -> tuple[list[_Item], str]:
-    """A page, and the cursor of the next one (empty at the end): the key of the item with which that begins."""
+    """A page, and the cursor of the next one (empty at the end): the key of its first item."""
     rest = list(items)
     if cursor := read.text(arguments, "cursor"):
         first = _decoded(cursor)
         rest = list(dropwhile(lambda item: not reached(key(item), first), items))
     following = rest[limit : limit + 1]
-    return rest[:limit], _encoded(key(following[0])) if following else ""
-
-
-def _encoded(key: str) -> str:
-    return base64.b64encode(f"next:{key}".encode()).decode()
+    return rest[:limit], base64.b64encode(f"next:{key(following[0])}".encode()).decode() if following else ""
 
 
 def _decoded(cursor: str) -> str:

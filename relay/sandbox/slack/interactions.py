@@ -1,4 +1,4 @@
-"""A workspace with people in it: what they can do in Slack's window, and how the app hears of it."""
+"""What users do in Slack's window (click, submit, write), and how the app receives it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,106 +18,102 @@ _TROUBLE: Final = "We had some trouble connecting. Try again?"
 
 
 class InteractiveWorkspace(Workspace):
-    """A workspace whose people press, write and send.
+    """A workspace whose users click, write and submit.
 
-    `interactivity` is the way to the app, None where it has none; `deliveries` is everything that was told to it;
-    `subscriptions` are the events that it wants (https://docs.slack.dev/reference/events).
+    `interactivity` is the transport to the app, None where it has none. `deliveries` are all payloads sent to it.
+    `subscriptions` are its event subscriptions (https://docs.slack.dev/reference/events).
     """
 
     interactivity: AppTransport | None = None
 
-    def __init__(self, **how: Any) -> None:
-        """Make an empty one; see `Workspace`."""
-        super().__init__(**how)
+    def __init__(self, **options: Any) -> None:
+        """Make an empty one; the options are those of `Workspace`."""
+        super().__init__(**options)
         self.deliveries: list[PayloadDelivery] = []
         self.subscriptions: frozenset[str] = _EVENTS
 
-    # --- what they do ---
+    # --- what users do ---
 
     async def click(self, user: str, channel: str, ts: str, action_id: str) -> PayloadDelivery:
-        """Press a button of a message; a link button tells the app, too. Raises NotThere where there is none."""
+        """Click a button of a message; the app gets clicks on link buttons, too. Raises NoSuchElement."""
         place = self.channel(channel)
         message = place.find(ts)
         if message is None:
             raise NoSuchElement(f"no message {ts} in #{place.name}")
-        return await self._tell("interactive", payloads.block_actions(self, user, place, message, action_id))
+        return await self._send("interactive", payloads.block_actions(self, user, place, message, action_id))
 
     async def submit(self, user: str, view: str | FakeView, values: Mapping[str, str]) -> PayloadDelivery:
-        """Fill a modal in and send it; it closes, or stays open with what the app finds wrong.
+        """Fill in a modal and submit it; it closes, or stays open with the errors that the app answers.
 
-        `values` go by the inputs' action ids. Raises NotThere where the user has no such modal open, and NotSendable
-        where Slack's window would not send it.
+        `values` are by the inputs' action ids. Raises NoSuchElement where the user has no such modal open, and
+        InvalidInput where Slack's window would not submit it.
         """
-        shown = self._open(user, view)
-        delivery = await self._tell(
+        shown = self._open_view(user, view)
+        delivery = await self._send(
             "interactive", payloads.view_submission(self, shown, submitted_state(shown, values))
         )
-        self._answered(shown, delivery)
+        self._apply_answer(shown, delivery)
         self.changes.notify()
         return delivery
 
     def dismiss(self, user: str, view: str | FakeView) -> None:
-        """Close a modal without sending it. Raises NotThere where the user has no such modal open."""
-        self._open(user, view).open = False
+        """Close a modal without submitting it. Raises NoSuchElement where the user has no such modal open."""
+        self._open_view(user, view).open = False
         self.changes.notify()
 
     async def post_as(
         self, user: str, channel: str, text: str, thread_ts: str | None = None, **more: Any
     ) -> PayloadDelivery | None:
-        """Write something, as it is typed; the app hears of it where it is a member, subscribed, and may read.
+        """Post what a user types; the app gets the event where it is a member, subscribed, and may read.
 
-        None where it hears nothing. `broadcast=True` shows a reply in the channel, too.
+        None where the app gets nothing. `broadcast=True` shows a reply in the channel, too.
         """
-        place = self.channel(channel)
-        written = place.add_message(MessageContent(text=payloads.typed_text(self, text)), user, thread_ts, **more)
-        return await self.send_message_event(written)
+        content = MessageContent(text=payloads.typed_text(self, text))
+        return await self.send_message_event(self.channel(channel).add_message(content, user, thread_ts, **more))
 
     async def edit_message(self, message: FakeMessage, text: str) -> PayloadDelivery | None:
-        """Edit what one wrote."""
+        """Edit a message as its author."""
         message.versions.append(message.with_changes(text=payloads.typed_text(self, text)))
         message.edited_at = f"{int(self.now())}.000000"
         self.changes.notify()
         return await self.send_message_event(message, subtype="message_changed")
 
     async def delete_message(self, message: FakeMessage) -> PayloadDelivery | None:
-        """Delete what one wrote."""
-        place = self.channels[message.channel]
-        gone = replace(message)
-        place.delete(message.ts)
-        return await self.send_message_event(gone, subtype="message_deleted")
+        """Delete a message as its author."""
+        before = replace(message)
+        self.channels[message.channel].delete(message.ts)
+        return await self.send_message_event(before, subtype="message_deleted")
 
     async def send_message_event(self, message: FakeMessage, *, subtype: str = "") -> PayloadDelivery | None:
-        """Let the app hear of a message, whosever it is (its own, too, as Slack does)."""
-        place = self.channels[message.channel]
-        if not self._hears(place):
+        """Send the app the event of a message, whoever wrote it (the app gets its own messages, too)."""
+        channel = self.channels[message.channel]
+        if not self._is_subscribed(channel):
             return None
-        return await self._tell("events_api", payloads.message_event(self, place, message, subtype=subtype))
+        return await self._send("events_api", payloads.message_event(self, channel, message, subtype=subtype))
 
     async def redeliver(self, delivery: PayloadDelivery) -> PayloadDelivery:
-        """Tell the app the same once more, as Slack does when it has not heard the acknowledgement."""
+        """Send the app the same payload again, as Slack does without an acknowledgement."""
         await self._deliver(delivery)
         return delivery
 
-    # --- what they see ---
+    # --- what users see ---
 
     def open_views(self, user: str) -> list[FakeView]:
         """The modals that a user has open, the newest last."""
         return [view for view in self.views if view.user == user and view.open]
 
     def ephemeral_messages(self, user: str) -> list[EphemeralMessage]:
-        """The notes that only this user sees, the oldest first."""
-        notes = [note for channel in self.channels.values() for note in channel.ephemeral]
-        return sorted(
-            (note for note in notes if note.recipient == user and note.visible), key=lambda note: note.posted_at
-        )
+        """The messages that only this user sees, the oldest first."""
+        messages = [message for channel in self.channels.values() for message in channel.ephemeral]
+        visible = (message for message in messages if message.recipient == user and message.visible)
+        return sorted(visible, key=lambda message: message.posted_at)
 
-    # --- how the app hears of it ---
+    # --- deliveries ---
 
-    async def _tell(self, kind: PayloadKind, payload: dict[str, Any]) -> PayloadDelivery:
+    async def _send(self, kind: PayloadKind, payload: dict[str, Any]) -> PayloadDelivery:
         delivery = PayloadDelivery(kind=kind, payload=payload, at=self.now())
         self.deliveries.append(delivery)
-        await self._deliver(delivery)
-        return delivery
+        return await self.redeliver(delivery)
 
     async def _deliver(self, delivery: PayloadDelivery) -> None:
         retry, delivery.attempts = delivery.attempts, delivery.attempts + 1
@@ -128,20 +124,20 @@ class InteractiveWorkspace(Workspace):
         delivery.acknowledged, delivery.status = answered.acknowledged, answered.status
         delivery.answer, delivery.reason = answered.answer, answered.reason
 
-    def _hears(self, channel: FakeChannel) -> bool:
-        kind = "groups" if channel.private else "channels"
-        may = f"{kind}:history" in self.scopes and f"message.{kind}" in self.subscriptions
-        return may and self.interactivity is not None and self.bot.user_id in channel.members
+    def _is_subscribed(self, channel: FakeChannel) -> bool:
+        family = channel.scope_family
+        allowed = f"{family}:history" in self.scopes and f"message.{family}" in self.subscriptions
+        return allowed and self.interactivity is not None and self.bot.user_id in channel.members
 
-    def _open(self, user: str, view: str | FakeView) -> FakeView:
-        wanted = view.id if isinstance(view, FakeView) else view
-        found = next((each for each in self.open_views(user) if each.id == wanted), None)
+    def _open_view(self, user: str, view: str | FakeView) -> FakeView:
+        view_id = view.id if isinstance(view, FakeView) else view
+        found = next((each for each in self.open_views(user) if each.id == view_id), None)
         if found is None:
-            raise NoSuchElement(f"{user} has no modal {wanted} open")
+            raise NoSuchElement(f"{user} has no modal {view_id} open")
         return found
 
-    def _answered(self, view: FakeView, delivery: PayloadDelivery) -> None:
-        """https://docs.slack.dev/surfaces/modals#response_actions: with nothing said, the modal closes."""
+    def _apply_answer(self, view: FakeView, delivery: PayloadDelivery) -> None:
+        """https://docs.slack.dev/surfaces/modals#response_actions: without an action, the modal closes."""
         answer = delivery.answer or {}
         if not delivery.acknowledged:
             view.errors = _trouble(view)
@@ -150,7 +146,7 @@ class InteractiveWorkspace(Workspace):
             case "errors":
                 view.errors = _errors(view, answer.get("errors"))
             case "update":
-                view.errors = _updated(view, answer.get("view"))
+                view.errors = _update(view, answer.get("view"))
             case "clear":
                 for each in self.open_views(view.user):
                     each.open = False
@@ -162,20 +158,20 @@ def _trouble(view: FakeView) -> dict[str, str]:
     return dict.fromkeys([block["block_id"] for block in view.inputs.values()][:1], _TROUBLE)
 
 
-def _updated(view: FakeView, shape: Any) -> dict[str, str]:
-    if not isinstance(shape, dict):
+def _update(view: FakeView, definition: Any) -> dict[str, str]:
+    if not isinstance(definition, dict):
         return _trouble(view)
     try:
-        validate_view(shape)
+        validate_view(definition)
     except MethodError:
         return _trouble(view)
-    view.definition = add_missing_ids(shape)
+    view.definition = add_missing_ids(definition)
     return {}
 
 
-def _errors(view: FakeView, told: Any) -> dict[str, str]:
-    """Errors have to name input blocks, or Slack shows none of them and says that there was trouble."""
+def _errors(view: FakeView, errors: Any) -> dict[str, str]:
+    """Errors must name input blocks; otherwise Slack shows none of them and reports trouble."""
     inputs = {block["block_id"] for block in view.inputs.values()}
-    if not isinstance(told, dict) or not told or not told.keys() <= inputs:
+    if not isinstance(errors, dict) or not errors or not errors.keys() <= inputs:
         return _trouble(view)
-    return {block: str(words) for block, words in told.items()}
+    return {block: str(text) for block, text in errors.items()}

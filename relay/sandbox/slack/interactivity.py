@@ -1,11 +1,11 @@
-"""How an app receives what people do: over HTTP, signed, or over its own socket (`socket_mode`).
+"""How an app receives what users do: over HTTP, signed, or over its Socket Mode connection (`slack.socket_mode`).
 
-    slack.interactivity = HTTP("http://127.0.0.1:8080", signing_secret="...")
+    slack.interactivity = RequestUrl("http://127.0.0.1:8080", signing_secret="...")
     delivery = await slack.click("U0ANN", "noc", card.ts, "relay_assign")
     assert delivery.acknowledged
 
-Slack waits three seconds for a 2xx (https://docs.slack.dev/interactivity/handling-user-interaction), a link button's
-press among what is to be answered.
+Slack waits three seconds for a 2xx, also for clicks on link buttons
+(https://docs.slack.dev/interactivity/handling-user-interaction).
 """
 
 import hashlib
@@ -24,16 +24,26 @@ Payload = dict[str, Any]
 PayloadKind = Literal["interactive", "events_api"]
 
 ACKNOWLEDGE_TIMEOUT: Final = 3.0
-"""Seconds in which Slack wants its acknowledgement."""
+"""Seconds in which Slack expects the acknowledgement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """The outcome of one attempt to deliver a payload.
+
+    `answer` is the JSON that came with the acknowledgement. `status` is the HTTP status, None over a socket or without
+    an answer. `reason` says why there was no acknowledgement.
+    """
+
+    acknowledged: bool
+    status: int | None = None
+    answer: Payload | None = None
+    reason: str = ""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PayloadDelivery:
-    """One thing that was told to the app: what, when (Unix seconds), and what came of the last attempt.
-
-    `answer` is the JSON that came with the acknowledgement; `status` is HTTP's, None over a socket or where nobody
-    answered; `why` says why there was no acknowledgement.
-    """
+    """A payload sent to the app, when (Unix seconds), and the outcome of the last attempt (see `Acknowledgement`)."""
 
     kind: PayloadKind
     payload: Payload
@@ -45,28 +55,18 @@ class PayloadDelivery:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledgement:
-    """What came back from one attempt; see `Delivery`."""
-
-    acknowledged: bool
-    status: int | None = None
-    answer: Payload | None = None
-    reason: str = ""
-
-
 class AppTransport(Protocol):
-    """A way to the app."""
+    """A way to deliver payloads to the app."""
 
     async def deliver(self, kind: PayloadKind, payload: Payload, *, retry: int = 0) -> Acknowledgement:
-        """Tell the app, and wait for its acknowledgement; `retry` counts from 1 where the same is told again."""
+        """Deliver and wait for the acknowledgement; `retry` counts from 1 where the payload was sent before."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestUrl:
-    """The app's request addresses: `url` + /slack/actions and `url` + /slack/events, signed as Slack signs.
+    """The app's request URLs: `url` + /slack/actions and `url` + /slack/events, signed as Slack signs.
 
-    `clock` tells the signature's time (Unix seconds); `patience` is how long an answer is waited for (seconds).
+    `clock` gives the signature's time (Unix seconds); `timeout` is how long to wait for an answer (seconds).
     """
 
     url: str
@@ -75,21 +75,26 @@ class RequestUrl:
     timeout: float = ACKNOWLEDGE_TIMEOUT
 
     async def deliver(self, kind: PayloadKind, payload: Payload, *, retry: int = 0) -> Acknowledgement:
-        """POST it: what people press as a form, what they say as JSON."""
-        path, body, content_type = _written(kind, payload)
+        """POST a payload: interactions as a form, events as JSON."""
+        body = json.dumps(payload)
+        if kind == "interactive":
+            path, body, content_type = "actions", urlencode({"payload": body}), "application/x-www-form-urlencoded"
+        else:
+            path, content_type = "events", "application/json"
         again = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
-        headers = {"Content-Type": content_type, **signature_headers(self.signing_secret, body, self.clock()), **again}
-        return await self.post(path, body, headers)
+        signature = signature_headers(self.signing_secret, body.encode(), self.clock())
+        headers = {"Content-Type": content_type, **signature, **again}
+        return await self.post(f"/slack/{path}", body.encode(), headers)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Acknowledgement:
-        """POST anything, as somebody might who is not Slack."""
+        """POST anything, as somebody other than Slack might."""
         timeout = aiohttp.ClientTimeout(total=self.timeout)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.post(self.url.rstrip("/") + path, data=body, headers=headers) as answer,
             ):
-                return _answered(answer.status, await answer.read())
+                return _acknowledgement(answer.status, await answer.read())
         except TimeoutError:
             return Acknowledgement(acknowledged=False, reason=f"no answer within {self.timeout:g} seconds")
         except aiohttp.ClientError as error:
@@ -103,18 +108,11 @@ def signature_headers(secret: str, body: bytes, now: float) -> dict[str, str]:
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
 
 
-def _written(kind: PayloadKind, payload: Payload) -> tuple[str, bytes, str]:
-    if kind == "interactive":
-        form = urlencode({"payload": json.dumps(payload)}).encode()
-        return "/slack/actions", form, "application/x-www-form-urlencoded"
-    return "/slack/events", json.dumps(payload).encode(), "application/json"
-
-
-def _answered(status: int, body: bytes) -> Acknowledgement:
+def _acknowledgement(status: int, body: bytes) -> Acknowledgement:
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Acknowledgement(acknowledged=False, status=status, reason=f"HTTP {status}")
     try:
-        told = json.loads(body) if body else None
+        answer = json.loads(body) if body else None
     except ValueError:
-        told = None  # words, which Slack does not look at
-    return Acknowledgement(acknowledged=True, status=status, answer=told if isinstance(told, dict) else None)
+        answer = None  # Slack ignores a body that is not JSON
+    return Acknowledgement(acknowledged=True, status=status, answer=answer if isinstance(answer, dict) else None)

@@ -1,7 +1,7 @@
-"""Whom a message pings: what Slack makes a mention of, wherever it stands in text or blocks.
+"""Whom a message pings: what Slack turns into a mention, in its text and its blocks.
 
-https://docs.slack.dev/messaging/formatting-message-text. In `text` and in mrkdwn only the angled form counts; a mrkdwn
-text object that is not `verbatim` also has a bare @here, @channel or @everyone made into one.
+https://docs.slack.dev/messaging/formatting-message-text. In `text` and in mrkdwn only the form with angle brackets
+counts. A mrkdwn text object that is not `verbatim` also has a bare @here, @channel or @everyone turned into one.
 """
 
 import re
@@ -15,29 +15,29 @@ _BARE: Final = re.compile(r"(?<![\w@])@(here|channel|everyone)\b")
 
 
 def pings(message: FakeMessage) -> tuple[str, ...]:
-    """User ids, group ids, `here`, `channel` and `everyone`, each once, in the order in which they stand.
+    """User ids, group ids, `here`, `channel` and `everyone`, each once, in order.
 
     Where there are blocks or attachments, `text` is counted too: it is the notification.
     """
     content = message.content
-    found = [*_in_text(content.text), *_in(list(content.blocks)), *_in(list(content.attachments))]
+    found = [*_in_text(content.text), *_in_json(list(content.blocks)), *_in_json(list(content.attachments))]
     return tuple(dict.fromkeys(found))
 
 
-def _in(value: Any) -> Iterator[str]:
+def _in_json(value: Any) -> Iterator[str]:
     match value:
         case {"type": "mrkdwn" | "markdown" as kind, "text": str(text)}:
             yield from _in_text(text)
             yield from _BARE.findall(text) if kind == "mrkdwn" and not value.get("verbatim") else ()
-        case {"type": "user", "user_id": str(pinged)} | {"type": "usergroup", "usergroup_id": str(pinged)}:
-            yield pinged
-        case {"type": "broadcast", "range": str(pinged)}:
-            yield pinged
+        case {"type": "user", "user_id": str(target)} | {"type": "usergroup", "usergroup_id": str(target)}:
+            yield target
+        case {"type": "broadcast", "range": str(target)}:
+            yield target
         case dict():
-            yield from _in(list(value.values()))
+            yield from _in_json(list(value.values()))
         case list():
             for part in value:
-                yield from _in(part)
+                yield from _in_json(part)
 
 
 def _in_text(text: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What a message says, and whether Slack takes it: text, blocks, attachments and metadata together.
+"""The content of a message, and whether Slack accepts it: text, blocks, attachments and metadata together.
 
-Codes are those of https://docs.slack.dev/reference/methods/chat.postMessage and .../chat.update.
+The codes are those of https://docs.slack.dev/reference/methods/chat.postMessage and .../chat.update.
 """
 
 import json
@@ -9,132 +9,104 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
-from relay.sandbox.slack.block_kit import blocks as kit
-from relay.sandbox.slack.block_kit.schema import Findings
+from relay.sandbox.slack.block_kit.blocks import check_blocks, of_type
+from relay.sandbox.slack.block_kit.schema import ErrorMessages
 from relay.sandbox.slack.errors import MethodError, validation_error
 from relay.slack import limits
 
 NO_PREVIEW: Final = "This content can't be displayed."
-"""What Slack writes where a message with blocks was given no text: the notification says it."""
+"""The text that Slack adds to a message with blocks and without text: the notification shows it."""
 
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 
 # Beside blocks, only these: https://github.com/slackapi/node-slack-sdk/pull/832 shows `invalid_keys` for others.
-_WITH_BLOCKS: Final = frozenset({"blocks", "color", "fallback"})
+_KEYS_WITH_BLOCKS: Final = frozenset({"blocks", "color", "fallback"})
 
 # https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
-_LEGACY: Final = frozenset(
-    [
-        "actions",
-        "attachment_type",
-        "author_icon",
-        "author_link",
-        "author_name",
-        "callback_id",
-        "color",
-        "fallback",
-        "fields",
-        "footer",
-        "footer_icon",
-        "image_url",
-        "mrkdwn_in",
-        "pretext",
-        "text",
-        "thumb_url",
-        "title",
-        "title_link",
-        "ts",
-    ]
+_LEGACY_KEYS: Final = frozenset(
+    (
+        *("actions", "attachment_type", "author_icon", "author_link", "author_name", "callback_id", "color"),
+        *("fallback", "fields", "footer", "footer_icon", "image_url", "mrkdwn_in", "pretext", "text", "thumb_url"),
+        *("title", "title_link", "ts"),
+    )
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageContent:
-    """What a message says at one moment, as it was sent."""
+    """One version of a message, as it was sent."""
 
     text: str = ""
     blocks: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
     metadata: dict[str, Any] | None = None
 
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to see."""
-        return not (self.text.strip() or self.blocks or self.attachments)
-
 
 def validate_content(content: MessageContent) -> None:
-    """Raise `Refused` for whatever Slack would not take."""
-    if content.empty:
+    """Raise `MethodError` for whatever Slack would reject."""
+    if not (content.text.strip() or content.blocks or content.attachments):
         raise MethodError("no_text")
     block_ids: set[str] = set()
-    _examine_blocks(list(content.blocks), block_ids)
-    _examine_attachments(list(content.attachments), block_ids)
-    _examine_sums(content)
+    errors = ErrorMessages()
+    check_blocks(list(content.blocks), "/blocks", errors, block_ids=block_ids)
+    if errors.messages:
+        raise validation_error("invalid_blocks", errors.messages)
+    _validate_attachments(list(content.attachments), block_ids)
+    _validate_totals(content)
     if content.metadata is not None:
-        _examine_metadata(content.metadata)
+        _validate_metadata(content.metadata)
 
 
-def _examine_blocks(blocks: list[Any], block_ids: set[str]) -> None:
-    findings = Findings()
-    kit.check_blocks(blocks, "/blocks", findings, block_ids=block_ids)
-    if findings.messages:
-        raise validation_error("invalid_blocks", findings.messages)
-
-
-def _examine_attachments(attachments: list[Any], block_ids: set[str]) -> None:
+def _validate_attachments(attachments: list[Any], block_ids: set[str]) -> None:
     if len(attachments) > limits.ATTACHMENTS:
         raise MethodError("too_many_attachments")
-    findings = Findings()
+    errors = ErrorMessages()
     for index, attachment in enumerate(attachments):
-        _examine_attachment(attachment, f"/attachments/{index}", findings, block_ids)
-    if findings.messages:
-        raise validation_error("invalid_attachments", findings.messages)
+        _check_attachment(attachment, f"/attachments/{index}", errors, block_ids)
+    if errors.messages:
+        raise validation_error("invalid_attachments", errors.messages)
 
 
-def _examine_attachment(attachment: Any, at: str, report: Findings, block_ids: set[str]) -> None:
+def _check_attachment(attachment: Any, at: str, report: ErrorMessages, block_ids: set[str]) -> None:
     if not isinstance(attachment, dict) or not attachment:
         report("must provide an object", at)
         return
-    allowed = _WITH_BLOCKS if "blocks" in attachment else _LEGACY
+    allowed = _KEYS_WITH_BLOCKS if "blocks" in attachment else _LEGACY_KEYS
     if unknown := sorted(attachment.keys() - allowed):
         report(f"invalid_keys: {', '.join(unknown)}", at)
     if "color" in attachment and not _is_color(attachment["color"]):
         report("invalid color", f"{at}/color")
-    _examine_footer(attachment.get("footer", ""), at, report)
-    if "blocks" in attachment:
-        _examine_inner(attachment["blocks"], f"{at}/blocks", report, block_ids)
-
-
-def _examine_inner(blocks: Any, at: str, report: Findings, block_ids: set[str]) -> None:
-    if isinstance(blocks, list) and blocks:
-        kit.check_blocks(blocks, at, report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
-    else:
-        report("must provide a non-empty array", at)
-
-
-def _examine_footer(footer: Any, at: str, report: Findings) -> None:
+    footer = attachment.get("footer", "")
     if not isinstance(footer, str) or len(footer) > limits.ATTACHMENT_FOOTER:
         report(f"must be less than {limits.ATTACHMENT_FOOTER + 1} characters", f"{at}/footer")
+    if "blocks" in attachment:
+        _check_attachment_blocks(attachment["blocks"], f"{at}/blocks", report, block_ids)
+
+
+def _check_attachment_blocks(blocks: Any, at: str, report: ErrorMessages, block_ids: set[str]) -> None:
+    if isinstance(blocks, list) and blocks:
+        check_blocks(blocks, at, report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
+    else:
+        report("must provide a non-empty array", at)
 
 
 def _is_color(color: Any) -> bool:
     return isinstance(color, str) and (color in limits.ATTACHMENT_COLORS or bool(_COLOR.fullmatch(color)))
 
 
-def _examine_sums(content: MessageContent) -> None:
-    """What is counted over the whole message, wherever its blocks stand."""
+def _validate_totals(content: MessageContent) -> None:
+    """Limits over the whole message, wherever its blocks stand."""
     inner = [attachment.get("blocks", []) for attachment in content.attachments]
-    every = list(chain(content.blocks, *inner))
-    if kit.count(every, "table") + kit.count(every, "data_table") > limits.TABLES:
+    blocks = list(chain(content.blocks, *inner))
+    if len(of_type(blocks, "table", "data_table")) > limits.TABLES:
         raise validation_error("invalid_attachments", ["only_one_table_allowed"])
-    if kit.cells(every) > limits.TABLE_CHARACTERS:
+    if limits.visible_characters(of_type(blocks, "table")) > limits.TABLE_CHARACTERS:
         raise validation_error("invalid_blocks", [f"must be less than {limits.TABLE_CHARACTERS + 1} characters"])
-    if limits.visible_characters(every) > limits.ALL_BLOCKS_REJECTED:
+    if limits.visible_characters(blocks) > limits.ALL_BLOCKS_REJECTED:
         raise MethodError("msg_blocks_too_long")
 
 
-def _examine_metadata(metadata: Any) -> None:
+def _validate_metadata(metadata: Any) -> None:
     if not isinstance(metadata, dict):
         raise MethodError("invalid_metadata_format")
     event_type, payload = metadata.get("event_type"), metadata.get("event_payload")

@@ -1,31 +1,29 @@
-"""The table of methods: what each is called, which scope it asks for, and what it does."""
+"""The table of Web API methods: each one's name, the scope that it needs, and its function."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack import chat, conversations, reactions
+from relay.sandbox.slack.apps import TEAM, TEAM_NAME, TEAM_URL, TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.errors import MethodError, validation_error
-from relay.sandbox.slack.users import TEAM, TEAM_NAME, TEAM_URL, TokenGrant
 from relay.sandbox.slack.views import FakeView, add_missing_ids, validate_view
 from relay.sandbox.slack.workspace import Workspace
 
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A method; where the scope depends on the channel's kind, `run` asks for it."""
+class WebMethod(NamedTuple):
+    """A method. Where the scope depends on the type of the channel, `run` requires it."""
 
     run: Callable[[Workspace, TokenGrant, Arguments], Answer]
     scope: str | None = None
 
 
 def perform(workspace: Workspace, caller: TokenGrant, name: str, arguments: Arguments) -> Answer:
-    """Do what a call asks for and give Slack's answer; raises `Refused`, and then nothing was done."""
+    """Run a method and give Slack's answer; raises `MethodError`, and then nothing was changed."""
     method = METHODS.get(name)
     if method is None:
         raise MethodError("unknown_method", req_method=name)
@@ -47,7 +45,7 @@ def _auth_test(_workspace: Workspace, caller: TokenGrant, _arguments: Arguments)
     }
 
 
-def _look_up_by_email(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
+def _users_lookup_by_email(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/users.lookupByEmail."""
     email = read.required(arguments, "email").lower()
     for user in workspace.users.values():
@@ -56,15 +54,15 @@ def _look_up_by_email(workspace: Workspace, _caller: TokenGrant, arguments: Argu
     raise MethodError("users_not_found")
 
 
-def _user(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
+def _users_info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/users.info."""
     user = workspace.users.get(read.required(arguments, "user"))
     if user is None:
         raise MethodError("user_not_found")
-    return {"user": user.as_json(with_email=caller.has("users:read.email"), now=workspace.now())}
+    return {"user": user.as_json(with_email="users:read.email" in caller.scopes, now=workspace.now())}
 
 
-def _usergroups(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
+def _usergroups_list(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/usergroups.list."""
     with_disabled = read.flag(arguments, "include_disabled")
     with_users = read.flag(arguments, "include_users")
@@ -72,7 +70,7 @@ def _usergroups(workspace: Workspace, _caller: TokenGrant, arguments: Arguments)
     return {"usergroups": [group.as_json(with_users=with_users) for group in groups]}
 
 
-def _usergroup_users(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
+def _usergroups_users_list(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/usergroups.users.list."""
     group = workspace.usergroups.get(read.required(arguments, "usergroup"))
     if group is None or (group.disabled and not read.flag(arguments, "include_disabled")):
@@ -80,41 +78,41 @@ def _usergroup_users(workspace: Workspace, _caller: TokenGrant, arguments: Argum
     return {"users": list(group.users)}
 
 
-def _open_view(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
+def _views_open(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/views.open: one modal for one trigger."""
     trigger = read.required(arguments, "trigger_id")
-    shape = read.record(arguments, "view", "invalid_arguments")
-    if shape is None:
+    definition = read.record(arguments, "view", "invalid_arguments")
+    if definition is None:
         raise validation_error("invalid_arguments", ["missing required field: view"])
-    validate_view(shape)
-    name = shape.get("external_id")
-    if name and any(view.definition.get("external_id") == name for view in workspace.views):
+    validate_view(definition)
+    external_id = definition.get("external_id")
+    if external_id and any(view.definition.get("external_id") == external_id for view in workspace.views):
         raise MethodError("duplicate_external_id")
     user = workspace.triggers.exchange(trigger, workspace.now())
-    view = FakeView(id=f"V{len(workspace.views) + 1:010d}", user=user, definition=add_missing_ids(shape))
+    view = FakeView(id=f"V{len(workspace.views) + 1:010d}", user=user, definition=add_missing_ids(definition))
     workspace.views.append(view)
     return {"view": view.as_json(caller.bot)}
 
 
-METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
     {
-        "auth.test": Method(_auth_test),
-        "chat.delete": Method(chat.delete, "chat:write"),
-        "chat.getPermalink": Method(chat.get_permalink),
-        "chat.postEphemeral": Method(chat.post_ephemeral, "chat:write"),
-        "chat.postMessage": Method(chat.post_message, "chat:write"),
-        "chat.update": Method(chat.update, "chat:write"),
-        "conversations.history": Method(conversations.history),
-        "conversations.info": Method(conversations.info),
-        "conversations.join": Method(conversations.join, "channels:join"),
-        "conversations.list": Method(conversations.list_channels),
-        "conversations.replies": Method(conversations.replies),
-        "reactions.add": Method(reactions.add, "reactions:write"),
-        "reactions.remove": Method(reactions.remove, "reactions:write"),
-        "usergroups.list": Method(_usergroups, "usergroups:read"),
-        "usergroups.users.list": Method(_usergroup_users, "usergroups:read"),
-        "users.info": Method(_user, "users:read"),
-        "users.lookupByEmail": Method(_look_up_by_email, "users:read.email"),
-        "views.open": Method(_open_view),
+        "auth.test": WebMethod(_auth_test),
+        "chat.delete": WebMethod(chat.delete, "chat:write"),
+        "chat.getPermalink": WebMethod(chat.get_permalink),
+        "chat.postEphemeral": WebMethod(chat.post_ephemeral, "chat:write"),
+        "chat.postMessage": WebMethod(chat.post_message, "chat:write"),
+        "chat.update": WebMethod(chat.update, "chat:write"),
+        "conversations.history": WebMethod(conversations.history),
+        "conversations.info": WebMethod(conversations.info),
+        "conversations.join": WebMethod(conversations.join, "channels:join"),
+        "conversations.list": WebMethod(conversations.list_channels),
+        "conversations.replies": WebMethod(conversations.replies),
+        "reactions.add": WebMethod(reactions.add, "reactions:write"),
+        "reactions.remove": WebMethod(reactions.remove, "reactions:write"),
+        "usergroups.list": WebMethod(_usergroups_list, "usergroups:read"),
+        "usergroups.users.list": WebMethod(_usergroups_users_list, "usergroups:read"),
+        "users.info": WebMethod(_users_info, "users:read"),
+        "users.lookupByEmail": WebMethod(_users_lookup_by_email, "users:read.email"),
+        "views.open": WebMethod(_views_open),
     }
 )

@@ -1,16 +1,15 @@
-"""How Slack shows messages and channels in its answers: never quite as they were sent.
+"""Message and channel objects as Slack returns them: never quite as they were sent.
 
 https://docs.slack.dev/reference/objects/conversation-object and https://docs.slack.dev/reference/events/message
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from relay.sandbox.slack.apps import TEAM, Bot
 from relay.sandbox.slack.channel import FakeChannel, FakeMessage
-from relay.sandbox.slack.users import TEAM, Bot
 
-Shape = dict[str, Any]
-
-# Slack gives emoji back by their names; a few of them show that what comes back differs from what was sent.
+# Slack returns emoji by their names; a few of them show that what is returned differs from what was sent.
 _EMOJI: Final = str.maketrans(
     {
         "🔴": ":red_circle:",
@@ -30,54 +29,55 @@ _TOMBSTONE: Final = {
 }
 
 
-def message_object(channel: FakeChannel, told: FakeMessage, *, all_metadata: bool = True) -> Shape:
-    """A message object. Without `all_metadata` only the type of its metadata is shown."""
-    if told.deleted:
-        return {**_TOMBSTONE, "ts": told.ts, **_thread(channel, told)}
-    shape: Shape = {"type": "message", "user": told.user, "ts": told.ts, "team": TEAM, **_said(told)}
-    if isinstance(told.author, Bot):
-        shape |= {"bot_id": told.author.bot_id, "app_id": told.author.app_id, "bot_profile": told.author.profile()}
-    if told.edited_at is not None:
-        shape["edited"] = {"user": told.user, "ts": told.edited_at}
-    if told.metadata is not None:
-        shape["metadata"] = told.metadata if all_metadata else {"event_type": told.metadata["event_type"]}
-    if told.reactions:
-        shape["reactions"] = [
-            {"name": name, "users": list(users), "count": len(users)} for name, users in told.reactions.items()
+def message_object(channel: FakeChannel, message: FakeMessage, *, all_metadata: bool = True) -> dict[str, Any]:
+    """A message object. Without `all_metadata` only the event type of its metadata is shown."""
+    thread = _thread(channel, message)
+    if message.deleted:
+        return {**_TOMBSTONE, "ts": message.ts, **thread}
+    shown: dict[str, Any] = {"type": "message", "user": message.user, "ts": message.ts, "team": TEAM}
+    shown |= _content(message)
+    if isinstance(message.author, Bot):
+        bot = message.author
+        shown |= {"bot_id": bot.bot_id, "app_id": bot.app_id, "bot_profile": bot.profile()}
+    if message.edited_at is not None:
+        shown["edited"] = {"user": message.user, "ts": message.edited_at}
+    if message.metadata is not None:
+        shown["metadata"] = message.metadata if all_metadata else {"event_type": message.metadata["event_type"]}
+    if message.reactions:
+        shown["reactions"] = [
+            {"name": name, "users": list(users), "count": len(users)} for name, users in message.reactions.items()
         ]
-    return {**shape, **_thread(channel, told)}
+    return {**shown, **thread}
 
 
-def _said(told: FakeMessage) -> Shape:
-    said: Shape = {"text": told.text.translate(_EMOJI)}
-    if told.blocks:
-        said["blocks"] = _with_ids(told.blocks)
-    if told.attachments:
-        said["attachments"] = [
-            {"id": index, "fallback": "[no preview available]", **attachment, **_inner(attachment)}
-            for index, attachment in enumerate(told.attachments, 1)
+def _content(message: FakeMessage) -> dict[str, Any]:
+    content: dict[str, Any] = {"text": message.text.translate(_EMOJI)}
+    if message.blocks:
+        content["blocks"] = with_block_ids(message.blocks)
+    if message.attachments:
+        content["attachments"] = [
+            {"id": index, "fallback": "[no preview available]", **attachment}
+            | ({"blocks": with_block_ids(attachment["blocks"])} if "blocks" in attachment else {})
+            for index, attachment in enumerate(message.attachments, 1)
         ]
-    return said
+    return content
 
 
-def _inner(attachment: Shape) -> Shape:
-    return {"blocks": _with_ids(attachment["blocks"])} if "blocks" in attachment else {}
-
-
-def _with_ids(blocks: Any) -> list[Shape]:
+def with_block_ids(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blocks with the ids that Slack makes for those without one."""
     return [{"block_id": f"b{index}", **block} for index, block in enumerate(blocks)]
 
 
-def _thread(channel: FakeChannel, told: FakeMessage) -> Shape:
-    if told.thread_ts is not None:
-        broadcast = {"subtype": "thread_broadcast"} if told.broadcast else {}
-        return {"thread_ts": told.thread_ts, **broadcast}
-    replies = channel.thread(told.ts)
+def _thread(channel: FakeChannel, message: FakeMessage) -> dict[str, Any]:
+    if message.thread_ts is not None:
+        broadcast = {"subtype": "thread_broadcast"} if message.broadcast else {}
+        return {"thread_ts": message.thread_ts, **broadcast}
+    replies = channel.thread(message.ts)
     if not replies:
         return {}
     users = list(dict.fromkeys(reply.user for reply in replies))
     return {
-        "thread_ts": told.ts,
+        "thread_ts": message.ts,
         "reply_count": len(replies),
         "reply_users": users,
         "reply_users_count": len(users),
@@ -85,7 +85,7 @@ def _thread(channel: FakeChannel, told: FakeMessage) -> Shape:
     }
 
 
-def channel_object(channel: FakeChannel, user: str) -> Shape:
+def channel_object(channel: FakeChannel, user: str) -> dict[str, Any]:
     """A channel object, as the app with this user id sees it."""
     return {
         "id": channel.id,

@@ -1,4 +1,4 @@
-"""What Slack tells an app of what people do, as JSON.
+"""The payloads that Slack sends to an app when users do something.
 
 https://docs.slack.dev/reference/interaction-payloads and https://docs.slack.dev/reference/events/message
 """
@@ -7,30 +7,31 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from relay.sandbox.slack import objects as shapes
+from relay.sandbox.slack.apps import TEAM, TEAM_NAME, TEAM_URL
 from relay.sandbox.slack.channel import FakeChannel, FakeMessage
-from relay.sandbox.slack.users import TEAM, TEAM_NAME, TEAM_URL
+from relay.sandbox.slack.objects import message_object
 from relay.sandbox.slack.views import FakeView
 from relay.sandbox.slack.workspace import Workspace
 
 Payload = dict[str, Any]
 
-_TOKEN: Final = "not-to-be-relied-on"  # noqa: S105  Slack's verification token, which it asks nobody to look at
+_TOKEN: Final = "not-to-be-relied-on"  # noqa: S105  Slack's deprecated verification token
+_BUTTON_KEYS: Final = ("action_id", "type", "text", "value", "url", "style")
 
 
 class NoSuchElement(LookupError):
-    """There is nothing of that kind to press, to answer or to write to."""
+    """There is no such message, button, modal or user."""
 
 
 def block_actions(
     workspace: Workspace, user: str, channel: FakeChannel, message: FakeMessage, action_id: str
 ) -> Payload:
-    """A press of a button in a message: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
+    """A click: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
 
-    Raises NotThere where the message has no such button.
+    Raises NoSuchElement where the message has no such button.
     """
     attachment, block, element = _button(message, action_id)
-    at = workspace.next_ts()
+    at = workspace.timestamps.next()
     container: Payload = {
         "type": "message",
         "message_ts": message.ts,
@@ -41,25 +42,25 @@ def block_actions(
         container |= {"type": "message_attachment", "attachment_id": attachment, "is_app_unfurl": False}
     if message.thread_ts is not None:
         container["thread_ts"] = message.thread_ts
-    pressed = {key: element[key] for key in ("action_id", "type", "text", "value", "url", "style") if key in element}
+    clicked = {key: element[key] for key in _BUTTON_KEYS if key in element}
     return {
         "type": "block_actions",
-        **_who(workspace, user),
+        **_context(workspace, user),
         "container": container,
         "trigger_id": workspace.triggers.issue(user, workspace.now()),
         "channel": {"id": channel.id, "name": channel.name},
-        "message": shapes.message_object(channel, message),
+        "message": message_object(channel, message),
         "state": {"values": {}},
         "response_url": f"https://hooks.slack.com/actions/{TEAM}/{at.replace('.', '')}/sandbox",
-        "actions": [{**pressed, "block_id": block, "action_ts": at}],
+        "actions": [{**clicked, "block_id": block, "action_ts": at}],
     }
 
 
 def view_submission(workspace: Workspace, view: FakeView, state: Payload) -> Payload:
-    """A modal that is sent: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
+    """A submitted modal: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
     return {
         "type": "view_submission",
-        **_who(workspace, view.user),
+        **_context(workspace, view.user),
         "trigger_id": workspace.triggers.issue(view.user, workspace.now()),
         "view": view.as_json(workspace.bot, state),
         "response_urls": [],
@@ -67,36 +68,33 @@ def view_submission(workspace: Workspace, view: FakeView, state: Payload) -> Pay
 
 
 def message_event(workspace: Workspace, channel: FakeChannel, message: FakeMessage, *, subtype: str = "") -> Payload:
-    """A message event: somebody wrote something; or with the subtypes `message_changed` and `message_deleted` did more.
+    """The event of a new message, or with the subtypes `message_changed` and `message_deleted` of another change.
 
     https://docs.slack.dev/reference/events/message
     """
-    place = {"channel": channel.id, "channel_type": "group" if channel.private else "channel"}
-    shown = shapes.message_object(channel, message)
+    shown = message_object(channel, message)
     match subtype:
         case "message_changed":
-            was = {**shown, "text": message.versions[-2].text}
-            event = {"subtype": subtype, "message": shown, "previous_message": was, "hidden": True}
-            event |= {"type": "message", "ts": workspace.next_ts()}
+            before = {**shown, "text": message.versions[-2].text}
+            event = {"subtype": subtype, "message": shown, "previous_message": before, "hidden": True}
+            event |= {"type": "message", "ts": workspace.timestamps.next()}
         case "message_deleted":
             event = {"type": "message", "subtype": subtype, "previous_message": shown, "hidden": True}
-            event |= {"ts": workspace.next_ts(), "deleted_ts": message.ts}
+            event |= {"ts": workspace.timestamps.next(), "deleted_ts": message.ts}
         case _:
             event = {**shown, **_parent(channel, message)}
-    return _event(workspace, {**event, **place, "event_ts": event["ts"]})
+    event |= {"channel": channel.id, "channel_type": "group" if channel.private else "channel"}
+    return _event_callback(workspace, {**event, "event_ts": event["ts"]})
 
 
 def _parent(channel: FakeChannel, message: FakeMessage) -> Payload:
     root = channel.find(message.thread_ts) if message.thread_ts is not None else None
     if root is None:
         return {}
-    return {
-        "parent_user_id": root.user,
-        **({"root": shapes.message_object(channel, root)} if message.broadcast else {}),
-    }
+    return {"parent_user_id": root.user, **({"root": message_object(channel, root)} if message.broadcast else {})}
 
 
-def _event(workspace: Workspace, event: Payload) -> Payload:
+def _event_callback(workspace: Workspace, event: Payload) -> Payload:
     number = workspace.next_number()
     authorization = {
         "enterprise_id": None,
@@ -120,7 +118,7 @@ def _event(workspace: Workspace, event: Payload) -> Payload:
     }
 
 
-def _who(workspace: Workspace, user: str) -> Payload:
+def _context(workspace: Workspace, user: str) -> Payload:
     name = workspace.users[user].name if user in workspace.users else user.lower()
     domain = TEAM_URL.removeprefix("https://").partition(".")[0]
     return {
@@ -134,38 +132,37 @@ def _who(workspace: Workspace, user: str) -> Payload:
 
 
 def buttons(message: FakeMessage) -> Iterator[tuple[int | None, str, Payload]]:
-    """Every button of a message: the number of its attachment, where it stands in one, its block's id, and itself."""
+    """Every button of a message: the number of its attachment (if it stands in one), its block's id, and the button."""
     places = [(None, message.blocks), *((n, each.get("blocks", ())) for n, each in enumerate(message.attachments, 1))]
     for attachment, blocks in places:
         for index, block in enumerate(blocks):
-            inside = [*block.get("elements", ()), block.get("accessory")]
-            for element in inside:
+            for element in (*block.get("elements", ()), block.get("accessory")):
                 if isinstance(element, dict) and element.get("type") == "button":
                     yield attachment, block.get("block_id", f"b{index}"), element
 
 
 def _button(message: FakeMessage, action_id: str) -> tuple[int | None, str, Payload]:
-    for found in buttons(message):
-        if found[2].get("action_id") == action_id:
-            return found
+    for button in buttons(message):
+        if button[2].get("action_id") == action_id:
+            return button
     there = ", ".join(str(each[2].get("action_id")) for each in buttons(message)) or "none at all"
     raise NoSuchElement(f"no button {action_id} in message {message.ts}: there are {there}")
 
 
-# --- what people type ---
+# --- what users type ---
 
 _URL: Final = re.compile(r"https?://[^\s<>]+")
-_NAMED: Final = re.compile(r"(?<![\w@#])([@#])([\w.-]+)")
+_REFERENCE: Final = re.compile(r"(?<![\w@#])([@#])([\w.-]+)")
 
 
 def typed_text(workspace: Workspace, text: str) -> str:
-    """What Slack's window makes of what somebody types: escaped, with mentions, channels and links as such.
+    """The mrkdwn that Slack's window makes of typed text: escaped, with mentions, channels and links marked.
 
     https://docs.slack.dev/messaging/formatting-message-text
     """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    linked = _URL.sub(lambda found: f"<{found[0]}>", escaped)
-    return _NAMED.sub(lambda found: _reference(workspace, found[1], found[2]) or found[0], linked)
+    linked = _URL.sub(lambda match: f"<{match[0]}>", escaped)
+    return _REFERENCE.sub(lambda match: _reference(workspace, match[1], match[2]) or match[0], linked)
 
 
 def _reference(workspace: Workspace, mark: str, name: str) -> str | None:

@@ -1,36 +1,53 @@
-"""What blocks and mrkdwn read like: as in Slack's window, not as in its API.
+"""Messages as plain text, as Slack's window shows them.
 
-Links read as their labels, dates as their fallbacks (how long ago a thing was: as the workspace's clock has it),
-mentions as names. Styling (`*bold*`) is left as it was written.
+Links read as their labels, dates as their fallbacks (`{ago}` as the workspace's clock has it), mentions as names.
+Styling (`*bold*`) is kept.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.workspace import Workspace
 
 Piece = Mapping[str, Any]
-_Reader = Callable[[Workspace, Piece], Iterator[str]]
+"""A block, an element, or an attachment."""
+
+_Reader = Callable[[Workspace, Piece], Iterable[str]]
 
 _ANGLED: Final = re.compile(r"<([^<>\n]+)>")
 _SPANS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+_QUOTE_MARKS: Final = {"rich_text_quote": "> ", "rich_text_list": "• "}
+
+
+def message_lines(workspace: Workspace, message: FakeMessage) -> list[str]:
+    """One message. With top-level blocks, its text is only the notification, and not shown."""
+    if message.deleted:
+        return ["This message was deleted."]
+    if message.blocks:
+        lines = list(block_lines(workspace, message.blocks))
+    else:
+        lines = mrkdwn(workspace, message.text).splitlines()
+    for attachment in message.attachments:
+        lines += [f"▌ {line}" for line in attachment_lines(workspace, attachment)]
+    return lines
 
 
 def mrkdwn(workspace: Workspace, text: str) -> str:
     """Slack's markup as it is shown: https://docs.slack.dev/messaging/formatting-message-text."""
-    shown = _ANGLED.sub(lambda match: _angled(workspace, match.group(1)), text)
+    shown = _ANGLED.sub(lambda match: _reference(workspace, match.group(1)), text)
     for entity, character in _ENTITIES:
         shown = shown.replace(entity, character)
     return shown
 
 
-def _angled(workspace: Workspace, inside: str) -> str:
+def _reference(workspace: Workspace, inside: str) -> str:
     target, bar, label = inside.partition("|")
     kind, rest = target[:1], target[1:]
     if kind == "@":
-        return f"@{label or _user(workspace, rest)}"
+        return f"@{label or workspace.user_name(rest)}"
     if kind == "#":
         return f"#{label or _channel(workspace, rest)}"
     if target.startswith("!subteam^"):
@@ -43,16 +60,16 @@ def _angled(workspace: Workspace, inside: str) -> str:
 
 
 def date(target: str, fallback: str, now: float) -> str:
-    """A date (`!date^UNIX^PATTERN`) as plain text says it: `{ago}` as seen at `now`, any other as its fallback."""
+    """A date (`!date^UNIX^PATTERN`) as text: `{ago}` as seen at `now`, any other pattern as its fallback."""
     match target.split("^"):
         case [_, moment, "{ago}", *_] if moment.isdecimal():
-            return ago(now - int(moment))
+            return _ago(now - int(moment))
         case _:
             return fallback
 
 
-def ago(seconds: float) -> str:
-    """A span since then, in its largest unit, as Slack says it: `12 minutes ago`."""
+def _ago(seconds: float) -> str:
+    """The time since then in its largest unit, as Slack writes it: `12 minutes ago`."""
     span = abs(seconds)
     unit, length = next(((name, size) for name, size in _SPANS if span >= size), ("", 0))
     if not unit:
@@ -60,10 +77,6 @@ def ago(seconds: float) -> str:
     count = int(span // length)
     words = f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{words} ago" if seconds >= 0 else f"in {words}"
-
-
-def _user(workspace: Workspace, user: str) -> str:
-    return workspace.users[user].name if user in workspace.users else user
 
 
 def _channel(workspace: Workspace, channel: str) -> str:
@@ -74,27 +87,23 @@ def _group(workspace: Workspace, group: str) -> str:
     return f"@{workspace.usergroups[group].handle if group in workspace.usergroups else group}"
 
 
-def block_lines(workspace: Workspace, shown: tuple[Piece, ...] | list[Piece]) -> Iterator[str]:
+def block_lines(workspace: Workspace, blocks: Iterable[Piece]) -> Iterator[str]:
     """The lines that blocks show, top to bottom."""
-    for block in shown:
+    for block in blocks:
         yield from _BLOCKS.get(block["type"], _unknown)(workspace, block)
 
 
-def attachment_lines(workspace: Workspace, shown: Piece) -> Iterator[str]:
+def attachment_lines(workspace: Workspace, attachment: Piece) -> Iterator[str]:
     """The lines beside an attachment's bar."""
-    yield from block_lines(workspace, shown.get("blocks", []))
-    if "blocks" not in shown:
+    yield from block_lines(workspace, attachment.get("blocks", []))
+    if "blocks" not in attachment:
         for key in ("pretext", "title", "text", "footer"):
-            yield from mrkdwn(workspace, str(shown.get(key, ""))).splitlines()
+            yield from mrkdwn(workspace, str(attachment.get(key, ""))).splitlines()
 
 
 def _text(workspace: Workspace, piece: Piece) -> str:
     text = str(piece.get("text", ""))
     return text if piece.get("type") == "plain_text" else mrkdwn(workspace, text)
-
-
-def _header(_workspace: Workspace, block: Piece) -> Iterator[str]:
-    yield from block["text"]["text"].splitlines()
 
 
 def _section(workspace: Workspace, block: Piece) -> Iterator[str]:
@@ -106,8 +115,8 @@ def _section(workspace: Workspace, block: Piece) -> Iterator[str]:
         yield _element(workspace, block["accessory"])
 
 
-def _context(workspace: Workspace, block: Piece) -> Iterator[str]:
-    yield from "  ".join(_element(workspace, element) for element in block["elements"]).splitlines()
+def _context(workspace: Workspace, block: Piece) -> list[str]:
+    return "  ".join(_element(workspace, element) for element in block["elements"]).splitlines()
 
 
 def _element(workspace: Workspace, element: Piece) -> str:
@@ -122,19 +131,6 @@ def _element(workspace: Workspace, element: Piece) -> str:
             return f"[{element.get('placeholder', {}).get('text', kind)}]"
 
 
-def _image(_workspace: Workspace, block: Piece) -> Iterator[str]:
-    title = block.get("title", {}).get("text", "")
-    yield f"({block['alt_text']}) {title}".rstrip()
-
-
-def _divider(_workspace: Workspace, _block: Piece) -> Iterator[str]:
-    yield "─" * 8
-
-
-def _markdown(_workspace: Workspace, block: Piece) -> Iterator[str]:
-    yield from block["text"].splitlines()
-
-
 def _table(workspace: Workspace, block: Piece) -> Iterator[str]:
     for row in block["rows"]:
         yield " | ".join(_cell(workspace, cell) for cell in row)
@@ -147,12 +143,11 @@ def _cell(workspace: Workspace, cell: Piece) -> str:
 
 
 def _rich_text(workspace: Workspace, block: Piece) -> Iterator[str]:
-    marks = {"rich_text_quote": "> ", "rich_text_list": "• "}
     for part in block["elements"]:
         items = part["elements"] if part["type"] == "rich_text_list" else [part]
         for item in items:
             text = "".join(_inline(workspace, piece) for piece in item["elements"])
-            yield from (marks.get(part["type"], "") + line for line in text.splitlines())
+            yield from (_QUOTE_MARKS.get(part["type"], "") + line for line in text.splitlines())
 
 
 def _inline(workspace: Workspace, piece: Piece) -> str:
@@ -160,17 +155,17 @@ def _inline(workspace: Workspace, piece: Piece) -> str:
     return reader(workspace, piece) if reader else f"({piece['type']})"
 
 
-def _unknown(_workspace: Workspace, block: Piece) -> Iterator[str]:
-    yield f"({block['type']})"
+def _unknown(_workspace: Workspace, block: Piece) -> list[str]:
+    return [f"({block['type']})"]
 
 
 _BLOCKS: Final[Mapping[str, _Reader]] = {
     "actions": _context,
     "context": _context,
-    "divider": _divider,
-    "header": _header,
-    "image": _image,
-    "markdown": _markdown,
+    "divider": lambda _, _block: ["─" * 8],
+    "header": lambda _, block: block["text"]["text"].splitlines(),
+    "image": lambda _, block: [f"({block['alt_text']}) {block.get('title', {}).get('text', '')}".rstrip()],
+    "markdown": lambda _, block: block["text"].splitlines(),
     "rich_text": _rich_text,
     "section": _section,
     "table": _table,
@@ -180,7 +175,7 @@ _INLINES: Final[Mapping[str, Callable[[Workspace, Piece], str]]] = {
     "text": lambda _, piece: str(piece["text"]),
     "link": lambda _, piece: str(piece.get("text", piece["url"])),
     "emoji": lambda _, piece: f":{piece['name']}:",
-    "user": lambda workspace, piece: f"@{_user(workspace, piece['user_id'])}",
+    "user": lambda workspace, piece: f"@{workspace.user_name(piece['user_id'])}",
     "usergroup": lambda workspace, piece: _group(workspace, piece["usergroup_id"]),
     "channel": lambda workspace, piece: f"#{_channel(workspace, piece['channel_id'])}",
     "broadcast": lambda _, piece: f"@{piece['range']}",

@@ -4,11 +4,9 @@ import re
 from typing import Any, Final
 
 from relay.sandbox.slack import arguments as read
+from relay.sandbox.slack.apps import TokenGrant
 from relay.sandbox.slack.arguments import Arguments
-from relay.sandbox.slack.channel import FakeMessage
-from relay.sandbox.slack.conversations import visible_channel
 from relay.sandbox.slack.errors import MethodError
-from relay.sandbox.slack.users import TokenGrant
 from relay.sandbox.slack.workspace import Workspace
 
 _NAME: Final = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
@@ -17,7 +15,7 @@ _TS: Final = re.compile(r"\d+\.\d{6}")
 
 def add(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> dict[str, Any]:
     """reactions.add: once for each app and emoji."""
-    users = _reacted(workspace, caller, arguments).setdefault(_name(arguments), [])
+    users = _reactions(workspace, caller, arguments).setdefault(_name(arguments), [])
     if caller.bot.user_id in users:
         raise MethodError("already_reacted")
     users.append(caller.bot.user_id)
@@ -26,7 +24,7 @@ def add(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> dict[
 
 def remove(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> dict[str, Any]:
     """reactions.remove: the app's own reaction."""
-    reactions = _reacted(workspace, caller, arguments)
+    reactions = _reactions(workspace, caller, arguments)
     name = _name(arguments)
     if caller.bot.user_id not in reactions.get(name, []):
         raise MethodError("no_reaction")
@@ -36,14 +34,11 @@ def remove(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> di
     return {}
 
 
-def _reacted(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> dict[str, list[str]]:
-    return _message(workspace, caller, arguments).reactions
-
-
-def _message(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> FakeMessage:
+def _reactions(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> dict[str, list[str]]:
+    """The reactions of the message, as emoji name -> user ids."""
     if not ("channel" in arguments and "timestamp" in arguments):
         raise MethodError("no_item_specified")
-    channel = visible_channel(workspace, caller, read.required(arguments, "channel"))
+    channel = workspace.channel_by_id(caller, arguments)
     if channel.archived:
         raise MethodError("is_archived")
     if caller.bot.user_id not in channel.members:
@@ -54,7 +49,7 @@ def _message(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> 
     message = channel.find(ts)
     if message is None:
         raise MethodError("message_not_found")
-    return message
+    return message.reactions
 
 
 def _name(arguments: Arguments) -> str:

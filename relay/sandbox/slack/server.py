@@ -1,7 +1,7 @@
-"""The HTTP surface: a workspace that answers under /api/ as Slack does, with its limits and whatever goes wrong.
+"""The HTTP server: a workspace that answers under /api/ as Slack does, with rate limits and injected faults.
 
-A call is logged when it arrives; then it needs a token, then it has to be admitted, then it may be struck by a fault,
-and only then it takes effect.
+A call is logged when it arrives; then it needs a token, then it must pass the rate limits, then a fault may apply, and
+only then it takes effect.
 """
 
 import asyncio
@@ -9,30 +9,31 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from relay.sandbox.calls import ReceivedCall
-from relay.sandbox.faults import DropConnection, FaultInjector, RawResponse, rate_limited
+from relay.sandbox.faults import DropConnection, RawResponse, rate_limited
+from relay.sandbox.http_api import FakeApi, serve_app, to_response
 from relay.sandbox.rate_limits import SlackRateLimiter
-from relay.sandbox.serving import serve_app, to_response
 from relay.sandbox.slack import arguments as read
+from relay.sandbox.slack.apps import DEFAULT_SCOPES, TokenGrant
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.interactions import InteractiveWorkspace
 from relay.sandbox.slack.methods import METHODS, perform
+from relay.sandbox.slack.plain_text import message_lines
 from relay.sandbox.slack.socket_mode import CONNECTIONS_OPEN, FakeSocketMode
-from relay.sandbox.slack.transcript import lines, transcript
-from relay.sandbox.slack.users import DEFAULT_SCOPES, TokenGrant
+from relay.sandbox.slack.transcript import transcript
 
-_LARGEST_BODY: Final = 8 * 1024**2
+_MAX_BODY: Final = 8 * 1024**2
 
 
-class FakeSlack(InteractiveWorkspace):
-    """Slack's stand-in: a workspace and its people, its rate limits (`limits`), its faults (`faults`), and all `calls`.
+class FakeSlack(InteractiveWorkspace, FakeApi[ReceivedCall]):
+    """A fake Slack: a workspace and its users, with rate limits (`limits`), faults (`faults`) and a log of `calls`.
 
-    `sockets` is a way to the app, beside `HTTP`; `app_token` is what it asks for one by.
+    `socket_mode` is a transport to the app, beside `RequestUrl`; the app connects to it with `app_token`.
     """
 
     def __init__(
@@ -40,46 +41,27 @@ class FakeSlack(InteractiveWorkspace):
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        token: str = "xoxb-sandbox",  # noqa: S107  a stand-in's token opens nothing
+        token: str = "xoxb-sandbox",  # noqa: S107  a fake token opens nothing
         scopes: Iterable[str] = DEFAULT_SCOPES,
     ) -> None:
-        """Make an empty workspace with one token; `clock` tells Unix seconds, `sleep` is what slow answers wait by."""
-        super().__init__(clock=clock, token=token, scopes=scopes)
-        self.limits = SlackRateLimiter()
-        self.faults = FaultInjector(sleep)
-        self.calls: list[ReceivedCall] = []
+        """Make an empty workspace with one token; `clock` gives Unix seconds, `sleep` makes slow answers wait."""
+        InteractiveWorkspace.__init__(self, clock=clock, token=token, scopes=scopes)
+        FakeApi.__init__(self, SlackRateLimiter(), sleep)
         self.socket_mode = FakeSocketMode(self.bot.app_id)
-        self.app_token = "xapp-sandbox"  # noqa: S105  it opens nothing
+        self.app_token = "xapp-sandbox"  # noqa: S105  the same
         self.install(self.app_token, scopes=["connections:write"], app_level=True)
-
-    @property
-    def rate_limits(self) -> bool:
-        """Whether calls that come too fast are refused; off at first, may be set."""
-        return self.limits.enabled
-
-    @rate_limits.setter
-    def rate_limits(self, enabled: bool) -> None:
-        self.limits.enabled = enabled
-
-    def pause(self, method: str, seconds: float) -> None:
-        """Answer a method with 429 for so many seconds, whatever `rate_limits` says."""
-        self.limits.pause(method, self.now(), seconds)
 
     def transcript(self, channel: str) -> str:
         """What a reader of the channel (id or name) sees."""
         return transcript(self, self.channel(channel))
 
     def text_of(self, message: FakeMessage) -> str:
-        """What one message shows its reader."""
-        return "\n".join(lines(self, message))
-
-    def calls_to(self, method: str) -> list[ReceivedCall]:
-        """The calls of one method, in the order in which they came."""
-        return [call for call in self.calls if call.method == method]
+        """What one message shows to its reader."""
+        return "\n".join(message_lines(self, message))
 
     def app(self) -> web.Application:
-        """The application, to be served at an address whose /api/ is then the base address of a Slack client."""
-        app = web.Application(client_max_size=_LARGEST_BODY)
+        """The application; /api/ at its address is the base URL of a Slack client."""
+        app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_route("*", "/api/{method}", self._handle)
         app.router.add_get("/link/", self.socket_mode.connect)
         app.on_shutdown.append(self._shut_down)
@@ -102,9 +84,9 @@ class FakeSlack(InteractiveWorkspace):
             call.arguments = await read.read(request)
             call.channel = self._channel_of(call)
             caller = self.authenticate(read.token(request, call.arguments))
-        except MethodError as refusal:
-            return _said(refusal.answer)
-        headers.update(_scopes(caller, call.method))
+        except MethodError as error:
+            return RawResponse(body=json.dumps(error.answer))
+        headers.update(_scope_headers(caller, call.method))
         wait = self.limits.admit(call.method, call.channel, call.at)
         if wait is not None:
             return rate_limited(wait)
@@ -116,11 +98,11 @@ class FakeSlack(InteractiveWorkspace):
                 answer = {"ok": True, **self.socket_mode.address(caller, host)}
             else:
                 answer = perform(self, caller, call.method, call.arguments)
-        except MethodError as refusal:
-            return _said(refusal.answer)
+        except MethodError as error:
+            return RawResponse(body=json.dumps(error.answer))
         call.took_effect = True
         self.changes.notify()
-        return _said(answer)
+        return RawResponse(body=json.dumps(answer))
 
     def _channel_of(self, call: ReceivedCall) -> str | None:
         ref = call.arguments.get("channel")
@@ -138,9 +120,9 @@ async def serve_slack(
     *,
     add_routes: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[str]:
-    """Serve a workspace, and give the base address for a client, `http://HOST:PORT/api/`. Port 0 means any free one.
+    """Serve a workspace, and give the base URL for a client, `http://HOST:PORT/api/`. Port 0 means any free one.
 
-    `furnish` may put more into the application than Slack has, such as a page (`relay.sandbox.page`).
+    `add_routes` may add to the application, for example a page (`relay.sandbox.page`).
     """
     app = slack.app()
     if add_routes is not None:
@@ -149,18 +131,8 @@ async def serve_slack(
         yield f"{address}/api/"
 
 
-async def run(slack: FakeSlack, host: str = "127.0.0.1", port: int = 8090) -> None:
-    """Serve a workspace until cancelled."""
-    async with serve_slack(slack, host, port):
-        await asyncio.Event().wait()
-
-
-def _said(answer: dict[str, Any]) -> RawResponse:
-    return RawResponse(body=json.dumps(answer))
-
-
-def _scopes(caller: TokenGrant, method: str) -> dict[str, str]:
-    """What Slack says on every answer: the scopes that a token has, and the one that the method wants."""
+def _scope_headers(caller: TokenGrant, method: str) -> dict[str, str]:
+    """What Slack adds to every answer: the scopes that a token has, and the one that the method needs."""
     known = METHODS.get(method)
     accepted = {"X-Accepted-OAuth-Scopes": known.scope} if known and known.scope else {}
     return {"X-OAuth-Scopes": caller.scope_list(), **accepted}

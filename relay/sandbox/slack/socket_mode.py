@@ -1,10 +1,10 @@
-"""Socket Mode: the app connects to Slack, and hears over that socket what people do.
+"""Socket Mode: the app connects to Slack, and receives over that socket what users do.
 
 https://docs.slack.dev/apis/events-api/using-socket-mode. `apps.connections.open` gives an address that is good for one
-connection; each envelope is to be acknowledged within three seconds, or another socket is given it.
+connection. An envelope must be acknowledged within three seconds, or another socket gets it.
 
     slack.interactivity = slack.socket_mode
-    slack.socket_mode.refresh()  # what Slack does now and then: "disconnect", and the app has to come again
+    slack.socket_mode.refresh()  # as Slack does now and then: it sends "disconnect", and the app has to reconnect
 """
 
 import asyncio
@@ -17,24 +17,24 @@ from urllib.parse import quote
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from relay.sandbox.slack.apps import TokenGrant
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.interactivity import ACKNOWLEDGE_TIMEOUT, Acknowledgement, Payload, PayloadKind
-from relay.sandbox.slack.users import TokenGrant
 
 CONNECTIONS_OPEN: Final = "apps.connections.open"
-"""The method that gives an address out; it is of the server, which alone knows where it listens."""
+"""The method that gives an address; the server runs it, since only the server knows where it listens."""
 
 MAX_CONNECTIONS: Final = 10
 """Sockets that an app may have open at once."""
 
 _ATTEMPTS: Final = 3
-_LIFE: Final = 18_060
-"""Seconds after which Slack says that it will refresh a connection."""
+_CONNECTION_SECONDS: Final = 18_060
+"""How long a connection lasts, as Slack announces it."""
 
 
 @dataclass(slots=True, eq=False)
 class FakeSocket:
-    """One connection of the app. A `deaf` one takes envelopes as ever, and none of its acknowledgements counts."""
+    """One connection of the app. With `ignores_acknowledgements`, none of its acknowledgements counts."""
 
     number: int
     request: web.Request
@@ -42,22 +42,44 @@ class FakeSocket:
     ignores_acknowledgements: bool = False
     waiting: dict[str, asyncio.Future[Payload]] = field(default_factory=dict)
 
+    async def send(self, payload: Payload) -> None:
+        """Send JSON."""
+        await self.stream.send_str(json.dumps(payload))
+
+    async def disconnect(self, reason: str) -> None:
+        """Announce that the connection ends."""
+        await self.send({"type": "disconnect", "reason": reason, "debug_info": self.debug_info()})
+
+    def debug_info(self) -> Payload:
+        """What Slack tells of its side of the connection."""
+        host = f"applink-{self.number}"
+        return {"host": host, "build_number": 1, "approximate_connection_time": _CONNECTION_SECONDS}
+
+    def acknowledge(self, text: str) -> None:
+        """Take what the app sent as the acknowledgement of an envelope."""
+        with suppress(ValueError):
+            message: Any = json.loads(text)
+            waiting = self.waiting.get(message.get("envelope_id", "")) if isinstance(message, dict) else None
+            if waiting is not None and not waiting.done():
+                payload = message.get("payload")
+                waiting.set_result(payload if isinstance(payload, dict) else {})
+
 
 class FakeSocketMode:
-    """The app's connections. `patience` is how long an acknowledgement is waited for (seconds)."""
+    """The app's connections. `timeout` is how long to wait for an acknowledgement (seconds)."""
 
     def __init__(self, app_id: str) -> None:
-        """Begin with none."""
+        """Start without connections."""
         self.timeout = ACKNOWLEDGE_TIMEOUT
         self.open: list[FakeSocket] = []
         self.opened = 0
-        self._app = app_id
+        self._app_id = app_id
         self._numbers = count(1)
         self._tickets: set[str] = set()
-        self._arrived = asyncio.Event()
+        self._connected = asyncio.Event()
         self._turn = 0
 
-    # --- the way in ---
+    # --- connections ---
 
     def address(self, caller: TokenGrant, host: str) -> Payload:
         """apps.connections.open: where to connect, once. https://docs.slack.dev/reference/methods/apps.connections.open."""
@@ -66,80 +88,76 @@ class FakeSocketMode:
         caller.require("connections:write")
         ticket = f"ticket-{next(self._numbers)}"
         self._tickets.add(ticket)
-        return {"url": f"ws://{host}/link/?ticket={quote(ticket)}&app_id={self._app}"}
+        return {"url": f"ws://{host}/link/?ticket={quote(ticket)}&app_id={self._app_id}"}
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
-        """Take a connection, and listen to it until it ends."""
+        """Accept a connection, and read from it until it ends."""
         ticket = request.query.get("ticket", "")
         if ticket not in self._tickets:
-            raise web.HTTPUnauthorized(text="This address was used, or never given out.\n")
+            raise web.HTTPUnauthorized(text="This address was used already, or is unknown.\n")
         self._tickets.discard(ticket)
         stream = web.WebSocketResponse()
         await stream.prepare(request)
         if len(self.open) >= MAX_CONNECTIONS:
-            await _say(stream, {"type": "disconnect", "reason": "too_many_websockets", "debug_info": self._about(0)})
+            await FakeSocket(0, request, stream).disconnect("too_many_websockets")
             await stream.close()
-            return stream
-        socket = FakeSocket(next(self._numbers), request, stream)
-        await self._listen(socket)
+        else:
+            await self._listen(FakeSocket(next(self._numbers), request, stream))
         return stream
 
     async def _listen(self, socket: FakeSocket) -> None:
         self.open.append(socket)
         self.opened += 1
         try:
-            hello = {"type": "hello", "num_connections": len(self.open), "debug_info": self._about(socket.number)}
-            await _say(socket.stream, {**hello, "connection_info": {"app_id": self._app}})
-            self._arrived.set()
+            hello = {"type": "hello", "num_connections": len(self.open), "debug_info": socket.debug_info()}
+            await socket.send({**hello, "connection_info": {"app_id": self._app_id}})
+            self._connected.set()
             async for message in socket.stream:
                 if message.type is WSMsgType.TEXT and not socket.ignores_acknowledgements:
-                    _acknowledge(socket, message.data)
+                    socket.acknowledge(message.data)
         except ConnectionError:
-            pass  # it went while it was greeted
+            pass  # it closed during the hello
         finally:
             self.open.remove(socket)
             for waiting in socket.waiting.values():
                 waiting.cancel()
 
-    def _about(self, number: int) -> Payload:
-        return {"host": f"applink-{number}", "build_number": 1, "approximate_connection_time": _LIFE}
-
-    # --- what is told ---
+    # --- deliveries ---
 
     async def deliver(self, kind: PayloadKind, payload: Payload, *, retry: int = 0) -> Acknowledgement:
-        """Send an envelope; where it is not acknowledged in time, again, over another socket if there is one."""
-        why = "the app has no socket open"
+        """Send an envelope; if it is not acknowledged in time, again, over another socket if there is one."""
+        reason = "the app has no socket open"
         envelope: Payload = {"envelope_id": f"envelope-{next(self._numbers)}", "type": kind, "payload": payload}
         envelope["accepts_response_payload"] = kind == "interactive"
         for attempt in range(retry, retry + _ATTEMPTS):
-            socket = await self._next()
+            socket = await self._next_socket()
             if socket is None:
                 break
             again = {"retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
-            answer = await self._sent(socket, {**envelope, **(again if kind == "events_api" else {})})
+            answer = await self._answer(socket, {**envelope, **(again if kind == "events_api" else {})})
             if answer is not None:
                 return Acknowledgement(acknowledged=True, answer=answer or None)
-            why = f"no acknowledgement within {self.timeout:g} seconds"
-        return Acknowledgement(acknowledged=False, reason=why)
+            reason = f"no acknowledgement within {self.timeout:g} seconds"
+        return Acknowledgement(acknowledged=False, reason=reason)
 
-    async def _next(self) -> FakeSocket | None:
-        """The sockets in turn; where there is none, the first that comes in time."""
+    async def _next_socket(self) -> FakeSocket | None:
+        """The sockets in turn; where there is none, the first that connects in time."""
         if not self.open:
-            self._arrived.clear()
+            self._connected.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.timeout):
-                    await self._arrived.wait()
+                    await self._connected.wait()
         if not self.open:
             return None
         self._turn += 1
         return self.open[self._turn % len(self.open)]
 
-    async def _sent(self, socket: FakeSocket, envelope: Payload) -> Payload | None:
-        """What was acknowledged with; None where it was not."""
+    async def _answer(self, socket: FakeSocket, envelope: Payload) -> Payload | None:
+        """The payload of the acknowledgement; None without one."""
         waiting: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
         socket.waiting[envelope["envelope_id"]] = waiting
         try:
-            await _say(socket.stream, envelope)
+            await socket.send(envelope)
             await asyncio.wait([waiting], timeout=self.timeout)
             return waiting.result() if waiting.done() and not waiting.cancelled() else None
         except ConnectionError:
@@ -150,34 +168,19 @@ class FakeSocketMode:
     # --- what Slack does by itself ---
 
     async def refresh(self, reason: str = "refresh_requested") -> None:
-        """Tell every connection that it ends, and end it. Before that Slack sends the reason `warning`."""
+        """Announce the end of every connection, and end it. Before that Slack sends the reason `warning`."""
         for socket in list(self.open):
-            await _say(
-                socket.stream, {"type": "disconnect", "reason": reason, "debug_info": self._about(socket.number)}
-            )
+            await socket.disconnect(reason)
             if reason != "warning":
                 await socket.stream.close()
 
     def cut(self) -> None:
-        """Cut every connection without a word."""
+        """Cut every connection without an announcement."""
         for socket in list(self.open):
             if socket.request.transport is not None:
                 socket.request.transport.abort()
 
     async def close(self) -> None:
-        """The end of the server: every connection is closed."""
+        """Close every connection, as a server that stops."""
         for socket in list(self.open):
             await socket.stream.close(code=WSCloseCode.GOING_AWAY)
-
-
-def _acknowledge(socket: FakeSocket, text: str) -> None:
-    with suppress(ValueError):
-        told: Any = json.loads(text)
-        waiting = socket.waiting.get(told.get("envelope_id", "")) if isinstance(told, dict) else None
-        if waiting is not None and not waiting.done():
-            payload = told.get("payload")
-            waiting.set_result(payload if isinstance(payload, dict) else {})
-
-
-async def _say(stream: web.WebSocketResponse, told: Payload) -> None:
-    await stream.send_str(json.dumps(told))

@@ -1,4 +1,4 @@
-"""What a reader of a channel sees, as text: roots in order, their threads indented, what was deleted gone.
+"""A channel as text, as its reader sees it: root messages in order, with their threads indented.
 
 relay: 🔴 db-117 · replication lag
        @db-oncall
@@ -11,54 +11,28 @@ relay: 🔴 db-117 · replication lag
 
 from collections.abc import Iterator
 
-from relay.sandbox.slack import plain_text as reading
 from relay.sandbox.slack.channel import FakeChannel, FakeMessage
-from relay.sandbox.slack.users import Bot
+from relay.sandbox.slack.plain_text import message_lines
 from relay.sandbox.slack.workspace import Workspace
 
 
 def transcript(workspace: Workspace, channel: FakeChannel) -> str:
-    """The whole channel as lines of text."""
-    return "\n".join(_all_lines(workspace, channel))
+    """The whole channel."""
+    return "\n".join(_lines(workspace, channel))
 
 
-def lines(workspace: Workspace, message: FakeMessage) -> list[str]:
-    """What one message shows. Where there are top-level blocks, its text is the notification alone and not shown."""
-    if message.deleted:
-        return ["This message was deleted."]
-    if message.blocks:
-        shown = list(reading.block_lines(workspace, message.blocks))
-    else:
-        shown = reading.mrkdwn(workspace, message.text).splitlines()
-    for attachment in message.attachments:
-        shown += [f"▌ {line}" for line in reading.attachment_lines(workspace, attachment)]
-    return shown
-
-
-def _all_lines(workspace: Workspace, channel: FakeChannel) -> Iterator[str]:
-    for message in reversed(list(channel.visible_messages())):
-        if message.thread_ts is not None:
-            continue  # a reply that was broadcast, which its thread shows
-        yield from _message(workspace, message)
-        for reply in channel.thread(message.ts):
+def _lines(workspace: Workspace, channel: FakeChannel) -> Iterator[str]:
+    for root in reversed(list(channel.visible_messages())):
+        if root.thread_ts is not None:
+            continue  # a broadcast reply, which its thread shows
+        yield from _message(workspace, root)
+        for reply in channel.thread(root.ts):
             yield from (f"    {line}" for line in _message(workspace, reply))
 
 
 def _message(workspace: Workspace, message: FakeMessage) -> Iterator[str]:
-    prefix = f"{_prefix(workspace, message)}: "
-    for index, line in enumerate(lines(workspace, message)):
-        yield (prefix if index == 0 else " " * len(prefix)) + line
-
-
-def _prefix(workspace: Workspace, message: FakeMessage) -> str:
     arrow = "↳ " if message.thread_ts is not None else ""
-    also = " (also in the channel)" if message.broadcast else ""
-    return f"{arrow}{_author(workspace, message)}{also}"
-
-
-def _author(workspace: Workspace, message: FakeMessage) -> str:
-    if message.deleted:
-        return "(deleted)"
-    if isinstance(message.author, Bot):
-        return message.author.name
-    return workspace.users[message.author].name if message.author in workspace.users else message.author
+    author = "(deleted)" if message.deleted else workspace.author_name(message)
+    prefix = f"{arrow}{author}{' (also in the channel)' if message.broadcast else ''}: "
+    for index, line in enumerate(message_lines(workspace, message)):
+        yield (prefix if index == 0 else " " * len(prefix)) + line

@@ -1,4 +1,4 @@
-"""Modals: what Slack takes of them, and what stands in their inputs when they are sent.
+"""Modals: what Slack accepts as a view, the triggers that open one, and the input that a user submits.
 
 https://docs.slack.dev/reference/views/modal-views
 """
@@ -8,14 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relay.sandbox.slack.block_kit import blocks as kit
+from relay.sandbox.slack.apps import TEAM, Bot
+from relay.sandbox.slack.block_kit.blocks import IN_MODALS, check_blocks, of_type
 from relay.sandbox.slack.block_kit.elements import plain_text
-from relay.sandbox.slack.block_kit.schema import Findings, Report, boolean, record, string, unchecked, word
+from relay.sandbox.slack.block_kit.schema import (
+    ErrorMessages,
+    Report,
+    boolean,
+    record,
+    string,
+    unchecked,
+    word,
+)
 from relay.sandbox.slack.errors import MethodError, validation_error
-from relay.sandbox.slack.users import TEAM, Bot
+from relay.sandbox.slack.objects import with_block_ids
 from relay.slack import limits
 
-Shape = dict[str, Any]
+Definition = dict[str, Any]
+
+TRIGGER_LIFETIME: Final = 3.0
+"""Seconds for which a trigger is valid."""
 
 _VIEW: Final = record(
     {"type": word("modal"), "title": plain_text(limits.VIEW_TITLE), "blocks": unchecked},
@@ -32,22 +44,56 @@ _VIEW: Final = record(
 )
 
 
+@dataclass(slots=True)
+class _Trigger:
+    user: str
+    at: float
+    used: bool = False
+
+
+class TriggerIds:
+    """The trigger ids of clicks; each opens one modal (https://docs.slack.dev/surfaces/modals#triggers)."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._issued: dict[str, _Trigger] = {}
+
+    def issue(self, user: str, now: float) -> str:
+        """Make one for a user."""
+        number = len(self._issued) + 1
+        trigger = f"{number}.{int(now)}.{number:032x}"
+        self._issued[trigger] = _Trigger(user, now)
+        return trigger
+
+    def exchange(self, trigger_id: str, now: float) -> str:
+        """Use a trigger up and return its user. Raises `MethodError` if it is unknown, expired, or used already."""
+        trigger = self._issued.get(trigger_id)
+        if trigger is None:
+            raise MethodError("invalid_trigger_id")
+        if trigger.used:
+            raise MethodError("exchanged_trigger_id")
+        if now - trigger.at > TRIGGER_LIFETIME:
+            raise MethodError("expired_trigger_id")
+        trigger.used = True
+        return trigger.user
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class FakeView:
-    """A modal that was opened: before whom, and as what. `errors` stand beside its inputs (block id -> words)."""
+    """A modal that was opened for a user. `errors` are shown beside its inputs (block id -> text)."""
 
     id: str
     user: str
-    definition: Shape
+    definition: Definition
     open: bool = True
     errors: dict[str, str] = field(default_factory=dict)
 
     @property
-    def inputs(self) -> dict[str, Shape]:
-        """Its input blocks by what they are called: by their element's action id."""
-        return {block["element"]["action_id"]: block for block in self.definition["blocks"] if block["type"] == "input"}
+    def inputs(self) -> dict[str, Definition]:
+        """Its input blocks by their element's action id."""
+        return {block["element"]["action_id"]: block for block in of_type(self.definition["blocks"], "input")}
 
-    def as_json(self, bot: Bot, state: Shape | None = None) -> Shape:
+    def as_json(self, bot: Bot, state: Definition | None = None) -> Definition:
         """The view object in Slack's answers and payloads."""
         return {
             "private_metadata": "",
@@ -69,30 +115,26 @@ class FakeView:
         }
 
 
-def validate_view(shape: Shape) -> None:
-    """Raise `Refused` for whatever Slack would not take."""
-    findings = Findings()
-    _VIEW(shape, "/view", findings)
-    blocks = shape.get("blocks")
+def validate_view(definition: Definition) -> None:
+    """Raise `MethodError` for whatever Slack would reject."""
+    errors = ErrorMessages()
+    _VIEW(definition, "/view", errors)
+    blocks = definition.get("blocks")
     if isinstance(blocks, list):
-        kit.check_blocks(blocks, "/view/blocks", findings, at_most=limits.VIEW_BLOCKS, of=kit.IN_MODALS)
-        _examine_submit(shape, blocks, findings)
-        _examine_elements(blocks, findings)
+        check_blocks(blocks, "/view/blocks", errors, at_most=limits.VIEW_BLOCKS, of=IN_MODALS)
+        if "submit" not in definition and of_type(blocks, "input"):
+            errors("missing required field: submit", "/view")
+        _check_elements(blocks, errors)
     else:
-        findings("must provide an array", "/view/blocks")
-    if findings.messages:
-        raise validation_error("invalid_arguments", findings.messages)
-    if len(json.dumps(shape, ensure_ascii=False).encode(errors="surrogatepass")) > limits.VIEW_BYTES:
+        errors("must provide an array", "/view/blocks")
+    if errors.messages:
+        raise validation_error("invalid_arguments", errors.messages)
+    if len(json.dumps(definition, ensure_ascii=False).encode(errors="surrogatepass")) > limits.VIEW_BYTES:
         raise MethodError("view_too_large")
 
 
-def _examine_submit(shape: Shape, blocks: list[Any], report: Report) -> None:
-    if "submit" not in shape and kit.count(blocks, "input"):
-        report("missing required field: submit", "/view")
-
-
-def _examine_elements(blocks: list[Any], report: Report) -> None:
-    """What each element's page says beyond its shape: https://docs.slack.dev/reference/block-kit/block-elements."""
+def _check_elements(blocks: list[Any], report: Report) -> None:
+    """The rules on each element's page beyond its keys: https://docs.slack.dev/reference/block-kit/block-elements."""
     focused = 0
     for index, block in enumerate(blocks):
         element = block.get("element") if isinstance(block, dict) else None
@@ -106,60 +148,59 @@ def _examine_elements(blocks: list[Any], report: Report) -> None:
             report("only one element may focus_on_load", at)
 
 
-def add_missing_ids(shape: Shape) -> Shape:
-    """Slack names what the app did not."""
-    blocks = [{"block_id": f"b{index}", **block} for index, block in enumerate(shape["blocks"])]
+def add_missing_ids(definition: Definition) -> Definition:
+    """The view with the block and action ids that Slack makes for those without one."""
+    blocks = with_block_ids(definition["blocks"])
     for index, block in enumerate(blocks):
         if block["type"] == "input":
             block["element"] = {"action_id": f"a{index}", **block["element"]}
-    return {**shape, "blocks": blocks}
+    return {**definition, "blocks": blocks}
 
 
-# --- what is filled in ---
+# --- what a user submits ---
 
 
 class InvalidInput(ValueError):
-    """Slack's window would not let a person send this: something is missing, too long, or not on offer."""
+    """Slack's window would not submit this: something is missing, too long, or not an option."""
 
 
-def submitted_state(view: FakeView, values: Mapping[str, str]) -> Shape:
-    """`state.values` of a submission: `values` by the inputs' action ids, else what stands in them from the start.
+def submitted_state(view: FakeView, values: Mapping[str, str]) -> Definition:
+    """`state.values` of a submission: `values` by the inputs' action ids, else the initial values.
 
-    Raises NotSendable where the window would not send it.
+    Raises InvalidInput where Slack's window would not submit it.
     """
     if unknown := values.keys() - view.inputs.keys():
         raise InvalidInput(f"this modal has no input {', '.join(sorted(unknown))}")
     return {block["block_id"]: {name: _entry(block, values.get(name))} for name, block in view.inputs.items()}
 
 
-def _entry(block: Shape, value: str | None) -> Shape:
+def _entry(block: Definition, value: str | None) -> Definition:
     element = block["element"]
     match element["type"]:
         case "plain_text_input" | "email_text_input" | "url_text_input" | "number_input" as kind:
-            return {"type": kind, "value": _written(block, element.get("initial_value") if value is None else value)}
+            return {"type": kind, "value": _text(block, element.get("initial_value") if value is None else value)}
         case "radio_buttons" | "static_select" as kind:
-            return {"type": kind, "selected_option": _chosen(block, value)}
+            return {"type": kind, "selected_option": _option(block, value)}
         case kind:
-            raise InvalidInput(f"nobody can fill in a {kind} here")
+            raise InvalidInput(f"this sandbox cannot fill in a {kind}")
 
 
-def _written(block: Shape, value: str | None) -> str | None:
+def _text(block: Definition, value: str | None) -> str | None:
     longest = block["element"].get("max_length", limits.INPUT_TEXT)
     if not value and not block.get("optional"):
         raise InvalidInput("Please complete this required field.")
     if value and len(value) > longest:
-        raise InvalidInput(f"no more than {longest} characters go in there")
+        raise InvalidInput(f"at most {longest} characters are allowed")
     return value or None
 
 
-def _chosen(block: Shape, value: str | None) -> Shape | None:
+def _option(block: Definition, value: str | None) -> Definition | None:
     element = block["element"]
-    option = element.get("initial_option")
+    option: Definition | None = element.get("initial_option")
     if value is not None:
         option = next((each for each in element["options"] if each["value"] == value), None)
         if option is None:
-            raise InvalidInput(f"{value} is not on offer")
+            raise InvalidInput(f"{value} is not an option")
     if option is None and not block.get("optional"):
         raise InvalidInput("Please complete this required field.")
-    chosen: Shape | None = option
-    return chosen
+    return option

@@ -32,8 +32,8 @@ class Night:
         return self.tab.locator(f"#messages > .message[data-incident='{BILLING_INCIDENT}']").first
 
     @property
-    def whispers(self) -> Locator:
-        return self.tab.locator(".whisper .text")
+    def ephemerals(self) -> Locator:
+        return self.tab.locator(".ephemeral .text")
 
     @property
     def told(self) -> Locator:
@@ -43,7 +43,7 @@ class Night:
         await self.tab.get_by_role("button", name=f"# {channel}").click()
 
     async def be(self, name: str) -> None:
-        await self.tab.get_by_label("You are").select_option(label=name)
+        await self.tab.get_by_label("Act as").select_option(label=name)
 
     async def press(self, name: str) -> None:
         await self.card.get_by_role("button", name=name, exact=True).click()
@@ -57,7 +57,7 @@ class Night:
     async def minutes_pass(self) -> None:
         """What is to be told waits for company, and is told in its time."""
         await wait_until_idle(lambda: self.stage.idle)
-        await self.clock.advance(12 * 60, lambda: self.stage.idle)
+        await self.clock.run_for(12 * 60, lambda: self.stage.idle)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -67,7 +67,7 @@ async def night(tab: Tab) -> AsyncIterator[Night]:
         player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
         rising = next(number for number, step in enumerate(story(documented_sample())) if "gets worse" in step.caption)
         await play_steps(player, clock, [*prologue(), *list(story(documented_sample()))[: rising + 1]])
-        await clock.advance(60, lambda: stage.idle)
+        await clock.run_for(60, lambda: stage.idle)
         await tab.goto(stage.address)
         yield Night(stage, clock, tab)
         await tab.goto("about:blank")
@@ -75,16 +75,16 @@ async def night(tab: Tab) -> AsyncIterator[Night]:
 
 async def test_whoever_takes_an_incident_is_told_that_it_is_under_way_and_then_the_card_says_so(night: Night):
     await night.be("Ben Okafor")
-    await expect(night.card.locator(".beside")).to_contain_text("assigned to Dana Levi")
+    await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Dana Levi")
     await night.tab.evaluate("window.neverReloaded = true")
     await night.press("Assign to me")
-    await expect(night.whispers).to_have_text([UNDER_WAY])
-    await expect(night.card.locator(".beside")).to_contain_text("assigned to Ben Okafor")
+    await expect(night.ephemerals).to_have_text([UNDER_WAY])
+    await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
     assert await night.tab.evaluate("window.neverReloaded")
     await night.go("billing-oncall")  # and so says the other card of the same incident
-    await expect(night.card.locator(".beside")).to_contain_text("assigned to Ben Okafor")
+    await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
     await night.card.locator(".header").first.click()
-    await expect(night.tab.locator("#knows")).to_contain_text("assign → done · by Ben Okafor")
+    await expect(night.tab.locator("#details")).to_contain_text("assign → done · by Ben Okafor")
 
 
 async def test_a_comment_comes_back_into_every_thread_from_bigpanda(night: Night):
@@ -92,7 +92,7 @@ async def test_a_comment_comes_back_into_every_thread_from_bigpanda(night: Night
     await dialog.get_by_role("textbox").fill("see <the> runbook & wait")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog).to_be_hidden()
-    await expect(night.whispers).to_have_text([UNDER_WAY])
+    await expect(night.ephemerals).to_have_text([UNDER_WAY])
     await night.minutes_pass()
     for channel in ("noc", "billing-oncall"):
         await night.go(channel)
@@ -105,7 +105,7 @@ async def test_a_snooze_is_chosen_among_times_and_shows_on_the_card(night: Night
     dialog = await night.ask("Snooze", "Snooze")
     await dialog.get_by_label("4 hours").check()
     await dialog.get_by_role("button", name="Snooze").click()
-    await expect(night.card.locator(".beside")).to_contain_text("snoozed until 3 May at 16:17")  # in Tokyo
+    await expect(night.card.locator(".attachment-body")).to_contain_text("snoozed until 3 May at 16:17")  # in Tokyo
 
 
 async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_names_who_did_it(night: Night):
@@ -126,17 +126,17 @@ async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_name
 async def test_who_may_not_act_is_told_so_privately_and_nothing_is_done(night: Night):
     await night.go("billing-oncall")
     await night.press("Assign to me")
-    await expect(night.whispers.last).to_have_text(
+    await expect(night.ephemerals.last).to_have_text(
         "Nothing was assigned: on this card only @billing-oncall may do that."
     )
     await night.press("Resolve")
-    await expect(night.whispers.last).to_have_text(
+    await expect(night.ephemerals.last).to_have_text(
         "Nothing was resolved: on this card only @billing-oncall may do that."
     )
     await expect(night.tab.get_by_role("dialog")).to_be_hidden()
     assert [call.arguments["incident"] for call in night.stage.bigpanda.calls_to("assign")] == ["db-replica"]
     await night.be("Dana Levi")
-    await expect(night.whispers).to_have_count(0)
+    await expect(night.ephemerals).to_have_count(0)
 
 
 async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_else(night: Night):

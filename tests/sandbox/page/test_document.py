@@ -30,9 +30,9 @@ async def test_a_document_draws_its_messages_by_itself(tab, tmp_path):
     )
     await tab.goto(path.as_uri())
     await expect(tab.locator("h2")).to_have_text("#noc")
-    await expect(tab.locator(".scene > .message .header")).to_have_text("🔴 db-117 · replication lag")
+    await expect(tab.locator(".document-section > .message .header")).to_have_text("🔴 db-117 · replication lag")
     await expect(tab.locator(".mention")).to_have_text("@db-oncall")
-    await expect(tab.locator(".beside .text").first).to_contain_text("since today at 03:12 (12 minutes ago)")
+    await expect(tab.locator(".attachment-body .text").first).to_contain_text("since today at 03:12 (12 minutes ago)")
     await expect(tab.locator(".replies .text b")).to_have_text("Critical")
     assert asked == [path.as_uri()]
 

@@ -52,7 +52,7 @@ async def test_another_web_site_can_send_no_share(address, web):
         assert answer.status == 403
 
 
-ACTS = {
+ACTIONS = {
     "click": {"user": "U0ANN00001", "channel": "C0NOC00001", "ts": "1.000000", "action": "relay_assign"},
     "submit": {"user": "U0ANN00001", "view": "V1", "values": {}},
     "dismiss": {"user": "U0ANN00001", "view": "V1"},
@@ -60,34 +60,36 @@ ACTS = {
 }
 
 
-@pytest.mark.parametrize("act", ACTS)
-async def test_another_web_site_can_do_nothing_in_the_workspace(address, web, act):
-    url = f"{address}acts/{act}"
-    async with web.post(url, json=ACTS[act], headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_another_web_site_can_do_nothing_in_the_workspace(address, web, action):
+    url = f"{address}actions/{action}"
+    async with web.post(url, json=ACTIONS[action], headers={"Sec-Fetch-Site": "cross-site"}) as answer:
         assert answer.status == 403
-    async with web.post(url, json=ACTS[act], headers={"Host": "evil.example"}) as answer:
+    async with web.post(url, json=ACTIONS[action], headers={"Host": "evil.example"}) as answer:
         assert answer.status == 403
     async with web.post(url, data={"user": "U0ANN00001"}) as answer:
         assert answer.status == 415
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("changed", [{}, {"user": "U0NOBODY01"}, {"user": 7}, {"user": None}])
-async def test_what_cannot_be_done_is_400_with_a_sentence(address, web, act, changed):
-    async with web.post(f"{address}acts/{act}", json=ACTS[act] | changed) as answer:
+async def test_what_cannot_be_done_is_400_with_a_sentence(address, web, action, changed):
+    async with web.post(f"{address}actions/{action}", json=ACTIONS[action] | changed) as answer:
         assert answer.status == 400
         assert (await answer.json())["detail"]
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "7", "{}", '{"user": "U0ANN00001", "channel": "C0", "ts": "1"}'])
-@pytest.mark.parametrize("act", ACTS)
-async def test_an_act_that_is_no_act_is_400(address, web, act, body):
-    async with web.post(f"{address}acts/{act}", data=body, headers={"Content-Type": "application/json"}) as answer:
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_an_act_that_is_no_act_is_400(address, web, action, body):
+    async with web.post(
+        f"{address}actions/{action}", data=body, headers={"Content-Type": "application/json"}
+    ) as answer:
         assert answer.status == 400
 
 
 async def test_only_what_a_person_can_do_there_can_be_done(address, web):
-    async with web.post(f"{address}acts/revoke", json={}) as answer:
+    async with web.post(f"{address}actions/revoke", json={}) as answer:
         assert answer.status == 404
 
 

@@ -85,7 +85,7 @@ class Hands:
         await self.tab.locator("#messages").get_by_role(role, name=name, exact=True).click()
 
     async def be(self, name: str) -> None:
-        await self.tab.get_by_label("You are").select_option(label=name)
+        await self.tab.get_by_label("Act as").select_option(label=name)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -129,7 +129,7 @@ async def test_a_button_is_pressed_as_the_person_whom_one_chose_to_be(hands: Han
 
 async def test_a_whisper_is_shown_to_the_one_whom_it_is_for(hands: Hands):
     await hands.press("Assign to me")
-    whisper = hands.tab.locator(".whisper")
+    whisper = hands.tab.locator(".ephemeral")
     await expect(whisper).to_contain_text("Only visible to you")
     await expect(whisper.locator(".text")).to_have_text("Under way: you will have it in a moment.")
     await hands.be("ben")
@@ -174,7 +174,7 @@ async def test_what_slacks_window_would_not_send_is_said_and_not_sent(hands: Han
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
     await dialog.get_by_role("button", name="Send").click()
-    await expect(dialog.locator("#trouble")).to_have_text("Please complete this required field.")
+    await expect(dialog.locator("#form-error")).to_have_text("Please complete this required field.")
     assert len(hands.app.seen) == 1
 
 
@@ -269,16 +269,16 @@ async def test_nothing_in_a_modal_or_a_whisper_can_run(hands: Hands):
     await hands.app.door.post_ephemeral(
         "C0NOC00001", ANN, f"{escape(HARM, quote=False)} <javascript:window.harmed=1|click>"
     )
-    await expect(hands.tab.locator(".whisper .text")).to_contain_text(HARM)
-    assert await hands.tab.locator(".whisper img, .whisper script, .whisper a").count() == 0
+    await expect(hands.tab.locator(".ephemeral .text")).to_contain_text(HARM)
+    assert await hands.tab.locator(".ephemeral img, .ephemeral script, .ephemeral a").count() == 0
     assert await hands.tab.evaluate("window.harmed") is None
 
 
 async def test_with_nobody_in_the_workspace_there_is_nobody_to_be(shown: Shown):
     shown.post(text="x", attachments=({"blocks": [BUTTONS]},))
     await shown.tab.get_by_role("button", name="Assign to me").click()
-    await expect(shown.tab.get_by_role("status")).to_contain_text("Nobody lives in this workspace")
-    await expect(shown.tab.get_by_label("You are")).to_be_hidden()
+    await expect(shown.tab.get_by_role("status")).to_contain_text("This workspace has no users")
+    await expect(shown.tab.get_by_label("Act as")).to_be_hidden()
     await expect(shown.tab.get_by_text("Reply in thread")).to_have_count(0)
 
 

@@ -36,7 +36,7 @@ async def test_a_card_is_shown_as_slack_shows_it(shown: Shown):
     await expect(message.locator(".header")).to_have_text("🔴 db-117 · replication lag")
     await expect(message.locator(".mention")).to_have_text("@db-oncall")
     await expect(message.locator(".bar")).to_have_css("background-color", "rgb(215, 38, 56)")
-    await expect(message.locator(".beside b").first).to_have_text("Critical")
+    await expect(message.locator(".attachment-body b").first).to_have_text("Critical")
     await expect(message.locator("a.button")).to_have_attribute("href", re.compile("^https://a.bigpanda.io/"))
     await expect(message.get_by_role("link", name="run-book")).to_have_count(3)
     await expect(message.locator(".context").last).to_have_text("shared by AutoShare")
@@ -153,7 +153,7 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(shown: Shown):
     await shown.tab.set_viewport_size({"width": 360, "height": 740})
     await expect(shown.tab.locator(".header")).to_be_visible()
     assert await shown.tab.evaluate("document.documentElement.scrollWidth") == 360
-    knows = shown.tab.locator("#knows")
+    knows = shown.tab.locator("#details")
     await expect(knows).to_be_hidden()
     await shown.tab.locator(".header").click()
     await expect(knows).to_be_visible()
@@ -171,12 +171,12 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
         await tab.get_by_role("button", name="Documented sample").click()
         await expect(tab.locator("#body")).to_have_value(re.compile(OWN_INCIDENT))
         await tab.get_by_role("button", name="Send it to relay").click()
-        await expect(tab.locator("#answer")).to_contain_text(f"Kept as share 1 of incident {OWN_INCIDENT}")
+        await expect(tab.locator("#answer")).to_contain_text(f"Stored as share 1 of incident {OWN_INCIDENT}")
         await wait_until_idle(lambda: stage.idle)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
-        knows = tab.locator("#knows")
+        knows = tab.locator("#details")
         await expect(knows).to_contain_text("share 1: first, critical")
-        await expect(knows).to_contain_text("taken by everything")
+        await expect(knows).to_contain_text("matched everything")
         await expect(knows).to_contain_text("new card in #noc by route everything")
         await expect(knows).to_contain_text("chat.postMessage in #noc → ok · the card")
         await tab.goto("about:blank")
@@ -191,12 +191,14 @@ async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
         await play_steps(player, clock, [*prologue(), *islice(story(documented_sample()), 5)])
         await tab.goto(stage.address)
         await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
-        knows = tab.locator("#knows")
+        knows = tab.locator("#details")
         share = knows.locator("li.share", has_text="share 10")
-        await expect(share.locator(".said")).to_have_text(
+        await expect(share.locator(".entry")).to_have_text(
             "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
         )
-        await expect(knows.locator("li.share", has_text="share 11").locator(".said")).to_have_text("Warning → Critical")
+        await expect(knows.locator("li.share", has_text="share 11").locator(".entry")).to_have_text(
+            "Warning → Critical"
+        )
         await expect(knows).to_contain_text(
             "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall since it rose to critical"
         )

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.sandbox.slack.users import DEFAULT_SCOPES
+from relay.sandbox.slack.apps import DEFAULT_SCOPES
 
 NOC = "C0000000NOC"
 

@@ -75,7 +75,7 @@ async def test_a_method_is_limited_by_its_tier_in_a_sliding_minute(slack, client
 
 async def test_one_methods_limit_leaves_the_others_alone(slack, client, refused):
     slack.rate_limits = True
-    slack.limits.per_minute["chat.update"] = 0
+    slack.limits.allowed["chat.update"] = 0
     ts = (await post(client))["ts"]
     assert (await refused(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "60"
     await client.chat_getPermalink(channel=NOC, message_ts=ts)
@@ -83,7 +83,7 @@ async def test_one_methods_limit_leaves_the_others_alone(slack, client, refused)
 
 async def test_a_workspace_has_a_largest_number_of_posts_a_minute(slack, client, refused):
     slack.rate_limits = True
-    slack.limits.per_minute["chat.postMessage"] = 2
+    slack.limits.allowed["chat.postMessage"] = 2
     slack.channel("open").invite()
     await post(client)
     await client.chat_postMessage(channel="open", text="x")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.sandbox.slack.users import Bot
+from relay.sandbox.slack.apps import Bot
 
 NOC = "C0000000NOC"
 HELLO = {"type": "section", "text": {"type": "mrkdwn", "text": "Hello"}}

@@ -47,13 +47,13 @@ class App:
         self.hangs = False
         self.let_go = asyncio.Event()
 
-    async def clicked(self, payload):
+    async def on_interaction(self, payload):
         self.clicks.append(payload)
         if self.hangs:
             await self.let_go.wait()
         return self.answer
 
-    async def heard(self, payload):
+    async def on_event(self, payload):
         self.events.append(payload)
 
     @asynccontextmanager

@@ -2,9 +2,9 @@
 
 import pytest
 
+from relay.sandbox.slack.apps import Bot
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.message_content import MessageContent
-from relay.sandbox.slack.users import Bot
 
 BOT = Bot()
 

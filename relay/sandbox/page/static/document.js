@@ -1,29 +1,29 @@
-// Draws the scenes that the document carries.
+// Draws the sections that the document carries.
 
 "use strict";
 
 {
-  const shown = JSON.parse(document.getElementById("shown").textContent);
-  Object.assign(drawing.world, { now: shown.now, zone: shown.zone ?? undefined, ...shown.names });
+  const content = JSON.parse(document.getElementById("content").textContent);
+  Object.assign(drawing.world, { now: content.now, zone: content.zone ?? undefined, ...content.names });
   drawing.world.channels ??= {};
   drawing.world.users ??= {};
   drawing.world.groups ??= {};
 
   const { make } = drawing;
-  const scene = ({ title, note, messages }) =>
+  const section = ({ title, note, messages }) =>
     make(
       "section",
-      "scene",
+      "document-section",
       title ? make("h2", "", title, note ? make("small", "", note) : null) : null,
       ...drawing.channel(messages, { isOpen: () => true }).filter((element) => !element.classList.contains("day")),
     );
 
-  // Column by column, each next scene where there is most room: a row of equal heights would be mostly empty.
-  const columns = Array.from({ length: shown.columns }, () => make("div", "scenes-column"));
-  document.getElementById("scenes").append(...columns);
-  for (const each of shown.scenes) {
-    const [lowest] = [...columns].sort((one, other) => one.offsetHeight - other.offsetHeight);
-    lowest.append(scene(each));
+  // Each next section goes into the shortest column; a grid with rows of equal height would be mostly empty.
+  const columns = Array.from({ length: content.columns }, () => make("div", "sections-column"));
+  document.getElementById("sections").append(...columns);
+  for (const each of content.sections) {
+    const [shortest] = [...columns].sort((one, other) => one.offsetHeight - other.offsetHeight);
+    shortest.append(section(each));
   }
-  if (shown.now === null) setInterval(() => drawing.refreshDates(document), 20_000);
+  if (content.now === null) setInterval(() => drawing.refreshDates(document), 20_000);
 }

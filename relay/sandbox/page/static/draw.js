@@ -1,12 +1,12 @@
 // Draws messages as Slack shows them. The page, `relay render --html` and the gallery draw with nothing else.
 //
-// Whatever a message says is put into the page as text nodes: no string of it is ever read as HTML, and only http, https
-// and mailto addresses become links.
+// The content of messages goes into the page as text nodes, never as HTML. Only http, https and mailto addresses become
+// links.
 
 "use strict";
 
 const drawing = (() => {
-  /** The pulse on the app's face. */
+  /** The pulse in the app's avatar. */
   const PULSE = "M4 17 9 7l4 8 2-4h5";
 
   // --- elements ---
@@ -32,7 +32,7 @@ const drawing = (() => {
 
   const DAY = 86400;
 
-  /** What the drawing goes by: the moment (Unix seconds; null is the reader's own clock) and the zone. */
+  /** The moment (Unix seconds; null for the reader's clock), the time zone, and names by id. */
   const world = { now: null, zone: undefined, channels: {}, users: {}, groups: {} };
 
   function now() {
@@ -97,7 +97,7 @@ const drawing = (() => {
     return element;
   }
 
-  /** "12 minutes ago" turns false by waiting: whoever shows messages for long calls this now and then. */
+  /** Update relative dates ("12 minutes ago"); a page that shows messages for long calls this now and then. */
   function refreshDates(root) {
     for (const element of root.querySelectorAll("time[data-pattern]")) {
       const text = dateText(Number(element.dataset.at), element.dataset.pattern);
@@ -170,8 +170,8 @@ const drawing = (() => {
     return anchor;
   }
 
-  /** Somebody who is pinged, by id or word, as a mention shows them. */
-  function called(id) {
+  /** A ping target (an id, or `here`), as a mention shows it. */
+  function mentionOf(id) {
     return `@${world.groups[id] ?? world.users[id] ?? id}`;
   }
 
@@ -188,7 +188,7 @@ const drawing = (() => {
     return anchor;
   }
 
-  /** A text with its lines: those that begin with `>` stand in a quote, the others as they are. */
+  /** A text by lines: those that begin with `>` become a quote. */
   function mrkdwn(text) {
     const nodes = [];
     const fences = text.split(/(```[\s\S]+?```)/);
@@ -203,10 +203,10 @@ const drawing = (() => {
     const groups = [];
     for (const line of text.split("\n")) {
       const quoted = /^(?:&gt;|>) ?/.exec(line);
-      const told = quoted ? line.slice(quoted[0].length) : line;
+      const content = quoted ? line.slice(quoted[0].length) : line;
       const last = groups.at(-1);
-      if (last && last.quoted === Boolean(quoted)) last.lines.push(told);
-      else groups.push({ quoted: Boolean(quoted), lines: [told] });
+      if (last && last.quoted === Boolean(quoted)) last.lines.push(content);
+      else groups.push({ quoted: Boolean(quoted), lines: [content] });
     }
     return groups.flatMap((group, index) => {
       if (group.quoted) return [make("blockquote", "", ...broken(group.lines))];
@@ -224,7 +224,7 @@ const drawing = (() => {
     return piece.type === "plain_text" ? plain(piece.text) : mrkdwn(piece.text ?? "");
   }
 
-  const plain = (told) => String(told ?? "").split("\n").flatMap((line, index) => [...(index ? [make("br")] : []), line]);
+  const plain = (value) => String(value ?? "").split("\n").flatMap((line, index) => [...(index ? [make("br")] : []), line]);
 
   // --- blocks ---
 
@@ -247,12 +247,12 @@ const drawing = (() => {
   const unknown = (block) => [make("div", "context", `(${block.type})`)];
 
   function section(block) {
-    const told = make("div", "told");
-    if (block.text) told.append(make("div", "text", ...text(block.text)));
+    const body = make("div", "section-body");
+    if (block.text) body.append(make("div", "text", ...text(block.text)));
     if (block.fields?.length) {
-      told.append(make("div", "fields", ...block.fields.map((field) => make("div", "field", ...text(field)))));
+      body.append(make("div", "fields", ...block.fields.map((field) => make("div", "field", ...text(field)))));
     }
-    return make("div", "section", told, block.accessory ? make("div", "accessory", element(block.accessory)) : null);
+    return make("div", "section", body, block.accessory ? make("div", "accessory", element(block.accessory)) : null);
   }
 
   function contextElement(piece) {
@@ -284,7 +284,7 @@ const drawing = (() => {
     return drawn;
   }
 
-  /** Pictures come from elsewhere, and this page asks nobody: it shows what would be read out for them. */
+  /** The page loads no images from elsewhere: it shows their alt texts. */
   function picture(block) {
     return make("div", "picture", block.title?.text ? `${block.title.text}: ` : null, block.alt_text ?? "image");
   }
@@ -340,7 +340,7 @@ const drawing = (() => {
     const bar = make("div", "bar");
     const color = COLORS[piece.color] ?? piece.color;
     if (/^#[0-9a-f]{6}$/i.test(color ?? "")) bar.style.backgroundColor = color;
-    return make("div", "attachment", bar, make("div", "beside", ...body));
+    return make("div", "attachment", bar, make("div", "attachment-body", ...body));
   }
 
   function legacy(piece) {
@@ -351,16 +351,16 @@ const drawing = (() => {
   // --- messages ---
 
   function body(message) {
-    const said = make("div", "body");
+    const content = make("div", "body");
     if (message.deleted) {
-      said.append(make("div", "gone", "This message was deleted."));
-      return said;
+      content.append(make("div", "gone", "This message was deleted."));
+      return content;
     }
-    said.append(...(message.blocks?.length ? blocks(message.blocks) : [make("div", "section", make("div", "text", ...mrkdwn(message.text ?? "")))]));
-    if (message.edited) said.lastElementChild?.append(make("span", "edited", " (edited)"));
-    said.append(...(message.attachments ?? []).map(attachment));
-    if (message.reactions?.length) said.append(make("div", "reactions", ...message.reactions.map(reaction)));
-    return said;
+    content.append(...(message.blocks?.length ? blocks(message.blocks) : [make("div", "section", make("div", "text", ...mrkdwn(message.text ?? "")))]));
+    if (message.edited) content.lastElementChild?.append(make("span", "edited", " (edited)"));
+    content.append(...(message.attachments ?? []).map(attachment));
+    if (message.reactions?.length) content.append(make("div", "reactions", ...message.reactions.map(reaction)));
+    return content;
   }
 
   const reaction = ({ name, count }) => make("span", "reaction", `:${name}: ${count}`);
@@ -378,26 +378,26 @@ const drawing = (() => {
     return face;
   }
 
-  /** One message. `options.note` stands over it in small letters; `options.thread` is what is shown under it. */
-  function message(told, options = {}) {
-    const note = told.to ? "Only visible to you" : options.note;
-    const column = make("div", told.to ? "column whisper" : "column", note ? make("div", "note", note) : null, head(told), body(told), options.thread ?? null);
-    const element = make("article", "message", avatar(told), column);
-    element.dataset.ts = told.ts;
-    if (told.incident) element.dataset.incident = told.incident;
+  /** One message. `options.note` is shown above it in small letters, `options.thread` below it. */
+  function message(shown, options = {}) {
+    const note = shown.to ? "Only visible to you" : options.note;
+    const column = make("div", shown.to ? "column ephemeral" : "column", note ? make("div", "note", note) : null, head(shown), body(shown), options.thread ?? null);
+    const element = make("article", "message", avatar(shown), column);
+    element.dataset.ts = shown.ts;
+    if (shown.incident) element.dataset.incident = shown.incident;
     return element;
   }
 
   /**
-   * A thread that opens: `open` says whether it stands open now, `toggled` hears of a click, `composer` is where one
-   * replies, if one can.
+   * A thread that can be opened: `open` says whether it is open, `toggled` is called on a change, `composer` is the reply
+   * form, if any.
    */
   function thread(replies, { open = false, toggled = () => {}, composer = null } = {}) {
     if (!replies.length && !composer) return null;
-    const said = replies.filter((reply) => !reply.to);
-    const last = Math.floor(Number.parseFloat(said.at(-1)?.ts ?? "0"));
-    const summary = said.length
-      ? make("summary", "", make("b", "", `${said.length} ${said.length === 1 ? "reply" : "replies"}`), make("span", "last", "last ", date(last, "{date_short_pretty} at {time}", "")))
+    const visible = replies.filter((reply) => !reply.to);
+    const last = Math.floor(Number.parseFloat(visible.at(-1)?.ts ?? "0"));
+    const summary = visible.length
+      ? make("summary", "", make("b", "", `${visible.length} ${visible.length === 1 ? "reply" : "replies"}`), make("span", "last", "last ", date(last, "{date_short_pretty} at {time}", "")))
       : make("summary", "none", make("b", "", "Reply in thread"));
     const list = make("div", "replies", ...replies.map((reply) => message(reply, { note: reply.broadcast ? "also sent to the channel" : null })), composer);
     const details = make("details", "thread", summary, list);
@@ -406,14 +406,14 @@ const drawing = (() => {
     return details;
   }
 
-  /** The first words of a root, for the line over a reply that was broadcast. */
-  function brief(told) {
-    const header = told.blocks?.find((block) => block.type === "header")?.text?.text;
-    const words = header ?? told.text ?? "";
+  /** The first words of a root message, for the line above a broadcast reply. */
+  function brief(root) {
+    const header = root.blocks?.find((block) => block.type === "header")?.text?.text;
+    const words = header ?? root.text ?? "";
     return words.length > 80 ? `${[...words].slice(0, 79).join("")}…` : words;
   }
 
-  /** A channel from its messages, oldest first: roots with their threads, and replies that were broadcast. */
+  /** A channel from its messages, oldest first: root messages with their threads, and broadcast replies. */
   function channel(messages, { isOpen = () => false, toggled = () => {}, composer = () => null } = {}) {
     const roots = new Map(messages.filter((each) => !each.thread).map((each) => [each.ts, each]));
     const replies = Map.groupBy
@@ -444,5 +444,5 @@ const drawing = (() => {
     return groups;
   }
 
-  return { world, make, date, link, called, brief, blocks, text, message, thread, channel, refreshDates };
+  return { world, make, date, link, mentionOf, brief, blocks, text, message, thread, channel, refreshDates };
 })();

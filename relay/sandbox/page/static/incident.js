@@ -1,22 +1,23 @@
-// What relay knows of one incident, from its own GET /incidents/{id}: where its cards are, and from the newest on which
-// shares came, what was decided and why, and what Slack answered. Everything is shown as text.
+// The history of one incident, from relay's GET /incidents/{id}: its cards, and newest first its shares, what was decided
+// and why, and Slack's answers. All of it is shown as text.
 
 "use strict";
 
-const knows = (() => {
-  const { make, date, called } = drawing;
-  const SECONDS = "{time_secs}";
+const incidents = (() => {
+  const { make, date, mentionOf } = drawing;
 
   const list = (value) => (Array.isArray(value) ? value : []);
-  const words = (value) => list(value).join(", ");
+  const joined = (value) => list(value).join(", ");
+  const spaced = (value) => String(value ?? "").replaceAll("_", " ");
 
-  /** The panel's contents. `names` tells channels by id. */
-  function draw(told, names) {
-    const moments = [...shares(told, names), ...calls(told, names), ...attempts(told, names), ...errands(told)].sort((one, other) => other.at - one.at || other.rank - one.rank);
+  /** The contents of the panel. `names` are channel names by id. */
+  function draw(incident, names) {
+    const moments = [...shares(incident, names), ...calls(incident, names), ...attempts(incident, names), ...tasks(incident)];
+    moments.sort((one, other) => other.at - one.at || other.rank - one.rank);
     return [
-      ...cards(told, names),
-      make("h3", "", "What happened, and what was decided (newest first)"),
-      make("ol", "line", ...moments.map(({ at, className, parts }) => make("li", className, date(Math.floor(at), SECONDS, ""), ...parts))),
+      ...cards(incident, names),
+      make("h3", "", "What happened, and what relay decided (newest first)"),
+      make("ol", "timeline", ...moments.map(({ at, className, parts }) => make("li", className, date(Math.floor(at), "{time_secs}", ""), ...parts))),
     ];
   }
 
@@ -25,31 +26,31 @@ const knows = (() => {
     return name ? `#${name}` : (card?.channel ?? "");
   };
 
-  /** What is kept by card, as [card, each]. */
-  function byCard(told, kept) {
-    const found = new Map(list(told.cards).map((card) => [String(card.id), card]));
-    return Object.entries(kept ?? {}).flatMap(([id, all]) => list(all).map((each) => [found.get(id), each]));
+  /** The values of an object that is keyed by card ids, as [card, value]. */
+  function byCard(incident, values) {
+    const found = new Map(list(incident.cards).map((card) => [String(card.id), card]));
+    return Object.entries(values ?? {}).flatMap(([id, all]) => list(all).map((each) => [found.get(id), each]));
   }
 
-  function cards(told, names) {
-    return list(told.cards).flatMap((card) => {
+  function cards(incident, names) {
+    return list(incident.cards).flatMap((card) => {
       const facts = {
-        route: card.route || "none took it: the fallback",
+        route: card.route || "no route matched: the fallback",
         episode: card.episode > 1 ? card.episode : null,
         template: card.options?.template,
-        pinged: list(card.pinged).map(called).join(" "),
+        pinged: list(card.pinged).map(mentionOf).join(" "),
         reason: card.reason,
-        notices: list(card.notices).map(noted).join(", "),
-        message: card.ts ? jump(card) : null,
+        notices: list(card.notices).map(noticeText).join(", "),
+        message: card.ts ? jumpButton(card) : null,
       };
-      return [make("h3", "", `Card in ${channelOf(card, names)}: ${String(card.state).replaceAll("_", " ")}`), table(facts)];
+      return [make("h3", "", `Card in ${channelOf(card, names)}: ${spaced(card.state)}`), table(facts)];
     });
   }
 
-  /** `from|REF|NAME|WHY` is a card that stands in for another; the other notices are words already. */
-  function noted(notice) {
+  /** `from|REF|NAME|WHY` is a card in place of another; the other notices are words already. */
+  function noticeText(notice) {
     const [kind, , name, why] = String(notice).split("|");
-    return kind === "from" && name ? `in place of ${name}: ${why}` : kind.replaceAll("_", " ");
+    return kind === "from" && name ? `in place of ${name}: ${why}` : spaced(kind);
   }
 
   function table(facts) {
@@ -57,8 +58,8 @@ const knows = (() => {
     return make("dl", "facts", ...rows.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value instanceof Node ? value : String(value))]));
   }
 
-  /** Shows the message itself; the page listens for it. */
-  function jump(card) {
+  /** Shows the message itself; the page handles the click. */
+  function jumpButton(card) {
     const button = make("button", "jump", "show it");
     button.type = "button";
     button.title = `ts ${card.ts}`;
@@ -66,58 +67,61 @@ const knows = (() => {
     return button;
   }
 
-  /** What an entry says, in relay's own words, under the share that it came with (`relay.cards.diff`). */
-  function entriesOf(share, told) {
-    const own = list(told.entries).filter((entry) => String(entry.key).includes(`:${share.hash}:`));
-    return own.map((entry) => make("div", "said", list(told.words?.[entry.seq]).join("\n") || String(entry.kind)));
+  /** The texts of the entries that came with a share (`relay.cards.diff`). */
+  function entriesOf(share, incident) {
+    const own = list(incident.entries).filter((entry) => String(entry.key).includes(`:${share.hash}:`));
+    return own.map((entry) => make("div", "entry", list(incident.words?.[entry.seq]).join("\n") || String(entry.kind)));
   }
 
-  /** Which card is new by it, and why there. */
-  function newCards(decided, names) {
-    return list(decided.cards)
+  function newCards(decision, names) {
+    return list(decision.cards)
       .filter((card) => card.new)
       .map((card) => `new card in ${channelOf(card, names)} by ${card.route ? `route ${card.route}` : "the fallback"}`);
   }
 
-  function shares(told, names) {
-    return list(told.shares).map((share) => {
-      const decided = share.decided ?? {};
-      const outcome = String(share.outcome ?? decided.outcome ?? "").replaceAll("_", " ");
-      const taken = words(share.routes?.length ? share.routes : decided.routes);
+  function shares(incident, names) {
+    return list(incident.shares).map((share) => {
+      const decision = share.decision ?? {};
+      const routes = joined(share.routes?.length ? share.routes : decision.routes);
       const why = [
-        taken ? `taken by ${taken}` : "taken by no route",
-        ...newCards(decided, names),
-        list(decided.dropped).length ? `dropped by ${words(decided.dropped)}` : null,
-        share.times_seen > 1 ? `seen ${share.times_seen} times` : null,
+        routes ? `matched ${routes}` : "no route matched",
+        ...newCards(decision, names),
+        list(decision.dropped).length ? `dropped by ${joined(decision.dropped)}` : null,
+        share.times_seen > 1 ? `received ${share.times_seen} times` : null,
       ].filter(Boolean);
       return {
         at: share.received,
         rank: 0,
         className: "share",
-        parts: [make("b", "", `share ${share.id}: ${outcome}`), decided.state ? `, ${decided.state}` : "", ...entriesOf(share, told), make("div", "why", why.join(" · "))],
+        parts: [
+          make("b", "", `share ${share.id}: ${spaced(share.outcome ?? decision.outcome)}`),
+          decision.state ? `, ${decision.state}` : "",
+          ...entriesOf(share, incident),
+          make("div", "why", why.join(" · ")),
+        ],
       };
     });
   }
 
-  /** What was posted, and who was pinged: a card has one open attempt at a time, so it is the one that was begun last. */
-  function posted(told, card, call) {
+  /** What a post was, and whom it pinged: a card has one open attempt at a time, so it is the newest one before the call. */
+  function postText(incident, card, call) {
     if (call.method !== "chat.postMessage") return "";
-    const begun = list(told.attempts?.[card?.id]).filter((attempt) => attempt.started <= call.at);
-    const last = begun.sort((one, other) => one.started - other.started).at(-1);
+    const started = list(incident.attempts?.[card?.id]).filter((attempt) => attempt.started_at <= call.at);
+    const last = started.sort((one, other) => one.started_at - other.started_at).at(-1);
     if (!last) return "";
-    const root = last.what === "root";
-    const pinging = list(last.targets).map(called).join(" ");
-    const why = root ? "" : last.words?.reopening ? " since it is back" : ` since it rose to ${last.words?.worst}`;
-    return ` · ${root ? "the card" : "a reply"}${pinging ? `, pinging ${pinging}${why}` : ""}`;
+    const root = last.kind === "root";
+    const targets = list(last.targets).map(mentionOf).join(" ");
+    const why = root ? "" : last.data?.reopening ? " since it reopened" : ` since it rose to ${last.data?.worst}`;
+    return ` · ${root ? "the card" : "a reply"}${targets ? `, pinging ${targets}${why}` : ""}`;
   }
 
-  function calls(told, names) {
-    return byCard(told, told.calls).map(([card, call]) => {
+  function calls(incident, names) {
+    return byCard(incident, incident.calls).map(([card, call]) => {
       const answer = call.answer ?? {};
       const good = answer.answer === "Delivered" || answer.ok === true;
       const detail = ["code", "reason", "remedy", "needed", "retry_after", "detail"]
         .filter((name) => answer[name] !== undefined && answer[name] !== null && !(good && name === "reason"))
-        .map((name) => `${name.replaceAll("_", " ")}: ${answer[name]}`);
+        .map((name) => `${spaced(name)}: ${answer[name]}`);
       return {
         at: call.at,
         rank: 1,
@@ -125,44 +129,38 @@ const knows = (() => {
         parts: [
           make("span", "mono", String(call.method)),
           ` in ${channelOf(card, names)} → ${good ? "ok" : String(answer.answer ?? answer.error ?? "no answer").toLowerCase()}`,
-          make("span", "why", posted(told, card, call)),
+          make("span", "why", postText(incident, card, call)),
           detail.length ? make("div", "why", detail.join(" · ")) : null,
         ].filter(Boolean),
       };
     });
   }
 
-  /** Those that are settled are told by their calls; the others wait for something. */
-  function attempts(told, names) {
-    const open = byCard(told, told.attempts).filter(([, attempt]) => !["done", "dropped"].includes(attempt.state));
-    return open.map(([card, attempt]) => {
-      const state = String(attempt.state).replaceAll("_", " ");
-      const tries = attempt.tries > 1 ? `, tried ${attempt.tries} times` : "";
-      return {
-        at: attempt.started,
-        rank: 2,
-        className: "bad",
-        parts: [make("b", "", `${attempt.what} in ${channelOf(card, names)}: ${state}`), tries],
-      };
-    });
+  /** Open attempts, which wait for something; the others are shown by their calls. */
+  function attempts(incident, names) {
+    const open = byCard(incident, incident.attempts).filter(([, attempt]) => !["done", "dropped"].includes(attempt.state));
+    return open.map(([card, attempt]) => ({
+      at: attempt.started_at,
+      rank: 2,
+      className: "bad",
+      parts: [make("b", "", `${attempt.kind} in ${channelOf(card, names)}: ${spaced(attempt.state)}`), attempt.tries > 1 ? `, tried ${attempt.tries} times` : ""],
+    }));
   }
 
-  const ERRANDS = { callback: "BigPanda is told that the card exists", reply: "a reply becomes a comment", check: "BigPanda is asked how it stands" };
+  const TASKS = { callback: "report the card to BigPanda", reply: "add a reply as a comment", check: "ask BigPanda for the state" };
 
-  /** What BigPanda is told or asked: for whom, and what came of it. */
-  function errands(told) {
-    return list(told.errands).map((errand) => {
-      const payload = errand.payload ?? {};
-      const who = payload.name || payload.user;
-      const state = String(errand.state).replaceAll("_", " ");
+  /** The tasks for BigPanda: for whom, and with which result. */
+  function tasks(incident) {
+    return list(incident.bigpanda_tasks).map((task) => {
+      const who = task.payload?.name || task.payload?.user;
       return {
-        at: errand.created,
+        at: task.created,
         rank: 0,
-        className: ["done", "waiting", "trying"].includes(errand.state) ? "good" : "bad",
+        className: ["done", "waiting", "trying"].includes(task.state) ? "good" : "bad",
         parts: [
-          make("span", "mono", ERRANDS[errand.kind] ?? String(errand.kind)),
-          ` → ${state}`,
-          make("span", "why", `${who ? ` · by ${who}` : ""}${errand.reason ? ` · ${String(errand.reason).replaceAll("_", " ")}` : ""}`),
+          make("span", "mono", TASKS[task.kind] ?? String(task.kind)),
+          ` → ${spaced(task.state)}`,
+          make("span", "why", `${who ? ` · by ${who}` : ""}${task.reason ? ` · ${spaced(task.reason)}` : ""}`),
         ],
       };
     });

@@ -1,76 +1,76 @@
-// What the reader does, as one of the workspace's people: presses buttons, fills modals in, replies in threads.
+// What the reader does as a test user: clicks buttons, submits modals, replies in threads.
 //
-// Everything that a modal or an answer says is put into the page as text; the page's own server alone is told of it.
+// Everything that a modal or an answer contains is shown as text. Requests go only to the page's own server.
 
 "use strict";
 
-const hands = (() => {
+const interactions = (() => {
   const { make } = drawing;
   const find = (id) => document.getElementById(id);
   const KEY = "relay-sandbox-me";
-  const SHOWN = 8_000; // ms for which a word about a press stands there
+  const TOAST_TIME = 8_000; // ms
 
   let open = null; // the modal that is shown: {id, view, errors}
-  let standing = []; // all modals that the workspace has open
-  let heard = () => {}; // told when the reader becomes somebody else
-  const composers = new Map(); // channel + ts of a root -> the box to reply in, with what is written there
-  let quiet = 0;
+  let openViews = []; // all open modals of the workspace
+  let userChanged = () => {}; // called when the reader acts as another user
+  const composers = new Map(); // channel + ts of a root -> its reply form, with what is typed there
+  let toastTimer = 0;
 
-  // --- who one is ---
+  // --- the user ---
 
   const me = () => find("me").value || null;
 
-  function people(list) {
+  function setPeople(people) {
     const chosen = me() ?? sessionStorage.getItem(KEY);
-    find("me").replaceChildren(...list.map(({ id, name }) => Object.assign(make("option", "", name), { value: id })));
-    if (list.some(({ id }) => id === chosen)) find("me").value = chosen;
-    find("being").hidden = !list.length;
-    for (const composer of composers.values()) composer.hidden = !list.length;
+    find("me").replaceChildren(...people.map(({ id, name }) => Object.assign(make("option", "", name), { value: id })));
+    if (people.some(({ id }) => id === chosen)) find("me").value = chosen;
+    find("acting-as").hidden = !people.length;
+    for (const composer of composers.values()) composer.hidden = !people.length;
     showView();
   }
 
   find("me").addEventListener("change", () => {
     sessionStorage.setItem(KEY, me());
     showView();
-    heard();
+    userChanged();
   });
 
-  // --- telling the workspace ---
+  // --- requests ---
 
-  async function tell(act, told) {
-    const body = JSON.stringify({ user: me(), ...told });
-    const answer = await fetch(`/acts/${act}`, { method: "POST", body, headers: { "Content-Type": "application/json" } }).catch(() => null);
-    const said = await answer?.json().catch(() => null);
-    return { done: Boolean(answer?.ok), acknowledged: said?.acknowledged, why: said?.why || said?.detail || "the page's server does not answer" };
+  async function perform(action, options) {
+    const body = JSON.stringify({ user: me(), ...options });
+    const answer = await fetch(`/actions/${action}`, { method: "POST", body, headers: { "Content-Type": "application/json" } }).catch(() => null);
+    const result = await answer?.json().catch(() => null);
+    return { done: Boolean(answer?.ok), acknowledged: result?.acknowledged, reason: result?.reason || result?.detail || "the page's server does not answer" };
   }
 
-  function toast(words) {
-    find("toast").textContent = words;
-    clearTimeout(quiet);
-    quiet = setTimeout(() => (find("toast").textContent = ""), SHOWN);
+  function toast(text) {
+    find("toast").textContent = text;
+    clearTimeout(toastTimer);
+    toastTimer = setTimeout(() => (find("toast").textContent = ""), TOAST_TIME);
   }
 
   // --- buttons ---
 
-  async function press(button, channel, ts) {
-    if (!me()) return toast("Nobody lives in this workspace who could press it.");
+  async function click(button, channel, ts) {
+    if (!me()) return toast("This workspace has no users who could click.");
     const label = button.textContent;
     button.setAttribute("aria-busy", "true");
-    const answer = await tell("click", { channel, ts, action: button.dataset.action });
+    const answer = await perform("click", { channel, ts, action: button.dataset.action });
     button.removeAttribute("aria-busy");
-    if (!answer.acknowledged) toast(`⚠ ${label}: ${answer.why}.`);
+    if (!answer.acknowledged) toast(`⚠ ${label}: ${answer.reason}.`);
   }
 
   // --- replies ---
 
   function composer(root, channel) {
     const key = `${root.channel}/${root.ts}`;
-    const box = composers.get(key) ?? made(root, channel);
-    composers.set(key, box);
-    return box.hidden ? null : box;
+    const form = composers.get(key) ?? makeComposer(root, channel);
+    composers.set(key, form);
+    return form.hidden ? null : form;
   }
 
-  function made(root, channel) {
+  function makeComposer(root, channel) {
     const text = Object.assign(make("textarea"), { rows: 2, placeholder: "Reply…" });
     text.setAttribute("aria-label", "Reply in this thread");
     const also = Object.assign(make("input"), { type: "checkbox" });
@@ -80,17 +80,17 @@ const hands = (() => {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (!text.value.trim()) return;
-      const answer = await tell("reply", { channel: root.channel, thread: root.ts, text: text.value, broadcast: also.checked });
-      if (!answer.done) return toast(`⚠ Not sent: ${answer.why}.`);
-      if (answer.acknowledged === false) toast(`⚠ Sent, but the app does not know: ${answer.why}.`);
+      const answer = await perform("reply", { channel: root.channel, thread: root.ts, text: text.value, broadcast: also.checked });
+      if (!answer.done) return toast(`⚠ Not sent: ${answer.reason}.`);
+      if (answer.acknowledged === false) toast(`⚠ Sent, but the app did not receive it: ${answer.reason}.`);
       text.value = "";
       also.checked = false;
     });
     return form;
   }
 
-  /** Redraw what stands around the boxes without taking anybody's cursor away. */
-  function undisturbed(redraw) {
+  /** Redraw the messages around the reply forms and keep the cursor. */
+  function keepCursor(redraw) {
     const at = document.activeElement;
     const range = at instanceof HTMLTextAreaElement ? [at.selectionStart, at.selectionEnd] : null;
     redraw();
@@ -101,13 +101,13 @@ const hands = (() => {
 
   // --- modals ---
 
-  function views(list) {
-    standing = list;
+  function setViews(views) {
+    openViews = views;
     showView();
   }
 
   function showView() {
-    const mine = standing.filter(({ user }) => user === me()).at(-1) ?? null;
+    const mine = openViews.filter(({ user }) => user === me()).at(-1) ?? null;
     if (mine === null) {
       open = null;
       find("modal").close();
@@ -115,32 +115,33 @@ const hands = (() => {
     }
     const same = open?.id === mine.id && JSON.stringify(open.view) === JSON.stringify(mine.view);
     open = mine;
-    if (!same) draw(mine.view);
+    if (!same) drawView(mine.view);
     showErrors(mine.errors);
     find("submit").disabled = false;
     if (!find("modal").open) find("modal").showModal();
   }
 
-  function draw(view) {
+  function drawView(view) {
     find("modal-title").textContent = view.title?.text ?? "";
     find("submit").textContent = view.submit?.text ?? "Submit";
     find("submit").hidden = !view.submit;
-    find("put-away").textContent = view.close?.text ?? "Cancel";
-    find("asked").replaceChildren(...(view.blocks ?? []).flatMap((block) => (block.type === "input" ? [input(block)] : drawing.blocks([block]))));
-    find("asked").querySelector("[data-focus]")?.focus();
+    find("cancel").textContent = view.close?.text ?? "Cancel";
+    find("inputs").replaceChildren(...(view.blocks ?? []).flatMap((block) => (block.type === "input" ? [input(block)] : drawing.blocks([block]))));
+    find("inputs").querySelector("[data-focus]")?.focus();
   }
 
   function input(block) {
     const { element } = block;
+    const isGroup = element.type === "radio_buttons";
     const label = make("span", "label", block.label?.text ?? "", block.optional ? make("span", "optional", " (optional)") : null);
-    const asked = element.type === "radio_buttons" ? radios(block) : element.type === "static_select" ? menu(element) : writing(element);
-    const field = make(element.type === "radio_buttons" ? "fieldset" : "label", "input", element.type === "radio_buttons" ? make("legend", "", label) : label, ...asked);
+    const controls = isGroup ? radios(block) : element.type === "static_select" ? menu(element) : textInput(element);
+    const field = make(isGroup ? "fieldset" : "label", "input", isGroup ? make("legend", "", label) : label, ...controls);
     field.dataset.block = block.block_id;
     field.append(make("span", "error"), block.hint ? make("span", "hint", block.hint.text) : "");
     return field;
   }
 
-  function writing(element) {
+  function textInput(element) {
     const box = make(element.multiline ? "textarea" : "input");
     box.value = element.initial_value ?? "";
     if (element.multiline) box.rows = 5;
@@ -167,14 +168,14 @@ const hands = (() => {
   }
 
   function showErrors(errors) {
-    for (const field of find("asked").querySelectorAll("[data-block]")) {
+    for (const field of find("inputs").querySelectorAll("[data-block]")) {
       field.querySelector(".error").textContent = errors[field.dataset.block] ?? "";
     }
-    find("trouble").textContent = "";
+    find("form-error").textContent = "";
   }
 
-  function filledIn() {
-    const all = [...find("asked").querySelectorAll("[data-name]")].filter((each) => each.type !== "radio" || each.checked);
+  function inputValues() {
+    const all = [...find("inputs").querySelectorAll("[data-name]")].filter((each) => each.type !== "radio" || each.checked);
     return Object.fromEntries(all.map((each) => [each.dataset.name, each.value]));
   }
 
@@ -182,18 +183,18 @@ const hands = (() => {
     event.preventDefault();
     if (!open) return;
     find("submit").disabled = true;
-    const answer = await tell("submit", { view: open.id, values: filledIn() });
+    const answer = await perform("submit", { view: open.id, values: inputValues() });
     find("submit").disabled = false;
-    if (!answer.done) find("trouble").textContent = answer.why;
-    else if (!answer.acknowledged) toast(`⚠ ${find("modal-title").textContent}: ${answer.why}.`);
+    if (!answer.done) find("form-error").textContent = answer.reason;
+    else if (!answer.acknowledged) toast(`⚠ ${find("modal-title").textContent}: ${answer.reason}.`);
   });
 
-  const putAway = () => open && tell("dismiss", { view: open.id });
-  find("put-away").addEventListener("click", putAway);
+  const dismiss = () => open && perform("dismiss", { view: open.id });
+  find("cancel").addEventListener("click", dismiss);
   find("modal").addEventListener("cancel", (event) => {
     event.preventDefault();
-    putAway();
+    dismiss();
   });
 
-  return { me, people, changed: (listener) => (heard = listener), press, composer, undisturbed, views };
+  return { me, setPeople, onUserChange: (listener) => (userChanged = listener), click, composer, keepCursor, setViews };
 })();

@@ -1,4 +1,4 @@
-// The page: listens to what changes, and draws the channel that is open. State lives here, `drawing` draws.
+// The page: listens to changes, and draws the open channel. The state is here; `drawing` draws.
 
 "use strict";
 
@@ -7,23 +7,23 @@
   const find = (id) => document.getElementById(id);
 
   const channels = new Map(); // id -> Map of ts -> message
-  const opened = new Set(); // threads that stand open: channel + ts
-  const unread = new Map(); // id -> how many messages came while another channel was open
+  const opened = new Set(); // open threads: channel + ts
+  const unread = new Map(); // channel id -> number of new messages since it was open
   let frame = { list: [], people: [], channels: {}, caption: "", relay: false };
   let here = null; // the open channel
-  let chosen = null; // the incident that the panel is about
-  let known = null; // what relay last told of it
-  let first = true; // nothing is new in what stood there when the page was opened
+  let chosen = null; // the incident that the panel shows
+  let known = null; // the last answer of relay about it
+  let first = true; // messages that are there when the page opens are not new
 
   const key = (message) => `${message.channel}/${message.ts}`;
   const byTime = (one, other) => (one.ts.length - other.ts.length) || (one.ts < other.ts ? -1 : 1);
 
-  // --- what comes in ---
+  // --- events ---
 
   const events = new EventSource("/events");
   events.addEventListener("open", () => {
     channels.clear();
-    hands.views([]);
+    interactions.setViews([]);
     first = true;
     find("link").className = "live";
   });
@@ -33,7 +33,7 @@
     Object.assign(world, { channels: frame.channels, users: frame.users, groups: frame.groups });
     here ??= location.hash.slice(1) in frame.channels ? location.hash.slice(1) : (frame.list[0]?.id ?? null);
     find("paste").hidden = !frame.relay;
-    hands.people(frame.people);
+    interactions.setPeople(frame.people);
     show();
   });
   events.addEventListener("messages", ({ data }) => {
@@ -46,17 +46,17 @@
     }
     show(first ? [] : fresh);
     first = false;
-    if (fresh.some((message) => message.incident === chosen)) ask();
+    if (fresh.some((message) => message.incident === chosen)) loadIncident();
   });
   events.addEventListener("gone", ({ data }) => {
     for (const [channel, ts] of JSON.parse(data)) channels.get(channel)?.delete(ts);
     show();
   });
 
-  events.addEventListener("views", ({ data }) => hands.views(JSON.parse(data)));
-  hands.changed(() => show());
+  events.addEventListener("views", ({ data }) => interactions.setViews(JSON.parse(data)));
+  interactions.onUserChange(() => show());
 
-  const isForMe = (message) => !message.to || message.to === hands.me();
+  const isForMe = (message) => !message.to || message.to === interactions.me();
 
   // --- the channel ---
 
@@ -85,13 +85,13 @@
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
     const messages = [...(channels.get(here)?.values() ?? [])].filter(isForMe).sort(byTime);
     const top = box.scrollTop;
-    hands.undisturbed(() => {
+    interactions.keepCursor(() => {
       const drawn = drawing.channel(messages, {
         isOpen: (message) => opened.has(key(message)),
         toggled: (message, open) => (open ? opened.add(key(message)) : opened.delete(key(message))),
-        composer: (message) => (message.to || message.deleted ? null : hands.composer(message, frame.channels[here])),
+        composer: (message) => (message.to || message.deleted ? null : interactions.composer(message, frame.channels[here])),
       });
-      box.replaceChildren(...(drawn.length ? drawn : [make("p", "empty", "Nothing has been said here yet.")]));
+      box.replaceChildren(...(drawn.length ? drawn : [make("p", "empty", "No messages yet.")]));
     });
     for (const element of box.querySelectorAll(".message")) {
       if (fresh.has(`${here}/${element.dataset.ts}`)) element.classList.add("fresh");
@@ -115,59 +115,59 @@
   });
 
   find("messages").addEventListener("click", ({ target }) => {
-    const pressed = target.closest("[data-action]");
-    if (pressed) hands.press(pressed, here, pressed.closest(".message").dataset.ts);
+    const clicked = target.closest("[data-action]");
+    if (clicked) interactions.click(clicked, here, clicked.closest(".message").dataset.ts);
     if (target.closest("a, button, summary, .replies")) return;
     const message = target.closest(".message[data-incident]");
     if (message) choose(message.dataset.incident);
   });
 
-  // --- what relay knows ---
+  // --- the incident panel ---
 
   function choose(incident) {
     chosen = incident;
     known = null;
-    find("knows").classList.add("open");
+    find("details").classList.add("open");
     showKnown();
     showMessages(new Set());
-    ask();
+    loadIncident();
   }
 
-  async function ask() {
-    const asked = chosen;
-    if (asked === null) return;
+  async function loadIncident() {
+    const requested = chosen;
+    if (requested === null) return;
     if (!frame.relay) {
-      known = { detail: "No relay stands behind this page: start it with one, and it tells here what it knows." };
+      known = { detail: "This page has no relay behind it. Start it with one to see the history of incidents." };
       return showKnown();
     }
-    const answer = await fetch(`/incidents/${encodeURIComponent(asked)}`).catch(() => null);
-    const told = await answer?.json().catch(() => null);
-    if (asked !== chosen) return;
-    known = answer?.ok && told ? told : { detail: told?.detail ?? "relay does not answer." };
+    const answer = await fetch(`/incidents/${encodeURIComponent(requested)}`).catch(() => null);
+    const incident = await answer?.json().catch(() => null);
+    if (requested !== chosen) return;
+    known = answer?.ok && incident ? incident : { detail: incident?.detail ?? "relay does not answer." };
     showKnown();
   }
 
   function showKnown() {
-    const told = find("told");
+    const history = find("history");
     if (chosen === null) {
-      told.replaceChildren(make("p", "empty", "Choose a message to see what relay knows of its incident, and why it did what it did."));
+      history.replaceChildren(make("p", "empty", "Select a message to see what relay knows of its incident, and why it acted as it did."));
     } else {
-      const body = known === null ? [make("p", "empty", "…")] : known.detail && !known.shares ? [make("p", "empty", known.detail)] : knows.draw(known, frame.channels);
-      told.replaceChildren(make("div", "id mono", `incident ${chosen}`), ...body);
+      const body = known === null ? [make("p", "empty", "…")] : known.detail && !known.shares ? [make("p", "empty", known.detail)] : incidents.draw(known, frame.channels);
+      history.replaceChildren(make("div", "id mono", `incident ${chosen}`), ...body);
     }
   }
 
-  find("told").addEventListener("click", ({ target }) => {
+  find("history").addEventListener("click", ({ target }) => {
     const button = target.closest("button[data-ts]");
     if (!button) return;
-    find("knows").classList.remove("open");
+    find("details").classList.remove("open");
     open(button.dataset.channel);
     find("messages").querySelector(`:scope > [data-ts="${CSS.escape(button.dataset.ts)}"]`)?.scrollIntoView({ block: "start" });
   });
 
-  find("close").addEventListener("click", () => find("knows").classList.remove("open"));
+  find("close").addEventListener("click", () => find("details").classList.remove("open"));
 
-  // --- a share of one's own ---
+  // --- pasting a share ---
 
   find("paste").addEventListener("click", () => {
     find("answer").textContent = "";
@@ -180,21 +180,21 @@
 
   find("send").addEventListener("click", async () => {
     const answer = await fetch("/shares", { method: "POST", body: find("body").value, headers: { "Content-Type": "application/json" } });
-    const told = await answer.json().catch(() => ({}));
+    const result = await answer.json().catch(() => ({}));
     const output = find("answer");
     output.className = answer.ok ? "good" : "bad";
     if (answer.ok) {
-      const routes = told.routes?.length ? `taken by ${told.routes.join(", ")}` : "taken by no route: the fallback has it";
-      output.textContent = `Kept as share ${told.share} of incident ${told.incident}, ${routes}.`;
-      choose(told.incident);
+      const routes = result.routes?.length ? `matched ${result.routes.join(", ")}` : "no route matched: it goes to the fallback";
+      output.textContent = `Stored as share ${result.share} of incident ${result.incident}; ${routes}.`;
+      choose(result.incident);
     } else {
-      output.textContent = `${answer.status} ${told.title ?? ""}: ${told.detail ?? "not taken"}`;
+      output.textContent = `${answer.status} ${result.title ?? ""}: ${result.detail ?? "rejected"}`;
     }
   });
 
   showKnown();
   setInterval(() => {
     drawing.refreshDates(document);
-    if (chosen !== null) ask();
+    if (chosen !== null) loadIncident();
   }, 10_000);
 }

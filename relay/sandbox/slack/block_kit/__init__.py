@@ -1,1 +1,1 @@
-"""Checks of Block Kit: which blocks, elements and text objects Slack accepts."""
+"""Checks of Block Kit: which blocks, elements and text objects Slack accepts, as tables."""

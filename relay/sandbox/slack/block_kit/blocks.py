@@ -1,21 +1,20 @@
-"""Which blocks Slack takes in a message, as a table of their keys, and what it says of those it does not take.
+"""Which blocks Slack accepts in a message or a modal, as a table of their keys, and what it reports otherwise.
 
-The shapes are those of https://docs.slack.dev/reference/block-kit/blocks, the sizes those of `relay.slack.limits`.
+The table follows https://docs.slack.dev/reference/block-kit/blocks, the sizes are those of `relay.slack.limits`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from relay.sandbox.slack.block_kit.elements import (
     ALT_TEXT,
+    IMAGE_SOURCE,
     IN_ACTIONS,
     IN_INPUT,
     IN_SECTION,
-    PICTURE,
     any_text,
     in_context,
     plain_text,
-    typed,
 )
 from relay.sandbox.slack.block_kit.rich_text import RICH_TEXT_ELEMENTS
 from relay.sandbox.slack.block_kit.schema import (
@@ -31,6 +30,7 @@ from relay.sandbox.slack.block_kit.schema import (
     record,
     string,
     tagged,
+    typed,
     word,
 )
 from relay.slack import limits
@@ -40,30 +40,20 @@ def _block(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHIN
     return typed(required, {"block_id": string(limits.BLOCK_ID), **optional})
 
 
-_SECTION = one_or_other(
-    _block(
-        {},
-        {
-            "text": any_text(limits.SECTION_TEXT),
-            "fields": array(any_text(limits.SECTION_FIELD), at_most=limits.SECTION_FIELDS),
-            "accessory": IN_SECTION,
-            "expand": boolean,
-        },
-    ),
-    "text",
-    "fields",
-    both=True,
+_SECTION = _block(
+    {},
+    {
+        "text": any_text(limits.SECTION_TEXT),
+        "fields": array(any_text(limits.SECTION_FIELD), at_most=limits.SECTION_FIELDS),
+        "accessory": IN_SECTION,
+        "expand": boolean,
+    },
 )
-
-_IMAGE = one_or_other(
-    _block({"alt_text": ALT_TEXT}, {**PICTURE, "title": plain_text(limits.IMAGE_TITLE)}), "image_url", "slack_file"
-)
-
+_IMAGE = _block({"alt_text": ALT_TEXT}, {**IMAGE_SOURCE, "title": plain_text(limits.IMAGE_TITLE)})
 _INPUT = _block(
     {"label": plain_text(limits.INPUT_LABEL), "element": IN_INPUT},
     {"hint": plain_text(limits.INPUT_HINT), "optional": boolean, "dispatch_action": boolean},
 )
-
 _VIDEO = _block(
     {
         "alt_text": ALT_TEXT,
@@ -79,12 +69,12 @@ _VIDEO = _block(
         "title_url": link(limits.IMAGE_URL),
     },
 )
-
+_RICH_TEXT = _block({"elements": RICH_TEXT_ELEMENTS})
 _CELL = tagged(
     {
         "raw_text": typed({"text": string(limits.TABLE_CHARACTERS)}),
         "raw_number": typed({"value": number}, {"text": string(limits.TABLE_CHARACTERS)}),
-        "rich_text": _block({"elements": RICH_TEXT_ELEMENTS}),
+        "rich_text": _RICH_TEXT,
     }
 )
 _COLUMN = record({}, {"align": word("left", "center", "right"), "is_wrapped": boolean})
@@ -93,7 +83,7 @@ _TABLE = _block(
     {"column_settings": array(_COLUMN, at_most=limits.TABLE_COLUMN_SETTINGS)},
 )
 
-# Newer blocks, of which only the presence is looked at: https://docs.slack.dev/reference/block-kit/blocks
+# Newer blocks, which are only checked for empty values: https://docs.slack.dev/reference/block-kit/blocks
 _NEWER = (
     "card",
     "carousel",
@@ -105,27 +95,27 @@ _NEWER = (
     "task_card",
 )
 
-# `alert` (modals only) and `file` (seen, never sent) are left out: https://docs.slack.dev/blocks.json
+# `alert` (modals only) and `file` (never sent by an app) are left out: https://docs.slack.dev/blocks.json
 BLOCK_CHECKS: Mapping[str, Check] = {
     "actions": _block({"elements": array(IN_ACTIONS, at_most=limits.ACTIONS_ELEMENTS)}),
     "context": _block({"elements": array(in_context, at_most=limits.CONTEXT_ELEMENTS)}),
     "divider": _block({}),
     "header": _block({"text": plain_text(limits.HEADER)}),
-    "image": _IMAGE,
+    "image": one_or_other(_IMAGE, "image_url", "slack_file"),
     "input": _INPUT,
     "markdown": _block({"text": string(limits.MARKDOWN)}),
-    "rich_text": _block({"elements": RICH_TEXT_ELEMENTS}),
-    "section": _SECTION,
+    "rich_text": _RICH_TEXT,
+    "section": one_or_other(_SECTION, "text", "fields", both=True),
     "table": _TABLE,
     "video": _VIDEO,
     **dict.fromkeys(_NEWER, non_empty),
 }
 
 # Each block's page says where it may stand: https://docs.slack.dev/reference/block-kit/blocks
-_MODAL_KINDS = ("actions", "context", "divider", "header", "image", "input", "rich_text", "section", "video")
+_MODAL_BLOCKS = ("actions", "context", "divider", "header", "image", "input", "rich_text", "section", "video")
 
 IN_MESSAGES = tagged(BLOCK_CHECKS)
-IN_MODALS = tagged({kind: BLOCK_CHECKS[kind] for kind in _MODAL_KINDS})
+IN_MODALS = tagged({kind: BLOCK_CHECKS[kind] for kind in _MODAL_BLOCKS})
 
 
 def check_blocks(  # noqa: PLR0913  where they stand, and what may stand there
@@ -137,45 +127,31 @@ def check_blocks(  # noqa: PLR0913  where they stand, and what may stand there
     block_ids: set[str] | None = None,
     of: Check = IN_MESSAGES,
 ) -> None:
-    """Report whatever Slack would refuse in these blocks, which stand at this JSON pointer.
+    """Report whatever Slack would reject in these blocks, which stand at this JSON pointer.
 
-    `block_ids` holds those that the same message uses elsewhere, and is added to; `of` is what may stand here.
+    `block_ids` are those that the same message uses elsewhere; the ids found here are added. `of` checks one block.
     """
     array(of, at_most=at_most, at_least=0)(blocks, at, report)
-    _unique(blocks, "block_id", at, report, set() if block_ids is None else block_ids)
+    _check_unique(blocks, "block_id", at, report, set() if block_ids is None else block_ids)
     for index, block in enumerate(blocks):
-        _unique(_elements(block), "action_id", f"{at}/{index}/elements", report, set())
-    if sum(len(text) for text in _markdown(blocks)) > limits.MARKDOWN:
+        elements = block.get("elements") if isinstance(block, dict) else None
+        if isinstance(elements, list):
+            _check_unique(elements, "action_id", f"{at}/{index}/elements", report, set())
+    texts = [block.get("text") for block in of_type(blocks, "markdown")]
+    if sum(len(text) for text in texts if isinstance(text, str)) > limits.MARKDOWN:
         report(f"must be less than {limits.MARKDOWN + 1} characters", at)
 
 
-def count(blocks: list[Any], kind: str) -> int:
-    """How many blocks of one kind stand here."""
-    return sum(1 for block in blocks if isinstance(block, dict) and block.get("type") == kind)
+def of_type(blocks: list[Any], *kinds: str) -> list[dict[str, Any]]:
+    """The blocks of these types."""
+    return [block for block in blocks if isinstance(block, dict) and block.get("type") in kinds]
 
 
-def cells(blocks: list[Any]) -> int:
-    """The characters in all cells of the tables that stand here."""
-    tables = [block for block in blocks if isinstance(block, dict) and block.get("type") == "table"]
-    return limits.visible_characters(tables)
-
-
-def _elements(block: Any) -> list[Any]:
-    elements = block.get("elements") if isinstance(block, dict) else None
-    return elements if isinstance(elements, list) else []
-
-
-def _unique(items: list[Any], key: str, at: str, report: Report, seen: set[str]) -> None:
+def _check_unique(items: list[Any], key: str, at: str, report: Report, used: set[str]) -> None:
     for index, item in enumerate(items):
         name = item.get(key) if isinstance(item, dict) else None
         if not isinstance(name, str):
             continue
-        if name in seen:
+        if name in used:
             report(f'`{key}` "{name}" already exists', f"{at}/{index}/{key}")
-        seen.add(name)
-
-
-def _markdown(blocks: list[Any]) -> Iterator[str]:
-    for block in blocks:
-        if isinstance(block, dict) and block.get("type") == "markdown" and isinstance(block.get("text"), str):
-            yield block["text"]
+        used.add(name)

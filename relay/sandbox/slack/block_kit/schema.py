@@ -1,8 +1,8 @@
-"""A small language for saying what JSON may look like, with findings in Slack's own words.
+"""A small language for schemas of JSON, with Slack's own error messages.
 
 A `Check` looks at one value at one place (a JSON pointer) and reports what is wrong with it. Checks are built from
-checks, so that a block is a table of its keys. Wordings follow what Slack's `response_metadata.messages` was seen to
-hold, for example `must be less than 3001 characters [json-pointer:/blocks/0/text/text]`.
+checks, so that a block is a table of its keys. The messages follow what Slack's `response_metadata.messages` was seen
+to hold, for example `must be less than 3001 characters [json-pointer:/blocks/0/text/text]`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from relay.slack.limits import is_link
 
 Report = Callable[[str, str], None]
-"""Takes what is wrong and the JSON pointer of where."""
+"""Takes an error message and the JSON pointer of its place."""
 
 Check = Callable[[Any, str, Report], None]
 """Looks at a value at a JSON pointer."""
@@ -19,80 +19,77 @@ Check = Callable[[Any, str, Report], None]
 NOTHING: Mapping[str, Check] = {}
 
 
-class Findings:
-    """A `Report` that keeps what it is told, in order, as Slack writes it."""
+class ErrorMessages:
+    """A `Report` that collects the messages in order, as Slack writes them."""
 
     def __init__(self) -> None:
-        """Begin with nothing found."""
+        """Start with none."""
         self.messages: list[str] = []
 
     def __call__(self, message: str, at: str) -> None:
-        """Keep one finding."""
+        """Add one message."""
         self.messages.append(f"{message} [json-pointer:{at}]")
 
 
-def string(at_most: int, *, at_least: int = 1, blank: bool = True) -> Check:
-    """A string of so many characters; one of blanks alone counts as empty unless `blank`."""
+def rules(*table: tuple[Callable[[Any], bool], str]) -> Check:
+    """A table of conditions and messages: the first condition that does not hold is reported."""
 
     def check(value: Any, at: str, report: Report) -> None:
-        if not isinstance(value, str):
-            report("must provide a string", at)
-        elif len(value) > at_most:
-            report(f"must be less than {at_most + 1} characters", at)
-        elif len(value if blank else value.strip()) < at_least:
-            report(f"must be more than {at_least - 1} characters", at)
+        message = next((message for holds, message in table if not holds(value)), None)
+        if message is not None:
+            report(message, at)
 
     return check
 
 
-def word(*allowed: str) -> Check:
-    """One of a few strings."""
-
-    def check(value: Any, at: str, report: Report) -> None:
-        if value not in allowed:
-            report(f"must be one of: {', '.join(sorted(allowed))}", at)
-
-    return check
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def link(at_most: int) -> Check:
-    """An http or https address."""
-    sized = string(at_most)
-
-    def check(value: Any, at: str, report: Report) -> None:
-        sized(value, at, report)
-        if isinstance(value, str) and value and not is_link(value):
-            report("invalid url", at)
-
-    return check
-
-
-def boolean(value: Any, at: str, report: Report) -> None:
-    """True or false."""
-    if not isinstance(value, bool):
-        report("must provide a boolean", at)
-
-
-def number(value: Any, at: str, report: Report) -> None:
-    """A number (and a boolean is none)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        report("must provide a number", at)
+boolean = rules((lambda value: isinstance(value, bool), "must provide a boolean"))
+number = rules((_is_number, "must provide a number"))
+unchecked = rules()
 
 
 def between(least: int, most: int) -> Check:
     """A whole number within bounds."""
+    return rules(
+        (lambda value: _is_number(value) and isinstance(value, int), "must provide a number"),
+        (lambda value: least <= value <= most, f"must be between {least} and {most}"),
+    )
+
+
+def word(*allowed: str) -> Check:
+    """One of a few strings."""
+    return rules((lambda value: value in allowed, f"must be one of: {', '.join(sorted(allowed))}"))
+
+
+def string(at_most: int, *, at_least: int = 1, blank: bool = True) -> Check:
+    """A string of that many characters; without `blank`, a string of spaces alone counts as empty."""
+    return rules(
+        (lambda value: isinstance(value, str), "must provide a string"),
+        (lambda value: len(value) <= at_most, f"must be less than {at_most + 1} characters"),
+        (
+            lambda value: len(value if blank else value.strip()) >= at_least,
+            f"must be more than {at_least - 1} characters",
+        ),
+    )
+
+
+def link(at_most: int) -> Check:
+    """An http or https address."""
+    text = string(at_most)
+    address = rules((lambda value: not isinstance(value, str) or not value or is_link(value), "invalid url"))
 
     def check(value: Any, at: str, report: Report) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            report("must provide a number", at)
-        elif not least <= value <= most:
-            report(f"must be between {least} and {most}", at)
+        text(value, at, report)
+        address(value, at, report)
 
     return check
 
 
 def array(of: Check, *, at_most: int, at_least: int = 1) -> Check:
-    """A list of so many items, each of which passes."""
+    """A list of that many items, each of which passes the check."""
 
     def check(value: Any, at: str, report: Report) -> None:
         if not isinstance(value, list):
@@ -128,16 +125,18 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHIN
     return check
 
 
+def typed(required: Mapping[str, Check], optional: Mapping[str, Check] = NOTHING) -> Check:
+    """A record whose `type` was checked already, by `tagged`."""
+    return record({"type": unchecked, **required}, optional)
+
+
 def one_or_other(of: Check, first: str, second: str, *, both: bool = False) -> Check:
-    """A record that must have one of two keys, and only where `both` says so may have the two of them."""
+    """A record that has exactly one of two keys; with `both`, it may have the two of them."""
+    allowed = {1, 2} if both else {1}
 
     def check(value: Any, at: str, report: Report) -> None:
         of(value, at, report)
-        if (
-            isinstance(value, dict)
-            and (present := (first in value) + (second in value)) != 1
-            and not (both and present)
-        ):
+        if isinstance(value, dict) and (first in value) + (second in value) not in allowed:
             report(f"must define either `{first}` or `{second}`", at)
 
     return check
@@ -159,31 +158,24 @@ def tagged(kinds: Mapping[str, Check]) -> Check:
     return check
 
 
-def alternatives(check_one: Check) -> Check:
-    """What several schemas allow: Slack says first that none matched, then why the nearest did not."""
+def alternatives(nearest: Check) -> Check:
+    """A value that several schemas allow: Slack reports first that none matched, then why the nearest did not."""
 
     def check(value: Any, at: str, report: Report) -> None:
-        inner: list[tuple[str, str]] = []
-        check_one(value, at, lambda message, place: inner.append((message, place)))
-        if inner:
+        errors: list[tuple[str, str]] = []
+        nearest(value, at, lambda message, place: errors.append((message, place)))
+        if errors:
             report("failed to match all allowed schemas", at)
-        for message, place in inner:
+        for message, place in errors:
             report(message, place)
 
     return check
 
 
-def unchecked(_value: Any, _at: str, _report: Report) -> None:
-    """Anything at all: what somebody else has looked at."""
-
-
 def non_empty(value: Any, at: str, report: Report) -> None:
-    """Any JSON that holds something: no null, no empty string, list or object at any depth."""
+    """Any JSON without null and without empty strings, lists and objects, at any depth."""
     if value is None or value in ("", [], {}):
         report("must not be empty", at)
-    elif isinstance(value, dict):
-        for key, part in value.items():
+    elif isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             non_empty(part, f"{at}/{key}", report)
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            non_empty(part, f"{at}/{index}", report)

@@ -1,0 +1,80 @@
+"""What the fakes' HTTP servers share: the log of calls, rate limits and faults, and how they listen and answer."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+from aiohttp import web
+
+from relay.sandbox.calls import ReceivedCall
+from relay.sandbox.faults import DropConnection, FaultInjector, RawResponse
+from relay.sandbox.rate_limits import RateLimiter
+
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds for open requests when a server stops; an open page or half a request never ends by itself."""
+
+_Call = TypeVar("_Call", bound=ReceivedCall)
+
+
+class FakeApi(Generic[_Call]):
+    """An API with rate limits (`limits`), faults (`faults`) and a log of all `calls`."""
+
+    now: Callable[[], float]
+
+    def __init__(self, limits: RateLimiter, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Start with an empty log; `sleep` makes slow answers wait."""
+        self.limits = limits
+        self.faults = FaultInjector(sleep)
+        self.calls: list[_Call] = []
+
+    @property
+    def rate_limits(self) -> bool:
+        """Whether calls that come too fast are rejected; off at first, can be set."""
+        return self.limits.enabled
+
+    @rate_limits.setter
+    def rate_limits(self, enabled: bool) -> None:
+        self.limits.enabled = enabled
+
+    def pause(self, method: str, seconds: float) -> None:
+        """Answer a method with 429 for so many seconds, whatever `rate_limits` says."""
+        self.limits.pause(method, self.now(), seconds)
+
+    def calls_to(self, method: str) -> list[_Call]:
+        """The calls of one method, in the order in which they came."""
+        return [call for call in self.calls if call.method == method]
+
+
+@asynccontextmanager
+async def serve_app(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an application, and give its address, `http://HOST:PORT`. Port 0 means any free one."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def to_response(
+    request: web.Request, call: ReceivedCall, answer: RawResponse | DropConnection, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The response, noted on the call; or a cut connection, where the returned response goes nowhere."""
+    if isinstance(answer, DropConnection):
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response()
+    call.status, call.answer = answer.status, _json_or_text(answer.body)
+    return web.Response(
+        status=answer.status,
+        body=answer.body.encode(),
+        headers={"Content-Type": f"{answer.content_type}; charset=utf-8", **headers, **answer.headers},
+    )
+
+
+def _json_or_text(body: str) -> Any:
+    with suppress(ValueError):
+        return json.loads(body)
+    return body
