@@ -68,6 +68,7 @@ def as_json(dossier: IncidentHistory, link: PermalinkBuilder) -> dict[str, JSON]
     (lines), under their `seq`.
     """
     told: dict[str, JSON] = orjson.loads(orjson.dumps(dossier, option=orjson.OPT_NON_STR_KEYS))
+    told["bigpanda_tasks"] = told.pop("tasks")
     incident = read_incident(dossier.state.record)
     return told | {
         "links": {str(card.id): found for card in dossier.cards if (found := _link(card, link))},

@@ -30,8 +30,8 @@ from relay.demo.story import (
     DANA,
     DATABASE_CHANNEL,
     NOC_CHANNEL,
+    IncidentStep,
     ShareBuilder,
-    ShareStep,
     UserStep,
     prologue,
     story,
@@ -85,7 +85,9 @@ def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
 
 def test_the_documented_sample_is_the_one_whose_life_is_told():
     steps = [
-        step for step in story(documented_sample()) if isinstance(step, ShareStep) and step.incident == BILLING_INCIDENT
+        step
+        for step in story(documented_sample())
+        if isinstance(step, IncidentStep) and step.incident == BILLING_INCIDENT
     ]
     assert documented_sample()["incident"]["id"] == BILLING_INCIDENT
     names = [step.event for step in steps]
@@ -96,7 +98,7 @@ def test_the_documented_sample_is_the_one_whose_life_is_told():
 def test_a_comment_is_told_by_one_share_alone():
     told, now = ShareBuilder(documented_sample()), STORY_START
     comments = []
-    for step in (step for step in story(documented_sample()) if isinstance(step, ShareStep)):
+    for step in (step for step in story(documented_sample()) if isinstance(step, IncidentStep)):
         now += step.pause
         comments += [told.share(step, now)["metadata"].get("comment")]
     assert len([comment for comment in comments if comment]) == 1
@@ -139,7 +141,7 @@ async def test_what_a_reader_does_by_the_buttons_stays_true_through_the_rest_of_
     async with start_demo(clock) as stage:
         player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
         steps = [*prologue(), *story(documented_sample())]
-        events = [step.event if isinstance(step, ShareStep) else "" for step in steps]
+        events = [step.event if isinstance(step, IncidentStep) else "" for step in steps]
         rising = next(number for number, step in enumerate(steps) if "gets worse" in step.caption)
         back = events.index("incident#reopened")
         await play_steps(player, clock, steps[:rising])
@@ -155,14 +157,14 @@ async def test_what_a_reader_does_by_the_buttons_stays_true_through_the_rest_of_
 
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
 async def test_routes_that_take_the_buttons_away_do_not_stop_the_story(actions, monkeypatch):
-    furnish = staging._furnish
+    furnish = staging._copy_configuration
 
     def furnish_otherwise(folder: Path) -> None:
         furnish(folder)
         routes = folder / "routes.yaml"
         routes.write_text(routes.read_text().replace("[assign, comment, snooze, resolve]", actions))
 
-    monkeypatch.setattr(staging, "_furnish", furnish_otherwise)
+    monkeypatch.setattr(staging, "_copy_configuration", furnish_otherwise)
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as stage:
         await play_steps(
@@ -183,7 +185,7 @@ async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
         await wait_until_idle(lambda: stage.idle)
         await stage.perform(replace(at_billing("assign"), incident=OWN_INCIDENT, channel=NOC_CHANNEL))
         await wait_until_idle(lambda: stage.idle)
-        assert "assigned to *Dana Levi*" in stage.slack.transcript(NOC_CHANNEL)
+        assert "Assigned to *Dana Levi*" in stage.slack.transcript(NOC_CHANNEL)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ async def test_a_clock_that_leaps_wakes_whoever_waited_and_nobody_else():
         woken.append(f"{name} {clock.now() - STORY_START:.0f}")
 
     tasks = [asyncio.create_task(sleeper(*each)) for each in (("near", 40), ("far", 100), ("later", 1_000))]
-    await clock.advance(300, lambda: True)
+    await clock.run_for(300, lambda: True)
     assert woken == ["near 40", "far 100"]
     assert clock.now() == STORY_START + 300
     tasks[2].cancel()

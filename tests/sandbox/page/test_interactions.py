@@ -52,7 +52,7 @@ class App:
     seen: list[Any] = field(default_factory=list)
     fails: bool = False
 
-    async def clicked(self, payload: Any) -> Any:
+    async def on_interaction(self, payload: Any) -> Any:
         told = parse_interaction(payload)
         self.seen.append(told)
         if self.fails:
@@ -67,7 +67,7 @@ class App:
                 await self.door.post_ephemeral(told.channel, told.user, "Under way: you will have it in a moment.")
         return None
 
-    async def heard(self, payload: Any) -> None:
+    async def on_event(self, payload: Any) -> None:
         self.seen.append(parse_event(payload))
 
 

@@ -166,11 +166,11 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
     async with start_demo(SimulatedClock(STORY_START)) as stage:
         await tab.goto(stage.address)
         await tab.get_by_role("button", name="Paste a share…").click()
-        await tab.get_by_role("button", name="Send it to relay").click()
+        await tab.get_by_role("button", name="Send to relay").click()
         await expect(tab.locator("#answer")).to_contain_text("400")
         await tab.get_by_role("button", name="Documented sample").click()
         await expect(tab.locator("#body")).to_have_value(re.compile(OWN_INCIDENT))
-        await tab.get_by_role("button", name="Send it to relay").click()
+        await tab.get_by_role("button", name="Send to relay").click()
         await expect(tab.locator("#answer")).to_contain_text(f"Stored as share 1 of incident {OWN_INCIDENT}")
         await wait_until_idle(lambda: stage.idle)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
