@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from relay.actions.modals import SNOOZE_CHOICES, WITH_MODAL, build_modal, validation_errors
 from relay.sandbox.slack.block_kit import blocks
-from relay.sandbox.slack.block_kit.schema import Findings
+from relay.sandbox.slack.block_kit.schema import ErrorMessages
 from relay.slack import limits
 from relay.slack.interactions import Submission, parse_interaction
 
@@ -106,7 +106,7 @@ def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
 )
 def test_whatever_an_incident_is_called_its_modal_fits(action, title, incident, first):
     view = build_modal(action, title=title, incident=incident, channel="C1", message_ts="1.2", first=first)
-    findings = Findings()
+    findings = ErrorMessages()
     blocks.check_blocks(view["blocks"], "/view/blocks", findings, at_most=limits.VIEW_BLOCKS)
 
     assert findings.messages == []

@@ -64,7 +64,7 @@ def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
         "also in the channel",
         "Resolved after",
         "[Assign to me]",
-        "assigned to *Ann Lee*",
+        "Assigned to *Ann Lee*",
         "Ann Lee: Failing over to db-118.",
         "*Dana Levi*: Rolling Mando-001 back",
     ):
