@@ -1,6 +1,6 @@
-"""Every state, every kind of entry and every odd shape that a reader of a channel may meet, each under a name.
+"""Cards and replies of every state, kind and unusual shape, each with a name.
 
-The tests compare what they read like with `approved/`; `make gallery` draws the same cases as pictures.
+The tests compare their text with `approved/`; `make gallery` draws them as pictures.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ _LIBRARY = TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_package
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is drawn: a card, or with `entries` a reply in its thread."""
+    """A card, or with `entries` a reply in its thread."""
 
     name: str
     incident: Incident
@@ -51,10 +51,10 @@ class Case:
     folders: tuple[str, ...] = field(default=TEMPLATES)
 
     def draw(self, folder: str) -> Message:
-        """The message that the folder's templates make of it."""
+        """Render it with the templates of this folder."""
         options = Options(actions=self.actions)
         card = Card(incident="", channel="", episode=1, options=options, notices=self.notices)
-        scene = RenderRequest(
+        request = RenderRequest(
             variables=template_variables(self.incident, show_tags=self.show_tags, previous=self.previous),
             mentions=self.mentions,
             notices=tuple(notice_lines(card)),
@@ -62,11 +62,11 @@ class Case:
             **stale_style(card),
         )
         if self.pointer:
-            return render_pointer(scene, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
+            return render_pointer(request, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
         template = self.template or folder
         if self.entries:
-            return render_reply(_LIBRARY, template, scene, self.entries).message
-        return render_card(_LIBRARY, template, scene).message
+            return render_reply(_LIBRARY, template, request, self.entries).message
+        return render_card(_LIBRARY, template, request).message
 
 
 def alert(host: str, text: str = "", state: State = State.CRITICAL, **more: Any) -> Alert:
@@ -121,12 +121,12 @@ DB = Incident(
     links={"landing_page": PAGE},
     sender=Person(name="AutoShare"),
 )
-"""An ordinary night."""
+"""An ordinary incident."""
 
 BARE = Incident(
     id="5c1e", title="Incident 5c1e", state=State.CRITICAL, reported_status="", severity=State.CRITICAL, active=True
 )
-"""Nothing but what every share has: an account without any option sends no more."""
+"""Only what every share has."""
 
 ENDED = replace(
     DB,
@@ -139,9 +139,11 @@ ENDED = replace(
 )
 
 _PREVIOUS = {"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"}
-"""The card of an episode before."""
+"""The card of the previous episode."""
 
 _ACTIONS = tuple(BUTTONS)
+"""All buttons."""
+
 _GONE = Notice(kind=NoticeKind.GONE, at=NOW)
 
 
@@ -149,11 +151,8 @@ def _rejected(channel: str, reason: str) -> Notice:
     return Notice(kind=NoticeKind.FOR_CARD, name=channel, reason=reason)
 
 
-"""Everything that a route can let people do."""
-
-
 def cards() -> Iterator[Case]:
-    """Cards of every state, and of every odd shape."""
+    """Cards of every state and unusual shape."""
     yield Case(name="critical", incident=DB, mentions=("S0DBONCALL",))
     yield Case(
         name="everything-at-once",
@@ -181,13 +180,13 @@ def cards() -> Iterator[Case]:
     yield Case(name="snoozed-open-ended", incident=replace(DB, snooze=Snooze(snoozed=True)))
     yield Case(name="flapping", incident=replace(DB, flapping=True))
     yield Case(
-        name="flapping-snoozed-and-taken",
+        name="flapping-snoozed-and-assigned",
         incident=replace(
             DB, flapping=True, snooze=Snooze(snoozed=True, wake=NOW + DAY), assignee=Person(name="Ann Lee")
         ),
     )
     yield Case(
-        name="some-alerts-over",
+        name="some-alerts-resolved",
         incident=replace(DB, alerts=(DB.alerts[0], alert("db-120", "lag is gone", State.RESOLVED), DB.alerts[2])),
     )
     for name, incident in (("new-episode", DB), ("new-episode-resolved", ENDED)):
@@ -195,15 +194,17 @@ def cards() -> Iterator[Case]:
         yield Case(
             name=f"built-in-{name}", incident=incident, previous=_PREVIOUS, template="broken", folders=("incident",)
         )
-    yield Case(name="every-alert-over", incident=replace(DB, alerts=ENDED.alerts))
+    yield Case(name="every-alert-resolved", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(MAY_REPEAT,))
     yield Case(name="from-another-channel", incident=DB, notices=(_rejected("#payments", "channel_archived"),))
     silent = replace(DB, started=NOW - 10 * HOUR)
-    yield Case(name="no-news", incident=silent, notices=(Notice(kind=NoticeKind.STALE, at=NOW - 9 * HOUR),))
-    yield Case(name="gone-from-bigpanda", incident=DB, notices=(_GONE,), actions=_ACTIONS)
-    yield Case(name="built-in-gone", incident=DB, notices=(_GONE,), template="broken", folders=("incident",))
-    yield Case(name="posted-anew", incident=DB, notices=(REPOSTED,), folders=("incident",))
-    yield Case(name="not-to-be-edited", incident=DB, notices=(NO_EDITS,), folders=("incident",))
+    yield Case(name="no-update", incident=silent, notices=(Notice(kind=NoticeKind.STALE, at=NOW - 9 * HOUR),))
+    yield Case(name="no-longer-in-bigpanda", incident=DB, notices=(_GONE,), actions=_ACTIONS)
+    yield Case(
+        name="built-in-no-longer-in-bigpanda", incident=DB, notices=(_GONE,), template="broken", folders=("incident",)
+    )
+    yield Case(name="posted-again", incident=DB, notices=(REPOSTED,), folders=("incident",))
+    yield Case(name="no-more-edits", incident=DB, notices=(NO_EDITS,), folders=("incident",))
     yield Case(
         name="several-notices",
         incident=DB,
@@ -236,7 +237,7 @@ def _all(state: State) -> Incident:
 
 
 def _without() -> Iterator[Case]:
-    """Each optional block absent, the others there."""
+    """Each optional value absent in turn."""
     whole = replace(DB, assignee=Person(name="Ann Lee"), changes=(_CHANGE,))
     absent: dict[str, Any] = {
         "alerts": (),
@@ -264,7 +265,7 @@ def _sizes() -> Iterator[Case]:
     nameless = replace(silent, primary="", secondary="", tags={}, description="a check that names no host failed")
     yield Case(name="1-alert-without-properties", incident=replace(DB, alerts=(nameless,)))
     yield Case(
-        name="1-alert-without-properties-which-the-title-repeats",
+        name="1-alert-without-properties-that-the-title-repeats",
         incident=replace(DB, title=nameless.title, alerts=(nameless,)),
     )
     yield Case(
@@ -306,7 +307,7 @@ def _hosts(count: int) -> tuple[Alert, ...]:
 
 
 def _texts() -> Iterator[Case]:
-    """Words that do not fit, that run the other way, that are code, or that mean harm."""
+    """Long words, right-to-left text, code and hostile text."""
     word = "kafka-consumer-group-" + "partition-rebalance-" * 12
     yield Case(name="long-words", incident=_named(f"{word} is lagging", word, word))
     yield Case(
@@ -343,58 +344,58 @@ def _named(title: str, description: str, value: str) -> Incident:
 
 
 def replies() -> Iterator[Case]:
-    """A reply for every kind of entry, and one that tells much."""
+    """A reply of every kind of entry, and replies with several."""
     every = dict(_entries())
-    for name, told in every.items():
-        yield Case(name=f"told-{name}", incident=DB, entries=[told])
+    for name, entry in every.items():
+        yield Case(name=f"reply-{name}", incident=DB, entries=[entry])
     kinds = (
-        "rise late flapped comment-hostile comment-late assigned unassigned snoozed awake tags alerts changes "
+        "rise late flapped comment-hostile comment-late assigned unassigned snoozed snooze-ended tags alerts changes "
         "resolved-late reopened other"
     )
-    told = [every[name] for name in kinds.split()]
-    yield Case(name="told-by-the-built-in", incident=DB, entries=told, template="broken", folders=("incident",))
-    yield Case(name="told-a-rise", incident=DB, entries=[every["rise"], every["joined"]], mentions=("S0DBONCALL",))
+    several = [every[name] for name in kinds.split()]
+    yield Case(name="reply-built-in", incident=DB, entries=several, template="broken", folders=("incident",))
+    yield Case(name="reply-a-rise", incident=DB, entries=[every["rise"], every["joined"]], mentions=("S0DBONCALL",))
     yield Case(
-        name="told-together",
+        name="reply-together",
         incident=DB,
         entries=[every[name] for name in ("rise", "joined", "assigned", "comment", "snoozed", "tags")],
     )
 
 
 def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    told = _told
-    yield "rise", told("status", old="warning", new="critical")
-    yield "better", told("status", old="critical", new="warning")
-    yield "late", told("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, late=True)
-    yield "began-to-flap", told("status", text="began to flap", flapping=True)
-    yield "flapped", told("status", text="changed state 6 times while flapping", now="critical", times=6)
-    yield "comment", told("comment", text="looked at it, failing over to db-118", actor="Dana Levi")
-    yield "comment-by-nobody", told("comment", text="see https://wiki.example.com/run/db-117 first")
+    entry = _entry
+    yield "rise", entry("status", old="warning", new="critical")
+    yield "better", entry("status", old="critical", new="warning")
+    yield "late", entry("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, late=True)
+    yield "began-to-flap", entry("status", text="began to flap", flapping=True)
+    yield "flapped", entry("status", text="changed state 6 times while flapping", now="critical", times=6)
+    yield "comment", entry("comment", text="looked at it, failing over to db-118", actor="Dana Levi")
+    yield "comment-without-an-actor", entry("comment", text="see https://wiki.example.com/run/db-117 first")
     lines = (
         "Found it:\n1. the primary ran out of connections\n2. the replica waits\n\n`max_connections = 400`\n\nFixing."
     )
-    yield "comment-of-lines", told("comment", text=lines, actor="Dana Levi")
-    yield "comment-long", told("comment", text="The replica waits for the primary. " * 80, actor="Dana Levi")
+    yield "comment-of-lines", entry("comment", text=lines, actor="Dana Levi")
+    yield "comment-long", entry("comment", text="The replica waits for the primary. " * 80, actor="Dana Levi")
     fence = "```\nERROR: could not extend file: No space left\n  at <unknown>\n```\nthat is all"
-    yield "comment-of-code", told("comment", text=fence, actor="Dana Levi")
-    yield "comment-right-to-left", told("comment", text="בודקת את מסד הנתונים db-117", actor="דנה לוי")
+    yield "comment-of-code", entry("comment", text=fence, actor="Dana Levi")
+    yield "comment-right-to-left", entry("comment", text="בודקת את מסד הנתונים db-117", actor="דנה לוי")
     harm = "<!channel> <https://evil.example|click> *Ann*: ok </script> @here"
-    yield "comment-hostile", told("comment", text=harm, actor="*Ann* <!here>")
-    yield "comment-of-many-lines", told("comment", text="\n".join(f"step {n}" for n in range(40)), actor="Dana Levi")
-    yield "comment-late", told("comment", text="on it", actor="Dana Levi", at=NOW - 26 * HOUR, late=True)
-    yield "assigned", told("assignment", old="", new="Ann Lee", actor="Lead")
-    yield "took-it", told("assignment", old="Bo", new="Ann Lee")
-    yield "unassigned", told("assignment", old="Ann Lee", new="")
-    yield "snoozed", told("snooze", new=NOW + HOUR, snoozed=True)
-    yield "snoozed-open-ended", told("snooze", snoozed=True)
-    yield "awake", told("snooze", snoozed=False)
+    yield "comment-hostile", entry("comment", text=harm, actor="*Ann* <!here>")
+    yield "comment-of-many-lines", entry("comment", text="\n".join(f"step {n}" for n in range(40)), actor="Dana Levi")
+    yield "comment-late", entry("comment", text="on it", actor="Dana Levi", at=NOW - 26 * HOUR, late=True)
+    yield "assigned", entry("assignment", old="", new="Ann Lee", actor="Lead")
+    yield "reassigned", entry("assignment", old="Bo", new="Ann Lee")
+    yield "unassigned", entry("assignment", old="Ann Lee", new="")
+    yield "snoozed", entry("snooze", new=NOW + HOUR, snoozed=True)
+    yield "snoozed-open-ended", entry("snooze", snoozed=True)
+    yield "snooze-ended", entry("snooze", snoozed=False)
     tags = [
         {"label": "Priority", "old": "P2", "new": "P1"},
         {"label": "Owner", "old": "", "new": "payments <!channel>"},
         {"label": "Ticket", "old": "INC-1", "new": ""},
     ]
-    yield "tags", told("tags", items=tags, more=0)
-    yield "tags-many", told("tags", items=tags, more=14)
+    yield "tags", entry("tags", items=tags, more=0)
+    yield "tags-many", entry("tags", items=tags, more=14)
     wide = [
         {
             "label": "Dashboard",
@@ -403,45 +404,45 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
         },
         {"label": "Owner", "old": "צוות לילה", "new": "word " * 60},
     ]
-    yield "tags-of-every-kind", told("tags", items=wide, more=1)
+    yield "tags-of-every-kind", entry("tags", items=wide, more=1)
     one = [{"title": "db-120 · replication lag", "state": "critical", "was": "joined"}]
-    yield "joined", told("alerts", joined=1, resolved=0, returned=0, left=0, total=4, items=one)
+    yield "joined", entry("alerts", joined=1, resolved=0, returned=0, left=0, total=4, items=one)
     two = [{"title": f"db-12{n} · replication lag", "state": "critical", "was": "joined"} for n in (1, 2)]
-    yield "2-joined", told("alerts", joined=2, resolved=0, returned=0, left=0, total=6, items=two)
-    yield "alerts", told("alerts", joined=12, resolved=3, returned=1, left=2, total=24, items=one * 18)
+    yield "2-joined", entry("alerts", joined=2, resolved=0, returned=0, left=0, total=6, items=two)
+    yield "alerts", entry("alerts", joined=12, resolved=3, returned=1, left=2, total=24, items=one * 18)
     over = [{"title": "db-118 · replication lag", "state": "resolved", "was": "resolved"}]
-    yield "an-alert-over", told("alerts", joined=0, resolved=1, returned=0, left=0, total=2, items=over)
+    yield "an-alert-resolved", entry("alerts", joined=0, resolved=1, returned=0, left=0, total=2, items=over)
     change = {name: getattr(_CHANGE, name) for name in ("identifier", "summary", "status", "url", "certainty", "end")}
-    yield "change", told("changes", items=[change])
-    yield "changes", told("changes", items=[change, {"identifier": "CHG-4712", "certainty": "MATCH"}])
+    yield "change", entry("changes", items=[change])
+    yield "changes", entry("changes", items=[change, {"identifier": "CHG-4712", "certainty": "MATCH"}])
     confirmed = {**change, "certainty": "MATCH", "confirmed": True}
-    yield "change-confirmed", told("changes", items=[confirmed])
-    yield "resolved", told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
-    yield "resolved-soon", told("resolved", old="critical", new="resolved", lasted=45, worst="critical")
-    ended = told("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)
+    yield "change-confirmed", entry("changes", items=[confirmed])
+    yield "resolved", entry("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical")
+    yield "resolved-soon", entry("resolved", old="critical", new="resolved", lasted=45, worst="critical")
+    ended = entry("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)
     yield "resolved-late", {**ended, "late": True}
-    yield "resolved-was-worse", told("resolved", old="warning", new="resolved", lasted=None, worst="critical")
-    yield "reopened", told("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
-    yield "reopened-without-an-end", told("reopened", old="resolved", new="warning")
-    yield "other", told("other", text="became quiet")
+    yield "resolved-was-worse", entry("resolved", old="warning", new="resolved", lasted=None, worst="critical")
+    yield "reopened", entry("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
+    yield "reopened-without-an-end", entry("reopened", old="resolved", new="warning")
+    yield "other", entry("other", text="became quiet")
     yield from _done_from_slack()
 
 
 def _done_from_slack() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What people did by the buttons, as it is told once BigPanda has confirmed it."""
-    told = _told
-    yield "assigned-to-oneself", told("assignment", old="", new="Ann Lee", actor="")
-    yield "assigned-through-a-shared-account", told("assignment", old="", new="NOC", actor="Bob")
-    yield "snoozed-by-somebody", told("snooze", new=NOW + HOUR, snoozed=True, actor="Ann Lee")
-    by = told("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical", actor="Ann Lee")
+    """What people did with buttons, reported after BigPanda confirmed it."""
+    entry = _entry
+    yield "assigned-to-oneself", entry("assignment", old="", new="Ann Lee", actor="")
+    yield "assigned-through-a-shared-account", entry("assignment", old="", new="NOC", actor="Bob")
+    yield "snoozed-by-somebody", entry("snooze", new=NOW + HOUR, snoozed=True, actor="Ann Lee")
+    by = entry("resolved", old="critical", new="resolved", lasted=72 * MINUTE, worst="critical", actor="Ann Lee")
     yield "resolved-by-somebody", by
     yield "resolved-by-somebody-with-a-note", {**by, "text": "Failed over to db-118,\nsee https://wiki.example.com/db"}
-    yield "comment-through-relay", told("comment", text="failing over\nto db-118", actor="Ann Lee", posted_in=[])
+    yield "comment-through-relay", entry("comment", text="failing over\nto db-118", actor="Ann Lee", posted_in=[])
 
 
-def _told(kind: str, **data: Any) -> Mapping[str, Any]:
-    """As `relay.cards.draw` gives an entry to its template."""
-    entry: dict[str, Any] = {
+def _entry(kind: str, **data: Any) -> Mapping[str, Any]:
+    """An entry as `relay.cards.draw` passes it to its template."""
+    absent: dict[str, Any] = {
         "actor": None,
         "old": None,
         "new": None,
@@ -450,23 +451,23 @@ def _told(kind: str, **data: Any) -> Mapping[str, Any]:
         "at": NOW,
         "late": False,
     }
-    return {**entry, **data, "kind": kind}
+    return {**absent, **data, "kind": kind}
 
 
 def with_less() -> Iterator[Case]:
-    """A reply for every kind of entry, each told soon and late, with any of what it may have absent."""
+    """A reply of every kind of entry, soon and late, with every combination of absent values."""
     for name, entry in _entries():
-        absent = _told(entry["kind"])
-        told = [each for each, value in entry.items() if value != absent.get(each)]
+        absent = _entry(entry["kind"])
+        present = [each for each, value in entry.items() if value != absent.get(each)]
         for late, links in product((False, True), ({}, DB.links)):
             moment = {"at": NOW - 2 * HOUR, "late": True} if late else {}
-            for gone in chain.from_iterable(combinations(told, count) for count in range(len(told) + 1)):
+            for gone in chain.from_iterable(combinations(present, count) for count in range(len(present) + 1)):
                 less = {each: value for each, value in entry.items() if each not in gone}
                 yield Case(name=name, incident=replace(DB, links=links), entries=[{**absent, **less, **moment}])
 
 
 def every() -> Iterator[tuple[str, Case]]:
-    """(folder, case) of all of them."""
+    """Every (folder, case)."""
     groups: tuple[Callable[[], Iterator[Case]], ...] = (cards, replies)
     for folder in TEMPLATES:
         yield from ((folder, case) for group in groups for case in group() if folder in case.folders)

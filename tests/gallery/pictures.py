@@ -1,4 +1,4 @@
-"""Draws the gallery as pictures, into `build/gallery/`: `make gallery`. Look at them whenever a template changes."""
+"""Draws the gallery as pictures into `build/gallery/` (`make gallery`). Look at them when a template changes."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from tests.gallery.cases import NOW, PEOPLE, Case, every
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 SIZES = {"": (1_600, 3), "-phone": (390, 1)}
-"""What a picture's name ends with -> how wide it is, and how many columns it has."""
+"""The end of a picture's name -> its width and its number of columns."""
 
 
 def main(folder: Path) -> None:
-    """A sheet of cards and one of replies for each set of templates: pictures for a desk and a phone, and a page."""
+    """Write a sheet of cards and one of replies for each set of templates, as wide and narrow pictures and a page."""
     executable = chromium()
     if executable is None:
         sys.exit(MISSING)
@@ -26,30 +26,30 @@ def main(folder: Path) -> None:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS)) as browser,
     ):
-        for name, scenes in _sheets():
+        for name, sections in _sheets():
             for suffix, (width, columns) in SIZES.items():
                 page = browser.new_page(viewport={"width": width, "height": 900})
-                page.set_content(_document(name, scenes, columns))
+                page.set_content(_document(name, sections, columns))
                 page.screenshot(path=folder / f"{name}{suffix}.png", full_page=True)
                 page.close()
-            (folder / f"{name}.html").write_text(_document(name, scenes, 3), encoding="utf-8")
+            (folder / f"{name}.html").write_text(_document(name, sections, 3), encoding="utf-8")
 
 
-def _document(name: str, scenes: Sequence[DocumentSection], columns: int) -> str:
-    return render_document(scenes, people=PEOPLE, now=NOW, zone="UTC", columns=columns, title=f"relay: {name}")
+def _document(name: str, sections: Sequence[DocumentSection], columns: int) -> str:
+    return render_document(sections, people=PEOPLE, now=NOW, zone="UTC", columns=columns, title=f"relay: {name}")
 
 
 def _sheets() -> Iterator[tuple[str, list[DocumentSection]]]:
-    for (templates, told), cases in groupby(every(), key=lambda each: (each[0], bool(each[1].entries))):
-        name = f"{templates}-{'replies' if told else 'cards'}"
-        yield name, [_scene(templates, case) for _, case in cases]
+    for (templates, is_reply), cases in groupby(every(), key=lambda each: (each[0], bool(each[1].entries))):
+        name = f"{templates}-{'replies' if is_reply else 'cards'}"
+        yield name, [_section(templates, case) for _, case in cases]
 
 
-def _scene(templates: str, case: Case) -> DocumentSection:
+def _section(templates: str, case: Case) -> DocumentSection:
     message = case.draw(templates)
     lock_screen = unescape(message.text)
-    drawn = DocumentMessage(text=message.text, blocks=message.blocks, attachments=message.attachments, at=NOW)
-    return DocumentSection(title=case.name, note=lock_screen[:80], messages=(drawn,))
+    shown = DocumentMessage(text=message.text, blocks=message.blocks, attachments=message.attachments, at=NOW)
+    return DocumentSection(title=case.name, note=lock_screen[:80], messages=(shown,))
 
 
 if __name__ == "__main__":

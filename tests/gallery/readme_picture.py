@@ -1,7 +1,6 @@
-"""Takes the README's picture of the demo's channel, in the middle of its story: `make picture`.
+"""Takes the README's picture of the demo's channel, in the middle of its story (`make picture`).
 
-The story is played on its own clock and the browser is told the same time, so that the picture is the same whenever it
-is taken.
+The story runs on its own clock, and the browser gets the same time, so that the picture is always the same.
 """
 
 import asyncio
@@ -20,14 +19,14 @@ from relay.runtime import logging
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 STEPS = 7
-"""So many steps of the story are told: it is critical, a third alert has joined, and a disk fills up elsewhere."""
+"""Steps of the story: it is critical, a third alert has joined, and another disk fills up."""
 SIZE = (1_280, 1_140)
 WAIT = 180.0
-"""Seconds that pass after the last of them, in which what waits for company is told."""
+"""Seconds after the last step, in which batched entries are posted."""
 
 
 async def main(path: Path) -> None:
-    """Play, look, and write the picture."""
+    """Play the story and write the picture."""
     executable = chromium()
     if executable is None:
         sys.exit(MISSING)
@@ -47,7 +46,7 @@ async def main(path: Path) -> None:
 
 
 async def _look(tab: Tab, stage: DemoEnvironment, now: float) -> None:
-    """Open the channel, choose the incident that the story is about, and open its thread."""
+    """Open the channel, select the story's incident, and open its thread."""
     await tab.clock.set_fixed_time(datetime.fromtimestamp(now, UTC))
     await tab.goto(stage.address)
     card = tab.locator(f"#messages > .message[data-incident='{BILLING_INCIDENT}']")

@@ -1,6 +1,6 @@
-"""What every case of the gallery reads like, compared with a text that a person has read and approved.
+"""Each case of the gallery has the text that a person has read and approved.
 
-APPROVE=1 make test ARGS=tests/gallery       writes the texts anew: read the difference before you commit it
+APPROVE=1 make test ARGS=tests/gallery       writes the texts again: read the difference before you commit it
 """
 
 import json
@@ -21,7 +21,7 @@ CASES = {case.name: case for _, case in every()}
 
 
 def read(message: Message) -> str:
-    """The message as a reader sees it, with what a text cannot show said in words."""
+    """The message as a reader sees it; what a text cannot show is in words."""
     slack = FakeSlack(clock=lambda: float(NOW))
     channel = slack.add_channel("C0DB", "db-oncall")
     for group, handle in PEOPLE["groups"].items():
@@ -31,15 +31,15 @@ def read(message: Message) -> str:
     content = MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments)
     validate_content(content)
     bar = [f"(bar {attachment['color']})" for attachment in message.attachments]
-    told = slack.text_of(channel.add_message(content, slack.bot))
-    return "\n".join([f"lock screen: {mrkdwn(slack, message.text)}", *bar, told, *_links(message), ""])
+    text = slack.text_of(channel.add_message(content, slack.bot))
+    return "\n".join([f"lock screen: {mrkdwn(slack, message.text)}", *bar, text, *_links(message), ""])
 
 
 def _links(message: Message) -> list[str]:
-    """Where the links lead, each once."""
-    told = json.dumps(message.payload(), ensure_ascii=False)
-    labelled = [f"{label} -> {url}" for url, label in re.findall(r"<(https?://[^|>]+)\|([^>]*)>", told)]
-    buttons = [f"{label} -> {url}" for label, url in re.findall(r'"text": "([^"]*)"[^{}]*}, "url": "([^"]*)"', told)]
+    """The addresses of the links, each once."""
+    text = json.dumps(message.payload(), ensure_ascii=False)
+    labelled = [f"{label} -> {url}" for url, label in re.findall(r"<(https?://[^|>]+)\|([^>]*)>", text)]
+    buttons = [f"{label} -> {url}" for label, url in re.findall(r'"text": "([^"]*)"[^{}]*}, "url": "([^"]*)"', text)]
     return [f"    {link}" for link in dict.fromkeys([*labelled, *buttons])]
 
 
@@ -48,28 +48,28 @@ def text_of(case: Case) -> str:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_message_reads_as_approved(name):
+def test_each_message_has_its_approved_text(name):
     path = APPROVED / f"{name}.txt"
     text = text_of(CASES[name])
     if os.environ.get("APPROVE"):
         path.write_text(text, encoding="utf-8")
-    assert path.exists(), f"nobody has read {name} yet: APPROVE=1 writes {path.name}"
+    assert path.exists(), f"{name} is not approved yet: APPROVE=1 writes {path.name}"
     assert text == path.read_text(encoding="utf-8")
 
 
-def test_every_approved_text_has_its_case():
+def test_each_approved_text_has_a_case():
     assert {path.stem for path in APPROVED.glob("*.txt")} == set(CASES)
 
 
-def test_a_case_has_one_name():
+def test_case_names_are_unique():
     assert len(CASES) == len({(case.name, folder) for folder, case in every() if folder == "incident"})
 
 
 @pytest.mark.parametrize("folder", TEMPLATES)
-def test_nothing_absent_is_printed(folder):
+def test_absent_values_print_nothing(folder):
     for case in CASES.values():
         if folder in case.folders:
-            told = read(case.draw(folder))
+            text = read(case.draw(folder))
             assert not [
-                word for word in ("None", "null", "Undefined", "{{", " - ", "()", " ,", "··", "· ·") if word in told
+                word for word in ("None", "null", "Undefined", "{{", " - ", "()", " ,", "··", "· ·") if word in text
             ], case.name

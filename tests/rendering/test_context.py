@@ -40,29 +40,29 @@ FULL = incident(
 )
 
 
-def test_the_names_are_those_that_are_listed():
-    seen = template_variables(FULL, previous={"at": 1, "link": "l"})
-    assert seen.keys() == VARIABLE_NAMES.keys()
-    assert seen["incident"].keys() == VARIABLE_NAMES["incident"]
-    assert seen["previous"].keys() == VARIABLE_NAMES["previous"]
-    assert seen["incident"]["alerts"][0].keys() == ALERT_NAMES
-    assert seen["incident"]["changes"][0].keys() == CHANGE_NAMES
+def test_the_variables_have_the_listed_names():
+    variables = template_variables(FULL, previous={"at": 1, "link": "l"})
+    assert variables.keys() == VARIABLE_NAMES.keys()
+    assert variables["incident"].keys() == VARIABLE_NAMES["incident"]
+    assert variables["previous"].keys() == VARIABLE_NAMES["previous"]
+    assert variables["incident"]["alerts"][0].keys() == ALERT_NAMES
+    assert variables["incident"]["changes"][0].keys() == CHANGE_NAMES
 
 
-def test_what_is_absent_is_left_out():
-    seen = template_variables(
+def test_absent_values_are_left_out():
+    variables = template_variables(
         incident(started=None, assignee=None, environment=None, sender=None, alerts=(), reported_status="")
     )
-    assert {"started", "assignee", "snooze", "reported_status"}.isdisjoint(seen["incident"])
-    assert (seen["environment"], seen["sender"], seen["previous"]) == ("", "", {})
+    assert {"started", "assignee", "snooze", "reported_status"}.isdisjoint(variables["incident"])
+    assert (variables["environment"], variables["sender"], variables["previous"]) == ("", "", {})
 
 
-def test_names_compare_as_what_they_print_and_know_more():
-    seen = template_variables(incident(assignee=Person(name="", email="ann@x.example", id="u")))
-    assert seen["environment"] == "Production"
-    assert seen["environment"].id == "e1"
-    assert seen["incident"]["assignee"] == "ann@x.example"
-    assert seen["sender"].name == "AutoShare"
+def test_annotated_texts_compare_as_text():
+    variables = template_variables(incident(assignee=Person(name="", email="ann@x.example", id="u")))
+    assert variables["environment"] == "Production"
+    assert variables["environment"].id == "e1"
+    assert variables["incident"]["assignee"] == "ann@x.example"
+    assert variables["sender"].name == "AutoShare"
 
 
 def tags(*names, show=()):
@@ -70,31 +70,31 @@ def tags(*names, show=()):
     return template_variables(incident(tags=found), show_tags=show)["tags"]
 
 
-def test_named_tags_are_shown_first_and_others_fill_up_to_six():
-    seen = tags("a", "b", "bp_short_description", "c", "d", "e", "f", "g", show=("E", "id-c", "nobody"))
-    assert [tag.name for tag in seen.shown] == ["e", "c", "a", "b", "d", "f"]
-    assert [tag.name for tag in seen.rest] == ["g"]
+def test_named_tags_are_shown_first_and_others_up_to_six():
+    variables = tags("a", "b", "bp_short_description", "c", "d", "e", "f", "g", show=("E", "id-c", "nobody"))
+    assert [tag.name for tag in variables.shown] == ["e", "c", "a", "b", "d", "f"]
+    assert [tag.name for tag in variables.rest] == ["g"]
 
 
 NAMES_OF_TAGS = "abcdefghij"
 
 
 @given(st.permutations(NAMES_OF_TAGS), st.lists(st.sampled_from(NAMES_OF_TAGS + "xyz")))
-def test_every_named_tag_is_shown_and_others_fill_up_to_six(present, show):
-    seen = tags(*present, show=[*show, *(f"id-{name}" for name in show[:1])])
+def test_every_named_tag_is_shown_and_others_up_to_six(present, show):
+    variables = tags(*present, show=[*show, *(f"id-{name}" for name in show[:1])])
     named = [name for name in dict.fromkeys(show) if name in present]
-    shown = [tag.name for tag in seen.shown]
+    shown = [tag.name for tag in variables.shown]
     assert shown[: len(named)] == named
     assert len(shown) == max(6, len(named))
-    assert [*shown, *(tag.name for tag in seen.rest)] == [*named, *(name for name in present if name not in named)]
+    assert [*shown, *(tag.name for tag in variables.rest)] == [*named, *(name for name in present if name not in named)]
 
 
 def test_tags_are_found_by_name_or_id_in_any_case():
-    seen = tags("Team")
-    assert seen["team"] == seen["ID-TEAM"] == "value of Team"
-    assert (list(seen), len(seen), "TEAM" in seen, "x" in seen) == (["Team"], 1, True, False)
+    variables = tags("Team")
+    assert variables["team"] == variables["ID-TEAM"] == "value of Team"
+    assert (list(variables), len(variables), "TEAM" in variables, "x" in variables) == (["Team"], 1, True, False)
     with pytest.raises(KeyError):
-        seen["x"]
+        variables["x"]
 
 
 def test_a_tag_of_several_values_prints_them_on_one_line():
@@ -105,33 +105,33 @@ def test_a_tag_of_several_values_prints_them_on_one_line():
 @pytest.mark.parametrize(
     ("name", "expected"), [("affected_services", "Affected services"), ("CI", "CI"), ("*a* `b`", "A b"), ("_", "")]
 )
-def test_a_label_is_a_name_for_people(name, expected):
+def test_a_label_is_a_readable_name(name, expected):
     assert tag_label(name) == expected
 
 
-def test_a_run_book_stands_in_the_first_of_the_tags_that_has_one():
+def test_the_run_book_is_the_first_tag_with_a_value():
     with_both = alert(1, tags={"RunBook": ("second",), "run-book": (" ",), "wiki": ("third",)})
-    seen = template_variables(incident(alerts=(with_both,)), runbook_tags=("run-book", "runbook", "wiki"))
-    assert seen["incident"]["alerts"][0]["runbook"] == "second"
+    variables = template_variables(incident(alerts=(with_both,)), runbook_tags=("run-book", "runbook", "wiki"))
+    assert variables["incident"]["alerts"][0]["runbook"] == "second"
 
 
-def test_alerts_are_read_when_asked_for_and_counted_without_reading():
-    seen = template_variables(incident(alerts=tuple(alert(number) for number in range(300))))["incident"]["alerts"]
-    assert len(seen) == len(seen.active) == 300
-    assert seen.worst[0] is seen[0]
-    assert [each["id"] for each in seen.worst[298:]] == ["298", "299"] or len(seen.worst[298:]) == 2
-    assert seen[1:3].kinds == [("alert", "critical")] * 2
-    assert seen[:2].hosts == ["db-0", "db-1"]
+def test_alerts_are_read_on_demand_and_counted_without_reading():
+    variables = template_variables(incident(alerts=tuple(alert(number) for number in range(300))))["incident"]["alerts"]
+    assert len(variables) == len(variables.active) == 300
+    assert variables.worst[0] is variables[0]
+    assert [each["id"] for each in variables.worst[298:]] == ["298", "299"] or len(variables.worst[298:]) == 2
+    assert variables[1:3].kinds == [("alert", "critical")] * 2
+    assert variables[:2].hosts == ["db-0", "db-1"]
 
 
 def test_titles_are_one_line():
-    seen = template_variables(incident(title="a\n b", alerts=(alert(1, tags={"host": ("x\ny",)}),)))
-    assert (seen["incident"]["title"], seen["incident"]["alerts"][0]["subject"]) == ("a b", "x y")
+    variables = template_variables(incident(title="a\n b", alerts=(alert(1, tags={"host": ("x\ny",)}),)))
+    assert (variables["incident"]["title"], variables["incident"]["alerts"][0]["subject"]) == ("a b", "x y")
 
 
 @settings(max_examples=60)
 @given(incidents())
-def test_no_value_holds_a_mark_of_rendering(given_incident):
+def test_no_value_holds_a_mark(given_incident):
     for text in _strings(template_variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):
         assert without_marks(text) == text
 
@@ -153,7 +153,7 @@ def _strings(value):
                 yield from _strings(value[part] if hasattr(value, "keys") else part)
 
 
-def test_scrubbing_keeps_everything_but_marks():
+def test_template_values_keep_everything_but_marks():
     value = {"a\U000f0001": ["\U000f0100b", 1, None, {"c": (True, 1.5)}]}
     assert template_values(value) == {"a": ["b", 1, None, {"c": [True, 1.5]}]}
 

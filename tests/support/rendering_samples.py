@@ -133,7 +133,7 @@ def entries(draw):
 
 
 @st.composite
-def scenes(draw, incident=None):
+def render_requests(draw, incident=None):
     return RenderRequest(
         variables=template_variables(
             draw(incident if incident is not None else incidents()),
@@ -157,7 +157,7 @@ def packaged():
 
 
 def alert(number, state=State.CRITICAL, **more):
-    told = {
+    values = {
         "id": str(number),
         "state": state,
         "active": state is not State.RESOLVED,
@@ -167,11 +167,11 @@ def alert(number, state=State.CRITICAL, **more):
         "started": 1649576282,
         "tags": {"host": (f"db-{number}",), "check": ("lag",), "run-book": (f"https://wiki.example/db-{number}",)},
     }
-    return Alert(**{**told, **more})
+    return Alert(**{**values, **more})
 
 
 def incident(**more):
-    told = {
+    values = {
         "id": "5555",
         "state": State.CRITICAL,
         "reported_status": "Critical",
@@ -189,10 +189,10 @@ def incident(**more):
         "environment": Environment(name="Production", id="e1"),
         "sender": Person(name="AutoShare"),
     }
-    return Incident(**{**told, **more})
+    return Incident(**{**values, **more})
 
 
-def scene(of=None, **more):
+def render_request(of=None, **more):
     return RenderRequest(variables=template_variables(of or incident(), show_tags=["priority"]), **more)
 
 
@@ -203,7 +203,7 @@ def library(**files):
 
 def card(source, of=None, **more):
     """What a template makes of an incident."""
-    return render_card(library(card=source), "incident", scene(of, **more))
+    return render_card(library(card=source), "incident", render_request(of, **more))
 
 
 def blocks(rendered):
@@ -212,22 +212,36 @@ def blocks(rendered):
     return [*message.blocks, *(block for attachment in message.attachments for block in attachment["blocks"])]
 
 
-def said(rendered):
+def made_blocks(source, of=None, **more):
+    """The blocks of a card that did not fail."""
+    rendered = card(source, of, **more)
+    check_message(rendered, more.get("mentions", ()))
+    assert rendered.failures == ()
+    return blocks(rendered)
+
+
+def section_text(source, of=None, **more):
+    """The text of a card that is a single section."""
+    [block] = made_blocks("{% section %}" + source + "{% endsection %}", of, **more)
+    return block["text"]["text"]
+
+
+def shown_text(rendered):
     """All texts of all blocks."""
-    return "\n".join(text for _, text in texts_of(blocks(rendered)))
+    return "\n".join(text for _, text in texts_in(blocks(rendered)))
 
 
-def texts_of(value):
+def texts_in(value):
     """(kind, text) of every text object and every other text that is shown."""
     match value:
         case {"type": "mrkdwn" | "plain_text" as kind, "text": str(text)}:
             yield kind, text
         case dict():
             for part in value.values():
-                yield from texts_of(part)
+                yield from texts_in(part)
         case list() | tuple():
             for part in value:
-                yield from texts_of(part)
+                yield from texts_in(part)
 
 
 MARKUP = re.compile(
@@ -236,7 +250,7 @@ MARKUP = re.compile(
 )
 
 
-def judge(rendered, mentions=()):
+def check_message(rendered, mentions=()):
     """Nobody but the mentioned is pinged, nothing but relay's markup is markup, and Slack takes it."""
     message = rendered.message
     validate_content(MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments))
@@ -247,14 +261,14 @@ def judge(rendered, mentions=()):
     assert len(everything) <= limits.BLOCKS
     assert 0 < len(message.text) <= limits.TEXT
     assert "\n" not in message.text
-    pinged = pings_of(message.text)
+    pinged = pings_in(message.text)
     assert not pinged
     assert not MARKUP.search(message.text)
     assert is_sound(message.text)
-    for kind, text in texts_of(everything):
+    for kind, text in texts_in(everything):
         assert_sendable(text)
         if kind == "mrkdwn":
-            pinged |= pings_of(text)
+            pinged |= pings_in(text)
             assert is_sound(text), text
     assert all(part.get("verbatim") is True for part in _mrkdwn(everything))
     assert pinged == {SIGILS[each[0]] + each for each in mentions if TARGET.fullmatch(each)}
@@ -264,7 +278,7 @@ SIGILS = {"S": "!subteam^", "U": "@", "W": "@", "h": "!", "c": "!"}
 TARGET = re.compile("[SUW][A-Z0-9]+|here|channel")
 
 
-def pings_of(text):
+def pings_in(text):
     return {match["ping"] for match in MARKUP.finditer(text) if match["ping"]}
 
 

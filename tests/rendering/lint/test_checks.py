@@ -1,74 +1,11 @@
-"""Which file a template is taken from, and what is found wrong with files."""
+"""What the lint finds wrong with template files."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.config.template_files import load_packaged
-from relay.rendering.card import render_card
-from relay.rendering.library import TemplateFailed, TemplateLibrary
-from relay.rendering.reply import render_reply
-from tests.support.rendering_samples import incident, said, scene
-
-ENTRY = [{"kind": "comment", "text": "x"}]
-
-
-def test_a_file_is_taken_from_the_folder_then_from_incident_then_from_the_package():
-    own = {"payments/card.j2": "payments", "incident/card.j2": "mine", "incident/comment.j2": "said {{ entry.text }}"}
-    packaged = {
-        "incident/card.j2": "package",
-        "incident/comment.j2": "?",
-        "incident/status.j2": "status {{ entry.new }}",
-    }
-    library = TemplateLibrary(own, packaged)
-    assert said(render_card(library, "payments", scene())) == "payments"
-    assert said(render_card(library, "incident", scene())) == "mine"
-    assert said(render_card(library, "gone", scene())) == "mine"
-    assert said(render_reply(library, "payments", scene(), ENTRY)) == "said x"
-    assert said(render_reply(library, "payments", scene(), [{"kind": "status", "new": "y"}])) == "status y"
-    assert library.folders == {"payments", "incident"}
-
-
-def test_a_packaged_folder_can_be_named_and_an_operators_folder_of_that_name_replaces_it_whole():
-    packaged = {"incident/card.j2": "package", "compact/card.j2": "terse", "incident/comment.j2": "package said"}
-    packaged["compact/comment.j2"] = "terse said"
-    library = TemplateLibrary({}, packaged)
-    assert library.folders == {"incident", "compact"}
-    assert said(render_card(library, "compact", scene())) == "terse"
-    own = TemplateLibrary({"compact/card.j2": "mine"}, packaged)
-    assert said(render_card(own, "compact", scene())) == "mine"
-    assert said(render_reply(own, "compact", scene(), ENTRY)) == "package said"
-
-
-def test_a_bare_name_is_a_file_beside_the_template_under_the_same_rule():
-    own = {
-        "incident/card.j2": '{% include "line.j2" %}',
-        "incident/line.j2": "common",
-        "payments/line.j2": "special",
-        "shop/card.j2": '{% include "incident/line.j2" %}{% include "none.j2" ignore missing %}',
-    }
-    library = TemplateLibrary(own)
-    assert said(render_card(library, "incident", scene())) == "common"
-    assert said(render_card(library, "payments", scene())) == "special"
-    assert said(render_card(library, "shop", scene())) == "common"
-
-
-def test_the_packaged_template_can_be_extended_under_its_own_name():
-    own = {
-        "incident/card.j2": '{% extends "relay/card.j2" %}'
-        "{% block footer %}{% context %}mine{% endcontext %}{% endblock %}"
-    }
-    told = said(render_card(TemplateLibrary(own, load_packaged()), "incident", scene()))
-    assert told.startswith("🔴 db-117 · lag")
-    assert told.endswith("mine")
-    assert "shared by" not in told
-
-
-def test_a_template_that_is_nowhere_falls_back_to_the_built_in():
-    library = TemplateLibrary({})
-    assert render_card(library, "incident", scene()).builtin
-    with pytest.raises(TemplateFailed, match="no such template"):
-        library.run("incident/card.j2", {})
+from relay.rendering.library import TemplateLibrary
 
 
 def faults(**files):
@@ -112,7 +49,7 @@ def faults(**files):
         ("{% blocks %}\n- {type: divider, '{{ a }}': b}\n{% endblocks %}", "allows Jinja only in values"),
     ],
 )
-def test_a_fault_says_where_it_stands_and_what_it_is(source, expected):
+def test_a_fault_has_its_place_and_a_sentence(source, expected):
     found = faults(card=source)
     assert len(found) == 1
     assert expected in found[0]
@@ -135,7 +72,7 @@ SAMEWORDS = """\
 """
 
 
-def test_each_fault_stands_at_its_own_word_whatever_else_its_line_says():
+def test_each_fault_is_at_its_own_word_among_equal_words():
     found = TemplateLibrary({"incident/card.j2": SAMEWORDS}).faults()
     places = {(fault.line, fault.column): fault.message.partition(",")[0] for fault in found}
     no_foo, no_nope = 'has no "foo"', 'a related change has no "nope"'
@@ -157,7 +94,7 @@ def test_each_fault_stands_at_its_own_word_whatever_else_its_line_says():
 
 @settings(max_examples=40)
 @given(st.data())
-def test_one_fault_hides_no_other(data):
+def test_no_fault_hides_another(data):
     wrong = {
         "{{ incidnt }}": 'unknown variable "incidnt"',
         "{{ incident.titel }}": 'has no "titel"',
@@ -176,7 +113,7 @@ def test_one_fault_hides_no_other(data):
     assert all(wrong[line] in fault.message for line, fault in zip(lines, found, strict=True))
 
 
-def test_what_would_print_nothing_and_what_nobody_uses_is_warned_of():
+def test_unknown_names_and_unused_files_are_warnings():
     own = {
         "incident/card.j2": "{{ incident.titel }}\n{{ incdent }}{{ entry.at }}{% set own = 1 %}{{ own }}",
         "incident/coment.j2": "x",
@@ -196,24 +133,10 @@ def test_what_would_print_nothing_and_what_nobody_uses_is_warned_of():
     assert 'unknown variable "entry"' in found[2].message
 
 
-def test_the_folder_of_the_packaged_templates_is_taken():
+def test_the_folder_name_of_the_packaged_templates_is_reserved():
     [fault] = TemplateLibrary({"relay/card.j2": "x"}, load_packaged()).faults()
     assert "is reserved for the packaged templates" in fault.message
 
 
 def test_the_packaged_templates_have_no_fault():
     assert TemplateLibrary(load_packaged()).faults() == ()
-
-
-def test_a_value_cannot_make_templates_under_names_of_its_own():
-    source = '{% section %}x{% endsection %}{% include incident.title ~ "/line.j2" ignore missing %}'
-    library = TemplateLibrary({"incident/card.j2": source, "incident/line.j2": "{% section %}line{% endsection %}"})
-    assert said(render_card(library, "incident", scene(incident(title="incident")))) == "x\nline"
-    assert said(render_card(library, "incident", scene(incident(title="anything")))) == "x"
-
-
-def test_indentation_and_lines_of_tags_move_no_line():
-    source = "{% if true +%}\n  {%- if true -%}\n    {# one\n two #}\n  {% endif -%}\n{% endif %}\n  {{ 1 / 0 }}"
-    with pytest.raises(TemplateFailed) as caught:
-        TemplateLibrary({"incident/card.j2": source}).run("incident/card.j2", {})
-    assert caught.value.failures[-1].line == 7

@@ -14,28 +14,37 @@ from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.reply import render_reply
 from tests.gallery import cases as gallery_cases
-from tests.support.rendering_samples import alert, blocks, incident, judge, packaged, said, scene, texts_of
+from tests.support.rendering_samples import (
+    alert,
+    blocks,
+    check_message,
+    incident,
+    packaged,
+    render_request,
+    shown_text,
+    texts_in,
+)
 
 NOTHING = {"actor": None, "old": None, "new": None, "text": None, "items": [], "at": 1649576282, "late": False}
 
 
-def shown(of=None, **more):
+def card_text(of=None, **more):
     """The card as a reader sees it: dates as words."""
-    rendered = render_card(packaged(), "incident", scene(of, **more))
-    judge(rendered, more.get("mentions", ()))
+    rendered = render_card(packaged(), "incident", render_request(of, **more))
+    check_message(rendered, more.get("mentions", ()))
     assert not rendered.failures
-    return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", said(rendered))
+    return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", shown_text(rendered))
 
 
-def told(kind, **data):
+def reply_text(kind, **data):
     """One paragraph of the thread."""
-    rendered = render_reply(packaged(), "incident", scene(), [{**NOTHING, "kind": kind, **data}])
-    judge(rendered)
+    rendered = render_reply(packaged(), "incident", render_request(), [{**NOTHING, "kind": kind, **data}])
+    check_message(rendered)
     assert not rendered.failures
-    return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", said(rendered))
+    return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", shown_text(rendered))
 
 
-def test_the_card_answers_what_how_bad_where_since_when_who_and_where_to_click():
+def test_the_card_says_what_how_bad_where_since_when_and_who():
     change = Change(
         id="c",
         identifier="Mando-001",
@@ -47,7 +56,7 @@ def test_the_card_answers_what_how_bad_where_since_when_who_and_where_to_click()
     )
     whole = incident(changes=(change,))
     assert (
-        shown(whole, mentions=("S0DBA",))
+        card_text(whole, mentions=("S0DBA",))
         == """🔴 db-117 · lag
 <!subteam^S0DBA>
 *Critical* · 3 alerts: 2 critical, 1 warning · Production
@@ -63,7 +72,7 @@ shared by AutoShare"""
 
 
 def test_the_notification_is_one_line():
-    message = render_card(packaged(), "incident", scene()).message
+    message = render_card(packaged(), "incident", render_request()).message
     assert message.text == "Critical: db-117 · lag (3 alerts, Production)"
 
 
@@ -73,63 +82,63 @@ def test_the_documented_sample_reads_well():
         alert(each["id"], tags={tag["name"]: (tag["value"],) for tag in each["tags"]}, description=each["description"])
         for each in body["incident"]["alerts"]
     ]
-    told_ = shown(
+    text = card_text(
         incident(
             alerts=tuple(found), title="Evyatar-11 · CPU", environment=Environment(name="All"), tags=(), assignee=None
         )
     )
-    assert "• Evyatar-11: CPU is 98% (<https://mywiki.com/Evyatar-11/modiin-prod|run-book>)" in told_
-    assert "None" not in told_
+    assert "• Evyatar-11: CPU is 98% (<https://mywiki.com/Evyatar-11/modiin-prod|run-book>)" in text
+    assert "None" not in text
 
 
 def test_a_resolved_card_is_short_and_keeps_its_link():
     over = incident(state=State.RESOLVED, active=False, ended=1649576282 + 4320)
     assert (
-        shown(over)
+        card_text(over)
         == """✅ db-117 · lag
 *Resolved* after 1 h 12 min · worst state: critical · Production · was assigned to *Ann Lee*
 Open in BigPanda"""
     )
-    assert render_card(packaged(), "incident", scene(over)).message.text == "Resolved: db-117 · lag"
-    assert render_card(packaged(), "incident", scene(over)).message.attachments[0]["color"] == "#2eb67d"
+    assert render_card(packaged(), "incident", render_request(over)).message.text == "Resolved: db-117 · lag"
+    assert render_card(packaged(), "incident", render_request(over)).message.attachments[0]["color"] == "#2eb67d"
 
 
-def test_an_incident_of_which_nothing_is_known_says_no_more_than_that():
+def test_the_card_of_a_bare_incident_has_only_title_and_state():
     bare = incident(
         state=State.UNKNOWN, reported_status="", alerts=(), tags=(), links={}, assignee=None, environment=None,
         sender=None, started=None, title="Incident 5555",
     )  # fmt: skip
-    assert shown(bare) == "⚪ Incident 5555\n*Unknown*"
+    assert card_text(bare) == "⚪ Incident 5555\n*Unknown*"
 
 
-def test_only_the_first_alerts_are_named_and_the_others_counted():
+def test_the_first_five_alerts_are_named_and_the_others_counted():
     crowd = incident(
         alerts=tuple(alert(number, State.CRITICAL if number < 8 else State.WARNING) for number in range(22))
     )
-    told_ = shown(crowd)
-    assert told_.count("•") == 5
-    assert "and 17 more alerts, 3 critical" in told_
-    assert "14 warning · 22 hosts · " in told_
+    text = card_text(crowd)
+    assert text.count("•") == 5
+    assert "and 17 more alerts, 3 critical" in text
+    assert "14 warning · 22 hosts · " in text
 
 
-def test_what_an_incident_is_besides_critical_stands_in_its_first_line():
+def test_the_first_line_says_unknown_flapping_and_snoozed():
     odd = incident(
         flapping=True, snooze=Snooze(snoozed=True, wake=1649580000), state=State.UNKNOWN, reported_status="Mystery"
     )
-    line = shown(odd).split("\n")[1]
+    line = card_text(odd).split("\n")[1]
     assert line == (
         "*Unknown* (BigPanda says: Mystery) · 3 alerts: 2 critical, 1 warning · Production · flapping"
         " · snoozed until [{date_short_pretty} at {time}]"
     )
-    assert "snoozed" not in shown(incident())
+    assert "snoozed" not in card_text(incident())
 
 
-def test_a_new_episode_begins_with_the_last_one():
+def test_the_card_of_a_new_episode_begins_with_the_previous_one():
     previous = {"at": 1649576282, "link": "https://x.slack.com/archives/C1/p1"}
     rendered = render_card(
-        packaged(), "incident", scene().__class__(variables=template_variables(incident(), previous=previous))
+        packaged(), "incident", render_request().__class__(variables=template_variables(incident(), previous=previous))
     )
-    judge(rendered)
+    check_message(rendered)
     first = blocks(rendered)[1]["text"]["text"].split("\n")[0]
     assert (
         re.sub(r"<!date[^>]+>", "[date]", first)
@@ -137,11 +146,11 @@ def test_a_new_episode_begins_with_the_last_one():
     )
 
 
-def test_the_tag_that_made_the_title_is_not_shown_again():
+def test_the_tag_that_makes_the_title_is_not_shown_again():
     titled = incident(
         tags=(Tag(id="bp_short_description", name="bp_short_description", values=("a title",)),), title="a title"
     )
-    assert "description" not in shown(titled)
+    assert "description" not in card_text(titled)
 
 
 @pytest.mark.parametrize(
@@ -223,22 +232,25 @@ def test_the_tag_that_made_the_title_is_not_shown_again():
         ("nonsense", {"text": "something <new>"}, "Something &lt;new&gt;"),
     ],
 )
-def test_each_kind_of_entry_is_told_as_a_person_would(kind, data, expected):
-    assert told(kind, **data) == expected
+def test_each_kind_of_entry_has_its_text(kind, data, expected):
+    assert reply_text(kind, **data) == expected
 
 
-def test_a_comment_with_a_block_of_code_stands_in_no_quote():
+def test_a_comment_with_a_block_of_code_is_not_quoted():
     text = "```\nx = <1>\n```\nthat is all"
     expected = "💬 *Dana*:\n```\nx = &lt;1&gt;\n```\nthat is all"
-    assert told("comment", text=text, actor="Dana") == expected
+    assert reply_text("comment", text=text, actor="Dana") == expected
     built_in = render_reply(
-        TemplateLibrary({}), "incident", scene(), [{**NOTHING, "kind": "comment", "text": text, "actor": "Dana"}]
+        TemplateLibrary({}),
+        "incident",
+        render_request(),
+        [{**NOTHING, "kind": "comment", "text": text, "actor": "Dana"}],
     )
-    assert said(built_in).startswith(expected)
+    assert shown_text(built_in).startswith(expected)
 
 
 def test_a_long_comment_is_cut_with_a_link_to_the_rest():
-    text = told("comment", text="\n".join(f"line {number}" for number in range(40)), actor="Dana")
+    text = reply_text("comment", text="\n".join(f"line {number}" for number in range(40)), actor="Dana")
     assert text.count("\n> ") == 11
     assert text.endswith("more characters) · <https://a.example/5555|the rest>")
 
@@ -250,8 +262,10 @@ def test_a_reply_is_one_paragraph_for_each_entry_in_one_block():
         {**NOTHING, "kind": "comment", "text": "on\nit", "actor": "Dana"},
         {**NOTHING, "kind": "resolved", "lasted": 60},
     ]
-    rendered = render_reply(packaged(), "incident", scene(mentions=("S0A",), notices=("maybe a repeat",)), entries)
-    judge(rendered, ("S0A",))
+    rendered = render_reply(
+        packaged(), "incident", render_request(mentions=("S0A",), notices=("maybe a repeat",)), entries
+    )
+    check_message(rendered, ("S0A",))
     mention, text, notice = blocks(rendered)
     assert mention["text"]["text"] == "<!subteam^S0A>"
     assert text["text"]["text"] == (
@@ -264,24 +278,26 @@ def test_a_reply_is_one_paragraph_for_each_entry_in_one_block():
     )
 
 
-def test_a_pointer_says_where_the_incident_is_followed_and_pings_nobody():
-    rendered = render_pointer(scene(mentions=("S0A",)), "C0123456789", "https://x.slack.com/archives/C0123456789/p1")
-    judge(rendered)
-    assert said(rendered) == (
+def test_a_pointer_names_the_channel_and_pings_nobody():
+    rendered = render_pointer(
+        render_request(mentions=("S0A",)), "C0123456789", "https://x.slack.com/archives/C0123456789/p1"
+    )
+    check_message(rendered)
+    assert shown_text(rendered) == (
         "🔴 db-117 · lag\nupdates are in <#C0123456789> · <https://x.slack.com/archives/C0123456789/p1|open the card>"
     )
-    assert said(render_pointer(scene(), "#inc <x>")) == "🔴 db-117 · lag\nupdates are in #inc &lt;x&gt;"
+    assert shown_text(render_pointer(render_request(), "#inc <x>")) == "🔴 db-117 · lag\nupdates are in #inc &lt;x&gt;"
 
 
 def test_a_star_in_a_name_does_not_end_the_bold():
-    assert "assigned to *Ann Lee*" in shown(incident(assignee=Person(name="Ann* Lee")))
+    assert "assigned to *Ann Lee*" in card_text(incident(assignee=Person(name="Ann* Lee")))
 
 
 @pytest.mark.parametrize("folder", [*gallery_cases.TEMPLATES, "broken"])
-def test_no_text_begins_or_ends_with_a_blank_or_has_a_line_that_begins_with_one(folder):
+def test_no_text_has_blanks_at_its_ends_or_before_a_line(folder):
     for case in chain((case for _, case in gallery_cases.every()), gallery_cases.with_less()):
         message = case.draw(folder)
-        for _, text in texts_of([list(message.blocks), list(message.attachments)]):
-            told_ = re.sub(r"```.*?```", "```", text, flags=re.DOTALL)  # code keeps its indentation
-            assert told_ == told_.strip(), (case.name, text)
-            assert not re.search(r"^[ \t]", told_, flags=re.MULTILINE), (case.name, text)
+        for _, text in texts_in([list(message.blocks), list(message.attachments)]):
+            prose = re.sub(r"```.*?```", "```", text, flags=re.DOTALL)  # code keeps its indentation
+            assert prose == prose.strip(), (case.name, text)
+            assert not re.search(r"^[ \t]", prose, flags=re.MULTILINE), (case.name, text)
