@@ -13,11 +13,12 @@ from typing import Any
 import structlog
 
 from relay.actions import messages
-from relay.actions.modals import WITH_MODAL, build_modal, validation_errors
+from relay.actions.modals import build_modal, validation_errors
 from relay.actions.people import LookupFailed, People
 from relay.actions.slack_gateway import SlackGateway
 from relay.cards.model import Card, Task, TaskKind
 from relay.metrics import Metrics
+from relay.model.buttons import BUTTONS
 from relay.model.json_types import JSON
 from relay.runtime.clock import Clock
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
@@ -84,7 +85,7 @@ class InteractionHandler:
                 self._metrics.record_click("any", "acknowledged")
             case Submission() as sent:
                 return await self._submitted(sent)
-            case Click(action=action) as click if action in WITH_MODAL:
+            case Click(action=action) as click if action and BUTTONS[action].opens_modal:
                 self._metrics.record_click(action, "asked")
                 self._soon(self._open(click))
             case Click(action=action) as click if action:
@@ -165,7 +166,7 @@ class InteractionHandler:
     async def _say_under_way(self, action: TaskKind, card: Card, done: Click | Submission) -> None:
         """Unless it will be refused anyhow, which the errand says itself."""
         if await self._refusal(action, done, card) is None:
-            await self._phone.post_ephemeral(done.channel, done.user, messages.STARTED[action])
+            await self._phone.post_ephemeral(done.channel, done.user, BUTTONS[action].started)
 
     async def _open(self, click: Click) -> None:
         """Show the modal of an action, if this person may act; Slack lets it be opened for three seconds."""

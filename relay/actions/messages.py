@@ -1,87 +1,67 @@
-"""The sentences that one person reads, privately, about what they pressed or wrote."""
+"""The ephemeral messages about what one person pressed or wrote in Slack."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from relay.cards.model import TaskKind
+from relay.model.buttons import BUTTONS
 
-STARTED: Final[Mapping[str, str]] = {
-    TaskKind.ASSIGN: "Under way: BigPanda is asked to assign this to you. The card changes when it confirms.",
-    TaskKind.COMMENT: "Under way: your comment goes to BigPanda, and into the thread when it confirms.",
-    TaskKind.SNOOZE: "Under way: BigPanda is asked to snooze this. The card changes when it confirms.",
-    TaskKind.RESOLVE: "Under way: BigPanda is asked to resolve this. The card changes when it confirms.",
-}
+UNKNOWN_CARD: Final = "Nothing was done: relay no longer knows this message. Use the incident's newest card."
+MODAL_NOT_OPENED: Final = "Slack did not open the dialog in time. Press the button again."
 
-_WHAT: Final[Mapping[str, str]] = {
-    TaskKind.ASSIGN: "Nothing was assigned",
-    TaskKind.COMMENT: "Your comment is not in BigPanda",
-    TaskKind.SNOOZE: "Nothing was snoozed",
-    TaskKind.RESOLVE: "Nothing was resolved",
-    TaskKind.REPLY: "Your reply is not in BigPanda",
-}
+_TELL_OPERATOR: Final = "Tell relay's operator"
+_NOT_IN_BIGPANDA: Final = "BigPanda no longer has this incident: it was merged into another, or deleted"
 
 _WHY: Final[Mapping[str, str]] = {
-    "not_offered": "this card does not offer that any more",
-    "no_environment": (
-        "BigPanda never told relay the incident's environment, without which it takes no action. Whoever looks after "
-        "relay can have BigPanda's support switch on addMetadata for its webhook"
-    ),
-    "unknown_user": (
-        "BigPanda knows nobody by your e-mail address. Whoever looks after relay can name you under `users:` in "
-        "routes.yaml"
-    ),
-    "no_email": (
-        "Slack does not tell relay your e-mail address, by which BigPanda would know you. Whoever looks after relay "
-        "can give its Slack app the scope users:read.email"
-    ),
-    "unknown_person": "Slack does not tell relay who you are",
-    "already_resolved": "it is resolved already",
-    "already_assigned": "it is yours already",
-    "under_way": "the same is under way already",
-    "not_found": "BigPanda does not know this incident any more: it may be merged into another, or deleted",
-    "gone": "BigPanda does not know this incident any more: it may be merged into another, or deleted",
-    "key_invalid": "BigPanda refuses relay's key. Tell whoever looks after relay",
-    "forbidden": "BigPanda does not let relay's user do this here. Tell whoever looks after relay",
-    "missing_scope": "relay's Slack app lacks a scope that it needs for this. Tell whoever looks after relay",
-    "group_not_found": (
-        "Slack does not know a user group that may do this here. Tell whoever looks after relay: it stands under "
-        "`actors:` in routes.yaml"
-    ),
-    "empty": "there is nothing in it that BigPanda could show",
+    "not_offered": "this card no longer offers that",
+    "no_environment": "BigPanda did not send the incident's environment, which actions need. Ask relay's operator to "
+    "have BigPanda's support switch on addMetadata for the webhook",
+    "unknown_user": "BigPanda has no user with your e-mail address. Ask relay's operator to add you under `users:` in "
+    "routes.yaml",
+    "no_email": "relay cannot read your e-mail address in Slack. Ask relay's operator to give its Slack app the scope "
+    "users:read.email",
+    "unknown_person": "relay cannot look you up in Slack",
+    "already_resolved": "the incident is already resolved",
+    "already_assigned": "the incident is already assigned to you",
+    "in_progress": "the same action is already in progress",
+    "not_found": _NOT_IN_BIGPANDA,
+    "gone": _NOT_IN_BIGPANDA,
+    "key_invalid": f"BigPanda rejects relay's API key. {_TELL_OPERATOR}",
+    "forbidden": f"BigPanda does not allow relay's user to do this. {_TELL_OPERATOR}",
+    "missing_scope": f"relay's Slack app lacks a scope that this needs. {_TELL_OPERATOR}",
+    "group_not_found": "Slack does not have a user group that routes.yaml lists under `actors:`. " + _TELL_OPERATOR,
+    "empty": "it has no text that BigPanda could show",
 }
+"""Reason of a task -> the sentence that explains it."""
 
 
 def not_allowed(kind: str, groups: Sequence[str]) -> str:
-    """Somebody pressed a button that the route gives to others."""
-    who = " or ".join(f"<!subteam^{group}>" for group in groups)
-    return f"{_WHAT[kind]}: on this card only {who} may do that."
+    """Only the members of these user groups may press the button."""
+    members = " or ".join(f"<!subteam^{group}>" for group in groups)
+    return f"{_not_done(kind)}: on this card only {members} may do that."
 
 
 def rejected(kind: str, reason: str) -> str:
-    """It was not done, and will not be."""
-    return f"{_WHAT[kind]}: {_WHY.get(reason, f'BigPanda did not take it ({_plainly(reason)})')}."
+    """The task was not done, and relay does not try again."""
+    return f"{_not_done(kind)}: {_WHY.get(reason, f'BigPanda rejected it ({_readable(reason)})')}."
 
 
 def given_up(kind: str, reason: str) -> str:
-    """It was tried for as long as makes sense, or there was nothing more to try for."""
+    """Relay tried the task until its timeout, or cannot try it again."""
     if reason in _WHY:
         return rejected(kind, reason)
-    return (
-        f"{_WHAT[kind]}: BigPanda could not be reached for too long ({_plainly(reason)}). Try it again, or in BigPanda."
-    )
+    return f"{_not_done(kind)}: BigPanda did not answer in time ({_readable(reason)}). Try again, or do it in BigPanda."
 
 
 def in_doubt(kind: str) -> str:
-    """Nobody knows whether BigPanda has the comment."""
-    what = "your reply" if kind == TaskKind.REPLY else "your comment"
-    return f"BigPanda did not say whether it has {what}. Relay does not send it twice: look in BigPanda, please."
+    """BigPanda may or may not have the comment."""
+    what = "reply" if kind == TaskKind.REPLY else "comment"
+    return f"BigPanda did not confirm your {what}, and relay does not send it twice. Please check in BigPanda."
 
 
-UNKNOWN_CARD: Final = (
-    "Relay does not know this message any more, so nothing was done. Use the newest card of the incident."
-)
-MODAL_NOT_OPENED: Final = "Slack did not open the dialog in time. Press the button once more, please."
+def _not_done(kind: str) -> str:
+    return "Reply not sent to BigPanda" if kind == TaskKind.REPLY else BUTTONS[kind].not_done
 
 
-def _plainly(reason: str) -> str:
+def _readable(reason: str) -> str:
     return reason.replace("_", " ")

@@ -265,7 +265,7 @@ def _once(matter: TaskContext, *, person: str = "") -> None:
         if deed.kind == errand.kind and deed.assignee_id == person
     )
     if any(deed.key != errand.key and errand.created - deed.at < CONFIRMATION_WINDOW for deed in same):
-        raise _Ends(NoCall(state=AttemptState.DROPPED, reason="under_way"))
+        raise _Ends(NoCall(state=AttemptState.DROPPED, reason="in_progress"))
 
 
 def _deed(  # noqa: PLR0913  a deed has that many parts

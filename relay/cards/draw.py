@@ -14,6 +14,7 @@ from relay.cards.notices import Notice, NoticeKind
 from relay.cards.replies import Reply
 from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
+from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
@@ -125,7 +126,10 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
     """The buttons that the route gives the card, as long as there is something to do."""
     if not incident.active or any(notice.kind is NoticeKind.GONE for notice in card.notices):
         return ()
-    return tuple(replace(BUTTONS[action], value=incident.id) for action in card.options.actions)
+    return tuple(
+        Button(action_id=ACTION_PREFIX + action, text=BUTTONS[action].label, value=incident.id)
+        for action in card.options.actions
+    )
 
 
 def entry_variables(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:

@@ -18,13 +18,14 @@ from typing import assert_never
 
 from relay.bigpanda.outcomes import IncidentNotFound, TaskAmbiguous, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
 from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
+from relay.model.buttons import BUTTONS
 from relay.model.record import PendingAction
 from relay.ratelimit.budgets import backoff
 
 COMMENT_KINDS = (TaskKind.COMMENT, TaskKind.REPLY)
 """What must not be sent twice: BigPanda would show it twice, to everybody and for good."""
 
-ACTION_KINDS = (TaskKind.ASSIGN, TaskKind.COMMENT, TaskKind.SNOOZE, TaskKind.RESOLVE)
+ACTION_KINDS = tuple(TaskKind(name) for name in BUTTONS)
 """What people do by the buttons of a card."""
 
 CONFIRMED_KINDS = (*ACTION_KINDS, TaskKind.REPLY)

@@ -9,9 +9,6 @@ from relay.model.entry_kinds import THREAD_NAMES
 from relay.model.incident import State
 from relay.model.json_types import JSON
 
-ACTIONS = ("assign", "comment", "snooze", "resolve")
-"""The buttons that a card may have."""
-
 _MINUTE, _HOUR = 60.0, 3600.0
 
 

@@ -14,11 +14,10 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from relay.model.buttons import BUTTONS
+
 ACTION_PREFIX: Final = "relay_"
 """What the action ids of relay's own buttons, and the callback ids of its modals, begin with."""
-
-ACTIONS: Final = frozenset({"assign", "comment", "snooze", "resolve"})
-"""What a person can do from a card."""
 
 TEXT_INPUT, UNTIL_INPUT = "text", "until"
 """The action ids of a modal's inputs, and so the names of `Submission.values`."""
@@ -31,7 +30,7 @@ _BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
 class Click:
     """A button that somebody pressed.
 
-    `action` is one of `ACTIONS`, or empty for a link button and whatever else is not relay's to act on: Slack wants it
+    `action` is one of `BUTTONS`, or empty for a link button and whatever else is not relay's to act on: Slack wants it
     acknowledged, and nothing follows. `at` is Slack's `action_ts`: with the message and the user it tells a click that
     is sent again from a second one. `trigger` opens one modal, within three seconds.
     """
@@ -64,7 +63,7 @@ class ModalOrigin:
         """What `written` wrote; None for anything else."""
         told = _parsed(text)
         named = {name: _text(told, name) for name in ("action", "incident", "channel", "message_ts")}
-        return cls(**named) if named["action"] in ACTIONS and all(named.values()) else None
+        return cls(**named) if named["action"] in BUTTONS and all(named.values()) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +164,7 @@ def _click(told: Mapping[str, Any]) -> Click | None:
 
 def _action_of(action_id: str) -> str:
     action = action_id.removeprefix(ACTION_PREFIX)
-    return action if action != action_id and action in ACTIONS else ""
+    return action if action != action_id and action in BUTTONS else ""
 
 
 def _submission(told: Mapping[str, Any]) -> Submission | None:

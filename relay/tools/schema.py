@@ -7,9 +7,10 @@ language (regular expressions, Jinja) is `relay check`'s.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
 from relay.model.incident import State
-from relay.routes.options import ACTIONS, InDoubtPolicy
+from relay.routes.options import InDoubtPolicy
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.subjects import NAMED, PLAIN, ValueType
 
@@ -233,7 +234,7 @@ _FORMS: Final[Mapping[str, Schema]] = {
     "runbook_tags": _list(_ref("word")),
     "in_doubt": _one_of(InDoubtPolicy),
     "allow_external": _FLAG,
-    "actions": _list(_one_of(ACTIONS)),
+    "actions": _list(_one_of(BUTTONS)),
     "actors": _list({"type": "string", "pattern": "^S[A-Z0-9]+$"}),
     "sync_replies": _FLAG,
     "stale_after": {"type": "string", "pattern": "^0*([1-9][0-9]*[mhd]|([6-9][0-9]|[1-9][0-9]{2,})s)$"},

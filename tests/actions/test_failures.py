@@ -30,7 +30,7 @@ async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did
     assert ("resolve", "done", "confirmed") in await circle.tasks()
     [told] = circle.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
-    assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
+    assert [each for each in circle.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
 async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle):
@@ -38,7 +38,7 @@ async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle)
     await circle.click("assign")
     await circle.advance(700)
     assert "assigned to *Ann Lee*" in circle.card_text()
-    assert [each for each in circle.ephemeral_messages() if "Under way" not in each] == []
+    assert [each for each in circle.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
 async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
@@ -142,7 +142,7 @@ async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(t
 
 def test_every_reason_that_has_words_of_its_own_occurs():
     own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
-    own |= {"already_assigned", "under_way", "empty"}
+    own |= {"already_assigned", "in_progress", "empty"}
     assert set(messages._WHY) <= own | REASONS | set(REMEDIES)
 
 

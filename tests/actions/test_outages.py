@@ -123,7 +123,7 @@ async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is
     assert 690 <= await gauge(circle, "relay_oldest_errand_age_seconds") <= 710  # whatever was tried meanwhile
     await circle.advance(300)
     assert await gauge(circle, "relay_oldest_errand_age_seconds") == 0
-    assert "could not be reached for too long" in circle.ephemeral_messages()[-1]
+    assert "did not answer in time" in circle.ephemeral_messages()[-1]
     await circle.advance(3000)
     assert [call.status for call in circle.panda.calls_to("assign")][-1] == 429
     assert "assigned to *Ann Lee*" not in circle.card_text()
@@ -132,7 +132,7 @@ async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is
 async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(circle):
     circle.panda.revoke()
     await circle.click("assign")
-    assert "refuses relay's key" in circle.ephemeral_messages()[-1]
+    assert "rejects relay's API key" in circle.ephemeral_messages()[-1]
     ready = await circle.relay.ready()
     assert ready.ok
     assert "BIGPANDA_API_KEY" in ready.detail["bigpanda"]

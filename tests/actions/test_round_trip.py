@@ -31,7 +31,7 @@ async def test_assign_to_me_is_done_and_told_when_bigpanda_confirms_it(circle):
     [told] = circle.thread()
     assert "Assigned to *Ann Lee*" in told
     assert " by " not in told
-    assert "Under way" in circle.ephemeral_messages()[0]
+    assert "when BigPanda confirms" in circle.ephemeral_messages()[0]
 
 
 async def test_a_click_that_slack_sends_again_does_nothing_twice(circle):
@@ -49,7 +49,7 @@ async def test_pressing_once_more_before_it_is_confirmed_does_nothing_twice(circ
     await circle.click("assign")
     await circle.click("assign")
     assert len(circle.panda.calls_to("assign")) == 1
-    assert "under way already" in circle.ephemeral_messages()[-1]
+    assert "already in progress" in circle.ephemeral_messages()[-1]
     await circle.advance(60)
     await circle.click("assign")
     assert "yours already" in circle.ephemeral_messages()[-1]

@@ -8,13 +8,14 @@ from typer.testing import CliRunner
 from relay.actions import messages
 from relay.actions.modals import SNOOZE_CHOICES
 from relay.actions.people import GROUP_MEMBERS_TTL
-from relay.cards.draw import BUTTONS, notice_lines
+from relay.cards.draw import notice_lines
 from relay.cards.model import Card, TaskKind
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.tasks import CONFIRMATION_WAIT, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
+from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
-from relay.routes.options import ACTIONS, InDoubtPolicy, Options
+from relay.routes.options import InDoubtPolicy, Options
 from relay.routes.parser.keys import PLACES, Place
 from relay.routes.parser.matches import _NOT_FOR, _OPERATORS, _ORDERED, _OVER_MATCHES
 from relay.routes.parser.options import OPTIONS
@@ -54,7 +55,7 @@ def test_every_word_that_an_option_takes_is_named():
     assert all(word in told["thread"] for word in THREAD_NAMES)
     assert all(f"`{word}`" in told["broadcast"] for word in set(BROADCAST_NAMES) - set(THREAD_NAMES))
     assert all(f"`{word}`" in told["in_doubt"] for word in InDoubtPolicy)
-    assert all(f"`{word}`" in told["actions"] for word in ACTIONS)
+    assert all(f"`{word}`" in told["actions"] for word in BUTTONS)
 
 
 def test_the_tables_of_match_are_the_codes():
@@ -77,30 +78,30 @@ def test_the_values_of_match_are_taken_as_they_are_written():
 
 def test_the_table_of_buttons_is_the_codes():
     [buttons, _] = tables(PAGE, "## Act from Slack")
-    assert [row[0].strip("*") for row in buttons] == [BUTTONS[action].text for action in ACTIONS]
+    assert buttons == [[f"**{button.label}**", button.asks, button.effect] for button in BUTTONS.values()]
     assert all(words.removeprefix("until ") in buttons[2][1] for words in SNOOZE_CHOICES.values())
 
 
-def test_what_relay_whispers_is_what_the_page_says():
-    [_, whispers] = tables(PAGE, "## Act from Slack")
-    for _, said in whispers:
-        assert said.replace("@pay-oncall", "<!subteam^S0PAYONCALL>") in whispered()
+def test_what_the_person_reads_is_what_the_page_says():
+    [_, quoted] = tables(PAGE, "## Act from Slack")
+    for _, said in quoted:
+        assert said.replace("@pay-oncall", "<!subteam^S0PAYONCALL>") in ephemerals()
 
 
-def whispered():
-    reasons = ["under_way", "already_resolved", "unknown_user", "key_invalid"]
+def ephemerals():
+    reasons = ["in_progress", "already_resolved", "unknown_user", "key_invalid"]
     return {
-        *messages.STARTED.values(),
-        *(messages.rejected(kind, reason) for kind in ACTIONS for reason in reasons),
-        *(messages.not_allowed(kind, ["S0PAYONCALL"]) for kind in ACTIONS),
-        *(messages.given_up(kind, "timed_out") for kind in ACTIONS),
+        *(button.started for button in BUTTONS.values()),
+        *(messages.rejected(kind, reason) for kind in BUTTONS for reason in reasons),
+        *(messages.not_allowed(kind, ["S0PAYONCALL"]) for kind in BUTTONS),
+        *(messages.given_up(kind, "timed_out") for kind in BUTTONS),
         *(messages.in_doubt(kind) for kind in (TaskKind.COMMENT, TaskKind.REPLY)),
     }
 
 
 def test_how_long_something_is_tried_is_what_the_page_says():
     told = text_of(PAGE)
-    assert {TASK_TIMEOUTS[kind] for kind in ACTIONS} == {15 * 60}
+    assert {TASK_TIMEOUTS[kind] for kind in BUTTONS} == {15 * 60}
     assert "is tried again for 15 minutes" in told
     assert TASK_TIMEOUTS[TaskKind.REPLY] == 24 * 3600
     assert "reply is tried for a day" in told
@@ -167,5 +168,5 @@ def test_the_buttons_that_the_projects_own_routes_have_ready_work_once_their_sig
     written = (DOCS.parent / "routes.yaml").read_text()
     text = re.sub(r"^( +)# (?=act)", r"\1", written, flags=re.MULTILINE)
     route = parse_rulebook(text).route("payments-critical")
-    assert (route.options.actions, route.options.actors) == (ACTIONS, ("S0PAYONCALL",))
-    assert all(post.options.actions == ACTIONS for post in route.posts)
+    assert (route.options.actions, route.options.actors) == (tuple(BUTTONS), ("S0PAYONCALL",))
+    assert all(post.options.actions == tuple(BUTTONS) for post in route.posts)

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from itertools import chain, combinations, product
 from typing import Any
 
-from relay.cards.draw import BUTTONS, buttons, notice_lines, stale_style
+from relay.cards.draw import buttons, notice_lines, stale_style
 from relay.cards.model import Card
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKind, Notices
 from relay.config.template_files import load_packaged
+from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
 from relay.model.tag_labels import readable_tag_name

@@ -7,11 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import routes
-from relay.cards import tasks
-from relay.cards.draw import BUTTONS
+from relay.model.buttons import BUTTONS
 from relay.slack.interactions import (
-    ACTIONS,
     Challenge,
     Click,
     ModalOrigin,
@@ -100,7 +97,7 @@ def test_a_press_of_one_of_relays_buttons_is_a_click():
     assert parse_interaction(PRESSED) == CLICK
 
 
-@pytest.mark.parametrize("action", sorted(ACTIONS))
+@pytest.mark.parametrize("action", sorted(BUTTONS))
 def test_the_action_is_told_by_the_buttons_id(action):
     assert parse_interaction(but(PRESSED, "actions", 0, action_id=f"relay_{action}")).action == action
 
@@ -190,7 +187,7 @@ def test_a_modal_that_was_closed_and_a_shortcut_are_none():
     ] * 3
 
 
-@given(action=st.sampled_from(sorted(ACTIONS)), incident=st.text(min_size=1).filter(lambda text: text.isprintable()))
+@given(action=st.sampled_from(sorted(BUTTONS)), incident=st.text(min_size=1).filter(lambda text: text.isprintable()))
 def test_where_a_modal_came_from_survives_the_way_through_slack(action, incident):
     origin = ModalOrigin(action=action, incident=incident, channel="C1", message_ts="1.2")
 
@@ -328,7 +325,3 @@ def test_what_was_typed_reads_as_it_was_typed(text):
 def test_whatever_is_written_can_be_read(text):
     to_plain_text(text, {})
     mentioned_users(text)
-
-
-def test_what_a_click_can_be_is_what_a_route_can_offer_and_a_card_can_show():
-    assert set(routes.ACTIONS) == ACTIONS == set(BUTTONS) == set(map(str, tasks.ACTION_KINDS))

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
-from relay.routes.options import ACTIONS, InDoubtPolicy, Options
+from relay.routes.options import InDoubtPolicy, Options
 from relay.routes.parser.context import ParseContext, suggestion
 from relay.routes.parser.scalars import NodeReader, choice_of, describe, list_of, read_bool, read_duration, read_word
 from relay.routes.parser.targets import user_group
@@ -64,7 +65,7 @@ OPTIONS: Mapping[str, NodeReader[Any]] = {
     "runbook_tags": list_of(read_word),
     "in_doubt": in_doubt,
     "allow_external": read_bool,
-    "actions": list_of(choice_of(*ACTIONS)),
+    "actions": list_of(choice_of(*BUTTONS)),
     "actors": list_of(user_group),
     "sync_replies": read_bool,
     "stale_after": silence,

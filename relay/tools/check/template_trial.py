@@ -12,11 +12,11 @@ import orjson
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards.draw import BUTTONS
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import CARD
 from relay.rendering.request import RenderedMessage, TemplateFailure
+from relay.slack.interactions import ACTION_PREFIX
 from relay.tools.simulate import Simulation, simulate
 from relay.tools.testing.samples import sample
 
@@ -57,7 +57,7 @@ def without_buttons(sources: Mapping[str, str], folders: Iterable[str]) -> Itera
 
 
 def _has_button(card: RenderedMessage) -> bool:
-    return BUTTONS["assign"].action_id in orjson.dumps(card.message.payload()).decode()
+    return f"{ACTION_PREFIX}assign" in orjson.dumps(card.message.payload()).decode()
 
 
 def _cards(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterator[RenderedMessage]:

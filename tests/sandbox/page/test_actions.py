@@ -16,7 +16,7 @@ from relay.demo.story import BILLING_INCIDENT, ShareBuilder, prologue, story
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-UNDER_WAY = re.compile("Under way")
+STARTED = re.compile("ing… the card updates")
 
 
 @dataclass
@@ -78,7 +78,7 @@ async def test_whoever_takes_an_incident_is_told_that_it_is_under_way_and_then_t
     await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Dana Levi")
     await night.tab.evaluate("window.neverReloaded = true")
     await night.press("Assign to me")
-    await expect(night.ephemerals).to_have_text([UNDER_WAY])
+    await expect(night.ephemerals).to_have_text([STARTED])
     await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
     assert await night.tab.evaluate("window.neverReloaded")
     await night.go("billing-oncall")  # and so says the other card of the same incident
@@ -92,7 +92,7 @@ async def test_a_comment_comes_back_into_every_thread_from_bigpanda(night: Night
     await dialog.get_by_role("textbox").fill("see <the> runbook & wait")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog).to_be_hidden()
-    await expect(night.ephemerals).to_have_text([UNDER_WAY])
+    await expect(night.ephemerals).to_have_text([STARTED])
     await night.minutes_pass()
     for channel in ("noc", "billing-oncall"):
         await night.go(channel)
@@ -126,13 +126,9 @@ async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_name
 async def test_who_may_not_act_is_told_so_privately_and_nothing_is_done(night: Night):
     await night.go("billing-oncall")
     await night.press("Assign to me")
-    await expect(night.ephemerals.last).to_have_text(
-        "Nothing was assigned: on this card only @billing-oncall may do that."
-    )
+    await expect(night.ephemerals.last).to_have_text("Not assigned: on this card only @billing-oncall may do that.")
     await night.press("Resolve")
-    await expect(night.ephemerals.last).to_have_text(
-        "Nothing was resolved: on this card only @billing-oncall may do that."
-    )
+    await expect(night.ephemerals.last).to_have_text("Not resolved: on this card only @billing-oncall may do that.")
     await expect(night.tab.get_by_role("dialog")).to_be_hidden()
     assert [call.arguments["incident"] for call in night.stage.bigpanda.calls_to("assign")] == ["db-replica"]
     await night.be("Dana Levi")

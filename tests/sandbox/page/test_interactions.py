@@ -11,8 +11,9 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
 
-from relay.actions.modals import WITH_MODAL, build_modal, validation_errors
+from relay.actions.modals import build_modal, validation_errors
 from relay.http.session import make_session
+from relay.model.buttons import BUTTONS as CARD_BUTTONS
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.server import create_app
@@ -60,7 +61,7 @@ class App:
         match told:
             case Submission():
                 return validation_errors(told.action, told.values)
-            case Click(action=action) if action in WITH_MODAL:
+            case Click(action=action) if action and CARD_BUTTONS[action].opens_modal:
                 place = {"incident": told.incident, "channel": told.channel, "message_ts": told.message_ts}
                 await self.door.open_view(told.trigger_id, build_modal(action, title=self.title, **place))
             case Click(action="assign"):
