@@ -113,7 +113,7 @@ class RoundTrip:
         await self.settle()
         return delivery
 
-    def ephemerals(self, user: str = ANN) -> list[str]:
+    def ephemeral_messages(self, user: str = ANN) -> list[str]:
         return [note.text for note in self.slack.ephemeral_messages(user)]
 
     async def tasks(self, incident: str = "i1") -> list[tuple[str, str, str]]:
