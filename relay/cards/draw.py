@@ -33,12 +33,6 @@ LATE_AFTER = 60.0
 PermalinkBuilder = Callable[[str, str], str]
 """The address of a message for people, by channel id and ts."""
 
-_TEXTS = {"assign": "Assign to me", "comment": "Comment", "snooze": "Snooze", "resolve": "Resolve"}
-BUTTONS: Mapping[str, Button] = {
-    action: Button(action_id=ACTION_PREFIX + action, text=text) for action, text in _TEXTS.items()
-}
-"""Relay's own buttons, by the names of `actions` in routes.yaml."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnStep:
