@@ -1,3 +1,5 @@
+"""Merging shares into the record: what the newest decides, what adds up, and what the first fixes."""
+
 import random
 from itertools import permutations
 
@@ -7,11 +9,11 @@ from hypothesis import strategies as st
 
 from relay.cards.merge import is_new_comment, merge_share, stub_record
 from relay.model.reading import read_incident
-from tests.support.share_sequences import START, alert, folded, share
+from tests.support.share_sequences import START, alert, merge_shares, share
 
 
-def test_what_a_share_does_not_tell_stays_as_it_was():
-    record = folded(
+def test_a_block_that_a_share_lacks_stays_as_it_was():
+    record = merge_shares(
         share(0, status="critical", incidentTags=[{"id": "team", "value": "db"}]),
         share(60, status="warning"),
     )
@@ -19,16 +21,16 @@ def test_what_a_share_does_not_tell_stays_as_it_was():
     assert read_incident(record).state == "warning"
 
 
-def test_an_explicit_empty_block_empties_the_record():
-    record = folded(
+def test_an_explicitly_empty_block_empties_the_record():
+    record = merge_shares(
         share(0, status="critical", incidentTags=[{"id": "team", "value": "db"}]),
         share(60, incidentTags=[]),
     )
     assert read_incident(record).tags == ()
 
 
-def test_a_late_share_never_rolls_back_but_what_it_alone_tells_is_kept():
-    record = folded(
+def test_a_late_share_rolls_nothing_back_but_adds_what_only_it_reports():
+    record = merge_shares(
         share(60, status="warning"),
         share(0, received=120, status="critical", incidentTags=[{"id": "team", "value": "db"}]),
     )
@@ -37,13 +39,13 @@ def test_a_late_share_never_rolls_back_but_what_it_alone_tells_is_kept():
     assert incident.tag("team").value == "db"
 
 
-def test_of_two_shares_with_the_same_news_the_later_arrival_wins():
-    assert read_incident(folded(share(0, status="critical"), share(0, status="warning"))).state == "warning"
-    assert read_incident(folded(share(0, status="warning"), share(0, status="critical"))).state == "critical"
+def test_of_two_shares_of_the_same_time_the_later_arrival_wins():
+    assert read_incident(merge_shares(share(0, status="critical"), share(0, status="warning"))).state == "warning"
+    assert read_incident(merge_shares(share(0, status="warning"), share(0, status="critical"))).state == "critical"
 
 
-def test_one_alert_told_on_its_own_updates_that_alert_and_keeps_the_others():
-    record = folded(
+def test_a_single_alert_updates_that_alert_and_keeps_the_others():
+    record = merge_shares(
         share(0, alerts=[alert("db-1"), alert("db-2")]),
         share(60, alerts=alert("db-2", "ok")),
     )
@@ -51,8 +53,8 @@ def test_one_alert_told_on_its_own_updates_that_alert_and_keeps_the_others():
     assert states == {"db-1": "critical", "db-2": "resolved"}
 
 
-def test_of_an_alert_told_on_its_own_what_it_does_not_tell_stays_as_the_list_has_it():
-    record = folded(
+def test_a_single_alert_changes_only_the_fields_that_it_reports():
+    record = merge_shares(
         share(0, alerts=[alert("db-1", "ok", endedOn=START)]), share(60, alerts={"id": "db-1", "status": "critical"})
     )
     [only] = read_incident(record).alerts
@@ -67,14 +69,16 @@ def test_of_an_alert_told_on_its_own_what_it_does_not_tell_stays_as_the_list_has
     )
 
 
-def test_a_newer_list_replaces_the_alerts_told_on_their_own_before_it_in_any_order():
+def test_a_newer_list_replaces_older_single_alerts_in_any_order():
     update, whole = share(60, alerts=alert("db-2", "ok")), share(90, alerts=[alert("db-1")])
     for order in ([update, whole], [whole, update]):
-        assert [each.id for each in read_incident(folded(share(0, alerts=[alert("db-1")]), *order)).alerts] == ["db-1"]
+        assert [each.id for each in read_incident(merge_shares(share(0, alerts=[alert("db-1")]), *order)).alerts] == [
+            "db-1"
+        ]
 
 
 def test_environments_and_headers_add_up():
-    record = folded(
+    record = merge_shares(
         share(0, headers={"X-Team": "a"}, metadata={"environment": "Production", "environment_id": "e1"}),
         share(60, headers={"X-Team": "b"}, metadata={"environment": "Payments"}),
         share(90, metadata={"environment_id": "e2"}),
@@ -95,19 +99,19 @@ PLACES = st.lists(
 
 
 @given(PLACES, st.randoms(use_true_random=False))
-def test_an_incident_is_in_every_environment_it_was_ever_shared_from_under_any_name_and_in_any_order(places, chance):
+def test_an_incident_keeps_every_environment_it_was_shared_from(places, chance):
     def seen(order):
         shares = [share(at, metadata={"environment": name, "environment_id": known}) for at, (name, known) in order]
-        kept = folded(*shares).environments
+        kept = merge_shares(*shares).environments
         return {each.name for each in kept} - {""}, {each.id for each in kept} - {""}
 
-    told = list(enumerate(places))
+    fields = list(enumerate(places))
     names, ids = ({place[part] for place in places} - {""} for part in (0, 1))
-    assert seen(told) == seen(chance.sample(told, k=len(told))) == (names, ids)
+    assert seen(fields) == seen(chance.sample(fields, k=len(fields))) == (names, ids)
 
 
-def test_an_environment_that_was_renamed_is_known_by_both_names():
-    record = folded(
+def test_a_renamed_environment_is_known_by_both_names():
+    record = merge_shares(
         share(0, metadata={"environment": "Production", "environment_id": "e1"}),
         share(90, metadata={"environment": "Renamed", "environment_id": "e1"}),
         share(99, metadata={"environment": "Renamed", "environment_id": "e1"}),
@@ -115,38 +119,40 @@ def test_an_environment_that_was_renamed_is_known_by_both_names():
     assert [each.name for each in record.environments] == ["Production", "Renamed"]
 
 
-def test_severity_is_the_worst_it_ever_was_though_a_later_share_tells_a_lesser_one():
+def test_severity_never_falls():
     first, later = share(0, status="warning", severity="critical"), share(60, status="warning", severity="warning")
     for order in ([first, later], [later, first]):
-        assert read_incident(folded(*order)).severity == "critical"
-    assert read_incident(folded(share(0, status="critical"), later)).severity == "critical"
+        assert read_incident(merge_shares(*order)).severity == "critical"
+    assert read_incident(merge_shares(share(0, status="critical"), later)).severity == "critical"
 
 
-def test_where_the_severity_is_told_an_alert_does_not_speak_for_it():
+def test_a_reported_severity_ignores_the_alerts():
     worse = alert("muted", "critical", active=False)
-    assert read_incident(folded(share(status="warning", severity="warning", alerts=[worse]))).severity == "warning"
-    assert read_incident(folded(share(status="warning", alerts=[worse]))).severity == "critical"
+    assert (
+        read_incident(merge_shares(share(status="warning", severity="warning", alerts=[worse]))).severity == "warning"
+    )
+    assert read_incident(merge_shares(share(status="warning", alerts=[worse]))).severity == "critical"
 
 
-def test_the_title_is_the_first_share_s_and_changes_once_when_somebody_wrote_one():
+def test_the_title_is_the_first_shares_and_changes_once_to_a_written_one():
     first = share(0, alerts=[alert("db-1")])
     other = share(60, alerts=[alert("web-1")])
     written = share(90, incidentTags=[{"id": "bp_short_description", "value": "Checkout is down"}])
     again = share(120, incidentTags=[{"id": "bp_short_description", "value": "Something else"}])
-    assert folded(first).title == "db-1 · lag"
-    assert folded(first, other).title == "db-1 · lag"
-    assert folded(first, other, written).title == "Checkout is down"
-    assert folded(first, other, written, again).title == "Checkout is down"
+    assert merge_shares(first).title == "db-1 · lag"
+    assert merge_shares(first, other).title == "db-1 · lag"
+    assert merge_shares(first, other, written).title == "Checkout is down"
+    assert merge_shares(first, other, written, again).title == "Checkout is down"
 
 
-def test_a_stopgap_title_gives_way_to_the_first_real_one():
-    record = folded(share(0, status="critical"))
+def test_a_placeholder_title_gives_way_to_the_first_real_one():
+    record = merge_shares(share(0, status="critical"))
     assert record.title == "Incident i1"
     assert merge_share(record, share(60, alerts=[alert("db-1")])).title == "db-1 · lag"
 
 
 def test_the_primary_alert_is_the_oldest_of_the_most_severe():
-    record = folded(
+    record = merge_shares(
         share(
             alerts=[
                 alert("old-warning", "warning", startedOn=START - 100),
@@ -158,21 +164,23 @@ def test_the_primary_alert_is_the_oldest_of_the_most_severe():
     assert record.title == "old-critical · lag"
 
 
-def test_an_alert_of_which_nobody_knows_when_it_began_is_not_the_oldest():
-    record = folded(share(alerts=[alert("no-start", startedOn=None), alert("young", startedOn=START)]))
+def test_an_alert_without_a_start_is_not_the_oldest():
+    record = merge_shares(share(alerts=[alert("no-start", startedOn=None), alert("young", startedOn=START)]))
     assert record.title == "young · lag"
 
 
-def test_the_same_comment_within_ten_minutes_is_a_repeat_and_later_it_is_news():
+def test_the_same_comment_within_ten_minutes_is_a_repeat_and_later_a_new_one():
     first = share(0, metadata={"comment": {"comment": "on it"}})
-    record = folded(first)
+    record = merge_shares(first)
     assert not is_new_comment(record, share(599, metadata={"comment": {"comment": "on  it"}}))
     assert is_new_comment(record, share(601, metadata={"comment": {"comment": "on it"}}))
     assert is_new_comment(record, share(10, metadata={"comment": {"comment": "done"}}))
 
 
-def test_a_stub_still_knows_state_title_and_comments():
-    record = stub_record(folded(share(0, status="ok", alerts=[alert()], metadata={"comment": {"comment": "on it"}})))
+def test_a_stub_keeps_state_title_and_comments():
+    record = stub_record(
+        merge_shares(share(0, status="ok", alerts=[alert()], metadata={"comment": {"comment": "on it"}}))
+    )
     assert read_incident(record).state == "resolved"
     assert record.title == "db-1 · lag"
     assert not is_new_comment(record, share(5, metadata={"comment": {"comment": "on it"}}))
@@ -184,40 +192,40 @@ TAGS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("123")), max_s
 
 @st.composite
 def shares(draw):
-    """Shares with news of their own: on ties the order of arrival speaks, by contract."""
+    """Shares with an as_of of their own: for equal ones the order of arrival decides."""
     moments = draw(st.lists(st.integers(0, 10_000), min_size=1, max_size=6, unique=True))
     return [draw(one_share(moment)) for moment in moments]
 
 
 @st.composite
 def one_share(draw, moment):
-    told = {}
+    fields = {}
     if draw(st.booleans()):
-        told["status"] = draw(STATES)
+        fields["status"] = draw(STATES)
     if draw(st.booleans()):
-        told["resolved"] = draw(st.booleans())
+        fields["resolved"] = draw(st.booleans())
     if draw(st.booleans()):
-        told["snooze"] = {"snoozed": draw(st.booleans())}
+        fields["snooze"] = {"snoozed": draw(st.booleans())}
     if draw(st.booleans()):
-        told["incidentTags"] = [{"id": name, "value": value} for name, value in draw(TAGS)]
+        fields["incidentTags"] = [{"id": name, "value": value} for name, value in draw(TAGS)]
     match draw(st.integers(0, 3)):
         case 0:
-            told["alerts"] = [alert(name) for name in draw(st.lists(st.sampled_from("xyz"), unique=True, max_size=3))]
+            fields["alerts"] = [alert(name) for name in draw(st.lists(st.sampled_from("xyz"), unique=True, max_size=3))]
         case 1:
-            told["alerts"] = alert(draw(st.sampled_from("xyz")), draw(STATES))
-    return share(moment, received=20_000, **told)
+            fields["alerts"] = alert(draw(st.sampled_from("xyz")), draw(STATES))
+    return share(moment, received=20_000, **fields)
 
 
 @given(shares(), st.randoms(use_true_random=False))
 @settings(max_examples=80)
-def test_the_record_s_blocks_come_out_the_same_in_whatever_order_shares_arrive(some, chance: random.Random):
+def test_the_blocks_are_the_same_in_whatever_order_shares_arrive(some, chance: random.Random):
     shuffled = [*some, *chance.sample(some, k=len(some) // 2)]
     chance.shuffle(shuffled)
-    assert seen(folded(*some)) == seen(folded(*shuffled))
+    assert seen(merge_shares(*some)) == seen(merge_shares(*shuffled))
 
 
 def seen(record):
-    """What anybody can see of the blocks; the order of alerts is the list's, then that of arrival."""
+    """All that is visible of the blocks; alerts are in the order of the list, then of arrival."""
     incident = read_incident(record)
     alerts = {each.id: each for each in incident.alerts}
     return (incident.state, incident.severity, incident.snooze, set(incident.tags), alerts)
@@ -225,8 +233,8 @@ def seen(record):
 
 @given(shares())
 @settings(max_examples=100)
-def test_folding_a_share_again_changes_nothing(some):
-    record = folded(*some)
+def test_merging_a_share_again_changes_nothing(some):
+    record = merge_shares(*some)
     newest = max(some, key=lambda each: each.as_of)
     assert merge_share(record, newest) == record
 
@@ -235,16 +243,16 @@ OPEN = {"status": "critical"}, {"active": True}, {"resolved": False, "endedOn": 
 
 
 @pytest.mark.parametrize("opens", OPEN)
-def test_an_end_that_was_told_before_the_last_opening_is_not_the_end_of_a_later_one(opens):
+def test_an_end_before_the_last_opening_is_not_the_end_of_a_later_one(opens):
     first, over = share(0, status="critical"), share(120, status="ok", endedOn=START + 119)
     again, over_again = share(3000, **opens), share(200_000, status="ok")
     for some in permutations([first, over, again, over_again]):
-        assert read_incident(folded(*some)).ended == START + 200_000
+        assert read_incident(merge_shares(*some)).ended == START + 200_000
     for some in permutations([first, over, again]):
-        assert read_incident(folded(*some)).ended is None
+        assert read_incident(merge_shares(*some)).ended is None
 
 
-def test_an_end_stays_as_it_was_told_whatever_is_told_of_what_is_over():
+def test_an_end_stays_while_later_shares_report_other_blocks():
     for later in ({"status": "ok"}, {"active": False}, {"severity": "critical"}, {"resolved": True}):
         for some in permutations([share(0, status="critical"), share(120, status="ok", endedOn=START + 119)]):
-            assert read_incident(folded(*some, share(500, **later))).ended == START + 119
+            assert read_incident(merge_shares(*some, share(500, **later))).ended == START + 119

@@ -1,4 +1,4 @@
-"""Any shares, in any order, with any repeats: the record ends at the newest, and nothing is told twice."""
+"""Any shares, in any order, with any repeats: the record ends at the newest, and nothing is reported twice."""
 
 import random
 from collections import Counter
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.reading import read_incident
-from tests.support.share_sequences import START, Life, alert, share
+from tests.support.share_sequences import START, ShareSequence, alert, share
 
 MOMENTS = st.lists(st.integers(0, 100_000), min_size=1, max_size=7, unique=True)
 STATES = st.sampled_from(["critical", "warning", "ok", "acknowledged", "brand-new", None, 5])
@@ -46,7 +46,7 @@ METADATA = st.fixed_dictionaries(
 
 @st.composite
 def lives(draw):
-    """Shares of one incident, each with news of its own; some carry a comment that only they carry."""
+    """Shares of one incident, each with an as_of of its own; some have a comment that no other has."""
     return [draw(one(moment)) for moment in draw(MOMENTS)]
 
 
@@ -59,14 +59,14 @@ def one(draw, moment):
 
 
 def arriving(some, chance: random.Random):
-    """In any order, some of them twice, and each so long after the one before that a new tag is told."""
+    """In any order, some of them twice, and each so long after the one before that a new tag is reported."""
     several = [*some, *chance.choices(some, k=len(some))]
     chance.shuffle(several)
     return [replace(each, received=START + 200_000.0 + 400 * place) for place, each in enumerate(several)]
 
 
 def seen(record):
-    """All that anybody can see of a record, but for what the first arrival fixes."""
+    """All that is visible of a record, except what the first arrival fixes."""
     incident = read_incident(record)
     fixed = {"title": "", "environment": None, "sender": None, "alerts": (), "environments": (), "tags": ()}
     alerts = {each.id: each for each in incident.alerts}
@@ -75,40 +75,40 @@ def seen(record):
 
 @given(lives(), st.randoms(use_true_random=False))
 @settings(max_examples=80)
-def test_the_record_ends_at_the_newest_and_every_comment_is_told_once(some, chance: random.Random):
-    life = Life()
+def test_the_record_ends_at_the_newest_share_and_every_comment_is_reported_once(some, chance: random.Random):
+    sequence = ShareSequence()
     for each in arriving(some, chance):
-        life.take(each)
-    ordered = Life()
+        sequence.add(each)
+    ordered = ShareSequence()
     for each in sorted(some, key=lambda each: each.as_of):
-        ordered.take(each)
-    assert seen(life.story.record) == seen(ordered.story.record)
-    comments = Counter(entry.data["text"] for entry in life.entries if entry.kind == "comment")
+        ordered.add(each)
+    assert seen(sequence.incident_state.record) == seen(ordered.incident_state.record)
+    comments = Counter(entry.data["text"] for entry in sequence.entries if entry.kind == "comment")
     assert comments == Counter({each.comment: 1 for each in some if each.comment})
 
 
 @given(lives(), st.randoms(use_true_random=False))
 @settings(max_examples=80)
-def test_what_was_told_adds_up_to_what_the_card_shows(some, chance: random.Random):
-    """Each entry begins where the last one ended: nothing is told twice, nothing is left out."""
-    life = Life()
+def test_the_reported_entries_add_up_to_what_the_card_shows(some, chance: random.Random):
+    """Each entry begins where the last one ended: nothing is reported twice, and nothing is left out."""
+    sequence = ShareSequence()
     first, *rest = arriving(some, chance)
-    life.take(first)
-    known = facts(read_incident(life.story.record))
+    sequence.add(first)
+    known = facts(read_incident(sequence.incident_state.record))
     for each in rest:
-        for entry in life.take(each).entries:
+        for entry in sequence.add(each).entries:
             for what, old, new in steps(entry):
                 assert (known.get(what, ""), old != new) == (old, True)
                 known[what] = new
-    final = facts(read_incident(life.story.record))
+    final = facts(read_incident(sequence.incident_state.record))
     assert {what: value for what, value in known.items() if value} == {
         what: value for what, value in final.items() if value
     }
 
 
 def facts(incident):
-    told = {f"tag {tag.name.upper()}": tag.value for tag in incident.tags}
-    return told | {"state": str(incident.state), "who": incident.assignee.display_name if incident.assignee else ""}
+    reported = {f"tag {tag.name.upper()}": tag.value for tag in incident.tags}
+    return reported | {"state": str(incident.state), "who": incident.assignee.display_name if incident.assignee else ""}
 
 
 def steps(entry):
@@ -124,21 +124,21 @@ def steps(entry):
 
 @given(lives())
 @settings(max_examples=100)
-def test_a_life_told_again_from_the_beginning_tells_nothing_new(some):
-    life = Life()
+def test_repeated_shares_report_nothing_new(some):
+    sequence = ShareSequence()
     for each in sorted(some, key=lambda each: each.as_of):
-        life.take(each)
-    told = len(life.entries)
+        sequence.add(each)
+    reported = len(sequence.entries)
     for each in some:
-        life.take(each)
-    assert len(life.entries) == told
+        sequence.add(each)
+    assert len(sequence.entries) == reported
 
 
 @given(lives())
 @settings(max_examples=100)
 def test_there_is_never_more_than_one_card_for_an_episode_and_a_channel(some):
-    life = Life()
+    sequence = ShareSequence()
     for each in some:
-        plan = life.take(each)
+        plan = sequence.add(each)
         places = [(card.channel, card.episode) for card in plan.cards]
         assert len(places) == len(set(places))

@@ -1,73 +1,75 @@
-"""An incident of which nothing is heard: BigPanda is asked, or the card says how old its news is."""
+"""An incident without shares for long: relay can_query BigPanda, or the card says how old its news is."""
 
 from dataclasses import replace
 
 from relay.cards.model import CardState
 from relay.cards.notices import NO_EDITS, Notice, NoticeKind
 from relay.cards.staleness import clear_stale, handle_silence, mark_gone, mark_stale
-from tests.support.share_sequences import START, Life, alert, share
+from tests.support.share_sequences import START, ShareSequence, alert, share
 
 HOURS = 3600.0
 ENVIRONMENT = {"environment": "Production", "environment_id": "e1"}
 
 
-def a_life() -> Life:
-    life = Life()
-    life.take(share(status="critical", alerts=[alert()], metadata=ENVIRONMENT))
-    life.show("C0NOC00001")
-    return life
+def a_sequence() -> ShareSequence:
+    sequence = ShareSequence()
+    sequence.add(share(status="critical", alerts=[alert()], metadata=ENVIRONMENT))
+    sequence.post_card("C0NOC00001")
+    return sequence
 
 
-def cards(life: Life) -> list:
-    return [card for card in life.cards.values() if card.is_current]
+def cards(sequence: ShareSequence) -> list:
+    return [card for card in sequence.cards.values() if card.is_current]
 
 
-def test_an_open_incident_is_silent_six_hours_after_its_last_share():
-    life = a_life()
-    assert life.story.stale_at == START + 6 * HOURS
-    life.take(share(HOURS, status="warning"))
-    assert life.story.stale_at == START + 7 * HOURS
+def test_an_open_incident_is_stale_six_hours_after_its_last_share():
+    sequence = a_sequence()
+    assert sequence.incident_state.stale_at == START + 6 * HOURS
+    sequence.add(share(HOURS, status="warning"))
+    assert sequence.incident_state.stale_at == START + 7 * HOURS
 
 
-def test_nobody_looks_for_news_of_what_is_over_or_was_never_shown():
-    life = a_life()
-    life.take(share(60, status="ok", resolved=True))
-    assert life.story.stale_at is None
-    life = Life()
-    life.rulebook = replace(life.rulebook, routes=type(life.rulebook.routes)(), fallback=None)
-    life.take(share(status="critical"))
-    assert life.story.stale_at is None
+def test_an_incident_that_is_over_or_has_no_card_never_becomes_stale():
+    sequence = a_sequence()
+    sequence.add(share(60, status="ok", resolved=True))
+    assert sequence.incident_state.stale_at is None
+    sequence = ShareSequence()
+    sequence.rulebook = replace(sequence.rulebook, routes=type(sequence.rulebook.routes)(), fallback=None)
+    sequence.add(share(status="critical"))
+    assert sequence.incident_state.stale_at is None
 
 
-def test_bigpanda_is_asked_once_in_each_such_time():
-    life = a_life()
-    story, changed, [check] = handle_silence(life.story, cards(life), START + 6 * HOURS, can_query=True)
+def test_bigpanda_is_asked_once_in_each_stale_period():
+    sequence = a_sequence()
+    state, changed, [check] = handle_silence(
+        sequence.incident_state, cards(sequence), START + 6 * HOURS, can_query=True
+    )
     assert (check.kind, check.due_at, changed) == ("check", START + 6 * HOURS, ())
-    assert story.stale_at == START + 12 * HOURS
-    _, _, [again] = handle_silence(story, cards(life), START + 12 * HOURS, can_query=True)
+    assert state.stale_at == START + 12 * HOURS
+    _, _, [again] = handle_silence(state, cards(sequence), START + 12 * HOURS, can_query=True)
     assert again.key != check.key
 
 
-def test_where_nobody_can_be_asked_the_card_says_how_old_its_news_is():
-    life = a_life()
-    for asks, known in (
-        (False, life.story),
-        (True, replace(life.story, record=replace(life.story.record, environment_id=""))),
+def test_without_an_api_key_the_card_says_how_old_its_news_is():
+    sequence = a_sequence()
+    for can_query, known in (
+        (False, sequence.incident_state),
+        (True, replace(sequence.incident_state, record=replace(sequence.incident_state.record, environment_id=""))),
     ):
-        story, [card], asked = handle_silence(known, cards(life), START + 6 * HOURS, can_query=asks)
+        state, [card], tasks = handle_silence(known, cards(sequence), START + 6 * HOURS, can_query=can_query)
         assert card.notices == (Notice(kind=NoticeKind.STALE, at=START),)
         assert card.edit is not None
-        assert (story.stale_at, asked) == (None, ())
+        assert (state.stale_at, tasks) == (None, ())
 
 
-def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again():
-    life = a_life()
-    story, [card], asked = handle_silence(
-        life.story, cards(life), START + 6 * HOURS, can_query=True, api_available=False
+def test_while_bigpanda_does_not_answer_the_card_says_so_and_bigpanda_is_asked_again():
+    sequence = a_sequence()
+    state, [card], tasks = handle_silence(
+        sequence.incident_state, cards(sequence), START + 6 * HOURS, can_query=True, api_available=False
     )
-    assert (card.notices, asked) == ((Notice(kind=NoticeKind.STALE, at=START),), ())
-    assert story.stale_at == START + 12 * HOURS
-    _, _, [check] = handle_silence(story, [card], START + 12 * HOURS, can_query=True)
+    assert (card.notices, tasks) == ((Notice(kind=NoticeKind.STALE, at=START),), ())
+    assert state.stale_at == START + 12 * HOURS
+    _, _, [check] = handle_silence(state, [card], START + 12 * HOURS, can_query=True)
     assert check.due_at == START + 12 * HOURS
     [after] = clear_stale([replace(card, edit=None)], START + 12 * HOURS)
     assert after.notices == ()
@@ -75,36 +77,36 @@ def test_while_bigpanda_does_not_answer_the_card_says_so_and_it_is_asked_again()
     assert clear_stale([after], START + 12 * HOURS) == ()
 
 
-def test_a_card_that_may_not_be_edited_any_more_is_not_edited_for_a_silence():
-    life = a_life()
-    fixed = [replace(card, notices=(NO_EDITS,)) for card in cards(life)]
-    _, [card], _ = mark_stale(life.story, fixed, START + 6 * HOURS, can_query=False)
+def test_a_card_that_allows_no_edits_is_not_edited_when_it_becomes_stale():
+    sequence = a_sequence()
+    fixed = [replace(card, notices=(NO_EDITS,)) for card in cards(sequence)]
+    _, [card], _ = mark_stale(sequence.incident_state, fixed, START + 6 * HOURS, can_query=False)
     assert card.edit is None
 
 
-def test_the_next_share_takes_it_back_though_it_tells_nothing_new():
-    life = a_life()
-    _, [card], _ = mark_stale(life.story, cards(life), START + 6 * HOURS, can_query=False)
-    life.cards[card.channel, card.episode] = replace(card, edit=None)
-    life.take(share(7 * HOURS, status="critical"))
-    after = life.cards[card.channel, card.episode]
+def test_the_next_share_clears_staleness_though_it_changes_nothing():
+    sequence = a_sequence()
+    _, [card], _ = mark_stale(sequence.incident_state, cards(sequence), START + 6 * HOURS, can_query=False)
+    sequence.cards[card.channel, card.episode] = replace(card, edit=None)
+    sequence.add(share(7 * HOURS, status="critical"))
+    after = sequence.cards[card.channel, card.episode]
     assert after.notices == ()
     assert after.edit is not None
-    assert life.story.stale_at == START + 13 * HOURS
+    assert sequence.incident_state.stale_at == START + 13 * HOURS
 
 
-def test_what_is_gone_from_bigpanda_has_ended_and_says_so():
-    life = a_life()
-    story, [card], _ = mark_gone(life.story, cards(life), START + 6 * HOURS)
-    assert story.ended_at == START + 6 * HOURS
+def test_an_incident_that_is_gone_from_bigpanda_has_ended_and_its_card_says_so():
+    sequence = a_sequence()
+    state, [card], _ = mark_gone(sequence.incident_state, cards(sequence), START + 6 * HOURS)
+    assert state.ended_at == START + 6 * HOURS
     assert card.notices == (Notice(kind=NoticeKind.GONE, at=int(START + 6 * HOURS)),)
     assert card.state is CardState.POSTED
 
 
-def test_a_share_of_what_was_thought_gone_begins_it_again():
-    life = a_life()
-    life.story, [card], _ = mark_gone(life.story, cards(life), START + 6 * HOURS)
-    life.cards[card.channel, card.episode] = card
-    life.take(share(7 * HOURS, status="warning"))
-    assert life.story.ended_at is None
-    assert life.cards[card.channel, card.episode].notices == ()
+def test_a_share_of_an_incident_thought_gone_opens_it_again():
+    sequence = a_sequence()
+    sequence.incident_state, [card], _ = mark_gone(sequence.incident_state, cards(sequence), START + 6 * HOURS)
+    sequence.cards[card.channel, card.episode] = card
+    sequence.add(share(7 * HOURS, status="warning"))
+    assert sequence.incident_state.ended_at is None
+    assert sequence.cards[card.channel, card.episode].notices == ()

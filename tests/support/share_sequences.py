@@ -1,4 +1,4 @@
-"""Shares of one incident in sequence, as the tests of planning write them down, and what became of them."""
+"""Shares of one incident in sequence, and what relay plans for them."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +11,7 @@ from relay.cards.merge import merge_share
 from relay.cards.model import Card, CardState, Entry, IncidentState, Plan
 from relay.cards.plan import plan
 from relay.model.reading import read_incident
+from relay.model.record import Record
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook
 
@@ -42,39 +43,43 @@ def alert(name: str = "db-1", status: str = "critical", **more: Any) -> dict[str
     }
 
 
-def share(at: float = 0, *, received: float | None = None, headers: dict[str, str] | None = None, **told: Any) -> Share:
-    """A share whose news is `at` seconds after the start. Names of `incident` fields and of blocks beside it."""
-    beside = {name: told.pop(name) for name in ("incidentTags", "links", "metadata", "event_types") if name in told}
-    incident = {"id": "i1", "changedOn": START + int(at), **told}
+def share(
+    at: float = 0, *, received: float | None = None, headers: dict[str, str] | None = None, **fields: Any
+) -> Share:
+    """A share of the state at `at` seconds after START. `fields` are fields of `incident` and of the body beside it."""
+    beside = {name: fields.pop(name) for name in ("incidentTags", "links", "metadata", "event_types") if name in fields}
+    incident = {"id": "i1", "changedOn": START + int(at), **fields}
     body = orjson.dumps({"incident": incident, **beside})
     return parse_share(body, headers or {}, START + (at if received is None else received))
 
 
 @dataclass
-class Life:
-    """Applies shares one after the other, as intake does, and lets cards be shown, as delivery does."""
+class ShareSequence:
+    """Applies shares one after the other, as ingest does, and posts cards, as delivery does."""
 
     rulebook: Rulebook = field(default_factory=lambda: parse_rulebook(ROUTES))
-    same: dict[str, str] = field(default_factory=dict)
-    story: IncidentState | None = None
+    canonical_refs: dict[str, str] = field(default_factory=dict)
+    incident_state: IncidentState | None = None
     cards: dict[tuple[str, int], Card] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
 
-    def take(self, one: Share) -> Plan:
-        followed = [card for card in self.cards.values() if card.is_current]
-        made = plan(self.rulebook, self.story, followed, one, self.same)
-        self.story = made.incident_state
-        self.entries += made.entries
-        for card in made.cards:
+    def add(self, one: Share) -> Plan:
+        """Plan a share and keep what it turns into."""
+        current = [card for card in self.cards.values() if card.is_current]
+        planned = plan(self.rulebook, self.incident_state, current, one, self.canonical_refs)
+        self.incident_state = planned.incident_state
+        self.entries += planned.entries
+        for card in planned.cards:
             number = card.id or len(self.cards) + 1
             self.cards[card.channel, card.episode] = replace(card, id=number)
-        self.plans.append(made)
-        return made
+        self.plans.append(planned)
+        return planned
 
-    def show(self, channel: str, episode: int = 1) -> Card:
-        """The card's root stands in Slack and shows the record."""
-        incident = read_incident(self.story.record)
+    def post_card(self, channel: str, episode: int = 1) -> Card:
+        """Let the card's root stand in Slack and show the record."""
+        assert self.incident_state is not None
+        incident = read_incident(self.incident_state.record)
         card = replace(
             self.cards[channel, episode],
             state=CardState.POSTED,
@@ -91,16 +96,20 @@ class Life:
         self.cards[channel, episode] = card
         return card
 
-    def told(self, number: int = -1) -> list[tuple[str, Any]]:
+    def entry_data(self, number: int = -1) -> list[tuple[str, Any]]:
+        """The kinds and the data of the entries of one plan."""
         return [(str(entry.kind), entry.data) for entry in self.plans[number].entries]
 
     @property
     def kinds(self) -> list[str]:
+        """The kinds of the newest plan's entries."""
         return [str(entry.kind) for entry in self.plans[-1].entries]
 
 
-def folded(*shares: Share) -> Any:
+def merge_shares(*shares: Share) -> Record:
+    """The record after these shares."""
     record = None
     for each in shares:
         record = merge_share(record, each)
+    assert record is not None
     return record

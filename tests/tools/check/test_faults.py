@@ -20,7 +20,7 @@ from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
 from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
 from relay.tools.check.template_trial import _bare, _full, trial
-from tests.support.share_sequences import Life, share
+from tests.support.share_sequences import ShareSequence, share
 
 FAULTS = Path(__file__).parent / "faults"
 FIRST_LINE = re.compile(r"\{?# (?P<kind>fault|warning)(, to editors too)?: (?P<told>.*?)( #\})?")
@@ -76,11 +76,11 @@ def test_a_fault_of_a_template_is_told_where_it_stands(path, tmp_path):
 
 def test_whatever_an_entry_holds_is_known():
     lives = [(share(at, **told) for at, told in enumerate(ENTRIES)), _full(), _bare()]
-    for life in map(list, lives):
-        story = Life(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: []"))
-        for each in life:
-            story.take(each)
-        for entry in (*story.entries, *merge_entries(story.entries), *merge_entries(story.entries * 3)):
+    for shares in map(list, lives):
+        sequence = ShareSequence(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: []"))
+        for each in shares:
+            sequence.add(each)
+        for entry in (*sequence.entries, *merge_entries(sequence.entries), *merge_entries(sequence.entries * 3)):
             values = entry_variables(entry, 0.0)
             assert values.keys() <= ENTRY_NAMES, entry
             assert {name for item in values["items"] for name in item} <= ITEM_NAMES, entry
