@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
+from relay.http.json_fields import JsonObject, object_field, objects, objects_field, text_field
 from relay.model.incident import Person
 from relay.model.json_types import JSON
 from relay.model.tag_labels import TagDefinition
@@ -20,7 +21,7 @@ def tag_definitions_of(body: JSON) -> tuple[TagDefinition, ...]:
 
     https://docs.bigpanda.io/reference/incident-tags-definitions-object. A tag without a name is left out.
     """
-    found = ((_text(entry, "id"), _text(entry, "name"), entry) for entry in _objects(body, "items", "data"))
+    found = ((_text(entry, "id"), _text(entry, "name"), entry) for entry in _entries(body, "items", "data"))
     return tuple(TagDefinition(id=tag, name=name, ranks=_ranks(entry)) for tag, name, entry in found if tag and name)
 
 
@@ -30,7 +31,7 @@ def users_of(body: JSON) -> tuple[Person, ...]:
     https://docs.bigpanda.io/reference/retrieve-all-users (SCIM: `userName` is the e-mail address), and as the API
     reference has them, `{"id", "fullName", "email"}` (https://api-docs.bigpanda.io/retrieve-all-users-37904800e0).
     """
-    users = (_user(entry) for entry in _objects(body, "Resources", "users", "items", "data"))
+    users = (_user(entry) for entry in _entries(body, "Resources", "users", "items", "data"))
     return tuple(user for user in users if user is not None)
 
 
@@ -39,19 +40,19 @@ def comments_of(body: JSON) -> tuple[str, ...]:
 
     https://docs.bigpanda.io/reference/activities-object.
     """
-    entries = (entry for entry in _objects(body, "items", "data") if entry.get("type") == "incident_commented")
-    comments = (_object(entry, "params").get("comment") for entry in entries)
+    entries = (entry for entry in _entries(body, "items", "data") if entry.get("type") == "incident_commented")
+    comments = (object_field(entry, "params").get("comment") for entry in entries)
     return tuple(comment for comment in comments if isinstance(comment, str) and comment)
 
 
-def _ranks(definition: Mapping[str, Any]) -> dict[str, str]:
+def _ranks(definition: JsonObject) -> dict[str, str]:
     """Return the words of a Priority tag's levels by the value that an incident's tag has instead.
 
     A level is `{"display_name", "order_id": number, "active"}`, or a bare word; the page says that `order_id` sorts
     them. The one share that BigPanda prints has 1000 for a first priority. So a level is known by its own number. Where
     all numbers are below 1000, it is known by its position too: 1000, 2000, ...
     """
-    entries = _object(definition, "config").get("ordered_list")
+    entries = object_field(definition, "config").get("ordered_list")
     levels = [level for entry in entries if (level := _level(entry))] if isinstance(entries, list) else []
     if all(number is not None for _, number in levels):
         levels.sort(key=lambda level: level[1] or 0)
@@ -72,7 +73,7 @@ def _level(entry: Any) -> tuple[str, float | None] | None:
     return (word, next((number for number in numbers if number is not None), None)) if word else None
 
 
-def _user(entry: Mapping[str, Any]) -> Person | None:
+def _user(entry: JsonObject) -> Person | None:
     user_id = _text(entry, "id") or _text(entry, "_id")
     if entry.get("active") is False or not user_id:
         return None
@@ -81,29 +82,22 @@ def _user(entry: Mapping[str, Any]) -> Person | None:
     return Person(name=name, email=email, id=user_id)
 
 
-def _addresses(entry: Mapping[str, Any]) -> Iterator[str]:
+def _addresses(entry: JsonObject) -> Iterator[str]:
     yield _text(entry, "userName")
     yield _text(entry, "email")
-    for email in _objects(entry, "emails"):
+    for email in objects_field(entry, "emails"):
         yield _text(email, "value")
 
 
-def _objects(body: JSON, *names: str) -> Iterator[Mapping[str, Any]]:
+def _entries(body: JSON, *names: str) -> Iterator[JsonObject]:
     """Yield the objects of a list that stands alone, or under the first of these names that holds a list."""
-    entries = body
     if isinstance(body, Mapping):
-        entries = next((body[name] for name in names if isinstance(body.get(name), list)), None)
-    return (entry for entry in entries if isinstance(entry, Mapping)) if isinstance(entries, list) else iter(())
+        body = next((body[name] for name in names if isinstance(body.get(name), list)), None)
+    return objects(body)
 
 
-def _object(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = entry.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(entry: Mapping[str, Any], name: str) -> str:
-    value = entry.get(name)
-    return value.strip() if isinstance(value, str) else ""
+def _text(entry: JsonObject, name: str) -> str:
+    return text_field(entry, name).strip()
 
 
 def _number(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, assert_never
 
+from relay.http.json_fields import as_object, object_field, text_field
 from relay.http.outcome import Failure, HttpResponse
 from relay.slack.error_codes import Effect, Meaning, meaning_of
 from relay.slack.methods import Method
@@ -43,8 +44,8 @@ def classify(method: Method, response: HttpResponse | Failure, arguments: Argume
     arguments = arguments or {}
     if isinstance(response, Failure):
         return _from_failure(response)
-    body: Body = response.body if isinstance(response.body, Mapping) else {}
-    code = _text(body.get("error"))[:_MAX_CODE]
+    body = as_object(response.body)
+    code = text_field(body, "error")[:_MAX_CODE]
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retryable(reason="rate_limited", code=code, retry_after=response.retry_after, pauses=True)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -66,10 +67,10 @@ def _success(method: Method, arguments: Arguments, response: HttpResponse, body:
     if not method.sends:
         scopes = (scope.strip() for scope in response.header("X-OAuth-Scopes").split(","))
         return Read(body=body, scopes=tuple(filter(None, scopes)))
-    channel = _text(body.get("channel")) or _text(arguments.get("channel"))
-    ts = _text(body.get("ts")) or _text(body.get("message_ts"))
+    channel = text_field(body, "channel") or text_field(arguments, "channel")
+    ts = text_field(body, "ts") or text_field(body, "message_ts")
     if method is not Method.POST:
-        return Delivered(channel=channel, ts=ts or _text(arguments.get("ts")), body=body)
+        return Delivered(channel=channel, ts=ts or text_field(arguments, "ts"), body=body)
     if not ts:  # the message exists, but nobody knows where
         return Ambiguous(reason="unreadable")
     return Delivered(channel=channel, ts=ts, stray=_is_stray(arguments, body), body=body)
@@ -106,7 +107,7 @@ def _from_code(method: Method, arguments: Arguments, response: HttpResponse, cod
 
 
 def _rejected(scope: RejectionScope, meaning: Meaning, code: str, body: Body) -> Rejected:
-    needed, provided = _text(body.get("needed"))[:_MAX_LINE], _text(body.get("provided"))[:_MAX_LINE]
+    needed, provided = text_field(body, "needed")[:_MAX_LINE], text_field(body, "provided")[:_MAX_LINE]
     return Rejected(
         code=code,
         scope=scope,
@@ -129,12 +130,6 @@ def _from_status(status: int) -> SlackOutcome:
 
 def _detail(body: Body) -> str:
     """Return Slack's words: `[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/...]`."""
-    metadata = body.get("response_metadata")
-    messages = metadata.get("messages") if isinstance(metadata, Mapping) else None
-    lines = messages or body.get("errors")
+    lines = object_field(body, "response_metadata").get("messages") or body.get("errors")
     texts = [line[:_MAX_LINE] for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
     return "; ".join(texts[:_MAX_LINES])
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

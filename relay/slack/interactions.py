@@ -1,38 +1,39 @@
-"""What people do in Slack, as values: a click, a modal that was sent, a reply in a thread; pure, and trusting no shape.
+"""What people do in Slack, as values: a click, a submitted modal, a reply in a thread.
 
-    clicked(payload) ... of interactivity (https://docs.slack.dev/reference/interaction-payloads)
-    heard(payload) ..... of the Events API (https://docs.slack.dev/apis/events-api)
+    parse_interaction ... a payload of interactivity (https://docs.slack.dev/reference/interaction-payloads)
+    parse_event ......... a payload of the Events API (https://docs.slack.dev/apis/events-api)
 
-Both take the JSON that Slack sent, by HTTP or by a socket alike. Whatever is no such thing is None, and nothing raises.
-A person's words come in Slack's markup; `plain` makes of them what BigPanda can show.
+Both take the JSON that Slack sends over HTTP or over a socket, trust no shape, raise nothing, and return None for
+everything else. A person's text is in Slack's markup; `to_plain_text` turns it into what BigPanda can show.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
 
+from relay.http.json_fields import JsonObject, as_object, object_field, objects_field, parse_object, text_field
 from relay.model.buttons import BUTTONS
 
 ACTION_PREFIX: Final = "relay_"
-"""What the action ids of relay's own buttons, and the callback ids of its modals, begin with."""
+"""The action ids of relay's own buttons, and the callback ids of its modals, begin with it."""
 
 TEXT_INPUT, UNTIL_INPUT = "text", "until"
-"""The action ids of a modal's inputs, and so the names of `Submission.values`."""
+"""The action ids of a modal's inputs, and the names in `Submission.values`."""
 
-_BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
-"""Subtypes of a message that a person wrote (https://docs.slack.dev/reference/events/message); edits have others."""
+_SUBTYPES_BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
+"""Subtypes of a message that a person wrote (https://docs.slack.dev/reference/events/message). Edits have others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click:
-    """A button that somebody pressed.
+    """A click on a button.
 
-    `action` is one of `BUTTONS`, or empty for a link button and whatever else is not relay's to act on: Slack wants it
-    acknowledged, and nothing follows. `at` is Slack's `action_ts`: with the message and the user it tells a click that
-    is sent again from a second one. `trigger` opens one modal, within three seconds.
+    `action` is one of `BUTTONS`. It is empty for a link button and for buttons that are not relay's: Slack wants the
+    click acknowledged, and nothing follows. `action_ts`, with the message and the user, tells a click that is sent
+    again from a second click. `trigger_id` opens one modal, within three seconds.
     """
 
     action: str
@@ -47,7 +48,7 @@ class Click:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModalOrigin:
-    """Where a modal came from: it is carried through Slack in the modal's `private_metadata`."""
+    """The card and the button that opened a modal. Slack carries it in the modal's `private_metadata`."""
 
     action: str
     incident: str
@@ -55,23 +56,23 @@ class ModalOrigin:
     message_ts: str
 
     def to_json(self) -> str:
-        """As JSON."""
+        """Return it as JSON."""
         return orjson.dumps(asdict(self)).decode()
 
     @classmethod
     def from_json(cls, text: object) -> "ModalOrigin | None":
-        """What `written` wrote; None for anything else."""
-        told = _parsed(text)
-        named = {name: _text(told, name) for name in ("action", "incident", "channel", "message_ts")}
-        return cls(**named) if named["action"] in BUTTONS and all(named.values()) else None
+        """Parse the result of `to_json`; None for anything else."""
+        source = parse_object(text)
+        fields = {name: text_field(source, name) for name in ("action", "incident", "channel", "message_ts")}
+        return cls(**fields) if fields["action"] in BUTTONS and all(fields.values()) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A modal of relay's that somebody sent.
+    """A submitted modal of relay.
 
-    `view` is the modal's id: Slack may send one submission twice. `values` holds what was filled in: `text`, or `until`
-    (`1h`, `4h`, `tomorrow`); what was left empty is not there.
+    `view_id` is the modal's id: Slack may send one submission twice. `values` is what was filled in: `text`, or `until`
+    (`1h`, `4h`, `tomorrow`). An empty input is left out.
     """
 
     action: str
@@ -86,9 +87,9 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadReply:
-    """A reply that a person wrote in a thread, in Slack's markup; files are told by their names.
+    """A reply that a person wrote in a thread, in Slack's markup, with the names of its files.
 
-    `event` is Slack's id of the delivery, the same when it is sent again.
+    `event_id` is the same when Slack sends the event again.
     """
 
     channel: str
@@ -101,7 +102,7 @@ class ThreadReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """Slack asks whether this is the right address, and wants `text` back.
+    """Slack checks the address of the Events API, and wants `text` back.
 
     https://docs.slack.dev/reference/events/url_verification
     """
@@ -114,26 +115,26 @@ SlackEvent: TypeAlias = ThreadReply | Challenge
 
 
 def parse_interaction(payload: object) -> Interaction | None:
-    """What an interaction payload tells; None where it is none that relay knows."""
-    told = _object(payload)
-    match told.get("type"):
+    """Parse an interaction; None for one that relay does not know."""
+    source = as_object(payload)
+    match source.get("type"):
         case "block_actions":
-            return _click(told)
+            return _click(source)
         case "view_submission":
-            return _submission(told)
+            return _submission(source)
         case _:
             return None
 
 
 def parse_event(payload: object) -> SlackEvent | None:
-    """What an event tells: a person's own reply in a thread, or a challenge; None for everything else."""
-    told = _object(payload)
-    match told.get("type"):
+    """Parse an event: a person's reply in a thread, or a challenge; None for everything else."""
+    source = as_object(payload)
+    match source.get("type"):
         case "url_verification":
-            challenge = _text(told, "challenge")
+            challenge = text_field(source, "challenge")
             return Challenge(text=challenge) if challenge else None
         case "event_callback":
-            return _spoken(told, _object(told.get("event")))
+            return _reply(source, object_field(source, "event"))
         case _:
             return None
 
@@ -141,23 +142,23 @@ def parse_event(payload: object) -> SlackEvent | None:
 # -- Clicks and modals -------------------------------------------------------------------------------------------------
 
 
-def _click(told: Mapping[str, Any]) -> Click | None:
-    actions = [_object(each) for each in _list(told.get("actions"))]
+def _click(payload: JsonObject) -> Click | None:
+    actions = list(objects_field(payload, "actions"))
     if not actions:
         return None
-    pressed = next((each for each in actions if _action_of(_text(each, "action_id"))), None)
-    if pressed is None:
+    button = next((action for action in actions if _action_of(text_field(action, "action_id"))), None)
+    if button is None:
         return Click(action="")
-    user, container = _object(told.get("user")), _object(told.get("container"))
+    user, container = object_field(payload, "user"), object_field(payload, "container")
     click = Click(
-        action=_action_of(_text(pressed, "action_id")),
-        incident=_text(pressed, "value"),
-        user=_text(user, "id"),
-        user_name=_name(user),
-        channel=_text(container, "channel_id") or _text(_object(told.get("channel")), "id"),
-        message_ts=_text(container, "message_ts") or _text(_object(told.get("message")), "ts"),
-        action_ts=_text(pressed, "action_ts"),
-        trigger_id=_text(told, "trigger_id"),
+        action=_action_of(text_field(button, "action_id")),
+        incident=text_field(button, "value"),
+        user=text_field(user, "id"),
+        user_name=_user_name(user),
+        channel=text_field(container, "channel_id") or text_field(object_field(payload, "channel"), "id"),
+        message_ts=text_field(container, "message_ts") or text_field(object_field(payload, "message"), "ts"),
+        action_ts=text_field(button, "action_ts"),
+        trigger_id=text_field(payload, "trigger_id"),
     )
     return click if all((click.incident, click.user, click.channel, click.message_ts, click.action_ts)) else None
 
@@ -167,67 +168,68 @@ def _action_of(action_id: str) -> str:
     return action if action != action_id and action in BUTTONS else ""
 
 
-def _submission(told: Mapping[str, Any]) -> Submission | None:
-    view, user = _object(told.get("view")), _object(told.get("user"))
+def _submission(payload: JsonObject) -> Submission | None:
+    view, user = object_field(payload, "view"), object_field(payload, "user")
     origin = ModalOrigin.from_json(view.get("private_metadata"))
-    if origin is None or _action_of(_text(view, "callback_id")) != origin.action:
+    if origin is None or _action_of(text_field(view, "callback_id")) != origin.action:
         return None
-    if not (_text(user, "id") and _text(view, "id")):
+    if not (text_field(user, "id") and text_field(view, "id")):
         return None
     return Submission(
         **asdict(origin),
-        user=_text(user, "id"),
-        user_name=_name(user),
-        view_id=_text(view, "id"),
-        values=dict(_filled_in(_object(view.get("state")))),
+        user=text_field(user, "id"),
+        user_name=_user_name(user),
+        view_id=text_field(view, "id"),
+        values=dict(_input_values(object_field(view, "state"))),
     )
 
 
-def _filled_in(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What stands in a modal's inputs (https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload)."""
-    for block in _object(state.get("values")).values():
-        for name, entry in _object(block).items():
-            value = _text(_object(entry), "value") or _text(_object(_object(entry).get("selected_option")), "value")
+def _input_values(state: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield the modal's inputs (https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload)."""
+    for block in object_field(state, "values").values():
+        for name, entry in as_object(block).items():
+            source = as_object(entry)
+            value = text_field(source, "value") or text_field(object_field(source, "selected_option"), "value")
             if name in {TEXT_INPUT, UNTIL_INPUT} and value:
                 yield name, value
 
 
-def _name(user: Mapping[str, Any]) -> str:
-    return _text(user, "name") or _text(user, "username")
+def _user_name(user: JsonObject) -> str:
+    return text_field(user, "name") or text_field(user, "username")
 
 
 # -- Replies -----------------------------------------------------------------------------------------------------------
 
 
-def _spoken(told: Mapping[str, Any], event: Mapping[str, Any]) -> ThreadReply | None:
-    if event.get("type") != "message" or event.get("subtype") not in _BY_PEOPLE or _is_by_an_app(told, event):
+def _reply(payload: JsonObject, event: JsonObject) -> ThreadReply | None:
+    if event.get("type") != "message" or event.get("subtype") not in _SUBTYPES_BY_PEOPLE or _is_by_app(payload, event):
         return None
-    spoken = ThreadReply(
-        channel=_text(event, "channel"),
-        thread_ts=_text(event, "thread_ts"),
-        ts=_text(event, "ts"),
-        user=_text(event, "user"),
-        text="\n".join(_said(event)),
-        event_id=_text(told, "event_id"),
+    reply = ThreadReply(
+        channel=text_field(event, "channel"),
+        thread_ts=text_field(event, "thread_ts"),
+        ts=text_field(event, "ts"),
+        user=text_field(event, "user"),
+        text="\n".join(_lines(event)),
+        event_id=text_field(payload, "event_id"),
     )
-    known = all((spoken.channel, spoken.thread_ts, spoken.ts, spoken.user, spoken.text.strip()))
-    return spoken if known and spoken.ts != spoken.thread_ts else None
+    complete = all((reply.channel, reply.thread_ts, reply.ts, reply.user, reply.text.strip()))
+    return reply if complete and reply.ts != reply.thread_ts else None
 
 
-def _is_by_an_app(told: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    ours = _text(told, "api_app_id")
-    return bool(event.get("bot_id") or event.get("bot_profile")) or (bool(ours) and event.get("app_id") == ours)
+def _is_by_app(payload: JsonObject, event: JsonObject) -> bool:
+    own_app = text_field(payload, "api_app_id")
+    return bool(event.get("bot_id") or event.get("bot_profile")) or (bool(own_app) and event.get("app_id") == own_app)
 
 
-def _said(event: Mapping[str, Any]) -> Iterator[str]:
-    if text := _text(event, "text"):
+def _lines(event: JsonObject) -> Iterator[str]:
+    if text := text_field(event, "text"):
         yield text
-    for file in _list(event.get("files")):
-        if name := _text(_object(file), "name"):
+    for file in objects_field(event, "files"):
+        if name := text_field(file, "name"):
             yield f"(file: {_escaped(name)})"
 
 
-# -- What people write -------------------------------------------------------------------------------------------------
+# -- Slack's markup ----------------------------------------------------------------------------------------------------
 
 # https://docs.slack.dev/messaging/formatting-message-text
 _MARKUP: Final = re.compile(r"<([^<>]*)>|&(amp|lt|gt);")
@@ -236,26 +238,27 @@ _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">"}
 
 
 def to_plain_text(text: str, names: Mapping[str, str]) -> str:
-    """A person's words as plain text; `names` are those of the users who are mentioned, by their ids.
+    """Turn a person's text into plain text. `names` are those of the mentioned users, by user id.
 
-    Links keep their address, since BigPanda shows text alone. Styling (`*bold*`) and emoji stay as they were written.
+    Links keep their address, since BigPanda shows plain text only. Styling (`*bold*`) and emoji stay unchanged.
     """
-    return _MARKUP.sub(lambda found: _ENTITIES.get(found[2]) or _angled(found[1] or "", names), text)
+    return _MARKUP.sub(lambda match: _ENTITIES.get(match[2]) or _angled(match[1] or "", names), text)
 
 
 def mentioned_users(text: str) -> tuple[str, ...]:
-    """The ids of the users whom a text mentions, each once."""
+    """Return the ids of the users that a text mentions, each once."""
     return tuple(dict.fromkeys(_MENTION.findall(text)))
 
 
 def _angled(inside: str, names: Mapping[str, str]) -> str:
+    """Turn the text between angle brackets into plain text: `@U1`, `#C1|noc`, `!here`, `https://...|label`."""
     target, _, label = inside.partition("|")
     label = _unescaped(label)
     match target[:1], target[1:]:
         case "@", user:
-            return _called("@", names.get(user) or label or user)
+            return _with_mark("@", names.get(user) or label or user)
         case "#", channel:
-            return _called("#", label or channel)
+            return _with_mark("#", label or channel)
         case "!", special:
             return _special(special, label, names)
         case _:
@@ -263,53 +266,28 @@ def _angled(inside: str, names: Mapping[str, str]) -> str:
 
 
 def _special(special: str, label: str, names: Mapping[str, str]) -> str:
-    """`<!here>`, `<!subteam^S1|@ops>`, `<!date^...|fallback>`."""
+    """Turn `here`, `subteam^S1|@ops` or `date^...|fallback` into plain text."""
     kind, _, rest = special.partition("^")
     if kind == "date":
         return label
-    return _called("@", label or names.get(rest) or rest or kind)
+    return _with_mark("@", label or names.get(rest) or rest or kind)
 
 
 def _link(address: str, label: str) -> str:
-    """Slack makes links of bare addresses too: those read as they were typed."""
+    """Turn a link into plain text. Slack makes links of bare addresses too; these become what was typed."""
     typed = re.sub(r"^(?:https?://|mailto:|tel:)", "", address)
     if not label or label == address:
         return address if address.startswith("http") else typed
     return label if label == typed else f"{label} ({address})"
 
 
-def _called(mark: str, name: str) -> str:
+def _with_mark(mark: str, name: str) -> str:
     return mark + name.removeprefix(mark)
 
 
 def _unescaped(text: str) -> str:
-    return _MARKUP.sub(lambda found: _ENTITIES.get(found[2], found[0]), text)
+    return _MARKUP.sub(lambda match: _ENTITIES.get(match[2], match[0]), text)
 
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-# -- Shapes ------------------------------------------------------------------------------------------------------------
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(told: Mapping[str, Any], name: str) -> str:
-    value = told.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _parsed(text: object) -> Mapping[str, Any]:
-    if not isinstance(text, str):
-        return {}
-    try:
-        return _object(orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return {}

@@ -1,7 +1,7 @@
-"""Slack's limits as one table: what a message, its blocks and their parts may hold.
+"""Slack's limits in one table: the sizes of a message, its blocks and their parts, and the rate limits.
 
-Lengths are characters as Python counts them (code points). Every number has the address it comes from above it; where
-Slack publishes none, the comment says what was observed and what relay allows itself.
+Lengths are in characters as Python counts them (code points). Above each number stands the address that it comes from.
+Where Slack publishes no number, the comment says what was observed.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ BLOCKS: Final = 50
 # https://docs.slack.dev/reference/methods/chat.postMessage (more: too_many_attachments)
 ATTACHMENTS: Final = 100
 
-# https://github.com/slackapi/bolt-python/issues/914 (trouble past this many; Slack itself takes BLOCKS there)
+# https://github.com/slackapi/bolt-python/issues/914 (more cause trouble; Slack itself accepts BLOCKS there)
 ATTACHMENT_BLOCKS: Final = 20
 
 # https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
@@ -35,7 +35,7 @@ ATTACHMENT_COLORS: Final = frozenset({"good", "warning", "danger"})
 # and https://github.com/slackapi/bolt-js/issues/2867
 ALL_BLOCKS_REJECTED: Final = 13_000
 
-# What relay allows itself of it: the observations begin at 11,300, and differ by the kind of block.
+# What relay uses of it: the observations begin at 11,300, and differ by the type of block.
 ALL_BLOCKS: Final = 10_000
 
 # --- texts ------------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ OPTION_GROUP_LABEL: Final = 75
 # https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element
 OVERFLOW_OPTIONS: Final = 5
 
-# https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element (so many options, or so many groups)
+# https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element (options, or groups)
 SELECT_OPTIONS: Final = 100
 PLACEHOLDER: Final = 150
 
@@ -137,8 +137,8 @@ CHOICES: Final = 10
 
 # --- metadata ---------------------------------------------------------------------------------------------------------
 
-# https://docs.slack.dev/messaging/message-metadata (the size that metadata_too_large means is unpublished; this is what
-# relay's own markers must stay far below)
+# https://docs.slack.dev/messaging/message-metadata (the size behind metadata_too_large is unpublished;
+# relay's own markers stay far below this one)
 METADATA_BYTES: Final = 8_000
 
 # --- rate limits ------------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ METHOD_TIERS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 
-# https://docs.slack.dev/apis/web-api/rate-limits (seconds between two posts in one channel; short bursts are let pass)
+# https://docs.slack.dev/apis/web-api/rate-limits (seconds between two posts in one channel; short bursts pass)
 SECONDS_BETWEEN_POSTS: Final = 1.0
 
 # https://docs.slack.dev/reference/methods/chat.postMessage ("several hundred messages per minute" in a workspace)
@@ -176,16 +176,16 @@ POSTS_A_MINUTE: Final = 240
 
 
 def is_link(url: str) -> bool:
-    """Whether Slack takes this address in a button or an image: http or https, with a host, and not a blank in it."""
+    """Return whether Slack accepts this address in a button or an image: http or https, with a host, without blanks."""
     scheme, colon, rest = url.partition("://")
     host = rest.split("/", 1)[0].split("?", 1)[0].split("#", 1)[0]
     return bool(colon) and scheme.lower() in {"http", "https"} and bool(host) and not any(c.isspace() for c in url)
 
 
 def visible_characters(value: Any) -> int:
-    """The characters a reader sees in blocks: what counts towards `ALL_BLOCKS`, as far as anybody has measured.
+    """Count the characters that a reader sees in blocks. They count towards `ALL_BLOCKS`, as far as is known.
 
-    Counted are the strings under "text" and "title", "alt_text" and the like; types, ids, addresses and styles are not.
+    The strings under "text", "title", "alt_text" and the like count; types, ids, addresses and styles do not.
     """
     match value:
         case dict():

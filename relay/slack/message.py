@@ -1,4 +1,4 @@
-"""A Slack message as relay makes it: what is sent, and by what it is known."""
+"""A Slack message as relay makes it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Any
 import orjson
 
 Blocks = tuple[dict[str, Any], ...]
-"""Block Kit blocks, as Slack's API takes them."""
+"""Block Kit blocks in the shape of Slack's API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message, within every limit of `blockkit`.
+    """One message, within every limit of `relay.slack.limits`.
 
-    `text` is the notification (one line, never over 4,000 characters). `blocks` stand on top; `attachments` hold at
-    most one coloured attachment. All three are always sent, since an edit keeps what it is not given
+    `text` is the notification: one line, at most 4,000 characters. `blocks` are on top. `attachments` has at most one
+    coloured attachment. Relay always sends all three, since an edit keeps what it does not name
     (https://docs.slack.dev/reference/methods/chat.update).
     """
 
@@ -24,7 +24,7 @@ class Message:
     attachments: Blocks = ()
 
     def payload(self) -> dict[str, Any]:
-        """The arguments of chat.postMessage and chat.update that this message fills."""
+        """Return the arguments of chat.postMessage and chat.update."""
         return {
             "text": self.text,
             "blocks": list(self.blocks),
@@ -35,5 +35,5 @@ class Message:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal messages: what is compared, since Slack's echo of a message differs from what was sent."""
+        """The same for the same message. Compare this, since Slack's echo of a message differs from what was sent."""
         return hashlib.sha256(orjson.dumps(self.payload(), option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

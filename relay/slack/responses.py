@@ -1,18 +1,17 @@
-"""What a `Read` tells, as values: who relay is, channels, messages with their markers, people and their groups, pages.
+"""The values in a `Read`: who relay is, channels, messages with their markers, users and user groups, pages.
 
-Each function takes any body and leaves out what is not of the shape that Slack documents; none raises.
+Each function accepts any body, leaves out what has not the shape that Slack documents, and raises nothing.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from relay.slack.outcomes import Body, Read
+from relay.http.json_fields import JsonObject, object_field, objects_field, text_field
+from relay.slack.outcomes import Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who relay is in the workspace, and what its token may do (https://docs.slack.dev/reference/methods/auth.test)."""
+    """Who relay is in the workspace, and the scopes of its token (https://docs.slack.dev/reference/methods/auth.test)."""
 
     bot_id: str
     user_id: str
@@ -24,7 +23,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelInfo:
-    """What Slack says of a channel (https://docs.slack.dev/reference/objects/conversation-object)."""
+    """A channel (https://docs.slack.dev/reference/objects/conversation-object).
+
+    `external`: it is shared with another organisation, or about to be.
+    """
 
     id: str
     name: str = ""
@@ -32,15 +34,14 @@ class ChannelInfo:
     member: bool = False
     archived: bool = False
     external: bool = False
-    """Shared with another organisation, or about to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundMessage:
-    """A message of a channel or a thread, as far as relay knows its own by it.
+    """A message of a channel or a thread, with the fields by which relay recognises its own.
 
-    `event_type`, `incident` and `key` are the marker, empty on messages without one. `replies` counts the thread below.
-    `deleted`: only the place of a deleted message is left, since it has replies.
+    `event_type`, `incident` and `key` are the marker, empty without one. `replies` counts the thread below. `deleted`:
+    the message is gone and only its place is left, because it has replies.
     """
 
     ts: str
@@ -64,10 +65,10 @@ class UserGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackUser:
-    """Somebody in the workspace (https://docs.slack.dev/reference/objects/user-object).
+    """A user (https://docs.slack.dev/reference/objects/user-object).
 
-    `name` is what people see; `email` is empty without the scope users:read.email. `zone` is an IANA name, `offset` its
-    present distance from UTC in seconds; a bot is none to act.
+    `name` is what people see. `email` is empty without the scope users:read.email. `time_zone` is an IANA name,
+    `utc_offset` its present offset in seconds.
     """
 
     id: str
@@ -79,121 +80,105 @@ class SlackUser:
 
 
 def identity_of(read: Read) -> Identity:
-    """The answer of auth.test; a field that Slack left out is empty."""
-    told = read.body
-    return Identity(
-        bot_id=_text(told, "bot_id"),
-        user_id=_text(told, "user_id"),
-        team_id=_text(told, "team_id"),
-        team=_text(told, "team"),
-        url=_text(told, "url"),
-        scopes=read.scopes,
-    )
+    """Return the identity in auth.test; a missing field is empty."""
+    names = ("bot_id", "user_id", "team_id", "team", "url")
+    return Identity(**{name: text_field(read.body, name) for name in names}, scopes=read.scopes)
 
 
 def channel_of(read: Read) -> ChannelInfo | None:
-    """The channel of conversations.info or conversations.join; None where the answer holds none."""
-    told = read.body.get("channel")
-    return _channel(told) if isinstance(told, Mapping) and _text(told, "id") else None
+    """Return the channel in conversations.info or conversations.join, or None."""
+    return _channel(object_field(read.body, "channel"))
 
 
 def channels_of(read: Read) -> tuple[ChannelInfo, ...]:
-    """One page of conversations.list. A short page is no last page: `cursor_of` says whether more follow."""
-    return tuple(_channel(told) for told in _objects(read.body, "channels") if _text(told, "id"))
+    """Return one page of conversations.list. A short page is not always the last one (`cursor_of`)."""
+    channels = (_channel(entry) for entry in objects_field(read.body, "channels"))
+    return tuple(channel for channel in channels if channel is not None)
 
 
 def messages_of(read: Read) -> tuple[FoundMessage, ...]:
-    """One page of conversations.history or conversations.replies, in Slack's order."""
-    return tuple(_seen(told) for told in _objects(read.body, "messages") if _text(told, "ts"))
+    """Return one page of conversations.history or conversations.replies, in Slack's order."""
+    return tuple(_message(entry) for entry in objects_field(read.body, "messages") if text_field(entry, "ts"))
 
 
 def user_groups_of(read: Read) -> tuple[UserGroup, ...]:
-    """The groups of usergroups.list."""
+    """Return the groups in usergroups.list."""
     return tuple(
-        UserGroup(id=_text(told, "id"), handle=_text(told, "handle"), name=_text(told, "name"))
-        for told in _objects(read.body, "usergroups")
-        if _text(told, "id")
+        UserGroup(id=text_field(entry, "id"), handle=text_field(entry, "handle"), name=text_field(entry, "name"))
+        for entry in objects_field(read.body, "usergroups")
+        if text_field(entry, "id")
     )
 
 
 def user_of(read: Read) -> SlackUser | None:
-    """The user of users.info; None where the answer holds none."""
-    told = _object(read.body, "user")
-    profile = _object(told, "profile")
-    names = (_text(profile, "display_name"), _text(profile, "real_name"), _text(told, "real_name"), _text(told, "name"))
-    offset = told.get("tz_offset")
-    if not _text(told, "id"):
+    """Return the user in users.info, or None."""
+    user = object_field(read.body, "user")
+    profile = object_field(user, "profile")
+    names = (
+        text_field(profile, "display_name"),
+        text_field(profile, "real_name"),
+        text_field(user, "real_name"),
+        text_field(user, "name"),
+    )
+    offset = user.get("tz_offset")
+    if not text_field(user, "id"):
         return None
     return SlackUser(
-        id=_text(told, "id"),
+        id=text_field(user, "id"),
         name=next((name.strip() for name in names if name.strip()), ""),
-        email=_text(profile, "email"),
-        time_zone=_text(told, "tz"),
+        email=text_field(profile, "email"),
+        time_zone=text_field(user, "tz"),
         utc_offset=offset if type(offset) is int else 0,
-        is_bot=told.get("is_bot") is True,
+        is_bot=user.get("is_bot") is True,
     )
 
 
 def members_of(read: Read) -> tuple[str, ...]:
-    """The ids of the users of a group, from usergroups.users.list."""
-    told = read.body.get("users")
-    return tuple(user for user in told if isinstance(user, str) and user) if isinstance(told, list) else ()
+    """Return the ids of a group's users, from usergroups.users.list."""
+    users = read.body.get("users")
+    return tuple(user for user in users if isinstance(user, str) and user) if isinstance(users, list) else ()
 
 
 def socket_url_of(read: Read) -> str:
-    """The address of apps.connections.open (ws: or wss:), good for one connection; empty where there is none."""
-    address = _text(read.body, "url")
-    return address if address.startswith(("wss://", "ws://")) else ""
+    """Return the URL in apps.connections.open (ws: or wss:), which is good for one connection; empty without one."""
+    url = text_field(read.body, "url")
+    return url if url.startswith(("wss://", "ws://")) else ""
 
 
 def permalink_of(read: Read) -> str:
-    """The address of chat.getPermalink; empty where the answer holds none."""
-    return _text(read.body, "permalink")
+    """Return the URL in chat.getPermalink; empty without one."""
+    return text_field(read.body, "permalink")
 
 
 def cursor_of(read: Read) -> str | None:
-    """Where the next page begins; None after the last (https://docs.slack.dev/apis/web-api/pagination)."""
-    about = read.body.get("response_metadata")
-    return _text(about, "next_cursor") or None if isinstance(about, Mapping) else None
+    """Return where the next page begins; None after the last (https://docs.slack.dev/apis/web-api/pagination)."""
+    return text_field(object_field(read.body, "response_metadata"), "next_cursor") or None
 
 
-def _channel(told: Body) -> ChannelInfo:
+def _channel(entry: JsonObject) -> ChannelInfo | None:
+    if not text_field(entry, "id"):
+        return None
     return ChannelInfo(
-        id=_text(told, "id"),
-        name=_text(told, "name"),
-        private=told.get("is_private") is True,
-        member=told.get("is_member") is True,
-        archived=told.get("is_archived") is True,
-        external=told.get("is_ext_shared") is True or told.get("is_pending_ext_shared") is True,
+        id=text_field(entry, "id"),
+        name=text_field(entry, "name"),
+        private=entry.get("is_private") is True,
+        member=entry.get("is_member") is True,
+        archived=entry.get("is_archived") is True,
+        external=entry.get("is_ext_shared") is True or entry.get("is_pending_ext_shared") is True,
     )
 
 
-def _seen(told: Body) -> FoundMessage:
-    metadata = _object(told, "metadata")
-    marker = _object(metadata, "event_payload")
-    replies = told.get("reply_count")
+def _message(entry: JsonObject) -> FoundMessage:
+    metadata = object_field(entry, "metadata")
+    marker = object_field(metadata, "event_payload")
+    replies = entry.get("reply_count")
     return FoundMessage(
-        ts=_text(told, "ts"),
-        thread_ts=_text(told, "thread_ts"),
-        bot_id=_text(told, "bot_id"),
-        event_type=_text(metadata, "event_type"),
-        incident=_text(marker, "incident"),
-        key=_text(marker, "key"),
+        ts=text_field(entry, "ts"),
+        thread_ts=text_field(entry, "thread_ts"),
+        bot_id=text_field(entry, "bot_id"),
+        event_type=text_field(metadata, "event_type"),
+        incident=text_field(marker, "incident"),
+        key=text_field(marker, "key"),
         replies=replies if isinstance(replies, int) else 0,
-        deleted=told.get("subtype") == "tombstone",
+        deleted=entry.get("subtype") == "tombstone",
     )
-
-
-def _object(told: Body, name: str) -> Body:
-    value = told.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(told: Body, name: str) -> Iterator[Body]:
-    value: Any = told.get(name)
-    return (each for each in value if isinstance(each, Mapping)) if isinstance(value, list) else iter(())
-
-
-def _text(told: Body, name: str) -> str:
-    value = told.get(name)
-    return value if isinstance(value, str) else ""
