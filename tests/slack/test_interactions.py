@@ -1,4 +1,4 @@
-"""What people do in Slack becomes values, and nothing that Slack (or anybody) sends raises."""
+"""What people do in Slack becomes values, and no payload raises."""
 
 import copy
 import string
@@ -20,7 +20,7 @@ from relay.slack.interactions import (
     to_plain_text,
 )
 
-PRESSED = {
+BLOCK_ACTIONS = {
     "type": "block_actions",
     "user": {"id": "U1", "username": "ann.lee", "name": "ann", "team_id": "T1"},
     "api_app_id": "A1",
@@ -49,7 +49,7 @@ CLICK = Click(
     trigger_id="1.2.abc",
 )
 ORIGIN = ModalOrigin(action="comment", incident="5e7f", channel="C1", message_ts="100.000100")
-SENT = {
+VIEW_SUBMISSION = {
     "type": "view_submission",
     "user": {"id": "U1", "name": "ann"},
     "view": {
@@ -60,7 +60,7 @@ SENT = {
         "state": {"values": {"text": {"text": {"type": "plain_text_input", "value": "looking"}}}},
     },
 }
-WRITTEN = {
+EVENT_CALLBACK = {
     "type": "event_callback",
     "api_app_id": "A1",
     "event_id": "Ev1",
@@ -74,41 +74,41 @@ WRITTEN = {
         "thread_ts": "100.000100",
     },
 }
-SPOKEN = ThreadReply(channel="C1", thread_ts="100.000100", ts="102.000100", user="U1", text="on it", event_id="Ev1")
+REPLY = ThreadReply(channel="C1", thread_ts="100.000100", ts="102.000100", user="U1", text="on it", event_id="Ev1")
 
 
-def but(payload, *path, **changed):
-    """The payload with something changed at that path; None takes a key away."""
-    made = copy.deepcopy(payload)
-    at = made
+def edited(payload, *path, **changed):
+    """Return the payload with keys changed at that path; None removes a key."""
+    changed_copy = copy.deepcopy(payload)
+    at = changed_copy
     for step in path:
         at = at[step]
     for name, value in changed.items():
         at[name] = value
         if value is None:
             del at[name]
-    return made
+    return changed_copy
 
 
 # -- Clicks ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_press_of_one_of_relays_buttons_is_a_click():
-    assert parse_interaction(PRESSED) == CLICK
+def test_a_click_on_a_button_of_relay_is_a_click():
+    assert parse_interaction(BLOCK_ACTIONS) == CLICK
 
 
 @pytest.mark.parametrize("action", sorted(BUTTONS))
-def test_the_action_is_told_by_the_buttons_id(action):
-    assert parse_interaction(but(PRESSED, "actions", 0, action_id=f"relay_{action}")).action == action
+def test_the_action_comes_from_the_buttons_id(action):
+    assert parse_interaction(edited(BLOCK_ACTIONS, "actions", 0, action_id=f"relay_{action}")).action == action
 
 
 @pytest.mark.parametrize("action_id", ["open_0", "assign", "relay_", "relay_dance", "relay_relay_assign", "", None])
-def test_a_link_button_is_a_click_with_nothing_to_do(action_id):
-    assert parse_interaction(but(PRESSED, "actions", 0, action_id=action_id)) == Click(action="")
+def test_a_link_button_is_a_click_without_an_action(action_id):
+    assert parse_interaction(edited(BLOCK_ACTIONS, "actions", 0, action_id=action_id)) == Click(action="")
 
 
-def test_where_the_container_says_nothing_the_message_and_the_channel_do():
-    payload = but(PRESSED, container=None, message={"ts": "100.000100"})
+def test_without_a_container_the_message_and_the_channel_count():
+    payload = edited(BLOCK_ACTIONS, container=None, message={"ts": "100.000100"})
 
     assert parse_interaction(payload) == CLICK
 
@@ -122,19 +122,19 @@ def test_where_the_container_says_nothing_the_message_and_the_channel_do():
         (("container",), "message_ts"),
     ],
 )
-def test_a_click_that_does_not_say_who_pressed_what_is_none(path, key):
-    assert parse_interaction(but(PRESSED, *path, **{key: None})) is None
+def test_an_incomplete_click_is_ignored(path, key):
+    assert parse_interaction(edited(BLOCK_ACTIONS, *path, **{key: None})) is None
 
 
-def test_without_a_trigger_a_click_is_a_click_all_the_same():
-    assert parse_interaction(but(PRESSED, trigger_id=None)).trigger_id == ""
+def test_a_click_needs_no_trigger():
+    assert parse_interaction(edited(BLOCK_ACTIONS, trigger_id=None)).trigger_id == ""
 
 
 # -- Modals ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_modal_that_was_sent_tells_what_it_is_about_and_what_was_filled_in():
-    assert parse_interaction(SENT) == Submission(
+def test_a_submission_has_its_origin_and_its_values():
+    assert parse_interaction(VIEW_SUBMISSION) == Submission(
         action="comment",
         incident="5e7f",
         user="U1",
@@ -146,17 +146,21 @@ def test_a_modal_that_was_sent_tells_what_it_is_about_and_what_was_filled_in():
     )
 
 
-def test_a_choice_is_told_by_its_value():
+def test_a_chosen_option_is_its_value():
     origin = ModalOrigin(action="snooze", incident="5e7f", channel="C1", message_ts="100.000100")
     chosen = {"until": {"until": {"type": "radio_buttons", "selected_option": {"value": "4h"}}}}
-    payload = but(SENT, "view", callback_id="relay_snooze", private_metadata=origin.to_json(), state={"values": chosen})
+    payload = edited(
+        VIEW_SUBMISSION, "view", callback_id="relay_snooze", private_metadata=origin.to_json(), state={"values": chosen}
+    )
 
     assert parse_interaction(payload).values == {"until": "4h"}
 
 
 @pytest.mark.parametrize("value", [None, 7, ["x"], ""])
-def test_what_was_left_empty_is_not_among_the_values(value):
-    payload = but(SENT, "view", state={"values": {"text": {"text": {"type": "plain_text_input", "value": value}}}})
+def test_an_empty_input_is_left_out(value):
+    payload = edited(
+        VIEW_SUBMISSION, "view", state={"values": {"text": {"text": {"type": "plain_text_input", "value": value}}}}
+    )
 
     assert parse_interaction(payload).values == {}
 
@@ -173,22 +177,22 @@ def test_what_was_left_empty_is_not_among_the_values(value):
         '{"action":"dance","incident":"i","channel":"C","message_ts":"1"}',
     ],
 )
-def test_a_modal_that_is_not_relays_is_none(metadata):
-    assert parse_interaction(but(SENT, "view", private_metadata=metadata)) is None
+def test_a_modal_of_another_app_is_ignored(metadata):
+    assert parse_interaction(edited(VIEW_SUBMISSION, "view", private_metadata=metadata)) is None
 
 
-def test_a_modal_whose_two_names_differ_is_none():
-    assert parse_interaction(but(SENT, "view", callback_id="relay_resolve")) is None
+def test_a_modal_with_two_different_actions_is_ignored():
+    assert parse_interaction(edited(VIEW_SUBMISSION, "view", callback_id="relay_resolve")) is None
 
 
-def test_a_modal_that_was_closed_and_a_shortcut_are_none():
-    assert [parse_interaction(but(SENT, type=kind)) for kind in ("view_closed", "shortcut", "message_action")] == [
-        None
-    ] * 3
+def test_a_closed_modal_and_a_shortcut_are_ignored():
+    assert [
+        parse_interaction(edited(VIEW_SUBMISSION, type=kind)) for kind in ("view_closed", "shortcut", "message_action")
+    ] == [None] * 3
 
 
 @given(action=st.sampled_from(sorted(BUTTONS)), incident=st.text(min_size=1).filter(lambda text: text.isprintable()))
-def test_where_a_modal_came_from_survives_the_way_through_slack(action, incident):
+def test_a_modals_origin_survives_the_round_trip_through_slack(action, incident):
     origin = ModalOrigin(action=action, incident=incident, channel="C1", message_ts="1.2")
 
     assert ModalOrigin.from_json(origin.to_json()) == origin
@@ -197,20 +201,20 @@ def test_where_a_modal_came_from_survives_the_way_through_slack(action, incident
 # -- Replies -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_persons_reply_in_a_thread_is_heard():
-    assert parse_event(WRITTEN) == SPOKEN
+def test_a_persons_reply_in_a_thread_is_parsed():
+    assert parse_event(EVENT_CALLBACK) == REPLY
 
 
 @pytest.mark.parametrize("subtype", ["thread_broadcast", "file_share"])
-def test_a_reply_that_is_broadcast_or_brings_a_file_is_heard(subtype):
-    assert parse_event(but(WRITTEN, "event", subtype=subtype)) == SPOKEN
+def test_a_broadcast_reply_and_one_with_a_file_are_parsed(subtype):
+    assert parse_event(edited(EVENT_CALLBACK, "event", subtype=subtype)) == REPLY
 
 
-def test_files_are_told_by_their_names():
+def test_a_file_is_shown_by_its_name():
     files = [{"name": "a<b>.png"}, {"id": "F2"}, "junk"]
 
-    assert parse_event(but(WRITTEN, "event", files=files)).text == "on it\n(file: a&lt;b&gt;.png)"
-    assert parse_event(but(WRITTEN, "event", files=files, text="")).text == "(file: a&lt;b&gt;.png)"
+    assert parse_event(edited(EVENT_CALLBACK, "event", files=files)).text == "on it\n(file: a&lt;b&gt;.png)"
+    assert parse_event(edited(EVENT_CALLBACK, "event", files=files, text="")).text == "(file: a&lt;b&gt;.png)"
 
 
 @pytest.mark.parametrize(
@@ -233,11 +237,11 @@ def test_files_are_told_by_their_names():
     ],
     ids=str,
 )
-def test_edits_deletions_bots_roots_and_silence_are_not_heard(changed):
-    assert parse_event(but(WRITTEN, "event", **changed)) is None
+def test_edits_deletions_bots_roots_and_empty_texts_are_ignored(changed):
+    assert parse_event(edited(EVENT_CALLBACK, "event", **changed)) is None
 
 
-def test_slack_is_told_what_it_wants_back_when_it_asks_whether_this_is_the_address():
+def test_a_challenge_has_the_text_that_slack_wants_back():
     assert parse_event({"type": "url_verification", "challenge": "abc", "token": "x"}) == Challenge(text="abc")
     assert parse_event({"type": "url_verification"}) is None
 
@@ -252,9 +256,9 @@ json = st.recursive(
 
 
 @st.composite
-def spoilt(draw):
-    """A good payload, one place of which holds anything."""
-    payload = copy.deepcopy(draw(st.sampled_from([PRESSED, SENT, WRITTEN])))
+def corrupted(draw):
+    """Draw a valid payload with an arbitrary value in one place."""
+    payload = copy.deepcopy(draw(st.sampled_from([BLOCK_ACTIONS, VIEW_SUBMISSION, EVENT_CALLBACK])))
     at = payload
     while True:
         key = draw(st.sampled_from(list(at) if isinstance(at, dict) else list(range(len(at)))))
@@ -264,15 +268,15 @@ def spoilt(draw):
         at = at[key]
 
 
-@given(payload=json | spoilt())
-def test_whatever_is_sent_nothing_raises(payload):
+@given(payload=json | corrupted())
+def test_no_payload_raises(payload):
     parse_interaction(payload)
     parse_event(payload)
 
 
-# -- What people write -------------------------------------------------------------------------------------------------
+# -- Slack's markup ----------------------------------------------------------------------------------------------------
 
-WORDS = [
+MARKUP = [
     ("on it", "on it"),
     ("a &lt;b&gt; &amp; c", "a <b> & c"),
     ("&amp;lt;", "&lt;"),
@@ -301,27 +305,27 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize(("written", "read"), WORDS)
-def test_a_persons_words_read_in_bigpanda_as_they_read_in_slack(written, read):
-    assert to_plain_text(written, {"U1": "Ann Lee"}) == read
+@pytest.mark.parametrize(("markup", "plain"), MARKUP)
+def test_markup_becomes_the_text_that_a_reader_sees(markup, plain):
+    assert to_plain_text(markup, {"U1": "Ann Lee"}) == plain
 
 
-def test_a_name_with_markup_in_it_is_text():
+def test_markup_in_a_name_stays_text():
     assert to_plain_text("<@U1>", {"U1": "<!here> &amp; co"}) == "@<!here> &amp; co"
 
 
-def test_those_who_are_mentioned_are_told_once_each():
+def test_each_mentioned_user_is_listed_once():
     assert mentioned_users("<@U1> <@W2|w> <@U1> <#C1> <@> @U3") == ("U1", "W2")
 
 
 @given(text=st.text())
-def test_what_was_typed_reads_as_it_was_typed(text):
+def test_escaped_text_becomes_what_was_typed(text):
     sent = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
     assert to_plain_text(sent, {}) == text
 
 
 @given(text=st.text(alphabet=string.printable + "<>|@#!^&"))
-def test_whatever_is_written_can_be_read(text):
+def test_no_markup_raises(text):
     to_plain_text(text, {})
     mentioned_users(text)
