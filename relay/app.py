@@ -22,7 +22,9 @@ from relay.model.errors import StoreError
 from relay.ratelimit.budgets import Budgets
 from relay.reload import Notifier, Reloader
 from relay.runtime.clock import Clock
-from relay.server import Readiness, ShareReceipt, create_app, listen
+from relay.server.backend import Readiness, ShareReceipt
+from relay.server.endpoints import create_app
+from relay.server.lifecycle import listen
 from relay.slack.client import SlackClient
 from relay.slack.methods import slack_budgets
 from relay.slack.socket_mode import SocketMode

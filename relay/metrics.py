@@ -51,8 +51,8 @@ _PROBLEMS = (
     (400, "no_incident"),
     (401, "unauthorized"),
     (413, "too_large"),
-    (503, "not_kept"),
-    (503, "unforeseen"),
+    (503, "not_stored"),
+    (503, "unexpected_error"),
 )
 """Of what requests are answered with, that which an operator is to hear of."""
 

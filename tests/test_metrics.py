@@ -152,7 +152,7 @@ def test_a_new_configuration_takes_the_place_of_the_one_before():
 def test_what_an_alert_counts_is_there_before_it_happens():
     """To Prometheus the step from nothing to 1 is no increase."""
     seen = samples(Metrics())
-    for status, reason in [(401, "unauthorized"), (400, "not_json"), (503, "not_kept"), (503, "unforeseen")]:
+    for status, reason in [(401, "unauthorized"), (400, "not_json"), (503, "not_stored"), (503, "unexpected_error")]:
         assert seen[f"relay_http_problems_total reason={reason} status={status}"] == 0
     assert seen["relay_slack_rate_limited_total method=chat.update"] == 0
     assert seen["relay_shares_total integration=default outcome=not_kept"] == 0

@@ -1,4 +1,4 @@
-"""Keys that open a door: compared in constant time, whichever of them it is and however long."""
+"""API keys: compared in constant time, whichever key it is and however long."""
 
 import hashlib
 import hmac
@@ -10,20 +10,19 @@ _BEARER = "bearer "
 
 
 class ApiKeys:
-    """The keys that are accepted. Only their digests are held: they have one length, and no key can be printed."""
+    """The valid keys. Only their digests are held: all have the same length, and no key can be printed."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        """Take the keys in clear."""
         self._digests = tuple(_digest(key) for key in keys)
 
-    def accepts(self, offered: Iterable[str]) -> bool:
-        """Say whether one of the values offered is a key. Every pair is compared, also after one has fitted."""
-        digests = [_digest(value) for value in offered]
-        return any([hmac.compare_digest(known, given) for given in digests for known in self._digests])  # noqa: C419  a generator would stop at the first that fits
+    def accepts(self, values: Iterable[str]) -> bool:
+        """Return whether one of the values is a valid key. Every pair is compared, also after a match."""
+        digests = [_digest(value) for value in values]
+        return any([hmac.compare_digest(key, value) for value in digests for key in self._digests])  # noqa: C419  a generator would stop at the first match
 
 
 def presented_keys(headers: CIMultiDictProxy[str], header: str | None = None) -> list[str]:
-    """List what a request shows as its key: the values of `header`, and `Authorization: Bearer`."""
+    """List the keys that a request presents: the values of `header`, and of `Authorization: Bearer`."""
     tokens = [
         value[len(_BEARER) :].strip()
         for value in headers.getall("Authorization", [])

@@ -1,10 +1,10 @@
-"""The doors themselves: who may come in, what is handed on, and what is answered. Behind them stands a `Doors`."""
+"""The HTTP endpoints: who may call them, what they pass to the Backend, and what they answer."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import structlog
@@ -14,64 +14,28 @@ from aiohttp.typedefs import Handler
 from relay.model.errors import ShareError, StoreError
 from relay.runtime.clock import Clock
 from relay.server.api_keys import ApiKeys, presented_keys
+from relay.server.backend import Backend
 from relay.server.body import ignore_expect, read_body
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
 from relay.server.malformed_http import PROBLEM_OBSERVER, ProblemObserver
-from relay.server.problem import Problem, from_aiohttp, unavailable, unexpected_error
-from relay.server.slack_endpoints import SlackBackend, SlackEndpoints
+from relay.server.problem import Problem, from_aiohttp, stopping, unavailable, unexpected_error
+from relay.server.slack_endpoints import SlackEndpoints
 from relay.server.slack_signature import SignatureVerifier
 
 MAX_BYTES = 10 * 1024 * 1024
-"""The largest body that is taken, packed or unpacked."""
+"""The largest share that relay accepts, before and after decompression."""
 
 BODY_TIMEOUT = 30.0
-"""Seconds for a body to arrive in, so that a sender that stalls does not hold its connection for ever."""
+"""Seconds in which a body must arrive, so that a sender that stalls does not hold its connection for ever."""
 
 _PROTOCOL: Mapping[str, Any] = {
     "access_log": None,
     "auto_decompress": False,  # body.py does it
-    "handler_cancellation": False,  # a share that is being kept is kept, though its sender hangs up
-    "lingering_time": 2.0,  # seconds in which what is left of a refused body is read, so that its sender hears why
+    "handler_cancellation": False,  # a share that is being stored is stored, even if its sender disconnects
+    "lingering_time": 2.0,  # seconds in which the rest of a rejected body is read, so that its sender gets the response
 }
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareReceipt:
-    """A share that is kept: its number, its incident, and the names of the routes that took it."""
-
-    share: str | int
-    incident: str
-    routes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
-    """Whether a share can be kept now, and whatever else an operator may want to know, as JSON."""
-
-    ok: bool
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Backend(SlackBackend, Protocol):
-    """What stands behind the doors."""
-
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
-        """Keep a share, and return once it is on disk. `headers` are as they came, but for those that carry a key.
-
-        Raises ShareError where the body is none; it is then in quarantine already. Anything else raised means that the
-        share was not kept: StoreError that the database failed, which is in the log already.
-        """
-
-    async def readiness(self) -> Readiness:
-        """Say whether a share could be kept now."""
-
-    async def incident(self, incident: str) -> dict[str, Any] | None:
-        """Tell all about an incident, as JSON; None where nobody ever shared it."""
-
-    async def metrics(self) -> tuple[bytes, str]:
-        """Give the metrics, and their content type."""
 
 
 def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
@@ -86,102 +50,105 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     body_timeout: float = BODY_TIMEOUT,
     on_problem: ProblemObserver | None = None,
 ) -> web.Application:
-    """Make the application.
+    """Create the application.
 
-    `keys` open `POST /shares`, in `header` or as a bearer token; `admin_key` opens what is for operators, which is not
-    there without one; neither are Slack's doors without a `signing_secret`, whose requests are of now by the `clock`. A
-    share has `max_bytes` at most, and every body arrives within `patience` seconds.
+    `POST /shares` needs one of `keys`, in `header` or as a bearer token, and accepts at most `max_bytes`. Endpoints for
+    operators need `admin_key`, and do not exist without one. Slack's endpoints do not exist without a `signing_secret`;
+    `clock` checks the age of their requests. Every body must arrive within `body_timeout` seconds.
     """
     app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
     app[IN_FLIGHT] = InFlightRequests()
     app[PROBLEM_OBSERVER] = on_problem or (lambda _status, _reason: None)
-    rooms = _Rooms(doors=backend, keys=ApiKeys(keys), header=header, max_bytes=max_bytes, patience=body_timeout)
-    app.router.add_post("/shares", rooms.shares, expect_handler=ignore_expect)
-    app.router.add_get("/healthz", rooms.healthz)
-    app.router.add_get("/readyz", rooms.readyz)
-    app.router.add_get("/metrics", rooms.metrics)
+    endpoints = _Endpoints(
+        backend=backend, keys=ApiKeys(keys), header=header, max_bytes=max_bytes, body_timeout=body_timeout
+    )
+    app.router.add_post("/shares", endpoints.shares, expect_handler=ignore_expect)
+    app.router.add_get("/healthz", endpoints.healthz)
+    app.router.add_get("/readyz", endpoints.readyz)
+    app.router.add_get("/metrics", endpoints.metrics)
     if admin_key is not None:
-        desk = _Desk(doors=backend, keys=ApiKeys([admin_key]))
-        app.router.add_get("/incidents/{id}", desk.incident)
+        app.router.add_get("/incidents/{id}", _AdminEndpoints(backend=backend, keys=ApiKeys([admin_key])).incident)
     if signing_secret:
-        signature = SignatureVerifier(signing_secret)
-        SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock(), patience=body_timeout).register(
-            app
-        )
+        SlackEndpoints(
+            backend=backend,
+            signature=SignatureVerifier(signing_secret),
+            clock=clock or Clock(),
+            body_timeout=body_timeout,
+        ).register(app)
     return app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rooms:
-    """Where BigPanda and the orchestrator come in."""
+class _Endpoints:
+    """The endpoints for BigPanda, the orchestrator and Prometheus."""
 
-    doors: Backend
+    backend: Backend
     keys: ApiKeys
     header: str
     max_bytes: int
-    patience: float
+    body_timeout: float
 
     async def shares(self, request: web.Request) -> web.Response:
-        """Take one POST of BigPanda's webhook. The order is the point: no byte of a body is read for a wrong key."""
+        """Accept one POST of BigPanda's webhook. The key is checked before any byte of the body is read."""
         if request.app[IN_FLIGHT].draining:
-            raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
-        _unlock(request, self.keys, self.header)
-        body = await read_body(request, limit=self.max_bytes, seconds=self.patience)
+            raise stopping()
+        _authenticate(request, self.keys, self.header)
+        body = await read_body(request, limit=self.max_bytes, within=self.body_timeout)
         try:
-            accepted = await self.doors.accept(body, _shown(request, self.header))
+            receipt = await self.backend.accept(body, _headers_without_keys(request, self.header))
         except ShareError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, error.reason, str(error)) from error
         except StoreError as error:
-            # Whoever did not keep it has logged why. That sentence names machines and files: it is not for the sender.
-            raise unavailable("not_kept", "The database did not keep it; please send it again.") from error
-        told = {"share": accepted.share, "incident": accepted.incident, "routes": accepted.routes}
-        return _json(told, HTTPStatus.ACCEPTED)
+            # The log already has the error. Its text names machines and files, so the sender does not get it.
+            raise unavailable("not_stored", "The database did not store the share; please send it again.") from error
+        document = {"share": receipt.share, "incident": receipt.incident, "routes": receipt.routes}
+        return _json_response(document, HTTPStatus.ACCEPTED)
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        """Live is whoever answers."""
-        return _json({"alive": True})
+        """Answer that the process is alive."""
+        return _json_response({"alive": True})
 
     async def readyz(self, request: web.Request) -> web.Response:
-        """Ready is who can keep a share; the rest is told without turning red."""
+        """Answer 200 if relay can store a share. Other problems are listed, and do not change the status."""
         if request.app[IN_FLIGHT].draining:
-            return _json({"ready": False, "stopping": True}, HTTPStatus.SERVICE_UNAVAILABLE)
-        readiness = await self.doors.readiness()
+            return _json_response({"ready": False, "stopping": True}, HTTPStatus.SERVICE_UNAVAILABLE)
+        readiness = await self.backend.readiness()
         status = HTTPStatus.OK if readiness.ok else HTTPStatus.SERVICE_UNAVAILABLE
-        return _json({"ready": readiness.ok, **readiness.detail}, status)
+        return _json_response({"ready": readiness.ok, **readiness.detail}, status)
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        """Give what Prometheus comes for."""
-        body, content_type = await self.doors.metrics()
+        """Return the metrics for Prometheus."""
+        body, content_type = await self.backend.metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Desk:
-    """Where operators come in, with a key of their own."""
+class _AdminEndpoints:
+    """The endpoints for operators, with a key of their own."""
 
-    doors: Backend
+    backend: Backend
     keys: ApiKeys
 
     async def incident(self, request: web.Request) -> web.Response:
-        """Tell all about one incident."""
-        _unlock(request, self.keys, None)
-        known = await self.doors.incident(request.match_info["id"])
-        if known is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "No share of this incident was ever kept.")
-        return _json(known)
+        """Return everything that relay knows about one incident."""
+        _authenticate(request, self.keys, None)
+        document = await self.backend.incident(request.match_info["id"])
+        if document is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "relay has no share of this incident.")
+        return _json_response(document)
 
 
-def _unlock(request: web.Request, keys: ApiKeys, header: str | None) -> None:
-    shown = presented_keys(request.headers, header)
-    if keys.accepts(shown):
+def _authenticate(request: web.Request, keys: ApiKeys, header: str | None) -> None:
+    presented = presented_keys(request.headers, header)
+    if keys.accepts(presented):
         return
     where = "as Authorization: Bearer" if header is None else f"in {header}, or as Authorization: Bearer"
-    detail = "The key that came with the request is not a valid one." if shown else f"A key is needed, {where}."
+    detail = "The request's key is not valid." if presented else f"The request has no key; send it {where}."
     raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _shown(request: web.Request, header: str) -> dict[str, str]:
-    """List the headers without those that carry a key; a header that came several times is joined, as HTTP has it."""
+def _headers_without_keys(request: web.Request, header: str) -> dict[str, str]:
+    """The headers without those that carry a key; the values of a repeated header are joined, as in HTTP."""
     secret = {header.lower(), "authorization", "proxy-authorization", "cookie"}
     names = {name.lower(): name for name in request.headers}
     return {
@@ -192,7 +159,7 @@ def _shown(request: web.Request, header: str) -> dict[str, str]:
 
 
 def _readable(value: str) -> str:
-    """Undo the lone surrogates that aiohttp makes of bytes that are not UTF-8: no database and no JSON takes those."""
+    """Replace the lone surrogates that aiohttp makes of bytes that are not UTF-8: databases and JSON reject them."""
     raw = value.encode("utf-8", "surrogateescape")
     try:
         return raw.decode()
@@ -200,39 +167,36 @@ def _readable(value: str) -> str:
         return raw.decode("latin-1")
 
 
-def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+def _json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
 
 
 @web.middleware
 async def _answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn everything that is raised into an answer, and never into a 500: that would not be sent again."""
+    """Turn every exception into a response, and never into a 500: BigPanda would not send the share again."""
     try:
         return await handler(request)
-    except Problem as problem:
+    except Problem as error:
+        problem = error
         log.warning(
-            "refused", method=request.method, path=request.path, status=problem.status.value, reason=problem.reason
+            "request_rejected",
+            method=request.method,
+            path=request.path,
+            status=problem.status.value,
+            reason=problem.reason,
         )
-        return _told(request, problem)
     except web.HTTPClientError as error:
-        return _told(request, from_aiohttp(error))
+        problem = from_aiohttp(error)
     except (Exception, asyncio.CancelledError) as error:
-        # What is cancelled is either this request, which the server cuts off, or something that it was waiting for:
-        # then its share was not kept, and its sender has to hear so.
-        if isinstance(error, asyncio.CancelledError) and _is_being_cut_off():
+        # Either the server cancels this request, or something that the request waited for was cancelled. In the second
+        # case the share was not stored, and its sender must get a response.
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
         log.exception("request_failed", method=request.method, path=request.path)
-        return _told(request, unexpected_error())
-
-
-def _told(request: web.Request, problem: Problem) -> web.Response:
+        problem = unexpected_error()
     request.app[PROBLEM_OBSERVER](problem.status.value, problem.reason)
     return problem.response()
-
-
-def _is_being_cut_off() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @web.middleware

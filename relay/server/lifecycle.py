@@ -1,4 +1,4 @@
-"""The server on its socket, and how it leaves: nobody new comes in, whoever is inside is served, and within a bound."""
+"""The server's socket, and how the server stops: it finishes the requests that it has, within a time limit."""
 
 import asyncio
 import errno
@@ -11,88 +11,76 @@ from aiohttp import web
 from relay.model.errors import SettingsError
 from relay.server.malformed_http import ProblemAppRunner
 
-_LAST_WORDS = 1.0  # seconds for an answer that is being written when the drain ends
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds for a response that is being sent when the drain ends."""
 
-_WHY = {
-    errno.EADDRINUSE: "something else listens there already; stop it, or choose another port",
+_REASONS = {
+    errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
     errno.EADDRNOTAVAIL: "this machine does not have that address",
     errno.EACCES: "this user may not listen there; ports below 1024 need a privilege",
 }
 
 
 class InFlightRequests:
-    """Knows how many requests are inside, and whether new ones may come in."""
+    """Counts the requests that are being handled, and says whether relay still accepts shares."""
 
     def __init__(self) -> None:
-        """Start open and empty."""
         self.draining = False
-        self._inside = 0
+        self.count = 0
         self._empty = asyncio.Event()
         self._empty.set()
 
     @contextmanager
     def track(self) -> Iterator[None]:
         """Count the request that the block handles."""
-        self._inside += 1
+        self.count += 1
         self._empty.clear()
         try:
             yield
         finally:
-            self._inside -= 1
-            if not self._inside:
+            self.count -= 1
+            if not self.count:
                 self._empty.set()
 
     async def drain(self, within: float) -> None:
-        """Let no new share in, and wait until all that are inside are served, at most `within` seconds."""
+        """Accept no more shares, and wait at most `within` seconds until every request is answered."""
         self.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._empty.wait()
 
 
-IN_FLIGHT: Final = web.AppKey("gate", InFlightRequests)
+IN_FLIGHT: Final = web.AppKey("in_flight", InFlightRequests)
 
 
 @asynccontextmanager
 async def listen(app: web.Application, host: str, port: int, *, drain_seconds: float) -> AsyncIterator[tuple[str, int]]:
-    """Serve `app` while the block lasts; gives the host and port it listens on (of use where `port` was 0).
+    """Serve `app` while the block runs; yield the host and port (useful if `port` was 0).
 
-    On the way out, in this order: the socket closes; requests that are inside are finished, their bodies still read,
-    and a new one on an open connection is answered 503 (`drain_seconds` at most); then what is left is cut off, which
-    takes two seconds at most. Raises SettingsError where the address cannot be listened on.
+    At the end: the socket closes; for at most `drain_seconds` requests are finished and their bodies still read, while
+    new ones on open connections are answered 503; then the rest is cut off, which takes at most two seconds. Raises
+    SettingsError if it cannot listen on the address.
     """
-    runner = ProblemAppRunner(app, shutdown_timeout=_LAST_WORDS)
+    runner = ProblemAppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        site = await _open(runner, host, port)
+        site = await _start_site(runner, host, port)
         try:
             yield runner.addresses[0][:2]
         finally:
             await site.stop()
-            # Not left to the runner: it stops listening to open connections first, so that the rest of a body that is
-            # on its way is never read, and its share is lost after the longest wait there is.
+            # The runner cannot do this: it first stops reading from open connections, so the rest of a body that is
+            # being sent is never read, and its share is lost after the longest possible wait.
             await app[IN_FLIGHT].drain(drain_seconds)
     finally:
         await runner.cleanup()
 
 
-async def serve(
-    app: web.Application,
-    host: str,
-    port: int,
-    stop: asyncio.Event,
-    drain_seconds: float,
-) -> None:
-    """Serve `app` until `stop` is set, then leave as `listening` does."""
-    async with listen(app, host, port, drain_seconds=drain_seconds):
-        await stop.wait()
-
-
-async def _open(runner: web.AppRunner, host: str, port: int) -> web.TCPSite:
+async def _start_site(runner: web.AppRunner, host: str, port: int) -> web.TCPSite:
     site = web.TCPSite(runner, host, port)
     try:
         await site.start()
     except OSError as error:
-        why = _WHY.get(error.errno or 0) or error.strerror or str(error)
-        raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {why}") from error
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {reason}") from error
     return site

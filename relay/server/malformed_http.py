@@ -1,7 +1,7 @@
-"""One connection, as far as no application hears of it: what is no request is answered as all errors are.
+"""Answers malformed HTTP, which reaches no application, in the same way as every other error.
 
-aiohttp would answer it with the sender's own bytes, as text, and log a traceback of them, each time. Here it is told in
-one line that holds nothing of them, since a header may carry a key; then the connection is closed.
+aiohttp would send the sender's own bytes back as text, and log a traceback with them. A header may carry a key, so
+relay logs one line without any of these bytes, answers with a Problem, and closes the connection.
 """
 
 from collections.abc import Callable
@@ -16,31 +16,31 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from relay.server.problem import Problem, from_aiohttp, unexpected_error
 
 ProblemObserver = Callable[[int, str], None]
-"""Told of every request that is answered with an error: the status and the reason. It must not raise."""
+"""Called with status and reason for every request that is answered with an error. It must not raise."""
 
-PROBLEM_OBSERVER: Final[web.AppKey[ProblemObserver]] = web.AppKey("observer")
+PROBLEM_OBSERVER: Final[web.AppKey[ProblemObserver]] = web.AppKey("problem_observer")
 
 log = structlog.get_logger(__name__)
 
 
 class ProblemAppRunner(web.AppRunner):
-    """Runs an application on connections of relay's own kind."""
+    """Runs an application on connections that answer malformed HTTP with a Problem."""
 
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(made, self.app.get(PROBLEM_OBSERVER, lambda _status, _reason: None))
+        server = await super()._make_server()
+        return _Server(server, self.app.get(PROBLEM_OBSERVER, lambda _status, _reason: None))
 
 
 class _Server(web.Server):
-    """aiohttp's server, but for the connections that it makes."""
+    """A copy of aiohttp's server that creates relay's connections."""
 
-    def __init__(self, made: web.Server, observer: ProblemObserver) -> None:
+    def __init__(self, original: web.Server, observer: ProblemObserver) -> None:
         super().__init__(
-            made.request_handler,
-            request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
-            loop=made._loop,  # noqa: SLF001  aiohttp has no other way to another kind of connection
-            **made._kwargs,  # noqa: SLF001
+            original.request_handler,
+            request_factory=original.request_factory,
+            handler_cancellation=original.handler_cancellation,
+            loop=original._loop,  # noqa: SLF001  aiohttp has no other way to use a connection class of one's own
+            **original._kwargs,  # noqa: SLF001
         )
         self.observer = observer
 
@@ -56,54 +56,54 @@ class _Connection(RequestHandler):
         self._observer = observer
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. Where they cease to be HTTP, no body that was on its way has a rest that one could wait for."""
+        """Parse bytes. After malformed HTTP, fail the bodies that are incomplete: their rest will never come."""
         super().data_received(data)
         if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
-            on_their_way = [payload for _, payload in self._messages]
-            on_their_way += [self._current_request.content] if self._current_request else []
-            for body in on_their_way:
+            bodies = [payload for _, payload in self._messages]
+            bodies += [self._current_request.content] if self._current_request else []
+            for body in bodies:
                 if not body.is_eof():
-                    body.set_exception(RequestPayloadError("what followed is no part of a body"))
+                    body.set_exception(RequestPayloadError("malformed HTTP follows an incomplete body"))
 
     def handle_error(
         self,
         request: web.BaseRequest,
-        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,  # noqa: ARG002  aiohttp's own choice is not ours
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,  # noqa: ARG002  relay chooses its own
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  it holds the sender's bytes
+        message: str | None = None,  # noqa: ARG002  it contains the sender's bytes
     ) -> web.StreamResponse:
-        """Answer what reached no application, or what an application failed to answer."""
+        """Answer malformed HTTP, and a request for which the application itself failed."""
         problem = unexpected_error()
         if isinstance(exc, HttpProcessingError):
-            problem = self._no_request(exc)
-            log.warning("refused", status=problem.status.value, reason=problem.reason, client=request.remote)
+            problem = self._malformed(exc)
+            log.warning("request_rejected", status=problem.status.value, reason=problem.reason, client=request.remote)
         else:
             log.error("request_failed", exc_info=exc)
         if request.writer.output_size > 0:
-            raise ConnectionError("part of an answer is on its way already")
-        response = self._told(problem)
+            raise ConnectionError("part of a response has been sent already")
+        response = self._observed_response(problem)
         response.force_close()
         return response
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; what aiohttp refuses before an application is asked is told in relay's way too."""
+        """Send a response; convert one that aiohttp made without calling the application."""
         if isinstance(resp, web.HTTPClientError):
-            resp = self._told(from_aiohttp(resp))
+            resp = self._observed_response(from_aiohttp(resp))
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """Log what went wrong on the way, unless it is the rest of a body that was answered already, and is none."""
+        """Log an error, except for the invalid rest of a body that was answered already."""
         if not isinstance(more.get("exc_info"), HttpProcessingError | RequestPayloadError):
             super().log_exception(*args, **more)
 
-    def _no_request(self, error: HttpProcessingError) -> Problem:
-        detail = "What came is not a request that HTTP/1.1 knows."
+    def _malformed(self, error: HttpProcessingError) -> Problem:
+        detail = "The request is not valid HTTP/1.1."
         if isinstance(error, LineTooLong):
-            detail = f"A line of the request's head is longer than the {self.max_line_size} bytes that are taken."
-        return Problem(HTTPStatus.BAD_REQUEST, "no_request", detail)
+            detail = f"A line of the request's header is longer than the limit of {self.max_line_size} bytes."
+        return Problem(HTTPStatus.BAD_REQUEST, "malformed_request", detail)
 
-    def _told(self, problem: Problem) -> web.Response:
+    def _observed_response(self, problem: Problem) -> web.Response:
         self._observer(problem.status.value, problem.reason)
         return problem.response()

@@ -1,7 +1,7 @@
-"""Errors as RFC 9457 has them: `application/problem+json` with type, title, status and detail, and the reason's name.
+"""Error responses as in RFC 9457: `application/problem+json` with type, title, status, detail and reason.
 
-Source: https://www.rfc-editor.org/rfc/rfc9457. `type` is always `about:blank` ("no more than the status says"), for
-which the title has to be the status's own phrase; what a program may want to tell apart stands in `reason`.
+Source: https://www.rfc-editor.org/rfc/rfc9457. `type` is always `about:blank`, so `title` must be the phrase of the
+status. A program can tell problems apart by `reason`.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from aiohttp import web
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = 10
-"""Seconds after which whoever got a 503 is asked to come again."""
+"""Seconds after which the sender of a request that was answered 503 should retry."""
 
 
 class Problem(Exception):
-    """A request that is answered with an error: `detail` is a sentence without secrets, `reason` its name.
+    """A request that is answered with an error. `detail` is a sentence without secrets, `reason` is a short name.
 
-    `close` gives up the connection too: where the rest of a body is not wanted, or the server is about to go.
+    `close` also closes the connection: if relay does not read the rest of the body, or is about to stop.
     """
 
     def __init__(
@@ -30,7 +30,6 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         close: bool = False,
     ) -> None:
-        """Take what the answer will say."""
         super().__init__(detail)
         self.status = status
         self.reason = reason
@@ -39,7 +38,7 @@ class Problem(Exception):
         self.close = close
 
     def response(self) -> web.Response:
-        """Make the answer, anew each time: a response is used up by sending it."""
+        """Create the response, a new one each time: it can be sent only once."""
         body = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -56,24 +55,29 @@ class Problem(Exception):
 
 
 def unavailable(reason: str, detail: str, *, close: bool = False) -> Problem:
-    """Make the 503 that asks to come again. BigPanda's ServiceNow integration retries on 501 and above only."""
+    """Return a 503 that asks for a retry. BigPanda's ServiceNow integration retries on 501 and above only."""
     headers = {"Retry-After": str(RETRY_AFTER)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, headers=headers, close=close)
 
 
+def stopping() -> Problem:
+    """Return the response to a request that arrives while relay stops."""
+    return unavailable("stopping", "relay is stopping; please send the request again.", close=True)
+
+
 def unexpected_error() -> Problem:
-    """Make the answer to whatever nobody thought of. What it was is for the log, not for the caller."""
-    return unavailable("unforeseen", "Something went wrong here and nothing was kept; please send it again.")
+    """Return the response to an unexpected error. The log says what it was, the response does not."""
+    return unavailable("unexpected_error", "An unexpected error occurred and nothing was stored; please send it again.")
 
 
 def from_aiohttp(error: web.HTTPClientError) -> Problem:
-    """Say in our words what aiohttp refused by itself: a path or a method that is not there."""
+    """Convert an error that aiohttp raises itself, such as an unknown path or method."""
     match error:
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
-            detail = f"This address takes {allowed}, not {error.method}."
-            return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers={"Allow": allowed})
+            detail = f"This path allows {allowed}, not {error.method}."
+            return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, headers={"Allow": allowed})
         case web.HTTPNotFound():
-            return Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
+            return Problem(HTTPStatus.NOT_FOUND, "not_found", "This path does not exist.")
         case _:
-            return Problem(HTTPStatus(error.status), "request", f"{error.reason}.")
+            return Problem(HTTPStatus(error.status), "bad_request", f"{error.reason}.")

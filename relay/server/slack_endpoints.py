@@ -1,109 +1,95 @@
-"""Where Slack comes in: clicks and modals at /slack/actions, what is said in threads at /slack/events.
+"""Slack's endpoints: clicks and modals at /slack/actions, replies in threads at /slack/events.
 
-Slack wants an answer within three seconds, and a 200 means that it will not send this again; so whoever listens returns
-once what was done is on disk, and does it afterwards. Anything but a 2xx has Slack tell the person that it did not work
-(https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response), or send an event again, up to
+Slack expects a response within three seconds, and does not send again what was answered 200. So the backend returns
+after the payload is on disk, and acts on it later. If the response is not 2xx, Slack tells the person that it failed
+(https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response), or sends an event again, up to
 three times (https://docs.slack.dev/apis/events-api#retries).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
 from aiohttp import web
 
 from relay.runtime.clock import Clock
+from relay.server.backend import Backend
 from relay.server.body import ignore_expect, read_body
 from relay.server.lifecycle import IN_FLIGHT
-from relay.server.problem import Problem, unavailable
+from relay.server.problem import Problem, stopping
 from relay.server.slack_signature import SignatureVerifier
 from relay.slack.interactions import Challenge, parse_event
 
-Payload: TypeAlias = Mapping[str, Any]
-
 MAX_BYTES: Final = 1024 * 1024
-"""The largest body that is taken. Slack sends the whole message with a click, which is far below."""
-
-
-class SlackBackend(Protocol):
-    """Who is told what people do in Slack."""
-
-    async def on_interaction(self, payload: Payload) -> Mapping[str, Any] | None:
-        """Take an interaction payload, and return once it is on disk: what to answer as JSON, None for nothing.
-
-        The same payload may come again. Whatever is raised means that it was not kept.
-        """
-
-    async def on_event(self, payload: Payload) -> Mapping[str, Any] | None:
-        """Take an event of the Events API, likewise."""
+"""The largest body that relay accepts from Slack. A click contains the whole message, which is far smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackEndpoints:
-    """The two doors, which open to Slack's signature alone."""
+    """The two endpoints. They accept only requests with Slack's signature."""
 
-    backend: SlackBackend
+    backend: Backend
     signature: SignatureVerifier
     clock: Clock
-    patience: float
+    body_timeout: float
 
     def register(self, app: web.Application) -> None:
-        """Put the doors into an application."""
+        """Add the endpoints to an application."""
         app.router.add_post("/slack/actions", self.actions, expect_handler=ignore_expect)
         app.router.add_post("/slack/events", self.events, expect_handler=ignore_expect)
 
     async def actions(self, request: web.Request) -> web.Response:
-        """Take a click, or a modal that was sent: JSON in the field `payload` of a form."""
-        payload = _object(_field(await self._signed(request), "payload"))
-        return _answer(await self.backend.on_interaction(payload))
+        """Accept a click or a submitted modal: JSON in the form field `payload`."""
+        payload = _parse_object(_form_field(await self._verified_body(request), "payload"))
+        return _json_response(await self.backend.on_interaction(payload))
 
     async def events(self, request: web.Request) -> web.Response:
-        """Take an event: JSON. The question whether this is the right address is answered here."""
-        payload = _object(await self._signed(request))
+        """Accept an event: JSON. Slack's check that this is relay's address is answered here."""
+        payload = _parse_object(await self._verified_body(request))
         match parse_event(payload):
             case Challenge(text=text):
-                return _answer({"challenge": text})
+                return _json_response({"challenge": text})
             case _:
-                return _answer(await self.backend.on_event(payload))
+                return _json_response(await self.backend.on_event(payload))
 
-    async def _signed(self, request: web.Request) -> bytes:
-        """The body, once it is known to be Slack's; of a request that is not of now no byte is read."""
+    async def _verified_body(self, request: web.Request) -> bytes:
+        """The body, after its signature was verified. If the request is too old, its body is not read."""
         if request.app[IN_FLIGHT].draining:
-            raise unavailable("stopping", "relay is stopping here; please send it again.", close=True)
+            raise stopping()
         if not self.signature.is_recent(request.headers, self.clock.now()):
-            raise _unsigned("The request does not say that it was made within the last five minutes.")
-        body = await read_body(request, limit=MAX_BYTES, seconds=self.patience)
+            raise _unsigned("The request's timestamp is missing, or is more than five minutes off.")
+        body = await read_body(request, limit=MAX_BYTES, within=self.body_timeout)
         if not self.signature.matches(request.headers, body):
-            raise _unsigned("The signature under the request is not made with this app's signing secret.")
+            raise _unsigned("The request is not signed with this app's signing secret.")
         return body
 
 
 def _unsigned(detail: str) -> Problem:
-    return Problem(HTTPStatus.UNAUTHORIZED, "unsigned", detail, close=True)
+    return Problem(HTTPStatus.UNAUTHORIZED, "invalid_signature", detail, close=True)
 
 
-def _field(form: bytes, name: str) -> str:
+def _form_field(form: bytes, name: str) -> str:
     try:
         fields = parse_qs(form.decode("utf-8", "replace"), max_num_fields=100)
-    except ValueError:  # more fields than that
+    except ValueError:  # too many fields
         return ""
     return fields.get(name, [""])[-1]
 
 
-def _object(text: str | bytes) -> Payload:
+def _parse_object(text: str | bytes) -> Mapping[str, Any]:
     try:
-        told = orjson.loads(text)
+        payload = orjson.loads(text)
     except orjson.JSONDecodeError:
-        told = None
-    if not isinstance(told, dict):
-        raise Problem(HTTPStatus.BAD_REQUEST, "not_json", "What Slack sends is a JSON object, and this is none.")
-    return told
+        payload = None
+    if not isinstance(payload, dict):
+        raise Problem(HTTPStatus.BAD_REQUEST, "not_json", "The payload is not a JSON object.")
+    return payload
 
 
-def _answer(told: Mapping[str, Any] | None) -> web.Response:
-    if told is None:
+def _json_response(value: Mapping[str, Any] | None) -> web.Response:
+    if value is None:
         return web.Response()
-    return web.Response(body=orjson.dumps(told), content_type="application/json")
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

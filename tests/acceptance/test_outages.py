@@ -56,7 +56,7 @@ async def test_on_a_full_disk_nothing_is_promised_and_nothing_that_was_promised_
         assert (await house.get("/healthz"))[0] == 200
         text = await scraped(house)
         assert 'relay_shares_total{integration="default",outcome="not_kept"} 3.0' in text
-        assert 'relay_http_problems_total{reason="not_kept",status="503"} 3.0' in text
+        assert 'relay_http_problems_total{reason="not_stored",status="503"} 3.0' in text
         assert "relay_database_up 0.0" in text  # it can be read, and that is not enough
         resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (most, most))
         assert await share(house, "after") == 202

@@ -1,4 +1,4 @@
-"""The HTTP doors, over real connections."""
+"""The HTTP endpoints, over real connections."""
 
 import asyncio
 import gzip
@@ -21,27 +21,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import NoIncident, NotJson, SettingsError, StoreUnusable
-from relay.server import Readiness, ShareReceipt, create_app, listen, serve
 from relay.server.api_keys import ApiKeys
-from relay.server.body import unpack
-from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
+from relay.server.backend import Readiness, ShareReceipt
+from relay.server.body import decompress
+from relay.server.endpoints import create_app
+from relay.server.lifecycle import IN_FLIGHT, InFlightRequests, listen
 from relay.server.problem import Problem
 
 KEY = "the-key-of-today"
-SHOWN = {"X-Relay-Key": KEY}
+WITH_KEY = {"X-Relay-Key": KEY}
 LIMIT = 20_000
 
 
-class House:
-    """What stands behind the doors in these tests: it keeps in a list, and fails when told to."""
+class FakeBackend:
+    """A Backend that stores shares in a list, and raises `fails`."""
 
     def __init__(self) -> None:
-        self.kept: list[tuple[bytes, Mapping[str, str]]] = []
+        self.stored: list[tuple[bytes, Mapping[str, str]]] = []
         self.fails: BaseException | None = None
         self.entered = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
-        self.readiness = Readiness(ok=True, detail={"slack": "unreachable", "letters": 3})
+        self.current = Readiness(ok=True, detail={"slack": "unreachable", "letters": 3})
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         self.entered.set()
@@ -49,26 +50,32 @@ class House:
         if self.fails is not None:
             raise self.fails
         try:
-            told = orjson.loads(body)
+            document = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise NotJson("The body is not JSON.") from error
-        if not isinstance(told, dict) or not isinstance(told.get("incident"), dict) or "id" not in told["incident"]:
+        if (
+            not isinstance(document, dict)
+            or not isinstance(document.get("incident"), dict)
+            or "id" not in document["incident"]
+        ):
             raise NoIncident("Nothing in the body names an incident.")
-        self.kept.append((body, headers))
-        return ShareReceipt(share=len(self.kept), incident=str(told["incident"]["id"]), routes=("payments", "noc"))
+        self.stored.append((body, headers))
+        return ShareReceipt(
+            share=len(self.stored), incident=str(document["incident"]["id"]), routes=("payments", "noc")
+        )
 
-    async def ready(self) -> Readiness:
+    async def readiness(self) -> Readiness:
         if self.fails is not None:
             raise self.fails
-        return self.readiness
+        return self.current
 
     async def incident(self, incident: str) -> dict[str, Any] | None:
         return {"id": incident, "shares": []} if incident == "i/1" else None
 
-    async def clicked(self, payload: Mapping[str, Any]) -> None:
+    async def on_interaction(self, payload: Mapping[str, Any]) -> None:
         raise AssertionError(payload)
 
-    heard = clicked
+    on_event = on_interaction
 
     async def metrics(self) -> tuple[bytes, str]:
         return b"relay_shares_total 1\n", "text/plain; version=0.0.4; charset=utf-8"
@@ -78,81 +85,81 @@ def share(incident: str = "i1", **more: Any) -> bytes:
     return json.dumps({"incident": {"id": incident, **more}}).encode()
 
 
-POSTING = f"POST /shares HTTP/1.1\r\nHost: relay\r\nX-Relay-Key: {KEY}\r\n"
+POST_SHARES = f"POST /shares HTTP/1.1\r\nHost: relay\r\nX-Relay-Key: {KEY}\r\n"
 
 
 def head(length: int | None = None) -> bytes:
-    """Give what stands before a body of so many bytes; the usual share's, where nothing is said."""
-    return f"{POSTING}Content-Length: {len(share()) if length is None else length}\r\n\r\n".encode()
+    """The head of a request whose body has `length` bytes, by default those of `share()`."""
+    return f"{POST_SHARES}Content-Length: {len(share()) if length is None else length}\r\n\r\n".encode()
 
 
-def application(house: House, **options: Any) -> web.Application:
+def application(backend: FakeBackend, **options: Any) -> web.Application:
     chosen = {"keys": ["the-key-of-yesterday", KEY], "header": "X-Relay-Key", "max_bytes": LIMIT, **options}
-    return create_app(house, **chosen)
+    return create_app(backend, **chosen)
 
 
 @asynccontextmanager
-async def visiting(house: House, **options: Any) -> AsyncIterator[TestClient]:
-    async with TestClient(TestServer(application(house, **options))) as client:
+async def client_for(backend: FakeBackend, **options: Any) -> AsyncIterator[TestClient]:
+    async with TestClient(TestServer(application(backend, **options))) as client:
         yield client
 
 
 @pytest.fixture
-async def house() -> House:
-    return House()
+async def backend() -> FakeBackend:
+    return FakeBackend()
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[TestClient]:
-    async with visiting(house) as client:
+async def client(backend: FakeBackend) -> AsyncIterator[TestClient]:
+    async with client_for(backend) as client:
         yield client
 
 
 async def problem(response: Any, status: int, reason: str) -> dict[str, Any]:
-    """Assert that an answer is RFC 9457's, with this status and reason, and give what it says."""
+    """Assert that a response is a problem of RFC 9457 with this status and reason; return its JSON."""
     assert (response.status, response.content_type) == (status, "application/problem+json"), await response.text()
-    told = await response.json()
-    assert set(told) == {"type", "title", "status", "detail", "reason"}
-    assert (told["type"], told["status"], told["reason"]) == ("about:blank", status, reason)
-    assert told["detail"].endswith(".")
-    assert KEY not in str(told)
+    document = await response.json()
+    assert set(document) == {"type", "title", "status", "detail", "reason"}
+    assert (document["type"], document["status"], document["reason"]) == ("about:blank", status, reason)
+    assert document["detail"].endswith(".")
+    assert KEY not in str(document)
     if status == 503:
         assert int(response.headers["Retry-After"]) > 0
-    return told
+    return document
 
 
-# --- a share that is taken ---
+# --- accepted shares ---
 
 
-async def test_a_share_is_answered_202_with_its_number_incident_and_routes(client, house):
-    response = await client.post("/shares", data=share("i1"), headers=SHOWN)
+async def test_a_share_is_answered_202_with_its_number_incident_and_routes(client, backend):
+    response = await client.post("/shares", data=share("i1"), headers=WITH_KEY)
     assert (response.status, response.content_type) == (202, "application/json")
     assert await response.json() == {"share": 1, "incident": "i1", "routes": ["payments", "noc"]}
-    assert house.kept[0][0] == share("i1")
+    assert backend.stored[0][0] == share("i1")
 
 
 @pytest.mark.parametrize(
     "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense", None]
 )
-async def test_any_content_type_is_taken_whose_body_is_json(client, kind):
-    headers = SHOWN | ({"Content-Type": kind} if kind else {})
+async def test_a_json_body_is_accepted_with_any_content_type(client, kind):
+    headers = WITH_KEY | ({"Content-Type": kind} if kind else {})
     skipped = [] if kind else ["Content-Type"]
     response = await client.post("/shares", data=share(), headers=headers, skip_auto_headers=skipped)
     assert response.status == 202
 
 
-async def test_a_share_sent_in_chunks_is_taken(client, house):
+async def test_a_chunked_share_is_accepted(client, backend):
     async def pieces() -> AsyncIterator[bytes]:
         for byte in share():
             yield bytes([byte])
 
-    response = await client.post("/shares", data=pieces(), headers=SHOWN)
+    response = await client.post("/shares", data=pieces(), headers=WITH_KEY)
     assert response.status == 202
-    assert house.kept[0][0] == share()
+    assert backend.stored[0][0] == share()
 
 
 @pytest.mark.parametrize(
-    ("coding", "pack"),
+    ("coding", "compress"),
     [
         ("gzip", gzip.compress),
         ("x-gzip", gzip.compress),
@@ -162,52 +169,52 @@ async def test_a_share_sent_in_chunks_is_taken(client, house):
         ("identity", bytes),
     ],
 )
-async def test_a_packed_share_is_unpacked(client, house, coding, pack):
-    response = await client.post("/shares", data=pack(share()), headers=SHOWN | {"Content-Encoding": coding})
+async def test_a_compressed_share_is_decompressed(client, backend, coding, compress):
+    response = await client.post("/shares", data=compress(share()), headers=WITH_KEY | {"Content-Encoding": coding})
     assert response.status == 202
-    assert house.kept[0][0] == share()
+    assert backend.stored[0][0] == share()
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "nonsense"])
-async def test_a_share_that_is_not_packed_as_its_header_says_is_taken_as_it_stands(client, house, coding):
-    response = await client.post("/shares", data=share(), headers=SHOWN | {"Content-Encoding": coding})
+async def test_a_share_with_a_wrong_content_encoding_is_accepted_as_it_is(client, backend, coding):
+    response = await client.post("/shares", data=share(), headers=WITH_KEY | {"Content-Encoding": coding})
     assert response.status == 202
-    assert house.kept[0][0] == share()
+    assert backend.stored[0][0] == share()
 
 
-async def test_the_headers_are_handed_on_without_those_that_carry_a_key(client, house):
-    headers = SHOWN | {"Authorization": "Bearer x", "Cookie": "a=b", "X-Relay-Integration": "emea", "X-Team": "noc"}
+async def test_the_backend_gets_the_headers_without_those_that_carry_a_key(client, backend):
+    headers = WITH_KEY | {"Authorization": "Bearer x", "Cookie": "a=b", "X-Relay-Integration": "emea", "X-Team": "noc"}
     await client.post("/shares", data=share(), headers=headers)
-    handed = house.kept[0][1]
-    assert handed["X-Relay-Integration"] == "emea"
-    assert handed["X-Team"] == "noc"
-    assert not {name.lower() for name in handed} & {"x-relay-key", "authorization", "cookie"}
+    headers_seen = backend.stored[0][1]
+    assert headers_seen["X-Relay-Integration"] == "emea"
+    assert headers_seen["X-Team"] == "noc"
+    assert not {name.lower() for name in headers_seen} & {"x-relay-key", "authorization", "cookie"}
 
 
-async def test_a_header_that_came_twice_is_joined_and_bytes_that_are_no_utf8_are_readable(client, house):
+async def test_a_repeated_header_is_joined_and_non_utf8_bytes_become_readable(client, backend):
     raw = (
         b"POST /shares HTTP/1.1\r\nHost: relay\r\nX-Relay-Key: " + KEY.encode() + b"\r\nX-Team: caf\xe9\r\n"
         b"x-team: \xc3\xa9t\xc3\xa9\r\nContent-Length: " + str(len(share())).encode() + b"\r\n\r\n" + share()
     )
-    assert (await converse(client, raw)).startswith(b"HTTP/1.1 202")
-    (handed,) = [value for name, value in house.kept[0][1].items() if name.lower() == "x-team"]
-    assert handed == "café, été"
+    assert (await send_raw(client, raw)).startswith(b"HTTP/1.1 202")
+    (headers_seen,) = [value for name, value in backend.stored[0][1].items() if name.lower() == "x-team"]
+    assert headers_seen == "café, été"
 
 
 # --- keys ---
 
 
 @pytest.mark.parametrize("key", [KEY, "the-key-of-yesterday"])
-async def test_each_of_several_keys_opens_in_the_header_or_as_a_bearer_token(client, key):
+async def test_every_key_is_valid_in_the_header_and_as_a_bearer_token(client, key):
     for headers in ({"x-relay-key": key}, {"Authorization": f"Bearer {key}"}, {"Authorization": f"bearer  {key}"}):
         response = await client.post("/shares", data=share(), headers=headers)
         assert response.status == 202
 
 
-async def test_the_header_can_be_another(house):
-    async with visiting(house, header="X-Secret") as client:
+async def test_the_header_is_configurable(backend):
+    async with client_for(backend, header="X-Secret") as client:
         assert (await client.post("/shares", data=share(), headers={"X-Secret": KEY})).status == 202
-        assert (await client.post("/shares", data=share(), headers=SHOWN)).status == 401
+        assert (await client.post("/shares", data=share(), headers=WITH_KEY)).status == 401
 
 
 @pytest.mark.parametrize(
@@ -226,27 +233,27 @@ async def test_the_header_can_be_another(house):
         {},
     ],
 )
-async def test_a_wrong_or_missing_key_is_answered_401(client, house, headers):
+async def test_a_wrong_or_missing_key_is_answered_401(client, backend, headers):
     response = await client.post("/shares", data=share(), headers=headers)
-    told = await problem(response, 401, "unauthorized")
+    document = await problem(response, 401, "unauthorized")
     assert response.headers["WWW-Authenticate"] == "Bearer"
-    assert not house.kept
-    assert "wrong" not in told["detail"]
+    assert not backend.stored
+    assert "wrong" not in document["detail"]
 
 
-async def test_a_wrong_key_is_answered_before_any_of_the_body_is_there(client):
+async def test_a_wrong_key_is_rejected_before_the_body_arrives(client):
     raw = b"POST /shares HTTP/1.1\r\nHost: relay\r\nX-Relay-Key: no\r\nContent-Length: 1000\r\n\r\n"
-    assert (await converse(client, raw)).startswith(b"HTTP/1.1 401")
+    assert (await send_raw(client, raw)).startswith(b"HTTP/1.1 401")
 
 
-async def test_without_any_key_nothing_opens(house):
-    async with visiting(house, keys=[]) as client:
-        for headers in ({}, {"X-Relay-Key": ""}, SHOWN):
+async def test_without_keys_every_request_is_rejected(backend):
+    async with client_for(backend, keys=[]) as client:
+        for headers in ({}, {"X-Relay-Key": ""}, WITH_KEY):
             await problem(await client.post("/shares", data=share(), headers=headers), 401, "unauthorized")
 
 
-@pytest.mark.parametrize("offered", [["first"], ["second"], ["third"], ["none"], ["first", "third"], []])
-def test_every_key_is_compared_with_every_value_whichever_fits(monkeypatch, offered):
+@pytest.mark.parametrize("presented", [["first"], ["second"], ["third"], ["none"], ["first", "third"], []])
+def test_every_key_is_compared_with_every_value_also_after_a_match(monkeypatch, presented):
     compared = []
 
     def counting(known: bytes, given: bytes) -> bool:
@@ -255,133 +262,133 @@ def test_every_key_is_compared_with_every_value_whichever_fits(monkeypatch, offe
 
     keys = ApiKeys(["first", "second", "third"])
     monkeypatch.setattr(hmac, "compare_digest", counting)
-    assert keys.accepts(offered) is (offered not in (["none"], []))
-    assert len(compared) == 3 * len(offered)
+    assert keys.accepts(presented) is (presented not in (["none"], []))
+    assert len(compared) == 3 * len(presented)
     assert all(len(known) == len(given) == 32 for known, given in compared)
 
 
 @given(st.lists(st.text(min_size=1), max_size=4), st.lists(st.text(), max_size=3))
-def test_a_value_opens_exactly_when_it_is_one_of_the_keys(keys, offered):
-    utf8 = [text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") for text in (*keys, *offered)]
+def test_a_value_is_accepted_exactly_if_it_is_one_of_the_keys(keys, presented):
+    utf8 = [text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") for text in (*keys, *presented)]
     known, shown = utf8[: len(keys)], utf8[len(keys) :]
     assert ApiKeys(known).accepts(shown) is any(value in known for value in shown)
 
 
-# --- bodies that are not taken ---
+# --- rejected bodies ---
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\x00", b"incident=1", share()[:-1]])
-async def test_what_is_not_json_is_answered_400(client, body):
-    told = await problem(await client.post("/shares", data=body, headers=SHOWN), 400, "not_json")
-    assert told["title"] == "Bad Request"
-    assert told["detail"] == "The body is not JSON."
+async def test_a_body_that_is_not_json_is_answered_400(client, body):
+    document = await problem(await client.post("/shares", data=body, headers=WITH_KEY), 400, "not_json")
+    assert document["title"] == "Bad Request"
+    assert document["detail"] == "The body is not JSON."
 
 
-async def test_json_that_names_no_incident_is_answered_400(client):
-    await problem(await client.post("/shares", data=b"{}", headers=SHOWN), 400, "no_incident")
+async def test_json_without_an_incident_is_answered_400(client):
+    await problem(await client.post("/shares", data=b"{}", headers=WITH_KEY), 400, "no_incident")
 
 
-async def test_a_body_at_the_limit_is_taken_and_one_byte_more_is_answered_413(client):
+async def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_answered_413(client):
     for size, status in ((LIMIT, 202), (LIMIT + 1, 413)):
         body = share() + b" " * (size - len(share()))
-        response = await client.post("/shares", data=body, headers=SHOWN)
+        response = await client.post("/shares", data=body, headers=WITH_KEY)
         assert response.status == status
     await problem(response, 413, "too_large")
 
 
-async def test_ten_megabytes_are_taken_where_nothing_else_is_said(house):
-    app = create_app(house, keys=[KEY], header="X-Relay-Key")
+async def test_by_default_ten_megabytes_are_accepted(backend):
+    app = create_app(backend, keys=[KEY], header="X-Relay-Key")
     async with TestClient(TestServer(app)) as client:
         body = share() + b" " * (10 * 1000 * 1000 - len(share()))
-        assert (await client.post("/shares", data=io.BytesIO(body), headers=SHOWN)).status == 202
-        assert (await converse(client, head(11 * 1000 * 1000))).startswith(b"HTTP/1.1 413")
+        assert (await client.post("/shares", data=io.BytesIO(body), headers=WITH_KEY)).status == 202
+        assert (await send_raw(client, head(11 * 1000 * 1000))).startswith(b"HTTP/1.1 413")
 
 
-async def test_a_length_above_the_limit_is_refused_without_reading(client):
-    assert (await converse(client, head(LIMIT + 1))).startswith(b"HTTP/1.1 413")
+async def test_a_content_length_above_the_limit_is_rejected_without_reading(client):
+    assert (await send_raw(client, head(LIMIT + 1))).startswith(b"HTTP/1.1 413")
 
 
-async def test_reading_stops_as_soon_as_chunks_without_a_length_exceed_the_limit(client, house):
+async def test_reading_stops_as_soon_as_chunks_without_a_length_exceed_the_limit(client, backend):
     chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
-    chunked = f"{POSTING}Transfer-Encoding: chunked\r\n\r\n".encode()
-    answer = await converse(client, chunked + chunk * (LIMIT // 0x1000 + 1))  # its last chunk never comes
+    chunked = f"{POST_SHARES}Transfer-Encoding: chunked\r\n\r\n".encode()
+    answer = await send_raw(client, chunked + chunk * (LIMIT // 0x1000 + 1))  # its last chunk never comes
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"Connection: close" in answer
-    assert not house.entered.is_set()
+    assert not backend.entered.is_set()
 
 
-@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-async def test_a_small_body_that_unpacks_to_a_large_one_is_answered_413(client, coding, pack):
-    bomb = pack(share() + b" " * 5_000_000)
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_a_small_body_that_decompresses_to_a_large_one_is_answered_413(client, coding, compress):
+    bomb = compress(share() + b" " * 5_000_000)
     assert len(bomb) < LIMIT
-    response = await client.post("/shares", data=bomb, headers=SHOWN | {"Content-Encoding": coding})
+    response = await client.post("/shares", data=bomb, headers=WITH_KEY | {"Content-Encoding": coding})
     await problem(response, 413, "too_large")
 
 
 @given(st.binary(max_size=400))
-def test_unpacking_undoes_packing_and_never_fails_otherwise(body):
-    assert unpack(gzip.compress(body), 400) == unpack(zlib.compress(body), 400) == body
-    unpack(body, 10_000_000)
+def test_decompress_reverses_compression_and_never_fails_otherwise(body):
+    assert decompress(gzip.compress(body), 400) == decompress(zlib.compress(body), 400) == body
+    decompress(body, 10_000_000)
     if body:
         with pytest.raises(Problem) as caught:
-            unpack(gzip.compress(body), len(body) - 1)
+            decompress(gzip.compress(body), len(body) - 1)
         assert caught.value.status == 413
 
 
-def test_what_would_unpack_to_far_too_much_is_never_unpacked_whole():
-    packer = zlib.compressobj()
-    bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(50)) + packer.flush()
+def test_a_decompression_bomb_is_never_decompressed_completely():
+    compressor = zlib.compressobj()
+    bomb = b"".join(compressor.compress(bytes(1_000_000)) for _ in range(50)) + compressor.flush()
     tracemalloc.start()
     try:
         with pytest.raises(Problem):
-            unpack(bomb, 100_000)
+            decompress(bomb, 100_000)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
 
 
-def test_a_packed_body_that_is_cut_or_has_something_behind_it_does_not_unpack():
-    packed = gzip.compress(share())
-    assert unpack(packed[:-1], LIMIT) is None
-    assert unpack(packed + b"more", LIMIT) is None
+def test_a_compressed_body_that_is_cut_off_or_has_trailing_bytes_is_not_decompressed():
+    compressed = gzip.compress(share())
+    assert decompress(compressed[:-1], LIMIT) is None
+    assert decompress(compressed + b"more", LIMIT) is None
 
 
-async def test_a_body_that_stalls_is_answered_503_and_its_connection_given_up(house):
-    async with visiting(house, patience=0) as client, talking_to(client) as (reader, writer):
+async def test_a_body_that_stalls_is_answered_503_and_its_connection_is_closed(backend):
+    async with client_for(backend, body_timeout=0) as client, connect_to(client) as (reader, writer):
         writer.write(head(9))
         answer = await reader.readuntil(b"\r\n\r\n")
-        writer.write(b" " * 9)  # or else the server lingers to hear it
+        writer.write(b" " * 9)  # otherwise the server lingers to read it
     assert answer.startswith(b"HTTP/1.1 503")
     assert b"Connection: close" in answer
     assert b"Retry-After" in answer
 
 
-async def test_a_client_that_leaves_in_the_middle_is_nobody_s_failure(client, house):
+async def test_a_client_that_disconnects_early_is_not_logged_as_an_error(client, backend):
     with structlog.testing.capture_logs() as logged:
-        async with talking_to(client) as (_reader, writer):
+        async with connect_to(client) as (_reader, writer):
             writer.write(head(99) + b"{")
-            await until(lambda: inside(client) == 1)
-        await until(lambda: inside(client) == 0)
-    assert [(event["event"], event["reason"]) for event in logged] == [("refused", "cut_off")]
-    assert not house.entered.is_set()
+            await wait_until(lambda: in_flight(client) == 1)
+        await wait_until(lambda: in_flight(client) == 0)
+    assert [(event["event"], event["reason"]) for event in logged] == [("request_rejected", "incomplete")]
+    assert not backend.entered.is_set()
 
 
-async def test_a_share_whose_sender_hangs_up_while_it_is_being_kept_is_kept(client, house):
-    house.open.clear()
-    async with talking_to(client) as (_reader, writer):
+async def test_a_share_is_stored_even_if_its_sender_disconnects_meanwhile(client, backend):
+    backend.open.clear()
+    async with connect_to(client) as (_reader, writer):
         writer.write(head() + share())
-        await house.entered.wait()
-    await until(lambda: not transports(client))
-    house.open.set()
-    await until(lambda: inside(client) == 0)
-    assert len(house.kept) == 1
+        await backend.entered.wait()
+    await wait_until(lambda: not transports(client))
+    backend.open.set()
+    await wait_until(lambda: in_flight(client) == 0)
+    assert len(backend.stored) == 1
 
 
-async def test_a_body_is_invited_once_its_key_and_its_length_are_known_to_be_good(client):
+async def test_100_continue_is_sent_only_after_the_key_and_the_length_are_checked(client):
     expecting = head()[:-2] + b"Expect: 100-continue\r\n\r\n"
-    refused = await converse(client, expecting.replace(KEY.encode(), b"no"))
-    assert refused.startswith(b"HTTP/1.1 401")
-    async with talking_to(client) as (reader, writer):
+    rejected = await send_raw(client, expecting.replace(KEY.encode(), b"no"))
+    assert rejected.startswith(b"HTTP/1.1 401")
+    async with connect_to(client) as (reader, writer):
         writer.write(expecting)
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(share())
@@ -402,44 +409,42 @@ async def test_a_body_is_invited_once_its_key_and_its_length_are_known_to_be_goo
         asyncio.CancelledError(),
     ],
 )
-async def test_whatever_is_unforeseen_is_answered_503_and_told_to_the_log_alone(client, house, error):
-    house.fails = error
+async def test_an_unexpected_error_is_answered_503_and_described_only_in_the_log(client, backend, error):
+    backend.fails = error
     with structlog.testing.capture_logs() as logged:
-        told = await problem(await client.post("/shares", data=share(), headers=SHOWN), 503, "unforeseen")
-        await problem(await client.get("/readyz"), 503, "unforeseen")
-    assert told["title"] == "Service Unavailable"
-    assert "disk" not in told["detail"]
+        document = await problem(await client.post("/shares", data=share(), headers=WITH_KEY), 503, "unexpected_error")
+        await problem(await client.get("/readyz"), 503, "unexpected_error")
+    assert document["title"] == "Service Unavailable"
+    assert "disk" not in document["detail"]
     assert [event["event"] for event in logged] == ["request_failed"] * 2
 
 
-async def test_a_share_that_the_database_did_not_keep_is_503_without_the_databases_words_or_a_second_traceback(
-    client, house
-):
-    house.fails = StoreUnusable("The disk of db7 is full.")
+async def test_a_database_error_is_answered_503_without_its_text_and_without_a_second_traceback(client, backend):
+    backend.fails = StoreUnusable("The disk of db7 is full.")
     with structlog.testing.capture_logs() as logged:
-        response = await client.post("/shares", data=share(), headers=SHOWN)
-        told = await problem(response, 503, "not_kept")
+        response = await client.post("/shares", data=share(), headers=WITH_KEY)
+        document = await problem(response, 503, "not_stored")
     assert int(response.headers["Retry-After"]) > 0
-    assert "db7" not in told["detail"]
-    assert [event["event"] for event in logged] == ["refused"]
+    assert "db7" not in document["detail"]
+    assert [event["event"] for event in logged] == ["request_rejected"]
     assert "exc_info" not in logged[0]
 
 
-async def test_an_error_in_another_middleware_is_answered_503_too(house):
+async def test_an_error_in_another_middleware_is_answered_503_too(backend):
     @web.middleware
     async def broken(_request, _handler):
         raise ZeroDivisionError
 
-    app = application(house)
+    app = application(backend)
     app.middlewares.append(broken)
     async with TestClient(TestServer(app)) as client:
-        await problem(await client.post("/shares", data=share(), headers=SHOWN), 503, "unforeseen")
-        await problem(await client.get("/healthz"), 503, "unforeseen")
+        await problem(await client.post("/shares", data=share(), headers=WITH_KEY), 503, "unexpected_error")
+        await problem(await client.get("/healthz"), 503, "unexpected_error")
 
 
-async def test_an_answer_that_cannot_be_written_as_json_is_503(client, house):
-    house.readiness = Readiness(ok=True, detail={"what": object()})
-    await problem(await client.get("/readyz"), 503, "unforeseen")
+async def test_a_response_that_cannot_be_encoded_as_json_is_503(client, backend):
+    backend.current = Readiness(ok=True, detail={"what": object()})
+    await problem(await client.get("/readyz"), 503, "unexpected_error")
 
 
 json_values = st.recursive(
@@ -460,42 +465,42 @@ codings = st.sampled_from(["gzip", "deflate", "br", "zstd", "identity", "gzip, g
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies, key=st.just(KEY) | header_text, coding=st.none() | codings, kind=st.none() | header_text)
-async def test_whatever_is_posted_is_answered_as_promised_and_never_500(body, key, coding, kind):
+async def test_any_post_gets_an_expected_status_and_never_500(body, key, coding, kind):
     headers = {"X-Relay-Key": key}
     headers |= {"Content-Encoding": coding} if coding is not None else {}
     headers |= {"Content-Type": kind} if kind is not None else {}
-    house = House()
-    async with visiting(house) as client:
+    backend = FakeBackend()
+    async with client_for(backend) as client:
         response = await client.post("/shares", data=body, headers=headers)
         assert response.status in {202, 400, 401, 413, 503}
         if response.status == 202:
-            assert len(house.kept) == 1
+            assert len(backend.stored) == 1
         else:
-            told = await response.json(content_type="application/problem+json")
-            assert told["status"] == response.status
+            document = await response.json(content_type="application/problem+json")
+            assert document["status"] == response.status
 
 
 SECRET = "s3cret-in-a-header"
-NO_REQUESTS = {
+MALFORMED = {
     "a long header": f"GET /healthz HTTP/1.1\r\nX-Relay-Key: {SECRET}{'x' * 9000}\r\n\r\n",
     "a long address": f"GET /{SECRET}{'x' * 9000} HTTP/1.1\r\nHost: relay\r\n\r\n",
     "many headers": f"GET / HTTP/1.1\r\nX-Relay-Key: {SECRET}\r\n" + "X-A: b\r\n" * 300 + "\r\n",
-    "a length that is none": f"POST /shares HTTP/1.1\r\nX-Relay-Key: {SECRET}\r\nContent-Length: abc\r\n\r\n",
+    "an invalid length": f"POST /shares HTTP/1.1\r\nX-Relay-Key: {SECRET}\r\nContent-Length: abc\r\n\r\n",
     "two lengths": f"POST /shares HTTP/1.1\r\nX: {SECRET}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "a header without a colon": f"GET / HTTP/1.1\r\nX-Relay-Key {SECRET}\r\n\r\n",
     "another protocol": f"{SECRET}\r\n\r\n",
-    "a version that is none": f"GET /{SECRET} HTTP/9\r\n\r\n",
+    "an unknown version": f"GET /{SECRET} HTTP/9\r\n\r\n",
     "the beginning of TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + SECRET,
-    "once more and again": f"{SECRET}\r\n\r\n" * 100,
+    "repeated": f"{SECRET}\r\n\r\n" * 100,
 }
 BAD_CHUNKS = (
     f"POST /shares HTTP/1.1\r\nHost: relay\r\nX-A: {SECRET}\r\nTransfer-Encoding: chunked\r\n{{key}}\r\nzz{SECRET}\r\n"
 )
 
 
-async def told_by_socket(server: "Server", raw: str) -> tuple[bytes, dict[str, Any], str]:
-    """Send bytes to the server: the first line of its answer, what its body says, and all of it."""
-    async with talking(*server.address) as (reader, writer):
+async def send_to_server(server: "Server", raw: str) -> tuple[bytes, dict[str, Any], str]:
+    """Send bytes to the server; return the first line of its response, its body's JSON, and everything as text."""
+    async with connect(*server.address) as (reader, writer):
         writer.write(raw.encode("latin-1"))
         answer = await reader.read()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -503,21 +508,21 @@ async def told_by_socket(server: "Server", raw: str) -> tuple[bytes, dict[str, A
     return head.partition(b"\r\n")[0], orjson.loads(body), answer.decode("latin-1")
 
 
-@pytest.mark.parametrize("raw", NO_REQUESTS.values(), ids=NO_REQUESTS)
-async def test_what_is_no_request_is_a_problem_that_echoes_nothing_and_one_line_of_the_log(house, caplog, raw):
-    told: list[tuple[int, str]] = []
-    observed = lambda status, reason: told.append((status, reason))  # noqa: E731
-    async with running(house, on_problem=observed) as server:
+@pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED)
+async def test_malformed_http_is_a_problem_that_echoes_nothing_and_is_logged_in_one_line(backend, caplog, raw):
+    document: list[tuple[int, str]] = []
+    observed = lambda status, reason: document.append((status, reason))  # noqa: E731
+    async with running(backend, on_problem=observed) as server:
         with structlog.testing.capture_logs() as logged:
-            line, problem, answer = await told_by_socket(server, raw)
+            line, problem, answer = await send_to_server(server, raw)
     assert line.endswith(b" 400 Bad Request")
-    assert (problem["status"], problem["reason"]) == (400, "no_request")
-    assert told == [(400, "no_request")]
+    assert (problem["status"], problem["reason"]) == (400, "malformed_request")
+    assert document == [(400, "malformed_request")]
     [event] = logged
     assert event == {
-        "event": "refused",
+        "event": "request_rejected",
         "status": 400,
-        "reason": "no_request",
+        "reason": "malformed_request",
         "client": "127.0.0.1",
         "log_level": "warning",
     }
@@ -526,14 +531,14 @@ async def test_what_is_no_request_is_a_problem_that_echoes_nothing_and_one_line_
 
 
 @pytest.mark.parametrize("key", ["", f"X-Relay-Key: {KEY}\r\n"])
-async def test_chunks_that_are_none_are_a_problem_and_no_traceback_whether_or_not_the_key_opens(house, caplog, key):
+async def test_invalid_chunks_are_a_problem_without_a_traceback_whether_or_not_the_key_is_valid(backend, caplog, key):
     head, end, chunks = BAD_CHUNKS.format(key=key).partition("\r\n\r\n")
-    async with running(house) as server:
+    async with running(backend) as server:
         with structlog.testing.capture_logs() as logged:
-            _, problem, answer = await told_by_socket(server, head + end + chunks)
-            async with talking(*server.address) as (reader, writer):
+            _, problem, answer = await send_to_server(server, head + end + chunks)
+            async with connect(*server.address) as (reader, writer):
                 writer.write((head + end).encode())
-                await until(lambda: server.gate._inside == 1 or len(logged) > 1)
+                await wait_until(lambda: server.requests.count == 1 or len(logged) > 1)
                 writer.write(chunks.encode())
                 later = await reader.read()
     assert problem["status"] == 400
@@ -543,109 +548,111 @@ async def test_chunks_that_are_none_are_a_problem_and_no_traceback_whether_or_no
     assert SECRET not in answer + later.decode() + str(logged)
 
 
-async def test_what_aiohttp_refuses_by_itself_is_a_problem_that_echoes_nothing(house):
+async def test_a_request_that_aiohttp_rejects_itself_is_a_problem_that_echoes_nothing(backend):
     raw = f"GET /PATH HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nExpect: {SECRET}\r\n\r\n"
-    async with running(house) as server:
+    async with running(backend) as server:
         for path in ("healthz", "nowhere"):
-            _, problem, answer = await told_by_socket(server, raw.replace("PATH", path))
+            _, problem, answer = await send_to_server(server, raw.replace("PATH", path))
             assert problem["status"] == 417
             assert SECRET not in answer
 
 
 @settings(max_examples=80)
 @given(head=st.binary(max_size=60), path=st.binary(max_size=40))
-async def test_whatever_is_thrown_at_the_socket_never_gets_a_500(head, path):
-    async with visiting(House(), admin_key="admin") as client:
+async def test_random_bytes_on_the_socket_never_get_a_500(head, path):
+    async with client_for(FakeBackend(), admin_key="admin") as client:
         for raw in (head + b"\r\n\r\n", b"GET /incidents/" + path + b" HTTP/1.1\r\nHost: relay\r\n\r\n"):
-            answer = await converse(client, raw, until_closed=True)
+            answer = await send_raw(client, raw, until_closed=True)
             assert not answer.startswith((b"HTTP/1.1 500", b"HTTP/1.0 500"))
 
 
-# --- the other doors ---
+# --- the other endpoints ---
 
 
-async def test_healthz_is_200_while_the_process_lives(client, house):
-    house.fails = RuntimeError("all is lost")
+async def test_healthz_is_200_while_the_process_runs(client, backend):
+    backend.fails = RuntimeError("all is lost")
     assert (await client.get("/healthz")).status == 200
 
 
-async def test_readyz_tells_the_rest_without_turning_red(client):
+async def test_readyz_lists_other_problems_and_stays_200(client):
     response = await client.get("/readyz")
     assert response.status == 200
     assert await response.json() == {"ready": True, "slack": "unreachable", "letters": 3}
 
 
-async def test_readyz_is_503_when_no_share_could_be_kept(client, house):
-    house.readiness = Readiness(ok=False, detail={"store": "read-only"})
+async def test_readyz_is_503_if_no_share_can_be_stored(client, backend):
+    backend.current = Readiness(ok=False, detail={"store": "read-only"})
     response = await client.get("/readyz")
     assert response.status == 503
     assert await response.json() == {"ready": False, "store": "read-only"}
 
 
-async def test_metrics_come_in_the_type_they_say(client):
+async def test_metrics_have_the_content_type_of_prometheus(client):
     response = await client.get("/metrics")
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert await response.text() == "relay_shares_total 1\n"
 
 
-async def test_without_an_admin_key_incidents_are_not_there(client):
+async def test_without_an_admin_key_the_incidents_endpoint_does_not_exist(client):
     for headers in ({}, {"Authorization": f"Bearer {KEY}"}, {"Authorization": "Bearer "}):
         await problem(await client.get("/incidents/i1", headers=headers), 404, "not_found")
 
 
-async def test_incidents_open_with_the_admin_key_as_a_bearer_token_alone(house):
-    async with visiting(house, admin_key="admin") as client:
+async def test_incidents_need_the_admin_key_as_a_bearer_token(backend):
+    async with client_for(backend, admin_key="admin") as client:
         response = await client.get("/incidents/i%2F1", headers={"Authorization": "Bearer admin"})
         assert await response.json() == {"id": "i/1", "shares": []}
         unknown = await client.get("/incidents/i2", headers={"Authorization": "Bearer admin"})
         await problem(unknown, 404, "unknown_incident")
-        for headers in ({}, SHOWN, {"X-Relay-Key": "admin"}, {"Authorization": f"Bearer {KEY}"}):
+        for headers in ({}, WITH_KEY, {"X-Relay-Key": "admin"}, {"Authorization": f"Bearer {KEY}"}):
             await problem(await client.get("/incidents/i%2F1", headers=headers), 401, "unauthorized")
         await problem(await client.post("/shares", headers={"X-Relay-Key": "admin"}), 401, "unauthorized")
 
 
-async def test_an_address_or_a_method_that_is_not_there_is_a_problem_too(client):
+async def test_an_unknown_path_or_method_is_a_problem(client):
     await problem(await client.get("/"), 404, "not_found")
     await problem(await client.post("/slack/actions"), 404, "not_found")
     response = await client.get("/shares")
-    told = await problem(response, 405, "method")
+    document = await problem(response, 405, "method_not_allowed")
     assert response.headers["Allow"] == "POST"
-    assert told["detail"] == "This address takes POST, not GET."
+    assert document["detail"] == "This path allows POST, not GET."
 
 
-async def test_nothing_is_logged_for_what_goes_well_and_no_key_for_what_does_not(client, caplog):
+async def test_success_is_not_logged_and_a_rejected_key_is_logged_without_the_key(client, caplog):
     caplog.set_level(0)
     with structlog.testing.capture_logs() as logged:
-        await client.post("/shares", data=share(), headers=SHOWN)
+        await client.post("/shares", data=share(), headers=WITH_KEY)
         assert (logged, [record for record in caplog.records if record.name.startswith("aiohttp")]) == ([], [])
         await client.post("/shares", data=share(), headers={"X-Relay-Key": "almost-the-key"})
-    assert [(event["event"], event["status"], event["log_level"]) for event in logged] == [("refused", 401, "warning")]
+    assert [(event["event"], event["status"], event["log_level"]) for event in logged] == [
+        ("request_rejected", 401, "warning")
+    ]
     assert "almost" not in str(logged)
 
 
-# --- coming and going ---
+# --- start and stop ---
 
 
 @dataclass
 class Server:
-    """A server under test: where it is, what stops it, and its gate."""
+    """A server under test: its address, the event that stops it, and its requests."""
 
     address: tuple[str, int]
     stop: asyncio.Event
-    gate: InFlightRequests
+    requests: InFlightRequests
 
-    async def stopped_listening(self) -> None:
-        """Stop the server, and wait until nobody new is let in."""
+    async def drain(self) -> None:
+        """Stop the server, and wait until it accepts no more shares."""
         self.stop.set()
-        await until(lambda: self.gate.draining)
+        await wait_until(lambda: self.requests.draining)
 
 
 @asynccontextmanager
-async def running(house: House, drain_seconds: float = 60, **options: Any) -> AsyncIterator[Server]:
-    """Serve on a free port; on the way out the server is stopped and its end awaited."""
+async def running(backend: FakeBackend, drain_seconds: float = 60, **options: Any) -> AsyncIterator[Server]:
+    """Serve on a free port; at the end stop the server and wait for its end."""
     stop = asyncio.Event()
     address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-    app = application(house, **options)
+    app = application(backend, **options)
 
     async def live() -> None:
         async with listen(app, "127.0.0.1", 0, drain_seconds=drain_seconds) as bound:
@@ -660,39 +667,39 @@ async def running(house: House, drain_seconds: float = 60, **options: Any) -> As
             stop.set()
 
 
-async def test_a_share_that_is_being_kept_when_the_server_stops_is_answered_202(house):
-    house.open.clear()
-    async with running(house) as server, talking(*server.address) as (reader, writer):
+async def test_a_share_that_is_being_stored_when_the_server_stops_is_answered_202(backend):
+    backend.open.clear()
+    async with running(backend) as server, connect(*server.address) as (reader, writer):
         writer.write(head() + share())
-        await house.entered.wait()
-        await server.stopped_listening()
+        await backend.entered.wait()
+        await server.drain()
         with pytest.raises(ConnectionError):
             await asyncio.open_connection(*server.address)
-        house.open.set()
+        backend.open.set()
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
 
 
-async def test_a_body_that_is_still_on_its_way_when_the_server_stops_is_read_to_its_end(house):
-    async with running(house) as server, talking(*server.address) as (reader, writer):
+async def test_a_body_that_is_still_arriving_when_the_server_stops_is_read_completely(backend):
+    async with running(backend) as server, connect(*server.address) as (reader, writer):
         writer.write(head() + share()[:5])
-        await until(lambda: server.gate._inside == 1)
-        await server.stopped_listening()
+        await wait_until(lambda: server.requests.count == 1)
+        await server.drain()
         writer.write(share()[5:])
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
 
 
-async def test_a_new_share_on_an_open_connection_is_answered_503_while_the_server_stops(house):
-    house.open.clear()
+async def test_while_the_server_stops_a_new_share_on_an_open_connection_is_answered_503(backend):
+    backend.open.clear()
     async with (
-        running(house) as server,
-        talking(*server.address) as inner,
-        talking(*server.address) as (reader, writer),
+        running(backend) as server,
+        connect(*server.address) as inner,
+        connect(*server.address) as (reader, writer),
     ):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n")
         await reader.readuntil(b"}")
         inner[1].write(head() + share())
-        await house.entered.wait()
-        await server.stopped_listening()
+        await backend.entered.wait()
+        await server.drain()
         writer.write(b"GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n")
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 503")
         writer.write(b"POST /shares HTTP/1.1\r\nHost: relay\r\nContent-Length: 2\r\n\r\n{}")
@@ -701,55 +708,54 @@ async def test_a_new_share_on_an_open_connection_is_answered_503_while_the_serve
         assert b"Connection: close" in answer
         assert b"Retry-After" in answer
         assert b'"reason":"stopping"' in answer
-        house.open.set()
+        backend.open.set()
         assert (await inner[0].readline()).startswith(b"HTTP/1.1 202")
 
 
-async def test_a_request_that_never_ends_does_not_keep_the_server_from_stopping(house, monkeypatch):
-    monkeypatch.setattr("relay.server.lifecycle._LAST_WORDS", 0.01)
-    house.open.clear()
-    async with running(house, drain_seconds=0) as server, talking(*server.address) as (reader, writer):
+async def test_a_request_that_never_ends_does_not_stop_the_server_from_stopping(backend, monkeypatch):
+    monkeypatch.setattr("relay.server.lifecycle.SHUTDOWN_TIMEOUT", 0.01)
+    backend.open.clear()
+    async with running(backend, drain_seconds=0) as server, connect(*server.address) as (reader, writer):
         writer.write(head() + share())
-        await house.entered.wait()
+        await backend.entered.wait()
         server.stop.set()
         assert await reader.read() == b""
-    assert not house.kept
+    assert not backend.stored
 
 
-async def test_a_port_that_is_taken_is_told_in_a_sentence(house):
-    async with running(house) as server:
+async def start(backend: FakeBackend, host: str, port: int) -> None:
+    async with listen(application(backend), host, port, drain_seconds=1):
+        pass
+
+
+async def test_a_port_in_use_is_reported_in_one_sentence(backend):
+    async with running(backend) as server:
         host, port = server.address
-        told = f"RELAY_LISTEN: cannot listen on {host} port {port}: something else listens there already"
-        with pytest.raises(SettingsError, match=told):
-            await serve(application(house), host, port, asyncio.Event(), 1)
+        message = f"RELAY_LISTEN: cannot listen on {host} port {port}: another process listens there"
+        with pytest.raises(SettingsError, match=message):
+            await start(backend, host, port)
 
 
-async def test_an_address_that_is_not_this_machine_s_is_told_in_a_sentence(house):
+async def test_an_address_of_another_machine_is_reported_in_one_sentence(backend):
     with pytest.raises(SettingsError, match=r"cannot listen on 192\.0\.2\.1 port 8080: this machine does not have"):
-        await serve(application(house), "192.0.2.1", 8080, asyncio.Event(), 1)
-
-
-async def test_serving_ends_when_it_is_told_to(house):
-    stop = asyncio.Event()
-    stop.set()
-    await serve(application(house), "127.0.0.1", 0, stop, 1)
+        await start(backend, "192.0.2.1", 8080)
 
 
 # --- plain sockets ---
 
 
 def transports(client: TestClient) -> list[Any]:
-    """List the connections that the server still has to clients."""
+    """The connections that the server still has to clients."""
     return [connection for connection in client.server.runner.server.connections if connection.transport is not None]
 
 
-def inside(client: TestClient) -> int:
-    return client.server.app[IN_FLIGHT]._inside
+def in_flight(client: TestClient) -> int:
+    return client.server.app[IN_FLIGHT].count
 
 
 @asynccontextmanager
-async def talking(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Open a connection, and close it in the end."""
+async def connect(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a connection, and close it at the end."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         yield reader, writer
@@ -759,13 +765,13 @@ async def talking(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamRea
             await writer.wait_closed()
 
 
-def talking_to(client: TestClient) -> AbstractAsyncContextManager[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    return talking(client.host, client.port)
+def connect_to(client: TestClient) -> AbstractAsyncContextManager[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    return connect(client.host, client.port)
 
 
-async def converse(client: TestClient, raw: bytes, *, until_closed: bool = False) -> bytes:
-    """Send bytes as they are; give the answer's head, or all that comes until the server has nothing more to say."""
-    async with talking_to(client) as (reader, writer):
+async def send_raw(client: TestClient, raw: bytes, *, until_closed: bool = False) -> bytes:
+    """Send raw bytes; return the head of the response, or everything until the server closes the connection."""
+    async with connect_to(client) as (reader, writer):
         writer.write(raw)
         if not until_closed:
             return await reader.readuntil(b"\r\n\r\n")
@@ -773,7 +779,7 @@ async def converse(client: TestClient, raw: bytes, *, until_closed: bool = False
         return await reader.read()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop go round until something holds; the test's own time limit ends it otherwise."""
-    while not holds():  # noqa: ASYNC110  what is waited for happens in a server that has no event to tell it by
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds; the time limit of the test ends it otherwise."""
+    while not condition():  # noqa: ASYNC110  it depends on a server that has no event for it
         await asyncio.sleep(0)

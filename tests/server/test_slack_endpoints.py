@@ -1,4 +1,4 @@
-"""Slack's own doors, over real connections: who may come in, what is handed on, and what is answered."""
+"""Slack's endpoints, over real connections: which requests they accept, and what they answer."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import StoreUnusable
-from relay.server import create_app
+from relay.server.endpoints import create_app
 from relay.server.lifecycle import IN_FLIGHT
 from relay.server.slack_endpoints import MAX_BYTES
 from relay.server.slack_signature import SignatureVerifier
@@ -26,32 +26,32 @@ CLICK = {"type": "block_actions", "user": {"id": "U1"}, "actions": [{"action_id"
 EVENT = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "message", "text": "on it"}}
 
 
-class Desk:
-    """Who listens in these tests: it keeps what it is told, answers what it should, and fails when told to."""
+class FakeBackend:
+    """A Backend that records payloads, returns `answer`, and raises `fails`."""
 
     def __init__(self):
         self.clicks, self.events = [], []
         self.answer = None
         self.fails = None
 
-    async def clicked(self, payload):
-        return await self._take(self.clicks, payload)
+    async def on_interaction(self, payload):
+        return await self._record(self.clicks, payload)
 
-    async def heard(self, payload):
-        return await self._take(self.events, payload)
+    async def on_event(self, payload):
+        return await self._record(self.events, payload)
 
-    async def _take(self, kept, payload):
+    async def _record(self, payloads, payload):
         if self.fails is not None:
             raise self.fails
-        kept.append(payload)
+        payloads.append(payload)
         return self.answer
 
 
 def signed(body, *, secret=SECRET, at=NOW, **more):
-    """The headers that Slack puts above a body, written anew from its documentation."""
-    said = str(int(at))
-    digest = hmac.new(secret.encode(), b":".join([b"v0", said.encode(), body]), hashlib.sha256).hexdigest()
-    return {"X-Slack-Request-Timestamp": said, "X-Slack-Signature": f"v0={digest}", **more}
+    """The headers that Slack adds to a request, computed independently from its documentation."""
+    timestamp = str(int(at))
+    digest = hmac.new(secret.encode(), b":".join([b"v0", timestamp.encode(), body]), hashlib.sha256).hexdigest()
+    return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}", **more}
 
 
 def form(payload):
@@ -59,8 +59,8 @@ def form(payload):
 
 
 @pytest.fixture
-def desk():
-    return Desk()
+def backend():
+    return FakeBackend()
 
 
 @pytest.fixture
@@ -69,15 +69,15 @@ def clock():
 
 
 @asynccontextmanager
-async def visiting(desk, clock, secret=SECRET):
-    app = create_app(desk, keys=["k"], header="X-Relay-Key", signing_secret=secret, clock=clock)
+async def client_for(backend, clock, secret=SECRET):
+    app = create_app(backend, keys=["k"], header="X-Relay-Key", signing_secret=secret, clock=clock)
     async with TestClient(TestServer(app)) as client:
         yield client
 
 
 @pytest.fixture
-async def client(desk, clock):
-    async with visiting(desk, clock) as client:
+async def client(backend, clock):
+    async with client_for(backend, clock) as client:
         yield client
 
 
@@ -87,65 +87,65 @@ async def click(client, body=None, **how):
     return await client.post("/slack/actions", data=body, headers=headers)
 
 
-async def tell(client, payload=EVENT, **how):
+async def send_event(client, payload=EVENT, **how):
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return await client.post(
         "/slack/events", data=body, headers={"Content-Type": "application/json", **signed(body, **how)}
     )
 
 
-# --- what is handed on, and what is answered ---
+# --- accepted requests ---
 
 
-async def test_a_click_is_handed_on_and_answered_with_nothing(client, desk):
+async def test_a_click_reaches_the_backend_and_is_answered_with_an_empty_200(client, backend):
     response = await click(client)
 
     assert (response.status, await response.read()) == (200, b"")
-    assert desk.clicks == [CLICK]
+    assert backend.clicks == [CLICK]
 
 
-async def test_an_event_is_handed_on_and_answered_with_nothing(client, desk):
-    response = await tell(client)
+async def test_an_event_reaches_the_backend_and_is_answered_with_an_empty_200(client, backend):
+    response = await send_event(client)
 
     assert (response.status, await response.read()) == (200, b"")
-    assert desk.events == [EVENT]
+    assert backend.events == [EVENT]
 
 
-async def test_what_the_desk_says_is_answered_as_json(client, desk):
-    desk.answer = {"response_action": "errors", "errors": {"text": "Write something to send."}}
+async def test_the_answer_of_the_backend_is_sent_as_json(client, backend):
+    backend.answer = {"response_action": "errors", "errors": {"text": "Write something to send."}}
 
     response = await click(client)
 
     assert (response.status, response.content_type) == (200, "application/json")
-    assert await response.json() == desk.answer
+    assert await response.json() == backend.answer
 
 
-async def test_a_payload_of_many_bytes_in_many_scripts_comes_through(client, desk):
+async def test_a_large_payload_in_several_scripts_is_read_unchanged(client, backend):
     payload = {"type": "block_actions", "text": "日本語 ü & = + % 🔴" * 2_000}
 
     assert (await click(client, form(payload))).status == 200
-    assert desk.clicks == [payload]
+    assert backend.clicks == [payload]
 
 
-async def test_a_repeat_is_handed_on_as_it_comes_for_the_desk_to_know_it(client, desk):
-    await tell(client)
-    response = await tell(client, **{"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
+async def test_a_repeated_event_reaches_the_backend_again(client, backend):
+    await send_event(client)
+    response = await send_event(client, **{"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
 
     assert response.status == 200
-    assert desk.events == [EVENT, EVENT]
+    assert backend.events == [EVENT, EVENT]
 
 
-async def test_slack_gets_its_challenge_back_and_nobody_is_told(client, desk):
-    response = await tell(client, {"type": "url_verification", "challenge": "3eZbrw1a", "token": "old"})
+async def test_the_url_verification_is_answered_without_the_backend(client, backend):
+    response = await send_event(client, {"type": "url_verification", "challenge": "3eZbrw1a", "token": "old"})
 
     assert await response.json() == {"challenge": "3eZbrw1a"}
-    assert desk.events == []
+    assert backend.events == []
 
 
-# --- who may come in ---
+# --- signatures ---
 
 
-async def test_the_documented_example_of_a_signature_fits():
+async def test_the_documented_example_of_a_signature_is_valid():
     """https://docs.slack.dev/authentication/verifying-requests-from-slack: its secret, its body, its signature."""
     body = (
         b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name="
@@ -164,33 +164,33 @@ async def test_the_documented_example_of_a_signature_fits():
     assert not signature.matches(headers, body + b" ")
 
 
-def test_nobody_can_sign_with_an_empty_secret():
+def test_an_empty_secret_is_an_error():
     with pytest.raises(ValueError, match="empty"):
         SignatureVerifier("")
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-async def test_without_a_signing_secret_there_are_no_such_doors(desk, clock, secret):
-    async with visiting(desk, clock, secret) as client:
-        assert [(await click(client)).status, (await tell(client)).status] == [404, 404]
-    assert desk.clicks == desk.events == []
+async def test_without_a_signing_secret_the_endpoints_do_not_exist(backend, clock, secret):
+    async with client_for(backend, clock, secret) as client:
+        assert [(await click(client)).status, (await send_event(client)).status] == [404, 404]
+    assert backend.clicks == backend.events == []
 
 
 @pytest.mark.parametrize("age", [-299, 0, 299, 300])
-async def test_a_request_of_the_last_five_minutes_comes_in(client, desk, age):
+async def test_a_request_of_the_last_five_minutes_is_accepted(client, backend, age):
     assert (await click(client, at=NOW - age)).status == 200
-    assert len(desk.clicks) == 1
+    assert len(backend.clicks) == 1
 
 
 @pytest.mark.parametrize("age", [-3600, -301, 301, 86_400])
-async def test_a_request_of_another_time_does_not_though_its_signature_fits(client, desk, age):
+async def test_a_request_of_another_time_is_rejected_even_with_a_valid_signature(client, backend, age):
     response = await click(client, at=NOW - age)
 
-    assert (response.status, (await response.json())["reason"]) == (401, "unsigned")
-    assert desk.clicks == []
+    assert (response.status, (await response.json())["reason"]) == (401, "invalid_signature")
+    assert backend.clicks == []
 
 
-async def test_a_copy_of_a_request_is_let_in_for_five_minutes_and_no_longer(client, desk, clock):
+async def test_a_copy_of_a_request_is_accepted_for_five_minutes_only(client, backend, clock):
     body = form(CLICK)
     headers = signed(body)
     statuses = []
@@ -216,24 +216,24 @@ FORGED = {
     "a word": lambda body: signed(body) | {"X-Slack-Request-Timestamp": "now"},
     "other digits": lambda body: signed(body) | {"X-Slack-Request-Timestamp": "\u0661\u0667" + "0" * 8},
     "an underscore": lambda body: signed(body) | {"X-Slack-Request-Timestamp": "1_700_000_000"},
-    "endless": lambda body: signed(body) | {"X-Slack-Request-Timestamp": "9" * 5_000},
+    "too long": lambda body: signed(body) | {"X-Slack-Request-Timestamp": "9" * 5_000},
 }
 
 
 @pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED.keys())
-@pytest.mark.parametrize("door", ["/slack/actions", "/slack/events"])
-async def test_a_forged_request_is_refused_and_nobody_is_told(client, desk, door, headers):
+@pytest.mark.parametrize("path", ["/slack/actions", "/slack/events"])
+async def test_a_forged_request_is_rejected_and_does_not_reach_the_backend(client, backend, path, headers):
     body = form(CLICK)
 
-    response = await client.post(door, data=body, headers=headers(body))
+    response = await client.post(path, data=body, headers=headers(body))
 
     assert (response.status, response.content_type) == (401, "application/problem+json")
     assert SECRET not in await response.text()
-    assert desk.clicks == desk.events == []
+    assert backend.clicks == backend.events == []
 
 
 async def raw(client, head, body=b""):
-    """Send bytes as they are; the status that comes back."""
+    """Send raw bytes; return the status of the response."""
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(head + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
     answer = await reader.read()
@@ -246,16 +246,16 @@ junk = st.binary(max_size=40).map(lambda value: bytes(byte for byte in value if 
 
 @settings(max_examples=60)
 @given(signature=junk, timestamp=junk | st.just(str(int(NOW)).encode()), body=st.binary(max_size=60))
-async def test_whatever_stands_in_the_headers_is_refused_and_never_a_500(signature, timestamp, body):
-    async with visiting(Desk(), ManualClock(NOW)) as client:
+async def test_random_signature_headers_are_rejected_and_never_a_500(signature, timestamp, body):
+    async with client_for(FakeBackend(), ManualClock(NOW)) as client:
         head = b"POST /slack/actions HTTP/1.1\r\nHost: relay\r\nX-Slack-Signature: " + signature
         head += b"\r\nX-Slack-Request-Timestamp: " + timestamp + b"\r\n"
 
         assert await raw(client, head, body) in {400, 401}
 
 
-async def test_of_a_stale_request_no_byte_of_the_body_is_read(client):
-    """The body never comes, and yet there is an answer."""
+async def test_the_body_of_an_old_request_is_not_read(client):
+    """The body never arrives, and there is a response nevertheless."""
     stale = signed(b"", at=NOW - 3600)
     head = "".join(f"{name}: {value}\r\n" for name, value in stale.items())
     reader, writer = await asyncio.open_connection(client.host, client.port)
@@ -265,55 +265,55 @@ async def test_of_a_stale_request_no_byte_of_the_body_is_read(client):
     writer.close()
 
 
-# --- what is no payload ---
+# --- invalid payloads ---
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"payload=", b"payload=%7B", b"payload=7", b"other=1", b"\xff\xfe", form("[]"), b"&" * 500]
 )
-async def test_a_signed_body_that_holds_no_payload_is_400(client, desk, body):
+async def test_a_signed_body_without_a_payload_is_400(client, backend, body):
     response = await click(client, body)
 
     assert (response.status, (await response.json())["reason"]) == (400, "not_json")
-    assert desk.clicks == []
+    assert backend.clicks == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"\xff", b"payload=%7B%7D"])
-async def test_a_signed_event_that_is_no_object_is_400(client, body):
-    assert (await tell(client, body)).status == 400
+async def test_a_signed_event_that_is_not_an_object_is_400(client, body):
+    assert (await send_event(client, body)).status == 400
 
 
-async def test_a_body_beyond_a_megabyte_is_413(client, desk):
+async def test_a_body_above_one_megabyte_is_413(client, backend):
     body = b"x" * (MAX_BYTES + 1)
 
     response = await client.post("/slack/actions", data=io.BytesIO(body), headers=signed(body))
 
     assert response.status == 413
-    assert desk.clicks == []
+    assert backend.clicks == []
 
 
 @settings(max_examples=60)
 @given(body=st.binary(max_size=200) | st.text(max_size=60).map(form))
-async def test_whatever_is_signed_is_taken_or_refused_and_never_a_500(body):
-    async with visiting(Desk(), ManualClock(NOW)) as client:
+async def test_any_signed_body_is_accepted_or_rejected_and_never_a_500(body):
+    async with client_for(FakeBackend(), ManualClock(NOW)) as client:
         assert (await click(client, body)).status in {200, 400}
-        assert (await tell(client, body)).status in {200, 400}
+        assert (await send_event(client, body)).status in {200, 400}
 
 
-# --- when it cannot be kept ---
+# --- when the payload cannot be stored ---
 
 
 @pytest.mark.parametrize("error", [StoreUnusable("The disk is full."), RuntimeError("boom"), TimeoutError()])
-async def test_what_could_not_be_kept_is_503_so_that_slack_sends_it_again(client, desk, error):
-    desk.fails = error
+async def test_a_payload_that_could_not_be_stored_is_503_so_that_slack_sends_it_again(client, backend, error):
+    backend.fails = error
 
-    assert [(await click(client)).status, (await tell(client)).status] == [503, 503]
+    assert [(await click(client)).status, (await send_event(client)).status] == [503, 503]
 
 
-async def test_while_relay_stops_slack_is_asked_to_come_again(client, desk):
-    client.app[IN_FLIGHT].closing = True
+async def test_while_relay_stops_slack_is_asked_to_send_again(client, backend):
+    client.app[IN_FLIGHT].draining = True
 
     response = await click(client)
 
     assert (response.status, (await response.json())["reason"]) == (503, "stopping")
-    assert desk.clicks == []
+    assert backend.clicks == []

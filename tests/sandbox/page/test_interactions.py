@@ -16,7 +16,7 @@ from relay.http.session import make_session
 from relay.model.buttons import BUTTONS as CARD_BUTTONS
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.interactivity import RequestUrl
-from relay.server import create_app
+from relay.server.endpoints import create_app
 from relay.slack.client import SlackClient
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 from tests.support.page_shown import Shown

@@ -13,7 +13,7 @@ from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.message_content import MessageContent
 from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.views import InvalidInput
-from relay.server import create_app
+from relay.server.endpoints import create_app
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 
 ANN = "U00000000AN"
