@@ -2,5 +2,5 @@
 
 from relay.cli import main
 
-if __name__ == "__main__":  # a process that helps with a backtest imports this module, and is not to be another relay
+if __name__ == "__main__":  # the worker processes of a backtest import this module too, and must not start relay
     main()

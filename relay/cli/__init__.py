@@ -1,6 +1,6 @@
-"""The command line, and the only place that prints. One module per command; this one puts them together.
+"""The command line, and the only package that prints. One module per command; this one registers them.
 
-Exit codes: 0 fine, 1 what was asked is not so, 2 it could not be asked (usage, settings, an unreadable file).
+Exit codes are in `output`: 0 success, 1 the answer is no, 2 the command could not run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,9 @@ from relay.cli.doctor import doctor
 from relay.cli.explain import explain
 from relay.cli.incident import incident
 from relay.cli.letters import letters
-from relay.cli.loop import leave
+from relay.cli.loop import exit_if_hanging
 from relay.cli.manifest import manifest
+from relay.cli.output import COULD_NOT_RUN
 from relay.cli.render import render
 from relay.cli.sandbox import sandbox
 from relay.cli.schema import print_schema
@@ -27,33 +28,30 @@ from relay.cli.serve import serve
 from relay.cli.test import run_tests
 from relay.model.errors import RelayError
 
-COULD_NOT_ASK = 2
-
 
 class Commands(TyperGroup):
-    """The commands, with what they raise on purpose told in its own words instead of a traceback."""
+    """The commands. A RelayError is printed as a message, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for; the class of `ctx` is private to typer."""
+        """Run a command; the class of `ctx` is private to typer."""
         try:
             return super().invoke(ctx)
         except RelayError as error:
-            raise _told([error]) from error
-        except ExceptionGroup as group:  # what was raised beside running tasks
+            raise _print_errors([error]) from error
+        except ExceptionGroup as group:  # raised by a task group
             if group.split(RelayError)[1] is not None:
                 raise
-            raise _told(_leaves(group)) from group
+            raise _print_errors(_leaves(group)) from group
 
 
-def _told(errors: Iterable[BaseException]) -> typer.Exit:
-    """Print what was raised on purpose, and give the way out."""
+def _print_errors(errors: Iterable[BaseException]) -> typer.Exit:
     for error in errors:
         typer.echo(f"relay: {error}", err=True)
-    return typer.Exit(COULD_NOT_ASK)
+    return typer.Exit(COULD_NOT_RUN)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """List what a group holds, and the groups in it."""
+    """The errors in a group, and in the groups inside it."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
@@ -65,14 +63,14 @@ app = typer.Typer(
     name="relay",
     cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode="markdown",  # which fills paragraphs, as docstrings are written
+    rich_markup_mode="markdown",  # it joins the lines of a paragraph
     pretty_exceptions_enable=False,  # a plain traceback can go into a bug report; a framed one may show local variables
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001  typer hands over an option's value
-    if wanted:
+def _print_version(requested: bool) -> None:  # noqa: FBT001  typer passes the option's value
+    if requested:
         typer.echo(f"relay {__version__}")
         raise typer.Exit
 
@@ -81,10 +79,10 @@ def _tell_version(wanted: bool) -> None:  # noqa: FBT001  typer hands over an op
 def relay(
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Put BigPanda's shared incidents into Slack as living cards, and lose none of them."""
+    """Post BigPanda's shared incidents to Slack, keep each message up to date, and lose none."""
 
 
 app.command(rich_help_panel="Run")(serve)
@@ -104,9 +102,9 @@ app.command(rich_help_panel="Try")(sandbox)
 
 
 def main() -> None:
-    """Be `relay`, whichever way it was called."""
+    """Run the command line."""
     try:
         app(prog_name="relay")
-    except BaseException as end:
-        leave(end)
+    except BaseException as error:
+        exit_if_hanging(error)
         raise

@@ -1,211 +1,163 @@
-"""`relay letters`: what Slack would not have, with the way back, and what could not be read."""
+"""`relay letters`: dead letters and quarantined bodies."""
 
-import json
 import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from relay.cli.loop import run
+from relay.cli.options import AsJson
+from relay.cli.output import FAILED, console, print_json
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
-    from relay.store import OpenDeadLetter, QuarantinedBody, Store
-    from relay.tools.letters import Names
+    from relay.store.store import Store
 
-NOT_SO = 1
-
-letters = typer.Typer(help="Dead letters and quarantined bodies: list them, show one, redrive letters.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+letters = typer.Typer(help="Dead letters and quarantined bodies: list, show, retry.")
 
 
 @letters.callback(invoke_without_command=True)
-def list_letters(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """List the open dead letters, and the bodies that were no shares.
+def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the open dead letters, and the quarantined bodies.
 
-    A letter is a card, or something of it, that Slack would not have: the incident stands on the fallback channel
-    meanwhile. Letters of a channel that works again are redriven by themselves. The database (RELAY_DATABASE_URL) is
-    the running relay's.
+    A dead letter is a card or reply that Slack rejected for good; meanwhile the incident is on the fallback channel.
+    Relay retries by itself when the channel works again. A quarantined body is a request that was not a share. Uses the
+    database (RELAY_DATABASE_URL) of the running relay.
     """
     if context.invoked_subcommand is None:
-        _beside_relay(lambda store: _list(store, as_json=as_json))
+        list_letters(as_json=as_json)
+
+
+@letters.command("list")
+def list_letters(*, as_json: AsJson = False) -> None:
+    """List the open dead letters, and the quarantined bodies."""
+    _run_beside_relay(lambda store: _list(store, as_json=as_json))
 
 
 @letters.command()
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="A letter's number, or q and a body's number.")],  # noqa: A002  the option's name
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="A letter's number, or q and a body's number.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a letter with what Slack said, or a quarantined body as it came.
+    """Show a dead letter with Slack's answers, or a quarantined body.
 
-    Leaves with 1 where there is none of that number.
+    Exits with 1 if it does not exist.
     """
-    _beside_relay(lambda store: _show(store, id, as_json=as_json))
+    _run_beside_relay(lambda store: _show(store, letter_id, as_json=as_json))
 
 
 @letters.command()
-def redrive(
-    id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The letter's number.")] = None,  # noqa: A002  the option's name
+def retry(
+    letter_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The letter's number.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Redrive every letter.")] = False,
-    reason: Annotated[str, typer.Option(metavar="REASON", help="Redrive every letter of this reason.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Retry every letter.")] = False,
+    reason: Annotated[str, typer.Option(metavar="REASON", help="Retry every letter with this reason.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Try again what Slack would not have, once what the letter names is put right.
+    """Retry dead letters, after the cause is fixed.
 
-    The card shows the newest state and pings nobody; the fallback's card becomes a pointer. Leaves with 1 where there
-    is no such letter, or one had to be left as it is.
+    The card is posted with its newest state and pings nobody; the fallback's card becomes a pointer to it. Exits with 1
+    if there is no such letter, or if one could not be retried.
     """
-    if (id is None) == (not everything and not reason):
-        raise typer.BadParameter("Give one letter's number, or --all, or --reason REASON.", param_hint="ID")
-    _beside_relay(lambda store: _redrive(store, id, reason, as_json=as_json))
+    if (letter_id is None) == (not everything and not reason):
+        raise typer.BadParameter("Give a letter's number, or --all, or --reason REASON.", param_hint="ID")
+    _run_beside_relay(lambda store: _retry(store, letter_id, reason, as_json=as_json))
 
 
-def _beside_relay(work: "Callable[[Store], Awaitable[int]]") -> None:
-    """Open the database that a running relay may hold, and leave with what `work` says."""
-    from relay.store import Store  # noqa: PLC0415  nothing of this is needed for `relay --help`
-
-    codes: list[int] = []
-
-    async def opened() -> None:
-        settings = Settings.from_env(os.environ)
-        store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
-        try:
-            codes.append(await work(store))
-        finally:
-            await store.close()
-
-    run(opened())
-    if codes != [0]:
-        raise typer.Exit(NOT_SO)
+letters.command("redrive", hidden=True)(retry)  # its former name
 
 
-async def _list(store: "Store", *, as_json: bool) -> int:
-    from relay.tools import letters as telling  # noqa: PLC0415  the same
+def _run_beside_relay(command: "Callable[[Store], Awaitable[bool]]") -> None:
+    """Run a command on the database of a running relay, and exit with 1 if it returns False."""
+    from relay.tools.live_store import open_live_store
 
-    found, bodies = await store.dead_letters(), await store.quarantined_bodies()
+    async def run_command() -> bool:
+        async with open_live_store(Settings.from_env(os.environ)) as store:
+            return await command(store)
+
+    if not run(run_command()):
+        raise typer.Exit(FAILED)
+
+
+async def _list(store: "Store", *, as_json: bool) -> bool:
+    from relay.tools import letters as tool
+    from relay.tools.live_store import slack_channel_names
+
+    dead, bodies = await store.dead_letters(), await store.quarantined_bodies()
     if as_json:
-        _print_json(
+        print_json(
             {
-                "letters": [telling.letter_as_json(letter) for letter in found],
-                "quarantined": [telling.body_as_json(body) for body in bodies],
+                "dead_letters": [tool.letter_as_json(letter) for letter in dead],
+                "quarantined": [tool.body_as_json(body) for body in bodies],
             }
         )
-        return 0
-    if not found and not bodies:
+    elif not dead and not bodies:
         typer.echo("No dead letters, and no quarantined bodies.")
-        return 0
-    console = _console()
-    if found:
-        console.print(_table_of_letters(found, await _names(store)))
-    if bodies:
-        console.print(_table_of_bodies(bodies))
-    return 0
+    else:
+        for table in tool.tables(dead, bodies, slack_channel_names(await store.channels())):
+            console().print(table)
+    return True
 
 
-async def _show(store: "Store", asked: str, *, as_json: bool) -> int:
-    kind, number = ("q", asked[1:]) if asked[:1] in {"q", "Q"} else ("", asked)
+async def _show(store: "Store", text: str, *, as_json: bool) -> bool:
+    is_body = text[:1] in {"q", "Q"}
+    number = text[1:] if is_body else text
     if not number.isdecimal():
-        raise typer.BadParameter(f"It is {asked!r}; expected a number, or q and a number.", param_hint="ID")
-    return await (_show_body if kind else _show_letter)(store, int(number), as_json=as_json)
+        raise typer.BadParameter(f"It is {text!r}; expected a number, or q and a number.", param_hint="ID")
+    return await (_show_body if is_body else _show_letter)(store, int(number), as_json=as_json)
 
 
-async def _show_letter(store: "Store", number: int, *, as_json: bool) -> int:
-    from relay.tools import letters as telling  # noqa: PLC0415  the same
+async def _show_letter(store: "Store", number: int, *, as_json: bool) -> bool:
+    from relay.tools import letters as tool
+    from relay.tools.live_store import slack_channel_names
 
-    found = telling.select(await store.dead_letters(), number=number)
-    if not found:
-        return _no_letter(f"of number {number}")
-    dossier = await store.incident_history(found[0].card.incident)
+    selected = tool.select(await store.dead_letters(), number=number)
+    if not selected:
+        return _not_found(f"There is no open letter {number}.")
+    history = await store.incident_history(selected[0].card.incident)
     if as_json:
-        _print_json(telling.letter_as_json(found[0], dossier))
-        return 0
-    for line in telling.describe_letter(found[0], dossier, await _names(store)):
+        print_json(tool.letter_as_json(selected[0], history))
+        return True
+    for line in tool.describe_letter(selected[0], history, slack_channel_names(await store.channels())):
         typer.echo(line)
-    return 0
+    return True
 
 
-async def _show_body(store: "Store", number: int, *, as_json: bool) -> int:
-    from relay.tools import letters as telling  # noqa: PLC0415  the same
+async def _show_body(store: "Store", number: int, *, as_json: bool) -> bool:
+    from relay.tools import letters as tool
 
     body = await store.quarantined_body(number)
     if body is None:
-        typer.echo(
-            f"relay: There is no quarantined body q{number}; the oldest are let go when they are many.", err=True
-        )
-        return NOT_SO
+        return _not_found(f"There is no quarantined body q{number}; relay keeps only the newest ones.")
     if as_json:
-        _print_json(telling.body_as_json(body, whole=True))
-        return 0
-    for line in telling.describe_body(body):
+        print_json(tool.body_as_json(body, whole=True))
+        return True
+    for line in tool.describe_body(body):
         typer.echo(line)
-    return 0
+    return True
 
 
-async def _redrive(store: "Store", number: int | None, reason: str, *, as_json: bool) -> int:
-    from relay.tools import letters as telling  # noqa: PLC0415  the same
-    from relay.tools.live_config import stored_words  # noqa: PLC0415  the same
+async def _retry(store: "Store", number: int | None, reason: str, *, as_json: bool) -> bool:
+    from relay.tools import letters as tool
+    from relay.tools.live_store import slack_channel_names, stored_tag_labels
 
-    found = telling.select(await store.dead_letters(), number=number, reason=reason)
-    if not found:
-        wish = f"of number {number}" if number is not None else f"of reason {reason}" if reason else ""
-        return _no_letter(wish)
-    done = await telling.retry(store, found, await stored_words(store), time.time())
+    selected = tool.select(await store.dead_letters(), number=number, reason=reason)
+    if not selected:
+        which = f" {number}" if number is not None else f" with the reason {reason}" if reason else ""
+        return _not_found(f"There is no open letter{which}.")
+    results = await tool.retry(store, selected, await stored_tag_labels(store), time.time())
     if as_json:
-        _print_json([{"id": each.letter.id, "outcome": str(each.outcome)} for each in done])
+        print_json([{"id": result.letter.id, "outcome": str(result.outcome)} for result in results])
     else:
-        names = await _names(store)
-        for each in done:
-            typer.echo(telling.describe_result(each, names))
-    return 0 if all(each.done for each in done) else NOT_SO
+        names = slack_channel_names(await store.channels())
+        for result in results:
+            typer.echo(tool.describe_result(result, names))
+    return all(result.done for result in results)
 
 
-async def _names(store: "Store") -> "Names":
-    """Channels by the names that Slack knows them under."""
-    known = {channel.ref: channel.facts.get("name") for channel in await store.channels()}
-
-    def called(ref: str) -> str:
-        name = known.get(ref)
-        return f"#{name} ({ref})" if name and ref != f"#{name}" else ref
-
-    return called
-
-
-def _no_letter(wish: str) -> int:
-    typer.echo(f"relay: There is no open letter{f' {wish}' if wish else ''}.", err=True)
-    return NOT_SO
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _console() -> Console:
-    """As wide as the terminal; where there is none, wide enough for a line to be found by `grep`."""
-    width = None if os.isatty(1) else 200
-    return Console(highlight=False, emoji=False, markup=False, width=width)
-
-
-def _table_of_letters(found: "tuple[OpenDeadLetter, ...]", names: "Names") -> Table:
-    from relay.tools.times import format_time  # noqa: PLC0415  the same
-
-    table = Table("letter", "since", "channel", "incident", "why, and what to do", title="Dead letters", box=None)
-    for each in found:
-        why = f"{each.reason}: {each.remedy}" if each.remedy else each.reason
-        table.add_row(str(each.id), format_time(each.since), names(each.card.channel), each.card.incident, why)
-    return table
-
-
-def _table_of_bodies(bodies: "tuple[QuarantinedBody, ...]") -> Table:
-    from relay.tools.times import format_time  # noqa: PLC0415  the same
-
-    table = Table("body", "came", "size", "why", title="Quarantined bodies: no shares", box=None)
-    for each in bodies:
-        table.add_row(f"q{each.id}", format_time(each.received), f"{each.size} B", each.reason)
-    return table
+def _not_found(message: str) -> bool:
+    typer.echo(f"relay: {message}", err=True)
+    return False

@@ -1,16 +1,14 @@
-"""`relay schema`: what editors know routes.yaml by."""
+"""`relay schema`: the JSON Schema of routes.yaml."""
 
-import json
-
-import typer
+from relay.cli.output import print_json
 
 
 def print_schema() -> None:
-    """Print the JSON Schema of routes.yaml, for editors that complete and check by it.
+    """Print the JSON Schema of routes.yaml, with which editors complete and check it.
 
     Write it to a file, and name that file in the first line of routes.yaml:
     `# yaml-language-server: $schema=routes.schema.json`.
     """
-    from relay.tools.schema import schema  # noqa: PLC0415  nothing of it is needed for `relay --help`
+    from relay.tools.schema import schema
 
-    typer.echo(json.dumps(schema(), indent=2))
+    print_json(schema())

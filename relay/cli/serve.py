@@ -8,24 +8,24 @@ from relay.config.settings import Settings
 from relay.runtime import logging
 from relay.runtime.nonblocking_stderr import nonblocking_stderr
 
-GARBAGE = 10_000
-"""New objects after which Python looks for those that hold each other alive (it looks after 700 by itself)."""
+GC_THRESHOLD = 10_000
+"""New objects after which Python looks for reference cycles (its default is 700)."""
 
 
 def serve() -> None:
-    """Run the server: take BigPanda's shares, keep Slack's cards true.
+    """Run the server: receive BigPanda's shares, and keep Slack's cards up to date.
 
-    Settings come from the environment: SLACK_BOT_TOKEN and RELAY_WEBHOOK_KEYS are required, and each secret X may be
-    given as X_FILE, the path of a file that holds it. SIGTERM finishes what is in hand and stops; SIGHUP reads routes
-    and templates again.
+    Settings come from the environment. SLACK_BOT_TOKEN and RELAY_WEBHOOK_KEYS are required. Each secret X can also be
+    given as X_FILE, the path of a file that contains it. On SIGTERM relay finishes what it is doing and stops; on
+    SIGHUP it reads routes and templates again.
     """
     settings = Settings.from_env(os.environ).for_serving()
     with nonblocking_stderr(logging.report_lost_lines):
         logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())
-        from relay.app import serve as keep_house  # noqa: PLC0415  all of relay: not to be loaded for `relay --help`
+        from relay.app import serve as run_server
 
-        # What has been loaded lives as long as relay: looking through it for garbage, again and again, was a fifth of a
-        # share's cost. What a share leaves behind is nearly all freed without that, so it can wait a little longer.
+        # What is loaded by now lives as long as relay. Searching it for garbage again and again was a fifth of the cost
+        # of a share. Nearly everything that a share leaves behind is freed without that, so the search can be rarer.
         gc.freeze()
-        gc.set_threshold(GARBAGE)
-        run(keep_house(settings))
+        gc.set_threshold(GC_THRESHOLD)
+        run(run_server(settings))

@@ -6,62 +6,52 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import RoutesFile, TemplatesFolder
-
-NOT_SO = 1
+from relay.cli.output import FAILED, write_file
 
 
 def run_tests(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="[FILES]...", help="Files of tests, or folders; *.test.yaml beside the routes otherwise."
-        ),
+        typer.Argument(metavar="[FILES]...", help="Test files or folders; by default *.test.yaml beside the routes."),
     ] = None,
     *,
     routes: RoutesFile = Path("routes.yaml"),
     templates: TemplatesFolder = Path("templates"),
-    coverage: Annotated[bool, typer.Option("--coverage", help="Tell which routes no test reaches.")] = False,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the outcome as JUnit XML, too.")] = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help="List the routes that no test reaches.")] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the result as JUnit XML.")] = None,
 ) -> None:
     """Run your own tests of your routes and templates.
 
-    A test gives shares in sequence, and says what they are to come to: routes, channels, what the card and its thread
-    say, who is pinged. Leaves with 0 where all is as expected, with 1 where it is not, with 2 where a file has a fault.
+    A test has a sequence of shares and the expected result: routes, channels, the text of the card and its thread, and
+    the pings. Exits with 0 if all tests pass, with 1 if one fails, with 2 if a file has an error.
     """
-    from relay.config.files import load_configuration  # noqa: PLC0415  nothing of this is needed for `relay --help`
-    from relay.tools import testing  # noqa: PLC0415  the same
-    from relay.tools.testing import report as telling  # noqa: PLC0415  the same
+    from relay.config.files import load_configuration
+    from relay.tools.testing import report
+    from relay.tools.testing.grammar import read_tests
+    from relay.tools.testing.model import OperatorTestResult
+    from relay.tools.testing.runner import run
 
-    configuration = load_configuration(routes, templates)
-    tests = testing.read_tests(_found(files or [routes.parent]), configuration.rulebook)
-
-    def tell(result: testing.OperatorTestResult) -> None:
-        for line in testing.result_lines(result):
+    def print_result(result: OperatorTestResult) -> None:
+        for line in report.result_lines(result):
             typer.echo(line)
 
-    run = testing.run(configuration, tests, tell)
+    configuration = load_configuration(routes, templates)
+    result = run(configuration, read_tests(_test_files(files or [routes.parent]), configuration.rulebook), print_result)
     if junit is not None:
-        _write(junit, testing.junit(run))
-    for line in telling.coverage(run.coverage, str(routes)) if coverage else ():
+        write_file(junit, report.junit(result), option="--junit")
+    for line in report.coverage(result.coverage, str(routes)) if coverage else ():
         typer.echo(line)
-    typer.echo(telling.summary(run))
-    if run.failed:
-        raise typer.Exit(NOT_SO)
+    typer.echo(report.summary(result))
+    if result.failed:
+        raise typer.Exit(FAILED)
 
 
-def _found(places: list[Path]) -> list[Path]:
-    """The files of tests: those named, and those in the folders named."""
-    found: list[Path] = []
+def _test_files(places: list[Path]) -> list[Path]:
+    """The files among `places`, and the test files in the folders among them."""
+    files: list[Path] = []
     for place in places:
         inside = sorted(place.glob("*.test.yaml")) if place.is_dir() else [place]
         if not inside:
-            raise typer.BadParameter(f"There is no file *.test.yaml in {place.resolve()}.", param_hint="FILES")
-        found += inside
-    return list(dict.fromkeys(found))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="--junit") from error
+            raise typer.BadParameter(f"{place.resolve()} contains no file *.test.yaml.", param_hint="FILES")
+        files += inside
+    return list(dict.fromkeys(files))

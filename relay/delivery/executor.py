@@ -287,7 +287,7 @@ _WHATS: Mapping[type[SlackStep], MessageKind] = {PostRoot: "root", PostReply: "r
 
 def _told(answer: SlackOutcome) -> dict[str, object]:
     """The answer as `relay incident` shows it."""
-    names = ("channel", "ts", "code", "reason", "remedy", "detail", "needed", "retry_after")
+    names = ("channel", "ts", "code", "reason", "remedy", "detail", "missing_scopes", "retry_after")
     return {"answer": type(answer).__name__} | {
         name: value for name in names if (value := getattr(answer, name, None)) not in {None, ""}
     }

@@ -40,6 +40,13 @@ class RouteList(tuple["Route", ...]):  # noqa: SLOT001  the index is made once, 
             yield route
             yield from route.routes.flatten()
 
+    def flatten_enabled(self) -> "Iterator[Route]":
+        """Like `flatten`, without the disabled routes and those inside them."""
+        for route in self:
+            if route.enabled:
+                yield route
+                yield from route.routes.flatten_enabled()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:

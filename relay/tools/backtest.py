@@ -1,161 +1,170 @@
-"""`relay backtest`: recorded shares replayed through a candidate configuration, compared with what is live.
+"""`relay backtest`: replays recorded shares through a candidate configuration, and compares it with the live one.
 
-Every share is planned by both, and every card and reply that falls due is taken as sent; drawn is only what could read
-differently. Incidents have nothing to do with one another, so that several processes share the work.
+Every share is planned by both, and every card and reply that is due counts as sent; only what can differ is rendered.
+Incidents are independent of one another, so several processes can share the work.
 """
 
 import asyncio
 import multiprocessing
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
+
+from rich.table import Table
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
-from relay.model.errors import Fault, ShareError
-from relay.routes.rulebook import Rulebook
-from relay.store import ShareBody, Store
+from relay.model.errors import ShareError
+from relay.model.tag_labels import TagDefinition
 from relay.store.replay import RecordedIncidents
-from relay.tools.compare import Comparison, DifferenceKind, IncidentDifference
-from relay.tools.live_config import Definitions, stored_tag_definitions
-from relay.tools.simulate import Simulation
+from relay.store.store import Store
+from relay.store.types import ShareBody
+from relay.tools.compare import ConfigurationComparison, DifferenceKind, IncidentDifference
+from relay.tools.live_store import stored_tag_definitions
+from relay.tools.simulate import simulate_incident
 
-ALONE = 1_000
-"""Up to so many incidents are done here: to start other processes would take longer."""
+MAX_IN_ONE_PROCESS = 1_000
+"""Up to this many incidents, starting other processes would take longer than the work."""
 
-_AHEAD = 2
-"""Pieces that wait for each process, so that none is ever idle and memory stays small."""
+_CHUNKS_PER_PROCESS = 2
+"""Chunks that wait for each process, so that none is idle and memory use stays low."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkResult:
-    """What came of some incidents. `unreadable` counts shares that cannot be parsed any more."""
-
-    incidents: int = 0
-    shares: int = 0
-    unreadable: int = 0
-    different: tuple[IncidentDifference, ...] = ()
+_SUMMARY = {
+    DifferenceKind.LOST: "would have no card any more",
+    DifferenceKind.GAINED: "would have a card, and have none now",
+    DifferenceKind.ELSEWHERE: "would be in other channels",
+    DifferenceKind.PINGED: "would ping others, or at other times",
+    DifferenceKind.READS: "would read differently",
+}
 
 
 @dataclass(slots=True, kw_only=True)
 class BacktestReport:
-    """What came of all of them."""
+    """The result for some or all incidents. `unreadable` counts shares that cannot be parsed any more."""
 
     incidents: int = 0
     shares: int = 0
     unreadable: int = 0
     different: list[IncidentDifference] = field(default_factory=list)
 
-    def add(self, piece: ChunkResult) -> None:
-        """Count a piece in."""
-        self.incidents += piece.incidents
-        self.shares += piece.shares
-        self.unreadable += piece.unreadable
-        self.different += piece.different
+    def add(self, other: "BacktestReport") -> None:
+        """Add the result for other incidents."""
+        self.incidents += other.incidents
+        self.shares += other.shares
+        self.unreadable += other.unreadable
+        self.different += other.different
 
     @property
     def tally(self) -> Mapping[DifferenceKind, int]:
         """How many incidents differ in each way."""
-        counted = Counter(difference for each in self.different for difference in each.differences)
-        return {difference: counted[difference] for difference in DifferenceKind}
+        counts = Counter(kind for each in self.different for kind in each.differences)
+        return {kind: counts[kind] for kind in DifferenceKind}
 
     def as_json(self) -> dict[str, Any]:
-        """The whole report."""
+        """Convert the whole report to plain JSON."""
         return {
             "incidents": self.incidents,
             "shares": self.shares,
             "unreadable": self.unreadable,
-            "tally": {str(difference): number for difference, number in self.tally.items()},
+            "tally": {str(kind): number for kind, number in self.tally.items()},
             "different": [asdict(each) for each in self.different],
         }
 
+    def lines(self, limit: int) -> Iterator[str | Table]:
+        """The report for people, with details for at most `limit` incidents."""
+        yield f"{self.incidents} incidents, {self.shares} shares"
+        if self.unreadable:
+            yield f"{self.unreadable} shares could not be parsed, and were skipped"
+        if not self.different:
+            yield "There are no differences."
+            return
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for kind, number in self.tally.items():
+            table.add_row(f"{number:>7}", _SUMMARY[kind])
+        yield table
+        for each in self.different[:limit]:
+            yield ""
+            yield f"{each.incident}  {each.title}  [{', '.join(each.differences)}]"
+            yield from (f"  {line}" for line in each.details)
+        if len(self.different) > limit:
+            yield ""
+            yield f"... and {len(self.different) - limit} more incidents (use --limit, or --json for all)"
 
-async def live_configuration(store: Store, otherwise: Callable[[], Configuration]) -> Configuration:
-    """What is live: the newest that worked, as relay kept it; where it has kept none, what is on disk."""
-    kept = await store.latest_configuration()
-    if kept is None:
-        return otherwise()
-    return build_configuration(
-        ConfigurationFiles(routes_file="routes.yaml as it is live", routes_text=kept.routes, templates=kept.templates)
-    )
+
+def with_live_templates(files: ConfigurationFiles, live: Configuration) -> ConfigurationFiles:
+    """A candidate without templates of its own: its routes, with the templates that are live."""
+    faults = tuple(fault for fault in files.read_faults if fault.file == files.routes_file)
+    return replace(files, templates=live.templates, read_faults=faults)
 
 
-def with_live_templates(written: ConfigurationFiles, live: Configuration, *, own: bool) -> ConfigurationFiles:
-    """The candidate: routes as they were read, with templates of its `own`, or with those that are live."""
-    return written if own else replace(written, templates=live.templates, read_faults=_of_routes(written))
-
-
-def _of_routes(written: ConfigurationFiles) -> tuple[Fault, ...]:
-    return tuple(fault for fault in written.read_faults if fault.file == written.routes_file)
-
-
-async def backtest(  # noqa: PLR0913  what is compared, of what, how, and who is told
+async def backtest(  # noqa: PLR0913  each has a name
     store: Store,
     live: Configuration,
     candidate: Configuration,
     *,
     since: float,
     processes: int,
-    done: Callable[[int, int], None] = lambda _done, _of: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BacktestReport:
-    """Replay every incident that has had a share since then; `done` is told how many are done, of how many.
+    """Replay every incident that received a share after `since`; call `progress` with the incidents done and in total.
 
-    Both are lived by as relay lives by them, with BigPanda's definitions of tags as they are now.
+    Both configurations use BigPanda's tag definitions as they are now.
     """
-    known = await stored_tag_definitions(store)
+    definitions = await stored_tag_definitions(store)
     live, candidate = (
-        live.with_tag_definitions(known, buttons_enabled=live.buttons_enabled),
-        candidate.with_tag_definitions(known, buttons_enabled=candidate.buttons_enabled),
+        each.with_tag_definitions(definitions, buttons_enabled=each.buttons_enabled) for each in (live, candidate)
     )
     number = await store.count_recorded_incidents(since)
-    same = {
-        channel.ref: channel.canonical_ref for channel in await store.channels() if channel.canonical_ref is not None
-    }
+    refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
     report = BacktestReport()
-    task = (live, candidate, same)
-    with _Crew(*task, processes=processes if number > ALONE else 1) as crew:
-        async for piece in crew.played(store.recorded_incidents(since)):
-            report.add(piece)
-            done(report.incidents, number)
+    with _WorkerPool(live, candidate, refs, processes=processes if number > MAX_IN_ONE_PROCESS else 1) as pool:
+        async for result in pool.replay(store.recorded_incidents(since)):
+            report.add(result)
+            progress(report.incidents, number)
     report.different.sort(key=lambda each: (list(DifferenceKind).index(each.differences[0]), each.incident))
     return report
 
 
-class _Crew:
-    """Those who do the work: some processes, or nobody but this one."""
+class _WorkerPool:
+    """Replays incidents in several processes, or in this one."""
 
     def __init__(
-        self, live: Configuration, candidate: Configuration, same: Mapping[str, str], *, processes: int
+        self, live: Configuration, candidate: Configuration, canonical_refs: Mapping[str, str], *, processes: int
     ) -> None:
-        self._worker = _Worker(Comparison(live, candidate), same)
+        self._worker = _Worker(ConfigurationComparison(live, candidate), canonical_refs)
         self._processes = processes
         self._pool: Executor | None = None
-        self._task = (_written(live), _written(candidate), dict(same), dict(live.rulebook.tag_definitions))
+        self._initargs = (
+            _files(live),
+            _files(candidate),
+            dict(canonical_refs),
+            dict(live.rulebook.tag_definitions),
+        )
 
     def __enter__(self) -> Self:
         if self._processes > 1:
-            # Not forked: this process has threads, and what a fork makes of their locks nobody knows.
-            spawned = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._processes, spawned, initializer=_begin, initargs=self._task)
+            # Not "fork": this process has threads, and a forked copy of their locks may never be released.
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._processes, spawn, initializer=_start_worker, initargs=self._initargs)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    async def played(self, recorded: AsyncIterator[RecordedIncidents]) -> AsyncIterator[ChunkResult]:
-        """Each piece as it is done, in no order."""
-        waiting: set[asyncio.Future[ChunkResult]] = set()
-        async for each in recorded:
+    async def replay(self, chunks: AsyncIterator[RecordedIncidents]) -> AsyncIterator[BacktestReport]:
+        """Yield the result of each chunk when it is done, in any order."""
+        waiting: set[asyncio.Future[BacktestReport]] = set()
+        async for chunk in chunks:
             if self._pool is None:
-                yield await asyncio.to_thread(self._worker.play, each)
+                yield await asyncio.to_thread(self._worker.replay, chunk)
                 continue
-            waiting.add(asyncio.get_running_loop().run_in_executor(self._pool, _play, each))
-            while len(waiting) >= self._processes * _AHEAD:
+            waiting.add(asyncio.get_running_loop().run_in_executor(self._pool, _replay, chunk))
+            while len(waiting) >= self._processes * _CHUNKS_PER_PROCESS:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
@@ -164,66 +173,65 @@ class _Crew:
 
 
 class _Worker:
-    """Plays incidents by both configurations."""
+    """Replays incidents with both configurations."""
 
-    def __init__(self, comparison: Comparison, same: Mapping[str, str]) -> None:
+    def __init__(self, comparison: ConfigurationComparison, canonical_refs: Mapping[str, str]) -> None:
         self._comparison = comparison
-        self._same = same
+        self._canonical_refs = canonical_refs
 
-    def play(self, recorded: RecordedIncidents) -> ChunkResult:
-        shares, unreadable, different = 0, 0, []
-        for incident, bodies in recorded:
-            readable = _readable(bodies)
-            shares += len(bodies)
-            unreadable += len(bodies) - len(readable)
-            if readable and (compared := self._compared(incident, readable)) is not None:
-                different.append(compared)
-        return ChunkResult(incidents=len(recorded), shares=shares, unreadable=unreadable, different=tuple(different))
+    def replay(self, chunk: RecordedIncidents) -> BacktestReport:
+        report = BacktestReport(incidents=len(chunk))
+        for incident, bodies in chunk:
+            shares = _parse(bodies)
+            report.shares += len(bodies)
+            report.unreadable += len(bodies) - len(shares)
+            if shares and (difference := self._compare(incident, shares)) is not None:
+                report.different.append(difference)
+        return report
 
-    def _compared(self, incident: str, shares: Sequence[Share]) -> IncidentDifference | None:
-        """How an incident differs; most do not, which is seen while the live one is played."""
-        both = self._comparison
-        live = self._played(both.live, shares, beside=both.candidate.rulebook)
-        if live.alike and both.drawn_alike:
+    def _compare(self, incident: str, shares: Sequence[Share]) -> IncidentDifference | None:
+        """Compare one incident. Most do not differ, which the simulation of the live configuration finds out."""
+        refs, comparison = self._canonical_refs, self._comparison
+        live = simulate_incident(
+            comparison.live, shares, canonical_refs=refs, render=False, alternative=comparison.candidate.rulebook
+        )
+        if live.is_same and comparison.renders_same:
             return None
-        return both.compare(incident, live, self._played(both.candidate, shares))
-
-    def _played(
-        self, configuration: Configuration, shares: Iterable[Share], *, beside: Rulebook | None = None
-    ) -> Simulation:
-        rehearsal = Simulation(configuration, same=self._same, drawn=False, beside=beside)
-        for share in shares:
-            rehearsal.receive(share)
-        rehearsal.run()
-        return rehearsal
+        candidate = simulate_incident(comparison.candidate, shares, canonical_refs=refs, render=False)
+        return comparison.compare(incident, live, candidate)
 
 
-def _readable(bodies: Iterable[ShareBody]) -> list[Share]:
+def _parse(bodies: Iterable[ShareBody]) -> list[Share]:
     shares = []
     for each in bodies:
         try:
             shares.append(parse_share(each.body, each.headers, each.received))
-        except ShareError:  # kept by a relay that could read it; it is counted
+        except ShareError:  # stored by another version of relay; it is counted
             continue
     return shares
 
 
 _WORKERS: list[_Worker] = []
-"""The one of this process, where it is one of several: what is compiled does not travel between processes."""
+"""The worker of this process, if it is one of several: compiled routes cannot be sent to another process."""
 
 
-def _begin(
-    live: ConfigurationFiles, candidate: ConfigurationFiles, same: Mapping[str, str], known: Definitions
+def _start_worker(
+    live: ConfigurationFiles,
+    candidate: ConfigurationFiles,
+    canonical_refs: Mapping[str, str],
+    definitions: Mapping[str, TagDefinition],
 ) -> None:
-    both = (build_configuration(each).with_tag_definitions(known, buttons_enabled=True) for each in (live, candidate))
-    _WORKERS.append(_Worker(Comparison(*both), same))
+    configurations = (
+        build_configuration(each).with_tag_definitions(definitions, buttons_enabled=True) for each in (live, candidate)
+    )
+    _WORKERS.append(_Worker(ConfigurationComparison(*configurations), canonical_refs))
 
 
-def _play(recorded: RecordedIncidents) -> ChunkResult:
-    return _WORKERS[-1].play(recorded)
+def _replay(chunk: RecordedIncidents) -> BacktestReport:
+    return _WORKERS[-1].replay(chunk)
 
 
-def _written(configuration: Configuration) -> ConfigurationFiles:
+def _files(configuration: Configuration) -> ConfigurationFiles:
     return ConfigurationFiles(
         routes_file="routes.yaml", routes_text=configuration.rulebook.text, templates=dict(configuration.templates)
     )

@@ -1,8 +1,11 @@
-"""Which routes take a share, and why: the judgement that live work makes of an incident's first share, laid open."""
+"""`relay explain`: which routes match a share, and why. It uses the same decision as live work on a first share."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from rich.text import Text
+from rich.tree import Tree
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, CardContext, Channel, Plan
@@ -10,17 +13,25 @@ from relay.cards.plan import decide_routes, plan
 from relay.cards.send import NothingToSend, PostRoot, begin_post
 from relay.model.incident import Incident
 from relay.model.reading import read_incident
-from relay.routes.evaluate import ChannelFailure, RouteTrace, RoutingDecision
+from relay.routes.evaluate import ChannelFailure, RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
+from relay.tools.message_text import ChannelNames, channel_label
+
+MAX_VALUES = 5
+"""How many of a tag's values are shown; the others are counted."""
+
+_MAX_CHARACTERS = 80
+_MATCHED = {RouteOutcome.MATCHED, RouteOutcome.DROPPED, RouteOutcome.CHILD_MATCHED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """A channel that gets a card. `route` governs it (empty: it is the fallback's), `routes` all lead there.
+    """A channel that gets a card.
 
-    `pings` are those whom the first post reaches, `wait` is how long (seconds) it waits before it, and `unless` the
-    reason for which it will then not be posted if nothing changes.
+    `route` governs the card (empty: it goes to the fallback), `routes` are all that lead to the channel. `pings` are
+    the targets of the first post, `wait` the seconds before it. `unless` is the reason why it will not be posted if
+    nothing changes before.
     """
 
     channel: str
@@ -33,18 +44,18 @@ class Destination:
 
     @property
     def why(self) -> str:
-        """Why it goes there."""
+        """The reason why the card goes there."""
         if not self.route:
-            return "no route took it, so it is the fallback's"
+            return "no route matches, so it goes to the fallback channel"
         if not self.routes:
-            return f"{self.route} names no channel for this incident, so it is the fallback's"
+            return f"{self.route} names no channel for this incident, so it goes to the fallback channel"
         others = ", ".join(self.routes[1:])
-        return f"taken there by {self.route}" + (f", and by {others}" if others else "")
+        return f"matched by {self.route}" + (f", and by {others}" if others else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The incident as routes see it, what each route made of it, and where it goes."""
+    """The incident as routes see it, the decision about it, and where its cards go."""
 
     incident: Incident
     plan: Plan
@@ -53,12 +64,12 @@ class Explanation:
 
     @property
     def failures(self) -> tuple[ChannelFailure, ...]:
-        """Channels that could not be made from this incident."""
+        """The channels that could not be named for this incident."""
         return self.decision.failures
 
 
 def explain(rulebook: Rulebook, share: Share) -> Explanation:
-    """What a share turns into, were it the first of its incident."""
+    """Explain what relay would do with a share that is the first of its incident."""
     made = plan(rulebook, None, (), share, {})
     incident = read_incident(made.incident_state.record, rulebook.tag_labels)
     decision = decide_routes(rulebook, incident, first=True)
@@ -71,20 +82,19 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
 
 
 def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: RoutingDecision, now: float) -> Destination:
-    """The card's first step, as delivery will take it when the card is due."""
-    case = CardContext(
+    """The card's first step, as delivery takes it when the card is due."""
+    context = CardContext(
         incident_state=made.incident_state,
         card=card,
         cards=made.cards,
         entries=made.entries,
         channel=Channel(ref=card.channel),
     )
-    step = begin_post(case, rulebook.tag_labels, card.post.at if card.post else now)
-    routes = next((posting.routes for posting in decision.postings if posting.ref == card.channel), ())
+    step = begin_post(context, rulebook.tag_labels, card.post.at if card.post else now)
     return Destination(
         channel=card.channel,
         route=card.route,
-        routes=routes,
+        routes=next((posting.routes for posting in decision.postings if posting.ref == card.channel), ()),
         template=card.options.template,
         pings=step.attempt.targets if isinstance(step, PostRoot) else (),
         wait=card.options.wait,
@@ -96,7 +106,7 @@ def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: RoutingDe
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
-    """All of it, as plain JSON."""
+    """Convert the explanation to plain JSON."""
     incident, decision = explanation.incident, explanation.decision
     return {
         "incident": incident.id,
@@ -106,64 +116,107 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "outcome": str(explanation.plan.outcome),
         "routes": list(decision.routes),
         "dropped": list(decision.dropped),
-        "cards": [{**_plain(each), "why": each.why} for each in explanation.destinations],
+        "cards": [{**asdict(each), "why": each.why} for each in explanation.destinations],
         "failures": [
             {"route": each.route, "channel": each.source, "reason": each.reason} for each in explanation.failures
         ],
-        "tree": [_route(each) for each in decision.trace],
+        "tree": [
+            {
+                "route": each.route,
+                "line": each.line,
+                "depth": each.depth,
+                "outcome": str(each.outcome),
+                "conditions": [_condition(condition) for condition in each.conditions],
+            }
+            for each in decision.trace
+        ],
     }
 
 
-def _plain(destination: Destination) -> Mapping[str, Any]:
-    values = {each.name: getattr(destination, each.name) for each in fields(destination)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def _condition(condition: ConditionResult) -> Mapping[str, Any]:
+    document = {"key": condition.key, "matched": condition.matched}
+    if condition.parts:
+        return {**document, "parts": [_condition(part) for part in condition.parts]}
+    return {**document, "expected": condition.expected, "actual": list(condition.actual)}
 
 
-def _route(trace: RouteTrace) -> dict[str, Any]:
-    return {
-        "route": trace.route,
-        "line": trace.line,
-        "depth": trace.depth,
-        "outcome": str(trace.outcome),
-        "conditions": [_condition(each) for each in trace.conditions],
-    }
+# --- as text ---
 
 
-def _condition(judged: ConditionResult) -> dict[str, Any]:
-    told: dict[str, Any] = {"key": judged.key, "held": judged.matched}
-    if judged.parts:
-        return {**told, "within": [_condition(each) for each in judged.parts]}
-    return {**told, "expected": judged.expected, "seen": list(judged.actual)}
+def on_terminal(explanation: Explanation, names: ChannelNames) -> Iterator[Text | Tree]:
+    """The incident, the tree of routes with every condition, and where the cards go."""
+    incident = explanation.incident
+    yield Text(f"{incident.title} (incident {incident.id})", style="bold")
+    yield Text(f"state {incident.state}, severity {incident.severity}; outcome: {explanation.plan.outcome}")
+    yield Text()
+    yield from _trees(explanation.decision.trace)
+    yield Text()
+    for failure in explanation.failures:
+        yield Text(f"{failure.description}: route {failure.route}", style="yellow")
+    for name in explanation.decision.dropped:
+        yield Text(f"dropped by {name}, which has post: []")
+    for destination in explanation.destinations:
+        channel = channel_label(destination.channel, names)
+        yield Text.assemble("→ ", (channel, "bold"), f": {_first_post(destination)}")
+    if not explanation.destinations:
+        yield Text("nothing is posted")
 
 
-# --- for people ---
+def _trees(trace: tuple[RouteTrace, ...]) -> Iterator[Tree]:
+    """One tree for each route at the top; its branches are its conditions, and then its children."""
+    parents: list[Tree] = []
+    tops: list[Tree] = []
+    for each in trace:
+        del parents[each.depth :]
+        outcome = (str(each.outcome), _style(matched=each.outcome in _MATCHED))
+        title = Text.assemble((each.route, "bold"), f" (line {each.line}): ", outcome)
+        branch = parents[-1].add(title) if parents else Tree(title)
+        if not parents:
+            tops.append(branch)
+        parents.append(branch)
+        for condition in each.conditions:
+            for matched, line in _condition_lines(condition):
+                branch.add(Text(line, style=_style(matched=matched)))
+    yield from tops
 
-MOST_SEEN = 5
-"""How many of a tag's values are shown; the others are counted."""
-_LONGEST = 80
+
+def _style(*, matched: bool) -> str:
+    return "green" if matched else "dim"
 
 
-def condition_lines(judged: ConditionResult, depth: int = 0) -> Iterator[tuple[bool, str]]:
-    """A condition in lines: whether it held, and what was looked at; what `any`, `all` and `not` hold is indented."""
-    verdict = "holds" if judged.matched else "fails"
+def _condition_lines(condition: ConditionResult, depth: int = 0) -> Iterator[tuple[bool, str]]:
+    """A condition as lines: whether it matched, and the text. The parts of `any`, `all` and `not` are indented."""
+    result = "matches" if condition.matched else "does not match"
     indent = "  " * depth
-    looked_at = f"{judged.key}: {judged.expected}" if judged.expected or not judged.parts else judged.key
-    if judged.parts or not judged.expected and judged.key in ("any", "all", "not", "match"):  # noqa: RUF021  reads as said
-        yield judged.matched, f"{indent}{judged.key} {verdict}"
-        for each in judged.parts:
-            yield from condition_lines(each, depth + 1)
+    if condition.parts or (not condition.expected and condition.key in ("any", "all", "not", "match")):
+        yield condition.matched, f"{indent}{condition.key} {result}"
+        for part in condition.parts:
+            yield from _condition_lines(part, depth + 1)
     else:
-        yield judged.matched, f"{indent}{looked_at} {verdict}: {_seen(judged)}"
+        yield condition.matched, f"{indent}{condition.key}: {condition.expected} {result}: {_actual(condition)}"
 
 
-def _seen(judged: ConditionResult) -> str:
-    if not judged.actual:
+def _actual(condition: ConditionResult) -> str:
+    if not condition.actual:
         return "it is absent"
-    shown = ", ".join(f"'{_short(value)}'" for value in judged.actual[:MOST_SEEN])
-    more = len(judged.actual) - MOST_SEEN
-    return f"it is {shown}" + (f" and {more} more" if more > 0 else "")
+    values = ", ".join(f"'{_shorten(value)}'" for value in condition.actual[:MAX_VALUES])
+    more = len(condition.actual) - MAX_VALUES
+    return f"it is {values}" + (f" and {more} more" if more > 0 else "")
 
 
-def _short(value: str) -> str:
+def _shorten(value: str) -> str:
     line = " ".join(value.split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return line if len(line) <= _MAX_CHARACTERS else f"{line[: _MAX_CHARACTERS - 1]}…"
+
+
+def _first_post(destination: Destination) -> str:
+    parts = [
+        destination.why,
+        f"template {destination.template}",
+        f"pings {', '.join(destination.pings) or 'nobody'}",
+    ]
+    if destination.wait:
+        parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
+    if destination.unless:
+        parts.append(f"would not be posted in its current state: {destination.unless}")
+    return "; ".join(parts)

@@ -1,7 +1,7 @@
-"""Slack's markup as styled text for a terminal: https://docs.slack.dev/messaging/formatting-message-text.
+"""Converts Slack's mrkdwn to styled text for a terminal: https://docs.slack.dev/messaging/formatting-message-text.
 
-Links read as their labels and can be clicked where the terminal can; dates read as their fallbacks, since only Slack
-knows its reader's zone.
+Links show their labels, and can be clicked if the terminal supports it. Dates show their fallback text, since only
+Slack knows the reader's time zone.
 """
 
 import re
@@ -13,7 +13,7 @@ from rich.text import Text
 
 BOLD: Final = Style(bold=True)
 ITALIC: Final = Style(italic=True)
-STRUCK: Final = Style(strike=True)
+STRIKE: Final = Style(strike=True)
 CODE: Final = Style(color="red", bgcolor="grey11")
 LINK: Final = Style(color="dodger_blue1", underline=True)
 MENTION: Final = Style(color="dark_orange", bold=True)
@@ -24,28 +24,28 @@ _TOKEN: Final = re.compile(
     r"|<(?P<angled>[^<>\n]+)>"
     r"|(?<![\w*])\*(?P<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])"
     r"|(?<!\w)_(?P<italic>[^\s_](?:[^\n]*?[^\s_])?)_(?!\w)"
-    r"|(?<![\w~])~(?P<struck>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])",
+    r"|(?<![\w~])~(?P<strike>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])",
     re.DOTALL,
 )
-_STYLES: Final[Mapping[str, Style]] = {"bold": BOLD, "italic": ITALIC, "struck": STRUCK}
+_STYLES: Final[Mapping[str, Style]] = {"bold": BOLD, "italic": ITALIC, "strike": STRIKE}
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
 def to_rich_text(text: str, channel: Callable[[str], str] = str) -> Text:
-    """The text as a reader sees it; `channel` gives a channel's name by its id."""
+    """Convert mrkdwn to the text that a reader sees; `channel` returns a channel's name by its id."""
     lines = [_quoted(line, channel) for line in _lines(text)]
     return Text("\n").join(lines)
 
 
-def plain(text: str) -> str:
-    """Text in which nothing but the three entities means anything."""
+def unescape(text: str) -> str:
+    """Replace the three entities that Slack escapes."""
     for entity, character in _ENTITIES:
         text = text.replace(entity, character)
     return text
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines; a block of code is one, wherever it begins."""
+    """The lines. A code block is one line, wherever it begins."""
     parts = re.split(r"\n?(```.+?```)\n?", text, flags=re.DOTALL)
     for number, part in enumerate(parts):
         if number % 2:
@@ -64,10 +64,10 @@ def _quoted(line: str, channel: Callable[[str], str]) -> Text:
 def _inline(text: str, channel: Callable[[str], str]) -> Text:
     made, after = Text(), 0
     for token in _TOKEN.finditer(text):
-        made.append(plain(text[after : token.start()]))
+        made.append(unescape(text[after : token.start()]))
         made.append_text(_token(token, channel))
         after = token.end()
-    return made.append(plain(text[after:]))
+    return made.append(unescape(text[after:]))
 
 
 def _token(token: re.Match[str], channel: Callable[[str], str]) -> Text:
@@ -78,18 +78,18 @@ def _token(token: re.Match[str], channel: Callable[[str], str]) -> Text:
         return inner
     if kind == "angled":
         return _angled(inside, channel)
-    return Text(plain(inside).strip("\n"), CODE)
+    return Text(unescape(inside).strip("\n"), CODE)
 
 
 def _angled(inside: str, channel: Callable[[str], str]) -> Text:
-    """What stands in angle brackets: a mention, a channel, a date or a link."""
+    """Text in angle brackets: a mention, a channel, a date or a link."""
     target, bar, label = inside.partition("|")
     if target.startswith("#"):
         return Text(f"#{label or channel(target[1:])}", LINK)
     if target.startswith("@"):
         return Text(f"@{label or target[1:]}", MENTION)
     if target.startswith("!date^"):
-        return Text(plain(label))
+        return Text(unescape(label))
     if target.startswith("!"):
         return Text(f"@{label or target.removeprefix('!subteam^').lstrip('!')}", MENTION)
-    return Text(plain(label if bar else target), LINK + Style(link=plain(target)))
+    return Text(unescape(label if bar else target), LINK + Style(link=unescape(target)))

@@ -1,4 +1,4 @@
-"""`relay render`: the card and the thread that shares come to, drawn for a terminal, as JSON, or as a page."""
+"""`relay render`: the cards and threads that shares would produce, for a terminal, as JSON, or as a web page."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,68 +10,62 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from relay.cards.model import CardState
 from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from relay.slack.message import Message
-from relay.tools.as_read import Block, ChannelNames, block_lines, blocks_at, channel_label, slack_error
+from relay.tools.incident import CARD_STATES
+from relay.tools.message_text import Block, ChannelNames, block_lines, blocks_at, channel_label, slack_error
 from relay.tools.mrkdwn import to_rich_text
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
 from relay.tools.times import format_time
 
 _QUIET = "bright_black"
-_NOT_POSTED = {
-    CardState.CANCELLED: "never posted: it was over, or no longer taken there, before its wait had passed",
-    CardState.SUPERSEDED: "followed no more",
-}
 
 
 # --- as JSON ---
 
 
 def as_json(incidents: Mapping[str, Simulation]) -> list[dict[str, Any]]:
-    """Each incident with what was decided, and its messages as Slack's API takes them."""
+    """Convert to plain JSON: each incident with the decisions, and its messages in the form of Slack's API."""
     return [
         {
             "incident": incident,
             "shares": [
                 {
-                    "received": taken.share.received,
-                    "outcome": str(taken.outcome),
-                    "routes": list(taken.routes),
-                    "decided": dict(taken.plan.decision) if taken.plan else {},
+                    "received": each.share.received,
+                    "outcome": str(each.outcome),
+                    "routes": list(each.routes),
+                    "decision": dict(each.plan.decision) if each.plan else {},
                 }
-                for taken in rehearsal.shares
+                for each in simulation.shares
             ],
-            "cards": [_card(played) for played in rehearsal.cards],
+            "cards": [_card(card) for card in simulation.cards],
         }
-        for incident, rehearsal in incidents.items()
+        for incident, simulation in incidents.items()
     ]
 
 
-def _card(played: SimulatedCard) -> dict[str, Any]:
-    card = played.card
+def _card(simulated: SimulatedCard) -> dict[str, Any]:
+    card = simulated.card
     return {
         "channel": card.channel,
         "route": card.route,
         "episode": card.episode,
         "state": str(card.state),
-        "edits": played.edits,
-        "posted": _sent(played.first),
-        "message": played.root.message.payload() if played.root else None,
-        "thread": [_sent(reply) for reply in played.replies],
+        "edits": simulated.edits,
+        "posted": _sent(simulated.first) if simulated.first else None,
+        "message": simulated.root.message.payload() if simulated.root else None,
+        "thread": [_sent(reply) for reply in simulated.replies],
     }
 
 
-def _sent(sent: SentMessage | None) -> dict[str, Any] | None:
-    if sent is None:
-        return None
+def _sent(sent: SentMessage) -> dict[str, Any]:
     return {
         "at": sent.at,
         "pings": list(sent.pings),
         "broadcast": sent.broadcast,
         "entries": [str(entry.kind) for entry in sent.entries],
         "failures": [str(failure) for failure in sent.rendered.failures],
-        "objection": slack_error(sent.message),
+        "slack_error": slack_error(sent.message),
         "message": sent.message.payload(),
     }
 
@@ -80,121 +74,107 @@ def _sent(sent: SentMessage | None) -> dict[str, Any] | None:
 
 
 def as_page(incidents: Mapping[str, Simulation], names: ChannelNames) -> str:
-    """One HTML document that needs nothing else: each card with its thread, under the channel's name."""
-    scenes = [
-        DocumentSection(
-            title=f"#{names.get(played.card.channel, played.card.channel).removeprefix('#')}", messages=[_root(played)]
-        )
-        for rehearsal in incidents.values()
-        for played in rehearsal.cards
-        if played.root is not None
+    """Convert to one self-contained HTML document: each card with its thread, under the channel's name."""
+    sections = [
+        DocumentSection(title=_channel(card.card.channel, names), messages=[_document_message(card.root, card)])
+        for simulation in incidents.values()
+        for card in simulation.cards
+        if card.root is not None
     ]
     channels = {ref: name.removeprefix("#") for ref, name in names.items()}
-    now = max((_last(rehearsal) for rehearsal in incidents.values()), default=None)
-    return render_document(scenes, title="relay render", people={"channels": channels}, now=now)
+    now = max((_last_event(simulation) for simulation in incidents.values()), default=None)
+    return render_document(sections, title="relay render", people={"channels": channels}, now=now)
 
 
-def _last(rehearsal: Simulation) -> float:
-    """When the last thing happened: the page shows the messages as they read then, whenever somebody looks at it."""
-    sent = [each.at for played in rehearsal.cards for each in (*played.replies, played.root) if each is not None]
-    return max([*sent, *(taken.share.received for taken in rehearsal.shares)])
+def _last_event(simulation: Simulation) -> float:
+    """The time of the last event: the page shows relative dates as of then, whenever somebody opens it."""
+    sent = [each.at for card in simulation.cards for each in (*card.replies, card.root) if each is not None]
+    return max([*sent, *(each.share.received for each in simulation.shares)])
 
 
-def _root(played: SimulatedCard) -> DocumentMessage:
-    root = played.root or played.first
-    if root is None:
-        raise ValueError("a card that was never posted has nothing to be drawn")
-    return _drawn(root.message, (played.first or root).at, replies=[_reply(reply) for reply in played.replies])
-
-
-def _reply(sent: SentMessage) -> DocumentMessage:
-    return _drawn(sent.message, sent.at, broadcast=sent.broadcast)
-
-
-def _drawn(
-    message: Message, at: float, *, broadcast: bool = False, replies: Sequence[DocumentMessage] = ()
-) -> DocumentMessage:
+def _document_message(sent: SentMessage, card: SimulatedCard | None = None) -> DocumentMessage:
+    """A reply, or the root of `card` with its replies."""
     return DocumentMessage(
-        text=message.text,
-        blocks=message.blocks,
-        attachments=message.attachments,
-        at=at,
-        broadcast=broadcast,
-        replies=replies,
+        text=sent.message.text,
+        blocks=sent.message.blocks,
+        attachments=sent.message.attachments,
+        at=card.first.at if card and card.first else sent.at,
+        broadcast=sent.broadcast,
+        replies=[_document_message(reply) for reply in card.replies] if card else [],
     )
+
+
+def _channel(ref: str, names: ChannelNames) -> str:
+    return f"#{names.get(ref, ref).removeprefix('#')}"
 
 
 # --- in a terminal ---
 
 
 def on_terminal(incidents: Mapping[str, Simulation], names: ChannelNames) -> Iterator[RenderableType]:
-    """What became of each share, then each card as Slack shows it, its thread below it."""
-    for incident, rehearsal in incidents.items():
+    """The outcome of each share, then each card as Slack shows it, with its thread below."""
+    for incident, simulation in incidents.items():
         yield Rule(Text(f"incident {incident}", "bold"), align="left", style=_QUIET)
-        yield from (_share(taken.share.received, str(taken.outcome), taken.routes) for taken in rehearsal.shares)
-        if not rehearsal.cards:
-            yield Text("It makes no card.", "bold")
-        for played in rehearsal.cards:
+        for share in simulation.shares:
+            matched = f" · matched by {', '.join(share.routes)}" if share.routes else ""
+            yield Text(f"{format_time(share.share.received)}  {share.outcome}{matched}", _QUIET)
+        if not simulation.cards:
+            yield Text("No card.", "bold")
+        for card in simulation.cards:
             yield Text()
-            yield from _played(played, names)
+            yield from _card_and_thread(card, names)
 
 
-def _share(received: float, outcome: str, routes: Sequence[str]) -> Text:
-    taken = f" · taken by {', '.join(routes)}" if routes else ""
-    return Text(f"{format_time(received)}  {outcome}{taken}", _QUIET)
-
-
-def _played(played: SimulatedCard, names: ChannelNames) -> Iterator[RenderableType]:
-    card = played.card
+def _card_and_thread(simulated: SimulatedCard, names: ChannelNames) -> Iterator[RenderableType]:
+    card, edits = simulated.card, simulated.edits
     by = f"route {card.route}" if card.route else "the fallback"
-    head = Text.assemble((f"#{channel_label(card.channel, names).removeprefix('#')}", "bold"), (f"  by {by}", _QUIET))
-    if card.episode > 1:
-        head.append(f", episode {card.episode}", _QUIET)
-    yield head
-    if played.root is None or played.first is None:
-        yield Text(f"  {card.state}: {_NOT_POSTED.get(card.state, card.reason)}", _QUIET)
+    channel = channel_label(card.channel, names).removeprefix("#")
+    episode = f", episode {card.episode}" if card.episode > 1 else ""
+    yield Text.assemble((f"#{channel}", "bold"), (f"  by {by}{episode}", _QUIET))
+    if simulated.root is None or simulated.first is None:
+        reason = f" ({card.reason})" if card.reason else ""
+        yield Text(f"  {CARD_STATES[card.state]}{reason}", _QUIET)
         return
-    edits = f"edited {played.edits} times" if played.edits > 1 else "edited once" if played.edits else "never edited"
-    yield from _message(played.root, names, f"posted {format_time(played.first.at)}, {edits}", played.first.pings)
-    for reply in played.replies:
-        told = ", ".join(dict.fromkeys(str(entry.kind) for entry in reply.entries))
-        also = ", also in the channel" if reply.broadcast else ""
-        message = Group(*_message(reply, names, f"{format_time(reply.at)} {told}{also}", reply.pings))
-        yield Padding(message, (0, 0, 0, 4))
+    edited = f"edited {edits} times" if edits > 1 else "edited once" if edits else "not edited"
+    title = f"posted {format_time(simulated.first.at)}, {edited}"
+    yield from _message(simulated.root, names, title, simulated.first.pings)
+    for reply in simulated.replies:
+        kinds = ", ".join(dict.fromkeys(str(entry.kind) for entry in reply.entries))
+        broadcast = ", also in the channel" if reply.broadcast else ""
+        title = f"{format_time(reply.at)} {kinds}{broadcast}"
+        yield Padding(Group(*_message(reply, names, title, reply.pings)), (0, 0, 0, 4))
 
 
-def _message(sent: SentMessage, names: ChannelNames, when: str, pings: Sequence[str]) -> Iterator[RenderableType]:
+def _message(sent: SentMessage, names: ChannelNames, title: str, pings: Sequence[str]) -> Iterator[RenderableType]:
     pinging = f" · pings {', '.join(pings)}" if pings else ""
-    yield Text(f"  relay · {when}{pinging}", _QUIET)
-    yield Padding(drawing(sent.message, names, sent.at), (0, 0, 0, 2))
+    yield Text(f"  relay · {title}{pinging}", _QUIET)
+    yield Padding(render_message(sent.message, names, sent.at), (0, 0, 0, 2))
     for failure in sent.rendered.failures:
         yield Text(f"  template failed: {failure}", "bold red")
-    if found := slack_error(sent.message):
-        yield Text(f"  Slack would refuse it: {found}", "bold red")
+    if error := slack_error(sent.message):
+        yield Text(f"  Slack would reject it: {error}", "bold red")
 
 
-def drawing(message: Message, names: ChannelNames, now: float) -> RenderableType:
-    """One message as it read at that moment: what stands on top, then what stands beside a bar in its colour."""
+def render_message(message: Message, names: ChannelNames, now: float) -> RenderableType:
+    """Render one message as it reads at that time (Unix seconds); attachments have a colour bar."""
     parts: list[RenderableType] = [*_blocks(blocks_at(message.blocks, now), names)]
     for attachment in message.attachments:
-        inside = Group(*_blocks(blocks_at(attachment.get("blocks", ()), now), names))
-        parts.append(_barred(inside, str(attachment.get("color", "")) or _QUIET))
+        content = Group(*_blocks(blocks_at(attachment.get("blocks", ()), now), names))
+        parts.append(_Bar(content, str(attachment.get("color", "")) or _QUIET))
     return Group(*parts) if parts else to_rich_text(message.text)
 
 
-def _barred(inside: RenderableType, colour: str) -> RenderableType:
-    return Padding(_Bar(inside, colour), 0)
-
-
 class _Bar:
-    """Draws a coloured bar along the left of whatever is inside."""
+    """Draws a coloured bar to the left of its content."""
 
-    def __init__(self, inside: RenderableType, colour: str) -> None:
-        self._inside = inside
+    def __init__(self, content: RenderableType, colour: str) -> None:
+        self._content = content
         self._colour = colour
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[RenderableType]:
-        for line in console.render_lines(self._inside, options.update(width=max(20, options.max_width - 2)), pad=False):
+        for line in console.render_lines(
+            self._content, options.update(width=max(20, options.max_width - 2)), pad=False
+        ):
             yield Text("▌ ", self._colour, end="")
             yield from line
             yield Text("")

@@ -1,4 +1,4 @@
-"""A SHARE.json becomes a share: a webhook body, or one that was recorded with its moment and its headers."""
+"""Reads shares from files: a webhook's body, or a share that was recorded with its time and headers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
@@ -9,21 +9,21 @@ from relay.bigpanda.webhook.share import Share
 from relay.model.errors import RelayError, ShareError
 
 STEP = 60.0
-"""Seconds between two shares where nothing says when they came."""
+"""Seconds between two shares without a time."""
 
 START = 1_700_000_000.0
-"""When the first one came, where nothing says so."""
+"""The time of the first share (Unix seconds), if it has none."""
 
 
 class ShareFileError(RelayError):
-    """A SHARE.json that cannot be read, or is no share."""
+    """A file that cannot be read, or does not contain a share."""
 
 
 def read_shares(paths: Iterable[Path], headers: Mapping[str, str] | None = None) -> list[Share]:
-    """The shares of these files, in their order; one that does not say when it came follows the one before it.
+    """Read the shares of these files, in order. A share without a time follows the one before it.
 
     Raises:
-        ShareFileError: for the first file that cannot be read, or holds no share.
+        ShareFileError: a file cannot be read, or does not contain a share.
     """
     shares: list[Share] = []
     for path in paths:
@@ -32,18 +32,18 @@ def read_shares(paths: Iterable[Path], headers: Mapping[str, str] | None = None)
         except OSError as error:
             raise ShareFileError(f"{path} cannot be read: {error.strerror or error}.") from error
         except ShareError as error:
-            raise ShareFileError(f"{path} holds no share. {error}") from error
+            raise ShareFileError(f"{path} does not contain a share. {error}") from error
     return shares
 
 
 def parse_share_file(document: bytes, headers: Mapping[str, str], *, after: Sequence[Share] = ()) -> Share:
-    """The share of a document, with these headers beside its own.
+    """Parse the share of a document, with these headers in addition to its own.
 
-    It came when it says so, else at the moment of its own news; where that is not after the shares before it, a minute
-    after the last of them.
+    Its time is the recorded one, else that of its incident's last change; if this is not after the shares before it,
+    one minute after the last of them.
 
     Raises:
-        ShareError: it is no share.
+        ShareError: it is not a share.
     """
     found = parse_recorded_share(document)
     known = {**found.headers, **headers}

@@ -1,14 +1,16 @@
-"""What shares would make: their cards and threads, played out over virtual time with every judgement that is live.
+"""Simulates shares: the cards and threads that they would produce, in virtual time, with the decisions of live work.
 
-A rehearsal calls what live work calls: `plan` for each share, `begin_post` and `begin_edit` for each card whose turn it
-is, `draw` for what they send, `delivered` for what follows. Only the surroundings are ideal: there is no budget to wait
-for, every channel is found and open, and Slack takes each message in the instant in which it falls due.
+A simulation calls what live work calls: `plan` for each share, `begin_post` and `begin_edit` for each card that is due,
+`draw_step` for the messages, `apply_delivery` for what follows. Only the environment is ideal: there are no rate
+limits, every channel exists and is open, and Slack accepts each message at the moment when it is due.
 
-Time is data: a share comes at its `received`, and before it everything has been done that was due until then.
+Time is data: a share arrives at its `received`, after everything that was due before.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from math import inf
 
 from relay.bigpanda.webhook.share import Share
@@ -35,36 +37,36 @@ from relay.slack.message import Message
 from relay.slack.outcomes import Delivered
 
 WORKSPACE = "https://workspace.slack.com/"
-"""Stands for the address of the workspace, which only Slack knows."""
+"""A placeholder for the workspace's address, which only Slack knows."""
 
 _MICRO = 1_000_000
-_TRACKS: tuple[WorkKind, ...] = ("post", "edit")
+_WORK_KINDS: tuple[WorkKind, ...] = ("post", "edit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedShare:
-    """A share that was played, and what was decided about it; a repeat has no plan."""
+    """A share of the simulation, and what was decided about it; a repeated share has no plan."""
 
     share: Share
     plan: Plan | None = None
 
     @property
     def outcome(self) -> ShareOutcome:
-        """What became of it."""
+        """The outcome of the share."""
         return self.plan.outcome if self.plan else ShareOutcome.REPEAT
 
     @property
     def routes(self) -> tuple[str, ...]:
-        """The routes that took it."""
+        """The routes that matched."""
         return self.plan.routes if self.plan else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SentMessage:
-    """One message that Slack was given, at that moment (Unix seconds).
+    """One message that was sent to Slack at `at` (Unix seconds).
 
-    `pings` are those whom its sending notified: an edit notifies nobody. `entries` are what a reply tells, merged as
-    the template gets them. The message is drawn when it is asked for.
+    `pings` are the targets that it notified: an edit notifies nobody. `entries` are the entries of a reply, merged as
+    the template gets them. The message is rendered when it is read.
     """
 
     at: float
@@ -75,18 +77,18 @@ class SentMessage:
 
     @property
     def rendered(self) -> RenderedMessage:
-        """The message, with what failed on the way to it."""
+        """The message, with the template failures."""
         return self._draw()
 
     @property
     def message(self) -> Message:
-        """The message."""
+        """The rendered message."""
         return self.rendered.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCard:
-    """A card as it ends up: its root as posted, as it reads since the last of its `edits`, and its thread.
+    """A card at the end: its `first` post, its `root` after the last of its `edits`, and its thread.
 
     A card without a root was never posted; the card's `state` and `reason` say why.
     """
@@ -99,85 +101,81 @@ class SimulatedCard:
 
     @property
     def pings(self) -> tuple[tuple[str, ...], ...]:
-        """Whom each message that pinged has notified, in the order in which they were sent."""
+        """The targets of each message that pinged, in the order of sending."""
         messages = (self.first, *self.replies) if self.first else self.replies
         return tuple(sent.pings for sent in messages if sent.pings)
 
 
 class Simulation:
-    """One incident's life under one configuration."""
+    """The simulation of one incident under one configuration."""
 
     def __init__(
         self,
         configuration: Configuration,
         *,
-        same: Mapping[str, str] | None = None,
-        drawn: bool = True,
-        beside: Rulebook | None = None,
+        canonical_refs: Mapping[str, str] | None = None,
+        render: bool = True,
+        alternative: Rulebook | None = None,
     ) -> None:
-        """`same` tells the canonical spelling of channels that have several.
+        """`canonical_refs` are the canonical references of channels that have several.
 
-        `beside` is another rulebook, with the same words for tags. While `alike`, it has decided the same about every
-        share, so that its rehearsal would have come to the same cards: what follows from a plan asks no rulebook.
+        `alternative` is another rulebook with the same tag labels. While `is_same`, it has decided the same about every
+        share, so its simulation would have the same cards: nothing after the plan depends on a rulebook.
 
-        Where not `drawn`, a message is drawn only when it is asked for. That is much faster, and all else comes out the
-        same but for edits: each change of the record counts as one, though the card may not show it.
+        Without `render`, a message is rendered only when it is read. This is much faster. Everything else is the same,
+        except for edits: every change of the record counts as one, even if the card does not show it.
         """
         self.shares: list[SimulatedShare] = []
         self._configuration = configuration
-        self._words = configuration.rulebook.tag_labels
-        self._same = same or {}
-        self._drawn = drawn
-        self._beside = beside
-        self.alike = beside is not None and beside.tag_labels == self._words
+        self._labels = configuration.rulebook.tag_labels
+        self._canonical_refs = canonical_refs or {}
+        self._render = render
+        self._alternative = alternative
+        self.is_same = alternative is not None and alternative.tag_labels == self._labels
         self._now = -inf
-        self._story: IncidentState | None = None
+        self.incident_state: IncidentState | None = None
         self._entries: list[Entry] = []
         self._cards: dict[int, SimulatedCard] = {}
-        self._seen: set[str] = set()
+        self._hashes: set[str] = set()
         self._last_ts: dict[str, int] = {}
 
     @property
-    def story(self) -> IncidentState | None:
-        """The incident as it is known by now; None before its first share."""
-        return self._story
-
-    @property
     def cards(self) -> tuple[SimulatedCard, ...]:
-        """Its cards, in the order in which they were made."""
+        """The incident's cards, in the order of creation."""
         return tuple(self._cards.values())
 
     @property
     def routes(self) -> tuple[str, ...]:
-        """The routes that took the last share that was no repeat."""
-        return next((taken.routes for taken in reversed(self.shares) if taken.plan), ())
+        """The routes that matched the last share that was not a repeat."""
+        return next((share.routes for share in reversed(self.shares) if share.plan), ())
 
-    def receive(self, share: Share) -> SimulatedShare:
-        """A share comes in, after everything that was due before it. One that came before its time comes now."""
+    def receive(self, share: Share) -> None:
+        """Receive a share, after everything that was due before it. If its time has passed already, it arrives now."""
         if share.received < self._now:
             share = replace(share, received=self._now)
         self._run_until(lambda moment: moment < share.received)
         self._now = share.received
-        taken = SimulatedShare(share=share, plan=None if share.hash in self._seen else self._plan(share))
-        self._seen.add(share.hash)
-        self.shares.append(taken)
-        return taken
+        self.shares.append(SimulatedShare(share=share, plan=None if share.hash in self._hashes else self._plan(share)))
+        self._hashes.add(share.hash)
 
     def run(self, until: float = inf) -> None:
-        """Let time pass until that moment, or until nothing is left to do."""
+        """Let time pass until that moment, or until nothing is due any more."""
         self._run_until(lambda moment: moment <= until)
 
     def _plan(self, share: Share) -> Plan:
-        followed = [played.card for played in self._cards.values() if played.card.is_current]
-        made = plan(self._configuration.rulebook, self._story, followed, share, self._same)
-        if self.alike and self._beside is not None:
-            self.alike = plan(self._beside, self._story, followed, share, self._same) == made
-        self._story = made.incident_state
-        self._entries += made.entries
-        self._keep(made.cards)
-        return made
+        known = (self.incident_state, self._current_cards(), share, self._canonical_refs)
+        result = plan(self._configuration.rulebook, *known)
+        if self.is_same and self._alternative is not None:
+            self.is_same = plan(self._alternative, *known) == result
+        self.incident_state = result.incident_state
+        self._entries += result.entries
+        self._store(result.cards)
+        return result
 
-    def _keep(self, cards: Iterable[Card]) -> None:
+    def _current_cards(self) -> tuple[Card, ...]:
+        return tuple(each.card for each in self._cards.values() if each.card.is_current)
+
+    def _store(self, cards: Iterable[Card]) -> None:
         for card in cards:
             if before := self._cards.get(card.id):
                 self._cards[card.id] = replace(before, card=card)
@@ -186,107 +184,115 @@ class Simulation:
                 self._cards[number] = SimulatedCard(card=replace(card, id=number))
 
     def _run_until(self, reached: Callable[[float], bool]) -> None:
-        while (turn := self._next_turn()) is not None and reached(turn[0]):
-            moment, number, track = turn
+        while (work := self._next_work()) is not None and reached(work[0]):
+            moment, number, kind = work
             self._now = max(self._now, moment)
-            self._do(number, track)
+            self._do(number, kind)
 
-    def _next_turn(self) -> tuple[float, int, WorkKind] | None:
-        """Whose turn it is first: of what is due together posts come first, then the older card."""
-        waiting = [
+    def _next_work(self) -> tuple[float, int, WorkKind] | None:
+        """What is due first. Of what is due at the same time, posts come first, then older cards."""
+        work = [
             (due.at, order, number)
-            for number, played in self._cards.items()
-            for order, track in enumerate(_TRACKS)
-            if (due := due_work(played.card, track)) is not None and is_due(self._case(played.card), track, due.at)
+            for number, each in self._cards.items()
+            for order, kind in enumerate(_WORK_KINDS)
+            if (due := due_work(each.card, kind)) is not None and is_due(self._context(each.card), kind, due.at)
         ]
-        if not waiting:
+        if not work:
             return None
-        moment, order, number = min(waiting)
-        return moment, number, _TRACKS[order]
+        moment, order, number = min(work)
+        return moment, number, _WORK_KINDS[order]
 
-    def _do(self, number: int, track: WorkKind) -> None:
-        """One turn of one card: what live work does in three transactions, with Slack's answer between them."""
-        case = self._case(self._cards[number].card)
-        step = send.begin_post(case, self._words, self._now) if track == "post" else send.begin_edit(case, self._now)
-        self._keep(step.update.cards)
+    def _do(self, number: int, kind: WorkKind) -> None:
+        """Do what live work does in three transactions, with Slack's answer between them."""
+        context = self._context(self._cards[number].card)
+        if kind == "post":
+            step = send.begin_post(context, self._labels, self._now)
+        else:
+            step = send.begin_edit(context, self._now)
+        self._store(step.update.cards)
         if isinstance(step, NothingToSend):
             return
-        sent, shown, called = self._sent(case, step)
-        case = replace(self._case(self._cards[number].card), attempt=step.update.attempt)
-        self._keep(self._followed_by(case, step, shown, called=called).cards)
-        if called:
-            self._cards[number] = _with(self._cards[number], step, sent)
+        sent, shown, needs_call = self._send(context, step)
+        context = replace(self._context(self._cards[number].card), attempt=step.update.attempt)
+        self._store(self._apply(context, step, shown, needs_call=needs_call).cards)
+        if needs_call:
+            self._cards[number] = _with_message(self._cards[number], step, sent)
 
-    def _followed_by(self, case: CardContext, step: SlackStep, shown: ShownRoot, *, called: bool) -> CardUpdate:
+    def _apply(self, context: CardContext, step: SlackStep, shown: ShownRoot, *, needs_call: bool) -> CardUpdate:
         if isinstance(step, Edit):
-            case = send.without_edit_doubt(case, step)
-        if not called:
-            return send.apply_edit_delivery(case, shown, self._now, called=False)
-        posted = Delivered(channel=case.channel.ref, ts=self._ts(case.channel.ref))
-        return send.apply_delivery(case, step, posted, shown, tag_labels=self._words, now=self._now)
+            context = send.without_edit_doubt(context, step)
+        if not needs_call:
+            return send.apply_edit_delivery(context, shown, self._now, called=False)
+        posted = Delivered(channel=context.channel.ref, ts=self._next_ts(context.channel.ref))
+        return send.apply_delivery(context, step, posted, shown, tag_labels=self._labels, now=self._now)
 
-    def _sent(self, case: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
-        """The message of a step, what Slack then shows, and whether that is any news to it."""
+    def _send(self, context: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
+        """The message of a step, what Slack then shows, and whether Slack has to be called for it."""
         moment = self._now
-        made: list[DrawnStep] = []
 
-        def drawing() -> DrawnStep:
-            if not made:
-                made.append(draw_step(self._configuration, case, step, _link, moment))
-            return made[0]
+        @cache
+        def draw() -> DrawnStep:
+            return draw_step(self._configuration, context, step, partial(permalink, WORKSPACE), moment)
 
         sent = SentMessage(
             at=moment,
             pings=() if isinstance(step, Edit) else step.attempt.targets,
             broadcast=isinstance(step, PostReply) and step.reply.broadcast,
             entries=step.reply.entries if isinstance(step, PostReply) else (),
-            _draw=lambda: drawing().rendered,
+            _draw=lambda: draw().rendered,
         )
-        if self._drawn:
-            return sent, drawing().shown, drawing().called
-        return sent, send.shown_root(case, f"version {case.incident_state.version}", self._words), True
+        if self._render:
+            return sent, draw().shown, draw().called
+        version = context.incident_state.version
+        return sent, send.shown_root(context, f"version {version}", self._labels), True
 
-    def _case(self, card: Card) -> CardContext:
-        if self._story is None:
+    def _context(self, card: Card) -> CardContext:
+        if self.incident_state is None:
             raise ValueError("a card without a share")
         return CardContext(
-            incident_state=self._story,
+            incident_state=self.incident_state,
             card=card,
-            cards=tuple(played.card for played in self._cards.values() if played.card.is_current),
+            cards=self._current_cards(),
             entries=tuple(entry for entry in self._entries if entry.seq > card.reported_seq),
             channel=Channel(ref=card.channel, slack_id=card.channel, state=ChannelState.OPEN),
         )
 
-    def _ts(self, channel: str) -> str:
-        """A message's `ts`: Unix seconds to the microsecond, and later than any before it in its channel."""
+    def _next_ts(self, channel: str) -> str:
+        """The `ts` of a new message: Unix seconds with microseconds, later than any other in the channel."""
         ts = max(self._last_ts.get(channel, 0) + 1, round(self._now * _MICRO))
         self._last_ts[channel] = ts
         return f"{ts // _MICRO}.{ts % _MICRO:06d}"
 
 
-def simulate(
-    configuration: Configuration, shares: Iterable[Share], *, same: Mapping[str, str] | None = None, drawn: bool = True
-) -> dict[str, Simulation]:
-    """Play shares to the end, each incident in a rehearsal of its own, in the order in which incidents came."""
-    incidents: dict[str, Simulation] = {}
+def simulate_incident(
+    configuration: Configuration,
+    shares: Iterable[Share],
+    *,
+    canonical_refs: Mapping[str, str] | None = None,
+    render: bool = True,
+    alternative: Rulebook | None = None,
+) -> Simulation:
+    """Simulate the shares of one incident to the end. The arguments are those of `Simulation`."""
+    simulation = Simulation(configuration, canonical_refs=canonical_refs, render=render, alternative=alternative)
     for share in shares:
-        if share.incident not in incidents:
-            incidents[share.incident] = Simulation(configuration, same=same, drawn=drawn)
-        incidents[share.incident].receive(share)
-    for rehearsal in incidents.values():
-        rehearsal.run()
-    return incidents
+        simulation.receive(share)
+    simulation.run()
+    return simulation
 
 
-def _with(played: SimulatedCard, step: SlackStep, sent: SentMessage) -> SimulatedCard:
+def simulate(configuration: Configuration, shares: Iterable[Share]) -> dict[str, Simulation]:
+    """Simulate shares to the end; one simulation per incident, in the order of their first shares."""
+    incidents: defaultdict[str, list[Share]] = defaultdict(list)
+    for share in shares:
+        incidents[share.incident].append(share)
+    return {incident: simulate_incident(configuration, each) for incident, each in incidents.items()}
+
+
+def _with_message(card: SimulatedCard, step: SlackStep, sent: SentMessage) -> SimulatedCard:
     match step:
         case PostRoot():
-            return replace(played, first=sent, root=sent)
+            return replace(card, first=sent, root=sent)
         case PostReply():
-            return replace(played, replies=(*played.replies, sent))
+            return replace(card, replies=(*card.replies, sent))
         case Edit():
-            return replace(played, root=sent, edits=played.edits + 1)
-
-
-def _link(channel: str, ts: str) -> str:
-    return permalink(WORKSPACE, channel, ts)
+            return replace(card, root=sent, edits=card.edits + 1)

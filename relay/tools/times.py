@@ -1,8 +1,8 @@
-"""Moments as operators read them."""
+"""Times as operators read them."""
 
 from datetime import UTC, datetime
 
 
 def format_time(moment: float) -> str:
-    """A moment (Unix seconds) in UTC, to the second."""
+    """Format a time (Unix seconds) in UTC, to the second."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}Z"

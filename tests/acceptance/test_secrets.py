@@ -136,7 +136,14 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
         await house.stop()
     logged = "\n".join(json.dumps(line) for line in house.logged)
     events = {line.get("event") for line in house.logged}
-    assert {"request_rejected", "share_refused", "share_kept", "template_failed", "reload_failed", "share_not_kept"} <= events
+    assert {
+        "request_rejected",
+        "share_refused",
+        "share_kept",
+        "template_failed",
+        "reload_failed",
+        "share_not_kept",
+    } <= events
     assert {"payload_refused", "slack_answered", "channel_refuses", "gate_shut", "looked_for"} <= events
     assert leaks(logged, TEXT) == []
     assert leaks("\n".join(ear.heard), TEXT) == []

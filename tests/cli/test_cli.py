@@ -28,7 +28,7 @@ SERVING = {"SLACK_BOT_TOKEN": "xoxb-hush", "RELAY_WEBHOOK_KEYS": "hush-hush", "R
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
+def restore_logging() -> Iterator[None]:
     before = structlog.get_config()
     root, ours = logging.getLogger(), logging.getLogger("relay")
     handlers, level, our_level = root.handlers[:], root.level, ours.level
@@ -48,8 +48,8 @@ def environment(monkeypatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-class House:
-    """Stands for relay's wiring: takes the settings, and ends as it is told to."""
+class FakeServer:
+    """Replaces `relay.app.serve`: records the settings, and raises `raises`."""
 
     def __init__(self) -> None:
         self.served: list[Settings] = []
@@ -59,32 +59,32 @@ class House:
     async def serve(self, settings: Settings) -> None:
         self.served.append(settings)
         self.loop = type(asyncio.get_running_loop())
-        structlog.get_logger("relay.house").info("serving", token=settings.required_bot_token)
+        structlog.get_logger("relay.server").info("serving", token=settings.required_bot_token)
         if self.raises is not None:
             raise self.raises
 
 
 @pytest.fixture
-def house(environment) -> House:
-    house = House()
+def server(environment) -> FakeServer:
+    server = FakeServer()
     module = types.ModuleType("relay.app")
-    module.serve = house.serve
+    module.serve = server.serve
     environment.setitem(sys.modules, "relay.app", module)
     for name, value in SERVING.items():
         environment.setenv(name, value)
-    return house
+    return server
 
 
 def run(*arguments: str):
     return CliRunner().invoke(app, arguments)
 
 
-def test_the_version_is_printed_and_nothing_else():
+def test_version_prints_only_the_version():
     result = run("--version")
     assert (result.exit_code, result.stdout) == (0, f"relay {__version__}\n")
 
 
-def test_help_names_every_command():
+def test_help_lists_the_commands():
     result = run("--help")
     assert result.exit_code == 0
     for command in ("serve", "sandbox"):
@@ -93,47 +93,47 @@ def test_help_names_every_command():
 
 
 @pytest.mark.parametrize("command", ["serve", "sandbox"])
-def test_every_command_has_a_help_of_its_own(command):
+def test_every_command_has_its_own_help(command):
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"Usage: relay {command}" in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("dance",), ("--loud",), ("serve", "--loud"), ("sandbox", "x")])
-def test_what_is_no_command_is_a_usage_error(arguments):
+def test_an_unknown_command_or_option_is_a_usage_error(arguments):
     assert run(*arguments).exit_code == 2
 
 
-def test_serve_hands_the_environment_s_settings_to_the_house(house):
+def test_serve_starts_the_server_with_the_settings_of_the_environment(server):
     result = run("serve")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert house.served == [Settings.from_env(SERVING)]
+    assert server.served == [Settings.from_env(SERVING)]
 
 
-def test_serve_logs_as_the_settings_say_and_hides_the_secrets(house):
+def test_serve_logs_according_to_the_settings_and_hides_the_secrets(server):
     result = run("serve")
     event = json.loads(result.stderr)
     assert (event["event"], event["token"]) == ("serving", "[hidden]")
 
 
-def test_serve_runs_in_the_faster_loop_where_it_is_installed(house, monkeypatch):
+def test_serve_uses_uvloop_if_it_is_installed(server, monkeypatch):
     run("serve")
-    assert house.loop.__module__.startswith("uvloop")
-    monkeypatch.setitem(sys.modules, "uvloop", None)  # as where it is not installed
+    assert server.loop.__module__.startswith("uvloop")
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # as if it were not installed
     run("serve")
-    assert house.loop.__module__.startswith("asyncio")
+    assert server.loop.__module__.startswith("asyncio")
 
 
 @pytest.mark.parametrize("missing", ["SLACK_BOT_TOKEN", "RELAY_WEBHOOK_KEYS"])
-def test_serve_refuses_in_one_sentence_without_what_it_needs(house, environment, missing):
+def test_without_a_required_setting_serve_exits_with_one_sentence(server, environment, missing):
     environment.delenv(missing)
     result = run("serve")
-    assert (result.exit_code, result.stdout, house.served) == (2, "", [])
+    assert (result.exit_code, result.stdout, server.served) == (2, "", [])
     assert result.stderr.startswith(f"relay: To serve, relay needs {missing}")
     assert result.stderr.count("\n") == 1
 
 
-def test_serve_names_every_wrong_variable(house, environment):
+def test_serve_names_every_invalid_variable(server, environment):
     environment.setenv("RELAY_LISTEN", "nowhere")
     environment.setenv("RELAY_LOG_LEVEL", "loud")
     result = run("serve")
@@ -147,7 +147,7 @@ FAULTS = ConfigurationError([Fault(file="routes.yaml", line=3, column=5, message
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "printed"),
     [
         (ONE, f"relay: {ONE}\n"),
         (FAULTS, "relay: routes.yaml:3:5: no such channel\n"),
@@ -158,25 +158,23 @@ FAULTS = ConfigurationError([Fault(file="routes.yaml", line=3, column=5, message
         ),
     ],
 )
-def test_an_error_raised_on_purpose_is_its_sentence_and_exit_code_2(house, error, told):
-    house.raises = error
+def test_a_relay_error_is_printed_and_exits_with_2(server, error, printed):
+    server.raises = error
     result = run("serve")
     assert result.exit_code == 2
-    assert result.stderr.split("\n", 1)[1] == told  # after the one event of the log
+    assert result.stderr.split("\n", 1)[1] == printed  # after the one log event
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize(
-    "error", [ZeroDivisionError("nobody thought of it"), ExceptionGroup("g", [ONE, KeyError("x")])]
-)
-def test_an_unexpected_error_is_shown_whole(house, error):
-    house.raises = error
+@pytest.mark.parametrize("error", [ZeroDivisionError("unexpected"), ExceptionGroup("g", [ONE, KeyError("x")])])
+def test_an_unexpected_error_is_raised_with_its_traceback(server, error):
+    server.raises = error
     result = run("serve")
     assert result.exit_code == 1
     assert result.exception is error
 
 
-def test_the_loop_gives_an_error_on_as_it_is():
+def test_run_raises_the_error_of_the_coroutine():
     async def fail() -> None:
         raise ZeroDivisionError
 
@@ -188,23 +186,23 @@ def test_the_loop_gives_an_error_on_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--listen", "8090"), "--listen: It is '8090'; expected host:port"),
         (("--listen", "192.0.2.1:8090"), "--listen: Cannot listen on 192.0.2.1:8090"),
-        (("--channel", "No Name"), "--channel: 'No Name' is no channel; expected"),
-        (("--channel", "noc=no-id"), "--channel: 'noc=no-id' is no channel; expected"),
-        (("--channel", "noc", "--channel", "noc=C012345"), "--channel: 'noc=C012345' is there already."),
-        (("--channel", "a=C012345", "--channel", "b=C012345"), "--channel: 'b=C012345' is there already."),
+        (("--channel", "No Name"), "--channel: 'No Name' is not a channel; expected"),
+        (("--channel", "noc=no-id"), "--channel: 'noc=no-id' is not a channel; expected"),
+        (("--channel", "noc", "--channel", "noc=C012345"), "--channel: 'noc=C012345' exists already."),
+        (("--channel", "a=C012345", "--channel", "b=C012345"), "--channel: 'b=C012345' exists already."),
     ],
 )
-def test_the_sandbox_says_what_is_wrong_with_an_option(arguments, told):
+def test_the_sandbox_reports_an_invalid_option(arguments, message):
     result = run("sandbox", *arguments)
     assert result.exit_code == 2
-    assert told in " ".join(re.sub(r"[│\n]", " ", result.stderr).split())
+    assert message in " ".join(re.sub(r"[│\n]", " ", result.stderr).split())
 
 
-def call(base: str, token: str, method: str, **arguments: str) -> dict:
+def call_slack(base: str, token: str, method: str, **arguments: str) -> dict:
     request = urllib.request.Request(f"{base}{method}", data=json.dumps(arguments).encode(), method="POST")
     request.add_header("Authorization", f"Bearer {token}")
     request.add_header("Content-Type", "application/json; charset=utf-8")
@@ -213,7 +211,7 @@ def call(base: str, token: str, method: str, **arguments: str) -> dict:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_to_stop(end):
+def test_the_sandbox_prints_relays_settings_and_serves_until_it_is_stopped(end):
     command = [sys.executable, "-m", "relay", "sandbox", "--listen", "127.0.0.1:0", "--rate-limits"]
     command += ["--channel", "noc=C0123456789", "--channel", "#payments"]
     with ExitStack() as stack:
@@ -221,22 +219,22 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
         try:
-            said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(5))
+            settings = dict(process.stdout.readline().strip().split("=", 1) for _ in range(5))
             channels = [process.stdout.readline().split() for _ in range(2)]
-            base, token = said["SLACK_API_URL"], said["SLACK_BOT_TOKEN"]
-            page = process.stdout.readline().strip().removeprefix("Its page: ")
+            base, token = settings["SLACK_API_URL"], settings["SLACK_BOT_TOKEN"]
+            page = process.stdout.readline().strip().removeprefix("Page: ")
             with urllib.request.urlopen(page, timeout=10) as shown:
                 assert b"relay sandbox" in shown.read()
             assert channels == [["#noc", "C0123456789"], ["#payments", "C0SANDBOX2"]]
-            assert call(base, token, "auth.test")["ok"] is True
-            assert call(base, said["SLACK_APP_TOKEN"], "apps.connections.open")["ok"] is True
-            assert call(base, token, "users.info", user="U0SANDBOX1")["user"]["name"] == "ann"
-            assert call(base, token, "conversations.join", channel="C0123456789")["ok"] is True
-            posted = call(base, token, "chat.postMessage", channel="C0123456789", text="hello")
+            assert call_slack(base, token, "auth.test")["ok"] is True
+            assert call_slack(base, settings["SLACK_APP_TOKEN"], "apps.connections.open")["ok"] is True
+            assert call_slack(base, token, "users.info", user="U0SANDBOX1")["user"]["name"] == "ann"
+            assert call_slack(base, token, "conversations.join", channel="C0123456789")["ok"] is True
+            posted = call_slack(base, token, "chat.postMessage", channel="C0123456789", text="hello")
             assert posted["ok"] is True
             asked = urllib.request.Request(
-                said["BIGPANDA_API_URL"] + "/resources/v2.0/incidents/tags/definitions",
-                headers={"Authorization": f"Bearer {said['BIGPANDA_API_KEY']}"},
+                settings["BIGPANDA_API_URL"] + "/resources/v2.0/incidents/tags/definitions",
+                headers={"Authorization": f"Bearer {settings['BIGPANDA_API_KEY']}"},
             )
             with urllib.request.urlopen(asked, timeout=10) as defined:
                 assert b"Priority" in defined.read()
@@ -250,7 +248,7 @@ def test_the_sandbox_prints_what_relay_needs_and_answers_there_until_it_is_told_
 
 
 HANGING = """
-import asyncio, threading, time
+import asyncio, sys, time
 import typer
 from relay.cli import app, loop, main
 from relay.model.errors import SettingsError
@@ -265,34 +263,32 @@ def hang():
     try:
         loop.run(work())
     finally:
-        print("told", end="")
+        print("done", end="")
     {end}
 
 main()
 """
 
 
-@pytest.mark.parametrize("no_uvloop", ["", "loop._faster_loop = lambda: asyncio.new_event_loop"])
+@pytest.mark.parametrize("no_uvloop", ["", "sys.modules['uvloop'] = None"])
 @pytest.mark.parametrize(
-    ("end", "code", "said"),
+    ("end", "code", "stderr"),
     [
         ("", 0, ""),
         ("raise typer.Exit(1)", 1, ""),
         ("raise SettingsError('it is wrong')", 2, "relay: it is wrong\n"),
-        ("raise RuntimeError('unforeseen')", 1, "RuntimeError: unforeseen\n"),
+        ("raise RuntimeError('unexpected')", 1, "RuntimeError: unexpected\n"),
     ],
 )
-def test_a_thread_that_hangs_keeps_no_process_and_changes_neither_its_code_nor_its_last_words(
-    end, code, said, no_uvloop
-):
+def test_a_hanging_thread_does_not_keep_the_process_or_change_its_exit_code_and_output(end, code, stderr, no_uvloop):
     program = HANGING.format(end=end, no_uvloop=no_uvloop)
     done = subprocess.run(
         [sys.executable, "-c", program, "hang"], capture_output=True, text=True, check=False, timeout=30
     )
-    assert (done.returncode, done.stdout, done.stderr[-len(said) or None :]) == (code, "told", said)
+    assert (done.returncode, done.stdout, done.stderr[-len(stderr) or None :]) == (code, "done", stderr)
 
 
-def test_python_dash_m_relay_is_relay(tmp_path):
+def test_python_m_relay_runs_relay(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "relay", "--version"],
         capture_output=True,
@@ -304,7 +300,7 @@ def test_python_dash_m_relay_is_relay(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"relay {__version__}\n", "")
 
 
-def test_a_real_process_that_cannot_start_says_why_and_leaves_with_2(tmp_path):
+def test_a_process_that_cannot_start_says_why_and_exits_with_2(tmp_path):
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "SLACK_"))}
     done = subprocess.run(
         [sys.executable, "-m", "relay", "serve"], capture_output=True, text=True, check=False, timeout=60, env=environ

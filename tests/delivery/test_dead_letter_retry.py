@@ -5,7 +5,7 @@ import pytest
 from relay.model.tag_labels import NO_TAG_LABELS
 from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
-from relay.tools import letters as telling
+from relay.tools import letters as tool
 from relay.tools.letters import RetryOutcome
 from tests.support.incident_life import ALERT, cards, thread
 from tests.support.relay_in_process import run_relay
@@ -44,7 +44,7 @@ def refuse_replies(house, does=LOCKED):
 async def redrive(house):
     """All letters, as the command does it; what becomes of each."""
     letters = await house.store.letters()
-    done = await telling.retry(house.store, letters, NO_TAG_LABELS, house.clock.now())
+    done = await tool.retry(house.store, letters, NO_TAG_LABELS, house.clock.now())
     house.delivery._ring_all()  # as it does for what another program writes
     return [each.outcome for each in done]
 
@@ -225,7 +225,7 @@ async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(house):
     await house.advance(60)
     letters = await house.store.letters()
     assert await redrive(house) == [RetryOutcome.CLOSED]
-    said = telling.describe_result(telling.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), str)
+    said = tool.describe_result(tool.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), {})
     assert "nothing of it was ever shown" in said
     await house.advance(60)
     assert cards(house, "two", "db") == []

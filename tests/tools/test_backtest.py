@@ -1,4 +1,4 @@
-"""`relay backtest`: recorded shares through a candidate, compared with what is live."""
+"""`relay backtest`: recorded shares through a candidate, compared with the live configuration."""
 
 import asyncio
 import json
@@ -18,10 +18,11 @@ from relay.cli import app
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.tag_labels import TagDefinition
-from relay.store import Store
+from relay.store.store import Store
 from relay.tools import backtest as module
-from relay.tools.backtest import BacktestReport, backtest, live_configuration, with_live_templates
-from relay.tools.compare import Comparison, DifferenceKind
+from relay.tools.backtest import BacktestReport, backtest, with_live_templates
+from relay.tools.compare import ConfigurationComparison, DifferenceKind
+from relay.tools.live_store import live_configuration
 
 START = 1_700_000_000
 ROUTES = """
@@ -76,7 +77,7 @@ async def store(tmp_path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def against(
+async def run_backtest(
     store: Store, candidate: Configuration, live: Configuration = LIVE, since: float = 0.0
 ) -> BacktestReport:
     return await backtest(store, live, candidate, since=since, processes=1)
@@ -86,8 +87,8 @@ def differences(report: BacktestReport) -> dict[str, list[str]]:
     return {each.incident: [str(difference) for difference in each.differences] for each in report.different}
 
 
-async def test_the_same_routes_differ_in_nothing_whatever_the_comments(store):
-    report = await against(store, configuration("# another comment\n" + ROUTES))
+async def test_the_same_routes_have_no_differences_whatever_their_comments(store):
+    report = await run_backtest(store, configuration("# another comment\n" + ROUTES))
     assert (report.incidents, report.shares, report.unreadable, report.different) == (3, 9, 0, [])
 
 
@@ -105,17 +106,17 @@ async def test_the_same_routes_differ_in_nothing_whatever_the_comments(store):
             ROUTES.replace("{channel: payments, mention: {critical: [S0PAY]}}", "noc"),
             {"i-pay": ["elsewhere", "pinged"]},
         ),
-        (ROUTES + "tag_values: {team: {web: website}}\n", {"i-web": ["lost"]}),  # routes match the word
+        (ROUTES + "tag_values: {team: {web: website}}\n", {"i-web": ["lost"]}),  # routes match the label
     ],
 )
-async def test_each_way_to_differ_has_a_name(store, candidate, found):
-    assert differences(await against(store, configuration(candidate))) == found
+async def test_each_kind_of_difference_is_found(store, candidate, found):
+    assert differences(await run_backtest(store, configuration(candidate))) == found
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_tags_are_read_as_bigpanda_defines_them(store, monkeypatch, processes):
-    monkeypatch.setattr(module, "ALONE", 0)
-    await store.keep_definitions([TagDefinition(id="team", name="squad", ranks={"web": "frontend"})], START)
+async def test_bigpandas_tag_definitions_are_used(store, monkeypatch, processes):
+    monkeypatch.setattr(module, "MAX_IN_ONE_PROCESS", 0)
+    await store.save_tag_definitions([TagDefinition(id="team", name="squad", ranks={"web": "frontend"})], START)
     routes = ROUTES.replace("team: web", "squad: frontend")
     report = await backtest(store, configuration(routes), configuration(routes), since=0.0, processes=processes)
     assert report.different == []
@@ -123,8 +124,8 @@ async def test_tags_are_read_as_bigpanda_defines_them(store, monkeypatch, proces
     assert "i-web" in differences(report)
 
 
-async def test_another_template_reads_differently_where_it_is_used(store):
-    report = await against(store, configuration(templates=SHORT_CARD))
+async def test_another_template_is_a_difference_where_it_is_used(store):
+    report = await run_backtest(store, configuration(templates=SHORT_CARD))
     assert differences(report) == {"i-pay": ["reads"], "i-web": ["reads"]}
     details = report.different[0].details
     assert details[0] == "  in payments (C0PAY00001):"
@@ -132,9 +133,9 @@ async def test_another_template_reads_differently_where_it_is_used(store):
     assert report.tally[DifferenceKind.READS] == 2
 
 
-async def test_details_say_where_it_would_go_and_whom_it_would_ping(store):
+async def test_details_list_the_channels_and_the_pings(store):
     candidate = configuration(ROUTES.replace("{channel: payments, mention: {critical: [S0PAY]}}", "noc"))
-    (compared,) = (await against(store, candidate)).different
+    (compared,) = (await run_backtest(store, candidate)).different
     assert compared.details == (
         "- in payments (C0PAY00001)",
         "+ in noc (C0NOC00001)",
@@ -143,75 +144,76 @@ async def test_details_say_where_it_would_go_and_whom_it_would_ping(store):
     assert (compared.live, compared.candidate) == (("C0PAY00001",), ("C0NOC00001",))
 
 
-async def test_what_would_be_lost_says_what_would_become_of_its_shares(store):
+async def test_a_lost_incident_shows_the_outcome_of_its_shares(store):
     candidate = configuration(ROUTES.replace("post: [web]", "post: []"))
-    (compared,) = (await against(store, candidate)).different
-    assert compared.details[-1] == "  what would become of its shares: dropped"
+    (compared,) = (await run_backtest(store, candidate)).different
+    assert compared.details[-1] == "  the outcome of its shares would be: dropped"
 
 
-async def test_the_worst_stands_first(store):
+async def test_the_worst_difference_is_first(store):
     candidate = configuration(ROUTES.replace("team: web", "team: wed").replace("S0PAY", "S0NEW"))
-    assert list(differences(await against(store, candidate))) == ["i-web", "i-pay"]
+    assert list(differences(await run_backtest(store, candidate))) == ["i-web", "i-pay"]
 
 
-async def test_only_incidents_with_a_share_since_then_count_and_they_count_whole(store):
+async def test_only_incidents_with_a_recent_share_count_with_all_their_shares(store):
     await store.accept(
         [replace(each, incident="i-new") for each in shares("i-new", "web")[:1]],
         lambda *what: plan(LIVE.rulebook, *what),
     )
-    report = await against(store, configuration(ROUTES.replace("S0PAY", "S0NEW")), since=START + 600)
+    report = await run_backtest(store, configuration(ROUTES.replace("S0PAY", "S0NEW")), since=START + 600)
     assert (report.incidents, report.shares, differences(report)) == (3, 9, {"i-pay": ["pinged"]})
 
 
-async def test_two_spellings_of_a_channel_are_no_difference(store):
-    await store.want_channels(["#web"])
-    await store.found_channel("C0WEB00001", slack_id="C0WEB00001", state=ChannelState.OPEN)
-    await store.found_channel("#web", slack_id="C0WEB00001", state=ChannelState.OPEN)
-    assert differences(await against(store, configuration(ROUTES.replace("post: [web]", 'post: ["#web"]')))) == {}
+async def test_two_references_to_a_channel_are_no_difference(store):
+    await store.add_channels(["#web"])
+    await store.update_channel("C0WEB00001", slack_id="C0WEB00001", state=ChannelState.OPEN)
+    await store.update_channel("#web", slack_id="C0WEB00001", state=ChannelState.OPEN)
+    assert differences(await run_backtest(store, configuration(ROUTES.replace("post: [web]", 'post: ["#web"]')))) == {}
 
 
-async def test_several_processes_find_what_one_finds(store, monkeypatch):
-    monkeypatch.setattr(module, "ALONE", 0)
+async def test_several_processes_find_the_same_as_one(store, monkeypatch):
+    monkeypatch.setattr(module, "MAX_IN_ONE_PROCESS", 0)
     candidate = configuration(ROUTES.replace("S0PAY", "S0NEW"), SHORT_CARD)
-    alone = await against(store, candidate)
-    seen: list[tuple[int, int]] = []
+    alone = await run_backtest(store, candidate)
+    calls: list[tuple[int, int]] = []
     together = await backtest(
-        store, LIVE, candidate, since=0, processes=2, done=lambda done, of: seen.append((done, of))
+        store, LIVE, candidate, since=0, processes=2, progress=lambda done, total: calls.append((done, total))
     )
     assert together.as_json() == alone.as_json()
-    assert seen[-1] == (3, 3)
+    assert calls[-1] == (3, 3)
 
 
 @pytest.mark.parametrize("candidate", [ROUTES, ROUTES.replace("S0PAY", "S0NEW")])
-async def test_the_short_way_finds_what_the_long_way_finds(store, candidate, monkeypatch):
-    short = await against(store, configuration(candidate))
-    monkeypatch.setattr(Comparison, "drawn_alike", property(lambda _: False, lambda _, __: None), raising=False)
-    assert (await against(store, configuration(candidate))).as_json() == short.as_json()
+async def test_the_shortcut_finds_the_same_as_the_full_comparison(store, candidate, monkeypatch):
+    shortcut = await run_backtest(store, configuration(candidate))
+    monkeypatch.setattr(
+        ConfigurationComparison, "renders_same", property(lambda _: False, lambda _, __: None), raising=False
+    )
+    assert (await run_backtest(store, configuration(candidate))).as_json() == shortcut.as_json()
 
 
-# --- what is live ---
+# --- the live configuration ---
 
 
-async def test_live_is_what_relay_has_kept_else_what_is_on_disk(store):
+async def test_the_live_configuration_is_the_stored_one_or_the_one_on_disk(store):
     assert await live_configuration(store, lambda: LIVE) is LIVE
     kept = ROUTES.replace("S0PAY", "S0KEPT")
-    await store.keep_configuration("hash", kept, SHORT_CARD, START)
+    await store.save_configuration("hash", kept, SHORT_CARD, START)
     live = await live_configuration(store, lambda: LIVE)
     assert (live.rulebook.text, live.templates) == (kept, SHORT_CARD)
 
 
-def test_a_candidate_without_templates_of_its_own_has_those_that_are_live():
+def test_a_candidate_without_templates_uses_the_live_ones():
     live = configuration(templates=SHORT_CARD)
-    written = ConfigurationFiles(routes_file="new.yaml", routes_text=ROUTES, templates={"incident/card.j2": "other"})
-    assert with_live_templates(written, live, own=False).templates == SHORT_CARD
-    assert with_live_templates(written, live, own=True) is written
+    files = ConfigurationFiles(routes_file="new.yaml", routes_text=ROUTES, templates={"incident/card.j2": "other"})
+    assert with_live_templates(files, live).templates == SHORT_CARD
 
 
 # --- the command ---
 
 
 @pytest.fixture
-def asked(tmp_path, monkeypatch) -> Any:
+def command(tmp_path, monkeypatch) -> Any:
     async def filled() -> None:
         opened = await Store.open(f"sqlite:///{tmp_path}/relay.db")
         await fill(opened)
@@ -227,37 +229,37 @@ def asked(tmp_path, monkeypatch) -> Any:
         new.write_text(candidate)
         return CliRunner().invoke(app, ["backtest", "--routes", str(new), "--since", "3650d", *arguments])
 
-    asyncio.run(filled())  # the command brings its own loop, so these tests have none
+    asyncio.run(filled())  # the command runs its own loop, so these tests have none
     return ask
 
 
-def test_the_command_tells_a_summary_and_details(asked):
-    result = asked(ROUTES.replace("S0PAY", "S0NEW"))
+def test_the_command_prints_a_summary_and_details(command):
+    result = command(ROUTES.replace("S0PAY", "S0NEW"))
     assert result.exit_code == 0, result.output
     assert "3 incidents, 9 shares" in result.output
     assert "1  would ping others, or at other times" in result.output
     assert "  + pings S0NEW" in result.output
-    assert asked(ROUTES.replace("S0PAY", "S0NEW"), "--strict").exit_code == 1
-    assert "... and 1 more incidents" in asked(ROUTES.replace("S0PAY", "S0NEW"), "--limit", "0").output
+    assert command(ROUTES.replace("S0PAY", "S0NEW"), "--strict").exit_code == 1
+    assert "... and 1 more incidents" in command(ROUTES.replace("S0PAY", "S0NEW"), "--limit", "0").output
 
 
-def test_the_command_s_json_is_the_report(asked):
-    told = json.loads(asked(ROUTES, "--json").stdout)
-    assert told == {
+def test_the_command_prints_the_report_as_json(command):
+    document = json.loads(command(ROUTES, "--json").stdout)
+    assert document == {
         "incidents": 3,
         "shares": 9,
         "unreadable": 0,
         "tally": {"lost": 0, "gained": 0, "elsewhere": 0, "pinged": 0, "reads": 0},
         "different": [],
     }
-    assert asked(ROUTES, "--strict").exit_code == 0
+    assert command(ROUTES, "--strict").exit_code == 0
 
 
-def test_the_command_refuses_what_it_cannot_read(asked, tmp_path, monkeypatch):
-    faulty = asked(ROUTES.replace("post: [web]", "post: [wep]"))
+def test_the_command_reports_what_it_cannot_read(command, tmp_path, monkeypatch):
+    faulty = command(ROUTES.replace("post: [web]", "post: [wep]"))
     assert (faulty.exit_code, "new.yaml:6:" in faulty.output, "did you mean 'web'" in faulty.output) == (2, True, True)
-    assert asked(ROUTES, "--since", "soon").exit_code == 2
+    assert command(ROUTES, "--since", "soon").exit_code == 2
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path}/none.db")
-    missing = asked(ROUTES)
+    missing = command(ROUTES)
     assert (missing.exit_code, "There is no SQLite database" in missing.output) == (2, True)
     assert not Path(tmp_path, "none.db").exists()

@@ -53,11 +53,11 @@ def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RELAY_ROUTES", raising=False)
     (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
-    written(tmp_path)
+    write_share(tmp_path)
     return tmp_path
 
 
-def written(here: Path, **incident: object) -> None:
+def write_share(here: Path, **incident: object) -> None:
     body = {**SHARE, "incident": {**SHARE["incident"], **incident}}
     (here / "share.json").write_text(json.dumps({"received": 1_700_000_000, "headers": {}, "body": body}))
 
@@ -76,7 +76,7 @@ def outcomes(document: dict) -> dict[str, str]:
     return {each["route"]: each["outcome"] for each in document["tree"]}
 
 
-def test_each_route_is_told_with_what_became_of_it(here):
+def test_each_route_is_listed_with_its_outcome(here):
     assert outcomes(explained()) == {
         "payments-critical": RouteOutcome.MATCHED,
         "quiet": RouteOutcome.NO_MATCH,
@@ -88,28 +88,28 @@ def test_each_route_is_told_with_what_became_of_it(here):
     }
 
 
-def test_each_condition_is_told_with_the_value_that_it_saw(here):
+def test_each_condition_is_listed_with_the_actual_value(here):
     (route,) = [each for each in explained()["tree"] if each["route"] == "payments-critical"]
     conditions = {each["key"]: each for each in route["conditions"]}
     assert conditions["tags.team"] == {
         "key": "tags.team",
         "expected": "payments",
-        "seen": ["payments", "core"],
-        "held": True,
+        "actual": ["payments", "core"],
+        "matched": True,
     }
-    assert conditions["header.X-Team"]["seen"] == ["sre"]
-    either = conditions["any"]["within"]
-    assert [each["held"] for each in either] == [False, True]
-    assert either[0]["within"] == [{"key": "environment", "expected": "Stag*", "seen": [], "held": False}]
+    assert conditions["header.X-Team"]["actual"] == ["sre"]
+    either = conditions["any"]["parts"]
+    assert [each["matched"] for each in either] == [False, True]
+    assert either[0]["parts"] == [{"key": "environment", "expected": "Stag*", "actual": [], "matched": False}]
 
 
-def test_a_header_is_what_was_given_with_the_share(here):
+def test_the_headers_are_those_of_the_options(here):
     without = json.loads(run("share.json", "--json").stdout)
     assert outcomes(without)["payments-critical"] == RouteOutcome.NO_MATCH
     assert without["routes"] == ["also-payments"]
 
 
-def test_each_channel_is_told_with_who_leads_there_and_who_is_pinged(here):
+def test_each_channel_is_listed_with_its_routes_and_pings(here):
     document = explained()
     assert document["outcome"] == "first"
     assert [
@@ -118,25 +118,27 @@ def test_each_channel_is_told_with_who_leads_there_and_who_is_pinged(here):
         ("C0PAYMENTS1", "payments-critical", ["payments-critical", "also-payments"], ["S0PAYONCALL"], 300),
         ("C0123456789", "also-payments", [], [], 0),
     ]
-    assert document["cards"][1]["why"] == ("also-payments names no channel for this incident, so it is the fallback's")
+    assert document["cards"][1]["why"] == (
+        "also-payments names no channel for this incident, so it goes to the fallback channel"
+    )
     assert [(each["route"], each["channel"]) for each in document["failures"]] == [
         ("also-payments", "#inc-{{ tags.owner }}")
     ]
 
 
-def test_what_nobody_takes_is_the_fallbacks(here):
+def test_an_unmatched_incident_goes_to_the_fallback_channel(here):
     (here / "routes.yaml").write_text(ROUTES.replace("  - {name: rest, post: [noc]}\n", ""), encoding="utf-8")
     body = {"incident": {"id": "i1", "status": "warning"}}
     (here / "share.json").write_text(json.dumps(body))
     document = explained()
     assert document["routes"] == []
     assert [(each["channel"], each["why"]) for each in document["cards"]] == [
-        ("C0123456789", "no route took it, so it is the fallback's")
+        ("C0123456789", "no route matches, so it goes to the fallback channel")
     ]
 
 
-def test_what_is_dropped_is_said_to_be_dropped(here):
-    written(here, flapping=True)
+def test_a_dropped_incident_is_reported_as_dropped(here):
+    write_share(here, flapping=True)
     document = explained("--routes", "routes.yaml")
     assert outcomes(document)["payments-critical"] == RouteOutcome.CHILD_MATCHED
     assert outcomes(document)["quiet"] == RouteOutcome.DROPPED
@@ -144,7 +146,7 @@ def test_what_is_dropped_is_said_to_be_dropped(here):
     assert "dropped by quiet, which has post: []" in run("share.json", "--header", "x-team=sre").stdout
 
 
-def test_it_reads_as_a_tree_without_any_colour(here):
+def test_outside_a_terminal_it_is_a_tree_without_colours(here):
     result = run("share.json", "--header", "X-Team=sre")
     assert result.exit_code == 0
     assert "\x1b" not in result.stdout
@@ -152,16 +154,16 @@ def test_it_reads_as_a_tree_without_any_colour(here):
     start = lines.index("payments-critical (line 5): took")
     assert lines[start : start + 12] == [
         "payments-critical (line 5): took",
-        "├── status: critical holds: it is 'critical'",
-        "├── tags.team: payments holds: it is 'payments', 'core'",
-        "├── tags.service: {not: *-canary} holds: it is 'web'",
-        "├── header.X-Team: sre holds: it is 'sre'",
-        "├── any holds",
-        "├──   match fails",
-        "├──     environment: Stag* fails: it is absent",
-        "├──   match holds",
-        "├──     not holds",
-        "├──       snoozed: true fails: it is 'false'",
+        "├── status: critical matches: it is 'critical'",
+        "├── tags.team: payments matches: it is 'payments', 'core'",
+        "├── tags.service: {not: *-canary} matches: it is 'web'",
+        "├── header.X-Team: sre matches: it is 'sre'",
+        "├── any matches",
+        "├──   match does not match",
+        "├──     environment: Stag* does not match: it is absent",
+        "├──   match matches",
+        "├──     not matches",
+        "├──       snoozed: true does not match: it is 'false'",
         "└── quiet (line 15): no_match",
     ]
     assert lines[-3:] == [
@@ -170,17 +172,17 @@ def test_it_reads_as_a_tree_without_any_colour(here):
             "route also-payments"
         ),
         (
-            "→ payments (C0PAYMENTS1): taken there by payments-critical, and by also-payments; template incident; "
-            "pings S0PAYONCALL; waits 300 s, and is posted only if still open and taken there"
+            "→ payments (C0PAYMENTS1): matched by payments-critical, and by also-payments; template incident; "
+            "pings S0PAYONCALL; waits 300 s, and is posted only if it is still open and matched then"
         ),
         (
-            "→ noc (C0123456789): also-payments names no channel for this incident, so it is the fallback's; "
-            "template incident; pings nobody"
+            "→ noc (C0123456789): also-payments names no channel for this incident, so it goes to the fallback channel"
+            "; template incident; pings nobody"
         ),
     ]
 
 
-def test_a_value_cannot_paint_the_terminal_or_flood_it(here):
+def test_a_value_cannot_colour_the_terminal_and_is_shortened(here):
     body = {**SHARE, "incidentTags": [{"id": "team", "values": ["[red]\x1b[31m" + "x" * 500, *"abcdefgh"]}]}
     (here / "share.json").write_text(json.dumps(body))
     (line,) = [line for line in run("share.json").stdout.splitlines() if "tags.team" in line][:1]
@@ -190,22 +192,22 @@ def test_a_value_cannot_paint_the_terminal_or_flood_it(here):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("gone.json", None, "gone.json cannot be read"),
-        ("text.json", "no json", "text.json holds no share"),
-        ("empty.json", "{}", "empty.json holds no share"),
+        ("text.json", "no json", "text.json does not contain a share"),
+        ("empty.json", "{}", "empty.json does not contain a share"),
     ],
 )
-def test_what_is_no_share_is_another_matter(here, name, content, told):
+def test_a_file_without_a_share_exits_with_2(here, name, content, message):
     if content is not None:
         (here / name).write_text(content)
     result = run(name)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr
+    assert message in result.stderr
 
 
-def test_routes_with_a_fault_are_another_matter(here):
+def test_invalid_routes_exit_with_2(here):
     (here / "routes.yaml").write_text(ROUTES.replace("status: critical", "status: critcal"), encoding="utf-8")
     result = run("share.json")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -37,7 +37,7 @@ async def workspace():
 
 
 async def everything(slack):
-    """Call each verb of relay's door, in a public and in a private channel; the answers by verb."""
+    """Call each method of relay's client, in a public and in a private channel; return the answers by method."""
     answers = {"auth_test": [await slack.auth_test()], "channels": [await slack.channels()]}
     answers["user_groups"] = [await slack.user_groups()]
     answers["group_members"] = [await slack.group_members("S0ONCALL001")]
@@ -70,9 +70,9 @@ def lacking(answers):
     }
 
 
-async def test_with_the_scopes_of_the_manifest_every_call_of_relay_is_allowed(workspace):
-    slack, door = workspace
-    answers = await everything(door)
+async def test_with_the_scopes_of_the_manifest_every_call_is_allowed(workspace):
+    slack, client = workspace
+    answers = await everything(client)
     verbs = {
         name for name, _ in inspect.getmembers(SlackClient, inspect.iscoroutinefunction) if not name.startswith("_")
     }
@@ -82,32 +82,32 @@ async def test_with_the_scopes_of_the_manifest_every_call_of_relay_is_allowed(wo
 
 
 @pytest.mark.parametrize("scope", [*REQUIRED_SCOPES, *ACTION_SCOPES[:1]])
-async def test_without_any_one_of_them_some_call_is_refused(workspace, scope):
-    slack, door = workspace
+async def test_without_any_one_of_them_some_call_is_rejected(workspace, scope):
+    slack, client = workspace
     slack.remove_scope(scope)
-    assert lacking(await everything(door))
+    assert lacking(await everything(client))
 
 
-def test_the_table_agrees_with_the_stand_ins_own():
+def test_the_table_agrees_with_the_scopes_of_the_fake_slack():
     for method in Method:
-        wanted = METHODS[method].scope if method is not Method.OPEN_SOCKET else None
-        assert wanted is None or wanted == method.scopes[0]
+        needed = METHODS[method].scope if method is not Method.OPEN_SOCKET else None
+        assert needed is None or needed == method.scopes[0]
     assert {*REQUIRED_SCOPES, *ACTION_SCOPES} < DEFAULT_SCOPES
     assert MISSING_SCOPE_EFFECTS.keys() == {*REQUIRED_SCOPES, *ACTION_SCOPES}
 
 
-def test_the_manifest_has_the_shape_that_slack_takes():
-    made = build_manifest()
-    assert made.keys() == {"_metadata", "display_information", "features", "oauth_config", "settings"}
-    assert made["oauth_config"] == {"scopes": {"bot": list(REQUIRED_SCOPES)}}
-    assert len(made["display_information"]["name"]) <= 35
-    assert len(made["display_information"]["description"]) <= 140
-    assert len(made["features"]["bot_user"]["display_name"]) <= 80
-    assert made["settings"]["token_rotation_enabled"] is False
-    assert made["settings"]["interactivity"] == {"is_enabled": False}
+def test_the_manifest_has_the_format_that_slack_accepts():
+    document = build_manifest()
+    assert document.keys() == {"_metadata", "display_information", "features", "oauth_config", "settings"}
+    assert document["oauth_config"] == {"scopes": {"bot": list(REQUIRED_SCOPES)}}
+    assert len(document["display_information"]["name"]) <= 35
+    assert len(document["display_information"]["description"]) <= 140
+    assert len(document["features"]["bot_user"]["display_name"]) <= 80
+    assert document["settings"]["token_rotation_enabled"] is False
+    assert document["settings"]["interactivity"] == {"is_enabled": False}
 
 
-def test_clicks_and_replies_come_by_the_way_that_was_asked_for():
+def test_clicks_and_replies_use_http_or_socket_mode():
     over_http = build_manifest(ManifestOptions(url="https://relay.example.com/", replies=True))["settings"]
     assert over_http["interactivity"]["request_url"] == "https://relay.example.com/slack/actions"
     assert over_http["event_subscriptions"]["request_url"] == "https://relay.example.com/slack/events"
@@ -119,7 +119,7 @@ def test_clicks_and_replies_come_by_the_way_that_was_asked_for():
 @pytest.mark.parametrize(
     "wrong", [{"url": "http://relay"}, {"url": "https://relay", "socket_mode": True}, {"replies": True}]
 )
-def test_what_slack_would_refuse_is_refused(wrong):
+def test_options_that_slack_would_reject_are_an_error(wrong):
     with pytest.raises(ValueError, match=r"\w"):
         ManifestOptions(**wrong)
     options = [f"--{name.replace('_', '-')}" if value is True else f"--{name}={value}" for name, value in wrong.items()]

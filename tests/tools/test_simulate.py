@@ -1,4 +1,4 @@
-"""What is rehearsed is what live work does, for the same shares; and what a rehearsal tells of it."""
+"""A simulation does what live work does with the same shares."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
 from relay.sandbox.slack.apps import TEAM_URL
-from relay.tools.simulate import WORKSPACE, Simulation, simulate
+from relay.tools.simulate import WORKSPACE, Simulation, simulate, simulate_incident
 from tests.support.relay_in_process import ROUTES, START, run_relay
 
 BY_TEAM = """
@@ -35,13 +35,13 @@ def configuration(routes: str = ROUTES) -> Configuration:
     return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=routes))
 
 
-def body(at: float, incident: str = "i1", **told: Any) -> bytes:
-    beside = {name: told.pop(name) for name in ("incidentTags", "metadata", "event_types") if name in told}
-    return orjson.dumps({"incident": {"id": incident, "changedOn": int(START + at), **told}, **beside})
+def body(at: float, incident: str = "i1", **fields: Any) -> bytes:
+    beside = {name: fields.pop(name) for name in ("incidentTags", "metadata", "event_types") if name in fields}
+    return orjson.dumps({"incident": {"id": incident, "changedOn": int(START + at), **fields}, **beside})
 
 
-def share(at: float, incident: str = "i1", **told: Any) -> Share:
-    return parse_share(body(at, incident, **told), {}, START + at)
+def share(at: float, incident: str = "i1", **fields: Any) -> Share:
+    return parse_share(body(at, incident, **fields), {}, START + at)
 
 
 DATABASE = [{"id": "team", "value": "database"}]
@@ -49,7 +49,7 @@ SLOW = [{"id": "team", "value": "slow"}]
 OVER = {"resolved": True, "active": False}
 OPEN = {"resolved": False, "active": True}
 
-LIVES: dict[str, list[tuple[float, dict[str, Any]]]] = {
+INCIDENTS: dict[str, list[tuple[float, dict[str, Any]]]] = {
     "worse, commented, resolved": [
         (0, {"status": "warning"}),
         (60, {"status": "critical"}),
@@ -60,14 +60,14 @@ LIVES: dict[str, list[tuple[float, dict[str, Any]]]] = {
         (0, {"status": "critical"}),
         (100, {"status": "critical", "incidentTags": DATABASE}),
     ],
-    "over before its wait": [(0, {"status": "critical", "incidentTags": SLOW}), (200, OVER)],
+    "ended before its wait": [(0, {"status": "critical", "incidentTags": SLOW}), (200, OVER)],
     "longer than its wait": [(0, {"status": "critical", "incidentTags": SLOW}), (400, OVER)],
     "a later episode in one of two channels": [
         (0, {"status": "critical", "incidentTags": DATABASE}),
         (300, OVER),
         (1500, {"status": "critical", **OPEN}),
     ],
-    "tags and alerts wait for company": [
+    "tags and alerts are batched": [
         (0, {"status": "critical", "alerts": [{"id": "a", "status": "critical", "active": True}]}),
         (400, {"status": "critical", "incidentTags": [{"id": "zone", "value": "a"}]}),
         (450, {"alerts": [{"id": x, "status": "critical", "active": True} for x in "ab"], "status": "critical"}),
@@ -78,15 +78,15 @@ LIVES: dict[str, list[tuple[float, dict[str, Any]]]] = {
         (90, {"status": "critical", "flapping": True}),
         (120, {"status": "warning", "flapping": True}),
     ],
-    "over and back while it flaps, three times": [
+    "ended and reopened while it flaps, three times": [
         (0, {"status": "critical", "flapping": True}),
         *(
-            (at, told)
+            (at, fields)
             for end in (60, 1500, 3000)
-            for at, told in ((end, OVER), (end + 700, {"status": "warning"} | OPEN))
+            for at, fields in ((end, OVER), (end + 700, {"status": "warning"} | OPEN))
         ),
     ],
-    "told late, and again": [
+    "sent late, and repeated": [
         (0, {"status": "critical"}),
         (300, {"changedOn": START - 50, "status": "warning"}),
         (301, {}),
@@ -94,54 +94,54 @@ LIVES: dict[str, list[tuple[float, dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("life", LIVES)
-async def test_a_rehearsal_sends_what_live_work_sends(life, tmp_path):
-    bodies = [(at, body(at, **told)) for at, told in LIVES[life]]
-    routes = BY_TEAM if "incidentTags" in orjson.dumps(LIVES[life]).decode() else ROUTES
-    async with run_relay(tmp_path, routes=routes) as house:
+@pytest.mark.parametrize("name", INCIDENTS)
+async def test_a_simulation_sends_what_live_work_sends(name, tmp_path):
+    bodies = [(at, body(at, **fields)) for at, fields in INCIDENTS[name]]
+    routes = BY_TEAM if "incidentTags" in orjson.dumps(INCIDENTS[name]).decode() else ROUTES
+    async with run_relay(tmp_path, routes=routes) as running:
         passed = 0.0
         for at, each in bodies:
-            await house.advance(at - passed)
+            await running.advance(at - passed)
             passed = at
-            await house.ingest.accept(each, {})
-        await house.advance(900)
+            await running.ingest.accept(each, {})
+        await running.advance(900)
         live = {
             channel.id: [
-                (said(root), [(said(reply), reply.broadcast) for reply in channel.thread(root.ts)])
+                (text_of(root), [(text_of(reply), reply.broadcast) for reply in channel.thread(root.ts)])
                 for root in channel.messages
             ]
-            for channel in house.slack.channels.values()
+            for channel in running.slack.channels.values()
         }
-    rehearsal = simulate(configuration(routes), [parse_share(each, {}, START + at) for at, each in bodies])["i1"]
-    rehearsed: dict[str, list[Any]] = {channel: [] for channel in live}
-    for played in rehearsal.cards:
-        if played.root is not None:
-            replies = [(said(sent.message), sent.broadcast) for sent in played.replies]
-            rehearsed[played.card.channel].append((said(played.root.message), replies))
-    assert rehearsed == live
-    assert any(live.values()) is (life != "over before its wait")
-    if life == "over and back while it flaps, three times":
+    simulation = simulate(configuration(routes), [parse_share(each, {}, START + at) for at, each in bodies])["i1"]
+    simulated: dict[str, list[Any]] = {channel: [] for channel in live}
+    for card in simulation.cards:
+        if card.root is not None:
+            replies = [(text_of(sent.message), sent.broadcast) for sent in card.replies]
+            simulated[card.card.channel].append((text_of(card.root.message), replies))
+    assert simulated == live
+    assert any(live.values()) is (name != "ended before its wait")
+    if name == "ended and reopened while it flaps, three times":
         [(_, replies)] = live["C0ALL00001"]
-        assert [aloud for _, aloud in replies] == [False, True, False, False, False, True]
+        assert [broadcast for _, broadcast in replies] == [False, True, False, False, False, True]
 
 
-def said(message: Any) -> str:
-    """What a message says, whichever workspace its links lead to."""
-    told = orjson.dumps([message.text, list(message.blocks), list(message.attachments)]).decode()
-    return told.replace(TEAM_URL, "https://there/").replace(WORKSPACE, "https://there/")
+def text_of(message: Any) -> str:
+    """What a message says, whatever workspace its links lead to."""
+    fields = orjson.dumps([message.text, list(message.blocks), list(message.attachments)]).decode()
+    return fields.replace(TEAM_URL, "https://there/").replace(WORKSPACE, "https://there/")
 
 
-def test_pings_are_those_of_the_first_post_and_of_a_rise():
-    rehearsal = simulate(configuration(), [share(0, status="warning"), share(60, status="critical")])["i1"]
-    assert rehearsal.cards[0].pings == (("here",), ("S0CRIT", "here"))
-    assert rehearsal.cards[0].replies[0].pings == ("S0CRIT", "here")
+def test_the_first_post_and_a_rise_ping():
+    simulation = simulate(configuration(), [share(0, status="warning"), share(60, status="critical")])["i1"]
+    assert simulation.cards[0].pings == (("here",), ("S0CRIT", "here"))
+    assert simulation.cards[0].replies[0].pings == ("S0CRIT", "here")
 
 
-def test_a_burst_is_one_card_and_its_entries_are_told():
-    rehearsal = simulate(configuration(), [share(0, status="warning"), share(0, status="critical")])["i1"]
-    (played,) = rehearsal.cards
-    assert (played.edits, played.first.pings) == (0, ("S0CRIT", "here"))
-    assert "Critical" in played.root.message.text
+def test_a_burst_makes_one_card_with_its_entries():
+    simulation = simulate(configuration(), [share(0, status="warning"), share(0, status="critical")])["i1"]
+    (card,) = simulation.cards
+    assert (card.edits, card.first.pings) == (0, ("S0CRIT", "here"))
+    assert "Critical" in card.root.message.text
 
 
 LASTING = """
@@ -158,71 +158,71 @@ BROKEN = {f"broken/{kind}.j2": "{{ 1 // 0 }}" for kind in ("card", "resolved")}
 DAY = 86_400
 
 
-@pytest.mark.parametrize("told", [{"startedOn": START}, {}])
-def test_each_card_counts_from_the_start_of_its_own_episode_and_a_later_one_leads_to_the_one_before(told):
+@pytest.mark.parametrize("fields", [{"startedOn": START}, {}])
+def test_each_card_counts_from_the_start_of_its_episode_and_links_to_the_previous_one(fields):
     rules = build_configuration(
         ConfigurationFiles(routes_file="routes.yaml", routes_text=LASTING, templates=load_packaged() | BROKEN)
     )
-    rehearsal = Simulation(rules)
+    simulation = Simulation(rules)
     for at, status in [(0, "critical"), (120, "ok"), (DAY + 3600, "warning")]:
-        rehearsal.receive(share(at, status=status, **told))
-    rehearsal.run(until=START + DAY + 3700)
-    later = [played for played in rehearsal.cards if played.card.episode == 2]
-    assert {played.card.channel for played in later} == {"C0ALL00001", "C0COMPACT1", "C0BROKEN01"}
+        simulation.receive(share(at, status=status, **fields))
+    simulation.run(until=START + DAY + 3700)
+    later = [card for card in simulation.cards if card.card.episode == 2]
+    assert {card.card.channel for card in later} == {"C0ALL00001", "C0COMPACT1", "C0BROKEN01"}
     since, before = f"<!date^{START + DAY + 3600}^", "https://there/archives/"
-    assert all(since in said(played.root.message) and before in said(played.root.message) for played in later)
+    assert all(since in text_of(card.root.message) and before in text_of(card.root.message) for card in later)
 
-    rehearsal.receive(share(DAY + 3700, status="ok", endedOn=START + DAY + 3700, **told))
-    rehearsal.run()
-    for played in later:
-        [now] = [each for each in rehearsal.cards if each.card.id == played.card.id]
-        assert "after 1 min 40 s" in said(now.root.message)
-        assert before in said(now.root.message)
-        assert "after 1 min 40 s" in said(now.replies[-1].message)
-    [long] = [played for played in rehearsal.cards if played.card.channel == "C0LONG0001"]
+    simulation.receive(share(DAY + 3700, status="ok", endedOn=START + DAY + 3700, **fields))
+    simulation.run()
+    for card in later:
+        [now] = [each for each in simulation.cards if each.card.id == card.card.id]
+        assert "after 1 min 40 s" in text_of(now.root.message)
+        assert before in text_of(now.root.message)
+        assert "after 1 min 40 s" in text_of(now.replies[-1].message)
+    [long] = [card for card in simulation.cards if card.card.channel == "C0LONG0001"]
     for message in (long.root.message, long.replies[-1].message):
-        assert ("after 1 d 1 h" in said(message)) is bool(told)
+        assert ("after 1 d 1 h" in text_of(message)) is bool(fields)
 
 
 def test_a_repeat_has_no_plan_and_changes_nothing():
-    rehearsal = simulate(
+    simulation = simulate(
         configuration(), [share(0, status="critical"), replace(share(0, status="critical"), received=START + 9)]
     )["i1"]
-    assert [taken.outcome for taken in rehearsal.shares] == [ShareOutcome.FIRST, ShareOutcome.REPEAT]
-    assert rehearsal.routes == ("all",)
-    assert rehearsal.cards[0].edits == 0
+    assert [each.outcome for each in simulation.shares] == [ShareOutcome.FIRST, ShareOutcome.REPEAT]
+    assert simulation.routes == ("all",)
+    assert simulation.cards[0].edits == 0
 
 
-def test_a_share_that_comes_before_its_time_comes_now():
-    rehearsal = Simulation(configuration())
-    rehearsal.receive(share(100, status="critical"))
-    rehearsal.receive(share(0, status="warning"))
-    assert [taken.share.received for taken in rehearsal.shares] == [START + 100, START + 100]
+def test_a_share_whose_time_has_passed_arrives_now():
+    simulation = Simulation(configuration())
+    simulation.receive(share(100, status="critical"))
+    simulation.receive(share(0, status="warning"))
+    assert [each.share.received for each in simulation.shares] == [START + 100, START + 100]
 
 
-def test_time_passes_only_as_far_as_it_is_let():
-    rehearsal = Simulation(configuration(BY_TEAM))
-    rehearsal.receive(share(0, status="critical", incidentTags=SLOW))
-    rehearsal.run(until=START + 299)
-    assert rehearsal.cards[0].card.state is CardState.PENDING
-    rehearsal.run(until=START + 300)
-    assert rehearsal.cards[0].first.at == START + 300
+def test_time_passes_only_until_the_given_time():
+    simulation = Simulation(configuration(BY_TEAM))
+    simulation.receive(share(0, status="critical", incidentTags=SLOW))
+    simulation.run(until=START + 299)
+    assert simulation.cards[0].card.state is CardState.PENDING
+    simulation.run(until=START + 300)
+    assert simulation.cards[0].first.at == START + 300
 
 
-def test_incidents_are_played_apart():
+def test_incidents_are_simulated_separately():
     shares = [share(0, "i1", status="critical"), share(1, "i2", status="warning"), share(2, "i1", status="warning")]
     incidents = simulate(configuration(), shares)
     assert {incident: len(each.shares) for incident, each in incidents.items()} == {"i1": 2, "i2": 1}
 
 
-def test_two_spellings_of_a_channel_make_one_card():
+def test_two_references_to_a_channel_make_one_card():
     routes = BY_TEAM.replace("{channel: C0DB000001,", '{channel: "#all",')
     shares = [share(0, status="critical", incidentTags=DATABASE)]
-    cards = simulate(configuration(routes), shares, same={"#all": "C0ALL00001"})["i1"].cards
-    assert [played.card.channel for played in cards] == ["C0ALL00001"]
+    cards = simulate_incident(configuration(routes), shares, canonical_refs={"#all": "C0ALL00001"}).cards
+    assert [card.card.channel for card in cards] == ["C0ALL00001"]
 
 
-def test_of_the_episode_before_a_new_card_has_a_link():
+def test_a_new_card_links_to_the_card_of_the_previous_episode():
     shares = [
         share(0, status="critical", incidentTags=DATABASE),
         share(300, **OVER),
@@ -230,16 +230,16 @@ def test_of_the_episode_before_a_new_card_has_a_link():
     ]
     card = simulate(configuration(BY_TEAM), shares)["i1"].cards[-1]
     assert card.card.episode == 2
-    assert f"{WORKSPACE}archives/C0ALL00001/p" in said_raw(card.root.message)
+    assert f"{WORKSPACE}archives/C0ALL00001/p" in attachments_of(card.root.message)
 
 
-def said_raw(message: Any) -> str:
+def attachments_of(message: Any) -> str:
     return orjson.dumps(list(message.attachments)).decode()
 
 
-# --- what makes a backtest fast changes nothing ---
+# --- the shortcuts of a backtest change nothing ---
 
-TOLD = st.fixed_dictionaries(
+FIELDS = st.fixed_dictionaries(
     {"status": st.sampled_from(["critical", "warning", "unknown", "ok"])},
     optional={
         "resolved": st.booleans(),
@@ -248,12 +248,12 @@ TOLD = st.fixed_dictionaries(
         "metadata": st.sampled_from([{"comment": {"comment": "looking"}}, {"environment": "Production"}]),
     },
 )
-SHARES = st.lists(st.tuples(st.sampled_from([0, 1, 30, 130, 400, 5000, 100_000]), TOLD), min_size=1, max_size=6)
+SHARES = st.lists(st.tuples(st.sampled_from([0, 1, 30, 130, 400, 5000, 100_000]), FIELDS), min_size=1, max_size=6)
 
 
-def in_sequence(told: list[tuple[int, dict[str, Any]]]) -> list[Share]:
+def in_sequence(fields: list[tuple[int, dict[str, Any]]]) -> list[Share]:
     shares, at = [], 0
-    for after, each in told:
+    for after, each in fields:
         at += after
         shares.append(share(at, **each))
     return shares
@@ -264,12 +264,12 @@ ONE, TEAMS = configuration(), configuration(BY_TEAM)
 
 @settings(max_examples=8)
 @given(SHARES)
-def test_what_is_not_drawn_comes_out_the_same_but_for_the_number_of_edits(told):
-    drawn, undrawn = (simulate(TEAMS, in_sequence(told), drawn=each)["i1"] for each in (True, False))
-    assert [taken.plan.decision if taken.plan else None for taken in drawn.shares] == [
-        taken.plan.decision if taken.plan else None for taken in undrawn.shares
+def test_without_rendering_only_the_number_of_edits_differs(fields):
+    rendered, plain = (simulate_incident(TEAMS, in_sequence(fields), render=each) for each in (True, False))
+    assert [each.plan.decision if each.plan else None for each in rendered.shares] == [
+        each.plan.decision if each.plan else None for each in plain.shares
     ]
-    for one, other in zip(drawn.cards, undrawn.cards, strict=True):
+    for one, other in zip(rendered.cards, plain.cards, strict=True):
         assert (one.card.state, one.pings, one.edits <= other.edits) == (other.card.state, other.pings, True)
         assert [sent.entries for sent in one.replies] == [sent.entries for sent in other.replies]
         if one.root is not None:
@@ -290,19 +290,16 @@ OTHERS = [
 
 @settings(max_examples=25)
 @given(SHARES, st.sampled_from(OTHERS))
-def test_where_another_rulebook_decides_alike_it_comes_to_the_same_cards(told, other):
-    shares = in_sequence(told)
-    rehearsal = Simulation(TEAMS, drawn=False, beside=other.rulebook)
-    for each in shares:
-        rehearsal.receive(each)
-    rehearsal.run()
-    cards = [played.card for played in rehearsal.cards]
-    if rehearsal.alike:
-        assert [played.card for played in simulate(other, shares, drawn=False)["i1"].cards] == cards
+def test_a_rulebook_that_decides_the_same_produces_the_same_cards(fields, other):
+    shares = in_sequence(fields)
+    simulation = simulate_incident(TEAMS, shares, render=False, alternative=other.rulebook)
+    cards = [card.card for card in simulation.cards]
+    if simulation.is_same:
+        assert [card.card for card in simulate_incident(other, shares, render=False).cards] == cards
     if other is OTHERS[-1]:
-        assert rehearsal.alike
+        assert simulation.is_same
 
 
-def test_other_words_for_tags_are_never_alike():
-    words = configuration(BY_TEAM + "tag_values: {zone: {a: A}}\n")
-    assert not Simulation(TEAMS, beside=words.rulebook).alike
+def test_a_rulebook_with_other_tag_labels_is_never_the_same():
+    labelled = configuration(BY_TEAM + "tag_values: {zone: {a: A}}\n")
+    assert not Simulation(TEAMS, alternative=labelled.rulebook).is_same

@@ -1,7 +1,7 @@
-"""Who is pinged, what the channel shows, and when, against a plain reading of the rules: on any life of an incident.
+"""Who is pinged and what the channel shows, compared with a simple model of the rules, for random incidents.
 
-The reading below knows nothing of relay's. Shares are more than ten minutes apart, so that nothing waits any more when
-the next one comes.
+The model below is independent of relay's code. Shares are more than ten minutes apart, so that nothing is waiting when
+the next one arrives.
 """
 
 from dataclasses import dataclass, field
@@ -33,8 +33,8 @@ def configuration(thread: str) -> Configuration:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one share says; `at` is seconds after the first."""
+class ShareContent:
+    """The content of one share; `at` is seconds after the first."""
 
     at: int
     state: str
@@ -43,99 +43,102 @@ class Told:
 
 
 @st.composite
-def lives(draw):
-    at, told = 0, []
+def incidents(draw):
+    at, content = 0, []
     for _ in range(draw(st.integers(1, 8))):
-        state = draw(st.sampled_from(ORDER if not told or told[-1].state != "resolved" else ORDER[1:]))
+        state = draw(st.sampled_from(ORDER if not content or content[-1].state != "resolved" else ORDER[1:]))
         flapping, snoozed = (draw(st.sampled_from([False, False, True])) for _ in range(2))
-        told.append(Told(at, state, flapping, snoozed))
+        content.append(ShareContent(at, state, flapping, snoozed))
         at += draw(st.sampled_from([601, 1000, 1500, 5000, DAY + 5000]))
-    return told
+    return content
 
 
 @dataclass
-class Reading:
+class Model:
     """The first post pings (unless snoozed), a rise, and a reopening (once in half an hour), and nothing else.
 
-    `aloud` is when the channel shows a reopening: each one, and while it flaps a rise, or one in half an hour.
+    `broadcasts` are the times at which the channel shows a reopening: every one, but while the incident flaps only a
+    rise, or one in half an hour.
     """
 
-    status_told: bool
+    status_reported: bool
     pings: list[tuple[int, str]] = field(default_factory=list)
-    aloud: list[int] = field(default_factory=list)
+    broadcasts: list[int] = field(default_factory=list)
     old: str = ""
-    lately: str = ""
+    recent: str = ""
     ever: str = ""
     ended: int = -DAY * 100
     reopening_pinged: int = -DAY * 100
-    reopening_told: int = -DAY * 100
+    reopening_reported: int = -DAY * 100
 
-    def take(self, told: Told) -> None:
-        late = self.old == "resolved" and told.at - self.ended > DAY
+    def receive(self, content: ShareContent) -> None:
+        late = self.old == "resolved" and content.at - self.ended > DAY
         if not self.old or late:
-            self.first(told)
-        elif told.state not in (self.old, "resolved"):
-            self.change(told)
-        if told.state == "resolved":
-            self.ended = told.at
-        self.old = told.state
+            self.first(content)
+        elif content.state not in (self.old, "resolved"):
+            self.change(content)
+        if content.state == "resolved":
+            self.ended = content.at
+        self.old = content.state
 
-    def first(self, told: Told) -> None:
-        self.lately = self.ever = told.state
-        self.reopening_pinged = self.reopening_told = -DAY * 100
-        self.ping(told.at, None if told.snoozed else PEOPLE.get(told.state))
+    def first(self, content: ShareContent) -> None:
+        self.recent = self.ever = content.state
+        self.reopening_pinged = self.reopening_reported = -DAY * 100
+        self.ping(content.at, None if content.snoozed else PEOPLE.get(content.state))
 
-    def change(self, told: Told) -> None:
-        rise = ORDER.index(told.state) > ORDER.index(self.ever if told.flapping else self.lately)
+    def change(self, content: ShareContent) -> None:
+        rise = ORDER.index(content.state) > ORDER.index(self.ever if content.flapping else self.recent)
         reopened = self.old == "resolved"
-        if not reopened or told.flapping or told.snoozed:
-            pinged = self.ping(told.at, PEOPLE.get(told.state) if rise else None)
+        if not reopened or content.flapping or content.snoozed:
+            pinged = self.ping(content.at, PEOPLE.get(content.state) if rise else None)
         else:
-            pinged = self.ping(told.at, "S0BACK" if rise or told.at - self.reopening_pinged >= HALF_AN_HOUR else None)
+            pinged = self.ping(
+                content.at, "S0BACK" if rise or content.at - self.reopening_pinged >= HALF_AN_HOUR else None
+            )
         if pinged and reopened:
-            self.reopening_pinged = told.at
-        by_itself = rise or not told.flapping or told.at - self.reopening_told >= HALF_AN_HOUR
-        if reopened and by_itself and (pinged or self.status_told):
-            self.aloud.append(told.at)
-            self.reopening_told = told.at
-        self.lately = told.state if reopened else max(self.lately, told.state, key=ORDER.index)
-        self.ever = max(self.ever, told.state, key=ORDER.index)
+            self.reopening_pinged = content.at
+        by_itself = rise or not content.flapping or content.at - self.reopening_reported >= HALF_AN_HOUR
+        if reopened and by_itself and (pinged or self.status_reported):
+            self.broadcasts.append(content.at)
+            self.reopening_reported = content.at
+        self.recent = content.state if reopened else max(self.recent, content.state, key=ORDER.index)
+        self.ever = max(self.ever, content.state, key=ORDER.index)
 
-    def ping(self, at: int, whom: str | None) -> bool:
-        if whom:
-            self.pings.append((at, whom))
-        return bool(whom)
-
-
-def as_the_contract_reads(life: list[Told], *, status_told: bool) -> Reading:
-    reading = Reading(status_told=status_told)
-    for told in life:
-        reading.take(told)
-    return reading
+    def ping(self, at: int, target: str | None) -> bool:
+        if target:
+            self.pings.append((at, target))
+        return bool(target)
 
 
-def rehearsed(rules: Configuration, life: list[Told]) -> list[SentMessage]:
-    rehearsal = Simulation(rules, drawn=False)
-    for told in life:
-        over = told.state == "resolved"
+def expected(shares: list[ShareContent], *, status_reported: bool) -> Model:
+    model = Model(status_reported=status_reported)
+    for content in shares:
+        model.receive(content)
+    return model
+
+
+def simulate_shares(rules: Configuration, shares: list[ShareContent]) -> list[SentMessage]:
+    simulation = Simulation(rules, render=False)
+    for content in shares:
+        over = content.state == "resolved"
         incident = {
             "id": "i1",
-            "status": "ok" if over else told.state,
-            "flapping": told.flapping,
-            "snooze": {"snoozed": told.snoozed},
-            "changedOn": START + told.at,
-            "endedOn": START + told.at if over else None,
+            "status": "ok" if over else content.state,
+            "flapping": content.flapping,
+            "snooze": {"snoozed": content.snoozed},
+            "changedOn": START + content.at,
+            "endedOn": START + content.at if over else None,
         }
-        rehearsal.receive(parse_share(orjson.dumps({"incident": incident}), {}, START + told.at))
-    rehearsal.run()
-    return [message for played in rehearsal.cards for message in (played.first, *played.replies) if message]
+        simulation.receive(parse_share(orjson.dumps({"incident": incident}), {}, START + content.at))
+    simulation.run()
+    return [message for card in simulation.cards for message in (card.first, *card.replies) if message]
 
 
 @pytest.mark.parametrize("thread", ["[status]", "[comment]"])
-@given(life=lives())
+@given(shares=incidents())
 @settings(max_examples=80)
-def test_whoever_is_pinged_is_pinged_when_the_contract_says_so_and_never_else(thread, life):
-    reading = as_the_contract_reads(life, status_told=thread == "[status]")
-    sent = rehearsed(configuration(thread), life)
-    assert sorted((round(message.at) - START, target) for message in sent for target in message.pings) == reading.pings
-    assert [round(message.at) - START for message in sent if message.broadcast] == reading.aloud
+def test_pings_and_broadcasts_follow_the_rules(thread, shares):
+    model = expected(shares, status_reported=thread == "[status]")
+    sent = simulate_shares(configuration(thread), shares)
+    assert sorted((round(message.at) - START, target) for message in sent for target in message.pings) == model.pings
+    assert [round(message.at) - START for message in sent if message.broadcast] == model.broadcasts

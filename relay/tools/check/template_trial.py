@@ -16,9 +16,9 @@ from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import CARD
 from relay.rendering.request import RenderedMessage, TemplateFailure
+from relay.samples import read_sample
 from relay.slack.interactions import ACTION_PREFIX
 from relay.tools.simulate import Simulation, simulate
-from relay.tools.testing.samples import sample
 
 Body = dict[str, Any]
 
@@ -93,7 +93,7 @@ def _of(rehearsal: Simulation) -> Iterator[TemplateFailure]:
 
 
 def _full() -> list[Share]:
-    body: Body = orjson.loads(sample("documented"))
+    body: Body = orjson.loads(read_sample("documented"))
     one, related = body["incident"]["alerts"][0], {"relatedChanges": body.pop("relatedChanges")}
     tags = [*body["incidentTags"], {"id": "team", "value": "billing"}]
     ann = {"assignee": {"name": "Ann Lee"}, "assigner": {"name": "Bo"}}

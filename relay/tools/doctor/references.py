@@ -1,10 +1,10 @@
-"""Which channels and which user groups a rulebook uses, and where: what there is to be looked after in Slack."""
+"""The channels and user groups that a rulebook uses, and which routes use them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relay.routes.channel_template import FixedChannel
-from relay.routes.route import Post, Route, RouteList
+from relay.routes.route import Post, Route
 from relay.routes.rulebook import Rulebook
 
 FALLBACK = "fallback"
@@ -12,60 +12,51 @@ FALLBACK = "fallback"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelUse:
-    """A channel as one place uses it; `where` is the route's name, or `fallback`."""
+    """One use of a channel: its reference, what routes.yaml says, and who uses it (a route's name, or `fallback`)."""
 
     ref: str
-    written: str
-    where: str
+    source: str
+    used_by: str
     allow_external: bool
 
 
 def channels(rulebook: Rulebook) -> Iterator[ChannelUse]:
-    """Every use of a channel that does not depend on the incident, the fallback's first. Disabled routes use none."""
+    """Every use of a fixed channel, that of the fallback first. Disabled routes do not count."""
     if (fallback := rulebook.fallback) is not None:
-        known, external = fallback.channel, fallback.options.allow_external
-        yield ChannelUse(ref=known.ref, written=known.source, where=FALLBACK, allow_external=external)
+        yield _use(fallback.channel, FALLBACK, allow_external=fallback.options.allow_external)
     for route, post in _posts(rulebook):
         if isinstance(post.channel, FixedChannel):
-            yield ChannelUse(
-                ref=post.channel.ref,
-                written=post.channel.source,
-                where=route.name,
-                allow_external=post.options.allow_external,
-            )
+            yield _use(post.channel, route.name, allow_external=post.options.allow_external)
 
 
-def expressions(rulebook: Rulebook) -> dict[str, list[str]]:
-    """The channels that depend on the incident, as written, and the routes that use them."""
-    found: dict[str, list[str]] = {}
+def _use(channel: FixedChannel, used_by: str, *, allow_external: bool) -> ChannelUse:
+    return ChannelUse(ref=channel.ref, source=channel.source, used_by=used_by, allow_external=allow_external)
+
+
+def channel_templates(rulebook: Rulebook) -> dict[str, list[str]]:
+    """The channels that depend on the incident, as routes.yaml says them, and the routes that use them."""
+    templates: dict[str, list[str]] = {}
     for route, post in _posts(rulebook):
         if not isinstance(post.channel, FixedChannel):
-            found.setdefault(post.channel.source, []).append(route.name)
-    return found
+            templates.setdefault(post.channel.source, []).append(route.name)
+    return templates
 
 
 def user_groups(rulebook: Rulebook) -> dict[str, list[str]]:
-    """The user groups that are mentioned or may press buttons, by id, and the routes that name them."""
-    found: dict[str, list[str]] = {}
+    """The ids of user groups that are mentioned or may press buttons, and the routes that name them."""
+    groups: dict[str, list[str]] = {}
     for route, post in _posts(rulebook):
         mentioned = (target for part in post.mention.parts for targets in part.values() for target in targets)
         for group in (*mentioned, *post.options.actors):
             if group.startswith("S"):
-                found.setdefault(group, []).append(route.name)
-    return found
+                groups.setdefault(group, []).append(route.name)
+    return groups
 
 
 def accepts_actions(rulebook: Rulebook) -> bool:
-    """Whether a route sends what people do in Slack to BigPanda."""
+    """Whether a route sends clicks or replies from Slack to BigPanda."""
     return any(post.options.actions or post.options.sync_replies for _, post in _posts(rulebook))
 
 
 def _posts(rulebook: Rulebook) -> Iterator[tuple[Route, Post]]:
-    return ((route, post) for route in _enabled(rulebook.routes) for post in route.posts)
-
-
-def _enabled(routes: RouteList) -> Iterator[Route]:
-    for route in routes:
-        if route.enabled:
-            yield route
-            yield from _enabled(route.routes)
+    return ((route, post) for route in rulebook.routes.flatten_enabled() for post in route.posts)

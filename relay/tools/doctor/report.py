@@ -1,42 +1,53 @@
-"""What the doctor finds: each finding with how bad it is and what to do about it."""
+"""The doctor's findings: each with its level and a remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from rich.padding import Padding
+from rich.text import Text
+
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """How serious a finding is."""
 
-    OK = "fine"
+    OK = "ok"
     NOTE = "note"
-    """Worth knowing, or not to be seen from here."""
+    """Worth knowing, or impossible to check from here."""
     WARNING = "warning"
-    """Something will not work as it is meant to, but every message arrives."""
-    ERROR = "loss"
-    """Messages would not arrive where they are meant to."""
+    """Something will not work as intended, but every message arrives."""
+    ERROR = "error"
+    """Messages would not arrive where they should."""
+
+
+_STYLES = {
+    Level.OK: ("✓", "green"),
+    Level.NOTE: ("·", "dim"),
+    Level.WARNING: ("!", "yellow"),
+    Level.ERROR: ("✗", "red"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: `about` names it, `message` says what is so, `remedy` what to do."""
+    """The result of one check: what was checked, what is so, and what to do about it."""
 
     level: Level
-    about: str
+    subject: str
     message: str
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """All findings, in the order in which they were made."""
+    """All findings, in the order of the checks."""
 
     findings: tuple[Finding, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing would lose messages."""
+        """Whether there is no error."""
         return not self.of(Level.ERROR)
 
     def of(self, level: Level) -> tuple[Finding, ...]:
@@ -45,39 +56,49 @@ class Diagnosis:
 
     @property
     def summary(self) -> str:
-        """It all in one line."""
-        losses, warnings = len(self.of(Level.ERROR)), len(self.of(Level.WARNING))
-        if not losses and not warnings:
-            return f"Fine: {len(self.findings)} things were looked at."
-        return f"{losses} that would lose messages, {warnings} to look at, of {len(self.findings)}."
+        """All findings in one line."""
+        checks, errors, warnings = self.findings, self.of(Level.ERROR), self.of(Level.WARNING)
+        return f"{_count(checks, 'check')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
+
+    def lines(self) -> Iterator[Text | Padding]:
+        """The findings with their remedies, and the summary, for people."""
+        for finding in self.findings:
+            yield Text.assemble(_STYLES[finding.level], " ", (finding.subject, "bold"), f": {finding.message}")
+            if finding.remedy:
+                yield Padding(Text(finding.remedy), (0, 0, 0, 2), expand=False)
+        yield Text(self.summary, "green" if self.ok else "red")
 
     def as_json(self) -> dict[str, Any]:
-        """A plain JSON object."""
+        """Convert to a plain JSON object."""
         return {"ok": self.ok, "findings": [asdict(finding) for finding in self.findings]}
 
 
-def ok(about: str, message: str) -> Finding:
-    """All is as it should be."""
-    return Finding(level=Level.OK, about=about, message=message)
+def ok(subject: str, message: str) -> Finding:
+    """Everything is as it should be."""
+    return Finding(level=Level.OK, subject=subject, message=message)
 
 
-def note(about: str, message: str, remedy: str = "") -> Finding:
+def note(subject: str, message: str, remedy: str = "") -> Finding:
     """Worth knowing."""
-    return Finding(level=Level.NOTE, about=about, message=message, remedy=remedy)
+    return Finding(level=Level.NOTE, subject=subject, message=message, remedy=remedy)
 
 
-def warning(about: str, message: str, remedy: str) -> Finding:
-    """Works, but not as it is meant to."""
-    return Finding(level=Level.WARNING, about=about, message=message, remedy=remedy)
+def warning(subject: str, message: str, remedy: str) -> Finding:
+    """It works, but not as intended."""
+    return Finding(level=Level.WARNING, subject=subject, message=message, remedy=remedy)
 
 
-def error(about: str, message: str, remedy: str) -> Finding:
-    """Would lose messages."""
-    return Finding(level=Level.ERROR, about=about, message=message, remedy=remedy)
+def error(subject: str, message: str, remedy: str) -> Finding:
+    """Messages would be lost."""
+    return Finding(level=Level.ERROR, subject=subject, message=message, remedy=remedy)
 
 
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """Names in a row, the rest counted."""
-    known = list(dict.fromkeys(names))
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return ", ".join(known[:most]) + more
+def join_names(names: Iterable[str], most: int = 5) -> str:
+    """Join names with commas, and count those after the first few."""
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - most} more" if len(unique) > most else ""
+    return ", ".join(unique[:most]) + more
+
+
+def _count(findings: Sequence[Finding], noun: str) -> str:
+    return f"{len(findings)} {noun}{'' if len(findings) == 1 else 's'}"

@@ -1,8 +1,10 @@
-"""The doctor's round in Slack: the token, its scopes, the channels of the routes, the user groups that they mention."""
+"""The doctor's checks in Slack: the token, its scopes, and the channels and user groups of the routes."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-from relay.cards.model import Channel as Known
+from relay.cards.model import Channel
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
@@ -11,220 +13,213 @@ from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_o
 from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.tools.doctor import references
 from relay.tools.doctor.references import ChannelUse
-from relay.tools.doctor.report import Finding, error, listed, note, ok, warning
+from relay.tools.doctor.report import Finding, error, join_names, note, ok, warning
 
-TRIES = 4
-"""How often one thing is asked while Slack has no time for it."""
+MAX_TRIES = 4
+"""How often a request is tried while Slack asks to retry."""
 
-LONGEST_WAIT = 60.0
-"""Seconds. The longest wait between two tries."""
+MAX_WAIT = 60.0
+"""The longest wait between two tries, in seconds."""
 
-FEW = 20
-"""Up to so many ids are asked for one by one; more are read from the list of all channels."""
+MAX_LOOKUPS = 20
+"""Up to this many channel ids are looked up one by one; more are read from the list of all channels."""
 
-_UNREACHED = "Check the network between here and Slack, and SLACK_API_URL."
+_NETWORK_REMEDY = "Check the network from here to Slack, and SLACK_API_URL."
 
 
 class SlackChecks:
-    """One visit to a workspace. `known` is what the database holds about channels, by reference."""
+    """The checks of one workspace. `known` are the channels in the database, by reference."""
 
-    def __init__(self, slack: SlackClient, rulebook: Rulebook | None, known: Mapping[str, Known], clock: Clock) -> None:
-        """Take the door, what the routes want, and what is known from before."""
+    def __init__(
+        self, slack: SlackClient, rulebook: Rulebook | None, known: Mapping[str, Channel], clock: Clock
+    ) -> None:
         self._slack = slack
         self._rulebook = rulebook
         self._known = known
         self._clock = clock
         self._scopes: tuple[str, ...] = ()
-        self._listed: dict[str, ChannelInfo] | None = None
+        self._channels: dict[str, ChannelInfo] = {}
 
     async def findings(self) -> list[Finding]:
-        """All of them; where the token does not work, that is all there is to find."""
-        answer = await self._ask(self._slack.auth_test)
+        """Run all checks. If the token does not work, that is the only finding."""
+        answer = await self._call(self._slack.auth_test)
         if not isinstance(answer, Read):
-            return [error("Slack token", f"Slack does not let relay in: {answer.reason}.", _remedy(answer))]
+            return [error("Slack token", f"Slack does not accept it: {answer.reason}.", _remedy(answer))]
         identity = identity_of(answer)
         self._scopes = identity.scopes
-        found = [ok("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
-        used = list(references.channels(self._rulebook)) if self._rulebook else []
-        found += self._scope_findings(by_name=any(use.ref.startswith("#") for use in used))
+        findings = [ok("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
+        uses = list(references.channels(self._rulebook)) if self._rulebook else []
+        findings += self._check_scopes(by_name=any(use.ref.startswith("#") for use in uses))
         if self._rulebook is not None:
-            found += await self._channel_findings(used)
-            found += list(_expressions(self._rulebook))
-            found += await self._user_group_findings(self._rulebook)
-        return found
+            findings += await self._check_channels(uses)
+            findings += list(_channel_templates(self._rulebook))
+            findings += await self._check_user_groups(self._rulebook)
+        return findings
 
-    async def _ask(self, call: Callable[[], Awaitable[SlackOutcome]]) -> SlackOutcome:
-        """Ask once, or again where Slack surely did not listen."""
-        answer = await call()
-        for number in range(1, TRIES):
+    async def _call(self, method: Callable[[], Awaitable[SlackOutcome]]) -> SlackOutcome:
+        """Call Slack, and retry while it asks to."""
+        answer = await method()
+        for number in range(1, MAX_TRIES):
             if not isinstance(answer, Retryable):
                 break
-            await self._clock.sleep(min(LONGEST_WAIT, answer.retry_after or float(number)))
-            answer = await call()
+            await self._clock.sleep(min(MAX_WAIT, answer.retry_after or float(number)))
+            answer = await method()
         return answer
 
     # Scopes
 
-    def _scope_findings(self, *, by_name: bool) -> list[Finding]:
+    def _check_scopes(self, *, by_name: bool) -> list[Finding]:
         if not self._scopes:
-            return [note("Slack scopes", "Slack does not say which ones the token has.")]
-        acts = self._rulebook is not None and references.accepts_actions(self._rulebook)
-        needed = sorted({*REQUIRED_SCOPES, *(ACTION_SCOPES if acts else ())})
-        missing = [scope for scope in needed if scope not in self._scopes]
+            return [note("Slack scopes", "Slack does not report the scopes of the token.")]
+        for_actions = self._rulebook is not None and references.accepts_actions(self._rulebook)
+        action_scopes = ACTION_SCOPES if for_actions else ()
+        required = sorted({*REQUIRED_SCOPES, *action_scopes})
+        missing = [scope for scope in required if scope not in self._scopes]
         if not missing:
-            return [ok("Slack scopes", f"all {len(needed)} are there.")]
-        losing = {
-            "chat:write",
-            *(("channels:read", "groups:read") if by_name else ()),
-            *(ACTION_SCOPES if acts else ()),
-        }
+            return [ok("Slack scopes", f"the token has all {len(required)}.")]
+        essential = {"chat:write", *(("channels:read", "groups:read") if by_name else ()), *action_scopes}
         return [
-            (error if scope in losing else warning)(
+            (error if scope in essential else warning)(
                 f"Slack scope {scope}",
                 f"the token does not have it: {MISSING_SCOPE_EFFECTS[scope]}.",
-                f"Add {scope} to relay's Slack app and install it again; `relay manifest` prints all that relay uses.",
+                f"Add {scope} to relay's Slack app and reinstall it; `relay manifest` prints all scopes.",
             )
             for scope in missing
         ]
 
     # Channels
 
-    async def _channel_findings(self, used: Sequence[ChannelUse]) -> list[Finding]:
-        by_ref: dict[str, list[ChannelUse]] = {}
-        for use in used:
-            by_ref.setdefault(use.ref, []).append(use)
-        if any(ref.startswith("#") for ref in by_ref) or len(by_ref) > FEW:
-            answer = await self._list()
-            if answer is not None and any(ref.startswith("#") for ref in by_ref):
-                names = listed(ref for ref in by_ref if ref.startswith("#"))
-                what = f"the list of channels cannot be read ({answer.reason}), so no name is found: {names}."
-                return [
-                    error("channels", what, _remedy(answer)),
-                    *[each for ref in by_ref if not ref.startswith("#") for each in await self._id(ref, by_ref[ref])],
-                ]
-        found: list[Finding] = []
+    async def _check_channels(self, uses: Sequence[ChannelUse]) -> list[Finding]:
+        by_ref: defaultdict[str, list[ChannelUse]] = defaultdict(list)
+        for use in uses:
+            by_ref[use.ref].append(use)
+        findings: list[Finding] = []
+        names = [ref for ref in by_ref if ref.startswith("#")]
+        if names or len(by_ref) > MAX_LOOKUPS:
+            failure = await self._load_channels()
+            if failure is not None and names:
+                message = f"the list of channels cannot be read ({failure.reason}), so relay cannot find these names: "
+                findings.append(error("channels", f"{message}{join_names(names)}.", _remedy(failure)))
+                by_ref = defaultdict(list, {ref: uses for ref, uses in by_ref.items() if ref not in names})
         for ref, where in by_ref.items():
-            found += await (self._name(ref, where) if ref.startswith("#") else self._id(ref, where))
-        return found
+            findings += await (self._check_name(ref, where) if ref in names else self._check_id(ref, where))
+        return findings
 
-    async def _list(self) -> SlackOutcome | None:
-        """Read the list of all channels; what came instead, where it cannot be read."""
-        listed_so_far: dict[str, ChannelInfo] = {}
+    async def _load_channels(self) -> SlackOutcome | None:
+        """Load the list of all channels; return Slack's answer if that fails."""
+        channels: dict[str, ChannelInfo] = {}
         cursor: str | None = None
         while True:
-            asked = cursor
-            answer = await self._ask(lambda: self._slack.channels(asked))  # noqa: B023  it is called at once
+            answer = await self._call(partial(self._slack.channels, cursor))
             if not isinstance(answer, Read):
                 return answer
-            listed_so_far |= {channel.id: channel for channel in channels_of(answer)}
+            channels |= {channel.id: channel for channel in channels_of(answer)}
             if (cursor := cursor_of(answer)) is None:
-                self._listed = listed_so_far
+                self._channels = channels
                 return None
 
-    async def _id(self, ref: str, where: Sequence[ChannelUse]) -> list[Finding]:
-        """A channel by its id; one that was renamed is still the same."""
-        found = await self._by_id(ref)
+    async def _check_id(self, ref: str, uses: Sequence[ChannelUse]) -> list[Finding]:
+        """Check a channel by its id, which stays the same if the channel is renamed."""
+        found = await self._look_up(ref)
         if not isinstance(found, ChannelInfo):
-            return [_unfound(_about(where), where, found)]
+            return [_not_found(uses, found)]
         before = str(self._known[ref].facts.get("name") or "") if ref in self._known else ""
-        renamed = before not in ("", found.name)
-        told = (
-            [note(_about(where), f"it was renamed from #{before} to #{found.name}; the id stays.")] if renamed else []
-        )
-        return [*told, *self._judged(found, where)]
+        findings = self._check_posting(found, uses)
+        if before in ("", found.name):
+            return findings
+        return [note(_subject(uses), f"it was renamed from #{before} to #{found.name}; the id is the same."), *findings]
 
-    async def _name(self, ref: str, where: Sequence[ChannelUse]) -> list[Finding]:
-        """A channel by its name: relay keeps the id that the name had when it was found first."""
-        about = _about(where)
-        by_name = {f"#{each.name}": each for each in sorted(self._all(), key=lambda each: not each.archived)}
-        found, known = by_name.get(ref), self._known.get(ref)
+    async def _check_name(self, ref: str, uses: Sequence[ChannelUse]) -> list[Finding]:
+        """Check a channel by its name. Relay keeps using the id that the name had when relay first found it."""
+        subject = _subject(uses)
+        channels = sorted(self._channels.values(), key=lambda each: not each.archived)
+        found, known = {f"#{each.name}": each for each in channels}.get(ref), self._known.get(ref)
         if known is None or known.slack_id is None or (found is not None and found.id == known.slack_id):
-            return self._judged(found, where) if found is not None else [_nowhere(about, where)]
-        followed = await self._by_id(known.slack_id)
-        if not isinstance(followed, ChannelInfo):
-            return [_unfound(about, where, followed)]
-        now = f"it is called #{followed.name} now"
+            return self._check_posting(found, uses) if found is not None else [_unknown_name(uses)]
+        used = await self._look_up(known.slack_id)
+        if not isinstance(used, ChannelInfo):
+            return [_not_found(uses, used)]
+        message = f"it is called #{used.name} now"
         if found is not None:
-            now += f", and {ref} is another channel ({found.id})"
-        write = f"Write the id of the one that is meant: {known.slack_id} is the one that relay posts to."
-        return [warning(about, f"{now}; relay follows it by its id.", write), *self._judged(followed, where)]
+            message += f", and {ref} is another channel ({found.id})"
+        remedy = f"Write the id of the right channel into routes.yaml; relay posts to {known.slack_id}."
+        finding = warning(subject, f"{message}; relay continues to use it by its id.", remedy)
+        return [finding, *self._check_posting(used, uses)]
 
-    def _all(self) -> list[ChannelInfo]:
-        return list((self._listed or {}).values())
-
-    async def _by_id(self, slack_id: str) -> ChannelInfo | SlackOutcome:
-        if self._listed is not None and slack_id in self._listed:
-            return self._listed[slack_id]
-        answer = await self._ask(lambda: self._slack.channel(slack_id))
+    async def _look_up(self, slack_id: str) -> ChannelInfo | SlackOutcome:
+        if slack_id in self._channels:
+            return self._channels[slack_id]
+        answer = await self._call(partial(self._slack.channel, slack_id))
         return (channel_of(answer) or answer) if isinstance(answer, Read) else answer
 
-    def _judged(self, found: ChannelInfo, where: Sequence[ChannelUse]) -> list[Finding]:
-        """Whether relay can post there."""
-        about, routes = _about(where), _routes(where)
-        if found.archived:
-            return [error(about, f"it is archived ({routes}).", "Unarchive it, or send its routes to another channel.")]
-        strict = [use for use in where if not use.allow_external]
-        if found.external and strict:
-            what = f"it is shared with another organisation, and {_routes(strict)} does not allow that."
-            remedy = "Set allow_external: true where outsiders may read incidents, or name an internal channel."
-            return [error(about, what, remedy)]
-        if not found.member and found.private:
-            return [error(about, f"relay is not in this private channel ({routes}).", "Invite it: /invite @relay.")]
-        if not found.member and self._scopes and "channels:join" not in self._scopes:
-            remedy = "Invite it (/invite @relay), or add channels:join to relay's Slack app."
-            return [error(about, f"relay is not in it and cannot join it by itself ({routes}).", remedy)]
-        joins = "" if found.member else "; relay joins it before its first post"
-        return [ok(about, f"#{found.name} ({found.id}) takes messages{joins}.")]
+    def _check_posting(self, channel: ChannelInfo, uses: Sequence[ChannelUse]) -> list[Finding]:
+        """Check whether relay can post to the channel."""
+        subject, routes = _subject(uses), _used_by(uses)
+        if channel.archived:
+            remedy = "Unarchive it, or send its routes to another channel."
+            return [error(subject, f"it is archived ({routes}).", remedy)]
+        internal_only = [use for use in uses if not use.allow_external]
+        if channel.external and internal_only:
+            message = f"it is shared with another organisation, which {_used_by(internal_only)} does not allow."
+            remedy = "Set allow_external: true if outsiders may read incidents, or name an internal channel."
+            return [error(subject, message, remedy)]
+        if not channel.member and channel.private:
+            return [error(subject, f"relay is not in this private channel ({routes}).", "Invite it: /invite @relay.")]
+        if not channel.member and self._scopes and "channels:join" not in self._scopes:
+            remedy = "Invite relay (/invite @relay), or add channels:join to relay's Slack app."
+            return [error(subject, f"relay is not in this channel and may not join it ({routes}).", remedy)]
+        joins = "" if channel.member else "; relay joins it before its first post"
+        return [ok(subject, f"relay can post to #{channel.name} ({channel.id}){joins}.")]
 
     # User groups
 
-    async def _user_group_findings(self, rulebook: Rulebook) -> list[Finding]:
-        wanted = references.user_groups(rulebook)
-        if not wanted:
+    async def _check_user_groups(self, rulebook: Rulebook) -> list[Finding]:
+        used = references.user_groups(rulebook)
+        if not used:
             return []
-        answer = await self._ask(self._slack.user_groups)
+        answer = await self._call(self._slack.user_groups)
         if not isinstance(answer, Read):
-            what = f"{listed(wanted)} cannot be looked up: {answer.reason}."
-            return [warning("user groups", what, _remedy(answer))]
+            message = f"{join_names(used)} cannot be looked up: {answer.reason}."
+            return [warning("user groups", message, _remedy(answer))]
         known = {group.id: group for group in user_groups_of(answer)}
         return [
-            ok(f"user group {group}", f"@{known[group].handle} is there.")
+            ok(f"user group {group}", f"it is @{known[group].handle}.")
             if group in known
             else warning(
                 f"user group {group}",
-                f"there is none with this id that is active, so {listed(routes)} would ping nobody by it.",
+                f"no active user group has this id, so {join_names(routes)} would ping nobody with it.",
                 "Correct the id in routes.yaml (it begins with S), or enable the group again.",
             )
-            for group, routes in wanted.items()
+            for group, routes in used.items()
         ]
 
 
-def _expressions(rulebook: Rulebook) -> Iterator[Finding]:
-    for written, routes in references.expressions(rulebook).items():
-        what = f"it depends on the incident ({listed(routes)}), so it is looked for when it is first needed."
-        yield note(f"channel {written}", what)
+def _channel_templates(rulebook: Rulebook) -> Iterator[Finding]:
+    for source, routes in references.channel_templates(rulebook).items():
+        yield note(f"channel {source}", f"not checked: it depends on the incident ({join_names(routes)}).")
 
 
-def _about(where: Sequence[ChannelUse]) -> str:
-    first = where[0]
-    return f"channel {first.written}" + (f" ({first.ref})" if first.written != first.ref else "")
+def _subject(uses: Sequence[ChannelUse]) -> str:
+    first = uses[0]
+    return f"channel {first.source}" + (f" ({first.ref})" if first.source != first.ref else "")
 
 
-def _routes(where: Sequence[ChannelUse]) -> str:
-    return listed(use.where for use in where)
+def _used_by(uses: Sequence[ChannelUse]) -> str:
+    return join_names(use.used_by for use in uses)
 
 
-def _nowhere(about: str, where: Sequence[ChannelUse]) -> Finding:
-    what = f"no channel that relay can see has this name ({_routes(where)})."
-    return error(about, what, "Correct the name; if the channel is private, invite relay to it: /invite @relay.")
+def _unknown_name(uses: Sequence[ChannelUse]) -> Finding:
+    message = f"relay can see no channel with this name ({_used_by(uses)})."
+    remedy = "Correct the name; if the channel is private, invite relay to it: /invite @relay."
+    return error(_subject(uses), message, remedy)
 
 
-def _unfound(about: str, where: Sequence[ChannelUse], answer: SlackOutcome) -> Finding:
-    """An id that tells nothing. Without the scope to look, posting shows whether it works: relay tries."""
+def _not_found(uses: Sequence[ChannelUse], answer: SlackOutcome) -> Finding:
+    """The finding if an id cannot be looked up. If only the scope for that is missing, posting may still work."""
     if isinstance(answer, Rejected) and answer.reason == "missing_scope":
-        return warning(about, "it cannot be looked at: the token lacks the scope.", answer.remedy)
-    return error(about, f"it is not to be had ({answer.reason}; {_routes(where)}).", _remedy(answer))
+        return warning(_subject(uses), "it cannot be checked: the token lacks the scope.", answer.remedy)
+    return error(_subject(uses), f"Slack does not return it ({answer.reason}; {_used_by(uses)}).", _remedy(answer))
 
 
 def _remedy(answer: SlackOutcome) -> str:
-    return getattr(answer, "remedy", "") or _UNREACHED
+    return getattr(answer, "remedy", "") or _NETWORK_REMEDY

@@ -1,11 +1,11 @@
-"""What a rehearsal came to, against what was expected of it: every difference, at the place that expected otherwise."""
+"""Compares a simulation with what a test expects: every difference, at the position of the expectation."""
 
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 
 from relay.cards.model import CardState
 from relay.routes.parser.context import Position
-from relay.tools.as_read import ChannelNames, channel_label, message_text, slack_error
+from relay.tools.message_text import ChannelNames, channel_label, message_text, slack_error
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
 from relay.tools.testing.model import (
     CardExpected,
@@ -17,133 +17,119 @@ from relay.tools.testing.model import (
     Wording,
 )
 
+Failures = Iterator[ExpectationFailure]
 
-def check_expectations(rehearsal: Simulation, expected: Expected, names: ChannelNames) -> Iterator[ExpectationFailure]:
-    """Every expectation that is not met."""
+
+def check_expectations(simulation: Simulation, expected: Expected, names: ChannelNames) -> Failures:
+    """Yield every expectation that is not met."""
     if expected.routes is not None:
-        yield from _list(expected.routes, rehearsal.routes, "the routes that took the last share")
-    cards = {played.card.channel: played for played in rehearsal.cards if _stands(played)}
+        yield from _check_list(expected.routes, simulation.routes, "the routes that matched the last share")
+    cards = {
+        each.card.channel: each
+        for each in simulation.cards
+        if each.root is not None and each.card.state is not CardState.SUPERSEDED
+    }
     if expected.channels is not None:
-        yield from _list(expected.channels, tuple(cards), "the channels with a card", names)
+        yield from _check_list(expected.channels, tuple(cards), "the channels with a card", names)
     for card in expected.cards:
-        if (played := cards.get(card.ref)) is None:
+        if (simulated := cards.get(card.ref)) is None:
             there = ", ".join(channel_label(ref, names) for ref in cards) or "none"
-            yield ExpectationFailure(
-                spot=card.spot, message=f"there is no card in {card.written}; there are cards in: {there}"
-            )
+            yield _failure(card.position, f"expected a card in {card.source}; found cards in: {there}")
         else:
-            yield from _card(played, card, names)
+            yield from _check_card(simulated, card, names)
 
 
-def check_messages(rehearsal: Simulation, spot: Position, names: ChannelNames) -> Iterator[ExpectationFailure]:
-    """What holds for every message of every test: Slack takes it, and no template failed."""
-    for played in rehearsal.cards:
-        messages = (played.first, played.root, *played.replies)
-        for sent in dict.fromkeys(sent for sent in messages if sent is not None):
-            where = f"a message in {channel_label(played.card.channel, names)}"
-            if found := slack_error(sent.message):
-                yield ExpectationFailure(spot=spot, message=f"{where} does not fit: Slack would refuse it with {found}")
+def check_messages(simulation: Simulation, position: Position, names: ChannelNames) -> Failures:
+    """Yield what is wrong with any message: Slack would reject it, or a template failed."""
+    for card in simulation.cards:
+        for sent in dict.fromkeys(each for each in (card.first, card.root, *card.replies) if each is not None):
+            message = f"a message in {channel_label(card.card.channel, names)}"
+            if error := slack_error(sent.message):
+                yield _failure(position, f"Slack would reject {message}: {error}")
             for failure in sent.rendered.failures:
-                yield ExpectationFailure(spot=spot, message=f"a template failed for {where}: {failure}")
+                yield _failure(position, f"a template failed for {message}: {failure}")
 
 
-def _stands(played: SimulatedCard) -> bool:
-    return played.root is not None and played.card.state is not CardState.SUPERSEDED
+def _failure(position: Position, message: str, diff: Iterator[str] | None = None) -> ExpectationFailure:
+    return ExpectationFailure(position=position, message=message, diff=tuple(diff or ()))
 
 
-def _card(played: SimulatedCard, expected: CardExpected, names: ChannelNames) -> Iterator[ExpectationFailure]:
-    first, root = played.first, played.root
+def _check_card(simulated: SimulatedCard, expected: CardExpected, names: ChannelNames) -> Failures:
+    first, root = simulated.first, simulated.root
     if first is None or root is None:
         return
-    what = f"the card in {expected.written}"
+    subject = f"the card in {expected.source}"
     if expected.route is not None:
-        yield from _list(expected.route, (played.card.route,), f"the route of {what}")
+        yield from _check_list(expected.route, (simulated.card.route,), f"the route of {subject}")
     if expected.pings is not None:
-        yield from _list(expected.pings, first.pings, f"whom {what} pinged")
-    yield from _wording(expected.wording, message_text(root.message, names), what)
-    yield from _wording(expected.notification, root.message.text, f"the notification of {what}")
-    told = [str(entry.kind) for reply in played.replies for entry in reply.entries]
-    if expected.entries is not None and expected.entries[0] != len(told):
-        number, spot = expected.entries
-        message = f"expected {number} entries in the thread of {what}, found {len(told)}: {', '.join(told) or 'none'}"
-        yield ExpectationFailure(spot=spot, message=message)
+        yield from _check_list(expected.pings, first.pings, f"the pings of {subject}")
+    yield from _check_wording(expected.wording, message_text(root.message, names), subject)
+    yield from _check_wording(expected.notification, root.message.text, f"the notification of {subject}")
+    kinds = [str(entry.kind) for reply in simulated.replies for entry in reply.entries]
+    if expected.entries is not None and expected.entries[0] != len(kinds):
+        number, position = expected.entries
+        found = f"{len(kinds)} ({', '.join(kinds)})" if kinds else "0"
+        yield _failure(position, f"expected {number} entries in the thread of {subject}, found {found}")
     if expected.thread is not None:
-        yield from _thread(played.replies, expected, names)
+        yield from _check_thread(simulated.replies, expected.thread, expected, names)
 
 
-def _thread(
-    replies: Sequence[SentMessage], expected: CardExpected, names: ChannelNames
-) -> Iterator[ExpectationFailure]:
-    wanted = expected.thread or ()
-    if len(replies) != len(wanted):
-        yield ExpectationFailure(
-            spot=expected.thread_spot,
-            message=f"expected {_counted(len(wanted))} under the card in {expected.written}, found {len(replies)}",
-            diff=tuple(f"+ {' / '.join(message_text(reply.message, names).splitlines())}" for reply in replies),
-        )
-    for number, (reply, each) in enumerate(zip(replies, wanted, strict=False), start=1):
-        yield from _reply(reply, each, f"reply {number} in {expected.written}", names)
+def _check_thread(
+    replies: Sequence[SentMessage], expected: Sequence[ReplyExpected], card: CardExpected, names: ChannelNames
+) -> Failures:
+    if len(replies) != len(expected):
+        count = "1 reply" if len(expected) == 1 else f"{len(expected)} replies"
+        message = f"expected {count} to the card in {card.source}, found {len(replies)}"
+        texts = (f"+ {' / '.join(message_text(reply.message, names).splitlines())}" for reply in replies)
+        yield _failure(card.thread_position, message, texts)
+    for number, (reply, each) in enumerate(zip(replies, expected, strict=False), start=1):
+        subject = f"reply {number} in {card.source}"
+        yield from _check_wording(each.wording, message_text(reply.message, names), subject)
+        if each.tells is not None:
+            kinds = tuple(str(entry.kind) for entry in reply.entries)
+            yield from _check_list(each.tells, kinds, f"the entries of {subject}")
+        if each.pings is not None:
+            yield from _check_list(each.pings, reply.pings, f"the pings of {subject}")
+        if each.broadcast is not None and each.broadcast is not reply.broadcast:
+            found = f"expected broadcast: {str(each.broadcast).lower()}, found {str(reply.broadcast).lower()}"
+            yield _failure(each.position, f"{subject}: {found}")
 
 
-def _reply(reply: SentMessage, expected: ReplyExpected, what: str, names: ChannelNames) -> Iterator[ExpectationFailure]:
-    yield from _wording(expected.wording, message_text(reply.message, names), what)
-    if expected.tells is not None:
-        yield from _list(expected.tells, tuple(str(entry.kind) for entry in reply.entries), f"what {what} tells")
-    if expected.pings is not None:
-        yield from _list(expected.pings, reply.pings, f"whom {what} pings")
-    if expected.broadcast is not None and expected.broadcast is not reply.broadcast:
-        is_shown = "is shown" if reply.broadcast else "is not shown"
-        yield ExpectationFailure(
-            spot=expected.spot, message=f"{what} {is_shown} in the channel too; expected the opposite"
-        )
-
-
-def _counted(number: int) -> str:
-    return "one reply" if number == 1 else f"{number or 'no'} replies"
-
-
-def _list(
-    expected: ExpectedList, found: Sequence[str], what: str, names: ChannelNames | None = None
-) -> Iterator[ExpectationFailure]:
-    """The same things, in whatever order."""
+def _check_list(
+    expected: ExpectedList, found: Sequence[str], subject: str, names: ChannelNames | None = None
+) -> Failures:
+    """Compare without regard to order."""
     wanted, there = sorted(expected.values), sorted(found)
-    if wanted == there:
-        return
-    yield ExpectationFailure(
-        spot=expected.spot, message=f"{what}: not as expected", diff=tuple(_diff(wanted, there, names or {}))
-    )
+    if wanted != there:
+        yield _failure(expected.position, f"{subject}: not as expected", _list_diff(wanted, there, names or {}))
 
 
-def _diff(wanted: Sequence[str], there: Sequence[str], names: ChannelNames) -> Iterator[str]:
-    for kind, one, one_end, other, other_end in SequenceMatcher(a=wanted, b=there, autojunk=False).get_opcodes():
+def _list_diff(wanted: Sequence[str], there: Sequence[str], names: ChannelNames) -> Iterator[str]:
+    matcher = SequenceMatcher(a=wanted, b=there, autojunk=False)
+    for kind, start, end, other_start, other_end in matcher.get_opcodes():
         if kind == "equal":
-            yield from (f"  {channel_label(each, names)}" for each in wanted[one:one_end])
+            yield from (f"  {channel_label(each, names)}" for each in wanted[start:end])
             continue
-        yield from (f"- {channel_label(each, names) or '(the fallback)'}" for each in wanted[one:one_end])
-        yield from (f"+ {channel_label(each, names) or '(the fallback)'}" for each in there[other:other_end])
+        yield from (f"- {channel_label(each, names) or '(the fallback)'}" for each in wanted[start:end])
+        yield from (f"+ {channel_label(each, names) or '(the fallback)'}" for each in there[other_start:other_end])
 
 
-def _wording(expected: Wording, shown: str, what: str) -> Iterator[ExpectationFailure]:
+def _check_wording(expected: Wording, text: str, subject: str) -> Failures:
     for phrase in expected.says:
-        if not phrase.found_in(shown):
-            message = f"{what} does not say {phrase.written!r}"
-            yield ExpectationFailure(spot=phrase.spot, message=message, diff=tuple(_reads(phrase, shown)))
+        if not phrase.is_in(text):
+            yield _failure(phrase.position, f"{subject} does not say {phrase.source!r}", _text_diff(phrase, text))
     for phrase in expected.lacks:
-        if phrase.found_in(shown):
-            diff = tuple(f"+ {line}" if phrase.found_in(line) else f"  {line}" for line in shown.splitlines())
-            yield ExpectationFailure(spot=phrase.spot, message=f"{what} says {phrase.written!r}", diff=diff)
+        if phrase.is_in(text):
+            lines = (f"+ {line}" if phrase.is_in(line) else f"  {line}" for line in text.splitlines())
+            yield _failure(phrase.position, f"{subject} says {phrase.source!r}", lines)
 
 
-def _reads(phrase: Phrase, shown: str) -> Iterator[str]:
-    """The message, with what was expected before the line that comes nearest to it."""
-    lines = shown.splitlines()
-    near = get_close_matches(phrase.written, lines, n=1, cutoff=0.5)
-    place = lines.index(near[0]) if near else len(lines)
-    for number, line in enumerate(lines):
-        if number == place:
-            yield f"- {phrase.written}"
-            yield f"+ {line}"
-        else:
-            yield f"  {line}"
-    if not near:
-        yield f"- {phrase.written}"
+def _text_diff(phrase: Phrase, text: str) -> Iterator[str]:
+    """The message, with the expected text before the most similar line."""
+    lines = text.splitlines()
+    similar = get_close_matches(phrase.source, lines, n=1, cutoff=0.5)
+    place = lines.index(similar[0]) if similar else len(lines)
+    yield from (f"  {line}" for line in lines[:place])
+    yield f"- {phrase.source}"
+    yield from (f"+ {line}" for line in lines[place : place + 1])
+    yield from (f"  {line}" for line in lines[place + 1 :])

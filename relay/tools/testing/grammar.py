@@ -1,7 +1,6 @@
-"""A `*.test.yaml` becomes tests, or every fault in it is told, at its place."""
+"""Parses a `*.test.yaml` into tests, or reports every fault in it with its position."""
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from relay.model.entry_kinds import EntryKind
@@ -22,8 +21,8 @@ from relay.routes.parser.targets import read_fixed_channel, read_target
 from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.routes.parser.yaml_parser import parse_yaml
 from relay.routes.rulebook import Rulebook
+from relay.samples import SAMPLES, read_sample
 from relay.tools.share_files import parse_share_file
-from relay.tools.testing import samples
 from relay.tools.testing.model import (
     CardExpected,
     Expected,
@@ -31,148 +30,152 @@ from relay.tools.testing.model import (
     OperatorTest,
     Phrase,
     ReplyExpected,
-    ShareStep,
+    ShareSpec,
     Wording,
 )
-from relay.tools.testing.values import count, headers, phrase, spot_of, values, words_of
+from relay.tools.testing.values import (
+    position_of,
+    read_count,
+    read_headers,
+    read_json_object,
+    read_phrase,
+    read_words,
+)
 
-SUFFIX = ".test.yaml"
 VERSION = "1"
 
 _FILE = ("version", "tests")
 _TEST = ("name", "shares", "expect", "note")
-_ON_TOP = ("at", "state", "environment", "tags", "comment", "headers", "with", "without", "expect")
-_SHARE = ("sample", "file", *_ON_TOP)
+_CHANGES = ("at", "state", "environment", "tags", "comment", "headers", "with", "without", "expect")
+_SHARE = ("sample", "file", *_CHANGES)
 _EXPECT = ("routes", "channels", "cards")
 _WORDING = ("says", "lacks")
 _CARD = (*_WORDING, "notification", "route", "pings", "entries", "thread")
 _REPLY = (*_WORDING, "tells", "pings", "broadcast")
 
 
-def read_tests(paths: Iterable[Path], rulebook: Rulebook) -> list[OperatorTest]:
-    """The tests of these files; what they name has to be in the rulebook.
+def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
+    """Parse the tests of these files. The routes and channels that they name must be in the rulebook.
 
     Raises:
-        ConfigurationError: every fault of every file.
+        ConfigurationError: with every fault of every file.
     """
     tests: list[OperatorTest] = []
     faults: list[Fault] = []
     for path in paths:
-        reading = ParseContext(file=str(path))
-        tests += _Grammar(path, rulebook, reading).tests()
-        faults += reading.faults
+        context = ParseContext(file=str(path))
+        tests += _TestFileParser(path, rulebook, context).parse()
+        faults += context.faults
     if faults:
         raise ConfigurationError(faults)
     return tests
 
 
-class _Grammar:
-    """Reads one file."""
+class _TestFileParser:
+    """Parses one file."""
 
-    def __init__(self, path: Path, rulebook: Rulebook, reading: ParseContext) -> None:
+    def __init__(self, path: Path, rulebook: Rulebook, context: ParseContext) -> None:
         self._path = path
         self._rulebook = rulebook
-        self._reading = reading
+        self._context = context
         self._names: dict[str, int] = {}
 
-    def tests(self) -> list[OperatorTest]:
-        """Every test; faulty parts are left out, and told."""
+    def parse(self) -> list[OperatorTest]:
+        """Parse every test; invalid parts are reported and left out."""
         try:
-            written = self._path.read_text(encoding="utf-8")
+            text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            self._reading.add_fault(Position(line=0, column=0), f"it cannot be read: {error}")
+            self._context.add_fault(Position(line=0, column=0), f"the file cannot be read: {error}")
             return []
-        root = parse_yaml(written, self._reading)
-        top = root and self._table(root, _FILE, "a file of tests")
+        root = parse_yaml(text, self._context)
+        top = root and self._mapping(root, _FILE, "a test file")
         if not top:
             return []
         version = top.get("version")
         if not isinstance(version, ScalarNode) or version.text != VERSION:
-            self._reading.add_fault(version or top, f"expected version: {VERSION}, found {describe(version or top)}")
-        node = top.get("tests")
-        if _is_empty(node):
-            self._reading.add_fault(node or top, "the file has no tests")
-        return [test for item in self._items(node, "tests") if (test := self._test(item)) is not None]
+            found = "no version" if version is None else describe(version)
+            self._context.add_fault(version or top, f"expected version: {VERSION}, found {found}")
+        tests = top.get("tests")
+        if _is_empty(tests):
+            self._context.add_fault(tests or top, "the file has no tests; write them as a list under tests:")
+        return [test for item in self._items(tests, "tests") if (test := self._test(item)) is not None]
 
     def _test(self, node: Node) -> OperatorTest | None:
-        made = self._table(node, _TEST, "a test")
-        if made is None:
+        mapping = self._mapping(node, _TEST, "a test")
+        if mapping is None:
             return None
-        shares = made.get("shares")
+        shares = mapping.get("shares")
         if _is_empty(shares):
-            self._reading.add_fault(
-                shares or made, "the test has no shares; the first says sample: documented, or file: SHARE.json"
-            )
-        items = self._items(shares, "shares")
-        steps = [self._step(item, first=number == 0) for number, item in enumerate(items)]
-        expected = self._expected(made.get("expect"))
-        if expected is None and not any(step and step.expected for step in steps):
-            self._reading.add_fault(made, "the test expects nothing, so that it could not fail; write expect: ...")
+            message = "the test has no shares; write shares: [{sample: documented}], or {file: SHARE.json}"
+            self._context.add_fault(shares or mapping, message)
+        specs = [self._share(item, first=not index) for index, item in enumerate(self._items(shares, "shares"))]
+        expected = self._expected(mapping.get("expect"))
+        if expected is None and not any(spec and spec.expected for spec in specs):
+            message = "the test expects nothing, so it cannot fail; write expect: {channels: [...]}, for example"
+            self._context.add_fault(mapping, message)
         return OperatorTest(
-            name=self._name(made),
+            name=self._name(mapping),
             file=str(self._path),
-            spot=spot_of(made),
-            steps=tuple(step for step in steps if step is not None),
+            position=position_of(mapping),
+            shares=tuple(spec for spec in specs if spec is not None),
             expected=expected,
         )
 
-    def _name(self, made: MappingNode) -> str:
-        node = made.get("name")
+    def _name(self, test: MappingNode) -> str:
+        node = test.get("name")
         if node is None:
-            self._reading.add_fault(made, "the test has no name")
+            self._context.add_fault(test, "the test has no name; write name: what it checks")
             return ""
-        name = read_word(node, self._reading) or ""
+        name = read_word(node, self._context) or ""
         if name in self._names:
-            self._reading.add_fault(
-                node, f"there is a test '{name}' in line {self._names[name]} already; names are unique"
-            )
+            message = f"the test '{name}' exists already in line {self._names[name]}; choose another name"
+            self._context.add_fault(node, message)
         self._names.setdefault(name, node.line)
         return name
 
     # --- shares ---
 
-    def _step(self, node: Node, *, first: bool) -> ShareStep | None:
-        made = self._table(node, _SHARE, "a share")
-        if made is None:
+    def _share(self, node: Node, *, first: bool) -> ShareSpec | None:
+        mapping = self._mapping(node, _SHARE, "a share")
+        if mapping is None:
             return None
-        if first and not (made.get("sample") or made.get("file")):
-            self._reading.add_fault(
-                made, "the first share says where it comes from: sample: documented, or file: SHARE.json"
-            )
-        return ShareStep(
-            spot=spot_of(made),
-            document=self._document(made),
-            at=read_key(made, "at", read_duration, self._reading, None),
-            state=read_key(made, "state", choice_of(*State), self._reading, None),
-            environment=read_key(made, "environment", read_word, self._reading, None),
-            tags=read_key(made, "tags", values, self._reading, {}),
-            comment=read_key(made, "comment", read_word, self._reading, None),
-            headers=read_key(made, "headers", headers, self._reading, {}),
-            over=read_key(made, "with", values, self._reading, {}),
-            without=read_key(made, "without", partial(words_of, "parts of a body"), self._reading, ()),
-            expected=self._expected(made.get("expect")),
+        if first and not (mapping.get("sample") or mapping.get("file")):
+            message = "the first share needs a source; write sample: documented, or file: SHARE.json"
+            self._context.add_fault(mapping, message)
+        return ShareSpec(
+            position=position_of(mapping),
+            document=self._document(mapping),
+            at=read_key(mapping, "at", read_duration, self._context, None),
+            state=read_key(mapping, "state", choice_of(*State), self._context, None),
+            environment=read_key(mapping, "environment", read_word, self._context, None),
+            tags=read_key(mapping, "tags", read_json_object, self._context, {}),
+            comment=read_key(mapping, "comment", read_word, self._context, None),
+            headers=read_key(mapping, "headers", read_headers, self._context, {}),
+            overrides=read_key(mapping, "with", read_json_object, self._context, {}),
+            without=read_key(mapping, "without", read_words, self._context, ()),
+            expected=self._expected(mapping.get("expect")),
         )
 
-    def _document(self, made: MappingNode) -> bytes | None:
-        sample, file = made.get("sample"), made.get("file")
+    def _document(self, share: MappingNode) -> bytes | None:
+        sample, file = share.get("sample"), share.get("file")
         if sample is not None and file is not None:
-            self._reading.add_fault(file, "a share is a sample or a file, not both")
+            self._context.add_fault(file, "expected either sample or file, found both; remove one")
         if sample is not None:
-            name = choice_of(*samples.NAMES)(sample, self._reading)
-            return None if name is None else samples.sample(name)
-        name = None if file is None else read_word(file, self._reading)
-        return None if file is None or name is None else self._recorded(file, name)
+            name = choice_of(*SAMPLES)(sample, self._context)
+            return None if name is None else read_sample(name)
+        name = None if file is None else read_word(file, self._context)
+        return None if file is None or name is None else self._read_share(file, name)
 
-    def _recorded(self, node: Node, name: str) -> bytes | None:
+    def _read_share(self, node: Node, name: str) -> bytes | None:
         path = self._path.parent / name
         try:
             document = path.read_bytes()
             parse_share_file(document, {})
         except OSError as error:
-            near = suggestion(name, [each.name for each in sorted(path.parent.glob("*.json"))])
-            self._reading.add_fault(node, f"{path} cannot be read: {error.strerror or error}{near}")
+            hint = suggestion(name, [each.name for each in sorted(path.parent.glob("*.json"))])
+            self._context.add_fault(node, f"{path} cannot be read: {error.strerror or error}{hint}")
         except ShareError as error:
-            self._reading.add_fault(node, f"{path} holds no share. {error}")
+            self._context.add_fault(node, f"{path} does not contain a share. {error}")
         else:
             return document
         return None
@@ -180,114 +183,111 @@ class _Grammar:
     # --- what is expected ---
 
     def _expected(self, node: Node | None) -> Expected | None:
-        if node is None or (made := self._table(node, _EXPECT, "expect")) is None:
+        if node is None or (mapping := self._mapping(node, _EXPECT, "expect")) is None:
             return None
-        if made.get("routes") is made.get("channels") is None and _is_empty(made.get("cards")):
-            self._reading.add_fault(made, f"nothing is expected; there are: {', '.join(_EXPECT)}")
+        if mapping.get("routes") is mapping.get("channels") is None and _is_empty(mapping.get("cards")):
+            self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(_EXPECT)}")
         return Expected(
-            spot=spot_of(made),
-            routes=self._listed(made, "routes", self._route),
-            channels=self._listed(made, "channels", self._channel),
-            cards=tuple(self._cards(made.get("cards"))),
+            position=position_of(mapping),
+            routes=self._list(mapping, "routes", self._route),
+            channels=self._list(mapping, "channels", self._channel),
+            cards=tuple(self._cards(mapping.get("cards"))),
         )
 
-    def _cards(self, node: Node | None) -> Iterable[CardExpected]:
-        made = None if node is None else read_mapping(node, self._reading, "channels to what their cards are")
-        for word, value in made.entries if made else ():
-            ref = self._channel(word, self._reading)
-            card = self._table(value, _CARD, "a card")
+    def _cards(self, node: Node | None) -> Iterator[CardExpected]:
+        mapping = None if node is None else read_mapping(node, self._context, "channels to their cards")
+        for key, value in mapping.entries if mapping else ():
+            ref = self._channel(key, self._context)
+            card = self._mapping(value, _CARD, "a card")
             if ref is not None and card is not None:
-                yield self._card(ref, word, card)
+                yield self._card(ref, key, card)
 
-    def _card(self, ref: str, word: ScalarNode, made: MappingNode) -> CardExpected:
-        thread = made.get("thread")
-        replies = None if thread is None else tuple(self._replies(thread))
-        route = made.get("route")
-        governing = None if route is None else self._route(route, self._reading)
-        entries = made.get("entries")
-        number = None if entries is None else count(entries, self._reading)
+    def _card(self, ref: str, key: ScalarNode, card: MappingNode) -> CardExpected:
+        thread, route, entries = card.get("thread"), card.get("route"), card.get("entries")
+        name = None if route is None else self._route(route, self._context)
+        number = None if entries is None else read_count(entries, self._context)
         return CardExpected(
             ref=ref,
-            written=word.text,
-            spot=spot_of(word),
-            wording=self._wording(made),
-            notification=read_key(made, "notification", self._notification, self._reading, Wording()),
-            route=ExpectedList(values=(governing,), spot=spot_of(route)) if route and governing is not None else None,
-            pings=self._listed(made, "pings", read_target),
-            entries=(number, spot_of(entries)) if entries is not None and number is not None else None,
-            thread=replies,
-            thread_spot=spot_of(thread or word),
+            source=key.text,
+            position=position_of(key),
+            wording=self._wording(card),
+            notification=read_key(card, "notification", self._notification, self._context, Wording()),
+            route=ExpectedList(values=(name,), position=position_of(route)) if route and name is not None else None,
+            pings=self._list(card, "pings", read_target),
+            entries=(number, position_of(entries)) if entries is not None and number is not None else None,
+            thread=None if thread is None else tuple(self._replies(thread)),
+            thread_position=position_of(thread or key),
         )
 
-    def _replies(self, node: Node) -> Iterable[ReplyExpected]:
+    def _replies(self, node: Node) -> Iterator[ReplyExpected]:
         for item in self._items(node, "replies"):
             if isinstance(item, ScalarNode):
-                yield ReplyExpected(spot=spot_of(item), wording=Wording(says=self._phrases(item)))
-            elif (made := self._table(item, _REPLY, "a reply")) is not None:
+                yield ReplyExpected(position=position_of(item), wording=Wording(says=self._phrases(item)))
+            elif (reply := self._mapping(item, _REPLY, "a reply")) is not None:
                 yield ReplyExpected(
-                    spot=spot_of(made),
-                    wording=self._wording(made),
-                    tells=self._listed(made, "tells", choice_of(*EntryKind)),
-                    pings=self._listed(made, "pings", read_target),
-                    broadcast=read_key(made, "broadcast", read_bool, self._reading, None),
+                    position=position_of(reply),
+                    wording=self._wording(reply),
+                    tells=self._list(reply, "tells", choice_of(*EntryKind)),
+                    pings=self._list(reply, "pings", read_target),
+                    broadcast=read_key(reply, "broadcast", read_bool, self._context, None),
                 )
 
-    def _notification(self, node: Node, reading: ParseContext) -> Wording | None:  # noqa: ARG002  as readers are called
+    def _notification(self, node: Node, _context: ParseContext) -> Wording | None:
         if isinstance(node, ScalarNode):
             return Wording(says=self._phrases(node))
-        made = self._table(node, _WORDING, "a notification")
-        return None if made is None else self._wording(made)
+        mapping = self._mapping(node, _WORDING, "a notification")
+        return None if mapping is None else self._wording(mapping)
 
-    def _wording(self, made: MappingNode) -> Wording:
-        return Wording(says=self._phrases(made.get("says")), lacks=self._phrases(made.get("lacks")))
+    def _wording(self, mapping: MappingNode) -> Wording:
+        return Wording(says=self._phrases(mapping.get("says")), lacks=self._phrases(mapping.get("lacks")))
 
     def _phrases(self, node: Node | None) -> tuple[Phrase, ...]:
-        """One text, or a list of them."""
+        """One text, or a list of texts."""
         if node is None:
             return ()
         items = node.items if isinstance(node, ListNode) else (node,)
-        return tuple(each for item in items if (each := phrase(item, self._reading)) is not None)
+        return tuple(phrase for item in items if (phrase := read_phrase(item, self._context)) is not None)
 
-    def _route(self, node: Node, reading: ParseContext) -> str | None:
-        name = read_word(node, reading)
+    def _route(self, node: Node, context: ParseContext) -> str | None:
+        name = read_word(node, context)
         if name is None or self._rulebook.has_route(name):
             return name
         known = [route.name for route in self._rulebook.routes.flatten()]
-        reading.add_fault(node, f"there is no route '{name}'{suggestion(name, known)}")
+        context.add_fault(node, f"unknown route '{name}'{suggestion(name, known)}")
         return None
 
-    def _channel(self, node: Node, reading: ParseContext) -> str | None:
-        channel = read_fixed_channel(node, self._rulebook.channels, reading)
+    def _channel(self, node: Node, context: ParseContext) -> str | None:
+        channel = read_fixed_channel(node, self._rulebook.channels, context)
         return None if channel is None else channel.ref
 
     # --- parts ---
 
-    def _table(self, node: Node, known: tuple[str, ...], what: str) -> MappingNode | None:
-        made = read_mapping(node, self._reading, f"the keys of {what}, such as {', '.join(known[:3])}")
-        for word, _ in made.entries if made else ():
-            if word.text not in known and not word.text.startswith("x-"):
-                self._reading.add_fault(word, f"'{word.text}' is no key of {what}{suggestion(word.text, known)}")
-        return made
+    def _mapping(self, node: Node, known: tuple[str, ...], what: str) -> MappingNode | None:
+        mapping = read_mapping(node, self._context, f"the keys of {what}, such as {', '.join(known[:3])}")
+        for key, _ in mapping.entries if mapping else ():
+            if key.text not in known and not key.text.startswith("x-"):
+                self._context.add_fault(key, f"unknown key '{key.text}' in {what}{suggestion(key.text, known)}")
+        return mapping
 
     def _items(self, node: Node | None, what: str) -> tuple[Node, ...]:
         if node is None:
             return ()
         if isinstance(node, ListNode):
             return node.items
-        self._reading.add_fault(node, f"expected a list of {what}, found {describe(node)}")
+        self._context.add_fault(node, f"expected a list of {what}, found {describe(node)}")
         return ()
 
-    def _listed(self, made: MappingNode, key: str, read: NodeReader[str]) -> ExpectedList | None:
-        """The list under a key; None where there is none, so that it is left open."""
-        node = made.get(key)
+    def _list(self, mapping: MappingNode, key: str, read: NodeReader[str]) -> ExpectedList | None:
+        """The list under a key; None if the key is missing, which accepts anything."""
+        node = mapping.get(key)
         if node is None:
             return None
-        each = (read(item, self._reading) for item in self._items(node, key))
-        return ExpectedList(values=tuple(value for value in each if value is not None), spot=spot_of(node))
+        values = (read(item, self._context) for item in self._items(node, key))
+        return ExpectedList(values=tuple(value for value in values if value is not None), position=position_of(node))
 
 
 def _is_empty(node: Node | None) -> bool:
-    """Whether nothing stands there, or a list or a mapping of nothing."""
+    """Whether the node is missing, or an empty list or mapping."""
     match node:
         case ListNode(items=inside) | MappingNode(entries=inside):
             return not inside

@@ -1,4 +1,4 @@
-"""The nouns of operators' tests. Whatever may fail knows the line and the column of the file in which it stands."""
+"""The values of operators' tests. Whatever can fail has its position in the file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from relay.routes.parser.context import Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareStep:
+class ShareSpec:
     """One share of a test.
 
-    `document` is a share as it was recorded, None where the step builds on the one before it; `at` is when it comes
-    (seconds after the first share), None where that is left open. The rest is laid over the body, in this order.
+    `document` is a recorded share, or None if this share changes the one before it. `at` is its time (seconds after the
+    first share), or None for one minute after the share before. The other changes are applied in this order.
     """
 
-    spot: Position
+    position: Position
     document: bytes | None = None
     at: float | None = None
     state: str | None = None
@@ -23,23 +23,23 @@ class ShareStep:
     tags: Mapping[str, JSON] = field(default_factory=dict)
     comment: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    over: Mapping[str, JSON] = field(default_factory=dict)
+    overrides: Mapping[str, JSON] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     expected: "Expected | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrase:
-    """A text to be found in a message; `found_in` says whether it is."""
+    """A text to find in a message; `is_in` returns whether it is there."""
 
-    written: str
-    spot: Position
-    found_in: Callable[[str], bool] = field(compare=False, repr=False)
+    source: str
+    position: Position
+    is_in: Callable[[str], bool] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """What a message has to say, and what it must not."""
+    """What a message must say, and what it must not say."""
 
     says: tuple[Phrase, ...] = ()
     lacks: tuple[Phrase, ...] = ()
@@ -47,17 +47,17 @@ class Wording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedList:
-    """A list that has to be just so, whatever the order unless `ordered`."""
+    """A complete list of expected values, in any order."""
 
     values: tuple[str, ...]
-    spot: Position
+    position: Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyExpected:
-    """What one reply is to be; None leaves a part open."""
+    """What is expected of one reply; None means that anything is accepted."""
 
-    spot: Position
+    position: Position
     wording: Wording = Wording()
     tells: ExpectedList | None = None
     pings: ExpectedList | None = None
@@ -66,12 +66,12 @@ class ReplyExpected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardExpected:
-    """What the card in one channel is to be; `ref` is the channel's reference, `written` what stands in the file."""
+    """What is expected of the card in one channel; `ref` is the channel's reference, `source` what the file says."""
 
     ref: str
-    written: str
-    spot: Position
-    thread_spot: Position
+    source: str
+    position: Position
+    thread_position: Position
     wording: Wording = Wording()
     notification: Wording = Wording()
     route: ExpectedList | None = None
@@ -82,9 +82,9 @@ class CardExpected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What shares are to come to; what is None is left open. Channels are references."""
+    """What is expected after shares; None means that anything is accepted. Channels are references."""
 
-    spot: Position
+    position: Position
     routes: ExpectedList | None = None
     channels: ExpectedList | None = None
     cards: tuple[CardExpected, ...] = ()
@@ -96,23 +96,23 @@ class OperatorTest:
 
     name: str
     file: str
-    spot: Position
-    steps: tuple[ShareStep, ...]
+    position: Position
+    shares: tuple[ShareSpec, ...]
     expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectationFailure:
-    """One expectation that was not met, at its place; lines of `diff` begin with `-` (expected) or `+` (found)."""
+    """One expectation that was not met; lines of `diff` begin with `-` (expected) or `+` (actual)."""
 
-    spot: Position
+    position: Position
     message: str
     diff: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTestResult:
-    """What came of a test: the failures, the routes that took any of its shares, and how long it took (seconds)."""
+    """The result of a test: its failures, the routes that matched one of its shares, and its duration in seconds."""
 
     test: OperatorTest
     failures: tuple[ExpectationFailure, ...] = ()
@@ -122,5 +122,5 @@ class OperatorTestResult:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was as expected."""
+        """Whether every expectation was met."""
         return not self.failures

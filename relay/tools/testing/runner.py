@@ -1,13 +1,14 @@
-"""All tests, one after the other, and which routes they reach."""
+"""Runs operators' tests, and finds the routes that they reach."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
 
 from relay.config.configuration import Configuration
 from relay.routes.route import Route
-from relay.tools.as_read import ChannelNames, channel_names
+from relay.tools.message_text import ChannelNames, channel_names
 from relay.tools.simulate import Simulation
 from relay.tools.testing.assertions import check_expectations, check_messages
 from relay.tools.testing.model import ExpectationFailure, OperatorTest, OperatorTestResult
@@ -16,9 +17,9 @@ from relay.tools.testing.steps import StepError, build_shares
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Which routes the tests reach: name and line of those that none does (those switched off are left out).
+    """The routes that the tests reach, and name and line of those that they miss, without disabled ones.
 
-    `fallback` says whether a share that no route took was among them; None where there is no fallback.
+    `fallback` is whether a share matched no route; None if there is no fallback channel.
     """
 
     reached: tuple[str, ...]
@@ -26,97 +27,86 @@ class Coverage:
     fallback: bool | None
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing is left."""
+    def complete(self) -> bool:
+        """Whether the tests reach everything."""
         return not self.missed and self.fallback is not False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTestRun:
-    """What came of all tests."""
+    """The results of all tests."""
 
     results: tuple[OperatorTestResult, ...]
     coverage: Coverage
 
     @property
     def failed(self) -> tuple[OperatorTestResult, ...]:
-        """Those that did not come out as expected."""
+        """The results of the tests that failed."""
         return tuple(result for result in self.results if not result.passed)
 
 
 def run(
     configuration: Configuration,
     tests: Iterable[OperatorTest],
-    done: Callable[[OperatorTestResult], None] = lambda _: None,
+    on_result: Callable[[OperatorTestResult], None] = lambda _: None,
 ) -> OperatorTestRun:
-    """Play every test; `done` is told of each as it ends."""
+    """Run every test; call `on_result` after each."""
     names = channel_names(configuration.rulebook)
     results = []
     for test in tests:
-        results.append(_result(configuration, test, names))
-        done(results[-1])
+        results.append(_run_test(configuration, test, names))
+        on_result(results[-1])
     return OperatorTestRun(results=tuple(results), coverage=_coverage(configuration, results))
 
 
-def _result(configuration: Configuration, test: OperatorTest, names: ChannelNames) -> OperatorTestResult:
+def _run_test(configuration: Configuration, test: OperatorTest, names: ChannelNames) -> OperatorTestResult:
     started = perf_counter()
-    rehearsals: dict[str, Simulation] = {}
-    failures = list(_failures(configuration, test, names, rehearsals))
-    taken = [taken for rehearsal in rehearsals.values() for taken in rehearsal.shares]
+    simulations: defaultdict[str, Simulation] = defaultdict(lambda: Simulation(configuration))
+    failures = list(_failures(test, simulations, names))
+    shares = [share for simulation in simulations.values() for share in simulation.shares]
     return OperatorTestResult(
         test=test,
         failures=tuple(dict.fromkeys(failures)),
-        routes=frozenset(chain.from_iterable(each.routes for each in taken)),
-        unrouted=any(each.plan is not None and not each.routes for each in taken),
+        routes=frozenset(chain.from_iterable(share.routes for share in shares)),
+        unrouted=any(share.plan is not None and not share.routes for share in shares),
         seconds=perf_counter() - started,
     )
 
 
 def _failures(
-    configuration: Configuration, test: OperatorTest, names: ChannelNames, rehearsals: dict[str, Simulation]
+    test: OperatorTest, simulations: "defaultdict[str, Simulation]", names: ChannelNames
 ) -> Iterable[ExpectationFailure]:
-    """Each share is played in the rehearsal of its incident; what is expected is expected of the last one's."""
+    """Simulate each share in the simulation of its incident. Expectations are about the incident of the last share."""
     last: Simulation | None = None
     try:
-        for step, share in zip(test.steps, build_shares(test.steps), strict=True):
-            if share.incident not in rehearsals:
-                rehearsals[share.incident] = Simulation(configuration)
-            last = rehearsals[share.incident]
+        for spec, share in zip(test.shares, build_shares(test.shares), strict=True):
+            last = simulations[share.incident]
             last.receive(share)
-            if step.expected is not None:
+            if spec.expected is not None:
                 last.run(until=share.received)
-                yield from check_expectations(last, step.expected, names)
+                yield from check_expectations(last, spec.expected, names)
     except StepError as error:
-        yield ExpectationFailure(spot=error.spot, message=str(error))
+        yield ExpectationFailure(position=error.position, message=str(error))
         return
-    for rehearsal in rehearsals.values():
-        rehearsal.run()
-        yield from check_messages(rehearsal, test.spot, names)
+    for simulation in simulations.values():
+        simulation.run()
+        yield from check_messages(simulation, test.position, names)
     if last is not None and test.expected is not None:
         yield from check_expectations(last, test.expected, names)
 
 
-def _coverage(configuration: Configuration, results: Iterable[OperatorTestResult]) -> Coverage:
-    results = list(results)
-    taken = frozenset(chain.from_iterable(result.routes for result in results))
-    enabled = list(_enabled(configuration.rulebook.routes))
-    fallback = configuration.rulebook.fallback
+def _coverage(configuration: Configuration, results: Sequence[OperatorTestResult]) -> Coverage:
+    matched = frozenset(chain.from_iterable(result.routes for result in results))
+    routes = list(configuration.rulebook.routes.flatten_enabled())
     return Coverage(
-        reached=tuple(route.name for route in enabled if _reached(route, taken)),
-        missed=tuple((route.name, route.line) for route in enabled if not _reached(route, taken)),
-        fallback=None if fallback is None else any(result.unrouted for result in results),
+        reached=tuple(route.name for route in routes if _is_reached(route, matched)),
+        missed=tuple((route.name, route.line) for route in routes if not _is_reached(route, matched)),
+        fallback=any(result.unrouted for result in results) if configuration.rulebook.fallback else None,
     )
 
 
-def _enabled(routes: Iterable[Route]) -> Iterable[Route]:
-    for route in routes:
-        if route.enabled:
-            yield route
-            yield from _enabled(route.routes)
-
-
-def _reached(route: Route, taken: frozenset[str]) -> bool:
-    """Whether it took a share; one that only groups is reached where one inside it is."""
+def _is_reached(route: Route, matched: frozenset[str]) -> bool:
+    """Whether it matched a share; a route that only groups others is reached if one of them is."""
     if route.groups_only:
-        return any(_reached(inside, taken) for inside in route.routes)
-    return route.name in taken
+        return any(_is_reached(child, matched) for child in route.routes)
+    return route.name in matched

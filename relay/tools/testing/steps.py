@@ -1,4 +1,4 @@
-"""The steps of a test become shares: each a document, or the share before it, with changes on top."""
+"""Turns the shares of a test file into real shares: each is a document, or the share before it, with changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -14,7 +14,7 @@ from relay.model.json_types import JSON
 from relay.model.tag_labels import readable_tag_name
 from relay.routes.parser.context import Position
 from relay.tools.share_files import STEP, parse_share_file
-from relay.tools.testing.model import ShareStep
+from relay.tools.testing.model import ShareSpec
 
 Body = dict[str, Any]
 
@@ -23,58 +23,53 @@ _TAGS = ("incidentTags", "incident_tags")
 
 
 class StepError(Exception):
-    """A step that cannot be made into a share, and why."""
+    """A share of a test that cannot be built; the message says why."""
 
-    def __init__(self, spot: Position, message: str) -> None:
-        """Take the place of the step."""
+    def __init__(self, position: Position, message: str) -> None:
         super().__init__(message)
-        self.spot = spot
+        self.position = position
 
 
-def build_shares(steps: Sequence[ShareStep]) -> Iterator[Share]:
-    """The shares of the steps, in sequence.
+def build_shares(specs: Sequence[ShareSpec]) -> Iterator[Share]:
+    """Build the shares of a test, in sequence.
 
     Raises:
-        NotStaged: a step that gives no share, or comes before the one before it.
+        StepError: one is not a share, or its time is before that of the share before it.
     """
     body: Body = {}
     headers: Mapping[str, str] = {}
     shares: list[Share] = []
-    for step in steps:
+    for spec in specs:
         try:
-            body, headers, moment = _staged(step, body, headers, shares)
-            share = parse_share(orjson.dumps(body), headers, moment)
+            body, headers, time = _build(spec, body, headers, shares)
+            share = parse_share(orjson.dumps(body), headers, time)
         except ShareError as error:
-            raise StepError(step.spot, str(error)) from error
+            raise StepError(spec.position, str(error)) from error
         if shares and share.received < shares[-1].received:
-            raise StepError(step.spot, "`at` is before the share before it; to tell old news late, set its changedOn")
+            message = "`at` is before the time of the share before it; to send an old state late, set its changedOn"
+            raise StepError(spec.position, message)
         shares.append(share)
         yield share
 
 
-def _staged(
-    step: ShareStep, before: Body, headers: Mapping[str, str], shares: Sequence[Share]
+def _build(
+    spec: ShareSpec, previous: Body, headers: Mapping[str, str], shares: Sequence[Share]
 ) -> tuple[Body, Mapping[str, str], float]:
-    if step.document is not None:
-        body, headers, moment = _opened(step.document, shares)
+    if spec.document is not None:
+        share = parse_share_file(spec.document, {}, after=shares)
+        body, time = orjson.loads(share.body), share.received
+        headers = parse_recorded_share(spec.document).headers
     else:
-        body, moment = _continued(before), shares[-1].received + STEP
-    if step.at is not None:
-        moment = (shares[0].received if shares else moment) + step.at
-    if step.at is not None or step.document is None:
-        _incident(body).update(changedOn=int(moment), updatedOn=int(moment))
-    return _changed(body, step, moment), {**headers, **step.headers}, moment
+        body, time = _without_events(previous), shares[-1].received + STEP
+    if spec.at is not None:
+        time = (shares[0].received if shares else time) + spec.at
+    if spec.at is not None or spec.document is None:
+        _incident(body).update(changedOn=int(time), updatedOn=int(time))
+    return _apply_changes(body, spec, time), {**headers, **spec.headers}, time
 
 
-def _opened(document: bytes, shares: Sequence[Share]) -> tuple[Body, Mapping[str, str], float]:
-    """A document's body and headers, and when it comes by itself."""
-    found = parse_recorded_share(document)
-    share = parse_share_file(document, {}, after=shares)
-    return orjson.loads(share.body), found.headers, share.received
-
-
-def _continued(body: Body) -> Body:
-    """The share before, without what happened just then."""
+def _without_events(body: Body) -> Body:
+    """A copy without the comment and the events."""
     body = deepcopy(body)
     for place in (body, _incident(body), body.get("metadata")):
         if isinstance(place, dict):
@@ -83,69 +78,70 @@ def _continued(body: Body) -> Body:
     return body
 
 
-def _changed(body: Body, step: ShareStep, moment: float) -> Body:
-    incident = _incident(body)
-    if step.state is not None:
-        incident.update(_told_state(step.state, moment))
-    if step.environment is not None:
-        _metadata(body).update(environment=step.environment)
+def _apply_changes(body: Body, spec: ShareSpec, time: float) -> Body:
+    if spec.state is not None:
+        _incident(body).update(_state_fields(spec.state, time))
+    if spec.environment is not None:
+        _metadata(body).update(environment=spec.environment)
         _metadata(body).pop("environment_id", None)
-    if step.tags:
-        _set_tags(body, step.tags)
-    if step.comment is not None:
-        _metadata(body)["comment"] = {"comment": step.comment}
-        body["event_types"] = [{"event": "incident#commented", "time": int(moment)}]
-    body = _laid_over(body, step.over)
-    for path in step.without:
-        _left_out(body, path.split("."))
+    if spec.tags:
+        _set_tags(body, spec.tags)
+    if spec.comment is not None:
+        _metadata(body)["comment"] = {"comment": spec.comment}
+        body["event_types"] = [{"event": "incident#commented", "time": int(time)}]
+    body = _merge(body, spec.overrides)
+    for path in spec.without:
+        _remove(body, path.split("."))
     return body
 
 
-def _told_state(state: str, moment: float) -> Body:
-    """A state as BigPanda tells it: an end leaves the status as it was."""
+def _state_fields(state: str, time: float) -> Body:
+    """The fields with which BigPanda reports a state. A resolved incident keeps its status."""
     if state == State.RESOLVED:
-        return {"resolved": True, "active": False, "endedOn": int(moment)}
+        return {"resolved": True, "active": False, "endedOn": int(time)}
     return {"status": state.capitalize(), "resolved": False, "active": True, "endedOn": None}
 
 
 def _set_tags(body: Body, tags: Mapping[str, JSON]) -> None:
-    """Each tag is known by its id or its readable name; null takes it away."""
+    """Set tags by id or readable name; null removes a tag."""
     place, name = next(
         ((place, name) for place in (body, _incident(body)) for name in _TAGS if isinstance(place.get(name), list)),
         (body, _TAGS[0]),
     )
-    kept = [tag for tag in place.get(name, ()) if not (isinstance(tag, dict) and _named(tag, tags))]
-    ids = {readable_tag_name(tag["id"]).casefold(): tag["id"] for tag in place.get(name, ()) if isinstance(tag, dict)}
+    present = place.get(name, ())
+    ids = {readable_tag_name(tag["id"]).casefold(): tag["id"] for tag in present if isinstance(tag, dict)}
+    changed = {key.casefold() for key in tags}
+    kept = [tag for tag in present if not (isinstance(tag, dict) and changed & _tag_names(tag))]
     new = [{"id": ids.get(key.casefold(), key), "value": value} for key, value in tags.items() if value is not None]
     place[name] = [*kept, *new]
 
 
-def _named(tag: Mapping[str, JSON], tags: Mapping[str, JSON]) -> bool:
-    names = {str(tag.get("id", "")).casefold(), readable_tag_name(str(tag.get("id", ""))).casefold()}
-    return any(key.casefold() in names for key in tags)
+def _tag_names(tag: Mapping[str, JSON]) -> set[str]:
+    tag_id = str(tag.get("id", ""))
+    return {tag_id.casefold(), readable_tag_name(tag_id).casefold()}
 
 
 def _incident(body: Body) -> Body:
-    """The object that holds the incident: the body itself where BigPanda's wrapper is missing."""
-    found = body.get("incident")
-    return found if isinstance(found, dict) else body
+    """The object with the incident: the body itself if BigPanda's wrapper is missing."""
+    incident = body.get("incident")
+    return incident if isinstance(incident, dict) else body
 
 
 def _metadata(body: Body) -> Body:
     if not isinstance(body.get("metadata"), dict):
         body["metadata"] = {}
-    found: Body = body["metadata"]
-    return found
+    metadata: Body = body["metadata"]
+    return metadata
 
 
-def _laid_over(value: JSON, over: JSON) -> JSON:
-    """Mappings are merged; everything else is replaced."""
-    if not (isinstance(value, dict) and isinstance(over, Mapping)):
-        return over
-    return {**value, **{name: _laid_over(value.get(name), part) for name, part in over.items()}}
+def _merge(value: JSON, overrides: JSON) -> JSON:
+    """Merge mappings; replace everything else."""
+    if not (isinstance(value, dict) and isinstance(overrides, Mapping)):
+        return overrides
+    return {**value, **{name: _merge(value.get(name), part) for name, part in overrides.items()}}
 
 
-def _left_out(body: JSON, path: Sequence[str]) -> None:
+def _remove(body: JSON, path: Sequence[str]) -> None:
     for name in path[:-1]:
         body = body.get(name) if isinstance(body, dict) else None
     if isinstance(body, dict):

@@ -1,4 +1,4 @@
-"""The values of a `*.test.yaml`: texts to be found, numbers, headers, and JSON as it is written in YAML."""
+"""Parses the values of a `*.test.yaml`: phrases, numbers, headers, and JSON that is written as YAML."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,82 +13,81 @@ from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNo
 from relay.tools.testing.model import Phrase
 
 
-def phrase(node: Node, reading: ParseContext) -> Phrase | None:
-    """A text to be found in a message; between slashes a regular expression."""
-    written = read_word(node, reading)
-    if written is None:
+def read_phrase(node: Node, context: ParseContext) -> Phrase | None:
+    """Parse a text to find in a message; between slashes it is a regular expression."""
+    source = read_word(node, context)
+    if source is None:
         return None
-    spot = spot_of(node)
-    if len(written) > 2 and written.startswith("/") and written.endswith("/"):  # noqa: PLR2004  slashes and something
+    position = position_of(node)
+    if len(source) > 2 and source.startswith("/") and source.endswith("/"):  # noqa: PLR2004  slashes and something
         options: Any = re2.Options()
         options.log_errors = False
         try:
-            search = re2.compile(written[1:-1], options).search
+            search = re2.compile(source[1:-1], options).search
         except re2.error as error:
-            reading.add_fault(node, f"this is not a regular expression that RE2 takes: {re2_reason(error)}")
+            context.add_fault(node, f"{source!r} is not a valid regular expression (RE2): {re2_reason(error)}")
             return None
-        return Phrase(written=written, spot=spot, found_in=lambda shown: search(shown) is not None)
-    return Phrase(written=written, spot=spot, found_in=lambda shown: written in shown)
+        return Phrase(source=source, position=position, is_in=lambda text: search(text) is not None)
+    return Phrase(source=source, position=position, is_in=lambda text: source in text)
 
 
-def count(node: Node, reading: ParseContext) -> int | None:
-    """A whole number from 0 on."""
+def read_count(node: Node, context: ParseContext) -> int | None:
+    """Parse a whole number, at least 0."""
     if isinstance(node, ScalarNode) and node.yaml_type == "int" and node.text.isdecimal():
         return int(node.text)
-    reading.add_fault(node, f"expected a number, found {describe(node)}")
+    context.add_fault(node, f"expected a number, found {describe(node)}")
     return None
 
 
-def words_of(what: str, node: Node, reading: ParseContext) -> tuple[str, ...] | None:
-    """One word, or a list of them."""
+def read_words(node: Node, context: ParseContext) -> tuple[str, ...] | None:
+    """Parse one word, or a list of words."""
     items = node.items if isinstance(node, ListNode) else (node,)
-    words = tuple(word for item in items if (word := read_word(item, reading)) is not None)
+    words = tuple(word for item in items if (word := read_word(item, context)) is not None)
     if not words:
-        reading.add_fault(node, f"expected {what}, found {describe(node)}")
+        context.add_fault(node, f"expected parts of a body, such as incident.snooze, found {describe(node)}")
     return words
 
 
-def headers(node: Node, reading: ParseContext) -> dict[str, str] | None:
-    """Headers by name."""
-    made = read_mapping(node, reading, "headers to their values")
-    if made is None:
+def read_headers(node: Node, context: ParseContext) -> dict[str, str] | None:
+    """Parse a mapping of headers."""
+    mapping = read_mapping(node, context, "headers to their values")
+    if mapping is None:
         return None
-    return {word.text: value for word, each in made.entries if (value := read_word(each, reading)) is not None}
+    return {key.text: text for key, value in mapping.entries if (text := read_word(value, context)) is not None}
 
 
-def values(node: Node, reading: ParseContext) -> Mapping[str, JSON] | None:
-    """A mapping, as the JSON that its YAML stands for."""
-    made = read_mapping(node, reading, "names to values")
-    return None if made is None else {word.text: plain(value, reading) for word, value in made.entries}
+def read_json_object(node: Node, context: ParseContext) -> Mapping[str, JSON] | None:
+    """Parse a mapping as JSON."""
+    mapping = read_mapping(node, context, "names to values")
+    return None if mapping is None else {key.text: _to_json(value, context) for key, value in mapping.entries}
 
 
-def plain(node: Node, reading: ParseContext) -> JSON:
-    """A node as the JSON that its YAML stands for."""
+def _to_json(node: Node, context: ParseContext) -> JSON:
     match node:
         case ListNode():
-            return [plain(item, reading) for item in node.items]
+            return [_to_json(item, context) for item in node.items]
         case MappingNode():
-            return {word.text: plain(value, reading) for word, value in node.entries}
+            return {key.text: _to_json(value, context) for key, value in node.entries}
         case ScalarNode():
-            return _scalar(node, reading)
+            return _scalar_to_json(node, context)
 
 
-def _scalar(word: ScalarNode, reading: ParseContext) -> JSON:
-    """What YAML takes for a word is left a word, unless it is written as JSON has it: true, 12, 0.5, null."""
-    if word.yaml_type == "null":
+def _scalar_to_json(node: ScalarNode, context: ParseContext) -> JSON:
+    """A scalar is a text, unless it is written as in JSON: true, 12, 0.5, null."""
+    if node.yaml_type == "null":
         return None
-    if word.yaml_type == "bool" and word.text.lower() in {"true", "false"}:
-        return word.text.lower() == "true"
+    if node.yaml_type == "bool" and node.text.lower() in {"true", "false"}:
+        return node.text.lower() == "true"
     try:
-        if word.yaml_type == "int":
-            return int(word.text)
-        if word.yaml_type == "float":
-            return float(word.text)
+        if node.yaml_type == "int":
+            return int(node.text)
+        if node.yaml_type == "float":
+            return float(node.text)
     except ValueError:
-        reading.add_fault(word, f"{describe(word)} is no plain number; quote it if it is a text")
-    return word.text
+        context.add_fault(node, f"{describe(node)} is not a decimal number; quote it if it is a text")
+    return node.text
 
 
-def spot_of(node: HasPosition | None) -> Position:
-    """Where it stands; the whole file where there is nothing."""
-    return Position(line=node.line, column=node.column) if node else Position(line=0, column=0)
+def position_of(node: HasPosition) -> Position:
+    """The position of a node."""
+    return Position(line=node.line, column=node.column)

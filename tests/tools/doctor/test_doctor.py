@@ -1,4 +1,4 @@
-"""What the doctor finds when each thing that relay stands on is as it should not be."""
+"""What `relay doctor` finds when something that relay depends on is broken."""
 
 import json
 from contextlib import asynccontextmanager
@@ -30,19 +30,19 @@ routes:
 """
 
 
-class Patient(ManualClock):
-    """Whoever waits has waited."""
+class SkippingClock(ManualClock):
+    """A clock on which waiting takes no time."""
 
     async def sleep(self, seconds):
         self.advance(seconds)
 
 
-class Practice:
-    """The surroundings of a relay, all of them fine until a test spoils one."""
+class Environment:
+    """The environment of a relay, in which everything works until a test breaks something."""
 
     def __init__(self, folder, slack):
         self.folder, self.slack = folder, slack
-        self.clock = Patient()
+        self.clock = SkippingClock()
         self.settings = {
             "RELAY_ROUTES": str(folder / "routes.yaml"),
             "RELAY_TEMPLATES": str(folder / "templates"),
@@ -64,53 +64,53 @@ class Practice:
         finally:
             await store.close()
 
-    async def examined(self):
-        """(level, about) -> what was said, in one text with the remedy; only what is not fine."""
+    async def examine(self):
+        """Return whether all is well, and (level, subject) -> message and remedy of every finding that is not ok."""
         diagnosis = await examine(Settings.from_env(self.settings), self.clock)
         return diagnosis.ok, {
-            (str(finding.level), finding.about): f"{finding.message} {finding.remedy}"
+            (str(finding.level), finding.subject): f"{finding.message} {finding.remedy}"
             for finding in diagnosis.findings
-            if finding.level != "fine"
+            if finding.level != "ok"
         }
 
 
 @pytest.fixture(autouse=True)
 def few_templates(monkeypatch):
-    """Nothing is rendered here, so what relay is packaged with need not be compiled each time."""
+    """Nothing is rendered here, so the packaged templates need not be compiled each time."""
     monkeypatch.setattr(files, "load_packaged", dict)
 
 
 @pytest.fixture
-async def practice(tmp_path):
+async def environment(tmp_path):
     slack = FakeSlack()
     slack.add_channel("C0NOC00001", "noc", member=True)
     slack.add_channel("C0PAY00001", "payments")
     slack.add_channel("C0DB000001", "db")
     slack.add_usergroup("S0PAYONCALL", "payments-oncall")
-    made = Practice(tmp_path, slack)
+    created = Environment(tmp_path, slack)
     async with serve_slack(slack) as url:
-        made.settings["SLACK_API_URL"] = url
-        yield made
+        created.settings["SLACK_API_URL"] = url
+        yield created
 
 
-QUIET = {("note", "database"), ("note", "BigPanda")}
-"""What is noted of a relay that was never started, and has no key for BigPanda."""
+USUAL_NOTES = {("note", "database"), ("note", "BigPanda")}
+"""The notes for a relay that was never started, and has no key for BigPanda."""
 
 
-async def test_where_all_is_as_it_should_be_there_is_nothing_to_mend_and_nothing_is_changed(practice):
-    ok, found = await practice.examined()
+async def test_a_working_environment_has_no_problems_and_is_not_changed(environment):
+    ok, found = await environment.examine()
     assert ok
-    assert found.keys() == QUIET
-    assert {call.method for call in practice.slack.calls} == {
+    assert found.keys() == USUAL_NOTES
+    assert {call.method for call in environment.slack.calls} == {
         "auth.test",
         "conversations.list",
         "usergroups.list",
     }
-    assert not (practice.folder / "relay.db").exists()
+    assert not (environment.folder / "relay.db").exists()
 
 
 @pytest.mark.parametrize(
-    ("spoil", "about", "says"),
+    ("breaks", "subject", "says"),
     [
         (lambda slack: slack.revoke(), "Slack token", "SLACK_BOT_TOKEN"),
         (lambda slack: slack.remove_scope("chat:write"), "Slack scope chat:write", "relay manifest"),
@@ -119,23 +119,23 @@ async def test_where_all_is_as_it_should_be_there_is_nothing_to_mend_and_nothing
         (lambda slack: slack.channel("db").archive(), "channel C0DB000001", "Unarchive"),
         (lambda slack: slack.channel("db").share(), "channel C0DB000001", "allow_external"),
         (lambda slack: slack.channels.pop("C0DB000001"), "channel C0DB000001", "Check the channel's id"),
-        (lambda slack: slack.channels.pop("C0PAY00001"), "channel #payments", "no channel that relay can see"),
+        (lambda slack: slack.channels.pop("C0PAY00001"), "channel #payments", "relay can see no channel"),
         (lambda slack: setattr(slack.channel("payments"), "private", True), "channel #payments", "/invite @relay"),
         (lambda slack: setattr(slack.channel("db"), "private", True), "channel C0DB000001", "/invite @relay"),
         (lambda slack: slack.channel("noc").archive(), "channel noc (C0NOC00001)", "fallback"),
     ],
 )
-async def test_what_would_lose_messages_is_found_with_its_remedy(practice, spoil, about, says):
-    spoil(practice.slack)
-    ok, found = await practice.examined()
+async def test_a_problem_that_loses_messages_is_an_error_with_a_remedy(environment, breaks, subject, says):
+    breaks(environment.slack)
+    ok, found = await environment.examine()
     assert not ok
-    assert says in found["loss", about]
+    assert says in found["error", subject]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "about", "says"),
+    ("breaks", "subject", "says"),
     [
-        (lambda slack: slack.remove_scope("groups:history"), "Slack scope groups:history", "install it again"),
+        (lambda slack: slack.remove_scope("groups:history"), "Slack scope groups:history", "reinstall it"),
         (lambda slack: slack.remove_scope("usergroups:read"), "user groups", "usergroups:read"),
         (lambda slack: slack.usergroups.clear(), "user group S0PAYONCALL", "payments would ping nobody"),
         (
@@ -145,116 +145,116 @@ async def test_what_would_lose_messages_is_found_with_its_remedy(practice, spoil
         ),
     ],
 )
-async def test_what_loses_nothing_is_a_warning(practice, spoil, about, says):
-    spoil(practice.slack)
-    ok, found = await practice.examined()
+async def test_a_problem_that_loses_nothing_is_a_warning(environment, breaks, subject, says):
+    breaks(environment.slack)
+    ok, found = await environment.examine()
     assert ok
-    assert says in found["warning", about]
+    assert says in found["warning", subject]
 
 
-async def test_a_channel_that_was_renamed_is_followed_by_its_id_and_told(practice):
-    async with practice.store() as store:
+async def test_a_renamed_channel_is_used_by_its_id_and_reported(environment):
+    async with environment.store() as store:
         for ref, slack_id, name in (("#payments", "C0PAY00001", "payments"), ("C0DB000001", "C0DB000001", "db")):
-            await store.want_channels([ref])
-            await store.found_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": name})
-    practice.slack.channel("payments").rename("money")
-    practice.slack.channel("db").rename("databases")
-    ok, found = await practice.examined()
+            await store.add_channels([ref])
+            await store.update_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": name})
+    environment.slack.channel("payments").rename("money")
+    environment.slack.channel("db").rename("databases")
+    ok, found = await environment.examine()
     assert ok
     assert "#money now" in found["warning", "channel #payments"]
     assert "C0PAY00001" in found["warning", "channel #payments"]
     assert "from #db to #databases" in found["note", "channel C0DB000001"]
-    practice.slack.add_channel("C0PAY00002", "payments")
-    _, found = await practice.examined()
+    environment.slack.add_channel("C0PAY00002", "payments")
+    _, found = await environment.examine()
     assert "another channel (C0PAY00002)" in found["warning", "channel #payments"]
 
 
-async def test_an_archived_channel_of_the_same_name_is_not_taken_for_the_living_one(practice):
-    practice.slack.add_channel("C0PAY00000", "payments", archived=True)
-    practice.slack.add_channel("C0PAY00009", "payments", archived=True)
-    assert (await practice.examined())[0]
+async def test_an_archived_channel_with_the_same_name_is_ignored(environment):
+    environment.slack.add_channel("C0PAY00000", "payments", archived=True)
+    environment.slack.add_channel("C0PAY00009", "payments", archived=True)
+    assert (await environment.examine())[0]
 
 
-async def test_a_shared_channel_is_fine_where_the_routes_allow_it(practice):
-    practice.slack.channel("db").share()
-    practice.routes(ROUTES.replace("[C0DB000001]", "[{channel: C0DB000001, allow_external: true}]"))
-    assert (await practice.examined())[0]
+async def test_a_shared_channel_is_ok_if_the_routes_allow_it(environment):
+    environment.slack.channel("db").share()
+    environment.routes(ROUTES.replace("[C0DB000001]", "[{channel: C0DB000001, allow_external: true}]"))
+    assert (await environment.examine())[0]
 
 
-async def test_what_disabled_routes_name_is_not_looked_at(practice):
-    practice.slack.channel("db").archive()
-    practice.routes(ROUTES + "    enabled: false\n")
-    assert (await practice.examined())[0]
+async def test_the_channels_of_disabled_routes_are_not_checked(environment):
+    environment.slack.channel("db").archive()
+    environment.routes(ROUTES + "    enabled: false\n")
+    assert (await environment.examine())[0]
 
 
-async def test_a_channel_made_from_the_incident_is_noted(practice):
-    practice.routes(ROUTES.replace("C0DB000001", '"#inc-{{ tags.team }}"'))
-    ok, found = await practice.examined()
+async def test_a_channel_that_depends_on_the_incident_is_a_note(environment):
+    environment.routes(ROUTES.replace("C0DB000001", '"#inc-{{ tags.team }}"'))
+    ok, found = await environment.examine()
     assert ok
     assert ("note", "channel #inc-{{ tags.team }}") in found
 
 
-async def test_many_ids_are_read_from_one_list(practice):
+async def test_many_ids_are_read_from_one_list(environment):
     for number in range(30):
-        practice.slack.add_channel(f"C0MANY{number:04}", f"many-{number}")
+        environment.slack.add_channel(f"C0MANY{number:04}", f"many-{number}")
     posts = ", ".join(f"C0MANY{number:04}" for number in range(30))
-    practice.routes(f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: many, post: [{posts}]}}]\n")
-    assert (await practice.examined())[0]
-    assert not practice.slack.calls_to("conversations.info")
+    environment.routes(f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: many, post: [{posts}]}}]\n")
+    assert (await environment.examine())[0]
+    assert not environment.slack.calls_to("conversations.info")
 
 
-async def test_it_waits_where_slack_asks_it_to(practice):
-    practice.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method="conversations.list", times=2))
-    assert (await practice.examined())[0]
-    assert practice.clock.now() - 1_700_000_000 == pytest.approx(60, abs=1)
+async def test_it_waits_when_slack_limits_the_rate(environment):
+    environment.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method="conversations.list", times=2))
+    assert (await environment.examine())[0]
+    assert environment.clock.now() - 1_700_000_000 == pytest.approx(60, abs=1)
 
 
-async def test_slack_out_of_reach_is_said_and_the_rest_is_still_looked_at(practice):
-    practice.settings["SLACK_API_URL"] = "http://127.0.0.1:9/api/"
-    ok, found = await practice.examined()
+async def test_unreachable_slack_is_an_error_and_the_rest_is_still_checked(environment):
+    environment.settings["SLACK_API_URL"] = "http://127.0.0.1:9/api/"
+    ok, found = await environment.examine()
     assert not ok
-    assert "SLACK_API_URL" in found["loss", "Slack token"]
+    assert "SLACK_API_URL" in found["error", "Slack token"]
     assert ("note", "BigPanda") in found
 
 
-async def test_a_faulty_configuration_is_found_and_the_last_good_one_is_looked_at(practice):
-    async with practice.store() as store:
-        await store.keep_configuration("good", ROUTES, {}, 1.0)
-    practice.routes("version: 1\nroutes: [{name: a, pots: []}]\n")
-    practice.slack.channel("db").archive()
-    ok, found = await practice.examined()
-    about = str(practice.folder / "routes.yaml")
+async def test_an_invalid_configuration_is_an_error_and_the_stored_one_is_checked(environment):
+    async with environment.store() as store:
+        await store.save_configuration("good", ROUTES, {}, 1.0)
+    environment.routes("version: 1\nroutes: [{name: a, pots: []}]\n")
+    environment.slack.channel("db").archive()
+    ok, found = await environment.examine()
+    subject = str(environment.folder / "routes.yaml")
     assert not ok
-    assert "the last good one" in found["loss", about]
-    assert "relay check" in found["loss", about]
-    assert ("loss", "channel C0DB000001") in found
+    assert "previous configuration stays active" in found["error", subject]
+    assert "relay check" in found["error", subject]
+    assert ("error", "channel C0DB000001") in found
 
 
-async def test_a_folder_of_templates_that_is_not_there_is_found(practice):
-    practice.settings["RELAY_TEMPLATES"] += "s"
-    ok, found = await practice.examined()
+async def test_a_missing_templates_folder_is_an_error(environment):
+    environment.settings["RELAY_TEMPLATES"] += "s"
+    ok, found = await environment.examine()
     assert not ok
-    assert "templatess:0:0: there is no such folder" in found["loss", str(practice.folder / "routes.yaml")]
+    assert "templatess:0:0: there is no such folder" in found["error", str(environment.folder / "routes.yaml")]
 
 
-async def test_without_a_fallback_it_warns(practice):
-    practice.routes(ROUTES.replace("fallback: noc", ""))
-    ok, found = await practice.examined()
+async def test_a_missing_fallback_is_a_warning(environment):
+    environment.routes(ROUTES.replace("fallback: noc", ""))
+    ok, found = await environment.examine()
     assert ok
-    assert "no fallback" in found["warning", str(practice.folder / "routes.yaml")]
+    assert "no fallback" in found["warning", str(environment.folder / "routes.yaml")]
 
 
-async def test_settings_that_serve_would_refuse_are_found(practice):
-    practice.settings |= {"RELAY_WEBHOOK_KEYS": "", "SLACK_BOT_TOKEN": ""}
-    ok, found = await practice.examined()
+async def test_settings_with_which_serve_cannot_start_are_an_error(environment):
+    environment.settings |= {"RELAY_WEBHOOK_KEYS": "", "SLACK_BOT_TOKEN": ""}
+    ok, found = await environment.examine()
     assert not ok
-    assert "RELAY_WEBHOOK_KEYS" in found["loss", "settings"]
-    assert not practice.slack.calls
+    assert "RELAY_WEBHOOK_KEYS" in found["error", "settings"]
+    assert not environment.slack.calls
 
 
-async def test_a_database_that_is_ready_may_be_in_use(practice):
-    async with practice.store():
-        ok, found = await practice.examined()
+async def test_the_database_may_be_in_use(environment):
+    async with environment.store():
+        ok, found = await environment.examine()
     assert ok
     assert ("note", "database") not in found
 
@@ -262,104 +262,104 @@ async def test_a_database_that_is_ready_may_be_in_use(practice):
 @pytest.mark.parametrize(
     ("url", "level", "says"),
     [
-        ("sqlite:////no/such/folder/relay.db", "loss", "does not exist"),
-        ("postgresql://relay:secret@127.0.0.1:9/relay", "loss", "PostgreSQL"),
+        ("sqlite:////no/such/folder/relay.db", "error", "does not exist"),
+        ("postgresql://relay:secret@127.0.0.1:9/relay", "error", "PostgreSQL"),
     ],
 )
-async def test_a_database_out_of_reach_is_found_and_no_password_is_shown(practice, url, level, says):
-    practice.settings["RELAY_DATABASE_URL"] = url
-    ok, found = await practice.examined()
+async def test_an_unreachable_database_is_an_error_without_its_password(environment, url, level, says):
+    environment.settings["RELAY_DATABASE_URL"] = url
+    ok, found = await environment.examine()
     assert not ok
     assert says in found[level, "database"]
     assert "secret" not in str(found)
 
 
-async def test_a_database_that_is_none_is_found(practice):
-    (practice.folder / "relay.db").write_bytes(b"this is no database" * 100)
-    ok, found = await practice.examined()
+async def test_a_file_that_is_not_a_database_is_an_error(environment):
+    (environment.folder / "relay.db").write_bytes(b"this is no database" * 100)
+    ok, found = await environment.examine()
     assert not ok
-    assert "relay.db" in found["loss", "database"]
+    assert "relay.db" in found["error", "database"]
 
 
-async def test_an_empty_database_is_made_ready_at_the_next_start(practice):
-    (practice.folder / "relay.db").touch()
-    ok, found = await practice.examined()
+async def test_an_empty_database_is_migrated_at_the_next_start(environment):
+    (environment.folder / "relay.db").touch()
+    ok, found = await environment.examine()
     assert ok
-    assert "next start" in found["note", "database"]
+    assert "when it starts" in found["note", "database"]
 
 
 @asynccontextmanager
 async def bigpanda(status):
-    asked = []
+    requests = []
 
     async def definitions(request):
-        asked.append(request.headers["Authorization"])
+        requests.append(request.headers["Authorization"])
         return web.json_response([], status=status)
 
     application = web.Application()
     application.router.add_get("/resources/v2.0/incidents/tags/definitions", definitions)
     async with TestServer(application) as server:
-        yield str(server.make_url("")), asked
+        yield str(server.make_url("")), requests
 
 
 @pytest.mark.parametrize(
     ("status", "says"),
     [(401, "BIGPANDA_API_KEY"), (403, "permission"), (404, "eu-api.bigpanda.io"), (500, "server error"), (200, "")],
 )
-async def test_bigpandas_key_and_region(practice, status, says):
-    async with bigpanda(status) as (url, asked):
-        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
-        ok, found = await practice.examined()
-        assert asked == ["Bearer BPU-secret"]
+async def test_bigpandas_key_and_region_are_checked(environment, status, says):
+    async with bigpanda(status) as (url, requests):
+        environment.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
+        ok, found = await environment.examine()
+        assert requests == ["Bearer BPU-secret"]
         assert ok
         assert says in found.get(("warning", "BigPanda"), "")
         assert (("warning", "BigPanda") in found) is (status != 200)
-        practice.routes(ROUTES + "    sync_replies: true\n")
-        practice.settings |= {"SLACK_SIGNING_SECRET": "secret"}
-        assert (await practice.examined())[0] is (status == 200)
+        environment.routes(ROUTES + "    sync_replies: true\n")
+        environment.settings |= {"SLACK_SIGNING_SECRET": "secret"}
+        assert (await environment.examine())[0] is (status == 200)
 
 
-async def test_buttons_need_a_way_in(practice):
+async def test_buttons_need_a_signing_secret_or_an_app_token(environment):
     async with bigpanda(200) as (url, _):
-        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
-        practice.routes(ROUTES + "    actions: [resolve]\n")
-        ok, found = await practice.examined()
+        environment.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
+        environment.routes(ROUTES + "    actions: [resolve]\n")
+        ok, found = await environment.examine()
         assert not ok
-        assert "SLACK_SIGNING_SECRET" in found["loss", "Slack interactivity"]
-        practice.settings |= {"SLACK_APP_TOKEN": "xapp-wrong"}
-        ok, found = await practice.examined()
+        assert "SLACK_SIGNING_SECRET" in found["error", "Slack interactivity"]
+        environment.settings |= {"SLACK_APP_TOKEN": "xapp-wrong"}
+        ok, found = await environment.examine()
         assert not ok
-        assert "connections:write" in found["loss", "Slack interactivity"]
-        practice.settings |= {"SLACK_APP_TOKEN": practice.slack.app_token}
-        ok, found = await practice.examined()
+        assert "connections:write" in found["error", "Slack interactivity"]
+        environment.settings |= {"SLACK_APP_TOKEN": environment.slack.app_token}
+        ok, found = await environment.examine()
         assert ok
-        assert ("loss", "Slack interactivity") not in found
+        assert ("error", "Slack interactivity") not in found
 
 
-async def test_who_acts_needs_the_scopes_that_tell_who_that_is(practice):
+async def test_actions_need_the_scopes_that_identify_the_user(environment):
     async with bigpanda(200) as (url, _):
-        practice.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
-        practice.settings |= {"SLACK_APP_TOKEN": practice.slack.app_token}
-        practice.slack.remove_scope("users:read.email")
-        assert (await practice.examined())[0]
-        practice.routes(ROUTES + "    actions: [assign]\n")
-        ok, found = await practice.examined()
+        environment.settings |= {"BIGPANDA_API_URL": url, "BIGPANDA_API_KEY": "BPU-secret"}
+        environment.settings |= {"SLACK_APP_TOKEN": environment.slack.app_token}
+        environment.slack.remove_scope("users:read.email")
+        assert (await environment.examine())[0]
+        environment.routes(ROUTES + "    actions: [assign]\n")
+        ok, found = await environment.examine()
         assert not ok
-        assert ("loss", "Slack scope users:read.email") in found
+        assert ("error", "Slack scope users:read.email") in found
 
 
-async def test_bigpanda_out_of_reach_or_without_a_key_that_is_needed(practice):
-    practice.settings |= {"BIGPANDA_API_URL": "http://127.0.0.1:9", "BIGPANDA_API_KEY": "key"}
-    _, found = await practice.examined()
+async def test_bigpanda_is_unreachable_or_its_key_is_missing(environment):
+    environment.settings |= {"BIGPANDA_API_URL": "http://127.0.0.1:9", "BIGPANDA_API_KEY": "key"}
+    _, found = await environment.examine()
     assert "BIGPANDA_API_URL" in found["warning", "BigPanda"]
-    del practice.settings["BIGPANDA_API_KEY"]
-    practice.routes(ROUTES + "    actions: [resolve]\n")
-    ok, found = await practice.examined()
+    del environment.settings["BIGPANDA_API_KEY"]
+    environment.routes(ROUTES + "    actions: [resolve]\n")
+    ok, found = await environment.examine()
     assert not ok
-    assert "BIGPANDA_API_KEY" in found["loss", "BigPanda"]
+    assert "BIGPANDA_API_KEY" in found["error", "BigPanda"]
 
 
-def test_the_command_prints_each_finding_with_its_remedy_and_leaves_with_1(tmp_path):
+def test_the_command_prints_each_finding_with_its_remedy_and_exits_with_1(tmp_path):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     environment = {
         "RELAY_ROUTES": str(tmp_path / "routes.yaml"),
@@ -368,18 +368,18 @@ def test_the_command_prints_each_finding_with_its_remedy_and_leaves_with_1(tmp_p
         "SLACK_BOT_TOKEN": "xoxb-nobody",
         "SLACK_API_URL": "http://127.0.0.1:9/api/",
     }
-    told = CliRunner().invoke(app, ["doctor"], env=environment)
-    assert told.exit_code == 1
-    assert "✗ Slack token: Slack does not let relay in" in told.output
-    assert "\n  Check the network" in told.output
-    told = CliRunner().invoke(app, ["doctor", "--json"], env=environment)
-    assert told.exit_code == 1
-    document = json.loads(told.output)
+    result = CliRunner().invoke(app, ["doctor"], env=environment)
+    assert result.exit_code == 1
+    assert "✗ Slack token: Slack does not accept it" in result.output
+    assert "\n  Check the network" in result.output
+    result = CliRunner().invoke(app, ["doctor", "--json"], env=environment)
+    assert result.exit_code == 1
+    document = json.loads(result.output)
     assert document["ok"] is False
-    assert {"level", "about", "message", "remedy"} == document["findings"][0].keys()
+    assert {"level", "subject", "message", "remedy"} == document["findings"][0].keys()
 
 
-def test_where_no_terminal_is_narrow_a_long_remedy_is_printed_whole(tmp_path):
+def test_outside_a_terminal_a_long_remedy_is_one_line(tmp_path):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     environment = {
         "RELAY_ROUTES": str(tmp_path / "routes.yaml"),

@@ -15,8 +15,10 @@ from relay.cli import app
 from relay.config.files import ConfigurationFiles, build_configuration, load_configuration
 from relay.model.errors import ConfigurationError
 from relay.routes.parser.context import Position
-from relay.tools.testing import OperatorTestRun, junit, read_tests, result_lines, run
-from relay.tools.testing.model import ShareStep
+from relay.tools.testing.grammar import read_tests
+from relay.tools.testing.model import ShareSpec
+from relay.tools.testing.report import junit, result_lines
+from relay.tools.testing.runner import OperatorTestRun, run
 from relay.tools.testing.steps import StepError, build_shares
 
 HERE = Path(__file__).resolve().parents[3]
@@ -36,27 +38,27 @@ CONFIGURATION = build_configuration(ConfigurationFiles(routes_file="routes.yaml"
 SAMPLE = "sample: documented, tags: {team: payments}"
 
 
-def played(tmp_path: Path, tests: str) -> OperatorTestRun:
-    """The tests of a file, run."""
+def run_file(tmp_path: Path, tests: str) -> OperatorTestRun:
+    """Run the tests of a file."""
     file = tmp_path / "my.test.yaml"
     file.write_text(f"version: 1\ntests:\n{dedent(tests)}")
     return run(CONFIGURATION, read_tests([file], CONFIGURATION.rulebook))
 
 
-def expecting(tmp_path: Path, expected: str, shares: str = f"[{{{SAMPLE}}}]") -> list[str]:
-    """What a test that expects this fails with; nothing where it passes."""
-    result = played(tmp_path, f"- {{name: one, shares: {shares}, expect: {expected}}}").results[0]
+def failures_of(tmp_path: Path, expected: str, shares: str = f"[{{{SAMPLE}}}]") -> list[str]:
+    """The lines with which a test with this expectation fails; empty if it passes."""
+    result = run_file(tmp_path, f"- {{name: one, shares: {shares}, expect: {expected}}}").results[0]
     return [line.strip() for line in result_lines(result)][1:]
 
 
 # --- the project's own ---
 
 
-def test_the_routes_that_relay_ships_do_what_their_tests_say():
+def test_the_tests_of_the_packaged_routes_pass():
     configuration = load_configuration(HERE / "routes.yaml", HERE / "templates")
     ran = run(configuration, read_tests([HERE / "routes.test.yaml"], configuration.rulebook))
     assert ran.failed == ()
-    assert ran.coverage.whole
+    assert ran.coverage.complete
 
 
 # --- what is expected ---
@@ -70,28 +72,28 @@ def test_the_routes_that_relay_ships_do_what_their_tests_say():
         "{cards: {C0PAY00001: {notification: 'Critical:', pings: [S0PAYONCALL], entries: 0, thread: []}}}",
     ],
 )
-def test_what_is_so_passes(tmp_path, expected):
-    assert expecting(tmp_path, expected) == []
+def test_a_test_whose_expectations_are_met_passes(tmp_path, expected):
+    assert failures_of(tmp_path, expected) == []
 
 
 @pytest.mark.parametrize(
     ("expected", "message", "diff"),
     [
-        ("{routes: []}", "the routes that took the last share: not as expected", ["+ payments"]),
+        ("{routes: []}", "the routes that matched the last share: not as expected", ["+ payments"]),
         (
             "{channels: [noc, payments]}",
             "the channels with a card: not as expected",
             ["- noc (C0NOC00001)", "payments (C0PAY00001)"],
         ),
-        ("{cards: {noc: {}}}", "there is no card in noc; there are cards in: payments (C0PAY00001)", []),
-        ("{cards: {payments: {pings: []}}}", "whom the card in payments pinged: not as expected", ["+ S0PAYONCALL"]),
+        ("{cards: {noc: {}}}", "expected a card in noc; found cards in: payments (C0PAY00001)", []),
+        ("{cards: {payments: {pings: []}}}", "the pings of the card in payments: not as expected", ["+ S0PAYONCALL"]),
         ("{cards: {payments: {route: nobody-tests-this}}}", "the route of the card in payments: not as expected", None),
         (
             "{cards: {payments: {entries: 2}}}",
-            "expected 2 entries in the thread of the card in payments, found 0: none",
+            "expected 2 entries in the thread of the card in payments, found 0",
             [],
         ),
-        ("{cards: {payments: {thread: [x]}}}", "expected one reply under the card in payments, found 0", []),
+        ("{cards: {payments: {thread: [x]}}}", "expected 1 reply to the card in payments, found 0", []),
         ("{cards: {payments: {says: '/CPU is \\d%/'}}}", "the card in payments does not say '/CPU is \\\\d%/'", None),
         ("{cards: {payments: {lacks: CPU is}}}", "the card in payments says 'CPU is'", None),
         (
@@ -101,42 +103,42 @@ def test_what_is_so_passes(tmp_path, expected):
         ),
     ],
 )
-def test_what_is_not_so_is_told_with_its_place_and_the_difference(tmp_path, expected, message, diff):
-    first, *rest = expecting(tmp_path, expected)
+def test_a_failed_expectation_is_reported_with_its_position_and_the_difference(tmp_path, expected, message, diff):
+    first, *rest = failures_of(tmp_path, expected)
     place, _, said = first.partition(": ")
     assert said == message
     assert place.startswith(f"{tmp_path}/my.test.yaml:3:")
     assert diff is None or rest == diff
 
 
-def test_a_text_that_is_not_there_is_shown_beside_what_comes_nearest(tmp_path):
-    lines = expecting(tmp_path, "{cards: {payments: {says: 'Team payment!'}}}")
+def test_a_missing_text_is_shown_beside_the_most_similar_line(tmp_path):
+    lines = failures_of(tmp_path, "{cards: {payments: {says: 'Team payment!'}}}")
     assert "- Team payment!" in lines
     assert lines[lines.index("- Team payment!") + 1].startswith("+ ")
     assert "payments" in lines[lines.index("- Team payment!") + 1]
 
 
-def test_replies_are_judged_one_by_one(tmp_path):
+def test_replies_are_checked_one_by_one(tmp_path):
     shares = f"[{{{SAMPLE}, state: warning}}, {{at: 3m, state: critical}}, {{at: 9m, state: resolved}}]"
     good = "[{says: 'Warning → Critical', tells: [status], pings: [S0PAYONCALL], broadcast: false}, Resolved after]"
-    assert expecting(tmp_path, f"{{cards: {{payments: {{entries: 2, thread: {good}}}}}}}", shares) == []
+    assert failures_of(tmp_path, f"{{cards: {{payments: {{entries: 2, thread: {good}}}}}}}", shares) == []
     bad = "[{tells: [comment], pings: []}, {broadcast: true}]"
-    lines = expecting(tmp_path, f"{{cards: {{payments: {{thread: {bad}}}}}}}", shares)
+    lines = failures_of(tmp_path, f"{{cards: {{payments: {{thread: {bad}}}}}}}", shares)
     assert [line.partition(": ")[2] for line in lines if line.startswith(str(tmp_path))] == [
-        "what reply 1 in payments tells: not as expected",
-        "whom reply 1 in payments pings: not as expected",
-        "reply 2 in payments is not shown in the channel too; expected the opposite",
+        "the entries of reply 1 in payments: not as expected",
+        "the pings of reply 1 in payments: not as expected",
+        "reply 2 in payments: expected broadcast: true, found false",
     ]
 
 
-def test_what_a_share_expects_is_judged_at_its_moment(tmp_path):
+def test_the_expectation_of_a_share_is_checked_at_its_time(tmp_path):
     shares = f"[{{{SAMPLE}, expect: {{cards: {{payments: {{says: Critical}}}}}}}}, {{at: 9m, state: resolved}}]"
-    assert expecting(tmp_path, "{cards: {payments: {says: Resolved, lacks: Critical}}}", shares) == []
+    assert failures_of(tmp_path, "{cards: {payments: {says: Resolved, lacks: Critical}}}", shares) == []
     late = shares.replace("says: Critical", "says: Resolved")
-    assert "does not say 'Resolved'" in expecting(tmp_path, "{routes: [payments]}", late)[0]
+    assert "does not say 'Resolved'" in failures_of(tmp_path, "{routes: [payments]}", late)[0]
 
 
-def test_a_template_that_fails_or_a_message_that_does_not_fit_fails_every_test(tmp_path, monkeypatch):
+def test_a_failing_template_or_a_message_that_is_too_large_fails_every_test(tmp_path, monkeypatch):
     broken = build_configuration(
         ConfigurationFiles(
             routes_file="routes.yaml", routes_text=ROUTES, templates={"incident/card.j2": "{{ 1 // 0 }}"}
@@ -148,7 +150,7 @@ def test_a_template_that_fails_or_a_message_that_does_not_fit_fails_every_test(t
     assert "a template failed for a message in noc (C0NOC00001): incident/card.j2:1" in result.failures[0].message
     monkeypatch.setattr("relay.slack.limits.ALL_BLOCKS_REJECTED", 10)
     (result,) = run(CONFIGURATION, read_tests([file], CONFIGURATION.rulebook)).results
-    assert "does not fit: Slack would refuse it with msg_blocks_too_long" in result.failures[0].message
+    assert "Slack would reject a message in noc (C0NOC00001): msg_blocks_too_long" in result.failures[0].message
 
 
 # --- faults of the file ---
@@ -157,24 +159,24 @@ GOOD = "- {name: one, shares: [{sample: documented}], expect: {channels: [noc]}}
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "1:1: the file is empty; it begins with: version: 1"),
-        ("tests: []", "1:1: expected version: 1, found a mapping"),
+        ("tests: []", "1:1: expected version: 1, found no version"),
         ("version: 2\ntests: []", "1:10: expected version: 1, found '2'"),
         ("version: 1", "1:1: the file has no tests"),
         ("version: 1\ntests: []", "2:8: the file has no tests"),
         ("version: 1\ntests:", "2:7: expected a list of tests, found nothing"),
-        ("version: 1\ntest: []", "2:1: 'test' is no key of a file of tests; did you mean 'tests'?"),
-        (f"version: 1\ntests:\n{GOOD}\n{GOOD}", "4:10: there is a test 'one' in line 3 already; names are unique"),
+        ("version: 1\ntest: []", "2:1: unknown key 'test' in a test file; did you mean 'tests'?"),
+        (f"version: 1\ntests:\n{GOOD}\n{GOOD}", "4:10: the test 'one' exists already in line 3; choose another name"),
     ],
 )
-def test_a_fault_of_the_file_is_told_with_its_place(tmp_path, text, told):
-    assert told in faults_of(tmp_path, text)
+def test_a_fault_of_the_file_is_reported_with_its_position(tmp_path, text, message):
+    assert message in faults_of(tmp_path, text)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ("{shares: [{sample: documented}], expect: {channels: []}}", "3:3: the test has no name"),
         ("{name: one, expect: {channels: []}}", "3:3: the test has no shares"),
@@ -186,50 +188,50 @@ def test_a_fault_of_the_file_is_told_with_its_place(tmp_path, text, told):
         ("{name: one, shares: {}, expect: {channels: []}}", "3:23: expected a list of shares, found a mapping"),
     ],
 )
-def test_a_test_that_is_none_is_a_fault(tmp_path, wrong, told):
-    assert told in faults_of(tmp_path, f"version: 1\ntests:\n- {wrong}")
+def test_an_invalid_test_is_a_fault(tmp_path, wrong, message):
+    assert message in faults_of(tmp_path, f"version: 1\ntests:\n- {wrong}")
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
-        ("at: 1m", "3:24: the first share says where it comes from"),
+        ("at: 1m", "3:24: the first share needs a source"),
         ("sample: documentd", "3:33: 'documentd' is not known here; did you mean 'documented'?"),
         ("file: nope.json", "nope.json cannot be read: No such file or directory"),
-        ("file: empty.json", "empty.json holds no share. The body has no incident.id"),
-        ("file: empty.json, sample: documented", "3:31: a share is a sample or a file, not both"),
+        ("file: empty.json", "empty.json does not contain a share. The body has no incident.id"),
+        ("file: empty.json, sample: documented", "3:31: expected either sample or file, found both"),
         ("sample: documented, state: ok", "'ok' is not known here"),
         ("sample: documented, at: soon", "expected a duration such as 90s"),
-        ("sample: documented, tag: {}", "'tag' is no key of a share; did you mean 'tags'?"),
-        ("sample: documented, with: {a: 0x1f}", "'0x1f' is no plain number"),
+        ("sample: documented, tag: {}", "unknown key 'tag' in a share; did you mean 'tags'?"),
+        ("sample: documented, with: {a: 0x1f}", "'0x1f' is not a decimal number"),
         ("sample: documented, headers: [a]", "expected a mapping of headers to their values"),
     ],
 )
-def test_a_share_that_is_none_is_a_fault(tmp_path, wrong, told):
+def test_an_invalid_share_is_a_fault(tmp_path, wrong, message):
     (tmp_path / "empty.json").write_text("{}")
-    assert told in faults_of(tmp_path, f"version: 1\ntests:\n{GOOD.replace('sample: documented', wrong)}")
+    assert message in faults_of(tmp_path, f"version: 1\ntests:\n{GOOD.replace('sample: documented', wrong)}")
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
-        ("", "3:55: nothing is expected; there are: routes, channels, cards"),
+        ("", "3:55: nothing is expected; write one of: routes, channels, cards"),
         ("channels: [paymets]", "3:67: the channel 'paymets' is not known; did you mean 'payments'?"),
         ("channels: noc", "3:66: expected a list of channels, found 'noc'"),
-        ("routes: [payment]", "3:65: there is no route 'payment'; did you mean 'payments'?"),
-        ("cards: {noc: {say: x}}", "'say' is no key of a card; did you mean 'says'?"),
-        ("cards: {noc: {says: /(/}}", "that RE2 takes: missing ): ("),
+        ("routes: [payment]", "3:65: unknown route 'payment'; did you mean 'payments'?"),
+        ("cards: {noc: {say: x}}", "unknown key 'say' in a card; did you mean 'says'?"),
+        ("cards: {noc: {says: /(/}}", "'/(/' is not a valid regular expression (RE2): missing ): ("),
         ("cards: {noc: {pings: [bob]}}", "'bob' cannot be pinged"),
         ("cards: {noc: {entries: two}}", "expected a number, found 'two'"),
-        ("cards: {noc: {thread: [{tell: []}]}}", "'tell' is no key of a reply; did you mean 'tells'?"),
+        ("cards: {noc: {thread: [{tell: []}]}}", "unknown key 'tell' in a reply; did you mean 'tells'?"),
     ],
 )
-def test_what_cannot_be_expected_is_a_fault(tmp_path, wrong, told):
-    assert told in faults_of(tmp_path, f"version: 1\ntests:\n{GOOD.replace('channels: [noc]', wrong)}")
+def test_an_invalid_expectation_is_a_fault(tmp_path, wrong, message):
+    assert message in faults_of(tmp_path, f"version: 1\ntests:\n{GOOD.replace('channels: [noc]', wrong)}")
 
 
 def faults_of(tmp_path: Path, text: str) -> str:
-    """Every fault of a file, each with its place."""
+    """Every fault of a file, each with its position."""
     file = tmp_path / "my.test.yaml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as raised:
@@ -238,11 +240,11 @@ def faults_of(tmp_path: Path, text: str) -> str:
     return str(raised.value)
 
 
-# --- from steps to shares ---
+# --- shares ---
 
 
-def steps(*parts: dict[str, Any]) -> list[Any]:
-    made = [ShareStep(spot=Position(line=1, column=1), **part) for part in parts]
+def build(*parts: dict[str, Any]) -> list[Any]:
+    made = [ShareSpec(position=Position(line=1, column=1), **part) for part in parts]
     return [(share.received, orjson.loads(share.body), share) for share in build_shares(made)]
 
 
@@ -255,58 +257,58 @@ BODY = {
 DOCUMENT = orjson.dumps(BODY)
 
 
-def test_a_share_comes_when_it_says_so_and_the_next_a_minute_later_or_at_its_moment():
-    assert [at for at, _, _ in steps({"document": DOCUMENT}, {}, {"at": 300.0})] == [1000, 1060, 1300]
+def test_a_share_has_its_own_time_and_the_next_is_a_minute_later_or_at_its_time():
+    assert [at for at, _, _ in build({"document": DOCUMENT}, {}, {"at": 300.0})] == [1000, 1060, 1300]
     recorded = orjson.dumps({"received": 5000, "headers": {"X-Team": "a"}, "body": BODY})
-    ((at, _, share),) = steps({"document": recorded})
+    ((at, _, share),) = build({"document": recorded})
     assert (at, share.headers) == (5000, {"x-team": "a"})
 
 
-def test_a_share_on_top_of_another_is_news_without_what_happened_before():
-    _, (_, body, share) = steps({"document": DOCUMENT}, {"at": 300.0, "state": "warning"})
+def test_a_share_that_changes_another_drops_its_comment_and_events():
+    _, (_, body, share) = build({"document": DOCUMENT}, {"at": 300.0, "state": "warning"})
     assert body["incident"] | {"changedOn": 1300, "updatedOn": 1300, "status": "Warning"} == body["incident"]
     assert (share.comment, share.events, share.as_of) == (None, (), 1300)
     assert share.environment.name == "All"
 
 
-def test_changes_are_laid_on_top_in_their_order():
+def test_changes_are_applied_in_order():
     changes = {
         "environment": "Production",
         "tags": {"priority": 2000, "team": ["a", "b"]},
         "comment": "second",
         "headers": {"X-Team": "b"},
-        "over": {"incident": {"snooze": {"snoozed": True}}},
+        "overrides": {"incident": {"snooze": {"snoozed": True}}},
         "without": ("metadata.sender", "incident.nothing.there"),
     }
-    ((_, body, share),) = steps({"document": DOCUMENT, **changes})
+    ((_, body, share),) = build({"document": DOCUMENT, **changes})
     assert body["incidentTags"] == [{"id": "itd_priority_1", "value": 2000}, {"id": "team", "value": ["a", "b"]}]
     assert (share.environment.name, share.environment.id, share.comment) == ("Production", "", "second")
     assert (share.headers, body["incident"]["snooze"]) == ({"x-team": "b"}, {"snoozed": True})
-    ((_, body, _),) = steps({"document": DOCUMENT, "tags": {"priority": None}, "without": ("metadata",)})
+    ((_, body, _),) = build({"document": DOCUMENT, "tags": {"priority": None}, "without": ("metadata",)})
     assert (body["incidentTags"], "metadata" in body) == ([], False)
 
 
-def test_a_share_cannot_come_before_the_one_before_it():
-    with pytest.raises(StepError, match="is before the share before it"):
-        steps({"document": DOCUMENT}, {"at": 60.0}, {"at": 30.0})
+def test_a_share_cannot_be_earlier_than_the_one_before_it():
+    with pytest.raises(StepError, match="is before the time of the share before it"):
+        build({"document": DOCUMENT}, {"at": 60.0}, {"at": 30.0})
 
 
-def test_the_same_share_again_is_a_repeat(tmp_path):
+def test_an_equal_share_is_a_repeat(tmp_path):
     shares = f"[{{{SAMPLE}}}, {{{SAMPLE}}}]"
-    assert expecting(tmp_path, "{cards: {payments: {thread: []}}}", shares) == []
+    assert failures_of(tmp_path, "{cards: {payments: {thread: []}}}", shares) == []
 
 
-# --- what is told ---
+# --- reports ---
 
 
-def test_coverage_names_the_routes_that_no_test_reaches(tmp_path):
-    coverage = played(tmp_path, f"- {{name: one, shares: [{{{SAMPLE}}}], expect: {{routes: [payments]}}}}").coverage
+def test_coverage_lists_the_routes_that_no_test_reaches(tmp_path):
+    coverage = run_file(tmp_path, f"- {{name: one, shares: [{{{SAMPLE}}}], expect: {{routes: [payments]}}}}").coverage
     assert (coverage.reached, coverage.missed) == (("payments",), (("nobody-tests-this", 9),))
-    assert (coverage.fallback, coverage.whole) == (False, False)
+    assert (coverage.fallback, coverage.complete) == (False, False)
 
 
-def test_junit_xml_holds_each_test_and_what_failed(tmp_path):
-    ran = played(
+def test_junit_xml_contains_each_test_and_its_failures(tmp_path):
+    ran = run_file(
         tmp_path,
         """
         - {name: "fine <&>", shares: [{sample: documented}], expect: {channels: [noc]}}
@@ -329,10 +331,10 @@ JUNIT = {
     "testcase": ({"name": ".+", "classname": ".+", "file": ".+", "line": WHOLE, "time": SECONDS}, {"failure"}),
     "failure": ({"type": ".+", "message": ".*"}, set()),
 }
-"""Each element with its attributes and what may stand in it: https://github.com/testmoapp/junitxml."""
+"""Each element with its attributes and its possible children: https://github.com/testmoapp/junitxml."""
 
 
-def junit_objections(element: ET.Element) -> Iterator[str]:
+def junit_errors(element: ET.Element) -> Iterator[str]:
     attributes, children = JUNIT.get(element.tag, ({}, set()))
     if set(element.attrib) != set(attributes):
         yield f"{element.tag} has {sorted(element.attrib)}"
@@ -344,7 +346,7 @@ def junit_objections(element: ET.Element) -> Iterator[str]:
     for each in element:
         if each.tag not in children:
             yield f"{each.tag} in {element.tag}"
-        yield from junit_objections(each)
+        yield from junit_errors(each)
     if element.tag.startswith("testsuite"):
         cases = list(element.iter("testcase"))
         failed = [case for case in cases if case.find("failure") is not None]
@@ -352,7 +354,7 @@ def junit_objections(element: ET.Element) -> Iterator[str]:
             yield f"{element.tag} counts wrongly"
 
 
-def test_junit_xml_has_the_shape_that_ci_systems_read(tmp_path):
+def test_junit_xml_has_the_format_that_ci_systems_read(tmp_path):
     for name, channels in (("one", "[noc]"), ("two", "[]")):
         (tmp_path / f"{name}.test.yaml").write_text(
             "version: 1\ntests:\n"
@@ -360,33 +362,33 @@ def test_junit_xml_has_the_shape_that_ci_systems_read(tmp_path):
             f"- {{name: fine {name}, shares: [{{sample: documented}}], expect: {{channels: [noc]}}}}\n"
         )
     (tmp_path / "routes.yaml").write_text(ROUTES)
-    result = asked(tmp_path, "--junit", str(tmp_path / "out.xml"))
+    result = run_command(tmp_path, "--junit", str(tmp_path / "out.xml"))
     assert result.exit_code == 1
     root = ET.parse(tmp_path / "out.xml").getroot()
-    assert list(junit_objections(root)) == []
+    assert list(junit_errors(root)) == []
     assert [suite.get("failures") for suite in root] == ["0", "1"]
 
 
-def asked(folder: Path, *arguments: str) -> Any:
+def run_command(folder: Path, *arguments: str) -> Any:
     return CliRunner().invoke(
         app, ["test", "--routes", str(folder / "routes.yaml"), "--templates", str(folder), *arguments]
     )
 
 
-def test_the_command_finds_the_tests_beside_the_routes_and_leaves_with_what_came_of_them(tmp_path):
+def test_the_command_finds_the_tests_beside_the_routes_and_exits_with_their_result(tmp_path):
     (tmp_path / "routes.yaml").write_text(ROUTES)
-    nothing = asked(tmp_path)
-    assert (nothing.exit_code, "There is no file *.test.yaml" in nothing.output) == (2, True)
+    missing = run_command(tmp_path)
+    assert (missing.exit_code, "contains no file *.test.yaml" in missing.output) == (2, True)
     file = tmp_path / "routes.test.yaml"
     file.write_text(f"version: 1\ntests:\n{GOOD}\n")
-    fine = asked(tmp_path, "--coverage", "--junit", str(tmp_path / "out.xml"))
+    fine = run_command(tmp_path, "--coverage", "--junit", str(tmp_path / "out.xml"))
     assert (fine.exit_code, fine.output.splitlines()[0]) == (0, "ok     one")
     assert "0 of 2 routes are reached" in fine.output
     assert f"{tmp_path}/routes.yaml:6: no test reaches the route 'payments'" in fine.output
     assert ET.parse(tmp_path / "out.xml").getroot().get("failures") == "0"
     file.write_text(f"version: 1\ntests:\n{GOOD.replace('[noc]', '[]')}\n")
-    failed = asked(tmp_path, str(file))
-    assert (failed.exit_code, failed.output.splitlines()[-1]) == (1, "1 test, 1 failed")
+    failed = run_command(tmp_path, str(file))
+    assert (failed.exit_code, failed.output.splitlines()[-1]) == (1, "1 test: 1 failed")
     file.write_text(f"version: 1\ntests:\n{GOOD.replace('[noc]', '[nok]')}\n")
-    faulty = asked(tmp_path)
+    faulty = run_command(tmp_path)
     assert (faulty.exit_code, f"{file}:3:67: the channel 'nok' is not known" in faulty.output) == (2, True)

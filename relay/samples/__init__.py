@@ -1,0 +1,13 @@
+"""The shares that relay is packaged with. `documented` is https://docs.bigpanda.io/en/notifications-webhook.html."""
+
+from importlib.resources import files
+from typing import Final
+
+_FILES: Final = {"documented": "documented-sample.json"}
+
+SAMPLES: Final = tuple(_FILES)
+
+
+def read_sample(name: str) -> bytes:
+    """Return the body of the sample with that name."""
+    return files("relay.samples").joinpath(_FILES[name]).read_bytes()

@@ -1,0 +1,72 @@
+"""What the database of a running relay tells commands that work beside it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+from relay.cards.model import Channel
+from relay.config.configuration import Configuration
+from relay.config.files import ConfigurationFiles, build_configuration
+from relay.config.settings import Settings
+from relay.model.errors import ConfigurationError
+from relay.model.tag_labels import NO_TAG_LABELS, TagDefinition, TagLabels
+from relay.routes.parser.parse import parse_rulebook
+from relay.store.store import Store
+from relay.store.types import StoredConfiguration
+from relay.tools.message_text import ChannelNames
+
+
+@asynccontextmanager
+async def open_live_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the database of the settings, which a running relay may use, and close it at the end.
+
+    Raises:
+        StoreError: it does not exist, is not migrated, or cannot be used.
+    """
+    store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def stored_tag_definitions(store: Store) -> Mapping[str, TagDefinition]:
+    """BigPanda's definitions of tags as relay has stored them, by their ids (casefolded)."""
+    definitions, _ = await store.tag_definitions()
+    return {definition.id.casefold(): definition for definition in definitions}
+
+
+async def stored_tag_labels(store: Store) -> TagLabels:
+    """The names of tags and the labels of their values: the live routes' `tag_values`, and BigPanda's definitions."""
+    stored = await store.latest_configuration()
+    try:
+        rulebook = parse_rulebook(stored.routes) if stored else None
+    except ConfigurationError:  # of another version of relay
+        rulebook = None
+    definitions = await stored_tag_definitions(store)
+    if rulebook:
+        return rulebook.with_tag_definitions(definitions).tag_labels
+    return TagLabels(definitions=definitions) if definitions else NO_TAG_LABELS
+
+
+async def live_configuration(store: Store, on_disk: Callable[[], Configuration]) -> Configuration:
+    """The newest configuration that worked, as relay has stored it; the one on disk if none is stored."""
+    stored = await store.latest_configuration()
+    return on_disk() if stored is None else build_stored(stored)
+
+
+def build_stored(stored: StoredConfiguration) -> Configuration:
+    """Build the configuration that relay has stored.
+
+    Raises:
+        ConfigurationError: it is of another version of relay, for which it is invalid.
+    """
+    return build_configuration(
+        ConfigurationFiles(
+            routes_file="routes.yaml (the live version)", routes_text=stored.routes, templates=stored.templates
+        )
+    )
+
+
+def slack_channel_names(channels: Iterable[Channel]) -> ChannelNames:
+    """The names of channels in Slack, by reference, as far as relay knows them."""
+    return {channel.ref: f"#{channel.facts['name']}" for channel in channels if channel.facts.get("name")}

@@ -1,0 +1,89 @@
+"""A message as plain text, as its reader sees it; and what Slack's validation says about it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from relay.routes.rulebook import Rulebook
+from relay.sandbox.slack import plain_text
+from relay.sandbox.slack.errors import MethodError
+from relay.sandbox.slack.message_content import MessageContent, validate_content
+from relay.sandbox.slack.workspace import Workspace
+from relay.slack.message import Message
+from relay.tools.mrkdwn import to_rich_text
+
+ChannelNames = Mapping[str, str]
+"""The names of channels, by reference."""
+
+Block = Mapping[str, Any]
+
+_AGO: Final = re.compile(r"<(!date\^\d+\^\{ago\}[^<>|]*)\|([^<>]*)>")
+_SPACES = {0xA0: " ", 0x202F: " "}
+_EMPTY_WORKSPACE = Workspace(clock=float)
+"""An empty workspace, so that ids stay ids."""
+
+
+def channel_names(rulebook: Rulebook) -> dict[str, str]:
+    """The aliases of channels in routes.yaml, by reference."""
+    return {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
+
+
+def channel_label(ref: str, names: ChannelNames) -> str:
+    """A channel for people: its name, if it has one, and the reference."""
+    return f"{names[ref]} ({ref})" if ref in names and names[ref] != ref else ref
+
+
+def message_text(message: Message, names: ChannelNames) -> str:
+    """The visible text of the message, line by line. Its `text` is only the notification, if there are blocks.
+
+    Styling is left out, and no-break spaces become plain ones.
+    """
+    blocks = [*message.blocks, *(block for each in message.attachments for block in each.get("blocks", ()))]
+    if not blocks:
+        return _without_markup(message.text, names).translate(_SPACES)
+    return "\n".join(block_lines(blocks, names)).translate(_SPACES)
+
+
+def block_lines(blocks: Iterable[Block], names: ChannelNames) -> list[str]:
+    """The visible text of blocks, line by line."""
+    return list(plain_text.block_lines(_EMPTY_WORKSPACE, [_to_plain(block, names) for block in blocks]))
+
+
+def blocks_at(blocks: Iterable[Block], now: float) -> list[Block]:
+    """The blocks as they read at that time (Unix seconds): dates such as "3 days ago" depend on it."""
+
+    def with_dates(text: str) -> Block:
+        return {"type": "mrkdwn", "text": _AGO.sub(lambda match: plain_text.date(match[1], match[2], now), text)}
+
+    return [_map_mrkdwn(block, with_dates) for block in blocks]
+
+
+def slack_error(message: Message) -> str:
+    """The error with which Slack would reject the message; empty if it is valid."""
+    try:
+        validate_content(MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments))
+    except MethodError as error:
+        return ", ".join([error.code, *map(str, error.answer.get("errors", ()))])
+    return ""
+
+
+def _to_plain(value: Any, names: ChannelNames) -> Any:
+    """A copy in which every mrkdwn object is plain text."""
+    return _map_mrkdwn(value, lambda text: {"type": "plain_text", "text": _without_markup(text, names)})
+
+
+def _map_mrkdwn(value: Any, change: Callable[[str], Block]) -> Any:
+    """A copy in which `change` is applied to the text of every mrkdwn object, at any depth."""
+    match value:
+        case {"type": "mrkdwn", "text": str(text)}:
+            return {**value, **change(text)}
+        case dict():
+            return {key: _map_mrkdwn(part, change) for key, part in value.items()}
+        case list() | tuple():
+            return [_map_mrkdwn(part, change) for part in value]
+        case _:
+            return value
+
+
+def _without_markup(text: str, names: ChannelNames) -> str:
+    return to_rich_text(text, lambda ref: names.get(ref, ref).removeprefix("#")).plain
