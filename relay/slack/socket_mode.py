@@ -1,11 +1,11 @@
-"""Socket Mode: what people do in Slack comes over a connection that relay opens, so that it needs no public address.
+"""Socket Mode: Slack sends clicks and events over a connection that relay opens, so relay needs no public address.
 
-https://docs.slack.dev/apis/events-api/using-socket-mode. Each envelope is handed to whoever listens, and acknowledged
-once it is kept: what was not acknowledged comes again, over another connection. Slack renews connections every few
-hours; the new one is there before the old one ends.
+https://docs.slack.dev/apis/events-api/using-socket-mode. Each envelope goes to a handler and is acknowledged once the
+handler has stored it. Slack sends an unacknowledged envelope again, over another connection. Slack renews connections
+every few hours; relay opens the new one before the old one ends.
 
-slack_sdk has a client for this, which was tried (3.47.0) and is not used: an address is good for one connection, and
-when that fails it tries the same address again for ever; what it starts nobody owns, and its waits cannot be told.
+slack_sdk has a client for this (3.47.0), which relay does not use: it retries a failed URL for ever, although a URL is
+good for one connection; nobody owns the tasks that it starts; and its waits cannot be tested.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import orjson
 import structlog
 from yarl import URL
 
+from relay.http.json_fields import JsonObject, parse_object, text_field
 from relay.http.session import proxy_for
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
@@ -25,32 +26,33 @@ from relay.slack.client import BASE_URL, SlackClient
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
 from relay.slack.responses import socket_url_of
 
-Payload: TypeAlias = Mapping[str, Any]
-PayloadHandler: TypeAlias = Callable[[Payload], Awaitable[Payload | None]]
-"""Takes a payload, returns once it is kept, with what to answer; what it raises means that it was not kept."""
+PayloadHandler: TypeAlias = Callable[[JsonObject], Awaitable[JsonObject | None]]
+"""Stores a payload and returns what to answer. If it raises, the payload was not stored."""
 
 STABLE_AFTER: Final = 30.0
-"""Seconds after which a connection counts as a good one: the next is made at once, and waits begin anew."""
+"""Seconds after which a connection counts as stable: the next one is opened at once, and the backoff starts anew."""
 
 _LONGEST_WAIT: Final = 60.0
-_LAST_WORDS: Final = 3.0
-"""Seconds in which what is being kept when relay stops can still be acknowledged: Slack waits no longer either."""
+_FINISH_SECONDS: Final = 3.0
+"""How long relay may acknowledge pending envelopes when it stops. Slack waits no longer either."""
 _OVERLAP: Final = 30.0
-"""Seconds for which a connection that Slack has given notice is listened to; Slack closes it after about ten."""
+"""Seconds for which relay still reads a connection that Slack ends; Slack closes it after about ten."""
 _HEARTBEAT: Final = 10.0
-"""Seconds between two pings; a connection that answers none for half of that is dead."""
-_LARGEST: Final = 4 * 1024 * 1024
+"""Seconds between two pings. A connection that answers none for half of that is dead."""
+_MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 _REMEDY: Final = (
     "Check SLACK_APP_TOKEN: it must be an app-level token (xapp-...) of relay's Slack app with the scope "
     "connections:write, and Socket Mode must be on in the app's settings."
 )
 
+_FAILED: Final = "there is no connection to Slack; relay tries again"
+
 log = structlog.get_logger(__name__)
 
 
 class SocketMode:
-    """Relay's connection to Slack, over which clicks and events come. `connected` says whether there is one now."""
+    """Relay's connection to Slack, over which clicks and events come."""
 
     def __init__(  # noqa: PLR0913  each has a name
         self,
@@ -62,153 +64,155 @@ class SocketMode:
         base_url: str = BASE_URL,
         clock: Clock | None = None,
     ) -> None:
-        """Take a session that outlives this, inside the running loop, and who takes interactions and events.
+        """Take a session that outlives this, inside the running loop, and the handlers of interactions and events.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """
         self._session = session
         self._slack = SlackClient(session, app_token, base_url=base_url)
-        self._takers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
+        self._handlers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
         self._clock = clock or Clock()
-        self._lines: set[_Line] = set()
+        self._connections: set[_Connection] = set()
         self._failures = 0
-        self._asked_to_wait = 0.0
+        self._retry_after = 0.0
 
     @property
     def connected(self) -> bool:
-        """Whether clicks and events can come in now."""
-        return any(line.greeted for line in self._lines)
+        """Whether clicks and events can arrive now."""
+        return any(connection.greeted for connection in self._connections)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Be connected until told to stop; then keep and acknowledge what has come, and close."""
-        told = asyncio.create_task(stop.wait(), name="socket stopping")
+        """Stay connected until `stop` is set. Then acknowledge what has arrived, and close."""
+        stopped = asyncio.create_task(stop.wait(), name="socket stop")
         try:
             async with asyncio.TaskGroup() as tasks:
                 while not stop.is_set():
-                    await self._stay_connected(tasks, told)
-                for line in self._lines:
-                    line.closing = True
-                await asyncio.gather(*(line.finish() for line in tuple(self._lines)))
+                    await self._keep_connection(tasks, stopped)
+                for connection in self._connections:
+                    connection.closing = True
+                await asyncio.gather(*(connection.finish() for connection in tuple(self._connections)))
         finally:
-            told.cancel()
+            stopped.cancel()
 
-    async def _stay_connected(self, tasks: asyncio.TaskGroup, told: asyncio.Task[Any]) -> None:
-        """One connection, from the asking for it to its end or to Slack's notice of it."""
+    async def _keep_connection(self, tasks: asyncio.TaskGroup, stopped: asyncio.Task[Any]) -> None:
+        """Open one connection, wait until it ends or Slack announces its end, then wait as long as the backoff says."""
         began = self._clock.monotonic()
-        line = await _unless(told, self._connect())
-        if line is not None:
-            self._lines.add(line)
-            tasks.create_task(self._listen(line), name="socket")
-            await _unless(told, line.noticed.wait())
+        connection = await _unless_done(stopped, self._connect())
+        if connection is not None:
+            self._connections.add(connection)
+            tasks.create_task(self._listen(connection), name="socket")
+            await _unless_done(stopped, connection.ending.wait())
         if self._clock.monotonic() - began >= STABLE_AFTER:
             self._failures = 0
             return
         self._failures += 1
-        wait = max(self._asked_to_wait, min(_LONGEST_WAIT, backoff(self._failures, "socket")))
-        await _unless(told, self._clock.sleep(wait))
+        wait = max(self._retry_after, min(_LONGEST_WAIT, backoff(self._failures, "socket")))
+        await _unless_done(stopped, self._clock.sleep(wait))
 
-    async def _connect(self) -> "_Line | None":
-        answer = await self._slack.open_socket()
-        self._asked_to_wait = (isinstance(answer, Retryable) and answer.retry_after) or 0.0
-        address = socket_url_of(answer) if isinstance(answer, Read) else ""
-        if not address:
-            _tell(answer)
+    async def _connect(self) -> "_Connection | None":
+        outcome = await self._slack.open_socket()
+        self._retry_after = (isinstance(outcome, Retryable) and outcome.retry_after) or 0.0
+        url = socket_url_of(outcome) if isinstance(outcome, Read) else ""
+        if not url:
+            _log_failure(outcome)
             return None
         try:
             stream = await self._session.ws_connect(
-                address,
+                url,
                 heartbeat=_HEARTBEAT,
-                max_msg_size=_LARGEST,
-                proxy=proxy_for(_as_http(address)),
+                max_msg_size=_MAX_MESSAGE_BYTES,
+                proxy=proxy_for(_with_http_scheme(url)),
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            log.warning("socket_failed", reason=type(error).__name__)
+            log.warning("socket_failed", reason=type(error).__name__, detail=_FAILED)
             return None
-        return _Line(stream, self._takers)
+        return _Connection(stream, self._handlers)
 
-    async def _listen(self, line: "_Line") -> None:
+    async def _listen(self, connection: "_Connection") -> None:
         try:
-            await line.listen(self._clock)
+            await connection.listen(self._clock)
         finally:
-            self._lines.discard(line)
-            line.end()
+            self._connections.discard(connection)
+            connection.end()
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
-    """One connection. `noticed` is set once Slack has said that it will end, or once it has ended."""
+class _Connection:
+    """One connection. `ending` is set as soon as Slack announces its end, or it has ended."""
 
     stream: aiohttp.ClientWebSocketResponse
-    takers: Mapping[str, PayloadHandler]
-    noticed: asyncio.Event = field(default_factory=asyncio.Event)
+    handlers: Mapping[str, PayloadHandler]
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
     greeted: bool = False
     closing: bool = False
-    _taking: set[asyncio.Task[None]] = field(default_factory=set)
+    _pending: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def listen(self, clock: Clock) -> None:
-        """Take what comes until the connection ends; after Slack's notice not much longer."""
+        """Handle what arrives until the connection ends, or for a while after Slack announced its end."""
         reading = asyncio.create_task(self._read(), name="socket reading")
         try:
-            await _unless(reading, self.noticed.wait())
-            self.end()  # what is still being kept here does not delay the next connection
-            await _unless(reading, clock.sleep(_OVERLAP))
+            await _unless_done(reading, self.ending.wait())
+            self.end()  # envelopes that are still pending here do not delay the next connection
+            await _unless_done(reading, clock.sleep(_OVERLAP))
         finally:
             reading.cancel()
             await self.finish()
-        log.info("socket_closed")
+        log.info("socket_closed", detail="a connection to Slack is closed")
 
     def end(self) -> None:
-        """It ends, or has ended: another one is wanted."""
+        """Mark it as ending: relay needs another connection."""
         self.greeted = False
-        self.noticed.set()
+        self.ending.set()
 
     async def finish(self) -> None:
-        """Let what is being kept be acknowledged, within bounds, and close."""
-        if self._taking:
-            await asyncio.wait(self._taking, timeout=_LAST_WORDS)
-        for taking in self._taking:
-            taking.cancel()
+        """Wait until pending envelopes are acknowledged, but not for long, and close."""
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=_FINISH_SECONDS)
+        for task in self._pending:
+            task.cancel()
         await self.stream.close()
 
     async def _read(self) -> None:
         async for message in self.stream:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self._take(message.data)
+                self._dispatch(parse_object(message.data))
 
-    def _take(self, text: str) -> None:
-        envelope = _parsed(text)
+    def _dispatch(self, envelope: JsonObject) -> None:
         match envelope.get("type"):
             case "hello":
                 self.greeted = True
-                log.info("socket_open")
+                log.info("socket_open", detail="Slack sends clicks and events over this connection")
             case "disconnect":
-                log.info("socket_ends", reason=str(envelope.get("reason")))
+                reason = str(envelope.get("reason"))
+                log.info("socket_ending", reason=reason, detail="Slack ends the connection, and relay opens another")
                 self.end()
-            case _ if isinstance(envelope.get("envelope_id"), str) and not self.closing:
-                taking = asyncio.create_task(self._keep(envelope), name="socket envelope")
-                self._taking.add(taking)
-                taking.add_done_callback(self._taking.discard)
+            case _ if text_field(envelope, "envelope_id") and not self.closing:
+                task = asyncio.create_task(self._handle(envelope), name="socket envelope")
+                self._pending.add(task)
+                task.add_done_callback(self._pending.discard)
 
-    async def _keep(self, envelope: Payload) -> None:
-        """Hand an envelope on, and acknowledge it once it is kept. What nobody here takes is acknowledged as well."""
-        taker, payload = self.takers.get(str(envelope.get("type"))), envelope.get("payload")
+    async def _handle(self, envelope: JsonObject) -> None:
+        """Give an envelope to its handler, and acknowledge it once it is stored. Without a handler, acknowledge it."""
+        handler, payload = self.handlers.get(text_field(envelope, "type")), envelope.get("payload")
         answer = None
         try:
-            if taker is not None and isinstance(payload, Mapping):
-                answer = await taker(payload)
+            if handler is not None and isinstance(payload, Mapping):
+                answer = await handler(payload)
         except Exception:
-            log.exception("socket_envelope_not_kept", type=envelope.get("type"))
+            detail = "relay could not store what Slack sent; Slack sends it again"
+            log.exception("socket_envelope_failed", type=envelope.get("type"), detail=detail)
             return
-        told = {"payload": answer} if answer is not None and envelope.get("accepts_response_payload") else {}
+        more = {"payload": answer} if answer is not None and envelope.get("accepts_response_payload") else {}
         try:
-            await self.stream.send_str(orjson.dumps({"envelope_id": envelope["envelope_id"], **told}).decode())
+            await self.stream.send_str(orjson.dumps({"envelope_id": envelope["envelope_id"], **more}).decode())
         except (ConnectionError, RuntimeError):
-            log.info("socket_acknowledgement_lost")  # it comes again, and whoever keeps it knows it by then
+            # Slack sends the envelope again, and the handler recognises the repeat.
+            log.info("socket_acknowledgement_lost", detail="Slack sends it again, and relay ignores the repeat")
 
 
-async def _unless(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
-    """What the work comes to; None where the other is done before it, which ends the work."""
+async def _unless_done(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
+    """Return the result of the work. If `other` is done first, cancel the work and return None."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait([task, other], return_when=asyncio.FIRST_COMPLETED)
@@ -218,22 +222,16 @@ async def _unless(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
         await asyncio.wait([task])
 
 
-def _tell(answer: SlackOutcome) -> None:
-    if isinstance(answer, Rejected):
-        log.error("socket_refused", reason=answer.reason, code=answer.code, remedy=_REMEDY)
+
+def _log_failure(outcome: SlackOutcome) -> None:
+    if isinstance(outcome, Rejected):
+        detail = "Slack rejects the connection; relay tries again"
+        log.error("socket_rejected", reason=outcome.reason, code=outcome.code, detail=detail, remedy=_REMEDY)
     else:
-        log.warning("socket_failed", reason=answer.reason)
+        log.warning("socket_failed", reason=outcome.reason, detail=_FAILED)
 
 
-def _as_http(address: str) -> str:
-    """The address with the scheme by which proxies are named."""
-    url = URL(address)
-    return str(url.with_scheme({"wss": "https", "ws": "http"}.get(url.scheme, url.scheme)))
-
-
-def _parsed(text: str) -> Payload:
-    try:
-        told = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        told = None
-    return told if isinstance(told, dict) else {}
+def _with_http_scheme(url: str) -> str:
+    """Return the URL with the scheme that proxies are configured for."""
+    address = URL(url)
+    return str(address.with_scheme({"wss": "https", "ws": "http"}.get(address.scheme, address.scheme)))

@@ -1,4 +1,4 @@
-"""The door to Slack over real HTTP: each odd answer becomes a value, and no request is ever sent twice."""
+"""Slack's client over real HTTP: every odd response becomes an outcome, and no request is sent twice."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ import logging
 import aiohttp
 import pytest
 
-from relay.http.session import check_before_send, make_session, proxy_for
+from relay.http.session import check_before_send, make_session
 from relay.model.errors import LeaseLost, SettingsError
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import Marker, SlackClient
@@ -21,7 +21,7 @@ API = "/api/"
 CARD = Message(text="critical: db-1 down", blocks=({"type": "divider"},), attachments=({"color": "danger"},))
 MARKER = Marker(event_type="relay_card", incident="5e7f", key="k1")
 SHORT = 0.05
-"""Seconds; a deadline for calls that nobody will answer."""
+"""Seconds: the timeout of calls without an outcome."""
 
 
 POSTED = http_response(body={"ok": True, "channel": "C1", "ts": "1.000200", "message": {"text": "x"}})
@@ -29,7 +29,7 @@ POSTED = http_response(body={"ok": True, "channel": "C1", "ts": "1.000200", "mes
 
 @pytest.fixture
 async def answering():
-    """Start a peer that gives these answers."""
+    """Yield a function that starts a server with the given responses."""
     async with http_peers(API) as start:
         yield start
 
@@ -41,7 +41,7 @@ async def session():
 
 
 @pytest.fixture
-def door(session):
+def client(session):
     return lambda peer, **more: SlackClient(session, TOKEN, base_url=peer.url, **more)
 
 
@@ -49,7 +49,7 @@ async def post(slack, **more):
     return await slack.post("C1", CARD, marker=MARKER, **more)
 
 
-# -- Odd answers -------------------------------------------------------------------------------------------------------
+# -- Odd responses -----------------------------------------------------------------------------------------------------
 
 LIMITED = {"ok": False, "error": "ratelimited"}
 
@@ -93,35 +93,35 @@ ODD = {
 
 
 @pytest.mark.parametrize(("raw", "kind", "reason"), ODD.values(), ids=ODD.keys())
-async def test_every_odd_answer_becomes_a_value_and_the_request_is_sent_once(answering, door, raw, kind, reason):
+async def test_every_odd_response_becomes_an_outcome_and_the_request_is_sent_once(answering, client, raw, kind, reason):
     peer = await answering(raw)
     hangs = raw is None or reason == "timed_out"
 
-    answer = await post(door(peer, timeout=SHORT if hangs else 10.0))
+    outcome = await post(client(peer, timeout=SHORT if hangs else 10.0))
 
-    assert (type(answer), answer.reason) == (kind, reason)
+    assert (type(outcome), outcome.reason) == (kind, reason)
     assert [request.method for request in peer.requests] == ["chat.postMessage"]
 
 
-async def test_a_body_that_breaks_off_is_doubt(answering, door):
+async def test_a_body_that_breaks_off_is_ambiguous(answering, client):
     peer = await answering(http_response(body={"ok": True}, Connection="close")[:-5])
 
-    assert isinstance(await post(door(peer)), Ambiguous)
+    assert isinstance(await post(client(peer)), Ambiguous)
     assert len(peer.requests) == 1
 
 
-async def test_a_connection_that_is_cut_before_the_request_was_read_is_doubt(answering, door):
+async def test_a_connection_that_is_cut_before_the_request_was_read_is_ambiguous(answering, client):
     peer = await answering(unresponsive=True)
 
-    answer = await post(door(peer))
+    outcome = await post(client(peer))
 
-    assert (type(answer), answer.reason) == (Ambiguous, "connection_cut")
+    assert (type(outcome), outcome.reason) == (Ambiguous, "connection_cut")
     assert (peer.connections, peer.requests) == (1, [])
 
 
-async def test_a_stale_connection_is_doubt_and_the_post_is_not_sent_again(answering, door):
+async def test_a_post_on_a_stale_connection_is_ambiguous_and_not_sent_again(answering, client):
     peer = await answering(POSTED, b"", POSTED)
-    slack = door(peer)
+    slack = client(peer)
 
     assert isinstance(await post(slack), Delivered)
     assert isinstance(await post(slack), Ambiguous)
@@ -129,9 +129,9 @@ async def test_a_stale_connection_is_doubt_and_the_post_is_not_sent_again(answer
     assert peer.connections == 1
 
 
-async def test_a_read_on_a_stale_connection_is_not_sent_again_either(answering, door):
+async def test_a_read_on_a_stale_connection_is_not_sent_again(answering, client):
     peer = await answering(http_response(body={"ok": True}), b"", http_response(body={"ok": True}))
-    slack = door(peer)
+    slack = client(peer)
 
     assert isinstance(await slack.user_groups(), Read)
     assert await slack.user_groups() == Ambiguous(reason="connection_cut")
@@ -141,27 +141,27 @@ async def test_a_read_on_a_stale_connection_is_not_sent_again_either(answering, 
 # -- Surely not sent ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_refused_connection_was_surely_not_sent(session, unused_tcp_port):
+async def test_without_a_connection_a_call_was_surely_not_sent(session, unused_tcp_port):
     slack = SlackClient(session, TOKEN, base_url=f"http://127.0.0.1:{unused_tcp_port}/api/")
 
     assert await post(slack) == Retryable(reason="not_connected")
 
 
 @pytest.mark.usefixtures("no_proxies")
-async def test_a_name_that_does_not_resolve_was_surely_not_sent(session):
+async def test_with_a_name_that_does_not_resolve_a_call_was_surely_not_sent(session):
     slack = SlackClient(session, TOKEN, base_url="http://slack.invalid/api/")
 
     assert await post(slack) == Retryable(reason="name_not_resolved")
 
 
-async def test_a_tls_handshake_that_is_cut_was_surely_not_sent(answering, session):
+async def test_with_a_cut_tls_handshake_a_call_was_surely_not_sent(answering, session):
     peer = await answering(unresponsive=True)
     slack = SlackClient(session, TOKEN, base_url=peer.url.replace("http:", "https:"))
 
     assert await post(slack) == Retryable(reason="not_connected")
 
 
-async def test_tls_with_something_that_speaks_no_tls_was_surely_not_sent(session):
+async def test_with_a_peer_without_tls_a_call_was_surely_not_sent(session):
     async def babble(reader, writer):
         writer.write(b"220 mail.example.com ESMTP\r\n" * 3)
         await reader.read()
@@ -170,13 +170,13 @@ async def test_tls_with_something_that_speaks_no_tls_was_surely_not_sent(session
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        answer = await post(SlackClient(session, TOKEN, base_url=f"https://127.0.0.1:{port}/api/"))
+        outcome = await post(SlackClient(session, TOKEN, base_url=f"https://127.0.0.1:{port}/api/"))
 
-    assert answer == Retryable(reason="tls_failed")
+    assert outcome == Retryable(reason="tls_failed")
 
 
-async def test_a_deadline_that_ends_the_connecting_was_surely_not_sent(answering, session):
-    """The peer waits for a whole request and never answers the handshake."""
+async def test_a_call_that_times_out_while_connecting_was_surely_not_sent(answering, session):
+    """The server waits for a whole request and never outcomes the handshake."""
     peer = await answering(None)
     slack = SlackClient(session, TOKEN, base_url=peer.url.replace("http:", "https:"), timeout=SHORT)
 
@@ -184,7 +184,7 @@ async def test_a_deadline_that_ends_the_connecting_was_surely_not_sent(answering
     assert peer.requests == []
 
 
-async def test_a_deadline_that_ends_the_wait_for_a_free_connection_was_surely_not_sent(answering):
+async def test_a_call_that_times_out_while_waiting_for_a_free_connection_was_surely_not_sent(answering):
     peer = await answering(None)
     async with make_session(connections=1) as session:
         slow = asyncio.create_task(post(SlackClient(session, TOKEN, base_url=peer.url)))
@@ -198,26 +198,26 @@ async def test_a_deadline_that_ends_the_wait_for_a_free_connection_was_surely_no
         await asyncio.gather(slow, return_exceptions=True)
 
 
-async def test_a_closed_session_sends_nothing(answering, session, door):
+async def test_a_closed_session_sends_nothing(answering, session, client):
     peer = await answering(POSTED)
     await session.close()
 
-    assert await post(door(peer)) == Retryable(reason="not_connected")
+    assert await post(client(peer)) == Retryable(reason="not_connected")
     assert peer.connections == 0
 
 
-async def test_a_message_that_is_no_json_is_refused_before_anything_is_sent(answering, door):
+async def test_a_message_that_is_not_valid_json_is_rejected_and_not_sent(answering, client):
     peer = await answering(POSTED)
 
-    answer = await door(peer).edit("C1", "1.2", Message(text="x", blocks=({"type": object()},)))
+    outcome = await client(peer).edit("C1", "1.2", Message(text="x", blocks=({"type": object()},)))
 
-    assert isinstance(answer, Rejected)
-    assert answer.scope is RejectionScope.PAYLOAD
+    assert isinstance(outcome, Rejected)
+    assert outcome.scope is RejectionScope.PAYLOAD
     assert peer.requests == []
 
 
-async def test_with_a_session_that_nobody_watches_a_time_out_is_doubt(answering):
-    """Without the trace nobody can say whether the time-out came before there was a connection."""
+async def test_with_another_session_a_timeout_is_ambiguous(answering):
+    """Without the trace, nobody knows whether there was a connection before the timeout."""
     peer = await answering(None)
     async with aiohttp.ClientSession() as session:
         slack = SlackClient(session, TOKEN, base_url=peer.url.replace("http:", "https:"), timeout=SHORT)
@@ -225,12 +225,12 @@ async def test_with_a_session_that_nobody_watches_a_time_out_is_doubt(answering)
         assert await post(slack) == Ambiguous(reason="timed_out")
 
 
-# -- Cancelling, watching ----------------------------------------------------------------------------------------------
+# -- Cancelling, observing ---------------------------------------------------------------------------------------------
 
 
-async def test_cancelling_is_the_only_thing_that_is_raised(answering, door):
+async def test_only_a_cancellation_is_raised(answering, client):
     peer = await answering(None)
-    call = asyncio.create_task(post(door(peer)))
+    call = asyncio.create_task(post(client(peer)))
     await peer.arrived.wait()
 
     call.cancel()
@@ -239,13 +239,13 @@ async def test_cancelling_is_the_only_thing_that_is_raised(answering, door):
         await call
 
 
-async def test_a_guard_looks_when_there_is_a_connection_and_before_a_byte_is_sent(answering, session, door):
+async def test_the_check_runs_after_connecting_and_before_the_first_byte(answering, session, client):
     peer = await answering(POSTED, POSTED)
     connect, allowed = session.connector.connect, True
 
     async def slow(*arguments, **named):
         nonlocal allowed
-        allowed = False  # the time passes while relay connects
+        allowed = False  # the lease ends while relay connects
         return await connect(*arguments, **named)
 
     def check():
@@ -255,44 +255,44 @@ async def test_a_guard_looks_when_there_is_a_connection_and_before_a_byte_is_sen
     session.connector.connect = slow
     with check_before_send(check):
         with pytest.raises(LeaseLost, match="too late"):
-            await post(door(peer))
+            await post(client(peer))
         with check_before_send(None):
-            assert isinstance(await post(door(peer)), Delivered)
+            assert isinstance(await post(client(peer)), Delivered)
         session.connector.connect = connect
-        with pytest.raises(LeaseLost):  # on a connection that is used again too
-            await post(door(peer))
-    assert isinstance(await post(door(peer)), Delivered)
+        with pytest.raises(LeaseLost):  # on a reused connection too
+            await post(client(peer))
+    assert isinstance(await post(client(peer)), Delivered)
     assert len(peer.requests) == 2
 
 
-async def test_an_observer_is_told_of_every_call(answering, door):
+async def test_an_observer_gets_every_call(answering, client):
     peer = await answering(POSTED, http_response(503))
-    told = []
-    slack = door(peer, observer=lambda *call: told.append(call))
+    observed = []
+    slack = client(peer, observer=lambda *call: observed.append(call))
 
-    answers = [await post(slack), await slack.edit("C1", "1.2", CARD)]
+    outcomes = [await post(slack), await slack.edit("C1", "1.2", CARD)]
 
-    assert [(method, answer) for method, answer, _ in told] == list(
-        zip([Method.POST, Method.EDIT], answers, strict=True)
+    assert [(method, outcome) for method, outcome, _ in observed] == list(
+        zip([Method.POST, Method.EDIT], outcomes, strict=True)
     )
-    assert all(0 <= seconds < 10 for _, _, seconds in told)
+    assert all(0 <= seconds < 10 for _, _, seconds in observed)
 
 
-async def test_a_call_ends_at_its_own_deadline_however_long_the_sessions_is(answering, door):
+async def test_a_call_ends_at_its_own_timeout_whatever_the_sessions_timeout_is(answering, client):
     peer = await answering(None)
-    told = []
+    observed = []
 
-    await post(door(peer, timeout=SHORT, observer=lambda *call: told.append(call)))
+    await post(client(peer, timeout=SHORT, observer=lambda *call: observed.append(call)))
 
-    ((_, answer, seconds),) = told
-    assert answer == Ambiguous(reason="timed_out")
+    ((_, outcome, seconds),) = observed
+    assert outcome == Ambiguous(reason="timed_out")
     assert SHORT <= seconds < 2.0
 
 
-async def test_neither_token_nor_payload_reach_the_log_even_at_debug(answering, door, caplog):
+async def test_neither_token_nor_payload_is_logged_even_at_debug(answering, client, caplog):
     caplog.set_level(logging.DEBUG)
     peer = await answering(POSTED, http_response(body={"ok": False, "error": "fatal_error"}))
-    slack = door(peer)
+    slack = client(peer)
 
     await post(slack)
     await post(slack)
@@ -304,12 +304,12 @@ async def test_neither_token_nor_payload_reach_the_log_even_at_debug(answering, 
 # -- What is sent ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_card_is_posted_as_json_with_its_marker(answering, door):
+async def test_a_card_is_posted_as_json_with_its_marker(answering, client):
     peer = await answering(POSTED)
 
-    answer = await post(door(peer))
+    outcome = await post(client(peer))
 
-    assert answer == Delivered(channel="C1", ts="1.000200")
+    assert outcome == Delivered(channel="C1", ts="1.000200")
     (request,) = peer.requests
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["content-type"].startswith("application/json")
@@ -320,10 +320,10 @@ async def test_a_card_is_posted_as_json_with_its_marker(answering, door):
     }
 
 
-async def test_a_reply_names_its_thread_and_whether_the_channel_sees_it(answering, door):
+async def test_a_reply_has_its_thread_and_whether_the_channel_shows_it(answering, client):
     in_thread = {"ok": True, "channel": "C1", "ts": "2.2", "message": {"thread_ts": "1.1"}}
     peer = await answering(http_response(body=in_thread), POSTED)
-    slack = door(peer)
+    slack = client(peer)
 
     assert await post(slack, thread_ts="1.1", broadcast=True) == Delivered(channel="C1", ts="2.2")
     assert await post(slack, thread_ts="1.1") == Delivered(channel="C1", ts="1.000200", stray=True)
@@ -333,12 +333,12 @@ async def test_a_reply_names_its_thread_and_whether_the_channel_sees_it(answerin
     ]
 
 
-async def test_an_edit_says_everything_that_an_edit_would_otherwise_keep_or_reset(answering, door):
+async def test_an_edit_names_everything_that_slack_would_otherwise_keep_or_reset(answering, client):
     peer = await answering(http_response(body={"ok": True, "channel": "C1", "ts": "1.2"}))
 
-    answer = await door(peer).edit("C1", "1.2", Message(text="resolved"))
+    outcome = await client(peer).edit("C1", "1.2", Message(text="resolved"))
 
-    assert answer == Delivered(channel="C1", ts="1.2")
+    assert outcome == Delivered(channel="C1", ts="1.2")
     assert peer.requests[0].json == {
         "channel": "C1",
         "ts": "1.2",
@@ -349,41 +349,41 @@ async def test_an_edit_says_everything_that_an_edit_would_otherwise_keep_or_rese
     }
 
 
-async def test_a_message_without_text_warns_nobody(answering, door):
+async def test_a_message_without_text_causes_no_warning(answering, client):
     peer = await answering(POSTED)
 
-    assert isinstance(await door(peer).post("C1", Message(text=""), marker=MARKER), Delivered)
+    assert isinstance(await client(peer).post("C1", Message(text=""), marker=MARKER), Delivered)
 
 
-async def test_a_modal_is_opened_with_the_trigger_of_the_click(answering, door):
+async def test_a_modal_is_opened_with_the_trigger_of_the_click(answering, client):
     peer = await answering(http_response(body={"ok": True, "view": {"id": "V1"}}))
     view = {"type": "modal", "blocks": []}
 
-    answer = await door(peer).open_view("1.2.abc", view)
+    outcome = await client(peer).open_view("1.2.abc", view)
 
-    assert answer == Read(body={"ok": True, "view": {"id": "V1"}})
+    assert outcome == Read(body={"ok": True, "view": {"id": "V1"}})
     assert [(each.method, each.json) for each in peer.requests] == [
         ("views.open", {"trigger_id": "1.2.abc", "view": view})
     ]
 
 
-async def test_a_modal_that_came_too_late_is_refused_and_says_what_to_do(answering, door):
+async def test_a_modal_that_comes_too_late_is_rejected_with_a_remedy(answering, client):
     peer = await answering(http_response(body={"ok": False, "error": "expired_trigger_id"}))
 
-    answer = await door(peer).open_view("1.2.abc", {"type": "modal"})
+    outcome = await client(peer).open_view("1.2.abc", {"type": "modal"})
 
-    assert isinstance(answer, Rejected)
-    assert answer.remedy.startswith("Press the button again")
+    assert isinstance(outcome, Rejected)
+    assert outcome.remedy.startswith("Press the button again")
 
 
-async def test_a_whisper_is_for_one_person_in_the_channel_or_in_a_thread(answering, door):
+async def test_an_ephemeral_message_is_for_one_user_in_a_channel_or_a_thread(answering, client):
     peer = await answering(http_response(body={"ok": True, "message_ts": "3.3"}))
-    slack = door(peer)
+    slack = client(peer)
 
-    answer = await slack.post_ephemeral("C1", "U1", "a &amp; b")
+    outcome = await slack.post_ephemeral("C1", "U1", "a &amp; b")
     await slack.post_ephemeral("C1", "U1", "here", thread_ts="1.2")
 
-    assert answer == Delivered(channel="C1", ts="3.3")
+    assert outcome == Delivered(channel="C1", ts="3.3")
     assert [(each.method, each.json) for each in peer.requests] == [
         ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "a &amp; b", "parse": "none"}),
         ("chat.postEphemeral", {"channel": "C1", "user": "U1", "text": "here", "parse": "none", "thread_ts": "1.2"}),
@@ -392,7 +392,7 @@ async def test_a_whisper_is_for_one_person_in_the_channel_or_in_a_thread(answeri
 
 FLAG = {"include_all_metadata": "1", "inclusive": "1"}
 
-VERBS = [
+CALLS = [
     (lambda s: s.delete("C1", "1.2"), "POST", "chat.delete", {"channel": "C1", "ts": "1.2"}),
     (
         lambda s: s.history("C1", "1.0", "2.0", "abc", 50),
@@ -429,20 +429,20 @@ VERBS = [
 ]
 
 
-@pytest.mark.parametrize(("call", "asked"), [(call, asked) for call, *asked in VERBS])
-async def test_every_other_verb_goes_as_a_query(answering, door, call, asked):
+@pytest.mark.parametrize(("call", "expected"), [(call, expected) for call, *expected in CALLS])
+async def test_every_other_call_sends_a_query(answering, client, call, expected):
     peer = await answering(http_response(body={"ok": True}))
 
-    answer = await call(door(peer))
+    outcome = await call(client(peer))
 
-    assert isinstance(answer, (Read, Delivered))
+    assert isinstance(outcome, (Read, Delivered))
     (request,) = peer.requests
-    assert [request.verb, request.method, request.query] == asked
+    assert [request.verb, request.method, request.query] == expected
     assert request.body == b""
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_auth_test_tells_the_bot_and_its_scopes(answering, door):
+async def test_auth_test_has_the_bot_and_its_scopes(answering, client):
     body = {
         "ok": True,
         "url": "https://acme.slack.com/",
@@ -453,26 +453,26 @@ async def test_auth_test_tells_the_bot_and_its_scopes(answering, door):
     }
     peer = await answering(http_response(body=body, X_OAuth_Scopes="chat:write,channels:read"))
 
-    answer = await door(peer).auth_test()
+    outcome = await client(peer).auth_test()
 
-    assert isinstance(answer, Read)
-    identity = identity_of(answer)
+    assert isinstance(outcome, Read)
+    identity = identity_of(outcome)
     assert (identity.bot_id, identity.team_id, identity.scopes) == ("B1", "T1", ("chat:write", "channels:read"))
 
 
-async def test_deleting_what_is_gone_is_fine_and_its_permalink_is_gone(answering, door):
+async def test_deleting_a_deleted_message_is_done_and_its_permalink_is_not_found(answering, client):
     peer = await answering(http_response(body={"ok": False, "error": "message_not_found"}))
-    slack = door(peer)
+    slack = client(peer)
 
     assert await slack.delete("C1", "1.2") == Delivered(channel="C1", ts="1.2")
     assert await slack.permalink("C1", "1.2") == NotFound(code="message_not_found", reason="message_gone")
 
 
-async def test_a_card_lives_through_its_life_in_the_stand_in():
-    stand_in = FakeSlack()
-    stand_in.add_channel("C0123456789", "noc", member=True)
-    async with serve_slack(stand_in) as base_url, make_session() as session:
-        slack = SlackClient(session, stand_in.token, base_url=base_url)
+async def test_a_card_is_posted_edited_found_and_deleted_in_the_fake_slack():
+    fake_slack = FakeSlack()
+    fake_slack.add_channel("C0123456789", "noc", member=True)
+    async with serve_slack(fake_slack) as base_url, make_session() as session:
+        slack = SlackClient(session, fake_slack.token, base_url=base_url)
         card = await slack.post("C0123456789", Message(text="db-1 is down"), marker=MARKER)
         assert isinstance(card, Delivered)
         entry = Marker(event_type="relay_entry", incident="5e7f", key="k2")
@@ -487,17 +487,17 @@ async def test_a_card_lives_through_its_life_in_the_stand_in():
     assert not reply.stray
     assert edited == card
     assert isinstance(history, Read)
-    assert [(seen.ts, seen.event_type, seen.key, seen.replies) for seen in messages_of(history)] == [
+    assert [(found.ts, found.event_type, found.key, found.replies) for found in messages_of(history)] == [
         (card.ts, "relay_card", "k1", 1)
     ]
     assert isinstance(thread, Read)
-    assert [seen.key for seen in messages_of(thread)] == ["k1", "k2"]
-    assert all(isinstance(answer, Delivered) for answer in deleted)
+    assert [found.key for found in messages_of(thread)] == ["k1", "k2"]
+    assert all(isinstance(outcome, Delivered) for outcome in deleted)
     assert isinstance(stray, Delivered)
     assert stray.stray
 
 
-# -- The way there -----------------------------------------------------------------------------------------------------
+# -- Proxies -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -508,51 +508,30 @@ def no_proxies(monkeypatch):
     return monkeypatch
 
 
-@pytest.mark.parametrize(
-    ("url", "exempt", "proxy"),
-    [
-        ("https://slack.com/api/", "", "http://proxy:3128"),
-        ("https://slack.com/api/", "slack.com", None),
-        ("https://wss.slack.com/api/", ".slack.com", None),
-        ("https://slack.com/api/", "*", None),
-        ("https://stand-in.internal:8443/api/", "stand-in.internal:8443", None),
-        ("http://slack.com/api/", "", None),
-        ("https://localhost:8081/api/", "", None),
-        ("https://127.0.0.1:8081/api/", "", None),
-        ("https://[::1]:8081/api/", "", None),
-    ],
-)
-def test_the_environments_proxy_is_taken_unless_no_proxy_or_loopback(no_proxies, url, exempt, proxy):
-    no_proxies.setenv("HTTPS_PROXY", "http://proxy:3128")
-    no_proxies.setenv("NO_PROXY", exempt)
-
-    assert proxy_for(url) == proxy
-
-
-async def test_a_proxy_is_used_for_slack_and_not_for_a_stand_in_on_this_machine(no_proxies, answering, session, door):
-    proxy, stand_in = await answering(POSTED), await answering(POSTED)
+async def test_a_proxy_is_used_for_slack_and_not_for_this_machine(no_proxies, answering, session, client):
+    proxy, fake_slack = await answering(POSTED), await answering(POSTED)
     no_proxies.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
 
     await post(SlackClient(session, TOKEN, base_url="http://slack.example/api/"))
-    await post(door(stand_in))
+    await post(client(fake_slack))
 
-    assert (len(proxy.requests), len(stand_in.requests)) == (1, 1)
+    assert (len(proxy.requests), len(fake_slack.requests)) == (1, 1)
 
 
-async def test_a_proxy_that_refuses_the_tunnel_was_surely_not_slack(no_proxies, answering, session):
+async def test_a_call_that_the_proxy_rejects_was_surely_not_sent(no_proxies, answering, session):
     proxy = await answering(http_response(407, Connection="close"))
     no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
 
     assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_rejected")
 
 
-async def test_a_proxy_that_is_not_there_was_surely_not_slack(no_proxies, unused_tcp_port, session):
+async def test_a_call_through_a_missing_proxy_was_surely_not_sent(no_proxies, unused_tcp_port, session):
     no_proxies.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
 
     assert await post(SlackClient(session, TOKEN)) == Retryable(reason="proxy_rejected")
 
 
 @pytest.mark.parametrize("url", ["slack.com/api/", "ftp://slack.com/", "", "http://", "http://[oops/"])
-async def test_an_address_that_is_none_is_a_fault_of_the_settings(session, url):
+async def test_an_invalid_base_url_is_an_error_of_the_settings(session, url):
     with pytest.raises(SettingsError, match="SLACK_API_URL"):
         SlackClient(session, TOKEN, base_url=url)

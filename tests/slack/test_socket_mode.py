@@ -1,4 +1,4 @@
-"""Socket Mode against the stand-in: what comes is kept, then acknowledged, and the connection always comes back."""
+"""Socket Mode against the fake Slack: an envelope is stored, then acknowledged, and the connection always returns."""
 
 import asyncio
 import logging
@@ -26,8 +26,8 @@ BUTTON = {
 }
 
 
-class Desk:
-    """Who listens in these tests: it keeps what it is told, and waits or fails when told to."""
+class Handlers:
+    """The handlers in these tests: they store payloads, and wait or fail on demand."""
 
     def __init__(self):
         self.clicks, self.events = [], []
@@ -36,14 +36,14 @@ class Desk:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def clicked(self, payload):
-        return await self._take(self.clicks, payload)
+    async def on_interaction(self, payload):
+        return await self._store(self.clicks, payload)
 
-    async def heard(self, payload):
-        return await self._take(self.events, payload)
+    async def on_event(self, payload):
+        return await self._store(self.events, payload)
 
-    async def _take(self, kept, payload):
-        kept.append(payload)
+    async def _store(self, stored, payload):
+        stored.append(payload)
         await self.open.wait()
         if self.failures:
             self.failures -= 1
@@ -52,7 +52,7 @@ class Desk:
 
 
 async def until(condition):
-    """Wait for what other tasks do. It comes, or the test's time is up."""
+    """Wait until other tasks make the condition true, or the test times out."""
     while not condition():  # noqa: ASYNC110  what is waited for is the stand-in's, which rings no bell
         await asyncio.sleep(0.002)
 
@@ -77,12 +77,12 @@ def card(slack):
 
 
 @pytest.fixture
-def desk():
-    return Desk()
+def handlers():
+    return Handlers()
 
 
 @pytest.fixture
-def connecting(slack, desk, clock):
+def connecting(slack, handlers, clock):
     """Run Socket Mode for as long as the block lasts."""
 
     @asynccontextmanager
@@ -92,8 +92,8 @@ def connecting(slack, desk, clock):
             mode = SocketMode(
                 session,
                 token or slack.app_token,
-                on_interaction=desk.clicked,
-                on_event=desk.heard,
+                on_interaction=handlers.on_interaction,
+                on_event=handlers.on_event,
                 base_url=base_url,
                 clock=clock,
             )
@@ -122,54 +122,54 @@ async def press(slack, card):
     return await slack.click(ANN, "noc", card.ts, "relay_assign")
 
 
-# --- what comes ---
+# --- envelopes ---
 
 
-async def test_clicks_and_events_reach_whoever_listens_and_are_acknowledged(slack, mode, desk, card):
+async def test_clicks_and_events_reach_their_handler_and_are_acknowledged(slack, mode, handlers, card):
     click = await press(slack, card)
     event = await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)
 
     assert (click.acknowledged, click.answer, event.acknowledged) == (True, None, True)
-    assert desk.clicks == [click.payload]
-    assert desk.events == [event.payload]
+    assert handlers.clicks == [click.payload]
+    assert handlers.events == [event.payload]
 
 
-async def test_the_acknowledgement_brings_the_answer_where_slack_takes_one(slack, mode, desk, card):
-    desk.answer = {"response_action": "clear"}
+async def test_the_acknowledgement_has_the_answer_where_slack_accepts_one(slack, mode, handlers, card):
+    handlers.answer = {"response_action": "clear"}
 
     assert (await press(slack, card)).answer == {"response_action": "clear"}
     assert (await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)).answer is None
 
 
-async def test_nothing_is_acknowledged_before_it_is_kept(slack, mode, desk, card):
-    desk.open.clear()
+async def test_nothing_is_acknowledged_before_it_is_stored(slack, mode, handlers, card):
+    handlers.open.clear()
     pressing = asyncio.create_task(press(slack, card))
-    await until(lambda: desk.clicks)
+    await until(lambda: handlers.clicks)
     await asyncio.sleep(0.05)
     assert not pressing.done()
-    desk.open.set()
+    handlers.open.set()
 
     assert (await pressing).acknowledged
 
 
-async def test_what_could_not_be_kept_comes_again(slack, mode, desk, card):
+async def test_an_envelope_that_could_not_be_stored_is_sent_again(slack, mode, handlers, card):
     slack.socket_mode.timeout = 0.2
-    desk.failures = 1
+    handlers.failures = 1
 
     with structlog.testing.capture_logs() as logged:
         click = await press(slack, card)
 
     assert click.acknowledged
-    assert len(desk.clicks) == 2
-    assert [event["event"] for event in logged] == ["socket_envelope_not_kept"]
+    assert len(handlers.clicks) == 2
+    assert [event["event"] for event in logged] == ["socket_envelope_failed"]
 
 
-async def test_a_slow_one_does_not_hold_up_the_others(slack, mode, desk, card):
-    desk.open.clear()
+async def test_a_slow_envelope_does_not_delay_the_others(slack, mode, handlers, card):
+    handlers.open.clear()
     slow = asyncio.create_task(press(slack, card))
-    await until(lambda: desk.clicks)
-    held, desk.open = desk.open, asyncio.Event()
-    desk.open.set()
+    await until(lambda: handlers.clicks)
+    held, handlers.open = handlers.open, asyncio.Event()
+    handlers.open.set()
 
     assert (await press(slack, card)).acknowledged
     assert not slow.done()
@@ -177,9 +177,9 @@ async def test_a_slow_one_does_not_hold_up_the_others(slack, mode, desk, card):
     assert (await slow).acknowledged
 
 
-async def test_what_nobody_takes_here_is_acknowledged_all_the_same(slack, mode, desk):
+async def test_an_envelope_without_a_handler_is_acknowledged(slack, mode, handlers):
     assert (await slack.socket_mode.deliver("slash_commands", {"command": "/relay"})).acknowledged
-    assert desk.clicks == desk.events == []
+    assert handlers.clicks == handlers.events == []
 
 
 @pytest.mark.parametrize("junk", ["", "{", "[]", "7", '{"type":7}', '{"envelope_id":7}', '{"type":["hello"]}', "\x00"])
@@ -192,10 +192,10 @@ async def test_junk_on_the_connection_changes_nothing(slack, mode, card, junk):
     assert slack.socket_mode.opened == 1
 
 
-# --- the connection comes back ---
+# --- the connection returns ---
 
 
-async def test_a_connection_that_slack_gives_notice_of_is_replaced_before_it_ends(slack, mode, card, clock):
+async def test_a_connection_whose_end_slack_announces_is_replaced_before_it_ends(slack, mode, card, clock):
     clock.advance(STABLE_AFTER)
     await slack.socket_mode.refresh("warning")
     await until(lambda: len(slack.socket_mode.open) == 2 and mode.connected)
@@ -206,7 +206,7 @@ async def test_a_connection_that_slack_gives_notice_of_is_replaced_before_it_end
     assert (await press(slack, card)).acknowledged
 
 
-async def test_a_connection_that_slack_gave_notice_of_and_left_open_is_closed(slack, mode, clock):
+async def test_a_connection_that_slack_announced_to_end_and_left_open_is_closed(slack, mode, clock):
     clock.advance(STABLE_AFTER)
     await slack.socket_mode.refresh("warning")
     await until(lambda: len(slack.socket_mode.open) == 2)
@@ -217,7 +217,7 @@ async def test_a_connection_that_slack_gave_notice_of_and_left_open_is_closed(sl
     assert mode.connected
 
 
-async def test_a_connection_that_slack_refreshes_is_made_anew(slack, mode, card, clock):
+async def test_a_connection_that_slack_refreshes_is_opened_again(slack, mode, card, clock):
     clock.advance(STABLE_AFTER)
     await slack.socket_mode.refresh()
     await until(lambda: slack.socket_mode.opened == 2 and mode.connected)
@@ -225,7 +225,7 @@ async def test_a_connection_that_slack_refreshes_is_made_anew(slack, mode, card,
     assert (await press(slack, card)).acknowledged
 
 
-async def test_a_connection_that_is_cut_is_made_anew(slack, mode, card, clock):
+async def test_a_connection_that_is_cut_is_opened_again(slack, mode, card, clock):
     clock.advance(STABLE_AFTER)
     slack.socket_mode.cut()
     await until(lambda: slack.socket_mode.opened == 2 and mode.connected)
@@ -234,7 +234,7 @@ async def test_a_connection_that_is_cut_is_made_anew(slack, mode, card, clock):
 
 
 async def waits(clock, count):
-    """How long each of so many waits in a row was to last."""
+    """Return the lengths of so many waits in a row."""
     seconds = []
     for _ in range(count):
         await until(lambda: clock.next_timer() is not None)
@@ -243,7 +243,7 @@ async def waits(clock, count):
     return seconds
 
 
-async def test_a_connection_that_ends_at_once_is_never_made_anew_in_a_busy_loop(slack, mode, clock):
+async def test_a_connection_that_ends_at_once_is_not_opened_again_in_a_busy_loop(slack, mode, clock):
     for opened in range(1, 6):
         await until(lambda: slack.socket_mode.open and mode.connected)
         slack.socket_mode.cut()
@@ -255,7 +255,7 @@ async def test_a_connection_that_ends_at_once_is_never_made_anew_in_a_busy_loop(
     await until(lambda: mode.connected)
 
 
-async def test_an_address_that_did_not_work_is_not_tried_twice(slack, connecting, clock):
+async def test_a_url_that_did_not_work_is_not_tried_twice(slack, connecting, clock):
     """It is good for one connection, used or not."""
     spoil = SideEffect(lambda _call: slack.socket_mode._tickets.clear())
     slack.faults.add(InjectedFault(behaviour=spoil, after_effect=True, method="apps.connections.open", times=2))
@@ -267,7 +267,7 @@ async def test_an_address_that_did_not_work_is_not_tried_twice(slack, connecting
     assert slack.socket_mode.opened == 1
 
 
-async def test_without_slack_the_waits_grow_to_a_minute_and_no_further(slack, connecting, clock):
+async def test_without_slack_the_waits_grow_to_a_minute_at_most(slack, connecting, clock):
     slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="apps.connections.open", times=12))
     async with connecting() as mode:
         seconds = await waits(clock, 12)
@@ -279,7 +279,7 @@ async def test_without_slack_the_waits_grow_to_a_minute_and_no_further(slack, co
     assert len(slack.calls_to("apps.connections.open")) == 13
 
 
-async def test_slacks_own_word_for_how_long_to_wait_is_kept(slack, connecting, clock):
+async def test_a_wait_lasts_as_long_as_slack_says(slack, connecting, clock):
     slack.faults.add(InjectedFault(behaviour=rate_limited(90), method="apps.connections.open"))
     async with connecting() as mode:
         assert await waits(clock, 1) == [90.0]
@@ -287,24 +287,30 @@ async def test_slacks_own_word_for_how_long_to_wait_is_kept(slack, connecting, c
 
 
 @pytest.mark.parametrize("token", ["xapp-other", "xoxb-sandbox"])
-async def test_a_token_that_opens_nothing_is_told_with_its_remedy_and_tried_again(slack, connecting, clock, token):
+async def test_a_rejected_token_is_logged_with_its_remedy_and_tried_again(slack, connecting, clock, token):
     with structlog.testing.capture_logs() as logged:
         async with connecting(token) as mode:
             await waits(clock, 2)
             assert not mode.connected
-    refused = [event for event in logged if event["event"] == "socket_refused"]
-    assert len(refused) >= 2
-    assert "SLACK_APP_TOKEN" in refused[0]["remedy"]
+    rejected = [event for event in logged if event["event"] == "socket_rejected"]
+    assert len(rejected) >= 2
+    assert "SLACK_APP_TOKEN" in rejected[0]["remedy"]
 
 
-async def test_an_address_that_is_none_is_a_fault_of_the_settings(desk):
+async def test_an_invalid_base_url_is_an_error_of_the_settings(handlers):
     async with make_session() as session:
         with pytest.raises(SettingsError):
-            SocketMode(session, "xapp", on_interaction=desk.clicked, on_event=desk.heard, base_url="slack.com")
+            SocketMode(
+                session,
+                "xapp",
+                on_interaction=handlers.on_interaction,
+                on_event=handlers.on_event,
+                base_url="slack.com",
+            )
 
 
-async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, monkeypatch):
-    """Nothing closed it, and nothing comes over it: a firewall forgot it, or the other machine is gone."""
+async def test_a_connection_whose_other_end_is_silent_is_replaced(handlers, clock, monkeypatch):
+    """Nothing closed it, and nothing arrives: a firewall dropped it, or the other machine is gone."""
     monkeypatch.setattr("relay.slack.socket_mode._HEARTBEAT", 0.1)
     links = []
 
@@ -326,7 +332,14 @@ async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, m
     stopping = asyncio.Event()
     async with TestServer(app) as server, make_session() as session:
         url = f"http://127.0.0.1:{server.port}/api/"
-        mode = SocketMode(session, "xapp", on_interaction=desk.clicked, on_event=desk.heard, base_url=url, clock=clock)
+        mode = SocketMode(
+            session,
+            "xapp",
+            on_interaction=handlers.on_interaction,
+            on_event=handlers.on_event,
+            base_url=url,
+            clock=clock,
+        )
         running = asyncio.create_task(mode.run(stopping))
         await until(lambda: mode.connected)
         await until(lambda: not mode.connected)
@@ -336,49 +349,49 @@ async def test_a_connection_whose_other_end_is_silent_is_given_up(desk, clock, m
         await running
 
 
-# --- the end ---
+# --- stopping ---
 
 
-async def test_what_is_being_kept_when_relay_stops_is_acknowledged_and_nothing_new_is_taken(slack, mode, desk, card):
-    desk.open.clear()
+async def test_at_the_stop_pending_envelopes_are_acknowledged_and_new_ones_ignored(slack, mode, handlers, card):
+    handlers.open.clear()
     pressing = asyncio.create_task(press(slack, card))
-    await until(lambda: desk.clicks)
+    await until(lambda: handlers.clicks)
     mode.stop()
     await asyncio.sleep(0.02)
     slack.socket_mode.timeout = 0.2
     late = asyncio.create_task(press(slack, card))
     await asyncio.sleep(0.02)
-    desk.open.set()
+    handlers.open.set()
 
     assert (await pressing).acknowledged
     await mode.running
     assert not (await late).acknowledged
-    assert len(desk.clicks) == 1
+    assert len(handlers.clicks) == 1
     assert not mode.connected
 
 
-async def test_what_was_kept_while_the_connection_ended_comes_again_and_is_acknowledged_then(
-    slack, mode, desk, card, clock
+async def test_an_envelope_stored_while_its_connection_ended_is_acknowledged_when_it_is_sent_again(
+    slack, mode, handlers, card, clock
 ):
     slack.socket_mode.timeout = 20.0
-    desk.open.clear()
+    handlers.open.clear()
     pressing = asyncio.create_task(press(slack, card))
-    await until(lambda: desk.clicks)
+    await until(lambda: handlers.clicks)
     clock.advance(STABLE_AFTER)
     with structlog.testing.capture_logs() as logged:
         slack.socket_mode.cut()
-        await until(lambda: slack.socket_mode.opened == 2 and len(desk.clicks) == 2)
-        desk.open.set()
+        await until(lambda: slack.socket_mode.opened == 2 and len(handlers.clicks) == 2)
+        handlers.open.set()
         assert (await pressing).acknowledged
     assert "socket_acknowledgement_lost" in [event["event"] for event in logged]
 
 
-async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(slack, mode, desk, card, monkeypatch):
-    monkeypatch.setattr("relay.slack.socket_mode._LAST_WORDS", 0.05)
+async def test_an_envelope_that_takes_too_long_does_not_delay_the_stop(slack, mode, handlers, card, monkeypatch):
+    monkeypatch.setattr("relay.slack.socket_mode._FINISH_SECONDS", 0.05)
     slack.socket_mode.timeout = 0.3
-    desk.open.clear()
+    handlers.open.clear()
     pressing = asyncio.create_task(press(slack, card))
-    await until(lambda: desk.clicks)
+    await until(lambda: handlers.clicks)
     mode.stop()
     async with asyncio.timeout(5):
         await mode.running
@@ -386,7 +399,7 @@ async def test_what_cannot_be_kept_in_time_does_not_keep_relay_from_stopping(sla
 
 
 @pytest.mark.parametrize("when", ["connected", "waiting"])
-async def test_relay_stops_at_once_whatever_the_connection_does(slack, connecting, when):
+async def test_the_stop_is_fast_whatever_the_connection_does(slack, connecting, when):
     if when == "waiting":
         slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="apps.connections.open", times=None))
     async with connecting() as mode:
@@ -404,13 +417,13 @@ async def test_a_cancelled_run_leaves_no_task_behind(mode, slack):
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("socket")] == []
 
 
-async def test_neither_token_nor_payload_reach_the_log_even_at_debug(slack, connecting, card, caplog):
+async def test_neither_token_nor_payload_is_logged_even_at_debug(slack, connecting, card, caplog):
     caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as logged:
         async with connecting() as mode:
             await until(lambda: mode.connected)
             await slack.post_as(ANN, "noc", "a-private-word", thread_ts=card.ts)
 
-    told = caplog.text.replace("sandbox", "") + str(logged)
-    assert "a-private-word" not in told
-    assert "xapp-" not in told
+    output = caplog.text.replace("sandbox", "") + str(logged)
+    assert "a-private-word" not in output
+    assert "xapp-" not in output

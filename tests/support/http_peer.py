@@ -1,4 +1,4 @@
-"""The other end of a door over real HTTP: it gives the answers it was told to, odd ones too, and notes what came."""
+"""A server over real HTTP that gives prepared responses, odd ones too, and records the requests."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ class Request:
 
     @property
     def method(self):
-        """The last word of the path."""
+        """The last part of the path."""
         return self.path.rpartition("/")[2]
 
     @property
@@ -31,13 +31,12 @@ class Request:
 
 @dataclass
 class HttpPeer:
-    """What stands where Slack or BigPanda should: it answers each request with the next of `answers`.
+    """A server in the place of Slack or BigPanda: it answers each request with the next of `responses`.
 
-    They are bytes for the wire. None hangs, and an empty answer cuts the connection; so does every answer that says
-    `Connection: close`.
+    These are raw bytes. None hangs. An empty response, and one with `Connection: close`, cuts the connection.
     """
 
-    answers: list
+    responses: list
     base: str = "/"
     port: int = 0
     requests: list = field(default_factory=list)
@@ -57,12 +56,12 @@ class HttpPeer:
             while not self.unresponsive:
                 self.requests.append(await self._read(reader))
                 self.arrived.set()
-                answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
-                if answer is None:
+                response = self.responses[min(len(self.requests), len(self.responses)) - 1]
+                if response is None:
                     await reader.read()
-                writer.write(answer or b"")
+                writer.write(response or b"")
                 await writer.drain()
-                if not answer or b"Connection: close" in answer:
+                if not response or b"Connection: close" in response:
                     break
         writer.transport.abort()
 
@@ -80,21 +79,21 @@ class HttpPeer:
 
 
 def http_response(status=200, body="", kind="application/json", **headers):
-    """An HTTP answer for the wire."""
-    told = body if isinstance(body, (str, bytes)) else json.dumps(body)
-    raw = told if isinstance(told, bytes) else told.encode()
+    """Return the raw bytes of a response."""
+    text = body if isinstance(body, (str, bytes)) else json.dumps(body)
+    raw = text if isinstance(text, bytes) else text.encode()
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: {kind}\r\nContent-Length: {len(raw)}\r\n{more}\r\n"
+    head = f"HTTP/1.1 {status} Reason\r\nContent-Type: {kind}\r\nContent-Length: {len(raw)}\r\n{more}\r\n"
     return head.encode() + raw
 
 
 @contextlib.asynccontextmanager
 async def http_peers(base="/"):
-    """Give what starts peers, whose address ends in `base`; they end when this does."""
+    """Yield a function that starts servers whose URL ends in `base`; they end with the block."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*answers, unresponsive=False):
-            peer = HttpPeer(list(answers), base=base, unresponsive=unresponsive)
+        async def start(*responses, unresponsive=False):
+            peer = HttpPeer(list(responses), base=base, unresponsive=unresponsive)
             server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
             peer.port = server.sockets[0].getsockname()[1]
             stack.push_async_callback(server.wait_closed)
