@@ -222,7 +222,6 @@ async def _unless_done(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
         await asyncio.wait([task])
 
 
-
 def _log_failure(outcome: SlackOutcome) -> None:
     if isinstance(outcome, Rejected):
         detail = "Slack rejects the connection; relay tries again"
