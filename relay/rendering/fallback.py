@@ -90,7 +90,6 @@ def _resolved_status(variables: Values, state: str) -> str:
 
 
 def _previous(variables: Values, words: str) -> str:
-    """When the episode before was, and its thread."""
     previous = variables.get("previous", {})
     when, thread = slack_time(previous.get("at"), "date"), link(previous.get("link"), "thread")
     return f"{words} on {when}{_in_brackets(thread)}" if when else ""

@@ -219,7 +219,6 @@ class _Composer:
         self._out.append(Fixed(block=block, group=self._group))
 
     def _walk_without(self, node: Node, kinds: Collection[NodeKind]) -> None:
-        """Add what a node holds beside these kinds."""
         others = [child for child in node.body() if not (isinstance(child, Node) and child.kind in kinds)]
         self.walk(child for child in others if not isinstance(child, ItemMark))
 

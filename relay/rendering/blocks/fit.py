@@ -163,7 +163,6 @@ def _without(parts: list[Part], candidates: list[list[Part]], excess: int, weigh
 
 
 def _omission(part: Part) -> Omission:
-    """What stands for a part that is left out."""
     if part.group:
         return Omission(items=((part.group.noun, part.group.state),))
     match part:

@@ -69,7 +69,7 @@ def _token(token: Token) -> Iterator[Atom]:
         case Date(at, pattern):
             shown = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
             yield Atom("", f"<!date^{at}^{pattern}|{shown}>", shown=shown)
-        case Skeleton():
+        case Skeleton() | ItemMark():
             return
         case _:
             assert_never(token)

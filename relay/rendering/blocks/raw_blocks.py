@@ -57,7 +57,6 @@ def raw_parts(node: Node, group: Group | None) -> list[Part]:
 
 
 def _split(shape: JSON) -> Iterator[JSON]:
-    """The block, or as many blocks as its elements need."""
     key, most = _LISTS.get(_word(shape.get("type")), ("", 0)) if isinstance(shape, dict) else ("", 0)
     elements = shape.get(key) if isinstance(shape, dict) else None
     if not isinstance(shape, dict) or not isinstance(elements, list):
@@ -172,35 +171,33 @@ def _word(shape: JSON) -> str:
     return one_line(shape) if isinstance(shape, tuple) else ""
 
 
-def _plain_object(limit: int) -> Draw:
-    inner = _typed({"plain_text": _object({"text": _plain(limit)})})
+def _text(shape: JSON) -> Flow:
+    text = shape.get("text") if isinstance(shape, dict) else None
+    return text if isinstance(text, tuple) else ()
 
+
+def _plain_text(limit: int) -> Draw:
     def draw(shape: JSON, cap: int) -> Block | None:
-        drawn = inner(shape, cap)
-        return plain_text(drawn["text"]) if isinstance(drawn, dict) else None
+        text = plain(_text(shape), min(cap, limit))
+        return plain_text(text) if text else None
 
     return draw
 
 
-def _text_object(limit: int) -> Draw:
-    as_plain = _plain_object(limit)
-
-    def draw(shape: JSON, cap: int) -> Any:
-        if not isinstance(shape, dict) or _word(shape.get("type")) != "mrkdwn":
-            return as_plain(shape, cap)
-        flow = shape.get("text")
-        text = mrkdwn(flow, min(cap, limit)) if isinstance(flow, tuple) else ""
+def _mrkdwn(limit: int) -> Draw:
+    def draw(shape: JSON, cap: int) -> Block | None:
+        text = mrkdwn(_text(shape), min(cap, limit))
         return mrkdwn_text(text) if text.strip() else None
 
     return draw
 
 
-def _either(first: Draw, second: Draw) -> Draw:
-    def draw(shape: JSON, cap: int) -> Any:
-        drawn = first(shape, cap)
-        return second(shape, cap) if drawn is None else drawn
+def _plain_object(limit: int) -> Draw:
+    return _typed({"plain_text": _plain_text(limit)})
 
-    return draw
+
+def _texts(limit: int) -> Mapping[str, Draw]:
+    return {"plain_text": _plain_text(limit), "mrkdwn": _mrkdwn(limit)}
 
 
 def _with_any(keys: set[str], of: Draw) -> Draw:
@@ -245,16 +242,14 @@ _BUTTON: Final = _object(
     {"style": _one_of(*limits.BUTTON_STYLES), "accessibility_label": _plain(limits.ACCESSIBILITY_LABEL)},
 )
 _SECTION: Final = {
-    "text": _text_object(limits.SECTION_TEXT),
-    "fields": _list(_text_object(limits.SECTION_FIELD)),
+    "text": _typed(_texts(limits.SECTION_TEXT)),
+    "fields": _list(_typed(_texts(limits.SECTION_FIELD))),
     "accessory": _typed({"button": _BUTTON, "image": _object(_IMAGE)}),
 }
 
 BLOCKS: Final[Mapping[str, Draw]] = {
     "actions": _object({"elements": _list(_typed({"button": _BUTTON}))}),
-    "context": _object(
-        {"elements": _list(_either(_typed({"image": _object(_IMAGE)}), _text_object(limits.TEXT_OBJECT)))}
-    ),
+    "context": _object({"elements": _list(_typed({"image": _object(_IMAGE), **_texts(limits.TEXT_OBJECT)}))}),
     "divider": _object({}),
     "header": _object({"text": _plain_object(limits.HEADER)}),
     "image": _object(_IMAGE, {"title": _plain_object(limits.IMAGE_TITLE)}),

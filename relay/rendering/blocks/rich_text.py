@@ -136,7 +136,6 @@ def _atom_written(atom: Atom | ItemMark) -> str:
 
 
 def _joined(flow: Iterable[Atom | ItemMark]) -> Iterator[Atom | ItemMark]:
-    """Join plain atoms that touch."""
     for quoted, row in groupby(flow, _join_key):
         if quoted is None:
             yield from row
@@ -232,7 +231,6 @@ def _word_end(text: str, end: int) -> int:
 
 
 def _closing(text: str) -> str:
-    """What closes the code in which this text ends."""
     if text.count("```") % 2:
         return "```"
     last_line = text.rpartition("```")[2].rpartition("\n")[2]

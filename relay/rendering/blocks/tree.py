@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from relay.rendering.blocks.marks import Closes, ItemMark, Opens, Token, scan
+from relay.rendering.blocks.marks import Token, scan
 from relay.rendering.blocks.tags import NodeKind
 
 _MOST_LEVELS: Final = 12
@@ -31,7 +31,7 @@ class Node:
         return [child for child in self.children if not (isinstance(child, Node) and child.kind is NodeKind.ARGUMENT)]
 
 
-Child = str | Token | ItemMark | Node
+Child = str | Token | Node
 
 
 def parse(text: str) -> list[Child]:
@@ -41,17 +41,17 @@ def parse(text: str) -> list[Child]:
     too_deep = 0
     for mark in scan(text):
         match mark:
-            case Opens(kind) if len(levels) <= _MOST_LEVELS:
+            case NodeKind() as kind if len(levels) <= _MOST_LEVELS:
                 node = Node(kind)
                 levels[-1].append(node)
                 levels.append(node.children)
-            case Opens():
+            case NodeKind():
                 too_deep += 1
-            case Closes() if too_deep:
+            case None if too_deep:
                 too_deep -= 1
-            case Closes() if len(levels) > 1:
+            case None if len(levels) > 1:
                 levels.pop()
-            case Closes():
+            case None:
                 pass
             case _:
                 levels[-1].append(mark)

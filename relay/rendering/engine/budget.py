@@ -5,13 +5,12 @@ that each run ends soon. No clock is used: a card must not depend on how busy th
 budget fails as a whole; any other failure costs only the tag in which it happens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
 from relay.rendering.engine.failures import failure_of
-from relay.rendering.engine.value_size import value_size
 from relay.rendering.request import TemplateFailure
 
 RUN_BUDGET: Final = 300_000
@@ -25,6 +24,7 @@ TURN_COST: Final = 20
 """What a turn of a loop or a call of a macro costs, beside what it prints."""
 
 _MOST_FAILURES: Final = 20
+_NESTED: Final = (list, tuple, set, frozenset)
 
 
 class BudgetExceeded(Exception):
@@ -48,7 +48,7 @@ class TemplateRun:
     def charge_values(self, *values: Any) -> None:
         """Charge for reading, comparing or printing these values with everything inside them."""
         most = self.remaining * CHARACTERS_READ_FOR_ONE
-        self.charge_length(sum(value_size(value, most) for value in values))
+        self.charge_length(sum(_value_size(value, most) for value in values))
 
     def charge_length(self, length: int) -> None:
         """Charge for reading so many characters or entries."""
@@ -77,3 +77,25 @@ def start_run() -> Iterator[TemplateRun]:
 def current_run() -> TemplateRun:
     """The run in progress; a new one while a template is only being compiled."""
     return _CURRENT.get() or TemplateRun()
+
+
+def _value_size(value: Any, limit: int) -> int:
+    """Count the characters and entries in a value and everything inside it; stop soon after `limit`.
+
+    A list that holds one other list a thousand times is as large as it is to read, although it takes little memory.
+    A sequence that makes its entries on demand counts by its length.
+    """
+    if isinstance(value, str):  # almost every value
+        return 1 + len(value)
+    total = 0
+    pending: list[Iterable[Any]] = [(value,)]
+    while pending and total <= limit:
+        for each in pending.pop():
+            if isinstance(each, dict):
+                pending += (each.keys(), each.values())
+            elif isinstance(each, _NESTED):
+                pending.append(each)
+            total += 1 + (len(each) if isinstance(each, Sized) else 0)
+            if total > limit:
+                break
+    return total

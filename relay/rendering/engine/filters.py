@@ -11,6 +11,7 @@ from jinja2 import Undefined
 from relay.rendering import wording
 from relay.rendering.blocks import marks
 from relay.rendering.blocks.characters import safe_cut
+from relay.rendering.blocks.marks import CodeSpan, Date, Link
 from relay.rendering.blocks.urls import find_urls, valid_url
 from relay.rendering.context import AlertList, on_one_line, without_marks
 
@@ -31,7 +32,7 @@ def link(value: Any, label: Any = "") -> str:
     """Make a link, if the value is an http or https address; else print its text."""
     text = _text(value).strip()
     url = valid_url(text)
-    return marks.link(url, on_one_line(_text(label))) if url else text
+    return marks.token(Link(url, on_one_line(_text(label)))) if url else text
 
 
 def linkify(value: Any) -> str:
@@ -40,7 +41,7 @@ def linkify(value: Any) -> str:
     pieces = []
     end = 0
     for start, stop, url in find_urls(text):
-        pieces += [text[end:start], marks.link(url, text[start:stop])]
+        pieces += [text[end:start], marks.token(Link(url, text[start:stop]))]
         end = stop
     return "".join([*pieces, text[end:]])
 
@@ -48,7 +49,7 @@ def linkify(value: Any) -> str:
 def code(value: Any) -> str:
     """Show the value as code, on one line."""
     text = on_one_line(_text(value))
-    return marks.code(text) if text else ""
+    return marks.token(CodeSpan(text)) if text else ""
 
 
 def slack_time(value: Any, form: str = "") -> str:
@@ -57,7 +58,7 @@ def slack_time(value: Any, form: str = "") -> str:
     at = _number(value)
     if at is None or not marks.is_moment(int(at)) or not marks.is_date_pattern(pattern):
         return ""
-    return marks.date(int(at), pattern)
+    return marks.token(Date(int(at), pattern))
 
 
 def emoji(value: Any) -> str:

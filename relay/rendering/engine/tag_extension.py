@@ -17,6 +17,7 @@ from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
 
 from relay.rendering.blocks import marks
+from relay.rendering.blocks.marks import ItemMark, Skeleton
 from relay.rendering.blocks.tags import BLOCK_TAGS, BlockTag, NodeKind
 from relay.rendering.context import Item, without_marks
 from relay.rendering.engine.budget import BudgetExceeded, current_run
@@ -94,17 +95,17 @@ class TagExtension(Extension):
 
     def mark_item(self, item: Any) -> str:
         """Return the mark before an item of a list; nothing before any other value."""
-        if not isinstance(item, Item):
+        if not isinstance(item, Item) or not marks.is_counted(item.noun):
             return ""
-        mark = marks.item(item.noun, str(item.get("state", "")))
-        current_run().in_list |= bool(mark)
-        return mark
+        current_run().in_list = True
+        state = str(item.get("state", ""))
+        return marks.token(ItemMark(item.noun, state if state in marks.STATES else ""))
 
     def mark_list_end(self) -> str:
         """Return the mark after a list, if there was one."""
         run = current_run()
         in_list, run.in_list = run.in_list, False
-        return marks.LIST_END_MARK if in_list else ""
+        return marks.token(marks.LIST_END) if in_list else ""
 
     def concat(self, values: Sequence[Any]) -> str:
         """Join the operands of `~`."""
@@ -134,7 +135,7 @@ class TagExtension(Extension):
             parsed = parse_blocks(data.value)
         except InvalidBlocks as error:
             parser.fail(str(error), data.lineno + error.line)
-        skeleton = nodes.Output([nodes.TemplateData(marks.skeleton(parsed.skeleton))]).set_lineno(lineno)
+        skeleton = nodes.Output([nodes.TemplateData(marks.token(Skeleton(parsed.skeleton)))]).set_lineno(lineno)
         slots = [self._slot(parser, source, data.lineno + line) for source, line in parsed.slots]
         return self._part(NodeKind.BLOCKS, lineno, [skeleton, *slots])
 

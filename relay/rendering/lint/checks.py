@@ -1,7 +1,7 @@
 """Finds faults in template sources: unknown names, missing files, and what would never be shown."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
@@ -97,7 +97,7 @@ def file_faults(
     yield from _never_shown(file)
     if role == "entry":
         yield from _beyond_a_paragraph(file)
-    file = _with_known_filters(file)
+    _replace_unknown_filters(file)
     uncompilable = list(_uncompilable(file))
     yield from uncompilable
     if role and not uncompilable:
@@ -128,14 +128,12 @@ def _read(environment: Environment, name: str, source: str) -> _File:
     return _File(environment=environment, name=name, source=source, tree=tree, columns=columns)
 
 
-def _with_known_filters(file: _File) -> _File:
-    """The file with any known filter or test in place of unknown ones, so that the rest can be checked."""
-    tree = file.environment.parse(file.source, file.name, file.name)
-    for node in tree.find_all((nodes.Filter, nodes.Test)):
+def _replace_unknown_filters(file: _File) -> None:
+    """Put a known filter or test in place of each unknown one, so that Jinja compiles the rest."""
+    for node in file.tree.find_all((nodes.Filter, nodes.Test)):
         names = file.environment.filters if isinstance(node, nodes.Filter) else file.environment.tests
         if node.name not in names:
             node.name = next(iter(names))
-    return replace(file, tree=tree)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -125,7 +125,6 @@ def _type(node: nodes.Node, scope: Scope) -> ValueType | None:
 
 
 def _filtered(listed: ValueType | None, name: str) -> ValueType | None:
-    """What a filter makes of a list."""
     if listed is None or name in _TAKES_ONE:
         return listed and listed.item
     return ValueType(item=listed.item) if name in _KEEPS_ITEMS else None
