@@ -70,7 +70,8 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
         followed = [_yield_to_route(card) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
-    return [*(_supersede(card) for card in over), *changed, *new], episode
+    superseded = [replace(card, state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
+    return [*superseded, *changed, *new], episode
 
 
 # -- Channels ---------------------------------------------------------------------------------------------------------
@@ -79,27 +80,17 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
 def _postings_by_channel(share: ShareContext) -> dict[str, Posting]:
     """What the routes post, by channel. The fallback gets what names no channel for this incident."""
     postings: dict[str, Posting] = {}
-    for posting in [*share.decision.postings, *_rerouted(share)]:
+    fallback = share.rulebook.fallback
+    rerouted = [
+        Posting(route=each.route, ref=fallback.ref, options=each.options, mention=each.mention, routes=(each.route,))
+        for each in share.decision.failures
+        if fallback is not None
+    ]
+    for posting in [*share.decision.postings, *rerouted]:
         channel = share.canonical(posting.ref)
         before = postings.get(channel)
         postings[channel] = replace(before, mention=before.mention.merged_with(posting.mention)) if before else posting
     return postings
-
-
-def _rerouted(share: ShareContext) -> list[Posting]:
-    fallback = share.rulebook.fallback
-    if fallback is None:
-        return []
-    return [
-        Posting(
-            route=failure.route,
-            ref=fallback.ref,
-            options=failure.options,
-            mention=failure.mention,
-            routes=(failure.route,),
-        )
-        for failure in share.decision.failures
-    ]
 
 
 def _unnamed_channels(share: ShareContext, channel: str) -> Notices:
@@ -121,10 +112,6 @@ def _begins_new_episode(share: ShareContext, card: Card) -> bool:
     if not share.reopened or ended is None or card.state not in _SETTLED:
         return False
     return share.as_of - ended > card.options.reopen_within
-
-
-def _supersede(card: Card) -> Card:
-    return replace(card, state=CardState.SUPERSEDED, post=None, edit=None)
 
 
 def _is_present(card: Card) -> bool:
@@ -236,14 +223,12 @@ def _fall_back(
     fallback, channel = share.rulebook.fallback, share.fallback_channel
     if fallback is None or channel is None or not _may_begin(share, fallback.options):
         return followed, []
-    if any(card.channel == channel for card in followed):
-        return [_govern_by_fallback(card) if card.channel == channel else card for card in followed], []
+    there = next((card for card in followed if card.channel == channel), None)
+    if there is not None:
+        card = replace(there, route="", matched=True, notices=remove_notices(there.notices, NoticeKind.UNNAMED))
+        return [card if each is there else each for each in followed], []
     unrouted = Posting(route="", ref=channel, options=fallback.options, mention=NO_MENTION, routes=())
     return followed, [_new_card(share, channel, unrouted, over, episode)]
-
-
-def _govern_by_fallback(card: Card) -> Card:
-    return replace(card, route="", matched=True, notices=remove_notices(card.notices, NoticeKind.UNNAMED))
 
 
 def _yield_to_route(card: Card) -> Card:

@@ -23,7 +23,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.merge import comment_time, is_new_comment
 from relay.cards.model import Entry
 from relay.model.entry_kinds import EntryKind
-from relay.model.incident import CONFIRMED, Alert, Change, Incident, Person, State, Tag, worst_of
+from relay.model.incident import CONFIRMED, Change, Incident, Person, State, Tag, worst_of
 from relay.model.json_types import JSON
 from relay.model.record import Record
 from relay.rendering.context import tag_label
@@ -135,13 +135,13 @@ def _alerts(old: Incident, new: Incident) -> dict[str, JSON]:
     }
     if not any(groups.values()):
         return {}
-    items = [_alert_item(alert, was) for was, alerts in groups.items() for alert in alerts]
+    items = [
+        {"title": alert.title, "state": str(alert.state), "was": was}
+        for was, alerts in groups.items()
+        for alert in alerts
+    ]
     counts = {was: len(alerts) for was, alerts in groups.items()}
     return {**counts, "total": len(new.active_alerts), "items": items[:_MAX_ITEMS]}
-
-
-def _alert_item(alert: Alert, was: str) -> dict[str, JSON]:
-    return {"title": alert.title, "state": str(alert.state), "was": was}
 
 
 def _changes(old: Sequence[Change], new: Sequence[Change]) -> list[dict[str, JSON]]:

@@ -4,18 +4,26 @@ A channel's rejection is the channel's state, found once. Each card there that h
 and goes to the fallback with one line that says which channel and why. It is retried when the channel works again.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, Channel, DeadLetter, Due
+from relay.cards.model import (
+    Attempt,
+    AttemptState,
+    Card,
+    CardContext,
+    CardState,
+    CardUpdate,
+    Channel,
+    DeadLetter,
+    DeliveryRules,
+    Due,
+)
 from relay.cards.notices import NO_EDITS, NO_PING, REPOSTED, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import reply_due
 from relay.cards.send import REPLY, ROOT, Edit, SlackStep, cancel_unposted, give_up_reply, message_key
 from relay.cards.stand_ins import fallback_cards, stands_for
-from relay.model.reading import read_incident
 from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
-from relay.routes.rulebook import Fallback
 
 EXTERNAL = "external_channel"
 """The reason of a dead letter for a channel shared with another organisation, where the route does not allow it."""
@@ -58,9 +66,7 @@ def stop_edits(context: CardContext) -> CardUpdate:
     return CardUpdate(cards=(replace(card, notices=add_notices(card.notices, NO_EDITS), edit=None),))
 
 
-def divert_to_fallback(
-    context: CardContext, fallback: Fallback | None, canonical_refs: Mapping[str, str], letter: DeadLetter
-) -> CardUpdate:
+def divert_to_fallback(context: CardContext, rules: DeliveryRules, letter: DeadLetter) -> CardUpdate:
     """A card that its channel rejects: a dead letter, and a card at the fallback that says where it belongs.
 
     Where the fallback itself rejects it, there is a dead letter and nothing more.
@@ -73,7 +79,7 @@ def divert_to_fallback(
         post=None,
         edit=None,
     )
-    others = fallback_cards(context, fallback, canonical_refs, letter, NoticeKind.FOR_CARD)
+    others = fallback_cards(context, rules, letter, NoticeKind.FOR_CARD)
     return CardUpdate(cards=(card, *others), dead_letter=letter)
 
 
@@ -85,7 +91,7 @@ def retry_card(context: CardContext, tag_labels: TagLabels, now: float) -> CardU
     """
     if not context.card.is_current:
         return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
-    incident = read_incident(context.incident_state.record, tag_labels)
+    incident = context.incident(tag_labels)
     seq = reported_anywhere(context)
     card = replace(context.card, reported_seq=seq, reason="", tries=0)
     if card.ts is not None:
@@ -141,7 +147,7 @@ def repost_lost_root(context: CardContext, ts: str, tag_labels: TagLabels, reaso
     card, attempt = context.card, _drop_reply(context.attempt, now)
     if card.ts != ts:
         return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already
-    incident = read_incident(context.incident_state.record, tag_labels)
+    incident = context.incident(tag_labels)
     stopped = replace(card, reason=reason, post=None, edit=None)
     if not incident.active and reply_due(card, incident, context.entries, now) is None:
         return CardUpdate(cards=(stopped,), attempt=attempt)

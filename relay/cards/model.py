@@ -10,11 +10,14 @@ from typing import Any
 
 from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
-from relay.model.incident import State
+from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
+from relay.model.reading import read_incident
 from relay.model.record import Record
+from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes.options import Mention, Options
+from relay.routes.rulebook import Fallback
 
 IN_DOUBT = "in_doubt"
 """Begins the reason of a dead letter about something that may be in Slack: `in_doubt: missing_scope`."""
@@ -362,6 +365,10 @@ class CardContext:
     attempt: Attempt | None = None
     newest_ts: str | None = None
 
+    def incident(self, tag_labels: TagLabels = NO_TAG_LABELS) -> Incident:
+        """The incident as routes and templates read it."""
+        return read_incident(self.incident_state.record, tag_labels)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
@@ -394,3 +401,12 @@ class CardUpdate:
     dead_letter: DeadLetter | None = None
     closes_letter_at: float | None = None
     closes_reply_letters: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRules:
+    """The part of the configuration that these decisions need."""
+
+    tag_labels: TagLabels = NO_TAG_LABELS
+    fallback: Fallback | None = None
+    canonical_refs: Mapping[str, str] = field(default_factory=dict)

@@ -10,18 +10,15 @@ not found                     posted again
 ambiguous                     searched for before anything is posted again; an edit is simply made again
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from relay.cards import failures, recovery, send
-from relay.cards.model import CardContext, CardUpdate, DeadLetter
+from relay.cards.model import CardContext, CardUpdate, DeadLetter, DeliveryRules
 from relay.cards.notices import NoticeKind
 from relay.cards.send import Edit, PostRoot, ShownRoot, SlackStep
 from relay.cards.stand_ins import fallback_cards
-from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import backoff
-from relay.routes.rulebook import Fallback
 from relay.slack.outcomes import (
     Ambiguous,
     Delivered,
@@ -40,31 +37,14 @@ MAX_TRIES = 3
 """How often a call is repeated that Slack rejected with an unknown code."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRules:
-    """The part of the configuration that these decisions need."""
-
-    tag_labels: TagLabels = NO_TAG_LABELS
-    fallback: Fallback | None = None
-    canonical_refs: Mapping[str, str] = field(default_factory=dict)
-
-
 def apply_answer(  # noqa: PLR0913  all that an answer depends on
     context: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
 ) -> CardUpdate:
     """What follows, for the card as it is now."""
-    if isinstance(step, Edit):
-        if send.is_edit_obsolete(context, step):
-            return CardUpdate()
-        context = send.without_edit_doubt(context, step)
-    elif context.attempt is None or context.attempt.key != step.attempt.key:
-        return CardUpdate()  # the attempt was settled without this answer, and another one may be open by now
-    return _apply(context, step, answer, shown, rules=rules, now=now)
-
-
-def _apply(  # noqa: PLR0913  the same
-    context: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
-) -> CardUpdate:
+    settled = _with_known_answer(context, step)
+    if settled is None:
+        return CardUpdate()
+    context = settled
     match answer:
         case Delivered():
             return send.apply_delivery(context, step, answer, shown, tag_labels=rules.tag_labels, now=now)
@@ -84,20 +64,21 @@ def _apply(  # noqa: PLR0913  the same
 
 def skip_edit(context: CardContext, step: SlackStep, shown: ShownRoot, now: float) -> CardUpdate:
     """What follows where Slack need not be called, since it shows the message already."""
-    if not isinstance(step, Edit) or send.is_edit_obsolete(context, step):
+    settled = _with_known_answer(context, step)
+    if not isinstance(step, Edit) or settled is None:
         return CardUpdate()
-    return send.apply_edit_delivery(send.without_edit_doubt(context, step), shown, now, called=False)
+    return send.apply_edit_delivery(settled, shown, now, called=False)
 
 
 def give_up(context: CardContext, step: SlackStep | None, letter: DeadLetter, rules: DeliveryRules) -> CardUpdate:
     """A dead letter. The fallback shows what the card or its thread cannot. Without a step, it is a post not begun."""
     update = failures.record_rejection(context, step, letter)
     if context.card.ts is None:
-        diverted = failures.divert_to_fallback(context, rules.fallback, rules.canonical_refs, letter)
+        diverted = failures.divert_to_fallback(context, rules, letter)
         return replace(diverted, attempt=update.attempt)
     if isinstance(step, Edit):
         return update
-    others = fallback_cards(context, rules.fallback, rules.canonical_refs, letter, NoticeKind.FOR_THREAD)
+    others = fallback_cards(context, rules, letter, NoticeKind.FOR_THREAD)
     return replace(update, cards=(*update.cards, *others))
 
 
@@ -106,8 +87,16 @@ def give_up_search(context: CardContext, reason: str, remedy: str, rules: Delive
     update = recovery.decide_unsearchable(context, reason, remedy, now)
     if update.dead_letter is None or context.card.ts is not None:
         return update
-    diverted = failures.divert_to_fallback(context, rules.fallback, rules.canonical_refs, update.dead_letter)
+    diverted = failures.divert_to_fallback(context, rules, update.dead_letter)
     return replace(diverted, attempt=update.attempt)
+
+
+def _with_known_answer(context: CardContext, step: SlackStep) -> CardContext | None:
+    """The context for an answer to that step; None where the answer does not matter any more."""
+    if isinstance(step, Edit):  # the card may have moved to another message since
+        return send.without_edit_doubt(context, step) if context.card.ts == step.ts else None
+    # The attempt may have been settled without this answer, and another one may be open by now.
+    return context if context.attempt is not None and context.attempt.key == step.attempt.key else None
 
 
 def _mark_in_doubt(context: CardContext, step: SlackStep, reason: str, now: float) -> CardUpdate:

@@ -26,7 +26,6 @@ from relay.cards.send import (
     cancel_unposted,
     give_up_reply,
 )
-from relay.model.reading import read_incident
 from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
 from relay.routes.options import InDoubtPolicy
@@ -195,7 +194,7 @@ def _mark_as_repeat(card: Card, now: float) -> Card:
 
 def _post_again(context: CardContext, attempt: Attempt, now: float) -> CardUpdate:
     """Once more under the same key, with its range and those whom it pings."""
-    card, incident = context.card, read_incident(context.incident_state.record)
+    card, incident = context.card, context.incident()
     if attempt.is_operator_retry and attempt.kind == ROOT and not incident.active:
         return cancel_unposted(context, replace(attempt, state=AttemptState.DROPPED, next_search_at=None), now)
     since = min(attempt.started_at, card.pending_since or attempt.started_at)

@@ -15,7 +15,6 @@ from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
 from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
 from relay.cards.stand_ins import make_way
 from relay.model.incident import Incident, State, worst_of
-from relay.model.reading import read_incident
 from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
 from relay.slack.outcomes import Delivered
@@ -93,7 +92,7 @@ def shown_root(context: CardContext, fingerprint: str, tag_labels: TagLabels) ->
     return ShownRoot(
         fingerprint=fingerprint,
         version=context.incident_state.version,
-        ended=read_incident(context.incident_state.record, tag_labels).ended,
+        ended=context.incident(tag_labels).ended,
         notices=context.card.notices,
     )
 
@@ -111,7 +110,7 @@ def message_key(channel: str, card: Card, upto_seq: int | None = None) -> str:
 
 def begin_post(context: CardContext, tag_labels: TagLabels, now: float) -> Step:
     """A root where there is none yet, else the next reply of the thread."""
-    incident = read_incident(context.incident_state.record, tag_labels)
+    incident = context.incident(tag_labels)
     begin = _begin_root if context.card.ts is None else _begin_reply
     return begin(context, incident, now)
 
@@ -134,11 +133,6 @@ def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
     """The context without the doubt of an edit in flight, since its answer is known."""
     card = replace(context.card, shown_hash=step.shown_hash, edit_in_doubt_until=step.in_doubt_until)
     return replace(context, card=card)
-
-
-def is_edit_obsolete(context: CardContext, step: Edit) -> bool:
-    """Whether the card has moved to another message since, so that the edit of the old one matters no more."""
-    return context.card.ts != step.ts
 
 
 def _begin_root(context: CardContext, incident: Incident, now: float) -> Step:
@@ -243,7 +237,7 @@ def apply_root_delivery(
     context: CardContext, posted: Delivered, shown: ShownRoot, tag_labels: TagLabels, now: float
 ) -> CardUpdate:
     """The root is posted. If the record has changed since it was rendered, an edit is due."""
-    incident = read_incident(context.incident_state.record, tag_labels)
+    incident = context.incident(tag_labels)
     card = replace(
         context.card,
         state=CardState.POSTED,
@@ -265,7 +259,7 @@ def apply_root_delivery(
 
 def apply_reply_delivery(context: CardContext, tag_labels: TagLabels, now: float) -> CardUpdate:
     """The reply is posted, so its entries are reported."""
-    incident, attempt = read_incident(context.incident_state.record, tag_labels), context.attempt
+    incident, attempt = context.incident(tag_labels), context.attempt
     if attempt is None:
         return CardUpdate()
     before, data = context.card, attempt.data

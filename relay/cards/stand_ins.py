@@ -3,16 +3,14 @@
 A card that stands in goes on reporting where the other had to stop. It makes way when the other one can be posted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from relay.cards.model import Card, CardContext, CardState, DeadLetter, Due
+from relay.cards.model import Card, CardContext, CardState, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import reply_due
-from relay.model.reading import read_incident
 from relay.ratelimit.budgets import Urgency
 from relay.routes.options import NO_MENTION
-from relay.routes.rulebook import Fallback
 
 _STANDS_FOR = (NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
 
@@ -23,19 +21,15 @@ def stands_for(card: Card, *kinds: NoticeKind) -> tuple[str, ...]:
 
 
 def fallback_cards(
-    context: CardContext,
-    fallback: Fallback | None,
-    canonical_refs: Mapping[str, str],
-    letter: DeadLetter,
-    kind: NoticeKind,
+    context: CardContext, rules: DeliveryRules, letter: DeadLetter, kind: NoticeKind
 ) -> tuple[Card, ...]:
     """The fallback's card for a card (FOR_CARD) or for what its thread could not report (FOR_THREAD).
 
     It is a new card, or the one that is there with a notice more. None without a fallback, or in its own channel.
     """
-    if fallback is None:
+    if rules.fallback is None:
         return ()
-    home = canonical_refs.get(fallback.ref, fallback.ref)
+    home = rules.canonical_refs.get(rules.fallback.ref, rules.fallback.ref)
     if context.card.channel == home:
         return ()
     name = context.channel.facts.get("name")
@@ -76,7 +70,7 @@ def _stand_in_again(context: CardContext, pointer: Card, now: float) -> Card:
     rest = remove_notices(pointer.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
     card = replace(pointer, reported_seq=seq, notices=(*rest, STAND_IN))
     entries = [entry for entry in context.entries if entry.seq > seq]
-    return replace(card, post=reply_due(card, read_incident(context.incident_state.record), entries, now))
+    return replace(card, post=reply_due(card, context.incident(), entries, now))
 
 
 def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
@@ -98,7 +92,7 @@ def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -
         reported_seq=card.reported_seq,
         notices=(notice, STAND_IN),
         pending_since=now,
-        post=Due.root(read_incident(context.incident_state.record).state, now),
+        post=Due.root(context.incident().state, now),
     )
 
 

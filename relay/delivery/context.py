@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from relay.cards.model import Card
-from relay.cards.outcomes import DeliveryRules
+from relay.cards.model import Card, DeliveryRules
 from relay.delivery.card_backoff import CardBackoff
 from relay.delivery.circuit_breaker import CircuitBreaker
 from relay.delivery.lease_guard import LeaseGuard

@@ -13,8 +13,8 @@ from functools import partial
 import structlog
 
 from relay.cards import failures, recovery
-from relay.cards.model import AttemptState, Card, CardContext, CardUpdate
-from relay.cards.outcomes import DeliveryRules, give_up_search
+from relay.cards.model import AttemptState, Card, CardContext, CardUpdate, DeliveryRules
+from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
 from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields

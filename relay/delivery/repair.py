@@ -91,7 +91,7 @@ class Repair:
                 partial(
                     self._kit.store.update_card,
                     card,
-                    lambda case: failures.divert_to_fallback(case, rules.fallback, rules.canonical_refs, letter),
+                    lambda case: failures.divert_to_fallback(case, rules, letter),
                     lease=lease,
                 ),
             )

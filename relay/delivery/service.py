@@ -19,8 +19,8 @@ import structlog
 from relay.cards import recovery
 from relay.cards.draw import permalink
 from relay.cards.failures import EXTERNAL, external_channel_letter, is_external
-from relay.cards.model import CardContext
-from relay.cards.outcomes import DeliveryRules, give_up
+from relay.cards.model import CardContext, DeliveryRules
+from relay.cards.outcomes import give_up
 from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
 from relay.config.configuration import Configuration
 from relay.delivery.card_backoff import CardBackoff
