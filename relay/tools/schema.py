@@ -268,6 +268,6 @@ _MEANING: Final[Mapping[str, str]] = {
     "allow_external": "Whether a Slack Connect channel may be posted to (false).",
     "actions": "The buttons of the card, in this order ([]). They need BIGPANDA_API_KEY, and a way from Slack.",
     "actors": "The user groups (S...) that may press the buttons; [] is everyone in the channel ([]).",
-    "sync_replies": "Whether replies in the thread become comments in BigPanda; they may cost credits (false).",
+    "sync_replies": "Whether replies in the thread become comments in BigPanda (false).",
     "stale_after": "The silence after which BigPanda is asked how things stand, or the card turns grey (6h).",
 }
