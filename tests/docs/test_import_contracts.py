@@ -1,0 +1,74 @@
+"""The import contracts in pyproject.toml are complete, and each fails on a violation."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import grimp
+import pytest
+from importlinter.api import read_configuration
+from importlinter.contracts.acyclic_siblings import AcyclicSiblingsContract
+from importlinter.contracts.forbidden import ForbiddenContract
+from importlinter.contracts.layers import LayersContract
+
+CONFIGURATION = read_configuration(str(Path(__file__).parents[2] / "pyproject.toml"))
+CONTRACTS = {options["name"]: options for options in CONFIGURATION["contracts_options"]}
+TYPES = {"layers": LayersContract, "acyclic_siblings": AcyclicSiblingsContract, "forbidden": ForbiddenContract}
+
+BANDS = "Six bands: entry, services, store, decisions, protocols, ground"
+ACYCLIC = "No package imports, directly or indirectly, a package that imports it"
+CORE = "The core does no I/O, and has no clock and no log"
+SDK = "Only relay.slack imports slack_sdk"
+SANDBOX = "The sandbox imports nothing of relay but Slack's limits"
+
+VIOLATIONS = {
+    BANDS: ("relay.cards.plan", "relay.store.store"),
+    ACYCLIC: ("relay.routes.evaluate", "relay.cards.plan"),
+    CORE: ("relay.rendering.card", "time"),
+    SDK: ("relay.delivery.service", "slack_sdk"),
+    SANDBOX: ("relay.sandbox.page.page", "relay.http.session"),
+}
+
+WITH_IO = {"relay.slack.client", "relay.slack.socket_mode", "relay.bigpanda.client"}
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph("relay", include_external_packages=True)
+
+
+def is_kept(name, graph):
+    options = CONTRACTS[name]
+    contract = TYPES[options["type"]](name, CONFIGURATION["session_options"], options)
+    return contract.check(graph, verbose=False).kept
+
+
+def test_every_contract_has_a_violation_here():
+    assert VIOLATIONS.keys() == CONTRACTS.keys()
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_contract_fails_on_a_violation(name, graph):
+    violated = deepcopy(graph)
+    importer, imported = VIOLATIONS[name]
+    assert {importer, imported} <= violated.modules | {"time"}
+    violated.add_import(importer=importer, imported=imported, line_number=1, line_contents="")
+    assert not is_kept(name, violated)
+
+
+def test_a_new_package_must_be_placed_in_a_band(graph):
+    with_package = deepcopy(graph)
+    with_package.add_module("relay.new_package")
+    assert not is_kept(BANDS, with_package)
+
+
+def test_the_sandbox_contract_names_every_other_package(graph):
+    others = graph.find_children("relay") - {"relay.sandbox", "relay.__main__"}
+    assert set(CONTRACTS[SANDBOX]["forbidden_modules"]) == others
+    assert CONTRACTS[SANDBOX]["ignore_imports"] == ["relay.sandbox.** -> relay.slack.limits"]
+
+
+def test_the_core_contract_names_every_module_without_io(graph):
+    sources = set(CONTRACTS[CORE]["source_modules"])
+    protocols = graph.find_children("relay.slack") | graph.find_children("relay.bigpanda")
+    assert protocols - WITH_IO <= sources
+    assert {"relay.cards", "relay.model", "relay.rendering", "relay.routes"} <= sources
