@@ -1,14 +1,20 @@
-# make            what there is to make
-# make test       everything that CI runs as tests, on a machine with Python and make alone
-# make check      format, lint, types, floors
+# make            lists the targets
+# make quick      the tests of the pure core, in under a minute
+# make test       everything that CI runs as tests; needs only Python and make
+# make check      format, lint, types, import contracts
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# The decisions, and the protocols without their HTTP clients.
+CORE := tests/bigpanda tests/cards tests/config tests/ratelimit tests/rendering tests/routes tests/slack
+WITH_SERVERS := tests/bigpanda/test_client.py tests/bigpanda/test_client_against_sandbox.py \
+	tests/slack/test_client.py tests/slack/test_socket_mode.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo gallery picture bench soak clean
+.PHONY: help setup check format quick test coverage demo gallery picture bench soak clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,35 +24,44 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-setup: $(READY) ## a virtual environment with everything, at pinned versions
+setup: $(READY) ## make a virtual environment with all dependencies, at pinned versions
 
-check: $(READY) ## format, lint, types, floors
+check: $(READY) ## check format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY) ## format the code, and mend what lint can mend
+format: $(READY) ## format the code, and fix what lint can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(READY) ## every test
+quick: $(READY) ## run the tests of the pure core, in under a minute
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow' $(CORE) $(WITH_SERVERS:%=--ignore=%) $(ARGS)
+
+test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
-demo: $(READY) ## the whole product on this machine, with a page to look at
+coverage: $(READY) ## run every test and measure branch coverage; fails below the floor in pyproject.toml
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+demo: $(READY) ## run the whole product on this machine, with a web page
 	$(BIN)/relay demo $(ARGS)
 
-gallery: $(READY) ## pictures of every card and reply, in build/gallery
+gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
 	$(BIN)/python -m tests.gallery.pictures build/gallery
 
-picture: $(READY) ## the README's picture, taken anew
+picture: $(READY) ## take the README's picture again
 	$(BIN)/python -m tests.gallery.readme_picture docs/channel.png
 
-bench: $(READY) ## measured speed, into benchmarks/RESULTS.md (ARGS=--full for the whole size)
+bench: $(READY) ## measure speed, into benchmarks/RESULTS.md (ARGS=--full for the whole size)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-soak: $(READY) ## relay killed under load for MINUTES=10, on SQLite and on PostgreSQL with three relays
+soak: $(READY) ## kill relay under load for MINUTES=10, on SQLite and on PostgreSQL with three relays
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(ARGS)
 
-clean: ## remove what was made
+clean: ## remove everything that these targets make
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist build

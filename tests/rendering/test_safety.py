@@ -2,6 +2,7 @@
 
 from functools import reduce
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from tests.support.rendering_samples import (
 RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @RELAXED
 @given(render_requests())
 def test_any_incident_makes_a_card_that_fits_and_pings_nobody_else(request_):
@@ -39,6 +41,7 @@ def test_any_incident_makes_a_card_that_fits_and_pings_nobody_else(request_):
     check_message(rendered, request_.mentions)
 
 
+@pytest.mark.slow
 @RELAXED
 @given(render_requests(), st.lists(entries(), min_size=1, max_size=12))
 def test_any_entries_make_a_reply_that_fits_and_pings_nobody_else(request_, given_entries):
@@ -214,12 +217,14 @@ templates = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(RELAXED, max_examples=30)
 @given(templates.map("{% section %}It begins.{% endsection %}".__add__), render_requests(incidents(most_alerts=40)))
 def test_any_template_makes_a_card_that_fits_and_pings_nobody_else(source, request_):
     check_message(render_card(library(card=source), "incident", request_), request_.mentions)
 
 
+@pytest.mark.slow
 @settings(RELAXED, max_examples=30)
 @given(templates, render_requests(), st.lists(entries(), min_size=1, max_size=3))
 def test_any_template_of_an_entry_makes_a_reply_that_fits(source, request_, given_entries):
@@ -244,6 +249,7 @@ def test_only_the_mentions_of_the_route_ping():
     assert rendered.message.blocks[1]["text"]["text"] == pinging[0]
 
 
+@pytest.mark.slow
 @settings(RELAXED, max_examples=60)
 @given(templates, st.integers(0, 200))
 def test_every_fault_of_a_damaged_file_is_in_one_of_its_lines(source, left_out):

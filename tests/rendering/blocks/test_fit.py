@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from itertools import accumulate
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,7 @@ rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(rows, st.booleans())
 def test_exactly_what_is_left_out_is_counted(drawn, beside_a_bar):

@@ -93,6 +93,7 @@ EXPENSIVE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", EXPENSIVE)
 def test_no_template_can_run_or_grow_without_end(source):
     started = time.process_time()
@@ -102,6 +103,7 @@ def test_no_template_can_run_or_grow_without_end(source):
     assert rendered.failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", EXPENSIVE)
 def test_a_tag_that_exceeds_the_budget_does_not_cost_the_message(source):
     check_message(

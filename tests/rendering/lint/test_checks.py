@@ -92,6 +92,7 @@ def test_each_fault_is_at_its_own_word_among_equal_words():
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.data())
 def test_no_fault_hides_another(data):
