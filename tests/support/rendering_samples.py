@@ -1,4 +1,4 @@
-"""What the tests of rendering share: incidents of every shape, hostile texts, and an independent judge of messages."""
+"""Shared by the tests of rendering: incidents of every shape, hostile texts, and an independent check of messages."""
 
 import re
 from functools import cache
@@ -197,17 +197,17 @@ def render_request(of=None, **more):
 
 
 def library(**files):
-    """A library with these files in its folder `incident`, behind them the packaged ones."""
+    """A library with these files in its folder `incident`, and the packaged files behind them."""
     return TemplateLibrary({f"incident/{name}.j2": source for name, source in files.items()}, load_packaged())
 
 
 def card(source, of=None, **more):
-    """What a template makes of an incident."""
+    """Render a card from the source of its template."""
     return render_card(library(card=source), "incident", render_request(of, **more))
 
 
 def blocks(rendered):
-    """All blocks of a message, as a reader sees them one below the other."""
+    """All blocks of a message, from top to bottom."""
     message = rendered.message
     return [*message.blocks, *(block for attachment in message.attachments for block in attachment["blocks"])]
 
@@ -227,12 +227,12 @@ def section_text(source, of=None, **more):
 
 
 def shown_text(rendered):
-    """All texts of all blocks."""
+    """The texts of all blocks, one a line."""
     return "\n".join(text for _, text in texts_in(blocks(rendered)))
 
 
 def texts_in(value):
-    """(kind, text) of every text object and every other text that is shown."""
+    """(type, text) of every text object."""
     match value:
         case {"type": "mrkdwn" | "plain_text" as kind, "text": str(text)}:
             yield kind, text
@@ -251,7 +251,7 @@ MARKUP = re.compile(
 
 
 def check_message(rendered, mentions=()):
-    """Nobody but the mentioned is pinged, nothing but relay's markup is markup, and Slack takes it."""
+    """Check that only the mentioned are pinged, only relay's markup is markup, and Slack accepts the message."""
     message = rendered.message
     validate_content(MessageContent(text=message.text, blocks=message.blocks, attachments=message.attachments))
     everything = blocks(rendered)
@@ -283,7 +283,7 @@ def pings_in(text):
 
 
 def is_sound(text):
-    """What stands outside relay's markup is escaped; a line may begin as a quote."""
+    """Whether everything outside of relay's markup is escaped; a line may begin as a quote."""
     bare = re.sub(r"(?m)^> ?", "", MARKUP.sub("", text))
     return not re.search(r"[<>]|&(?!(?:amp|lt|gt);)", bare)
 

@@ -124,7 +124,7 @@ def test_a_tag_that_exceeds_the_budget_does_not_cost_the_message(source):
         "tags.__init__.__globals__",
         "incident.alerts._incident",
         "incident.alerts.__init__.__globals__",
-        "tags._words",
+        "tags._by_name",
         "self._TemplateReference__context",
         "range.__globals__",
         "cycler.__init__.__globals__",
