@@ -19,7 +19,14 @@ from relay.model.entry_kinds import ENTRY_TEMPLATES, EntryKind
 from relay.model.reading import read_incident
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.card import render_card
-from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, VARIABLE_NAMES, template_variables
+from relay.rendering.context import (
+    ALERT_NAMES,
+    CHANGE_NAMES,
+    ENTRY_NAMES,
+    ITEM_NAMES,
+    VARIABLE_NAMES,
+    template_variables,
+)
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
 from relay.rendering.engine.sandbox import JINJA_FILTERS
@@ -158,6 +165,12 @@ def test_the_table_of_the_entry_lists_every_name():
     table, _ = tables(PAGE, "### `entry`")
     entry = Entry(seq=1, key="k", kind=EntryKind.OTHER, at=0.0)
     assert set(words(table)) == set(entry_variables(entry, 0.0))
+
+
+def test_every_name_of_an_entry_and_its_items_is_documented():
+    internal = {"flapped", "posted_in", "while_flapping"}
+    documented = set(re.findall(r"`(\w+)`", section(PAGE, "### `entry`") + section(PAGE, "### A related change")))
+    assert (ENTRY_NAMES | ITEM_NAMES) - internal <= documented
 
 
 def test_the_table_of_notices_lists_every_notice():
