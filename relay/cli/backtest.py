@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.loop import run
-from relay.cli.output import FAILED, console, print_json
+from relay.cli.live_store import run_on_live_store
+from relay.cli.output import FAILED, print_all, print_json
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
+    from relay.store.store import Store
     from relay.tools.backtest import BacktestReport
 
 
@@ -33,41 +34,40 @@ def backtest(  # noqa: PLR0913  each is an option of its own
     Compares it with the live configuration: which incidents would be lost, go to other channels, ping others or read
     differently. Only reads the database (RELAY_DATABASE_URL), beside a running relay. Nothing is sent.
     """
-    report = run(_backtest(Settings.from_env(os.environ), routes, templates, _parse_duration(since)))
+    seconds = _parse_duration(since)
+    report = run_on_live_store(lambda store: _backtest(store, routes, templates, seconds))
     if as_json:
         print_json(report.as_json())
     else:
-        output = console()
-        for part in report.lines(limit):
-            output.print(part)
+        print_all(report.lines(limit))
     if strict and report.different:
         raise typer.Exit(FAILED)
 
 
-async def _backtest(settings: Settings, routes: Path, templates: Path | None, seconds: float) -> "BacktestReport":
+async def _backtest(store: "Store", routes: Path, templates: Path | None, seconds: float) -> "BacktestReport":
     from rich.console import Console
     from rich.progress import Progress, TimeRemainingColumn
 
     from relay.config.files import build_configuration, load_configuration, read_files
     from relay.tools.backtest import backtest as replay
     from relay.tools.backtest import with_live_templates
-    from relay.tools.live_store import live_configuration, open_live_store
+    from relay.tools.live_store import live_configuration
 
+    settings = Settings.from_env(os.environ)
+    live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
+    files = read_files(routes, templates or settings.templates)
+    candidate = build_configuration(files if templates else with_live_templates(files, live))
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-    async with open_live_store(settings) as store:
-        live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
-        files = read_files(routes, templates or settings.templates)
-        candidate = build_configuration(files if templates else with_live_templates(files, live))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("Replaying", total=None)
-            return await replay(
-                store,
-                live,
-                candidate,
-                since=time.time() - seconds,
-                processes=os.cpu_count() or 1,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Replaying", total=None)
+        return await replay(
+            store,
+            live,
+            candidate,
+            since=time.time() - seconds,
+            processes=os.cpu_count() or 1,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
 
 
 def _parse_duration(text: str) -> float:

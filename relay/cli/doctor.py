@@ -6,7 +6,7 @@ import typer
 
 from relay.cli.loop import run
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, console, print_json
+from relay.cli.output import FAILED, print_all, print_json
 from relay.config.settings import Settings
 
 
@@ -23,7 +23,6 @@ def doctor(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(report.as_json())
     else:
-        for line in report.lines():
-            console().print(line)
+        print_all(report.lines())
     if not report.ok:
         raise typer.Exit(FAILED)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import AsJson, Headers, RoutesFile, parse_headers
-from relay.cli.output import console, print_json
+from relay.cli.output import print_all, print_json
 
 
 def explain(
@@ -34,7 +34,5 @@ def explain(
     explanation = explain_share(rulebook, parsed)
     if as_json:
         print_json(to_json(explanation))
-        return
-    output = console()
-    for part in on_terminal(explanation, channel_names(rulebook)):
-        output.print(part)
+    else:
+        print_all(on_terminal(explanation, channel_names(rulebook)))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.loop import run
+from relay.cli.live_store import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, print_json
+from relay.cli.output import fail, print_all, print_json
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from relay.model.tag_labels import TagLabels
+    from relay.store.store import Store
     from relay.store.types import IncidentHistory
 
 
@@ -31,25 +32,20 @@ def incident(
     from relay.cards.draw import permalink
     from relay.tools import incident as tool
 
-    history, names, labels, workspace = run(_load(Settings.from_env(os.environ), incident_id))
+    history, names, labels, workspace = run_on_live_store(lambda store: _load(store, incident_id))
     if history is None:
-        typer.echo(f"relay: There is no incident {incident_id} in the database.", err=True)
-        raise typer.Exit(FAILED)
+        fail(f"There is no incident {incident_id} in the database.")
     link = partial(permalink, workspace)
     if as_json:
         print_json(tool.as_json(history, link))
-        return
-    for line in tool.describe(history, link, names, labels):
-        typer.echo(line)
+    else:
+        print_all(tool.describe(history, link, names, labels))
 
 
-async def _load(
-    settings: Settings, incident_id: str
-) -> "tuple[IncidentHistory | None, Mapping[str, str], TagLabels, str]":
+async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | None, Mapping[str, str], TagLabels, str]":
     from relay.tools.incident import workspace_url
-    from relay.tools.live_store import open_live_store, slack_channel_names, stored_tag_labels
+    from relay.tools.live_store import slack_channel_names, stored_tag_labels
 
-    async with open_live_store(settings) as store:
-        history = await store.incident_history(incident_id)
-        names, labels = slack_channel_names(await store.channels()), await stored_tag_labels(store)
-    return history, names, labels, await workspace_url(settings) if history else ""
+    history = await store.incident_history(incident_id)
+    workspace = await workspace_url(Settings.from_env(os.environ)) if history else ""
+    return history, slack_channel_names(await store.channels()), await stored_tag_labels(store), workspace

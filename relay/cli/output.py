@@ -2,11 +2,12 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 FAILED = 1
 """Exit code of a command that ran, and whose answer is no: a check or test failed, or something does not exist."""
@@ -17,14 +18,24 @@ COULD_NOT_RUN = 2
 _UNLIMITED = 100_000
 
 
-def console() -> Console:
-    """A console that prints text as it is. Outside a terminal, lines have any length, so that `grep` finds them."""
-    return Console(highlight=False, emoji=False, markup=False, width=None if sys.stdout.isatty() else _UNLIMITED)
+def print_all(parts: Iterable[RenderableType], *, width: int | None = None) -> None:
+    """Print text as it is. Outside a terminal, lines have any length (or `width`), so that `grep` finds them."""
+    if not sys.stdout.isatty():
+        width = width or _UNLIMITED
+    console = Console(highlight=False, emoji=False, markup=False, width=width)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))  # a terminal wraps a line without breaking its links
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def fail(message: str) -> NoReturn:
+    """Print a message to stderr, and exit with 1."""
+    typer.echo(f"relay: {message}", err=True)
+    raise typer.Exit(FAILED)
 
 
 def write_file(path: Path, text: str, *, option: str) -> None:

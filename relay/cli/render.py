@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import AsJson, Headers, RoutesFile, TemplatesFolder, parse_headers
-from relay.cli.output import print_json, write_file
+from relay.cli.output import print_all, print_json, write_file
+
+PAGE_WIDTH = 80
+"""The width of the output outside a terminal, in characters."""
 
 
 def render(  # noqa: PLR0913  each is an option of its own
@@ -27,8 +30,6 @@ def render(  # noqa: PLR0913  each is an option of its own
     A share is the body of a webhook, or a recorded share with its time and headers. Shares may belong to several
     incidents. Delays (`gather`, `wait`) pass in simulated time. Uses neither the network nor the database.
     """
-    from rich.console import Console
-
     from relay.config.files import load_configuration
     from relay.tools.message_text import channel_names
     from relay.tools.render import as_json as to_json
@@ -44,6 +45,4 @@ def render(  # noqa: PLR0913  each is an option of its own
     if as_json:
         print_json(to_json(incidents))
     elif html is None:
-        console = Console(highlight=False, emoji=False, markup=False)
-        for part in on_terminal(incidents, names):
-            console.print(part)
+        print_all(on_terminal(incidents, names), width=PAGE_WIDTH)

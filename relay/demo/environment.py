@@ -22,6 +22,7 @@ from relay.http.session import make_session
 from relay.metrics import Metrics
 from relay.model.errors import RelayError
 from relay.runtime.clock import Clock
+from relay.samples import read_sample
 from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.page.page import Page
@@ -176,7 +177,7 @@ def _copy_configuration(folder: Path) -> None:
 
 def documented_sample() -> dict[str, Any]:
     """The share that BigPanda documents, as it is packaged with relay."""
-    body: dict[str, Any] = orjson.loads((files("relay") / "samples" / "documented-sample.json").read_bytes())
+    body: dict[str, Any] = orjson.loads(read_sample("documented"))
     return body
 
 

@@ -13,7 +13,7 @@ from relay.cards.plan import decide_routes, plan
 from relay.cards.send import NothingToSend, PostRoot, begin_post
 from relay.model.incident import Incident
 from relay.model.reading import read_incident
-from relay.routes.evaluate import ChannelFailure, RouteOutcome, RouteTrace, RoutingDecision
+from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
 from relay.tools.message_text import ChannelNames, channel_label
@@ -62,32 +62,27 @@ class Explanation:
     decision: RoutingDecision
     destinations: tuple[Destination, ...]
 
-    @property
-    def failures(self) -> tuple[ChannelFailure, ...]:
-        """The channels that could not be named for this incident."""
-        return self.decision.failures
-
 
 def explain(rulebook: Rulebook, share: Share) -> Explanation:
     """Explain what relay would do with a share that is the first of its incident."""
-    made = plan(rulebook, None, (), share, {})
-    incident = read_incident(made.incident_state.record, rulebook.tag_labels)
+    planned = plan(rulebook, None, (), share, {})
+    incident = read_incident(planned.incident_state.record, rulebook.tag_labels)
     decision = decide_routes(rulebook, incident, first=True)
     return Explanation(
         incident=incident,
-        plan=made,
+        plan=planned,
         decision=decision,
-        destinations=tuple(_destination(card, made, rulebook, decision, share.received) for card in made.cards),
+        destinations=tuple(_destination(card, planned, rulebook, decision, share.received) for card in planned.cards),
     )
 
 
-def _destination(card: Card, made: Plan, rulebook: Rulebook, decision: RoutingDecision, now: float) -> Destination:
+def _destination(card: Card, planned: Plan, rulebook: Rulebook, decision: RoutingDecision, now: float) -> Destination:
     """The card's first step, as delivery takes it when the card is due."""
     context = CardContext(
-        incident_state=made.incident_state,
+        incident_state=planned.incident_state,
         card=card,
-        cards=made.cards,
-        entries=made.entries,
+        cards=planned.cards,
+        entries=planned.entries,
         channel=Channel(ref=card.channel),
     )
     step = begin_post(context, rulebook.tag_labels, card.post.at if card.post else now)
@@ -118,7 +113,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "dropped": list(decision.dropped),
         "cards": [{**asdict(each), "why": each.why} for each in explanation.destinations],
         "failures": [
-            {"route": each.route, "channel": each.source, "reason": each.reason} for each in explanation.failures
+            {"route": each.route, "channel": each.source, "reason": each.reason} for each in decision.failures
         ],
         "tree": [
             {
@@ -151,7 +146,7 @@ def on_terminal(explanation: Explanation, names: ChannelNames) -> Iterator[Text 
     yield Text()
     yield from _trees(explanation.decision.trace)
     yield Text()
-    for failure in explanation.failures:
+    for failure in explanation.decision.failures:
         yield Text(f"{failure.description}: route {failure.route}", style="yellow")
     for name in explanation.decision.dropped:
         yield Text(f"dropped by {name}, which has post: []")

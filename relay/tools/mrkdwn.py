@@ -11,9 +11,6 @@ from typing import Final
 from rich.style import Style
 from rich.text import Text
 
-BOLD: Final = Style(bold=True)
-ITALIC: Final = Style(italic=True)
-STRIKE: Final = Style(strike=True)
 CODE: Final = Style(color="red", bgcolor="grey11")
 LINK: Final = Style(color="dodger_blue1", underline=True)
 MENTION: Final = Style(color="dark_orange", bold=True)
@@ -27,7 +24,11 @@ _TOKEN: Final = re.compile(
     r"|(?<![\w~])~(?P<strike>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])",
     re.DOTALL,
 )
-_STYLES: Final[Mapping[str, Style]] = {"bold": BOLD, "italic": ITALIC, "strike": STRIKE}
+_STYLES: Final[Mapping[str, Style]] = {
+    "bold": Style(bold=True),
+    "italic": Style(italic=True),
+    "strike": Style(strike=True),
+}
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -62,12 +63,12 @@ def _quoted(line: str, channel: Callable[[str], str]) -> Text:
 
 
 def _inline(text: str, channel: Callable[[str], str]) -> Text:
-    made, after = Text(), 0
+    result, after = Text(), 0
     for token in _TOKEN.finditer(text):
-        made.append(unescape(text[after : token.start()]))
-        made.append_text(_token(token, channel))
+        result.append(unescape(text[after : token.start()]))
+        result.append_text(_token(token, channel))
         after = token.end()
-    return made.append(unescape(text[after:]))
+    return result.append(unescape(text[after:]))
 
 
 def _token(token: re.Match[str], channel: Callable[[str], str]) -> Text:

@@ -1,6 +1,7 @@
 """Reads shares from files: a webhook's body, or a share that was recorded with its time and headers."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import inf, isfinite
 from pathlib import Path
 
@@ -45,11 +46,11 @@ def parse_share_file(document: bytes, headers: Mapping[str, str], *, after: Sequ
     Raises:
         ShareError: it is not a share.
     """
-    found = parse_recorded_share(document)
-    known = {**found.headers, **headers}
-    if found.received is not None:
-        return parse_share(found.body, known, found.received)
-    news = parse_share(found.body, known, inf).as_of
-    if after and not (isfinite(news) and news > after[-1].received):
-        return parse_share(found.body, known, after[-1].received + STEP)
-    return parse_share(found.body, known, news if isfinite(news) else START)
+    recorded = parse_recorded_share(document)
+    parse = partial(parse_share, recorded.body, {**recorded.headers, **headers})
+    if recorded.received is not None:
+        return parse(recorded.received)
+    as_of = parse(inf).as_of
+    if after and not (isfinite(as_of) and as_of > after[-1].received):
+        return parse(after[-1].received + STEP)
+    return parse(as_of if isfinite(as_of) else START)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from rich.padding import Padding
@@ -29,7 +30,7 @@ _STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check: what was checked, what is so, and what to do about it."""
 
@@ -73,24 +74,10 @@ class Diagnosis:
         return {"ok": self.ok, "findings": [asdict(finding) for finding in self.findings]}
 
 
-def ok(subject: str, message: str) -> Finding:
-    """Everything is as it should be."""
-    return Finding(level=Level.OK, subject=subject, message=message)
-
-
-def note(subject: str, message: str, remedy: str = "") -> Finding:
-    """Worth knowing."""
-    return Finding(level=Level.NOTE, subject=subject, message=message, remedy=remedy)
-
-
-def warning(subject: str, message: str, remedy: str) -> Finding:
-    """It works, but not as intended."""
-    return Finding(level=Level.WARNING, subject=subject, message=message, remedy=remedy)
-
-
-def error(subject: str, message: str, remedy: str) -> Finding:
-    """Messages would be lost."""
-    return Finding(level=Level.ERROR, subject=subject, message=message, remedy=remedy)
+ok = partial(Finding, Level.OK)
+note = partial(Finding, Level.NOTE)
+warning = partial(Finding, Level.WARNING)
+error = partial(Finding, Level.ERROR)
 
 
 def join_names(names: Iterable[str], most: int = 5) -> str:

@@ -26,11 +26,6 @@ class Coverage:
     missed: tuple[tuple[str, int], ...]
     fallback: bool | None
 
-    @property
-    def complete(self) -> bool:
-        """Whether the tests reach everything."""
-        return not self.missed and self.fallback is not False
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTestRun:
