@@ -10,7 +10,7 @@ from relay.cards.tasks import TaskContext
 from relay.model.errors import LeaseLost
 from relay.model.record import Record
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import cards
+from tests.support.incident_lifecycle import cards
 from tests.support.relay_in_process import run_relay
 
 ROUTES = """

@@ -7,7 +7,15 @@ from structlog.testing import capture_logs
 from relay.cards.model import CardContext
 from relay.delivery import executor, reconciler, service
 from relay.sandbox.faults import DropConnection, InjectedFault
-from tests.support.incident_life import ALERT, LIFE, PHRASES, cards, faults, live, thread
+from tests.support.incident_lifecycle import (
+    ALERT,
+    LIFECYCLE,
+    THREAD_PHRASES,
+    cards,
+    find_faults,
+    share_lifecycle,
+    thread_text,
+)
 from tests.support.relay_in_process import run_relay
 
 POST = "chat.postMessage"
@@ -51,8 +59,8 @@ def wrong(house, incident: str) -> list[str]:
     standing = cards(house, incident)
     if len(standing) != 1:
         return [f"{len(standing)} cards"]
-    told = thread(house, standing[0])
-    twice = [phrase for phrase in PHRASES if told.count(phrase) > 1]
+    told = thread_text(house, standing[0])
+    twice = [phrase for phrase in THREAD_PHRASES if told.count(phrase) > 1]
     return twice + ["not its end"] * ("✅" not in house.slack.text_of(standing[0]))
 
 
@@ -69,12 +77,12 @@ async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes
             )
         await house.share(BROKEN, status="warning", alerts=[ALERT])
         await house.advance(10)
-        await live(house, SOUND)
-        for told in LIFE[1:]:
+        await share_lifecycle(house, SOUND)
+        for told in LIFECYCLE[1:]:
             await house.share(BROKEN, **told)
             await house.advance(60)
         await house.advance(3600)
-        assert faults(house, SOUND) == []
+        assert find_faults(house, SOUND) == []
         assert house.delivery.health.delivering
         assert {"delivery_broke", "delivery_broken_off", "room_broke"}.isdisjoint(each["event"] for each in logged)
         assert any(isinstance(each.get("exc_info"), LookupError) for each in logged)
@@ -119,8 +127,8 @@ async def test_where_a_message_cannot_be_drawn_relay_s_own_wording_takes_its_pla
             return drawn(configuration, *arguments)
 
         monkeypatch.setattr(executor, "draw", draw)
-        await live(house, SOUND)
-        assert faults(house, SOUND) == []
+        await share_lifecycle(house, SOUND)
+        assert find_faults(house, SOUND) == []
 
 
 @pytest.mark.parametrize("room", ["_directory", "_search", "_mending", "_gate", "_posts", "_edits"])
@@ -154,7 +162,7 @@ async def test_a_room_in_which_something_unforeseen_happens_begins_again_with_ev
         monkeypatch.setattr(broken, name, work)
         house.slack.restore()
         await house.advance(400)
-        for told in LIFE[1:]:
+        for told in LIFECYCLE[1:]:
             await house.share(SOUND, **told)
             await house.advance(60)
         await house.advance(400)

@@ -12,7 +12,7 @@ from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.slack.methods import Method, slack_budgets
 from relay.slack.outcomes import Ambiguous, Rejected, RejectionScope
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, cards
+from tests.support.incident_lifecycle import ALERT, cards
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 ASKED = "auth.test"

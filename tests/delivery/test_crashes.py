@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, LIFE, seen
+from tests.support.incident_lifecycle import ALERT, LIFECYCLE, visible_messages
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 EVERY = 330.0
@@ -86,7 +86,7 @@ async def deleted(house):
         house.slack.channel("all").delete(card.ts)
 
 
-CALM = [shares(told) for told in LIFE]
+CALM = [shares(told) for told in LIFECYCLE]
 TROUBLED = [
     shares({"status": "warning", "alerts": [ALERT]}),
     archived,
@@ -111,10 +111,10 @@ async def one_life(folder, crash, life):
         crash.install(house)
         await lived(house, waiting, crash)
         if not crash.happened.is_set():
-            return False, seen(house, "all", "noc")
+            return False, visible_messages(house, "all", "noc")
     async with run_relay(folder, slack=slack, clock=clock) as house:
         await lived(house, waiting, Crash(0, after=False))
-        return True, seen(house, "all", "noc")
+        return True, visible_messages(house, "all", "noc")
 
 
 async def lived(house, waiting, crash):

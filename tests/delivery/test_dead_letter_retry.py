@@ -7,7 +7,7 @@ from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, Inject
 from relay.sandbox.slack.mentions import pings
 from relay.tools import letters as tool
 from relay.tools.letters import RetryOutcome
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import run_relay
 
 POST, HISTORY, REPLIES = "chat.postMessage", "conversations.history", "conversations.replies"
@@ -55,7 +55,7 @@ async def untold(house):
 
 def told(house, channel="db"):
     [card] = cards(house, "one", channel)
-    return thread(house, card, channel)
+    return thread_text(house, card, channel)
 
 
 @pytest.mark.parametrize("does", [LOCKED, ErrorCode("invalid_blocks")])

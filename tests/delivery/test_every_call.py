@@ -15,7 +15,7 @@ from relay.sandbox.faults import (
     rate_limited,
 )
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, faults, seen
+from tests.support.incident_lifecycle import ALERT, find_faults, visible_messages
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 POST = "chat.postMessage"
@@ -94,8 +94,8 @@ async def test_one_more_fault_at_any_call_of_a_life_full_of_trouble_changes_noth
         armed = slack.faults.add(InjectedFault(behaviour=does[nth % len(does)], nth=nth, after_effect=after_effect))
         async with run_relay(folder, slack=slack, clock=clock) as house:
             await troubled(house, "i1")
-            found[nth] = seen(house, "all", "noc")
-            assert faults(house, "i1") == [], (nth, house.transcript())
+            found[nth] = visible_messages(house, "all", "noc")
+            assert find_faults(house, "i1") == [], (nth, house.transcript())
         if not armed.applied:
             break
         struck.add(slack.calls[nth - 1].method)

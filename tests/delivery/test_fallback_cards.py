@@ -6,7 +6,7 @@ import pytest
 
 from relay.sandbox.faults import ErrorCode, InjectedFault, SideEffect
 from relay.sandbox.slack.mentions import pings
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
@@ -145,7 +145,7 @@ async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_re
     await house.advance(60)
     assert "✅" in house.slack.text_of(stand_in)
     assert "updates are in" not in house.slack.text_of(stand_in)
-    assert thread(house, stand_in, "noc").count("look here") == 1
+    assert thread_text(house, stand_in, "noc").count("look here") == 1
 
 
 async def test_a_route_s_own_card_on_the_fallback_s_channel_stands_in_beside_and_never_becomes_a_pointer(tmp_path):

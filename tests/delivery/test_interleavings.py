@@ -9,7 +9,7 @@ from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, Inject
 from relay.sandbox.slack.mentions import pings
 from relay.slack.message import Message
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
@@ -53,7 +53,7 @@ async def test_a_rise_that_comes_while_a_deleted_card_is_posted_anew_still_pings
     await house.advance(600)
     [card] = cards(house, "one")
     assert pings(card) == ()
-    assert "Warning → *Critical*" in thread(house, card)
+    assert "Warning → *Critical*" in thread_text(house, card)
     assert pinged(house).count("S0CRIT") == 1
 
 

@@ -10,7 +10,7 @@ from relay.delivery.lease_guard import LeaseGuard
 from relay.model.errors import LeaseLost
 from relay.sandbox.faults import InjectedFault, SideEffect
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
 
@@ -141,7 +141,7 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
         await house.advance(300)
         [card] = cards(house, "one")
         assert len(standing(slack)) == made
-        assert thread(house, card).count("Warning → *Critical*") == (lost == "reply")
+        assert thread_text(house, card).count("Warning → *Critical*") == (lost == "reply")
         assert "🔴" in slack.text_of(card)
         assert len(slack.calls_to("chat.delete")) == 1
         over.set()

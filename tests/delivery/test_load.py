@@ -3,7 +3,7 @@
 from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
@@ -63,13 +63,13 @@ async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_s
         [card] = cards(house, "before")
         assert "🟠" in house.slack.text_of(card)
         assert "*Step* 11" in house.slack.text_of(card).replace("\xa0", " ")
-        assert "Changed state 11 times, now *Warning* (" in thread(house, card)
-        assert thread(house, card).count("*Critical*") <= 1
+        assert "Changed state 11 times, now *Warning* (" in thread_text(house, card)
+        assert thread_text(house, card).count("*Critical*") <= 1
         assert [pings(reply) for reply in house.slack.channel("all").thread(card.ts)][-1] == ()
         for minute in range(12):
             [card] = cards(house, f"new-{minute:02}")
             assert "🟠" in house.slack.text_of(card)
-            assert len(thread(house, card).splitlines()) <= 1
+            assert len(thread_text(house, card).splitlines()) <= 1
         assert house.delivery.health.slack == "ok"
 
 

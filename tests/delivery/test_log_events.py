@@ -8,7 +8,7 @@ import structlog.testing
 
 import relay
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
-from tests.support.incident_life import ALERT
+from tests.support.incident_lifecycle import ALERT
 from tests.support.relay_in_process import run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"

@@ -15,7 +15,7 @@ from relay.sandbox.faults import (
     SlowAnswer,
     rate_limited,
 )
-from tests.support.incident_life import cards, faults, live, thread
+from tests.support.incident_lifecycle import cards, find_faults, share_lifecycle, thread_text
 from tests.support.relay_in_process import run_relay
 
 POST, EDIT = "chat.postMessage", "chat.update"
@@ -55,10 +55,10 @@ async def test_whatever_goes_wrong_at_whichever_call_one_true_card_and_each_entr
                 armed = house.slack.faults.add(
                     InjectedFault(behaviour=does, after_effect=after_effect, method=method, nth=nth, times=1)
                 )
-                await live(house, incident)
+                await share_lifecycle(house, incident)
                 assert armed.applied == 1
                 house.slack.faults.clear()
-                if found := faults(house, incident):
+                if found := find_faults(house, incident):
                     wrong[method, nth] = found
     assert wrong == {}
 
@@ -94,7 +94,7 @@ async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
         await house.share("young", status="critical")
         await house.advance(200)
         [card] = cards(house, "young")
-        assert thread(house, card).count("*Critical*") == 1
+        assert thread_text(house, card).count("*Critical*") == 1
 
 
 async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
@@ -111,7 +111,7 @@ async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
         await house.advance(60)
         [card] = cards(house, "twice")
         assert "🔴" in house.slack.text_of(card)
-        assert "Critical" in thread(house, card)
+        assert "Critical" in thread_text(house, card)
 
 
 @pytest.mark.parametrize(("policy", "posts"), [("repost", 2), ("hold", 2)])
@@ -198,7 +198,7 @@ async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does
         await house.share("twice", status="critical")
         await house.advance(200)
         assert [card.ts for card in cards(house, "twice")] == [younger]
-        assert thread(house, cards(house, "twice")[0]).count("*Critical*") == 1
+        assert thread_text(house, cards(house, "twice")[0]).count("*Critical*") == 1
 
 
 async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_the_elder_as_well(tmp_path):

@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox.faults import DropConnection, InjectedFault
-from tests.support.incident_life import ALERT, LIFE, cards, faults, seen
+from tests.support.incident_lifecycle import ALERT, LIFECYCLE, cards, find_faults, visible_messages
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
 
@@ -46,7 +46,7 @@ async def troubled(house, incident):
     """A life in which a root and a reply are lost, one of them on the way to Slack."""
     house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=1))
     house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=4, after_effect=True))
-    for told in LIFE:
+    for told in LIFECYCLE:
         await shared(house, incident, **told)
         await house.advance(60)
     await house.advance(400)
@@ -62,8 +62,8 @@ async def test_whichever_commit_s_answer_is_lost_a_life_full_of_trouble_ends_as_
         async with run_relay(folder) as house:
             losing = Losing(house, nth)
             await troubled(house, "i1")
-            found[nth] = seen(house, "all", "noc")
-            assert faults(house, "i1") == [], (nth, house.transcript())
+            found[nth] = visible_messages(house, "all", "noc")
+            assert find_faults(house, "i1") == [], (nth, house.transcript())
         if not losing.lost:
             break
     as_ever = found.pop(nth)

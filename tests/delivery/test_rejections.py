@@ -7,7 +7,7 @@ import pytest
 from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 POST, EDIT, DELETE = "chat.postMessage", "chat.update", "chat.delete"
@@ -69,7 +69,7 @@ async def test_when_the_channel_works_again_it_shows_the_newest_state_without_a_
     [card] = cards(house, "open", "db")
     assert "🔴" in house.slack.text_of(card)
     assert pings(card) == ()
-    assert thread(house, card, "db") == ""
+    assert thread_text(house, card, "db") == ""
     assert "updates are in" in house.slack.text_of(cards(house, "open", "noc")[0])
     assert cards(house, "over", "db") == []
     assert await reasons(house) == []
@@ -84,14 +84,14 @@ async def test_a_card_that_stood_there_before_the_refusal_is_edited_afterwards_a
     await house.share("one", metadata={"comment": {"comment": "meanwhile"}})
     await house.advance(60)
     [stand_in] = cards(house, "one", "noc")
-    assert "meanwhile" in thread(house, stand_in, "noc")
+    assert "meanwhile" in thread_text(house, stand_in, "noc")
     assert pings(stand_in) == ()
     house.slack.channel("db").unarchive()
     await house.share("one", status="ok")
     await house.advance(700)
     [card] = cards(house, "one", "db")
     assert "✅" in house.slack.text_of(card)
-    assert "meanwhile" not in thread(house, card, "db")
+    assert "meanwhile" not in thread_text(house, card, "db")
     assert "updates are in" in house.slack.text_of(cards(house, "one", "noc")[0])
 
 
@@ -232,7 +232,7 @@ async def test_where_edits_are_not_allowed_any_more_the_thread_goes_on_telling(h
     await house.share("one", metadata={"comment": {"comment": "and more"}})
     await house.advance(60)
     [card] = cards(house, "one")
-    assert ["Critical" in thread(house, card), "and more" in thread(house, card)] == [True, True]
+    assert ["Critical" in thread_text(house, card), "and more" in thread_text(house, card)] == [True, True]
     assert len(house.slack.calls_to(EDIT)) == 1
 
 
@@ -269,7 +269,7 @@ async def test_a_stray_whose_deletion_fails_is_deleted_later(house, does):
     await house.advance(600)
     [card] = cards(house, "one")
     assert [each for each in house.slack.channel("all").messages if "relay_entry" in str(each.metadata)] == []
-    assert thread(house, card).count("still there") == 1
+    assert thread_text(house, card).count("still there") == 1
 
 
 async def test_a_stand_in_pings_though_the_lost_card_may_have_and_a_redrive_pings_nobody(house):

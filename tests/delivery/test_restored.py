@@ -7,7 +7,7 @@ import pytest
 from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.store.backup import backup
 from tests.support.clocks import ManualClock
-from tests.support.incident_life import ALERT, cards, thread
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import ROUTES, fake_workspace, run_relay
 
 POST = "chat.postMessage"
@@ -57,8 +57,8 @@ async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_pat
         for incident in ("old", "due", "new", "fresh"):
             [card] = cards(house, incident)
             assert "🔴" in slack.text_of(card)
-            assert thread(house, card).count(f"after, of {incident}") == 1
-        assert thread(house, cards(house, "old")[0]).count("before the copy") == 1
+            assert thread_text(house, card).count(f"after, of {incident}") == 1
+        assert thread_text(house, cards(house, "old")[0]).count("before the copy") == 1
         assert await house.store.dead_letters() == ()
 
 
