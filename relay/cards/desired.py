@@ -12,7 +12,8 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
 from relay.ratelimit.budgets import Urgency, earliest_edit
 from relay.routes.evaluate import Posting, RoutingDecision
-from relay.routes.options import NO_MENTION, Options
+from relay.routes.mention import NO_MENTION
+from relay.routes.options import Options
 from relay.routes.rulebook import Rulebook
 
 _SETTLED = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED})

@@ -16,7 +16,8 @@ from relay.model.reading import read_incident
 from relay.model.record import Record
 from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import DEADLINES, Urgency
-from relay.routes.options import Mention, Options
+from relay.routes.mention import Mention
+from relay.routes.options import Options
 from relay.routes.rulebook import Fallback
 
 IN_DOUBT = "in_doubt"

@@ -10,7 +10,7 @@ from relay.cards.model import Card, CardContext, CardState, DeadLetter, Delivery
 from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import reply_due
 from relay.ratelimit.budgets import Urgency
-from relay.routes.options import NO_MENTION
+from relay.routes.mention import NO_MENTION
 
 _STANDS_FOR = (NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
 

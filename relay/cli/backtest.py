@@ -71,9 +71,9 @@ async def _backtest(store: "Store", routes: Path, templates: Path | None, second
 
 
 def _parse_duration(text: str) -> float:
-    from relay.routes.parser.context import ParseContext
-    from relay.routes.parser.scalars import read_duration
-    from relay.routes.parser.yaml_nodes import ScalarNode
+    from relay.routes.yaml_reader.context import ParseContext
+    from relay.routes.yaml_reader.nodes import ScalarNode
+    from relay.routes.yaml_reader.scalars import read_duration
 
     context = ParseContext(file="--since")
     seconds = read_duration(ScalarNode(text=text, yaml_type="str", line=1, column=1), context)

@@ -1,8 +1,8 @@
-"""A channel as routes.yaml names it, and the reference by which it is known: an id, or `#name`.
+"""Channels of routes.yaml: fixed ones, and names made from an incident. A channel's `ref` is an id, or `#name`.
 
-A name may depend on the incident (`"#inc-{{ tags.team }}"`). Such an expression is Jinja, held to what a name needs: it
-prints, it chooses, and it ends. Whatever an alert puts into it becomes a name that Slack could have: in lower case, of
-letters, digits, hyphens and underscores, at most 80 characters (https://docs.slack.dev/reference/methods/conversations.create).
+A name may depend on the incident (`"#inc-{{ tags.team }}"`). Such an expression is a small part of Jinja: it prints,
+chooses, and always ends. Any value becomes a name that Slack allows: lower-case letters, digits, hyphens and
+underscores, at most 80 characters (https://docs.slack.dev/reference/methods/conversations.create).
 """
 
 import re
@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from relay.rendering.context import VARIABLE_NAMES
 
 Variables = Callable[[], Mapping[str, Any]]
-"""Gives the plain variables of an incident (`relay.rendering.context`); called only where an expression needs them."""
+"""Makes the plain variables of an incident (`relay.rendering.context`); called only if an expression needs them."""
 
 NAME_LENGTH = 80
 VARIABLES = frozenset({"incident", "tags", "environment", "environments", "links", "sender"})
@@ -35,104 +35,103 @@ _HYPHENS = re.compile(r"-{2,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unresolved:
-    """An expression that gives no name for this incident, and why, in words."""
+    """The result of an expression that gives no name for an incident, with the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedChannel:
-    """A channel that is the same for every incident. `written` is what stands in the file (an alias, perhaps)."""
+    """A channel that is the same for every incident. `source` is its text in the file, perhaps an alias."""
 
     source: str
     ref: str
 
     def resolve(self, variables: Variables) -> str:  # noqa: ARG002  an expression needs them
-        """The reference."""
+        """Return the ref."""
         return self.ref
 
     def can_resolve_to(self, ref: str) -> bool:
-        """Whether a card in the channel of that reference may be this one's."""
+        """Whether this may be the channel of a card with that ref."""
         return ref == self.ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionChannel:
-    """A channel whose name depends on the incident. Every name that it gives has the constant `beginning`.
+    """A channel whose name depends on the incident. Every name begins with `prefix`.
 
-    `absent` says of each name that it asks for, in words, that the incident has nothing of it.
+    `missing` maps each name in the expression to a message, in case the incident has no such value.
     """
 
     source: str
-    beginning: str
+    prefix: str
     template: Template = field(compare=False, repr=False)
-    absent: Mapping[str, str] = field(compare=False, repr=False)
+    missing: Mapping[str, str] = field(compare=False, repr=False)
 
     def resolve(self, variables: Variables) -> str | Unresolved:
-        """The reference of this incident's channel."""
+        """Return the ref for one incident, or why there is none."""
         try:
-            printed = self.template.render(variables())
-        except Exception as error:  # noqa: BLE001  nothing that a value does to an expression may cost the share
-            return Unresolved(reason=self.absent.get(str(error), str(error)))
-        return "#" + channel_name(printed)
+            text = self.template.render(variables())
+        except Exception as error:  # noqa: BLE001  no value may make an expression fail the whole share
+            return Unresolved(reason=self.missing.get(str(error), str(error)))
+        return "#" + channel_name(text)
 
     def can_resolve_to(self, ref: str) -> bool:
-        """Whether a card in the channel of that reference may be this one's."""
-        return ref.startswith(self.beginning)
+        """Whether this may be the channel of a card with that ref."""
+        return ref.startswith(self.prefix)
 
 
 RouteChannel = FixedChannel | ExpressionChannel
 
 
 def channel_name(text: str) -> str:
-    """The name that Slack would take for this text, without `#`; empty where nothing of the text can stand in one."""
+    """Make a name that Slack allows, without `#`; empty if no character of the text is allowed."""
     lowered = unicodedata.normalize("NFKC", text).lower()
-    allowed = "".join(character if may_stand_in_a_name(character) else "-" for character in lowered)
+    allowed = "".join(character if is_name_character(character) else "-" for character in lowered)
     return _HYPHENS.sub("-", allowed).strip("-")[:NAME_LENGTH].rstrip("-")
 
 
-def may_stand_in_a_name(character: str) -> bool:
-    """Whether Slack takes it in a name: small letters of any script (with their marks), digits, `-` and `_`."""
+def is_name_character(character: str) -> bool:
+    """Whether Slack allows it in a name: lower-case letters of any script (with marks), digits, `-` and `_`."""
     if character.isalnum():
         return character == character.lower()
     return character in "-_" or unicodedata.category(character).startswith("M")
 
 
-def expression(written: str) -> ExpressionChannel:
+def parse_expression(source: str) -> ExpressionChannel:
     """Check and compile an expression.
 
     Raises:
-        ValueError: what is wrong with it, in words.
+        ValueError: what is wrong with it, as a message for the operator.
     """
     try:
-        tree = _JINJA.parse(written)
+        tree = _JINJA.parse(source)
         _check(tree)
-        template = _JINJA.from_string(written)
+        template = _JINJA.from_string(source)
     except TemplateSyntaxError as error:
-        raise ValueError(f"this channel is not valid Jinja: {error.message}") from error
-    return ExpressionChannel(source=written, beginning=_beginning(tree), template=template, absent=_absent(tree))
+        raise ValueError(f"invalid Jinja in a channel: {error.message}") from error
+    return ExpressionChannel(source=source, prefix=_prefix(tree), template=template, missing=_missing(tree))
 
 
-def unknown_names(written: str) -> Iterator[str]:
-    """What an expression asks for that no incident has, each as `variable.name`: it never gives a channel."""
-    for node in _JINJA.parse(written).find_all(nodes.Getattr):
+def unknown_names(source: str) -> Iterator[str]:
+    """Every `variable.name` in an expression that no incident has: such a channel never resolves."""
+    for node in _JINJA.parse(source).find_all(nodes.Getattr):
         known = VARIABLE_NAMES.get(node.node.name) if isinstance(node.node, nodes.Name) else None
         if known and node.attr not in known and isinstance(node.node, nodes.Name):
             yield f"{node.node.name}.{node.attr}"
 
 
-def _absent(tree: nodes.Template) -> Mapping[str, str]:
-    """What to say where nothing is found under a name, by that name."""
+def _missing(tree: nodes.Template) -> Mapping[str, str]:
     paths: dict[str, list[str]] = {}
     for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Getitem)):
-        *above, name = _path(node)
-        paths.setdefault(name, []).append(f"tag {name}" if above == ["tags"] else ".".join([*above, name]))
-    called = {name: dict.fromkeys(path.removeprefix("incident.") for path in paths[name]) for name in paths}
-    return {name: f"the incident has no {' or '.join(known)}" for name, known in called.items()}
+        *parents, name = _path(node)
+        paths.setdefault(name, []).append(f"tag {name}" if parents == ["tags"] else ".".join([*parents, name]))
+    labels = {name: dict.fromkeys(path.removeprefix("incident.") for path in paths[name]) for name in paths}
+    return {name: f"the incident has no {' or '.join(known)}" for name, known in labels.items()}
 
 
 def _path(node: nodes.Node) -> list[str]:
-    """The names that lead to a value, as far as they are written outright."""
+    """The constant names that lead to a value."""
     match node:
         case nodes.Getattr(node=of, attr=name):
             return [*_path(of), name]
@@ -144,47 +143,48 @@ def _path(node: nodes.Node) -> list[str]:
             return ["it"]
 
 
-def _beginning(tree: nodes.Template) -> str:
-    """The text before the first expression, as it begins the channel's reference."""
+def _prefix(tree: nodes.Template) -> str:
+    """The constant text before the first expression, as a ref begins with it."""
     first = tree.body[0] if tree.body else None
     data = first.nodes[0] if isinstance(first, nodes.Output) else None
     constant = data.data if isinstance(data, nodes.TemplateData) else ""
     if not constant.startswith("#") or not channel_name(constant):
         raise ValueError(
-            'a channel made from an incident begins with # and a constant, such as "#inc-{{ tags.team }}", '
-            "so that no value can choose just any channel"
+            "a channel made from an incident must begin with # and fixed text, so that no value can choose "
+            'any channel; write for example "#inc-{{ tags.team }}"'
         )
     return "#" + channel_name(constant)
 
 
 def _check(tree: nodes.Template) -> None:
-    """Refuse what could run long or grow, and the names that nothing will ever fill."""
+    """Reject what could run for long or grow, and unknown names."""
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
             raise ValueError(  # noqa: TRY004  the fault is in the text, not in a type
-                f"a channel's Jinja only prints and chooses; {type(node).__name__.lower()} has no place in it"
+                f"{type(node).__name__.lower()} is not allowed in a channel; its Jinja may only print and choose"
             )
         if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-            raise ValueError(f"there is no filter {node.name!r} for a channel; there are {', '.join(_FILTERS)}")
+            raise ValueError(f"unknown filter {node.name!r} in a channel; expected one of: {', '.join(_FILTERS)}")
         if isinstance(node, nodes.Name) and node.name not in VARIABLES:
-            raise ValueError(f"{node.name!r} is not a variable; there are {', '.join(sorted(VARIABLES))}")
+            choices = ", ".join(sorted(VARIABLES))
+            raise ValueError(f"unknown variable {node.name!r} in a channel; expected one of: {choices}")
 
 
-def _printed(value: Any) -> str:
-    """What an expression prints becomes a part of a name, or fails: a name with a hole in it is another channel's."""
+def _checked_part(value: Any) -> str:
+    """Check what an expression prints. A name with a missing part would be another channel's name."""
     if isinstance(value, Undefined):
         str(value)  # which raises
     if value is None or callable(value) or isinstance(value, Mapping | list | tuple | set):
-        raise ValueError("a part of it has no value that can stand in a name")
+        raise ValueError("a part of the name has no value")
     text = str(value)
     if not channel_name(text):
-        nothing = f"nothing of {text[:NAME_LENGTH]!r} can stand in a channel's name"
-        raise ValueError(nothing if text.strip() else "a part of it is empty")
+        invalid = f"no character of {text[:NAME_LENGTH]!r} is allowed in a channel name"
+        raise ValueError(invalid if text.strip() else "a part of the name is empty")
     return text
 
 
-class _Absent(StrictUndefined):
-    """What is not there: whoever prints it hears its name, or what is wrong with asking for it."""
+class _Missing(StrictUndefined):
+    """A missing value; printing it raises an error with its name as the message."""
 
     @property
     def _undefined_message(self) -> str:
@@ -192,10 +192,10 @@ class _Absent(StrictUndefined):
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(undefined=_Absent, finalize=_printed, autoescape=False)
-    made.filters = {name: made.filters[name] for name in _FILTERS}
-    made.globals.clear()
-    return made
+    environment = ImmutableSandboxedEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False)
+    environment.filters = {name: environment.filters[name] for name in _FILTERS}
+    environment.globals.clear()
+    return environment
 
 
 _JINJA = _environment()

@@ -1,54 +1,48 @@
-"""Which routes take an incident, to which channels, and why: one walk over the tree answers all of it."""
+"""Evaluate routes: which routes match an incident, to which channels it goes, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from relay.model.incident import Incident, State
 from relay.routes.channel_template import Unresolved, Variables
 from relay.routes.match import ConditionResult
-from relay.routes.options import Mention, Options
+from relay.routes.match_keys import IncidentFacts
+from relay.routes.mention import Mention
+from relay.routes.options import Options
 from relay.routes.route import Post, Route, RouteList
-from relay.routes.subjects import IncidentFacts
-
-
-class Rules(Protocol):
-    """What holds the routes: a rulebook."""
-
-    @property
-    def routes(self) -> RouteList:
-        """The top of the tree."""
+from relay.routes.rulebook import Rulebook
 
 
 class RouteOutcome(StrEnum):
-    """What became of a route."""
+    """What happened at a route."""
 
-    MATCHED = "took"
-    """It took the incident, to its own channels."""
+    MATCHED = "matched"
+    """It matched: the incident goes to its channels."""
     DROPPED = "dropped"
-    """It took the incident; it has `post: []`."""
-    CHILD_MATCHED = "children_took"
-    """It holds, and routes inside it took the incident instead of it."""
-    NO_CHILD_MATCHED = "passed_by"
-    """It holds, but only groups its children, and none of them took the incident."""
+    """It matched; with `post: []` it drops the incident."""
+    CHILD_MATCHED = "child_matched"
+    """Its match holds, and routes inside it matched instead of it."""
+    NO_CHILD_MATCHED = "no_child_matched"
+    """Its match holds, but it only groups its children, and none of them matched."""
     NO_MATCH = "no_match"
     """Its match does not hold."""
     DISABLED = "disabled"
     """`enabled: false`."""
     NOT_REACHED = "not_reached"
-    """A sibling before it took the incident and does not continue."""
-    PARENT_NOT_MATCHED = "not_entered"
-    """It stands inside a route that does not hold or is disabled."""
+    """A route before it matched and has no `continue: true`."""
+    PARENT_NOT_MATCHED = "parent_not_matched"
+    """It is inside a route whose match does not hold, or which is disabled."""
 
 
-_NO_WAY_IN = frozenset({RouteOutcome.NO_MATCH, RouteOutcome.DISABLED, RouteOutcome.PARENT_NOT_MATCHED})
+_CHILDREN_SKIPPED = frozenset({RouteOutcome.NO_MATCH, RouteOutcome.DISABLED, RouteOutcome.PARENT_NOT_MATCHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTrace:
-    """One route and what became of it; `depth` is 0 at the top. Conditions are judged whether it was reached or not."""
+    """One route and its outcome; `depth` is 0 at the top. Its conditions are evaluated even if it was not reached."""
 
     route: str
     outcome: RouteOutcome
@@ -59,7 +53,7 @@ class RouteTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """One channel that the incident goes to. `route`, the first of the `routes` that lead there, governs the card."""
+    """One channel for the incident. `route`, the first of the `routes` that lead there, sets the card's options."""
 
     route: str
     ref: str
@@ -70,7 +64,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelFailure:
-    """A post whose channel could not be made from this incident, and why: it is the fallback's."""
+    """A post item whose channel could not be made from this incident, with the reason; the fallback gets it."""
 
     route: str
     source: str
@@ -80,7 +74,7 @@ class ChannelFailure:
 
     @property
     def description(self) -> str:
-        """Where it was meant to go, and why it does not, as cards, the log and the commands say it."""
+        """The failure as cards, the log and the commands report it."""
         return f"meant for {self.source}, which names no channel ({self.reason})"
 
 
@@ -88,59 +82,59 @@ class ChannelFailure:
 class RoutingDecision:
     """Where an incident goes.
 
-    `routes` are the names of those that took it, `dropped` of those among them that have no channel.
+    `routes` are the names of the matching routes, `dropped` of those among them without a channel.
     """
 
     postings: tuple[Posting, ...]
     failures: tuple[ChannelFailure, ...]
     routes: tuple[str, ...]
     dropped: tuple[str, ...]
-    _walked: tuple[RouteList, IncidentFacts] = field(repr=False, compare=False)
+    _evaluated: tuple[RouteList, IncidentFacts] = field(repr=False, compare=False)
 
     @property
     def matched(self) -> bool:
-        """Whether any route took it, be it to drop it."""
+        """Whether any route matched, also one that drops the incident."""
         return bool(self.routes)
 
     @cached_property
     def trace(self) -> tuple[RouteTrace, ...]:
-        """Why: every route in the file's order, with every condition. Made when asked for, by walking once more."""
-        routes, facts = self._walked
+        """Every route in the order of the file, with every condition; made on demand by a second evaluation."""
+        routes, facts = self._evaluated
         outcomes: dict[str, RouteOutcome] = {}
-        _take(routes, facts, outcomes)
-        return tuple(_traced(routes, facts, outcomes, inside=None, depth=0))
+        _matching(routes, facts, outcomes)
+        return tuple(_trace(routes, facts, outcomes, parent=None, depth=0))
 
 
 def evaluate_routes(
-    rulebook: Rules, incident: Incident, *, status: State | None = None, variables: Variables
+    rulebook: Rulebook, incident: Incident, *, status: State | None = None, variables: Variables
 ) -> RoutingDecision:
-    """Which routes take an incident.
+    """Find the routes that match an incident, and their channels.
 
-    `status` is what `status` in `match` sees in place of the incident's state. `variables` is called once at most, and
-    only where a channel is made from the incident.
+    `status` replaces the incident's state for the key `status` of `match`. `variables` is called at most once, and only
+    if a channel is made from the incident.
     """
-    once = _Once(variables)
+    cached_variables = _CachedVariables(variables)
     facts = IncidentFacts(incident, status)
-    taken = _take(rulebook.routes, facts, None)
+    matching = _matching(rulebook.routes, facts, None)
     postings: dict[str, Posting] = {}
     failures = []
-    for route, post in _posts(taken):
-        found = post.channel.resolve(once)
-        if isinstance(found, Unresolved):
-            failures.append(_failure(route, post, found))
+    for route, post in _posts(matching):
+        ref = post.channel.resolve(cached_variables)
+        if isinstance(ref, Unresolved):
+            failures.append(_failure(route, post, ref))
         else:
-            postings[found] = _joined(postings.get(found), route, post, found)
+            postings[ref] = _merged(postings.get(ref), route, post, ref)
     return RoutingDecision(
         postings=tuple(postings.values()),
         failures=tuple(failures),
-        routes=tuple(route.name for route in taken),
-        dropped=tuple(route.name for route in taken if not route.posts),
-        _walked=(rulebook.routes, facts),
+        routes=tuple(route.name for route in matching),
+        dropped=tuple(route.name for route in matching if not route.posts),
+        _evaluated=(rulebook.routes, facts),
     )
 
 
-class _Once:
-    """Variables, made once at most, and only if anybody asks; `functools.cache` costs as much as a route."""
+class _CachedVariables:
+    """Variables that are made on the first call; `functools.cache` would cost as much as a route."""
 
     __slots__ = ("_made", "_make")
 
@@ -154,74 +148,74 @@ class _Once:
         return self._made
 
 
-def _take(routes: RouteList, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None) -> list[Route]:
-    """The routes among siblings, or inside them, that take the incident.
+def _matching(routes: RouteList, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None) -> list[Route]:
+    """The matching routes among siblings, or inside them.
 
-    With `outcomes` every sibling that is reached is asked, and answers there; without, those that surely fail are not.
+    With `outcomes`, every sibling that is reached is evaluated and recorded; without, only those that may match.
     """
-    taken: list[Route] = []
-    asked: Sequence[Route] = routes.candidates(facts) if outcomes is None else routes
-    for route in asked:
-        outcome, found = _visit(route, facts, outcomes)
+    matching: list[Route] = []
+    candidates: Sequence[Route] = routes.candidates(facts) if outcomes is None else routes
+    for route in candidates:
+        outcome, matched = _evaluate(route, facts, outcomes)
         if outcomes is not None:
             outcomes[route.name] = outcome
-        taken += found
-        if found and not route.continue_:
+        matching += matched
+        if matched and not route.continue_:
             break
-    return taken
+    return matching
 
 
-def _visit(
+def _evaluate(
     route: Route, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None
 ) -> tuple[RouteOutcome, list[Route]]:
     if not route.enabled:
         return RouteOutcome.DISABLED, []
-    if not route.match.holds(facts):
+    if not route.match.matches(facts):
         return RouteOutcome.NO_MATCH, []
-    if inside := _take(route.routes, facts, outcomes):
-        return RouteOutcome.CHILD_MATCHED, inside
+    if children := _matching(route.routes, facts, outcomes):
+        return RouteOutcome.CHILD_MATCHED, children
     if route.groups_only:
         return RouteOutcome.NO_CHILD_MATCHED, []
     return RouteOutcome.MATCHED if route.posts else RouteOutcome.DROPPED, [route]
 
 
-def _traced(
+def _trace(
     routes: RouteList,
     facts: IncidentFacts,
     outcomes: dict[str, RouteOutcome],
     *,
-    inside: RouteOutcome | None,
+    parent: RouteOutcome | None,
     depth: int,
 ) -> list[RouteTrace]:
-    unasked = RouteOutcome.PARENT_NOT_MATCHED if inside in _NO_WAY_IN else RouteOutcome.NOT_REACHED
-    traced = []
+    skipped = RouteOutcome.PARENT_NOT_MATCHED if parent in _CHILDREN_SKIPPED else RouteOutcome.NOT_REACHED
+    traces = []
     for route in routes:
-        outcome = outcomes.get(route.name, unasked)
-        conditions = route.match.judged(facts)
-        traced.append(
+        outcome = outcomes.get(route.name, skipped)
+        conditions = route.match.explain_conditions(facts)
+        traces.append(
             RouteTrace(route=route.name, outcome=outcome, conditions=conditions, depth=depth, line=route.line)
         )
-        traced += _traced(route.routes, facts, outcomes, inside=outcome, depth=depth + 1)
-    return traced
+        traces += _trace(route.routes, facts, outcomes, parent=outcome, depth=depth + 1)
+    return traces
 
 
 def _posts(routes: Sequence[Route]) -> Iterator[tuple[Route, Post]]:
     return ((route, post) for route in routes for post in route.posts)
 
 
-def _joined(before: Posting | None, route: Route, post: Post, ref: str) -> Posting:
-    """A posting, or one more reason for the same: the first route's options, everybody's mentions."""
+def _merged(before: Posting | None, route: Route, post: Post, ref: str) -> Posting:
+    """One posting for each channel: with the options of the first route, and the mentions of all."""
     if before is None:
         return Posting(route=route.name, ref=ref, options=post.options, mention=post.mention, routes=(route.name,))
     names = tuple(dict.fromkeys((*before.routes, route.name)))
     return replace(before, mention=before.mention.merged_with(post.mention), routes=names)
 
 
-def _failure(route: Route, post: Post, found: Unresolved) -> ChannelFailure:
+def _failure(route: Route, post: Post, unresolved: Unresolved) -> ChannelFailure:
     return ChannelFailure(
         route=route.name,
         source=post.channel.source,
-        reason=found.reason,
+        reason=unresolved.reason,
         options=post.options,
         mention=post.mention,
     )

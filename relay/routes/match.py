@@ -1,20 +1,20 @@
-"""`match`, compiled: conditions that hold for an incident or don't, and can show what they saw.
+"""A compiled `match`: conditions that an incident meets or does not, and that can explain the result.
 
-There is one judgement of a condition, `holds`; `judge` puts it down beside what was looked at.
+`matches` evaluates a condition. `explain` evaluates it and adds the values that were compared.
 """
 
 from dataclasses import dataclass
 
+from relay.routes.match_keys import IncidentFacts, Subject
 from relay.routes.operators import Wanted
-from relay.routes.subjects import IncidentFacts, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionResult:
     """One condition on one incident.
 
-    `key` names it as the file does, `expected` is the value as written, `seen` are the incident's values (none where it
-    is absent). `any`, `all` and `not` over whole matches have neither, but what they are made of `within` them.
+    `key` is the key in the file, `expected` the value there, and `actual` are the incident's values (none if absent).
+    `any`, `all` and `not` over whole matches have `parts` instead of values.
     """
 
     key: str
@@ -26,91 +26,91 @@ class ConditionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One look at one thing. `expected` is what is wanted, as written."""
+    """A comparison of one subject with the wanted value; `expected` is that value as written."""
 
     subject: Subject
     wanted: Wanted
     expected: str
 
-    def holds(self, facts: IncidentFacts) -> bool:
-        """Whether what is seen is what is wanted."""
-        return self.wanted.holds(facts.seen(self.subject))
+    def matches(self, facts: IncidentFacts) -> bool:
+        """Whether the incident's values match."""
+        return self.wanted.matches(facts.values(self.subject))
 
-    def judge(self, facts: IncidentFacts) -> ConditionResult:
-        """The same, shown."""
-        seen = facts.seen(self.subject).values
-        return ConditionResult(key=self.subject.label, matched=self.holds(facts), expected=self.expected, actual=seen)
+    def explain(self, facts: IncidentFacts) -> ConditionResult:
+        """Evaluate and explain."""
+        actual = facts.values(self.subject).values
+        return ConditionResult(
+            key=self.subject.label, matched=self.matches(facts), expected=self.expected, actual=actual
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A whole match: every condition holds. Without conditions it holds for everything."""
+    """A whole match: all conditions must match. Without conditions it matches every incident."""
 
     conditions: "tuple[Condition, ...]" = ()
 
-    def holds(self, facts: IncidentFacts) -> bool:
-        """Whether they all hold."""
-        for condition in self.conditions:  # noqa: SIM110  a generator costs more than the judgement
-            if not condition.holds(facts):
+    def matches(self, facts: IncidentFacts) -> bool:
+        """Whether all conditions match."""
+        for condition in self.conditions:  # noqa: SIM110  a generator costs more than the comparison
+            if not condition.matches(facts):
                 return False
         return True
 
-    def judge(self, facts: IncidentFacts) -> ConditionResult:
-        """The same, shown."""
-        return ConditionResult(key="match", matched=self.holds(facts), parts=self.judged(facts))
+    def explain(self, facts: IncidentFacts) -> ConditionResult:
+        """Evaluate and explain."""
+        return ConditionResult(key="match", matched=self.matches(facts), parts=self.explain_conditions(facts))
 
-    def judged(self, facts: IncidentFacts) -> tuple[ConditionResult, ...]:
-        """Each condition, shown."""
-        return tuple(condition.judge(facts) for condition in self.conditions)
+    def explain_conditions(self, facts: IncidentFacts) -> tuple[ConditionResult, ...]:
+        """Evaluate and explain each condition."""
+        return tuple(condition.explain(facts) for condition in self.conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnyMatch:
-    """`any`: one of the matches holds."""
+    """`any`: one of several matches must match."""
 
-    matches: tuple[Match, ...]
+    parts: tuple[Match, ...]
 
-    def holds(self, facts: IncidentFacts) -> bool:
-        """Whether one of them holds."""
-        return any(match.holds(facts) for match in self.matches)
+    def matches(self, facts: IncidentFacts) -> bool:
+        """Whether one of them matches."""
+        return any(match.matches(facts) for match in self.parts)
 
-    def judge(self, facts: IncidentFacts) -> ConditionResult:
-        """The same, shown."""
-        return ConditionResult(
-            key="any", matched=self.holds(facts), parts=tuple(match.judge(facts) for match in self.matches)
-        )
+    def explain(self, facts: IncidentFacts) -> ConditionResult:
+        """Evaluate and explain."""
+        parts = tuple(match.explain(facts) for match in self.parts)
+        return ConditionResult(key="any", matched=self.matches(facts), parts=parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllMatches:
-    """`all`: each of the matches holds."""
+    """`all`: several matches must all match."""
 
-    matches: tuple[Match, ...]
+    parts: tuple[Match, ...]
 
-    def holds(self, facts: IncidentFacts) -> bool:
-        """Whether they all hold."""
-        return all(match.holds(facts) for match in self.matches)
+    def matches(self, facts: IncidentFacts) -> bool:
+        """Whether all of them match."""
+        return all(match.matches(facts) for match in self.parts)
 
-    def judge(self, facts: IncidentFacts) -> ConditionResult:
-        """The same, shown."""
-        return ConditionResult(
-            key="all", matched=self.holds(facts), parts=tuple(match.judge(facts) for match in self.matches)
-        )
+    def explain(self, facts: IncidentFacts) -> ConditionResult:
+        """Evaluate and explain."""
+        parts = tuple(match.explain(facts) for match in self.parts)
+        return ConditionResult(key="all", matched=self.matches(facts), parts=parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotMatch:
-    """`not`: the match does not hold."""
+    """`not`: a match must not match."""
 
     match: Match
 
-    def holds(self, facts: IncidentFacts) -> bool:
-        """Whether it fails."""
-        return not self.match.holds(facts)
+    def matches(self, facts: IncidentFacts) -> bool:
+        """Whether the match fails."""
+        return not self.match.matches(facts)
 
-    def judge(self, facts: IncidentFacts) -> ConditionResult:
-        """The same, shown."""
-        return ConditionResult(key="not", matched=self.holds(facts), parts=self.match.judged(facts))
+    def explain(self, facts: IncidentFacts) -> ConditionResult:
+        """Evaluate and explain."""
+        return ConditionResult(key="not", matched=self.matches(facts), parts=self.match.explain_conditions(facts))
 
 
 MATCH_ALL = Match()

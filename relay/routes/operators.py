@@ -1,8 +1,8 @@
-"""What a value under `match` asks for: one class for each form, judged on all the values that are seen.
+"""The operators of `match`: one class for each, evaluated on all values of a subject.
 
-Where several values are seen, one that matches is enough; where none is seen, the thing is absent, and everything but
-`Opposite` and `Exists(wanted=False)` fails. Each part of a mapping is judged on its own, so `{all: [a, b]}` holds where
-one value is `a` and another is `b`; `min` and `max` of one mapping are one range, in which one value must lie.
+If a subject has several values, one matching value is enough. If it has none, every operator fails, except `Opposite`
+and `Exists(wanted=False)`. Each part of a mapping is evaluated on its own: `{all: [a, b]}` matches if one value is `a`
+and another is `b`. `min` and `max` of one mapping are one range, in which one value must lie.
 """
 
 import re
@@ -17,140 +17,138 @@ from relay.model.incident import State
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 
-_REMEMBERED, _SHORT = 32, 256
-"""How many answers a pattern remembers, and about values of what length at most: a thousand of them stay small."""
+_CACHE_SIZE, _CACHED_LENGTH = 32, 256
+"""How many results a pattern caches, and the longest value that it caches: a thousand caches stay small."""
 
 
 @dataclass(frozen=True)
 class SubjectValues:
-    """The values that an incident has for one thing, as they are and without regard to case."""
+    """The values of one subject of an incident."""
 
     values: tuple[str, ...]
 
     @cached_property
     def folded(self) -> tuple[str, ...]:
-        """The same, as they are compared."""
+        """The values, casefolded for comparisons."""
         return tuple(value.casefold() for value in self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exactly:
-    """That very text, in any case. `text` is casefolded."""
+    """Exact text, in any case. `text` is casefolded."""
 
     text: str
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether one value is it."""
-        return self.text in seen.folded
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether one value is this text."""
+        return self.text in subject.folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glob:
-    """A text with `*` (any run of characters) and `?` (any one). `text` is casefolded."""
+    """Text with `*` (any characters) and `?` (one character). `text` is casefolded."""
 
     text: str
-    fits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    matches_value: Callable[[str], bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile it: the usual shapes need no regular expression."""
-        object.__setattr__(self, "fits", _glob(self.text))
+        object.__setattr__(self, "matches_value", _glob(self.text))
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether one value fits it as a whole."""
-        return any(map(self.fits, seen.folded))
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether it matches one whole value."""
+        return any(map(self.matches_value, subject.folded))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regex:
-    """An RE2 pattern over the whole value, in its own case; `.` is any character, a line's end too.
+    """An RE2 pattern for the whole value, case-sensitive; `.` matches any character, line ends too.
 
     Raises:
-        ValueError: RE2 does not take the pattern; why, in its words.
+        ValueError: RE2 rejects the pattern; the message is RE2's.
     """
 
     pattern: str
-    fits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    matches_value: Callable[[str], bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile it."""
-        object.__setattr__(self, "fits", _compiled(self.pattern))
+        object.__setattr__(self, "matches_value", _compiled(self.pattern))
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether one value fits it as a whole."""
-        return any(map(self.fits, seen.values))
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether it matches one whole value."""
+        return any(map(self.matches_value, subject.values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Between:
-    """From `least` to `most`, both included, as `measure` reads a value (None: it has no measure, and does not fit)."""
+    """A range that includes both ends. `measure` turns a value into a number, or None if it has none."""
 
     measure: Callable[[str], float | None]
     least: float = float("-inf")
     most: float = float("inf")
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether one value lies there."""
-        measured = map(self.measure, seen.folded)
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether one value lies in the range."""
+        measured = map(self.measure, subject.folded)
         return any(each is not None and self.least <= each <= self.most for each in measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exists:
-    """Whether there is a value at all."""
+    """Presence of any value, or absence."""
 
     wanted: bool
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether that is so."""
-        return bool(seen.values) is self.wanted
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether presence is as wanted."""
+        return bool(subject.values) is self.wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opposite:
-    """The exact opposite: it holds where `of` does not, absence included."""
+    """The exact opposite of `of`: it matches an absent value if `of` does not."""
 
     of: "Wanted"
 
-    def holds(self, seen: SubjectValues) -> bool:
+    def matches(self, subject: SubjectValues) -> bool:
         """Whether `of` fails."""
-        return not self.of.holds(seen)
+        return not self.of.matches(subject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnyOf:
-    """One of them is enough."""
+    """One of several operators."""
 
     these: "tuple[Wanted, ...]"
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether one of them holds."""
-        return any(each.holds(seen) for each in self.these)
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether one of them matches."""
+        return any(each.matches(subject) for each in self.these)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf:
-    """Each of them, on whichever of the values."""
+    """All of several operators, possibly on different values."""
 
     these: "tuple[Wanted, ...]"
 
-    def holds(self, seen: SubjectValues) -> bool:
-        """Whether all of them hold."""
-        return all(each.holds(seen) for each in self.these)
+    def matches(self, subject: SubjectValues) -> bool:
+        """Whether all of them match."""
+        return all(each.matches(subject) for each in self.these)
 
 
 Wanted = Exactly | Glob | Regex | Between | Exists | Opposite | AnyOf | AllOf
 
 
-def words_of(wanted: Wanted) -> frozenset[str] | None:
-    """The casefolded values of which one must be seen for it to hold; None where nothing so plain can be said."""
+def required_words(wanted: Wanted) -> frozenset[str] | None:
+    """Casefolded values of which a subject must have one for a match; None if there is no such set."""
     match wanted:
         case Exactly(text=text):
             return frozenset({text})
         case AnyOf(these=these):
-            each = [words_of(one) for one in these]
+            each = [required_words(one) for one in these]
             return frozenset().union(*(words for words in each if words is not None)) if None not in each else None
         case AllOf(these=these):
-            known = [words for one in these if (words := words_of(one)) is not None]
+            known = [words for one in these if (words := required_words(one)) is not None]
             return min(known, key=len, default=None)
         case Glob() | Regex() | Between() | Exists() | Opposite():
             return None
@@ -159,13 +157,13 @@ def words_of(wanted: Wanted) -> frozenset[str] | None:
 
 
 def number_of(text: str) -> float | None:
-    """The number that a text is, if it is one."""
+    """The number in a text, or None."""
     stripped = text.strip()
     return float(stripped) if _NUMBER.fullmatch(stripped) else None
 
 
 def rank_of(text: str) -> float | None:
-    """Where a state's word stands, from `resolved` (0) to `critical` (4); None for any other word."""
+    """The rank of a state, from `resolved` (0) to `critical` (4); None for any other word."""
     return _RANKS.get(text)
 
 
@@ -173,7 +171,7 @@ _RANKS: dict[str, float] = {state.value: state.rank for state in State}
 
 
 def _glob(text: str) -> Callable[[str], bool]:
-    """Test whole casefolded values; linear in their length, whatever the pattern."""
+    """Test whole casefolded values, in linear time for every pattern. The usual shapes need no regular expression."""
     middle = text.strip("*")
     if "*" not in middle and "?" not in text:
         if text.startswith("*"):
@@ -184,13 +182,13 @@ def _glob(text: str) -> Callable[[str], bool]:
 
 
 def re2_reason(error: Exception) -> str:
-    """What RE2 has against a pattern, in its words, which come as bytes."""
-    told = error.args[0]
-    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+    """The message of an RE2 error, which may be bytes."""
+    message = error.args[0]
+    return message.decode(errors="replace") if isinstance(message, bytes) else str(message)
 
 
 def _compiled(pattern: str) -> Callable[[str], bool]:
-    """Test whole values. RE2 takes bytes at less cost than text, and the same few values come again and again."""
+    """Test whole values. RE2 is faster on bytes than on text, and a few values come again and again."""
     options: Any = re2.Options()
     options.log_errors = False
     options.never_capture = True
@@ -200,8 +198,8 @@ def _compiled(pattern: str) -> Callable[[str], bool]:
     except re2.error as error:
         raise ValueError(re2_reason(error)) from error
 
-    def fits(value: str) -> bool:
+    def matches(value: str) -> bool:
         return fullmatch(value.encode(errors="replace")) is not None
 
-    remembered = lru_cache(maxsize=_REMEMBERED)(fits)
-    return lambda value: remembered(value) if len(value) <= _SHORT else fits(value)
+    cached = lru_cache(maxsize=_CACHE_SIZE)(matches)
+    return lambda value: cached(value) if len(value) <= _CACHED_LENGTH else matches(value)

@@ -1,100 +1,140 @@
-"""How a card is made and kept: the options of routes.yaml, and who is pinged."""
+"""The options of a card: one row for each, which the parser, the schema, the documents and the storage follow.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+To add an option, add a field to `Options`. Its row is the field's metadata.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
-from relay.model.entry_kinds import THREAD_NAMES
-from relay.model.incident import State
+from relay.model.buttons import BUTTONS
+from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
 from relay.model.json_types import JSON
+from relay.routes.key_types import (
+    BUILT_IN_TEMPLATE,
+    CARD_PLACES,
+    DURATION,
+    FLAG,
+    SILENCE,
+    TEMPLATE,
+    USER_GROUP,
+    WORD,
+    Key,
+    KeyType,
+    Place,
+    choice_of,
+    list_of,
+    member_of,
+)
+from relay.routes.yaml_reader.context import ParseContext
+from relay.routes.yaml_reader.nodes import MappingNode
+
+T = TypeVar("T")
+OptionValues = Mapping[str, Any]
+"""The options that one part of the file sets, by name; all others are inherited."""
 
 _MINUTE, _HOUR = 60.0, 3600.0
 
 
 class InDoubtPolicy(StrEnum):
-    """What a lost answer means where relay may not read the channel."""
+    """What to do after a lost answer, if relay may not read the channel."""
 
     REPOST = "repost"
     HOLD = "hold"
 
 
+def option(default: T, key_type: KeyType[T], description: str, places: tuple[Place, ...] = CARD_PLACES) -> T:
+    """Declare a field of `Options` with its row."""
+    return field(default=default, metadata={"type": key_type, "places": places, "description": description})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One card's options, fully resolved; durations are seconds. The defaults are the built-in ones."""
+    """The options of one card, fully resolved; durations are seconds."""
 
-    template: str = "incident"
-    thread: tuple[str, ...] = THREAD_NAMES
-    broadcast: tuple[str, ...] = ("reopened",)
-    gather: float = 2 * _MINUTE
-    wait: float = 0.0
-    reopen_within: float = 24 * _HOUR
-    show_tags: tuple[str, ...] = ()
-    runbook_tags: tuple[str, ...] = ("run-book", "runbook", "runbook_url")
-    in_doubt: InDoubtPolicy = InDoubtPolicy.REPOST
-    allow_external: bool = False
-    actions: tuple[str, ...] = ()
-    actors: tuple[str, ...] = ()
-    sync_replies: bool = False
-    stale_after: float = 6 * _HOUR
+    template: str = option(BUILT_IN_TEMPLATE, TEMPLATE, "the folder under `templates/`")
+    thread: tuple[str, ...] = option(
+        THREAD_NAMES,
+        list_of(choice_of(*THREAD_NAMES, name="entry kinds")),
+        "the entries in the thread; a change that pings always has one",
+    )
+    broadcast: tuple[str, ...] = option(
+        ("reopened",),
+        list_of(choice_of(*BROADCAST_NAMES, name="entry kinds")),
+        "the entries that are also shown in the channel: kinds as in `thread`, and `rise`, `resolved`, `reopened`",
+    )
+    gather: float = option(
+        2 * _MINUTE, DURATION, "how long `tags` and `alerts` entries are batched; any other entry sends them at once"
+    )
+    wait: float = option(
+        0.0,
+        DURATION,
+        "post only if the incident is still open, and the route still matches, this long after its first share; "
+        "a reopening starts the wait again if there is no card yet",
+    )
+    reopen_within: float = option(
+        24 * _HOUR, DURATION, "an incident that reopens later than this gets a new card, with a link to the old one"
+    )
+    show_tags: tuple[str, ...] = option(
+        (), list_of(WORD), "the tags that a card shows first, all of them; others fill up to six"
+    )
+    runbook_tags: tuple[str, ...] = option(
+        ("run-book", "runbook", "runbook_url"), list_of(WORD), "the tags of an alert that hold the link to its run-book"
+    )
+    in_doubt: InDoubtPolicy = option(  # noqa: RUF009  it declares a field
+        InDoubtPolicy.REPOST,
+        member_of(InDoubtPolicy),
+        "what to do if Slack's answer was lost and relay may not read the channel: "
+        "`repost`, marked as a possible repeat, or `hold`",
+    )
+    allow_external: bool = option(
+        default=False,
+        key_type=FLAG,
+        description="whether to post to a channel that is shared with another organisation",
+    )
+    actions: tuple[str, ...] = option(
+        (),
+        list_of(choice_of(*BUTTONS, name="buttons")),
+        f"the buttons of the card, in this order: {', '.join(f'`{name}`' for name in BUTTONS)}",
+    )
+    actors: tuple[str, ...] = option(
+        (), list_of(USER_GROUP), "the user groups that may press the buttons; if empty, everyone in the channel"
+    )
+    sync_replies: bool = option(
+        default=False, key_type=FLAG, description="whether replies in the thread become comments in BigPanda"
+    )
+    stale_after: float = option(
+        6 * _HOUR,
+        SILENCE,
+        "without an update for this long, relay asks BigPanda, or the card says how old its data is; at least `1m`",
+    )
 
     def as_json(self) -> dict[str, JSON]:
-        """A plain JSON object, to be stored with a card."""
-        return {option.name: _frozen(getattr(self, option.name)) for option in fields(self)}
+        """Return a plain JSON object, to be stored with a card."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, JSON]) -> Self:
-        """Undo `as_json`. What another version of relay stored is read as far as it is known here."""
-        known = {option.name for option in fields(cls)} & stored.keys()
-        values: dict[str, Any] = {name: _thawed(stored[name]) for name in known}
-        if "in_doubt" in values:
-            values["in_doubt"] = InDoubtPolicy(values["in_doubt"])
-        return cls(**values)
+        """Undo `as_json`. Options that this version of relay does not know are ignored."""
+        types: dict[str, KeyType[Any]] = {each.name: each.metadata["type"] for each in fields(cls)}
+        return cls(**{name: types[name].from_json(value) for name, value in stored.items() if name in types})
 
 
-def _frozen(value: Any) -> JSON:
-    return list(value) if isinstance(value, tuple) else value
+def option_keys(options: type[Options]) -> dict[str, Key[Any]]:
+    """The rows of a class of options, by name."""
+    return {each.name: Key(name=each.name, default=each.default, **each.metadata) for each in fields(options)}
 
 
-def _thawed(value: JSON) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+OPTION_KEYS: Final = option_keys(Options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
-    """Who is pinged, by state; one part for each route that mentions somebody on this card.
-
-    A part's keys are `critical`, `warning`, `unknown`, `reopened` and `any`; its targets are Slack's ids of user groups
-    (`S...`) and users (`U...`, `W...`), `here` and `channel`. Parts stay apart, because a part without `reopened` pings
-    its state's people at a reopening, whatever another part says.
-    """
-
-    parts: tuple[Mapping[str, tuple[str, ...]], ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether it can ever ping anybody."""
-        return any(targets for part in self.parts for targets in part.values())
-
-    def targets(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
-        """Whom a ping in that state reaches, each once: the state's people (or the reopening's), and `any`'s."""
-        found: dict[str, None] = {}
-        for part in self.parts:
-            word = "reopened" if reopened and "reopened" in part else state.value
-            found.update(dict.fromkeys((*part.get(word, ()), *part.get("any", ()))))
-        return tuple(found)
-
-    def merged_with(self, other: "Mention") -> "Mention":
-        """Both together: what two routes to one channel make."""
-        return Mention(parts=self.parts + tuple(part for part in other.parts if part not in self.parts))
-
-    def as_json(self) -> list[JSON]:
-        """A plain JSON array, to be stored with a card."""
-        return [{word: list(targets) for word, targets in part.items()} for part in self.parts]
-
-    @classmethod
-    def from_json(cls, stored: Sequence[Mapping[str, JSON]]) -> Self:
-        """Undo `as_json`."""
-        return cls(parts=tuple({word: tuple(targets) for word, targets in part.items()} for part in stored))
-
-
-NO_MENTION = Mention()
+def read_options(mapping: MappingNode, context: ParseContext) -> OptionValues:
+    """Read the options that a mapping sets, without the faulty ones."""
+    values = {
+        key.text: OPTION_KEYS[key.text].type.read(node, context)
+        for key, node in mapping.entries
+        if key.text in OPTION_KEYS
+    }
+    return {name: value for name, value in values.items() if value is not None}

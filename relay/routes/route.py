@@ -1,4 +1,4 @@
-"""Routes: which incidents, to which channels, how; and siblings that can be searched without asking each of them."""
+"""Routes, and lists of routes with an index: it finds the routes that may match without evaluating each of them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,11 +7,12 @@ from functools import cached_property
 
 from relay.routes.channel_template import RouteChannel
 from relay.routes.match import MATCH_ALL, Comparison, Match
-from relay.routes.operators import words_of
-from relay.routes.options import NO_MENTION, Mention, Options
-from relay.routes.subjects import IncidentFacts, Subject
+from relay.routes.match_keys import IncidentFacts, Subject
+from relay.routes.mention import NO_MENTION, Mention
+from relay.routes.operators import required_words
+from relay.routes.options import Options
 
-_WORTH_AN_INDEX = 8
+_MIN_INDEXED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +25,18 @@ class Post:
 
 
 class RouteList(tuple["Route", ...]):  # noqa: SLOT001  the index is made once, when it is first needed
-    """Routes in their order."""
+    """Sibling routes, in order."""
 
     @cached_property
     def _index(self) -> "_Index":
         return _Index(self)
 
     def candidates(self, facts: IncidentFacts) -> "Sequence[Route]":
-        """Those whose match may hold, in order; the match of any other surely fails."""
-        return self if len(self) < _WORTH_AN_INDEX else self._index.candidates(facts)
+        """The routes that may match, in order; all others cannot."""
+        return self if len(self) < _MIN_INDEXED else self._index.candidates(facts)
 
     def flatten(self) -> "Iterator[Route]":
-        """All of them with all that is inside them, each route before its children."""
+        """All routes and the routes inside them, each before its children."""
         for route in self:
             yield route
             yield from route.routes.flatten()
@@ -50,10 +51,10 @@ class RouteList(tuple["Route", ...]):  # noqa: SLOT001  the index is made once, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A rule of routes.yaml. `name` is unique in the file; `line` is where it stands.
+    """A rule of routes.yaml. `name` is unique in the file; the route begins in `line`.
 
-    `options` are those of a post that sets nothing itself. A route that only groups (`groups_only`) has no `post`; one
-    with an empty `post` takes an incident and drops it.
+    `options` are those of a post item that sets none. A route that only groups its children (`groups_only`) has no
+    `post`; one with an empty `post` drops the incident.
     """
 
     name: str
@@ -69,39 +70,39 @@ class Route:
 
 
 class _Index:
-    """Routes by one thing that their match demands: of its looks for fixed values, the one that fewest others share.
+    """Routes by one comparison of each with fixed values: the one whose values the fewest other routes need.
 
-    A thousand routes for a thousand teams then cost about what a dozen cost.
+    A thousand routes for a thousand teams then cost about as much as a dozen.
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
         self._always: list[int] = []
         self._by_word: dict[str, tuple[Subject, dict[str, list[int]]]] = {}
-        demands = [_demands(route) for route in routes]
-        shared = Counter((subject.key, word) for each in demands for subject, words in each for word in words)
-        for place, each in enumerate(demands):
-            chosen = min(each, key=lambda one: sum(shared[one[0].key, word] for word in one[1]), default=None)
-            self._file(place, chosen)
+        requirements = [_requirements(route) for route in routes]
+        uses = Counter((subject.id, word) for each in requirements for subject, words in each for word in words)
+        for position, each in enumerate(requirements):
+            rarest = min(each, key=lambda one: sum(uses[one[0].id, word] for word in one[1]), default=None)
+            self._add(position, rarest)
 
-    def _file(self, place: int, demand: tuple[Subject, frozenset[str]] | None) -> None:
-        if demand is None:
-            self._always.append(place)
+    def _add(self, position: int, requirement: tuple[Subject, frozenset[str]] | None) -> None:
+        if requirement is None:
+            self._always.append(position)
             return
-        subject, words = demand
-        _, by_word = self._by_word.setdefault(subject.key, (subject, {}))
+        subject, words = requirement
+        _, by_word = self._by_word.setdefault(subject.id, (subject, {}))
         for word in words:
-            by_word.setdefault(word, []).append(place)
+            by_word.setdefault(word, []).append(position)
 
     def candidates(self, facts: IncidentFacts) -> list[Route]:
-        """Those filed under what is seen, and those that could not be filed."""
-        found = set(self._always)
+        """The routes under the incident's values, and those without such a comparison."""
+        positions = set(self._always)
         for subject, by_word in self._by_word.values():
-            for word in facts.seen(subject).folded:
-                found.update(by_word.get(word, ()))
-        return [self._routes[place] for place in sorted(found)]
+            for word in facts.values(subject).folded:
+                positions.update(by_word.get(word, ()))
+        return [self._routes[position] for position in sorted(positions)]
 
 
-def _demands(route: Route) -> list[tuple[Subject, frozenset[str]]]:
-    looks = [condition for condition in route.match.conditions if isinstance(condition, Comparison)]
-    return [(look.subject, words) for look in looks if (words := words_of(look.wanted)) is not None]
+def _requirements(route: Route) -> list[tuple[Subject, frozenset[str]]]:
+    comparisons = [condition for condition in route.match.conditions if isinstance(condition, Comparison)]
+    return [(each.subject, words) for each in comparisons if (words := required_words(each.wanted)) is not None]

@@ -1,4 +1,4 @@
-"""The rulebook: all of routes.yaml, checked, as one immutable value."""
+"""The rulebook: a whole routes.yaml, checked, as one immutable value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,10 @@ from relay.routes.route import Route, RouteList
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """Where goes what no route takes and what a channel refuses; `wait` (seconds) is also its options' `wait`."""
+    """The channel for incidents that no route matches and for messages that another channel rejects.
+
+    `wait` (seconds) is also the `wait` of its options.
+    """
 
     channel: FixedChannel
     wait: float
@@ -21,7 +24,7 @@ class Fallback:
 
     @property
     def ref(self) -> str:
-        """The channel's reference."""
+        """The channel's ref."""
         return self.channel.ref
 
 
@@ -29,9 +32,9 @@ class Fallback:
 class Rulebook:
     """A routes.yaml without a fault.
 
-    `channels` are the aliases; `tag_values` are `TagWords`; `users` is e-mail address (casefolded) to
-    BigPanda's user id; `hash` is the SHA-256 of `text`, in hexadecimal digits. `definitions` are no part of the file:
-    they are BigPanda's, by the tag's id (casefolded), where relay has asked for them.
+    `channels` are the aliases; `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256
+    of `text`, in hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by tag id
+    (casefolded), if relay has fetched them.
     """
 
     text: str
@@ -45,39 +48,39 @@ class Rulebook:
     tag_definitions: Mapping[str, TagDefinition] = field(default_factory=dict)
 
     def with_tag_definitions(self, definitions: Mapping[str, TagDefinition]) -> Self:
-        """The same rules, with BigPanda's definitions of tags (by id, casefolded) for what `tag_values` leaves open."""
+        """Return the same rules with BigPanda's tag definitions, for tags that `tag_values` does not name."""
         return replace(self, tag_definitions=definitions)
 
     @cached_property
     def tag_labels(self) -> TagLabels:
-        """How tags are called, and what their raw values mean."""
+        """The readable names of tags and of their values."""
         return TagLabels(values=self.tag_values, definitions=self.tag_definitions)
 
     def route(self, name: str) -> Route | None:
-        """The route of that name, wherever it stands; None where it is gone from the file."""
+        """The route with this name at any depth, or None."""
         return self._by_name.get(name)
 
     def has_route(self, name: str) -> bool:
-        """Whether there is still a route of that name."""
+        """Whether the file has a route with this name."""
         return name in self._by_name
 
     def options_for(self, route: str, ref: str) -> Options:
-        """What governs a card in the channel `ref` which that route made.
+        """The options of a card that a route made in the channel `ref`.
 
-        A route that is gone leaves the card to `defaults`; one that no longer posts there, to what it sets itself.
+        If the route no longer exists, `defaults` apply; if it no longer posts there, its own options.
         """
-        found = self.route(route)
-        if found is None:
+        current = self.route(route)
+        if current is None:
             return self.defaults
-        return next((post.options for post in found.posts if post.channel.can_resolve_to(ref)), found.options)
+        return next((post.options for post in current.posts if post.channel.can_resolve_to(ref)), current.options)
 
     def current_options(self, route: str, ref: str, stored: Options) -> Options:
-        """What governs a card there by the rules of now, not of its last share; the fallback's is as it was kept."""
+        """The options of a card by the current rules; a card of the fallback keeps its stored options."""
         return self.options_for(route, ref) if route else stored
 
     @cached_property
     def channel_refs(self) -> tuple[str, ...]:
-        """Every channel that is known before an incident is: the fallback's first, then the routes' in their order."""
+        """Every fixed channel: the fallback's first, then those of the routes, in order."""
         fallback = (self.fallback.channel,) if self.fallback else ()
         posts = (post.channel for route in self.routes.flatten() for post in route.posts)
         fixed = (channel.ref for channel in (*fallback, *posts) if isinstance(channel, FixedChannel))
@@ -85,7 +88,7 @@ class Rulebook:
 
     @cached_property
     def templates(self) -> frozenset[str]:
-        """Every template that anything here names."""
+        """Every template that the file names."""
         posts = (post.options.template for route in self.routes.flatten() for post in route.posts)
         routes = (route.options.template for route in self.routes.flatten())
         return frozenset({self.defaults.template, *routes, *posts})

@@ -33,7 +33,8 @@ from relay.model.incident import Environment, Person, State
 from relay.model.json_types import JSON
 from relay.model.record import Block, PendingAction, Record
 from relay.model.tag_labels import TagDefinition
-from relay.routes.options import Mention, Options
+from relay.routes.mention import Mention
+from relay.routes.options import Options
 from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCall, StoredConfiguration
 
 

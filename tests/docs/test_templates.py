@@ -34,7 +34,8 @@ from relay.rendering.library import CARD, TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderRequest
 from relay.routes.evaluate import ChannelFailure
-from relay.routes.options import Mention, Options
+from relay.routes.mention import Mention
+from relay.routes.options import Options
 from tests.support.documents import examples, section, tables, words
 
 PAGE = "templates.md"

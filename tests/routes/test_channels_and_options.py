@@ -1,4 +1,4 @@
-"""Channels made from incidents, the options of a card, and who is pinged."""
+"""Channels made from incidents, the options of a card, and mentions."""
 
 import re
 
@@ -8,13 +8,20 @@ from hypothesis import strategies as st
 
 from relay.model.incident import State
 from relay.rendering.context import template_variables
-from relay.routes.channel_template import ExpressionChannel, Unresolved, channel_name, expression, may_stand_in_a_name
-from relay.routes.options import InDoubtPolicy, Mention, Options
+from relay.routes.channel_template import (
+    ExpressionChannel,
+    Unresolved,
+    channel_name,
+    is_name_character,
+    parse_expression,
+)
+from relay.routes.mention import Mention
+from relay.routes.options import InDoubtPolicy, Options
 from tests.support.routing_samples import incident
 
 
-def found(written: str, **variables):
-    return expression(written).resolve(lambda: variables)
+def resolved(source: str, **variables):
+    return parse_expression(source).resolve(lambda: variables)
 
 
 @pytest.mark.parametrize(
@@ -34,31 +41,32 @@ def found(written: str, **variables):
         ("x" * 79 + " y", "x" * 79),
     ],
 )
-def test_any_text_becomes_a_name_that_slack_could_have(text, name):
+def test_any_text_becomes_a_name_that_slack_allows(text, name):
     assert channel_name(text) == name
 
 
 @given(st.text())
-def test_a_name_has_only_what_slack_takes_and_is_its_own_name(text):
+def test_a_name_has_only_characters_that_slack_allows_and_stays_the_same(text):
     name = channel_name(text)
     assert len(name) <= 80
-    assert all(map(may_stand_in_a_name, name))
+    assert all(map(is_name_character, name))
     assert channel_name(name) == name
 
 
 @given(st.text())
-def test_no_value_leads_out_of_the_names_that_begin_with_the_constant(value):
-    ref = found("#inc-{{ tags.team }}", tags={"team": value})
+def test_every_resolved_name_begins_with_the_constant(value):
+    ref = resolved("#inc-{{ tags.team }}", tags={"team": value})
     assert isinstance(ref, Unresolved) or ref.startswith("#inc-")
 
 
 def test_an_expression_prints_and_chooses():
     written = "#inc-{% if tags.team is defined %}{{ tags.team | lower }}{% else %}none{% endif %}"
-    assert found(written, tags={"team": "Payments"}) == "#inc-payments"
-    assert found(written, tags={}) == "#inc-none"
-    assert found("#p-{{ tags.a ~ '-' ~ tags['b c'] }}", tags={"a": 1, "b c": "x"}) == "#p-1-x"
+    assert resolved(written, tags={"team": "Payments"}) == "#inc-payments"
+    assert resolved(written, tags={}) == "#inc-none"
+    assert resolved("#p-{{ tags.a ~ '-' ~ tags['b c'] }}", tags={"a": 1, "b c": "x"}) == "#p-1-x"
     assert (
-        found("#p-{{ tags.gone | default(incident.state) }}", tags={}, incident={"state": "critical"}) == "#p-critical"
+        resolved("#p-{{ tags.gone | default(incident.state) }}", tags={}, incident={"state": "critical"})
+        == "#p-critical"
     )
 
 
@@ -67,14 +75,14 @@ def test_an_expression_prints_and_chooses():
     [
         ({}, "the incident has no tags"),
         ({"tags": {}}, "the incident has no tag team"),
-        ({"tags": {"team": None}}, "a part of it has no value that can stand in a name"),
-        ({"tags": {"team": ""}}, "a part of it is empty"),
-        ({"tags": {"team": "?!"}}, "nothing of '?!' can stand in a channel's name"),
-        ({"tags": {"team": []}}, "a part of it has no value that can stand in a name"),
+        ({"tags": {"team": None}}, "a part of the name has no value"),
+        ({"tags": {"team": ""}}, "a part of the name is empty"),
+        ({"tags": {"team": "?!"}}, "no character of '?!' is allowed in a channel name"),
+        ({"tags": {"team": []}}, "a part of the name has no value"),
     ],
 )
-def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
-    assert found("#inc-{{ tags.team }}", **variables) == Unresolved(reason=reason)
+def test_a_missing_part_of_the_name_is_a_failure_with_a_reason(variables, reason):
+    assert resolved("#inc-{{ tags.team }}", **variables) == Unresolved(reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -92,40 +100,40 @@ def test_a_hole_in_the_name_is_a_failure_that_says_why(variables, reason):
         ("sender.name ~ environment.name", "sender.name or environment.name"),
     ],
 )
-def test_what_the_incident_lacks_is_called_as_people_call_it(asked, missing):
+def test_a_missing_value_has_its_readable_name(asked, missing):
     seen = template_variables(incident())
-    assert found("#inc-{{ " + asked + " }}", **seen) == Unresolved(reason=f"the incident has no {missing}")
+    assert resolved("#inc-{{ " + asked + " }}", **seen) == Unresolved(reason=f"the incident has no {missing}")
 
 
 @pytest.mark.parametrize(
     ("written", "part"),
     [
-        ("{{ tags.team }}", "begins with # and a constant"),
-        ("#{{ tags.team }}", "begins with # and a constant"),
-        ("# {{ tags.team }}", "begins with # and a constant"),
-        ("inc-{{ tags.team }}", "begins with # and a constant"),
-        ("{% if tags.a %}#inc{% endif %}", "begins with # and a constant"),
-        ("#a-{{ tags.team", "not valid Jinja"),
-        ("#a-{{ tags.team | nosuch }}", "there is no filter 'nosuch' for a channel"),
-        ("#a-{{ team }}", "'team' is not a variable"),
-        ("#a-{{ 'x' * 9999999999 }}", "mul has no place in it"),
-        ("#a-{% for x in tags %}{{ x }}{% endfor %}", "for has no place in it"),
-        ("#a-{{ tags.get('team') }}", "call has no place in it"),
-        ("#a-{% include 'x' %}", "include has no place in it"),
+        ("{{ tags.team }}", "must begin with # and fixed text"),
+        ("#{{ tags.team }}", "must begin with # and fixed text"),
+        ("# {{ tags.team }}", "must begin with # and fixed text"),
+        ("inc-{{ tags.team }}", "must begin with # and fixed text"),
+        ("{% if tags.a %}#inc{% endif %}", "must begin with # and fixed text"),
+        ("#a-{{ tags.team", "invalid Jinja in a channel"),
+        ("#a-{{ tags.team | nosuch }}", "unknown filter 'nosuch' in a channel"),
+        ("#a-{{ team }}", "unknown variable 'team' in a channel"),
+        ("#a-{{ 'x' * 9999999999 }}", "mul is not allowed in a channel"),
+        ("#a-{% for x in tags %}{{ x }}{% endfor %}", "for is not allowed in a channel"),
+        ("#a-{{ tags.get('team') }}", "call is not allowed in a channel"),
+        ("#a-{% include 'x' %}", "include is not allowed in a channel"),
     ],
 )
-def test_an_expression_that_could_run_wild_or_never_hold_is_refused(written, part):
+def test_an_expression_that_could_run_for_long_or_never_resolve_is_rejected(written, part):
     with pytest.raises(ValueError, match=re.escape(part)):
-        expression(written)
+        parse_expression(written)
 
 
 def test_a_value_cannot_reach_into_python():
     for reach in ("tags.team.__class__", "tags['__class__']", "tags.items", "tags"):
-        assert isinstance(found("#a-{{ " + reach + " }}", tags={"team": "x"}), Unresolved)
+        assert isinstance(resolved("#a-{{ " + reach + " }}", tags={"team": "x"}), Unresolved)
 
 
-def test_a_card_is_known_to_be_an_expressions_by_its_beginning():
-    channel = expression("#inc-{{ tags.team }}")
+def test_a_card_belongs_to_an_expression_with_its_prefix():
+    channel = parse_expression("#inc-{{ tags.team }}")
     assert isinstance(channel, ExpressionChannel)
     assert channel.can_resolve_to("#inc-payments")
     assert not channel.can_resolve_to("#noc")
@@ -140,7 +148,7 @@ def test_options_survive_being_stored():
     assert isinstance(Options.from_json(options.as_json()).in_doubt, InDoubtPolicy)
 
 
-def test_options_of_another_version_are_read_as_far_as_they_are_known():
+def test_unknown_options_of_another_version_are_ignored():
     assert Options.from_json({"gather": 7.0, "colour": "blue"}) == Options(gather=7.0)
 
 
@@ -163,21 +171,21 @@ def test_the_built_in_defaults_are_the_documented_ones():
     }
 
 
-def test_a_mention_pings_the_people_of_the_state_and_those_of_any():
+def test_a_mention_pings_the_targets_of_the_state_and_of_any():
     mention = Mention(parts=({"critical": ("S1", "here"), "any": ("U1", "here")},))
     assert mention.targets(State.CRITICAL) == ("S1", "here", "U1")
     assert mention.targets(State.ACKNOWLEDGED) == ("U1", "here")
     assert mention.targets(State.CRITICAL, reopened=True) == ("S1", "here", "U1")
 
 
-def test_a_reopening_has_people_of_its_own_where_the_route_names_them():
+def test_a_reopening_has_its_own_targets_if_the_route_names_them():
     assert Mention(parts=({"critical": ("S1",), "reopened": ()},)).targets(State.CRITICAL, reopened=True) == ()
     both = Mention(parts=({"critical": ("S1",)},)).merged_with(Mention(parts=({"reopened": ("S2",)},)))
     assert both.targets(State.CRITICAL, reopened=True) == ("S1", "S2")
     assert both.targets(State.CRITICAL) == ("S1",)
 
 
-def test_a_mention_survives_being_stored_and_knows_whether_it_names_anybody():
+def test_a_mention_survives_being_stored_and_knows_whether_it_has_targets():
     mention = Mention(parts=({"critical": ("S1",)}, {"any": ("here",)}))
     assert Mention.from_json(mention.as_json()) == mention
     assert mention

@@ -1,4 +1,4 @@
-"""Which routes take an incident, in which order, to which channels, and what the trace says of it."""
+"""Which routes match an incident, in which order, to which channels, and what the trace says."""
 
 import pytest
 
@@ -31,23 +31,23 @@ def outcomes(decision: RoutingDecision) -> dict[str, str]:
     return {trace.route: trace.outcome for trace in decision.trace}
 
 
-def test_the_first_sibling_that_holds_takes_it_and_the_walk_stops():
+def test_the_first_matching_sibling_ends_the_evaluation():
     decision = decided(CHILD, incident(tags={"team": ["database"]}))
     assert where(decision) == ["#db-oncall"]
     assert decision.routes == ("databases",)
 
 
-def test_a_child_takes_it_instead_of_its_parent():
+def test_a_child_matches_instead_of_its_parent():
     decision = decided(CHILD, incident(tags={"team": ["database"]}, environments=[("STAGING", "")]))
     assert where(decision) == ["#staging"]
     assert decision.routes == ("databases-staging",)
 
 
-def test_a_route_that_does_not_hold_leaves_it_to_its_siblings():
+def test_without_a_match_the_next_sibling_is_evaluated():
     assert where(decided(CHILD)) == ["#noc"]
 
 
-def test_continue_goes_on_to_the_next_sibling_only():
+def test_continue_also_evaluates_the_next_sibling():
     routes = """
     - {name: a, continue: true, post: ["#a"]}
     - {name: b, post: ["#b"]}
@@ -56,7 +56,7 @@ def test_continue_goes_on_to_the_next_sibling_only():
     assert where(decided(routes)) == ["#a", "#b"]
 
 
-def test_continue_of_a_parent_counts_when_its_child_took_it():
+def test_continue_of_a_parent_applies_if_its_child_matches():
     routes = """
     - name: parent
       continue: true
@@ -67,7 +67,7 @@ def test_continue_of_a_parent_counts_when_its_child_took_it():
     assert where(decided(routes)) == ["#child", "#next"]
 
 
-def test_continue_of_a_child_stays_within_its_parent():
+def test_continue_of_a_child_does_not_leave_its_parent():
     routes = """
     - name: parent
       post: ["#parent"]
@@ -79,7 +79,7 @@ def test_continue_of_a_child_stays_within_its_parent():
     assert where(decided(routes)) == ["#first", "#second"]
 
 
-def test_a_group_whose_children_do_not_take_it_is_passed_by():
+def test_a_group_without_a_matching_child_does_not_match():
     routes = """
     - name: group
       routes: [{name: child, match: {status: warning}, post: ["#child"]}]
@@ -87,10 +87,10 @@ def test_a_group_whose_children_do_not_take_it_is_passed_by():
     """
     decision = decided(routes)
     assert where(decision) == ["#next"]
-    assert outcomes(decision) == {"group": "passed_by", "child": "no_match", "next": "took"}
+    assert outcomes(decision) == {"group": "no_child_matched", "child": "no_match", "next": "matched"}
 
 
-def test_an_empty_post_takes_it_and_drops_it_by_name():
+def test_an_empty_post_drops_the_incident_and_names_the_route():
     decision = decided("- {name: noise, post: []}\n- {name: rest, post: ['#noc']}")
     assert decision.matched
     assert decision.postings == ()
@@ -98,44 +98,44 @@ def test_an_empty_post_takes_it_and_drops_it_by_name():
     assert outcomes(decision) == {"noise": "dropped", "rest": "not_reached"}
 
 
-def test_of_several_that_took_it_only_those_without_a_channel_dropped_it():
+def test_only_matching_routes_without_a_channel_are_dropped():
     decision = decided('- {name: noise, post: [], continue: true}\n- {name: rest, post: ["#noc"]}\n')
     assert (decision.routes, decision.dropped) == (("noise", "rest"), ("noise",))
 
 
-def test_whatever_stands_inside_a_route_that_does_not_hold_is_not_entered():
+def test_routes_inside_a_route_that_does_not_match_are_not_evaluated():
     deep = """
 - name: top
   match: {status: resolved}
   routes:
     - {name: middle, routes: [{name: below, post: ["#noc"]}]}
 """
-    assert outcomes(decided(deep)) == {"top": "no_match", "middle": "not_entered", "below": "not_entered"}
+    assert outcomes(decided(deep)) == {"top": "no_match", "middle": "parent_not_matched", "below": "parent_not_matched"}
 
 
-def test_a_child_that_drops_it_does_so_instead_of_its_parent():
+def test_a_child_may_drop_the_incident_instead_of_its_parent():
     routes = "- {name: parent, post: ['#parent'], routes: [{name: noise, match: {status: critical}, post: []}]}"
     decision = decided(routes)
     assert (where(decision), decision.routes, decision.dropped) == ([], ("noise",), ("noise",))
 
 
-def test_a_disabled_route_is_not_there_and_neither_is_what_is_in_it():
+def test_a_disabled_route_and_its_children_do_not_match():
     routes = """
     - {name: off, enabled: false, post: ["#off"], routes: [{name: inside, post: ["#inside"]}]}
     - {name: "on", post: ["#on"]}
     """
     decision = decided(routes)
     assert where(decision) == ["#on"]
-    assert outcomes(decision) == {"off": "disabled", "inside": "not_entered", "on": "took"}
+    assert outcomes(decision) == {"off": "disabled", "inside": "parent_not_matched", "on": "matched"}
 
 
-def test_nothing_takes_it_where_no_route_holds():
+def test_an_incident_may_match_no_route():
     decision = decided("- {name: a, match: {status: warning}, post: ['#a']}")
     assert not decision.matched
     assert decision.postings == decision.routes == decision.dropped == ()
 
 
-def test_two_routes_to_one_channel_make_one_posting_with_everybody_mentioned():
+def test_two_routes_to_one_channel_make_one_posting_with_all_mentions():
     routes = """
     - name: a
       continue: true
@@ -158,7 +158,7 @@ def test_two_routes_to_one_channel_make_one_posting_with_everybody_mentioned():
     assert first.mention.targets(State.CRITICAL, reopened=True) == ("S0AAAA", "here", "U0DDDD")
 
 
-def test_names_of_channels_are_one_in_any_case():
+def test_the_case_of_a_channel_name_makes_no_difference():
     decision = decided("- {name: a, post: ['#NOC', '#noc']}")
     assert where(decision) == ["#noc"]
 
@@ -168,7 +168,7 @@ def test_a_channel_made_from_the_incident_becomes_a_name():
     assert where(decision) == ["#inc-payments-co"]
 
 
-def test_a_channel_that_cannot_be_made_is_told_with_what_its_card_would_have_had():
+def test_an_unresolved_channel_is_a_failure_with_the_options_of_its_card():
     routes = """
     - name: a
       gather: 5m
@@ -185,21 +185,21 @@ def test_a_channel_that_cannot_be_made_is_told_with_what_its_card_would_have_had
     )
 
 
-def test_variables_are_asked_for_once_and_only_where_a_channel_needs_them():
-    asked = []
+def test_variables_are_made_once_and_only_if_a_channel_needs_them():
+    calls = []
 
     def variables():
-        asked.append(1)
+        calls.append(1)
         return {"tags": {"team": "a"}}
 
     evaluate_routes(rulebook("- {name: a, post: ['#noc']}"), incident(), variables=variables)
-    assert asked == []
+    assert calls == []
     routes = "- {name: a, post: ['#x-{{ tags.team }}', '#y-{{ tags.team }}']}"
     evaluate_routes(rulebook(routes), incident(), variables=variables)
-    assert asked == [1]
+    assert calls == [1]
 
 
-def test_the_trace_shows_every_condition_with_what_is_expected_and_what_is_seen():
+def test_the_trace_has_every_condition_with_its_expected_and_actual_values():
     routes = """
     - name: a
       match:
@@ -226,9 +226,9 @@ def test_the_trace_shows_every_condition_with_what_is_expected_and_what_is_seen(
     assert [(part.key, part.matched) for part in either.parts[1].parts[0].parts] == [("assigned", True)]
 
 
-def test_the_trace_tells_every_route_where_it_stands_and_why_it_did_not_take_it():
+def test_the_trace_has_every_route_with_its_place_and_outcome():
     routes = """
-    - name: took-inside
+    - name: child-matches
       post: ["#a"]
       routes: [{name: inside, post: ["#b"]}]
     - name: after
@@ -238,8 +238,8 @@ def test_the_trace_tells_every_route_where_it_stands_and_why_it_did_not_take_it(
     """
     trace = decided(routes).trace
     assert [(each.route, each.depth, str(each.outcome)) for each in trace] == [
-        ("took-inside", 0, "children_took"),
-        ("inside", 1, "took"),
+        ("child-matches", 0, "child_matched"),
+        ("inside", 1, "matched"),
         ("after", 0, "not_reached"),
         ("inside-after", 1, "not_reached"),
     ]
@@ -248,7 +248,7 @@ def test_the_trace_tells_every_route_where_it_stands_and_why_it_did_not_take_it(
 
 
 @pytest.mark.parametrize("number", [5, 50])
-def test_many_siblings_are_judged_as_few_are(number):
+def test_many_siblings_are_evaluated_as_few_are(number):
     routes = "".join(
         f"- {{name: r{each}, continue: true, match: {{tags: {{team: [t{each}, all]}}}}, post: ['#c{each}']}}\n"
         f"- {{name: s{each}, continue: true, match: {{status: warning}}, post: ['#s{each}']}}\n"

@@ -24,7 +24,8 @@ from relay.cards.notices import Notice, NoticeKind
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Environment, Person, State
 from relay.model.record import Block, Record
-from relay.routes.options import Mention, Options
+from relay.routes.mention import Mention
+from relay.routes.options import Options
 from relay.store import SlackCall, mappers, schema
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

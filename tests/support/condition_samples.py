@@ -1,4 +1,4 @@
-"""Any match, as routes.yaml writes it, and any incident that it may meet: few words, so that matches often agree."""
+"""Hypothesis strategies for matches and incidents, made of few words, so that they often match."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ STATES = [state.value for state in sorted(State, key=lambda state: state.rank)]
 
 
 def _ranges(bounds: list[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """`bounds` stand in their order."""
+    """Ranges between bounds, which are in ascending order."""
     pairs = [{"min": low, "max": high} for place, low in enumerate(bounds) for high in bounds[place:]]
     return st.sampled_from([{end: bound} for end in ("min", "max") for bound in bounds] + pairs)
 
@@ -43,24 +43,24 @@ _KEYS = {
     "active": flags,
 }
 _some_keys = st.lists(st.sampled_from(sorted(_KEYS)), min_size=1, max_size=2, unique=True)
-_looks = _some_keys.flatmap(lambda keys: st.fixed_dictionaries({key: _KEYS[key] for key in keys}))
+_comparisons = _some_keys.flatmap(lambda keys: st.fixed_dictionaries({key: _KEYS[key] for key in keys}))
 
 
-def _over(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def _combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     several = st.lists(inner, min_size=1, max_size=2)
     one = st.one_of(
         *(st.fixed_dictionaries({name: what}) for name, what in [("any", several), ("all", several), ("not", inner)])
     )
-    return st.tuples(st.one_of(st.just({}), _looks), one).map(lambda two: two[0] | two[1])
+    return st.tuples(st.one_of(st.just({}), _comparisons), one).map(lambda two: two[0] | two[1])
 
 
-matches: st.SearchStrategy[dict[str, Any]] = st.recursive(_looks, _over, max_leaves=3)
+matches: st.SearchStrategy[dict[str, Any]] = st.recursive(_comparisons, _combined, max_leaves=3)
 
 _some = st.lists(st.sampled_from([*WORDS, "x", "AB", "Ab\n"]), max_size=2)
 
 
-def looks(incident: Incident) -> list[State | None]:
-    """What `status` may see of it: its state, and (where it arrives resolved) its severity."""
+def statuses(incident: Incident) -> list[State | None]:
+    """The values of `status`: None for its state, and its severity if it arrives resolved."""
     return [None, incident.severity] if incident.state is State.RESOLVED else [None]
 
 

@@ -1,4 +1,4 @@
-"""YAML as editors read it before they look at the schema: version 1.2, where `no` is a word and keys are texts."""
+"""YAML as editors read it before they check the schema: version 1.2, where `no` is text and keys are text."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ import yaml
 class _Loader(yaml.SafeLoader):
     """The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), and merge keys."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own way of saying it
+    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own convention
 
 
 _CORE = {
@@ -26,15 +26,15 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(lo
 
 
 def read(text: str) -> Any:
-    """The JSON that an editor checks; raises `yaml.YAMLError` where there is none."""
-    return _named(yaml.load(text, Loader=_Loader))
+    """Return the JSON that an editor checks; raises `yaml.YAMLError`."""
+    return _with_text_keys(yaml.load(text, Loader=_Loader))
 
 
-def _named(value: Any) -> Any:
+def _with_text_keys(value: Any) -> Any:
     match value:
         case dict():
-            return {str(key): _named(part) for key, part in value.items()}
+            return {str(key): _with_text_keys(part) for key, part in value.items()}
         case list():
-            return [_named(part) for part in value]
+            return [_with_text_keys(part) for part in value]
         case _:
             return value

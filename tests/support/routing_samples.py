@@ -1,4 +1,4 @@
-"""Incidents and rulebooks for the tests of routing, made from as little as a test needs to say."""
+"""Incidents and rulebooks for tests of routing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -52,6 +52,6 @@ def incident(
 
 
 def rulebook(routes: str, top: str = "") -> Rulebook:
-    """A rulebook of these routes; `routes` is YAML in any indentation that is its own."""
+    """Parse a rulebook with these routes, YAML in any indentation."""
     indented = "\n".join(f"  {line}" for line in routes.splitlines())
     return parse_rulebook(f"version: 1\n{top}\nroutes:\n{indented}\n")

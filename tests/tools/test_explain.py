@@ -211,4 +211,4 @@ def test_invalid_routes_exit_with_2(here):
     (here / "routes.yaml").write_text(ROUTES.replace("status: critical", "status: critcal"), encoding="utf-8")
     result = run("share.json")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "routes.yaml:7:15: 'critcal' is not a state; did you mean 'critical'?" in result.stderr
+    assert "routes.yaml:7:15: unknown state 'critcal'; did you mean 'critical'?" in result.stderr

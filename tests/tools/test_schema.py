@@ -1,4 +1,4 @@
-"""The schema that editors check routes.yaml by: it objects to what is misshapen, and never to what relay takes."""
+"""The JSON Schema of routes.yaml: it rejects what has a wrong shape, and accepts every file that relay accepts."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.model.errors import ConfigurationError
-from relay.routes.parser.keys import PLACES, Place
+from relay.routes.key_types import Place
+from relay.routes.match_keys import MATCH_KEYS
+from relay.routes.parser.keys import keys_in
 from relay.routes.parser.parse import parse_rulebook
-from relay.routes.subjects import NAMED, PLAIN
 from relay.tools.schema import schema
 from tests.support import editor_yaml
 from tests.support.condition_samples import matches
@@ -24,12 +25,12 @@ FAULTS = sorted((Path(__file__).parent / "check" / "faults").glob("*.yaml"))
 VALIDATOR = Draft202012Validator(schema())
 
 
-def objections(text: str) -> list[str]:
+def errors(text: str) -> list[str]:
     return [error.message for error in VALIDATOR.iter_errors(editor_yaml.read(text))]
 
 
-def is_told(path: Path, beginning: str) -> bool:
-    return path.read_text(encoding="utf-8").startswith(beginning)
+def is_reported_by_editors(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").startswith("# fault, also in editors: ")
 
 
 def is_yaml(path: Path) -> bool:
@@ -40,40 +41,40 @@ def is_yaml(path: Path) -> bool:
     return True
 
 
-SHAPES = [path for path in FAULTS if is_told(path, "# fault, to editors too: ")]
+SHAPES = [path for path in FAULTS if is_reported_by_editors(path)]
 OTHERS = [path for path in FAULTS if path not in SHAPES and is_yaml(path)]
 
 
-def test_it_is_a_schema_of_its_draft():
+def test_the_schema_is_valid():
     Draft202012Validator.check_schema(schema())
     assert schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_the_command_prints_it_and_the_repository_keeps_it():
+def test_the_command_prints_the_schema_that_the_repository_has():
     result = CliRunner().invoke(app, ["schema"])
     assert (result.exit_code, json.loads(result.stdout)) == (0, schema())
     assert (ROOT / "ops" / "routes.schema.json").read_text(encoding="utf-8") == result.stdout
 
 
-def test_the_projects_own_routes_name_it_where_editors_look_and_pass():
+def test_the_projects_own_routes_name_the_schema_and_pass():
     text = (ROOT / "routes.yaml").read_text(encoding="utf-8")
     marker, _, place = text.partition("\n")[0].partition("$schema=")
     assert marker == "# yaml-language-server: "
     assert (ROOT / place).is_file()
-    assert objections(text) == []
+    assert errors(text) == []
 
 
 @pytest.mark.parametrize("path", SHAPES, ids=lambda path: path.stem)
-def test_what_is_misshapen_is_seen_in_the_editor_already(path):
-    assert objections(path.read_text(encoding="utf-8"))
+def test_editors_report_a_wrong_shape(path):
+    assert errors(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
-def test_what_takes_more_than_shapes_to_see_is_left_to_the_check(path):
-    assert objections(path.read_text(encoding="utf-8")) == []
+def test_other_faults_are_left_to_relay_check(path):
+    assert errors(path.read_text(encoding="utf-8")) == []
 
 
-def test_there_are_faults_of_both_kinds():
+def test_there_are_many_faults_of_both_kinds():
     assert min(len(SHAPES), len(OTHERS)) > 20
 
 
@@ -132,17 +133,17 @@ routes:
 """
 
 
-def test_everything_that_can_be_written_passes():
+def test_a_file_with_everything_passes():
     assert parse_rulebook(EVERYTHING)
-    assert objections(EVERYTHING) == []
+    assert errors(EVERYTHING) == []
 
 
 @settings(max_examples=60)
 @given(match=matches)
-def test_any_match_that_relay_takes_passes(match):
+def test_every_match_that_relay_accepts_passes(match):
     text = yaml.safe_dump({"version": 1, "routes": [{"name": "a", "match": match, "post": []}]})
     assert parse_rulebook(text)
-    assert objections(text) == []
+    assert errors(text) == []
 
 
 LINES = EVERYTHING.splitlines()
@@ -150,8 +151,8 @@ LINES = EVERYTHING.splitlines()
 
 @settings(max_examples=80)
 @given(st.data())
-def test_what_relay_takes_passes_whatever_is_left_out_or_changed(data):
-    """Words are dropped or swapped for others; of what is still a rulebook no editor may complain."""
+def test_every_changed_file_that_relay_accepts_passes(data):
+    """Values are removed or replaced. If relay still accepts the file, the schema must too."""
     place = data.draw(st.integers(1, len(LINES) - 1))
     words = ["7", "no", "true", "[]", "{}", '"a"', "5m", "critical", "noc", "[critical]", "null", "{min: 1}"]
     key, colon, _ = LINES[place].partition(": ")
@@ -159,23 +160,23 @@ def test_what_relay_takes_passes_whatever_is_left_out_or_changed(data):
     text = "\n".join([*LINES[:place], changed, *LINES[place + 1 :]])
     try:
         parse_rulebook(text)
-    except ConfigurationError:  # relay does not take it, so that nothing is promised
+    except ConfigurationError:  # relay rejects it, so the schema may do either
         return
-    assert objections(text) == []
+    assert errors(text) == []
 
 
 @pytest.mark.parametrize("place", Place)
-def test_every_key_stands_where_relay_looks_for_it_and_says_what_it_means(place):
+def test_every_key_is_in_its_place_with_a_description(place):
     made = schema()
     properties = {
         Place.TOP: made["properties"],
-        Place.DEFAULTS: made["properties"]["defaults"]["properties"],
+        Place.DEFAULTS: made["$defs"]["defaults"]["properties"],
         Place.ROUTE: made["$defs"]["route"]["properties"],
         Place.POST: made["$defs"]["post"]["anyOf"][1]["properties"],
     }[place]
-    assert set(properties) == {key for key, places in PLACES.items() if place in places}
+    assert set(properties) == set(keys_in(place))
     assert all(each["description"] for each in properties.values())
 
 
-def test_every_condition_of_a_match_is_known_to_it():
-    assert set(schema()["$defs"]["match"]["properties"]) == {*PLAIN, *NAMED, "any", "all", "not"}
+def test_every_match_key_is_in_the_schema():
+    assert set(schema()["$defs"]["match"]["properties"]) == {*MATCH_KEYS, "any", "all", "not"}

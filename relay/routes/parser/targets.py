@@ -1,199 +1,179 @@
-"""Channels and people as routes.yaml names them: aliases, ids, names, expressions; and who may be pinged."""
+"""Channels and people in routes.yaml: aliases, ids, `#name`, expressions, and targets of mentions."""
 
 import re
 from collections.abc import Mapping
 
 from relay.model.incident import State
-from relay.routes.channel_template import NAME_LENGTH, FixedChannel, RouteChannel, expression, may_stand_in_a_name
-from relay.routes.options import Mention
-from relay.routes.parser.context import ParseContext, suggestion
-from relay.routes.parser.scalars import describe, list_of, read_mapping, read_word
-from relay.routes.parser.yaml_nodes import MappingNode, Node, ScalarNode
+from relay.routes.channel_template import (
+    NAME_LENGTH,
+    FixedChannel,
+    RouteChannel,
+    is_name_character,
+    parse_expression,
+)
+from relay.routes.key_types import SLACK_ID
+from relay.routes.mention import MENTION_KEYS, Mention
+from relay.routes.yaml_reader import scalars
+from relay.routes.yaml_reader.context import ParseContext, suggestion
+from relay.routes.yaml_reader.nodes import Node, ScalarNode
+from relay.routes.yaml_reader.scalars import describe, read_mapping, read_word
 
 Aliases = Mapping[str, FixedChannel]
 
-_ID = re.compile(r"(?=.*[0-9]|.{9})[A-Z][A-Z0-9]+")
-"""An id of Slack's: it has a digit, or is long, and so is no word in capitals."""
 _ID_INSIDE = re.compile(r"(?<=/archives/)[CG][A-Z0-9]{8,}|(?<=<#)[CG][A-Z0-9]{8,}|^[cg](?=[a-z]*[0-9])[a-z0-9]{8,}$")
-"""An id in the address or the spelling that Slack copies, or in small letters."""
+"""An id in a link or a reference copied from Slack, or an id in lower case."""
 _EXPRESSION = re.compile(r"\{[{%#]")
-
-_STATES = ("critical", "warning", "unknown", "reopened", "any")
 _SILENT_STATES = (State.ACKNOWLEDGED, State.RESOLVED)
 
 
-def aliases(node: Node, reading: ParseContext) -> Aliases:
-    """`channels`: alias to id or `#name`. A faulty one is known, so that whoever uses it is not faulted as well."""
-    made = read_mapping(node, reading, "an alias to a channel, such as noc: C0123456789")
-    entries = made.entries if made else ()
+def read_aliases(node: Node, context: ParseContext) -> Aliases:
+    """Read `channels`: alias to id or `#name`. A faulty alias is kept, so that its uses are not faults too."""
+    mapping = read_mapping(node, context, "aliases to channels, such as noc: C0123456789")
     return {
-        word.text: _behind_an_alias(word, value, reading) or FixedChannel(source=word.text, ref=word.text)
-        for word, value in entries
-        if _may_be_an_alias(word, reading)
+        alias.text: _aliased_channel(alias, value, context) or FixedChannel(source=alias.text, ref=alias.text)
+        for alias, value in (mapping.entries if mapping else ())
+        if _is_alias(alias, context)
     }
 
 
-def _may_be_an_alias(word: ScalarNode, reading: ParseContext) -> bool:
-    if word.text and not word.text.startswith("#") and not _EXPRESSION.search(word.text):
+def _is_alias(alias: ScalarNode, context: ParseContext) -> bool:
+    if alias.text and not alias.text.startswith("#") and not _EXPRESSION.search(alias.text):
         return True
-    reading.add_fault(word, f"an alias is a plain word without #, found {describe(word)}")
+    context.add_fault(alias, f"expected an alias without # or {{{{ }}}}, found {describe(alias)}")
     return False
 
 
-def _behind_an_alias(word: ScalarNode, node: Node, reading: ParseContext) -> FixedChannel | None:
-    written = read_word(node, reading)
-    if written is None:
+def _aliased_channel(alias: ScalarNode, node: Node, context: ParseContext) -> FixedChannel | None:
+    source = read_word(node, context)
+    if source is None:
         return None
-    if _is_channel_id(written):
-        return FixedChannel(source=word.text, ref=written)
-    if written.startswith("#") and not _EXPRESSION.search(written):
-        return _name(node, word.text, written, reading)
-    inside = _ID_INSIDE.search(written)
-    hint = f"; write its id: {inside[0].upper()}" if inside else ""
-    reading.add_fault(
-        node, f"an alias stands for a channel's id (C... or G...) or its #name, found {describe(node)}{hint}"
-    )
+    if _is_channel_id(source):
+        return FixedChannel(source=alias.text, ref=source)
+    if source.startswith("#") and not _EXPRESSION.search(source):
+        return _named_channel(node, alias.text, source, context)
+    inside = _ID_INSIDE.search(source)
+    hint = f"; write {inside[0].upper()}" if inside else ""
+    context.add_fault(node, f"expected a channel id (C... or G...) or a #name, found {describe(node)}{hint}")
     return None
 
 
-def channel(node: Node, known: Aliases, reading: ParseContext) -> RouteChannel | None:
-    """Where a card goes: an alias, an id, `#name`, or an expression over the incident."""
-    written = read_word(node, reading)
-    if written is None:
+def read_channel(node: Node, known: Aliases, context: ParseContext) -> RouteChannel | None:
+    """Read where a card goes: an alias, an id, `#name`, or an expression over the incident."""
+    source = node.text if isinstance(node, ScalarNode) else ""
+    if source in known or not _EXPRESSION.search(source):
+        return read_fixed_channel(node, known, context)
+    try:
+        return parse_expression(source)
+    except ValueError as error:
+        context.add_fault(node, str(error))
         return None
-    if written in known:
-        return known[written]
-    if _EXPRESSION.search(written):
-        return _expression(node, written, reading)
-    return read_fixed_channel(node, known, reading)
 
 
-def read_fixed_channel(node: Node, known: Aliases, reading: ParseContext) -> FixedChannel | None:
-    """A channel that depends on nothing."""
-    written = read_word(node, reading)
-    if written is None or written in known:
-        return None if written is None else known[written]
-    if _is_channel_id(written):
-        return FixedChannel(source=written, ref=written)
-    if written.startswith("#"):
-        return _name(node, written, written, reading)
-    reading.add_fault(node, f"the channel {describe(node)} is not known{_instead(written, known)}")
+def read_fixed_channel(node: Node, known: Aliases, context: ParseContext) -> FixedChannel | None:
+    """Read a channel that does not depend on the incident."""
+    source = read_word(node, context)
+    if source is None or source in known:
+        return None if source is None else known[source]
+    if _is_channel_id(source):
+        return FixedChannel(source=source, ref=source)
+    if source.startswith("#"):
+        return _named_channel(node, source, source, context)
+    context.add_fault(node, f"unknown channel {describe(node)}{_channel_hint(source, known)}")
     return None
 
 
-def _instead(written: str, known: Aliases) -> str:
-    """What to write, as the end of a sentence."""
-    if inside := _ID_INSIDE.search(written):
-        return f"; write its id: {inside[0].upper()}"
-    if near := suggestion(written, known, most=0):
+def _channel_hint(source: str, known: Aliases) -> str:
+    if inside := _ID_INSIDE.search(source):
+        return f"; write {inside[0].upper()}"
+    if near := suggestion(source, known, most=0):
         return near
-    if written.startswith("@") or (written[:1] in "UWD" and _ID.fullmatch(written)):
-        return "; a card goes to a channel, and people are named under mention"
-    name = written.lower()
-    named = f'; a name is written "#{name}"' if all(map(may_stand_in_a_name, name)) else "; an id begins with C or G"
-    return suggestion(written, known) + named
+    if source.startswith("@") or (source[:1] in "UWD" and SLACK_ID.fullmatch(source)):
+        return "; cards go to channels; to ping people, use mention"
+    name = source.lower()
+    form = f'; write a name as "#{name}"' if all(map(is_name_character, name)) else "; an id begins with C or G"
+    return suggestion(source, known) + form
 
 
-def _name(node: Node, written: str, name: str, reading: ParseContext) -> FixedChannel | None:
-    """A `#name`, in small letters as Slack has it."""
+def _named_channel(node: Node, source: str, name: str, context: ParseContext) -> FixedChannel | None:
+    """Check a `#name`; Slack has names in lower case only."""
     bare = name[1:].lower()
     if _EXPRESSION.search(name):
-        reading.add_fault(node, "this channel must not depend on the incident; name a fixed one")
-    elif not 0 < len(bare) <= NAME_LENGTH or not all(map(may_stand_in_a_name, bare)):
-        reading.add_fault(
-            node,
-            f"{describe(node)} cannot be a channel's name: Slack takes small letters, digits, - and _, "
-            f"{NAME_LENGTH} at most",
-        )
+        context.add_fault(node, f"expected a fixed channel, found {describe(node)}, which depends on the incident")
+    elif not 0 < len(bare) <= NAME_LENGTH or not all(map(is_name_character, bare)):
+        allowed = f"lower-case letters, digits, - and _, at most {NAME_LENGTH}"
+        context.add_fault(node, f"invalid channel name {describe(node)}; Slack allows {allowed}")
     else:
-        return FixedChannel(source=written, ref=f"#{bare}")
+        return FixedChannel(source=source, ref=f"#{bare}")
     return None
 
 
-def _expression(node: Node, written: str, reading: ParseContext) -> RouteChannel | None:
-    try:
-        return expression(written)
-    except ValueError as error:
-        reading.add_fault(node, str(error))
-        return None
+def _is_channel_id(source: str) -> bool:
+    return source[:1] in "CG" and SLACK_ID.fullmatch(source) is not None
 
 
-def _is_channel_id(written: str) -> bool:
-    return written[:1] in "CG" and _ID.fullmatch(written) is not None
-
-
-def user_group(node: Node, reading: ParseContext) -> str | None:
-    """The id of a Slack user group."""
-    written = read_word(node, reading)
-    if written is None or (written.startswith("S") and _ID.fullmatch(written)):
-        return written
-    reading.add_fault(node, f"expected the id of a user group (S...), found {describe(node)}")
-    return None
-
-
-def mention(node: Node, reading: ParseContext) -> Mention:
-    """Who is pinged, by state."""
-    made = read_mapping(node, reading, "states to lists, such as critical: [S0123456789]")
+def read_mention(node: Node, context: ParseContext) -> Mention:
+    """Read who is pinged, by state."""
+    mapping = read_mapping(node, context, "states to lists, such as critical: [S0123456789]")
     part = {}
-    for word, value in made.entries if made else ():
-        targets = list_of(read_target)(value, reading)
-        if word.text not in _STATES:
-            reading.add_fault(word, _no_state(word.text))
+    for key, value in mapping.entries if mapping else ():
+        targets = scalars.list_of(read_target)(value, context)
+        if key.text not in MENTION_KEYS:
+            context.add_fault(key, _unknown_mention_key(key.text))
         elif targets is not None:
-            part[word.text] = targets
+            part[key.text] = targets
     return Mention(parts=(part,) if part else ())
 
 
-def _no_state(word: str) -> str:
-    if word in _SILENT_STATES:
-        return f"nobody is pinged when an incident is {word}; there are: {', '.join(_STATES)}"
-    return f"'{word}' is not a state that pings{suggestion(word, _STATES)}"
+def _unknown_mention_key(key: str) -> str:
+    if key in _SILENT_STATES:
+        return f"relay never pings for a {key} incident; expected one of: {', '.join(MENTION_KEYS)}"
+    return f"unknown key '{key}' in mention{suggestion(key, MENTION_KEYS)}"
 
 
-def read_target(node: Node, reading: ParseContext) -> str | None:
-    """Somebody to ping: a user group, a user, `here` or `channel`; Slack's own spelling of them is understood too."""
-    written = read_word(node, reading)
-    if written is None:
+def read_target(node: Node, context: ParseContext) -> str | None:
+    """Read a target of a mention: a user group, a user, `here` or `channel`, also as Slack writes them."""
+    source = read_word(node, context)
+    if source is None:
         return None
-    bare = written.strip("<>@!").removeprefix("subteam^").partition("|")[0]
-    if bare in ("here", "channel") or (bare[:1] in "SUW" and _ID.fullmatch(bare)):
-        return bare
-    reading.add_fault(node, f"{describe(node)} cannot be pinged: {_remedy(bare)}")
+    target = source.strip("<>@!").removeprefix("subteam^").partition("|")[0]
+    if target in ("here", "channel") or (target[:1] in "SUW" and SLACK_ID.fullmatch(target)):
+        return target
+    context.add_fault(node, f"invalid target {describe(node)}; {_target_hint(target)}")
     return None
 
 
-def _remedy(bare: str) -> str:
-    if bare.casefold() in ("everyone", "all"):
-        return "write 'channel' to ping all of a channel"
-    if "@" in bare:
-        return "an address is no target; write the user's id (U...), from their profile in Slack"
+def _target_hint(target: str) -> str:
+    if target.casefold() in ("everyone", "all"):
+        return "write channel to ping everyone in the channel"
+    if "@" in target:
+        return "write the user's id (U...) from their Slack profile instead of an address"
     return "expected the id of a user group (S...) or of a user (U... or W...), here, or channel"
 
 
-def tag_values(node: Node, reading: ParseContext) -> dict[str, dict[str, str]]:
-    """Tag (casefolded) to raw value to the word for it."""
-    made = read_mapping(node, reading, "tags to their values, such as priority: {1000: P1}")
+def read_tag_values(node: Node, context: ParseContext) -> dict[str, dict[str, str]]:
+    """Read `tag_values`: tag (casefolded) to raw value to the word for it."""
+    mapping = read_mapping(node, context, "tags to their values, such as priority: {1000: P1}")
     words: dict[str, dict[str, str]] = {}
-    for word, value in made.entries if made else ():
-        if word.text.casefold() in words:
-            reading.add_fault(word, f"'{word.text}' stands here twice, in other letters")
-        words[word.text.casefold()] = _words(value, reading)
+    for tag, value in mapping.entries if mapping else ():
+        if tag.text.casefold() in words:
+            context.add_fault(tag, f"duplicate tag '{tag.text}'; the case of a tag makes no difference")
+        words[tag.text.casefold()] = _read_words(value, context)
     return words
 
 
-def _words(node: Node, reading: ParseContext) -> dict[str, str]:
-    made = read_mapping(node, reading, "raw values to words, such as {1000: P1}")
-    entries = made.entries if made else ()
-    return {raw.text: read for raw, value in entries if (read := read_word(value, reading)) is not None}
+def _read_words(node: Node, context: ParseContext) -> dict[str, str]:
+    mapping = read_mapping(node, context, "raw values to words, such as {1000: P1}")
+    entries = mapping.entries if mapping else ()
+    return {raw.text: word for raw, value in entries if (word := read_word(value, context)) is not None}
 
 
-def users(node: Node, reading: ParseContext) -> dict[str, str]:
-    """E-mail address (casefolded) to BigPanda's id of that user."""
-    made = read_mapping(node, reading, "e-mail addresses to BigPanda's user ids")
-    read = {}
-    for word, value in made.entries if isinstance(made, MappingNode) else ():
-        if "@" not in word.text:
-            reading.add_fault(word, f"expected an e-mail address, found {describe(word)}")
-        if (user := read_word(value, reading)) is not None:
-            read[word.text.casefold()] = user
-    return read
+def read_users(node: Node, context: ParseContext) -> dict[str, str]:
+    """Read `users`: e-mail address (casefolded) to the user's id in BigPanda."""
+    mapping = read_mapping(node, context, "e-mail addresses to BigPanda user ids")
+    users = {}
+    for address, value in mapping.entries if mapping else ():
+        if "@" not in address.text:
+            context.add_fault(address, f"expected an e-mail address, found {describe(address)}")
+        if (user := read_word(value, context)) is not None:
+            users[address.text.casefold()] = user
+    return users

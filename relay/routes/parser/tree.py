@@ -1,96 +1,93 @@
-"""The tree of routes: each route with all that it inherits, each post item with its options resolved."""
+"""The tree of routes: each route with the options that it inherits, each post item with its options resolved."""
 
-from relay.routes.match import MATCH_ALL
-from relay.routes.options import NO_MENTION, Options
-from relay.routes.parser import targets
-from relay.routes.parser.context import ParseContext
-from relay.routes.parser.keys import Place, check_keys
-from relay.routes.parser.matches import match
-from relay.routes.parser.options import Settings, settings
-from relay.routes.parser.scalars import describe, read_bool, read_key, read_mapping, read_word
-from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, list_hint
+from relay.routes.key_types import Place
+from relay.routes.mention import NO_MENTION
+from relay.routes.options import Options, OptionValues, read_options
+from relay.routes.parser.keys import CONTINUE, ENABLED, MATCH, MENTION, NOTE, check_keys
+from relay.routes.parser.targets import Aliases, read_channel
 from relay.routes.route import Post, Route, RouteList
+from relay.routes.yaml_reader.context import ParseContext
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, list_hint
+from relay.routes.yaml_reader.scalars import describe, read_mapping, read_word
 
 
-class Tree:
-    """Reads routes, each with what it inherits."""
+class RouteParser:
+    """Parses routes and the routes inside them."""
 
-    def __init__(self, aliases: targets.Aliases, reading: ParseContext) -> None:
-        """Take what the rest of the file gives to routes."""
+    def __init__(self, aliases: Aliases, context: ParseContext) -> None:
         self._aliases = aliases
-        self._reading = reading
-        self._names: dict[str, int] = {}
+        self._context = context
+        self._lines: dict[str, int] = {}
 
-    def siblings(self, inside: MappingNode, inherited: Settings) -> RouteList:
-        """What stands under `routes`."""
-        node = inside.get("routes")
+    def routes(self, parent: MappingNode, inherited: OptionValues) -> RouteList:
+        """Parse the key `routes` of the file or of a route."""
+        node = parent.get("routes")
         items = () if node is None else self._items(node, "routes")
-        made = (self._route(item, inherited) for item in items)
-        return RouteList(route for route in made if route is not None)
+        routes = (self._route(item, inherited) for item in items)
+        return RouteList(route for route in routes if route is not None)
 
     def _items(self, node: Node, what: str) -> tuple[Node, ...]:
         if isinstance(node, ListNode):
             return node.items
-        self._reading.add_fault(node, f"expected a list of {what}, found {describe(node)}{list_hint(node)}")
+        self._context.add_fault(node, f"expected a list of {what}, found {describe(node)}{list_hint(node)}")
         return ()
 
-    def _route(self, node: Node, inherited: Settings) -> Route | None:
-        made = read_mapping(node, self._reading, "a route's keys, such as name, match and post")
-        if made is None:
+    def _route(self, node: Node, inherited: OptionValues) -> Route | None:
+        mapping = read_mapping(node, self._context, "a route's keys, such as name, match and post")
+        if mapping is None:
             return None
-        check_keys(made, Place.ROUTE, self._reading)
-        own = {**inherited, **settings(made, self._reading)}
-        post = made.get("post")
+        check_keys(mapping, Place.ROUTE, self._context)
+        options = {**inherited, **read_options(mapping, self._context)}
+        post = mapping.get("post")
         route = Route(
-            name=self._name(made),
-            enabled=read_key(made, "enabled", read_bool, self._reading, default=True),
-            match=read_key(made, "match", match, self._reading, MATCH_ALL),
-            continue_=read_key(made, "continue", read_bool, self._reading, default=False),
-            posts=() if post is None else self._posts(post, own),
+            name=self._name(mapping),
+            enabled=ENABLED.read(mapping, self._context),
+            match=MATCH.read(mapping, self._context),
+            continue_=CONTINUE.read(mapping, self._context),
+            posts=() if post is None else self._posts(post, options),
             groups_only=post is None,
-            routes=self.siblings(made, own),
-            options=Options(**own),
-            note=read_key(made, "note", read_word, self._reading, ""),
-            line=made.line,
+            routes=self.routes(mapping, options),
+            options=Options(**options),
+            note=NOTE.read(mapping, self._context),
+            line=mapping.line,
         )
         if route.groups_only and not route.routes:
-            self._reading.add_fault(
-                made, "the route has neither post nor routes; post: [] takes what it matches and drops it"
+            self._context.add_fault(
+                mapping, "expected 'post' or 'routes' in the route, found neither; write post: [] to drop incidents"
             )
         return route
 
     def _name(self, route: MappingNode) -> str:
         node = route.get("name")
         if node is None:
-            self._reading.add_fault(route, "the route has no name")
+            self._context.add_fault(route, "missing key 'name' in route; give it a name that is unique in the file")
             return ""
-        name = read_word(node, self._reading) or ""
-        if name in self._names:
-            self._reading.add_fault(
-                node, f"there is a route '{name}' in line {self._names[name]} already; names are unique"
-            )
+        name = read_word(node, self._context) or ""
+        if name in self._lines:
+            self._context.add_fault(node, f"duplicate route name '{name}', first used in line {self._lines[name]}")
         elif name:
-            self._names[name] = node.line
+            self._lines[name] = node.line
         return name
 
-    def _posts(self, node: Node, inherited: Settings) -> tuple[Post, ...]:
-        made = (self._post(item, inherited) for item in self._items(node, "channels (post: [] drops what it takes)"))
-        return tuple(post for post in made if post is not None)
+    def _posts(self, node: Node, inherited: OptionValues) -> tuple[Post, ...]:
+        items = self._items(node, "channels (post: [] drops incidents)")
+        posts = (self._post(item, inherited) for item in items)
+        return tuple(post for post in posts if post is not None)
 
-    def _post(self, node: Node, inherited: Settings) -> Post | None:
-        """A bare channel is short for `{channel: ...}`."""
-        own: Settings = inherited
+    def _post(self, node: Node, inherited: OptionValues) -> Post | None:
+        """Parse a post item. A bare channel is short for `{channel: ...}`."""
+        options = inherited
         mention = NO_MENTION
         where: Node | None = node
         if isinstance(node, MappingNode):
-            check_keys(node, Place.POST, self._reading)
-            own = {**inherited, **settings(node, self._reading)}
-            mention = read_key(node, "mention", targets.mention, self._reading, NO_MENTION)
+            check_keys(node, Place.POST, self._context)
+            options = {**inherited, **read_options(node, self._context)}
+            mention = MENTION.read(node, self._context)
             where = node.get("channel")
         if where is None:
-            self._reading.add_fault(node, "the post item has no channel")
+            self._context.add_fault(node, "missing key 'channel' in post item; write {channel: noc}")
             return None
-        channel = targets.channel(where, self._aliases, self._reading)
+        channel = read_channel(where, self._aliases, self._context)
         if channel is None:
             return None
-        return Post(channel=channel, options=Options(**own), mention=mention)
+        return Post(channel=channel, options=Options(**options), mention=mention)

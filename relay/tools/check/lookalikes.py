@@ -1,27 +1,27 @@
-"""Words under `match` that look like what other tools take: each is a plain text to relay, and hardly meant as one.
+"""Warn of values under `match` that look like the syntax of another tool: relay reads them as plain text.
 
-All of them are warnings, with what to write instead. Who means the very text writes `{is: ...}`, and is left alone.
+All findings are warnings and say what to write. A value under `{is: ...}` is meant literally and is not checked.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
-from relay.tools.check.reachability import LintFinding
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.tools.check.sources import LintFinding
 
 _FLAGS: Final = frozenset("imsU")
 
-_PATTERN: Final = re.compile(r"^\^.|[*+)\]]\$$|\\\.|\\[dwsDWS][+*{]|^\(\?[a-zA-Z]|\([^()]+\|[^()]+\)|[\])]\+")
-"""What stands in regular expressions and hardly ever in a value."""
+_REGEX: Final = re.compile(r"^\^.|[*+)\]]\$$|\\\.|\\[dwsDWS][+*{]|^\(\?[a-zA-Z]|\([^()]+\|[^()]+\)|[\])]\+")
+"""What is common in regular expressions and rare in values."""
 _CLASS: Final = re.compile(
     r"\[(?:[!^][^\]]+|(?:[a-z0-9]-[a-z0-9])+[_.-]*|(?P<one>[a-z])(?P<two>[a-z]))\]", re.IGNORECASE
 )
 _BRACES: Final = re.compile(r"\{[^{},]+(?:,[^{},]*)+\}")
 _BARS: Final = re.compile(r"[^|\s]+(?:\|[^|\s]+)+")
-_CURLY: Final = re.compile("^[“”„‘’‚«].*[“”‘’»]$", re.DOTALL)  # noqa: RUF001  these very signs are meant
+_CURLY_QUOTES: Final = re.compile("^[“”„‘’‚«].*[“”‘’»]$", re.DOTALL)  # noqa: RUF001  these very signs are meant
 _OPERATOR: Final = re.compile(r"^(?P<sign>!=|==|=~|!~|>=|<=|!)\s*(?P<value>\S.*)$", re.DOTALL)
-_OPERATORS: Final[Mapping[str, str]] = {
+_REPLACEMENTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("!=", "!"), "{{not: {0}}}"),
     "==": "{0}",
     "=~": "/{0}/",
@@ -33,73 +33,73 @@ _PATH: Final = re.compile(r"[\w./ -]*/[\w./ -]*")
 
 
 def lookalikes(value: Node) -> Iterator[LintFinding]:
-    """What looks like something else in the value of one condition."""
-    for operator, word in _words(value, ""):
+    """Find lookalikes in the value of one condition."""
+    for operator, node in _scalars(value, ""):
         if operator == "re":
-            told = _of_expression(word.text)
-        elif word.yaml_type == "null" and word.text:
-            told = f"this is the word '{word.text}'; absence is {{exists: false}}"
+            message = _regex_message(node.text)
+        elif node.yaml_type == "null" and node.text:
+            message = f"this is the text '{node.text}'; for an absent value write {{exists: false}}"
         else:
-            told = _of_text(word.text)
-        if told:
-            yield LintFinding(at=word, message=told)
+            message = _text_message(node.text)
+        if message:
+            yield LintFinding(at=node, message=message)
 
 
-def _words(node: Node, operator: str) -> Iterator[tuple[str, ScalarNode]]:
-    """The words of a value, each with the operator that it stands under; those that are meant literally left out."""
+def _scalars(node: Node, operator: str) -> Iterator[tuple[str, ScalarNode]]:
+    """The scalars of a value, each with its operator, except those under `is`."""
     match node:
         case ScalarNode():
             yield operator, node
         case ListNode(items=items):
             for item in items:
-                yield from _words(item, operator)
+                yield from _scalars(item, operator)
         case MappingNode(entries=pairs):
             for key, value in pairs:
                 if key.text != "is":
-                    yield from _words(value, key.text)
+                    yield from _scalars(value, key.text)
 
 
-def _of_expression(text: str) -> str:
+def _regex_message(text: str) -> str:
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
-        return f"under re the slashes are part of the expression; write {{re: {text[1:-1]}}}, or {text} without re"
+        return f"under re, slashes are part of the expression; write {{re: {text[1:-1]}}}, or {text} without re"
     return ""
 
 
-def _of_text(text: str) -> str:
+def _text_message(text: str) -> str:
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
-        return _of_path(text)
-    return _almost_an_expression(text) or _of_signs(text)
+        return _path_message(text)
+    return _almost_regex_message(text) or _sign_message(text)
 
 
-def _of_path(text: str) -> str:
+def _path_message(text: str) -> str:
     if _PATH.fullmatch(text[1:-1]):
-        return f"this is a regular expression for '{text[1:-1]}', without the slashes; a path is written {{is: {text}}}"
+        return f"this is a regular expression that matches '{text[1:-1]}'; for a path write {{is: {text}}}"
     return ""
 
 
-def _almost_an_expression(text: str) -> str:
-    """`/db-.*/i` and `^db-.*$`: elsewhere these are regular expressions."""
+def _almost_regex_message(text: str) -> str:
+    """Find `/db-.*/i` and `^db-.*$`, which are regular expressions elsewhere."""
     body, slash, flags = text[1:].rpartition("/")
     if text.startswith("/") and slash and body and flags and set(flags) <= _FLAGS:
-        return f"this is no regular expression: it ends with its slash, and flags stand inside: /(?{flags}){body}/"
-    if _PATTERN.search(text):
-        return f"a regular expression stands between slashes: '/{text}/'{_literally(text)}"
+        return f"this is plain text, not a regular expression; write flags inside the slashes: /(?{flags}){body}/"
+    if _REGEX.search(text):
+        return f"this is plain text; write a regular expression between slashes: '/{text}/'{_literal_hint(text)}"
     return ""
 
 
-def _of_signs(text: str) -> str:
-    if _CURLY.search(text):
-        return f'these quotes are part of the value; the quotes of YAML are straight: "{text[1:-1]}"'
+def _sign_message(text: str) -> str:
+    if _CURLY_QUOTES.search(text):
+        return f'curly quotes are part of the value; YAML needs straight quotes: "{text[1:-1]}"'
     if sign := _OPERATOR.search(text):
-        return f"'{sign['sign']}' is no operator here; write {_OPERATORS[sign['sign']].format(sign['value'])}"
+        return f"'{sign['sign']}' is plain text here; write {_REPLACEMENTS[sign['sign']].format(sign['value'])}"
     if (found := _CLASS.search(text)) and (found["one"] or "").casefold() == (found["two"] or "").casefold():
-        return f"{found[0]} is a text here: patterns know * and ? alone; write a regular expression between slashes"
+        return f"{found[0]} is plain text: globs have * and ? only; write a regular expression between slashes"
     if found := _BRACES.search(text):
-        return f"{found[0]} is a text here: patterns know * and ? alone; write a list of values"
+        return f"{found[0]} is plain text: globs have * and ? only; write a list of values"
     if _BARS.fullmatch(text):
-        return f"'|' is a text here; one of several is a list: [{', '.join(text.split('|'))}]{_literally(text)}"
+        return f"'|' is plain text here; write a list: [{', '.join(text.split('|'))}]{_literal_hint(text)}"
     return ""
 
 
-def _literally(text: str) -> str:
-    return "" if "*" in text or "?" in text else "; if this very text is meant, write it as {is: ...}"
+def _literal_hint(text: str) -> str:
+    return "" if "*" in text or "?" in text else "; if you mean this exact text, write {is: ...}"

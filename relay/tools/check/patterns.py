@@ -1,8 +1,7 @@
-"""Which values a subject can have at all: whether any of them is what is wanted and nothing that is not.
+"""Prove that no value of a subject matches what is wanted and nothing that is excluded.
 
-Texts are without number, so that a language of texts is asked for with a small automaton; states, truths and numbers of
-alerts are tried one by one, by the very judgement that incidents meet. Every answer errs to one side: `False` says that
-nothing could be shown.
+Texts are infinite, so patterns of texts are compared by a small automaton. States, flags and numbers of alerts are
+tried one by one with the operators themselves. `False` only means that nothing was proven.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,31 +11,31 @@ from math import floor, isfinite
 from typing import Final
 
 from relay.model.incident import State
+from relay.routes.match_keys import ValueType
 from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, SubjectValues, Wanted
-from relay.routes.subjects import ValueType
 
-MOST_STATES: Final = 300
-"""How far an automaton is followed before nothing counts as shown."""
-MOST_PATTERNS: Final = 3
-"""How many patterns may cover another one together; where there are more, one of them has to do it alone."""
-_EXACT: Final = 2**53
-"""Beyond it a float is no whole number of its own."""
-
-
-# --- one value out of a few ---
+MAX_STATES: Final = 300
+"""How many states of an automaton are visited before the proof is given up."""
+MAX_PATTERNS: Final = 3
+"""How many patterns may cover another one together; if there are more, only single patterns are tried."""
+_MAX_EXACT: Final = 2**53
+"""Above this, floats do not represent all whole numbers."""
 
 
-def no_value(kind: ValueType, claims: Sequence[tuple[Wanted, bool]]) -> bool:
-    """Whether no single value makes each claim come out as it says."""
-    values = _values(kind, [wanted for wanted, _ in claims])
+# --- one value of a finite set ---
+
+
+def no_value(value_type: ValueType, claims: Sequence[tuple[Wanted, bool]]) -> bool:
+    """Whether no single value gives each operator the result that its claim says."""
+    values = _values(value_type, [wanted for wanted, _ in claims])
     if values is None:
         return False
-    return not any(all(wanted.holds(seen) is positive for wanted, positive in claims) for seen in values)
+    return not any(all(wanted.matches(value) is positive for wanted, positive in claims) for value in values)
 
 
-def _values(kind: ValueType, wanted: Sequence[Wanted]) -> Iterable[SubjectValues] | None:
-    """Every value that can make a difference; None where they cannot be listed."""
-    match kind:
+def _values(value_type: ValueType, wanted: Sequence[Wanted]) -> Iterable[SubjectValues] | None:
+    """Every value that can make a difference; None if they cannot be listed."""
+    match value_type:
         case ValueType.STATE:
             return [SubjectValues((state.value,)) for state in State]
         case ValueType.FLAG:
@@ -48,9 +47,9 @@ def _values(kind: ValueType, wanted: Sequence[Wanted]) -> Iterable[SubjectValues
 
 
 def _counts(bounds: Sequence[float]) -> list[SubjectValues] | None:
-    """Zero, and what lies at and beside each bound: between those nothing changes."""
+    """Zero, and the numbers at and beside each bound: between bounds nothing changes."""
     finite = [bound for bound in bounds if isfinite(bound)]
-    if any(abs(bound) >= _EXACT for bound in finite):
+    if any(abs(bound) >= _MAX_EXACT for bound in finite):
         return None
     near = {floor(bound) + step for bound in finite for step in (-1, 0, 1)}
     return [SubjectValues((str(count),)) for count in sorted({0, *near}) if count >= 0]
@@ -72,26 +71,26 @@ def _bounds(wanted: Wanted) -> Iterator[float]:
 # --- texts ---
 
 
-def no_text(wanted: Wanted, banned: Sequence[Wanted]) -> bool:
-    """Whether no text at all is `wanted` and nothing of `banned`; each is a leaf: no list, no mapping, no `not`."""
-    if wanted in banned:
+def no_text(wanted: Wanted, excluded: Sequence[Wanted]) -> bool:
+    """Whether no text matches `wanted` and nothing in `excluded`. None of them may be a list, a mapping or `not`."""
+    if wanted in excluded:
         return True
     match wanted:
         case Exactly(text=text):
-            return any(_surely_is(text, each) for each in banned)
+            return any(_matches_any_case(text, each) for each in excluded)
         case Glob():
-            return _covered(_tokens(wanted), banned)
+            return _covered(_tokens(wanted), excluded)
         case Between():
-            return any(_within(wanted, each) for each in banned) or _covered((_Wild.MANY,), banned)
+            return any(_within(wanted, each) for each in excluded) or _covered((_Wild.MANY,), excluded)
         case _:
-            return _covered((_Wild.MANY,), banned)
+            return _covered((_Wild.MANY,), excluded)
 
 
-def _surely_is(folded: str, wanted: Wanted) -> bool:
-    """Whether each spelling of a casefolded text is what is wanted; case matters to regular expressions alone."""
+def _matches_any_case(folded: str, wanted: Wanted) -> bool:
+    """Whether every spelling of a casefolded text matches; only regular expressions are case-sensitive."""
     if isinstance(wanted, Regex) and not (folded.isascii() and folded.upper() == folded):
         return False
-    return wanted.holds(SubjectValues((folded,)))
+    return wanted.matches(SubjectValues((folded,)))
 
 
 def _within(inner: Between, outer: Wanted) -> bool:
@@ -110,14 +109,14 @@ class _Wild(Enum):
 
 _Token = str | _Wild
 _Pattern = tuple[_Token, ...]
-_Places = frozenset[int]
+_Positions = frozenset[int]
 
-_STRANGE: Final = "\x00"
+_UNUSED: Final = "\x00"
 _WILD: Final = {"?": _Wild.ONE, "*": _Wild.MANY}
 
 
 def _tokens(wanted: Wanted) -> _Pattern:
-    """The pattern of a text, a glob, or of any text at all; none where it is none of these."""
+    """The pattern of an exact text, of a glob, or of any text."""
     match wanted:
         case Exactly(text=text):
             return tuple(text)
@@ -127,67 +126,63 @@ def _tokens(wanted: Wanted) -> _Pattern:
             return (_Wild.MANY,)
 
 
-def _covered(pattern: _Pattern, banned: Sequence[Wanted]) -> bool:
-    """Whether whatever fits the pattern fits one of those."""
-    known = [each for each in banned if isinstance(each, Exactly | Glob | Exists)]
-    if any(_slips_through(SubjectValues((text,)), known) for text in _examples(pattern)):
+def _covered(pattern: _Pattern, excluded: Sequence[Wanted]) -> bool:
+    """Whether every text of the pattern matches one of `excluded`."""
+    known = [each for each in excluded if isinstance(each, Exactly | Glob | Exists)]
+    if any(not any(each.matches(SubjectValues((text,))) for each in known) for text in _examples(pattern)):
         return False
     patterns = [_tokens(each) for each in known]
-    together = len(patterns) <= MOST_PATTERNS and _fits_one_of(pattern, tuple(patterns))
-    return together or any(_fits_one_of(pattern, (each,)) for each in patterns)
+    together = len(patterns) <= MAX_PATTERNS and _is_subset(pattern, tuple(patterns))
+    return together or any(_is_subset(pattern, (each,)) for each in patterns)
 
 
 @lru_cache(maxsize=10_000)
-def _fits_one_of(pattern: _Pattern, patterns: tuple[_Pattern, ...]) -> bool:
-    """The same of patterns, walking all of them side by side over any text."""
+def _is_subset(pattern: _Pattern, patterns: tuple[_Pattern, ...]) -> bool:
+    """The same for patterns: run all automata side by side over any text."""
     every = (pattern, *patterns)
     letters = {token for each in every for token in each if isinstance(token, str)}
     alphabet = ("", *sorted(letters))  # the empty one stands for every letter that no pattern names
-    start = tuple(_reached(each, {0}) for each in every)
+    start = tuple(_closure(each, {0}) for each in every)
     seen, todo = {start}, [start]
     while todo:
-        here = todo.pop()
-        ends = [len(each) in places for each, places in zip(every, here, strict=True)]
+        state = todo.pop()
+        ends = [len(each) in positions for each, positions in zip(every, state, strict=True)]
         if ends[0] and not any(ends[1:]):
             return False
         for letter in alphabet:
-            there = tuple(_step(each, places, letter) for each, places in zip(every, here, strict=True))
-            if there[0] and there not in seen:
-                seen.add(there)
-                todo.append(there)
-        if len(seen) > MOST_STATES:
+            after = tuple(_step(each, positions, letter) for each, positions in zip(every, state, strict=True))
+            if after[0] and after not in seen:
+                seen.add(after)
+                todo.append(after)
+        if len(seen) > MAX_STATES:
             return False
     return True
 
 
 def _examples(pattern: _Pattern) -> Iterator[str]:
-    """Two texts that fit: mostly one of them shows at once that there is nothing to be shown."""
-    for run in ("", _STRANGE):
-        stands_for = {_Wild.ONE: _STRANGE, _Wild.MANY: run}
+    """Two texts of the pattern: usually one of them disproves the claim at once."""
+    for run in ("", _UNUSED):
+        stands_for = {_Wild.ONE: _UNUSED, _Wild.MANY: run}
         yield "".join(token if isinstance(token, str) else stands_for[token] for token in pattern)
 
 
-def _slips_through(text: SubjectValues, banned: Sequence[Wanted]) -> bool:
-    return not any(each.holds(text) for each in banned)
-
-
-def _reached(pattern: _Pattern, places: Iterable[int]) -> _Places:
-    """Those places, and the ones behind a run that may be empty."""
+def _closure(pattern: _Pattern, positions: Iterable[int]) -> _Positions:
+    """These positions, and those after a `*` that may be empty."""
     reached: set[int] = set()
-    for place in places:
-        reached.add(place)
-        while place < len(pattern) and pattern[place] is _Wild.MANY:
-            place += 1  # noqa: PLW2901  a run of stars is walked through
-            reached.add(place)
+    for position in positions:
+        reached.add(position)
+        while position < len(pattern) and pattern[position] is _Wild.MANY:
+            position += 1  # noqa: PLW2901  passes a run of stars
+            reached.add(position)
     return frozenset(reached)
 
 
-def _step(pattern: _Pattern, places: _Places, letter: str) -> _Places:
+def _step(pattern: _Pattern, positions: _Positions, letter: str) -> _Positions:
     moved: set[int] = set()
-    for place in places:
-        token = pattern[place] if place < len(pattern) else None
+    for position in positions:
+        token = pattern[position] if position < len(pattern) else None
         if token is _Wild.MANY:
-            moved.add(place)
+            moved.add(position)
         elif token is _Wild.ONE or (token is not None and token == letter):
-            moved.add(place + 1)
-    return _reached(pattern, moved)
+            moved.add(position + 1)
+    return _closure(pattern, moved)

@@ -1,12 +1,13 @@
-"""What follows from what: proofs about conditions, whatever the incident.
+"""Prove statements about conditions that hold for every incident: "impossible", "always", "implies".
 
-A proof is a refutation. To show that one condition implies another, the first is taken together with the opposite of
-the second, and each way in which both could hold is followed until it contradicts itself (a tableau). A tag has any
-number of values, and everything else has exactly one. Subjects are taken as independent of one another, but for one
-thing: what is active is not resolved. (The reverse is not so: `status` of what arrives resolved is its severity.)
+A proof is by contradiction. To show that one condition implies another, the prover takes the first together with the
+opposite of the second, and follows each way in which both could be true until it contradicts itself (an analytic
+tableau). A tag has any number of values; every other subject has exactly one. Subjects are independent, with one
+exception: an active incident is not resolved. (The reverse is false: `status` of an incident that arrives resolved is
+its severity.)
 
-It is sound and not complete: "yes" is proven, "no" says only that no proof was found, be it that steps ran out or that
-regular expressions are not looked into.
+The prover is sound but not complete. "Yes" is proven; "no" means that it found no proof, because the steps ran out or
+because it does not look into regular expressions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,20 +16,20 @@ from typing import Final, assert_never
 
 from relay.model.incident import State
 from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, Match, NotMatch
+from relay.routes.match_keys import MATCH_KEYS, Subject, ValueType
 from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Wanted
 from relay.routes.route import Route
-from relay.routes.subjects import PLAIN, Subject, ValueType
 from relay.tools.check.patterns import no_text, no_value
 
-STEPS: Final = 3_000
-"""How many ways are followed before no proof counts as found."""
-DEPTH: Final = 200
-"""How many choices deep; the way there is a recursion."""
+MAX_STEPS: Final = 3_000
+"""How many branches a proof follows before it gives up."""
+MAX_DEPTH: Final = 200
+"""How many choices deep a proof goes; it is recursive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is said of one subject: that it is what is wanted, or that it is not."""
+    """A statement about one subject: it matches `wanted`, or (if not `positive`) it does not."""
 
     subject: Subject
     wanted: Wanted
@@ -37,14 +38,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """All parts hold; without parts it is always so."""
+    """All parts are true; without parts, always true."""
 
     parts: "tuple[Formula, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """One of the parts holds; without parts it is never so."""
+    """One of the parts is true; without parts, never true."""
 
     parts: "tuple[Formula, ...]" = ()
 
@@ -52,49 +53,49 @@ class Some:
 Formula = Claim | Every | Some
 
 
-# --- what is asked ---
+# --- questions ---
 
 
 def possible(*formulas: Formula) -> bool:
-    """Whether one incident may fulfil all of them; `False` is proven."""
-    return _Search().open(formulas, {}, 0)
+    """Whether one incident may satisfy all formulas; `False` is proven."""
+    return _Search().is_open(formulas, {}, 0)
 
 
 def implies(premise: Formula, conclusion: Formula) -> bool:
-    """Whether whatever fulfils the premise fulfils the conclusion; `True` is proven."""
+    """Whether every incident that satisfies the premise satisfies the conclusion; `True` is proven."""
     return not possible(premise, opposite(conclusion))
 
 
 def always(formula: Formula) -> bool:
-    """Whether every incident fulfils it; `True` is proven."""
+    """Whether every incident satisfies the formula; `True` is proven."""
     return not possible(opposite(formula))
 
 
-# --- what it is asked about ---
+# --- formulas ---
 
 
-def meaning(condition: Condition | Match) -> Formula:
-    """What a condition, or a whole match, says."""
+def formula_of(condition: Condition | Match) -> Formula:
+    """The formula of a condition or of a whole match."""
     match condition:
         case Comparison(subject=subject, wanted=wanted):
-            return _said(subject, wanted) if subject.kind is ValueType.TEXT else Claim(subject, wanted)
-        case Match(conditions=parts) | AllMatches(matches=parts):
-            return Every(tuple(map(meaning, parts)))
-        case AnyMatch(matches=parts):
-            return Some(tuple(map(meaning, parts)))
+            return _text_formula(subject, wanted) if subject.type is ValueType.TEXT else Claim(subject, wanted)
+        case Match(conditions=parts) | AllMatches(parts=parts):
+            return Every(tuple(map(formula_of, parts)))
+        case AnyMatch(parts=parts):
+            return Some(tuple(map(formula_of, parts)))
         case NotMatch(match=inner):
-            return opposite(meaning(inner))
+            return opposite(formula_of(inner))
         case _:
             assert_never(condition)
 
 
-def taking(route: Route) -> Formula:
-    """When a route that is asked takes the incident, itself or by its children."""
+def route_formula(route: Route) -> Formula:
+    """When a route that is reached matches, itself or by its children."""
     if not route.enabled:
         return Some()
     if not route.groups_only:
-        return meaning(route.match)
-    return Every((meaning(route.match), Some(tuple(map(taking, route.routes)))))
+        return formula_of(route.match)
+    return Every((formula_of(route.match), Some(tuple(map(route_formula, route.routes)))))
 
 
 def opposite(formula: Formula) -> Formula:
@@ -111,7 +112,7 @@ def opposite(formula: Formula) -> Formula:
 
 
 def claims(formula: Formula) -> Iterator[Claim]:
-    """Every claim in it."""
+    """Every claim in a formula."""
     if isinstance(formula, Claim):
         yield formula
         return
@@ -119,15 +120,15 @@ def claims(formula: Formula) -> Iterator[Claim]:
         yield from claims(part)
 
 
-def _said(subject: Subject, wanted: Wanted) -> Formula:
-    """A look at texts, down to what is said of single ones."""
+def _text_formula(subject: Subject, wanted: Wanted) -> Formula:
+    """Break a comparison of texts down to claims about single values."""
     match wanted:
         case AnyOf(these=these):
-            return Some(tuple(_said(subject, each) for each in these))
+            return Some(tuple(_text_formula(subject, each) for each in these))
         case AllOf(these=these):
-            return Every(tuple(_said(subject, each) for each in these))
+            return Every(tuple(_text_formula(subject, each) for each in these))
         case Opposite(of=of):
-            return opposite(_said(subject, of))
+            return opposite(_text_formula(subject, of))
         case Exists(wanted=False):
             return Claim(subject, Exists(wanted=True), positive=False)
         case Exactly() | Glob() | Regex() | Between() | Exists():
@@ -136,69 +137,69 @@ def _said(subject: Subject, wanted: Wanted) -> Formula:
             assert_never(wanted)
 
 
-# --- the search ---
+# --- search ---
 
 _Known = Mapping[str, tuple[Claim, ...]]
 
 
 class _Search:
-    """One proof, with the steps that it has left."""
+    """One proof, with its remaining steps."""
 
     def __init__(self) -> None:
-        self._left = STEPS
+        self._left = MAX_STEPS
 
-    def open(self, formulas: Iterable[Formula], known: _Known, depth: int) -> bool:
-        """Whether a way is left in which all of them hold, beside the claims that are known already."""
-        found, choices = _sorted_out(formulas)
+    def is_open(self, formulas: Iterable[Formula], known: _Known, depth: int) -> bool:
+        """Whether all formulas may be true, together with the claims that are already known."""
+        new, choices = _sorted_out(formulas)
         together = {**known}
-        for claim in found:
-            together[claim.subject.key] = (*together.get(claim.subject.key, ()), claim)
-        if any(_contradictory(together[key]) for key in {claim.subject.key for claim in found}):
+        for claim in new:
+            together[claim.subject.id] = (*together.get(claim.subject.id, ()), claim)
+        if any(_contradictory(together[subject]) for subject in {claim.subject.id for claim in new}):
             return False
-        if _resolved_and_active(together.get(_ACTIVE.key, ()), together.get(_STATUS.key, ())):
+        if _resolved_and_active(together.get(_ACTIVE.id, ()), together.get(_STATUS.id, ())):
             return False
         if not choices:
             return True
         first, *others = sorted(choices, key=lambda choice: len(choice.parts))
-        return any(self._may(part, others, together, depth) for part in first.parts)
+        return any(self._branch_is_open(part, others, together, depth) for part in first.parts)
 
-    def _may(self, part: Formula, others: Sequence[Formula], known: _Known, depth: int) -> bool:
+    def _branch_is_open(self, part: Formula, others: Sequence[Formula], known: _Known, depth: int) -> bool:
         self._left -= 1
-        if self._left < 0 or depth >= DEPTH:
+        if self._left < 0 or depth >= MAX_DEPTH:
             return True
-        return self.open((part, *others), known, depth + 1)
+        return self.is_open((part, *others), known, depth + 1)
 
 
 def _sorted_out(formulas: Iterable[Formula]) -> tuple[list[Claim], list[Some]]:
-    """What is certain, and what leaves a choice."""
-    found: list[Claim] = []
+    """Split formulas into certain claims and open choices."""
+    certain: list[Claim] = []
     choices: list[Some] = []
     todo = list(formulas)
     while todo:
         match todo.pop():
             case Claim() as claim:
-                found.append(claim)
+                certain.append(claim)
             case Every(parts=parts) | Some(parts=(_,) as parts):
                 todo += parts
             case Some() as choice:
                 choices.append(choice)
-    return found, choices
+    return certain, choices
 
 
-_ACTIVE, _STATUS = PLAIN["active"], PLAIN["status"]
-_OVER: Final = Claim(_ACTIVE, Exactly(text="false"))
+_ACTIVE, _STATUS = MATCH_KEYS["active"].subject(), MATCH_KEYS["status"].subject()
+_INACTIVE: Final = Claim(_ACTIVE, Exactly(text="false"))
 _UNRESOLVED: Final = Claim(_STATUS, Exactly(text=State.RESOLVED.value), positive=False)
 
 
 def _resolved_and_active(active: Sequence[Claim], status: Sequence[Claim]) -> bool:
-    """Whether it has to be active, and resolved all the same."""
-    return bool(active and status) and _contradictory((*active, _OVER)) and _contradictory((*status, _UNRESOLVED))
+    """Whether these claims require an incident that is active and resolved."""
+    return bool(active and status) and _contradictory((*active, _INACTIVE)) and _contradictory((*status, _UNRESOLVED))
 
 
 def _contradictory(known: Sequence[Claim]) -> bool:
-    """Whether no incident is like this in one of its subjects."""
-    kind = known[0].subject.kind
-    if kind is not ValueType.TEXT:
-        return no_value(kind, [(claim.wanted, claim.positive) for claim in known])
-    banned = [claim.wanted for claim in known if not claim.positive]
-    return any(no_text(claim.wanted, banned) for claim in known if claim.positive)
+    """Whether no incident satisfies all claims about one subject."""
+    value_type = known[0].subject.type
+    if value_type is not ValueType.TEXT:
+        return no_value(value_type, [(claim.wanted, claim.positive) for claim in known])
+    excluded = [claim.wanted for claim in known if not claim.positive]
+    return any(no_text(claim.wanted, excluded) for claim in known if claim.positive)

@@ -1,4 +1,4 @@
-"""What a check came to, and the lines that people and machines read of it."""
+"""The report of a check: its findings, and their forms for people and for machines."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from relay.model.errors import Fault
 
 
 class Format(StrEnum):
-    """How findings are printed."""
+    """The form in which findings are printed."""
 
     TEXT = "text"
     JSON = "json"
@@ -19,7 +19,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What a check came to: the findings, those of routes.yaml first, and how much was looked at."""
+    """The findings, those of routes.yaml first, and the number of checked routes and template files."""
 
     findings: tuple[Fault, ...]
     routes: int = 0
@@ -27,42 +27,40 @@ class CheckReport:
 
     @property
     def errors(self) -> tuple[Fault, ...]:
-        """What has to be mended."""
+        """The findings that must be fixed."""
         return tuple(finding for finding in self.findings if not finding.warning)
 
     @property
     def warnings(self) -> tuple[Fault, ...]:
-        """What deserves a look."""
+        """The findings that work, but are probably not intended."""
         return tuple(finding for finding in self.findings if finding.warning)
 
     def warnings_as_errors(self) -> "CheckReport":
-        """The same, with every warning a fault."""
+        """Return the same report with every warning as an error."""
         return replace(self, findings=tuple(replace(finding, warning=False) for finding in self.findings))
 
     @property
     def summary(self) -> str:
-        """It all in a few words."""
-        if not self.findings:
-            return f"fine: {_counted(self.routes, 'route')}, {_counted(self.templates, 'template file')}"
-        parts = ((self.errors, "fault"), (self.warnings, "warning"))
-        return ", ".join(_counted(len(found), noun) for found, noun in parts if found)
+        """One line: what was checked, and how many errors and warnings there are."""
+        checked = f"{_counted(self.routes, 'route')}, {_counted(self.templates, 'template file')}"
+        return f"{checked}: {_counted(len(self.errors), 'error')}, {_counted(len(self.warnings), 'warning')}"
 
 
-def format_report(checked: CheckReport, form: Format) -> Iterable[str]:
-    """The findings, as lines."""
-    return _FORMS[form](checked)
+def format_report(report: CheckReport, form: Format) -> Iterable[str]:
+    """Format the findings as lines."""
+    return _FORMS[form](report)
 
 
-def _as_text(checked: CheckReport) -> Iterator[str]:
-    for finding in checked.findings:
+def _as_text(report: CheckReport) -> Iterator[str]:
+    for finding in report.findings:
         yield str(replace(finding, message=f"warning: {finding.message}") if finding.warning else finding)
 
 
-def _as_json(checked: CheckReport) -> Iterator[str]:
+def _as_json(report: CheckReport) -> Iterator[str]:
     document = {
-        "ok": not checked.errors,
-        "faults": [_plain(finding) for finding in checked.errors],
-        "warnings": [_plain(finding) for finding in checked.warnings],
+        "ok": not report.errors,
+        "faults": [_plain(finding) for finding in report.errors],
+        "warnings": [_plain(finding) for finding in report.warnings],
     }
     yield orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
@@ -71,9 +69,9 @@ def _plain(finding: Fault) -> dict[str, str | int]:
     return {"file": finding.file, "line": finding.line, "column": finding.column, "message": finding.message}
 
 
-def _as_annotations(checked: CheckReport) -> Iterator[str]:
+def _as_annotations(report: CheckReport) -> Iterator[str]:
     """Workflow commands: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands."""
-    for finding in checked.findings:
+    for finding in report.findings:
         level = "warning" if finding.warning else "error"
         place = f"file={_property(finding.file)},line={max(finding.line, 1)},col={max(finding.column, 1)}"
         yield f"::{level} {place}::{_data(finding.message)}"

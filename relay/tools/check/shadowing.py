@@ -1,125 +1,124 @@
-"""Routes that stand in others' way: those that end the walk among their siblings when they take an incident."""
+"""Index the routes that shadow others: enabled routes without `continue: true` end the evaluation when they match."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from relay.routes.match import Comparison
-from relay.routes.operators import Exactly, words_of
-from relay.tools.check.positions import RouteSource
-from relay.tools.check.prover import Formula, always, claims, meaning, opposite, taking
+from relay.routes.operators import Exactly, required_words
+from relay.tools.check.prover import Formula, always, claims, formula_of, opposite, route_formula
+from relay.tools.check.sources import RouteSource
 
-_TIED = frozenset({"active", "status"})
-"""Subjects of which one says something about the other."""
+_DEPENDENT = frozenset({"active", "status"})
+"""Two subjects that depend on each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:
-    """A route that ends the walk among its siblings when it takes an incident."""
+    """A route that keeps the incidents it matches from the routes after it."""
 
-    standing: RouteSource
+    source: RouteSource
 
     @cached_property
-    def takes(self) -> Formula:
-        """When it does."""
-        return taking(self.standing.route)
+    def matches(self) -> Formula:
+        """When it matches."""
+        return route_formula(self.source.route)
 
     @cached_property
     def fails(self) -> Formula:
-        """When it does not."""
-        return opposite(self.takes)
+        """When it does not match."""
+        return opposite(self.matches)
 
     @cached_property
     def subjects(self) -> frozenset[str]:
-        """What its own match looks at, and so what a proof must know of."""
-        looks = [each for each in self.standing.route.match.conditions if isinstance(each, Comparison)]
-        return frozenset(look.subject.key for look in looks if not always(meaning(look)))
+        """The subjects of its own match; a proof must know something about all of them."""
+        comparisons = [each for each in self.source.route.match.conditions if isinstance(each, Comparison)]
+        return frozenset(each.subject.id for each in comparisons if not always(formula_of(each)))
 
-    def may_follow(self, subjects: Collection[str]) -> bool:
-        """Whether what is known of these subjects may say anything about it."""
+    def depends_on(self, subjects: Collection[str]) -> bool:
+        """Whether claims about these subjects may imply that it matches."""
         return self._always or not self._mentioned.isdisjoint(subjects)
 
     @cached_property
     def _always(self) -> bool:
-        return always(self.takes)
+        return always(self.matches)
 
     @cached_property
     def _mentioned(self) -> frozenset[str]:
-        return frozenset(claim.subject.key for claim in claims(self.takes))
+        return frozenset(claim.subject.id for claim in claims(self.matches))
 
     @cached_property
-    def demand(self) -> frozenset[tuple[str, str]] | None:
-        """Words of which one must be seen for it to hold; None where nothing so plain can be said."""
-        looks = [each for each in self.standing.route.match.conditions if isinstance(each, Comparison)]
-        demands = [(look.subject.key, words) for look in looks if (words := words_of(look.wanted)) is not None]
-        key, words = min(demands, key=lambda each: len(each[1]), default=("", None))
-        return None if words is None else frozenset((key, word) for word in words)
+    def required(self) -> frozenset[tuple[str, str]] | None:
+        """Pairs of subject and word, of which an incident must have one; None if there is no such set."""
+        comparisons = [each for each in self.source.route.match.conditions if isinstance(each, Comparison)]
+        sets = [(each.subject.id, words) for each in comparisons if (words := required_words(each.wanted)) is not None]
+        subject, words = min(sets, key=lambda each: len(each[1]), default=("", None))
+        return None if words is None else frozenset((subject, word) for word in words)
 
 
 @dataclass(slots=True)
-class Blocking:
-    """The routes that stand in others' way, filed by what they demand: a thousand of them are not asked one by one."""
+class Blockers:
+    """All blockers, indexed by required words, so that a thousand of them are not tried one by one."""
 
-    closed: set[int] = field(default_factory=set)
-    """Routes that are known to be never reached (by identity), and with them whatever is inside."""
+    unreachable: set[int] = field(default_factory=set)
+    """The routes that are never reached (by identity). The routes inside them are not reached either."""
     _levels: "dict[int, _Level]" = field(default_factory=dict)
 
-    def all_before(self, each: RouteSource) -> list[Blocker]:
-        """Those before a route, or before one of those around it."""
-        return [blocker for step in each.lineage for blocker in self._level(step).everyone(len(step.before))]
+    def all_before(self, source: RouteSource) -> list[Blocker]:
+        """The blockers before a route, or before a route around it."""
+        return [blocker for each in source.lineage for blocker in self._level(each).all_before(len(each.before))]
 
-    def before(self, each: RouteSource, formula: Formula) -> list[Blocker]:
-        """Those of them that may, alone, be implied by what surely holds there."""
+    def candidates(self, source: RouteSource, formula: Formula) -> list[Blocker]:
+        """The blockers before a route that the formula, which holds there, may imply on its own."""
         known = list(claims(formula))
-        subjects = {claim.subject.key for claim in known}
-        subjects |= subjects & _TIED and _TIED
+        subjects = {claim.subject.id for claim in known}
+        subjects |= subjects & _DEPENDENT and _DEPENDENT
         words = {
-            (claim.subject.key, claim.wanted.text)
+            (claim.subject.id, claim.wanted.text)
             for claim in known
             if isinstance(claim.wanted, Exactly) and claim.positive
         }
-        found = [blocker for step in each.lineage for blocker in self._level(step).relevant(len(step.before), words)]
-        known_of = (blocker for blocker in found if blocker.subjects <= subjects and blocker.may_follow(subjects))
-        return sorted(known_of, key=lambda blocker: len(blocker.subjects))
+        near = [blocker for each in source.lineage for blocker in self._level(each).with_words(len(each.before), words)]
+        relevant = (blocker for blocker in near if blocker.subjects <= subjects and blocker.depends_on(subjects))
+        return sorted(relevant, key=lambda blocker: len(blocker.subjects))
 
-    def _level(self, each: RouteSource) -> "_Level":
-        """Of the siblings up to this one; they are filed as they come."""
-        level = self._levels.setdefault(id(each.inside), _Level())
-        level.grow(each.before)
+    def _level(self, source: RouteSource) -> "_Level":
+        level = self._levels.setdefault(id(source.parent), _Level())
+        level.add(source.before)
         return level
 
 
 @dataclass(slots=True)
 class _Level:
-    """Siblings that can end the walk, by place."""
+    """The blockers among siblings, by position."""
 
-    _grown: int = 0
+    _added: int = 0
     _all: list[tuple[int, Blocker]] = field(default_factory=list)
-    _anything: list[tuple[int, Blocker]] = field(default_factory=list)
+    _without_words: list[tuple[int, Blocker]] = field(default_factory=list)
     _by_word: dict[tuple[str, str], list[tuple[int, Blocker]]] = field(default_factory=dict)
 
-    def grow(self, before: Sequence[RouteSource]) -> None:
-        """File those that are not filed yet."""
-        for place in range(self._grown, len(before)):
-            each = before[place]
-            if each.route.enabled and not each.route.continue_:
-                self._file(place, Blocker(standing=each))
-        self._grown = max(self._grown, len(before))
+    def add(self, before: Sequence[RouteSource]) -> None:
+        """Add the siblings that are not indexed yet."""
+        for position in range(self._added, len(before)):
+            source = before[position]
+            if source.route.enabled and not source.route.continue_:
+                self._index(position, Blocker(source=source))
+        self._added = max(self._added, len(before))
 
-    def relevant(self, place: int, words: Iterable[tuple[str, str]]) -> list[Blocker]:
-        """Those before that place that may hold where these words are seen, in their order."""
-        found = dict(self._anything)
+    def with_words(self, end: int, words: Iterable[tuple[str, str]]) -> list[Blocker]:
+        """The blockers before a position that may match an incident with these words, in order."""
+        blockers = dict(self._without_words)
         for word in words:
-            found.update(self._by_word.get(word, ()))
-        return [found[at] for at in sorted(found) if at < place]
+            blockers.update(self._by_word.get(word, ()))
+        return [blockers[position] for position in sorted(blockers) if position < end]
 
-    def everyone(self, place: int) -> list[Blocker]:
-        """Those before that place, in their order."""
-        return [blocker for at, blocker in self._all if at < place]
+    def all_before(self, end: int) -> list[Blocker]:
+        """The blockers before a position, in order."""
+        return [blocker for position, blocker in self._all if position < end]
 
-    def _file(self, place: int, blocker: Blocker) -> None:
-        self._all.append((place, blocker))
-        if blocker.demand is None:
-            self._anything.append((place, blocker))
-        for word in blocker.demand or ():
-            self._by_word.setdefault(word, []).append((place, blocker))
+    def _index(self, position: int, blocker: Blocker) -> None:
+        self._all.append((position, blocker))
+        if blocker.required is None:
+            self._without_words.append((position, blocker))
+        for word in blocker.required or ():
+            self._by_word.setdefault(word, []).append((position, blocker))

@@ -1,8 +1,8 @@
-"""Templates run on sample incidents, to find what fails only while it runs.
+"""Render templates for sample incidents, to find what fails only when rendered.
 
-Two incidents live through everything that can happen to one: the documented sample, of which all is known, and one of
-which BigPanda tells its state alone. Whatever fails for the first fails for most; what fails for the second alone will
-fail one night. A value that is missing may be one of the operator's own tags, and is no more than a warning.
+Two incidents go through every kind of update: the full documented sample, and one of which BigPanda sends only the
+state. What fails for the first fails for most incidents. What fails for the second alone fails rarely. A missing
+value may be one of the operator's own tags, so it is only a warning.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ from relay.tools.simulate import Simulation, simulate
 Body = dict[str, Any]
 
 _START: Final = 1_700_000_000
-_APART: Final = 600
-"""Seconds between two shares: each is told for itself."""
+_INTERVAL: Final = 600
+"""Seconds between two shares: long enough that each has its own entry."""
 _ROUTES: Final = """\
 version: 1
 fallback: "#nowhere"
@@ -34,25 +34,25 @@ routes: [{name: trial, match: {environment: {not: "-"}}, post: ["#trial"]}]
 
 
 def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
-    """What fails in these templates, `folder/file.j2` to source; none of them has a fault that can be seen."""
-    full, bare = dict(_failures(sources, _full())), dict(_failures(sources, _bare()))
-    found = {**bare, **full}
-    for (file, line), failure in sorted(found.items()):
-        whom = "an incident of which all is known" if (file, line) in full else "an incident of which little is known"
+    """Find what fails when these templates are rendered; `sources` are valid templates by name (`folder/file.j2`)."""
+    full, bare = dict(_failures(sources, full_shares())), dict(_failures(sources, bare_shares()))
+    failures = {**bare, **full}
+    for (file, line), failure in sorted(failures.items()):
+        sample_name = "the full sample incident" if (file, line) in full else "an incident with few details"
         if line:
-            surely = (file, line) in full and not failure.absent_value
-            message = f"this fails while it runs, for {whom}: {failure.message}"
-            yield Fault(file=file, line=line, column=1, message=message, warning=not surely)
-        elif not any(other == file and at for other, at in found):
-            message = f"for {whom} {failure.message}, so that relay's own wording stands in"
+            certain = (file, line) in full and not failure.absent_value
+            message = f"this fails when rendered with {sample_name}: {failure.message}"
+            yield Fault(file=file, line=line, column=1, message=message, warning=not certain)
+        elif not any(other == file and at for other, at in failures):
+            message = f"with {sample_name}: {failure.message}; relay would use its built-in template instead"
             yield Fault(file=file, message=message, warning=True)
 
 
 def without_buttons(sources: Mapping[str, str], folders: Iterable[str]) -> Iterator[Fault]:
-    """Which of these folders make cards that never have a place for relay's buttons."""
+    """Find the folders whose cards never have a place for relay's buttons."""
     for folder in sorted(folders):
-        if f"{folder}/{CARD}.j2" in sources and not any(map(_has_button, _cards(sources, folder, _full()))):
-            message = "a route has actions, and this card no place for them: {% relay_actions %} inside {% actions %}"
+        if f"{folder}/{CARD}.j2" in sources and not any(map(_has_button, _cards(sources, folder))):
+            message = "a route has actions, but this card has no {% relay_actions %} inside {% actions %}"
             yield Fault(file=f"{folder}/{CARD}.j2", message=message, warning=True)
 
 
@@ -60,39 +60,37 @@ def _has_button(card: RenderedMessage) -> bool:
     return f"{ACTION_PREFIX}assign" in orjson.dumps(card.message.payload()).decode()
 
 
-def _cards(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterator[RenderedMessage]:
-    for rehearsal in _rehearsed(sources, folder, life):
-        for played in rehearsal.cards:
-            yield from (sent.rendered for sent in (played.first, played.root) if sent)
+def _cards(sources: Mapping[str, str], folder: str) -> Iterator[RenderedMessage]:
+    for simulation in _simulations(sources, folder, full_shares()):
+        for card in simulation.cards:
+            yield from (sent.rendered for sent in (card.first, card.root) if sent)
 
 
-def _failures(sources: Mapping[str, str], life: Sequence[Share]) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:
-    """Each failure of the operator's own files, by its place."""
+def _failures(sources: Mapping[str, str], shares: Sequence[Share]) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:
+    """Each failure of the operator's own files, by file and line."""
     for folder in sorted({name.partition("/")[0] for name in sources}):
-        for rehearsal in _rehearsed(sources, folder, life):
-            yield from (((each.file, each.line), each) for each in _of(rehearsal) if each.file in sources)
+        for simulation in _simulations(sources, folder, shares):
+            for card in simulation.cards:
+                for sent in (card.first, card.root, *card.replies):
+                    failures = sent.rendered.failures if sent else ()
+                    yield from (((each.file, each.line), each) for each in failures if each.file in sources)
 
 
-def _rehearsed(sources: Mapping[str, str], folder: str, life: Sequence[Share]) -> Iterable[Simulation]:
-    written = ConfigurationFiles(
+def _simulations(sources: Mapping[str, str], folder: str, shares: Sequence[Share]) -> Iterable[Simulation]:
+    files = ConfigurationFiles(
         routes_file="routes.yaml", routes_text=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources)
     )
     try:
-        return simulate(build_configuration(written), life).values()
-    except ConfigurationError:  # no route can name this folder, so that nothing of it is ever run
+        return simulate(build_configuration(files), shares).values()
+    except ConfigurationError:  # no route can name this folder, so relay never renders it
         return ()
 
 
-def _of(rehearsal: Simulation) -> Iterator[TemplateFailure]:
-    for played in rehearsal.cards:
-        for sent in (played.first, played.root, *played.replies):
-            yield from sent.rendered.failures if sent else ()
+# --- sample shares ---
 
 
-# --- lives ---
-
-
-def _full() -> list[Share]:
+def full_shares() -> list[Share]:
+    """An incident with every detail, through every kind of update."""
     body: Body = orjson.loads(read_sample("documented"))
     one, related = body["incident"]["alerts"][0], {"relatedChanges": body.pop("relatedChanges")}
     tags = [*body["incidentTags"], {"id": "team", "value": "billing"}]
@@ -119,21 +117,22 @@ def _full() -> list[Share]:
     )
 
 
-def _bare() -> list[Share]:
+def bare_shares() -> list[Share]:
+    """An incident with nothing but its state."""
     states: list[tuple[Body, Body]] = [({"status": status}, {}) for status in ("Warning", "Critical", "Warning")]
     return _shares({"id": "bare"}, [*states, *_ENDS])
 
 
-_OVER: Final[Body] = {"status": "Ok", "active": False, "resolved": True}
-_AGAIN: Final[Body] = {"status": "Critical", "active": True, "resolved": False}
-_ENDS: Final[Sequence[tuple[Body, Body]]] = [(_OVER, {}), (_AGAIN, {}), (_OVER, {})]
+_RESOLVED: Final[Body] = {"status": "Ok", "active": False, "resolved": True}
+_REOPENED: Final[Body] = {"status": "Critical", "active": True, "resolved": False}
+_ENDS: Final[Sequence[tuple[Body, Body]]] = [(_RESOLVED, {}), (_REOPENED, {}), (_RESOLVED, {})]
 
 
 def _shares(incident: Body, steps: Sequence[tuple[Body, Body]]) -> list[Share]:
-    """One share for each step, which is what changes in the incident, and what stands beside it."""
+    """One share for each step: what changes inside `incident`, and what changes beside it."""
     shares, beside = [], Body()
     for number, (changes, more) in enumerate(steps):
-        at = _START + number * _APART
+        at = _START + number * _INTERVAL
         incident = {**incident, **changes, "changedOn": at}
         beside = {**{name: value for name, value in beside.items() if name != "event_types"}, **more}
         shares.append(parse_share(orjson.dumps({**beside, "incident": incident}), {}, float(at)))

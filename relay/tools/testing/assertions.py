@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 
 from relay.cards.model import CardState
-from relay.routes.parser.context import Position
+from relay.routes.yaml_reader.context import Position
 from relay.tools.message_text import ChannelNames, channel_label, message_text, slack_error
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
 from relay.tools.testing.model import (

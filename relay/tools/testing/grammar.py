@@ -6,8 +6,12 @@ from pathlib import Path
 from relay.model.entry_kinds import EntryKind
 from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
-from relay.routes.parser.context import ParseContext, Position, suggestion
-from relay.routes.parser.scalars import (
+from relay.routes.parser.targets import read_fixed_channel, read_target
+from relay.routes.rulebook import Rulebook
+from relay.routes.yaml_reader.context import ParseContext, Position, suggestion
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.routes.yaml_reader.parse import parse_yaml
+from relay.routes.yaml_reader.scalars import (
     NodeReader,
     choice_of,
     describe,
@@ -17,10 +21,6 @@ from relay.routes.parser.scalars import (
     read_mapping,
     read_word,
 )
-from relay.routes.parser.targets import read_fixed_channel, read_target
-from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
-from relay.routes.parser.yaml_parser import parse_yaml
-from relay.routes.rulebook import Rulebook
 from relay.samples import SAMPLES, read_sample
 from relay.tools.share_files import parse_share_file
 from relay.tools.testing.model import (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from relay.model.json_types import JSON
-from relay.routes.parser.context import Position
+from relay.routes.yaml_reader.context import Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

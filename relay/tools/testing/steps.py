@@ -12,7 +12,7 @@ from relay.model.errors import ShareError
 from relay.model.incident import State
 from relay.model.json_types import JSON
 from relay.model.tag_labels import readable_tag_name
-from relay.routes.parser.context import Position
+from relay.routes.yaml_reader.context import Position
 from relay.tools.share_files import STEP, parse_share_file
 from relay.tools.testing.model import ShareSpec
 

@@ -7,9 +7,9 @@ import re2
 
 from relay.model.json_types import JSON
 from relay.routes.operators import re2_reason
-from relay.routes.parser.context import HasPosition, ParseContext, Position
-from relay.routes.parser.scalars import describe, read_mapping, read_word
-from relay.routes.parser.yaml_nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.routes.yaml_reader.context import HasPosition, ParseContext, Position
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.routes.yaml_reader.scalars import describe, read_mapping, read_word
 from relay.tools.testing.model import Phrase
 
 

@@ -1,4 +1,4 @@
-"""`relay check`: every fault at once, in the form that is asked for, and the exit code that goes with it."""
+"""`relay check`: every fault at once, in the chosen format, and the exit code."""
 
 import json
 from pathlib import Path
@@ -42,59 +42,63 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["check", *arguments])
 
 
-def written(here: Path, routes: str, *, template: str = "{% section %}{{ incident.title }}{% endsection %}") -> None:
+def write(here: Path, routes: str, *, template: str = "{% section %}{{ incident.title }}{% endsection %}") -> None:
     (here / "routes.yaml").write_text(routes, encoding="utf-8")
     (here / "templates" / "payments" / "card.j2").write_text(template, encoding="utf-8")
 
 
-def test_all_faults_of_all_files_are_told_at_once(here):
-    written(here, WRONG, template="{% section %}{{ incident.title | capitalise }}{% endsection %}")
+def test_all_faults_of_all_files_are_reported_at_once(here):
+    write(here, WRONG, template="{% section %}{{ incident.title | capitalise }}{% endsection %}")
     result = run()
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        "routes.yaml:5:21: 'critcal' is not a state; did you mean 'critical'?",
-        "routes.yaml:5:43: this is not a regular expression that RE2 takes: missing ): db-(",
-        "routes.yaml:6:12: the channel 'nocc' is not known; did you mean 'noc'?",
-        "routes.yaml:7:11: there is a route 'a' in line 4 already; names are unique",
-        "routes.yaml:8:37: there is no template 'paymets'; did you mean 'payments'?",
+        "routes.yaml:5:21: unknown state 'critcal'; did you mean 'critical'?",
+        "routes.yaml:5:43: invalid regular expression (RE2): missing ): db-(",
+        "routes.yaml:6:12: unknown channel 'nocc'; did you mean 'noc'?",
+        "routes.yaml:7:11: duplicate route name 'a', first used in line 4",
+        "routes.yaml:8:37: unknown template 'paymets'; did you mean 'payments'?",
         'templates/payments/card.j2:1:34: unknown filter "capitalise"; did you mean "capitalize"?',
     ]
-    assert result.stderr == "6 faults\n"
+    assert result.stderr == "0 routes, 1 template file: 6 errors, 0 warnings\n"
 
 
-def test_what_is_fine_is_said_to_be_fine(here):
-    written(here, FINE.replace("post: [noc]", "post: [{channel: noc, template: payments}]"))
+def test_without_findings_the_summary_says_what_was_checked(here):
+    write(here, FINE.replace("post: [noc]", "post: [{channel: noc, template: payments}]"))
     result = run()
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "fine: 1 route, 1 template file\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "1 route, 1 template file: 0 errors, 0 warnings\n",
+        "",
+    )
 
 
-def test_a_warning_is_told_and_is_no_fault_unless_strictness_is_asked_for(here):
-    written(here, WARNED.replace("post: [noc]", "post: [{channel: noc, template: payments}]"))
+def test_a_warning_is_an_error_only_with_strict(here):
+    write(here, WARNED.replace("post: [noc]", "post: [{channel: noc, template: payments}]"))
     lenient, strict = run(), run("--strict")
     assert lenient.exit_code == 0
-    assert lenient.stdout == "routes.yaml:2:30: warning: nothing posts to 'old'\n"
+    assert lenient.stdout == "routes.yaml:2:30: warning: unused alias 'old': no route posts to it\n"
     assert strict.exit_code == 1
-    assert strict.stdout == "routes.yaml:2:30: nothing posts to 'old'\n"
+    assert strict.stdout == "routes.yaml:2:30: unused alias 'old': no route posts to it\n"
 
 
-def test_a_folder_of_templates_that_nothing_uses_is_a_warning(here):
-    written(here, FINE)
+def test_an_unused_template_folder_is_a_warning(here):
+    write(here, FINE)
     result = run()
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "templates/payments:0:0: warning: no route names this template, and no other template uses it"
+        "templates/payments:0:0: warning: unused template: no route and no other template names it"
     ]
 
 
-def test_a_folder_that_another_template_includes_from_is_used(here):
-    written(here, FINE)
+def test_a_folder_from_which_another_template_includes_is_used(here):
+    write(here, FINE)
     (here / "templates" / "incident").mkdir()
     (here / "templates" / "incident" / "card.j2").write_text('{% include "payments/card.j2" %}')
-    assert run().stdout == "fine: 1 route, 2 template files\n"
+    assert run().stdout == "1 route, 2 template files: 0 errors, 0 warnings\n"
 
 
-def test_a_fault_as_json_is_data(here):
-    written(here, WARNED.replace("active: true", "status: ok"))
+def test_json_has_every_fault_as_data(here):
+    write(here, WARNED.replace("active: true", "status: ok"))
     result = run("--format", "json")
     assert result.exit_code == 1
     document = json.loads(result.stdout)
@@ -104,19 +108,19 @@ def test_a_fault_as_json_is_data(here):
             "file": "routes.yaml",
             "line": 5,
             "column": 34,
-            "message": "'ok' is not a state; did you mean 'resolved'?",
+            "message": "unknown state 'ok'; did you mean 'resolved'?",
         }
     ]
     assert json.loads(run("--format", "json", "--routes", "routes.yaml").stdout) == document
 
 
-def test_a_fault_for_github_is_an_annotation_that_no_message_can_break_out_of(here):
-    written(here, WARNED, template='{% section %}{{ "100%\n::error::" | shuot }}{% endsection %}')
+def test_github_annotations_escape_every_message(here):
+    write(here, WARNED, template='{% section %}{{ "100%\n::error::" | shuot }}{% endsection %}')
     result = run("--format", "github")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        "::warning file=routes.yaml,line=2,col=30::nothing posts to 'old'",
-        "::warning file=templates/payments,line=1,col=1::no route names this template, and no other template uses it",
+        "::warning file=routes.yaml,line=2,col=30::unused alias 'old': no route posts to it",
+        "::warning file=templates/payments,line=1,col=1::unused template: no route and no other template names it",
         '::error file=templates/payments/card.j2,line=2,col=14::unknown filter "shuot"',
     ]
     (here / "100%,a:b.yaml").write_text(FINE.replace("open", "'50%'").replace("[noc]", "['%\\n']"))
@@ -127,7 +131,7 @@ def test_a_fault_for_github_is_an_annotation_that_no_message_can_break_out_of(he
 
 
 @pytest.mark.parametrize(("name", "content"), [("gone.yaml", None), ("latin.yaml", b"version: 1 # caf\xe9\n")])
-def test_routes_that_cannot_be_read_are_another_matter(here, name, content):
+def test_unreadable_routes_exit_with_2(here, name, content):
     if content is not None:
         (here / name).write_bytes(content)
     result = run("--routes", name)
@@ -135,24 +139,24 @@ def test_routes_that_cannot_be_read_are_another_matter(here, name, content):
     assert result.stderr.startswith(f"relay: {name}:0:0: ")
 
 
-def test_a_template_that_cannot_be_read_is_told_beside_the_rest(here):
-    written(here, WRONG)
+def test_an_unreadable_template_is_reported_with_the_other_faults(here):
+    write(here, WRONG)
     (here / "templates" / "payments" / "card.j2").write_bytes(b"caf\xe9")
     lines = run().stdout.splitlines()
     assert lines[-1].startswith("templates/payments/card.j2:0:0: not UTF-8")
-    assert len(lines) == 5  # and nobody says that a template is missing
+    assert len(lines) == 5  # and no template is reported as unknown
 
 
-def test_the_files_are_those_of_the_settings(here, monkeypatch):
+def test_the_settings_name_the_files(here, monkeypatch):
     (here / "other.yaml").write_text(WARNED)
     monkeypatch.setenv("RELAY_ROUTES", "other.yaml")
     monkeypatch.setenv("RELAY_TEMPLATES", "none")
     (here / "none").mkdir()
-    assert run().stdout == "other.yaml:2:30: warning: nothing posts to 'old'\n"
+    assert run().stdout == "other.yaml:2:30: warning: unused alias 'old': no route posts to it\n"
 
 
 @pytest.mark.parametrize("named", ["templtaes", "gone/templates", "file", "link", "broken/templates"])
-def test_a_folder_of_templates_that_somebody_named_must_be_there(here, monkeypatch, named):
+def test_a_template_folder_that_is_named_must_exist(here, monkeypatch, named):
     (here / "routes.yaml").write_text(FINE.replace("post:", "template: gone, post:"))
     (here / "file").touch()
     (here / "link").symlink_to("nowhere")
@@ -161,7 +165,7 @@ def test_a_folder_of_templates_that_somebody_named_must_be_there(here, monkeypat
     what = "this is no folder" if named == "file" else "there is no such folder"
     for result in (run("--templates", named), run_with(monkeypatch, RELAY_TEMPLATES=named)):
         assert result.exit_code == 1
-        [line] = result.stdout.splitlines()  # and nobody says that a template is missing
+        [line] = result.stdout.splitlines()  # and no template is reported as unknown
         assert line.startswith(f"{named}:0:0: {what}; set RELAY_TEMPLATES")
 
 
@@ -172,7 +176,7 @@ def run_with(monkeypatch, **environment):
         return run()
 
 
-def test_the_usual_folder_of_templates_need_not_be_there(here, monkeypatch):
+def test_the_default_template_folder_may_be_missing(here, monkeypatch):
     (here / "bare").mkdir()
     (here / "bare" / "routes.yaml").write_text(FINE)
     monkeypatch.chdir(here / "bare")

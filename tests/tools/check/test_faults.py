@@ -1,6 +1,6 @@
-"""One fault a file, in `faults/`: each is told, alone, at its place, with what was expected.
+"""One fault in each file of `faults/`: `relay check` reports it, alone, at its place.
 
-The first line of a file says what `relay check` is to say of it, and whether the schema that editors use objects too.
+The first line of a file has the expected message, and says whether editors report the fault too.
 """
 
 import re
@@ -19,11 +19,11 @@ from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
 from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
-from relay.tools.check.template_trial import _bare, _full, trial
+from relay.tools.check.template_trial import bare_shares, full_shares, trial
 from tests.support.share_sequences import ShareSequence, share
 
 FAULTS = Path(__file__).parent / "faults"
-FIRST_LINE = re.compile(r"\{?# (?P<kind>fault|warning)(, to editors too)?: (?P<told>.*?)( #\})?")
+FIRST_LINE = re.compile(r"\{?# (?P<kind>fault|warning)(, also in editors)?: (?P<message>.*?)( #\})?")
 
 ENTRIES: list[dict[str, Any]] = [
     {"status": "warning"},
@@ -45,11 +45,11 @@ routes:
 
 def expected(path: Path) -> list[str]:
     first = FIRST_LINE.fullmatch(path.read_text(encoding="utf-8").splitlines()[0])
-    assert first, f"{path} does not say what is wrong with it"
-    return [f"{first['kind']} {first['told']}"]
+    assert first, f"the first line of {path} has no message"
+    return [f"{first['kind']} {first['message']}"]
 
 
-def told(findings: Sequence[Fault], path: Path) -> list[str]:
+def reported(findings: Sequence[Fault], path: Path) -> list[str]:
     assert all(finding.file == str(path) for finding in findings)
     return [
         f"{'warning' if finding.warning else 'fault'} {finding.line}:{finding.column}: {finding.message}"
@@ -58,25 +58,25 @@ def told(findings: Sequence[Fault], path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(FAULTS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_fault_of_the_routes_is_told_where_it_stands(path):
+def test_a_fault_in_routes_is_reported_at_its_place(path):
     _, findings = check_routes(path.read_text(encoding="utf-8"), str(path), ["incident"])
-    assert told(findings, path) == expected(path)
+    assert reported(findings, path) == expected(path)
 
 
 @pytest.mark.parametrize("path", sorted((FAULTS / "templates").rglob("*.j2")), ids=lambda path: path.stem)
-def test_a_fault_of_a_template_is_told_where_it_stands(path, tmp_path):
-    """What stands in `templates/status` is an entry's; the others are cards."""
+def test_a_fault_in_a_template_is_reported_at_its_place(path, tmp_path):
+    """Files in `templates/status` are templates of entries; the others are cards."""
     file = "status.j2" if path.parent.name == "status" else "card.j2"
     routes, template = tmp_path / "routes.yaml", tmp_path / "templates" / "incident" / file
     template.parent.mkdir(parents=True)
     routes.write_text(ROUTES, encoding="utf-8")
     template.write_bytes(path.read_bytes())
-    assert told(run_checks(routes, tmp_path / "templates").findings, template) == expected(path)
+    assert reported(run_checks(routes, tmp_path / "templates").findings, template) == expected(path)
 
 
-def test_whatever_an_entry_holds_is_known():
-    lives = [(share(at, **told) for at, told in enumerate(ENTRIES)), _full(), _bare()]
-    for shares in map(list, lives):
+def test_every_value_of_an_entry_is_known():
+    sequences = [(share(at, **changes) for at, changes in enumerate(ENTRIES)), full_shares(), bare_shares()]
+    for shares in map(list, sequences):
         sequence = ShareSequence(rulebook=parse_rulebook("version: 1\nfallback: C0NOC00001\nroutes: []"))
         for each in shares:
             sequence.add(each)
@@ -87,7 +87,7 @@ def test_whatever_an_entry_holds_is_known():
 
 
 @pytest.mark.parametrize("stem", ["card", *ENTRY_TEMPLATES])
-def test_whatever_a_template_is_for_it_is_run_before_it_is_live(stem):
+def test_every_kind_of_template_is_rendered_by_the_check(stem):
     [found] = trial({f"payments/{stem}.j2": "{% section %}x{% endsection %}\n{% section %}{{ 1 / 0 }}{% endsection %}"})
     assert (found.file, found.line, found.warning) == (f"payments/{stem}.j2", 2, False)
     assert found.message.endswith("division by zero; check the divisor with {% if %} first")
@@ -96,17 +96,17 @@ def test_whatever_a_template_is_for_it_is_run_before_it_is_live(stem):
 @pytest.mark.parametrize(
     "name", ["My Team/card.j2", 'a"b/card.j2', "alone.j2", "relay/card.j2", "incident/deep/card.j2"]
 )
-def test_what_no_route_can_name_is_not_run(name):
+def test_a_template_that_no_route_can_name_is_not_rendered(name):
     assert list(trial({name: "{{ 1 / 0 }}"})) == []
 
 
-def test_what_fails_only_where_little_is_known_is_a_warning():
+def test_a_failure_only_with_few_details_is_a_warning():
     [found] = trial({"incident/status.j2": "{{ entry.old }} {{ (incident.started + 1) | slack_time }}"})
     assert (found.line, found.warning) == (1, True)
-    assert "an incident of which little is known" in found.message
+    assert "an incident with few details" in found.message
 
 
-def test_a_card_that_has_no_place_for_the_buttons_of_its_route_is_told(tmp_path):
+def test_a_card_without_a_place_for_its_buttons_is_a_warning(tmp_path):
     routes = tmp_path / "routes.yaml"
     routes.write_text(
         'version: 1\nfallback: "#noc"\nroutes:\n'
@@ -144,29 +144,29 @@ routes:
 """
 
 
-def test_what_is_no_yaml_hides_no_other_fault():
+def test_invalid_yaml_hides_no_other_fault():
     rulebook, findings = check_routes(BROKEN_EVERYWHERE, "routes.yaml", ["incident"])
     assert rulebook is None
     assert [(each.line, each.column, each.message.partition(";")[0][:60]) for each in findings] == [
-        (3, 7, "expected a word, found nothing (a value that begins with # n"),
-        (7, 5, "'enabld' is no key that may stand in a route"),
-        (9, 23, "this is not YAML: no anchor has that name"),
-        (9, 39, "this is not YAML: no anchor has that name"),
-        (10, 7, "'statsu' is not something that a match can look at"),
-        (11, 7, "'alerts: {all: [1, 2]}' can never hold"),
-        (12, 21, "nothing lies between a min of 'critical' and a max of 'warni"),
-        (13, 12, 'this is not YAML: a value that begins with @ needs quotes: "'),
-        (13, 23, 'this is not YAML: a value that begins with ` needs quotes: "'),
+        (3, 7, "expected text, found nothing (a value that begins with # nee"),
+        (7, 5, "unknown key 'enabld' in route"),
+        (9, 23, "invalid YAML: no anchor has this name"),
+        (9, 39, "invalid YAML: no anchor has this name"),
+        (10, 7, "unknown key 'statsu' in match"),
+        (11, 7, "'alerts: {all: [1, 2]}' never matches"),
+        (12, 21, "min 'critical' is above max 'warning': no value matches"),
+        (13, 12, 'invalid YAML: a value that begins with @ needs quotes: "@pay'),
+        (13, 23, 'invalid YAML: a value that begins with ` needs quotes: "`web'),
         (13, 40, 'a value that begins with {{ needs quotes: "{{ tags.team }}"'),
-        (14, 11, "there is a route 'a' in line 6 already"),
-        (15, 11, "this is not YAML: in double quotes \\d is an escape that YAML"),
-        (16, 12, "the channel 'nok' is not known"),
+        (14, 11, "duplicate route name 'a', first used in line 6"),
+        (15, 11, "invalid YAML: unknown escape \\d in double quotes"),
+        (16, 12, "unknown channel 'nok'"),
     ]
 
 
 @settings(max_examples=60)
 @given(traps=st.lists(st.sampled_from(["*-x", "@y", "`z`", "%p", "!q", '"\\d"', "*v"]), max_size=4), data=st.data())
-def test_each_trap_of_yaml_is_told_at_its_place_and_nothing_else_is(traps, data):
+def test_each_yaml_problem_is_reported_at_its_place(traps, data):
     lines, places = ROUTES.splitlines(), []
     for number, trap in enumerate(traps):
         before = f"  - {{name: r{number}, match: {{tags: {{team: "
@@ -190,12 +190,12 @@ routes:
 """
 
 
-def test_a_channel_that_nobody_can_post_to_is_told_where_it_is_named():
+def test_a_channel_without_reachable_routes_is_reported_where_it_is_named():
     _, findings = check_routes(UNREACHED, "routes.yaml", ["incident"])
-    told_of = "what posts there (line 6) never gets an incident"
-    assert [(each.line, each.column, each.message) for each in findings if "can post" in each.message] == [
-        (2, 30, f"nothing can post to 'old': {told_of}"),
-        (6, 68, f"nothing can post to '#late': {told_of}"),
+    reason = "its route (line 6) never gets an incident"
+    assert [(each.line, each.column, each.message) for each in findings if "is ever posted" in each.message] == [
+        (2, 30, f"nothing is ever posted to 'old': {reason}"),
+        (6, 68, f"nothing is ever posted to '#late': {reason}"),
     ]
     assert all(each.warning for each in findings)
 
@@ -207,6 +207,6 @@ LITERAL = r"""
 
 
 @pytest.mark.parametrize("value", re.split(r"\s{3,}|\n", LITERAL.strip()))
-def test_what_people_do_call_things_is_not_taken_for_something_else(value):
+def test_usual_values_are_not_reported_as_lookalikes(value):
     text = ROUTES.replace("{active: true}", f"{{tags: {{team: {value}}}}}")
     assert check_routes(text, "routes.yaml", ["incident"])[1] == []

@@ -1,4 +1,4 @@
-"""Whatever is proven about conditions is so for every incident; and what people write is proven."""
+"""The prover: what it proves is true for every incident, and it proves what people usually write."""
 
 import sys
 
@@ -11,12 +11,12 @@ from relay.model.errors import Fault
 from relay.model.incident import Incident
 from relay.routes.evaluate import RouteOutcome, evaluate_routes
 from relay.routes.match import Match
+from relay.routes.match_keys import IncidentFacts
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook
-from relay.routes.subjects import IncidentFacts
 from relay.tools.check.command import check_routes
-from relay.tools.check.prover import always, implies, meaning, possible
-from tests.support.condition_samples import incidents, looks, matches
+from relay.tools.check.prover import always, formula_of, implies, possible
+from tests.support.condition_samples import incidents, matches, statuses
 
 
 def compiled(match: dict) -> Match:
@@ -24,15 +24,15 @@ def compiled(match: dict) -> Match:
 
 
 def rulebook(routes: list) -> Rulebook:
-    return parse_rulebook(written(routes))
+    return parse_rulebook(routes_yaml(routes))
 
 
-def written(routes: list) -> str:
+def routes_yaml(routes: list) -> str:
     return yaml.safe_dump({"version": 1, "fallback": "#noc", "routes": routes})
 
 
-def seen(incidents: list[Incident]) -> list[IncidentFacts]:
-    return [IncidentFacts(each, status) for each in incidents for status in looks(each)]
+def all_facts(incidents: list[Incident]) -> list[IncidentFacts]:
+    return [IncidentFacts(each, status) for each in incidents for status in statuses(each)]
 
 
 def all_compiled(*matches: dict) -> list[Match]:
@@ -44,23 +44,23 @@ def all_compiled(*matches: dict) -> list[Match]:
 
 @settings(max_examples=70)
 @given(one=matches, other=matches, shared=st.lists(incidents, min_size=4, max_size=6))
-def test_what_is_proven_holds_for_every_incident(one, other, shared):
+def test_proven_statements_are_true_for_every_incident(one, other, shared):
     first, second, both, either = all_compiled(one, other, {"all": [one, other]}, {"any": [one, other]})
     for premise, conclusion in ((first, second), (second, first), (either, both)):
-        if implies(meaning(premise), meaning(conclusion)):
-            assert not [each for each in seen(shared) if premise.holds(each) and not conclusion.holds(each)]
+        if implies(formula_of(premise), formula_of(conclusion)):
+            assert not [each for each in all_facts(shared) if premise.matches(each) and not conclusion.matches(each)]
     for match in (first, second, both, either):
-        if not possible(meaning(match)):
-            assert not [each for each in seen(shared) if match.holds(each)]
-        if always(meaning(match)):
-            assert all(match.holds(each) for each in seen(shared))
+        if not possible(formula_of(match)):
+            assert not [each for each in all_facts(shared) if match.matches(each)]
+        if always(formula_of(match)):
+            assert all(match.matches(each) for each in all_facts(shared))
 
 
 @settings(max_examples=60)
 @given(one=matches, other=matches)
 def test_both_imply_each_and_each_implies_either(one, other):
-    meanings = map(meaning, all_compiled(one, other, {"all": [one, other]}, {"any": [one, other]}))
-    first, second, both, either = meanings
+    formula_ofs = map(formula_of, all_compiled(one, other, {"all": [one, other]}, {"any": [one, other]}))
+    first, second, both, either = formula_ofs
     for premise, conclusion in ((both, first), (both, second), (first, either), (second, either), (first, first)):
         assert implies(premise, conclusion)
 
@@ -86,15 +86,15 @@ def named(tree: list, prefix: str = "r") -> list:
 
 @settings(max_examples=40)
 @given(tree=trees, shared=st.lists(incidents, min_size=4, max_size=6))
-def test_a_route_that_is_said_to_be_never_reached_is_reached_by_no_incident(tree, shared):
-    text = written(named(tree))
+def test_no_incident_reaches_a_route_that_is_reported_as_never_reached(tree, shared):
+    text = routes_yaml(named(tree))
     rules, findings = check_routes(text, "routes.yaml", None)
     assert rules is not None
-    told = [finding.message.split("'")[1] for finding in findings if "is never reached" in finding.message]
-    for each, status in ((incident, status) for incident in shared for status in looks(incident)):
+    reported = [finding.message.split("'")[1] for finding in findings if "is never reached" in finding.message]
+    for each, status in ((incident, status) for incident in shared for status in statuses(incident)):
         decision = evaluate_routes(rules, each, status=status, variables=dict)
         outcomes = {trace.route: trace.outcome for trace in decision.trace}
-        assert not [name for name in told if outcomes[name] not in NOT_REACHED]
+        assert not [name for name in reported if outcomes[name] not in NOT_REACHED]
 
 
 NOT_REACHED = {RouteOutcome.NOT_REACHED, RouteOutcome.NO_MATCH, RouteOutcome.PARENT_NOT_MATCHED}
@@ -127,8 +127,8 @@ NOT_REACHED = {RouteOutcome.NOT_REACHED, RouteOutcome.NO_MATCH, RouteOutcome.PAR
         ({"environment": "a", "status": "unknown"}, {"any": [{"status": "critical"}, {"environment": "a"}]}),
     ],
 )
-def test_what_follows_plainly_is_proven(premise, conclusion):
-    assert implies(meaning(compiled(premise)), meaning(compiled(conclusion)))
+def test_plain_implications_are_proven(premise, conclusion):
+    assert implies(formula_of(compiled(premise)), formula_of(compiled(conclusion)))
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_what_follows_plainly_is_proven(premise, conclusion):
         ({"active": False}, {"status": "resolved"}),  # what arrives resolved is judged by its severity
     ],
 )
-def test_what_does_not_follow_is_not_proven(premise, conclusion):
-    assert not implies(meaning(compiled(premise)), meaning(compiled(conclusion)))
+def test_false_implications_are_not_proven(premise, conclusion):
+    assert not implies(formula_of(compiled(premise)), formula_of(compiled(conclusion)))
 
 
 @pytest.mark.parametrize(
@@ -160,31 +160,31 @@ def test_what_does_not_follow_is_not_proven(premise, conclusion):
         {"routes": [{"name": "a.1", "enabled": False, "post": ["#a"]}]},
     ],
 )
-def test_a_route_behind_one_that_may_let_it_through_is_reached(first):
+def test_a_route_after_one_that_may_not_match_is_reached(first):
     last = {"name": "b", "match": {"tags": {"team": "db"}}, "post": ["#a"]}
-    assert check_routes(written([{"name": "a", **first}, last]), "routes.yaml", None)[1] == []
+    assert check_routes(routes_yaml([{"name": "a", **first}, last]), "routes.yaml", None)[1] == []
 
 
-def test_a_route_for_what_is_active_is_not_reached_behind_one_for_all_that_is_not_resolved():
+def test_a_route_for_active_incidents_is_not_reached_after_one_for_all_unresolved_ones():
     tree = [
         {"name": "a", "match": {"status": {"min": "unknown"}}, "post": ["#a"]},
         {"name": "b", "match": {"active": True, "tags": {"team": "db"}}, "post": ["#a"]},
     ]
-    (only,) = check_routes(written(tree), "routes.yaml", None)[1]
-    assert only.message.startswith("the route 'b' is never reached: 'a' (line ")
+    (only,) = check_routes(routes_yaml(tree), "routes.yaml", None)[1]
+    assert only.message.startswith("route 'b' is never reached: 'a' (line ")
 
 
-def test_of_a_route_that_is_never_reached_its_children_are_not_told_as_well():
+def test_children_of_an_unreachable_route_are_not_reported():
     inner = [{"name": "c", "match": {"tags": {"team": "db"}}, "post": ["#a"]}]
     tree = [
         {"name": "a", "match": {"status": "critical"}, "post": ["#a"]},
         {"name": "b", "match": {"status": "critical", "alerts": 2}, "post": ["#a"], "routes": inner},
     ]
-    (only,) = check_routes(written(tree), "routes.yaml", None)[1]
-    assert only.message.startswith("the route 'b' is never reached: 'a' (line ")
+    (only,) = check_routes(routes_yaml(tree), "routes.yaml", None)[1]
+    assert only.message.startswith("route 'b' is never reached: 'a' (line ")
 
 
-def test_digits_and_signs_are_the_casefolded_form_of_themselves_alone():
+def test_only_a_digit_or_sign_itself_casefolds_to_it():
     folded = {each.casefold() for each in map(chr, range(sys.maxunicode + 1)) if each.casefold() != each}
     assert not [each for each in folded if any(sign.isascii() and not sign.isalpha() for sign in each)]
     assert all(each.casefold() == each for each in folded)
@@ -192,7 +192,7 @@ def test_digits_and_signs_are_the_casefolded_form_of_themselves_alone():
 
 def findings_of(count: int, match: dict) -> list[Fault]:
     routes = [{"name": f"r{n}", "match": numbered(match, n), "post": ["#a"]} for n in range(count)]
-    return check_routes(written(routes), "routes.yaml", None)[1]
+    return check_routes(routes_yaml(routes), "routes.yaml", None)[1]
 
 
 def numbered(match: dict, number: int) -> dict:
@@ -207,15 +207,16 @@ def numbered(match: dict, number: int) -> dict:
         {"all": [{"any": [{"tags": {"aN": "x"}}, {"tags": {"bN": "y"}}]} for _ in range(12)]},
     ],
 )
-def test_many_routes_that_have_little_to_do_with_each_other_are_looked_through_and_left_alone(match):
+def test_many_unrelated_routes_give_no_finding(match):
     assert findings_of(30, match) == []
 
 
-def test_a_proof_that_would_take_for_ever_is_given_up():
+def test_a_proof_that_takes_too_long_is_given_up():
     knots = [{"any": [{"tags": {f"{letter}{n}": "x"}} for letter in "abc"]} for n in range(14)]
     ropes = [{"any": [{"tags": {f"{letter}{n}": "y"}} for letter in "abc"]} for n in range(14)]
-    assert not implies(meaning(compiled({"all": knots})), meaning(compiled({"all": ropes})))
+    assert not implies(formula_of(compiled({"all": knots})), formula_of(compiled({"all": ropes})))
     stars = "*".join(f"?{letter}" for letter in "abcdefghijkl")
     assert not implies(
-        meaning(compiled({"tags": {"team": f"*{stars}*"}})), meaning(compiled({"tags": {"team": f"*{stars[::-1]}*"}}))
+        formula_of(compiled({"tags": {"team": f"*{stars}*"}})),
+        formula_of(compiled({"tags": {"team": f"*{stars[::-1]}*"}})),
     )

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from relay.cli import app
 from relay.config.files import ConfigurationFiles, build_configuration, load_configuration
 from relay.model.errors import ConfigurationError
-from relay.routes.parser.context import Position
+from relay.routes.yaml_reader.context import Position
 from relay.tools.testing.grammar import read_tests
 from relay.tools.testing.model import ShareSpec
 from relay.tools.testing.report import junit, result_lines
@@ -196,11 +196,11 @@ def test_an_invalid_test_is_a_fault(tmp_path, wrong, message):
     ("wrong", "message"),
     [
         ("at: 1m", "3:24: the first share needs a source"),
-        ("sample: documentd", "3:33: 'documentd' is not known here; did you mean 'documented'?"),
+        ("sample: documentd", "3:33: unknown value 'documentd'; did you mean 'documented'?"),
         ("file: nope.json", "nope.json cannot be read: No such file or directory"),
         ("file: empty.json", "empty.json does not contain a share. The body has no incident.id"),
         ("file: empty.json, sample: documented", "3:31: expected either sample or file, found both"),
-        ("sample: documented, state: ok", "'ok' is not known here"),
+        ("sample: documented, state: ok", "unknown value 'ok'"),
         ("sample: documented, at: soon", "expected a duration such as 90s"),
         ("sample: documented, tag: {}", "unknown key 'tag' in a share; did you mean 'tags'?"),
         ("sample: documented, with: {a: 0x1f}", "'0x1f' is not a decimal number"),
@@ -216,12 +216,12 @@ def test_an_invalid_share_is_a_fault(tmp_path, wrong, message):
     ("wrong", "message"),
     [
         ("", "3:55: nothing is expected; write one of: routes, channels, cards"),
-        ("channels: [paymets]", "3:67: the channel 'paymets' is not known; did you mean 'payments'?"),
+        ("channels: [paymets]", "3:67: unknown channel 'paymets'; did you mean 'payments'?"),
         ("channels: noc", "3:66: expected a list of channels, found 'noc'"),
         ("routes: [payment]", "3:65: unknown route 'payment'; did you mean 'payments'?"),
         ("cards: {noc: {say: x}}", "unknown key 'say' in a card; did you mean 'says'?"),
         ("cards: {noc: {says: /(/}}", "'/(/' is not a valid regular expression (RE2): missing ): ("),
-        ("cards: {noc: {pings: [bob]}}", "'bob' cannot be pinged"),
+        ("cards: {noc: {pings: [bob]}}", "invalid target 'bob'"),
         ("cards: {noc: {entries: two}}", "expected a number, found 'two'"),
         ("cards: {noc: {thread: [{tell: []}]}}", "unknown key 'tell' in a reply; did you mean 'tells'?"),
     ],

@@ -1,6 +1,7 @@
-"""YAML as it is written: a tree of words, lists and tables that know their place.
+"""YAML as it is written: a tree of scalars, lists and mappings with their places.
 
-What YAML would make of a scalar (`no` a boolean, `012` the number 10) is left to those who read the tree.
+A scalar keeps its text. Its readers decide what it means, not YAML (which makes `no` a boolean and `012` the number
+10).
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalarNode:
-    """A scalar. `text` is what was written, `kind` what YAML takes it for (`str`, `bool`, `int`, `null`, ...).
+    """A scalar: its `text`, and the type that YAML gives it (`str`, `bool`, `int`, `null`, ...).
 
-    `trap` says what YAML made of a text that was meant otherwise, and the cure.
+    `hint` says what YAML made of a value that was meant as text, and what to write.
     """
 
     text: str
@@ -21,7 +22,7 @@ class ScalarNode:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was written at all: `key:`, or `- `."""
+        """Whether there is no text at all: `key:`, or `- `."""
         return self.yaml_type == "null" and not self.text
 
 
@@ -36,33 +37,33 @@ class ListNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingNode:
-    """A mapping, what `<<` brought into it included; no two of its keys are written alike."""
+    """A mapping, with what `<<` merged into it; each key stands once."""
 
     entries: "tuple[tuple[ScalarNode, Node], ...]"
     line: int
     column: int
 
     def get(self, key: str) -> "Node | None":
-        """What stands under that key."""
-        return next((value for word, value in self.entries if word.text == key), None)
+        """The value of a key, or None."""
+        return next((value for name, value in self.entries if name.text == key), None)
+
+    def key(self, key: str) -> ScalarNode | None:
+        """The node of a key itself, or None."""
+        return next((name for name, _ in self.entries if name.text == key), None)
 
 
 Node = ScalarNode | ListNode | MappingNode
 
 
 def list_hint(node: Node) -> str:
-    """How what was written where a list is expected would be one, as the end of a sentence."""
+    """The end of a message: how to write a value as a list."""
     if not isinstance(node, ScalarNode) or not node.text:
         return ""
-    return (
-        "; to say nothing, leave the key out"
-        if node.yaml_type == "null"
-        else f"; one alone is written [{as_yaml(node)}]"
-    )
+    return "; to set nothing, remove the key" if node.yaml_type == "null" else f"; write [{as_yaml(node)}]"
 
 
 def as_yaml(node: Node) -> str:
-    """A node in one line, as it could be written."""
+    """A node as YAML in one line."""
     match node:
         case ScalarNode():
             return node.text
@@ -73,7 +74,7 @@ def as_yaml(node: Node) -> str:
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes that are right inside it."""
+    """The nodes directly inside a node."""
     match node:
         case ScalarNode():
             return ()

@@ -1,7 +1,7 @@
-"""What YAML makes of a text that was not meant for it, and the cure.
+"""Hints for text that YAML reads in another way than its writer meant: what YAML makes of it, and what to write.
 
-The first character of a value decides: some of them mean something to YAML, and then the value is no text, or the file
-no YAML. The parser says so in its own words, and often lines below; this looks at the line and names the cure.
+Some first characters of a value have a meaning in YAML. Then the value is not text, or the file is not valid YAML.
+YAML's own error often points at a later line. This module looks at the line itself and says what to write.
 """
 
 import re
@@ -28,22 +28,22 @@ _DASH: Final = re.compile(r"\s*-(?=[A-Za-z_]+:(\s|$))")
 _STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 _SECOND_COLON: Final = re.compile(r"\s*(?:- +)?[A-Za-z_-]+: +(?=[^\s\"'\[{|>&*!#])(?P<value>.*?: .*?)(?=\s+#|\s*$)")
 
-TAB: Final = "a tab stands here; YAML is indented with spaces alone"
+TAB: Final = "found a tab; YAML is indented with spaces only"
 
 
 def in_line(line: str, column: int) -> tuple[int, str] | None:
-    """The trap that a line with a fault has, nearest before that column (from 1): its own column, and the cure."""
-    found = [(at + 1, told) for at, told in _traps(line) if at < column]
-    if found:
-        return found[-1]
-    if told := of_line(line):
-        return told
+    """The nearest problem before a column (from 1) of a line with an error: its column, and the hint."""
+    problems = [(at + 1, hint) for at, hint in _problems(line) if at < column]
+    if problems:
+        return problems[-1]
+    if problem := in_whole_line(line):
+        return problem
     indentation = line[: len(line) - len(line.lstrip())]
     return (indentation.index("\t") + 1, TAB) if "\t" in indentation else None
 
 
 def comment(rest: str) -> str:
-    """The cure where a value should begin, and a comment does; else nothing."""
+    """The hint if a comment begins where a value should; else empty."""
     begun = _COMMENT.match(rest)
     if not begun:
         return ""
@@ -52,40 +52,40 @@ def comment(rest: str) -> str:
 
 
 def hidden(rest: str) -> str:
-    """The same where a comment begins somewhere in the rest of a line, as the end of a sentence."""
+    """The same if a comment begins anywhere in the rest of a line, as the end of a message."""
     begun = _HIDDEN.search(rest)
     return f" ({comment(begun[0])})" if begun else ""
 
 
 def glued(text: str) -> str:
-    """The cure for `name:x`, which is one word; else nothing."""
+    """The hint for `name:x`, which is one scalar; else empty."""
     key = _GLUED.match(text)
-    return f"a blank is missing after '{key[0]}'" if key else ""
+    return f"missing space after '{key[0]}'" if key else ""
 
 
 def at_start(text: str) -> str:
-    """The cure for a value that begins with what means something to YAML; nothing where it does not."""
+    """The hint for a value whose first character has a meaning in YAML; else empty."""
     if text.startswith("{{"):
-        return _needs_quotes("{{", _cut(text), "YAML takes it for a mapping")
+        return _needs_quotes("{{", _cut(text), "YAML reads it as a mapping")
     if text[:1] in _BEGINNINGS:
         return _needs_quotes(text[0], _cut(text), _BEGINNINGS[text[0]])
     if text[:1] in (">", "|"):
-        return f"{text[0]} begins a text of several lines; a comparison is written {{min: 3}}, a text in quotes"
+        return f"{text[0]} begins a text of several lines; write a comparison as {{min: 3}}, and text in quotes"
     return ""
 
 
 _BEGINNINGS: Final = {
-    "*": "YAML takes it for the name of an anchor",
-    "&": "YAML takes it for an anchor",
-    "!": "YAML takes it for a tag",
-    "@": "YAML keeps it for itself",
-    "`": "YAML keeps it for itself",
-    "%": "YAML keeps it for itself",
+    "*": "YAML reads it as a reference to an anchor",
+    "&": "YAML reads it as an anchor",
+    "!": "YAML reads it as a tag",
+    "@": "YAML reserves this character",
+    "`": "YAML reserves this character",
+    "%": "YAML reserves this character",
 }
 
 
-def _traps(line: str) -> Iterator[tuple[int, str]]:
-    """Each place of a line at which a value begins that YAML will not take for what it is."""
+def _problems(line: str) -> Iterator[tuple[int, str]]:
+    """Every column of a line at which a value begins that YAML does not read as text, with the hint."""
     inside = 0
     for begins in _VALUE_BEGINS.finditer(line):
         at = begins.end()
@@ -95,40 +95,40 @@ def _traps(line: str) -> Iterator[tuple[int, str]]:
         quoted = _QUOTED.match(rest)
         if quoted:
             inside = at + quoted.end()
-        if told := _of_quotes(rest, quoted[0] if quoted else "") or _of_list(rest) or _of_beginning(rest):
-            yield at, told
+        if hint := _quotes_hint(rest, quoted[0] if quoted else "") or _list_hint(rest) or _start_hint(rest):
+            yield at, hint
 
 
-def of_line(line: str) -> tuple[int, str] | None:
-    """What is wrong with a line as a whole: its column, and the cure."""
+def in_whole_line(line: str) -> tuple[int, str] | None:
+    """The column and the hint of a problem with a line as a whole."""
     plain = _REMARK.split(_QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line))[0]
     if blank := _STRANGE_BLANK.search(plain):
-        return blank.start() + 1, "this looks like a blank and is none (it came with copied text); type a blank here"
+        return blank.start() + 1, "found a special space character (probably copied); write a plain space"
     if dash := _DASH.match(plain):
-        return dash.end(), "a blank is missing after '-'"
+        return dash.end(), "missing space after '-'"
     if colon := _SECOND_COLON.match(line):
-        return colon.start("value") + 1, f'a text with a colon and a blank in it needs quotes: "{colon["value"]}"'
+        return colon.start("value") + 1, f'text that contains a colon and a space needs quotes: "{colon["value"]}"'
     return None
 
 
-def _of_quotes(rest: str, quoted: str) -> str:
+def _quotes_hint(rest: str, quoted: str) -> str:
     if quoted.startswith('"') and (escape := _ESCAPE.search(quoted)):
-        return f"in double quotes {escape[0]} is an escape that YAML does not know; write it in single quotes: " + (
+        return f"unknown escape {escape[0]} in double quotes; write single quotes: " + (
             f"'{quoted[1:-1]}'" if "'" not in quoted else "'...'"
         )
     after = rest[len(quoted) :].strip()
     if quoted and after and after[0] not in ",]}:#":
-        return f"the quotes end here: {quoted}; a {quoted[0]} inside them is written twice, or within the other quotes"
+        return f"the quotes end here: {quoted}; to write {quoted[0]} inside, double it or use the other quotes"
     return ""
 
 
-def _of_list(rest: str) -> str:
+def _list_hint(rest: str) -> str:
     if _LIST.match(rest):
-        return _needs_quotes("[", _cut(rest, ""), "YAML takes it for a list")
+        return _needs_quotes("[", _cut(rest, ""), "YAML reads it as a list")
     return ""
 
 
-def _of_beginning(rest: str) -> str:
+def _start_hint(rest: str) -> str:
     fine = (rest[:1] in "*&" and _ALIAS.match(rest)) or _TAG.match(rest) or _BLOCK.match(rest)
     return "" if fine else at_start(rest)
 
@@ -139,17 +139,17 @@ def _needs_quotes(beginning: str, value: str, why: str) -> str:
 
 
 def _cut(text: str, closing: str = "}") -> str:
-    """The value that begins a text, as far as it can be told."""
+    """The value at the start of a text, as far as its end is clear."""
     if (whole := _EXPRESSION.match(text)) and text.startswith("{{"):
         return whole[0].rstrip(":")
     if not closing:
         return text.partition(", ")[0].partition(" #")[0].rstrip()
-    found = _END.search(text)
-    return text[: found.start()].rstrip() if found else text
+    end = _END.search(text)
+    return text[: end.start()].rstrip() if end else text
 
 
 def extent(rest: str) -> int:
-    """How long the value is that begins the rest of a line, where it is a trap with an end; else 0."""
+    """The length of a problematic value at the start of a text, if its end is clear; else 0."""
     quoted = _QUOTED.match(rest)
     if quoted:
         return len(quoted[0]) if rest.startswith('"') and _ESCAPE.search(quoted[0]) else 0
@@ -157,11 +157,11 @@ def extent(rest: str) -> int:
 
 
 def lines_of(text: str) -> Sequence[str]:
-    """The lines of a text, counted as YAML does."""
+    """The lines of a text, as YAML counts them."""
     return _BREAK.split(text)
 
 
 def offset(text: str, line: int) -> int:
-    """Where that line (from 1) begins; the end of the text where there is none."""
-    ends = (found.end() for found in _BREAK.finditer(text))
+    """The offset of a line (from 1); the end of the text if there is no such line."""
+    ends = (line_break.end() for line_break in _BREAK.finditer(text))
     return next(islice((0, *ends), line - 1, None), len(text))

@@ -1,0 +1,169 @@
+"""The types of the keys of routes.yaml: how a value is read, what editors check, and how documents write it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Generic, TypeVar
+
+from relay.routes import json_schema
+from relay.routes.json_schema import Schema
+from relay.routes.yaml_reader import scalars
+from relay.routes.yaml_reader.context import ParseContext, suggestion
+from relay.routes.yaml_reader.nodes import MappingNode, Node
+from relay.routes.yaml_reader.scalars import NodeReader, describe, read_bool, read_duration, read_key, read_word
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+BUILT_IN_TEMPLATE: Final = "incident"
+MIN_SILENCE: Final = 60.0
+"""Seconds: a shorter silence says nothing, and would make relay ask BigPanda all the time."""
+SLACK_ID: Final = re.compile(r"(?=.*[0-9]|.{9})[A-Z][A-Z0-9]+")
+"""A Slack id. It has a digit or is long, so a word in capitals is not an id."""
+_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class Place(StrEnum):
+    """The parts of the file that have their own keys; the value names the part in messages."""
+
+    TOP = "the top level"
+    DEFAULTS = "defaults"
+    ROUTE = "route"
+    POST = "post item"
+
+
+CARD_PLACES: Final = (Place.DEFAULTS, Place.ROUTE, Place.POST)
+"""Where an option may stand, unless its row says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyType(Generic[T]):
+    """One type of value.
+
+    `name` and `as_yaml` are for the documents, `schema` is for editors. `from_json` restores a value that was stored as
+    JSON, where a tuple is a list.
+    """
+
+    name: str
+    read: NodeReader[T]
+    schema: Schema
+    as_yaml: Callable[[T], str] = str
+    from_json: Callable[[Any], T] = lambda value: value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key(Generic[T]):
+    """One row of the table of keys.
+
+    `default` is what a missing key means.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+    type: KeyType[T]
+    default: T
+    description: str
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of its value."""
+        return {**self.type.schema, "description": self.description}
+
+    def read(self, mapping: MappingNode, context: ParseContext) -> T:
+        """Read the value of this key in a mapping, or return the default."""
+        return read_key(mapping, self.name, self.type.read, context, self.default)
+
+
+def list_of(item: KeyType[T]) -> KeyType[tuple[T, ...]]:
+    """A list of values of one type."""
+    return KeyType(
+        name=f"list of {item.name}",
+        read=scalars.list_of(item.read),
+        schema=json_schema.array(item.schema),
+        as_yaml=lambda values: f"[{', '.join(map(item.as_yaml, values))}]",
+        from_json=lambda values: tuple(map(item.from_json, values)),
+    )
+
+
+def choice_of(*choices: str, name: str = "") -> KeyType[str]:
+    """One of these words."""
+    return KeyType(
+        name=name or " or ".join(f"`{choice}`" for choice in choices),
+        read=scalars.choice_of(*choices),
+        schema=json_schema.enum(choices),
+    )
+
+
+def member_of(choices: type[E]) -> KeyType[E]:
+    """One member of an enumeration."""
+
+    def read(node: Node, context: ParseContext) -> E | None:
+        word = scalars.choice_of(*choices)(node, context)
+        return None if word is None else choices(word)
+
+    return KeyType(
+        name=" or ".join(f"`{choice}`" for choice in choices),
+        read=read,
+        schema=json_schema.enum(choices),
+        from_json=choices,
+    )
+
+
+def _read_template(node: Node, context: ParseContext) -> str | None:
+    name = read_word(node, context)
+    if name is None:
+        return None
+    if not _FOLDER.fullmatch(name):
+        context.add_fault(node, f"expected the name of a folder under templates/, found {describe(node)}")
+        return None
+    if context.templates is not None and name not in (BUILT_IN_TEMPLATE, *context.templates):
+        context.add_fault(node, f"unknown template '{name}'{suggestion(name, sorted(context.templates))}")
+        return None
+    return name
+
+
+def _read_silence(node: Node, context: ParseContext) -> float | None:
+    seconds = read_duration(node, context)
+    if seconds is not None and seconds < MIN_SILENCE:
+        hint = "to switch this off, write a long duration such as 365d"
+        context.add_fault(node, f"expected a duration of at least 1m, found {describe(node)}; {hint}")
+        return None
+    return seconds
+
+
+def _read_user_group(node: Node, context: ParseContext) -> str | None:
+    group = read_word(node, context)
+    if group is None or (group.startswith("S") and SLACK_ID.fullmatch(group)):
+        return group
+    context.add_fault(node, f"expected the id of a user group (S...), found {describe(node)}")
+    return None
+
+
+def _duration(seconds: float) -> str:
+    unit, length = next((each for each in (("h", 3600), ("m", 60)) if seconds and not seconds % each[1]), ("s", 1))
+    return f"{seconds / length:g}{unit}"
+
+
+WORD: Final = KeyType(name="text", read=read_word, schema=json_schema.WORD)
+FLAG: Final = KeyType(
+    name="`true` or `false`", read=read_bool, schema=json_schema.FLAG, as_yaml=lambda flag: str(flag).lower()
+)
+DURATION: Final = KeyType(
+    name="duration",
+    read=read_duration,
+    schema={"anyOf": [json_schema.pattern("^([0-9]{1,9}[smhd]|0)$"), {"const": 0}]},
+    as_yaml=_duration,
+)
+SILENCE: Final = KeyType(
+    name="duration",
+    read=_read_silence,
+    schema=json_schema.pattern("^0*([1-9][0-9]*[mhd]|([6-9][0-9]|[1-9][0-9]{2,})s)$"),
+    as_yaml=_duration,
+)
+TEMPLATE: Final = KeyType(
+    name="folder",
+    read=_read_template,
+    schema={"type": ["string", "number", "boolean"], "pattern": f"^{_FOLDER.pattern}$"},
+)
+USER_GROUP: Final = KeyType(name="user groups", read=_read_user_group, schema=json_schema.pattern("^S[A-Z0-9]+$"))

@@ -1,0 +1,305 @@
+"""The values and operators of `match`, compiled to comparisons.
+
+A scalar keeps its text, whatever YAML makes of it. `VALUE_FORMS` and `OPERATORS` say what each type of value allows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from relay.model.incident import State
+from relay.routes import json_schema
+from relay.routes.json_schema import Schema
+from relay.routes.match_keys import ValueType
+from relay.routes.operators import (
+    AllOf,
+    AnyOf,
+    Between,
+    Exactly,
+    Exists,
+    Glob,
+    Opposite,
+    Regex,
+    Wanted,
+    number_of,
+    rank_of,
+)
+from relay.routes.yaml_reader.context import ParseContext, suggestion
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.routes.yaml_reader.scalars import describe, read_bool
+
+OperandReader = Callable[[Node, ValueType, ParseContext], Wanted | None]
+_TEXT, _STATE, _NUMBER, _FLAG = ValueType
+
+
+def read_value(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    """Compile a value: a scalar, a list (any of it), or operators (all of them)."""
+    match node:
+        case ScalarNode():
+            return VALUE_FORMS[value_type].read(node, context)
+        case ListNode():
+            return _any(node, value_type, context)
+        case MappingNode():
+            return _operators(node, value_type, context)
+
+
+# --- scalars, by type ---
+
+
+def _text(node: ScalarNode, context: ParseContext) -> Wanted | None:
+    """Read exact text, a glob, or a regular expression between slashes."""
+    text = node.text
+    if node.is_empty:
+        hint = node.hint or 'for an absent value write {exists: false}; for empty text write ""'
+        context.add_fault(node, f"expected a value, found nothing ({hint})")
+        return None
+    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+        return _regex(node, text[1:-1], context)
+    if "*" in text or "?" in text:
+        return Glob(text=text.casefold())
+    return Exactly(text=text.casefold())
+
+
+def _regex(node: ScalarNode, pattern: str, context: ParseContext) -> Wanted | None:
+    try:
+        return Regex(pattern=pattern)
+    except ValueError as error:
+        context.add_fault(node, f"invalid regular expression (RE2): {error}")
+        return None
+
+
+def _state(node: ScalarNode, context: ParseContext) -> Wanted | None:
+    value = _text(node, context)
+    if not isinstance(value, Exactly) or rank_of(value.text) is not None:
+        return value
+    hint = "; did you mean 'resolved'?" if value.text in ("ok", "closed") else suggestion(node.text, State)
+    context.add_fault(node, f"unknown state {describe(node)}{hint}")
+    return None
+
+
+def _number(node: ScalarNode, context: ParseContext) -> Wanted | None:
+    bound = _bound(node, _NUMBER, context)
+    return None if bound is None else Between(measure=number_of, least=bound, most=bound)
+
+
+def _flag(node: ScalarNode, context: ParseContext) -> Wanted | None:
+    value = read_bool(node, context)
+    return None if value is None else Exactly(text="true" if value else "false")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueForm:
+    """How a scalar of one type is read, and its schema: as a plain value, for `is`, and for `min` and `max`."""
+
+    read: Callable[[ScalarNode, ParseContext], Wanted | None]
+    schema: Schema
+    exact_schema: Schema
+    bound_schema: Schema
+
+
+def _in_any_case(word: str) -> str:
+    return "".join(f"[{letter.upper()}{letter}]" for letter in word)
+
+
+_ANY_SCALAR: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
+_STATE_SCHEMA: Final[Schema] = {
+    "anyOf": [json_schema.enum(State), json_schema.pattern(f"^({'|'.join(map(_in_any_case, State))})$")]
+}
+_STATE_OR_PATTERN: Final[Schema] = {"anyOf": [*_STATE_SCHEMA["anyOf"], json_schema.pattern(r"[*?]|^/.*/$")]}
+_COUNT: Final[Schema] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        json_schema.pattern(r"^\s*[+-]?[0-9]+(\.0+)?([eE][+-]?[0-9]{1,3})?\s*$"),
+    ]
+}
+_DECIMAL: Final[Schema] = {
+    "anyOf": [
+        {"type": "number"},
+        json_schema.pattern(r"^\s*[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?\s*$"),
+    ]
+}
+
+VALUE_FORMS: Final[Mapping[ValueType, ValueForm]] = {
+    _TEXT: ValueForm(
+        read=_text,
+        schema={
+            **_ANY_SCALAR,
+            "description": "exact text, a glob (* and ?), or a regular expression (RE2) between slashes",
+        },
+        exact_schema=_ANY_SCALAR,
+        bound_schema=_DECIMAL,
+    ),
+    _STATE: ValueForm(
+        read=_state, schema=_STATE_OR_PATTERN, exact_schema=_STATE_OR_PATTERN, bound_schema=_STATE_SCHEMA
+    ),
+    _NUMBER: ValueForm(read=_number, schema=_COUNT, exact_schema=_COUNT, bound_schema=_COUNT),
+    _FLAG: ValueForm(read=_flag, schema=json_schema.FLAG, exact_schema=json_schema.FLAG, bound_schema={}),
+}
+
+
+# --- operators ---
+
+
+def _operators(node: MappingNode, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    """Read operators that must all match. `min` and `max` together are one range."""
+    known = [name for name, operator in OPERATORS.items() if value_type in operator.types]
+    if not node.entries:
+        context.add_fault(node, f"expected an operator, found an empty mapping{suggestion('', known)}")
+    parts = [_between(node, value_type, context)]
+    for word, value in node.entries:
+        read = OPERATORS[word.text].read if word.text in known else None
+        if read is not None:
+            parts.append(read(value, value_type, context))
+        elif word.text not in known:
+            context.add_fault(word, f"unknown operator '{word.text}'{suggestion(word.text, known)}")
+    these = tuple(each for each in parts if each is not None)
+    return these[0] if len(these) == 1 else AllOf(these=these)
+
+
+def _between(node: MappingNode, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    ends = {word.text: value for word, value in node.entries if word.text in ("min", "max")}
+    if not ends or value_type is _FLAG:
+        return None
+    bounds = {name: _bound(value, value_type, context) for name, value in ends.items()}
+    least, most = bounds.get("min"), bounds.get("max")
+    if least is not None and most is not None and least > most:
+        context.add_fault(
+            ends["min"], f"min {describe(ends['min'])} is above max {describe(ends['max'])}: no value matches"
+        )
+    return Between(
+        measure=rank_of if value_type is _STATE else number_of,
+        least=float("-inf") if least is None else least,
+        most=float("inf") if most is None else most,
+    )
+
+
+def _bound(node: Node, value_type: ValueType, context: ParseContext) -> float | None:
+    """Read a number, or a state as its rank."""
+    text = node.text if isinstance(node, ScalarNode) else ""
+    bound = rank_of(text.casefold()) if value_type is _STATE else number_of(text)
+    if bound is None:
+        if value_type is _STATE and text:
+            context.add_fault(node, f"unknown state {describe(node)}{suggestion(text, State)}")
+        else:
+            what = "a state" if value_type is _STATE else "a number"
+            context.add_fault(node, f"expected {what}, found {describe(node)}")
+    elif value_type is _NUMBER and not (bound >= 0 and bound.is_integer()):
+        context.add_fault(node, f"expected a whole number of alerts, 0 or more, found {describe(node)}")
+        return None
+    return bound
+
+
+def _several(node: Node, value_type: ValueType, context: ParseContext) -> tuple[Wanted, ...]:
+    if not isinstance(node, ListNode) or not node.items:
+        context.add_fault(node, f"expected a list with at least one value, found {describe(node)}")
+        return ()
+    values = (read_value(item, value_type, context) for item in node.items)
+    return tuple(value for value in values if value is not None)
+
+
+def _not(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    value = read_value(node, value_type, context)
+    return None if value is None else Opposite(of=value)
+
+
+def _any(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    these = _several(node, value_type, context)
+    return AnyOf(these=these) if these else None
+
+
+def _all(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    these = _several(node, value_type, context)
+    return AllOf(these=these) if these else None
+
+
+def _exists(node: Node, _: ValueType, context: ParseContext) -> Wanted | None:
+    value = read_bool(node, context)
+    return None if value is None else Exists(wanted=value)
+
+
+def _is(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
+    if value_type is not _TEXT and isinstance(node, ScalarNode):
+        return VALUE_FORMS[value_type].read(node, context)
+    if not isinstance(node, ScalarNode) or node.is_empty:
+        context.add_fault(node, f"expected one value under 'is', found {describe(node)}")
+        return None
+    return Exactly(text=node.text.casefold())
+
+
+def _re(node: Node, _: ValueType, context: ParseContext) -> Wanted | None:
+    if not isinstance(node, ScalarNode) or node.is_empty:
+        context.add_fault(node, f"expected one regular expression under 're', found {describe(node)}")
+        return None
+    return _regex(node, node.text, context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One row of the table of operators: for which types it is, its schema, and how its operand is read.
+
+    `read` is None for `min` and `max`, which are read together.
+    """
+
+    types: frozenset[ValueType] = frozenset(ValueType)
+    read: OperandReader | None
+    schema: Callable[[ValueType], Schema]
+    description: str
+
+
+def _ref(value_type: ValueType) -> Schema:
+    return json_schema.ref(value_name(value_type))
+
+
+def _list(value_type: ValueType) -> Schema:
+    return json_schema.array(_ref(value_type), min_items=1)
+
+
+def value_name(value_type: ValueType) -> str:
+    """The name under which the schema defines the values of a type."""
+    return f"{value_type.name.lower()}_value"
+
+
+OPERATORS: Final[Mapping[str, Operator]] = {
+    "not": Operator(
+        read=_not, schema=_ref, description="what follows does not match; so it matches an absent value too"
+    ),
+    "any": Operator(read=_any, schema=_list, description="one of a list matches"),
+    "all": Operator(read=_all, schema=_list, description="each of a list matches, possibly on different values"),
+    "min": Operator(
+        types=frozenset({_TEXT, _STATE, _NUMBER}),
+        read=None,
+        schema=lambda value_type: VALUE_FORMS[value_type].bound_schema,
+        description="the value is at least this: a number, or for `status` and `severity` a state",
+    ),
+    "max": Operator(
+        types=frozenset({_TEXT, _STATE, _NUMBER}),
+        read=None,
+        schema=lambda value_type: VALUE_FORMS[value_type].bound_schema,
+        description="the value is at most this",
+    ),
+    "exists": Operator(
+        read=_exists, schema=lambda _: json_schema.FLAG, description="`true`: there is a value; `false`: there is none"
+    ),
+    "is": Operator(
+        read=_is,
+        schema=lambda value_type: VALUE_FORMS[value_type].exact_schema,
+        description="the value is exactly this text, with any characters",
+    ),
+    "re": Operator(
+        types=frozenset({_TEXT, _STATE}),
+        read=_re,
+        schema=lambda _: {"type": "string"},
+        description="this regular expression (RE2) matches the whole value",
+    ),
+}
+
+
+def value_schema(value_type: ValueType) -> Schema:
+    """The schema of a value: a scalar, a list, or operators."""
+    operators = {
+        name: {**operator.schema(value_type), "description": operator.description}
+        for name, operator in OPERATORS.items()
+        if value_type in operator.types
+    }
+    mapping = {**json_schema.closed_object(operators), "minProperties": 1}
+    return {"anyOf": [VALUE_FORMS[value_type].schema, _list(value_type), mapping]}

@@ -1,0 +1,157 @@
+"""Routes and conditions beside the YAML nodes that they were made of: findings point at these nodes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, Match, NotMatch
+from relay.routes.match_keys import MATCH_KEYS
+from relay.routes.parser.matches import read_match
+from relay.routes.route import Route
+from relay.routes.yaml_reader.context import HasPosition, ParseContext
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
+
+_EMPTY = MappingNode(entries=(), line=0, column=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintFinding:
+    """A problem, with its place and message. A `warning` is something that works, but is probably not intended."""
+
+    at: HasPosition
+    message: str
+    warning: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionSource:
+    """One condition; `at` is the node of its key, `value` the node of its value."""
+
+    condition: Condition
+    at: ScalarNode
+    value: Node
+
+    @property
+    def text(self) -> str:
+        """The condition as the file has it."""
+        if isinstance(self.condition, Comparison):
+            return f"{self.condition.subject.label}: {self.condition.expected}"
+        return self.at.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteSource:
+    """One route: its node, its parent (None at the top), and the sibling routes before it."""
+
+    route: Route
+    node: MappingNode
+    parent: "RouteSource | None"
+    before: "tuple[RouteSource, ...]"
+
+    @property
+    def lineage(self) -> "tuple[RouteSource, ...]":
+        """The routes around it, the outermost first, and itself."""
+        return (*(self.parent.lineage if self.parent else ()), self)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it and all routes around it are enabled."""
+        return all(each.route.enabled for each in self.lineage)
+
+    @cached_property
+    def conditions(self) -> tuple[ConditionSource, ...]:
+        """The conditions of its own match."""
+        return tuple(condition_sources(self.route.match, self.node.get("match") or _EMPTY))
+
+    @property
+    def posts(self) -> Sequence[Node]:
+        """The nodes of its post items."""
+        node = self.node.get("post")
+        return node.items if isinstance(node, ListNode) else ()
+
+
+def route_sources(
+    routes: Sequence[Route], top: MappingNode, parent: RouteSource | None = None
+) -> Iterator[RouteSource]:
+    """Every route, each before its children."""
+    before: list[RouteSource] = []
+    for route, node in zip(routes, _items(top), strict=True):
+        if isinstance(node, MappingNode):
+            source = RouteSource(route=route, node=node, parent=parent, before=tuple(before))
+            yield source
+            yield from route_sources(route.routes, node, source)
+            before.append(source)
+
+
+def _items(parent: Node) -> Sequence[Node]:
+    node = parent.get("routes") if isinstance(parent, MappingNode) else None
+    return node.items if isinstance(node, ListNode) else ()
+
+
+def condition_sources(match: Match, node: Node) -> Iterator[ConditionSource]:
+    """The conditions of a match, each with its nodes."""
+    pairs = _condition_nodes(node) if isinstance(node, MappingNode) else ()
+    for condition, (at, value) in zip(match.conditions, pairs, strict=True):
+        yield ConditionSource(condition=condition, at=at, value=value)
+
+
+def _condition_nodes(match: MappingNode) -> Iterator[tuple[ScalarNode, Node]]:
+    for key, value in match.entries:
+        if _is_named(key):
+            yield from value.entries if isinstance(value, MappingNode) else ()
+        else:
+            yield key, value
+
+
+def _is_named(key: ScalarNode) -> bool:
+    return key.text in MATCH_KEYS and MATCH_KEYS[key.text].named
+
+
+def match_nodes(top: Node) -> Iterator[MappingNode]:
+    """The `match` of every route in a file that may have faults."""
+    for route in _items(top):
+        match = route.get("match") if isinstance(route, MappingNode) else None
+        if isinstance(match, MappingNode):
+            yield match
+        yield from match_nodes(route)
+
+
+def valid_conditions(match: MappingNode) -> Iterator[ConditionSource]:
+    """The conditions without a fault of a match that may have other faults."""
+    for single in _one_by_one(match):
+        context = ParseContext(file="")
+        parsed = read_match(single, context)
+        if not context.faults:
+            yield from condition_sources(parsed, single)
+
+
+def _one_by_one(match: MappingNode) -> Iterator[MappingNode]:
+    """Copies of a match, each with one of its conditions."""
+    for key, value in match.entries:
+        if _is_named(key) and isinstance(value, MappingNode):
+            singles = (replace(value, entries=(pair,)) for pair in value.entries)
+            yield from (replace(match, entries=((key, each),)) for each in singles)
+        else:
+            yield replace(match, entries=((key, value),))
+
+
+def inner_matches(source: ConditionSource) -> Iterator[tuple[ConditionSource, ...]]:
+    """The matches inside a condition (`any`, `all`, `not`) at any depth, each as its conditions."""
+    match source.condition, source.value:
+        case ((AnyMatch(parts=parts) | AllMatches(parts=parts)), ListNode(items=items)):
+            pairs = list(zip(parts, items, strict=True))
+        case NotMatch(match=inner), value:
+            pairs = [(inner, value)]
+        case _:
+            pairs = []
+    for match, node in pairs:
+        conditions = tuple(condition_sources(match, node))
+        yield conditions
+        for condition in conditions:
+            yield from inner_matches(condition)
+
+
+def entries(top: MappingNode, key: str) -> Mapping[str, ScalarNode]:
+    """The keys of a mapping at the top level, with their nodes."""
+    node = top.get(key)
+    return {each.text: each for each, _ in node.entries} if isinstance(node, MappingNode) else {}

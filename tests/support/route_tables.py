@@ -1,0 +1,57 @@
+"""The tables of docs/routes.md that follow from the code. `python -m tests.support.route_tables` writes them anew."""
+
+import re
+
+from relay.routes.key_types import Place
+from relay.routes.match_keys import MATCH_KEYS
+from relay.routes.mention import MENTION_KEYS
+from relay.routes.options import OPTION_KEYS
+from relay.routes.parser.keys import KEYS
+from relay.routes.parser.match_values import OPERATORS
+from relay.routes.parser.matches import COMBINATORS
+from tests.support.documents import DOCS
+
+PAGE = DOCS / "routes.md"
+
+
+def generated() -> dict[str, str]:
+    """Every generated table, by the name of its marker in the page."""
+    conditions = {**MATCH_KEYS, **COMBINATORS}
+    return {
+        "keys": _table(
+            ["key", *(place.value for place in Place), "meaning"],
+            [
+                [f"`{name}`", *("✓" * (place in key.places) for place in Place), key.description]
+                for name, key in KEYS.items()
+            ],
+        ),
+        "options": _table(
+            ["option", "value", "default", "meaning"],
+            [
+                [f"`{name}`", key.type.name, f"`{key.type.as_yaml(key.default)}`", key.description]
+                for name, key in OPTION_KEYS.items()
+            ],
+        ),
+        "match": _table(["key", "reads"], [[f"`{name}`", key.description] for name, key in conditions.items()]),
+        "operators": _table(
+            ["operator", "matches if"], [[f"`{name}`", operator.description] for name, operator in OPERATORS.items()]
+        ),
+        "mention": _table(["key", "pings if"], [[f"`{key}`", when] for key, when in MENTION_KEYS.items()]),
+    }
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def with_tables(text: str) -> str:
+    """The page with its generated tables between their markers."""
+    for name, table in generated().items():
+        marked = re.compile(rf"(<!-- table: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+        text = marked.sub(lambda begin, table=table: f"{begin[1]}\n{table}\n", text)
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text()))
