@@ -151,9 +151,9 @@ def test_outside_a_terminal_it_is_a_tree_without_colours(here):
     assert result.exit_code == 0
     assert "\x1b" not in result.stdout
     lines = result.stdout.splitlines()
-    start = lines.index("payments-critical (line 5): took")
+    start = lines.index("payments-critical (line 5): matched")
     assert lines[start : start + 12] == [
-        "payments-critical (line 5): took",
+        "payments-critical (line 5): matched",
         "├── status: critical matches: it is 'critical'",
         "├── tags.team: payments matches: it is 'payments', 'core'",
         "├── tags.service: {not: *-canary} matches: it is 'web'",

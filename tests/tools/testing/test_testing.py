@@ -161,7 +161,7 @@ GOOD = "- {name: one, shares: [{sample: documented}], expect: {channels: [noc]}}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "1:1: the file is empty; it begins with: version: 1"),
+        ("", "1:1: the file is empty; write version: 1 in its first line"),
         ("tests: []", "1:1: expected version: 1, found no version"),
         ("version: 2\ntests: []", "1:10: expected version: 1, found '2'"),
         ("version: 1", "1:1: the file has no tests"),
@@ -391,4 +391,4 @@ def test_the_command_finds_the_tests_beside_the_routes_and_exits_with_their_resu
     assert (failed.exit_code, failed.output.splitlines()[-1]) == (1, "1 test: 1 failed")
     file.write_text(f"version: 1\ntests:\n{GOOD.replace('[noc]', '[nok]')}\n")
     faulty = run_command(tmp_path)
-    assert (faulty.exit_code, f"{file}:3:67: the channel 'nok' is not known" in faulty.output) == (2, True)
+    assert (faulty.exit_code, f"{file}:3:67: unknown channel 'nok'" in faulty.output) == (2, True)
