@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -10,10 +10,11 @@ from pathlib import Path
 from benchmarks.measure import shares
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Card, IncidentState, Plan
+from relay.cards.model import Plan
 from relay.cards.plan import plan
 from relay.routes.parser.parse import parse_rulebook
-from relay.store import Store
+from relay.store.store import Store
+from relay.store.types import PlanContext
 
 CHANNEL = "C0ALL00001"
 ROUTES = f"version: 1\nroutes: [{{name: all, post: [{CHANNEL}]}}]\n"
@@ -31,15 +32,15 @@ async def fill(file: Path, count: int) -> None:
     """Keep one share of each of so many incidents, whose cards wait; by the same door as ever, but for HTTP."""
     rulebook = parse_rulebook(ROUTES)
 
-    def planned(story: IncidentState | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
-        return plan(rulebook, story, cards, share, same)
+    def decide(context: PlanContext) -> Plan:
+        return plan(rulebook, context.incident_state, context.cards, context.share, context.canonical_refs)
 
     store = await Store.open(f"sqlite:///{file}")
     try:
         await store.add_channels(rulebook.channel_refs)
         parsed = _parsed(count)
         while group := list(islice(parsed, GROUP)):
-            await store.accept(group, planned)
+            await store.accept(group, decide)
     finally:
         await store.close()
 

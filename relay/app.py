@@ -28,9 +28,10 @@ from relay.server.lifecycle import listen
 from relay.slack.client import SlackClient
 from relay.slack.methods import slack_budgets
 from relay.slack.socket_mode import SocketMode
-from relay.store import Backlog, Store
 from relay.store.health_probe import TIMEOUT, HealthProbe
 from relay.store.retention_job import run_retention
+from relay.store.store import Store
+from relay.store.types import Backlog
 from relay.tools.incident import as_json
 
 T = TypeVar("T")

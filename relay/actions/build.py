@@ -20,7 +20,7 @@ from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
-from relay.store import Store
+from relay.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from relay.runtime.clock import Clock
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 from relay.slack.methods import Method
 from relay.slack.outcomes import Read
-from relay.store import Store
+from relay.store.store import Store
 
 log = structlog.get_logger("relay.desk")
 

@@ -14,7 +14,7 @@ from relay.model.errors import StoreError
 from relay.model.tag_labels import TagDefinition
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
-from relay.store import Store
+from relay.store.store import Store
 
 log = structlog.get_logger("relay.lexicon")
 

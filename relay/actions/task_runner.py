@@ -40,7 +40,8 @@ from relay.cards.tasks import (
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, ShareError, StoreError, StoreUnusable
 from relay.runtime.clock import Clock
-from relay.store import Lease, Store
+from relay.store.store import Store
+from relay.store.types import Lease
 
 log = structlog.get_logger("relay.errands")
 

@@ -5,19 +5,19 @@ Errands of one incident go one by one, in the order in which they fall due; thos
 
 import asyncio
 import math
-from collections.abc import Sequence
 
 import structlog
 
 from relay.actions.tag_definitions import TagDefinitions
 from relay.actions.task_runner import STORE_RETRY_PAUSE, CheckLease, TaskRunner
 from relay.cards import staleness
-from relay.cards.model import AttemptState, Card, IncidentState
+from relay.cards.model import AttemptState
 from relay.cards.tasks import TaskContext, close_task
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Clock, WakeEvent
-from relay.store import Lease, Store
-from relay.store.restore_detection import SEARCH_FIRST_FOR
+from relay.store.restore import SEARCH_FIRST_FOR
+from relay.store.store import Store
+from relay.store.types import IncidentContext, Lease
 
 log = structlog.get_logger("relay.errands")
 
@@ -93,7 +93,7 @@ class TaskWorker:
         defined = self._define(now, tasks)
         try:
             silent = await self._look_for_silence(now, lease)
-            found = await self._store.next_due_task(now, skip=self._busy) if self._runner else None
+            found = await self._store.next_due_task(now, skip=frozenset(self._busy)) if self._runner else None
         except LeaseLost:
             raise
         except StoreError as error:  # raised from here it would cut off what is under way
@@ -142,11 +142,13 @@ class TaskWorker:
             return self._silent_at
         asks, answers = self._runner is not None, not self.problem
 
-        def judge(story: IncidentState, cards: Sequence[Card]) -> staleness.StalenessUpdate:
-            return staleness.handle_silence(story, cards, now, can_query=asks, api_available=answers)
+        def decide(context: IncidentContext) -> staleness.StalenessUpdate:
+            return staleness.handle_silence(
+                context.incident_state, context.cards, now, can_query=asks, api_available=answers
+            )
 
         self._silent_at = now + SILENCE_CHECK_EVERY  # should one of them be broken, errands go on
-        found = await self._store.update_silent_incident(now, judge, lease=lease)
+        found = await self._store.update_silent_incident(now, decide, lease=lease)
         if isinstance(found, str):
             log.info("fell_silent", incident=found, asked=asks and answers)
             return now

@@ -129,14 +129,7 @@ class ChannelResolver:
         now = self._kit.clock.now()
         after = self._after(channel, found, now)
         log.info("channel", channel=channel.ref, id=after.slack_id, state=str(after.state), reason=after.reason)
-        await self._kit.store.update_channel(
-            channel.ref,
-            slack_id=after.slack_id,
-            facts=after.facts,
-            state=after.state,
-            reason=after.reason,
-            retry_at=after.retry_at,
-        )
+        await self._kit.store.update_channel(after)
 
     def _after(self, channel: Channel, found: Found | SlackOutcome, now: float) -> Channel:
         """What is known of a channel after Slack was asked about it."""

@@ -15,7 +15,7 @@ from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
 from relay.slack.methods import Method
 from relay.slack.outcomes import Retryable, SlackOutcome
-from relay.store import Store
+from relay.store.store import Store
 
 
 def card_fields(card: Card) -> dict[str, str]:

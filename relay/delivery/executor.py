@@ -21,7 +21,7 @@ from relay.slack.client import Marker
 from relay.slack.message import Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
-from relay.store import Lease, SlackCall
+from relay.store.types import Lease, SlackCall
 
 log = structlog.get_logger("relay.delivery")
 
@@ -209,14 +209,7 @@ class Executor:
 
     async def _mark(self, channel: Channel) -> None:
         try:
-            await self._kit.store.update_channel(
-                channel.ref,
-                slack_id=channel.slack_id,
-                facts=channel.facts,
-                state=channel.state,
-                reason=channel.reason,
-                retry_at=channel.retry_at,
-            )
+            await self._kit.store.update_channel(channel)
         except StoreError as error:
             # The next answer finds it again; what Slack answered now is still to be written down.
             log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all

@@ -23,7 +23,7 @@ from relay.runtime.clock import WakeEvent
 from relay.slack.methods import Method
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
-from relay.store import Lease, SearchTarget
+from relay.store.types import Lease, SearchTarget
 
 log = structlog.get_logger("relay.delivery")
 

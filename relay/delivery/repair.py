@@ -19,7 +19,7 @@ from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
 from relay.slack.methods import Method
 from relay.slack.outcomes import Read
 from relay.slack.responses import FoundMessage, cursor_of, messages_of
-from relay.store import Lease, OpenDeadLetter
+from relay.store.types import Lease, OpenDeadLetter
 
 log = structlog.get_logger("relay.delivery")
 

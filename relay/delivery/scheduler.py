@@ -16,7 +16,7 @@ from relay.metrics import MessageKind
 from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
 from relay.slack.methods import Method
-from relay.store import Lease
+from relay.store.types import Lease
 
 log = structlog.get_logger("relay.delivery")
 
@@ -108,7 +108,7 @@ class Scheduler:
         self._unsure = False
         if self._track == "post":  # an edit that was begun is still due
             now = self._kit.clock.now()
-            doubtful = await self._kit.store.recover_attempts(now, in_progress=self._cards, lease=lease)
+            doubtful = await self._kit.store.recover_attempts(now, in_progress=frozenset(self._cards), lease=lease)
             if doubtful:
                 log.warning("recovered", in_doubt=doubtful)
                 self._kit.wake_all()
@@ -150,11 +150,10 @@ class Scheduler:
         return await self._kit.store.start_next_card(
             self._track,
             now,
-            skip_cards=self._cards | self._kit.backoff.skipped_cards,
-            skip_channels=lanes,
+            skip_cards=frozenset(self._cards | self._kit.backoff.skipped_cards),
+            skip_channels=frozenset(lanes),
             oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
-            begin=self._begin,
-            change=lambda step: step.update,
+            decide=self._begin,
             lease=lease,
         )
 

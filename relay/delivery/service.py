@@ -41,7 +41,8 @@ from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
 from relay.slack.client import SlackClient
 from relay.slack.methods import slack_budgets
-from relay.store import Lease, Store
+from relay.store.store import Store
+from relay.store.types import Lease
 
 log = structlog.get_logger("relay.delivery")
 

@@ -32,7 +32,7 @@ from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient
-from relay.store import Store
+from relay.store.store import Store
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
 ADMIN_KEY: Final = "demo-admin-key"

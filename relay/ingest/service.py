@@ -8,7 +8,7 @@ stuck, and all of it is told so at once.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,13 +16,14 @@ import structlog
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Card, IncidentState, Plan
+from relay.cards.model import Plan
 from relay.cards.plan import plan
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
-from relay.store import AcceptedShare, Store
+from relay.store.store import Store
+from relay.store.types import AcceptedShare, PlanContext
 
 log = structlog.get_logger("relay.intake")
 
@@ -165,7 +166,7 @@ class IngestService:
         started = self._clock.now()
         try:
             accepted = await self._store.accept(
-                [waiting.share for waiting in group], self._plan, within=PLANNING_SECONDS
+                [waiting.share for waiting in group], self._decide, within=PLANNING_SECONDS
             )
         except asyncio.CancelledError:
             for waiting in group:
@@ -208,8 +209,15 @@ class IngestService:
         with suppress(asyncio.InvalidStateError):  # the sender has gone away meanwhile; its share is kept all the same
             waiting.answer.set_result(accepted)
 
-    def _plan(self, story: IncidentState | None, cards: Sequence[Card], share: Share, same: Mapping[str, str]) -> Plan:
-        return plan(self._rulebook(), story, cards, share, same, has_callback=self._calls_back)
+    def _decide(self, context: PlanContext) -> Plan:
+        return plan(
+            self._rulebook(),
+            context.incident_state,
+            context.cards,
+            context.share,
+            context.canonical_refs,
+            has_callback=self._calls_back,
+        )
 
 
 def _tell(accepted: AcceptedShare) -> None:

@@ -26,7 +26,7 @@ from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
-from relay.store import Store
+from relay.store.store import Store
 
 log = structlog.get_logger("relay.reload")
 

@@ -17,7 +17,8 @@ from relay.model.errors import ConfigurationError, Fault, StoreError
 from relay.reload.notifier import Notifier
 from relay.reload.watcher import watch
 from relay.runtime.clock import Clock
-from relay.store import Store, StoredConfiguration
+from relay.store.store import Store
+from relay.store.types import StoredConfiguration
 
 log = structlog.get_logger("relay.reload")
 

@@ -1,56 +1,33 @@
-"""Relay's memory, on SQLite or PostgreSQL: what came in, what is known, what is shown, and what is to be done.
+"""What relay remembers, on SQLite or PostgreSQL. `store.Store` lists the verbs; each is one transaction.
 
-store .......... the verbs, each one transaction
-accepting        the group commit: shares in, with all that follows from them
-picking          the next card that something is due of; searching: how it is found
-settling         what came of a call; what a relay that died left open
-cases            all that a decision about one card needs, and what it changes
-rows             stories, cards and entries as several verbs read and write them
-channels         spellings of channels; finding: what was found of them, and two becoming one
-leases           who delivers
-letters          what could not be shown, and why
-dossier          all of one incident, for people
-retention        what is old goes
-keeping          configurations, faults told of, refused bodies
-backup           a copy of the SQLite file, while relay runs; restored: what such a copy says of itself
-backlog          how much waits, for Prometheus
-health           whether it can be written; doorbell: relays waking one another
-codec            rows to nouns and back; nouns: what the store adds to planning's
-locks, upsert    what the two databases do differently
-database ....... threads, connections, transactions; address, filelock, complaint: where, who, and what went wrong
-migration        the tables at start; schema: the tables; migrations: the steps to them
+Verbs
+    store .................. `Store`: opens the database; names each verb and the function that does it
+    accepting .............. commits a group of shares with everything that follows from them
+    card_queue ............. finds the next card with due work and starts it; due_queries: the SQL for it
+    card_context ........... loads what a decision about one card needs, and saves what was decided
+    attempts ............... posts whose result is unknown
+    tasks .................. what relay has to tell or ask BigPanda; silent incidents
+    channels ............... channels and their references; channel_merge: two references become one channel
+    dead_letters ........... what Slack rejected for good
+    incident_history ....... everything about one incident; recorded_incidents: all incidents with their shares
+    configurations ......... configurations that worked, and faults that were reported
+    quarantine ............. bodies that are no valid shares
+    tag_definitions ........ BigPanda's definitions of tags
+    leases ................. which relay delivers
+    restore ................ whether the database is an older copy; backup: makes such a copy
+    retention .............. deletes old data; retention_job: when
+    backlog ................ what waits, for Prometheus
+    health ................. whether the database takes writes; health_probe: asks without waiting for ever
+    notify ................. wakes other relays on PostgreSQL
+
+Rows
+    types, mappers ......... the store's own dataclasses; rows to dataclasses and back
+    rows ................... incidents, cards and entries as several verbs read and write them
+    schema, migration ...... the tables; how they come into being
+    locks, upsert .......... what SQLite and PostgreSQL do differently
+
+Connection
+    database ............... threads, connections and transactions
+    address, file_lock ..... where the database is, and that one relay has the file
+    db_errors .............. a driver's error as a sentence with a remedy
 """
-
-from relay.store.store import Store
-from relay.store.types import (
-    AcceptedShare,
-    Backlog,
-    ChannelBacklog,
-    IncidentHistory,
-    Lease,
-    OpenDeadLetter,
-    QuarantinedBody,
-    RetentionResult,
-    SearchTarget,
-    ShareBody,
-    ShareSummary,
-    SlackCall,
-    StoredConfiguration,
-)
-
-__all__ = [
-    "AcceptedShare",
-    "Backlog",
-    "ChannelBacklog",
-    "IncidentHistory",
-    "Lease",
-    "OpenDeadLetter",
-    "QuarantinedBody",
-    "RetentionResult",
-    "SearchTarget",
-    "ShareBody",
-    "ShareSummary",
-    "SlackCall",
-    "Store",
-    "StoredConfiguration",
-]

@@ -1,66 +1,63 @@
-"""How much waits, and for how long: what is asked at every scrape, so each question is answered from an index."""
+"""What waits, and for how long. Prometheus asks at every scrape, so each query is answered from an index."""
 
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from relay.cards.model import AttemptState
-from relay.store import schema, tasks
-from relay.store.channels import spellings
+from relay.store import schema
+from relay.store.channels import canonical_refs
 from relay.store.health import size_bytes
+from relay.store.tasks import count_waiting
 from relay.store.types import Backlog, ChannelBacklog
 
 _card = schema.card
 _NOW: Any = bindparam("now")
 
 
-def _due(track: str) -> Select[Any]:
-    due = _card.c[f"{track}_due"]
+def _due_by_channel(work: str) -> Select[Any]:
+    due = _card.c[f"{work}_due"]
     return (
-        select(_card.c.channel, func.count(), func.min(_card.c[f"{track}_since"]))
+        select(_card.c.channel, func.count(), func.min(_card.c[f"{work}_since"]))
         .where(due.is_not(None), due <= _NOW)
         .group_by(_card.c.channel)
     )
 
 
-_DUE = {track: _due(track) for track in ("post", "edit")}
-_IN_DOUBT = select(func.count()).where(schema.IS_OPEN, schema.attempt.c.state == AttemptState.IN_DOUBT)
-_LETTERS = select(func.count()).where(schema.dead_letter.c.closed_at.is_(None))
+DUE = {work: _due_by_channel(work) for work in ("post", "edit")}
+IN_DOUBT = select(func.count()).where(schema.IS_OPEN, schema.attempt.c.state == AttemptState.IN_DOUBT)
+LAST_SHARE = select(func.max(schema.share.c.received))
+_DEAD_LETTERS = select(func.count()).where(schema.dead_letter.c.closed_at.is_(None))
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
-_LAST_SHARE = select(func.max(schema.share.c.received))
 
 
 def backlog(connection: Connection, now: float) -> Backlog:
-    """All that waits at this moment."""
-    waiting, age = tasks.waiting(connection, now)
+    """Return what waits at this moment, and for how long."""
+    due_tasks, oldest_task_age = count_waiting(connection, now)
     return Backlog(
-        due_tasks=waiting,
-        oldest_task_age=age,
-        channels=_lanes(connection, now),
-        in_doubt=_number(connection, _IN_DOUBT),
-        dead_letters=_number(connection, _LETTERS),
-        quarantined_bodies=_number(connection, _QUARANTINED),
+        channels=_channels(connection, now),
+        in_doubt=connection.execute(IN_DOUBT).scalar_one(),
+        dead_letters=connection.execute(_DEAD_LETTERS).scalar_one(),
+        quarantined_bodies=connection.execute(_QUARANTINED).scalar_one(),
         size_bytes=size_bytes(connection),
-        last_share_at=connection.execute(_LAST_SHARE).scalar() or 0.0,
+        last_share_at=connection.execute(LAST_SHARE).scalar() or 0.0,
+        due_tasks=due_tasks,
+        oldest_task_age=oldest_task_age,
     )
 
 
-def _lanes(connection: Connection, now: float) -> tuple[ChannelBacklog, ...]:
-    """One for each channel and track; the spellings of one channel count together."""
-    same = spellings(connection)
-    found: dict[tuple[str, str], ChannelBacklog] = {}
-    for track, statement in _DUE.items():
+def _channels(connection: Connection, now: float) -> tuple[ChannelBacklog, ...]:
+    """One for each channel and kind of work; all references of a channel count together."""
+    canonical = canonical_refs(connection)
+    channels: dict[tuple[str, str], ChannelBacklog] = {}
+    for work, statement in DUE.items():
         for ref, cards, since in connection.execute(statement, {"now": now}):
-            key = same.get(ref, ref), track
-            before = found.get(key)
-            found[key] = ChannelBacklog(
+            key = canonical.get(ref, ref), work
+            before = channels.get(key)
+            channels[key] = ChannelBacklog(
                 channel=key[0],
-                track=track,
+                work=work,
                 cards=cards + (before.cards if before else 0),
                 age=max(0.0, now - since, before.age if before else 0.0),
             )
-    return tuple(found.values())
-
-
-def _number(connection: Connection, statement: Select[int]) -> int:
-    return connection.execute(statement).scalar_one()
+    return tuple(channels.values())

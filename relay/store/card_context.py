@@ -1,5 +1,6 @@
-"""A case is all that a decision about one card needs, a change what it comes to; both within one transaction."""
+"""Load what a decision about one card needs, decide, and save what was decided: one transaction."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -7,85 +8,100 @@ from sqlalchemy import Connection, bindparam, func, select
 from relay.cards.model import Attempt, Card, CardContext, CardUpdate
 from relay.model.errors import StoreError
 from relay.store import schema
-from relay.store.channels import home_of
-from relay.store.letters import close_letter, open_letter
-from relay.store.mappers import attempt_of, attempt_row, card_of, story_of
-from relay.store.rows import followed, untold, write_cards
-from relay.store.tasks import callbacks_due
+from relay.store.channels import canonical_channel
+from relay.store.dead_letters import close_dead_letter, open_dead_letter
+from relay.store.locks import check_lease
+from relay.store.mappers import attempt_row, call_row, to_attempt, to_card, to_incident_state
+from relay.store.rows import load_current_cards, load_entries_after, save_cards
+from relay.store.tasks import make_callbacks_due
+from relay.store.types import Lease, SlackCall
 from relay.store.upsert import insert_or_update
 
 _CARD = select(schema.card).where(schema.card.c.id == bindparam("card"))
-_STORY = (
+_INCIDENT = (
     select(schema.incident)
     .where(schema.incident.c.id == _CARD.with_only_columns(schema.card.c.incident).scalar_subquery())
     .with_for_update()
 )
-_LAST_TS = select(func.max(schema.card.c.ts)).where(schema.card.c.channel == bindparam("channel"))
+_NEWEST_TS = select(func.max(schema.card.c.ts)).where(schema.card.c.channel == bindparam("channel"))
 _OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam("card"), schema.IS_OPEN)
 
 
-def load(connection: Connection, card_id: int) -> CardContext:
-    """The case of a card as it is now, which nobody else changes until this transaction ends.
+def card_context(connection: Connection, card_id: int) -> CardContext:
+    """Load the context of a card. Nobody else changes it until this transaction ends.
 
     Raises:
         StoreError: there is no such card.
     """
-    # The incident first, since that locks it: what is read before the lock may be stale behind it.
-    row = connection.execute(_STORY, {"card": card_id}).mappings().one_or_none()
+    # The incident first, since that locks it: what is read before the lock may be outdated.
+    row = connection.execute(_INCIDENT, {"card": card_id}).mappings().one_or_none()
     if row is None:
-        raise StoreError(f"There is no card {card_id}: the database is not the one it was read from.")
-    story, incident = story_of(row), row["id"]
-    cards = tuple(followed(connection, [incident]))
-    card = next((each for each in cards if each.id == card_id), None) or _left(connection, card_id)
+        raise StoreError(f"There is no card {card_id}: this is not the database from which it was read.")
+    cards = tuple(load_current_cards(connection, [row["id"]]))
+    card = next((each for each in cards if each.id == card_id), None)
+    if card is None:  # superseded
+        card = to_card(connection.execute(_CARD, {"card": card_id}).mappings().one())
+    attempt = connection.execute(_OPEN_ATTEMPT, {"card": card_id}).mappings().one_or_none()
     return CardContext(
-        incident_state=story,
+        incident_state=to_incident_state(row),
         card=card,
         cards=cards,
-        entries=untold(connection, incident, card.reported_seq),
-        channel=home_of(connection, card.channel),
-        attempt=open_attempt(connection, card_id),
-        newest_ts=connection.execute(_LAST_TS, {"channel": card.channel}).scalar(),
+        entries=load_entries_after(connection, row["id"], card.reported_seq),
+        channel=canonical_channel(connection, card.channel),
+        attempt=None if attempt is None else to_attempt(attempt),
+        newest_ts=connection.execute(_NEWEST_TS, {"channel": card.channel}).scalar(),
     )
 
 
-def open_attempt(connection: Connection, card_id: int) -> Attempt | None:
-    """The attempt of a card that is not settled yet."""
-    row = connection.execute(_OPEN_ATTEMPT, {"card": card_id}).mappings().one_or_none()
-    return None if row is None else attempt_of(row)
+def update_card(
+    connection: Connection,
+    card_id: int,
+    decide: Callable[[CardContext], CardUpdate],
+    call: SlackCall | None = None,
+    *,
+    lease: Lease | None = None,
+) -> CardContext:
+    """Update a card as `decide` says, and save the call to Slack that led to it; return the context after it.
 
-
-def write(connection: Connection, case: CardContext, change: CardUpdate) -> CardContext:
-    """Write a change down, and return the case as it is after it.
-
-    An attempt is known by its key: one that is there is reopened, or closed, rather than made twice.
+    Raises:
+        LeaseLost: another relay delivers now.
     """
-    cards = write_cards(connection, change.cards)
-    after = _after(case, cards, change.attempt)
-    callbacks_due(connection, case.incident_state.record.incident, case.cards, after.cards)
-    if change.attempt is not None:
-        row = attempt_row(case.card.id, change.attempt)
-        connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
-    if change.closes_letter_at is not None:
-        close_letter(connection, case.card.id, change.closes_letter_at, replies=change.closes_reply_letters)
-    if change.dead_letter is not None:
-        open_letter(connection, case.card.id, change.dead_letter)
+    check_lease(connection, lease)
+    context = card_context(connection, card_id)
+    after = save_update(connection, context, decide(context))
+    if call is not None:
+        connection.execute(schema.call.insert(), call_row(card_id, call))
     return after
 
 
-def _after(case: CardContext, changed: list[Card], attempt: Attempt | None) -> CardContext:
-    cards = {card.id: card for card in (*case.cards, *changed)}
-    card = cards.get(case.card.id, case.card)
+def save_update(connection: Connection, context: CardContext, update: CardUpdate) -> CardContext:
+    """Save an update and return the context after it.
+
+    An attempt is known by its key: an existing one is changed, never created twice.
+    """
+    card_id = context.card.id
+    after = _context_after(context, save_cards(connection, update.cards), update.attempt)
+    make_callbacks_due(connection, context.incident_state.record.incident, context.cards, after.cards)
+    if update.attempt is not None:
+        row = attempt_row(card_id, update.attempt)
+        connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
+    if update.closes_letter_at is not None:
+        close_dead_letter(connection, card_id, update.closes_letter_at, replies=update.closes_reply_letters)
+    if update.dead_letter is not None:
+        open_dead_letter(connection, card_id, update.dead_letter)
+    return after
+
+
+def _context_after(context: CardContext, changed: list[Card], attempt: Attempt | None) -> CardContext:
+    cards = {card.id: card for card in (*context.cards, *changed)}
+    card = cards.get(context.card.id, context.card)
     if attempt is None:
-        attempt = case.attempt
+        attempt = context.attempt
     return replace(
-        case,
+        context,
         card=card,
         cards=tuple(each for each in cards.values() if each.is_current),
-        entries=tuple(entry for entry in case.entries if entry.seq > card.reported_seq),
+        entries=tuple(entry for entry in context.entries if entry.seq > card.reported_seq),
         attempt=attempt if attempt is not None and attempt.state.open else None,
-        newest_ts=max(filter(None, (case.newest_ts, card.ts)), default=None),
+        newest_ts=max(filter(None, (context.newest_ts, card.ts)), default=None),
     )
-
-
-def _left(connection: Connection, card_id: int) -> Card:
-    return card_of(connection.execute(_CARD, {"card": card_id}).mappings().one())

@@ -1,145 +1,113 @@
-"""What was found out about a channel; here two spellings turn out to be one channel, and their cards move together."""
+"""Save what Slack says about a channel. If two references turn out to be one channel, their cards move together."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select, update
 
-from relay.cards.model import Card, CardState, Channel, ChannelState
-from relay.model.json_types import JSON
+from relay.cards.model import Card, CardState, Channel
 from relay.store import schema
-from relay.store.channels import home_of, one, want
-from relay.store.letters import close_letter
-from relay.store.locks import hold_incidents, hold_spellings
-from relay.store.mappers import card_of, channel_of, channel_row, no_work
+from relay.store.channels import add_channels, canonical_channel
+from relay.store.dead_letters import close_dead_letter
+from relay.store.locks import lock_channel_references, lock_incidents
+from relay.store.mappers import channel_row, no_work, to_card, to_channel
 
 PARKED = 1_000_000_000
-"""Added to an episode while two cards change places: their constraint is checked after each statement."""
+"""Added to a card's episode while two cards swap channels: a constraint is checked after every statement."""
 
-_card, _twin = schema.card, schema.card.alias("twin")
-_AT = select(_card).where(_card.c.channel == bindparam("ref")).order_by(_card.c.id)
+_channel, _card, _twin = schema.channel, schema.card, schema.card.alias("twin")
+_CARDS = select(_card).where(_card.c.channel == bindparam("ref")).order_by(_card.c.id)
 _TWINS = (
     select(_twin)
     .join(_card, (_card.c.incident == _twin.c.incident) & (_card.c.episode == _twin.c.episode))
-    .where(_card.c.channel == bindparam("ref"), _twin.c.channel == bindparam("home"))
+    .where(_card.c.channel == bindparam("ref"), _twin.c.channel == bindparam("canonical_ref"))
 )
-_MOVE = update(_card).where(_card.c.id == bindparam("card_id")).values(channel=bindparam("to"))
-_PARK = update(_card).where(_card.c.id == bindparam("card_id")).values(episode=_card.c.episode + PARKED)
-_UNPARK = (
-    update(_card)
-    .where(_card.c.id == bindparam("card_id"))
-    .values(episode=_card.c.episode - PARKED, channel=bindparam("to"))
+_UPDATE = update(_card).where(_card.c.id == bindparam("card_id"))
+_MOVE = _UPDATE.values(channel=bindparam("to"))
+_PARK = _UPDATE.values(episode=_card.c.episode + PARKED)
+_UNPARK = _UPDATE.values(episode=_card.c.episode - PARKED, channel=bindparam("to"))
+_SUPERSEDE = _UPDATE.values({"state": CardState.SUPERSEDED, **no_work("post"), **no_work("edit")})
+
+_BY_REF = select(_channel).where(_channel.c.ref == bindparam("ref"))
+_OTHER_WITH_ID = select(_channel).where(
+    _channel.c.slack_id == bindparam("slack_id"), _channel.c.canonical_ref.is_(None), _channel.c.ref != bindparam("ref")
 )
-_LEAVE = (
-    update(_card)
-    .where(_card.c.id == bindparam("card_id"))
-    .values({"state": CardState.SUPERSEDED, **no_work("post"), **no_work("edit")})
-)
-_BY_ID = select(schema.channel).where(
-    schema.channel.c.slack_id == bindparam("slack_id"),
-    schema.channel.c.canonical_ref.is_(None),
-    schema.channel.c.ref != bindparam("ref"),
-)
-_FOLLOW = (
-    update(schema.channel)
-    .where(schema.channel.c.canonical_ref == bindparam("old"))
-    .values(canonical_ref=bindparam("new"))
-)
-_CHANGED = ("slack_id", "canonical_ref", "facts", "state", "reason", "retry_at")
-_WRITE = (
-    update(schema.channel)
-    .where(schema.channel.c.ref == bindparam("which"))
-    .values({name: bindparam(name) for name in _CHANGED})
+_REPOINT = update(_channel).where(_channel.c.canonical_ref == bindparam("old")).values(canonical_ref=bindparam("new"))
+_COLUMNS = ("slack_id", "canonical_ref", "facts", "state", "reason", "retry_at")
+_SAVE = (
+    update(_channel).where(_channel.c.ref == bindparam("which")).values({name: bindparam(name) for name in _COLUMNS})
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What Slack says of a channel. Without a `slack_id` the one that is known stays: ids survive a rename."""
+def update_channel(connection: Connection, channel: Channel) -> Channel:
+    """Save what Slack says about a channel; return the row that speaks for it now.
 
-    slack_id: str | None
-    facts: Mapping[str, JSON]
-    state: ChannelState
-    reason: str
-    retry_at: float | None
-
-
-def found(connection: Connection, ref: str, finding: Finding) -> Channel:
-    """Write it down; return the row that speaks for the channel now."""
-    hold_spellings(connection)
-    want(connection, [ref])
-    known = one(connection, ref)
-    now = replace(
-        known,
-        slack_id=finding.slack_id or known.slack_id,
-        facts=finding.facts,
-        state=finding.state,
-        reason=finding.reason,
-        retry_at=finding.retry_at,
-    )
-    if finding.slack_id is None:
-        _write(connection, now)
-        return home_of(connection, ref)
-    other = connection.execute(_BY_ID, {"slack_id": now.slack_id, "ref": ref}).mappings().one_or_none()
+    Without a `slack_id` the known one stays: ids survive a rename. If another reference has the same id already, this
+    one points to it from now on, and the facts hold for both. Its cards move there. If both have a card of one episode
+    and only one is in Slack, the other one is superseded.
+    """
+    lock_channel_references(connection)
+    add_channels(connection, [channel.ref])
+    known = to_channel(connection.execute(_BY_REF, {"ref": channel.ref}).mappings().one())
+    if channel.slack_id is None:
+        _save(connection, replace(channel, slack_id=known.slack_id, canonical_ref=known.canonical_ref))
+        return canonical_channel(connection, channel.ref)
+    query = {"slack_id": channel.slack_id, "ref": channel.ref}
+    other = connection.execute(_OTHER_WITH_ID, query).mappings().one_or_none()
     if other is None:
-        _write(connection, replace(now, canonical_ref=None))
-        return replace(now, canonical_ref=None)
-    return _join(connection, now, channel_of(other))
+        channel = replace(channel, canonical_ref=None)
+        _save(connection, channel)
+        return channel
+    return _merge(connection, channel, to_channel(other).ref)
 
 
-def _join(connection: Connection, spelling: Channel, canonical: Channel) -> Channel:
-    """The spelling is the other's from now on; what was found holds for both."""
-    _write(connection, replace(spelling, canonical_ref=canonical.ref))
-    connection.execute(_FOLLOW, {"old": spelling.ref, "new": canonical.ref})
-    told = replace(
-        canonical,
-        facts=spelling.facts,
-        state=spelling.state,
-        reason=spelling.reason,
-        retry_at=spelling.retry_at,
-    )
-    _write(connection, told)
-    _move_cards(connection, spelling.ref, canonical.ref)
-    return told
+def _merge(connection: Connection, channel: Channel, canonical_ref: str) -> Channel:
+    _save(connection, replace(channel, canonical_ref=canonical_ref))
+    connection.execute(_REPOINT, {"old": channel.ref, "new": canonical_ref})
+    canonical = replace(channel, ref=canonical_ref, canonical_ref=None)
+    _save(connection, canonical)
+    _move_cards(connection, channel.ref, canonical_ref)
+    return canonical
 
 
-def _write(connection: Connection, channel: Channel) -> None:
-    connection.execute(_WRITE, channel_row(channel) | {"which": channel.ref})
+def _save(connection: Connection, channel: Channel) -> None:
+    connection.execute(_SAVE, channel_row(channel) | {"which": channel.ref})
 
 
-def _move_cards(connection: Connection, ref: str, home: str) -> None:
-    """All cards of the spelling go to the canonical one, as far as there is room: an episode has one card there."""
-    hold_incidents(connection, {card.incident for card in _cards(connection, _AT, ref=ref)})
-    cards = _cards(connection, _AT, ref=ref)
-    twins = {(twin.incident, twin.episode): twin for twin in _cards(connection, _TWINS, ref=ref, home=home)}
-    alone = [card for card in cards if (card.incident, card.episode) not in twins]
-    if alone:
-        connection.execute(_MOVE, [{"card_id": card.id, "to": home} for card in alone])
+def _move_cards(connection: Connection, ref: str, canonical_ref: str) -> None:
+    """Move all cards to the canonical reference, unless it has a card of the same episode."""
+    lock_incidents(connection, {card.incident for card in _cards(connection, _CARDS, ref=ref)})
+    cards = _cards(connection, _CARDS, ref=ref)
+    twins = {
+        (twin.incident, twin.episode): twin for twin in _cards(connection, _TWINS, ref=ref, canonical_ref=canonical_ref)
+    }
+    if alone := [card for card in cards if (card.incident, card.episode) not in twins]:
+        connection.execute(_MOVE, [{"card_id": card.id, "to": canonical_ref} for card in alone])
     for card in cards:
         if twin := twins.get((card.incident, card.episode)):
-            _settle_twins(connection, card, twin)
+            _resolve_twins(connection, card, twin)
 
 
-def _settle_twins(connection: Connection, card: Card, twin: Card) -> None:
-    """Who is in Slack, or on the way there, stays; where both are, both do, and each is kept true."""
-    if not _out(card):
-        _leave(connection, card)
-    elif not _out(twin):
+def _resolve_twins(connection: Connection, card: Card, twin: Card) -> None:
+    """Keep the card that is in Slack, or may be, at the canonical reference; if both are, both stay and are updated."""
+    if not _may_be_in_slack(card):
+        _supersede(connection, card)
+    elif not _may_be_in_slack(twin):
         connection.execute(_PARK, {"card_id": twin.id})
         connection.execute(_MOVE, {"card_id": card.id, "to": twin.channel})
         connection.execute(_UNPARK, {"card_id": twin.id, "to": card.channel})
-        _leave(connection, twin)
+        _supersede(connection, twin)
 
 
-def _leave(connection: Connection, card: Card) -> None:
-    connection.execute(_LEAVE, {"card_id": card.id})
-    close_letter(connection, card.id, card.first_matched_at)
+def _supersede(connection: Connection, card: Card) -> None:
+    connection.execute(_SUPERSEDE, {"card_id": card.id})
+    close_dead_letter(connection, card.id, card.first_matched_at)
 
 
-def _out(card: Card) -> bool:
+def _may_be_in_slack(card: Card) -> bool:
     return card.ts is not None or card.state in {CardState.POSTING, CardState.IN_DOUBT}
 
 
 def _cards(connection: Connection, statement: Select[Any], **parameters: str) -> Sequence[Card]:
-    return [card_of(row) for row in connection.execute(statement, parameters).mappings()]
+    return [to_card(row) for row in connection.execute(statement, parameters).mappings()]

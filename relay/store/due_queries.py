@@ -1,9 +1,8 @@
-"""The search for the next card, so that it costs little however much waits and however few channels take work.
+"""The SQL that finds the next card: cheap however much waits, and however few channels accept work.
 
-Cards stand in an index in the order in which they are served, and mostly one of the first is the one. But where a
-channel lags behind (its pace is one message a second), thousands of its cards may stand first, and none of them may go
-now. So only the head of the line is looked through; then each channel is asked for its own first card, along an index
-that has them by channel.
+An index holds the cards in the order in which they are served, and the next card is mostly among the first. But a
+channel accepts one message a second. If it lags behind, thousands of its cards may come first, and none of them may go
+now. So only the first cards are read; then each channel gives its own first card, along an index by channel.
 """
 
 from functools import cache
@@ -15,10 +14,10 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from relay.cards.eligibility import BLOCKING_STATES, STATES_WITH_WORK, WorkKind
 from relay.cards.model import ChannelState
 from relay.store import schema
-from relay.store.channels import AT_HOME, home, spelled
+from relay.store.channels import CANONICAL_REF, canonical, reference
 
 HEAD = 100
-"""Cards that are looked through before each channel is asked."""
+"""How many of the first cards are read before each channel gives its first."""
 
 _Columns = ReadOnlyColumnCollection[str, Any]
 _card, _attempt = schema.card, schema.attempt
@@ -26,108 +25,110 @@ _NOW: Any = bindparam("now")
 
 
 @cache
-def anything(track: WorkKind) -> Select[int]:
-    """A card that waits, now or later, whoever may have it: where there is none, nothing more need be asked."""
-    return select(_card.c.id).where(_waits(track)).limit(1)
+def any_card(work: WorkKind) -> Select[int]:
+    """Any card that has work, now or later; if there is none, no other query is needed."""
+    return select(_card.c.id).where(_has_work(work)).limit(1)
 
 
 @cache
-def at_head(track: WorkKind, *, oldest: bool) -> Select[int]:
-    """The next card, if it is one of the first in line. Parameters: `now`, and `cards` and `lanes` to pass over."""
-    asked_for = ("id", "channel", "state", *(f"{track}_{part}" for part in ("due", "deadline", "since", "urgent")))
-    line = select(*(_card.c[name] for name in asked_for)).where(_waits(track))
-    head = line.order_by(*_order(track, _card.c, oldest=oldest)).limit(HEAD).subquery("head").c
+def at_head(work: WorkKind, *, oldest_first: bool) -> Select[int]:
+    """The next card, if it is among the first. Parameters: `now`, and the `cards` and `channels` to skip."""
+    columns = ("id", "channel", "state", *(f"{work}_{part}" for part in ("due", "deadline", "since", "urgent")))
+    line = select(*(_card.c[name] for name in columns)).where(_has_work(work))
+    head = line.order_by(*_order(work, _card.c, oldest_first=oldest_first)).limit(HEAD).subquery("head").c
     return (
         select(head.id)
-        .where(*_ready(track, head), _in_open_lane(head.channel, _not_skipped()))
-        .order_by(*_order(track, head, oldest=oldest))
+        .where(*_ready(work, head), _in_open_channel(head.channel, _channel_not_skipped()))
+        .order_by(*_order(work, head, oldest_first=oldest_first))
         .limit(1)
     )
 
 
 @cache
-def by_lane(track: WorkKind, *, oldest: bool) -> Select[int]:
-    """The next card of all. Parameters as of `at_head`."""
-    lane = _lanes_at_work(track)
+def by_channel(work: WorkKind, *, oldest_first: bool) -> Select[int]:
+    """The next card of all channels. Parameters: as `at_head`."""
+    channel = _channels_with_work(work)
     first = (
         select(_card.c.id)
-        .where(_card.c.channel == lane.c.ref, _waits(track), *_ready(track, _card.c))
-        .order_by(*_order(track, _card.c, oldest=oldest))
+        .where(_card.c.channel == channel.c.ref, _has_work(work), *_ready(work, _card.c))
+        .order_by(*_order(work, _card.c, oldest_first=oldest_first))
         .limit(1)
-        .correlate(lane)
+        .correlate(channel)
     )
-    firsts = select(first.scalar_subquery()).where(lane.c.ref.is_not(None), _in_open_lane(lane.c.ref, _not_skipped()))
-    card = _card.alias("found").c
-    return select(card.id).where(card.id.in_(firsts)).order_by(*_order(track, card, oldest=oldest)).limit(1)
+    firsts = select(first.scalar_subquery()).where(
+        channel.c.ref.is_not(None), _in_open_channel(channel.c.ref, _channel_not_skipped())
+    )
+    card = _card.alias("next_card").c
+    return select(card.id).where(card.id.in_(firsts)).order_by(*_order(work, card, oldest_first=oldest_first)).limit(1)
 
 
 @cache
-def later(track: WorkKind) -> Select[float]:
-    """When the next work is due after `now`."""
-    due = _card.c[f"{track}_due"]
+def next_due_at(work: WorkKind) -> Select[float]:
+    """When the first work after `now` is due."""
+    due = _card.c[f"{work}_due"]
     return (
         select(due)
-        .where(due > _NOW, *takes_work(track, _card.c), _in_open_lane(_card.c.channel))
+        .where(due > _NOW, *accepts_work(work, _card.c), _in_open_channel(_card.c.channel))
         .order_by(due)
         .limit(1)
     )
 
 
 @cache
-def lanes(track: WorkKind, *, is_open: bool) -> Select[str]:
-    """The spellings under which work is due `now`, in channels that take it or do not."""
-    lane = _lanes_at_work(track)
+def channels(work: WorkKind, *, is_open: bool) -> Select[str]:
+    """The channel references of cards with work due `now`, in channels that are open or are not."""
+    channel = _channels_with_work(work)
     due = (
         exists()
-        .where(_card.c.channel == lane.c.ref, _waits(track), *takes_work(track, _card.c), _is_due(track, _card.c))
-        .correlate(lane)
+        .where(_card.c.channel == channel.c.ref, _has_work(work), *accepts_work(work, _card.c), _is_due(work, _card.c))
+        .correlate(channel)
     )
-    takes = _in_open_lane(lane.c.ref)
-    return select(lane.c.ref).where(lane.c.ref.is_not(None), takes if is_open else ~takes, due)
+    open_channel = _in_open_channel(channel.c.ref)
+    return select(channel.c.ref).where(channel.c.ref.is_not(None), open_channel if is_open else ~open_channel, due)
 
 
-def takes_work(track: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
-    """Whether a card that has work takes it, as `turn.is_due` has it."""
-    in_state = card.state.in_(STATES_WITH_WORK[track])
+def accepts_work(work: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
+    """Whether a card accepts the work that it has; the same rule as `cards.eligibility.is_due`."""
+    in_state = card.state.in_(STATES_WITH_WORK[work])
     busy = exists().where(_attempt.c.card == card.id, schema.IS_OPEN, _attempt.c.state.in_(BLOCKING_STATES))
-    return (in_state,) if track == "edit" else (in_state, ~busy)
+    return (in_state,) if work == "edit" else (in_state, ~busy)
 
 
-def _waits(track: WorkKind) -> ColumnElement[bool]:
-    """Work, now or later: the literal words that the partial indexes ask for."""
-    return _card.c[f"{track}_due"].is_not(None)
+def _has_work(work: WorkKind) -> ColumnElement[bool]:
+    """Whether there is work, now or later: the exact condition of the partial indexes."""
+    return _card.c[f"{work}_due"].is_not(None)
 
 
-def _is_due(track: WorkKind, card: _Columns) -> ColumnElement[bool]:
-    """The sum keeps SQLite off the index of due times, which would have it sort all that is due."""
-    due: ColumnElement[bool] = card[f"{track}_due"] + 0.0 <= _NOW
+def _is_due(work: WorkKind, card: _Columns) -> ColumnElement[bool]:
+    """The sum keeps SQLite from using the index of due times, after which it would sort everything that is due."""
+    due: ColumnElement[bool] = card[f"{work}_due"] + 0.0 <= _NOW
     return due
 
 
-def _ready(track: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
-    passed_over = card.id.not_in(bindparam("cards", expanding=True))
-    return _is_due(track, card), passed_over, *takes_work(track, card)
+def _ready(work: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
+    not_skipped = card.id.not_in(bindparam("cards", expanding=True))
+    return _is_due(work, card), not_skipped, *accepts_work(work, card)
 
 
-def _order(track: WorkKind, card: _Columns, *, oldest: bool) -> tuple[ColumnElement[Any], ...]:
-    if oldest:
-        return card[f"{track}_since"], card.id
-    return card[f"{track}_urgent"].desc(), card[f"{track}_deadline"], card.id
+def _order(work: WorkKind, card: _Columns, *, oldest_first: bool) -> tuple[ColumnElement[Any], ...]:
+    if oldest_first:
+        return card[f"{work}_since"], card.id
+    return card[f"{work}_urgent"].desc(), card[f"{work}_deadline"], card.id
 
 
-def _not_skipped() -> ColumnElement[bool]:
-    return home.c.ref.not_in(bindparam("lanes", expanding=True))
+def _channel_not_skipped() -> ColumnElement[bool]:
+    return canonical.c.ref.not_in(bindparam("channels", expanding=True))
 
 
-def _in_open_lane(ref: ColumnElement[str], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """A subquery rather than a join: SQLite, which keeps no statistics, would begin with the channels and sort."""
-    lane = exists().select_from(spelled.join(home, AT_HOME))
-    return lane.where(spelled.c.ref == ref, home.c.state == ChannelState.OPEN, *conditions)
+def _in_open_channel(ref: ColumnElement[str], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """A subquery rather than a join: without statistics, SQLite would begin with the channels and sort."""
+    channel = exists().select_from(reference.join(canonical, canonical.c.ref == CANONICAL_REF))
+    return channel.where(reference.c.ref == ref, canonical.c.state == ChannelState.OPEN, *conditions)
 
 
-def _lanes_at_work(track: WorkKind) -> CTE:
-    """The channels of cards that wait, by skipping along the index from one to the next; a NULL ends them."""
-    refs = select(_card.c.channel).where(_waits(track)).order_by(_card.c.channel).limit(1)
-    lane = select(refs.scalar_subquery().label("ref")).cte("lane", recursive=True)
-    following = refs.where(_card.c.channel > lane.c.ref).correlate(lane).scalar_subquery()
-    return lane.union_all(select(following).where(lane.c.ref.is_not(None)))
+def _channels_with_work(work: WorkKind) -> CTE:
+    """The channels that have cards with work: skips along the index from one to the next; NULL ends the list."""
+    refs = select(_card.c.channel).where(_has_work(work)).order_by(_card.c.channel).limit(1)
+    channel = select(refs.scalar_subquery().label("ref")).cte("channel_with_work", recursive=True)
+    following = refs.where(_card.c.channel > channel.c.ref).correlate(channel).scalar_subquery()
+    return channel.union_all(select(following).where(channel.c.ref.is_not(None)))

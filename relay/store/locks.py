@@ -1,11 +1,11 @@
-"""In which order rows are locked, so that relays on one PostgreSQL never wait for each other in a circle.
+"""The order in which rows are locked, so that relays on one PostgreSQL never wait for each other in a circle.
 
-    1. the lease               a sender's right is checked, and cannot be taken away until its transaction ends
-    2. the spellings           shared by whoever plans cards, alone for whoever joins two spellings of one channel
-    3. the incidents, by id    whoever reads a card, an entry or an attempt in order to write it holds its incident
-    4. all else
+    1. the lease                 checked by delivery; nobody can take it away until the transaction ends
+    2. the channel references    shared by those who plan cards; exclusive for whoever merges two references
+    3. the incidents, by id      whoever reads a card, entry or attempt in order to change it locks its incident
+    4. everything else
 
-On SQLite `BEGIN IMMEDIATE` is all the lock there is, and these functions lock nothing.
+On SQLite `BEGIN IMMEDIATE` is the only lock, and these functions lock nothing.
 """
 
 from collections.abc import Iterable
@@ -16,12 +16,13 @@ from relay.model.errors import LeaseLost
 from relay.store import schema
 from relay.store.types import Lease
 
-_SPELLINGS = 0x7370656C6C  # "spell"
-_SHARED = text("SELECT pg_advisory_xact_lock_shared(:key)")
-_ALONE = text("SELECT pg_advisory_xact_lock(:key)")
+_REFERENCES = 0x7370656C6C
+"""The key of PostgreSQL's advisory lock on the channel references."""
+_LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(:key)")
+_LOCK_EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:key)")
 
-_AT_ONCE = 1000
-"""Rows named in one statement; PostgreSQL takes 65,535 parameters at most."""
+_BATCH_SIZE = 1000
+"""Ids in one statement; PostgreSQL accepts 65,535 parameters at most."""
 
 _LEASE = (
     select(schema.lease.c.holder, schema.lease.c.epoch)
@@ -37,7 +38,7 @@ _INCIDENTS = (
 
 
 def postgresql(connection: Connection) -> bool:
-    """Whether others may write at the same time."""
+    """Return whether the database is PostgreSQL, where others may write at the same time."""
     return connection.dialect.name == "postgresql"
 
 
@@ -45,32 +46,32 @@ def check_lease(connection: Connection, lease: Lease | None) -> None:
     """Make sure that the lease is still held, and stays so until this transaction ends.
 
     Raises:
-        LeaseLost: another relay has taken it.
+        LeaseLost: another relay has it.
     """
     if lease is None:
         return
     row = connection.execute(_LEASE, {"name": lease.name}).one_or_none()
     if row is None or (row.holder, row.epoch) != (lease.holder, lease.epoch):
         now = f"{row.holder} has it, at epoch {row.epoch}" if row else "nobody has it"
-        raise LeaseLost(f"The lease {lease.name!r} is no longer ours since epoch {lease.epoch}: {now}.")
+        raise LeaseLost(f"This relay has lost the lease {lease.name!r}, which it held at epoch {lease.epoch}: {now}.")
 
 
-def share_spellings(connection: Connection) -> None:
-    """While this transaction runs, no two spellings of a channel become one."""
+def share_channel_references(connection: Connection) -> None:
+    """Until this transaction ends, nobody merges two references of a channel."""
     if postgresql(connection):
-        connection.execute(_SHARED, {"key": _SPELLINGS})
+        connection.execute(_LOCK_SHARED, {"key": _REFERENCES})
 
 
-def hold_spellings(connection: Connection) -> None:
-    """While this transaction runs, nobody plans cards."""
+def lock_channel_references(connection: Connection) -> None:
+    """Until this transaction ends, nobody plans cards."""
     if postgresql(connection):
-        connection.execute(_ALONE, {"key": _SPELLINGS})
+        connection.execute(_LOCK_EXCLUSIVE, {"key": _REFERENCES})
 
 
-def hold_incidents(connection: Connection, ids: Iterable[str]) -> None:
-    """While this transaction runs, nobody else changes what belongs to these incidents."""
+def lock_incidents(connection: Connection, ids: Iterable[str]) -> None:
+    """Until this transaction ends, nobody else changes anything of these incidents."""
     if not postgresql(connection):
         return
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), _AT_ONCE):
-        connection.execute(_INCIDENTS, {"ids": wanted[start : start + _AT_ONCE]})
+    in_order = sorted(ids)
+    for start in range(0, len(in_order), _BATCH_SIZE):
+        connection.execute(_INCIDENTS, {"ids": in_order[start : start + _BATCH_SIZE]})

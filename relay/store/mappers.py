@@ -1,9 +1,10 @@
-"""Rows to nouns and back. Pure: what a row holds is what was written, and a noun comes back as it went.
+"""Dataclasses to rows and back. Pure: a value comes back as it was.
 
-JSON columns are text here, so that both databases keep the same.
+JSON columns are text here, so that both databases store the same.
 """
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Protocol
@@ -39,30 +40,35 @@ from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCal
 
 
 class Row(Protocol):
-    """A row as it was read: plain values by the names of their columns."""
+    """A row: plain values by the names of their columns."""
 
     def __getitem__(self, column: str, /) -> Any:
         """The value of a column."""
 
 
 def dumps(value: JSON) -> str:
-    """JSON as text: any NUL is escaped, so that PostgreSQL takes it."""
+    """JSON as text. It escapes NUL, which PostgreSQL does not accept."""
     return orjson.dumps(value).decode()
 
 
 loads = orjson.loads
 
 
-def packed(body: bytes) -> bytes:
-    """A body as it is kept. Level 1 halves the time of the default level, and costs a tenth of what it saves."""
+def compress(body: bytes) -> bytes:
+    """Compress a body. Level 1 takes half the time of the default level, and saves nearly as much."""
     return zlib.compress(body, 1)
 
 
-unpacked = zlib.decompress
+def _fields(value: object, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
+
+
+def _columns(row: Row, names: Iterable[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names}
 
 
 def record_text(record: Record) -> str:
-    """A record as JSON."""
+    """Write a record as JSON."""
     return dumps(
         {
             "incident": record.incident,
@@ -78,143 +84,107 @@ def record_text(record: Record) -> str:
             "comments": record.comments,
             "integrations": record.integrations,
             "environment_id": record.environment_id,
-            "pending_actions": [asdict(deed) for deed in record.pending_actions],
+            "pending_actions": [asdict(action) for action in record.pending_actions],
             "episodes": record.episodes,
         }
     )
 
 
-def record_of(text: str) -> Record:
+def to_record(text: str) -> Record:
     """Undo `record_text`."""
-    kept = loads(text)
+    record = loads(text)
     return Record(
-        incident=kept["incident"],
-        blocks={name: Block(as_of=news, value=value) for name, (news, value) in kept["blocks"].items()},
-        environments=tuple(_environment(each) for each in kept["environments"]),
-        headers={name: tuple(values) for name, values in kept["headers"].items()},
-        title=kept["title"],
-        title_provisional=kept["title_provisional"],
-        environment=_environment(kept["environment"]) if kept["environment"] else None,
-        sender=_person(kept["sender"]) if kept["sender"] else None,
-        first_received=kept["first_received"],
-        worst=State(kept.get("worst", State.RESOLVED)),
-        comments=tuple((digest, at) for digest, at in kept["comments"]),
-        integrations=tuple(kept.get("integrations", ())),
-        environment_id=kept.get("environment_id", ""),
-        pending_actions=tuple(PendingAction(**deed) for deed in kept.get("pending_actions", ())),
-        episodes=tuple((number, began) for number, began in kept.get("episodes", ())),
+        incident=record["incident"],
+        blocks={name: Block(as_of=as_of, value=value) for name, (as_of, value) in record["blocks"].items()},
+        environments=tuple(map(_environment, record["environments"])),
+        headers={name: tuple(values) for name, values in record["headers"].items()},
+        title=record["title"],
+        title_provisional=record["title_provisional"],
+        environment=_environment(record["environment"]) if record["environment"] else None,
+        sender=_person(record["sender"]) if record["sender"] else None,
+        first_received=record["first_received"],
+        worst=State(record["worst"]),
+        comments=tuple((digest, at) for digest, at in record["comments"]),
+        integrations=tuple(record["integrations"]),
+        environment_id=record["environment_id"],
+        pending_actions=tuple(PendingAction(**action) for action in record["pending_actions"]),
+        episodes=tuple((number, started_at) for number, started_at in record["episodes"]),
     )
 
 
-def _environment(kept: list[str]) -> Environment:
-    name, identity = kept
+def _environment(values: list[str]) -> Environment:
+    name, identity = values
     return Environment(name=name, id=identity)
 
 
-def _person(kept: list[str]) -> Person:
-    name, email, identity = kept
+def _person(values: list[str]) -> Person:
+    name, email, identity = values
     return Person(name=name, email=email, id=identity)
 
 
-def story_row(story: IncidentState) -> dict[str, Any]:
-    """An incident's row."""
-    return {
-        "id": story.record.incident,
-        "version": story.version,
-        "episode": story.episode,
-        "ended_at": story.ended_at,
-        "next_seq": story.next_seq,
-        "last_share_at": story.last_share_at,
-        "stale_at": story.stale_at,
-        "stub": False,
-        "record": record_text(story.record),
-    }
+_INCIDENT = ("version", "episode", "ended_at", "next_seq", "last_share_at", "stale_at")
 
 
-def story_of(row: Row) -> IncidentState:
-    """Undo `story_row`."""
-    return IncidentState(
-        record=record_of(row["record"]),
-        version=row["version"],
-        episode=row["episode"],
-        ended_at=row["ended_at"],
-        next_seq=row["next_seq"],
-        last_share_at=row["last_share_at"],
-        stale_at=row["stale_at"],
-    )
+def incident_row(state: IncidentState) -> dict[str, Any]:
+    """The row of an incident."""
+    record = {"id": state.record.incident, "record": record_text(state.record)}
+    return {**_fields(state, _INCIDENT), **record, "stub": False}
+
+
+def to_incident_state(row: Row) -> IncidentState:
+    """Undo `incident_row`."""
+    return IncidentState(**_columns(row, _INCIDENT), record=to_record(row["record"]))
+
+
+_SHARE = ("incident", "hash", "as_of", "received")
 
 
 def share_row(share: Share, plan: Plan, times_seen: int) -> dict[str, Any]:
-    """A share's row, with what was decided about it."""
+    """The row of a share, with what was decided about it."""
     return {
-        "incident": share.incident,
-        "hash": share.hash,
-        "as_of": share.as_of,
-        "received": share.received,
+        **_fields(share, _SHARE),
         "times_seen": times_seen,
         "outcome": plan.outcome,
         "routes": dumps(plan.routes),
         "decision": dumps(plan.decision),
         "headers": dumps(share.headers),
         "size": len(share.body),
-        "body": packed(share.body),
+        "body": compress(share.body),
     }
 
 
-def share_line_of(row: Row) -> ShareSummary:
-    """A share's row as it is listed."""
+def to_share_summary(row: Row) -> ShareSummary:
+    """Read a share without its body."""
     return ShareSummary(
-        id=row["id"],
-        hash=row["hash"],
-        as_of=row["as_of"],
-        received=row["received"],
+        **_columns(row, ("id", "hash", "as_of", "received", "times_seen", "size")),
         headers=loads(row["headers"]),
-        times_seen=row["times_seen"],
         outcome=ShareOutcome(row["outcome"]),
         routes=tuple(loads(row["routes"])),
         decision=loads(row["decision"]),
-        size=row["size"],
     )
 
 
-def share_body_of(row: Row) -> ShareBody:
-    """A share's row as it was sent."""
-    return ShareBody(id=row["id"], received=row["received"], headers=loads(row["headers"]), body=unpacked(row["body"]))
+def to_share_body(row: Row) -> ShareBody:
+    """Read a share as it was sent."""
+    return ShareBody(
+        id=row["id"], received=row["received"], headers=loads(row["headers"]), body=zlib.decompress(row["body"])
+    )
+
+
+_ENTRY = ("seq", "key", "kind", "at")
 
 
 def entry_row(incident: str, entry: Entry) -> dict[str, Any]:
-    """An entry's row."""
-    return {
-        "incident": incident,
-        "seq": entry.seq,
-        "key": entry.key,
-        "kind": entry.kind,
-        "at": entry.at,
-        "data": dumps(entry.data),
-    }
+    """The row of an entry."""
+    return {"incident": incident, **_fields(entry, _ENTRY), "data": dumps(entry.data)}
 
 
-def entry_of(row: Row) -> Entry:
+def to_entry(row: Row) -> Entry:
     """Undo `entry_row`."""
-    return Entry(seq=row["seq"], key=row["key"], kind=EntryKind(row["kind"]), at=row["at"], data=loads(row["data"]))
+    return Entry(**_columns(row, _ENTRY) | {"kind": EntryKind(row["kind"])}, data=loads(row["data"]))
 
 
-def card_row(card: Card) -> dict[str, Any]:
-    """A card's row, but for its number. A card that is followed no more has no work, whatever it still says."""
-    return {
-        **{name: getattr(card, name) for name in _CARD_AS_IS},
-        "pinged": dumps(card.pinged),
-        "notices": dumps([notice.as_json() for notice in card.notices]),
-        "reposted_at": dumps(card.reposted_at),
-        "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
-        "options": _options_text(card.options),
-        "mention": dumps(card.mention.as_json()),
-        **_due_columns("post", card, card.post),
-        **_due_columns("edit", card, card.edit),
-    }
-
-
-_CARD_AS_IS = (
+_CARD = (
     "incident",
     "channel",
     "episode",
@@ -241,9 +211,24 @@ _CARD_AS_IS = (
 )
 
 
-def card_of(row: Row) -> Card:
+def card_row(card: Card) -> dict[str, Any]:
+    """The row of a card, without its id. A superseded card has no work, whatever it says."""
+    return {
+        **_fields(card, _CARD),
+        "pinged": dumps(card.pinged),
+        "notices": dumps([notice.as_json() for notice in card.notices]),
+        "reposted_at": dumps(card.reposted_at),
+        "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
+        "options": _options_text(card.options),
+        "mention": dumps(card.mention.as_json()),
+        **_due_columns("post", card, card.post),
+        **_due_columns("edit", card, card.edit),
+    }
+
+
+def to_card(row: Row) -> Card:
     """Undo `card_row`."""
-    plain = {name: row[name] for name in _CARD_AS_IS}
+    plain = _columns(row, _CARD)
     plain["state"] = CardState(row["state"])
     plain["worst"] = row["worst"] and State(row["worst"])
     plain["episode_worst"] = row["episode_worst"] and State(row["episode_worst"])
@@ -253,15 +238,15 @@ def card_of(row: Row) -> Card:
         pinged=tuple(loads(row["pinged"])),
         notices=tuple(Notice.from_json(each) for each in loads(row["notices"])),
         reposted_at=tuple(loads(row["reposted_at"])),
-        previous=_previous(row["previous"]),
-        options=_options_of(row["options"]),
-        mention=_mention_of(row["mention"]),
+        previous=_previous_card(row["previous"]),
+        options=_options(row["options"]),
+        mention=_mention(row["mention"]),
         post=_due("post", row),
         edit=_due("edit", row),
     )
 
 
-# There are as many options as routes and as many cards as incidents, so each is read and written once for all of them.
+# There are as many different options as routes, and as many cards as incidents: each is read and written once for all.
 
 
 @lru_cache(maxsize=4096)
@@ -270,16 +255,16 @@ def _options_text(options: Options) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _options_of(text: str) -> Options:
+def _options(text: str) -> Options:
     return Options.from_json(loads(text))
 
 
 @lru_cache(maxsize=4096)
-def _mention_of(text: str) -> Mention:
+def _mention(text: str) -> Mention:
     return Mention.from_json(loads(text))
 
 
-def _previous(text: str | None) -> PreviousCard | None:
+def _previous_card(text: str | None) -> PreviousCard | None:
     if text is None:
         return None
     at, channel, ts = loads(text)
@@ -298,7 +283,7 @@ def _due_columns(work: str, card: Card, due: Due | None) -> dict[str, Any]:
 
 
 def no_work(work: str) -> dict[str, Any]:
-    """The columns of work (`post`, `edit`) that is not due."""
+    """The columns of work (`post` or `edit`) of a card that has none."""
     return {f"{work}_due": None, f"{work}_deadline": None, f"{work}_since": None, f"{work}_urgent": False}
 
 
@@ -308,109 +293,88 @@ def _due(work: str, row: Row) -> Due | None:
     return Due(at=at, deadline=row[f"{work}_deadline"], urgent=row[f"{work}_urgent"])
 
 
-_ATTEMPT_AS_IS = ("key", "kind", "generation", "upto_seq", "started_at", "state", "tries", "searches", "next_search_at")
+_ATTEMPT = (
+    "key",
+    "kind",
+    "generation",
+    "upto_seq",
+    "started_at",
+    "state",
+    "tries",
+    "searches",
+    "next_search_at",
+)
 
 
 def attempt_row(card: int, attempt: Attempt) -> dict[str, Any]:
-    """An attempt's row, but for its number."""
-    return {
-        "card": card,
-        **{name: getattr(attempt, name) for name in _ATTEMPT_AS_IS},
-        "targets": dumps(attempt.targets),
-        "data": dumps(attempt.data),
-    }
+    """The row of an attempt, without its id."""
+    data = {"targets": dumps(attempt.targets), "data": dumps(attempt.data)}
+    return {"card": card, **_fields(attempt, _ATTEMPT), **data}
 
 
-def attempt_of(row: Row) -> Attempt:
+def to_attempt(row: Row) -> Attempt:
     """Undo `attempt_row`."""
-    plain = {name: row[name] for name in _ATTEMPT_AS_IS}
-    plain["state"] = AttemptState(row["state"])
+    plain = _columns(row, _ATTEMPT) | {"state": AttemptState(row["state"])}
     return Attempt(**plain, targets=tuple(loads(row["targets"])), data=loads(row["data"]))
 
 
-def errand_row(errand: Task) -> dict[str, Any]:
-    """An errand's row, but for its number."""
-    plain = ("key", "kind", "incident", "created", "state", "reason", "due_at", "tries")
-    return {**{name: getattr(errand, name) for name in plain}, "payload": dumps(errand.payload)}
+_TASK = ("key", "kind", "incident", "created", "state", "reason", "due_at", "tries")
 
 
-def errand_of(row: Row) -> Task:
-    """Undo `errand_row`."""
-    return Task(
-        id=row["id"],
-        key=row["key"],
-        kind=TaskKind(row["kind"]),
-        incident=row["incident"],
-        created=row["created"],
-        payload=loads(row["payload"]),
-        state=AttemptState(row["state"]),
-        reason=row["reason"],
-        due_at=row["due_at"],
-        tries=row["tries"],
-    )
+def task_row(task: Task) -> dict[str, Any]:
+    """The row of a task, without its id."""
+    return {**_fields(task, _TASK), "payload": dumps(task.payload)}
 
 
-def definition_row(definition: TagDefinition, now: float) -> dict[str, Any]:
-    """A definition's row."""
+def to_task(row: Row) -> Task:
+    """Undo `task_row`."""
+    plain = _columns(row, ("id", *_TASK)) | {"kind": TaskKind(row["kind"]), "state": AttemptState(row["state"])}
+    return Task(**plain, payload=loads(row["payload"]))
+
+
+def tag_definition_row(definition: TagDefinition, now: float) -> dict[str, Any]:
+    """The row of a tag definition."""
     data = {"id": definition.id, "name": definition.name, "ranks": dict(definition.ranks)}
     return {"id": definition.id.casefold(), "data": dumps(data), "fetched_at": now}
 
 
-def definition_of(row: Row) -> TagDefinition:
-    """Undo `definition_row`."""
+def to_tag_definition(row: Row) -> TagDefinition:
+    """Undo `tag_definition_row`."""
     return TagDefinition(**loads(row["data"]))
 
 
+_CHANNEL = ("ref", "slack_id", "canonical_ref", "state", "reason", "retry_at")
+
+
 def channel_row(channel: Channel) -> dict[str, Any]:
-    """A channel's row."""
-    return {
-        "ref": channel.ref,
-        "slack_id": channel.slack_id,
-        "canonical_ref": channel.canonical_ref,
-        "facts": dumps(channel.facts),
-        "state": channel.state,
-        "reason": channel.reason,
-        "retry_at": channel.retry_at,
-    }
+    """The row of a channel."""
+    return {**_fields(channel, _CHANNEL), "facts": dumps(channel.facts)}
 
 
-def channel_of(row: Row) -> Channel:
+def to_channel(row: Row) -> Channel:
     """Undo `channel_row`."""
-    return Channel(
-        ref=row["ref"],
-        slack_id=row["slack_id"],
-        canonical_ref=row["canonical_ref"],
-        facts=loads(row["facts"]),
-        state=ChannelState(row["state"]),
-        reason=row["reason"],
-        retry_at=row["retry_at"],
-    )
+    return Channel(**_columns(row, _CHANNEL) | {"state": ChannelState(row["state"])}, facts=loads(row["facts"]))
 
 
 def call_row(card: int, call: SlackCall) -> dict[str, Any]:
-    """A call's row, but for its number."""
+    """The row of a call, without its id."""
     return {"card": card, "method": call.method, "at": call.at, "answer": dumps(call.answer)}
 
 
-def call_of(row: Row) -> SlackCall:
+def to_call(row: Row) -> SlackCall:
     """Undo `call_row`."""
     return SlackCall(method=row["method"], at=row["at"], answer=loads(row["answer"]))
 
 
-def quarantined_of(row: Row, body: bytes = b"") -> QuarantinedBody:
-    """The refused body that a row holds; `body` is how it is kept, where it is wanted."""
+def to_quarantined_body(row: Row, body: bytes = b"") -> QuarantinedBody:
+    """Read a body in quarantine; `body` is the stored one, if its bytes are needed."""
     return QuarantinedBody(
-        id=row["id"],
-        received=row["received"],
-        reason=row["reason"],
+        **_columns(row, ("id", "received", "reason", "size")),
         headers=loads(row["headers"]),
-        size=row["size"],
-        body=unpacked(body) if body else b"",
+        body=zlib.decompress(body) if body else b"",
     )
 
 
-def configuration_of(row: Row) -> StoredConfiguration:
-    """The configuration that a row holds."""
-    return StoredConfiguration(
-        hash=row["hash"], saved_at=row["saved_at"], routes=row["routes"], templates=loads(row["templates"])
-    )
+def to_configuration(row: Row) -> StoredConfiguration:
+    """Read a configuration."""
+    return StoredConfiguration(**_columns(row, ("hash", "saved_at", "routes")), templates=loads(row["templates"]))

@@ -1,4 +1,4 @@
-"""The doorbell between relays on one PostgreSQL: it only saves waiting; without it, it is looked for all the same."""
+"""Wakes other relays on one PostgreSQL. It only saves time: a relay that misses a notification looks by itself."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,67 +10,67 @@ from sqlalchemy import Connection, Dialect, text
 from sqlalchemy.exc import DBAPIError
 
 from relay.store.address import Address, connection_settings
-from relay.store.db_errors import complaint
+from relay.store.db_errors import to_store_error
 from relay.store.locks import postgresql
 
 log = structlog.get_logger("relay.store")
 
-BELL = "relay"
-"""PostgreSQL's channel on which relays tell one another that something is due."""
+CHANNEL = "relay"
+"""The PostgreSQL channel of the notifications."""
 
-AGAIN = 5.0
-"""Seconds until it is hung again, whatever took it down (a connection that was lost, or leads to a standby now)."""
+RECONNECT_PAUSE = 5.0
+"""Seconds until relay listens again after an error (the connection was lost, or leads to a standby now)."""
 
 ANYTHING = "anything"
-"""What is said where it was no share: doubt, letters and channels may have changed, too."""
+"""The payload if not only a share was saved: attempts in doubt, dead letters and channels may have changed too."""
 
 OnNotify = Callable[[bool], None]
-"""Hears that something may be due; and whether that may be anything, or is what shares bring."""
+"""Called when work may be due; the argument says whether anything may have changed, or only a share was saved."""
 
-_RING = text("SELECT pg_notify(:bell, :what)")
+_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 
-def ring(connection: Connection, *, anything: bool = False) -> None:
-    """Wake the relay that delivers, once this is committed. On SQLite it is the only one, and nothing is to be done."""
+def notify(connection: Connection, *, anything: bool = True) -> None:
+    """On PostgreSQL: wake the relay that delivers, after the commit. On SQLite there is no other relay to wake."""
     if postgresql(connection):
-        connection.execute(_RING, {"bell": BELL, "what": ANYTHING if anything else ""})
+        connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": ANYTHING if anything else ""})
 
 
-async def listen(dialect: Dialect, address: Address, ring: OnNotify) -> None:
-    """Call `ring` whenever another program has written something that is due, or may have; until cancelled."""
-    arguments, given = dialect.create_connect_args(address.url)
-    settings = {**connection_settings(address.url), **given}
-    complained = False
+async def listen_on_postgresql(dialect: Dialect, address: Address, on_notify: OnNotify) -> None:
+    """Call `on_notify` whenever a relay has saved work that is due, or may have; until cancelled."""
+    arguments, options = dialect.create_connect_args(address.url)
+    settings = {**connection_settings(address.url), **options}
+    reported = False
 
-    async def hang() -> None:
-        nonlocal complained
+    async def listen() -> None:
+        nonlocal reported
         async with await psycopg.AsyncConnection.connect(*arguments, **settings, autocommit=True) as connection:
-            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(BELL)))
-            complained = False
-            ring(True)  # noqa: FBT003  whatever was rung while nobody listened
-            async for notice in connection.notifies():
-                ring(notice.payload == ANYTHING)
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+            reported = False
+            on_notify(True)  # noqa: FBT003  something may have been saved while nobody listened
+            async for notification in connection.notifies():
+                on_notify(notification.payload == ANYTHING)
 
     while True:
-        error = await _came_of(asyncio.create_task(hang(), name="bell"))
+        error = await _error_of(asyncio.create_task(listen(), name="listen for notifications"))
         if isinstance(error, psycopg.Error):
-            if not complained:
-                log.warning("bell_lost", detail=str(complaint(DBAPIError(None, None, error), address)))
-            complained = True
-            await asyncio.sleep(AGAIN)
-            ring(True)  # noqa: FBT003  the same
+            if not reported:
+                log.warning("pg_notify_lost", detail=str(to_store_error(DBAPIError(None, None, error), address)))
+            reported = True
+            await asyncio.sleep(RECONNECT_PAUSE)
+            on_notify(True)  # noqa: FBT003  the same
         elif error is not None:
             raise error
 
 
-async def _came_of(hanging: asyncio.Task[None]) -> BaseException | None:
-    """What ended it. Whoever is cancelled meanwhile does not wait for it to end.
+async def _error_of(listening: asyncio.Task[None]) -> BaseException | None:
+    """Wait for the end of the task and return its error. If this wait is cancelled, it does not wait for the task.
 
-    Cancelled in a statement, psycopg asks the server to give that up, and waits ten seconds for a server that hangs.
+    psycopg, cancelled in a statement, asks the server to cancel it too, and waits ten seconds for a server that hangs.
     """
-    hanging.add_done_callback(lambda task: task.cancelled() or task.exception())  # so that nobody misses it
+    listening.add_done_callback(lambda task: task.cancelled() or task.exception())  # read, so that asyncio logs nothing
     try:
-        await asyncio.wait([hanging])
+        await asyncio.wait([listening])
     finally:
-        hanging.cancel()
-    return hanging.exception()
+        listening.cancel()
+    return listening.exception()

@@ -1,4 +1,4 @@
-"""What is done now and then so that the house does not fill up: old shares and ended incidents go."""
+"""Deletes old data once an hour, so that the database does not grow for ever."""
 
 from collections.abc import Callable
 
@@ -7,37 +7,36 @@ import structlog
 from relay.cards.merge import stub_record
 from relay.model.errors import StoreError
 from relay.runtime.clock import Clock
-from relay.store import Store
+from relay.store.store import Store
 
-log = structlog.get_logger("relay.upkeep")
+log = structlog.get_logger("relay.retention")
 
-EVERY = 3600.0
-"""Seconds between two runs; each deletes a day's worth at the most, whatever the clock says."""
-
-FIRST = 600.0
+RUN_EVERY = 3600.0
+"""Seconds between two runs; each deletes a day's worth at most, whatever the clock says."""
+FIRST_RUN_AFTER = 600.0
 """Seconds from the start to the first run.
 
-The clock of a machine that has just started may be wrong, and a relay that is started again and again must not delete a
+The clock of a machine that has just started may be wrong, and a relay that restarts again and again must not delete a
 day's worth each time.
 """
 
 
 async def run_retention(store: Store, days: int, clock: Clock, is_leader: Callable[[], bool]) -> None:
-    """Retire what is older than so many days, every hour, until cancelled.
+    """Delete what is older than so many days, every hour, until cancelled.
 
-    `ours` says whether it is this relay's business: of several on one database one does it, lest each take its day.
+    `is_leader` says whether this relay does it: of several on one database, only one may delete a day's worth.
     """
-    await clock.sleep(FIRST)
+    await clock.sleep(FIRST_RUN_AFTER)
     while True:
         if is_leader():
-            await _retire(store, days, clock)
-        await clock.sleep(EVERY)
+            await _run(store, days, clock)
+        await clock.sleep(RUN_EVERY)
 
 
-async def _retire(store: Store, days: int, clock: Clock) -> None:
+async def _run(store: Store, days: int, clock: Clock) -> None:
     try:
-        retired = await store.apply_retention(clock.now(), days, stub_record)
+        result = await store.apply_retention(clock.now(), days, stub_record)
     except StoreError as error:
         log.error("retention_failed", detail=str(error))  # noqa: TRY400  the sentence says it
     else:
-        log.info("retired", shares=retired.shares, incidents=retired.incidents)
+        log.info("retention_applied", shares=result.shares, incidents=result.incidents)

@@ -1,4 +1,4 @@
-"""The rows that several verbs read and write: stories, cards, entries, attempts."""
+"""Rows that several verbs read and write: incidents, cards and entries."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -7,100 +7,98 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Due, Entry, IncidentState
 from relay.store import schema
-from relay.store.channels import want
-from relay.store.mappers import card_of, card_row, entry_of, entry_row, story_of
+from relay.store.channels import add_channels
+from relay.store.mappers import card_row, entry_row, to_card, to_entry, to_incident_state
 from relay.store.upsert import insert_or_keep
 
+_card, _entry, _incident = schema.card, schema.entry, schema.incident
 _IDENTITY = ("incident", "channel", "episode")
+_ROUTING = ("options", "mention", "route", "matched", "first_matched_at", "notices", "pending_since")
+"""What a new card takes from the routes; everything else in a card belongs to delivery."""
 
-_INTAKES = ("options", "mention", "route", "matched", "first_matched_at", "notices", "pending_since")
-"""What a card that is made anew says of the routes; the rest of it is delivery's."""
-
-_STORIES = (
-    select(schema.incident)
-    .where(schema.incident.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(schema.incident.c.id)
+_INCIDENTS = (
+    select(_incident)
+    .where(_incident.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_incident.c.id)
     .with_for_update()
 )
-_FOLLOWED = (
-    select(schema.card)
-    .where(schema.card.c.incident.in_(bindparam("ids", expanding=True)), schema.card.c.state != CardState.SUPERSEDED)
-    .order_by(schema.card.c.id)
+_CURRENT_CARDS = (
+    select(_card)
+    .where(_card.c.incident.in_(bindparam("ids", expanding=True)), _card.c.state != CardState.SUPERSEDED)
+    .order_by(_card.c.id)
 )
-_SAME_CARD = select(schema.card).where(*(schema.card.c[name] == bindparam(name) for name in _IDENTITY))
-_CHANGING = [column.name for column in schema.card.c if column.name not in {"id", *_IDENTITY}]
+_SAME_CARD = select(_card).where(*(_card.c[name] == bindparam(name) for name in _IDENTITY))
+_CHANGING = [column.name for column in _card.c if column.name not in {"id", *_IDENTITY}]
 _UPDATE_CARD = (
-    update(schema.card)
-    .where(schema.card.c.id == bindparam("card_id"))
-    .values({name: bindparam(name) for name in _CHANGING})
+    update(_card).where(_card.c.id == bindparam("card_id")).values({name: bindparam(name) for name in _CHANGING})
 )
-_UNTOLD = (
-    select(schema.entry)
-    .where(schema.entry.c.incident == bindparam("incident"), schema.entry.c.seq > bindparam("seq"))
-    .order_by(schema.entry.c.seq)
+_ENTRIES_AFTER = (
+    select(_entry)
+    .where(_entry.c.incident == bindparam("incident"), _entry.c.seq > bindparam("seq"))
+    .order_by(_entry.c.seq)
 )
 
 
-def stories(connection: Connection, ids: Sequence[str]) -> dict[str, IncidentState]:
-    """The stories of these incidents, which nobody else changes until this transaction ends."""
-    return {row["id"]: story_of(row) for row in connection.execute(_STORIES, {"ids": ids}).mappings()}
+def load_incident_states(connection: Connection, ids: Sequence[str]) -> dict[str, IncidentState]:
+    """Load and lock incidents: nobody else changes them until this transaction ends."""
+    return {row["id"]: to_incident_state(row) for row in connection.execute(_INCIDENTS, {"ids": ids}).mappings()}
 
 
-def followed(connection: Connection, ids: Sequence[str]) -> list[Card]:
-    """The cards of these incidents that later shares still concern, in the order in which they were made."""
-    return [card_of(row) for row in connection.execute(_FOLLOWED, {"ids": ids}).mappings()]
+def load_current_cards(connection: Connection, ids: Sequence[str]) -> list[Card]:
+    """Load the cards of these incidents that later shares still concern, in the order of their creation."""
+    return [to_card(row) for row in connection.execute(_CURRENT_CARDS, {"ids": ids}).mappings()]
 
 
-def untold(connection: Connection, incident: str, seq: int) -> tuple[Entry, ...]:
-    """The entries after that one, in order."""
-    rows = connection.execute(_UNTOLD, {"incident": incident, "seq": seq}).mappings()
-    return tuple(entry_of(row) for row in rows)
+def load_entries_after(connection: Connection, incident: str, seq: int) -> tuple[Entry, ...]:
+    """Load the entries after that number, in order."""
+    rows = connection.execute(_ENTRIES_AFTER, {"incident": incident, "seq": seq}).mappings()
+    return tuple(to_entry(row) for row in rows)
 
 
-def write_entries(connection: Connection, entries: Iterable[tuple[str, Entry]]) -> None:
-    """Add entries, each with its incident; one whose key is there already is told already, and is left out."""
+def save_entries(connection: Connection, entries: Iterable[tuple[str, Entry]]) -> None:
+    """Add entries, each with its incident; skip an entry whose key is stored already."""
     if rows := [entry_row(incident, entry) for incident, entry in entries]:
-        connection.execute(insert_or_keep(connection, schema.entry, ("incident", "key")), rows)
+        connection.execute(insert_or_keep(connection, _entry, ("incident", "key")), rows)
 
 
-def write_cards(connection: Connection, cards: Iterable[Card]) -> list[Card]:
-    """Write cards down: those with a number as they are now, those without as new ones. Returns all with numbers."""
+def save_cards(connection: Connection, cards: Iterable[Card]) -> list[Card]:
+    """Update the cards that have an id, and insert the others; return all with their ids."""
     every = list(cards)
-    if old := [card_row(card) | {"card_id": card.id} for card in every if card.id]:
-        connection.execute(_UPDATE_CARD, old)
-    numbers = _insert(connection, [card for card in every if not card.id])
-    return [card if card.id else numbers[_identity(card)] for card in every]
+    if known := [card_row(card) | {"card_id": card.id} for card in every if card.id]:
+        connection.execute(_UPDATE_CARD, known)
+    inserted = _insert(connection, [card for card in every if not card.id])
+    return [card if card.id else inserted[_identity(card)] for card in every]
 
 
 def _insert(connection: Connection, cards: Sequence[Card]) -> dict[tuple[str, str, int], Card]:
     if not cards:
         return {}
-    want(connection, {card.channel for card in cards})
-    statement = insert_or_keep(connection, schema.card, _IDENTITY, returning=("id", *_IDENTITY))
-    made = {
+    add_channels(connection, {card.channel for card in cards})
+    statement = insert_or_keep(connection, _card, _IDENTITY, returning=("id", *_IDENTITY))
+    ids = {
         (row[1], row[2], row[3]): row[0] for row in connection.execute(statement, [card_row(card) for card in cards])
     }
     return {
-        key: replace(card, id=made[key]) if key in made else _taken_up(connection, card)
+        key: replace(card, id=ids[key]) if key in ids else _revive(connection, card)
         for card in cards
         for key in [_identity(card)]
     }
 
 
-def _taken_up(connection: Connection, card: Card) -> Card:
-    """A card of that episode and channel is there, but was left: there can be one only, so it is followed again.
+def _revive(connection: Connection, card: Card) -> Card:
+    """Use the superseded card of the same episode and channel again, since there can be only one.
 
-    What Slack shows of it is kept, and edited rather than posted anew.
+    If it is in Slack, it is edited rather than posted again.
     """
-    kept = card_of(connection.execute(_SAME_CARD, dict(zip(_IDENTITY, _identity(card), strict=True))).mappings().one())
-    wanted = {name: getattr(card, name) for name in _INTAKES} | {
-        "reported_seq": max(kept.reported_seq, card.reported_seq)
-    }
-    if kept.ts is None:
-        revived = replace(kept, **wanted, state=card.state, post=card.post, edit=card.edit)
+    query = dict(zip(_IDENTITY, _identity(card), strict=True))
+    old = to_card(connection.execute(_SAME_CARD, query).mappings().one())
+    changes = {name: getattr(card, name) for name in _ROUTING}
+    changes["reported_seq"] = max(old.reported_seq, card.reported_seq)
+    if old.ts is None:
+        revived = replace(old, **changes, state=card.state, post=card.post, edit=card.edit)
     else:
-        revived = replace(kept, **wanted, state=CardState.POSTED, post=None, edit=_sooner(card.edit, card.post))
-    write_cards(connection, [revived])
+        revived = replace(old, **changes, state=CardState.POSTED, post=None, edit=_sooner(card.edit, card.post))
+    save_cards(connection, [revived])
     return revived
 
 

@@ -1,4 +1,4 @@
-"""What BigPanda is to be told or asked: kept as it is asked for, begun and settled one by one."""
+"""What relay has to tell or ask BigPanda: tasks are saved before any call, then started and closed one by one."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -6,190 +6,195 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, select, text, update
 
-from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
+from relay.cards.model import AttemptState, Card, IncidentState, Task, TaskKind
 from relay.cards.staleness import StalenessUpdate
 from relay.cards.tasks import TaskContext, TaskUpdate, is_card_settled, recover_interrupted
 from relay.store import schema
 from relay.store.locks import check_lease
-from relay.store.mappers import card_of, errand_of, errand_row, record_text
-from relay.store.notify import ring
-from relay.store.rows import followed, stories, write_cards
-from relay.store.types import Lease
+from relay.store.mappers import record_text, task_row, to_task
+from relay.store.notify import notify
+from relay.store.rows import load_current_cards, load_incident_states, save_cards
+from relay.store.types import IncidentContext, Lease
 from relay.store.upsert import insert_or_keep
 
-_errand, _incident, _card = schema.bigpanda_task, schema.incident, schema.card
+_task, _incident = schema.bigpanda_task, schema.incident
 _NOW: Any = bindparam("now")
 
 
-def ask(connection: Connection, errands: Iterable[Task]) -> set[str]:
-    """Keep errands that are new, by their keys; returns the keys of those that were."""
-    rows = [errand_row(errand) for errand in errands]
-    if not rows:
+def add_tasks(connection: Connection, tasks: Collection[Task]) -> set[str]:
+    """Add the tasks whose keys are new; return those keys."""
+    if not tasks:
         return set()
-    made = {
-        row.key for row in connection.execute(insert_or_keep(connection, _errand, ("key",), returning=("key",)), rows)
-    }
-    if made:
-        ring(connection)
-    return made
+    statement = insert_or_keep(connection, _task, ("key",), returning=("key",))
+    added = {row.key for row in connection.execute(statement, [task_row(task) for task in tasks])}
+    if added:
+        notify(connection, anything=False)
+    return added
 
 
-def due(connection: Connection, now: float, skip: Collection[str]) -> TaskContext | float | None:
-    """The errand that is the most urgent, of an incident not in `skip`; else when the next will be (None: never).
+def next_due_task(
+    connection: Connection, now: float, *, skip: frozenset[str] = frozenset()
+) -> TaskContext | float | None:
+    """Return the most urgent due task, of an incident not in `skip`; else when one will be due (None: never).
 
-    People's come first, then callbacks, then checks; of each the one that has been due longest.
+    People's tasks come first, then callbacks, then checks; of each kind the one that has been due longest.
     """
     row = connection.execute(_DUE, {"now": now, "skip": list(skip)}).mappings().first()
     if row is None:
-        return connection.execute(_LATER, {"now": now}).scalar()
-    return _matter(connection, errand_of(row))
+        return connection.execute(_NEXT_DUE, {"now": now}).scalar()
+    task = to_task(row)
+    return _task_context(connection, task, load_incident_states(connection, [task.incident])[task.incident])
 
 
-def settle(
-    connection: Connection, key: str, finish: Callable[[TaskContext], TaskUpdate | None], lease: Lease | None
+def update_task(
+    connection: Connection,
+    key: str,
+    decide: Callable[[TaskContext], TaskUpdate | None],
+    *,
+    lease: Lease | None = None,
 ) -> TaskContext | None:
-    """Write down what was decided about an open errand; None where it is open no more, or `finish` wants nothing."""
+    """Update an open task as `decide` says; return it as it is then. None if it was closed, or nothing is decided.
+
+    Raises:
+        LeaseLost: another relay delivers now.
+    """
     check_lease(connection, lease)
     incident = connection.execute(_INCIDENT_OF, {"key": key}).scalar_one_or_none()
     if incident is None:
         return None
-    story = stories(connection, [incident])[incident]
-    # Read again behind the incident's lock: another relay may have settled it meanwhile.
-    row = connection.execute(_BY_KEY, {"key": key}).mappings().one()
-    matter = TaskContext(task=errand_of(row), incident_state=story, cards=tuple(followed(connection, [incident])))
-    dealt = finish(matter) if matter.task.state.open else None
-    if dealt is None:
+    state = load_incident_states(connection, [incident])[incident]
+    # Read behind the incident's lock: another relay may have closed it meanwhile.
+    task = to_task(connection.execute(_BY_KEY, {"key": key}).mappings().one())
+    if not task.state.open:
         return None
-    _write(connection, dealt.task)
-    story = _written(connection, story, dealt.incident_state)
-    cards = write_cards(connection, dealt.cards)
-    ask(connection, dealt.follow_ups)
-    return replace(matter, task=dealt.task, incident_state=story, cards=tuple(cards) or matter.cards)
+    context = _task_context(connection, task, state)
+    task_update = decide(context)
+    if task_update is None:
+        return None
+    _save_task(connection, task_update.task)
+    _save_incident_state(connection, state, task_update.incident_state)
+    cards = save_cards(connection, task_update.cards)
+    add_tasks(connection, task_update.follow_ups)
+    return replace(
+        context,
+        task=task_update.task,
+        incident_state=task_update.incident_state or state,
+        cards=tuple(cards) or context.cards,
+    )
 
 
-def next_silent(
+def recover_tasks(connection: Connection, now: float, lease: Lease | None = None) -> int:
+    """Have the tasks that were interrupted done again, or searched for; return how many.
+
+    Called by a relay that begins with tasks and has none in flight.
+
+    Raises:
+        LeaseLost: another relay delivers now.
+    """
+    check_lease(connection, lease)
+    interrupted = connection.execute(_IN_FLIGHT).mappings().all()
+    for row in interrupted:
+        _save_task(connection, recover_interrupted(to_task(row), now))
+    return len(interrupted)
+
+
+def update_silent_incident(
     connection: Connection,
     now: float,
-    judge: Callable[[IncidentState, Sequence[Card]], StalenessUpdate],
-    lease: Lease | None,
+    decide: Callable[[IncidentContext], StalenessUpdate],
+    *,
+    lease: Lease | None = None,
 ) -> str | float | None:
-    """Deal with the incident that has been silent for too long the longest; its id, else when the next will be."""
+    """Update the incident that has been without shares longest, if that is too long.
+
+    Returns its id; else when the next one will have been silent for too long (None: never).
+
+    Raises:
+        LeaseLost: another relay delivers now.
+    """
     check_lease(connection, lease)
-    found = connection.execute(_SILENT, {"now": now}).scalar()
-    if found is None:
-        return connection.execute(_SILENT_LATER).scalar()
-    story = stories(connection, [found])[found]
-    if story.stale_at is None or story.stale_at > now:  # a share came in before the lock
-        return str(found)
-    kept, cards, asked = judge(story, followed(connection, [found]))
-    _written(connection, story, kept)
-    write_cards(connection, cards)
-    ask(connection, asked)
-    ring(connection)
-    return str(found)
+    incident: str | None = connection.execute(_SILENT, {"now": now}).scalar()
+    if incident is None:
+        return connection.execute(_NEXT_SILENT).scalar()
+    state = load_incident_states(connection, [incident])[incident]
+    if state.stale_at is not None and state.stale_at <= now:  # else a share was accepted before the lock
+        context = IncidentContext(incident_state=state, cards=tuple(load_current_cards(connection, [incident])))
+        after, cards, tasks = decide(context)
+        _save_incident_state(connection, state, after)
+        save_cards(connection, cards)
+        add_tasks(connection, tasks)
+        notify(connection, anything=False)
+    return incident
 
 
-def recover(connection: Connection, now: float, lease: Lease | None) -> int:
-    """Look again at what nobody is about any more, as `Store.recover_errands` promises."""
-    check_lease(connection, lease)
-    rows = connection.execute(_TRYING).mappings().all()
-    for row in rows:
-        errand = recover_interrupted(errand_of(row), now)
-        _write(connection, errand)
-    return len(rows)
-
-
-def callbacks_due(connection: Connection, incident: str, before: Iterable[Card], after: Sequence[Card]) -> None:
-    """Make the callbacks of an incident due, once it is settled what becomes of its first card."""
+def make_callbacks_due(connection: Connection, incident: str, before: Iterable[Card], after: Sequence[Card]) -> None:
+    """Make the callbacks of an incident due, once the result of its first card is known."""
     if is_card_settled(after) and not is_card_settled(list(before)):
         connection.execute(_CALL_BACK_NOW, {"of_incident": incident})
 
 
-def card_at(connection: Connection, slack_channel: str, ts: str, incident: str) -> Card | None:
-    """The card that is this message; or may be, since it is in that channel and nobody knows yet where."""
-    row = connection.execute(_CARD_AT, {"slack_channel": slack_channel, "ts": ts}).mappings().first()
-    if row is None and incident:
-        row = connection.execute(_CARD_IN, {"slack_channel": slack_channel, "incident": incident}).mappings().first()
-    return None if row is None else card_of(row)
+def incident_state(connection: Connection, incident: str) -> IncidentState | None:
+    """Return the state of an incident; None if it is unknown."""
+    return load_incident_states(connection, [incident]).get(incident)
 
 
-def story(connection: Connection, incident: str) -> IncidentState | None:
-    """The story of an incident, as it is now."""
-    return stories(connection, [incident]).get(incident)
+def count_waiting(connection: Connection, now: float) -> tuple[int, float]:
+    """Return how many tasks are due, and the age of the oldest open task in seconds.
 
-
-def waiting(connection: Connection, now: float) -> tuple[int, float]:
-    """How many errands are due, and how long ago the oldest of those that are open was asked for.
-
-    Not since when it has been due: that begins anew with each try.
+    The age counts from its creation: its due time moves with each try.
     """
     number, oldest = connection.execute(_WAITING, {"now": now}).one()
     return number or 0, max(0.0, now - oldest) if oldest is not None else 0.0
 
 
-def _write(connection: Connection, errand: Task) -> None:
-    row = errand_row(errand)
-    connection.execute(_WRITE, {"which": errand.key, **{f"new_{name}": row[name] for name in _CHANGING}})
+def _task_context(connection: Connection, task: Task, state: IncidentState) -> TaskContext:
+    cards = load_current_cards(connection, [task.incident])
+    return TaskContext(task=task, incident_state=state, cards=tuple(cards))
 
 
-def _matter(connection: Connection, errand: Task) -> TaskContext:
-    known = stories(connection, [errand.incident])[errand.incident]
-    return TaskContext(task=errand, incident_state=known, cards=tuple(followed(connection, [errand.incident])))
+def _save_task(connection: Connection, task: Task) -> None:
+    row = task_row(task)
+    connection.execute(_UPDATE, {"which": task.key, **{f"new_{name}": row[name] for name in _CHANGING}})
 
 
-def _written(connection: Connection, before: IncidentState, after: IncidentState | None) -> IncidentState:
-    if after is None or after == before:
-        return before
-    record = record_text(after.record)
-    connection.execute(
-        _WRITE_STORY,
-        {
-            "which": after.record.incident,
-            "now_record": record,
-            "now_ended": after.ended_at,
-            "now_stale": after.stale_at,
-        },
-    )
-    return after
+def _save_incident_state(connection: Connection, before: IncidentState, after: IncidentState | None) -> None:
+    if after is not None and after != before:
+        row = {"record": record_text(after.record), "ended_at": after.ended_at, "stale_at": after.stale_at}
+        connection.execute(update(_incident).where(_incident.c.id == after.record.incident).values(row))
 
 
-_RANK = case((_errand.c.kind == TaskKind.CHECK, 2), (_errand.c.kind == TaskKind.CALLBACK, 1), else_=0)
-"""What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks."""
+_RANK = case((_task.c.kind == TaskKind.CHECK, 2), (_task.c.kind == TaskKind.CALLBACK, 1), else_=0)
+"""People come first, then what BigPanda waits for: after an outage there may be thousands of checks."""
 _DUE = (
-    select(_errand)
-    .where(_errand.c.due_at.is_not(None), _errand.c.due_at <= _NOW)
-    .where(_errand.c.incident.not_in(bindparam("skip", expanding=True)))
-    .order_by(_RANK, _errand.c.due_at, _errand.c.id)
+    select(_task)
+    .where(_task.c.due_at.is_not(None), _task.c.due_at <= _NOW)
+    .where(_task.c.incident.not_in(bindparam("skip", expanding=True)))
+    .order_by(_RANK, _task.c.due_at, _task.c.id)
     .limit(1)
 )
-_LATER = select(func.min(_errand.c.due_at)).where(_errand.c.due_at.is_not(None), _errand.c.due_at > _NOW)
-_WAITING = select(func.sum(case((_errand.c.due_at <= _NOW, 1), else_=0)), func.min(_errand.c.created)).where(
-    _errand.c.due_at.is_not(None)
+_NEXT_DUE = select(func.min(_task.c.due_at)).where(_task.c.due_at.is_not(None), _task.c.due_at > _NOW)
+_WAITING = select(func.sum(case((_task.c.due_at <= _NOW, 1), else_=0)), func.min(_task.c.created)).where(
+    _task.c.due_at.is_not(None)
 )
-_INCIDENT_OF = select(_errand.c.incident).where(_errand.c.key == bindparam("key"))
-_BY_KEY = select(_errand).where(_errand.c.key == bindparam("key"))
-_TRYING = select(_errand).where(text(f"bigpanda_task.state = '{AttemptState.IN_FLIGHT}'"))
-"""In the words of the index, since SQLite uses a partial one for nothing less."""
+_INCIDENT_OF = select(_task.c.incident).where(_task.c.key == bindparam("key"))
+_BY_KEY = select(_task).where(_task.c.key == bindparam("key"))
+_IN_FLIGHT = select(_task).where(text(f"bigpanda_task.state = '{AttemptState.IN_FLIGHT}'"))
+"""The exact condition of the partial index: SQLite uses it for no other."""
 _CHANGING = ("payload", "state", "reason", "due_at", "tries")
-_WRITE = (
-    update(_errand)
-    .where(_errand.c.key == bindparam("which"))
+_UPDATE = (
+    update(_task)
+    .where(_task.c.key == bindparam("which"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGING})
 )
 _CALL_BACK_NOW = (
-    update(_errand)
+    update(_task)
     .where(
-        _errand.c.incident == bindparam("of_incident"),
-        _errand.c.kind == TaskKind.CALLBACK,
-        _errand.c.state == AttemptState.WAITING,
-        _errand.c.tries == 0,
+        _task.c.incident == bindparam("of_incident"),
+        _task.c.kind == TaskKind.CALLBACK,
+        _task.c.state == AttemptState.WAITING,
+        _task.c.tries == 0,
     )
-    .values(due_at=_errand.c.created)
-)
-_WRITE_STORY = (
-    update(_incident)
-    .where(_incident.c.id == bindparam("which"))
-    .values(record=bindparam("now_record"), ended_at=bindparam("now_ended"), stale_at=bindparam("now_stale"))
+    .values(due_at=_task.c.created)
 )
 _SILENT = (
     select(_incident.c.id)
@@ -197,20 +202,4 @@ _SILENT = (
     .order_by(_incident.c.stale_at)
     .limit(1)
 )
-_SILENT_LATER = select(func.min(_incident.c.stale_at)).where(_incident.c.stale_at.is_not(None))
-_CARD_AT = select(_card).where(
-    _card.c.slack_channel == bindparam("slack_channel"),
-    _card.c.ts == bindparam("ts"),
-    _card.c.state == CardState.POSTED,
-)
-_CARD_IN = (
-    select(_card)
-    .select_from(_card.join(schema.channel, schema.channel.c.ref == _card.c.channel))
-    .where(
-        _card.c.incident == bindparam("incident"),
-        schema.channel.c.slack_id == bindparam("slack_channel"),
-        _card.c.ts.is_(None),
-        _card.c.state.in_((CardState.POSTING, CardState.IN_DOUBT)),
-    )
-)
-"""Somebody may press a button before relay knows that the card is there: its answer may be lost."""
+_NEXT_SILENT = select(func.min(_incident.c.stale_at)).where(_incident.c.stale_at.is_not(None))

@@ -1,19 +1,41 @@
-"""What the store takes and hands out beside the nouns of `planning`."""
+"""What the verbs of the store take and return, beside the dataclasses of `cards.model`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
 from relay.model.json_types import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedShare:
-    """What became of a share that is kept: its number, and the routes that took it.
+class PlanContext:
+    """What the decision about one share needs: its incident (None if it is new) and its current cards.
 
-    `due` says whether a card of its incident has work, now or later; `decided` what was decided, as it is kept with the
-    share. A repeat carries the number and the routes of the share that it repeats, and decides nothing.
+    `canonical_refs` are the channel references that stand for another one: ref -> canonical ref.
+    """
+
+    incident_state: IncidentState | None
+    cards: tuple[Card, ...]
+    share: Share
+    canonical_refs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentContext:
+    """What a decision about one incident needs: its state and its current cards."""
+
+    incident_state: IncidentState
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedShare:
+    """What happened to a stored share: its id, and the routes that match.
+
+    `due` says whether a card of its incident has work, now or later; `decision` is what was decided, as stored with the
+    share. A repeat has the id and the routes of the share that it repeats, and no decision.
     """
 
     share_id: int
@@ -21,12 +43,12 @@ class AcceptedShare:
     routes: tuple[str, ...]
     outcome: ShareOutcome
     due: bool = False
-    decision: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log, no part of the answer
+    decision: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log; not part of the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackCall:
-    """One call of Slack's API about a card, and what Slack said; `at` is Unix seconds."""
+    """One call to Slack about a card, and Slack's answer; `at` is Unix seconds."""
 
     method: str
     at: float
@@ -35,7 +57,7 @@ class SlackCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchTarget:
-    """An attempt in doubt, with the number of its card and the channel (its canonical reference) to look into."""
+    """An attempt to search for in Slack, with the id of its card and the channel to search (canonical reference)."""
 
     card: int
     channel: str
@@ -44,7 +66,7 @@ class SearchTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDeadLetter(DeadLetter):
-    """An open dead letter, by its number, with the card that it is about."""
+    """An open dead letter with its id and its card."""
 
     id: int
     card: Card
@@ -52,9 +74,9 @@ class OpenDeadLetter(DeadLetter):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedBody:
-    """A body that was no share: when it came (Unix seconds), why it was refused, and its bytes as they came.
+    """A body that is no valid share: when it came (Unix seconds), why it was rejected, and its bytes.
 
-    `size` is what it takes as it is kept; where many are listed, `body` is left empty.
+    `size` is that of the compressed body; in lists, `body` is empty.
     """
 
     id: int
@@ -67,20 +89,20 @@ class QuarantinedBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelBacklog:
-    """The work of one kind (`post` or `edit`) that is due in one channel, and how long the oldest waits, in seconds."""
+    """The due work of one kind (`post` or `edit`) in one channel, and the age of the oldest in seconds."""
 
     channel: str
-    track: str
+    work: str
     cards: int
     age: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """How much waits: work that is due, messages in doubt, open letters, refused bodies; and how large the database is.
+    """What waits: due work, messages in doubt, open dead letters, bodies in quarantine; and the size of the database.
 
-    `last_share` is when a share that was none of the known ones was kept last (Unix seconds, 0: never). `errands` are
-    those to BigPanda that are due, and `errand_age` is how many seconds ago the oldest that is not done was asked for.
+    `last_share_at` is when the last new share was saved (Unix seconds, 0: never). `due_tasks` counts the due tasks for
+    BigPanda, and `oldest_task_age` is the age of the oldest open one in seconds.
     """
 
     channels: tuple[ChannelBacklog, ...] = ()
@@ -95,7 +117,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareSummary:
-    """A kept share without its body: when it came, how often, and what was decided; `size` is the body's, in bytes."""
+    """A stored share without its body: when it came, how often, and what was decided; `size` is the body's in bytes."""
 
     id: int
     hash: str
@@ -111,7 +133,7 @@ class ShareSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareBody:
-    """A kept share as it was sent: what `relay backtest` and `relay render` read again."""
+    """A stored share as it was sent, for `relay backtest` and `relay render`."""
 
     id: int
     received: float
@@ -121,7 +143,7 @@ class ShareBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentHistory:
-    """All that is kept of one incident. Attempts and calls stand under the number of their card, oldest first."""
+    """Everything that is stored about one incident. Attempts and calls are listed by the id of their card."""
 
     state: IncidentState
     shares: tuple[ShareSummary, ...]
@@ -134,7 +156,7 @@ class IncidentHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionResult:
-    """How much one run of retention let go: shares, incidents (slimmed to a stub), and calls."""
+    """How much one run of retention deleted: shares and calls; `incidents` counts those reduced to a stub."""
 
     shares: int = 0
     incidents: int = 0
@@ -152,7 +174,7 @@ class StoredConfiguration:
 
 
 class Lease(NamedTuple):
-    """The right to deliver, as its holder knows it. `epoch` grows by one with every change of hands."""
+    """The right to deliver, as its holder knows it. `epoch` grows by one with every new holder."""
 
     name: str
     holder: str

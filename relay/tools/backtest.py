@@ -20,7 +20,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import ShareError
 from relay.model.tag_labels import TagDefinition
-from relay.store.replay import RecordedIncidents
+from relay.store.recorded_incidents import RecordedIncidents
 from relay.store.store import Store
 from relay.store.types import ShareBody
 from relay.tools.compare import ConfigurationComparison, DifferenceKind, IncidentDifference

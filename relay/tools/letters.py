@@ -165,15 +165,9 @@ async def _attempts_in_doubt(store: Store, letter: OpenDeadLetter) -> tuple[Atte
 
 async def _check_now(store: Store, channel: Channel, now: float) -> Channel:
     """Let relay check the channel at once, instead of minutes later."""
-    await store.update_channel(
-        channel.ref,
-        slack_id=channel.slack_id,
-        facts=channel.facts,
-        state=channel.state,
-        reason=channel.reason,
-        retry_at=now,
-    )
-    return replace(channel, retry_at=now)
+    channel = replace(channel, retry_at=now)
+    await store.update_channel(channel)
+    return channel
 
 
 def _canonical_channel(channels: Mapping[str, Channel], ref: str) -> Channel | None:

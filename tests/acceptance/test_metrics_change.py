@@ -134,7 +134,7 @@ async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
         # A token that is taken back: what is due then waits.
         slack.grants[slack.token].revoked = "token_revoked"
         assert await share(house, "all", "i5") == 202
-        lane = f"lane={CHANNELS['all']} track=post"
+        lane = f"channel={CHANNELS['all']} work=post"
         await scraper.until(
             lambda seen: (
                 seen["relay_slack_credentials_valid"] == 0

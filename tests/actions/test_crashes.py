@@ -11,7 +11,7 @@ from relay.metrics import Metrics
 from relay.model.errors import LeaseLost
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
-from relay.store import Store
+from relay.store.store import Store
 from tests.support.bigpanda_round_trip import ROUTES, settings
 
 

@@ -120,9 +120,9 @@ async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is
     circle.panda.pause("assign", 3000)
     await circle.click("assign")
     await circle.advance(700)
-    assert 690 <= await gauge(circle, "relay_oldest_errand_age_seconds") <= 710  # whatever was tried meanwhile
+    assert 690 <= await gauge(circle, "relay_oldest_bigpanda_task_age_seconds") <= 710  # whatever was tried meanwhile
     await circle.advance(300)
-    assert await gauge(circle, "relay_oldest_errand_age_seconds") == 0
+    assert await gauge(circle, "relay_oldest_bigpanda_task_age_seconds") == 0
     assert "did not answer in time" in circle.ephemeral_messages()[-1]
     await circle.advance(3000)
     assert [call.status for call in circle.panda.calls_to("assign")][-1] == 429

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.cli import app
-from relay.store import Store
+from relay.store.store import Store
 
 
 @pytest.fixture

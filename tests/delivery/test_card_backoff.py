@@ -101,7 +101,7 @@ async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_ca
 
         async def write(options: str) -> None:
             statement = text(f"UPDATE card SET options = {options} WHERE incident = '{BROKEN}'")
-            await house.store._database.write(lambda connection: connection.execute(statement))
+            await house.store.database.write(lambda connection: connection.execute(statement))
 
         await house.share(BROKEN, status="critical", alerts=[ALERT])
         await write("json_set(options, '$.in_doubt', 'unheard of')")

@@ -120,7 +120,7 @@ async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_a
         house.clock.advance(3)
         await asyncio.sleep(0.05)  # it asks for its lease, and gets no answer until all is over
         house.store.acquire_lease = hold
-        await house.store._database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
+        await house.store.database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
 
         heir = house.delivery = DeliveryService(
             house.store, house.slack_client, lambda: house.configuration, house.clock

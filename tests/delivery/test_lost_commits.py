@@ -22,8 +22,8 @@ class Losing:
     def __init__(self, house, nth: int) -> None:
         self.lost = False
         self._left = nth
-        self._write = house.store._database.write
-        house.store._database.write = self
+        self._write = house.store.database.write
+        house.store.database.write = self
 
     async def __call__(self, work):
         result = await self._write(work)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from relay.config import files
-from relay.store import Store
+from relay.store.store import Store
 from tests.support.reload_samples import GOOD, ConfigFolder
 
 

@@ -10,7 +10,7 @@ from relay.ingest.service import IngestService
 from relay.model.errors import ConfigurationError, StoreUnusable
 from relay.reload import Reloader, reloader
 from relay.routes.parser.parse import parse_rulebook
-from relay.store import Store
+from relay.store.store import Store
 from relay.tools.check.command import run_checks
 from tests.support.reload_samples import BAD, BETTER, GOOD
 

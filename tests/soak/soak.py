@@ -31,7 +31,7 @@ from relay.sandbox.faults import (
 )
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.store import Store
+from relay.store.store import Store
 from tests.support.relay_process import Process, launch
 
 POST, EDIT, HISTORY, REPLIES = "chat.postMessage", "chat.update", "conversations.history", "conversations.replies"

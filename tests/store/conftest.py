@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from relay.store import Store
+from relay.store.store import Store
 from tests.support.postgres import postgresql
 
 _numbers = itertools.count(1)

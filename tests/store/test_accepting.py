@@ -1,10 +1,10 @@
-"""What is accepted is kept whole or not at all."""
+"""A group of shares is saved whole or not at all."""
 
 import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from relay.cards.model import CardState, Plan, ShareOutcome
 from relay.model.errors import StoreError
@@ -18,45 +18,45 @@ from tests.support.store_samples import (
     delivered,
     due,
     entry,
-    keep,
+    one_entry,
     open_channel,
-    pick,
-    plain,
+    posted,
     run,
-    shown,
-    told,
+    save,
+    start,
+    state_after,
     with_cards,
 )
 
 
-async def test_a_share_is_kept_with_all_that_follows_from_it(store):
+async def test_a_share_is_saved_with_everything_that_follows_from_it(store):
     body = b'{"incident":{"id":"i1"}}' * 100
-    [accepted] = await store.accept([a_share(body=body)], plain)
+    [accepted] = await store.accept([a_share(body=body)], one_entry)
 
-    dossier = await store.incident_history("i1")
-    [line] = dossier.shares
-    [card] = dossier.cards
-    assert (accepted.share_id, accepted.incident, accepted.routes) == (line.id, "i1", ("all",))
+    history = await store.incident_history("i1")
+    [share] = history.shares
+    [card] = history.cards
+    assert (accepted.share_id, accepted.incident, accepted.routes) == (share.id, "i1", ("all",))
     assert (accepted.outcome, accepted.due) == (ShareOutcome.FIRST, True)
-    assert dossier.state == told(None, a_share())
-    assert (line.hash, line.received, line.times_seen, line.size) == ("h1", NOW, 1, len(body))
-    assert (line.headers, line.decision) == ({"x-source": "nagios"}, {"because": "h1"})
-    assert dossier.entries == (entry(1, "i1/h1"),)
+    assert history.state == state_after(None, a_share())
+    assert (share.hash, share.received, share.times_seen, share.size) == ("h1", NOW, 1, len(body))
+    assert (share.headers, share.decision) == ({"x-source": "nagios"}, {"because": "h1"})
+    assert history.entries == (entry(1, "i1/h1"),)
     assert card == a_card(id=card.id, first_matched_at=NOW, post=due())
-    [kept] = await store.share_bodies("i1")
-    assert (kept.body, kept.received, kept.headers) == (body, NOW, {"x-source": "nagios"})
+    [stored] = await store.share_bodies("i1")
+    assert (stored.body, stored.received, stored.headers) == (body, NOW, {"x-source": "nagios"})
 
 
-async def test_a_body_is_kept_compressed(store):
-    await store.accept([a_share(body=b"a" * 100_000)], plain)
+async def test_a_body_is_stored_compressed(store):
+    await store.accept([a_share(body=b"a" * 100_000)], one_entry)
     [[length]] = await run(store, "SELECT length(body) FROM share")
     assert length < 1_000
 
 
-async def test_a_share_seen_twice_changes_nothing_and_is_answered_as_it_was(store):
-    [first] = await store.accept([a_share()], plain)
+async def test_a_repeated_share_changes_nothing_and_gets_the_same_answer(store):
+    [first] = await store.accept([a_share()], one_entry)
     before = await store.incident_history("i1")
-    [again] = await store.accept([a_share(at=NOW + 60)], plain)
+    [again] = await store.accept([a_share(at=NOW + 60)], one_entry)
 
     after = await store.incident_history("i1")
     assert again == replace(first, outcome=ShareOutcome.REPEAT, due=False)
@@ -64,65 +64,68 @@ async def test_a_share_seen_twice_changes_nothing_and_is_answered_as_it_was(stor
     assert replace(after, shares=before.shares) == before
 
 
-async def test_a_share_twice_in_one_group_is_kept_once(store):
-    first, other, again = await store.accept([a_share(), a_share("i2", "h2"), a_share()], plain)
+async def test_a_share_that_is_twice_in_a_group_is_saved_once(store):
+    first, other, again = await store.accept([a_share(), a_share("i2", "h2"), a_share()], one_entry)
     assert again == replace(first, outcome=ShareOutcome.REPEAT, due=False)
     assert other.share_id != first.share_id
-    [line] = (await store.incident_history("i1")).shares
-    assert line.times_seen == 2
+    [share] = (await store.incident_history("i1")).shares
+    assert share.times_seen == 2
 
 
-async def test_the_same_hash_of_another_incident_is_no_repeat(store):
-    first, second = await store.accept([a_share("i1", "same"), a_share("i2", "same")], plain)
+async def test_the_same_hash_in_another_incident_is_not_a_repeat(store):
+    first, second = await store.accept([a_share("i1", "same"), a_share("i2", "same")], one_entry)
     assert (first.outcome, second.outcome) == (ShareOutcome.FIRST, ShareOutcome.FIRST)
-    [third] = await store.accept([a_share("i3", "same")], plain)
+    [third] = await store.accept([a_share("i3", "same")], one_entry)
     assert third.outcome is ShareOutcome.FIRST
 
 
 async def test_shares_of_one_incident_in_a_group_see_each_others_result(store):
-    seen = []
+    contexts = []
 
-    def plan(story, cards, share, same):
-        seen.append((story and story.version, [card.id for card in cards], share.hash))
-        return plain(story, cards, share, same)
+    def decide(context):
+        state = context.incident_state
+        contexts.append((state and state.version, [card.id for card in context.cards], context.share.hash))
+        return one_entry(context)
 
-    await store.accept([a_share("i1", "a"), a_share("i2", "b"), a_share("i1", "c")], plan)
+    await store.accept([a_share("i1", "a"), a_share("i2", "b"), a_share("i1", "c")], decide)
 
-    assert seen == [(None, [], "a"), (None, [], "b"), (1, [0], "c")]
-    dossier = await store.incident_history("i1")
-    assert dossier.state.version == 2
-    assert set(dossier.state.record.blocks) == {"a", "c"}
-    assert [each.seq for each in dossier.entries] == [1, 2]
-    assert len(dossier.cards) == 1
-
-
-async def test_a_later_share_sees_the_kept_story_and_the_cards_that_are_followed(store):
-    [left, kept] = await keep(store, a_card(channel="#old", state=CardState.SUPERSEDED), a_card(channel="#noc"))
-    seen = []
-
-    def plan(story, cards, share, same):
-        seen.append((story.version, cards))
-        return plain(story, cards, share, same)
-
-    await store.accept([a_share(digest="h2")], plan)
-    assert seen == [(1, (kept,))]
-    assert left.state is CardState.SUPERSEDED
+    assert contexts == [(None, [], "a"), (None, [], "b"), (1, [0], "c")]
+    history = await store.incident_history("i1")
+    assert history.state.version == 2
+    assert set(history.state.record.blocks) == {"a", "c"}
+    assert [each.seq for each in history.entries] == [1, 2]
+    assert len(history.cards) == 1
 
 
-async def test_a_plan_that_raises_keeps_nothing_of_the_group(store):
-    def plan(story, cards, share, same):
-        if share.incident == "i2":
+async def test_a_later_share_sees_the_stored_incident_and_its_current_cards(store):
+    [superseded, current] = await save(
+        store, a_card(channel="#old", state=CardState.SUPERSEDED), a_card(channel="#noc")
+    )
+    contexts = []
+
+    def decide(context):
+        contexts.append((context.incident_state.version, context.cards))
+        return one_entry(context)
+
+    await store.accept([a_share(digest="h2")], decide)
+    assert contexts == [(1, (current,))]
+    assert superseded.state is CardState.SUPERSEDED
+
+
+async def test_a_decision_that_raises_saves_nothing_of_the_group(store):
+    def decide(context):
+        if context.share.incident == "i2":
             raise ZeroDivisionError
-        return plain(story, cards, share, same)
+        return one_entry(context)
 
     with pytest.raises(ZeroDivisionError):
-        await store.accept([a_share("i1", "a"), a_share("i2", "b")], plan)
+        await store.accept([a_share("i1", "a"), a_share("i2", "b")], decide)
     assert [await count(store, table) for table in ("incident", "share", "entry", "card", "channel")] == [0] * 5
-    [accepted] = await store.accept([a_share("i1", "a")], plan)
+    [accepted] = await store.accept([a_share("i1", "a")], decide)
     assert accepted.outcome is ShareOutcome.FIRST
 
 
-async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
+async def test_a_violated_constraint_saves_nothing_of_the_group_and_is_named(store):
     impossible = a_card(state=CardState.POSTED, ts=None)
     with pytest.raises(StoreError, match="posted_has_ts"):
         await store.accept([a_share()], with_cards(impossible))
@@ -130,126 +133,114 @@ async def test_a_broken_rule_keeps_nothing_of_the_group_and_is_named(store):
     assert await count(store, "share") == 0
 
 
-async def test_an_entry_that_was_told_is_not_told_again(store):
-    def plan(story, cards, share, same):
-        again = () if story is None else (entry(1, "same"), entry(2, "same"), entry(3, "other"))
+async def test_an_entry_is_saved_once(store):
+    def decide(context):
         return Plan(
-            incident_state=told(story, share), outcome=ShareOutcome.UPDATE, entries=again or (entry(1, "same"),)
+            incident_state=state_after(context.incident_state, context.share),
+            outcome=ShareOutcome.UPDATE,
+            entries=(entry(1, "same"),) if context.incident_state is None else (entry(2, "same"), entry(3, "other")),
         )
 
-    await store.accept([a_share(digest="a")], plan)
+    await store.accept([a_share(digest="a")], decide)
     with pytest.raises(StoreError):
         await store.accept([a_share(digest="b")], with_cards(entries=(entry(1, "another key, the same number"),)))
-
-    def later(story, cards, share, same):
-        return Plan(
-            incident_state=told(story, share),
-            outcome=ShareOutcome.UPDATE,
-            entries=(entry(2, "same"), entry(3, "other")),
-        )
-
-    await store.accept([a_share(digest="b")], later)
-    assert [(each.seq, each.key) for each in (await store.incident_history("i1")).entries] == [
-        (1, "same"),
-        (3, "other"),
-    ]
+    await store.accept([a_share(digest="b")], decide)
+    entries = (await store.incident_history("i1")).entries
+    assert [(each.seq, each.key) for each in entries] == [(1, "same"), (3, "other")]
 
 
-async def test_a_card_that_was_left_is_followed_again_rather_than_made_twice(store):
-    old = shown(a_card(reported_seq=1, shown_hash="abc", generation=2, pinged=("S1",)))
-    [kept] = await keep(store, replace(old, state=CardState.SUPERSEDED))
-    wish = a_card(route="new", options=Options(template="new"), reported_seq=3, post=due(urgent=True))
-    await store.accept([a_share(digest="h2")], with_cards(wish))
+async def test_a_superseded_card_becomes_current_again_instead_of_a_second_one(store):
+    old = posted(a_card(reported_seq=1, shown_hash="abc", generation=2, pinged=("S1",)))
+    [stored] = await save(store, replace(old, state=CardState.SUPERSEDED))
+    new = a_card(route="new", options=Options(template="new"), reported_seq=3, post=due(urgent=True))
+    await store.accept([a_share(digest="h2")], with_cards(new))
 
     [card] = (await store.incident_history("i1")).cards
-    assert (card.id, card.state, card.ts, card.shown_hash, card.generation) == (
-        kept.id,
-        CardState.POSTED,
-        old.ts,
-        "abc",
-        2,
-    )
-    assert (card.route, card.options.template, card.reported_seq, card.pinged) == ("new", "new", 3, ("S1",))
+    assert (card.id, card.state, card.ts) == (stored.id, CardState.POSTED, old.ts)
+    assert (card.shown_hash, card.generation, card.pinged) == ("abc", 2, ("S1",))
+    assert (card.route, card.options.template, card.reported_seq) == ("new", "new", 3)
     assert (card.post, card.edit) == (None, due(urgent=True))
 
 
-async def test_a_card_that_was_left_before_it_was_posted_is_posted_after_all(store):
-    await keep(store, a_card(state=CardState.SUPERSEDED))
+async def test_a_card_that_was_superseded_before_its_post_is_posted_after_all(store):
+    await save(store, a_card(state=CardState.SUPERSEDED))
     await store.accept([a_share(digest="h2")], with_cards(a_card(post=due())))
     [card] = (await store.incident_history("i1")).cards
     assert (card.state, card.post) == (CardState.PENDING, due())
 
 
-async def test_planning_is_told_which_spellings_are_another_channels(store):
+async def test_the_decision_gets_the_canonical_references(store):
     await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")
-    seen = []
+    refs = []
 
-    def plan(story, cards, share, same):
-        seen.append(dict(same))
-        return plain(story, cards, share, same)
+    def decide(context):
+        refs.append(dict(context.canonical_refs))
+        return one_entry(context)
 
-    await store.accept([a_share()], plan)
-    assert seen == [{"C1": "#noc"}]
-
-
-async def test_a_share_that_makes_no_work_is_not_due(store):
-    [none, left] = await store.accept(
-        [a_share("i1", "a"), a_share("i2", "b")],
-        lambda story, cards, share, same: with_cards(
-            *([] if share.incident == "i1" else [a_card("i2", state=CardState.SUPERSEDED, post=due())])
-        )(story, cards, share, same),
-    )
-    assert (none.due, left.due) == (False, False)
+    await store.accept([a_share()], decide)
+    assert refs == [{"C1": "#noc"}]
 
 
-async def test_a_group_costs_as_many_statements_as_one_share(store):
+async def test_a_share_without_work_is_not_due(store):
+    def decide(context):
+        superseded = a_card("i2", state=CardState.SUPERSEDED, post=due())
+        return with_cards(*([] if context.share.incident == "i1" else [superseded]))(context)
+
+    without_cards, without_work = await store.accept([a_share("i1", "a"), a_share("i2", "b")], decide)
+    assert (without_cards.due, without_work.due) == (False, False)
+
+
+async def test_a_group_takes_as_many_statements_as_one_share(store):
     statements = []
-    engine = store._database._engines["writer"]
-    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+
+    def note(_connection, _cursor, statement, *_):
+        statements.append(statement)
 
     async def cost(*shares):
         statements.clear()
-        await store.accept(shares, plain)
+        await store.accept(shares, one_entry)
         return len(statements)
 
-    first = await cost(a_share("first", "first"))
-    assert await cost(*(a_share(f"i{n}", f"h{n}") for n in range(50))) == first
-    more = await cost(a_share("first", "more"))
-    assert await cost(*(a_share(f"i{n % 7}", f"more {n}") for n in range(50))) == more
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        first = await cost(a_share("first", "first"))
+        assert await cost(*(a_share(f"i{n}", f"h{n}") for n in range(50))) == first
+        more = await cost(a_share("first", "more"))
+        assert await cost(*(a_share(f"i{n % 7}", f"more {n}") for n in range(50))) == more
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
     assert first <= 12
 
 
-async def test_nothing_is_accepted_of_an_empty_group(store):
-    assert await store.accept([], plain) == []
+async def test_an_empty_group_gives_no_answers(store):
+    assert await store.accept([], one_entry) == []
 
 
 async def test_two_relays_that_accept_shares_of_one_incident_lose_none(store, second):
     stores = (store, second)
     groups = [[a_share(f"i{(number + turn) % 3}", f"{number}-{turn}") for turn in range(3)] for number in range(20)]
-    await asyncio.gather(*(stores[number % 2].accept(group, plain) for number, group in enumerate(groups)))
+    await asyncio.gather(*(stores[number % 2].accept(group, one_entry) for number, group in enumerate(groups)))
 
     for incident in ("i0", "i1", "i2"):
-        dossier = await store.incident_history(incident)
-        assert dossier.state.version == len(dossier.shares) == len(dossier.entries) == 20
-        assert len(dossier.state.record.blocks) == 20
-        assert len(dossier.cards) == 1
+        history = await store.incident_history(incident)
+        assert history.state.version == len(history.shares) == len(history.entries) == 20
+        assert len(history.state.record.blocks) == 20
+        assert len(history.cards) == 1
 
 
-async def test_what_intake_and_delivery_write_of_one_card_is_all_kept(store):
-    await keep(store, a_card(post=due()))
+async def test_what_ingest_and_delivery_change_in_one_card_is_all_saved(store):
+    await save(store, a_card(post=due()))
     await open_channel(store)
-    case = await pick(store)
+    context = await start(store)
 
-    def govern(story, cards, share, same):
-        [card] = cards
+    def reroute(context):
+        [card] = context.cards
         changed = replace(card, route="other", options=Options(template="other"), edit=due(NOW + 5))
-        return Plan(
-            incident_state=told(story, share), outcome=ShareOutcome.UPDATE, cards=(changed,), entries=(entry(1),)
-        )
+        return with_cards(changed, entries=(entry(1),))(context)
 
-    await store.accept([a_share(digest="h2")], govern)
-    after = await store.update_card(case.card.id, delivered())
+    await store.accept([a_share(digest="h2")], reroute)
+    after = await store.update_card(context.card.id, delivered())
 
     assert (after.card.route, after.card.options.template, after.card.edit) == ("other", "other", due(NOW + 5))
     assert (after.card.state, after.card.ts) == (CardState.POSTED, "1700000000.000100")
@@ -257,37 +248,28 @@ async def test_what_intake_and_delivery_write_of_one_card_is_all_kept(store):
     assert (await store.incident_history("i1")).cards == (after.card,)
 
 
-@pytest.mark.parametrize("stops", range(1, 7))
-async def test_a_group_that_takes_long_to_plan_is_kept_in_pieces_that_come_to_the_same(
-    store, second, monkeypatch, stops
-):
-    """Of what is not taken nothing is left: neither a share, nor the place of a new incident."""
-    await store.accept([a_share("known", "h0")], plain)
-    group = [
-        a_share(incident, f"h{number}")
-        for number, incident in enumerate(("new", "known", "other", "new", "other", "last"), start=1)
-    ]
-    now, planned = [0.0], []
+@pytest.mark.parametrize("decided", range(1, 7))
+async def test_a_group_that_takes_too_long_is_saved_in_parts_with_the_same_result(store, second, monkeypatch, decided):
+    """Nothing is left of the shares that were not decided: no share, and no placeholder of a new incident."""
+    await store.accept([a_share("known", "h0")], one_entry)
+    incidents = ("new", "known", "other", "new", "other", "last")
+    group = [a_share(incident, f"h{number}") for number, incident in enumerate(incidents, start=1)]
+    now, contexts = [0.0], []
 
-    def plan(story, cards, share, same):
+    def decide(context):
         now[0] += 1
-        planned.append((share.incident, share.hash, story.version if story else 0))
-        return plain(story, cards, share, same)
+        state = context.incident_state
+        contexts.append((context.share.hash, state.version if state else 0))
+        return one_entry(context)
 
     monkeypatch.setattr(accepting.time, "monotonic", lambda: now[0])
-    accepted = await store.accept(group, plan, within=stops)
-    assert [each.incident for each in accepted] == [share.incident for share in group[:stops]]
-    assert await count(store, "incident") == len({"known", *(share.incident for share in group[:stops])})
-    assert await count(store, "share") == 1 + stops
-    if rest := group[stops:]:
-        accepted += await second.accept(rest, plan)
-    assert [each.outcome for each in accepted] == [
-        ShareOutcome.FIRST,
-        ShareOutcome.UPDATE,
-        ShareOutcome.FIRST,
-        ShareOutcome.UPDATE,
-        ShareOutcome.UPDATE,
-        ShareOutcome.FIRST,
-    ]
-    assert [digest for _, digest, _ in planned] == [share.hash for share in group]
-    assert [version for _, _, version in planned] == [0, 1, 0, 1, 1, 0]
+    accepted = await store.accept(group, decide, within=decided)
+    assert [each.incident for each in accepted] == [share.incident for share in group[:decided]]
+    assert await count(store, "incident") == len({"known", *incidents[:decided]})
+    assert await count(store, "share") == 1 + decided
+    if rest := group[decided:]:
+        accepted += await second.accept(rest, decide)
+    outcomes = ("first", "update", "first", "update", "update", "first")
+    assert [each.outcome for each in accepted] == [ShareOutcome(outcome) for outcome in outcomes]
+    assert [digest for digest, _ in contexts] == [share.hash for share in group]
+    assert [version for _, version in contexts] == [0, 1, 0, 1, 1, 0]

@@ -1,4 +1,4 @@
-"""A database is opened whole, or refused with a sentence that says what is wrong and what to do."""
+"""A database is opened, or rejected with a sentence that says what is wrong and what to do."""
 
 import asyncio
 import os
@@ -9,23 +9,23 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 from relay.model.errors import StoreError, StoreInUse, StoreTooNew, StoreUnusable
-from relay.store import Store, address, migration
-from tests.support.store_samples import NOW, a_share, count, plain, run
+from relay.store import address, migration
+from relay.store.store import Store
+from tests.support.store_samples import NOW, a_share, count, one_entry, run
 
 
-async def refusal(url, **how):
-    """The sentence with which opening is refused."""
-    with pytest.raises(StoreUnusable) as refused:
-        await Store.open(url, **how)
-    return str(refused.value)
+async def rejection(url, **options):
+    """The sentence of the error when it is opened."""
+    with pytest.raises(StoreUnusable) as rejected:
+        await Store.open(url, **options)
+    return str(rejected.value)
 
 
-async def test_an_empty_database_is_migrated_and_opened_again_as_it_was(url):
+async def test_an_empty_database_is_migrated_and_keeps_its_data(url):
     first = await Store.open(url)
-    await first.accept([a_share()], plain)
+    await first.accept([a_share()], one_entry)
     await first.close()
     again = await Store.open(url)
     assert (await again.incident_history("i1")).state.version == 1
@@ -41,7 +41,7 @@ async def test_relays_that_start_together_migrate_once(postgresql_url):
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-async def test_a_database_of_a_newer_relay_is_refused(url, exclusive):
+async def test_a_database_of_a_newer_relay_is_rejected(url, exclusive):
     store = await Store.open(url)
     await run(store, f"UPDATE {migration.VERSION_TABLE} SET version_num = '9999'")
     await store.close()
@@ -49,34 +49,34 @@ async def test_a_database_of_a_newer_relay_is_refused(url, exclusive):
         await Store.open(url, exclusive=exclusive)
 
 
-async def test_tables_of_somebody_else_are_left_alone(url):
+async def test_tables_of_another_program_are_left_alone(url):
     store = await Store.open(url)
     await run(store, f"DROP TABLE {migration.VERSION_TABLE}")
     await store.close()
-    assert "tables already that relay did not make (attempt, bigpanda_task," in await refusal(url)
+    assert "has tables that relay did not create (attempt, bigpanda_task," in await rejection(url)
 
 
-async def test_who_looks_only_makes_nothing(sqlite_url, tmp_path, postgresql_url):
-    assert "There is no SQLite database at" in await refusal(sqlite_url, exclusive=False)
+async def test_a_command_creates_nothing(sqlite_url, tmp_path, postgresql_url):
+    assert "There is no SQLite database at" in await rejection(sqlite_url, exclusive=False)
     assert list(tmp_path.glob("relay.db*")) == []
-    assert "holds nothing of relay's yet" in await refusal(postgresql_url, exclusive=False)
+    assert "has no tables of relay yet" in await rejection(postgresql_url, exclusive=False)
 
 
-async def test_who_looks_only_does_not_migrate(url):
+async def test_a_command_does_not_migrate(url):
     store = await Store.open(url)
     await run(store, f"DELETE FROM {migration.VERSION_TABLE}")
     await store.close()
-    assert "Start `relay serve` once" in await refusal(url, exclusive=False)
+    assert "Start `relay serve` once" in await rejection(url, exclusive=False)
 
 
-async def test_who_looks_only_reads_and_may_write_beside_a_running_relay(store, second):
-    await store.accept([a_share()], plain)
+async def test_a_command_can_read_and_write_beside_a_running_relay(store, second):
+    await store.accept([a_share()], one_entry)
     assert (await second.incident_history("i1")).state.version == 1
-    await second.accept([a_share(digest="h2")], plain)
+    await second.accept([a_share(digest="h2")], one_entry)
     assert (await store.incident_history("i1")).state.version == 2
 
 
-async def test_a_second_relay_on_one_file_is_refused_while_the_first_lives(sqlite_url):
+async def test_a_second_relay_on_one_file_is_rejected_while_the_first_runs(sqlite_url):
     first = await Store.open(sqlite_url)
     with pytest.raises(StoreInUse, match=rf"\(process {os.getpid()}\).*relay\.db open: stop it first"):
         await Store.open(sqlite_url)
@@ -85,7 +85,7 @@ async def test_a_second_relay_on_one_file_is_refused_while_the_first_lives(sqlit
     await again.close()
 
 
-async def test_a_second_relay_that_comes_by_a_link_is_refused_too(sqlite_url, tmp_path):
+async def test_a_second_relay_that_uses_a_link_is_rejected_too(sqlite_url, tmp_path):
     first = await Store.open(sqlite_url)
     (tmp_path / "link.db").symlink_to(tmp_path / "relay.db")
     with pytest.raises(StoreInUse, match="stop it first"):
@@ -93,9 +93,9 @@ async def test_a_second_relay_that_comes_by_a_link_is_refused_too(sqlite_url, tm
     await first.close()
 
 
-async def test_a_new_file_and_its_log_are_their_owners_alone_and_one_that_is_there_stays_as_it_is(sqlite_url, tmp_path):
+async def test_only_the_owner_can_read_a_new_file_and_its_log_and_an_existing_file_keeps_its_mode(sqlite_url, tmp_path):
     store = await Store.open(sqlite_url)
-    await store.accept([a_share()], plain)
+    await store.accept([a_share()], one_entry)
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("relay.db*")}
     assert (modes["relay.db"], modes["relay.db-wal"]) == (0o600, 0o600)
     await store.close()
@@ -104,10 +104,10 @@ async def test_a_new_file_and_its_log_are_their_owners_alone_and_one_that_is_the
     assert (tmp_path / "relay.db").stat().st_mode & 0o777 == 0o640
 
 
-async def test_the_lock_dies_with_its_process(sqlite_url):
+async def test_the_lock_ends_with_its_process(sqlite_url):
     program = (
         "import asyncio, os, sys\n"
-        "from relay.store import Store\n"
+        "from relay.store.store import Store\n"
         "async def main():\n"
         "    await Store.open(sys.argv[1])\n"
         "    print('open', flush=True)\n"
@@ -125,29 +125,29 @@ async def test_the_lock_dies_with_its_process(sqlite_url):
     await store.close()
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(sqlite_url, tmp_path):
+async def test_a_file_that_is_not_a_database_is_rejected_and_left_as_it_is(sqlite_url, tmp_path):
     file = tmp_path / "relay.db"
     file.write_bytes(b"these are not the bytes you are looking for" * 100)
-    sentence = await refusal(sqlite_url)
+    sentence = await rejection(sqlite_url)
     assert sentence.startswith(f"The SQLite database {file} is not an SQLite database")
     assert "restore it from a backup" in sentence
     assert file.read_bytes().startswith(b"these are not")
 
 
-async def test_a_file_that_lost_its_end_is_called_damaged(sqlite_url, tmp_path):
+async def test_a_truncated_file_is_damaged(sqlite_url, tmp_path):
     store = await Store.open(sqlite_url)
-    await store.accept([a_share(f"i{number}", f"h{number}", body=os.urandom(4000)) for number in range(100)], plain)
+    await store.accept([a_share(f"i{number}", f"h{number}", body=os.urandom(4000)) for number in range(100)], one_entry)
     await store.close()
     file = tmp_path / "relay.db"
     os.truncate(file, file.stat().st_size // 2 // 4096 * 4096)
-    sentence = await refusal(sqlite_url)
+    sentence = await rejection(sqlite_url)
     assert f"{file} is damaged" in sentence
     assert "restore it from a backup" in sentence
 
 
-async def test_a_page_that_is_damaged_later_is_told_when_it_is_read(sqlite_url, tmp_path):
+async def test_a_damaged_page_is_reported_when_it_is_read(sqlite_url, tmp_path):
     store = await Store.open(sqlite_url)
-    await store.accept([a_share()], plain)
+    await store.accept([a_share()], one_entry)
     [[page]] = await run(store, "SELECT rootpage FROM sqlite_master WHERE name = 'share'")
     await store.close()
     with (tmp_path / "relay.db").open("r+b") as file:
@@ -155,53 +155,46 @@ async def test_a_page_that_is_damaged_later_is_told_when_it_is_read(sqlite_url, 
         file.write(b"\xff" * 4096)
     store = await Store.open(sqlite_url)
     with pytest.raises(StoreUnusable, match="is damaged"):
-        await store.accept([a_share(digest="h2")], plain)
+        await store.accept([a_share(digest="h2")], one_entry)
     await store.close()
 
 
 async def test_a_missing_folder_is_named(tmp_path):
-    sentence = await refusal(f"sqlite:///{tmp_path}/none/relay.db")
+    sentence = await rejection(f"sqlite:///{tmp_path}/none/relay.db")
     assert f"create {tmp_path}/none, or change RELAY_DATABASE_URL" in sentence
 
 
-async def test_a_folder_is_no_database(tmp_path):
-    assert f"{tmp_path} is no file" in await refusal(f"sqlite:///{tmp_path}")
+async def test_a_folder_is_not_a_database(tmp_path):
+    assert f"{tmp_path} is not a file" in await rejection(f"sqlite:///{tmp_path}")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody may write")
-async def test_a_folder_that_cannot_be_written_is_named():
-    sentence = await refusal("sqlite:////proc/relay.db")
+async def test_a_folder_that_relay_cannot_write_is_named():
+    sentence = await rejection("sqlite:////proc/relay.db")
     assert "/proc/relay.db.lock cannot be written" in sentence
     assert "let relay's user write in /proc" in sentence
 
 
-async def test_a_database_that_cannot_be_written_is_found_by_its_check(store, monkeypatch):
-    def no_room(connection):
-        if connection.dialect.name == "sqlite":
-            connection.execute(text("PRAGMA query_only = ON"))
-        else:
-            connection.execute(text("SET TRANSACTION READ ONLY"))
-
-    monkeypatch.setattr("relay.store.health.beat", lambda connection: (no_room(connection), _beat(connection)))
+async def test_the_check_finds_a_read_only_database(store):
+    sqlite = not store.shared
+    await run(store, "PRAGMA query_only = ON" if sqlite else "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     with pytest.raises(StoreUnusable, match="cannot be written"):
         await store.check_writable()
 
 
-def _beat(connection):
-    connection.execute(text("UPDATE health_probe SET writes = 7"))
-
-
-async def test_a_full_disk_is_told_and_nothing_is_kept(sqlite_url):
+async def test_a_full_disk_is_reported_and_nothing_is_saved(sqlite_url):
     store = await Store.open(sqlite_url)
-    await store._database.probe("PRAGMA max_page_count = 1")
+    await store.database.probe("PRAGMA max_page_count = 1")
     with pytest.raises(StoreUnusable, match="the disk is full"):
-        await store.accept([a_share(f"i{number}", f"h{number}", body=os.urandom(9000)) for number in range(50)], plain)
+        await store.accept(
+            [a_share(f"i{number}", f"h{number}", body=os.urandom(9000)) for number in range(50)], one_entry
+        )
     assert await count(store, "share") == 0
     await store.close()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("url", "reason"),
     [
         ("mysql://root:secret@host/relay", "begins with 'mysql'"),
         ("secret", "cannot be read as a URL"),
@@ -211,29 +204,27 @@ async def test_a_full_disk_is_told_and_nothing_is_kept(sqlite_url):
         ("sqlite://secret/relay.db", "names no file"),
     ],
 )
-async def test_an_address_that_is_none_says_what_is_expected(wrong, said):
-    sentence = await refusal(wrong)
-    assert said in sentence
+async def test_an_invalid_url_is_rejected_and_says_what_is_expected(url, reason):
+    sentence = await rejection(url)
+    assert reason in sentence
     assert "sqlite:///relay.db" in sentence
     assert "secret" not in sentence
 
 
-@pytest.mark.parametrize(
-    "wrong", ["postgresql://relay:s3cret@127.0.0.1:1/relay", "postgres://s3cret:s3cret@/x?host=/x"]
-)
-async def test_a_server_that_is_not_there_is_told_without_the_password(wrong):
-    sentence = await refusal(wrong)
+@pytest.mark.parametrize("url", ["postgresql://relay:s3cret@127.0.0.1:1/relay", "postgres://s3cret:s3cret@/x?host=/x"])
+async def test_a_missing_server_is_reported_without_the_password(url):
+    sentence = await rejection(url)
     assert "cannot be reached" in sentence
     assert "s3cret" not in sentence.replace("//s3cret:", "").replace('"s3cret"', "")
     assert "***" in sentence
 
 
-async def test_a_database_that_is_not_there_is_told(server):
-    sentence = await refusal(server.replace("/postgres?", "/nowhere?"))
+async def test_a_missing_database_is_reported(server):
+    sentence = await rejection(server.replace("/postgres?", "/nowhere?"))
     assert 'database "nowhere" does not exist' in sentence
 
 
-def test_relative_and_absolute_files_are_told_apart():
+def test_relative_and_absolute_files_are_distinguished():
     assert address.parse_database_url("sqlite:///relay.db").path == Path.cwd() / "relay.db"
     assert address.parse_database_url("sqlite:////var/relay.db").path == Path("/var/relay.db")
     assert address.parse_database_url("postgresql://u:p@h:1/d?sslmode=require").url.drivername == "postgresql+psycopg"
@@ -243,35 +234,35 @@ def test_relative_and_absolute_files_are_told_apart():
     )
 
 
-def test_a_postgresql_that_vanishes_is_given_up_in_seconds_unless_the_url_says_otherwise():
+def test_a_dead_connection_is_given_up_in_seconds_unless_the_url_says_otherwise():
     given = address.connection_settings(address.parse_database_url("postgresql://u:p@h/d?connect_timeout=3").url)
     assert "connect_timeout" not in given
-    assert given["tcp_user_timeout"] == address.CUT_OFF * 1000
+    assert given["tcp_user_timeout"] == address.DEAD_AFTER * 1000
     silence = given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"]
-    assert silence <= address.CUT_OFF
+    assert silence <= address.DEAD_AFTER
 
 
-async def test_every_connection_to_postgresql_is_watched(postgresql_url):
+async def test_every_connection_to_postgresql_has_keepalives(postgresql_url):
     store = await Store.open(postgresql_url)
-    ours = await store._database.read(lambda connection: connection.connection.driver_connection.info.get_parameters())
-    assert int(ours["keepalives_idle"]) < address.CUT_OFF
-    assert int(ours["tcp_user_timeout"]) == address.CUT_OFF * 1000
+    ours = await store.database.read(lambda connection: connection.connection.driver_connection.info.get_parameters())
+    assert int(ours["keepalives_idle"]) < address.DEAD_AFTER
+    assert int(ours["tcp_user_timeout"]) == address.DEAD_AFTER * 1000
     await store.close()
 
 
-async def test_sqlite_runs_as_relay_needs_it(sqlite_url):
+async def test_sqlite_has_the_settings_that_relay_needs(sqlite_url):
     store = await Store.open(sqlite_url)
     pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
     for pragma, value in pragmas.items():
-        assert await store._database.probe(f"PRAGMA {pragma}") == value
+        assert await store.database.probe(f"PRAGMA {pragma}") == value
     assert not store.shared
     await store.close()
 
 
 async def test_a_connection_that_dies_between_transactions_is_replaced(postgresql_url):
     store = await Store.open(postgresql_url)
-    await store.accept([a_share()], plain)
-    for verb in (lambda: store.accept([a_share(digest="h2")], plain), lambda: store.incident_history("i1")):
+    await store.accept([a_share()], one_entry)
+    for verb in (lambda: store.accept([a_share(digest="h2")], one_entry), lambda: store.incident_history("i1")):
         with psycopg.connect(postgresql_url, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -283,24 +274,24 @@ async def test_a_connection_that_dies_between_transactions_is_replaced(postgresq
     await store.close()
 
 
-async def test_a_connection_that_dies_within_a_transaction_costs_nothing(postgresql_url):
+async def test_a_transaction_whose_connection_dies_is_repeated(postgresql_url):
     store = await Store.open(postgresql_url)
     tries = []
 
-    def plan(story, cards, share, same):
-        tries.append(share.hash)
+    def decide(context):
+        tries.append(context.share.hash)
         if len(tries) == 1:
             with psycopg.connect(postgresql_url, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'relay'")
-        return plain(story, cards, share, same)
+        return one_entry(context)
 
-    [accepted] = await store.accept([a_share()], plan)
+    [accepted] = await store.accept([a_share()], decide)
     assert tries == ["h1", "h1"]
     assert [line.id for line in (await store.incident_history("i1")).shares] == [accepted.share_id]
     await store.close()
 
 
-async def test_after_closing_every_verb_says_that_it_is_closed(url):
+async def test_after_closing_a_verb_says_that_the_store_is_closed(url):
     store = await Store.open(url)
     await store.close()
     with pytest.raises(StoreError, match="is closed"):
@@ -308,9 +299,9 @@ async def test_after_closing_every_verb_says_that_it_is_closed(url):
     await store.close()
 
 
-async def test_closing_waits_for_what_is_under_way(url):
+async def test_closing_waits_for_running_transactions(url):
     store = await Store.open(url)
-    accepting = asyncio.create_task(store.accept([a_share(at=NOW)], plain))
+    accepting = asyncio.create_task(store.accept([a_share(at=NOW)], one_entry))
     await asyncio.sleep(0)
     assert await store.close()
     [accepted] = await accepting
@@ -319,13 +310,11 @@ async def test_closing_waits_for_what_is_under_way(url):
     await again.close()
 
 
-async def test_closing_does_not_wait_for_what_hangs_which_ends_by_itself_and_holds_the_file_until_then(
-    sqlite_url, tmp_path
-):
+async def test_closing_does_not_wait_for_a_hanging_transaction_which_keeps_the_lock_until_its_end(sqlite_url, tmp_path):
     store = await Store.open(sqlite_url)
     other = sqlite3.connect(tmp_path / "relay.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    accepting = asyncio.create_task(store.accept([a_share(at=NOW)], plain))
+    accepting = asyncio.create_task(store.accept([a_share(at=NOW)], one_entry))
     await asyncio.sleep(0)
     assert not await store.close(within=0.05)
     with pytest.raises(StoreInUse):
@@ -338,7 +327,7 @@ async def test_closing_does_not_wait_for_what_hangs_which_ends_by_itself_and_hol
     await again.close()
 
 
-async def test_a_database_that_another_program_holds_is_told_in_time(sqlite_url, tmp_path, monkeypatch):
+async def test_a_locked_database_is_reported_in_time(sqlite_url, tmp_path, monkeypatch):
     monkeypatch.setattr("relay.store.database.BUSY_TIMEOUT", 0.05)
     store = await Store.open(sqlite_url)
     other = sqlite3.connect(tmp_path / "relay.db", isolation_level=None)

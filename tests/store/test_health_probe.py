@@ -1,4 +1,4 @@
-"""Whoever asks whether relay is ready has an answer in time, whatever the database does."""
+"""A health probe answers in time, whatever the database does."""
 
 import asyncio
 import sqlite3
@@ -12,8 +12,8 @@ from relay.metrics import Metrics
 from relay.model.errors import NotJson, StoreError, StoreUnusable
 from relay.routes.parser.parse import parse_rulebook
 from relay.runtime.clock import Clock
-from relay.store import Store
 from relay.store.health_probe import HealthProbe
+from relay.store.store import Store
 
 
 @pytest.fixture
@@ -26,95 +26,95 @@ async def store(tmp_path, monkeypatch):
 
 @contextmanager
 def locked(folder):
-    """Another program holds the database."""
+    """Another program holds the lock."""
     with closing(sqlite3.connect(folder / "relay.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
 
 
-async def test_a_database_that_works_has_nothing_to_complain_of(store):
+async def test_a_database_that_works_has_no_problem(store):
     assert await HealthProbe(store).problem() == ""
 
 
-async def test_a_locked_database_is_told_in_time_and_well_again_when_it_is_free(store, tmp_path):
-    pulse = HealthProbe(store, timeout=0.05)
+async def test_a_locked_database_is_reported_in_time_and_works_again_when_it_is_free(store, tmp_path):
+    probe = HealthProbe(store, timeout=0.05)
     with locked(tmp_path):
-        assert (await pulse.problem()).endswith("relay.db has not answered within 0.05 seconds.")
+        assert (await probe.problem()).endswith("relay.db has not answered within 0.05 seconds.")
     assert await HealthProbe(store, timeout=10).problem() == ""
 
 
-async def test_a_database_that_fails_in_time_says_why(store, tmp_path):
+async def test_a_database_that_fails_says_why(store, tmp_path):
     with locked(tmp_path):
         assert "is locked by another program" in await HealthProbe(store, timeout=10).problem()
 
 
-async def test_however_many_ask_the_database_is_written_once(store, tmp_path, monkeypatch):
-    beats = []
+async def test_many_probes_at_once_write_once(store, tmp_path, monkeypatch):
+    checks = []
     check = store.check_writable
-    monkeypatch.setattr(store, "check_writable", lambda: (beats.append(1), check())[1])
-    pulse = HealthProbe(store, timeout=0.02)
+    monkeypatch.setattr(store, "check_writable", lambda: (checks.append(1), check())[1])
+    probe = HealthProbe(store, timeout=0.02)
     with locked(tmp_path):
-        told = await asyncio.gather(*(pulse.problem() for _ in range(20)))
-        await pulse.problem()
-    assert all("has not answered" in each for each in told)
-    assert len(beats) == 1
+        problems = await asyncio.gather(*(probe.problem() for _ in range(20)))
+        await probe.problem()
+    assert all("has not answered" in each for each in problems)
+    assert len(checks) == 1
 
 
-async def test_a_database_that_is_stuck_keeps_nobody_waiting_longer_than_itself(store, tmp_path, monkeypatch):
-    """Forty shares of one group, each tried by itself, would wait forty times as long."""
+async def test_a_locked_database_delays_nobody_longer_than_its_own_timeout(store, tmp_path, monkeypatch):
+    """Forty shares, each tried alone, would wait forty times as long."""
     monkeypatch.setattr("relay.ingest.service.STUCK_AFTER", 0.1)
     metrics = Metrics()
     rules = parse_rulebook("version: 1\nroutes: []\n")
-    intake = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics)
+    ingest = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics)
     bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(40)]
-    accepting = [asyncio.create_task(intake.accept(body, {})) for body in bodies]
+    accepting = [asyncio.create_task(ingest.accept(body, {})) for body in bodies]
     await asyncio.sleep(0)
     tries = []
     accept = store.accept
     monkeypatch.setattr(
-        store, "accept", lambda shares, plan, **told: (tries.append(len(shares)), accept(shares, plan, **told))[1]
+        store, "accept", lambda shares, plan, **options: (tries.append(len(shares)), accept(shares, plan, **options))[1]
     )
     with locked(tmp_path):
-        committing = asyncio.create_task(intake.run())
+        committing = asyncio.create_task(ingest.run())
         answers = await asyncio.gather(*accepting, return_exceptions=True)
     assert all(isinstance(answer, StoreError) for answer in answers)
     assert tries == [40]
-    told = metrics.exposition(None, writable=False, delivering=True)[0].decode()
-    assert 'relay_shares_total{integration="default",outcome="not_kept"} 40.0' in told
+    problems = metrics.exposition(None, writable=False, delivering=True)[0].decode()
+    assert 'relay_shares_total{integration="default",outcome="not_kept"} 40.0' in problems
     committing.cancel()
     await asyncio.wait([committing])
 
 
 @contextmanager
-def silent(store, monkeypatch):
-    """The database neither works nor fails: a frozen server, or one that was cut off."""
-    still = asyncio.Event()
+def unresponsive(store, monkeypatch):
+    """The database neither works nor fails: a frozen server, or a lost network."""
+    released = asyncio.Event()
 
-    async def wait(*_arguments, **_told):
-        await still.wait()
+    async def wait(*_args, **_kwargs):
+        await released.wait()
 
     with monkeypatch.context() as patches:
         for verb in ("accept", "quarantine"):
             patches.setattr(store, verb, wait)
         yield
-        still.set()
+        released.set()
 
 
-async def test_a_silent_database_leaves_no_sender_without_an_answer_and_piles_nothing_up(store, monkeypatch):
+async def test_a_silent_database_leaves_no_sender_without_an_answer_and_no_share_in_memory(store, monkeypatch):
     metrics = Metrics()
     rules = parse_rulebook("version: 1\nroutes: []\n")
-    intake = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, timeout=0.05)
-    committing = asyncio.create_task(intake.run())
-    with silent(store, monkeypatch):
+    ingest = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, timeout=0.05)
+    committing = asyncio.create_task(ingest.run())
+    with unresponsive(store, monkeypatch):
         bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(300)]
-        first = [asyncio.create_task(intake.accept(body, {})) for body in bodies]
+        first = [asyncio.create_task(ingest.accept(body, {})) for body in bodies]
         answers = await asyncio.gather(*first, return_exceptions=True)
         assert {type(answer) for answer in answers} == {StoreUnusable}
         assert str(answers[0]).endswith("relay.db has not answered within 0.05 seconds.")
-        assert not intake._queue
-        with pytest.raises(NotJson):  # why it was refused is told all the same
-            await intake.accept(b"{", {})
-    told = metrics.exposition(None, writable=False, delivering=True)[0].decode()
-    assert 'relay_shares_total{integration="default",outcome="not_kept"} 300.0' in told
+        assert not ingest._queue
+        with pytest.raises(NotJson):  # the reason is given all the same
+            await ingest.accept(b"{", {})
+    problems = metrics.exposition(None, writable=False, delivering=True)[0].decode()
+    assert 'relay_shares_total{integration="default",outcome="not_kept"} 300.0' in problems
     committing.cancel()
     await asyncio.wait([committing])

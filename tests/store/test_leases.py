@@ -1,4 +1,4 @@
-"""One relay delivers, for as long as it says so; and whoever has lost that right writes nothing."""
+"""One relay delivers while it renews its lease; a relay that has lost it writes nothing."""
 
 import asyncio
 import threading
@@ -7,12 +7,24 @@ import pytest
 
 from relay.cards.model import AttemptState, CardState, CardUpdate
 from relay.model.errors import LeaseLost, StoreError
-from relay.store import Lease, SlackCall, Store, database
+from relay.store import database
 from relay.store.locks import check_lease
-from tests.support.store_samples import NOW, a_card, an_attempt, due, keep, look, open_channel, pick
+from relay.store.store import Store
+from relay.store.types import Lease, SlackCall
+from tests.support.store_samples import (
+    NOW,
+    a_card,
+    an_attempt,
+    change_nothing,
+    due,
+    open_channel,
+    save,
+    save_attempt,
+    start,
+)
 
 
-async def test_a_lease_is_taken_extended_and_kept_from_others(store):
+async def test_a_lease_is_acquired_and_extended_and_nobody_else_gets_it(store):
     assert await store.lease_epoch("delivery") == 0
     assert await store.acquire_lease("delivery", "a", NOW, 12) == 1
     assert await store.acquire_lease("delivery", "b", NOW + 11.9, 12) is None
@@ -21,14 +33,14 @@ async def test_a_lease_is_taken_extended_and_kept_from_others(store):
     assert await store.lease_epoch("delivery") == 1
 
 
-async def test_a_lease_that_ran_out_is_the_next_ones_with_a_new_epoch(store):
+async def test_an_expired_lease_goes_to_the_next_holder_with_a_new_epoch(store):
     await store.acquire_lease("delivery", "a", NOW, 12)
     assert await store.acquire_lease("delivery", "b", NOW + 12, 12) == 2
     assert await store.acquire_lease("delivery", "a", NOW + 13, 12) is None
     assert await store.acquire_lease("delivery", "a", NOW + 24, 12) == 3
 
 
-async def test_a_lease_that_ran_out_unnoticed_is_still_its_holders(store):
+async def test_an_expired_lease_that_nobody_acquired_can_be_extended(store):
     await store.acquire_lease("delivery", "a", NOW, 12)
     assert await store.acquire_lease("delivery", "a", NOW + 600, 12) == 1
 
@@ -39,47 +51,47 @@ async def test_a_released_lease_is_free_at_once_and_its_epoch_goes_on(store):
     assert await store.acquire_lease("delivery", "b", NOW, 12) == 2
 
 
-async def test_whoever_lost_a_lease_cannot_release_it(store):
+async def test_a_lost_lease_cannot_be_released(store):
     await store.acquire_lease("delivery", "a", NOW, 12)
     await store.acquire_lease("delivery", "b", NOW + 12, 12)
     await store.release_lease(Lease("delivery", "a", 1))
     assert await store.acquire_lease("delivery", "c", NOW + 12, 12) is None
 
 
-async def test_leases_of_other_names_are_other_leases(store):
+async def test_leases_with_different_names_are_independent(store):
     assert await store.acquire_lease("delivery", "a", NOW, 12) == 1
-    assert await store.acquire_lease("errands", "b", NOW, 12) == 1
+    assert await store.acquire_lease("tasks", "b", NOW, 12) == 1
 
 
-async def test_of_many_that_want_it_at_once_one_has_it(store, second):
+async def test_of_many_that_ask_at_once_one_gets_it(store, second):
     epochs = await asyncio.gather(
         *((store, second)[number % 2].acquire_lease("delivery", str(number), NOW, 12) for number in range(10))
     )
     assert sorted(epochs, key=str) == [1, *[None] * 9]
 
 
-async def test_with_the_lease_in_hand_all_works(store):
-    [card] = await keep(store, a_card(post=due()))
+async def test_with_the_lease_everything_works(store):
+    [card] = await save(store, a_card(post=due()))
     await open_channel(store)
     lease = Lease("delivery", "a", await store.acquire_lease("delivery", "a", NOW, 12))
     assert await store.recover_attempts(NOW, lease=lease) == 0
-    assert (await pick(store, lease=lease)).card.id == card.id
-    assert (await store.update_card(card.id, look, lease=lease)).card.state is CardState.POSTING
+    assert (await start(store, lease=lease)).card.id == card.id
+    assert (await store.update_card(card.id, change_nothing, lease=lease)).card.state is CardState.POSTING
 
 
-@pytest.mark.parametrize("lease", [Lease("delivery", "a", 1), Lease("delivery", "b", 1), Lease("unheard", "b", 2)])
+@pytest.mark.parametrize("lease", [Lease("delivery", "a", 1), Lease("delivery", "b", 1), Lease("unknown", "b", 2)])
 async def test_without_the_lease_nothing_is_written(store, lease):
-    [card] = await keep(store, a_card(post=due()))
+    [card] = await save(store, a_card(post=due()))
     await open_channel(store)
     await store.acquire_lease("delivery", "a", NOW, 12)
     await store.acquire_lease("delivery", "b", NOW + 12, 12)
     before = await store.incident_history("i1")
 
     with pytest.raises(LeaseLost, match=lease.name):
-        await pick(store, lease=lease)
+        await start(store, lease=lease)
     with pytest.raises(LeaseLost):
         await store.update_card(
-            card.id, lambda case: CardUpdate(attempt=an_attempt()), SlackCall(method="m", at=NOW), lease=lease
+            card.id, lambda context: CardUpdate(attempt=an_attempt()), SlackCall(method="m", at=NOW), lease=lease
         )
     with pytest.raises(LeaseLost):
         await store.recover_attempts(NOW, lease=lease)
@@ -88,32 +100,32 @@ async def test_without_the_lease_nothing_is_written(store, lease):
     assert await store.incident_history("i1") == before
 
 
-async def test_whoever_begins_to_deliver_doubts_all_that_was_left_even_by_itself(store):
-    cards = await keep(store, *(a_card(channel=name, state=CardState.POSTING) for name in "ab"))
+async def test_a_relay_that_begins_to_deliver_marks_everything_in_flight_as_in_doubt(store):
+    cards = await save(store, *(a_card(channel=name, state=CardState.POSTING) for name in "ab"))
     await store.acquire_lease("delivery", "a", NOW, 12)
     lease = Lease("delivery", "b", await store.acquire_lease("delivery", "b", NOW + 12, 12))
     for card in cards:
         attempt = an_attempt(card.channel)
-        await store.update_card(card.id, lambda case, attempt=attempt: CardUpdate(attempt=attempt))
+        await save_attempt(store, card, attempt)
 
     assert await store.recover_attempts(NOW + 12, lease=lease) == 2
-    dossier = await store.incident_history("i1")
-    assert [card.state for card in dossier.cards] == [CardState.IN_DOUBT] * 2
-    assert [attempt.state for [attempt] in dossier.attempts.values()] == [AttemptState.IN_DOUBT] * 2
+    history = await store.incident_history("i1")
+    assert [card.state for card in history.cards] == [CardState.IN_DOUBT] * 2
+    assert [attempt.state for [attempt] in history.attempts.values()] == [AttemptState.IN_DOUBT] * 2
 
 
-async def test_by_the_database_s_clock_relays_need_not_agree_on_the_time(store, second):
+async def test_by_the_databases_clock_relays_need_not_agree_on_the_time(store, second):
     assert await store.acquire_lease("delivery", "a", None, 0.2) == 1
     assert await second.acquire_lease("delivery", "b", None, 12) is None
-    await asyncio.sleep(0.3)  # what passes here is the database's time
+    await asyncio.sleep(0.3)  # on the database's clock
     assert await second.acquire_lease("delivery", "b", None, 12) == 2
     assert await store.acquire_lease("delivery", "a", None, 12) is None
 
 
-async def test_a_relay_that_stops_within_a_transaction_does_not_keep_the_lease_for_ever(postgresql_url, monkeypatch):
+async def test_a_relay_that_hangs_in_a_transaction_does_not_keep_the_lease(postgresql_url, monkeypatch):
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
-    stopped, heir = await Store.open(postgresql_url), await Store.open(postgresql_url)
-    lease = Lease("delivery", "a", await stopped.acquire_lease("delivery", "a", NOW, 12))
+    hanging, other = await Store.open(postgresql_url), await Store.open(postgresql_url)
+    lease = Lease("delivery", "a", await hanging.acquire_lease("delivery", "a", NOW, 12))
     asleep, awake = threading.Event(), threading.Event()
 
     def sleep(connection):
@@ -122,12 +134,12 @@ async def test_a_relay_that_stops_within_a_transaction_does_not_keep_the_lease_f
         awake.wait(20)
         check_lease(connection, lease)
 
-    sleeping = asyncio.create_task(stopped._database.write(sleep))
+    sleeping = asyncio.create_task(hanging.database.write(sleep))
     await asyncio.to_thread(asleep.wait, 20)
     async with asyncio.timeout(10):
-        assert await heir.acquire_lease("delivery", "b", NOW + 12, 12) == 2
+        assert await other.acquire_lease("delivery", "b", NOW + 12, 12) == 2
     awake.set()
     with pytest.raises(StoreError):
         await sleeping
-    await stopped.close()
-    await heir.close()
+    await hanging.close()
+    await other.close()

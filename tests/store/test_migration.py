@@ -1,4 +1,4 @@
-"""The step from an older shape of the tables to a newer one: the mechanism, with a newer shape that is made up here."""
+"""Migration from older tables to newer ones, with a newer version that exists in these tests alone."""
 
 import asyncio
 import shutil
@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from relay.model.errors import RelayError, StoreTooNew, StoreUnusable
-from relay.store import Store, migration
-from tests.support.store_samples import a_share, plain, run
+from relay.store import migration
+from relay.store.store import Store
+from tests.support.store_samples import a_share, one_entry, run
 
 STEP = '''"""A step that exists in a test alone."""
 from alembic import op
@@ -22,28 +23,28 @@ def upgrade():
 
 @pytest.fixture
 def newer(monkeypatch, tmp_path):
-    """Makes this relay a newer one, whose tables have one step more."""
+    """Makes this relay a newer one, with one more step."""
 
     def make(more=""):
         folder = tmp_path / "migrations"
-        shutil.copytree(migration._HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(migration.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "versions" / "r9001.py").write_text(STEP.format(before=migration.NEWEST, more=more))
-        monkeypatch.setattr(migration, "_HERE", folder)
+        monkeypatch.setattr(migration, "SCRIPTS", folder)
         monkeypatch.setattr(migration, "NEWEST", "9001")
 
     return make
 
 
-async def older(url):
-    """What an older relay leaves behind."""
+async def use(url):
+    """A database that an older relay has used."""
     store = await Store.open(url)
-    await store.accept([a_share()], plain)
+    await store.accept([a_share()], one_entry)
     await store.acquire_lease("delivery", "a", 1.0, 1.0)
     await store.close()
 
 
-async def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url, newer):
-    await older(url)
+async def test_an_older_database_is_migrated_with_all_its_data(url, newer):
+    await use(url)
     newer()
     store = await Store.open(url)
     assert await run(store, "SELECT holder, remark FROM lease") == [("a", "none")]
@@ -52,15 +53,15 @@ async def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(ur
     await store.close()
 
 
-async def test_who_looks_only_leaves_an_older_database_as_it_is_and_says_what_to_do(url, newer):
-    await older(url)
+async def test_a_command_does_not_migrate_an_older_database_and_says_what_to_do(url, newer):
+    await use(url)
     newer()
     with pytest.raises(StoreUnusable, match=r"was written by an older relay\. Start `relay serve` once"):
         await Store.open(url, exclusive=False)
 
 
-async def test_a_step_that_fails_leaves_the_older_database_whole(url, newer, monkeypatch):
-    await older(url)
+async def test_a_step_that_fails_leaves_the_older_database_as_it_was(url, newer, monkeypatch):
+    await use(url)
     with monkeypatch.context():
         newer(more='op.execute("this is no SQL")')
         with pytest.raises((RelayError, DBAPIError)):
@@ -72,8 +73,8 @@ async def test_a_step_that_fails_leaves_the_older_database_whole(url, newer, mon
     await store.close()
 
 
-async def test_relays_that_start_together_take_the_step_once(postgresql_url, newer):
-    await older(postgresql_url)
+async def test_relays_that_start_together_migrate_once(postgresql_url, newer):
+    await use(postgresql_url)
     newer()
     stores = await asyncio.gather(*(Store.open(postgresql_url) for _ in range(3)))
     for store in stores:
@@ -81,10 +82,10 @@ async def test_relays_that_start_together_take_the_step_once(postgresql_url, new
         await store.close()
 
 
-async def test_after_the_step_the_older_relay_refuses(url, newer, monkeypatch):
-    await older(url)
+async def test_the_older_relay_rejects_a_migrated_database(url, newer, monkeypatch):
+    await use(url)
     newer()
     await (await Store.open(url)).close()
     monkeypatch.undo()
-    with pytest.raises(StoreTooNew, match=r"migrated .* to version 9001.*restore a backup"):
+    with pytest.raises(StoreTooNew, match=r"migrated .* to version 9001.*restore an older backup"):
         await Store.open(url)

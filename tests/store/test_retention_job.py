@@ -1,4 +1,4 @@
-"""What is old goes by the hour, by one relay, and never because somebody started relay again."""
+"""Old data is deleted every hour, by one relay, and not after each restart."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 import structlog.testing
 
 from relay.model.errors import StoreUnusable
-from relay.store import RetentionResult
-from relay.store.retention_job import EVERY, FIRST, run_retention
+from relay.store.retention_job import FIRST_RUN_AFTER, RUN_EVERY, run_retention
+from relay.store.types import RetentionResult
 from tests.support.clocks import ManualClock
 
 
-class Asked:
-    """A store that notes when it was asked to retire what is older than so many days."""
+class FakeStore:
+    """A store that notes each run of retention."""
 
     def __init__(self) -> None:
         self.runs = []
@@ -26,61 +26,65 @@ class Asked:
 
 
 @asynccontextmanager
-async def keeping(clock, ours=lambda: True):
-    store = Asked()
-    task = asyncio.create_task(run_retention(store, 30, clock, ours))
-    await settled()
+async def running(clock, is_leader=lambda: True):
+    store = FakeStore()
+    task = asyncio.create_task(run_retention(store, 30, clock, is_leader))
+    await settle()
     yield store
     task.cancel()
     await asyncio.wait([task])
 
 
-async def settled():
+async def settle():
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-async def pass_by(clock, seconds):
+async def advance(clock, seconds):
     clock.advance(seconds)
-    await settled()
+    await settle()
 
 
-async def test_nothing_goes_at_the_start_and_then_once_an_hour():
+async def test_nothing_is_deleted_at_the_start_and_then_it_runs_once_an_hour():
     clock = ManualClock(0)
-    async with keeping(clock) as store:
-        await pass_by(clock, FIRST - 1)
+    async with running(clock) as store:
+        await advance(clock, FIRST_RUN_AFTER - 1)
         assert store.runs == []
-        await pass_by(clock, 1)
+        await advance(clock, 1)
         for _ in range(2):
-            await pass_by(clock, EVERY - 1)
-            await pass_by(clock, 1)
-        assert store.runs == [(FIRST, 30), (FIRST + EVERY, 30), (FIRST + 2 * EVERY, 30)]
+            await advance(clock, RUN_EVERY - 1)
+            await advance(clock, 1)
+        assert store.runs == [
+            (FIRST_RUN_AFTER, 30),
+            (FIRST_RUN_AFTER + RUN_EVERY, 30),
+            (FIRST_RUN_AFTER + 2 * RUN_EVERY, 30),
+        ]
 
 
-async def test_a_clock_that_jumps_years_ahead_brings_one_run_and_not_one_for_each_hour():
+async def test_a_clock_that_jumps_years_ahead_causes_one_run_only():
     clock = ManualClock(0)
-    async with keeping(clock) as store:
-        await pass_by(clock, 10 * 365 * 86_400)
-        await pass_by(clock, 1)
+    async with running(clock) as store:
+        await advance(clock, 10 * 365 * 86_400)
+        await advance(clock, 1)
         assert len(store.runs) == 1
 
 
-async def test_of_several_relays_the_one_that_delivers_does_it():
-    clock, delivering = ManualClock(0), []
-    async with keeping(clock, lambda: bool(delivering)) as store:
-        await pass_by(clock, FIRST)
+async def test_of_several_relays_the_leader_does_it():
+    clock, leading = ManualClock(0), []
+    async with running(clock, lambda: bool(leading)) as store:
+        await advance(clock, FIRST_RUN_AFTER)
         assert store.runs == []
-        delivering.append(True)
-        await pass_by(clock, EVERY)
+        leading.append(True)
+        await advance(clock, RUN_EVERY)
         assert len(store.runs) == 1
 
 
-async def test_a_database_that_fails_is_told_and_asked_again_an_hour_later():
+async def test_a_failure_is_logged_and_the_next_run_comes_an_hour_later():
     clock = ManualClock(0)
-    async with keeping(clock) as store:
+    async with running(clock) as store:
         store.fails = True
         with structlog.testing.capture_logs() as logged:
-            await pass_by(clock, FIRST)
+            await advance(clock, FIRST_RUN_AFTER)
         assert [line["event"] for line in logged] == ["retention_failed"]
-        await pass_by(clock, EVERY)
+        await advance(clock, RUN_EVERY)
         assert len(store.runs) == 2

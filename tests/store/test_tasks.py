@@ -1,28 +1,26 @@
-"""What BigPanda is to be told or asked, as it is kept: which errand comes next."""
+"""The next task for BigPanda is the most urgent one."""
 
 from relay.cards.model import Task, TaskKind
-from relay.cards.tasks import TaskContext
-from tests.support.store_samples import NOW, keep
+from tests.support.store_samples import NOW, save
 
 
-def an_errand(kind: TaskKind, incident: str, due_at: float) -> Task:
+def a_task(kind, incident, due_at):
     return Task(key=f"{kind}:{incident}", kind=kind, incident=incident, created=due_at, due_at=due_at)
 
 
-async def test_what_people_wait_for_comes_before_callbacks_and_these_before_checks(store):
-    wanted = [
-        an_errand(TaskKind.CHECK, "i1", NOW - 300),
-        an_errand(TaskKind.CALLBACK, "i2", NOW - 200),
-        an_errand(TaskKind.RESOLVE, "i3", NOW - 100),
-        an_errand(TaskKind.REPLY, "i4", NOW - 50),
+async def test_peoples_tasks_come_before_callbacks_and_these_before_checks(store):
+    tasks = [
+        a_task(TaskKind.CHECK, "i1", NOW - 300),
+        a_task(TaskKind.CALLBACK, "i2", NOW - 200),
+        a_task(TaskKind.RESOLVE, "i3", NOW - 100),
+        a_task(TaskKind.REPLY, "i4", NOW - 50),
     ]
-    for errand in wanted:
-        await keep(store, incident=errand.incident, digest=errand.incident)
-    await store.add_tasks(wanted)
-    busy: set[str] = set()
+    for task in tasks:
+        await save(store, incident=task.incident, digest=task.incident)
+    await store.add_tasks(tasks)
+    skip = frozenset()
     for incident in ("i3", "i4", "i2", "i1"):
-        found = await store.next_due_task(NOW, skip=busy)
-        assert isinstance(found, TaskContext)
-        assert found.task.incident == incident
-        busy.add(incident)
-    assert await store.next_due_task(NOW, skip=busy) is None
+        context = await store.next_due_task(NOW, skip=skip)
+        assert context.task.incident == incident
+        skip |= {incident}
+    assert await store.next_due_task(NOW, skip=skip) is None

@@ -21,7 +21,7 @@ from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient as Door
-from relay.store import Store
+from relay.store.store import Store
 
 START = 1_700_000_000
 SECRET = "signing-secret"  # a stand-in's

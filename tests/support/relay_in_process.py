@@ -17,7 +17,8 @@ from relay.http.session import make_session
 from relay.ingest.service import IngestService
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import SlackClient
-from relay.store import AcceptedShare, Store
+from relay.store.store import Store
+from relay.store.types import AcceptedShare
 from tests.support.clocks import ManualClock
 
 START = 1_700_000_000
@@ -38,8 +39,8 @@ class StoreActivity:
 
     def __init__(self, store: Store) -> None:
         self.under_way = self.done = 0
-        self._in_thread = store._database._in_thread
-        store._database._in_thread = self._counted
+        self._in_thread = store.database._in_thread
+        store.database._in_thread = self._counted
 
     async def _counted(self, name: str, work: Any) -> Any:
         self.under_way += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay.reload import Reloader
-from relay.store import Store
+from relay.store.store import Store
 from tests.support.clocks import ManualClock
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
-"""Shares, cards and plans for the tests of the store, which cares for what is kept and not for what it means."""
+"""Shares, cards and decisions for the tests of the store, which saves them and does not care what they mean."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 
@@ -9,8 +9,10 @@ from relay.cards.model import (
     Attempt,
     AttemptState,
     Card,
+    CardContext,
     CardState,
     CardUpdate,
+    Channel,
     ChannelState,
     Due,
     Entry,
@@ -34,7 +36,7 @@ def a_card(incident="i1", channel="#noc", **values):
     return Card(**{"incident": incident, "channel": channel, "episode": 1, "options": Options(), **values})
 
 
-def shown(card, ts="1700000000.000100", **values):
+def posted(card, ts="1700000000.000100", **values):
     return replace(card, **{"state": CardState.POSTED, "ts": ts, "slack_channel": "C1", **values})
 
 
@@ -46,107 +48,125 @@ def an_attempt(key="k1", **values):
     return Attempt(**{"key": key, "kind": "root", "generation": 0, "upto_seq": 0, "started_at": NOW, **values})
 
 
-def told(story, share):
-    """The story after a share: its record grows by a block named after the share."""
-    if story is None:
-        story = IncidentState(record=Record(incident=share.incident, title="first", first_received=share.received))
-    blocks = story.record.blocks | {share.hash: Block(as_of=share.as_of, value=[share.hash])}
-    return replace(
-        story,
-        record=replace(story.record, blocks=blocks),
-        version=story.version + 1,
-        next_seq=story.next_seq + 1,
-        last_share_at=share.received,
-    )
-
-
 def entry(seq, key=None):
     return Entry(seq=seq, key=key or f"key-{seq}", kind=EntryKind.COMMENT, at=NOW + seq, data={"text": f"entry {seq}"})
 
 
-def plain(story, cards, share, same):
-    """Tell one entry of each share, and post what there is to say in one channel."""
-    seq = 1 if story is None else story.next_seq
-    made = cards or (a_card(share.incident, "#noc", first_matched_at=share.received),)
-    return Plan(
-        incident_state=told(story, share),
-        outcome=ShareOutcome.FIRST if story is None else ShareOutcome.UPDATE,
-        entries=(entry(seq, f"{share.incident}/{share.hash}"),),
-        cards=tuple(replace(card, post=due(share.received)) for card in made),
-        routes=("all",),
-        decided={"because": share.hash},
+def state_after(state, share):
+    """The incident after a share: its record grows by a block named after the share."""
+    if state is None:
+        state = IncidentState(record=Record(incident=share.incident, title="first", first_received=share.received))
+    blocks = state.record.blocks | {share.hash: Block(as_of=share.as_of, value=[share.hash])}
+    return replace(
+        state,
+        record=replace(state.record, blocks=blocks),
+        version=state.version + 1,
+        next_seq=state.next_seq + 1,
+        last_share_at=share.received,
     )
 
 
-def with_cards(*cards, entries=(), **story):
-    """A plan of just these cards, for any share."""
+def one_entry(context):
+    """Decide: report one entry of the share, and post it in one channel."""
+    state, share = context.incident_state, context.share
+    cards = context.cards or (a_card(share.incident, "#noc", first_matched_at=share.received),)
+    return Plan(
+        incident_state=state_after(state, share),
+        outcome=ShareOutcome.FIRST if state is None else ShareOutcome.UPDATE,
+        entries=(entry(1 if state is None else state.next_seq, f"{share.incident}/{share.hash}"),),
+        cards=tuple(replace(card, post=due(share.received)) for card in cards),
+        routes=("all",),
+        decision={"because": share.hash},
+    )
 
-    def plan(known, _cards, share, _same):
-        after = replace(told(known, share), **story)
+
+def with_cards(*cards, entries=(), **state):
+    """Decide on just these cards and entries, for any share."""
+
+    def decide(context):
+        after = replace(state_after(context.incident_state, context.share), **state)
         return Plan(
             incident_state=after,
             outcome=ShareOutcome.FIRST,
             cards=cards,
             entries=entries,
             routes=("all",),
-            decided={"cards": True},
+            decision={"cards": True},
         )
 
-    return plan
+    return decide
 
 
-async def keep(store, *cards, incident="i1", digest="h1", at=NOW, **story):
-    """Keep one share that makes these cards; returns them as they are kept, with their numbers."""
-    await store.accept([a_share(incident, digest, at)], with_cards(*cards, **story))
-    kept = (await store.incident_history(incident)).cards
-    places = {(card.channel, card.episode): card for card in kept}
-    return [places[card.channel, card.episode] for card in cards]
+async def save(store, *cards, incident="i1", digest="h1", at=NOW, **state):
+    """Accept one share that leads to these cards; return them as they are stored, with their ids."""
+    await store.accept([a_share(incident, digest, at)], with_cards(*cards, **state))
+    stored = {(card.channel, card.episode): card for card in (await store.incident_history(incident)).cards}
+    return [stored[card.channel, card.episode] for card in cards]
+
+
+async def save_attempt(store, card, attempt):
+    return await store.update_card(card.id, lambda _: CardUpdate(attempt=attempt))
 
 
 async def open_channel(store, ref="#noc", slack_id="C1"):
-    return await store.update_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": ref})
+    return await store.update_channel(Channel(ref=ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": ref}))
 
 
-def begun(case):
-    """Begin a root: its attempt is under way when the transaction is over."""
-    key = f"{case.card.incident}/{case.card.channel}/{case.card.generation}"
-    return CardUpdate(
-        cards=(replace(case.card, state=CardState.POSTING, post=None),),
-        attempt=an_attempt(key, tries=1 if case.attempt is None else case.attempt.tries + 1),
-    )
+@dataclass
+class Begun:
+    """What is decided about a card in these tests: an update, and the context that it was decided on."""
+
+    context: CardContext
+    update: CardUpdate
 
 
-async def pick(store, track="post", now=NOW, change=begun, **how):
-    """Pick a card and begin its root; returns the case, or when the next work is due."""
-    found = await store.start_next_card(track, now, begin=lambda case: case, change=change, **how)
-    return found[0] if isinstance(found, tuple) else found
+def begin_root(context):
+    """Begin a root message: its attempt is in flight when the transaction is over."""
+    key = f"{context.card.incident}/{context.card.channel}/{context.card.generation}"
+    attempt = an_attempt(key, tries=1 if context.attempt is None else context.attempt.tries + 1)
+    return CardUpdate(cards=(replace(context.card, state=CardState.POSTING, post=None),), attempt=attempt)
 
 
-def look(_case):
-    """Begin nothing."""
+def change_nothing(_context):
     return CardUpdate()
 
 
-def delivered(ts="1700000000.000100", slack_channel="C1"):
-    """What follows when Slack took the root."""
+async def start(store, work="post", now=NOW, begin=begin_root, **options):
+    """Start the next card; return its context, or when work will be due."""
+    result = await store.start_next_card(work, now, decide=lambda context: Begun(context, begin(context)), **options)
+    return result[0] if isinstance(result, tuple) else result
 
-    def finish(case):
-        card = replace(case.card, state=CardState.POSTED, ts=ts, slack_channel=slack_channel)
-        attempt = case.attempt and replace(case.attempt, state=AttemptState.DONE)
+
+def delivered(ts="1700000000.000100", slack_channel="C1"):
+    """Decide: Slack accepted the root message."""
+
+    def decide(context):
+        card = replace(context.card, state=CardState.POSTED, ts=ts, slack_channel=slack_channel)
+        attempt = context.attempt and replace(context.attempt, state=AttemptState.DONE)
         return CardUpdate(cards=(card,), attempt=attempt)
 
-    return finish
+    return decide
 
 
 async def run(store, statement, **values):
-    """Run a statement beside the verbs, under the same constraints; returns its rows, where it has any."""
+    """Run a statement beside the verbs, under the same constraints; return its rows, if it has any."""
 
     def work(connection):
         result = connection.execute(text(statement), values)
         return result.all() if result.returns_rows else []
 
-    return await store._database.write(work)
+    return await store.database.write(work)
 
 
 async def count(store, table):
     return (await run(store, f"SELECT count(*) FROM {table}"))[0][0]
+
+
+async def query_plan(store, statement, **parameters):
+    """How SQLite would answer a statement, step by step."""
+
+    def explain(connection):
+        compiled = statement.params(parameters).compile(connection, compile_kwargs={"literal_binds": True})
+        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
+
+    return await store.database.read(explain)

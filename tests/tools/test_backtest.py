@@ -62,11 +62,15 @@ def shares(incident: str, team: str) -> list[Any]:
     ]
 
 
+def _decide(context):
+    return plan(LIVE.rulebook, context.incident_state, context.cards, context.share, context.canonical_refs)
+
+
 async def fill(store: Store) -> None:
     """Three incidents, each with three shares."""
     await store.add_channels(LIVE.rulebook.channel_refs)
     every = [share for incident, team in TEAMS.items() for share in shares(incident, team)]
-    await store.accept(every, lambda *what: plan(LIVE.rulebook, *what))
+    await store.accept(every, _decide)
 
 
 @pytest.fixture
@@ -158,7 +162,7 @@ async def test_the_worst_difference_is_first(store):
 async def test_only_incidents_with_a_recent_share_count_with_all_their_shares(store):
     await store.accept(
         [replace(each, incident="i-new") for each in shares("i-new", "web")[:1]],
-        lambda *what: plan(LIVE.rulebook, *what),
+        _decide,
     )
     report = await run_backtest(store, configuration(ROUTES.replace("S0PAY", "S0NEW")), since=START + 600)
     assert (report.incidents, report.shares, differences(report)) == (3, 9, {"i-pay": ["pinged"]})

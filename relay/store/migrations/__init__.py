@@ -1,1 +1,1 @@
-"""Alembic's environment: `env` runs on a connection that relay hands over, `versions` are the steps."""
+"""Alembic's environment: `env` runs on relay's connection, `versions` are the steps."""

@@ -1,6 +1,6 @@
-"""Alembic's entry: runs the steps on the connection that relay hands over, inside the transaction that it has begun.
+"""Alembic's entry point: runs the steps on relay's connection, inside the transaction that relay has begun.
 
-The steps name everything in full and know nothing of `schema`, which is what the tables are now, not what they were.
+A step does not use `schema`, which describes the tables of today: it names everything in full.
 """
 
 from alembic import context
@@ -8,7 +8,7 @@ from alembic import context
 context.configure(
     connection=context.config.attributes["connection"],
     version_table=context.config.attributes["version_table"],
-    render_as_batch=True,  # SQLite cannot alter a constraint: the table is made anew
+    render_as_batch=True,  # SQLite cannot alter a constraint: the table is created again
 )
 with context.begin_transaction():
     context.run_migrations()

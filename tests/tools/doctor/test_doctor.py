@@ -14,7 +14,7 @@ from relay.config import files
 from relay.config.settings import Settings
 from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.store import Store
+from relay.store.store import Store
 from relay.tools.doctor.doctor import examine
 from tests.support.clocks import ManualClock
 

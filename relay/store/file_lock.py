@@ -1,4 +1,4 @@
-"""One relay for one SQLite file: an operating-system lock beside it, which dies with its process."""
+"""One relay for one SQLite file: a lock of the operating system beside it, which ends with its process."""
 
 import fcntl
 import os
@@ -9,21 +9,20 @@ from relay.model.errors import StoreInUse, StoreUnusable
 
 
 class FileLock:
-    """A held lock. The file stays when it is let go: removing it would let two relays hold two files of one name."""
+    """A held lock. Its file stays after the release: without it, two relays could lock two files of one name."""
 
     def __init__(self, descriptor: int) -> None:
-        """Own an open file that is locked."""
         self._descriptor = descriptor
 
     @classmethod
-    def take(cls, database: Path) -> Self:
-        """Lock `<database>.lock`, and write into it who holds it.
+    def acquire(cls, database: Path) -> Self:
+        """Lock `<database>.lock`, and write the process id into it.
 
         Raises:
             StoreInUse: another process holds it.
-            StoreUnusable: the file cannot be made.
+            StoreUnusable: the file cannot be created.
         """
-        # Beside the file itself, as SQLite's own log is: by whichever name or link a second relay comes, it is locked.
+        # Beside the real file, as SQLite's log is: a second relay finds the lock even if it opens the file by a link.
         file = database.resolve()
         path = file.with_name(file.name + ".lock")
         try:
@@ -47,5 +46,5 @@ class FileLock:
         return cls(descriptor)
 
     def release(self) -> None:
-        """Let it go."""
+        """Release the lock."""
         os.close(self._descriptor)

@@ -1,0 +1,72 @@
+"""Posts whose result is unknown: those in doubt, and those that a relay left unfinished."""
+
+from sqlalchemy import Connection, Select, and_, func, select, update
+
+from relay.cards.model import AttemptState, CardState
+from relay.store import schema
+from relay.store.channels import CANONICAL_REF, reference
+from relay.store.locks import check_lease, lock_incidents
+from relay.store.mappers import to_attempt
+from relay.store.types import Lease, SearchTarget
+
+_card, _attempt = schema.card, schema.attempt
+_RECHECKED = 100
+
+_TARGETS = select(_attempt, CANONICAL_REF.label("search_in")).select_from(
+    _attempt.join(_card, _card.c.id == _attempt.c.card).join(reference, reference.c.ref == _card.c.channel)
+)
+_IN_DOUBT = _TARGETS.where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT).order_by(
+    func.coalesce(_attempt.c.next_search_at, 0.0), _attempt.c.id
+)
+_TO_RECHECK = (
+    _TARGETS.where(
+        _attempt.c.next_search_at.is_not(None), _attempt.c.state.in_((AttemptState.DONE, AttemptState.DROPPED))
+    )
+    .order_by(_attempt.c.next_search_at)
+    .limit(_RECHECKED)
+)
+
+
+def attempts_in_doubt(connection: Connection) -> tuple[SearchTarget, ...]:
+    """Return the attempts in doubt, in the order in which to search for them."""
+    return _search_targets(connection, _IN_DOUBT)
+
+
+def attempts_to_recheck(connection: Connection) -> tuple[SearchTarget, ...]:
+    """Return the attempts that were repeated after a search without result, and are searched for once more."""
+    return _search_targets(connection, _TO_RECHECK)
+
+
+def recover_attempts(
+    connection: Connection, now: float, *, in_progress: frozenset[int] = frozenset(), lease: Lease | None = None
+) -> int:
+    """Mark in doubt the attempts that a relay left in flight, and their cards; return how many.
+
+    Called when a relay begins to deliver, and when `start_next_card` failed, since it may have been committed all the
+    same. The cards `in_progress` are left alone: their result is still to be saved. The search begins at `now`.
+
+    Raises:
+        LeaseLost: another relay delivers now.
+    """
+    check_lease(connection, lease)
+    left = and_(_attempt.c.state == AttemptState.IN_FLIGHT, _attempt.c.card.not_in(in_progress))
+    incidents = select(_card.c.incident).join(_attempt, _attempt.c.card == _card.c.id).where(schema.IS_OPEN, left)
+    lock_incidents(connection, connection.execute(incidents.distinct()).scalars())
+    in_doubt = connection.execute(
+        update(_attempt)
+        .where(schema.IS_OPEN, left)
+        .values(state=AttemptState.IN_DOUBT, next_search_at=func.coalesce(_attempt.c.next_search_at, now))
+    )
+    # The cards are found by id, along an index; a condition on their state alone would read all cards.
+    cards_in_doubt = select(_attempt.c.card).where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
+    connection.execute(
+        update(_card)
+        .where(_card.c.id.in_(cards_in_doubt), _card.c.state == CardState.POSTING)
+        .values(state=CardState.IN_DOUBT)
+    )
+    return in_doubt.rowcount
+
+
+def _search_targets(connection: Connection, statement: Select[tuple[object, ...]]) -> tuple[SearchTarget, ...]:
+    rows = connection.execute(statement).mappings()
+    return tuple(SearchTarget(card=row["card"], channel=row["search_in"], attempt=to_attempt(row)) for row in rows)

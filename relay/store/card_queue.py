@@ -1,0 +1,173 @@
+"""The cards with due work: the next one is started in one transaction."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from relay.cards.eligibility import STATES_WITH_WORK, WorkKind, is_due
+from relay.cards.model import Card, CardContext, CardState, CardUpdate, Channel
+from relay.model.errors import CardFailure
+from relay.store import due_queries, schema
+from relay.store.card_context import card_context, save_update
+from relay.store.channels import CANONICAL_REF, canonical_channel, canonical_refs, reference
+from relay.store.locks import check_lease
+from relay.store.mappers import to_card
+from relay.store.types import Lease
+
+
+class Decision(Protocol):
+    """What is decided about a card, with the update that is saved."""
+
+    @property
+    def update(self) -> CardUpdate:
+        """What changes."""
+
+
+D = TypeVar("D", bound=Decision)
+
+_card = schema.card
+
+
+def start_next_card(  # noqa: PLR0913  the search has that many conditions
+    connection: Connection,
+    work: WorkKind,
+    now: float,
+    *,
+    decide: Callable[[CardContext], D],
+    skip_cards: frozenset[int] = frozenset(),
+    skip_channels: frozenset[str] = frozenset(),
+    oldest_first: bool = False,
+    lease: Lease | None = None,
+) -> tuple[CardContext, D] | float | None:
+    """Find the next card with due work, decide how to begin, and save that it is begun.
+
+    A post is due for a pending or posted card without an attempt that is in flight or in doubt; an edit for a posted
+    card; both in an open channel. Urgent work comes first, then the earliest deadline; with `oldest_first` the work
+    that has waited longest.
+
+    Returns the context before the decision, and the decision. If nothing is due: when work will be due (None: never).
+
+    Raises:
+        LeaseLost: another relay delivers now.
+        CardFailure: something unexpected happened with one card; nothing was saved.
+    """
+    check_lease(connection, lease)
+    if connection.execute(due_queries.any_card(work)).scalar() is None:
+        return None
+    cards = list(skip_cards)
+    search = {"cards": cards, "channels": list(skip_channels), "now": now}
+    while (card := _find(connection, work, search, oldest_first=oldest_first)) is not None:
+        try:
+            context = card_context(connection, card)
+            if is_due(context, work, now):
+                decision = decide(context)
+                save_update(connection, context, decision.update)
+                return context, decision
+        except Exception as error:
+            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+                raise
+            raise CardFailure(card, _log_fields(connection, card), error) from error
+        # Between the search and the lock another relay accepted a share of this incident, and the work is gone.
+        cards.append(card)
+    return connection.execute(due_queries.next_due_at(work), {"now": now}).scalar()
+
+
+def _find(connection: Connection, work: WorkKind, search: dict[str, Any], *, oldest_first: bool) -> int | None:
+    for query in (due_queries.at_head, due_queries.by_channel):
+        if (card := connection.execute(query(work, oldest_first=oldest_first), search).scalar()) is not None:
+            return card
+    return None
+
+
+def _log_fields(connection: Connection, card: int) -> dict[str, str]:
+    """What the log says about a card that cannot be read; nothing if the transaction has failed."""
+    columns = select(*_card.c["incident", "route", "channel"]).where(_card.c.id == card)
+    try:
+        return dict(connection.execute(columns).mappings().one())
+    except DBAPIError:
+        return {}
+
+
+def channels_with_due_work(connection: Connection, work: WorkKind, now: float) -> set[str]:
+    """Return the open channels with due work, by canonical reference, as `skip_channels` takes them."""
+    canonical = canonical_refs(connection)
+    refs = connection.execute(due_queries.channels(work, is_open=True), {"now": now}).scalars()
+    return {canonical.get(ref, ref) for ref in refs}
+
+
+def stalled_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
+    """Return the channels that have due work and are not open, by name: their cards are never started."""
+    closed = [due_queries.channels(work, is_open=False) for work in STATES_WITH_WORK]
+    refs = {ref for statement in closed for ref in connection.execute(statement, {"now": now}).scalars()}
+    by_ref = {channel.ref: channel for channel in (canonical_channel(connection, ref) for ref in refs)}
+    return tuple(by_ref[ref] for ref in sorted(by_ref))
+
+
+def due_cards(connection: Connection, ref: str, now: float, limit: int = 100) -> tuple[int, ...]:
+    """Return the ids of a channel's cards with due work, the longest overdue first."""
+    return tuple(connection.execute(_DUE_CARDS, {"ref": ref, "now": now, "most": limit}).scalars())
+
+
+def open_cards(connection: Connection, ref: str, limit: int = 2000) -> tuple[tuple[int, str], ...]:
+    """Return the id and `ts` of the posted cards of open incidents in a channel, the newest first."""
+    return tuple((row.id, row.ts) for row in connection.execute(_OPEN_CARDS, {"ref": ref, "most": limit}))
+
+
+def card_at(connection: Connection, slack_channel: str, ts: str, incident: str = "") -> Card | None:
+    """Return the card with this root message (Slack's channel id, and the `ts`).
+
+    For an `incident`, also its card in that channel whose post Slack has not confirmed yet: people may press a button
+    before relay has the answer, and the answer may be lost.
+    """
+    row = connection.execute(_CARD_AT, {"slack_channel": slack_channel, "ts": ts}).mappings().first()
+    if row is None and incident:
+        row = (
+            connection.execute(_UNCONFIRMED, {"slack_channel": slack_channel, "incident": incident}).mappings().first()
+        )
+    return None if row is None else to_card(row)
+
+
+_DUE_CARDS = (
+    select(_card.c.id)
+    .select_from(_card.join(reference, reference.c.ref == _card.c.channel))
+    .where(
+        bindparam("ref") == CANONICAL_REF,
+        or_(
+            *(
+                and_(_card.c[f"{work}_due"] <= bindparam("now"), *due_queries.accepts_work(work, _card.c))
+                for work in STATES_WITH_WORK
+            )
+        ),
+    )
+    .order_by(func.coalesce(_card.c.post_deadline, _card.c.edit_deadline), _card.c.id)
+    .limit(bindparam("most"))
+)
+_OPEN_CARDS = (
+    select(_card.c.id, _card.c.ts)
+    .select_from(_card.join(schema.incident, schema.incident.c.id == _card.c.incident))
+    .where(
+        _card.c.channel == bindparam("ref"),
+        _card.c.ts.is_not(None),
+        _card.c.state == CardState.POSTED,
+        schema.incident.c.ended_at.is_(None),
+    )
+    .order_by(_card.c.ts.desc())
+    .limit(bindparam("most"))
+)
+_CARD_AT = select(_card).where(
+    _card.c.slack_channel == bindparam("slack_channel"),
+    _card.c.ts == bindparam("ts"),
+    _card.c.state == CardState.POSTED,
+)
+_UNCONFIRMED = (
+    select(_card)
+    .select_from(_card.join(schema.channel, schema.channel.c.ref == _card.c.channel))
+    .where(
+        _card.c.incident == bindparam("incident"),
+        schema.channel.c.slack_id == bindparam("slack_channel"),
+        _card.c.ts.is_(None),
+        _card.c.state.in_((CardState.POSTING, CardState.IN_DOUBT)),
+    )
+)

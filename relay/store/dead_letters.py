@@ -1,0 +1,56 @@
+"""Dead letters: what could not be shown, why, and what to do; a card has at most one open dead letter."""
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from relay.cards.model import DeadLetter
+from relay.store import schema
+from relay.store.mappers import to_card
+from relay.store.types import OpenDeadLetter
+
+_letter, _card = schema.dead_letter, schema.card
+_OPEN = _letter.c.closed_at.is_(None)
+_UPDATE = update(_letter).where(_letter.c.card == bindparam("which"), _OPEN)
+_CLOSE = _UPDATE.values(closed_at=bindparam("now"))
+_CLOSE_IF_ROOT = _CLOSE.where(_letter.c.upto_seq.is_(None))
+_EXTEND = _UPDATE.values(after_seq=func.coalesce(_letter.c.after_seq, bindparam("after")), upto_seq=bindparam("upto"))
+_LIST = (
+    select(
+        _letter.c.id.label("letter_id"),
+        _letter.c.reason.label("letter_reason"),
+        *_letter.c["remedy", "since", "after_seq", "upto_seq"],
+        _card,
+    )
+    .select_from(_letter.join(_card, _card.c.id == _letter.c.card))
+    .where(_OPEN)
+    .order_by(_letter.c.since, _letter.c.id)
+)
+
+
+def open_dead_letter(connection: Connection, card: int, letter: DeadLetter) -> None:
+    """Open a dead letter of a card; one that is open already keeps its reason and covers this reply too."""
+    after, upto = letter.unreported or (None, None)
+    if connection.execute(select(_letter.c.id).where(_letter.c.card == card, _OPEN)).first() is None:
+        row = {"card": card, "reason": letter.reason, "remedy": letter.remedy, "since": letter.since}
+        connection.execute(_letter.insert(), {**row, "after_seq": after, "upto_seq": upto})
+    elif letter.unreported:
+        connection.execute(_EXTEND, {"which": card, "after": after, "upto": upto})
+
+
+def close_dead_letter(connection: Connection, card: int, now: float, *, replies: bool = True) -> None:
+    """Close the dead letter of a card, if it has one; without `replies` only one about the card itself."""
+    connection.execute(_CLOSE if replies else _CLOSE_IF_ROOT, {"which": card, "now": now})
+
+
+def dead_letters(connection: Connection) -> tuple[OpenDeadLetter, ...]:
+    """Return the open dead letters, each with its card, the oldest first."""
+    return tuple(
+        OpenDeadLetter(
+            id=row["letter_id"],
+            reason=row["letter_reason"],
+            remedy=row["remedy"],
+            since=row["since"],
+            unreported=None if row["upto_seq"] is None else (row["after_seq"], row["upto_seq"]),
+            card=to_card(row),
+        )
+        for row in connection.execute(_LIST).mappings()
+    )

@@ -1,0 +1,34 @@
+"""Whether the database is an older copy: it does not know what was sent since the copy was made.
+
+A copy has a mark: the lease `restored`, whose epoch is the Unix second of the copy. `relay backup` writes it. After
+`pg_restore` an operator writes it by hand; the operating guide has the statement.
+"""
+
+from sqlalchemy import Connection, select, update
+
+from relay.store import schema
+
+LEASE_NAME = "restored"
+SEARCH_FIRST_FOR = 86_400.0
+"""Seconds from the first delivery during which relay searches Slack before it posts anything."""
+
+INSERT_MARK = f"INSERT OR REPLACE INTO lease (name, holder, epoch, until) VALUES ('{LEASE_NAME}', '', ?, 0)"  # noqa: S608  our own name
+"""Marks a copy of an SQLite file; the parameter is the Unix second when the copy began."""
+
+_lease = schema.lease
+_MARK = _lease.c.name == LEASE_NAME
+
+
+def restore_window(connection: Connection, now: float) -> tuple[float, float] | None:
+    """Return when the copy was made, and until when to search Slack before posting (Unix seconds).
+
+    None if the database is no copy, or has been in use for long enough. The first call sets the end.
+    """
+    row = connection.execute(select(_lease).where(_MARK)).one_or_none()
+    if row is None:
+        return None
+    until = row.until
+    if not until:
+        until = now + SEARCH_FIRST_FOR
+        connection.execute(update(_lease).where(_MARK).values(until=until))
+    return (float(row.epoch), until) if now < until else None

@@ -1,0 +1,54 @@
+"""Stored shares are read again, incident by incident."""
+
+from relay.store import recorded_incidents
+from tests.support.store_samples import NOW, a_share, with_cards
+
+
+async def batches(store, since=0.0):
+    return [batch async for batch in store.recorded_incidents(since)]
+
+
+async def test_every_incident_comes_once_with_its_shares_in_the_order_of_arrival(store):
+    for number, incident in enumerate(["b", "a", "b", "a", "c"]):
+        share = a_share(incident=incident, digest=f"h{number}", at=NOW + number)
+        await store.accept([share], with_cards())
+    (batch,) = await batches(store)
+    received = {incident: [share.received - NOW for share in shares] for incident, shares in batch}
+    assert received == {"a": [1, 3], "b": [0, 2], "c": [4]}
+    assert list(received) == sorted(received)
+
+
+async def test_a_share_comes_as_it_was_sent(store):
+    share = a_share()
+    await store.accept([share], with_cards())
+    (((incident, (body,)),),) = await batches(store)
+    assert (incident, body.received, body.headers, body.body) == (
+        share.incident,
+        share.received,
+        dict(share.headers),
+        share.body,
+    )
+
+
+async def test_an_incident_without_a_share_since_then_is_left_out_and_others_are_complete(store):
+    for incident, digest, at in (("a", "h1", 0), ("b", "h2", 0), ("b", "h3", 100)):
+        await store.accept([a_share(incident=incident, digest=digest, at=NOW + at)], with_cards())
+    assert await store.count_recorded_incidents(NOW + 50) == 1
+    (batch,) = await batches(store, NOW + 50)
+    assert [(incident, len(shares)) for incident, shares in batch] == [("b", 2)]
+
+
+async def test_one_batch_follows_another(store, monkeypatch):
+    monkeypatch.setattr(recorded_incidents, "BATCH_SIZE", 2)
+    await store.accept([a_share(incident=each, digest=each) for each in "edcba"], with_cards())
+    ids = [[incident for incident, _ in batch] for batch in await batches(store)]
+    assert ids == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_a_second_program_reads_too(store, second):
+    await store.accept([a_share()], with_cards())
+    assert len(await batches(second)) == 1
+
+
+async def test_an_empty_store_gives_nothing(store):
+    assert (await batches(store), await store.count_recorded_incidents(0)) == ([], 0)
