@@ -99,12 +99,12 @@ async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
         # A life, with a template that fails and a haste that Slack refuses.
         slack.pause(POST, 1)
         assert await share(house, "all", "i1") == 202
-        await scraper.until(lambda seen: seen.get("relay_cards_total outcome=delivered what=root", 0) > 0)
+        await scraper.until(lambda seen: seen.get("relay_cards_total message=root outcome=delivered", 0) > 0)
         assert await share(house, "all", "i1", "warning", padding=secrets.token_hex(150_000)) == 202
         await scraper.until(
             lambda seen: (
                 seen.get("relay_entries_total outcome=delivered", 0) > 0
-                and seen.get("relay_cards_total outcome=delivered what=edit", 0) > 0
+                and seen.get("relay_cards_total message=edit outcome=delivered", 0) > 0
                 and seen[f"relay_slack_rate_limited_total method={POST}"] > 0
                 and seen["relay_template_failures_total template=broken/card.j2"] > 0
             )

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, inspect, text
 
-from relay.cards.model import CardUpdate
+from relay.cards.model import AttemptState, CardUpdate
 from relay.model.errors import StoreError
 from relay.store import migration, schema
 from tests.support.store_samples import (
@@ -107,7 +107,7 @@ async def filled(store):
     await save(store, posted(a_card(episode=2), post=due()), digest="h2")
     await open_channel(store)
     [first, _] = (await store.incident_history("i1")).cards
-    await store.update_card(first.id, lambda _: CardUpdate(attempt=an_attempt("a", state="done")))
+    await store.update_card(first.id, lambda _: CardUpdate(attempt=an_attempt("a", state=AttemptState.DONE)))
     await store.update_card(first.id, lambda _: CardUpdate(attempt=an_attempt("b")))
     await store.acquire_lease("delivery", "a", NOW, 12)
     await store.save_configuration("c", "", {}, NOW)
