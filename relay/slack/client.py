@@ -137,10 +137,6 @@ class SlackClient:
         """Who the token speaks for, and with which scopes."""
         return await self._ask(Method.AUTH_TEST, {}, _POST)
 
-    async def permalink(self, channel: str, ts: str) -> SlackOutcome:
-        """The address of a message for people; `Gone` where it is not there any more."""
-        return await self._ask(Method.PERMALINK, {"channel": channel, "message_ts": ts})
-
     async def user_groups(self) -> SlackOutcome:
         """All user groups that can be mentioned."""
         return await self._ask(Method.USER_GROUPS, {})

@@ -35,7 +35,6 @@ class Method(StrEnum):
     EDIT = "chat.update", TIER_3, _WRITE, _SENDS
     DELETE = "chat.delete", TIER_3, _WRITE, _SENDS
     EPHEMERAL = "chat.postEphemeral", TIER_4, _WRITE, _SENDS
-    PERMALINK = "chat.getPermalink", SPECIAL_TIER
     HISTORY = "conversations.history", TIER_3, _HISTORY  # one scope for public channels, one for private ones
     REPLIES = "conversations.replies", TIER_3, _HISTORY
     CHANNELS = "conversations.list", TIER_2, _CHANNELS

@@ -145,11 +145,6 @@ def socket_url_of(read: Read) -> str:
     return url if url.startswith(("wss://", "ws://")) else ""
 
 
-def permalink_of(read: Read) -> str:
-    """Return the URL in chat.getPermalink; empty without one."""
-    return text_field(read.body, "permalink")
-
-
 def cursor_of(read: Read) -> str | None:
     """Return where the next page begins; None after the last (https://docs.slack.dev/apis/web-api/pagination)."""
     return text_field(object_field(read.body, "response_metadata"), "next_cursor") or None

@@ -421,7 +421,6 @@ CALLS = [
     (lambda s: s.channel("C1"), "GET", "conversations.info", {"channel": "C1"}),
     (lambda s: s.join("C1"), "POST", "conversations.join", {"channel": "C1"}),
     (lambda s: s.auth_test(), "POST", "auth.test", {}),
-    (lambda s: s.permalink("C1", "1.2"), "GET", "chat.getPermalink", {"channel": "C1", "message_ts": "1.2"}),
     (lambda s: s.user_groups(), "GET", "usergroups.list", {}),
     (lambda s: s.group_members("S1"), "GET", "usergroups.users.list", {"usergroup": "S1"}),
     (lambda s: s.open_socket(), "POST", "apps.connections.open", {}),
@@ -460,12 +459,12 @@ async def test_auth_test_has_the_bot_and_its_scopes(answering, client):
     assert (identity.bot_id, identity.team_id, identity.scopes) == ("B1", "T1", ("chat:write", "channels:read"))
 
 
-async def test_deleting_a_deleted_message_is_done_and_its_permalink_is_not_found(answering, client):
+async def test_deleting_a_deleted_message_is_done_and_editing_it_finds_nothing(answering, client):
     peer = await answering(http_response(body={"ok": False, "error": "message_not_found"}))
     slack = client(peer)
 
     assert await slack.delete("C1", "1.2") == Delivered(channel="C1", ts="1.2")
-    assert await slack.permalink("C1", "1.2") == NotFound(code="message_not_found", reason="message_gone")
+    assert await slack.edit("C1", "1.2", CARD) == NotFound(code="message_not_found", reason="message_gone")
 
 
 async def test_a_card_is_posted_edited_found_and_deleted_in_the_fake_slack():

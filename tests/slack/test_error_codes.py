@@ -105,7 +105,6 @@ LISTED = {
         unable_to_share_files update_failed
     """,
     Method.DELETE: "cant_delete_message channel_not_found message_not_found",
-    Method.PERMALINK: "channel_not_found message_not_found",
     Method.HISTORY: """
         channel_is_limited_access channel_not_found invalid_cursor invalid_metadata_filter_keys invalid_ts_latest
         invalid_ts_oldest not_in_channel

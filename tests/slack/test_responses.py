@@ -17,7 +17,6 @@ from relay.slack.responses import (
     identity_of,
     members_of,
     messages_of,
-    permalink_of,
     socket_url_of,
     user_groups_of,
     user_of,
@@ -88,11 +87,10 @@ def test_an_identity_has_the_bot_the_workspace_and_the_scopes():
     assert identity_of(Read(body=body, scopes=("chat:write",))) == Identity(**body, scopes=("chat:write",))
 
 
-def test_user_groups_and_permalinks_are_read():
+def test_a_user_group_has_its_handle_and_name():
     groups = {"usergroups": [{"id": "S1", "handle": "oncall", "name": "On call"}]}
 
     assert user_groups_of(Read(body=groups)) == (UserGroup(id="S1", handle="oncall", name="On call"),)
-    assert permalink_of(Read(body={"permalink": "https://acme.slack.com/x"})) == "https://acme.slack.com/x"
 
 
 USER = {
@@ -150,9 +148,7 @@ def test_the_members_of_a_group_are_user_ids():
 
 @given(
     body=st.dictionaries(
-        st.sampled_from(
-            ["channel", "channels", "messages", "usergroups", "permalink", "metadata", "user", "users", "profile"]
-        ),
+        st.sampled_from(["channel", "channels", "messages", "usergroups", "metadata", "user", "users", "profile"]),
         json,
     )
 )
@@ -165,7 +161,6 @@ def test_an_unexpected_shape_never_raises(body):
         channels_of,
         messages_of,
         user_groups_of,
-        permalink_of,
         cursor_of,
         user_of,
         members_of,

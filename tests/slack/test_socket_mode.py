@@ -53,7 +53,7 @@ class Handlers:
 
 async def until(condition):
     """Wait until other tasks make the condition true, or the test times out."""
-    while not condition():  # noqa: ASYNC110  what is waited for is the stand-in's, which rings no bell
+    while not condition():  # noqa: ASYNC110  the fake Slack has no event to wait for
         await asyncio.sleep(0.002)
 
 

@@ -55,7 +55,6 @@ async def everything(slack):
             "history": await slack.history(channel, "0"),
             "replies": await slack.replies(channel, ts),
             "channel": await slack.channel(channel),
-            "permalink": await slack.permalink(channel, ts),
             "delete": await slack.delete(channel, ts),
         }.items():
             answers.setdefault(verb, []).append(answer)

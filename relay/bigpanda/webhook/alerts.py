@@ -13,6 +13,8 @@ from relay.bigpanda.webhook.values import (
     MAX_ID_LENGTH,
     Absent,
     JsonObject,
+    Reader,
+    Spellings,
     boolean,
     canonical_json,
     is_empty,
@@ -30,20 +32,21 @@ from relay.model.json_types import JSON
 _ALERTS = spellings("alerts")
 _PRIMARY_ALERT = spellings("primaryAlert", "alert")
 
-_ID = spellings("id", "alertId")
-_STATUS = spellings("status")
-_ACTIVE = spellings("active")
-_STARTED = spellings("startedOn", "startedAt", "started", "start")
-_CHANGED = spellings("changedOn", "changedAt", "changed")
-_ENDED = spellings("endedOn", "endedAt", "ended", "end")
-_PRIMARY = spellings("primaryProperty", "primary")
-_SECONDARY = spellings("secondaryProperty", "secondary")
-_SOURCE = spellings("sourceSystem", "source")
-_DESCRIPTION = spellings("description")
-_TAGS = spellings("tags")
-_ALERT_KEYS = frozenset(
-    (*_STATUS, *_ACTIVE, *_STARTED, *_CHANGED, *_ENDED, *_PRIMARY, *_SECONDARY, *_SOURCE, *_DESCRIPTION, *_TAGS)
-)
+_FIELDS: Mapping[str, tuple[Spellings, Reader, JSON]] = {
+    "id": (spellings("id", "alertId"), required_id, None),
+    "status": (spellings("status"), text, ""),
+    "active": (spellings("active"), boolean, None),
+    "started": (spellings("startedOn", "startedAt", "started", "start"), whole_timestamp, None),
+    "changed": (spellings("changedOn", "changedAt", "changed"), whole_timestamp, None),
+    "ended": (spellings("endedOn", "endedAt", "ended", "end"), whole_timestamp, None),
+    "primary": (spellings("primaryProperty", "primary"), text, ""),
+    "secondary": (spellings("secondaryProperty", "secondary"), text, ""),
+    "source": (spellings("sourceSystem", "source"), text_or_number, ""),
+    "description": (spellings("description"), text_or_number, ""),
+    "tags": (spellings("tags"), alert_tags, None),
+}
+"""Field of `relay.model.incident.Alert` -> its keys in a share, how to read it, and its value where it is missing."""
+_ALERT_KEYS = frozenset(key for field, (keys, _, _) in _FIELDS.items() if field != "id" for key in keys)
 """An object with none of these keys only refers to an alert (`{"id": ...}`, the API's short form), or is no alert."""
 
 
@@ -81,19 +84,11 @@ def _alert(value: JSON) -> dict[str, JSON] | Absent:
     """Read one alert in the shape of `relay.model.incident`. A missing field is empty."""
     if not isinstance(value, dict) or _ALERT_KEYS.isdisjoint(value):
         return ABSENT
-    alert = {
-        "id": read_key(value, _ID, required_id, None),
-        "status": read_key(value, _STATUS, text, None) or "",
-        "active": read_key(value, _ACTIVE, boolean, None),
-        "started": read_key(value, _STARTED, whole_timestamp, None),
-        "changed": read_key(value, _CHANGED, whole_timestamp, None),
-        "ended": read_key(value, _ENDED, whole_timestamp, None),
-        "primary": read_key(value, _PRIMARY, text, None) or "",
-        "secondary": read_key(value, _SECONDARY, text, None) or "",
-        "source": read_key(value, _SOURCE, text_or_number, None) or "",
-        "description": read_key(value, _DESCRIPTION, text_or_number, None) or "",
-        "tags": read_key(value, _TAGS, alert_tags, ()) or [],
-    }
+    alert: dict[str, JSON] = {}
+    for field, (keys, read, missing) in _FIELDS.items():
+        found = read_key(value, keys, read, None)
+        alert[field] = missing if found is None else found
+    alert["tags"] = alert["tags"] or []
     if not alert["id"] or len(alert["id"]) > MAX_ID_LENGTH:
         alert["id"] = _derived_id(alert)
     return alert
