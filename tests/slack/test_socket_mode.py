@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 import structlog.testing
@@ -51,6 +53,19 @@ class Handlers:
         return self.answer
 
 
+@dataclass
+class RunningMode:
+    """Socket Mode while it runs in a task."""
+
+    mode: SocketMode
+    task: asyncio.Task
+    stop: Callable[[], None]
+
+    @property
+    def connected(self):
+        return self.mode.connected
+
+
 async def until(condition):
     """Wait until other tasks make the condition true, or the test times out."""
     while not condition():  # noqa: ASYNC110  the fake Slack has no event to wait for
@@ -87,7 +102,6 @@ def connecting(slack, handlers, clock):
 
     @asynccontextmanager
     async def connecting(token=None):
-        stopping = asyncio.Event()
         async with serve_slack(slack) as base_url, make_session() as session:
             mode = SocketMode(
                 session,
@@ -97,16 +111,15 @@ def connecting(slack, handlers, clock):
                 base_url=base_url,
                 clock=clock,
             )
-            running = asyncio.create_task(mode.run(stopping))
-            mode.stop = stopping.set
-            mode.running = running
+            stop = asyncio.Event()
+            task = asyncio.create_task(mode.run(stop))
             try:
-                yield mode
+                yield RunningMode(mode, task, stop.set)
             finally:
-                stopping.set()
-                await asyncio.wait([running], timeout=20)
-                assert running.done()
-                assert running.cancelled() or running.exception() is None
+                stop.set()
+                await asyncio.wait([task], timeout=20)
+                assert task.done()
+                assert task.cancelled() or task.exception() is None
 
     return connecting
 
@@ -364,7 +377,7 @@ async def test_at_the_stop_pending_envelopes_are_acknowledged_and_new_ones_ignor
     handlers.open.set()
 
     assert (await pressing).acknowledged
-    await mode.running
+    await mode.task
     assert not (await late).acknowledged
     assert len(handlers.clicks) == 1
     assert not mode.connected
@@ -394,7 +407,7 @@ async def test_an_envelope_that_takes_too_long_does_not_delay_the_stop(slack, mo
     await until(lambda: handlers.clicks)
     mode.stop()
     async with asyncio.timeout(5):
-        await mode.running
+        await mode.task
     assert not (await pressing).acknowledged
 
 
@@ -406,12 +419,12 @@ async def test_the_stop_is_fast_whatever_the_connection_does(slack, connecting, 
         await until(lambda: mode.connected or len(slack.calls_to("apps.connections.open")) > 0)
         mode.stop()
         async with asyncio.timeout(5):
-            await mode.running
+            await mode.task
 
 
 async def test_a_cancelled_run_leaves_no_task_behind(mode, slack):
-    mode.running.cancel()
-    await asyncio.wait([mode.running])
+    mode.task.cancel()
+    await asyncio.wait([mode.task])
     await until(lambda: not slack.socket_mode.open)
 
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("socket")] == []
