@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from relay.http.session import make_session
 from relay.model.errors import SettingsError
-from relay.sandbox.faults import UNAVAILABLE, InjectedFault, SideEffect, rate_limited
+from relay.sandbox.faults import UNAVAILABLE, InjectedFault, RawResponse, rate_limited
 from relay.sandbox.slack.message_content import MessageContent
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.socket_mode import STABLE_AFTER, SocketMode
@@ -270,8 +270,8 @@ async def test_a_connection_that_ends_at_once_is_not_opened_again_in_a_busy_loop
 
 async def test_a_url_that_did_not_work_is_not_tried_twice(slack, connecting, clock):
     """It is good for one connection, used or not."""
-    spoil = SideEffect(lambda _call: slack.socket_mode._tickets.clear())
-    slack.faults.add(InjectedFault(behaviour=spoil, after_effect=True, method="apps.connections.open", times=2))
+    dead_url = RawResponse(body='{"ok": true, "url": "ws://127.0.0.1:1/"}')
+    slack.faults.add(InjectedFault(behaviour=dead_url, method="apps.connections.open", times=2))
     async with connecting() as mode:
         await waits(clock, 2)
         await until(lambda: mode.connected)
