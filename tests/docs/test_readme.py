@@ -8,11 +8,7 @@ import typer.main
 
 from relay.cli import app
 from relay.config.settings import Settings
-<<<<<<< HEAD
 from relay.routes.parser.parse import parse_rulebook
-=======
-from relay.routes.parser.load import parse_rulebook
->>>>>>> ea2e8cd (docs: a short README; setup, reference, behaviour and glossary are pages of their own)
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
