@@ -1,0 +1,81 @@
+"""The documents for developers describe the code: their paths, imports, states and examples are real."""
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from relay.cards.model import AttemptState, CardState
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PAGES = ["docs/architecture.md", "docs/how-to-change.md", "docs/glossary.md", "docs/behaviour.md", "CONTRIBUTING.md"]
+TOPS = ("relay", "tests", "docs", "ops", "templates", "benchmarks")
+
+
+def section(heading):
+    return ARCHITECTURE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def imports():
+    """The packages of relay that each package of relay imports."""
+    found = defaultdict(set, {path.parent.name: set() for path in (ROOT / "relay").glob("*/__init__.py")})
+    for path in (ROOT / "relay").rglob("*.py"):
+        package = path.relative_to(ROOT / "relay").parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "relay":
+                names = [node.module.split(".")[1]] if "." in node.module else [each.name for each in node.names]
+                found[package] |= {name for name in names if (ROOT / "relay" / name).is_dir()} | {
+                    name for name in names if (ROOT / "relay" / f"{name}.py").is_file()
+                }
+    return {package: names - {package} for package, names in found.items() if not package.startswith("__")}
+
+
+def test_the_table_of_packages_is_what_the_code_imports():
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]*) \|$", section("Packages"), re.MULTILINE)
+    written = {package: set(re.findall(r"`(\w+)`", names)) for package, names in rows}
+    assert written == imports()
+
+
+def test_the_bands_are_those_that_import_linter_enforces():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(each["layers"] for each in settings["contracts"] if each["type"] == "layers")
+    rows = re.findall(r"^\| \w+ \| (.+?) \| .+ \|$", section("Bands"), re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows if "`" in row] == [
+        set(re.findall(r"\w+", layer)) for layer in layers
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_that_is_named_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if path.split("/")[0] in TOPS}
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+def test_every_name_that_how_to_change_gives_in_a_file_stands_there():
+    text = (ROOT / "docs" / "how-to-change.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)` in `((?:relay|tests)/[\w./]+)`", text)
+    assert named
+    assert [(name, path) for name, path in named if not re.search(rf"\b{name}\b", (ROOT / path).read_text())] == []
+
+
+def test_every_module_in_a_walk_through_is_a_module_of_relay():
+    """Bare names such as `merge.py` belong to the folder of the path before them."""
+    modules = {path.name for path in (ROOT / "relay").rglob("*.py")}
+    assert set(re.findall(r"`(\w+\.py)`", ARCHITECTURE)) <= modules
+
+
+def test_the_states_are_those_of_the_code():
+    for heading, states in (("States of a card", CardState), ("States of an attempt", AttemptState)):
+        assert re.findall(r"^\| `(\w+)` \|", section(heading), re.MULTILINE) == [str(state) for state in states]
+
+
+def test_the_lines_for_the_python_prompt_run(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", ARCHITECTURE, re.MULTILINE | re.DOTALL)
+    exec(compile(lines, "architecture.md", "exec"), {})
+    assert capsys.readouterr().out == "Critical: Incident 1\n"
