@@ -79,7 +79,7 @@ class RoundTrip:
     @property
     def idle(self) -> bool:
         """Whether everybody rests; shares that BigPanda takes its time with are nobody's work."""
-        return self.relay.idle and (bool(self.panda.share_delay) or not self.panda.sharing._under_way)
+        return self.relay.idle and (bool(self.panda.share_delay) or self.panda.idle)
 
     async def settle(self) -> None:
         async with asyncio.timeout(30):
@@ -87,7 +87,7 @@ class RoundTrip:
 
     async def advance(self, seconds: float) -> None:
         async with asyncio.timeout(100):
-            await self.clock.advance(seconds, lambda: self.idle, stride=seconds / 100 if seconds > 3600 else 30.0)
+            await self.clock.run_for(seconds, lambda: self.idle, min_step=seconds / 100 if seconds > 3600 else 30.0)
 
     async def start_incident(self, incident: str = "i1", **told: Any) -> None:
         await self.panda.start_incident(body(incident, **told))
@@ -118,6 +118,7 @@ class RoundTrip:
 
     async def tasks(self, incident: str = "i1") -> list[tuple[str, str, str]]:
         dossier = await self.store.incident_history(incident)
+        assert dossier is not None
         return [(str(each.kind), str(each.state), each.reason) for each in dossier.tasks]
 
 
@@ -191,7 +192,8 @@ async def run_round_trip(
         door = Door(session, slack.token, base_url=slack_at, observer=metrics.record_slack_call)
         socket = socket_mode(relay, given, session, clock)
         running = asyncio.create_task(relay.run(door, bigpanda_client(given, session, metrics), socket))
-        await asyncio.wait([relay.address, running], return_when=asyncio.FIRST_COMPLETED)
+        starting: list[asyncio.Future[Any]] = [relay.address, running]
+        await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
         host, port = relay.address.result()

@@ -49,7 +49,7 @@ def tables(page: str, heading: str) -> list[list[list[str]]]:
 
 def words(table: list[list[str]]) -> list[str]:
     """The first word in backticks of each row's first cell, without arguments."""
-    return [re.match(r"`(\w+)", row[0])[1] for row in table]
+    return [match[1] for row in table if (match := re.match(r"`(\w+)", row[0]))]
 
 
 def _cells(row: str) -> list[str]:

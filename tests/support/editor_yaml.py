@@ -1,7 +1,7 @@
 """YAML as editors read it before they check the schema: version 1.2, where `no` is text and keys are text."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -21,8 +21,12 @@ _CORE = {
 }
 for _kind, (_pattern, _first) in _CORE.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
+_Loader.add_constructor(
+    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(cast("yaml.ScalarNode", node)))
+)
+_Loader.add_constructor(
+    "tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(cast("yaml.ScalarNode", node)))
+)
 
 
 def read(text: str) -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -11,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 class Request:
     verb: str
     target: str
-    query: dict
-    headers: dict
+    query: dict[str, str]
+    headers: dict[str, str]
     body: bytes
 
     @property
@@ -36,14 +37,14 @@ class HttpPeer:
     These are raw bytes. None hangs. An empty response, and one with `Connection: close`, cuts the connection.
     """
 
-    responses: list
+    responses: list[bytes | None]
     base: str = "/"
     port: int = 0
-    requests: list = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     connections: int = 0
     unresponsive: bool = False
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _open: set = field(default_factory=set)
+    _open: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
     def url(self):
@@ -51,7 +52,9 @@ class HttpPeer:
 
     async def serve(self, reader, writer):
         self.connections += 1
-        self._open.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while not self.unresponsive:
                 self.requests.append(await self._read(reader))

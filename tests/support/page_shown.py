@@ -1,6 +1,7 @@
-"""What a test of the page holds in its hands."""
+"""A page that is open in a browser, with the workspace behind it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from playwright.async_api import Page as Tab
 
@@ -22,11 +23,11 @@ class Shown:
     tab: Tab
     address: str
 
-    def post(self, channel: str = "noc", **content: object) -> FakeMessage:
-        """relay posts something."""
+    def post(self, channel: str = "noc", **content: Any) -> FakeMessage:
+        """Post as relay."""
         return self.slack.channel(channel).add_message(MessageContent(**content), self.slack.bot)
 
-    def reply(self, to: FakeMessage, *, broadcast: bool = False, **content: object) -> FakeMessage:
-        """relay replies to something."""
+    def reply(self, to: FakeMessage, *, broadcast: bool = False, **content: Any) -> FakeMessage:
+        """Reply as relay."""
         channel = self.slack.channels[to.channel]
         return channel.add_message(MessageContent(**content), self.slack.bot, to.ts, broadcast=broadcast)

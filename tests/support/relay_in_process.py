@@ -39,8 +39,13 @@ class StoreActivity:
 
     def __init__(self, store: Store) -> None:
         self.under_way = self.done = 0
+<<<<<<< HEAD
         self._in_thread = store.database._in_thread
         store.database._in_thread = self._counted
+=======
+        self._in_thread = store._database._in_thread
+        store._database._in_thread = self._counted  # type: ignore[method-assign]  every thread is counted
+>>>>>>> 27d3380 (tests: what tests share is type-checked, and follows the names of the sandbox)
 
     async def _counted(self, name: str, work: Any) -> Any:
         self.under_way += 1
@@ -68,7 +73,7 @@ class RelayInProcess:
         self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any
     ) -> AcceptedShare:
         """BigPanda shares an incident, now; what it tells of tags, links and events stands beside it."""
-        beside = {
+        beside: dict[str, Any] = {
             name: told.pop(name) for name in ("incidentTags", "links", "event_types", "relatedChanges") if name in told
         }
         changed = {"changedOn": int(self.clock.now()), **told}

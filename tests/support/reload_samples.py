@@ -57,7 +57,7 @@ class ConfigFolder:
             moment = self.clock.next_timer()
             if moment is not None and not task.done():
                 if meanwhile is not None:
-                    meanwhile, now = None, meanwhile
-                    now()
+                    meanwhile()
+                    meanwhile = None
                 self.clock.advance(max(0.0, moment - self.clock.now()))
         return task.result()
