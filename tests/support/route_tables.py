@@ -1,6 +1,7 @@
 """The tables of docs/routes.md that follow from the code. `python -m tests.support.route_tables` writes them anew."""
 
 import re
+from functools import partial
 
 from relay.routes.key_types import Place
 from relay.routes.match_keys import MATCH_KEYS
@@ -16,7 +17,7 @@ PAGE = DOCS / "routes.md"
 
 def generated() -> dict[str, str]:
     """Every generated table, by the name of its marker in the page."""
-    conditions = {**MATCH_KEYS, **COMBINATORS}
+    conditions = {name: key.description for name, key in (*MATCH_KEYS.items(), *COMBINATORS.items())}
     return {
         "keys": _table(
             ["key", *(place.value for place in Place), "meaning"],
@@ -32,7 +33,7 @@ def generated() -> dict[str, str]:
                 for name, key in OPTION_KEYS.items()
             ],
         ),
-        "match": _table(["key", "reads"], [[f"`{name}`", key.description] for name, key in conditions.items()]),
+        "match": _table(["key", "reads"], [[f"`{name}`", text] for name, text in conditions.items()]),
         "operators": _table(
             ["operator", "matches if"], [[f"`{name}`", operator.description] for name, operator in OPERATORS.items()]
         ),
@@ -45,11 +46,15 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
+def _filled(table: str, begin: re.Match[str]) -> str:
+    return f"{begin[1]}\n{table}\n"
+
+
 def with_tables(text: str) -> str:
     """The page with its generated tables between their markers."""
     for name, table in generated().items():
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-        text = marked.sub(lambda begin, table=table: f"{begin[1]}\n{table}\n", text)
+        text = marked.sub(partial(_filled, table), text)
     return text
 
 
