@@ -39,18 +39,9 @@ class StoreActivity:
 
     def __init__(self, store: Store) -> None:
         self.under_way = self.done = 0
-<<<<<<< HEAD
         self._in_thread = store.database._in_thread
-        store.database._in_thread = self._counted
-=======
-        self._in_thread = store._database._in_thread
-<<<<<<< HEAD
-        store._database._in_thread = self._counted  # type: ignore[method-assign]  every thread is counted
->>>>>>> 27d3380 (tests: what tests share is type-checked, and follows the names of the sandbox)
-=======
         # Every piece of work in a thread is counted.
-        store._database._in_thread = self._counted  # type: ignore[method-assign]
->>>>>>> 7893cb8 (tests: a reasoned ignore)
+        store.database._in_thread = self._counted  # type: ignore[method-assign]
 
     async def _counted(self, name: str, work: Any) -> Any:
         self.under_way += 1

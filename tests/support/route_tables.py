@@ -17,7 +17,8 @@ PAGE = DOCS / "routes.md"
 
 def generated() -> dict[str, str]:
     """Every generated table, by the name of its marker in the page."""
-    conditions = {name: key.description for name, key in (*MATCH_KEYS.items(), *COMBINATORS.items())}
+    conditions = {name: key.description for name, key in MATCH_KEYS.items()}
+    conditions |= {name: key.description for name, key in COMBINATORS.items()}
     return {
         "keys": _table(
             ["key", *(place.value for place in Place), "meaning"],
