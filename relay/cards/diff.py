@@ -93,7 +93,7 @@ def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iter
     elif old.state is not new.state:
         yield EntryKind.STATUS, at, states
     if old.flapping is not new.flapping and new.active:
-        text = "began to flap" if new.flapping else "ceased to flap"
+        text = "started flapping" if new.flapping else "stopped flapping"
         yield EntryKind.STATUS, at, {"text": text, "flapping": new.flapping}
 
 

@@ -173,9 +173,9 @@ def handle_crash(context: TaskContext, now: float) -> TaskUpdate:
         case AttemptState.IN_DOUBT:
             return apply_search(context, None, "", now)
         case AttemptState.IN_FLIGHT:
-            return apply_result(context, TaskAmbiguous(reason="broke"), now)
+            return apply_result(context, TaskAmbiguous(reason="crashed"), now)
         case _:
-            return retry_task(context, "broke", now + check_delay(task, now))
+            return retry_task(context, "crashed", now + check_delay(task, now))
 
 
 def apply_result(context: TaskContext, result: TaskOutcome, now: float) -> TaskUpdate:
@@ -189,7 +189,7 @@ def apply_result(context: TaskContext, result: TaskOutcome, now: float) -> TaskU
         case TaskAmbiguous(reason=reason) if task.kind in COMMENT_KINDS:
             return mark_in_doubt(context, reason, now)
         case TaskAmbiguous(reason=reason):  # the same once more does no harm
-            return retry_task(replace(context, task=_with_effect(task)), reason, now + retry_delay(task))
+            return retry_task(replace(context, task=_as_ambiguous(task)), reason, now + retry_delay(task))
         case TaskRejected(reason=reason) if task.kind is TaskKind.CALLBACK:
             return retry_task(context, reason, now + retry_delay(task))  # somebody may fix the cause in time
         case IncidentNotFound(reason=reason) | TaskRejected(reason=reason):
@@ -223,7 +223,7 @@ def recover_interrupted(task: Task, now: float) -> Task:
     """What a relay that died was doing: a comment may have arrived; anything else may be done once more."""
     if task.kind in COMMENT_KINDS:
         return replace(task, state=AttemptState.IN_DOUBT, reason="interrupted", due_at=now)
-    return replace(_with_effect(task), state=AttemptState.WAITING, reason="interrupted", due_at=now)
+    return replace(_as_ambiguous(task), state=AttemptState.WAITING, reason="interrupted", due_at=now)
 
 
 def confirm_checked(context: TaskContext) -> TaskUpdate:
@@ -243,7 +243,7 @@ def checked_task_key(task: Task) -> str:
 
 def may_have_taken_effect(task: Task) -> bool:
     """Whether one of its calls may have taken effect, though no answer said so."""
-    return bool(task.payload.get("unsure"))
+    return bool(task.payload.get("ambiguous"))
 
 
 def retry_delay(task: Task) -> float:
@@ -260,8 +260,8 @@ def _deadline(task: Task) -> float:
     return task.created + TASK_TIMEOUTS[task.kind]
 
 
-def _with_effect(task: Task) -> Task:
-    return replace(task, payload={**task.payload, "unsure": True})
+def _as_ambiguous(task: Task) -> Task:
+    return replace(task, payload={**task.payload, "ambiguous": True})
 
 
 def _complete(context: TaskContext, now: float) -> TaskUpdate:

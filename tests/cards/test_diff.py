@@ -46,9 +46,9 @@ def test_a_state_change_is_found_by_comparing_snapshots(options):
 
 def test_the_start_and_the_end_of_flapping_are_reported(options):
     [(kind, data)] = entries_between({"status": "critical", "flapping": False}, {"flapping": True}, options)
-    assert (kind, data["text"]) == ("status", "began to flap")
+    assert (kind, data["text"]) == ("status", "started flapping")
     [(kind, data)] = entries_between({"status": "critical", "flapping": True}, {"flapping": False}, options)
-    assert (kind, data["text"]) == ("status", "ceased to flap")
+    assert (kind, data["text"]) == ("status", "stopped flapping")
 
 
 def test_a_comment_names_its_author_unless_that_is_autoshare(options):

@@ -368,7 +368,7 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "rise", entry("status", old="warning", new="critical")
     yield "better", entry("status", old="critical", new="warning")
     yield "late", entry("status", old="critical", new="acknowledged", at=NOW - 20 * MINUTE, late=True)
-    yield "began-to-flap", entry("status", text="began to flap", flapping=True)
+    yield "started-flapping", entry("status", text="started flapping", flapping=True)
     yield "flapped", entry("status", text="changed state 6 times while flapping", now="critical", times=6)
     yield "comment", entry("comment", text="looked at it, failing over to db-118", actor="Dana Levi")
     yield "comment-without-an-actor", entry("comment", text="see https://wiki.example.com/run/db-117 first")

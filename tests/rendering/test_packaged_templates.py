@@ -162,7 +162,7 @@ def test_the_tag_that_makes_the_title_is_not_shown_again():
             {"old": "warning", "new": "critical", "late": True},
             "Warning → *Critical* ([{date_short_pretty} at {time}])",
         ),
-        ("status", {"text": "began to flap", "flapping": True}, "Began to flap"),
+        ("status", {"text": "started flapping", "flapping": True}, "Started flapping"),
         (
             "status",
             {"text": "changed state 4 times while flapping", "now": "critical", "times": 4},
