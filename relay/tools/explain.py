@@ -163,7 +163,7 @@ def _trees(trace: tuple[RouteTrace, ...]) -> Iterator[Tree]:
     tops: list[Tree] = []
     for each in trace:
         del parents[each.depth :]
-        outcome = (str(each.outcome), _style(matched=each.outcome in _MATCHED))
+        outcome = (each.outcome.replace("_", " "), _style(matched=each.outcome in _MATCHED))
         title = Text.assemble((each.route, "bold"), f" (line {each.line}): ", outcome)
         branch = parents[-1].add(title) if parents else Tree(title)
         if not parents:

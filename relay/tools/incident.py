@@ -52,15 +52,8 @@ _NOTICES = {
 }
 """Notices that the card itself does not show."""
 
-_TASKS = {
-    TaskKind.CALLBACK: "callback: tell BigPanda that the card exists",
-    TaskKind.ASSIGN: "assign",
-    TaskKind.COMMENT: "comment",
-    TaskKind.SNOOZE: "snooze",
-    TaskKind.RESOLVE: "resolve",
-    TaskKind.REPLY: "copy a reply as a comment",
-    TaskKind.CHECK: "check the incident's state in BigPanda",
-}
+_TASKS = {TaskKind.REPLY: "copy a reply as a comment", TaskKind.CHECK: "check the incident's state"}
+"""Tasks that their kind does not explain."""
 
 _MAX_RENDERED = 50
 """The newest entries for which JSON contains the text."""
@@ -253,7 +246,7 @@ def _task(task: Task) -> HistoryEvent:
     by = f" by {user}" if user else f" ({cause})" if cause else ""
     reason = f" ({_words(task.reason)})" if task.reason else ""
     due = f"; due {format_time(task.due_at)}" if task.due_at is not None else ""
-    text = f"{_TASKS[task.kind]}{by}{_tries(task.tries)}: {_words(task.state)}{reason}{due}"
+    text = f"{_TASKS.get(task.kind, task.kind)}{by}{_tries(task.tries)}: {_words(task.state)}{reason}{due}"
     return HistoryEvent(at=task.created, text=f"BigPanda task: {text}")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from relay.sandbox.faults import BROKEN_JSON, SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from tests.support.relay_process import environment, refusal, running
+from tests.support.relay_process import environment, failed_start, running
 
 SECRETS = {
     "SLACK_BOT_TOKEN": "xoxb-SECRET-bot-7f3a",
@@ -164,7 +164,7 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
     ],
 )
 async def test_a_relay_that_refuses_to_start_tells_no_secret_either(folder, name, value):
-    _, said = await refusal(folder, **SECRETS | {name: value, "RELAY_LISTEN": "127.0.0.1:99999"})
+    _, said = await failed_start(folder, **SECRETS | {name: value, "RELAY_LISTEN": "127.0.0.1:99999"})
     assert said
     assert leaks(said) == []
 

@@ -12,7 +12,7 @@ import pytest
 import relay
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault, NoAnswer
 from relay.sandbox.slack.mentions import pings
-from tests.support.relay_process import refusal, running, until
+from tests.support.relay_process import failed_start, running, until
 
 SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
 ROUTES = """
@@ -157,7 +157,7 @@ async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, 
     ],
 )
 async def test_without_a_token_or_keys_it_refuses_to_start_in_one_sentence(folder, setting, says):
-    code, said = await refusal(folder, **{setting: ""})
+    code, said = await failed_start(folder, **{setting: ""})
     assert code == 2
     assert says in said
     assert "Traceback" not in said
@@ -165,7 +165,7 @@ async def test_without_a_token_or_keys_it_refuses_to_start_in_one_sentence(folde
 
 async def test_on_a_database_it_cannot_open_it_refuses_to_start(folder):
     (folder / "relay.db").write_bytes(b"this is no database at all" * 100)
-    code, said = await refusal(folder)
+    code, said = await failed_start(folder)
     assert (code, len(said.splitlines())) == (2, 1)
     assert "relay.db" in said
 
@@ -175,14 +175,14 @@ async def test_on_a_database_that_a_newer_relay_has_migrated_it_refuses_to_start
         await house.stop()
     with sqlite3.connect(folder / "relay.db") as database:
         database.execute("update relay_version set version_num = '9999'")
-    code, said = await refusal(folder)
+    code, said = await failed_start(folder)
     assert (code, len(said.splitlines())) == (2, 1)
     assert "newer" in said
 
 
 async def test_a_second_relay_on_the_same_file_refuses_to_start(folder, slack):
     async with running(folder, slack.url):
-        code, said = await refusal(folder, slack.url)
+        code, said = await failed_start(folder, slack.url)
     assert (code, len(said.splitlines())) == (2, 1)
 
 
@@ -190,7 +190,7 @@ async def test_a_faulty_routes_file_is_told_with_every_fault_and_its_place(folde
     (folder / "routes.yaml").write_text(
         "version: 1\nroutes:\n  - {name: a, pots: [noc]}\n  - {name: a, post: [nowhere]}\n"
     )
-    code, said = await refusal(folder)
+    code, said = await failed_start(folder)
     assert code == 2
     assert "routes.yaml:3:" in said
     assert "routes.yaml:4:" in said

@@ -82,11 +82,11 @@ async def shares(house, count):
 
 async def test_whoever_stops_reading_the_log_holds_up_nothing_and_misses_nothing_when_he_reads_on(folder, slack):
     async with running(folder, slack.url) as house:
-        house.heard.clear()
+        house.reads_log.clear()
         await shares(house, 1000)  # the pipe and what reads it hold some hundred
         assert (await house.get("/healthz"))[0] == 200
         assert len(house.logged) < 100
-        house.heard.set()
+        house.reads_log.set()
         kept = lambda: [line["incident"] for line in house.logged if line.get("event") == "share_kept"]  # noqa: E731
         await house.until(lambda: len(kept()) == 1000)
         assert set(kept()) == {f"i{number}" for number in range(1000)}
@@ -96,7 +96,7 @@ async def test_whoever_stops_reading_the_log_holds_up_nothing_and_misses_nothing
 
 async def test_whoever_stops_reading_the_log_does_not_keep_it(folder, slack):
     async with running(folder, slack.url) as house:
-        house.heard.clear()
+        house.reads_log.clear()
         await shares(house, 1000)
         told = time.monotonic()
         house.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The real `relay serve`, as a process of its own, talked to over HTTP on both sides."""
+"""The real `relay serve` as a separate process, with HTTP on both sides."""
 
 import asyncio
 import json
@@ -14,26 +14,26 @@ from typing import Any
 import aiohttp
 
 KEY = "key-of-the-webhook"
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 @dataclass
 class Process:
-    """A running relay: where it listens, and what it has logged."""
+    """A running relay: its address, and its log lines."""
 
     process: asyncio.subprocess.Process
     session: aiohttp.ClientSession
     url: str = ""
     logged: list[dict[str, Any]] = field(default_factory=list)
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    reads_log: asyncio.Event = field(default_factory=asyncio.Event)
+    _new_line: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        """Its log is read, until `heard` is cleared."""
-        self.heard.set()
+        """Read the log, until `reads_log` is cleared."""
+        self.reads_log.set()
 
     async def share(self, body: Any, **headers: str) -> aiohttp.ClientResponse:
-        """Post a share with the right key, whatever the body."""
+        """Post a body with the right key."""
         data = body if isinstance(body, bytes | str) else json.dumps(body)
         return await self.session.post(f"{self.url}/shares", data=data, headers={"X-Relay-Key": KEY, **headers})
 
@@ -42,47 +42,47 @@ class Process:
             return answer.status, await answer.json()
 
     async def line(self, event: str) -> dict[str, Any]:
-        """The first log line of that event, whenever it comes."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait for the first log line of that event."""
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 for line in self.logged:
                     if line.get("event") == event:
                         return line
                 if self.process.returncode is not None:
                     raise AssertionError(f"relay ended with {self.process.returncode}: {self.logged}")
-                await self._news.wait()
-                self._news.clear()
+                await self._new_line.wait()
+                self._new_line.clear()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds; it is asked whenever the process logs, and now and then."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait until `condition` holds; check it whenever the process logs, and every 50 ms."""
+        async with asyncio.timeout(TIMEOUT):
             while not condition():
-                self._news.clear()
+                self._new_line.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.05):
-                        await self._news.wait()
+                        await self._new_line.wait()
 
     async def read(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
-            await self.heard.wait()
+            await self.reads_log.wait()
             try:
                 self.logged.append(json.loads(line))
             except ValueError:
                 self.logged.append({"raw": line.decode()})
-            self._news.set()
-        self._news.set()
+            self._new_line.set()
+        self._new_line.set()
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; the exit code."""
+        """Send a signal, wait for the end, and return the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self.process.wait()
 
 
 def environment(folder: Path, slack_url: str, **more: str) -> dict[str, str]:
-    """What `relay serve` finds around it; nothing of this machine's own settings."""
+    """The environment of `relay serve`, without this machine's own settings."""
     known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {
         **known,
@@ -103,7 +103,7 @@ SERVE = (sys.executable, "-m", "relay", "serve")
 async def launch(
     folder: Path, slack_url: str, session: aiohttp.ClientSession, command: Sequence[str] = SERVE, **more: str
 ) -> Process:
-    """Start a relay; it may still be starting, or refuse to."""
+    """Start a relay, without waiting until it serves."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env={name: value for name, value in environment(folder, slack_url, **more).items() if value},
@@ -118,7 +118,7 @@ async def launch(
 async def running(
     folder: Path, slack_url: str, *, command: Sequence[str] = SERVE, **more: str
 ) -> AsyncIterator[Process]:
-    """A relay that serves; it is killed at the end if the test has not stopped it."""
+    """Run a relay until the block ends; kill it then if the test has not stopped it."""
     async with aiohttp.ClientSession() as session:
         relay = await launch(folder, slack_url, session, command, **more)
         reading = asyncio.create_task(relay.read())
@@ -127,22 +127,22 @@ async def running(
             relay.url = f"http://{serving['host']}:{serving['port']}"
             yield relay
         finally:
-            relay.heard.set()
+            relay.reads_log.set()
             await relay.stop(signal.SIGKILL)
             await reading
 
 
-async def refusal(folder: Path, slack_url: str = "http://127.0.0.1:9/api/", **more: str) -> tuple[int, str]:
-    """Start a relay that will not serve: its exit code, and what it says."""
+async def failed_start(folder: Path, slack_url: str = "http://127.0.0.1:9/api/", **more: str) -> tuple[int, str]:
+    """Start a relay that cannot serve; return its exit code and its stderr."""
     async with aiohttp.ClientSession() as session:
         relay = await launch(folder, slack_url, session, **more)
-        async with asyncio.timeout(PATIENCE):
-            _, said = await relay.process.communicate()
-        return relay.process.returncode or 0, said.decode().strip()
+        async with asyncio.timeout(TIMEOUT):
+            _, stderr = await relay.process.communicate()
+        return relay.process.returncode or 0, stderr.decode().strip()
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what another process brings about."""
+    """Wait for an effect of another process."""
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  it rings no bell here
+        while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.01)

@@ -164,7 +164,7 @@ def test_outside_a_terminal_it_is_a_tree_without_colours(here):
         "├──   match matches",
         "├──     not matches",
         "├──       snoozed: true does not match: it is 'false'",
-        "└── quiet (line 15): no_match",
+        "└── quiet (line 15): no match",
     ]
     assert lines[-3:] == [
         (
