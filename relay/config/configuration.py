@@ -1,4 +1,4 @@
-"""What operators write, checked and compiled: the routes and the templates that are live together."""
+"""The configuration: the routes and templates that are active together, checked and compiled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from relay.routes.rulebook import Rulebook
 class Configuration:
     """Routes and templates as one immutable value, replaced as a whole.
 
-    `templates` are the operator's own, as written, by name (`incident/card.j2`); `hash` names them and the routes.
-    `acts` says whether buttons do anything here: without the settings for it, no card has any.
+    `templates` are the sources of the operator's own templates, by name (`incident/card.j2`). `hash` identifies them
+    and the routes. Without `buttons_enabled`, no card has buttons, because the settings for them are missing.
     """
 
     rulebook: Rulebook
@@ -25,13 +25,13 @@ class Configuration:
 
     @property
     def without_templates(self) -> "Configuration":
-        """The same without any template: relay's own wording, which Slack is known to take."""
+        """The same with relay's built-in cards only, which Slack is known to accept."""
         return replace(self, library=_NO_TEMPLATES)
 
     def with_tag_definitions(
         self, definitions: Mapping[str, TagDefinition], *, buttons_enabled: bool
     ) -> "Configuration":
-        """The same with BigPanda's definitions of tags (by id, casefolded), and with buttons only where they act."""
+        """Return the same with BigPanda's tag definitions (by id, casefolded), and with buttons or without."""
         return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), buttons_enabled=buttons_enabled)
 
 
@@ -40,11 +40,10 @@ _NO_TEMPLATES = TemplateLibrary({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadState:
-    """How the last reading of routes and templates went, for `/readyz` and metrics. Times are Unix seconds.
+    """The result of the last reload, for `/readyz` and metrics. Times are Unix seconds.
 
-    `hash` names the configuration that is live, and `good_at` is when it was read without a fault. `at` is when what is
-    on disk was judged last, and `faults` are what was wrong with it then: while there are any, what is live is the last
-    good configuration.
+    `hash` identifies the active configuration, which was valid at `last_success_at`. The files on disk were last
+    checked at `checked_at`, with these `faults`: while there are any, the last valid configuration stays active.
     """
 
     hash: str
@@ -54,5 +53,5 @@ class ReloadState:
 
     @property
     def successful(self) -> bool:
-        """Whether what is on disk works."""
+        """Whether the files on disk are valid."""
         return not self.faults

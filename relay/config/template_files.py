@@ -1,4 +1,4 @@
-"""Reads templates from disk: the operator's folder, and the one that relay is packaged with."""
+"""Read templates from disk: the operator's folder, and the folder of relay's built-in templates."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,34 +8,34 @@ from typing import Final
 from relay.model.errors import ConfigurationError, Fault
 
 SUFFIX: Final = ".j2"
-LARGEST: Final = 256 * 1024
-"""Bytes of one template: far more than anybody writes, far less than what would slow down a reload."""
+MAX_TEMPLATE_BYTES: Final = 256 * 1024
+"""The size of one template: far more than anybody writes, and too little to slow down a reload."""
 
 _HERE: Final = Path(__file__).resolve().parents[1]
 
 
 def packaged_folder() -> Path:
-    """Where relay's own templates stand: beside this module where relay is installed, else on top of the checkout."""
+    """The folder of the built-in templates: in the package if relay is installed, else at the top of the checkout."""
     installed = _HERE / "templates"
     return installed if installed.is_dir() else _HERE.parent / "templates"
 
 
 def load_packaged() -> Mapping[str, str]:
-    """Relay's own templates, by name (`incident/card.j2`)."""
+    """Read the built-in templates, by name (`incident/card.j2`)."""
     return load_templates(packaged_folder())
 
 
 def load_templates(folder: Path | None) -> Mapping[str, str]:
-    """Every template of a folder, by name (`payments/card.j2`); none where there is no such folder.
+    """Read every template of a folder, by name (`payments/card.j2`); none if there is no such folder.
 
     Raises:
-        ConfigurationError: for all files that cannot be read, are not UTF-8, or are absurdly large.
+        ConfigurationError: every file that cannot be read, is not UTF-8, or is too large.
     """
     if folder is None or not folder.is_dir():
         return {}
     sources: dict[str, str] = {}
     faults: list[Fault] = []
-    for path in sorted(_found(folder)):
+    for path in sorted(_template_paths(folder)):
         name = path.relative_to(folder).as_posix()
         try:
             sources[name] = _read(path)
@@ -46,10 +46,10 @@ def load_templates(folder: Path | None) -> Mapping[str, str]:
     return sources
 
 
-def _found(folder: Path) -> Iterator[Path]:
-    """The files of templates. Folders behind links count, as in a volume that Kubernetes mounts; hidden ones never do.
+def _template_paths(folder: Path) -> Iterator[Path]:
+    """Find template files, also in linked folders, but not in hidden ones.
 
-    What Kubernetes keeps in `..data` shows through links beside it, and editors leave `.#card.j2` behind.
+    Kubernetes mounts a volume as links to its hidden folder `..data`, and editors leave files such as `.#card.j2`.
     """
     for place, folders, files in os.walk(folder, followlinks=True):
         around = Path(place).resolve()
@@ -58,16 +58,16 @@ def _found(folder: Path) -> Iterator[Path]:
 
 
 def _leads_back(place: str, name: str, around: Path) -> bool:
-    """Whether a folder is a link to one that it is in: following it would never end."""
+    """Whether a folder links to one of its parents: following it would never end."""
     inside = Path(place, name).resolve()
     return inside == around or inside in around.parents
 
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"larger than {LARGEST // 1024} KiB, which no template is")
+        content = file.read(MAX_TEMPLATE_BYTES + 1)
+    if len(content) > MAX_TEMPLATE_BYTES:
+        raise ValueError(f"larger than {MAX_TEMPLATE_BYTES // 1024} KiB, the limit for a template")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The environment as a value."""
+"""The settings from the environment."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def fault(environ: dict[str, str], **options) -> str:
     return str(caught.value)
 
 
-def test_an_empty_environment_has_the_contract_s_defaults():
+def test_an_empty_environment_gives_the_defaults():
     settings = Settings.from_env({}, nothing_to_read)
     assert str(settings.listen) == "127.0.0.1:8080"
     assert (settings.routes, settings.templates) == (Path("routes.yaml"), Path("templates"))
@@ -56,17 +56,17 @@ def test_an_empty_environment_has_the_contract_s_defaults():
     assert (settings.bigpanda_api_key, settings.admin_key, settings.bigpanda_app_keys) == (None, None, {})
 
 
-def test_a_variable_set_to_nothing_is_not_set():
+def test_an_empty_variable_is_not_set():
     blank = dict.fromkeys(VARIABLE_NAMES, "  ") | {f"{name}_FILE": "" for name in SECRETS}
     assert Settings.from_env(blank, nothing_to_read) == Settings.from_env({}, nothing_to_read)
 
 
-def test_nothing_is_taken_from_the_process_or_by_a_field_s_own_name(monkeypatch):
+def test_the_process_and_field_names_set_nothing(monkeypatch):
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-of-the-process")
     assert Settings.from_env({"slack_bot_token": "xoxb-no", "log_level": "loud"}).slack_bot_token is None
 
 
-def test_what_kubernetes_adds_for_a_service_called_relay_is_left_alone():
+def test_variables_that_kubernetes_adds_are_ignored():
     Settings.from_env({"RELAY_PORT": "tcp://10.0.0.1:8080", "RELAY_SERVICE_HOST": "10.0.0.1"})
 
 
@@ -80,7 +80,7 @@ def test_what_kubernetes_adds_for_a_service_called_relay_is_left_alone():
         ("[::]:8080", "::", 8080),
     ],
 )
-def test_an_address_to_listen_on_is_host_and_port(text, host, port):
+def test_a_listen_address_is_host_and_port(text, host, port):
     assert parse_listen(text) == Listen(host=host, port=port)
     assert str(parse_listen(text)) == text
 
@@ -89,13 +89,13 @@ def test_an_address_to_listen_on_is_host_and_port(text, host, port):
     "text",
     ["8080", ":8080", "localhost", "host:", "host:65536", "host:-1", "::1:80", "[::1]", "[x]:1", "http://a:1", "a:٨"],
 )
-def test_another_address_is_refused_with_what_was_found_and_what_was_expected(text):
-    told = fault({"RELAY_LISTEN": text})
-    assert told.startswith(f"RELAY_LISTEN is {text!r}; expected host:port")
+def test_an_invalid_listen_address_is_rejected_with_what_was_expected(text):
+    message = fault({"RELAY_LISTEN": text})
+    assert message.startswith(f"RELAY_LISTEN is {text!r}; expected host:port")
 
 
 @given(st.text(max_size=40))
-def test_whatever_stands_in_relay_listen_is_an_address_or_a_sentence(text):
+def test_any_listen_text_is_an_address_or_an_error(text):
     try:
         assert parse_listen(str(parse_listen(text))) == parse_listen(text)
     except ValueError as error:
@@ -103,34 +103,34 @@ def test_whatever_stands_in_relay_listen_is_an_address_or_a_sentence(text):
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "1.5", "thirty", "+3", "1_000", "99999", "٣"])
-def test_retention_is_a_whole_number_of_days_above_nought(days):
+def test_retention_is_a_positive_whole_number_of_days(days):
     assert f"is {days!r}; expected a whole number of days" in fault({"RELAY_RETENTION_DAYS": days})
 
 
-def test_webhook_keys_are_split_at_commas_and_empty_ones_dropped():
+def test_webhook_keys_are_split_at_commas_without_empty_ones():
     keys = Settings.from_env({"RELAY_WEBHOOK_KEYS": " older-key , newer key ,, "}).webhook_keys
     assert [key.get_secret_value() for key in keys] == ["older-key", "newer key"]
 
 
 @pytest.mark.parametrize("name", ["RELAY_WEBHOOK_KEYS", "RELAY_ADMIN_KEY"])
 @given(key=st.text("ж%", min_size=1, max_size=12))
-def test_a_key_that_could_be_guessed_is_refused_without_being_repeated(name, key):
+def test_a_short_key_is_rejected_without_being_repeated(name, key):
     if len(key) >= 8:
         assert key in Settings.from_env({name: key}).secret_values()
         return
-    told = fault({name: key})
-    assert told.startswith(f"{name} holds a key of fewer than 8 characters; expected one that nobody guesses")
-    assert key not in told
+    message = fault({name: key})
+    assert message.startswith(f"{name} contains a key of fewer than 8 characters; expected one that cannot be guessed")
+    assert key not in message
     if name == "RELAY_WEBHOOK_KEYS":
-        assert fault({name: f"long-enough-key,{key}"}) == told
+        assert fault({name: f"long-enough-key,{key}"}) == message
 
 
-def test_one_app_key_is_every_integration_s():
+def test_one_app_key_applies_to_every_integration():
     settings = Settings.from_env({"BIGPANDA_APP_KEY": "k1"})
     assert settings.app_key("default") == settings.app_key("emea") == SecretStr("k1")
 
 
-def test_named_app_keys_are_their_own_integration_s_alone():
+def test_a_named_app_key_applies_to_its_integration():
     settings = Settings.from_env({"BIGPANDA_APP_KEY": "default=k1, emea=k2="})
     assert settings.app_key("default") == SecretStr("k1")
     assert settings.app_key("emea") == SecretStr("k2=")
@@ -138,11 +138,11 @@ def test_named_app_keys_are_their_own_integration_s_alone():
 
 
 @pytest.mark.parametrize("text", ["k1,k2", "a=1,k2", "=k", "a=", "a b=k"])
-def test_app_keys_that_mix_the_two_forms_are_refused_without_showing_them(text):
+def test_app_keys_in_mixed_forms_are_rejected_without_being_repeated(text):
     assert fault({"BIGPANDA_APP_KEY": text}).startswith("BIGPANDA_APP_KEY expected one key, or name=key")
 
 
-def test_an_integration_named_twice_is_refused():
+def test_a_duplicate_integration_is_rejected():
     assert fault({"BIGPANDA_APP_KEY": "a=1,a=2"}) == "BIGPANDA_APP_KEY names the integration 'a' twice"
 
 
@@ -154,11 +154,11 @@ def test_a_database_is_sqlite_or_postgresql(url):
 
 
 @pytest.mark.parametrize("url", ["relay.db", "postgres://u:p@h/n", "mysql://h/n", "sqlite:relay.db", "http://["])
-def test_another_database_is_refused(url):
+def test_any_other_database_is_rejected(url):
     assert "expected sqlite:///PATH or postgresql://" in fault({"RELAY_DATABASE_URL": url})
 
 
-def test_base_addresses_end_as_their_users_need_them():
+def test_base_addresses_end_as_their_clients_need():
     settings = Settings.from_env(
         {"SLACK_API_URL": "http://[::1]:9/api", "BIGPANDA_API_URL": "https://eu-api.bigpanda.io/"}
     )
@@ -166,13 +166,13 @@ def test_base_addresses_end_as_their_users_need_them():
     assert settings.bigpanda_api_url == "https://eu-api.bigpanda.io"
 
 
-def test_words_may_be_written_in_capitals():
+def test_choices_are_case_insensitive():
     settings = Settings.from_env({"RELAY_LOG_LEVEL": "DEBUG", "RELAY_LOG_FORMAT": "Json"})
     assert (settings.log_level, settings.log_format) == ("debug", "json")
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_every_secret_may_stand_in_a_file(name, tmp_path):
+def test_every_secret_may_be_in_a_file(name, tmp_path):
     value = "sqlite:///elsewhere.db" if name == "RELAY_DATABASE_URL" else "from-a-file"
     (tmp_path / "secret").write_text(f"{value}\n")
     by_file = Settings.from_env({f"{name}_FILE": str(tmp_path / "secret")})
@@ -181,17 +181,17 @@ def test_every_secret_may_stand_in_a_file(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_given_twice_is_an_error(name):
-    told = fault({name: "hush", f"{name}_FILE": "/run/secrets/one"}, read_file=nothing_to_read)
-    assert f"{name} and {name}_FILE are both set" in told
-    assert "hush" not in told
+def test_a_secret_set_twice_is_an_error(name):
+    message = fault({name: "hush", f"{name}_FILE": "/run/secrets/one"}, read_file=nothing_to_read)
+    assert f"{name} and {name}_FILE are both set" in message
+    assert "hush" not in message
 
 
 def test_only_secrets_are_read_from_files():
     assert Settings.from_env({"RELAY_ROUTES_FILE": "/etc/passwd"}, nothing_to_read).routes == Path("routes.yaml")
 
 
-def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path):
+def test_an_unusable_file_is_reported_with_its_path_and_the_reason(tmp_path):
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for path, reason in [
@@ -203,20 +203,20 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path):
         assert fault({"RELAY_ADMIN_KEY_FILE": str(path)}) == f"RELAY_ADMIN_KEY_FILE names {path}, {reason}"
 
 
-def test_every_wrong_variable_is_named_in_plain_words_and_no_secret_is_shown():
-    told = fault({**WRONG, "RELAY_ROUTES": "fine.yaml"})
-    assert sorted(line.split()[0] for line in told.splitlines()) == sorted(WRONG)
-    assert "hush" not in told
-    assert "Value error" not in told
-    assert "pydantic" not in told
+def test_every_invalid_variable_is_reported_and_no_secret_is_shown():
+    message = fault({**WRONG, "RELAY_ROUTES": "fine.yaml"})
+    assert sorted(line.split()[0] for line in message.splitlines()) == sorted(WRONG)
+    assert "hush" not in message
+    assert "Value error" not in message
+    assert "pydantic" not in message
 
 
-def test_faults_of_files_and_of_values_are_told_together():
-    told = fault({"RELAY_ADMIN_KEY_FILE": "/nowhere/at/all", "RELAY_LOG_LEVEL": "loud"})
-    assert len(told.splitlines()) == 2
+def test_faults_of_files_and_values_are_reported_together():
+    message = fault({"RELAY_ADMIN_KEY_FILE": "/nowhere/at/all", "RELAY_LOG_LEVEL": "loud"})
+    assert len(message.splitlines()) == 2
 
 
-def test_no_secret_shows_when_settings_are_printed():
+def test_printed_settings_show_no_secret():
     settings = Settings.from_env(
         {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
     )
@@ -224,14 +224,14 @@ def test_no_secret_shows_when_settings_are_printed():
         assert "hush" not in shown
 
 
-def test_exactly_the_fields_that_conceal_their_value_may_stand_in_files():
+def test_exactly_the_secret_fields_may_be_in_files():
     given_all = {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
     dumped = Settings.from_env(given_all).model_dump()
     concealing = {name for name, field in VARIABLE_NAMES.items() if "SecretStr" in repr(dumped[field])}
     assert concealing == set(SECRETS)
 
 
-def test_all_secrets_can_be_listed_for_hiding_them():
+def test_all_secrets_can_be_listed_for_the_log():
     settings = Settings.from_env(
         {
             "RELAY_WEBHOOK_KEYS": "webhook-1,webhook-2",

@@ -1,8 +1,8 @@
-"""Templates as they stand on disk."""
+"""Reading template folders from disk."""
 
 import pytest
 
-from relay.config.template_files import LARGEST, load_packaged, load_templates
+from relay.config.template_files import MAX_TEMPLATE_BYTES, load_packaged, load_templates
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import ConfigurationError
 from relay.rendering.library import CARD
@@ -12,7 +12,7 @@ def test_the_package_has_a_template_of_every_kind():
     assert {f"incident/{stem}.j2" for stem in (CARD, *ENTRY_TEMPLATES)} <= load_packaged().keys()
 
 
-def test_a_folder_is_read_with_all_that_stands_under_it(tmp_path):
+def test_a_folder_is_read_with_its_subfolders(tmp_path):
     (tmp_path / "payments" / "parts").mkdir(parents=True)
     (tmp_path / "payments" / "card.j2").write_bytes("\ufeffein\r\nß".encode())
     (tmp_path / "payments" / "parts" / "line.j2").write_text("x")
@@ -24,9 +24,9 @@ def test_no_folder_means_no_templates(tmp_path):
     assert load_templates(None) == load_templates(tmp_path / "none") == {}
 
 
-def test_all_unreadable_files_are_told_at_once(tmp_path):
+def test_all_unreadable_files_are_reported_at_once(tmp_path):
     (tmp_path / "a.j2").write_bytes(b"\xff")
-    (tmp_path / "b.j2").write_bytes(b" " * (LARGEST + 1))
+    (tmp_path / "b.j2").write_bytes(b" " * (MAX_TEMPLATE_BYTES + 1))
     with pytest.raises(ConfigurationError) as caught:
         load_templates(tmp_path)
     assert [fault.file for fault in caught.value.faults] == ["a.j2", "b.j2"]

@@ -135,7 +135,7 @@ async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, sto
 
 
 async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(desk, store):
-    with pytest.raises(ConfigurationError, match="templtaes:0:0: there is no such folder; set RELAY_TEMPLATES"):
+    with pytest.raises(ConfigurationError, match="templtaes:0:0: folder not found; set --templates or RELAY_TEMPLATES"):
         await Reloader(store, desk.routes, desk.folder / "templtaes", desk.clock).start()
 
 
@@ -174,7 +174,7 @@ async def test_a_file_that_vanishes_changes_nothing_and_is_a_fault(desk, reload)
     desk.routes.unlink()
     await desk.run_with_time(reload.look())
     assert names(reload) == ["all"]
-    assert "there is no such file" in str(reload.state.faults[0])
+    assert "file not found" in str(reload.state.faults[0])
 
 
 async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in_silence(desk, store, reload):

@@ -162,11 +162,11 @@ def test_a_template_folder_that_is_named_must_exist(here, monkeypatch, named):
     (here / "link").symlink_to("nowhere")
     (here / "broken").mkdir()
     (here / "broken" / "templates").symlink_to("nowhere")
-    what = "this is no folder" if named == "file" else "there is no such folder"
+    problem = "not a folder" if named == "file" else "folder not found"
     for result in (run("--templates", named), run_with(monkeypatch, RELAY_TEMPLATES=named)):
         assert result.exit_code == 1
         [line] = result.stdout.splitlines()  # and no template is reported as unknown
-        assert line.startswith(f"{named}:0:0: {what}; set RELAY_TEMPLATES")
+        assert line.startswith(f"{named}:0:0: {problem}; set --templates")
 
 
 def run_with(monkeypatch, **environment):
