@@ -12,11 +12,11 @@ SECONDS = 10
 
 
 async def measure(folder: Path, *, rounds: int = 7, count: int = 2000) -> list[Figure]:
-    async with relay(folder, ROUTES) as house, baseline() as bare:
-        for server in (house, bare):
+    async with relay(folder, ROUTES) as relay_server, baseline() as bare:
+        for server in (relay_server, bare):
             await flood(server.port, list(shares("warm", 500)))
-        rates, busy, cpu = await in_turn([house, bare], rounds, count)
-        told, plain = [await steadily(server.port, steady_shares(), RATE) for server in (house, bare)]
+        rates, busy, cpu = await in_turn([relay_server, bare], rounds, count)
+        told, plain = [await steadily(server.port, steady_shares(), RATE) for server in (relay_server, bare)]
     ratios = [one / other for one, other in zip(*rates, strict=True)]
     rate, other = (statistics.median(each) for each in rates)
     ratio, ours, theirs = statistics.median(ratios), *(statistics.median(each) for each in cpu)

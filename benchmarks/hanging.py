@@ -16,12 +16,12 @@ CHANNELS = 20
 async def measure(folder: Path) -> list[Figure]:
     slack = FakeSlack()
     channels = channels_of(slack, CHANNELS)
-    async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
+    async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as server:
         await all_found(slack)
-        answered = await steadily(house.port, _bodies("answered-", channels), RATE)
+        answered = await steadily(server.port, _bodies("answered-", channels), RATE)
         slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage", times=None))
         slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.update", times=None))
-        hung = await steadily(house.port, _bodies("hung-", channels), RATE)
+        hung = await steadily(server.port, _bodies("hung-", channels), RATE)
         waiting = sum(call.answer is None for call in slack.calls)
         slack.faults.release()
     return [

@@ -23,13 +23,13 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
     channels = channels_of(slack, CHANNELS)
     async with (
         serve_slack(slack) as url,
-        relay(folder, routes_to(channels), slack=url) as house,
+        relay(folder, routes_to(channels), slack=url) as server,
         baseline(url) as bare,
     ):
         await all_found(slack)
-        before = house.cpu_seconds
-        relayed, direct = await medians_ms(slack, [house, bare], channels, count)
-        busy = (house.cpu_seconds - before) / count * 1000
+        before = server.cpu_seconds
+        relayed, direct = await medians_ms(slack, [server, bare], channels, count)
+        busy = (server.cpu_seconds - before) / count * 1000
         sync = fdatasync_ms(folder)
     return [
         Figure(
@@ -37,7 +37,7 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
             measured=f"{relayed:.1f} ms against {direct:.1f} ms: {relayed - direct:+.1f} ms",
             wanted=f"at most {MORE_MS:.0f} ms more",
             met=relayed - direct <= MORE_MS,
-            note=f"medians of {count} each, taken in turn; relay's takes two commits (fdatasync: {sync:.2f} ms), and "
+            note=f"medians of {count} each, in turn; relay's takes two commits (fdatasync: {sync:.2f} ms), and "
             f"{busy:.1f} ms of a processor for all that belongs to the share",
         )
     ]
@@ -61,7 +61,7 @@ def _request(prefix: str, channel: str, server: Server) -> bytes:
 
 
 async def _called(slack: FakeSlack, wire: Wire, share: bytes) -> float:
-    """Seconds by the stand-in's own log, so that it does not matter how often it is looked at."""
+    """Seconds by the fake Slack's own log, so that it does not matter how often it is looked at."""
     before, started = len(slack.calls_to("chat.postMessage")), time.time()
     answered = asyncio.create_task(wire.send(share))
     async with asyncio.timeout(10):

@@ -67,5 +67,5 @@ async def _idle(folder: Path, url: str, *, count: int = 40) -> Figure:
     return Figure(
         what="from a share to Slack called, idle, on PostgreSQL, against SQLite",
         measured=f"{postgresql:.1f} ms against {sqlite:.1f} ms: {postgresql - sqlite:+.1f} ms",
-        note=f"medians of {count} each, taken in turn",
+        note=f"medians of {count} each, measured in turn",
     )

@@ -1,7 +1,7 @@
 """`make bench`: measures relay against baselines that are started in the same run, and writes RESULTS.md.
 
 All traffic stays on this machine, and every loop has an end. `--full` is the whole size (the storm of 1,000 incidents
-told to its end, a million stored incidents), which takes about half an hour, since Slack's limits are kept in real
+played to its end, a million stored incidents), which takes about half an hour, since Slack's limits are kept in real
 time. Names of parts (accepting, hanging, idle, postgresql, routes, size, storm) run these alone, and write nothing.
 """
 
@@ -56,7 +56,7 @@ async def whole_storm(folder: Path) -> list[Figure]:
 
 
 async def small_storm(folder: Path) -> list[Figure]:
-    """The whole one is only taken, not told to its end; a small one is both."""
+    """The whole one is only taken, not played to its end; a small one is both."""
     taken, told = folder / "taken", folder / "told"
     taken.mkdir()
     told.mkdir()

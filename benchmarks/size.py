@@ -50,11 +50,11 @@ async def _first_post(folder: Path, count: int) -> float:
         show_all_but(database, DUE)
         slack = FakeSlack()
         slack.add_channel(CHANNEL, "all", member=True)
-        async with serve_slack(slack) as url, relay(folder, ROUTES, slack=url, database=database.name) as house:
+        async with serve_slack(slack) as url, relay(folder, ROUTES, slack=url, database=database.name) as server:
             async with asyncio.timeout(60):
                 while not slack.calls_to("chat.postMessage"):  # noqa: ASYNC110  it happens in another process
                     await asyncio.sleep(0.02)
-            took.append(slack.calls_to("chat.postMessage")[0].at - house.born)
+            took.append(slack.calls_to("chat.postMessage")[0].at - server.born)
     return statistics.median(took)
 
 

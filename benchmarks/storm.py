@@ -2,7 +2,7 @@
 
 The floor is computed from the run's own log: the last share's moment, or the most that any budget needs for the calls
 that were made, (calls - burst) / rate, whichever is later. Apart from time, nothing may be wasted: each card has one
-root, no edit shows what is shown already, Slack refuses nothing for haste, and no call tells less than what was kept
+root, no edit shows what is shown already, Slack rate-limits nothing, and no call tells less than what was kept
 a tenth of a second before it.
 """
 
@@ -33,7 +33,7 @@ MEGABYTES = 200.0
 SHARES = 10
 WIRES = 20
 QUIET = 12.0
-"""Seconds without a call after which all is told: longer than any budget makes a call wait."""
+"""Seconds without a call after which everything is reported: longer than any budget makes a call wait."""
 OVERTAKEN = 0.1
 """Seconds after which what was kept must be in whatever is sent."""
 
@@ -66,21 +66,21 @@ class Kept:
 
 
 async def measure(folder: Path, storm: Storm, *, drain: bool = True) -> list[Figure]:
-    """Send the storm and, with `drain`, wait until all is told: for the whole storm that is twelve minutes or more."""
+    """Send the storm and, with `drain`, wait until all is reported (twelve minutes or more for the whole storm)."""
     slack = FakeSlack()
     slack.rate_limits = True
     channels = channels_of(slack, CHANNELS)
     kept = Kept()
-    async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as house:
+    async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as server:
         await all_found(slack)
         before, started = len(slack.calls), time.time()
-        wires = [await Wire.connect(house.port) for _ in range(WIRES)]
+        wires = [await Wire.connect(server.port) for _ in range(WIRES)]
         todo = list(_shares(storm, channels))
-        await asyncio.gather(*(_some(wire, house.port, todo[n::WIRES], storm, kept) for n, wire in enumerate(wires)))
+        await asyncio.gather(*(_some(wire, server.port, todo[n::WIRES], storm, kept) for n, wire in enumerate(wires)))
         last_share, called = time.time() - started, len(slack.calls) - before
         if drain:
             await _quiet(slack, limit=storm.incidents * SHARES * 2.0 + 120)
-        megabytes = house.most_megabytes
+        megabytes = server.most_megabytes
     figures = [_taken(storm, kept, last_share, called, megabytes)]
     if drain:
         calls = [call for call in slack.calls[before:] if call.method in ("chat.postMessage", "chat.update")]
@@ -186,7 +186,7 @@ def _waste(storm: Storm, calls: list[ReceivedCall], kept: Kept, cards: Mapping[s
         "cards not shown": missing,
         "edits that change nothing": _equal(done),
         "calls that told less than was kept": sum(_overtaken(call, kept) for call in _with_incident(done)),
-        "refused for haste": sum(call.status == 429 for call in calls),  # noqa: PLR2004  Too Many Requests
+        "rate-limited": sum(call.status == 429 for call in calls),  # noqa: PLR2004  Too Many Requests
     }
     told = ", ".join(f"{cards[state]:,} {state}" for state in sorted(cards))
     return Figure(

@@ -48,7 +48,7 @@ def logging_as_it_was() -> Iterator[None]:
     structlog.configure(**configured)
 
 
-def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
+def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
     """With APPROVE=1 the text is written anew: read the difference before you commit it."""
     result = CliRunner().invoke(app, ["demo", "--once"])
     assert result.exit_code == 0, result.output
@@ -71,7 +71,7 @@ def test_the_demo_told_at_once_prints_the_channels_and_their_threads():
         assert word in result.stdout
 
 
-def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
+def test_every_incident_step_is_a_share_with_a_change():
     told, now = ShareBuilder(documented_sample()), STORY_START
     for step in [*prologue(), *story(documented_sample())]:
         now += step.pause
@@ -83,7 +83,7 @@ def test_every_step_of_bigpandas_is_a_share_with_news_of_its_own():
         assert step.caption
 
 
-def test_the_documented_sample_is_the_one_whose_life_is_told():
+def test_the_story_is_about_the_documented_sample():
     steps = [
         step
         for step in story(documented_sample())
@@ -95,7 +95,7 @@ def test_the_documented_sample_is_the_one_whose_life_is_told():
     assert names[-3:] == ["incident#resolved", "incident#reopened", "incident#resolved"]
 
 
-def test_a_comment_is_told_by_one_share_alone():
+def test_a_comment_is_part_of_one_share():
     told, now = ShareBuilder(documented_sample()), STORY_START
     comments = []
     for step in (step for step in story(documented_sample()) if isinstance(step, IncidentStep)):
@@ -104,7 +104,7 @@ def test_a_comment_is_told_by_one_share_alone():
     assert len([comment for comment in comments if comment]) == 1
 
 
-async def test_what_people_do_in_slack_reaches_bigpanda_and_is_told_once():
+async def test_actions_in_slack_reach_bigpanda_and_are_reported_once():
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as stage:
         await play_steps(
@@ -136,7 +136,7 @@ def at_billing(action: str, **values: str) -> UserStep:
     )
 
 
-async def test_what_a_reader_does_by_the_buttons_stays_true_through_the_rest_of_the_story():
+async def test_what_a_reader_does_with_buttons_stays_through_the_story():
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as stage:
         player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
@@ -156,7 +156,7 @@ async def test_what_a_reader_does_by_the_buttons_stays_true_through_the_rest_of_
 
 
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
-async def test_routes_that_take_the_buttons_away_do_not_stop_the_story(actions, monkeypatch):
+async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch):
     furnish = staging._copy_configuration
 
     def furnish_otherwise(folder: Path) -> None:
@@ -197,7 +197,7 @@ async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
         {"incident": {"id": "odd"}, "metadata": {"assignee": "Ann", "comment": {"comment": 5}}, "event_types": "new"},
     ],
 )
-async def test_a_pasted_share_of_a_shape_that_bigpanda_never_has_reaches_relay_and_breaks_nothing(odd):
+async def test_a_pasted_share_of_an_unknown_shape_reaches_relay_and_breaks_nothing(odd):
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as stage, aiohttp.ClientSession() as reader:
         assert (await reader.post(f"{stage.address}shares", data=orjson.dumps(odd))).status == 202
@@ -210,7 +210,7 @@ async def test_a_pasted_share_of_a_shape_that_bigpanda_never_has_reaches_relay_a
         assert "db-117" in stage.slack.transcript(DATABASE_CHANNEL)
 
 
-async def test_a_clock_that_leaps_wakes_whoever_waited_and_nobody_else():
+async def test_the_simulated_clock_wakes_only_tasks_whose_time_has_come():
     clock = SimulatedClock(STORY_START)
     woken: list[str] = []
 
@@ -225,7 +225,7 @@ async def test_a_clock_that_leaps_wakes_whoever_waited_and_nobody_else():
     tasks[2].cancel()
 
 
-async def test_a_bell_is_heard_before_its_time_and_then_silent():
+async def test_an_event_ends_a_wait_early_and_is_cleared():
     clock = SimulatedClock(STORY_START)
     bell = asyncio.Event()
     waiting = asyncio.create_task(clock.wait(bell, STORY_START + 1_000))
@@ -238,11 +238,11 @@ async def test_a_bell_is_heard_before_its_time_and_then_silent():
 
 
 @pytest.mark.parametrize("arguments", [["--listen", "nonsense"], ["--pace", "0"]])
-def test_what_the_demo_cannot_do_is_a_question_of_usage(arguments):
+def test_wrong_options_are_usage_errors(arguments):
     assert CliRunner().invoke(app, ["demo", *arguments]).exit_code == 2
 
 
-def test_the_demo_prints_its_address_shows_its_page_there_and_leaves_when_it_is_interrupted(tmp_path):
+def test_the_demo_prints_its_address_serves_its_page_and_stops_on_an_interrupt(tmp_path):
     command = [sys.executable, "-m", "relay", "demo", "--listen", "127.0.0.1:0", "--pace", "100"]
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as process:
@@ -259,7 +259,7 @@ def test_the_demo_prints_its_address_shows_its_page_there_and_leaves_when_it_is_
     assert not list(tmp_path.iterdir())
 
 
-def test_where_the_page_cannot_listen_it_says_so():
+def test_a_page_that_cannot_listen_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(app, ["demo", "--listen", f"127.0.0.1:{port}"])

@@ -85,7 +85,7 @@ class InteractiveWorkspace(Workspace):
         return await self.send_message_event(before, subtype="message_deleted")
 
     async def send_message_event(self, message: FakeMessage, *, subtype: str = "") -> PayloadDelivery | None:
-        """Send the app the event of a message, whoever wrote it (the app gets its own messages, too)."""
+        """Send the app the event of a message, by any author (the app gets its own messages, too)."""
         channel = self.channels[message.channel]
         if not self._is_subscribed(channel):
             return None

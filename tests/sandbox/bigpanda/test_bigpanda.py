@@ -153,7 +153,7 @@ INCIDENT_CALLS = [name for name in GOOD if name not in {"callback", "definitions
 WITH_BODY = [name for name, (_, _, body, _) in GOOD.items() if body is not None]
 
 
-def test_every_call_stands_in_the_table():
+def test_every_call_is_in_the_table():
     assert [endpoint.name for endpoint in ENDPOINTS] == list(GOOD)
 
 
@@ -170,7 +170,7 @@ async def test_each_call_is_answered_with_the_documented_success(bigpanda, ask, 
 
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("key", [None, "", "BPUanother", "BPUrevoked"])
-async def test_no_call_is_taken_without_a_key(bigpanda, ask, name, key):
+async def test_every_call_needs_a_key(bigpanda, ask, name, key):
     bigpanda.add_key("BPUrevoked", user=ANN)
     bigpanda.revoke("BPUrevoked")
     verb, path, body, _ = GOOD[name]
@@ -179,7 +179,7 @@ async def test_no_call_is_taken_without_a_key(bigpanda, ask, name, key):
     assert not bigpanda.calls[0].took_effect
 
 
-async def test_a_key_that_is_restored_is_taken_again(bigpanda, ask):
+async def test_a_restored_key_works_again(bigpanda, ask):
     verb, path, body, status = GOOD["comment"]
     bigpanda.revoke()
     assert (await ask(verb, path, body))[0] == 401
@@ -225,7 +225,7 @@ async def test_a_body_has_the_documented_fields_and_no_others(bigpanda, ask, nam
     assert not any(call.took_effect for call in bigpanda.calls)
 
 
-async def test_the_two_words_for_a_comment_are_not_taken_for_each_other(bigpanda, ask):
+async def test_comment_and_comments_are_different_fields(bigpanda, ask):
     assert await ask("POST", f"{OF}/comments", {"comments": "x"}) == (
         400,
         {"status": 400, "errors": ["comments is not a field of this call", "comment is required"]},
@@ -237,7 +237,7 @@ async def test_the_two_words_for_a_comment_are_not_taken_for_each_other(bigpanda
     assert (await ask("POST", f"{OF}/resolve", {"comment": "x"}))[0] == 400
 
 
-async def test_a_call_that_has_no_body_takes_none(ask):
+async def test_a_call_without_a_body_rejects_one(ask):
     assert (await ask("DELETE", f"{OF}/snooze", {}))[0] == 400
 
 
@@ -252,20 +252,20 @@ async def test_a_call_that_has_no_body_takes_none(ask):
         ),
     ],
 )
-async def test_a_user_without_the_permission_is_refused(bigpanda, ask, name, permission, said):
+async def test_a_user_without_the_permission_is_rejected(bigpanda, ask, name, permission, said):
     bigpanda.keys[bigpanda.key].permissions -= {permission}
     verb, path, body, _ = GOOD[name]
 
     assert await ask(verb, path, body) == (403, said)
 
 
-async def test_a_path_that_is_none_is_not_found(bigpanda, ask):
+async def test_an_unknown_path_is_not_found(bigpanda, ask):
     for verb, path in (("GET", "/"), ("POST", OF), ("GET", f"{OF}/resolve"), ("POST", f"{OF}/share")):
         assert await ask(verb, path, {}) == (404, {"status": 404, "errors": ["Not Found"]})
     assert bigpanda.calls[0].method == "GET /"
 
 
-async def test_what_is_resolved_cannot_be_resolved_again(bigpanda, ask):
+async def test_a_resolved_incident_cannot_be_resolved_again(bigpanda, ask):
     await ask("POST", f"{OF}/resolve", {"comments": "x"})
 
     assert (await ask("POST", f"{OF}/resolve", {"comments": "x"}))[0] == 409
@@ -277,7 +277,7 @@ async def test_a_snooze_ends_within_the_next_90_days(ask, seconds):
     assert (await ask("PUT", f"{OF}/snooze", {"end_time": int(NOW + seconds)}))[0] == 400
 
 
-async def test_nobody_can_be_assigned_who_is_not_there(bigpanda, ask):
+async def test_an_unknown_user_cannot_be_assigned(bigpanda, ask):
     bigpanda.add_user(FakeBigPandaUser(id="gone", name="Gone", email="gone@example.com", active=False))
 
     for known in ("nobody", "gone"):
@@ -300,7 +300,7 @@ async def test_nobody_can_be_assigned_who_is_not_there(bigpanda, ask):
         (FakeTagDefinition(id="t", name="T", active=False), "x", None),
     ],
 )
-async def test_a_tag_takes_what_its_definition_allows(bigpanda, ask, definition, written, held):
+async def test_a_tag_accepts_what_its_definition_allows(bigpanda, ask, definition, written, held):
     bigpanda.add_tag_definition(definition)
 
     status, _ = await ask("POST", f"{OF}/tags/t", {"tag_value": written})
@@ -309,14 +309,14 @@ async def test_a_tag_takes_what_its_definition_allows(bigpanda, ask, definition,
     assert bigpanda.incident("i1").tags.get("t") == held
 
 
-async def test_a_tag_that_nobody_defined_is_not_found(ask):
+async def test_an_undefined_tag_is_not_found(ask):
     assert (await ask("POST", f"{OF}/tags/nope", {"tag_value": "x"}))[1]["errors"] == ["Tag ID nope does not exist"]
 
 
 # -- What is read ------------------------------------------------------------------------------------------------------
 
 
-async def test_an_incident_is_told_in_the_apis_words(bigpanda, ask):
+async def test_an_incident_has_the_apis_field_names(bigpanda, ask):
     await ask("PUT", f"{OF}/assignment", {"assignee": ANN.id})
     await ask("PUT", f"{OF}/snooze", {"end_time": NOW + 60})
 
@@ -331,7 +331,7 @@ async def test_an_incident_is_told_in_the_apis_words(bigpanda, ask):
     assert (alert["alert_id"], alert["start"], alert["primary_property"]) == ("a1", NOW - 60, "host")
 
 
-async def test_without_being_asked_for_alerts_are_bare_ids(ask):
+async def test_alerts_are_only_ids_by_default(ask):
     _, told = await ask("GET", OF)
 
     assert told["alerts"] == [{"alert_id": "a1"}]
@@ -399,7 +399,7 @@ async def test_users_may_be_looked_for_twice_a_second(bigpanda, ask):
     assert [(await ask(verb, path))[0] for _ in range(3)] == [200, 200, 429]
 
 
-async def test_a_paused_call_is_refused_for_so_long(bigpanda, ask, time):
+async def test_a_paused_call_is_rejected_for_that_long(bigpanda, ask, time):
     bigpanda.pause("comment", 30)
     verb, path, body, _ = GOOD["comment"]
 
@@ -450,7 +450,7 @@ async def test_a_slow_answer_takes_as_long_as_the_clock_says(bigpanda, ask, time
 # -- Shares ------------------------------------------------------------------------------------------------------------
 
 
-async def test_each_action_is_told_by_a_share(bigpanda, ask, receiver):
+async def test_each_action_causes_a_share(bigpanda, ask, receiver):
     bigpanda.add_integration(receiver.url, {"X-Relay-Key": "secret"})
     verb, path, body, _ = GOOD["assign"]
     await ask(verb, path, body)
@@ -471,7 +471,7 @@ async def test_each_action_is_told_by_a_share(bigpanda, ask, receiver):
     assert told["event_types"] == [{"event": "incident#updated", "time": NOW}]
 
 
-async def test_shares_tell_of_a_life(bigpanda, ask, receiver, time):
+async def test_shares_describe_the_life_of_an_incident(bigpanda, ask, receiver, time):
     bigpanda.add_integration(receiver.url)
     bigpanda.remove_incident("i1")
     await bigpanda.start_incident(share())
@@ -512,7 +512,7 @@ async def test_shares_tell_of_a_life(bigpanda, ask, receiver, time):
     assert [shared.status for shared in bigpanda.sent_shares] == [202] * 10
 
 
-async def test_what_a_body_tells_is_so_and_what_calls_did_in_between_stays(bigpanda, ask, receiver, time):
+async def test_a_body_is_applied_and_changes_by_calls_stay(bigpanda, ask, receiver, time):
     bigpanda.add_integration(receiver.url)
     sender = {"name": "Dana", "email": "dana@example.com"}
     metadata = {"sender": sender, "environment": "Databases", "environment_id": "env2"}
@@ -540,7 +540,7 @@ async def test_what_a_body_tells_is_so_and_what_calls_did_in_between_stays(bigpa
     assert bigpanda.incident("i2").activities[-1]["params"] == {"comment": "twice"}
 
 
-async def test_what_a_call_ended_is_not_begun_again_by_a_body_that_says_nothing_new_of_it(bigpanda, ask):
+async def test_an_unchanged_body_does_not_undo_a_call(bigpanda, ask):
     await bigpanda.apply_and_send(share("i2"))
     await ask("POST", f"{OF.replace('i1', 'i2')}/resolve", {"comments": "done"})
 
@@ -552,7 +552,7 @@ async def test_what_a_call_ended_is_not_begun_again_by_a_body_that_says_nothing_
     assert incident.siblings["links"] == {"landingPage": "http://bigp.io/2"}
 
 
-async def test_a_body_may_name_who_is_responsible(bigpanda):
+async def test_a_body_can_name_the_assignee(bigpanda):
     bigpanda.add_incident(share("i3", metadata={"assignee": ANN.as_share(), "assigner": {"name": "Dana"}}))
     incident = bigpanda.incident("i3")
 
@@ -571,7 +571,7 @@ async def test_what_changes_nothing_is_not_shared(bigpanda, ask, receiver):
     assert receiver.bodies == []
 
 
-async def test_an_integration_tells_what_its_options_say(bigpanda, receiver):
+async def test_an_integration_shares_what_its_options_say(bigpanda, receiver):
     off = ("add_assignments", "send_comments", "add_event_types", "add_metadata", "add_incident_tags")
     bigpanda.add_integration(receiver.url, **dict.fromkeys(off, False))
     incident = bigpanda.incident("i1")
@@ -584,7 +584,7 @@ async def test_an_integration_tells_what_its_options_say(bigpanda, receiver):
     assert all(set(body["metadata"]) == {"sender"} for body in receiver.bodies)
 
 
-async def test_a_share_comes_after_its_delay_and_tells_the_moment_of_what_happened(bigpanda, ask, receiver, time):
+async def test_a_share_comes_after_its_delay_with_the_time_of_the_event(bigpanda, ask, receiver, time):
     bigpanda.add_integration(receiver.url)
     bigpanda.share_delay = 15.0
     verb, path, body, _ = GOOD["comment"]
@@ -695,7 +695,7 @@ async def test_updates_are_held_back_until_the_callback(bigpanda, ask, receiver)
 
 
 @pytest.mark.usefixtures("held")
-async def test_updates_are_let_go_of_after_five_minutes(bigpanda, receiver, time):
+async def test_held_updates_are_sent_after_five_minutes(bigpanda, receiver, time):
     await passing()
     time.advance(CALLBACK_TIMEOUT)
     await passing()
@@ -709,7 +709,7 @@ async def test_updates_are_let_go_of_after_five_minutes(bigpanda, receiver, time
     ("change", "status"),
     [({"app_key": "another"}, 400), ({"incident_id": "i2"}, 404), ({"event_type": "incident#updated"}, 400)],
 )
-async def test_a_callback_about_something_else_lets_nothing_go(bigpanda, ask, receiver, change, status):
+async def test_a_callback_about_another_incident_releases_nothing(bigpanda, ask, receiver, change, status):
     verb, path, body, _ = GOOD["callback"]
 
     assert (await ask(verb, path, body | change))[0] == status

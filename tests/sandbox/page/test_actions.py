@@ -73,7 +73,7 @@ async def night(tab: Tab) -> AsyncIterator[Night]:
         await tab.goto("about:blank")
 
 
-async def test_whoever_takes_an_incident_is_told_that_it_is_under_way_and_then_the_card_says_so(night: Night):
+async def test_assigning_shows_an_ephemeral_message_and_then_changes_the_card(night: Night):
     await night.be("Ben Okafor")
     await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Dana Levi")
     await night.tab.evaluate("window.neverReloaded = true")
@@ -123,7 +123,7 @@ async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_name
     await expect(night.card.locator(".replies")).to_contain_text("second run stopped")
 
 
-async def test_who_may_not_act_is_told_so_privately_and_nothing_is_done(night: Night):
+async def test_a_user_without_permission_gets_an_ephemeral_message_and_nothing_happens(night: Night):
     await night.go("billing-oncall")
     await night.press("Assign to me")
     await expect(night.ephemerals.last).to_have_text("Not assigned: on this card only @billing-oncall may do that.")
@@ -154,7 +154,7 @@ async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_els
 
 
 @pytest.mark.parametrize("width", [360, 390])
-async def test_on_a_phone_all_buttons_stand_within_the_card_in_two_rows_at_most(night: Night, width: int):
+async def test_on_a_phone_all_buttons_fit_into_two_rows(night: Night, width: int):
     await night.tab.set_viewport_size({"width": width, "height": 740})
     buttons = night.card.locator(".actions .button")
     await expect(buttons).to_have_text(["Open in BigPanda", "Assign to me", "Comment", "Snooze", "Resolve"])

@@ -37,7 +37,7 @@ async def test_a_document_draws_its_messages_by_itself(tab, tmp_path):
     assert asked == [path.as_uri()]
 
 
-async def test_what_a_message_says_cannot_leave_its_document(tab, tmp_path):
+async def test_the_text_of_a_message_cannot_break_out_of_its_document(tab, tmp_path):
     path = tmp_path / "harm.html"
     header = {"type": "header", "text": {"type": "plain_text", "text": HARM}}
     scene = DocumentSection(title=HARM, note=HARM, messages=[DocumentMessage(blocks=[header], author=HARM, bot=False)])

@@ -73,7 +73,7 @@ async def test_another_web_site_can_do_nothing_in_the_workspace(address, web, ac
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("changed", [{}, {"user": "U0NOBODY01"}, {"user": 7}, {"user": None}])
-async def test_what_cannot_be_done_is_400_with_a_sentence(address, web, action, changed):
+async def test_an_impossible_action_is_400_with_a_reason(address, web, action, changed):
     async with web.post(f"{address}actions/{action}", json=ACTIONS[action] | changed) as answer:
         assert answer.status == 400
         assert (await answer.json())["detail"]
@@ -81,31 +81,31 @@ async def test_what_cannot_be_done_is_400_with_a_sentence(address, web, action, 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "7", "{}", '{"user": "U0ANN00001", "channel": "C0", "ts": "1"}'])
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_an_act_that_is_no_act_is_400(address, web, action, body):
+async def test_a_malformed_action_is_400(address, web, action, body):
     async with web.post(
         f"{address}actions/{action}", data=body, headers={"Content-Type": "application/json"}
     ) as answer:
         assert answer.status == 400
 
 
-async def test_only_what_a_person_can_do_there_can_be_done(address, web):
+async def test_an_unknown_action_is_404(address, web):
     async with web.post(f"{address}actions/revoke", json={}) as answer:
         assert answer.status == 404
 
 
 @pytest.mark.parametrize("path", ["page/page.py", "page/..%2F..%2Fserver.py", "page/nothing.js"])
-async def test_only_the_pages_own_files_are_handed_out(address, web, path):
+async def test_only_the_pages_own_files_are_served(address, web, path):
     async with web.get(address + path) as answer:
         assert answer.status == 404
 
 
-async def test_a_relay_that_does_not_answer_is_told_as_a_problem(address, web):
+async def test_a_relay_that_does_not_answer_is_reported_as_a_problem(address, web):
     async with web.get(address + "incidents/i1") as answer:
         assert answer.status == 502
         assert (await answer.json())["title"] == "relay does not answer"
 
 
-async def test_the_keys_stay_behind_the_page(address, web):
+async def test_the_keys_never_reach_the_browser(address, web):
     for path in ("", "page/page.js", "sample", "incidents/i1"):
         async with web.get(address + path) as answer:
             text = await answer.text() + str(answer.headers)
@@ -122,7 +122,7 @@ async def test_without_a_relay_the_page_says_so(web):
         assert "relay demo" in (await answer.json())["detail"]
 
 
-async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
+async def test_the_event_stream_sends_only_changes(web):
     slack = FakeSlack(clock=lambda: 1_700_000_000.0)
     channel = slack.add_channel("C0NOC00001", "noc", member=True)
     async with (
@@ -139,7 +139,7 @@ async def test_a_reader_who_listens_hears_what_changes_and_only_that(web):
         assert await heard(answer) == ("gone", [["C0NOC00001", message["ts"]]])
 
 
-async def test_the_page_lets_its_readers_go_when_it_is_closed(web):
+async def test_open_event_streams_end_when_the_server_stops(web):
     slack = FakeSlack()
     async with serve_slack(slack, add_routes=Page(slack).add_routes) as base:
         answer = await web.get(base.removesuffix("api/") + "events")

@@ -116,7 +116,7 @@ async def came(hands: Hands, count: int = 1) -> list[Any]:
     return hands.app.seen
 
 
-async def test_a_button_is_pressed_as_the_person_whom_one_chose_to_be(hands: Hands):
+async def test_a_click_is_sent_as_the_selected_user(hands: Hands):
     await hands.press("Assign to me")
     await came(hands)
     await hands.be("ben")
@@ -128,7 +128,7 @@ async def test_a_button_is_pressed_as_the_person_whom_one_chose_to_be(hands: Han
     ]
 
 
-async def test_a_whisper_is_shown_to_the_one_whom_it_is_for(hands: Hands):
+async def test_an_ephemeral_message_is_shown_only_to_its_recipient(hands: Hands):
     await hands.press("Assign to me")
     whisper = hands.tab.locator(".ephemeral")
     await expect(whisper).to_contain_text("Only visible to you")
@@ -139,7 +139,7 @@ async def test_a_whisper_is_shown_to_the_one_whom_it_is_for(hands: Hands):
     await expect(whisper).to_have_count(1)
 
 
-async def test_a_link_button_opens_its_address_and_tells_the_app(hands: Hands):
+async def test_a_click_on_a_link_button_opens_the_link_and_reaches_the_app(hands: Hands):
     await hands.tab.context.route("https://a.example.invalid/**", lambda route: route.fulfill(body="there"))
     async with hands.tab.context.expect_page() as opened:
         await hands.press("Open", role="link")
@@ -147,7 +147,7 @@ async def test_a_link_button_opens_its_address_and_tells_the_app(hands: Hands):
     assert await came(hands) == [Click(action="")]
 
 
-async def test_a_modal_opens_is_filled_in_and_sent(hands: Hands):
+async def test_a_modal_opens_and_is_submitted(hands: Hands):
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_contain_text("db-117 · replication lag")
@@ -159,7 +159,7 @@ async def test_a_modal_opens_is_filled_in_and_sent(hands: Hands):
     assert (submission.user, submission.values) == (ANN, {"text": "looking into it"})
 
 
-async def test_what_the_app_finds_wrong_is_shown_and_what_was_written_stays(hands: Hands):
+async def test_the_apps_errors_are_shown_and_the_input_stays(hands: Hands):
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
     await dialog.get_by_role("textbox").fill("   ")
@@ -171,7 +171,7 @@ async def test_what_the_app_finds_wrong_is_shown_and_what_was_written_stays(hand
     await expect(dialog).to_be_hidden()
 
 
-async def test_what_slacks_window_would_not_send_is_said_and_not_sent(hands: Hands):
+async def test_invalid_input_is_shown_and_not_submitted(hands: Hands):
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
     await dialog.get_by_role("button", name="Send").click()
@@ -179,7 +179,7 @@ async def test_what_slacks_window_would_not_send_is_said_and_not_sent(hands: Han
     assert len(hands.app.seen) == 1
 
 
-async def test_a_choice_is_made_among_radio_buttons(hands: Hands):
+async def test_radio_buttons_work(hands: Hands):
     await hands.press("Snooze")
     dialog = hands.tab.get_by_role("dialog", name="Snooze")
     await expect(dialog.get_by_label("1 hour")).to_be_checked()
@@ -189,7 +189,7 @@ async def test_a_choice_is_made_among_radio_buttons(hands: Hands):
     assert (await came(hands, 2))[1].values == {"until": "tomorrow"}
 
 
-async def test_resolving_warns_and_its_note_may_be_left_out(hands: Hands):
+async def test_resolving_warns_and_its_note_is_optional(hands: Hands):
     await hands.press("Resolve")
     dialog = hands.tab.get_by_role("dialog", name="Resolve incident")
     await expect(dialog).to_contain_text("cannot be undone")
@@ -199,7 +199,7 @@ async def test_resolving_warns_and_its_note_may_be_left_out(hands: Hands):
 
 
 @pytest.mark.parametrize("how", ["button", "key"])
-async def test_a_modal_can_be_put_away(hands: Hands, how: str):
+async def test_a_modal_can_be_dismissed(hands: Hands, how: str):
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_be_visible()
@@ -211,7 +211,7 @@ async def test_a_modal_can_be_put_away(hands: Hands, how: str):
     assert hands.shown.slack.open_views(ANN) == []
 
 
-async def test_a_modal_stands_before_the_one_who_asked_for_it_alone(hands: Hands):
+async def test_a_modal_is_shown_only_to_the_user_who_opened_it(hands: Hands):
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_be_visible()
@@ -220,7 +220,7 @@ async def test_a_modal_stands_before_the_one_who_asked_for_it_alone(hands: Hands
     await expect(dialog).to_be_hidden()
 
 
-async def test_a_press_that_nobody_acknowledges_is_told(hands: Hands):
+async def test_a_click_without_an_acknowledgement_is_reported(hands: Hands):
     hands.app.fails = True
     await hands.press("Assign to me")
     await expect(hands.tab.get_by_role("status")).to_have_text("⚠ Assign to me: HTTP 503.")
@@ -229,7 +229,7 @@ async def test_a_press_that_nobody_acknowledges_is_told(hands: Hands):
     await expect(hands.tab.get_by_role("status")).to_contain_text("Open: the app takes no clicks")
 
 
-async def test_a_reply_is_written_in_a_thread_and_the_app_hears_of_it(hands: Hands):
+async def test_a_reply_is_posted_in_the_thread_and_reaches_the_app(hands: Hands):
     await hands.tab.get_by_text("Reply in thread").click()
     box = hands.tab.get_by_label("Reply in this thread")
     await box.fill("on it <b>")
@@ -250,7 +250,7 @@ async def test_a_reply_can_be_sent_to_the_channel_as_well(hands: Hands):
     await expect(hands.tab.locator("#messages > .message").last.locator(".text")).to_have_text("all clear")
 
 
-async def test_what_one_is_writing_stays_while_the_thread_grows(hands: Hands):
+async def test_an_unfinished_reply_stays_while_the_thread_grows(hands: Hands):
     await hands.tab.get_by_text("Reply in thread").click()
     box = hands.tab.get_by_label("Reply in this thread")
     await box.fill("half a sen")
@@ -260,7 +260,7 @@ async def test_what_one_is_writing_stays_while_the_thread_grows(hands: Hands):
     await expect(box).to_have_value("half a sentence")
 
 
-async def test_nothing_in_a_modal_or_a_whisper_can_run(hands: Hands):
+async def test_no_script_runs_in_a_modal_or_an_ephemeral_message(hands: Hands):
     hands.app.title = HARM
     await hands.press("Comment")
     dialog = hands.tab.get_by_role("dialog", name="Comment")
@@ -275,7 +275,7 @@ async def test_nothing_in_a_modal_or_a_whisper_can_run(hands: Hands):
     assert await hands.tab.evaluate("window.harmed") is None
 
 
-async def test_with_nobody_in_the_workspace_there_is_nobody_to_be(shown: Shown):
+async def test_a_workspace_without_users_offers_no_user_to_act_as(shown: Shown):
     shown.post(text="x", attachments=({"blocks": [BUTTONS]},))
     await shown.tab.get_by_role("button", name="Assign to me").click()
     await expect(shown.tab.get_by_role("status")).to_contain_text("This workspace has no users")

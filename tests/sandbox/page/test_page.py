@@ -96,7 +96,7 @@ async def test_a_thread_opens_and_stays_open_while_it_grows(shown: Shown):
     await expect(shown.tab.locator(".replies .text").last).to_be_visible()
 
 
-async def test_a_broadcast_reply_stands_in_the_channel_too(shown: Shown):
+async def test_a_broadcast_reply_is_shown_in_the_channel_too(shown: Shown):
     root = shown.post(**card())
     shown.reply(root, broadcast=True, text="Reopened")
     broadcast = shown.tab.locator("#messages > .message").last
@@ -104,7 +104,7 @@ async def test_a_broadcast_reply_stands_in_the_channel_too(shown: Shown):
     await expect(broadcast.locator(".text")).to_have_text("Reopened")
 
 
-async def test_another_channel_counts_what_was_not_read_there(shown: Shown):
+async def test_another_channel_counts_unread_messages(shown: Shown):
     shown.post(text="here")
     await expect(shown.tab.locator("#messages .message")).to_have_count(1)
     shown.post("db", text="there")
@@ -114,7 +114,7 @@ async def test_another_channel_counts_what_was_not_read_there(shown: Shown):
     await expect(shown.tab.locator(".badge")).to_have_count(0)
 
 
-async def test_nothing_that_a_message_says_can_run_or_load(shown: Shown):
+async def test_no_message_can_run_scripts_or_load_anything(shown: Shown):
     asked: list[str] = []
     shown.tab.on("request", lambda request: asked.append(request.url))
     link = "<javascript:window.harmed=1|click>"
@@ -162,7 +162,7 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(shown: Shown):
     await expect(knows).to_be_hidden()
 
 
-async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
+async def test_a_pasted_share_becomes_a_card_and_its_history_is_shown(tab):
     async with start_demo(SimulatedClock(STORY_START)) as stage:
         await tab.goto(stage.address)
         await tab.get_by_role("button", name="Paste a share…").click()
@@ -182,7 +182,7 @@ async def test_a_pasted_share_becomes_a_card_and_relay_tells_why(tab):
         await tab.goto("about:blank")
 
 
-async def test_what_relay_knows_is_told_in_words_and_leads_to_the_messages(tab):
+async def test_the_incident_panel_shows_texts_and_links_to_messages(tab):
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as stage:
         asked: list[str] = []

@@ -114,7 +114,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("block", TAKEN.values(), ids=TAKEN.keys())
-def test_a_right_block_is_taken(block):
+def test_a_valid_block_is_accepted(block):
     validate_content(MessageContent(blocks=(block,)))
     validate_content(MessageContent(attachments=({"color": "#00aa00", "blocks": [block]},)))
 
@@ -225,7 +225,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("block", "at", "finding"), REFUSED, ids=[f"{finding} at {at}" for _, at, finding in REFUSED])
-def test_a_wrong_block_is_refused_with_what_is_wrong_and_where(block, at, finding):
+def test_an_invalid_block_is_rejected_with_the_error_and_its_place(block, at, finding):
     refusal = answer(block)
     assert refusal["error"] == "invalid_blocks"
     assert f"[ERROR] {finding} [json-pointer:{at}]" in refusal["response_metadata"]["messages"]
@@ -233,36 +233,36 @@ def test_a_wrong_block_is_refused_with_what_is_wrong_and_where(block, at, findin
 
 
 @pytest.mark.parametrize(("block", "at", "finding"), REFUSED[:3], ids=["long", "empty", "blank"])
-def test_the_same_block_in_an_attachment_is_refused_there(block, at, finding):
+def test_an_invalid_block_in_an_attachment_is_rejected_there(block, at, finding):
     refusal = answer(attachments=({"blocks": [section(), block]},))
     assert refusal["error"] == "invalid_attachments"
     there = at.replace(B, "/attachments/0/blocks/1")
     assert f"{finding} [json-pointer:{there}]" in refusal["errors"]
 
 
-def test_where_two_kinds_of_text_are_allowed_slack_says_first_that_none_matched():
+def test_where_two_kinds_of_text_are_allowed_the_first_error_is_that_none_matched():
     assert answer(section("x" * 3_001))["response_metadata"]["messages"] == [
         "[ERROR] failed to match all allowed schemas [json-pointer:/blocks/0/text]",
         "[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]",
     ]
 
 
-def test_all_that_is_wrong_is_told_at_once():
+def test_all_errors_are_reported_at_once():
     assert len(answer(section(""), {"type": "header"}, {"type": "sparkles"})["errors"]) == 4
 
 
-def test_fifty_blocks_are_taken_and_one_more_is_not():
+def test_fifty_blocks_are_accepted_and_one_more_is_not():
     validate_content(MessageContent(blocks=tuple([section()] * 50)))
     assert answer(*[section()] * 51)["errors"] == ["no more than 50 items allowed [json-pointer:/blocks]"]
 
 
-def test_twenty_blocks_in_an_attachment_are_taken_and_one_more_is_not():
+def test_twenty_blocks_in_an_attachment_are_accepted_and_one_more_is_not():
     validate_content(MessageContent(attachments=({"blocks": [section()] * 20},)))
     refusal = answer(attachments=({"blocks": [section()] * 21},))
     assert refusal["errors"] == ["no more than 20 items allowed [json-pointer:/attachments/0/blocks]"]
 
 
-def test_a_hundred_attachments_are_taken_and_one_more_is_not():
+def test_a_hundred_attachments_are_accepted_and_one_more_is_not():
     validate_content(MessageContent(attachments=tuple([{"text": "x"}] * 100)))
     assert answer(attachments=tuple([{"text": "x"}] * 101))["error"] == "too_many_attachments"
 
@@ -281,7 +281,7 @@ def test_a_hundred_attachments_are_taken_and_one_more_is_not():
         ("x", "must provide an object"),
     ],
 )
-def test_a_wrong_attachment_is_refused(attachment, finding):
+def test_an_invalid_attachment_is_rejected(attachment, finding):
     refusal = answer(attachments=(attachment,))
     assert refusal["error"] == "invalid_attachments"
     assert refusal["errors"][0].startswith(f"{finding} [json-pointer:/attachments/0")
@@ -370,7 +370,7 @@ def test_only_what_a_reader_sees_counts():
     assert limits.visible_characters(blocks) == 5 + len("Open") + 3 + 2
 
 
-def test_relays_own_budget_lies_below_what_slack_was_seen_to_refuse():
+def test_relays_own_limit_is_below_what_slack_was_seen_to_reject():
     assert limits.ALL_BLOCKS < 11_300 < limits.ALL_BLOCKS_REJECTED
     assert limits.TEXT < limits.POSTED_TEXT
     assert limits.ATTACHMENT_BLOCKS < limits.BLOCKS

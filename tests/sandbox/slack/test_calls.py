@@ -9,22 +9,22 @@ from relay.sandbox.slack.apps import DEFAULT_SCOPES
 NOC = "C0000000NOC"
 
 
-async def test_a_token_is_asked_for(base_url, refused):
+async def test_every_method_needs_a_token(base_url, refused):
     assert (await refused(AsyncWebClient(base_url=base_url).auth_test()))["error"] == "not_authed"
 
 
-async def test_a_wrong_token_is_refused(base_url, refused):
+async def test_a_wrong_token_is_rejected(base_url, refused):
     assert (await refused(AsyncWebClient("xoxb-other", base_url=base_url).auth_test()))["error"] == "invalid_auth"
 
 
-async def test_a_revoked_token_is_refused_with_the_code_of_its_end_until_it_is_restored(slack, client, refused):
+async def test_a_revoked_token_is_rejected_with_its_code_until_it_is_restored(slack, client, refused):
     slack.revoke(code="account_inactive")
     assert (await refused(client.auth_test()))["error"] == "account_inactive"
     slack.restore()
     assert (await client.auth_test())["ok"]
 
 
-async def test_auth_test_tells_who_the_app_is_and_which_scopes_it_has(client):
+async def test_auth_test_returns_the_app_and_its_scopes(client):
     answer = await client.auth_test()
     assert (answer["bot_id"], answer["user_id"], answer["team_id"]) == ("B0RELAYBOT", "U0RELAYBOT", "T0SANDBOX")
     assert set(answer.headers["X-OAuth-Scopes"].split(",")) == DEFAULT_SCOPES
@@ -57,7 +57,7 @@ async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slac
         ("chat:write.customize", lambda c: c.chat_postMessage(channel=NOC, text="x", username="somebody")),
     ],
 )
-async def test_each_method_asks_for_its_scope(slack, client, refused, scope, call):
+async def test_each_method_needs_its_scope(slack, client, refused, scope, call):
     slack.remove_scope(scope)
     answer = await refused(call(client))
     assert (answer["error"], answer["needed"]) == ("missing_scope", scope)
@@ -70,7 +70,7 @@ async def test_a_private_channel_is_read_with_the_scopes_of_private_channels(sla
     assert answer["needed"] == "groups:history"
 
 
-async def test_an_unknown_method_is_told_so(client, refused):
+async def test_an_unknown_method_is_an_error(client, refused):
     answer = await refused(client.api_call("chat.shout"))
     assert (answer["error"], answer["req_method"]) == ("unknown_method", "chat.shout")
 
@@ -109,7 +109,7 @@ async def test_a_form_brings_blocks_as_a_string_of_json(slack, base_url, noc):
         (b"x", "text/plain", "invalid_post_type"),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_refused(slack, base_url, body, content_type, code):
+async def test_an_unreadable_body_is_rejected(slack, base_url, body, content_type, code):
     headers = {"Authorization": f"Bearer {slack.token}", "Content-Type": content_type}
     async with aiohttp.ClientSession(headers=headers) as session:
         answer = await session.post(f"{base_url}chat.postMessage", data=body)
@@ -160,14 +160,14 @@ async def test_groups_are_listed_with_their_members_if_asked(slack, client):
     assert "users" not in both[0]
 
 
-async def test_the_members_of_a_group_are_told_unless_it_is_no_more(slack, client, refused):
+async def test_the_members_of_a_group_are_returned_unless_it_is_disabled(slack, client, refused):
     assert (await client.usergroups_users_list(usergroup="S0000000DBA"))["users"] == ["U00000000AN"]
     slack.usergroups["S0000000DBA"].disabled = True
     assert (await refused(client.usergroups_users_list(usergroup="S0000000DBA")))["error"] == "no_such_subteam"
     assert (await refused(client.usergroups_users_list(usergroup="S0")))["error"] == "no_such_subteam"
 
 
-async def test_a_person_says_where_they_are_and_slack_how_far_that_is_from_utc(slack, client, clock):
+async def test_a_user_has_a_time_zone_and_its_offset(slack, client, clock):
     slack.add_user("U00000000BE", "bea", timezone="Europe/Berlin")
     winter = (await client.users_info(user="U00000000BE"))["user"]
     clock.now = 1_719_800_000.0
@@ -176,7 +176,7 @@ async def test_a_person_says_where_they_are_and_slack_how_far_that_is_from_utc(s
 
 
 @pytest.mark.parametrize("arguments", [{"channel": {"id": NOC}}, {"channel": NOC, "thread_ts": 5}, {"text": "x"}])
-async def test_arguments_of_the_wrong_kind_are_refused_in_words(client, refused, arguments):
+async def test_arguments_of_the_wrong_type_are_rejected_with_a_message(client, refused, arguments):
     answer = await refused(client.api_call("chat.postMessage", json={"text": "x", **arguments}))
     assert answer["error"] == "invalid_arguments"
 
@@ -191,7 +191,7 @@ async def test_arguments_of_the_wrong_kind_are_refused_in_words(client, refused,
         ({"metadata": "[]"}, "invalid_metadata_format"),
     ],
 )
-async def test_what_should_be_a_list_or_an_object_and_is_not_is_refused(client, refused, part, code):
+async def test_a_list_or_an_object_of_the_wrong_type_is_rejected(client, refused, part, code):
     answer = await refused(client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", **part}))
     assert answer["error"] == code
 

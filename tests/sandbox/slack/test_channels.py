@@ -34,7 +34,7 @@ async def test_a_broadcast_reply_shows_in_history(client, clock):
     assert (reply["subtype"], reply["thread_ts"]) == ("thread_broadcast", root)
 
 
-async def test_a_root_tells_of_its_replies(client, clock, noc):
+async def test_a_root_message_counts_its_replies(client, clock, noc):
     (root,) = await say(client, clock, "root")
     reply = noc.post("why?", user="U00000000AN", thread_ts=root)
     (shown,) = (await client.conversations_history(channel=NOC))["messages"]
@@ -62,7 +62,7 @@ async def test_a_window_leaves_out_its_edges_unless_inclusive(client, clock):
         ({"cursor": "bm9uc2Vuc2U6MQ=="}, "invalid_cursor"),
     ],
 )
-async def test_a_window_that_makes_no_sense_is_refused(client, refused, window, code):
+async def test_an_invalid_time_window_is_rejected(client, refused, window, code):
     assert (await refused(client.conversations_history(channel=NOC, **window)))["error"] == code
 
 
@@ -78,14 +78,14 @@ async def test_history_is_paged_and_a_message_that_comes_meanwhile_shifts_nothin
     assert "response_metadata" not in second.data
 
 
-async def test_history_shows_a_hundred_unless_told(client, noc):
+async def test_history_returns_a_hundred_by_default(client, noc):
     for number in range(101):
         noc.post(str(number))
     assert len(await texts(client)) == 100
     assert len(await texts(client, limit=999)) == 101
 
 
-async def test_without_asking_only_the_type_of_metadata_is_shown(client):
+async def test_only_the_type_of_metadata_is_returned_by_default(client):
     await client.chat_postMessage(channel=NOC, text="x", metadata=MARKER)
     (bare,) = (await client.conversations_history(channel=NOC))["messages"]
     (full,) = (await client.conversations_history(channel=NOC, include_all_metadata=True))["messages"]
@@ -191,7 +191,7 @@ async def test_private_channels_are_listed_only_to_their_members_who_ask(slack, 
     assert (await refused(client.conversations_list(types="rooms")))["error"] == "invalid_types"
 
 
-async def test_a_channel_tells_what_it_is(slack, client, noc, refused):
+async def test_the_channel_object_has_its_properties(slack, client, noc, refused):
     noc.share()
     noc.rename("operations")
     info = (await client.conversations_info(channel=NOC))["channel"]

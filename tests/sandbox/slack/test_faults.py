@@ -39,7 +39,7 @@ async def test_limits_are_off_until_they_are_switched_on(client):
         await post(client)
 
 
-async def test_a_channel_takes_a_burst_and_then_one_post_a_second(slack, client, clock, refused):
+async def test_a_channel_accepts_a_burst_and_then_one_post_a_second(slack, client, clock, refused):
     slack.rate_limits = True
     slack.limits.post_burst = 3
     for _ in range(3):
@@ -98,14 +98,14 @@ async def test_a_paused_method_answers_429_for_so_long_whatever_else_is_allowed(
     await post(client)
 
 
-async def test_what_is_refused_for_its_rate_has_no_effect_and_is_logged(slack, client, noc, refused):
+async def test_a_rate_limited_call_has_no_effect_and_is_logged(slack, client, noc, refused):
     slack.pause("chat.postMessage", 30)
     await refused(post(client))
     (call,) = slack.calls
     assert (call.status, call.error, call.took_effect, noc.messages) == (429, "ratelimited", False, [])
 
 
-def test_calls_evenly_spaced_at_the_rate_are_never_refused():
+def test_calls_evenly_spaced_at_the_rate_are_never_rejected():
     limits = SlackRateLimiter(enabled=True, post_burst=1)
     assert [limits.admit("chat.postMessage", NOC, 0.1 + second) for second in range(200)] == [None] * 200
 
@@ -197,7 +197,7 @@ async def test_something_else_happens_in_the_middle_of_a_call(slack, client, noc
     assert "thread_ts" not in stray["message"]
 
 
-async def test_what_happens_meanwhile_may_take_its_time(slack, client):
+async def test_a_side_effect_may_take_time(slack, client):
     async def happening(call):
         await asyncio.sleep(0)
         seen.append((call.method, call.took_effect))
@@ -218,7 +218,7 @@ async def outcomes(client, calls):
     return [await ok(call) for call in calls]
 
 
-async def test_the_nth_call_is_struck_and_so_many_after_it(slack, client):
+async def test_a_fault_applies_to_the_nth_call_and_so_many_after_it(slack, client):
     armed = slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), nth=2, times=2))
     assert await outcomes(client, [post(client) for _ in range(5)]) == [True, False, False, True, True]
     assert (armed.matched, armed.applied) == (5, 2)
@@ -241,7 +241,7 @@ async def test_chance_is_the_same_chance_each_time_with_the_same_seed(slack, cli
     assert 0 < sum(runs[0]) < 20
 
 
-async def test_a_fault_means_a_method_a_channel_or_whatever_its_condition_says(slack, client):
+async def test_a_fault_matches_by_method_channel_or_condition(slack, client):
     slack.channel("open").invite()
     calls = [
         client.auth_test,
@@ -260,7 +260,7 @@ async def test_a_fault_means_a_method_a_channel_or_whatever_its_condition_says(s
         assert await outcomes(client, [call() for call in calls]) == expected
 
 
-async def test_a_call_is_struck_by_one_fault_at_a_time(slack, client, refused):
+async def test_one_fault_at_a_time_applies_to_a_call(slack, client, refused):
     slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error")))
     slack.faults.add(InjectedFault(behaviour=ErrorCode("fatal_error")))
     assert [(await refused(post(client)))["error"] for _ in range(2)] == ["internal_error", "fatal_error"]

@@ -52,11 +52,11 @@ async def test_a_channel_is_posted_to_by_name_or_id_and_answered_with_its_id(cli
         lambda c: c.reactions_add(channel="noc", timestamp="1.000000", name="eyes"),
     ],
 )
-async def test_every_other_method_wants_the_id(client, refused, call):
+async def test_every_other_method_needs_the_id(client, refused, call):
     assert (await refused(call(client)))["error"] == "channel_not_found"
 
 
-async def test_a_public_channel_takes_posts_from_members_or_with_a_scope_for_it(slack, client, refused):
+async def test_a_public_channel_accepts_posts_from_members_or_with_a_scope_for_it(slack, client, refused):
     assert (await refused(client.chat_postMessage(channel="open", text="x")))["error"] == "not_in_channel"
     slack.grant_scope("chat:write.public")
     assert (await client.chat_postMessage(channel="open", text="x"))["ok"]
@@ -69,7 +69,7 @@ async def test_a_private_channel_does_not_exist_for_those_who_are_not_in_it(slac
     assert (await client.chat_postMessage(channel="secret", text="x"))["ok"]
 
 
-async def test_an_archived_channel_takes_no_posts(client, noc, refused):
+async def test_an_archived_channel_accepts_no_posts(client, noc, refused):
     noc.archive()
     assert (await refused(client.chat_postMessage(channel=NOC, text="x")))["error"] == "is_archived"
     noc.unarchive()
@@ -77,7 +77,7 @@ async def test_an_archived_channel_takes_no_posts(client, noc, refused):
 
 
 @pytest.mark.parametrize("nothing", [{"text": ""}, {"text": " \n"}, {"text": "", "blocks": [], "attachments": []}])
-async def test_a_message_of_nothing_is_refused(client, noc, refused, nothing):
+async def test_an_empty_message_is_rejected(client, noc, refused, nothing):
     call = client.api_call("chat.postMessage", json={"channel": NOC, **nothing})
     assert (await refused(call))["error"] == "no_text"
     assert noc.messages == []
@@ -112,7 +112,7 @@ async def test_markdown_text_stands_alone(client, noc, refused):
     assert [message.text for message in noc.messages] == ["# y"]
 
 
-async def test_a_note_for_one_person_is_kept_apart(client, noc, refused):
+async def test_an_ephemeral_message_is_not_in_the_history(client, noc, refused):
     noc.invite("U00000000AN")
     await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="only you")
     assert ([note.text for note in noc.ephemeral], noc.messages) == (["only you"], [])
@@ -121,7 +121,7 @@ async def test_a_note_for_one_person_is_kept_apart(client, noc, refused):
     assert (await refused(stranger))["error"] == "user_not_in_channel"
 
 
-async def test_a_note_is_seen_by_the_one_whom_it_is_for(slack, client, noc):
+async def test_an_ephemeral_message_is_visible_to_its_recipient(slack, client, noc):
     slack.add_user("U00000000BE", "bea", channels=["noc"])
     noc.invite("U00000000AN")
     await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="only you")
@@ -129,7 +129,7 @@ async def test_a_note_is_seen_by_the_one_whom_it_is_for(slack, client, noc):
     assert slack.ephemeral_messages("U00000000BE") == []
 
 
-async def test_a_note_in_a_thread_that_nobody_has_begun_is_taken_and_never_seen(slack, client, noc):
+async def test_an_ephemeral_message_in_a_thread_without_replies_is_accepted_and_not_visible(slack, client, noc):
     noc.invite("U00000000AN")
     root = noc.post("root")
     assert (await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="1", thread_ts=root.ts))["ok"]
@@ -226,13 +226,13 @@ async def test_only_an_edit_without_blocks_is_marked_as_one(client):
     assert "edited" in (await client.chat_update(channel=NOC, ts=ts, text="three"))["message"]
 
 
-async def test_an_edit_takes_only_a_tenth_of_the_text_that_a_post_does(client, refused):
+async def test_an_edit_accepts_a_tenth_of_the_text_of_a_post(client, refused):
     ts = await post(client)
     await client.chat_update(channel=NOC, ts=ts, text="x" * 4_000)
     assert (await refused(client.chat_update(channel=NOC, ts=ts, text="x" * 4_001)))["error"] == "msg_too_long"
 
 
-async def test_an_edit_that_is_refused_changes_nothing(client, noc, refused):
+async def test_a_rejected_edit_changes_nothing(client, noc, refused):
     ts = await post(client)
     bad = client.chat_update(channel=NOC, ts=ts, text="two", blocks=[{"type": "nonsense"}])
     assert (await refused(bad))["error"] == "invalid_blocks"
@@ -338,7 +338,7 @@ async def test_a_reply_that_is_broadcast_already_is_edited_as_any_other(client, 
         {"event_type": "x", "event_payload": {}, "more": 1},
     ],
 )
-async def test_metadata_of_another_shape_is_refused(client, refused, metadata):
+async def test_metadata_of_another_shape_is_rejected(client, refused, metadata):
     call = client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", "metadata": metadata})
     assert (await refused(call))["error"] == "invalid_metadata_format"
 
@@ -378,7 +378,7 @@ async def test_a_reaction_is_added_once_and_removed_once(client, noc, refused):
     assert (await refused(client.reactions_remove(**where)))["error"] == "no_reaction"
 
 
-async def test_reactions_are_refused_for_what_is_wrong_with_them(slack, client, noc, refused):
+async def test_invalid_reactions_are_rejected(slack, client, noc, refused):
     ts = await post(client)
     for arguments, code in (
         ({"channel": NOC, "timestamp": ts, "name": ":eyes:"}, "invalid_name"),

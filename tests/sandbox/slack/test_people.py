@@ -114,7 +114,7 @@ def opened(slack, client, press):
 # --- buttons ---
 
 
-async def test_a_press_reaches_the_app_signed_and_is_acknowledged(slack, app, card, clock):
+async def test_a_click_reaches_the_app_signed_and_is_acknowledged(slack, app, card, clock):
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
     assert (delivery.acknowledged, delivery.status, delivery.answer, delivery.attempts) == (True, 200, None, 1)
@@ -134,7 +134,7 @@ async def test_a_press_reaches_the_app_signed_and_is_acknowledged(slack, app, ca
     assert app.clicks[0]["message"]["text"] == "db-1 is down"
 
 
-async def test_two_presses_differ_and_one_that_is_sent_again_does_not(slack, app, card):
+async def test_two_clicks_differ_and_a_redelivery_does_not(slack, app, card):
     one = await slack.click(ANN, "noc", card.ts, "relay_assign")
     await slack.click(ANN, "noc", card.ts, "relay_assign")
     await slack.redeliver(one)
@@ -144,12 +144,12 @@ async def test_two_presses_differ_and_one_that_is_sent_again_does_not(slack, app
     assert one.attempts == 2
 
 
-async def test_a_link_button_tells_the_app_too(slack, app, card):
+async def test_a_click_on_a_link_button_reaches_the_app_too(slack, app, card):
     assert (await slack.click(ANN, "noc", card.ts, "link_0")).acknowledged
     assert parse_interaction(app.clicks[0]) == Click(action="")
 
 
-async def test_there_is_nothing_to_press_where_there_is_no_such_button(slack, app, card):
+async def test_a_missing_button_cannot_be_clicked(slack, app, card):
     with pytest.raises(NoSuchElement, match="relay_assign, link_0"):
         await slack.click(ANN, "noc", card.ts, "relay_resolve")
     with pytest.raises(NoSuchElement):
@@ -179,7 +179,7 @@ async def test_an_app_that_is_not_there_or_has_no_address_has_not_acknowledged(s
 
 
 @pytest.mark.parametrize(("secret", "shift"), [("another", 0), (SECRET, -301)])
-async def test_what_is_signed_wrongly_or_long_ago_is_refused_by_the_app(slack, app, card, secret, shift):
+async def test_the_app_rejects_wrong_and_old_signatures(slack, app, card, secret, shift):
     slack.interactivity = RequestUrl(slack.interactivity.url, secret, clock=lambda: slack.now() + shift)
 
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
@@ -259,7 +259,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("changed", "where"), WRONG.values(), ids=WRONG.keys())
-async def test_a_modal_beyond_slacks_limits_is_refused_and_the_trigger_is_still_good(
+async def test_a_modal_beyond_slacks_limits_is_rejected_and_the_trigger_stays_valid(
     client, press, refused, changed, where
 ):
     trigger = await press()
@@ -286,7 +286,7 @@ async def test_relays_own_modals_are_opened(opened, action):
     assert (await opened(view(action))).open
 
 
-async def test_a_modal_that_is_sent_comes_to_the_app_and_closes(slack, app, opened):
+async def test_a_submitted_modal_reaches_the_app_and_closes(slack, app, opened):
     shown = await opened(view())
 
     delivery = await slack.submit(ANN, shown.id, {"text": "looking"})
@@ -305,14 +305,14 @@ async def test_a_modal_that_is_sent_comes_to_the_app_and_closes(slack, app, open
     assert slack.open_views(ANN) == []
 
 
-async def test_what_stands_in_a_modal_from_the_start_is_sent_where_nothing_else_is_chosen(slack, app, opened):
+async def test_initial_values_are_submitted_by_default(slack, app, opened):
     await slack.submit(ANN, await opened(view("snooze")), {})
     assert parse_interaction(app.clicks[-1]).values == {"until": "1h"}
     await slack.submit(ANN, await opened(view("snooze")), {"until": "tomorrow"})
     assert parse_interaction(app.clicks[-1]).values == {"until": "tomorrow"}
 
 
-async def test_what_slacks_window_would_not_send_is_not_sent(slack, app, opened):
+async def test_invalid_input_is_not_submitted(slack, app, opened):
     shown = await opened(view())
     for values in ({}, {"text": ""}, {"text": "x" * 3_001}, {"until": "1h"}):
         with pytest.raises(InvalidInput):
@@ -324,7 +324,7 @@ async def test_what_slacks_window_would_not_send_is_not_sent(slack, app, opened)
         await slack.submit(ANN, snoozing, {"until": "5y"})
 
 
-async def test_what_the_app_finds_wrong_is_shown_and_the_modal_stays(slack, app, opened):
+async def test_the_apps_errors_are_shown_and_the_modal_stays_open(slack, app, opened):
     shown = await opened(view())
     app.answer = {"response_action": "errors", "errors": {"text": "Write something to send."}}
     await slack.submit(ANN, shown, {"text": " "})
@@ -361,7 +361,7 @@ async def test_a_modal_that_the_app_did_not_acknowledge_stays_and_says_so(slack,
     assert "trouble" in shown.errors["text"]
 
 
-async def test_nobody_sends_what_is_open_before_somebody_else(slack, opened):
+async def test_a_user_cannot_submit_another_users_modal(slack, opened):
     shown = await opened(view())
     with pytest.raises(NoSuchElement):
         await slack.submit("U0STRANGER", shown, {"text": "x"})
@@ -373,7 +373,7 @@ async def test_nobody_sends_what_is_open_before_somebody_else(slack, opened):
 # --- what people write ---
 
 
-async def test_a_reply_is_heard_by_the_app(slack, app, card, noc):
+async def test_a_reply_reaches_the_app(slack, app, card, noc):
     delivery = await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)
 
     (reply,) = noc.thread(card.ts)
@@ -396,13 +396,13 @@ async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
     )
 
 
-async def test_a_reply_that_is_broadcast_is_heard_as_one(slack, app, card):
+async def test_a_broadcast_reply_reaches_the_app_as_one(slack, app, card):
     await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts, broadcast=True)
     assert app.events[0]["event"]["subtype"] == "thread_broadcast"
     assert parse_event(app.events[0]).text == "on it"
 
 
-async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack, app, card, noc):
+async def test_edits_deletions_and_the_apps_own_messages_have_their_own_events(slack, app, card, noc):
     await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts)
     (reply,) = noc.thread(card.ts)
     await slack.edit_message(reply, "not on it")
@@ -430,7 +430,7 @@ async def test_edits_deletions_and_the_apps_own_messages_are_told_as_such(slack,
         lambda slack: setattr(slack, "interactivity", None),
     ],
 )
-async def test_the_app_hears_nothing_where_it_is_no_member_may_not_read_or_did_not_ask(slack, app, card, deafen):
+async def test_the_app_gets_no_event_without_membership_scope_or_subscription(slack, app, card, deafen):
     deafen(slack)
     assert await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts) is None
     assert app.events == []

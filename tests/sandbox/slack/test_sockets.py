@@ -90,7 +90,7 @@ async def test_what_is_not_acknowledged_goes_to_another_socket(slack, connect, c
     assert first.result()["payload"] == again["payload"]
 
 
-async def test_an_acknowledgement_that_is_not_heard_is_none(slack, connect, card):
+async def test_a_lost_acknowledgement_does_not_count(slack, connect, card):
     async with connect() as stream:
         slack.socket_mode.open[0].ignores_acknowledgements = True
         pressing = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
@@ -129,7 +129,7 @@ async def test_slack_asks_for_a_new_connection_and_ends_the_old_one(slack, conne
         assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_a_connection_can_be_cut_without_a_word(slack, connect):
+async def test_a_connection_can_be_cut(slack, connect):
     async with connect() as stream:
         slack.socket_mode.cut()
         assert (await stream.receive()).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}

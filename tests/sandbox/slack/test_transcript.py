@@ -208,7 +208,7 @@ def test_markup_reads_as_slack_shows_it(slack, noc, markup, shown):
         (-3_600, "in 1 hour"),
     ],
 )
-def test_how_long_ago_a_thing_was_is_said_as_the_workspaces_clock_has_it(slack, noc, clock, since, said):
+def test_relative_dates_use_the_workspaces_clock(slack, noc, clock, since, said):
     at = int(clock.now) - since
     noc.add_message(MessageContent(text=f"<!date^{at}^{{time}}|03:12> (<!date^{at}^{{ago}}|03:12>)"), BOT)
     assert slack.transcript("noc") == f"relay: 03:12 ({said})"

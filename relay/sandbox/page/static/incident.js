@@ -156,7 +156,7 @@ const incidents = (() => {
       return {
         at: task.created,
         rank: 0,
-        className: ["done", "waiting", "trying"].includes(task.state) ? "good" : "bad",
+        className: ["done", "waiting", "in_flight"].includes(task.state) ? "good" : "bad",
         parts: [
           make("span", "mono", TASKS[task.kind] ?? String(task.kind)),
           ` → ${spaced(task.state)}`,
