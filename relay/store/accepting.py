@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, Entry, IncidentState, Plan, ShareOutcome
+from relay.model.record import Record
 from relay.store import schema
 from relay.store.channels import canonical_refs
 from relay.store.locks import postgresql, share_channel_references
@@ -148,25 +149,14 @@ class _Group:
         )
 
 
-_PLACEHOLDER = {
-    "version": 0,
-    "episode": 1,
-    "ended_at": None,
-    "next_seq": 1,
-    "last_share_at": 0.0,
-    "stale_at": None,
-    "stub": False,
-    "record": "{}",
-}
-
-
 def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Lock the new incidents with placeholder rows; return them. Known incidents are locked when they are read."""
     if not postgresql(connection):
         return set()
     # If two relays accept the first shares of one incident at once, the later one waits here for the earlier one's row.
     statement = insert_or_keep(connection, schema.incident, ("id",), returning=("id",))
-    return {row.id for row in connection.execute(statement, [_PLACEHOLDER | {"id": key} for key in ids])}
+    placeholders = [incident_row(IncidentState(record=Record(incident=key))) for key in ids]
+    return {row.id for row in connection.execute(statement, placeholders)}
 
 
 def _unclaim(connection: Connection, ids: Collection[str]) -> None:

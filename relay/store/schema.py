@@ -223,7 +223,7 @@ for _work in ("post", "edit"):
     _due_first = (card.c[f"{_work}_urgent"].desc(), card.c[f"{_work}_deadline"], card.c.id)
     _has_work = f"{_work}_due IS NOT NULL"
     _partial_index(f"ix_card_{_work}_order", _has_work, *_due_first)
-    _partial_index(f"ix_card_{_work}_lane", _has_work, card.c.channel, *_due_first)
+    _partial_index(f"ix_card_{_work}_channel", _has_work, card.c.channel, *_due_first)
     _partial_index(f"ix_card_{_work}_since", _has_work, card.c[f"{_work}_since"], card.c.id)
     _partial_index(f"ix_card_{_work}_due", _has_work, card.c[f"{_work}_due"])
 

@@ -205,5 +205,5 @@ def _columns(connection, table):
 
 def _clauses(sql):
     """The clauses of a CREATE statement, in whatever order and white space."""
-    clauses = re.split(r"\n|,(?=\s*\w+ (?:TEXT|DOUBLE|INTEGER|BIGINT|BOOLEAN|BLOB)\b)", sql)
-    return sorted(filter(None, (re.sub(r"\s+", " ", clause.strip(" ,()\n\t")) for clause in clauses)))
+    sql = re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")")
+    return sorted(re.split(r', (?=CONSTRAINT |"?\w+"? (?:TEXT|DOUBLE|INTEGER|BIGINT|BOOLEAN|BLOB)\b)', sql))

@@ -1,404 +1,213 @@
 """Create all tables."""
 
-from collections.abc import Sequence
-
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0001"
 down_revision = None
 
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TYPES = {
+    "sqlite": {"id": "INTEGER", "reference": "INTEGER", "double": "DOUBLE", "blob": "BLOB"},
+    "postgresql": {"id": "BIGSERIAL", "reference": "BIGINT", "double": "DOUBLE PRECISION", "blob": "BYTEA"},
+}
+
+TABLES = """
+CREATE TABLE channel (
+    ref TEXT NOT NULL, slack_id TEXT, canonical_ref TEXT, facts TEXT NOT NULL, state TEXT NOT NULL,
+    reason TEXT NOT NULL, retry_at {double},
+    CONSTRAINT pk_channel PRIMARY KEY (ref),
+    CONSTRAINT ck_channel_state CHECK (state IN ('new', 'open', 'paused', 'rejected')),
+    CONSTRAINT ck_channel_open_has_slack_id CHECK (state <> 'open' OR slack_id IS NOT NULL),
+    CONSTRAINT ck_channel_canonical_ref_is_another CHECK (canonical_ref IS NULL OR canonical_ref <> ref),
+    CONSTRAINT fk_channel_canonical_ref FOREIGN KEY(canonical_ref) REFERENCES channel (ref)
+);
+CREATE INDEX ix_channel_canonical_ref ON channel (canonical_ref) WHERE canonical_ref IS NOT NULL;
+CREATE UNIQUE INDEX uq_channel_slack_id ON channel (slack_id) WHERE canonical_ref IS NULL;
+
+CREATE TABLE configuration (
+    id {id} NOT NULL, hash TEXT NOT NULL, saved_at {double} NOT NULL, routes TEXT NOT NULL,
+    templates TEXT NOT NULL,
+    CONSTRAINT pk_configuration PRIMARY KEY (id),
+    CONSTRAINT uq_configuration_hash UNIQUE (hash)
+);
+
+CREATE TABLE health_probe (
+    id INTEGER NOT NULL, writes BIGINT NOT NULL,
+    CONSTRAINT pk_health_probe PRIMARY KEY (id),
+    CONSTRAINT ck_health_probe_single_row CHECK (id = 1)
+);
+
+CREATE TABLE incident (
+    id TEXT NOT NULL, version BIGINT NOT NULL, episode INTEGER NOT NULL, ended_at {double},
+    next_seq INTEGER NOT NULL, last_share_at {double} NOT NULL, stub BOOLEAN NOT NULL, record TEXT NOT NULL,
+    stale_at {double},
+    CONSTRAINT pk_incident PRIMARY KEY (id),
+    CONSTRAINT ck_incident_version CHECK (version >= 0),
+    CONSTRAINT ck_incident_episode CHECK (episode >= 1),
+    CONSTRAINT ck_incident_next_seq CHECK (next_seq >= 1)
+);
+CREATE INDEX ix_incident_ended_at ON incident (ended_at) WHERE ended_at IS NOT NULL AND NOT stub;
+CREATE INDEX ix_incident_stale_at ON incident (stale_at) WHERE stale_at IS NOT NULL;
+
+CREATE TABLE lease (
+    name TEXT NOT NULL, holder TEXT NOT NULL, epoch BIGINT NOT NULL, until {double} NOT NULL,
+    CONSTRAINT pk_lease PRIMARY KEY (name),
+    CONSTRAINT ck_lease_epoch CHECK (epoch >= 1)
+);
+
+CREATE TABLE quarantine (
+    id {id} NOT NULL, received {double} NOT NULL, reason TEXT NOT NULL, headers TEXT NOT NULL,
+    size INTEGER NOT NULL, body {blob} NOT NULL,
+    CONSTRAINT pk_quarantine PRIMARY KEY (id)
+);
+
+CREATE TABLE reported_fault (
+    id {id} NOT NULL, hash TEXT NOT NULL, reported_at {double} NOT NULL,
+    CONSTRAINT pk_reported_fault PRIMARY KEY (id),
+    CONSTRAINT uq_reported_fault_hash UNIQUE (hash)
+);
+
+CREATE TABLE tag_definition (
+    id TEXT NOT NULL, data TEXT NOT NULL, fetched_at {double} NOT NULL,
+    CONSTRAINT pk_tag_definition PRIMARY KEY (id)
+);
+
+CREATE TABLE bigpanda_task (
+    id {id} NOT NULL, "key" TEXT NOT NULL, kind TEXT NOT NULL, incident TEXT NOT NULL, payload TEXT NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, due_at {double}, tries INTEGER NOT NULL,
+    created {double} NOT NULL,
+    CONSTRAINT pk_bigpanda_task PRIMARY KEY (id),
+    CONSTRAINT ck_bigpanda_task_kind CHECK (kind IN ('callback', 'assign', 'comment', 'snooze',
+        'resolve', 'reply', 'check')),
+    CONSTRAINT ck_bigpanda_task_state CHECK (state IN ('in_flight', 'waiting', 'in_doubt', 'done',
+        'dropped', 'rejected')),
+    CONSTRAINT ck_bigpanda_task_tries CHECK (tries >= 0),
+    CONSTRAINT ck_bigpanda_task_closed_is_not_due CHECK (due_at IS NULL OR state IN ('in_flight',
+        'waiting', 'in_doubt')),
+    CONSTRAINT uq_bigpanda_task_key UNIQUE ("key"),
+    CONSTRAINT fk_bigpanda_task_incident FOREIGN KEY(incident) REFERENCES incident (id)
+);
+CREATE INDEX ix_bigpanda_task_due_at ON bigpanda_task (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX ix_bigpanda_task_in_flight ON bigpanda_task (id) WHERE state = 'in_flight';
+CREATE INDEX ix_bigpanda_task_incident ON bigpanda_task (incident);
+
+CREATE TABLE card (
+    id {id} NOT NULL, incident TEXT NOT NULL, channel TEXT NOT NULL, episode INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, route TEXT NOT NULL, matched BOOLEAN NOT NULL,
+    first_matched_at {double} NOT NULL, generation INTEGER NOT NULL, ts TEXT, slack_channel TEXT,
+    shown_hash TEXT NOT NULL, reported_seq INTEGER NOT NULL, worst TEXT, episode_worst TEXT,
+    shown_ended_at {double}, pinged TEXT NOT NULL, reopening_pinged_at {double}, previous TEXT,
+    notices TEXT NOT NULL, reposted_at TEXT NOT NULL, root_seq INTEGER NOT NULL, edited_at {double},
+    edit_in_doubt_until {double}, pending_since {double}, tries INTEGER NOT NULL, post_due {double},
+    post_deadline {double}, post_since {double}, post_urgent BOOLEAN NOT NULL, edit_due {double},
+    edit_deadline {double}, edit_since {double}, edit_urgent BOOLEAN NOT NULL, options TEXT NOT NULL,
+    mention TEXT NOT NULL, reopening_reported_at {double},
+    CONSTRAINT pk_card PRIMARY KEY (id),
+    CONSTRAINT uq_card_incident_channel_episode UNIQUE (incident, channel, episode),
+    CONSTRAINT uq_card_channel_ts UNIQUE (channel, ts),
+    CONSTRAINT ck_card_episode CHECK (episode >= 1),
+    CONSTRAINT ck_card_generation CHECK (generation >= 0),
+    CONSTRAINT ck_card_reported_seq CHECK (reported_seq >= 0),
+    CONSTRAINT ck_card_root_seq CHECK (root_seq >= 0),
+    CONSTRAINT ck_card_tries CHECK (tries >= 0),
+    CONSTRAINT ck_card_state CHECK (state IN ('pending', 'posting', 'posted', 'in_doubt', 'rejected',
+        'cancelled', 'superseded')),
+    CONSTRAINT ck_card_worst CHECK (worst IN ('resolved', 'unknown', 'acknowledged', 'warning', 'critical')),
+    CONSTRAINT ck_card_episode_worst CHECK (episode_worst IN ('resolved', 'unknown', 'acknowledged',
+        'warning', 'critical')),
+    CONSTRAINT ck_card_posted_has_ts CHECK (state <> 'posted' OR ts IS NOT NULL),
+    CONSTRAINT ck_card_unposted_has_no_ts CHECK (ts IS NULL OR state NOT IN ('pending', 'posting',
+        'in_doubt', 'cancelled')),
+    CONSTRAINT ck_card_ts_has_slack_channel CHECK (ts IS NULL OR slack_channel IS NOT NULL),
+    CONSTRAINT ck_card_superseded_has_no_work CHECK (state <> 'superseded' OR (post_due IS NULL
+        AND edit_due IS NULL)),
+    CONSTRAINT ck_card_post_due CHECK ((post_due IS NULL) = (post_deadline IS NULL)
+        AND (post_due IS NULL) = (post_since IS NULL) AND (post_due IS NOT NULL OR NOT post_urgent)),
+    CONSTRAINT ck_card_edit_due CHECK ((edit_due IS NULL) = (edit_deadline IS NULL)
+        AND (edit_due IS NULL) = (edit_since IS NULL) AND (edit_due IS NOT NULL OR NOT edit_urgent)),
+    CONSTRAINT fk_card_incident FOREIGN KEY(incident) REFERENCES incident (id),
+    CONSTRAINT fk_card_channel FOREIGN KEY(channel) REFERENCES channel (ref)
+);
+CREATE INDEX ix_card_edit_channel ON card (channel, edit_urgent DESC, edit_deadline, id)
+    WHERE edit_due IS NOT NULL;
+CREATE INDEX ix_card_edit_due ON card (edit_due) WHERE edit_due IS NOT NULL;
+CREATE INDEX ix_card_edit_order ON card (edit_urgent DESC, edit_deadline, id) WHERE edit_due IS NOT NULL;
+CREATE INDEX ix_card_edit_since ON card (edit_since, id) WHERE edit_due IS NOT NULL;
+CREATE INDEX ix_card_post_channel ON card (channel, post_urgent DESC, post_deadline, id)
+    WHERE post_due IS NOT NULL;
+CREATE INDEX ix_card_post_due ON card (post_due) WHERE post_due IS NOT NULL;
+CREATE INDEX ix_card_post_order ON card (post_urgent DESC, post_deadline, id) WHERE post_due IS NOT NULL;
+CREATE INDEX ix_card_post_since ON card (post_since, id) WHERE post_due IS NOT NULL;
+CREATE INDEX ix_card_ts ON card (ts) WHERE ts IS NOT NULL;
+
+CREATE TABLE entry (
+    incident TEXT NOT NULL, seq INTEGER NOT NULL, "key" TEXT NOT NULL, kind TEXT NOT NULL, at {double} NOT NULL,
+    data TEXT NOT NULL,
+    CONSTRAINT pk_entry PRIMARY KEY (incident, seq),
+    CONSTRAINT uq_entry_incident_key UNIQUE (incident, "key"),
+    CONSTRAINT ck_entry_seq CHECK (seq >= 1),
+    CONSTRAINT ck_entry_kind CHECK (kind IN ('status', 'comment', 'assignment', 'snooze', 'tags',
+        'alerts', 'changes', 'resolved', 'reopened', 'other')),
+    CONSTRAINT fk_entry_incident FOREIGN KEY(incident) REFERENCES incident (id)
+);
+
+CREATE TABLE share (
+    id {id} NOT NULL, incident TEXT NOT NULL, hash TEXT NOT NULL, as_of {double} NOT NULL,
+    received {double} NOT NULL, times_seen INTEGER NOT NULL, outcome TEXT NOT NULL, routes TEXT NOT NULL,
+    decision TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body {blob} NOT NULL,
+    CONSTRAINT pk_share PRIMARY KEY (id),
+    CONSTRAINT uq_share_hash_incident UNIQUE (hash, incident),
+    CONSTRAINT ck_share_times_seen CHECK (times_seen >= 1),
+    CONSTRAINT ck_share_outcome CHECK (outcome IN ('first', 'update', 'nothing_new', 'repeat',
+        'ended_long_ago', 'dropped', 'no_route')),
+    CONSTRAINT fk_share_incident FOREIGN KEY(incident) REFERENCES incident (id)
+);
+CREATE INDEX ix_share_incident ON share (incident);
+CREATE INDEX ix_share_received ON share (received);
+
+CREATE TABLE attempt (
+    id {id} NOT NULL, card {reference} NOT NULL, "key" TEXT NOT NULL, kind TEXT NOT NULL,
+    generation INTEGER NOT NULL, upto_seq INTEGER NOT NULL, started_at {double} NOT NULL, state TEXT NOT NULL,
+    tries INTEGER NOT NULL, targets TEXT NOT NULL, data TEXT NOT NULL, searches INTEGER NOT NULL,
+    next_search_at {double},
+    CONSTRAINT pk_attempt PRIMARY KEY (id),
+    CONSTRAINT ck_attempt_kind CHECK (kind IN ('root', 'reply')),
+    CONSTRAINT ck_attempt_state CHECK (state IN ('in_flight', 'waiting', 'in_doubt', 'done', 'dropped',
+        'rejected')),
+    CONSTRAINT ck_attempt_generation CHECK (generation >= 0),
+    CONSTRAINT ck_attempt_upto_seq CHECK (upto_seq >= 0),
+    CONSTRAINT ck_attempt_tries CHECK (tries >= 0),
+    CONSTRAINT ck_attempt_searches CHECK (searches >= 0),
+    CONSTRAINT fk_attempt_card FOREIGN KEY(card) REFERENCES card (id),
+    CONSTRAINT uq_attempt_key UNIQUE ("key")
+);
+CREATE INDEX ix_attempt_card ON attempt (card);
+CREATE INDEX ix_attempt_next_search_at ON attempt (next_search_at) WHERE next_search_at IS NOT NULL;
+CREATE INDEX ix_attempt_state ON attempt (state) WHERE state IN ('in_flight', 'waiting', 'in_doubt');
+CREATE UNIQUE INDEX uq_attempt_open ON attempt (card) WHERE state IN ('in_flight', 'waiting', 'in_doubt');
+
+CREATE TABLE call (
+    id {id} NOT NULL, card {reference} NOT NULL, method TEXT NOT NULL, at {double} NOT NULL,
+    answer TEXT NOT NULL,
+    CONSTRAINT pk_call PRIMARY KEY (id),
+    CONSTRAINT fk_call_card FOREIGN KEY(card) REFERENCES card (id)
+);
+CREATE INDEX ix_call_at ON call (at);
+CREATE INDEX ix_call_card ON call (card);
+
+CREATE TABLE dead_letter (
+    id {id} NOT NULL, card {reference} NOT NULL, reason TEXT NOT NULL, remedy TEXT NOT NULL,
+    since {double} NOT NULL, closed_at {double}, after_seq BIGINT, upto_seq BIGINT,
+    CONSTRAINT pk_dead_letter PRIMARY KEY (id),
+    CONSTRAINT fk_dead_letter_card FOREIGN KEY(card) REFERENCES card (id)
+);
+CREATE INDEX ix_dead_letter_card ON dead_letter (card);
+CREATE UNIQUE INDEX uq_dead_letter_open ON dead_letter (card) WHERE closed_at IS NULL;
+"""
 
 
 def upgrade() -> None:
     """Create each table after those that it refers to."""
-    _channel()
-    _configuration()
-    _health_probe()
-    _incident()
-    _lease()
-    _quarantine()
-    _reported_fault()
-    _tag_definition()
-    _bigpanda_task()
-    _card()
-    _entry()
-    _share()
-    _attempt()
-    _call()
-    _dead_letter()
-
-
-def _partial_index(
-    name: str, table: str, columns: Sequence[str | sa.TextClause], where: str, *, unique: bool = False
-) -> None:
-    condition = sa.text(where)
-    op.create_index(name, table, columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
-
-
-def _channel() -> None:
-    op.create_table(
-        "channel",
-        sa.Column("ref", sa.Text(), nullable=False),
-        sa.Column("slack_id", sa.Text()),
-        sa.Column("canonical_ref", sa.Text()),
-        sa.Column("facts", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("retry_at", sa.Double()),
-        sa.CheckConstraint("canonical_ref IS NULL OR canonical_ref <> ref", name="ck_channel_canonical_ref_is_another"),
-        sa.CheckConstraint("state <> 'open' OR slack_id IS NOT NULL", name="ck_channel_open_has_slack_id"),
-        sa.CheckConstraint("state IN ('new', 'open', 'paused', 'rejected')", name="ck_channel_state"),
-        sa.ForeignKeyConstraint(["canonical_ref"], ["channel.ref"], name="fk_channel_canonical_ref"),
-        sa.PrimaryKeyConstraint("ref", name="pk_channel"),
-    )
-    _partial_index("ix_channel_canonical_ref", "channel", ["canonical_ref"], "canonical_ref IS NOT NULL")
-    _partial_index("uq_channel_slack_id", "channel", ["slack_id"], "canonical_ref IS NULL", unique=True)
-
-
-def _configuration() -> None:
-    op.create_table(
-        "configuration",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("saved_at", sa.Double(), nullable=False),
-        sa.Column("routes", sa.Text(), nullable=False),
-        sa.Column("templates", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_configuration"),
-        sa.UniqueConstraint("hash", name="uq_configuration_hash"),
-    )
-
-
-def _health_probe() -> None:
-    op.create_table(
-        "health_probe",
-        sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
-        sa.Column("writes", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("id = 1", name="ck_health_probe_single_row"),
-        sa.PrimaryKeyConstraint("id", name="pk_health_probe"),
-    )
-
-
-def _incident() -> None:
-    op.create_table(
-        "incident",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("episode", sa.Integer(), nullable=False),
-        sa.Column("ended_at", sa.Double()),
-        sa.Column("next_seq", sa.Integer(), nullable=False),
-        sa.Column("last_share_at", sa.Double(), nullable=False),
-        sa.Column("stub", sa.Boolean(), nullable=False),
-        sa.Column("record", sa.Text(), nullable=False),
-        sa.Column("stale_at", sa.Double()),
-        sa.CheckConstraint("episode >= 1", name="ck_incident_episode"),
-        sa.CheckConstraint("next_seq >= 1", name="ck_incident_next_seq"),
-        sa.CheckConstraint("version >= 0", name="ck_incident_version"),
-        sa.PrimaryKeyConstraint("id", name="pk_incident"),
-    )
-    _partial_index("ix_incident_ended_at", "incident", ["ended_at"], "ended_at IS NOT NULL AND NOT stub")
-    _partial_index("ix_incident_stale_at", "incident", ["stale_at"], "stale_at IS NOT NULL")
-
-
-def _lease() -> None:
-    op.create_table(
-        "lease",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("until", sa.Double(), nullable=False),
-        sa.CheckConstraint("epoch >= 1", name="ck_lease_epoch"),
-        sa.PrimaryKeyConstraint("name", name="pk_lease"),
-    )
-
-
-def _quarantine() -> None:
-    op.create_table(
-        "quarantine",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("received", sa.Double(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("headers", sa.Text(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_quarantine"),
-    )
-
-
-def _reported_fault() -> None:
-    op.create_table(
-        "reported_fault",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("reported_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_reported_fault"),
-        sa.UniqueConstraint("hash", name="uq_reported_fault_hash"),
-    )
-
-
-def _tag_definition() -> None:
-    op.create_table(
-        "tag_definition",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=False),
-        sa.Column("fetched_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_tag_definition"),
-    )
-
-
-def _bigpanda_task() -> None:
-    op.create_table(
-        "bigpanda_task",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("due_at", sa.Double()),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("created", sa.Double(), nullable=False),
-        sa.CheckConstraint(
-            "due_at IS NULL OR state IN ('in_flight', 'waiting', 'in_doubt')", name="ck_bigpanda_task_closed_is_not_due"
-        ),
-        sa.CheckConstraint(
-            "kind IN ('callback', 'assign', 'comment', 'snooze', 'resolve', 'reply', 'check')",
-            name="ck_bigpanda_task_kind",
-        ),
-        sa.CheckConstraint(
-            "state IN ('in_flight', 'waiting', 'in_doubt', 'done', 'dropped', 'rejected')",
-            name="ck_bigpanda_task_state",
-        ),
-        sa.CheckConstraint("tries >= 0", name="ck_bigpanda_task_tries"),
-        sa.ForeignKeyConstraint(["incident"], ["incident.id"], name="fk_bigpanda_task_incident"),
-        sa.PrimaryKeyConstraint("id", name="pk_bigpanda_task"),
-        sa.UniqueConstraint("key", name="uq_bigpanda_task_key"),
-    )
-    _partial_index("ix_bigpanda_task_due_at", "bigpanda_task", ["due_at"], "due_at IS NOT NULL")
-    _partial_index("ix_bigpanda_task_in_flight", "bigpanda_task", ["id"], "state = 'in_flight'")
-    op.create_index("ix_bigpanda_task_incident", "bigpanda_task", ["incident"])
-
-
-def _card() -> None:
-    op.create_table(
-        "card",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("episode", sa.Integer(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=False),
-        sa.Column("matched", sa.Boolean(), nullable=False),
-        sa.Column("first_matched_at", sa.Double(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("ts", sa.Text()),
-        sa.Column("slack_channel", sa.Text()),
-        sa.Column("shown_hash", sa.Text(), nullable=False),
-        sa.Column("reported_seq", sa.Integer(), nullable=False),
-        sa.Column("worst", sa.Text()),
-        sa.Column("episode_worst", sa.Text()),
-        sa.Column("shown_ended_at", sa.Double()),
-        sa.Column("pinged", sa.Text(), nullable=False),
-        sa.Column("reopening_pinged_at", sa.Double()),
-        sa.Column("previous", sa.Text()),
-        sa.Column("notices", sa.Text(), nullable=False),
-        sa.Column("reposted_at", sa.Text(), nullable=False),
-        sa.Column("root_seq", sa.Integer(), nullable=False),
-        sa.Column("edited_at", sa.Double()),
-        sa.Column("edit_in_doubt_until", sa.Double()),
-        sa.Column("pending_since", sa.Double()),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("post_due", sa.Double()),
-        sa.Column("post_deadline", sa.Double()),
-        sa.Column("post_since", sa.Double()),
-        sa.Column("post_urgent", sa.Boolean(), nullable=False),
-        sa.Column("edit_due", sa.Double()),
-        sa.Column("edit_deadline", sa.Double()),
-        sa.Column("edit_since", sa.Double()),
-        sa.Column("edit_urgent", sa.Boolean(), nullable=False),
-        sa.Column("options", sa.Text(), nullable=False),
-        sa.Column("mention", sa.Text(), nullable=False),
-        sa.Column("reopening_reported_at", sa.Double()),
-        sa.CheckConstraint(
-            "(edit_due IS NULL) = (edit_deadline IS NULL) AND (edit_due IS NULL) = (edit_since IS NULL) "
-            "AND (edit_due IS NOT NULL OR NOT edit_urgent)",
-            name="ck_card_edit_due",
-        ),
-        sa.CheckConstraint("episode >= 1", name="ck_card_episode"),
-        sa.CheckConstraint(
-            "episode_worst IN ('resolved', 'unknown', 'acknowledged', 'warning', 'critical')",
-            name="ck_card_episode_worst",
-        ),
-        sa.CheckConstraint("generation >= 0", name="ck_card_generation"),
-        sa.CheckConstraint(
-            "(post_due IS NULL) = (post_deadline IS NULL) AND (post_due IS NULL) = (post_since IS NULL) "
-            "AND (post_due IS NOT NULL OR NOT post_urgent)",
-            name="ck_card_post_due",
-        ),
-        sa.CheckConstraint("state <> 'posted' OR ts IS NOT NULL", name="ck_card_posted_has_ts"),
-        sa.CheckConstraint("reported_seq >= 0", name="ck_card_reported_seq"),
-        sa.CheckConstraint("root_seq >= 0", name="ck_card_root_seq"),
-        sa.CheckConstraint(
-            "state IN ('pending', 'posting', 'posted', 'in_doubt', 'rejected', 'cancelled', 'superseded')",
-            name="ck_card_state",
-        ),
-        sa.CheckConstraint(
-            "state <> 'superseded' OR (post_due IS NULL AND edit_due IS NULL)", name="ck_card_superseded_has_no_work"
-        ),
-        sa.CheckConstraint("tries >= 0", name="ck_card_tries"),
-        sa.CheckConstraint("ts IS NULL OR slack_channel IS NOT NULL", name="ck_card_ts_has_slack_channel"),
-        sa.CheckConstraint(
-            "ts IS NULL OR state NOT IN ('pending', 'posting', 'in_doubt', 'cancelled')",
-            name="ck_card_unposted_has_no_ts",
-        ),
-        sa.CheckConstraint(
-            "worst IN ('resolved', 'unknown', 'acknowledged', 'warning', 'critical')", name="ck_card_worst"
-        ),
-        sa.ForeignKeyConstraint(["channel"], ["channel.ref"], name="fk_card_channel"),
-        sa.ForeignKeyConstraint(["incident"], ["incident.id"], name="fk_card_incident"),
-        sa.PrimaryKeyConstraint("id", name="pk_card"),
-        sa.UniqueConstraint("channel", "ts", name="uq_card_channel_ts"),
-        sa.UniqueConstraint("incident", "channel", "episode", name="uq_card_incident_channel_episode"),
-    )
-    _partial_index("ix_card_edit_due", "card", ["edit_due"], "edit_due IS NOT NULL")
-    _partial_index(
-        "ix_card_edit_lane",
-        "card",
-        ["channel", sa.text("edit_urgent DESC"), "edit_deadline", "id"],
-        "edit_due IS NOT NULL",
-    )
-    _partial_index(
-        "ix_card_edit_order", "card", [sa.text("edit_urgent DESC"), "edit_deadline", "id"], "edit_due IS NOT NULL"
-    )
-    _partial_index("ix_card_edit_since", "card", ["edit_since", "id"], "edit_due IS NOT NULL")
-    _partial_index("ix_card_post_due", "card", ["post_due"], "post_due IS NOT NULL")
-    _partial_index(
-        "ix_card_post_lane",
-        "card",
-        ["channel", sa.text("post_urgent DESC"), "post_deadline", "id"],
-        "post_due IS NOT NULL",
-    )
-    _partial_index(
-        "ix_card_post_order", "card", [sa.text("post_urgent DESC"), "post_deadline", "id"], "post_due IS NOT NULL"
-    )
-    _partial_index("ix_card_post_since", "card", ["post_since", "id"], "post_due IS NOT NULL")
-    _partial_index("ix_card_ts", "card", ["ts"], "ts IS NOT NULL")
-
-
-def _entry() -> None:
-    op.create_table(
-        "entry",
-        sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('status', 'comment', 'assignment', 'snooze', 'tags', 'alerts', 'changes', 'resolved', "
-            "'reopened', 'other')",
-            name="ck_entry_kind",
-        ),
-        sa.CheckConstraint("seq >= 1", name="ck_entry_seq"),
-        sa.ForeignKeyConstraint(["incident"], ["incident.id"], name="fk_entry_incident"),
-        sa.PrimaryKeyConstraint("incident", "seq", name="pk_entry"),
-        sa.UniqueConstraint("incident", "key", name="uq_entry_incident_key"),
-    )
-
-
-def _share() -> None:
-    op.create_table(
-        "share",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("as_of", sa.Double(), nullable=False),
-        sa.Column("received", sa.Double(), nullable=False),
-        sa.Column("times_seen", sa.Integer(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("routes", sa.Text(), nullable=False),
-        sa.Column("decision", sa.Text(), nullable=False),
-        sa.Column("headers", sa.Text(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint(
-            "outcome IN ('first', 'update', 'nothing_new', 'repeat', 'ended_long_ago', 'dropped', 'no_route')",
-            name="ck_share_outcome",
-        ),
-        sa.CheckConstraint("times_seen >= 1", name="ck_share_times_seen"),
-        sa.ForeignKeyConstraint(["incident"], ["incident.id"], name="fk_share_incident"),
-        sa.PrimaryKeyConstraint("id", name="pk_share"),
-        sa.UniqueConstraint("hash", "incident", name="uq_share_hash_incident"),
-    )
-    op.create_index("ix_share_incident", "share", ["incident"])
-    op.create_index("ix_share_received", "share", ["received"])
-
-
-def _attempt() -> None:
-    op.create_table(
-        "attempt",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("card", ID, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("upto_seq", sa.Integer(), nullable=False),
-        sa.Column("started_at", sa.Double(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("targets", sa.Text(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=False),
-        sa.Column("searches", sa.Integer(), nullable=False),
-        sa.Column("next_search_at", sa.Double()),
-        sa.CheckConstraint("generation >= 0", name="ck_attempt_generation"),
-        sa.CheckConstraint("kind IN ('root', 'reply')", name="ck_attempt_kind"),
-        sa.CheckConstraint("searches >= 0", name="ck_attempt_searches"),
-        sa.CheckConstraint(
-            "state IN ('in_flight', 'waiting', 'in_doubt', 'done', 'dropped', 'rejected')", name="ck_attempt_state"
-        ),
-        sa.CheckConstraint("tries >= 0", name="ck_attempt_tries"),
-        sa.CheckConstraint("upto_seq >= 0", name="ck_attempt_upto_seq"),
-        sa.ForeignKeyConstraint(["card"], ["card.id"], name="fk_attempt_card"),
-        sa.PrimaryKeyConstraint("id", name="pk_attempt"),
-        sa.UniqueConstraint("key", name="uq_attempt_key"),
-    )
-    op.create_index("ix_attempt_card", "attempt", ["card"])
-    _partial_index("ix_attempt_next_search_at", "attempt", ["next_search_at"], "next_search_at IS NOT NULL")
-    _partial_index("ix_attempt_state", "attempt", ["state"], "state IN ('in_flight', 'waiting', 'in_doubt')")
-    _partial_index("uq_attempt_open", "attempt", ["card"], "state IN ('in_flight', 'waiting', 'in_doubt')", unique=True)
-
-
-def _call() -> None:
-    op.create_table(
-        "call",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("card", ID, nullable=False),
-        sa.Column("method", sa.Text(), nullable=False),
-        sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["card"], ["card.id"], name="fk_call_card"),
-        sa.PrimaryKeyConstraint("id", name="pk_call"),
-    )
-    op.create_index("ix_call_at", "call", ["at"])
-    op.create_index("ix_call_card", "call", ["card"])
-
-
-def _dead_letter() -> None:
-    op.create_table(
-        "dead_letter",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("card", ID, nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("remedy", sa.Text(), nullable=False),
-        sa.Column("since", sa.Double(), nullable=False),
-        sa.Column("closed_at", sa.Double()),
-        sa.Column("after_seq", sa.BigInteger()),
-        sa.Column("upto_seq", sa.BigInteger()),
-        sa.ForeignKeyConstraint(["card"], ["card.id"], name="fk_dead_letter_card"),
-        sa.PrimaryKeyConstraint("id", name="pk_dead_letter"),
-    )
-    op.create_index("ix_dead_letter_card", "dead_letter", ["card"])
-    _partial_index("uq_dead_letter_open", "dead_letter", ["card"], "closed_at IS NULL", unique=True)
+    statements = TABLES.format_map(TYPES[op.get_bind().dialect.name])
+    for statement in statements.split(";"):
+        if statement.strip():
+            op.execute(statement)
