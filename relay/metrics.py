@@ -64,32 +64,18 @@ class Metric(NamedTuple):
 
 
 METRICS: Mapping[str, Metric] = {
-    "relay_shares_total": Metric(
-        "counter", ("outcome", "integration"), "Bodies received with a valid key, by outcome and integration"
-    ),
-    "relay_http_problems_total": Metric(
-        "counter", ("status", "reason"), "Requests answered with an error, by status and reason"
-    ),
-    "relay_cards_total": Metric("counter", ("message", "outcome"), "Cards posted (root) and edited (edit), by outcome"),
-    "relay_entries_total": Metric("counter", ("outcome",), "Entries sent to threads, by outcome"),
-    "relay_slack_calls_total": Metric(
-        "counter", ("method", "outcome", "reason"), "Calls to Slack's Web API, by method, outcome and reason"
-    ),
-    "relay_slack_rate_limited_total": Metric(
-        "counter", ("method",), "Calls that Slack rate-limited (HTTP 429), by method"
-    ),
-    "relay_clicks_total": Metric("counter", ("action", "outcome"), "Button presses and modals from Slack, by outcome"),
-    "relay_bigpanda_tasks_total": Metric(
-        "counter", ("kind", "outcome"), "Tasks for BigPanda (callbacks, actions, checks), by kind and outcome"
-    ),
-    "relay_bigpanda_calls_total": Metric(
-        "counter", ("call", "outcome", "reason"), "Calls to BigPanda's API, by call, outcome and reason"
-    ),
-    "relay_template_failures_total": Metric(
-        "counter", ("template",), "Templates, or parts of one, that failed when rendered and were left out, by file"
-    ),
+    "relay_shares_total": Metric("counter", ("outcome", "integration"), "Bodies received with a valid key"),
+    "relay_http_problems_total": Metric("counter", ("status", "reason"), "Requests answered with an error"),
+    "relay_cards_total": Metric("counter", ("message", "outcome"), "Cards posted (root) and edited (edit)"),
+    "relay_entries_total": Metric("counter", ("outcome",), "Entries sent to threads"),
+    "relay_slack_calls_total": Metric("counter", ("method", "outcome", "reason"), "Calls to Slack's Web API"),
+    "relay_slack_rate_limited_total": Metric("counter", ("method",), "Calls that Slack rate-limited (429)"),
+    "relay_clicks_total": Metric("counter", ("action", "outcome"), "Button presses and modals from Slack"),
+    "relay_bigpanda_tasks_total": Metric("counter", ("kind", "outcome"), "Tries of tasks for BigPanda"),
+    "relay_bigpanda_calls_total": Metric("counter", ("call", "outcome", "reason"), "Calls to BigPanda's API"),
+    "relay_template_failures_total": Metric("counter", ("template",), "Failed templates, or parts of one, left out"),
     "relay_accept_duration_seconds": Metric(
-        "histogram", (), "Time from a share's body being read to its commit", _ACCEPT_SECONDS
+        "histogram", (), "Time from reading a share to its commit", _ACCEPT_SECONDS
     ),
     "relay_slack_call_duration_seconds": Metric(
         "histogram", ("method",), "Duration of a call to Slack's Web API", _CALL_SECONDS
@@ -98,45 +84,26 @@ METRICS: Mapping[str, Metric] = {
         "histogram", ("call",), "Duration of a call to BigPanda's API", _CALL_SECONDS
     ),
     "relay_delivery_delay_seconds": Metric(
-        "histogram",
-        ("message",),
-        "Time from a share to its message in Slack, without a route's `wait`",
-        _DELIVERY_SECONDS,
+        "histogram", ("message",), "Time from a share to its message in Slack, without `wait`", _DELIVERY_SECONDS
     ),
     "relay_build_info": Metric("gauge", ("version",), "Always 1; the label is relay's version"),
-    "relay_last_share_timestamp_seconds": Metric(
-        "gauge", (), "When the last share was saved, repeats included; 0 before the first"
-    ),
-    "relay_due_work": Metric(
-        "gauge", ("channel", "work"), "Cards with a due post or edit that is not done, by channel and kind of work"
-    ),
-    "relay_oldest_due_age_seconds": Metric(
-        "gauge", ("channel", "work"), "Age of the oldest due post or edit, by channel and kind of work"
-    ),
+    "relay_last_share_timestamp_seconds": Metric("gauge", (), "When the last share was saved; 0: never"),
+    "relay_due_work": Metric("gauge", ("channel", "work"), "Cards with a due post or edit"),
+    "relay_oldest_due_age_seconds": Metric("gauge", ("channel", "work"), "Age of the oldest due post or edit"),
     "relay_due_bigpanda_tasks": Metric("gauge", (), "Tasks for BigPanda that are due"),
     "relay_oldest_bigpanda_task_age_seconds": Metric("gauge", (), "Age of the oldest open task for BigPanda"),
-    "relay_bigpanda_credentials_valid": Metric(
-        "gauge", (), "0 from when BigPanda rejects relay's key until it accepts it again, else 1"
-    ),
+    "relay_bigpanda_credentials_valid": Metric("gauge", (), "0 while BigPanda rejects relay's key, else 1"),
     "relay_socket_mode_connected": Metric("gauge", (), "0 if Socket Mode is in use and not connected, else 1"),
-    "relay_attempts_in_doubt": Metric(
-        "gauge", (), "Messages whose answer from Slack was lost and that may be in Slack"
-    ),
+    "relay_attempts_in_doubt": Metric("gauge", (), "Messages in doubt: Slack's answer was lost"),
     "relay_dead_letters": Metric("gauge", (), "Cards with an open dead letter: Slack rejected something for good"),
     "relay_quarantined_bodies": Metric("gauge", (), "Invalid bodies that are stored for the operator"),
     "relay_database_size_bytes": Metric("gauge", (), "Size of the database; on SQLite without its write-ahead log"),
     "relay_database_up": Metric("gauge", (), "1 if the database took a write at this scrape, else 0"),
     "relay_delivering": Metric("gauge", (), "1 on the relay that delivers; of several on one PostgreSQL, one does"),
-    "relay_slack_credentials_valid": Metric(
-        "gauge", (), "1 from when Slack accepts the token until it rejects it, else 0"
-    ),
+    "relay_slack_credentials_valid": Metric("gauge", (), "1 while Slack accepts the token, else 0"),
     "relay_config_info": Metric("gauge", ("hash",), "Always 1; the label is the hash of the live routes and templates"),
-    "relay_config_last_reload_successful": Metric(
-        "gauge", (), "1 if the last edit of routes and templates is live, 0 if it is invalid"
-    ),
-    "relay_config_last_reload_success_timestamp_seconds": Metric(
-        "gauge", (), "When valid routes and templates were loaded last"
-    ),
+    "relay_config_last_reload_successful": Metric("gauge", (), "1 if the last edit is live, 0 if it is invalid"),
+    "relay_config_last_reload_success_timestamp_seconds": Metric("gauge", (), "When a valid edit was loaded last"),
 }
 
 

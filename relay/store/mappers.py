@@ -5,7 +5,7 @@ JSON columns are text here, so that both databases store the same.
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -74,57 +74,27 @@ def _columns(row: Row, names: Iterable[str]) -> dict[str, Any]:
 
 def record_text(record: Record) -> str:
     """Write a record as JSON."""
-    return dumps(
-        {
-            "incident": record.incident,
-            "blocks": {name: [block.as_of, block.value] for name, block in record.blocks.items()},
-            "environments": [[each.name, each.id] for each in record.environments],
-            "headers": {name: list(values) for name, values in record.headers.items()},
-            "title": record.title,
-            "title_provisional": record.title_provisional,
-            "environment": record.environment and [record.environment.name, record.environment.id],
-            "sender": record.sender and [record.sender.name, record.sender.email, record.sender.id],
-            "first_received": record.first_received,
-            "worst": record.worst,
-            "comments": record.comments,
-            "integrations": record.integrations,
-            "environment_id": record.environment_id,
-            "pending_actions": [asdict(action) for action in record.pending_actions],
-            "episodes": record.episodes,
-        }
-    )
+    return orjson.dumps(record).decode()
 
 
 def to_record(text: str) -> Record:
     """Undo `record_text`."""
     record = loads(text)
     return Record(
-        incident=record["incident"],
-        blocks={name: Block(as_of=as_of, value=value) for name, (as_of, value) in record["blocks"].items()},
-        environments=tuple(map(_environment, record["environments"])),
-        headers={name: tuple(values) for name, values in record["headers"].items()},
-        title=record["title"],
-        title_provisional=record["title_provisional"],
-        environment=_environment(record["environment"]) if record["environment"] else None,
-        sender=_person(record["sender"]) if record["sender"] else None,
-        first_received=record["first_received"],
-        worst=State(record["worst"]),
-        comments=tuple((digest, at) for digest, at in record["comments"]),
-        integrations=tuple(record["integrations"]),
-        environment_id=record["environment_id"],
-        pending_actions=tuple(PendingAction(**action) for action in record["pending_actions"]),
-        episodes=tuple((number, started_at) for number, started_at in record["episodes"]),
+        **record
+        | {
+            "blocks": {name: Block(**block) for name, block in record["blocks"].items()},
+            "environments": tuple(Environment(**each) for each in record["environments"]),
+            "headers": {name: tuple(values) for name, values in record["headers"].items()},
+            "environment": record["environment"] and Environment(**record["environment"]),
+            "sender": record["sender"] and Person(**record["sender"]),
+            "worst": State(record["worst"]),
+            "comments": tuple(map(tuple, record["comments"])),
+            "integrations": tuple(record["integrations"]),
+            "pending_actions": tuple(PendingAction(**action) for action in record["pending_actions"]),
+            "episodes": tuple(map(tuple, record["episodes"])),
+        }
     )
-
-
-def _environment(values: list[str]) -> Environment:
-    name, identity = values
-    return Environment(name=name, id=identity)
-
-
-def _person(values: list[str]) -> Person:
-    name, email, identity = values
-    return Person(name=name, email=email, id=identity)
 
 
 _INCIDENT = _plain(IncidentState, "record")

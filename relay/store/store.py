@@ -64,7 +64,7 @@ P = ParamSpec("P")
 
 
 def _write(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate["Store", P], Coroutine[Any, Any, T]]:
-    """Make a verb of a function: it runs in one transaction, and is committed when the verb returns."""
+    """Make a verb of a function: it runs in one transaction, which is committed when the verb returns."""
 
     @wraps(work)
     async def verb(store: "Store", /, *args: P.args, **kwargs: P.kwargs) -> T:

