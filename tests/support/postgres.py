@@ -54,7 +54,7 @@ def postgresql() -> Iterator[str]:
 
 def start(server: Any) -> None:
     """Start it, or start it again."""
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         try:
             server.start()
         except subprocess.SubprocessError:
