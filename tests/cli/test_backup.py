@@ -32,7 +32,7 @@ async def test_an_existing_file_is_replaced_only_with_overwrite(run, tmp_path):
     rejected = run(tmp_path / "copy.db")
     assert rejected.exit_code == 2
     assert rejected.stderr.startswith("relay: ")
-    assert "say --overwrite" in rejected.stderr
+    assert "add --overwrite" in rejected.stderr
     assert (tmp_path / "copy.db").read_text() == "yesterday's"
     assert run(tmp_path / "copy.db", "--overwrite").exit_code == 0
 

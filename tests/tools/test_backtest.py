@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.cards.model import ChannelState
+from relay.cards.model import Channel, ChannelState
 from relay.cards.plan import plan
 from relay.cli import app
 from relay.config.configuration import Configuration
@@ -170,8 +170,8 @@ async def test_only_incidents_with_a_recent_share_count_with_all_their_shares(st
 
 async def test_two_references_to_a_channel_are_no_difference(store):
     await store.add_channels(["#web"])
-    await store.update_channel("C0WEB00001", slack_id="C0WEB00001", state=ChannelState.OPEN)
-    await store.update_channel("#web", slack_id="C0WEB00001", state=ChannelState.OPEN)
+    await store.update_channel(Channel(ref="C0WEB00001", slack_id="C0WEB00001", state=ChannelState.OPEN))
+    await store.update_channel(Channel(ref="#web", slack_id="C0WEB00001", state=ChannelState.OPEN))
     assert differences(await run_backtest(store, configuration(ROUTES.replace("post: [web]", 'post: ["#web"]')))) == {}
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
-from relay.cards.model import ChannelState
+from relay.cards.model import Channel, ChannelState
 from relay.cli import app
 from relay.config import files
 from relay.config.settings import Settings
@@ -156,7 +156,9 @@ async def test_a_renamed_channel_is_used_by_its_id_and_reported(environment):
     async with environment.store() as store:
         for ref, slack_id, name in (("#payments", "C0PAY00001", "payments"), ("C0DB000001", "C0DB000001", "db")):
             await store.add_channels([ref])
-            await store.update_channel(ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": name})
+            await store.update_channel(
+                Channel(ref=ref, slack_id=slack_id, state=ChannelState.OPEN, facts={"name": name})
+            )
     environment.slack.channel("payments").rename("money")
     environment.slack.channel("db").rename("databases")
     ok, found = await environment.examine()
