@@ -53,20 +53,20 @@ class SimulatedClock(Clock):
         """Wait so long, in simulated time."""
         await self.wait(asyncio.Event(), self._now + seconds)
 
-    async def wait(self, bell: asyncio.Event, until: float | None) -> None:
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
         """Wait for the event, or until time has been moved to that moment."""
-        waiter = _Waiter(event=bell, until=inf if until is None else until)
+        waiter = _Waiter(event=event, until=inf if until is None else until)
         if waiter.until <= self._now:
             waiter.alarm.set()
         self._waiting.append(waiter)
-        waits = [asyncio.ensure_future(each.wait()) for each in (bell, waiter.alarm)]
+        waits = [asyncio.ensure_future(each.wait()) for each in (event, waiter.alarm)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waits:
                 each.cancel()
             self._waiting.remove(waiter)
-            bell.clear()
+            event.clear()
 
     def next_timer(self) -> float | None:
         """The next moment that a task waits for."""

@@ -227,13 +227,13 @@ async def test_the_simulated_clock_wakes_only_tasks_whose_time_has_come():
 
 async def test_an_event_ends_a_wait_early_and_is_cleared():
     clock = SimulatedClock(STORY_START)
-    bell = asyncio.Event()
-    waiting = asyncio.create_task(clock.wait(bell, STORY_START + 1_000))
+    event = asyncio.Event()
+    waiting = asyncio.create_task(clock.wait(event, STORY_START + 1_000))
     await wait_until_idle(lambda: True)
-    bell.set()
+    event.set()
     async with asyncio.timeout(1):
         await waiting
-    assert not bell.is_set()
+    assert not event.is_set()
     assert clock.now() == STORY_START
 
 

@@ -73,7 +73,7 @@ class App:
 
 
 @dataclass
-class Hands:
+class PageReader:
     shown: Shown
     app: App
     card: FakeMessage
@@ -90,7 +90,7 @@ class Hands:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def hands(shown: Shown) -> AsyncIterator[Hands]:
+async def reader(shown: Shown) -> AsyncIterator[PageReader]:
     slack = shown.slack
     slack.add_user(ANN, "ann")
     slack.add_user(BEN, "ben")
@@ -105,63 +105,63 @@ async def hands(shown: Shown) -> AsyncIterator[Hands]:
             slack.interactivity = RequestUrl(f"http://127.0.0.1:{server.port}", SECRET, clock=slack.now)
             card = shown.post(text="db-117 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},))
             await expect(shown.tab.get_by_role("button", name="Assign to me")).to_be_visible()
-            yield Hands(shown, app, card)
+            yield PageReader(shown, app, card)
 
 
-async def came(hands: Hands, count: int = 1) -> list[Any]:
+async def came(reader: PageReader, count: int = 1) -> list[Any]:
     """What the app has been told, once it is so much."""
     async with asyncio.timeout(20):
-        while len(hands.app.seen) < count:  # noqa: ASYNC110  a browser rings no bell here
+        while len(reader.app.seen) < count:  # noqa: ASYNC110  a browser rings no bell here
             await asyncio.sleep(0.02)
-    return hands.app.seen
+    return reader.app.seen
 
 
-async def test_a_click_is_sent_as_the_selected_user(hands: Hands):
-    await hands.press("Assign to me")
-    await came(hands)
-    await hands.be("ben")
-    await hands.press("Assign to me")
-    first, second = await came(hands, 2)
+async def test_a_click_is_sent_as_the_selected_user(reader: PageReader):
+    await reader.press("Assign to me")
+    await came(reader)
+    await reader.be("ben")
+    await reader.press("Assign to me")
+    first, second = await came(reader, 2)
     assert [(each.action, each.user, each.incident, each.message_ts) for each in (first, second)] == [
-        ("assign", ANN, "5c1e", hands.card.ts),
-        ("assign", BEN, "5c1e", hands.card.ts),
+        ("assign", ANN, "5c1e", reader.card.ts),
+        ("assign", BEN, "5c1e", reader.card.ts),
     ]
 
 
-async def test_an_ephemeral_message_is_shown_only_to_its_recipient(hands: Hands):
-    await hands.press("Assign to me")
-    whisper = hands.tab.locator(".ephemeral")
+async def test_an_ephemeral_message_is_shown_only_to_its_recipient(reader: PageReader):
+    await reader.press("Assign to me")
+    whisper = reader.tab.locator(".ephemeral")
     await expect(whisper).to_contain_text("Only visible to you")
     await expect(whisper.locator(".text")).to_have_text("Under way: you will have it in a moment.")
-    await hands.be("ben")
+    await reader.be("ben")
     await expect(whisper).to_have_count(0)
-    await hands.be("ann")
+    await reader.be("ann")
     await expect(whisper).to_have_count(1)
 
 
-async def test_a_click_on_a_link_button_opens_the_link_and_reaches_the_app(hands: Hands):
-    await hands.tab.context.route("https://a.example.invalid/**", lambda route: route.fulfill(body="there"))
-    async with hands.tab.context.expect_page() as opened:
-        await hands.press("Open", role="link")
+async def test_a_click_on_a_link_button_opens_the_link_and_reaches_the_app(reader: PageReader):
+    await reader.tab.context.route("https://a.example.invalid/**", lambda route: route.fulfill(body="there"))
+    async with reader.tab.context.expect_page() as opened:
+        await reader.press("Open", role="link")
     assert (await opened.value).url == "https://a.example.invalid/"
-    assert await came(hands) == [Click(action="")]
+    assert await came(reader) == [Click(action="")]
 
 
-async def test_a_modal_opens_and_is_submitted(hands: Hands):
-    await hands.press("Comment")
-    dialog = hands.tab.get_by_role("dialog", name="Comment")
+async def test_a_modal_opens_and_is_submitted(reader: PageReader):
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_contain_text("db-117 · replication lag")
     await dialog.get_by_role("textbox").fill("looking into it")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog).to_be_hidden()
-    submission = (await came(hands, 2))[1]
+    submission = (await came(reader, 2))[1]
     assert isinstance(submission, Submission)
     assert (submission.user, submission.values) == (ANN, {"text": "looking into it"})
 
 
-async def test_the_apps_errors_are_shown_and_the_input_stays(hands: Hands):
-    await hands.press("Comment")
-    dialog = hands.tab.get_by_role("dialog", name="Comment")
+async def test_the_apps_errors_are_shown_and_the_input_stays(reader: PageReader):
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
     await dialog.get_by_role("textbox").fill("   ")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog.locator(".error")).to_have_text("Write something to send.")
@@ -171,108 +171,108 @@ async def test_the_apps_errors_are_shown_and_the_input_stays(hands: Hands):
     await expect(dialog).to_be_hidden()
 
 
-async def test_invalid_input_is_shown_and_not_submitted(hands: Hands):
-    await hands.press("Comment")
-    dialog = hands.tab.get_by_role("dialog", name="Comment")
+async def test_invalid_input_is_shown_and_not_submitted(reader: PageReader):
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog.locator("#form-error")).to_have_text("Please complete this required field.")
-    assert len(hands.app.seen) == 1
+    assert len(reader.app.seen) == 1
 
 
-async def test_radio_buttons_work(hands: Hands):
-    await hands.press("Snooze")
-    dialog = hands.tab.get_by_role("dialog", name="Snooze")
+async def test_radio_buttons_work(reader: PageReader):
+    await reader.press("Snooze")
+    dialog = reader.tab.get_by_role("dialog", name="Snooze")
     await expect(dialog.get_by_label("1 hour")).to_be_checked()
     await dialog.get_by_label("until tomorrow 09:00").check()
     await dialog.get_by_role("button", name="Snooze").click()
     await expect(dialog).to_be_hidden()
-    assert (await came(hands, 2))[1].values == {"until": "tomorrow"}
+    assert (await came(reader, 2))[1].values == {"until": "tomorrow"}
 
 
-async def test_resolving_warns_and_its_note_is_optional(hands: Hands):
-    await hands.press("Resolve")
-    dialog = hands.tab.get_by_role("dialog", name="Resolve incident")
+async def test_resolving_warns_and_its_note_is_optional(reader: PageReader):
+    await reader.press("Resolve")
+    dialog = reader.tab.get_by_role("dialog", name="Resolve incident")
     await expect(dialog).to_contain_text("cannot be undone")
     await expect(dialog.locator(".optional")).to_have_text("(optional)")
     await dialog.get_by_role("button", name="Resolve").click()
-    assert (await came(hands, 2))[1].values == {}
+    assert (await came(reader, 2))[1].values == {}
 
 
 @pytest.mark.parametrize("how", ["button", "key"])
-async def test_a_modal_can_be_dismissed(hands: Hands, how: str):
-    await hands.press("Comment")
-    dialog = hands.tab.get_by_role("dialog", name="Comment")
+async def test_a_modal_can_be_dismissed(reader: PageReader, how: str):
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_be_visible()
     if how == "button":
         await dialog.get_by_role("button", name="Cancel").click()
     else:
-        await hands.tab.keyboard.press("Escape")
+        await reader.tab.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
-    assert hands.shown.slack.open_views(ANN) == []
+    assert reader.shown.slack.open_views(ANN) == []
 
 
-async def test_a_modal_is_shown_only_to_the_user_who_opened_it(hands: Hands):
-    await hands.press("Comment")
-    dialog = hands.tab.get_by_role("dialog", name="Comment")
+async def test_a_modal_is_shown_only_to_the_user_who_opened_it(reader: PageReader):
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_be_visible()
-    await hands.tab.evaluate("document.getElementById('me').value = 'U0BEN00001'")
-    await hands.tab.evaluate("document.getElementById('me').dispatchEvent(new Event('change'))")
+    await reader.tab.evaluate("document.getElementById('me').value = 'U0BEN00001'")
+    await reader.tab.evaluate("document.getElementById('me').dispatchEvent(new Event('change'))")
     await expect(dialog).to_be_hidden()
 
 
-async def test_a_click_without_an_acknowledgement_is_reported(hands: Hands):
-    hands.app.fails = True
-    await hands.press("Assign to me")
-    await expect(hands.tab.get_by_role("status")).to_have_text("⚠ Assign to me: HTTP 503.")
-    hands.shown.slack.interactivity = None
-    await hands.press("Open", role="link")
-    await expect(hands.tab.get_by_role("status")).to_contain_text("Open: the app takes no clicks")
+async def test_a_click_without_an_acknowledgement_is_reported(reader: PageReader):
+    reader.app.fails = True
+    await reader.press("Assign to me")
+    await expect(reader.tab.get_by_role("status")).to_have_text("⚠ Assign to me: HTTP 503.")
+    reader.shown.slack.interactivity = None
+    await reader.press("Open", role="link")
+    await expect(reader.tab.get_by_role("status")).to_contain_text("Open: the app takes no clicks")
 
 
-async def test_a_reply_is_posted_in_the_thread_and_reaches_the_app(hands: Hands):
-    await hands.tab.get_by_text("Reply in thread").click()
-    box = hands.tab.get_by_label("Reply in this thread")
+async def test_a_reply_is_posted_in_the_thread_and_reaches_the_app(reader: PageReader):
+    await reader.tab.get_by_text("Reply in thread").click()
+    box = reader.tab.get_by_label("Reply in this thread")
     await box.fill("on it <b>")
-    await hands.tab.get_by_role("button", name="Send").click()
-    await expect(hands.tab.locator(".replies .text")).to_have_text(["on it <b>"])
-    await expect(hands.tab.locator(".replies .author")).to_have_text("ann")
+    await reader.tab.get_by_role("button", name="Send").click()
+    await expect(reader.tab.locator(".replies .text")).to_have_text(["on it <b>"])
+    await expect(reader.tab.locator(".replies .author")).to_have_text("ann")
     await expect(box).to_have_value("")
-    (spoken,) = await came(hands)
+    (spoken,) = await came(reader)
     assert isinstance(spoken, ThreadReply)
-    assert (spoken.user, spoken.thread_ts, spoken.text) == (ANN, hands.card.ts, "on it &lt;b&gt;")
+    assert (spoken.user, spoken.thread_ts, spoken.text) == (ANN, reader.card.ts, "on it &lt;b&gt;")
 
 
-async def test_a_reply_can_be_sent_to_the_channel_as_well(hands: Hands):
-    await hands.tab.get_by_text("Reply in thread").click()
-    await hands.tab.get_by_label("Reply in this thread").fill("all clear")
-    await hands.tab.get_by_label("also send to #noc").check()
-    await hands.tab.get_by_role("button", name="Send").click()
-    await expect(hands.tab.locator("#messages > .message").last.locator(".text")).to_have_text("all clear")
+async def test_a_reply_can_be_sent_to_the_channel_as_well(reader: PageReader):
+    await reader.tab.get_by_text("Reply in thread").click()
+    await reader.tab.get_by_label("Reply in this thread").fill("all clear")
+    await reader.tab.get_by_label("also send to #noc").check()
+    await reader.tab.get_by_role("button", name="Send").click()
+    await expect(reader.tab.locator("#messages > .message").last.locator(".text")).to_have_text("all clear")
 
 
-async def test_an_unfinished_reply_stays_while_the_thread_grows(hands: Hands):
-    await hands.tab.get_by_text("Reply in thread").click()
-    box = hands.tab.get_by_label("Reply in this thread")
+async def test_an_unfinished_reply_stays_while_the_thread_grows(reader: PageReader):
+    await reader.tab.get_by_text("Reply in thread").click()
+    box = reader.tab.get_by_label("Reply in this thread")
     await box.fill("half a sen")
-    hands.shown.reply(hands.card, text="meanwhile")
-    await expect(hands.tab.locator(".replies .text")).to_have_text(["meanwhile"])
-    await hands.tab.keyboard.type("tence")
+    reader.shown.reply(reader.card, text="meanwhile")
+    await expect(reader.tab.locator(".replies .text")).to_have_text(["meanwhile"])
+    await reader.tab.keyboard.type("tence")
     await expect(box).to_have_value("half a sentence")
 
 
-async def test_no_script_runs_in_a_modal_or_an_ephemeral_message(hands: Hands):
-    hands.app.title = HARM
-    await hands.press("Comment")
-    dialog = hands.tab.get_by_role("dialog", name="Comment")
+async def test_no_script_runs_in_a_modal_or_an_ephemeral_message(reader: PageReader):
+    reader.app.title = HARM
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
     await expect(dialog).to_contain_text(HARM)
     assert await dialog.locator("img, script").count() == 0
     await dialog.get_by_role("button", name="Cancel").click()
-    await hands.app.door.post_ephemeral(
+    await reader.app.door.post_ephemeral(
         "C0NOC00001", ANN, f"{escape(HARM, quote=False)} <javascript:window.harmed=1|click>"
     )
-    await expect(hands.tab.locator(".ephemeral .text")).to_contain_text(HARM)
-    assert await hands.tab.locator(".ephemeral img, .ephemeral script, .ephemeral a").count() == 0
-    assert await hands.tab.evaluate("window.harmed") is None
+    await expect(reader.tab.locator(".ephemeral .text")).to_contain_text(HARM)
+    assert await reader.tab.locator(".ephemeral img, .ephemeral script, .ephemeral a").count() == 0
+    assert await reader.tab.evaluate("window.harmed") is None
 
 
 async def test_a_workspace_without_users_offers_no_user_to_act_as(shown: Shown):
@@ -283,9 +283,9 @@ async def test_a_workspace_without_users_offers_no_user_to_act_as(shown: Shown):
     await expect(shown.tab.get_by_text("Reply in thread")).to_have_count(0)
 
 
-async def test_a_phone_shows_modals_and_boxes_without_scrolling_sideways(hands: Hands):
-    await hands.tab.set_viewport_size({"width": 360, "height": 740})
-    await hands.tab.get_by_text("Reply in thread").click()
-    await hands.tab.locator("#messages").get_by_role("button", name="Comment", exact=True).click()
-    await expect(hands.tab.get_by_role("dialog", name="Comment")).to_be_visible()
-    assert await hands.tab.evaluate("document.documentElement.scrollWidth") == 360
+async def test_a_phone_shows_modals_and_boxes_without_scrolling_sideways(reader: PageReader):
+    await reader.tab.set_viewport_size({"width": 360, "height": 740})
+    await reader.tab.get_by_text("Reply in thread").click()
+    await reader.tab.locator("#messages").get_by_role("button", name="Comment", exact=True).click()
+    await expect(reader.tab.get_by_role("dialog", name="Comment")).to_be_visible()
+    assert await reader.tab.evaluate("document.documentElement.scrollWidth") == 360
