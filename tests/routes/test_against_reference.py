@@ -1,6 +1,6 @@
-"""The walk and the match language against a plain reading of the contract, on any tree of routes and any incident.
+"""Routing compared with a simple reference implementation, on random trees of routes and random incidents.
 
-The reading below knows nothing of relay's: it recurses over the YAML as text and asks everything again each time.
+The reference shares no code with relay. It walks the YAML as plain text and evaluates everything again each time.
 """
 
 import re
@@ -14,22 +14,22 @@ from relay.routes.evaluate import RouteOutcome, evaluate_routes
 from relay.routes.parser.parse import parse_rulebook
 from tests.support.routing_samples import alert, incident
 
-# --- a plain reading of the contract ---
+# --- reference ---
 
 ORDER = ["resolved", "unknown", "acknowledged", "warning", "critical"]
 
 
-def who_takes(routes: list, shared: Incident, status: str) -> list[str]:
-    takers = []
+def matching_routes(routes: list, shared: Incident, status: str) -> list[str]:
+    matching = []
     for route in routes:
         if route.get("enabled", "true") == "false" or not match_holds(route.get("match", {}), shared, status):
             continue
-        children = who_takes(route.get("routes", []), shared, status)
-        took = children or ([route["name"]] if "post" in route else [])
-        takers += took
-        if took and route.get("continue", "false") == "false":
+        children = matching_routes(route.get("routes", []), shared, status)
+        matched = children or ([route["name"]] if "post" in route else [])
+        matching += matched
+        if matched and route.get("continue", "false") == "false":
             break
-    return takers
+    return matching
 
 
 def match_holds(match: dict, shared: Incident, status: str) -> bool:
@@ -196,8 +196,10 @@ KEYS = {
     **dict.fromkeys(["active", "flapping", "snoozed", "assigned"], flag_values),
 }
 
-looks = st.sampled_from(sorted(KEYS)).flatmap(lambda key: st.fixed_dictionaries({key: KEYS[key]}))
-plain_matches = st.lists(looks, max_size=2).map(lambda each: {key: value for one in each for key, value in one.items()})
+comparisons = st.sampled_from(sorted(KEYS)).flatmap(lambda key: st.fixed_dictionaries({key: KEYS[key]}))
+plain_matches = st.lists(comparisons, max_size=2).map(
+    lambda each: {key: value for one in each for key, value in one.items()}
+)
 plain_tags = st.sampled_from(WORDS[:6]).map(lambda word: {"tags": {"team": word}})
 
 
@@ -223,7 +225,7 @@ likely = st.sampled_from(
         {"not": {"snoozed": True}},
     ]
 )
-"""Some hold and some don't: with hard ones alone hardly a route would take anything, and none after it be asked."""
+"""Easy matches: with hard ones alone hardly any route would match."""
 matches = likely | st.recursive(plain_matches | plain_tags, combined, max_leaves=3)
 
 
@@ -276,14 +278,14 @@ incidents = st.builds(
 
 @settings(max_examples=60)
 @given(tree=trees, shared=st.lists(incidents, min_size=1, max_size=6), status=st.none() | st.sampled_from(State))
-def test_any_tree_judges_any_incident_as_the_contract_reads(tree, shared, status):
+def test_any_tree_routes_any_incident_as_the_reference_does(tree, shared, status):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)}, allow_unicode=True)
     plain = yaml.load(text, Loader=yaml.BaseLoader)["routes"]
     rules = parse_rulebook(text)
     for each in shared:
         decision = evaluate_routes(rules, each, status=status, variables=dict)
         seen_status = (status or each.state).value
-        assert list(decision.routes) == who_takes(plain, each, seen_status)
+        assert list(decision.routes) == matching_routes(plain, each, seen_status)
         assert_the_trace_agrees(decision, plain, each, seen_status)
 
 
@@ -309,18 +311,20 @@ dozens = st.lists(
 
 @settings(max_examples=80)
 @given(tree=dozens, shared=st.lists(incidents, min_size=1, max_size=8))
-def test_a_dozen_siblings_are_searched_as_if_each_were_asked(tree, shared):
+def test_indexed_siblings_match_as_the_reference_says(tree, shared):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)})
     plain = yaml.load(text, Loader=yaml.BaseLoader)["routes"]
     rules = parse_rulebook(text)
     for each in shared:
-        assert list(evaluate_routes(rules, each, variables=dict).routes) == who_takes(plain, each, each.state.value)
+        assert list(evaluate_routes(rules, each, variables=dict).routes) == matching_routes(
+            plain, each, each.state.value
+        )
 
 
 def assert_the_trace_agrees(decision, plain: list, shared: Incident, status: str) -> None:
     by_name = {route["name"]: route for route in everyone(plain)}
-    took = [trace.route for trace in decision.trace if trace.outcome in (RouteOutcome.MATCHED, RouteOutcome.DROPPED)]
-    assert took == list(decision.routes)
+    matched = [trace.route for trace in decision.trace if trace.outcome in (RouteOutcome.MATCHED, RouteOutcome.DROPPED)]
+    assert matched == list(decision.routes)
     assert [trace.route for trace in decision.trace] == list(by_name)
     for trace in decision.trace:
         holds = match_holds(by_name[trace.route].get("match", {}), shared, status)

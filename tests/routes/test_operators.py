@@ -1,4 +1,4 @@
-"""What each form of a value under `match` holds for."""
+"""What each form of a value under `match` matches."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from relay.routes.evaluate import evaluate_routes
 from tests.support.routing_samples import alert, incident, rulebook
 
 
-def takes(match: str, shared: Incident, *, status: State | None = None) -> bool:
+def is_matched(match: str, shared: Incident, *, status: State | None = None) -> bool:
     rules = rulebook(f"- name: it\n  match: {match}\n  post: []")
     return evaluate_routes(rules, shared, status=status, variables=dict).matched
 
 
 TAGGED = [
-    # what is written, the tag's values, whether it holds
+    # the value in the file, the values of the tag, whether it matches
     ("database", ["database"], True),
     ("Database", ["dataBASE"], True),
     ("STRASSE", ["straße"], True),
@@ -22,7 +22,7 @@ TAGGED = [
     ("database", ["network", "database"], True),
     ("[database, network]", ["network"], True),
     ("[database, network]", ["storage"], False),
-    # as written
+    # text as written
     ("no", ["no"], True),
     ("no", ["false"], False),
     ("012", ["012"], True),
@@ -102,28 +102,28 @@ TAGGED = [
 ]
 
 
-@pytest.mark.parametrize(("written", "values", "holds"), TAGGED)
-def test_a_value_of_a_tag_holds_as_the_contract_says(written, values, holds):
-    assert takes(f"{{tags: {{team: {written}}}}}", incident(tags={"team": values})) is holds
+@pytest.mark.parametrize(("value", "values", "matches"), TAGGED)
+def test_a_value_matches_a_tag_as_documented(value, values, matches):
+    assert is_matched(f"{{tags: {{team: {value}}}}}", incident(tags={"team": values})) is matches
 
 
-@pytest.mark.parametrize(("written", "values", "holds"), TAGGED)
-def test_not_is_the_exact_opposite_of_whatever_it_stands_before(written, values, holds):
+@pytest.mark.parametrize(("value", "values", "matches"), TAGGED)
+def test_not_is_the_exact_opposite_of_its_operand(value, values, matches):
     shared = incident(tags={"team": values})
-    assert takes(f"{{tags: {{team: {{not: {written}}}}}}}", shared) is not holds
-    assert takes(f"{{not: {{tags: {{team: {written}}}}}}}", shared) is not holds
+    assert is_matched(f"{{tags: {{team: {{not: {value}}}}}}}", shared) is not matches
+    assert is_matched(f"{{not: {{tags: {{team: {value}}}}}}}", shared) is not matches
 
 
 @pytest.mark.parametrize("name", ["priority", "Priority", "itd_priority_1", "ITD_PRIORITY_1"])
-def test_a_tag_is_known_by_its_id_and_its_readable_name_in_any_case(name):
-    assert takes(f"{{tags: {{{name}: P1}}}}", incident(tags={"priority": ["P1"]}))
+def test_a_tag_matches_by_id_or_readable_name_in_any_case(name):
+    assert is_matched(f"{{tags: {{{name}: P1}}}}", incident(tags={"priority": ["P1"]}))
 
 
-def test_an_absent_tag_fails_everything_but_not_and_exists_false():
+def test_an_absent_tag_matches_only_not_and_exists_false():
     forms = ["x", '"*"', '"/.*/"', "[x]", "{min: 0}", "{exists: true}", '{is: ""}', '{any: ["*"]}', '{all: ["*"]}']
-    assert [form for form in forms if takes(f"{{tags: {{gone: {form}}}}}", incident())] == []
-    assert takes("{tags: {gone: {not: x}}}", incident())
-    assert takes("{tags: {gone: {exists: false}}}", incident())
+    assert [form for form in forms if is_matched(f"{{tags: {{gone: {form}}}}}", incident())] == []
+    assert is_matched("{tags: {gone: {not: x}}}", incident())
+    assert is_matched("{tags: {gone: {exists: false}}}", incident())
 
 
 STATES = [
@@ -147,48 +147,48 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize(("match", "state", "holds"), STATES)
-def test_states_compare_by_word_and_by_rank(match, state, holds):
-    assert takes(match, incident(state)) is holds
+@pytest.mark.parametrize(("match", "state", "matches"), STATES)
+def test_states_compare_by_word_and_by_rank(match, state, matches):
+    assert is_matched(match, incident(state)) is matches
 
 
-def test_the_status_that_is_given_stands_in_for_the_state_and_for_nothing_else():
+def test_the_given_status_replaces_the_state_for_status_only():
     over = incident(State.RESOLVED, severity=State.CRITICAL)
-    assert not takes("{status: critical}", over)
-    assert takes("{status: critical}", over, status=State.CRITICAL)
-    assert takes("{status: critical, active: false}", over, status=State.CRITICAL)
+    assert not is_matched("{status: critical}", over)
+    assert is_matched("{status: critical}", over, status=State.CRITICAL)
+    assert is_matched("{status: critical, active: false}", over, status=State.CRITICAL)
 
 
 @pytest.mark.parametrize("key", ["flapping", "snoozed", "assigned"])
 @pytest.mark.parametrize("is_so", [True, False])
 def test_a_boolean_key_is_true_or_false(key, is_so):
     shared = incident(**{key: is_so})
-    assert takes(f"{{{key}: true}}", shared) is is_so
-    assert takes(f"{{{key}: false}}", shared) is not is_so
-    assert takes(f"{{{key}: {{is: true}}}}", shared) is is_so
-    assert takes(f"{{{key}: [true, false]}}", shared)
+    assert is_matched(f"{{{key}: true}}", shared) is is_so
+    assert is_matched(f"{{{key}: false}}", shared) is not is_so
+    assert is_matched(f"{{{key}: {{is: true}}}}", shared) is is_so
+    assert is_matched(f"{{{key}: [true, false]}}", shared)
 
 
-@pytest.mark.parametrize("written", ["Production", "production", '"Prod*"', "5555aa", '["x", Production]', "Payments"])
-def test_an_environment_is_known_by_name_and_id_and_any_of_them_counts(written):
+@pytest.mark.parametrize("value", ["Production", "production", '"Prod*"', "5555aa", '["x", Production]', "Payments"])
+def test_an_environment_matches_by_name_or_id(value):
     shared = incident(environments=[("Payments", ""), ("Production", "5555aa")])
-    assert takes(f"{{environment: {written}}}", shared)
-    assert not takes(f"{{environment: {{not: {written}}}}}", shared)
+    assert is_matched(f"{{environment: {value}}}", shared)
+    assert not is_matched(f"{{environment: {{not: {value}}}}}", shared)
 
 
-def test_an_environment_without_a_name_or_an_id_is_no_empty_text():
-    assert not takes('{environment: ""}', incident(environments=[("Production", "")]))
+def test_an_environment_without_a_name_is_not_empty_text():
+    assert not is_matched('{environment: ""}', incident(environments=[("Production", "")]))
 
 
-def test_the_number_of_alerts_is_that_of_the_active_ones():
+def test_alerts_counts_the_active_ones():
     shared = incident(alerts=[alert("1"), alert("2"), alert("3", active=False)])
-    assert takes("{alerts: 2}", shared)
-    assert takes("{alerts: [1, 2]}", shared)
-    assert takes("{alerts: {min: 2, max: 2}}", shared)
-    assert takes("{alerts: {not: 3}}", shared)
-    assert takes("{alerts: {is: 2}}", shared)
-    assert not takes("{alerts: {min: 3}}", shared)
-    assert takes("{alerts: 0}", incident())
+    assert is_matched("{alerts: 2}", shared)
+    assert is_matched("{alerts: [1, 2]}", shared)
+    assert is_matched("{alerts: {min: 2, max: 2}}", shared)
+    assert is_matched("{alerts: {not: 3}}", shared)
+    assert is_matched("{alerts: {is: 2}}", shared)
+    assert not is_matched("{alerts: {min: 3}}", shared)
+    assert is_matched("{alerts: 0}", incident())
 
 
 def test_alert_tags_and_sources_are_those_of_the_active_alerts():
@@ -199,46 +199,46 @@ def test_alert_tags_and_sources_are_those_of_the_active_alerts():
             alert("3", source="old", tags={"host": ["db-1"]}, active=False),
         ]
     )
-    assert takes("{alert_tags: {host: db-118}}", shared)
-    assert takes("{alert_tags: {HOST: db-117, check: cpu}}", shared)
-    assert not takes("{alert_tags: {host: db-1}}", shared)
-    assert takes("{alert_tags: {host: {not: db-1}}}", shared)
-    assert not takes("{alert_tags: {host: {not: db-117}}}", shared)
-    assert takes('{source: "nagios*"}', shared)
-    assert not takes("{source: old}", shared)
-    assert takes("{source: {not: old}}", shared)
+    assert is_matched("{alert_tags: {host: db-118}}", shared)
+    assert is_matched("{alert_tags: {HOST: db-117, check: cpu}}", shared)
+    assert not is_matched("{alert_tags: {host: db-1}}", shared)
+    assert is_matched("{alert_tags: {host: {not: db-1}}}", shared)
+    assert not is_matched("{alert_tags: {host: {not: db-117}}}", shared)
+    assert is_matched('{source: "nagios*"}', shared)
+    assert not is_matched("{source: old}", shared)
+    assert is_matched("{source: {not: old}}", shared)
 
 
-def test_where_no_alert_is_active_all_of_them_count():
+def test_without_active_alerts_all_alerts_count():
     shared = incident(State.RESOLVED, alerts=[alert("1", source="nagios", tags={"host": ["db-1"]}, active=False)])
-    assert takes("{alert_tags: {host: db-1}, source: nagios}", shared)
+    assert is_matched("{alert_tags: {host: db-1}, source: nagios}", shared)
 
 
-def test_a_header_is_known_in_any_case_and_any_of_its_values_counts():
+def test_a_header_matches_in_any_case_with_any_of_its_values():
     shared = incident(headers={"x-relay-integration": ["default", "Acme"]})
-    assert takes("{header: {X-Relay-Integration: acme}}", shared)
-    assert takes("{header: {X-Relay-Integration: default}}", shared)
-    assert not takes("{header: {X-Relay-Integration: {not: acme}}}", shared)
-    assert takes("{header: {X-Other: {exists: false}}}", shared)
+    assert is_matched("{header: {X-Relay-Integration: acme}}", shared)
+    assert is_matched("{header: {X-Relay-Integration: default}}", shared)
+    assert not is_matched("{header: {X-Relay-Integration: {not: acme}}}", shared)
+    assert is_matched("{header: {X-Other: {exists: false}}}", shared)
 
 
 def test_whole_matches_combine_and_nest():
     shared = incident(tags={"team": ["database"]}, environments=[("Staging", "")])
-    assert takes("{any: [{status: warning}, {tags: {team: database}}]}", shared)
-    assert not takes("{any: [{status: warning}, {tags: {team: network}}]}", shared)
-    assert takes("{all: [{status: critical}, {environment: staging}]}", shared)
-    assert not takes("{all: [{status: critical}, {environment: production}]}", shared)
-    assert takes("{not: {status: critical, environment: production}}", shared)
-    assert takes("{status: critical, any: [{not: {all: [{environment: production}]}}]}", shared)
-    assert not takes("{not: {}}", shared)
+    assert is_matched("{any: [{status: warning}, {tags: {team: database}}]}", shared)
+    assert not is_matched("{any: [{status: warning}, {tags: {team: network}}]}", shared)
+    assert is_matched("{all: [{status: critical}, {environment: staging}]}", shared)
+    assert not is_matched("{all: [{status: critical}, {environment: production}]}", shared)
+    assert is_matched("{not: {status: critical, environment: production}}", shared)
+    assert is_matched("{status: critical, any: [{not: {all: [{environment: production}]}}]}", shared)
+    assert not is_matched("{not: {}}", shared)
 
 
-def test_a_tag_may_be_called_like_an_operator_or_a_key():
+def test_a_tag_may_have_the_name_of_an_operator_or_a_key():
     shared = incident(tags={"not": ["a"], "any": ["b"], "status": ["c"], "x-y": ["d"]})
-    assert takes("{tags: {not: a, any: b, status: c, x-y: d}}", shared)
+    assert is_matched("{tags: {not: a, any: b, status: c, x-y: d}}", shared)
 
 
-def test_a_tag_an_alerts_tag_and_a_header_of_one_name_are_three_things():
+def test_a_tag_an_alert_tag_and_a_header_of_one_name_are_separate():
     shared = incident(tags={"team": ["a"]}, alerts=[alert(tags={"team": ["b"]})], headers={"team": ["c"]})
-    assert takes("{tags: {team: a}, alert_tags: {team: b}, header: {team: c}}", shared)
-    assert not takes("{any: [{tags: {team: b}}, {alert_tags: {team: c}}, {header: {team: a}}]}", shared)
+    assert is_matched("{tags: {team: a}, alert_tags: {team: b}, header: {team: c}}", shared)
+    assert not is_matched("{any: [{tags: {team: b}}, {alert_tags: {team: c}}, {header: {team: a}}]}", shared)

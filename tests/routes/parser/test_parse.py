@@ -1,4 +1,4 @@
-"""A routes.yaml without a fault, and what it becomes."""
+"""Valid routes.yaml files and their rulebooks."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ channels:                      # names for people; ids survive a rename
   noc: C0123456789
   payments: C0PAYMENTS1
 
-fallback: noc                  # what no route takes, and what a channel refuses; or {channel: noc, wait: 3m}
+fallback: noc                  # for incidents that no route matches; or {channel: noc, wait: 3m}
 
 tag_values:                    # BigPanda's internal ranks, as people know them
   itd_priority_1: {1000: P1, 2000: P2}
@@ -58,7 +58,7 @@ def only(routes: str, top: str = "") -> Rulebook:
     return parse_rulebook(f"version: 1\n{top}\nroutes:\n  {routes}\n")
 
 
-def test_the_documented_example_is_read_as_it_is_meant():
+def test_the_example_gives_the_expected_rulebook():
     rules = parse_rulebook(EXAMPLE, templates=["payments"])
     payments, databases = rules.routes
     assert rules.fallback is not None
@@ -74,7 +74,7 @@ def test_the_documented_example_is_read_as_it_is_meant():
     assert rules.templates == {"incident", "payments"}
 
 
-def test_the_words_of_tag_values_are_what_routes_match():
+def test_routes_match_the_words_of_tag_values():
     rules = parse_rulebook(EXAMPLE)
     blocks = {
         "tags": Block(as_of=1.0, value=[["itd_priority_1", ["1000"]], ["team", ["Payments"]]]),
@@ -88,7 +88,7 @@ def test_the_words_of_tag_values_are_what_routes_match():
     )
 
 
-def test_the_projects_own_example_has_no_fault():
+def test_the_projects_own_routes_are_valid():
     rules = parse_rulebook(
         (Path(__file__).parents[3] / "routes.yaml").read_text(encoding="utf-8"), templates=["incident", "compact"]
     )
@@ -102,7 +102,7 @@ def test_a_rulebook_knows_its_text_and_its_hash():
     assert rules.hash == hashlib.sha256(EXAMPLE.encode()).hexdigest()
 
 
-def test_an_option_is_looked_up_in_the_post_item_the_route_its_parents_and_defaults():
+def test_an_option_is_inherited_from_routes_and_defaults():
     rules = only(
         """- name: a
     gather: 10s
@@ -163,14 +163,14 @@ def test_every_option_can_be_set():
     )
 
 
-def test_a_post_is_missing_empty_or_there():
+def test_post_may_be_missing_empty_or_set():
     rules = only("""- {name: group, routes: [{name: drop, post: []}]}
   - {name: send, post: [C0111]}""")
     group, send = rules.routes
     assert (group.groups_only, group.routes[0].groups_only, send.groups_only) == (True, False, False)
 
 
-def test_anchors_aliases_and_merge_keys_work_and_free_keys_hold_them():
+def test_anchors_aliases_and_merge_keys_work_in_x_keys():
     rules = parse_rulebook("""
 version: 1
 x-loud: &loud {gather: 30s, wait: 1m, x-note: merged too}
@@ -208,12 +208,12 @@ def test_the_fallback_is_a_channel_with_or_without_a_wait(written, wait, default
     assert (rules.fallback.wait, rules.fallback.options.wait, rules.fallback.options.gather) == (wait, wait, 9)
 
 
-def test_without_routes_or_a_fallback_there_is_still_a_rulebook():
+def test_routes_and_fallback_are_optional():
     rules = parse_rulebook("version: 1\n")
     assert (tuple(rules.routes), rules.fallback, rules.channel_refs) == ((), None, ())
 
 
-def test_a_card_is_governed_by_its_routes_post_and_by_defaults_when_the_route_is_gone():
+def test_a_card_has_the_options_of_its_post_or_defaults_if_the_route_is_gone():
     rules = only(
         """- name: a
     gather: 2s
@@ -241,12 +241,12 @@ def test_a_card_is_governed_by_its_routes_post_and_by_defaults_when_the_route_is
         ("<!subteam^S0AAA|@oncall>", "S0AAA"),
     ],
 )
-def test_a_target_of_a_mention_is_known_in_slacks_spelling_too(written, target):
+def test_a_target_may_be_written_as_slack_does(written, target):
     rules = only(f'- {{name: a, post: [{{channel: C0111, mention: {{any: ["{written.strip(chr(39))}"]}}}}]}}')
     assert rules.routes[0].posts[0].mention.targets(State.CRITICAL) == (target,)
 
 
-def test_people_and_tag_values_are_found_in_any_case():
+def test_users_and_tag_values_ignore_case():
     rules = parse_rulebook(
         "version: 1\nusers: {Ann@Example.org: 5f3a, bob@example.org: 012}\ntag_values: {Priority: {01: one, no: none}}"
     )
@@ -254,10 +254,10 @@ def test_people_and_tag_values_are_found_in_any_case():
     assert rules.tag_values == {"priority": {"01": "one", "no": "none"}}
 
 
-def test_an_alias_wins_over_what_its_word_looks_like():
+def test_an_alias_takes_precedence_over_an_id():
     rules = only("- {name: a, post: [C0111, '#Noc']}", "channels: {C0111: '#Real'}")
     assert [post.channel.resolve(dict) for post in rules.routes[0].posts] == ["#real", "#noc"]
 
 
-def test_any_other_line_ending_and_a_byte_order_mark_are_fine():
+def test_other_line_endings_and_a_byte_order_mark_are_accepted():
     assert parse_rulebook("\ufeff" + EXAMPLE.replace("\n", "\r\n")).has_route("databases")
