@@ -40,7 +40,7 @@ def test_the_table_of_what_readiness_says_is_the_code():
     said = {"ready", "stopping"}
     house = ast.parse((Path(relay.__file__).parent / "app.py").read_text(encoding="utf-8"))
     for part in ast.walk(house):
-        if isinstance(part, ast.AsyncFunctionDef) and part.name in {"ready", "_waiting"}:
+        if isinstance(part, ast.AsyncFunctionDef) and part.name in {"readiness", "_waiting"}:
             for each in ast.walk(part):
                 match each:
                     case ast.Dict(keys=keys):
