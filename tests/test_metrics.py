@@ -83,8 +83,8 @@ def test_the_token_is_valid_from_the_first_answer_until_slack_rejects_it():
     assert samples(metrics)["relay_slack_credentials_valid"] == 1
     metrics.record_slack_call(Method.POST, Ambiguous(reason="timed_out"), 0.1)
     assert samples(metrics)["relay_slack_credentials_valid"] == 1
-    refused = Rejected(code="token_revoked", scope=RejectionScope.CREDENTIALS, reason="token_revoked", remedy="")
-    metrics.record_slack_call(Method.POST, refused, 0.1)
+    rejected = Rejected(code="token_revoked", scope=RejectionScope.CREDENTIALS, reason="token_revoked", remedy="")
+    metrics.record_slack_call(Method.POST, rejected, 0.1)
     assert samples(metrics)["relay_slack_credentials_valid"] == 0
 
 

@@ -1,8 +1,8 @@
 """The order in which rows are locked, so that relays on one PostgreSQL never wait for each other in a circle.
 
     1. the lease                 checked by delivery; nobody can take it away until the transaction ends
-    2. the channel references    shared by those who plan cards; exclusive for whoever merges two references
-    3. the incidents, by id      whoever reads a card, entry or attempt in order to change it locks its incident
+    2. the channel references    shared by those who plan cards; exclusive for merging two references
+    3. the incidents, by id      locked before a card, entry or attempt is read in order to change it
     4. everything else
 
 On SQLite `BEGIN IMMEDIATE` is the only lock, and these functions lock nothing.

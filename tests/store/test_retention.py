@@ -77,17 +77,17 @@ async def test_an_ended_incident_becomes_a_stub_that_keeps_its_cards(store):
     card = posted(a_card(reported_seq=2))
     entries = (entry(1), entry(2))
     await store.accept([a_share()], with_cards(card, entries=entries, ended_at=NOW, next_seq=3))
-    [kept] = (await store.incident_history("i1")).cards
+    [stored] = (await store.incident_history("i1")).cards
     attempt = an_attempt(state=AttemptState.DONE)
     call = SlackCall(method="chat.postMessage", at=NOW + 29 * DAY, answer={"ok": True})
-    await store.update_card(kept.id, lambda context: CardUpdate(attempt=attempt), call)
+    await store.update_card(stored.id, lambda context: CardUpdate(attempt=attempt), call)
 
     assert await apply(store, NOW + 31 * DAY) == RetentionResult(shares=1, incidents=1)
 
     history = await store.incident_history("i1")
     assert history.state.record == Record(incident="i1", title="first")
     assert (history.state.ended_at, history.state.next_seq) == (NOW, 3)
-    assert history.cards == (kept,)
+    assert history.cards == (stored,)
     assert (history.shares, history.entries, history.attempts, history.calls) == ((), (), {}, {})
     assert await apply(store, NOW + 60 * DAY) == RetentionResult()
 
@@ -144,8 +144,8 @@ async def test_slacks_answers_are_deleted_after_a_week(store):
         call = SlackCall(method="chat.update", at=NOW + day * DAY, answer={"day": day})
         await store.update_card(card.id, lambda context: CardUpdate(), call)
     assert await apply(store, NOW + 7.5 * DAY) == RetentionResult(calls=1)
-    [kept] = (await store.incident_history("i1")).calls[card.id]
-    assert kept == SlackCall(method="chat.update", at=NOW + DAY, answer={"day": 1})
+    [stored] = (await store.incident_history("i1")).calls[card.id]
+    assert stored == SlackCall(method="chat.update", at=NOW + DAY, answer={"day": 1})
 
 
 async def test_retention_finds_what_to_delete_along_an_index(sqlite_url):
