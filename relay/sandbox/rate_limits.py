@@ -14,11 +14,6 @@ MINUTE = 60.0
 _PRECISION = 1e-6  # Unix seconds as floats are no more precise
 
 
-def _slack_tiers() -> dict[str, int]:
-    tiers = {method: limits.TIERS[tier] for method, tier in limits.METHOD_TIERS.items()}
-    return {**tiers, "chat.postMessage": limits.POSTS_A_MINUTE}
-
-
 @dataclass
 class RateLimiter:
     """Counts calls in a sliding window of `seconds`, and says which come too soon. Off until `enabled`.
@@ -69,7 +64,7 @@ class SlackRateLimiter(RateLimiter):
     There `post_burst` posts may come at once, then one each `seconds_between_posts`.
     """
 
-    allowed: dict[str, int] = field(default_factory=_slack_tiers)
+    allowed: dict[str, int] = field(default_factory=lambda: dict(limits.CALLS_A_MINUTE))
     seconds_between_posts: float = limits.SECONDS_BETWEEN_POSTS
     post_burst: int = 5
     _free_at: dict[str, float] = field(default_factory=dict)

@@ -1,66 +1,46 @@
 """Slack's limits in one table: the sizes of a message, its blocks and their parts, and the rate limits.
 
-Lengths are in characters as Python counts them (code points). Above each number stands the address that it comes from.
+Lengths are in characters as Python counts them (code points). Beside each number, or above a group, is the address of its source.
 Where Slack publishes no number, the comment says what was observed.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 # --- the message ------------------------------------------------------------------------------------------------------
 
 # https://docs.slack.dev/reference/methods/chat.postMessage (longer text is cut, without an error)
 POSTED_TEXT: Final = 40_000
-
 # https://docs.slack.dev/reference/methods/chat.update (longer: msg_too_long). Relay keeps to it when it posts, too.
 TEXT: Final = 4_000
-
-# https://docs.slack.dev/reference/block-kit/blocks (100 in modals and Home tabs)
-BLOCKS: Final = 50
-
-# https://docs.slack.dev/reference/methods/chat.postMessage (more: too_many_attachments)
-ATTACHMENTS: Final = 100
-
+BLOCKS: Final = 50  # https://docs.slack.dev/reference/block-kit/blocks (100 in modals and Home tabs)
+ATTACHMENTS: Final = 100  # https://docs.slack.dev/reference/methods/chat.postMessage (more: too_many_attachments)
 # https://github.com/slackapi/bolt-python/issues/914 (more cause trouble; Slack itself accepts BLOCKS there)
 ATTACHMENT_BLOCKS: Final = 20
-
-# https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
-ATTACHMENT_FOOTER: Final = 300
-
+ATTACHMENT_FOOTER: Final = 300  # https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
 # https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
 ATTACHMENT_COLORS: Final = frozenset({"good", "warning", "danger"})
-
 # Unpublished. msg_blocks_too_long was seen from about here on: https://github.com/slackapi/bolt-js/issues/2509
 # and https://github.com/slackapi/bolt-js/issues/2867
 ALL_BLOCKS_REJECTED: Final = 13_000
-
-# What relay uses of it: the observations begin at 11,300, and differ by the type of block.
-ALL_BLOCKS: Final = 10_000
-
-# --- texts ------------------------------------------------------------------------------------------------------------
-
-# https://docs.slack.dev/reference/block-kit/composition-objects/text-object (and at least 1)
-TEXT_OBJECT: Final = 3_000
+ALL_BLOCKS: Final = 10_000  # what relay uses of it: the observations begin at 11,300, and differ by the type of block.
+# https://docs.slack.dev/messaging/message-metadata (the size behind metadata_too_large is unpublished;
+# relay's own markers stay far below this one)
+METADATA_BYTES: Final = 8_000
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
 
-# https://docs.slack.dev/reference/block-kit/blocks (unique in a message)
-BLOCK_ID: Final = 255
+TEXT_OBJECT: Final = 3_000  # https://docs.slack.dev/reference/block-kit/composition-objects/text-object (at least 1)
+BLOCK_ID: Final = 255  # https://docs.slack.dev/reference/block-kit/blocks (unique in a message)
 
 # https://docs.slack.dev/reference/block-kit/blocks/section-block
 SECTION_TEXT: Final = 3_000
 SECTION_FIELDS: Final = 10
 SECTION_FIELD: Final = 2_000
 
-# https://docs.slack.dev/reference/block-kit/blocks/header-block
-HEADER: Final = 150
-
-# https://docs.slack.dev/reference/block-kit/blocks/context-block
-CONTEXT_ELEMENTS: Final = 10
-
-# https://docs.slack.dev/reference/block-kit/blocks/actions-block
-ACTIONS_ELEMENTS: Final = 25
+HEADER: Final = 150  # https://docs.slack.dev/reference/block-kit/blocks/header-block
+CONTEXT_ELEMENTS: Final = 10  # https://docs.slack.dev/reference/block-kit/blocks/context-block
+ACTIONS_ELEMENTS: Final = 25  # https://docs.slack.dev/reference/block-kit/blocks/actions-block
 
 # https://docs.slack.dev/reference/block-kit/blocks/image-block
 IMAGE_URL: Final = 3_000
@@ -95,8 +75,7 @@ PRIVATE_METADATA: Final = 3_000
 CALLBACK_ID: Final = 255
 EXTERNAL_ID: Final = 255
 
-# https://docs.slack.dev/reference/methods/views.open (larger: view_too_large)
-VIEW_BYTES: Final = 250_000
+VIEW_BYTES: Final = 250_000  # https://docs.slack.dev/reference/methods/views.open (larger: view_too_large)
 
 # --- elements ---------------------------------------------------------------------------------------------------------
 
@@ -119,11 +98,8 @@ OPTION_VALUE: Final = 150
 OPTION_DESCRIPTION: Final = 75
 OPTION_URL: Final = 3_000
 
-# https://docs.slack.dev/reference/block-kit/composition-objects/option-group-object
-OPTION_GROUP_LABEL: Final = 75
-
-# https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element
-OVERFLOW_OPTIONS: Final = 5
+OPTION_GROUP_LABEL: Final = 75  # https://docs.slack.dev/reference/block-kit/composition-objects/option-group-object
+OVERFLOW_OPTIONS: Final = 5  # https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element
 
 # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element (options, or groups)
 SELECT_OPTIONS: Final = 100
@@ -131,48 +107,26 @@ PLACEHOLDER: Final = 150
 
 # https://docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element (the most that max_length allows)
 INPUT_TEXT: Final = 3_000
-
 # https://docs.slack.dev/reference/block-kit/block-elements/checkboxes-element and .../radio-button-group-element
 CHOICES: Final = 10
 
-# --- metadata ---------------------------------------------------------------------------------------------------------
-
-# https://docs.slack.dev/messaging/message-metadata (the size behind metadata_too_large is unpublished;
-# relay's own markers stay far below this one)
-METADATA_BYTES: Final = 8_000
-
 # --- rate limits ------------------------------------------------------------------------------------------------------
-
-# https://docs.slack.dev/apis/web-api/rate-limits (calls a minute, for each method in each workspace)
-TIERS: Final[Mapping[int, int]] = MappingProxyType({1: 1, 2: 20, 3: 50, 4: 100})
-
-# https://docs.slack.dev/reference/methods names each method's tier; the rest are "special tier".
-METHOD_TIERS: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "apps.connections.open": 3,
-        "chat.delete": 3,
-        "chat.postEphemeral": 4,
-        "chat.update": 3,
-        "conversations.history": 3,
-        "conversations.info": 3,
-        "conversations.join": 3,
-        "conversations.list": 2,
-        "conversations.replies": 3,
-        "reactions.add": 3,
-        "reactions.remove": 2,
-        "usergroups.list": 2,
-        "usergroups.users.list": 2,
-        "users.info": 4,
-        "users.lookupByEmail": 3,
-        "views.open": 4,
-    }
-)
 
 # https://docs.slack.dev/apis/web-api/rate-limits (seconds between two posts in one channel; short bursts pass)
 SECONDS_BETWEEN_POSTS: Final = 1.0
-
-# https://docs.slack.dev/reference/methods/chat.postMessage ("several hundred messages per minute" in a workspace)
-POSTS_A_MINUTE: Final = 240
+# https://docs.slack.dev/reference/methods names each method's tier, https://docs.slack.dev/apis/web-api/rate-limits the
+# calls a minute, for each method in each workspace. Methods that are not here have a "special tier".
+CALLS_A_MINUTE: Final[Mapping[str, int]] = {
+    method: calls
+    for calls, methods in {
+        20: "conversations.list reactions.remove usergroups.list usergroups.users.list",
+        50: "apps.connections.open chat.delete chat.update conversations.history conversations.info conversations.join "
+        "conversations.replies reactions.add users.lookupByEmail",
+        100: "chat.postEphemeral users.info views.open",
+        240: "chat.postMessage",  # its page: "several hundred messages per minute" in a workspace
+    }.items()
+    for method in methods.split()
+}
 
 
 def is_link(url: str) -> bool:
@@ -182,6 +136,9 @@ def is_link(url: str) -> bool:
     return bool(colon) and scheme.lower() in {"http", "https"} and bool(host) and not any(c.isspace() for c in url)
 
 
+_SHOWN: Final = frozenset({"text", "title", "alt_text", "label", "placeholder", "description", "hint"})
+
+
 def visible_characters(value: Any) -> int:
     """Count the characters that a reader sees in blocks. They count towards `ALL_BLOCKS`, as far as is known.
 
@@ -189,17 +146,11 @@ def visible_characters(value: Any) -> int:
     """
     match value:
         case dict():
-            return sum(_shown(key, part) for key, part in value.items())
+            return sum(
+                (len(part) if key in _SHOWN else 0) if isinstance(part, str) else visible_characters(part)
+                for key, part in value.items()
+            )
         case list() | tuple():
             return sum(visible_characters(part) for part in value)
         case _:
             return 0
-
-
-_SHOWN: Final = frozenset({"text", "title", "alt_text", "label", "placeholder", "description", "hint"})
-
-
-def _shown(key: str, part: Any) -> int:
-    if isinstance(part, str):
-        return len(part) if key in _SHOWN else 0
-    return visible_characters(part)

@@ -374,7 +374,3 @@ def test_relays_own_limit_is_below_what_slack_was_seen_to_reject():
     assert limits.ALL_BLOCKS < 11_300 < limits.ALL_BLOCKS_REJECTED
     assert limits.TEXT < limits.POSTED_TEXT
     assert limits.ATTACHMENT_BLOCKS < limits.BLOCKS
-
-
-def test_every_method_that_has_a_tier_has_one_that_exists():
-    assert set(limits.METHOD_TIERS.values()) <= set(limits.TIERS)
