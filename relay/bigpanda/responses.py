@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
+from relay.bigpanda.webhook.values import is_number, number_text
 from relay.http.json_fields import JsonObject, object_field, objects, objects_field, text_field
 from relay.model.incident import Person
 from relay.model.json_types import JSON
@@ -56,7 +57,7 @@ def _ranks(definition: JsonObject) -> dict[str, str]:
     levels = [level for entry in entries if (level := _level(entry))] if isinstance(entries, list) else []
     if all(number is not None for _, number in levels):
         levels.sort(key=lambda level: level[1] or 0)
-    own = {_number_text(number): word for word, number in levels if number is not None}
+    own = {number_text(number): word for word, number in levels if number is not None}
     if any(number is not None and number >= _RANK for _, number in levels):
         return own
     return {str(rank): word for rank, (word, _) in zip(count(_RANK, _RANK), levels, strict=False)} | own
@@ -69,8 +70,8 @@ def _level(entry: Any) -> tuple[str, float | None] | None:
     if not isinstance(entry, Mapping):
         return None
     word = next(filter(None, (_text(entry, name) for name in ("display_name", "name", "label"))), "")
-    numbers = (_number(entry.get(name)) for name in ("order_id", "order", "value", "rank"))
-    return (word, next((number for number in numbers if number is not None), None)) if word else None
+    numbers = (entry.get(name) for name in ("order_id", "order", "value", "rank"))
+    return (word, next(filter(is_number, numbers), None)) if word else None
 
 
 def _user(entry: JsonObject) -> Person | None:
@@ -78,15 +79,9 @@ def _user(entry: JsonObject) -> Person | None:
     if entry.get("active") is False or not user_id:
         return None
     name = next(filter(None, (_text(entry, field) for field in ("displayName", "fullName", "name"))), "")
-    email = next((address for address in _addresses(entry) if "@" in address), "")
-    return Person(name=name, email=email, id=user_id)
-
-
-def _addresses(entry: JsonObject) -> Iterator[str]:
-    yield _text(entry, "userName")
-    yield _text(entry, "email")
-    for email in objects_field(entry, "emails"):
-        yield _text(email, "value")
+    emails = (_text(email, "value") for email in objects_field(entry, "emails"))
+    addresses = (_text(entry, "userName"), _text(entry, "email"), *emails)
+    return Person(name=name, email=next((address for address in addresses if "@" in address), ""), id=user_id)
 
 
 def _entries(body: JSON, *names: str) -> Iterator[JsonObject]:
@@ -98,12 +93,3 @@ def _entries(body: JSON, *names: str) -> Iterator[JsonObject]:
 
 def _text(entry: JsonObject, name: str) -> str:
     return text_field(entry, name).strip()
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _number_text(number: float) -> str:
-    """Write a number as it stands in a parsed share: 1000.0 is 1000."""
-    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)

@@ -21,11 +21,6 @@ def as_object(value: object) -> JsonObject:
     return value if isinstance(value, Mapping) else {}
 
 
-def as_text(value: object) -> str:
-    """Return a string."""
-    return value if isinstance(value, str) else ""
-
-
 def object_field(source: JsonObject, name: str) -> JsonObject:
     """Return an object's field that is an object."""
     return as_object(source.get(name))
@@ -43,4 +38,5 @@ def objects(value: object) -> Iterator[JsonObject]:
 
 def text_field(source: JsonObject, name: str) -> str:
     """Return an object's field that is a string."""
-    return as_text(source.get(name))
+    value = source.get(name)
+    return value if isinstance(value, str) else ""

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, TextIO
 from urllib.parse import quote
 
@@ -36,7 +37,21 @@ def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), st
     stream = stream or sys.stderr
     terminal = stream.isatty()
     readable = log_format == "console" or (log_format == "auto" and terminal)
-    rendering = [*_common(secrets), *(_console(colours=terminal) if readable else _json())]
+    if readable:
+        plain = structlog.dev.plain_traceback  # the other formatters print local variables
+        last: list[Processor] = [
+            _keep_on_one_line,
+            structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=plain),
+        ]
+    else:
+        last = [structlog.processors.JSONRenderer(serializer=_as_json)]
+    rendering: list[Processor] = [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,  # before the secrets are replaced; without local variables
+        redact(secrets),
+        *last,
+    ]
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *_ORIGIN, *rendering],
@@ -71,25 +86,18 @@ class _StreamLogger:
 
 
 def redact(secrets: Iterable[str]) -> Processor:
-    """Make a processor that replaces each secret, in every spelling, in all keys and values of an event."""
-    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    """Make a processor that replaces each secret in all keys and values: as it is, as in a URL, and as in a repr."""
+    spellings = {
+        spelling
+        for secret in filter(None, secrets)
+        for spelling in (secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1])
+    }
     if not spellings:
         return lambda _logger, _method, event: event
     longest_first = sorted(spellings, key=len, reverse=True)
-    pattern = re.compile("|".join(re.escape(spelling) for spelling in longest_first))
-
-    def hide(text: str) -> str:
-        return pattern.sub(REDACTED, text)
-
-    def processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {hide(key): _redacted(value, hide) for key, value in event.items()}
-
-    return processor
-
-
-def _spellings(secret: str) -> set[str]:
-    """List the spellings of a secret: as it is, in a URL, in a repr."""
-    return {secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1]}
+    pattern = re.compile("|".join(map(re.escape, longest_first)))
+    hide = partial(pattern.sub, REDACTED)
+    return lambda _logger, _method, event: {hide(key): _redacted(value, hide) for key, value in event.items()}
 
 
 def _redacted(value: Any, hide: Callable[[str], str]) -> Any:
@@ -110,19 +118,6 @@ def _redacted(value: Any, hide: Callable[[str], str]) -> Any:
 _ORIGIN: tuple[Processor, ...] = (structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name)
 
 
-def _common(secrets: Iterable[str]) -> list[Processor]:
-    return [
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,  # before the secrets are replaced; without local variables
-        redact(secrets),
-    ]
-
-
-def _json() -> list[Processor]:
-    return [structlog.processors.JSONRenderer(serializer=_as_json)]
-
-
 def _as_json(event: EventDict, **_fallback: Any) -> str:
     """Write JSON fast where the result is ASCII. Else escape it: a line separator, for example."""
     with suppress(TypeError):
@@ -130,11 +125,6 @@ def _as_json(event: EventDict, **_fallback: Any) -> str:
         if line.isascii():
             return line
     return json.dumps(event, default=repr)
-
-
-def _console(*, colours: bool) -> list[Processor]:
-    plain = structlog.dev.plain_traceback  # the other formatters print local variables
-    return [_keep_on_one_line, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
 
 
 def _keep_on_one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -16,7 +16,7 @@ ATOMIC_WRITE_BYTES = 4096
 """A write of so many bytes never blocks where `select` reports space: a pipe accepts it or reports that it is full
 (PIPE_BUF)."""
 
-MAX_WAITING_CHARACTERS = 4_000_000
+MAX_WAITING_BYTES = 4_000_000
 """About ten thousand lines."""
 
 DRAIN_SECONDS = 1.0
@@ -34,8 +34,8 @@ class NonblockingStream(io.TextIOBase):
         self._descriptor = descriptor
         self._report_lost = report_lost
         self._changed = Condition()
-        self._waiting: list[str] = []
-        self._size = self._lost = 0
+        self._waiting = bytearray()
+        self._lost = 0
         self._busy = False
         Thread(target=self._write_waiting, name="relay-stderr", daemon=True).start()
 
@@ -53,13 +53,15 @@ class NonblockingStream(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Write now, or queue the text for the thread, or count it as lost."""
+        data = text.encode(self.encoding, self.errors)
         with self._changed:
-            if self._busy or self._waiting:
-                self._queue(text)
-            elif len(data := self._encoded(text)) <= ATOMIC_WRITE_BYTES and self._has_space():
+            first = not (self._busy or self._waiting)
+            if first and len(data) <= ATOMIC_WRITE_BYTES and select.select([], [self._descriptor], [], 0)[1]:
                 self._write_all(data)
+            elif len(self._waiting) >= MAX_WAITING_BYTES:
+                self._lost += text.count("\n")
             else:
-                self._queue(text)
+                self._waiting += data
                 self._changed.notify_all()
         return len(text)
 
@@ -68,16 +70,6 @@ class NonblockingStream(io.TextIOBase):
         with self._changed:
             return self._changed.wait_for(lambda: not (self._busy or self._waiting), within)
 
-    def _has_space(self) -> bool:
-        return bool(select.select([], [self._descriptor], [], 0)[1])
-
-    def _queue(self, text: str) -> None:
-        if self._size >= MAX_WAITING_CHARACTERS:
-            self._lost += text.count("\n")
-            return
-        self._waiting.append(text)
-        self._size += len(text)
-
     def _write_waiting(self) -> None:
         while True:
             with self._changed:
@@ -85,17 +77,13 @@ class NonblockingStream(io.TextIOBase):
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
                 self._busy = True
-                data = self._encoded("".join(self._waiting))
-                lost, self._lost, self._size = self._lost, 0, 0
-                self._waiting.clear()
+                data, self._waiting = self._waiting, bytearray()
+                lost, self._lost = self._lost, 0
                 if lost:  # queued first: the lost lines came after those in `data`, and before all later ones
                     self._report_lost(lost)
             self._write_all(data)
 
-    def _encoded(self, text: str) -> bytes:
-        return text.encode(self.encoding, self.errors)
-
-    def _write_all(self, data: bytes) -> None:
+    def _write_all(self, data: bytes | bytearray) -> None:
         """Write all of it. What cannot be written (no reader, a full disk) is dropped."""
         with suppress(OSError):
             while data:

@@ -1,7 +1,7 @@
 """Slack's limits in one table: the sizes of a message, its blocks and their parts, and the rate limits.
 
-Lengths are in characters as Python counts them (code points). Beside each number, or above a group, is the address of its source.
-Where Slack publishes no number, the comment says what was observed.
+Lengths are in characters as Python counts them (code points). The address beside a number, or above a group of them, is
+their source. Where Slack publishes no number, the comment says what was observed.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,8 @@
 """Parse a share: the bytes of one webhook request become a `Share`, whatever liberties the sender takes.
 
-parsing ........ the whole share, and recorded shares
+parsing ........ the whole share: its objects, events, environment, sender, comment; and recorded shares
 lenient_json ... bytes to a clean tree of JSON values, and back to the same bytes for the same share
 headers ........ the custom headers, without credentials and without what differs at each delivery
-envelope ....... which object of the body is which; events, environment, sender, comment
 blocks ......... what the share says about the incident, block by block
 alerts, tags ... lists of alerts and of tags, in all their shapes
 values ......... single values: text, flags, times; what "absent" and "empty" mean

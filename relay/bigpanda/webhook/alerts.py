@@ -7,6 +7,7 @@ https://docs.bigpanda.io/en/notifications-webhook-v2.html.
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.tags import alert_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
@@ -16,7 +17,6 @@ from relay.bigpanda.webhook.values import (
     Reader,
     Spellings,
     boolean,
-    canonical_json,
     is_empty,
     read_items,
     read_key,
@@ -64,30 +64,21 @@ def _alerts(value: JSON) -> list[JSON] | dict[str, JSON] | Absent:
     if is_empty(value):
         return []
     if isinstance(value, dict):
-        if not _is_map(value):
+        is_map = _ALERT_KEYS.isdisjoint(value) and all(isinstance(item, dict) for item in value.values())
+        if not is_map:
             return _alert(value)
-        value = _items(value)
+        # The keys are the ids of alerts without one, unless they only count ("0", "1").
+        positions = {str(position) for position in range(len(value))}
+        value = [item if key in positions else {"alertId": key} | item for key, item in sorted(value.items())]
     return read_items(value, _alert) if isinstance(value, list) else ABSENT
-
-
-def _is_map(value: JsonObject) -> bool:
-    return _ALERT_KEYS.isdisjoint(value) and all(isinstance(item, dict) for item in value.values())
-
-
-def _items(value: JsonObject) -> list[JSON]:
-    """Return a map's alerts. Its keys are the ids of alerts without one, unless they only count (`"0"`, `"1"`)."""
-    positions = {str(position) for position in range(len(value))}
-    return [item if key in positions else {"alertId": key} | item for key, item in sorted(value.items())]
 
 
 def _alert(value: JSON) -> dict[str, JSON] | Absent:
     """Read one alert in the shape of `relay.model.incident`. A missing field is empty."""
     if not isinstance(value, dict) or _ALERT_KEYS.isdisjoint(value):
         return ABSENT
-    alert: dict[str, JSON] = {}
-    for field, (keys, read, missing) in _FIELDS.items():
-        found = read_key(value, keys, read, None)
-        alert[field] = missing if found is None else found
+    found = {field: read_key(value, keys, read, None) for field, (keys, read, _) in _FIELDS.items()}
+    alert = {field: _FIELDS[field][2] if part is None else part for field, part in found.items()}
     alert["tags"] = alert["tags"] or []
     if not alert["id"] or len(alert["id"]) > MAX_ID_LENGTH:
         alert["id"] = _derived_id(alert)
@@ -103,5 +94,5 @@ def _derived_id(alert: Mapping[str, JSON]) -> str:
     tags = dict(alert["tags"])
     properties = [[name, tags.get(name)] for name in (alert["primary"], alert["secondary"]) if name]
     rest = properties if alert["primary"] in tags else sorted(tags.items()) or alert["description"] or alert["id"]
-    identity = canonical_json([alert["source"], alert["primary"], alert["secondary"], rest])
-    return hashlib.sha256(identity.encode()).hexdigest()[:24]
+    identity = to_json([alert["source"], alert["primary"], alert["secondary"], rest])
+    return hashlib.sha256(identity).hexdigest()[:24]

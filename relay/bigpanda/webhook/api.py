@@ -8,27 +8,15 @@ from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.values import JsonObject
 from relay.model.json_types import JSON
 
-_INCIDENT = {
-    "id": "id",
-    "status": "status",
-    "severity": "severity",
-    "active": "active",
-    "flapping": "flapping",
-    "start": "startedOn",
-    "changed_at": "changedOn",
-    "updated_at": "updatedOn",
-    "end": "endedOn",
-}
+_TIMES = {"start": "startedOn", "changed_at": "changedOn", "updated_at": "updatedOn", "end": "endedOn"}
 """The API's name of a field -> the share's; the same in the tables below."""
+_INCIDENT = {name: name for name in ("id", "status", "severity", "active", "flapping")} | _TIMES
 _SNOOZE = {"snoozed": "snoozed", "end_time": "wake", "cancel_on_incident_updates": "autoCancel"}
 _ALERT_IDS = {"id": "id", "alert_id": "id"}
 _ALERT = {
     "status": "status",
     "active": "active",
-    "start": "startedOn",
-    "changed_at": "changedOn",
-    "updated_at": "updatedOn",
-    "end": "endedOn",
+    **_TIMES,
     "primary_property": "primaryProperty",
     "secondary_property": "secondaryProperty",
     "source_system": "sourceSystem",
@@ -36,7 +24,6 @@ _ALERT = {
     "tags": "tags",
 }
 _PERSON = {"name": "name", "email": "email", "user_id": "userId"}
-_ROLES = ("assignee", "assigner")
 
 
 def share_body_from_api(body: JSON, *, comment: str | None = None) -> bytes:
@@ -54,29 +41,21 @@ def share_body_from_api(body: JSON, *, comment: str | None = None) -> bytes:
     incident = _renamed(api, _INCIDENT)
     if isinstance(snooze := api.get("snooze"), dict):
         incident["snooze"] = _renamed(snooze, _SNOOZE)
-    if (alerts := _alerts(api.get("alerts"))) is not None:
-        incident["alerts"] = alerts
+    alerts = api.get("alerts")
+    if isinstance(alerts, list) and all(isinstance(alert, dict) and _ALERT.keys() & alert for alert in alerts):
+        incident["alerts"] = [_renamed(alert, _ALERT_IDS | _ALERT) for alert in alerts]
     share: dict[str, JSON] = {"incident": incident}
     if "incident_tags" in api:
         share["incidentTags"] = api["incident_tags"]
-    metadata: dict[str, JSON] = {role: _person(api[role]) for role in _ROLES if role in api}
+    people = {role: api[role] for role in ("assignee", "assigner") if role in api}
+    metadata: dict[str, JSON] = {
+        role: _renamed(person, _PERSON) if isinstance(person, dict) else person for role, person in people.items()
+    }
     if comment is not None:
         metadata["comment"] = {"comment": comment}
     if metadata:
         share["metadata"] = metadata
     return to_json(share)
-
-
-def _alerts(value: JSON) -> list[dict[str, JSON]] | None:
-    """Return all alerts, or None where one of them is a bare id."""
-    if not isinstance(value, list) or not all(isinstance(alert, dict) for alert in value):
-        return None
-    alerts = [(_renamed(alert, _ALERT_IDS), _renamed(alert, _ALERT)) for alert in value]
-    return [ids | fields for ids, fields in alerts] if all(fields for _, fields in alerts) else None
-
-
-def _person(value: JSON) -> JSON:
-    return _renamed(value, _PERSON) if isinstance(value, dict) else value
 
 
 def _renamed(source: JsonObject, names: dict[str, str]) -> dict[str, JSON]:

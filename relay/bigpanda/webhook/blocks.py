@@ -5,18 +5,17 @@ https://docs.bigpanda.io/reference/webhook-incident-object, and in the API's spe
 https://docs.bigpanda.io/reference/incident-object.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from relay.bigpanda.webhook.alerts import alert_blocks
+from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.tags import incident_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
+    Fields,
     JsonObject,
-    Reader,
-    Spellings,
     boolean,
-    canonical_json,
     is_empty,
     optional_id,
     read_items,
@@ -34,7 +33,7 @@ from relay.model.json_types import JSON
 CHANGED = spellings("changedOn", "changedAt", "changed")
 UPDATED = spellings("updatedOn", "updatedAt", "updated")
 
-_STATE: Mapping[str, tuple[Spellings, Reader]] = {
+_STATE: Fields = {
     "status": (spellings("status"), text),
     "resolved": (spellings("resolved"), boolean),
     "active": (spellings("active"), boolean),
@@ -44,19 +43,17 @@ _PERSON = {
     "email": spellings("email", "emailAddress"),
     "id": spellings("userId", "id"),
 }
-_SNOOZED = spellings("snoozed")
 _WAKE = spellings("wake", "endTime", "wakeTime")
 _LANDING_PAGE = "landing_page"
 _HREF = spellings("href", "url", "landingPage")
-_REL = spellings("rel")
-_CHANGE: Mapping[str, tuple[Spellings, Reader]] = {
+_CHANGE: Fields = {
     "identifier": (spellings("identifier"), text_or_number),
     "summary": (spellings("summary"), text_or_number),
     "status": (spellings("status"), text),
     "url": (spellings("ticketUrl", "url"), text),
     "source": (spellings("sourceSystem", "source"), text_or_number),
 }
-_RELATION: Mapping[str, tuple[Spellings, Reader]] = {
+_RELATION: Fields = {
     "certainty": (spellings("matchCertainty", "certainty"), text),
     "comment": (spellings("comment"), text_or_number),
 }
@@ -72,18 +69,14 @@ def read_blocks(
     `incident` is the object with the id. `incident_or_body` are the objects that may hold its optional blocks,
     `anywhere` are these and the metadata, each in the order to try.
     """
-    blocks: dict[str, JSON] = {}
-    if (state := _group(_STATE, (incident,))) is not ABSENT:
-        blocks["state"] = state
-    for block, keys, read in _INCIDENT_BLOCKS:
-        if (value := read_key(incident, keys, read)) is not ABSENT:
-            blocks[block] = value
-    for block, keys, read in _OPTIONAL_BLOCKS:
-        if (value := read_key_in(incident_or_body, keys, read)) is not ABSENT:
-            blocks[block] = value
-    if (assignment := _group(_ASSIGNMENT, anywhere)) is not ABSENT:
-        blocks["assignment"] = assignment
-    return blocks | alert_blocks(tuple(reversed(incident_or_body)))
+    found = {
+        "state": _group(_STATE, (incident,)),
+        **{block: read_key(incident, *how) for block, how in _INCIDENT_BLOCKS.items()},
+        **{block: read_key_in(incident_or_body, *how) for block, how in _OPTIONAL_BLOCKS.items()},
+        "assignment": _group(_ASSIGNMENT, anywhere),
+        **alert_blocks(tuple(reversed(incident_or_body))),
+    }
+    return {block: value for block, value in found.items() if value is not ABSENT}
 
 
 def person(value: JSON) -> dict[str, str] | Absent | None:
@@ -104,7 +97,7 @@ def person(value: JSON) -> dict[str, str] | Absent | None:
     return found if any(found.values()) else None
 
 
-def _group(fields: Mapping[str, tuple[Spellings, Reader]], sources: Sequence[JsonObject]) -> dict[str, JSON] | Absent:
+def _group(fields: Fields, sources: Sequence[JsonObject]) -> dict[str, JSON] | Absent:
     """Read fields that form one block: if one of them is there, the missing ones are empty."""
     found = {field: read_key_in(sources, keys, read) for field, (keys, read) in fields.items()}
     if all(value is ABSENT for value in found.values()):
@@ -120,7 +113,7 @@ def _snooze(value: JSON) -> dict[str, JSON] | Absent | None:
         flag = boolean(value)
         return ABSENT if flag is ABSENT else {"snoozed": bool(flag), "wake": None}
     wake = read_key(value, _WAKE, whole_timestamp)
-    snoozed = read_key(value, _SNOOZED, boolean, ABSENT if wake is ABSENT else wake is not None)
+    snoozed = read_key(value, ("snoozed",), boolean, ABSENT if wake is ABSENT else wake is not None)
     return ABSENT if snoozed is ABSENT else {"snoozed": bool(snoozed), "wake": None if wake is ABSENT else wake}
 
 
@@ -140,7 +133,7 @@ def _links(value: JSON) -> dict[str, str] | Absent:
 def _named_links(value: JSON) -> Iterator[tuple[str, JSON]]:
     if isinstance(value, list):
         for item in value:
-            rel = read_key(item, _REL, required_id) if isinstance(item, dict) else ABSENT
+            rel = read_key(item, ("rel",), required_id) if isinstance(item, dict) else ABSENT
             yield from _named_links(item) if rel is ABSENT else [(snake_case(rel), _link(item))]
     elif isinstance(value, dict) and "href" not in value:
         for name in sorted(value):
@@ -154,10 +147,6 @@ def _link(value: JSON) -> str | Absent | None:
     return href if isinstance(href, str) or href is None else ABSENT
 
 
-def _changes(value: JSON) -> list[JSON] | Absent:
-    return read_items(value, _change)
-
-
 def _change(value: JSON) -> dict[str, JSON] | Absent:
     """Read a relation around its change, or the bare change."""
     if not isinstance(value, dict):
@@ -169,29 +158,29 @@ def _change(value: JSON) -> dict[str, JSON] | Absent:
     found |= {field: read_key_in((value, change), *how, None) or "" for field, how in _RELATION.items()}
     found |= {field: read_key(change, keys, whole_timestamp, None) for field, keys in _CHANGE_TIMES.items()}
     change_id = read_key_in((change, value), _CHANGE_ID, required_id, None)
-    return found | {"id": change_id or found["identifier"] or canonical_json([found["source"], found["summary"]])}
+    return found | {"id": change_id or found["identifier"] or to_json([found["source"], found["summary"]]).decode()}
 
 
-_ASSIGNMENT: Mapping[str, tuple[Spellings, Reader]] = {
+_ASSIGNMENT: Fields = {
     "assignee": (spellings("assignee"), person),
     "assigner": (spellings("assigner"), person),
 }
 """In the metadata, as in BigPanda's samples, or in the incident, as in the API."""
 
-_INCIDENT_BLOCKS: Sequence[tuple[str, Spellings, Reader]] = (
-    ("severity", spellings("severity"), text),
-    ("flapping", spellings("flapping"), boolean),
-    ("snooze", spellings("snooze", "snoozed"), _snooze),
-    ("started", spellings("startedOn", "startedAt", "started", "start"), whole_timestamp),
-    ("changed", CHANGED, whole_timestamp),
-    ("updated", UPDATED, whole_timestamp),
-    ("ended", spellings("endedOn", "endedAt", "ended", "end"), whole_timestamp),
-)
+_INCIDENT_BLOCKS: Fields = {
+    "severity": (spellings("severity"), text),
+    "flapping": (spellings("flapping"), boolean),
+    "snooze": (spellings("snooze", "snoozed"), _snooze),
+    "started": (spellings("startedOn", "startedAt", "started", "start"), whole_timestamp),
+    "changed": (CHANGED, whole_timestamp),
+    "updated": (UPDATED, whole_timestamp),
+    "ended": (spellings("endedOn", "endedAt", "ended", "end"), whole_timestamp),
+}
 """In the incident itself."""
 
-_OPTIONAL_BLOCKS: Sequence[tuple[str, Spellings, Reader]] = (
-    ("tags", spellings("incidentTags"), incident_tags),
-    ("links", spellings("links", "link"), _links),
-    ("changes", spellings("relatedChanges"), _changes),
-)
+_OPTIONAL_BLOCKS: Fields = {
+    "tags": (spellings("incidentTags"), incident_tags),
+    "links": (spellings("links", "link"), _links),
+    "changes": (spellings("relatedChanges"), lambda value: read_items(value, _change)),
+}
 """Beside the incident, as in BigPanda's tables, or inside it, as in its samples."""

@@ -7,22 +7,16 @@ half of a surrogate pair, raw line breaks and stray backslashes in strings, NaN 
 import json
 import math
 import re
-from enum import Enum, auto
 from operator import itemgetter
+from typing import Any, Final
 
 import orjson
 
 from relay.model.errors import NotJson
 from relay.model.json_types import JSON
 
-
-class _NotANumber(Enum):
-    """Stands for NaN, Infinity and the like, until it is removed from the tree."""
-
-    NOT_A_NUMBER = auto()
-
-
-_NOT_A_NUMBER = _NotANumber.NOT_A_NUMBER
+_NOT_A_NUMBER: Final[Any] = object()
+"""Stands for NaN, Infinity and the like, until it is removed from the tree."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -43,7 +37,9 @@ def parse_json(body: bytes) -> JSON:
     """
     try:
         tree = orjson.loads(body)
-        return _clean(tree) if _may_need_cleaning(body) else tree
+        # Single bytes first: to search for them costs next to nothing, and most bodies have neither.
+        may_need_cleaning = (b"\\" in body or b"\xf3" in body) and _MAY_NEED_CLEANING.search(body)
+        return _clean(tree) if may_need_cleaning else tree
     except orjson.JSONDecodeError:
         return _parse_leniently(body)
     except RecursionError as error:
@@ -70,11 +66,6 @@ def clean_text(text: str) -> str:
     return _OWN_TOKENS.sub("", _SURROGATES.sub("\ufffd", text))
 
 
-def _may_need_cleaning(body: bytes) -> bool:
-    """Search for single bytes first: that costs next to nothing, and most bodies have neither."""
-    return (b"\\" in body or b"\xf3" in body) and _MAY_NEED_CLEANING.search(body) is not None
-
-
 def _parse_leniently(body: bytes) -> JSON:
     """Parse what orjson rejects, slowly."""
     if not body.strip():
@@ -94,20 +85,17 @@ def _decode(text: str) -> JSON:
     try:
         return _LENIENT.decode(text)
     except json.JSONDecodeError:
-        repaired = _BACKSLASH.sub(lambda match: match[0] if len(match[0]) > 1 else r"\\", text)
-        if repaired == text:
-            raise
-        return _LENIENT.decode(repaired)
+        return _LENIENT.decode(_BACKSLASH.sub(lambda match: match[0] if len(match[0]) > 1 else r"\\", text))
 
 
-def _integer(digits: str) -> int | float | _NotANumber:
+def _integer(digits: str) -> Any:
     """Parse an integer as orjson does: one that does not fit into 64 bits is a float."""
     if len(digits) <= _MAX_DIGITS and (number := int(digits)) in _64_BITS:
         return number
     return _float(digits)
 
 
-def _float(digits: str) -> float | _NotANumber:
+def _float(digits: str) -> Any:
     number = float(digits)
     return number if math.isfinite(number) else _NOT_A_NUMBER
 

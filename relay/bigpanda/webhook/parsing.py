@@ -1,25 +1,51 @@
 """Parse a whole share: what it says, how new it is, and the hash by which its repeats are known.
 
 Only `incident.id` is required (https://docs.bigpanda.io/en/notifications-webhook.html documents the shape). A part that
-is missing, in another place, spelled otherwise or of an unexpected type costs at most that part.
+is missing, in another place, spelled otherwise or of an unexpected type costs at most that part. Accepted: the body in
+an array of one item, an incident without BigPanda's wrapper, and fields beside the incident, inside it or in the
+metadata.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from relay.bigpanda.webhook import envelope as envelopes
-from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, read_blocks
+from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, person, read_blocks
 from relay.bigpanda.webhook.headers import custom_headers
 from relay.bigpanda.webhook.lenient_json import parse_json, to_json
 from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
-from relay.bigpanda.webhook.values import JsonObject, read_key, spellings, text_or_number, timestamp
+from relay.bigpanda.webhook.values import (
+    ABSENT,
+    MAX_ID_LENGTH,
+    Absent,
+    JsonObject,
+    is_empty,
+    read_items,
+    read_key,
+    read_key_in,
+    required_id,
+    spellings,
+    text,
+    text_or_number,
+    timestamp,
+)
+from relay.model.errors import NoIncident
+from relay.model.incident import Environment, Person
 from relay.model.json_types import JSON
+
+_ID = spellings("id", "incidentId")
+_INCIDENT_ID = spellings("incidentId")
+_EVENTS = spellings("eventTypes", "eventType")
+_EVENT_NAME = spellings("event", "eventType", "type", "name")
+_EVENT_TIME = spellings("time", "timestamp", "at")
+_ENVIRONMENT = spellings("environment", "environmentName")
+_ENVIRONMENT_ID = spellings("environmentId")
+_COMMENT_TEXT = spellings("comment", "text", "body", "message")
 
 _MAX_CLOCK_SKEW = 300
 """Seconds by which BigPanda's clock may be ahead of relay's."""
 _HASH_DIGITS = 32
-
-_RECEIVED = spellings("received")
+_MAX_KEYS_SHOWN, _MAX_KEY_SHOWN = 8, 40
+_TYPES = {Absent: "nothing", type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
 
 
 def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
@@ -31,22 +57,33 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
         NotJson: the body is not JSON.
         NoIncident: the body names no incident, or its id is too long.
     """
-    envelope = envelopes.open_envelope(parse_json(body))
-    normalised = to_json(envelope.body)
+    tree = parse_json(body)
+    share = _object(tree)
+    if share is ABSENT:
+        raise NoIncident(f"The body has no incident.id: expected a JSON object, found {_described(tree)}.")
+    incident = read_key(share, ("incident",), _object, share)
+    incident_or_body = (share,) if incident is share else (share, incident)
+    found = (read_key(source, ("metadata",), _object) for source in incident_or_body)
+    metadata = tuple(source for source in found if source is not ABSENT)
+    anywhere = (*metadata, *incident_or_body)  # each is in the order to try
+
+    normalised = to_json(share)
     kept = custom_headers(headers, key_header)
-    events = envelopes.events(envelope)
+    events = read_key_in((*incident_or_body, *metadata), _EVENTS, lambda value: read_items(value, _event), [])
+    sender = read_key_in(anywhere, ("sender",), person, None)
     return Share(
-        incident=envelopes.incident_id(envelope),
+        incident=_incident_id(share, incident),
         received=received,
-        as_of=_as_of(envelope.incident, events, received),
-        hash=_hash(normalised, kept),
+        as_of=_as_of(incident, events, received),
+        # JSON holds no NUL, so a NUL separates body and headers for sure.
+        hash=hashlib.sha256(normalised + b"\0" + to_json(kept)).hexdigest()[:_HASH_DIGITS],
         body=normalised,
         headers=kept,
-        blocks=read_blocks(envelope.incident, envelope.incident_or_body, envelope.anywhere),
-        environment=envelopes.environment(envelope),
-        sender=envelopes.sender(envelope),
-        comment=envelopes.comment(envelope),
-        events=events,
+        blocks=read_blocks(incident, incident_or_body, anywhere),
+        environment=_environment(anywhere),
+        sender=Person(**sender) if sender else None,
+        comment=read_key_in(anywhere, ("comment",), _comment, None),
+        events=tuple(events),
     )
 
 
@@ -65,9 +102,25 @@ def parse_recorded_share(document: bytes) -> RecordedShare:
     texts = {name: text_or_number(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
     return RecordedShare(
         body=body.encode() if isinstance(body, str) else to_json(body),
-        headers={name: text for name, text in texts.items() if isinstance(text, str)},
-        received=read_key(tree, _RECEIVED, timestamp, None),
+        headers={name: value for name, value in texts.items() if isinstance(value, str)},
+        received=read_key(tree, ("received",), timestamp, None),
     )
+
+
+def _incident_id(share: JsonObject, incident: JsonObject) -> str:
+    """Return the incident's id, a non-empty string or an integer's digits.
+
+    The body's own `id` may be anything (a delivery's, for example), but its `incident_id` can only be the incident's.
+    """
+    found = read_key(incident, _ID, required_id, read_key(share, _INCIDENT_ID, required_id))
+    if found is ABSENT:
+        value = _described(read_key(incident, _ID, lambda value: value))
+        raise NoIncident(
+            f"The body has no incident.id: expected a non-empty string, found {value} in {_described(incident)}."
+        )
+    if len(found) > MAX_ID_LENGTH:
+        raise NoIncident(f"The body's incident.id has {len(found)} characters; relay takes at most {MAX_ID_LENGTH}.")
+    return str(found)
 
 
 def _as_of(incident: JsonObject, events: Sequence[ShareEvent], received: float) -> float:
@@ -77,6 +130,40 @@ def _as_of(incident: JsonObject, events: Sequence[ShareEvent], received: float) 
     return max((time for time in times if time is not None and time <= received + _MAX_CLOCK_SKEW), default=received)
 
 
-def _hash(body: bytes, headers: Mapping[str, str]) -> str:
-    """Hash both. JSON holds no NUL, so a NUL separates them for sure."""
-    return hashlib.sha256(body + b"\0" + to_json(headers)).hexdigest()[:_HASH_DIGITS]
+def _environment(anywhere: Sequence[JsonObject]) -> Environment | None:
+    """Return where the share comes from. Name and id may be in different objects; `environment` may hold both."""
+    both = read_key_in(anywhere, _ENVIRONMENT, _object, {})
+    name = read_key_in(anywhere, _ENVIRONMENT, text_or_number, None) or read_key(both, ("name",), text_or_number, None)
+    found_id = read_key_in(anywhere, _ENVIRONMENT_ID, required_id, None) or read_key(both, ("id",), required_id, None)
+    return Environment(name=name or "", id=found_id or "") if name or found_id else None
+
+
+def _object(value: JSON) -> JsonObject | Absent:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else ABSENT
+
+
+def _event(value: JSON) -> ShareEvent | Absent:
+    """Read {event, time}, or a bare name."""
+    source = value if isinstance(value, dict) else {"event": value}
+    name = read_key(source, _EVENT_NAME, text, None)
+    return ShareEvent(name=name, at=read_key(source, _EVENT_TIME, timestamp, None)) if name else ABSENT
+
+
+def _comment(value: JSON) -> str | Absent | None:
+    """Read `{"comment": text}`, or the bare text."""
+    if isinstance(value, dict) and value:
+        value = read_key(value, _COMMENT_TEXT, text)
+    return None if is_empty(value) else text(value)
+
+
+def _described(value: JSON) -> str:
+    """Describe a value for a sentence: of an object its keys, never its values."""
+    if isinstance(value, dict):
+        keys = ", ".join(key[:_MAX_KEY_SHOWN] for key in sorted(value)[:_MAX_KEYS_SHOWN])
+        more = ", ..." if len(value) > _MAX_KEYS_SHOWN else ""
+        return f"an object with the keys {keys}{more}" if value else "an empty object"
+    if isinstance(value, list):
+        return f"an array of {len(value)} items"
+    return "an empty string" if value == "" else _TYPES[type(value)]

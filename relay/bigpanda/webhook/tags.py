@@ -3,11 +3,11 @@
 Values may have any type.
 """
 
+from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
     Spellings,
-    canonical_json,
     is_empty,
     is_number,
     number_text,
@@ -60,14 +60,10 @@ def _pairs(value: JSON, name_keys: Spellings) -> list[tuple[JSON, JSON]]:
         return [_pair(item, name_keys) for item in value if isinstance(item, dict)]
     if not isinstance(value, dict):
         return []
-    if _is_pair(value):
-        return [_pair(value, name_keys)]
+    keys = value.keys()
+    if keys <= _PAIR_KEYS and not keys.isdisjoint(_NAMES) and not keys.isdisjoint(_VALUES):
+        return [_pair(value, name_keys)]  # one {name, value} without its list, not a map of tags
     return [(required_id(name), _values(value[name])) for name in sorted(value)]
-
-
-def _is_pair(value: dict[str, JSON]) -> bool:
-    """Return whether it is one {name, value} without its list, not a map of tags."""
-    return not value.keys().isdisjoint(_NAMES) and not value.keys().isdisjoint(_VALUES) and value.keys() <= _PAIR_KEYS
 
 
 def _pair(item: dict[str, JSON], name_keys: Spellings) -> tuple[JSON, JSON]:
@@ -95,4 +91,4 @@ def _value(value: JSON) -> str | Absent | None:
         return text(value)
     if is_empty(value):
         return None
-    return number_text(value) if is_number(value) else canonical_json(value)
+    return number_text(value) if is_number(value) else to_json(value).decode()

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
-import orjson
-
 from relay.model.json_types import JSON
 
 
@@ -27,6 +25,8 @@ ABSENT: Final = Absent.ABSENT
 JsonObject = Mapping[str, JSON]
 Reader = Callable[[JSON], JSON]
 Spellings = tuple[str, ...]
+Fields = Mapping[str, tuple[Spellings, Reader]]
+"""Name -> its keys in a share, and how to read it."""
 
 MAX_ID_LENGTH = 255
 
@@ -141,11 +141,6 @@ def number_text(value: float) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     return str(value)
-
-
-def canonical_json(value: JSON) -> str:
-    """Write JSON text that is the same for equal values."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _parse_time(written: str) -> float | Absent | None:
