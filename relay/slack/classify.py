@@ -108,13 +108,16 @@ def _from_code(method: Method, arguments: Arguments, response: HttpResponse, cod
 
 def _rejected(scope: RejectionScope, meaning: Meaning, code: str, body: Body) -> Rejected:
     needed, provided = text_field(body, "needed")[:_MAX_LINE], text_field(body, "provided")[:_MAX_LINE]
+    # Slack's words, as in `[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/...]`
+    lines = object_field(body, "response_metadata").get("messages") or body.get("errors")
+    texts = [line[:_MAX_LINE] for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
     return Rejected(
         code=code,
         scope=scope,
         reason=meaning.reason,
         remedy=meaning.remedy.format(needed=needed or "that the method needs", provided=provided or "too few"),
         missing_scopes=needed,
-        detail=_detail(body),
+        detail="; ".join(texts[:_MAX_LINES]),
     )
 
 
@@ -126,10 +129,3 @@ def _from_status(status: int) -> SlackOutcome:
     if status >= HTTPStatus.BAD_REQUEST:
         return Retryable(reason="not_slack", code=code, remedy=_NOT_SLACK.format(status=status))
     return Ambiguous(reason="unreadable", code=code)
-
-
-def _detail(body: Body) -> str:
-    """Return Slack's words: `[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/...]`."""
-    lines = object_field(body, "response_metadata").get("messages") or body.get("errors")
-    texts = [line[:_MAX_LINE] for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
-    return "; ".join(texts[:_MAX_LINES])

@@ -31,9 +31,10 @@ class Meaning:
     """What the `codes` of one row mean.
 
     `effect` is a `Scope` where Slack rejects the call for good. `page` is the page that documents the codes, a method's
-    name or a path; it is empty for codes that were seen and are not documented. `remedy` may name `{needed}` and
-    `{provided}`, the scopes in Slack's answer; it is empty where relay needs nobody. `pauses`: no call of the method
-    works for now. `wait` is the least wait in seconds before a retry. `method`: the row is for this method alone.
+    name (https://docs.slack.dev/reference/methods/NAME) or a path; it is empty for codes that were seen and are not
+    documented. `remedy` may name `{needed}` and `{provided}`, the scopes in Slack's answer; it is empty where relay
+    needs nobody. `pauses`: no call of the method works for now. `wait` is the least wait in seconds before a retry.
+    `method`: the row is for this method alone.
     """
 
     codes: str
@@ -44,12 +45,6 @@ class Meaning:
     pauses: bool = False
     wait: float | None = None
     method: Method | None = None
-
-    @property
-    def source(self) -> str:
-        """The address of the page, empty where there is none."""
-        path = self.page if "/" in self.page else f"reference/methods/{self.page}"
-        return f"https://docs.slack.dev/{path}" if self.page else ""
 
 
 _ALL = "auth.test"
@@ -261,18 +256,13 @@ TABLE: Final = (
             Scope.CALL, "original_not_found", "chat.postMessage",
             f"{_REPORT} Slack names a draft or an original message that relay did not name."),
 )
+
+UNKNOWN_CODE: Final = Meaning("", Scope.UNKNOWN_CODE, "unknown_code", "reference/methods",
+    "Look the code up on the page of the method (https://docs.slack.dev/reference/methods) and report it to relay's "
+    "authors: relay does not know it.")
 # fmt: on
 
 _MEANINGS: Final = {(row.method, code): row for row in TABLE for code in row.codes.split()}
-
-UNKNOWN_CODE: Final = Meaning(
-    "",
-    Scope.UNKNOWN_CODE,
-    "unknown_code",
-    "reference/methods",
-    "Look the code up on the page of the method (https://docs.slack.dev/reference/methods) and report it to relay's "
-    "authors: relay does not know it.",
-)
 
 
 def meaning_of(method: Method, code: str) -> Meaning:

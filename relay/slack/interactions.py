@@ -10,7 +10,8 @@ everything else. A person's text is in Slack's markup; `to_plain_text` turns it 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Final, TypeAlias
+from html import escape
+from typing import Final
 
 import orjson
 
@@ -110,11 +111,7 @@ class Challenge:
     text: str
 
 
-Interaction: TypeAlias = Click | Submission
-SlackEvent: TypeAlias = ThreadReply | Challenge
-
-
-def parse_interaction(payload: object) -> Interaction | None:
+def parse_interaction(payload: object) -> Click | Submission | None:
     """Parse an interaction; None for one that relay does not know."""
     source = as_object(payload)
     match source.get("type"):
@@ -126,7 +123,7 @@ def parse_interaction(payload: object) -> Interaction | None:
             return None
 
 
-def parse_event(payload: object) -> SlackEvent | None:
+def parse_event(payload: object) -> ThreadReply | Challenge | None:
     """Parse an event: a person's reply in a thread, or a challenge; None for everything else."""
     source = as_object(payload)
     match source.get("type"):
@@ -171,15 +168,14 @@ def _action_of(action_id: str) -> str:
 def _submission(payload: JsonObject) -> Submission | None:
     view, user = object_field(payload, "view"), object_field(payload, "user")
     origin = ModalOrigin.from_json(view.get("private_metadata"))
-    if origin is None or _action_of(text_field(view, "callback_id")) != origin.action:
-        return None
-    if not (text_field(user, "id") and text_field(view, "id")):
+    user_id, view_id = text_field(user, "id"), text_field(view, "id")
+    if origin is None or _action_of(text_field(view, "callback_id")) != origin.action or not (user_id and view_id):
         return None
     return Submission(
         **asdict(origin),
-        user=text_field(user, "id"),
+        user=user_id,
         user_name=_user_name(user),
-        view_id=text_field(view, "id"),
+        view_id=view_id,
         values=dict(_input_values(object_field(view, "state"))),
     )
 
@@ -202,31 +198,22 @@ def _user_name(user: JsonObject) -> str:
 
 
 def _reply(payload: JsonObject, event: JsonObject) -> ThreadReply | None:
-    if event.get("type") != "message" or event.get("subtype") not in _SUBTYPES_BY_PEOPLE or _is_by_app(payload, event):
+    own_app = text_field(payload, "api_app_id")
+    by_app = event.get("bot_id") or event.get("bot_profile") or (own_app and event.get("app_id") == own_app)
+    if event.get("type") != "message" or event.get("subtype") not in _SUBTYPES_BY_PEOPLE or by_app:
         return None
+    names = (text_field(file, "name") for file in objects_field(event, "files"))
+    lines = (text_field(event, "text"), *(f"(file: {escape(name, quote=False)})" for name in names if name))
     reply = ThreadReply(
         channel=text_field(event, "channel"),
         thread_ts=text_field(event, "thread_ts"),
         ts=text_field(event, "ts"),
         user=text_field(event, "user"),
-        text="\n".join(_lines(event)),
+        text="\n".join(filter(None, lines)),
         event_id=text_field(payload, "event_id"),
     )
     complete = all((reply.channel, reply.thread_ts, reply.ts, reply.user, reply.text.strip()))
     return reply if complete and reply.ts != reply.thread_ts else None
-
-
-def _is_by_app(payload: JsonObject, event: JsonObject) -> bool:
-    own_app = text_field(payload, "api_app_id")
-    return bool(event.get("bot_id") or event.get("bot_profile")) or (bool(own_app) and event.get("app_id") == own_app)
-
-
-def _lines(event: JsonObject) -> Iterator[str]:
-    if text := text_field(event, "text"):
-        yield text
-    for file in objects_field(event, "files"):
-        if name := text_field(file, "name"):
-            yield f"(file: {_escaped(name)})"
 
 
 # -- Slack's markup ----------------------------------------------------------------------------------------------------
@@ -259,18 +246,11 @@ def _angled(inside: str, names: Mapping[str, str]) -> str:
             return _with_mark("@", names.get(user) or label or user)
         case "#", channel:
             return _with_mark("#", label or channel)
-        case "!", special:
-            return _special(special, label, names)
+        case "!", special:  # `here`, `subteam^S1|@ops` or `date^...|fallback`
+            kind, _, rest = special.partition("^")
+            return label if kind == "date" else _with_mark("@", label or names.get(rest) or rest or kind)
         case _:
             return _link(_unescaped(target), label)
-
-
-def _special(special: str, label: str, names: Mapping[str, str]) -> str:
-    """Turn `here`, `subteam^S1|@ops` or `date^...|fallback` into plain text."""
-    kind, _, rest = special.partition("^")
-    if kind == "date":
-        return label
-    return _with_mark("@", label or names.get(rest) or rest or kind)
 
 
 def _link(address: str, label: str) -> str:
@@ -287,7 +267,3 @@ def _with_mark(mark: str, name: str) -> str:
 
 def _unescaped(text: str) -> str:
     return _MARKUP.sub(lambda match: _ENTITIES.get(match[2], match[0]), text)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -13,8 +13,6 @@ from relay.slack.outcomes import Read
 class Identity:
     """Who relay is in the workspace, and the scopes of its token (https://docs.slack.dev/reference/methods/auth.test)."""
 
-    bot_id: str
-    user_id: str
     team_id: str
     team: str
     url: str
@@ -38,29 +36,17 @@ class ChannelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundMessage:
-    """A message of a channel or a thread, with the fields by which relay recognises its own.
+    """A message of a channel or a thread.
 
-    `event_type`, `incident` and `key` are the marker, empty without one. `replies` counts the thread below. `deleted`:
-    the message is gone and only its place is left, because it has replies.
+    `key` is that of relay's marker, empty without one. `replies` counts the thread below. `deleted`: the message is
+    gone and only its place is left, because it has replies.
     """
 
     ts: str
     thread_ts: str = ""
-    bot_id: str = ""
-    event_type: str = ""
-    incident: str = ""
     key: str = ""
     replies: int = 0
     deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserGroup:
-    """A group of users that can be mentioned (https://docs.slack.dev/reference/objects/usergroup-object)."""
-
-    id: str
-    handle: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +62,11 @@ class SlackUser:
     email: str = ""
     time_zone: str = ""
     utc_offset: int = 0
-    is_bot: bool = False
 
 
 def identity_of(read: Read) -> Identity:
     """Return the identity in auth.test; a missing field is empty."""
-    names = ("bot_id", "user_id", "team_id", "team", "url")
+    names = ("team_id", "team", "url")
     return Identity(**{name: text_field(read.body, name) for name in names}, scopes=read.scopes)
 
 
@@ -101,25 +86,18 @@ def messages_of(read: Read) -> tuple[FoundMessage, ...]:
     return tuple(_message(entry) for entry in objects_field(read.body, "messages") if text_field(entry, "ts"))
 
 
-def user_groups_of(read: Read) -> tuple[UserGroup, ...]:
-    """Return the groups in usergroups.list."""
-    return tuple(
-        UserGroup(id=text_field(entry, "id"), handle=text_field(entry, "handle"), name=text_field(entry, "name"))
-        for entry in objects_field(read.body, "usergroups")
-        if text_field(entry, "id")
-    )
+def user_groups_of(read: Read) -> dict[str, str]:
+    """Return the handles of the user groups in usergroups.list, by the groups' ids."""
+    groups = objects_field(read.body, "usergroups")
+    return {text_field(group, "id"): text_field(group, "handle") for group in groups if text_field(group, "id")}
 
 
 def user_of(read: Read) -> SlackUser | None:
     """Return the user in users.info, or None."""
     user = object_field(read.body, "user")
     profile = object_field(user, "profile")
-    names = (
-        text_field(profile, "display_name"),
-        text_field(profile, "real_name"),
-        text_field(user, "real_name"),
-        text_field(user, "name"),
-    )
+    display_name, real_name = text_field(profile, "display_name"), text_field(profile, "real_name")
+    names = (display_name, real_name, text_field(user, "real_name"), text_field(user, "name"))
     offset = user.get("tz_offset")
     if not text_field(user, "id"):
         return None
@@ -129,7 +107,6 @@ def user_of(read: Read) -> SlackUser | None:
         email=text_field(profile, "email"),
         time_zone=text_field(user, "tz"),
         utc_offset=offset if type(offset) is int else 0,
-        is_bot=user.get("is_bot") is True,
     )
 
 
@@ -164,16 +141,11 @@ def _channel(entry: JsonObject) -> ChannelInfo | None:
 
 
 def _message(entry: JsonObject) -> FoundMessage:
-    metadata = object_field(entry, "metadata")
-    marker = object_field(metadata, "event_payload")
     replies = entry.get("reply_count")
     return FoundMessage(
         ts=text_field(entry, "ts"),
         thread_ts=text_field(entry, "thread_ts"),
-        bot_id=text_field(entry, "bot_id"),
-        event_type=text_field(metadata, "event_type"),
-        incident=text_field(marker, "incident"),
-        key=text_field(marker, "key"),
+        key=text_field(object_field(object_field(entry, "metadata"), "event_payload"), "key"),
         replies=replies if isinstance(replies, int) else 0,
         deleted=entry.get("subtype") == "tombstone",
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from relay.slack.scopes import ACTION_SCOPES, REQUIRED_SCOPES
+from relay.slack.methods import ACTION_SCOPES, REQUIRED_SCOPES
 
 _REPLIES = ["message.channels", "message.groups"]
 """The events of replies in threads. They need the same scopes with which relay reads channels."""

@@ -441,7 +441,7 @@ async def test_every_other_call_sends_a_query(answering, client, call, expected)
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_auth_test_has_the_bot_and_its_scopes(answering, client):
+async def test_auth_test_has_the_workspace_and_the_scopes(answering, client):
     body = {
         "ok": True,
         "url": "https://acme.slack.com/",
@@ -456,7 +456,7 @@ async def test_auth_test_has_the_bot_and_its_scopes(answering, client):
 
     assert isinstance(outcome, Read)
     identity = identity_of(outcome)
-    assert (identity.bot_id, identity.team_id, identity.scopes) == ("B1", "T1", ("chat:write", "channels:read"))
+    assert (identity.team, identity.team_id, identity.scopes) == ("Acme", "T1", ("chat:write", "channels:read"))
 
 
 async def test_deleting_a_deleted_message_is_done_and_editing_it_finds_nothing(answering, client):
@@ -486,9 +486,7 @@ async def test_a_card_is_posted_edited_found_and_deleted_in_the_fake_slack():
     assert not reply.stray
     assert edited == card
     assert isinstance(history, Read)
-    assert [(found.ts, found.event_type, found.key, found.replies) for found in messages_of(history)] == [
-        (card.ts, "relay_card", "k1", 1)
-    ]
+    assert [(found.ts, found.key, found.replies) for found in messages_of(history)] == [(card.ts, "k1", 1)]
     assert isinstance(thread, Read)
     assert [found.key for found in messages_of(thread)] == ["k1", "k2"]
     assert all(isinstance(outcome, Delivered) for outcome in deleted)

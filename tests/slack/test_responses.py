@@ -10,7 +10,6 @@ from relay.slack.responses import (
     FoundMessage,
     Identity,
     SlackUser,
-    UserGroup,
     channel_of,
     channels_of,
     cursor_of,
@@ -29,19 +28,16 @@ json = st.recursive(
 )
 
 
-def test_a_message_has_relays_marker():
+def test_a_message_has_the_key_of_relays_marker():
     message = {
         "ts": "1.2",
         "thread_ts": "1.2",
-        "bot_id": "B1",
         "reply_count": 3,
         "metadata": {"event_type": "relay_card", "event_payload": {"incident": "abc", "key": "k1"}},
     }
 
     assert messages_of(Read(body={"messages": [message, {"text": "no ts"}, "junk"]})) == (
-        FoundMessage(
-            ts="1.2", thread_ts="1.2", bot_id="B1", event_type="relay_card", incident="abc", key="k1", replies=3
-        ),
+        FoundMessage(ts="1.2", thread_ts="1.2", key="k1", replies=3),
     )
 
 
@@ -81,16 +77,16 @@ def test_a_channel_has_its_name_and_flags():
     assert channel_of(Read(body={"channel": "C1"})) is None
 
 
-def test_an_identity_has_the_bot_the_workspace_and_the_scopes():
-    body = {"bot_id": "B1", "user_id": "U1", "team_id": "T1", "team": "Acme", "url": "https://acme.slack.com/"}
+def test_an_identity_has_the_workspace_and_the_scopes():
+    body = {"team_id": "T1", "team": "Acme", "url": "https://acme.slack.com/"}
 
     assert identity_of(Read(body=body, scopes=("chat:write",))) == Identity(**body, scopes=("chat:write",))
 
 
-def test_a_user_group_has_its_handle_and_name():
-    groups = {"usergroups": [{"id": "S1", "handle": "oncall", "name": "On call"}]}
+def test_a_user_group_has_its_handle():
+    groups = {"usergroups": [{"id": "S1", "handle": "oncall", "name": "On call"}, {"handle": "no id"}]}
 
-    assert user_groups_of(Read(body=groups)) == (UserGroup(id="S1", handle="oncall", name="On call"),)
+    assert user_groups_of(Read(body=groups)) == {"S1": "oncall"}
 
 
 USER = {
@@ -99,7 +95,6 @@ USER = {
     "real_name": "Ann Lee",
     "tz": "Europe/Berlin",
     "tz_offset": 7200,
-    "is_bot": False,
     "profile": {"display_name": "ann", "real_name": "Ann Lee", "email": "ann@example.com"},
 }
 
@@ -128,8 +123,8 @@ def test_an_offset_that_is_not_a_whole_number_counts_as_zero(offset):
     assert user_of(Read(body={"user": USER | {"tz_offset": offset}})).utc_offset == 0
 
 
-def test_a_bot_is_marked_and_a_bare_id_is_no_user():
-    assert user_of(Read(body={"user": {"id": "U2", "is_bot": True}})) == SlackUser(id="U2", is_bot=True)
+def test_a_user_may_have_an_id_alone_and_a_bare_id_is_no_user():
+    assert user_of(Read(body={"user": {"id": "U2"}})) == SlackUser(id="U2")
     assert user_of(Read(body={"user": "U1"})) is None
 
 

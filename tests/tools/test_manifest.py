@@ -15,9 +15,8 @@ from relay.sandbox.slack.methods import METHODS
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
-from relay.slack.methods import Method
+from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES, Method
 from relay.slack.outcomes import Rejected
-from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.tools.manifest import ManifestOptions, build_manifest
 
 VIEW = build_modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")

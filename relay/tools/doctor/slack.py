@@ -8,9 +8,9 @@ from relay.cards.model import Channel
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.client import SlackClient
+from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
 from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of, identity_of, user_groups_of
-from relay.slack.scopes import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.tools.doctor import references
 from relay.tools.doctor.references import ChannelUse
 from relay.tools.doctor.report import Finding, error, join_names, note, ok, warning
@@ -181,10 +181,10 @@ class SlackChecks:
         if not isinstance(answer, Read):
             message = f"{join_names(used)} cannot be looked up: {answer.reason}."
             return [warning("user groups", message, _remedy(answer))]
-        known = {group.id: group for group in user_groups_of(answer)}
+        handles = user_groups_of(answer)
         return [
-            ok(f"user group {group}", f"it is @{known[group].handle}.")
-            if group in known
+            ok(f"user group {group}", f"it is @{handles[group]}.")
+            if group in handles
             else warning(
                 f"user group {group}",
                 f"no active user group has this id, so {join_names(routes)} would ping nobody with it.",
