@@ -18,9 +18,9 @@ from relay.cards.model import (
     DeliveryRules,
     Due,
 )
-from relay.cards.notices import NO_EDITS, NO_PING, REPOSTED, NoticeKind, add_notices, remove_notices
+from relay.cards.notices import NO_PING, REPOSTED, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import reply_due
-from relay.cards.send import REPLY, ROOT, Edit, SlackStep, cancel_unposted, give_up_reply, message_key
+from relay.cards.send import REPLY, ROOT, cancel_unposted, message_key
 from relay.cards.stand_ins import fallback_cards, stands_for
 from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
@@ -45,25 +45,6 @@ def external_channel_letter(now: float) -> DeadLetter:
     """The dead letter for a card that another organisation would read."""
     remedy = "set allow_external: true where the other organisation may read incidents, or choose another channel"
     return DeadLetter(reason=EXTERNAL, remedy=remedy, since=now)
-
-
-def record_rejection(context: CardContext, step: SlackStep | None, letter: DeadLetter) -> CardUpdate:
-    """Slack does not accept this message; nothing of the card is lost. Without a step, it is a post not yet begun."""
-    card, attempt = context.card, context.attempt
-    if isinstance(step, Edit):
-        return CardUpdate(cards=(replace(card, reason=letter.reason, edit=None),), dead_letter=letter)
-    attempt = replace(attempt, state=AttemptState.REJECTED) if attempt else None
-    if card.ts is None or attempt is None:
-        card = replace(card, state=CardState.REJECTED, post=None)
-    else:
-        card, letter = give_up_reply(context, attempt, letter)
-    return CardUpdate(cards=(replace(card, reason=letter.reason),), attempt=attempt, dead_letter=letter)
-
-
-def stop_edits(context: CardContext) -> CardUpdate:
-    """Slack allows no more edits of the card: its thread goes on reporting."""
-    card = context.card
-    return CardUpdate(cards=(replace(card, notices=add_notices(card.notices, NO_EDITS), edit=None),))
 
 
 def divert_to_fallback(context: CardContext, rules: DeliveryRules, letter: DeadLetter) -> CardUpdate:
@@ -144,7 +125,11 @@ def repost_lost_root(context: CardContext, ts: str, tag_labels: TagLabels, reaso
 
     Not for a resolved card with nothing to report, and not more often than somebody may delete it by mistake.
     """
-    card, attempt = context.card, _drop_reply(context.attempt, now)
+    card, attempt = context.card, None
+    if context.attempt is not None and context.attempt.kind != ROOT:
+        # The next reply reports its entries. It may stand in the channel as a stray, or come to: it is searched for.
+        search_at = now + STRAY_SEARCH_AFTER
+        attempt = replace(context.attempt, state=AttemptState.DROPPED, next_search_at=search_at)
     if card.ts != ts:
         return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already
     incident = context.incident(tag_labels)
@@ -171,13 +156,3 @@ def repost_lost_root(context: CardContext, ts: str, tag_labels: TagLabels, reaso
         post=Due.on(Urgency.ROOT, now),
     )
     return CardUpdate(cards=(reposted,), attempt=attempt)
-
-
-def _drop_reply(attempt: Attempt | None, now: float) -> Attempt | None:
-    """A reply whose thread is lost: the next one reports its entries.
-
-    It may stand in the channel as a stray, or come to, so the channel is searched for it once more.
-    """
-    if attempt is None or attempt.kind == ROOT:
-        return None
-    return replace(attempt, state=AttemptState.DROPPED, next_search_at=now + STRAY_SEARCH_AFTER)

@@ -14,21 +14,13 @@ from dataclasses import replace
 from typing import assert_never
 
 from relay.cards import failures, recovery, send
-from relay.cards.model import CardContext, CardUpdate, DeadLetter, DeliveryRules
-from relay.cards.notices import NoticeKind
+from relay.cards.model import IN_DOUBT, AttemptState, CardContext, CardState, CardUpdate, DeadLetter, DeliveryRules, Due
+from relay.cards.notices import MAY_REPEAT, NO_EDITS, NoticeKind, add_notices
 from relay.cards.send import Edit, PostRoot, ShownRoot, SlackStep
 from relay.cards.stand_ins import fallback_cards
-from relay.ratelimit.budgets import backoff
-from relay.slack.outcomes import (
-    Ambiguous,
-    Delivered,
-    NotFound,
-    Read,
-    Rejected,
-    RejectionScope,
-    Retryable,
-    SlackOutcome,
-)
+from relay.ratelimit.budgets import Urgency, backoff
+from relay.routes.options import InDoubtPolicy
+from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 
 RETRY_AFTER = 30.0
 """Seconds after which a call is repeated that Slack rejected because of relay: somebody may have acted by then."""
@@ -48,16 +40,19 @@ def apply_answer(  # noqa: PLR0913  all that an answer depends on
     match answer:
         case Delivered():
             return send.apply_delivery(context, step, answer, shown, tag_labels=rules.tag_labels, now=now)
-        case Retryable():
-            wait = _backoff(context) if answer.retry_after is None else answer.retry_after
-            return send.retry_later(context, step, now + wait)
+        case Retryable(retry_after=wait):
+            return send.retry_later(context, step, now + (_backoff(context) if wait is None else wait))
         case Rejected():
             return _apply_rejection(context, step, answer, rules, now)
         case NotFound() if not isinstance(step, PostRoot):
             ts = step.ts if isinstance(step, Edit) else step.thread
             return failures.repost_lost_root(context, ts, rules.tag_labels, answer.reason, now)
         case Ambiguous() | Read() | NotFound():
-            return _mark_in_doubt(context, step, answer.reason, now)
+            return (
+                send.mark_edit_in_doubt(context, now + _backoff(context), now)
+                if isinstance(step, Edit)
+                else recovery.mark_in_doubt(context, answer.reason, now)
+            )
         case _:
             assert_never(answer)
 
@@ -72,23 +67,37 @@ def skip_edit(context: CardContext, step: SlackStep, shown: ShownRoot, now: floa
 
 def give_up(context: CardContext, step: SlackStep | None, letter: DeadLetter, rules: DeliveryRules) -> CardUpdate:
     """A dead letter. The fallback shows what the card or its thread cannot. Without a step, it is a post not begun."""
-    update = failures.record_rejection(context, step, letter)
-    if context.card.ts is None:
-        diverted = failures.divert_to_fallback(context, rules, letter)
-        return replace(diverted, attempt=update.attempt)
+    card = replace(context.card, reason=letter.reason)
     if isinstance(step, Edit):
-        return update
+        return CardUpdate(cards=(replace(card, edit=None),), dead_letter=letter)
+    attempt = replace(context.attempt, state=AttemptState.REJECTED) if context.attempt else None
+    if card.ts is None:
+        return replace(failures.divert_to_fallback(context, rules, letter), attempt=attempt)
     others = fallback_cards(context, rules, letter, NoticeKind.FOR_THREAD)
-    return replace(update, cards=(*update.cards, *others))
+    if attempt is None:
+        card = replace(card, state=CardState.REJECTED, post=None)
+    else:
+        card, letter = send.give_up_reply(replace(context, card=card), attempt, letter)
+    return CardUpdate(cards=(card, *others), attempt=attempt, dead_letter=letter)
 
 
 def give_up_search(context: CardContext, reason: str, remedy: str, rules: DeliveryRules, now: float) -> CardUpdate:
-    """Relay may not search for what is in doubt: the route says what follows."""
-    update = recovery.decide_unsearchable(context, reason, remedy, now)
-    if update.dead_letter is None or context.card.ts is not None:
-        return update
-    diverted = failures.divert_to_fallback(context, rules, update.dead_letter)
-    return replace(diverted, attempt=update.attempt)
+    """Relay may not search. The route decides: post it again, marked as a possible repeat, or hold it as a letter."""
+    card, attempt = context.card, recovery.attempt_in_doubt(context)
+    if attempt is None:
+        return CardUpdate()
+    if card.options.in_doubt is InDoubtPolicy.REPOST or attempt.is_operator_retry:
+        edit = None if card.ts is None else Due.on(Urgency.EDIT, now).sooner(card.edit)
+        marked = replace(card, notices=add_notices(card.notices, MAY_REPEAT), edit=edit)
+        once_more = replace(attempt, searches=recovery.MAX_SEARCHES)
+        return recovery.post_again(replace(context, card=marked), once_more, now)
+    letter = DeadLetter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now)
+    data = {**attempt.data, "from": card.reported_seq}
+    held = replace(attempt, state=AttemptState.REJECTED, next_search_at=None, data=data)
+    if card.ts is None:
+        return replace(failures.divert_to_fallback(context, rules, letter), attempt=held)
+    card, letter = send.give_up_reply(context, held, letter)
+    return CardUpdate(cards=(card,), attempt=held, dead_letter=letter)
 
 
 def _with_known_answer(context: CardContext, step: SlackStep) -> CardContext | None:
@@ -97,12 +106,6 @@ def _with_known_answer(context: CardContext, step: SlackStep) -> CardContext | N
         return send.without_edit_doubt(context, step) if context.card.ts == step.ts else None
     # The attempt may have been settled without this answer, and another one may be open by now.
     return context if context.attempt is not None and context.attempt.key == step.attempt.key else None
-
-
-def _mark_in_doubt(context: CardContext, step: SlackStep, reason: str, now: float) -> CardUpdate:
-    if isinstance(step, Edit):
-        return send.mark_edit_in_doubt(context, now + _backoff(context), now)
-    return recovery.mark_in_doubt(context, reason, now)
 
 
 def _apply_rejection(
@@ -114,7 +117,8 @@ def _apply_rejection(
         case RejectionScope.CREDENTIALS | RejectionScope.APP:
             return send.retry_later(context, step, now + RETRY_AFTER)
         case RejectionScope.EDIT_WINDOW:
-            return failures.stop_edits(context)
+            card = replace(context.card, notices=add_notices(context.card.notices, NO_EDITS), edit=None)
+            return CardUpdate(cards=(card,))
         case RejectionScope.CALL | RejectionScope.UNKNOWN_CODE if context.card.tries < MAX_TRIES:
             return send.retry_later(context, step, now + _backoff(context))
         case RejectionScope.PAYLOAD | RejectionScope.THREAD | RejectionScope.CALL | RejectionScope.UNKNOWN_CODE:

@@ -11,24 +11,13 @@ The doubt belongs to the attempt. A reply in doubt stops later replies of its ca
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from relay.cards import send
 from relay.cards.failures import reported_anywhere
-from relay.cards.model import IN_DOUBT, Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
-from relay.cards.notices import MAY_REPEAT, NO_PING, add_notices
-from relay.cards.send import (
-    ROOT,
-    NothingToSend,
-    PostReply,
-    PostRoot,
-    ShownRoot,
-    Step,
-    apply_reply_delivery,
-    apply_root_delivery,
-    cancel_unposted,
-    give_up_reply,
-)
+from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
+from relay.cards.notices import NO_PING, add_notices
+from relay.cards.send import ROOT, NothingToSend, PostReply, PostRoot, ShownRoot, Step
 from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
-from relay.routes.options import InDoubtPolicy
 from relay.slack.outcomes import Delivered
 
 FIRST_SEARCH_AFTER = 5.0
@@ -81,41 +70,46 @@ def adopt_message(
     context: CardContext, found: MarkedMessage, channel: str, tag_labels: TagLabels, now: float
 ) -> CardUpdate:
     """It had been posted: a root keeps that `ts`, a reply has reported its entries."""
-    attempt = _attempt_in_doubt(context)
+    attempt = attempt_in_doubt(context)
     if attempt is None:
         return CardUpdate()
     if attempt.kind != ROOT:
-        return apply_reply_delivery(context, tag_labels, now)
+        return send.apply_reply_delivery(context, tag_labels, now)
     unknown = ShownRoot(fingerprint="", version=-1, ended=None)
-    return apply_root_delivery(context, Delivered(channel=channel, ts=found.ts), unknown, tag_labels, now)
+    return send.apply_root_delivery(context, Delivered(channel=channel, ts=found.ts), unknown, tag_labels, now)
 
 
 def record_miss(context: CardContext, now: float) -> CardUpdate:
     """A search found nothing: search again, and after the second time post it again as it was."""
-    attempt = _attempt_in_doubt(context)
+    attempt = attempt_in_doubt(context)
     if attempt is None:
         return CardUpdate()
     attempt = replace(attempt, searches=attempt.searches + 1)
     if attempt.searches < MAX_SEARCHES:
         return CardUpdate(attempt=replace(attempt, next_search_at=now + SECOND_SEARCH_AFTER))
-    return _post_again(context, attempt, now)
+    return post_again(context, attempt, now)
+
+
+def post_again(context: CardContext, attempt: Attempt, now: float) -> CardUpdate:
+    """Once more under the same key, with its range and those whom it pings."""
+    card, incident = context.card, context.incident()
+    if attempt.is_operator_retry and attempt.kind == ROOT and not incident.active:
+        return send.cancel_unposted(context, replace(attempt, state=AttemptState.DROPPED, next_search_at=None), now)
+    since = min(attempt.started_at, card.pending_since or attempt.started_at)
+    if attempt.kind == ROOT:
+        card, due = replace(card, state=CardState.PENDING), Due.root(incident.state, since)
+    else:
+        urgent = bool(attempt.targets)
+        due = Due.on(Urgency.WORSENED if urgent else Urgency.REPLY, since, urgent=urgent)
+    due = replace(due, at=now)  # with the old deadline, so that those that came after it stay behind it
+    waiting = replace(attempt, state=AttemptState.WAITING, next_search_at=None)
+    return CardUpdate(cards=(replace(card, post=due),), attempt=waiting)
 
 
 def postpone_search(context: CardContext, at: float) -> CardUpdate:
     """Relay could not search just now."""
-    attempt = _attempt_in_doubt(context)
+    attempt = attempt_in_doubt(context)
     return CardUpdate() if attempt is None else CardUpdate(attempt=replace(attempt, next_search_at=at))
-
-
-def decide_unsearchable(context: CardContext, reason: str, remedy: str, now: float) -> CardUpdate:
-    """Relay may not search. The route decides: post it again, marked as a possible repeat, or hold it as a letter."""
-    attempt = _attempt_in_doubt(context)
-    if attempt is None:
-        return CardUpdate()
-    if context.card.options.in_doubt is InDoubtPolicy.REPOST or attempt.is_operator_retry:
-        context = replace(context, card=_mark_as_repeat(context.card, now))
-        return _post_again(context, replace(attempt, searches=MAX_SEARCHES), now)
-    return _hold(context, attempt, DeadLetter(reason=f"{IN_DOUBT}: {reason}", remedy=remedy, since=now))
 
 
 def retry_in_doubt(context: CardContext, given_up: Sequence[Attempt], letter: DeadLetter, now: float) -> CardUpdate:
@@ -177,43 +171,11 @@ def _without_thread(found: Sequence[MarkedMessage], stays: MarkedMessage) -> tup
     return tuple(each for each in found if each is not stays and not each.replies)
 
 
-def _attempt_in_doubt(context: CardContext) -> Attempt | None:
+def attempt_in_doubt(context: CardContext) -> Attempt | None:
+    """The card's open attempt where nobody knows whether it is in Slack."""
     attempt = context.attempt
     return attempt if attempt is not None and attempt.state is AttemptState.IN_DOUBT else None
 
 
 def _in_doubt(card: Card, attempt: Attempt) -> Card:
     return replace(card, state=CardState.IN_DOUBT if attempt.kind == ROOT else card.state, post=None)
-
-
-def _mark_as_repeat(card: Card, now: float) -> Card:
-    """The card says that it, or a reply below it, may be a second one."""
-    edit = None if card.ts is None else Due.on(Urgency.EDIT, now).sooner(card.edit)
-    return replace(card, notices=add_notices(card.notices, MAY_REPEAT), edit=edit)
-
-
-def _post_again(context: CardContext, attempt: Attempt, now: float) -> CardUpdate:
-    """Once more under the same key, with its range and those whom it pings."""
-    card, incident = context.card, context.incident()
-    if attempt.is_operator_retry and attempt.kind == ROOT and not incident.active:
-        return cancel_unposted(context, replace(attempt, state=AttemptState.DROPPED, next_search_at=None), now)
-    since = min(attempt.started_at, card.pending_since or attempt.started_at)
-    if attempt.kind == ROOT:
-        card, due = replace(card, state=CardState.PENDING), Due.root(incident.state, since)
-    else:
-        urgent = bool(attempt.targets)
-        due = Due.on(Urgency.WORSENED if urgent else Urgency.REPLY, since, urgent=urgent)
-    due = replace(due, at=now)  # with the old deadline, so that those that came after it stay behind it
-    waiting = replace(attempt, state=AttemptState.WAITING, next_search_at=None)
-    return CardUpdate(cards=(replace(card, post=due),), attempt=waiting)
-
-
-def _hold(context: CardContext, attempt: Attempt, letter: DeadLetter) -> CardUpdate:
-    """A held reply is given up. The fallback shows a held root."""
-    data = {**attempt.data, "from": context.card.reported_seq}
-    closed = replace(attempt, state=AttemptState.REJECTED, next_search_at=None, data=data)
-    if attempt.kind == ROOT:
-        card = replace(context.card, state=CardState.REJECTED, reason=letter.reason, post=None)
-    else:
-        card, letter = give_up_reply(context, attempt, letter)
-    return CardUpdate(cards=(card,), attempt=closed, dead_letter=letter)

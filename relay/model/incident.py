@@ -192,8 +192,13 @@ class Incident:
     @cached_property
     def worst_alerts(self) -> tuple[Alert, ...]:
         """The active alerts (all of them if none is active), worst first, then oldest first."""
-        alerts = self.active_alerts or self.alerts
-        return tuple(sorted(alerts, key=_worst_first))
+        # One whose start is unknown does not count as the oldest.
+        return tuple(
+            sorted(
+                self.active_alerts or self.alerts,
+                key=lambda alert: (-alert.state.rank, inf if alert.started is None else alert.started, alert.id),
+            )
+        )
 
     @property
     def primary_alert(self) -> Alert | None:
@@ -224,8 +229,3 @@ class Incident:
 def worst_of(*states: State) -> State:
     """The worst of these states."""
     return max(states, key=lambda state: state.rank)
-
-
-def _worst_first(alert: Alert) -> tuple[int, float, str]:
-    """An alert whose start is unknown does not count as the oldest."""
-    return -alert.state.rank, inf if alert.started is None else alert.started, alert.id

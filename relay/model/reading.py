@@ -5,18 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from relay.model.incident import (
-    CONFIRMED,
-    Alert,
-    Change,
-    Incident,
-    Person,
-    Snooze,
-    State,
-    Tag,
-    parse_state,
-    worst_of,
-)
+from relay.model.incident import CONFIRMED, Alert, Change, Incident, Person, Snooze, State, Tag, parse_state, worst_of
 from relay.model.json_types import JSON
 from relay.model.record import ALERT_PREFIX, Record, merge_alert, reports_resolved
 from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
@@ -63,14 +52,15 @@ def placeholder_title(incident: str) -> str:
 
 def _read(record: Record, tag_labels: TagLabels) -> Incident:
     alerts = _alerts(record)
-    block = record.value("state") or {}
+    block, severity = record.value("state") or {}, record.value("severity")
     state = _state(block, alerts)
     assignment = record.value("assignment") or {}
     return Incident(
         id=record.incident,
         state=state,
         reported_status=block.get("status") or "",
-        severity=_severity(record),
+        # The worst it ever was. It never falls, though BigPanda may report the severity of what is active now.
+        severity=record.worst if severity is None else worst_of(record.worst, parse_state(severity)),
         active=state is not State.RESOLVED,
         flapping=bool(record.value("flapping")),
         snooze=Snooze(**(record.value("snooze") or {})),
@@ -101,18 +91,11 @@ def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:
     return worst_of(*(alert.state for alert in alerts if alert.active), State.UNKNOWN)
 
 
-def _severity(record: Record) -> State:
-    """The worst it ever was. It never falls, though BigPanda may report the severity of what is active now."""
-    reported = record.value("severity")
-    return record.worst if reported is None else worst_of(record.worst, parse_state(reported))
-
-
 def _ended(record: Record, state: State) -> int | None:
     """When it ended: as reported, else when the share that resolved it says that it changed."""
     if state is not State.RESOLVED:
         return None
-    reported = record.value("ended")
-    if reported is not None:
+    if (reported := record.value("ended")) is not None:
         return int(reported)
     return int(record.blocks["state"].as_of) if "state" in record.blocks else None
 
@@ -138,8 +121,7 @@ def _listed_alerts(values: Sequence[Mapping[str, JSON]]) -> tuple[Alert, ...]:
     for known, alerts in tuple(_recent_alerts):
         if known is values:
             return alerts
-    by_id = {alert["id"]: alert for alert in values}
-    alerts = tuple(_alert(alert) for alert in by_id.values())
+    alerts = tuple(_alert(alert) for alert in {alert["id"]: alert for alert in values}.values())
     _recent_alerts.append((values, alerts))
     return alerts
 
