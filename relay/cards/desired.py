@@ -75,9 +75,6 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
     return [*superseded, *changed, *new], episode
 
 
-# -- Channels ---------------------------------------------------------------------------------------------------------
-
-
 def _postings_by_channel(share: ShareContext) -> dict[str, Posting]:
     """What the routes post, by channel. The fallback gets what names no channel for this incident."""
     postings: dict[str, Posting] = {}
@@ -100,9 +97,6 @@ def _unnamed_channels(share: ShareContext, channel: str) -> Notices:
         return ()
     failures = share.decision.failures
     return tuple(dict.fromkeys(Notice(kind=NoticeKind.UNNAMED, reason=failure.description) for failure in failures))
-
-
-# -- The cards that are there -----------------------------------------------------------------------------------------
 
 
 def _begins_new_episode(share: ShareContext, card: Card) -> bool:
@@ -158,9 +152,6 @@ def _govern_stand_in(share: ShareContext, card: Card, postings: Mapping[str, Pos
             return replace(card, route=posting.route, options=options, mention=posting.mention, matched=True)
     options = replace(share.rulebook.options_for(card.route, card.channel), wait=0.0)
     return replace(card, options=options, mention=NO_MENTION, matched=True)
-
-
-# -- New cards --------------------------------------------------------------------------------------------------------
 
 
 def _new_cards(
@@ -237,9 +228,6 @@ def _yield_to_route(card: Card) -> Card:
     if not card.route and card.state is CardState.PENDING and STAND_IN not in card.notices:
         return replace(card, state=CardState.CANCELLED, post=None, edit=None)
     return card
-
-
-# -- What is due ------------------------------------------------------------------------------------------------------
 
 
 def _schedule(share: ShareContext, card: Card, before: Card) -> Card:

@@ -55,8 +55,8 @@ def new_entries(before: Record | None, old: Incident | None, new: Incident, shar
     if old and not happened and not is_comment:
         happened = list(_other_events(share))
     if is_comment:
-        data = {"text": share.comment, "actor": _commenter(share.sender)}
-        happened.append((EntryKind.COMMENT, comment_time(share), data))
+        sender = None if share.sender is None or _is_autoshare(share.sender) else share.sender
+        happened.append((EntryKind.COMMENT, comment_time(share), {"text": share.comment, "actor": _name(sender)}))
     return [
         Entry(seq=next_seq + index, key=f"{kind}:{share.hash}:{index}", kind=kind, at=at, data=data)
         for index, (kind, at, data) in enumerate(happened)
@@ -67,8 +67,12 @@ def _compare(old: Incident, new: Incident, share: Share, before: Record) -> Iter
     at = share.as_of
     _, began = before.episodes[-1] if before.episodes else (1, new.started)
     yield from _state(old, new, at, began)
-    yield from _assignment(old, new, at)
-    yield from _snooze(old, new, at)
+    assignees = {"old": _name(old.assignee), "new": _name(new.assignee)}
+    if assignees["old"] != assignees["new"]:
+        assigner = new.assigner if new.assigner != new.assignee else None
+        yield EntryKind.ASSIGNMENT, at, {**assignees, "actor": _name(assigner)}
+    if old.snooze != new.snooze and (new.snooze.snoozed or (old.snooze.snoozed and new.active)):
+        yield EntryKind.SNOOZE, at, {"old": old.snooze.wake, "new": new.snooze.wake, "snoozed": new.snooze.snoozed}
     settling = share.received - before.first_received <= TAGS_SETTLE_FOR
     if items := _tags(old.tags, new.tags, settling=settling):
         yield EntryKind.TAGS, at, {"items": items}
@@ -95,20 +99,6 @@ def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iter
     if old.flapping is not new.flapping and new.active:
         text = "started flapping" if new.flapping else "stopped flapping"
         yield EntryKind.STATUS, at, {"text": text, "flapping": new.flapping}
-
-
-def _assignment(old: Incident, new: Incident, at: float) -> Iterator[_Happening]:
-    before, after = _name(old.assignee), _name(new.assignee)
-    if before != after:
-        assigner = new.assigner if new.assigner != new.assignee else None
-        yield EntryKind.ASSIGNMENT, at, {"old": before, "new": after, "actor": _name(assigner)}
-
-
-def _snooze(old: Incident, new: Incident, at: float) -> Iterator[_Happening]:
-    if old.snooze == new.snooze or (not new.snooze.snoozed and not old.snooze.snoozed):
-        return
-    if new.snooze.snoozed or new.active:
-        yield EntryKind.SNOOZE, at, {"old": old.snooze.wake, "new": new.snooze.wake, "snoozed": new.snooze.snoozed}
 
 
 def _tags(old: Sequence[Tag], new: Sequence[Tag], *, settling: bool) -> list[dict[str, JSON]]:
@@ -147,40 +137,27 @@ def _alerts(old: Incident, new: Incident) -> dict[str, JSON]:
 def _changes(old: Sequence[Change], new: Sequence[Change]) -> list[dict[str, JSON]]:
     """What is new, and what was known already and is confirmed now."""
     known = {change.id: change.certainty for change in old}
+    names = ("identifier", "summary", "status", "url", "certainty", "start", "end")
     return [
-        _change_item(change, confirmed=change.id in known)
+        {**{name: getattr(change, name) for name in names}, "confirmed": change.id in known}
         for change in new
         if change.id not in known or (change.certainty == CONFIRMED and known[change.id] != CONFIRMED)
     ]
 
 
-def _change_item(change: Change, *, confirmed: bool) -> dict[str, JSON]:
-    names = ("identifier", "summary", "status", "url", "certainty", "start", "end")
-    return {**{name: getattr(change, name) for name in names}, "confirmed": confirmed}
-
-
 def _other_events(share: Share) -> Iterator[_Happening]:
+    """What the events say in words: `become-stale` is "became stale"."""
     known = set(_COMPARED_EVENTS | _EMPTY_EVENTS)
     for event in share.events:
-        _, _, last = event.name.rpartition("#")
-        word = last.strip().casefold()
-        if word and word not in known:
-            known.add(word)
-            yield EntryKind.OTHER, event.at or share.as_of, {"text": _as_text(last)}
+        _, _, name = event.name.rpartition("#")
+        words = name.replace("-", " ").replace("_", " ").split()
+        if words and (key := name.strip().casefold()) not in known:
+            known.add(key)
+            first = "became" if words[0].casefold() == "become" else words[0]
+            yield EntryKind.OTHER, event.at or share.as_of, {"text": " ".join([first, *words[1:]])}
 
 
-def _as_text(name: str) -> str:
-    """An event's name as something that happened: `become-stale` is "became stale"."""
-    first, *rest = name.strip().replace("-", " ").replace("_", " ").split()
-    return " ".join(["became" if first.casefold() == "become" else first, *rest])
-
-
-def _commenter(sender: Person | None) -> str:
-    """Who commented: the sender of the share, unless that is BigPanda's own AutoShare."""
-    return "" if sender is None or is_autoshare(sender) else sender.display_name
-
-
-def is_autoshare(person: Person) -> bool:
+def _is_autoshare(person: Person) -> bool:
     """Whether BigPanda itself shared, by a rule, and not a person."""
     return any("autoshare" in text.casefold().replace(" ", "") for text in (person.name, person.email))
 

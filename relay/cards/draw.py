@@ -11,7 +11,6 @@ from typing import Any
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import IN_DOUBT, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.replies import Reply
 from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
 from relay.model.buttons import BUTTONS
@@ -53,49 +52,52 @@ def draw_step(
     """The message of a step that is begun."""
     if step.update.cards:
         context = replace(context, card=step.update.cards[0])
+    card, tag_labels = context.card, configuration.rulebook.tag_labels
+    incident = read_episode(context.incident_state.record, card.episode, tag_labels)
+    before = card.previous
+    variables = template_variables(
+        incident,
+        route=card.route,
+        show_tags=card.options.show_tags,
+        runbook_tags=card.options.runbook_tags,
+        previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
+    )
     if isinstance(step, PostReply):
-        rendered = draw_reply(configuration, context, step.reply, link, now)
+        request = RenderRequest(variables=variables, mentions=step.reply.targets)
+        entries = [entry_variables(entry, now, incident.started) for entry in step.reply.entries]
+        rendered = render_reply(configuration.library, card.options.template, request, entries)
     else:
-        rendered = draw_card(configuration, context, link)
+        rendered = _draw_card(configuration, context, incident, variables, link)
     fingerprint = rendered.message.fingerprint
     return DrawnStep(
         context=context,
         rendered=rendered,
-        shown=shown_root(context, fingerprint, configuration.rulebook.tag_labels),
+        shown=shown_root(context, fingerprint, tag_labels),
         called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 
-def draw_card(configuration: Configuration, context: CardContext, link: PermalinkBuilder) -> RenderedMessage:
-    """The card as it should be shown now."""
+def _draw_card(
+    configuration: Configuration,
+    context: CardContext,
+    incident: Incident,
+    variables: dict[str, Any],
+    link: PermalinkBuilder,
+) -> RenderedMessage:
     card = context.card
-    incident = read_episode(context.incident_state.record, card.episode, configuration.rulebook.tag_labels)
-    values = _variables(incident, card, link)
-    if card.is_pointer and (other := _card_of_route(context)) is not None:
-        channel, ts = other.slack_channel or "", other.ts or ""
-        return render_pointer(RenderRequest(variables=values), channel, link(channel, ts))
+    if card.is_pointer:
+        routed = (each for each in context.cards if each.id != card.id and each.route and not each.is_pointer)
+        if other := next((each for each in routed if each.state is CardState.POSTED and each.ts), None):
+            channel, ts = other.slack_channel or "", other.ts or ""
+            return render_pointer(RenderRequest(variables=variables), channel, link(channel, ts))
     request = RenderRequest(
-        variables=values,
+        variables=variables,
         mentions=card.pinged if incident.active else (),
         notices=tuple(notice_lines(card)),
         buttons=buttons(incident, card) if configuration.buttons_enabled else (),
         **stale_style(card),
     )
     return render_card(configuration.library, card.options.template, request)
-
-
-def draw_reply(
-    configuration: Configuration, context: CardContext, reply: Reply, link: PermalinkBuilder, now: float
-) -> RenderedMessage:
-    """One reply of the card's thread."""
-    card = context.card
-    incident = read_episode(context.incident_state.record, card.episode, configuration.rulebook.tag_labels)
-    return render_reply(
-        configuration.library,
-        card.options.template,
-        RenderRequest(variables=_variables(incident, card, link), mentions=reply.targets),
-        [entry_variables(entry, now, incident.started) for entry in reply.entries],
-    )
 
 
 def permalink(workspace: str, channel: str, ts: str) -> str:
@@ -128,6 +130,10 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
 
 def entry_variables(entry: Entry, now: float, started: int | None = None) -> Mapping[str, JSON]:
     """The entry as its template gets it at that moment; an end says how long it had lasted since `started`."""
+    lasted: Mapping[str, JSON] = {}
+    if entry.kind is EntryKind.RESOLVED and started is not None:
+        # The incident may be in different episodes in different channels: each measures from its own start.
+        lasted = {"lasted": entry.at - started if started <= entry.at else None}
     return {
         "actor": None,
         "old": None,
@@ -135,16 +141,11 @@ def entry_variables(entry: Entry, now: float, started: int | None = None) -> Map
         "text": None,
         "items": [],
         **entry.data,
-        **_lasted(entry, started),
+        **lasted,
         "kind": str(entry.kind),
         "at": int(entry.at),
         "late": now - entry.at > LATE_AFTER,
     }
-
-
-def _card_of_route(context: CardContext) -> Card | None:
-    others = (card for card in context.cards if card.id != context.card.id and card.route and not card.is_pointer)
-    return next((card for card in others if card.state is CardState.POSTED and card.ts), None)
 
 
 _FIXED_LINES = {
@@ -178,21 +179,3 @@ def _rejecting_place(notice: Notice) -> str:
     if notice.reason in CHANNEL_REASONS | {EXTERNAL}:
         return f"{notice.name}, which accepts no messages"
     return f"{notice.name}, which rejected this message"
-
-
-def _variables(incident: Incident, card: Card, link: PermalinkBuilder) -> dict[str, Any]:
-    before = card.previous
-    return template_variables(
-        incident,
-        route=card.route,
-        show_tags=card.options.show_tags,
-        runbook_tags=card.options.runbook_tags,
-        previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
-    )
-
-
-def _lasted(entry: Entry, started: int | None) -> Mapping[str, JSON]:
-    """One incident may be in different episodes in different channels: each measures from its own start."""
-    if entry.kind is not EntryKind.RESOLVED or started is None:
-        return {}
-    return {"lasted": entry.at - started if started <= entry.at else None}

@@ -108,7 +108,7 @@ def retry_reply(context: CardContext, unreported: tuple[int, int], now: float) -
     """Retry a rejected reply, late and without a ping; then the thread goes on where it was."""
     card, (after, upto) = context.card, unreported
     attempt = Attempt(
-        key=message_key(context.channel.slack_id or context.channel.ref, card, upto),
+        key=message_key(context, upto),
         kind=REPLY,
         generation=card.generation,
         upto_seq=upto,

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from relay.bigpanda.webhook.share import Share
 from relay.model.incident import Environment, State, parse_state, worst_of
-from relay.model.json_types import JSON
 from relay.model.reading import derive_title, placeholder_title, read_incident
 from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
 
@@ -92,37 +91,23 @@ def _remember(known: tuple[T, ...], value: T, most: int) -> tuple[T, ...]:
 
 
 def _merge_blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
-    blocks = dict(known)
-    for name, reported in _reported_blocks(share).items():
-        before = blocks.get(name)
-        if share.as_of < _known_as_of(blocks, name):
+    blocks, reported = dict(known), share.blocks
+    state = reported.get("state")
+    if state is not None and not reports_resolved(state):
+        reported = {**reported, "ended": None}  # an open incident has not ended, though it may have ended before
+    for name, new in reported.items():
+        is_alert, before = name.startswith(ALERT_PREFIX), blocks.get(name)
+        whole = blocks.get("alerts") if is_alert else None  # the whole list also says what a single alert is
+        if any(block is not None and share.as_of < block.as_of for block in (before, whole)):
             continue
-        value = merge_alert(before.value, reported) if before and name.startswith(ALERT_PREFIX) else reported
+        value = merge_alert(before.value, new) if before and is_alert else new
         # An unchanged value stays the same object, so that what was read from it need not be read again.
         blocks[name] = Block(as_of=share.as_of, value=before.value if before and before.value == value else value)
-        if name == "alerts":
-            _forget_alert_updates(blocks, share.as_of)
+        if name == "alerts":  # it replaces the alerts that were reported on their own up to then
+            replaced = [each for each in blocks if each.startswith(ALERT_PREFIX) and blocks[each].as_of <= share.as_of]
+            for each in replaced:
+                del blocks[each]
     return blocks
-
-
-def _reported_blocks(share: Share) -> Mapping[str, JSON]:
-    """What a share reports. An open incident has not ended, though it may have ended before."""
-    state = share.blocks.get("state")
-    if state is None or reports_resolved(state):
-        return share.blocks
-    return {**share.blocks, "ended": None}
-
-
-def _known_as_of(blocks: Mapping[str, Block], name: str) -> float:
-    """Up to when a block is known. The whole list of alerts also says what a single alert is."""
-    names = (name, "alerts") if name.startswith(ALERT_PREFIX) else (name,)
-    return max((blocks[each].as_of for each in names if each in blocks), default=float("-inf"))
-
-
-def _forget_alert_updates(blocks: dict[str, Block], as_of: float) -> None:
-    """A whole list replaces the alerts that were reported on their own up to then."""
-    for name in [name for name, block in blocks.items() if name.startswith(ALERT_PREFIX) and block.as_of <= as_of]:
-        del blocks[name]
 
 
 def _merge_environments(known: tuple[Environment, ...], reported: Environment | None) -> tuple[Environment, ...]:
@@ -132,12 +117,14 @@ def _merge_environments(known: tuple[Environment, ...], reported: Environment | 
     """
     if reported is None:
         return known
-    first = next((environment for environment in known if _may_be_same(environment, reported)), None)
+    first = next((each for each in known if _may_be_same(each, reported)), None)
     if first is None:
         return (*known, reported)[-ENVIRONMENTS_REMEMBERED:]
     whole = Environment(name=first.name or reported.name, id=first.id or reported.id)
-    others = {environment for environment in known if environment is not first and _is_part(environment, whole)}
-    return tuple(whole if environment is first else environment for environment in known if environment not in others)
+    parts = {
+        each for each in known if each is not first and each.name in {"", whole.name} and each.id in {"", whole.id}
+    }
+    return tuple(whole if each is first else each for each in known if each not in parts)
 
 
 def _may_be_same(one: Environment, other: Environment) -> bool:
@@ -146,10 +133,6 @@ def _may_be_same(one: Environment, other: Environment) -> bool:
     return any(mine and mine == theirs for mine, theirs in fields) and all(
         mine == theirs or not (mine and theirs) for mine, theirs in fields
     )
-
-
-def _is_part(part: Environment, whole: Environment) -> bool:
-    return part.name in {"", whole.name} and part.id in {"", whole.id}
 
 
 def _merge_headers(known: Mapping[str, tuple[str, ...]], reported: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

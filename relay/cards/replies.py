@@ -152,9 +152,6 @@ def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Ite
                 yield replace(entry, data=data)
 
 
-# -- What an entry means to a card ------------------------------------------------------------------------------------
-
-
 def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_CardEntry]:
     worst, reopening_reported_at = worst_shown(card), card.reopening_reported_at
     for entry in entries:
@@ -274,9 +271,6 @@ def _while_flapping(entry: Entry) -> bool:
 def _is_plain_change(entry: Entry) -> bool:
     """Whether it is a plain change of state, of which many in a row say less than the last."""
     return entry.kind is EntryKind.STATUS and "old" in entry.data and not _while_flapping(entry)
-
-
-# -- Entries that are merged ------------------------------------------------------------------------------------------
 
 
 def _merge(kind: EntryKind, entries: Sequence[Entry], room: int) -> dict[str, JSON]:

@@ -97,22 +97,17 @@ def shown_root(context: CardContext, fingerprint: str, tag_labels: TagLabels) ->
     )
 
 
-def message_key(channel: str, card: Card, upto_seq: int | None = None) -> str:
-    """The key by which a message is found again in Slack: the same for every try, and from any database."""
-    parts = [card.incident, channel, str(card.episode), str(card.generation)]
-    if upto_seq is not None:
-        parts.append(str(upto_seq))
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
-
-
-# -- Before the call --------------------------------------------------------------------------------------------------
+def message_key(context: CardContext, *upto_seq: int) -> str:
+    """The key by which a root, or the reply up to an entry, is found in Slack: the same for every try and database."""
+    card, channel = context.card, context.channel
+    parts = (card.incident, channel.slack_id or channel.ref, card.episode, card.generation, *upto_seq)
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
 def begin_post(context: CardContext, tag_labels: TagLabels, now: float) -> Step:
     """A root where there is none yet, else the next reply of the thread."""
-    incident = context.incident(tag_labels)
     begin = _begin_root if context.card.ts is None else _begin_reply
-    return begin(context, incident, now)
+    return begin(context, context.incident(tag_labels), now)
 
 
 def begin_edit(context: CardContext, now: float) -> Step:
@@ -122,11 +117,10 @@ def begin_edit(context: CardContext, now: float) -> Step:
     """
     card = context.card
     if card.ts is None:
-        return NothingToSend(reason="no_root", update=_update(replace(card, edit=None)))
+        return NothingToSend(reason="no_root", update=CardUpdate(cards=(replace(card, edit=None),)))
     in_flight = replace(card, shown_hash="", edit_in_doubt_until=now + MAX_EDIT_SECONDS + EDIT_DOUBT_SECONDS)
-    return Edit(
-        ts=card.ts, shown_hash=card.shown_hash, in_doubt_until=card.edit_in_doubt_until, update=_update(in_flight)
-    )
+    update = CardUpdate(cards=(in_flight,))
+    return Edit(ts=card.ts, shown_hash=card.shown_hash, in_doubt_until=card.edit_in_doubt_until, update=update)
 
 
 def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
@@ -141,17 +135,18 @@ def _begin_root(context: CardContext, incident: Incident, now: float) -> Step:
     if waited and context.attempt is None and not (incident.active and card.matched):
         reason = "ended_while_waiting" if not incident.active else "no_longer_matched"
         cancelled = replace(card, state=CardState.CANCELLED, reason=reason, post=None)
-        return NothingToSend(reason=reason, update=_update(cancelled))
+        return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
     repeated = _repeated_attempt(context, now)
     if repeated is not None and NO_PING in card.notices:
         repeated = replace(repeated, targets=())  # it was rejected in between: so late it is no news to ping for
+    silent = not incident.active or incident.snooze.snoozed or NO_PING in card.notices
     attempt = repeated or Attempt(
-        key=message_key(context.channel.slack_id or context.channel.ref, card),
+        key=message_key(context),
         kind=ROOT,
         generation=card.generation,
         upto_seq=card.reported_seq,
         started_at=now,
-        targets=_first_targets(card, incident),
+        targets=() if silent else card.mention.targets(incident.state),
         data={"after": context.newest_ts},
     )
     posting = replace(card, state=CardState.POSTING, pinged=attempt.targets)
@@ -167,13 +162,6 @@ def _begin_root(context: CardContext, incident: Incident, now: float) -> Step:
     return PostRoot(attempt=attempt, update=CardUpdate(cards=(posting,), attempt=attempt))
 
 
-def _first_targets(card: Card, incident: Incident) -> tuple[str, ...]:
-    """The first post pings, unless the incident is over or snoozed, or it is no news."""
-    if not incident.active or incident.snooze.snoozed or NO_PING in card.notices:
-        return ()
-    return card.mention.targets(incident.state)
-
-
 def _begin_reply(context: CardContext, incident: Incident, now: float) -> Step:
     card, repeated = context.card, _repeated_attempt(context, now)
     entries = [entry for entry in context.entries if repeated is None or entry.seq <= repeated.upto_seq]
@@ -187,7 +175,7 @@ def _begin_reply(context: CardContext, incident: Incident, now: float) -> Step:
         dropped = replace(repeated, state=AttemptState.DROPPED) if repeated else None
         return NothingToSend(reason="nothing_to_report", update=CardUpdate(cards=(silent,), attempt=dropped))
     attempt = repeated or Attempt(
-        key=message_key(context.channel.slack_id or context.channel.ref, card, reply.upto_seq),
+        key=message_key(context, reply.upto_seq),
         kind=REPLY,
         generation=card.generation,
         upto_seq=reply.upto_seq,
@@ -215,9 +203,6 @@ def _repeated_attempt(context: CardContext, now: float) -> Attempt | None:
     return replace(attempt, state=AttemptState.IN_FLIGHT, tries=attempt.tries + 1, started_at=now, searches=0)
 
 
-# -- After the call ---------------------------------------------------------------------------------------------------
-
-
 def apply_delivery(  # noqa: PLR0913  all that an answer depends on
     context: CardContext, step: SlackStep, posted: Delivered, shown: ShownRoot, *, tag_labels: TagLabels, now: float
 ) -> CardUpdate:
@@ -237,7 +222,6 @@ def apply_root_delivery(
     context: CardContext, posted: Delivered, shown: ShownRoot, tag_labels: TagLabels, now: float
 ) -> CardUpdate:
     """The root is posted. If the record has changed since it was rendered, an edit is due."""
-    incident = context.incident(tag_labels)
     card = replace(
         context.card,
         state=CardState.POSTED,
@@ -248,21 +232,19 @@ def apply_root_delivery(
         shown_ended_at=shown.ended,
         edited_at=now,
         edit=_next_edit(context, shown, now),
-        post=None,
         tries=0,
         notices=remove_notices(context.card.notices, NoticeKind.NO_PING),
     )
-    card = _schedule_reply(card, incident, context.entries, now)
-    others = make_way(context.cards, card, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
-    return CardUpdate(cards=(card, *others), attempt=_done_attempt(context, now), closes_letter_at=now)
+    done = _complete_post(context, card, tag_labels, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
+    return replace(done, closes_letter_at=now)
 
 
 def apply_reply_delivery(context: CardContext, tag_labels: TagLabels, now: float) -> CardUpdate:
     """The reply is posted, so its entries are reported."""
-    incident, attempt = context.incident(tag_labels), context.attempt
+    before, attempt = context.card, context.attempt
     if attempt is None:
         return CardUpdate()
-    before, data = context.card, attempt.data
+    data = attempt.data
     worst = data.get("worst", before.worst)
     episode_worst = data.get("episode_worst", worst)
     card = replace(
@@ -273,12 +255,9 @@ def apply_reply_delivery(context: CardContext, tag_labels: TagLabels, now: float
         reopening_reported_at=now if data.get("reports_reopening") else before.reopening_reported_at,
         reopening_pinged_at=now if data.get("pings_for_reopening") else before.reopening_pinged_at,
         reason="",
-        post=None,
         tries=0,
     )
-    card = _schedule_reply(card, incident, context.entries, now)
-    others = make_way(context.cards, card, now, NoticeKind.FOR_THREAD)
-    return CardUpdate(cards=(card, *others), attempt=_done_attempt(context, now))
+    return _complete_post(context, card, tag_labels, now, NoticeKind.FOR_THREAD)
 
 
 def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, called: bool = True) -> CardUpdate:
@@ -305,8 +284,7 @@ def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, c
 
 def cancel_unposted(context: CardContext, attempt: Attempt | None, now: float) -> CardUpdate:
     """The incident is over and nothing of it was posted there: nothing is posted any more."""
-    reason = "ended_while_rejected"
-    card = replace(context.card, state=CardState.CANCELLED, reason=reason, post=None, edit=None)
+    card = replace(context.card, state=CardState.CANCELLED, reason="ended_while_rejected", post=None, edit=None)
     return CardUpdate(cards=(card,), attempt=attempt, closes_letter_at=now)
 
 
@@ -320,12 +298,12 @@ def give_up_reply(context: CardContext, attempt: Attempt, letter: DeadLetter) ->
 
 def retry_later(context: CardContext, step: SlackStep, retry_at: float) -> CardUpdate:
     """It certainly was not sent: the same again later, with the deadline it had."""
-    card, attempt = context.card, context.attempt
+    card, attempt = replace(context.card, tries=context.card.tries + 1), context.attempt
     if isinstance(step, Edit):
-        return _update(replace(card, edit=_postpone(card.edit, retry_at), tries=card.tries + 1))
+        return CardUpdate(cards=(replace(card, edit=_postpone(card.edit, retry_at)),))
     if attempt is not None:
         attempt = replace(attempt, state=AttemptState.WAITING if attempt.is_repeat else AttemptState.DROPPED)
-    card = replace(card, post=_postpone(card.post, retry_at), tries=card.tries + 1)
+    card = replace(card, post=_postpone(card.post, retry_at))
     if card.state is CardState.POSTING:
         # Nobody was pinged. Whom the next try pings is decided anew, unless an earlier try may have landed.
         pinged = card.pinged if attempt and attempt.state is AttemptState.WAITING else ()
@@ -342,7 +320,7 @@ def mark_edit_in_doubt(context: CardContext, retry_at: float, now: float) -> Car
         edit_in_doubt_until=now + EDIT_DOUBT_SECONDS,
         tries=context.card.tries + 1,
     )
-    return _update(card)
+    return CardUpdate(cards=(card,))
 
 
 def _schedule_reply(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Card:
@@ -365,18 +343,18 @@ def _postpone(due: Due | None, retry_at: float) -> Due:
     return replace(due, at=retry_at) if due else Due(at=retry_at, deadline=retry_at)
 
 
-def _done_attempt(context: CardContext, now: float) -> Attempt | None:
-    """A repeated attempt is searched for once more: the lost one may turn up late."""
-    if context.attempt is None:
-        return None
-    search_at = now + LATE_SEARCH_AFTER if context.attempt.is_repeat else None
-    return replace(context.attempt, state=AttemptState.DONE, next_search_at=search_at)
+def _complete_post(
+    context: CardContext, card: Card, tag_labels: TagLabels, now: float, *kinds: NoticeKind
+) -> CardUpdate:
+    """The card with the reply that is due next; those that stand in for it (of these kinds) make way."""
+    card, attempt = _schedule_reply(card, context.incident(tag_labels), context.entries, now), context.attempt
+    if attempt is not None:
+        # A repeated attempt is searched for once more: the lost one may turn up late.
+        search_at = now + LATE_SEARCH_AFTER if attempt.is_repeat else None
+        attempt = replace(attempt, state=AttemptState.DONE, next_search_at=search_at)
+    return CardUpdate(cards=(card, *make_way(context.cards, card, now, *kinds)), attempt=attempt)
 
 
 def _worst(one: State | None, other: State | None) -> State | None:
     known = [state for state in (one, other) if state is not None]
     return worst_of(*known) if known else None
-
-
-def _update(card: Card) -> CardUpdate:
-    return CardUpdate(cards=(card,))

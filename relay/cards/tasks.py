@@ -85,9 +85,6 @@ class TaskUpdate:
     follow_ups: tuple[Task, ...] = ()
 
 
-# -- New tasks --------------------------------------------------------------------------------------------------------
-
-
 def callback_task(incident: str, integration: str, cards: Sequence[Card], now: float) -> Task:
     """The callback for an incident that an integration has shared for the first time.
 
@@ -119,9 +116,6 @@ def check_task(incident: str, why: str, at: float, now: float) -> Task:
         payload={"why": why},
         due_at=at,
     )
-
-
-# -- A task is run ----------------------------------------------------------------------------------------------------
 
 
 def begin_task(context: TaskContext, action: PendingAction | None, now: float, *, sent: str = "") -> TaskUpdate:
@@ -236,9 +230,6 @@ def checked_task_key(task: Task) -> str:
     """The key of the task that a check is to confirm; empty if it is made for another reason."""
     why = str(task.payload.get("why", ""))
     return why.removeprefix(CHECK_AFTER) if why.startswith(CHECK_AFTER) else ""
-
-
-# -- Tries ------------------------------------------------------------------------------------------------------------
 
 
 def may_have_taken_effect(task: Task) -> bool:

@@ -266,7 +266,8 @@ def test_an_unknown_event_is_reported_in_plain_words_when_nothing_else_changed()
 
 def test_an_unknown_event_is_reported_once_and_not_beside_a_comment():
     events = [
-        {"event": name} for name in ("incident#moved", "incident#moved", "", "#", "Incident#Moved", "other#become-kept")
+        {"event": name}
+        for name in ("incident#moved", "incident#moved", "", "#", "incident#-", "Incident#Moved", "other#become-kept")
     ]
     sequence = ShareSequence()
     sequence.add(share(0, status="critical"))
