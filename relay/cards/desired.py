@@ -1,6 +1,6 @@
 """Decide which cards an incident has after a share, and when each of them is posted or edited."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
@@ -25,7 +25,7 @@ class ShareContext:
     """All that the decision about cards needs: the incident before and after the share, and what the routes say.
 
     `as_of` and `now` are Unix seconds, by BigPanda's and by relay's clock. `canonical_refs` maps the other references
-    of a channel to the one that is used.
+    of a channel to the one that is used. `over` are the cards of the episode before, if the share begins a new one.
     """
 
     rulebook: Rulebook
@@ -39,6 +39,7 @@ class ShareContext:
     as_of: float
     now: float
     record_changed: bool
+    over: Sequence[Card] = ()
 
     def canonical(self, ref: str) -> str:
         """The one reference of a channel that has several."""
@@ -60,19 +61,23 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
     """The cards that are new or changed, and the number of the newest episode."""
     over = [card for card in cards if _begins_new_episode(share, card)]
     current = [card for card in cards if card not in over]
-    episode = share.episode + 1 if over else share.episode
-    postings = _postings_by_channel(share)
+    share = replace(share, over=over, episode=share.episode + 1 if over else share.episode)
+    postings, present = _postings_by_channel(share), {card.channel for card in current}
     routed = any(card.route and _is_present(card) for card in current)
     followed = [_govern(share, card, postings, routed=routed) for card in current]
-    new = _new_cards(share, postings, {card.channel for card in current}, over, episode)
+    new = [
+        _new_card(share, channel, posting)
+        for channel, posting in postings.items()
+        if channel not in present and _may_begin(share, posting.options)
+    ]
     if not new and not share.decision.matched and not any(_is_present(card) for card in followed):
-        followed, new = _fall_back(share, followed, over, episode)
+        followed, new = _fall_back(share, followed)
     if any(card.route for card in new) or any(card.route and _is_present(card) for card in followed):
         followed = [_yield_to_route(card) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
     superseded = [replace(card, state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
-    return [*superseded, *changed, *new], episode
+    return [*superseded, *changed, *new], share.episode
 
 
 def _postings_by_channel(share: ShareContext) -> dict[str, Posting]:
@@ -133,15 +138,11 @@ def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *,
     if STAND_IN in card.notices:
         return _govern_stand_in(share, card, postings)
     if not card.route:
-        return replace(card, options=_fallback_options(share, card), matched=not share.decision.matched and not routed)
+        fallback = share.rulebook.fallback  # the channel may be the fallback's no more
+        options = fallback.options if fallback and card.channel == share.fallback_channel else share.rulebook.defaults
+        return replace(card, options=options, matched=not share.decision.matched and not routed)
     options = share.rulebook.options_for(card.route, card.channel)
     return replace(card, options=options, mention=NO_MENTION, matched=False)
-
-
-def _fallback_options(share: ShareContext, card: Card) -> Options:
-    """The fallback's options as they are now; the defaults where the channel is the fallback's no more."""
-    fallback = share.rulebook.fallback
-    return fallback.options if fallback and card.channel == share.fallback_channel else share.rulebook.defaults
 
 
 def _govern_stand_in(share: ShareContext, card: Card, postings: Mapping[str, Posting]) -> Card:
@@ -154,18 +155,6 @@ def _govern_stand_in(share: ShareContext, card: Card, postings: Mapping[str, Pos
     return replace(card, options=options, mention=NO_MENTION, matched=True)
 
 
-def _new_cards(
-    share: ShareContext, postings: Mapping[str, Posting], known: Iterable[str], over: Sequence[Card], episode: int
-) -> list[Card]:
-    """A card for each channel that has none yet."""
-    present = set(known)
-    return [
-        _new_card(share, channel, posting, over, episode)
-        for channel, posting in postings.items()
-        if channel not in present and _may_begin(share, posting.options)
-    ]
-
-
 def _may_begin(share: ShareContext, options: Options) -> bool:
     """An open incident gets its card; a resolved one only with its first share, and if it ended not long ago."""
     if share.new.active:
@@ -176,18 +165,21 @@ def _may_begin(share: ShareContext, options: Options) -> bool:
     return ended is None or share.now - ended <= options.reopen_within
 
 
-def _new_card(share: ShareContext, channel: str, posting: Posting, over: Sequence[Card], episode: int) -> Card:
-    before = next((card for card in over if card.channel == channel), None)
+def _new_card(share: ShareContext, channel: str, posting: Posting) -> Card:
+    before = next((card for card in share.over if card.channel == channel), None)
+    previous = None
+    if before is not None and before.ts is not None and before.slack_channel is not None:
+        previous = PreviousCard(at=float(before.ts), channel=before.slack_channel, ts=before.ts)
     return Card(
         incident=share.new.id,
         channel=channel,
-        episode=episode,
+        episode=share.episode,
         options=posting.options,
         mention=posting.mention,
         route=posting.route,
         first_matched_at=share.now,
         reported_seq=_seq_on_new_card(share),
-        previous=_previous_card(before),
+        previous=previous,
         notices=_unnamed_channels(share, channel),
         pending_since=share.now,
         post=Due.root(share.new.state, share.now + posting.options.wait),
@@ -196,21 +188,12 @@ def _new_card(share: ShareContext, channel: str, posting: Posting, over: Sequenc
 
 def _seq_on_new_card(share: ShareContext) -> int:
     """A new card shows all that this share reports, except a comment."""
-    return next(
-        (entry.seq - 1 for entry in share.entries if entry.kind is EntryKind.COMMENT),
-        share.next_seq + len(share.entries) - 1,
-    )
+    comments = (entry for entry in share.entries if entry.kind is EntryKind.COMMENT)
+    first = next(comments, None)
+    return first.seq - 1 if first else share.next_seq + len(share.entries) - 1
 
 
-def _previous_card(card: Card | None) -> PreviousCard | None:
-    if card is None or card.ts is None or card.slack_channel is None:
-        return None
-    return PreviousCard(at=float(card.ts), channel=card.slack_channel, ts=card.ts)
-
-
-def _fall_back(
-    share: ShareContext, followed: list[Card], over: Sequence[Card], episode: int
-) -> tuple[list[Card], list[Card]]:
+def _fall_back(share: ShareContext, followed: list[Card]) -> tuple[list[Card], list[Card]]:
     """The fallback gets what no route matches, if it has no card yet. A cancelled card there is used again."""
     fallback, channel = share.rulebook.fallback, share.fallback_channel
     if fallback is None or channel is None or not _may_begin(share, fallback.options):
@@ -220,7 +203,7 @@ def _fall_back(
         card = replace(there, route="", matched=True, notices=remove_notices(there.notices, NoticeKind.UNNAMED))
         return [card if each is there else each for each in followed], []
     unrouted = Posting(route="", ref=channel, options=fallback.options, mention=NO_MENTION, routes=())
-    return followed, [_new_card(share, channel, unrouted, over, episode)]
+    return followed, [_new_card(share, channel, unrouted)]
 
 
 def _yield_to_route(card: Card) -> Card:
@@ -273,18 +256,13 @@ def _revive(share: ShareContext, card: Card) -> Card:
 def _schedule_posted(share: ShareContext, card: Card, *, notices_changed: bool) -> Card:
     post = reply_due(card, share.new, share.entries, share.now)
     if post is None and share.entries and card.reported_seq == share.next_seq - 1:
-        card = _pass_over(card, share.entries)
+        # What this thread does not report is decided now: a later reply must not ping for it after all.
+        worst, seq = worst_shown(card, share.entries), share.next_seq - 1 + len(share.entries)
+        card = replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
     post = post.sooner(card.post) if post else card.post
     edit = _edit_due(share, card) if share.record_changed or notices_changed else card.edit
     since = share.now if card.pending_since is None else card.pending_since
     return replace_changed(card, post=post, edit=edit, pending_since=since if post or edit else None)
-
-
-def _pass_over(card: Card, entries: Sequence[Entry]) -> Card:
-    """What this thread does not report is decided now: a later reply must not ping for it after all."""
-    worst = worst_shown(card, entries)
-    seq = card.reported_seq + len(entries)
-    return replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
 
 
 def _edit_due(share: ShareContext, card: Card) -> Due | None:

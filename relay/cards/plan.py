@@ -10,13 +10,12 @@ from relay.cards.attribution import attribute_entries
 from relay.cards.desired import ShareContext, desired_cards
 from relay.cards.diff import new_entries
 from relay.cards.merge import begin_episode, merge_share
-from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome, Task
+from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome
 from relay.cards.staleness import stale_at
 from relay.cards.tasks import callback_task
 from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
-from relay.model.record import Record
 from relay.rendering.context import template_variables
 from relay.routes.evaluate import RoutingDecision, evaluate_routes
 from relay.routes.rulebook import Rulebook
@@ -64,6 +63,8 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     outcome = _outcome(context, [*cards, *changed], changed)
     after = {(card.channel, card.episode): card for card in (*cards, *changed)}
     current = [card for card in after.values() if card.is_current]
+    # BigPanda holds updates back until it hears of the card: one callback for each integration that shares it.
+    awaited = has_callback(share.integration) and not (before and share.integration in before.integrations)
     return Plan(
         incident_state=IncidentState(
             record=record,
@@ -79,7 +80,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
         cards=tuple(changed),
         routes=decision.routes,
         decision=_as_json(outcome, context, cards, changed),
-        tasks=_tasks(before, share, current) if has_callback(share.integration) else (),
+        tasks=(callback_task(share.incident, share.integration, current, share.received),) if awaited else (),
     )
 
 
@@ -87,13 +88,6 @@ def decide_routes(rulebook: Rulebook, incident: Incident, *, first: bool) -> Rou
     """Which routes match. An incident that arrives already resolved is matched by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
     return evaluate_routes(rulebook, incident, status=status, variables=lambda: template_variables(incident))
-
-
-def _tasks(before: Record | None, share: Share, cards: Sequence[Card]) -> tuple[Task, ...]:
-    """BigPanda holds updates back until it hears of the card: one callback for each integration that shares it."""
-    if before is not None and share.integration in before.integrations:
-        return ()
-    return (callback_task(share.incident, share.integration, cards, share.received),)
 
 
 def _outcome(context: ShareContext, cards: Sequence[Card], changed: Sequence[Card]) -> ShareOutcome:
@@ -114,6 +108,16 @@ def _as_json(
 ) -> dict[str, JSON]:
     """The decision as plain JSON. Logs, `relay incident` and `relay render` read it."""
     known = {(card.channel, card.episode) for card in cards}
+
+    def card_as_json(card: Card) -> dict[str, JSON]:
+        new, reason = (card.channel, card.episode) not in known, "changed"
+        if card.state is CardState.SUPERSEDED:
+            reason = "reopened_late"
+        elif new:
+            reason = "matched" if card.route else "no_route"
+        state = str(card.state)
+        return {"channel": card.channel, "route": card.route, "state": state, "new": new, "reason": reason}
+
     return {
         "outcome": str(outcome),
         "state": str(context.new.state),
@@ -121,22 +125,5 @@ def _as_json(
         "routes": list(context.decision.routes),
         "dropped": list(context.decision.dropped),
         "unnamed": [{"route": each.route, "detail": each.description} for each in context.decision.failures],
-        "cards": [
-            {
-                "channel": card.channel,
-                "route": card.route,
-                "state": str(card.state),
-                "new": (card.channel, card.episode) not in known,
-                "reason": _reason(card, new=(card.channel, card.episode) not in known),
-            }
-            for card in changed
-        ],
+        "cards": [card_as_json(card) for card in changed],
     }
-
-
-def _reason(card: Card, *, new: bool) -> str:
-    if card.state is CardState.SUPERSEDED:
-        return "reopened_late"
-    if new:
-        return "matched" if card.route else "no_route"
-    return "changed"
