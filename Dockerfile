@@ -1,14 +1,14 @@
-# relay in a container: built in one stage, run in another that has nothing but Python and relay.
+# relay in a container. The first stage builds relay; the second one contains only Python and relay.
 #
 #   docker build --tag relay .
 #
-# Routes and templates are mounted as /etc/relay (compose.yaml does), or baked in:
+# Mount routes and templates as /etc/relay (as compose.yaml does), or copy them into an image of your own:
 #
 #   FROM relay
 #   COPY routes.yaml /etc/relay/routes.yaml
 #   COPY templates /etc/relay/templates
 #
-# The database stands in the volume /data. Nothing else is written, so the root file system may be read-only.
+# The database is in the volume /data. relay writes nowhere else, so the root file system may be read-only.
 
 ARG PYTHON=3.11-slim-bookworm
 
@@ -28,7 +28,7 @@ RUN groupadd --gid 10001 relay \
     && install --directory --owner relay --group relay --mode 0750 /data \
     && install --directory /etc/relay
 COPY --from=build /opt/relay /opt/relay
-# RELAY_DATABASE_URL has a value here: to give another in RELAY_DATABASE_URL_FILE, set this one to nothing.
+# To use RELAY_DATABASE_URL_FILE, set RELAY_DATABASE_URL to an empty value: relay does not start with both.
 ENV PATH=/opt/relay/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -40,7 +40,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-# Alive, not ready: an orchestrator must not restart relay, nor take it out of service, because its database is away.
+# Checks /healthz, not /readyz: an orchestrator must not restart relay or stop its traffic because the database is down.
 HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 \
     CMD ["python", "-I", "-c", "import http.client as h, os; c = h.HTTPConnection('localhost', int(os.environ['RELAY_LISTEN'].rpartition(':')[2]), timeout=3); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
 STOPSIGNAL SIGTERM

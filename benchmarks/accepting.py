@@ -22,21 +22,21 @@ async def measure(folder: Path, *, rounds: int = 7, count: int = 2000) -> list[F
     ratio, ours, theirs = statistics.median(ratios), *(statistics.median(each) for each in cpu)
     return [
         Figure(
-            what="shares kept a second, against a handler that only decodes them",
+            what="shares stored per second, against a handler that only decodes them",
             measured=f"{rate:.0f} against {other:.0f}: {ratio:.2f} ({min(ratios):.2f}-{max(ratios):.2f})",
             wanted=f"at least {WANTED}",
             met=ratio >= WANTED,
-            note=f"a share's processor time: {ours:.0f} us against {theirs:.0f} us ({theirs / ours:.2f}); the "
-            f"generator took {busy:.0%} of a processor at most; fdatasync takes {fdatasync_ms(folder):.2f} ms",
+            note=f"CPU time per share: {ours:.0f} us against {theirs:.0f} us ({theirs / ours:.2f}); the "
+            f"generator used {busy:.0%} of a processor at most; fdatasync takes {fdatasync_ms(folder):.2f} ms",
             value=ours,
         ),
         Figure(
-            what=f"99 % of accepts at {RATE} a second, against that handler",
+            what=f"99th percentile of accepting at {RATE} shares per second, against that handler",
             measured=f"{told} against {plain}",
             wanted=f"at most {P99_MS:.0f} ms",
             met=told.p99_ms <= P99_MS,
-            note=f"from when each was due to its answer; {len(told.took)} shares; of the first, the generator's own "
-            f"lateness is {told.late_ms:.1f} ms",
+            note=f"from the moment when a share was due to its answer; {len(told.took)} shares; {told.late_ms:.1f} ms of "
+            "relay's figure is the generator's own lateness",
         ),
     ]
 

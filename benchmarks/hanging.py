@@ -26,7 +26,8 @@ async def measure(folder: Path) -> list[Figure]:
         slack.faults.release()
     return [
         Figure(
-            what=f"99 % of accepts at {RATE} a second while Slack hangs, against while it answers",
+            what=f"99th percentile of accepting at {RATE} shares per second while Slack hangs, against while "
+            "it answers",
             measured=f"{hung} against {answered}",
             wanted=f"at most {P99_MS:.0f} ms",
             met=hung.p99_ms <= P99_MS and waiting > 0,

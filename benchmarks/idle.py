@@ -33,12 +33,12 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
         sync = fdatasync_ms(folder)
     return [
         Figure(
-            what="from a share to Slack called, idle, against a handler that calls it directly",
+            what="time from a share to the call to Slack, idle, against a handler that calls it directly",
             measured=f"{relayed:.1f} ms against {direct:.1f} ms: {relayed - direct:+.1f} ms",
             wanted=f"at most {MORE_MS:.0f} ms more",
             met=relayed - direct <= MORE_MS,
-            note=f"medians of {count} each, in turn; relay's takes two commits (fdatasync: {sync:.2f} ms), and "
-            f"{busy:.1f} ms of a processor for all that belongs to the share",
+            note=f"medians of {count} each, in turn; relay makes two commits (fdatasync: {sync:.2f} ms), and "
+            f"uses {busy:.1f} ms of CPU time for everything that belongs to the share",
         )
     ]
 

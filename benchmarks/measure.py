@@ -216,7 +216,7 @@ class Pace:
     def __str__(self) -> str:
         """As a table tells it."""
         half, most = statistics.median(self.took) * 1000, percentile(self.took, 99) * 1000
-        return f"{most:.1f} ms (half: {half:.1f} ms)"
+        return f"{most:.1f} ms (median: {half:.1f} ms)"
 
     @property
     def p99_ms(self) -> float:

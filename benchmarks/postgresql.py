@@ -37,14 +37,14 @@ async def _accepting(folder: Path, url: str, *, rounds: int = 7, count: int = 20
     theirs, ours = (statistics.median(each) for each in cpu)
     return [
         Figure(
-            what="shares kept a second on PostgreSQL, against SQLite",
+            what="shares stored per second on PostgreSQL, against SQLite",
             measured=f"{rate:.0f} against {other:.0f}: {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f}-{max(ratios):.2f})",
-            note=f"a share's processor time, without that of PostgreSQL's server: {ours:.0f} us against {theirs:.0f} "
-            f"us; the generator took {busy:.0%} of a processor at most",
+            note=f"CPU time per share, without PostgreSQL's server: {ours:.0f} us against {theirs:.0f} "
+            f"us; the generator used {busy:.0%} of a processor at most",
         ),
         Figure(
-            what=f"99 % of accepts at {RATE} a second on PostgreSQL, against SQLite",
+            what=f"99th percentile of accepting at {RATE} shares per second on PostgreSQL, against SQLite",
             measured=f"{after} against {before}",
             wanted=f"at most {P99_MS:.0f} ms",
             met=after.p99_ms <= P99_MS,
@@ -65,7 +65,7 @@ async def _idle(folder: Path, url: str, *, count: int = 40) -> Figure:
         await all_found(slack)
         sqlite, postgresql = await medians_ms(slack, [on_sqlite, on_postgresql], channels, count)
     return Figure(
-        what="from a share to Slack called, idle, on PostgreSQL, against SQLite",
+        what="time from a share to the call to Slack, idle, on PostgreSQL, against SQLite",
         measured=f"{postgresql:.1f} ms against {sqlite:.1f} ms: {postgresql - sqlite:+.1f} ms",
         note=f"medians of {count} each, measured in turn",
     )

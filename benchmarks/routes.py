@@ -21,11 +21,11 @@ def measure(accepting: float, *, times: int = 100) -> list[Figure]:
     part = max(0.0, took[1000] - took[1]) / accepting
     return [
         Figure(
-            what="planning by 1 to 1,000 routes of which the last takes the share",
-            measured=f"{told}; what 1,000 add is {part:.2f} of an accept",
-            wanted="1,000 at most 0.1 of an accept",
+            what="evaluating 1 to 1,000 routes, where the last one matches",
+            measured=f"{told}; 1,000 routes add {part:.2f} of the time to accept a share",
+            wanted="at most 0.1 of the time to accept a share",
             met=part <= TENTH,
-            note=f"processor time; an accept takes {accepting:.0f} us",
+            note=f"CPU time; accepting a share takes {accepting:.0f} us",
         )
     ]
 

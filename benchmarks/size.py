@@ -76,18 +76,18 @@ async def _against_few(folder: Path, count: int) -> list[Figure]:
         Figure(
             what=f"memory with {count:,} open incidents, against {FEW:,}",
             measured=f"{begun[1].megabytes:.0f} MB at rest against {begun[0].megabytes:.0f} MB; {after:.0f} MB at most "
-            "over 5,500 shares more",
+            "during 5,500 more shares",
             wanted=f"at most {MEGABYTES:.0f} MB",
             met=after <= MEGABYTES,
             note=f"it answers {begun[1].started_in:.1f} s after its start, against {begun[0].started_in:.1f} s "
-            f"(processor: {begun[1].cpu:.1f} s against {begun[0].cpu:.1f} s); its database has {size:,.0f} MB",
+            f"(CPU time: {begun[1].cpu:.1f} s against {begun[0].cpu:.1f} s); its database has {size:,.0f} MB",
         ),
         Figure(
-            what=f"what a share costs with {count:,} stored incidents, against {FEW:,}",
+            what=f"cost of a share with {count:,} stored incidents, against {FEW:,}",
             measured=f"{cost:.0f} us against {few_cost:.0f} us: {cost / few_cost:.2f}",
             wanted=f"at most {DEARER}",
             met=cost / few_cost <= DEARER,
-            note=f"processor time; in turn, and {rate:.0f} a second against {few_rate:.0f}",
+            note=f"CPU time, in turn; {rate:.0f} shares per second against {few_rate:.0f}",
         ),
     ]
 

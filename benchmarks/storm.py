@@ -136,7 +136,7 @@ def _taken(storm: Storm, kept: Kept, lasted: float, called: int, megabytes: floa
         wanted=f"at most {ANSWERED:.0f} s and {MEGABYTES:.0f} MB",
         met=slowest <= ANSWERED and megabytes <= MEGABYTES,
         note=f"{len(kept.took):,} shares, the last after {lasted:.1f} s; meanwhile relay called Slack "
-        f"{called} times, which is as fast as it may",
+        f"{called} times, as often as Slack's limits allow",
     )
 
 
@@ -144,11 +144,12 @@ def _drained(storm: Storm, calls: list[ReceivedCall], started: float, last_share
     floor, why = _floor([call for call in calls if call.took_effect], last_share)
     drained = max(call.at for call in calls) - started
     return Figure(
-        what=f"that storm of {storm.incidents:,} incidents told in {CHANNELS} channels, against its floor",
+        what=f"that storm of {storm.incidents:,} incidents until its last message in {CHANNELS} channels, against the "
+        "shortest time",
         measured=f"{drained:.1f} s against {floor:.1f} s: {drained / floor:.3f}",
         wanted=f"at most {WANTED}",
         met=drained / floor <= WANTED,
-        note=f"the floor is set by {why}; {_counts(calls)}",
+        note=f"the shortest time that the limits allow follows from {why}; {_counts(calls)}",
     )
 
 
@@ -185,16 +186,16 @@ def _waste(storm: Storm, calls: list[ReceivedCall], kept: Kept, cards: Mapping[s
         "cards too many": len(roots) - cards.get("posted", 0),
         "cards not shown": missing,
         "edits that change nothing": _equal(done),
-        "calls that told less than was kept": sum(_overtaken(call, kept) for call in _with_incident(done)),
+        "outdated calls": sum(_overtaken(call, kept) for call in _with_incident(done)),
         "rate-limited": sum(call.status == 429 for call in calls),  # noqa: PLR2004  Too Many Requests
     }
     told = ", ".join(f"{cards[state]:,} {state}" for state in sorted(cards))
     return Figure(
-        what="what that storm wasted",
+        what="waste of that storm",
         measured=", ".join(f"{count} {what}" for what, count in wasted.items()),
         wanted="nothing",
         met=not any(wasted.values()),
-        note=f"cards: {told}; {len(done) - len(roots):,} calls more",
+        note=f"cards: {told}; {len(done) - len(roots):,} other calls",
     )
 
 

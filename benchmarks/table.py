@@ -1,4 +1,4 @@
-"""What was measured, beside what was wanted, as a table."""
+"""What was measured, beside its target, as a table."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure; `met` is None where nothing is wanted of it. `value` is for whoever compares with it later."""
+    """One figure; `met` is None if it has no target. `value` is the number, for comparisons."""
 
     what: str
     measured: str
@@ -18,7 +18,7 @@ class Figure:
 
 def table(figures: Iterable[Figure]) -> str:
     """As Markdown."""
-    rows = ["| what | measured | wanted | met | |", "|---|---|---|---|---|"]
+    rows = ["| what | measured | target | met | |", "|---|---|---|---|---|"]
     rows += [f"| {each.what} | {each.measured} | {each.wanted} | {_word(each.met)} | {each.note} |" for each in figures]
     return "\n".join(rows)
 

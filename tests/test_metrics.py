@@ -184,6 +184,8 @@ def test_the_dashboard_shows_every_metric_and_no_unknown_one():
     asked = " ".join(target["expr"] for panel in board["panels"] for target in panel.get("targets", []))
     shown = metrics_in(asked) | metrics_in(board["templating"]["list"][1]["query"]["query"])
     assert shown == NAMES
+    described = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert [panel["title"] for panel in described if not panel.get("description")] == []
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
     spots = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
