@@ -35,8 +35,8 @@ async def measure(folder: Path, *, rounds: int = 7, count: int = 2000) -> list[F
             measured=f"{told} against {plain}",
             wanted=f"at most {P99_MS:.0f} ms",
             met=told.p99_ms <= P99_MS,
-            note=f"from the moment when a share was due to its answer; {len(told.took)} shares; {told.late_ms:.1f} ms of "
-            "relay's figure is the generator's own lateness",
+            note=f"from the moment when a share was due to its answer; {len(told.took)} shares; {told.late_ms:.1f} ms "
+            "of relay's figure is the generator's own lateness",
         ),
     ]
 
