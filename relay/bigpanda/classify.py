@@ -23,86 +23,75 @@ from relay.bigpanda.outcomes import (
 )
 from relay.http.outcome import Failure, HttpResponse
 
-_BAD_REQUEST = TaskRejected(
-    cause=RejectionCause.PAYLOAD,
-    reason="bad_request",
-    remedy="Read the detail: BigPanda rejects the call as it is, and says why.",
+
+def _rejected(cause: RejectionCause, reason: str, remedy: str) -> TaskRejected:
+    return TaskRejected(cause=cause, reason=reason, remedy=remedy)
+
+
+_BAD_REQUEST = _rejected(
+    RejectionCause.PAYLOAD, "bad_request", "Read the detail: BigPanda rejects the call as it is, and says why."
 )
-_UNSUPPORTED = TaskRejected(
-    cause=RejectionCause.UNSUPPORTED,
-    reason="unsupported",
-    remedy="Ask BigPanda's support: this organisation's API does not offer the call.",
+_UNSUPPORTED = _rejected(
+    RejectionCause.UNSUPPORTED,
+    "unsupported",
+    "Ask BigPanda's support: this organisation's API does not offer the call.",
 )
 _NOT_BIGPANDA = TaskRetryable(
     reason="not_bigpanda",
     remedy="Check BIGPANDA_API_URL, and any proxy between relay and BigPanda: something else answers there.",
 )
-_NO_SUCH_CALL = TaskRejected(
-    cause=RejectionCause.UNSUPPORTED,
-    reason="no_such_call",
-    remedy="Check BIGPANDA_API_URL: a key of one region finds nothing in another. The United States are "
+_NO_SUCH_CALL = _rejected(
+    RejectionCause.UNSUPPORTED,
+    "no_such_call",
+    "Check BIGPANDA_API_URL: a key of one region finds nothing in another. The United States are "
     "https://api.bigpanda.io, the European Union is https://eu-api.bigpanda.io.",
 )
-_UNSENDABLE = TaskRejected(
-    cause=RejectionCause.PAYLOAD,
-    reason=Failure.UNSENDABLE.value,
-    remedy="Report this to relay's authors: the call could not be written as a request.",
+_UNSENDABLE = _rejected(
+    RejectionCause.PAYLOAD,
+    Failure.UNSENDABLE.value,
+    "Report this to relay's authors: the call could not be written as a request.",
 )
 
 # https://api-docs.bigpanda.io/errors-and-troubleshooting, and for 429 https://api-docs.bigpanda.io/rate-limits. The
 # other 4xx have HTTP's meaning (https://www.rfc-editor.org/rfc/rfc9110#name-client-error-4xx).
 STATUSES: Final[Mapping[int, TaskRetryable | IncidentNotFound | TaskRejected]] = {
     400: _BAD_REQUEST,
-    401: TaskRejected(
-        cause=RejectionCause.CREDENTIALS,
-        reason="key_invalid",
-        remedy="Set BIGPANDA_API_KEY to a valid User API Key: an expired or deleted key and an Org Token fail.",
+    401: _rejected(
+        RejectionCause.CREDENTIALS,
+        "key_invalid",
+        "Set BIGPANDA_API_KEY to a valid User API Key: an expired or deleted key and an Org Token fail.",
     ),
-    403: TaskRejected(
-        cause=RejectionCause.PERMISSION,
-        reason="forbidden",
-        remedy="Give the key's user a role with the missing permission: Incident Actions in this environment to act on "
+    403: _rejected(
+        RejectionCause.PERMISSION,
+        "forbidden",
+        "Give the key's user a role with the missing permission: Incident Actions in this environment to act on "
         "incidents, User Management (View) to find people.",
     ),
     404: IncidentNotFound(reason="not_found"),
     405: _UNSUPPORTED,
     407: TaskRetryable(reason="proxy_rejected", remedy="Let relay through the proxy that HTTPS_PROXY names."),
     408: TaskRetryable(reason="request_truncated"),
-    409: TaskRejected(
-        cause=RejectionCause.PAYLOAD,
-        reason="conflict",
-        remedy="Look at the incident in BigPanda: its present state forbids this.",
+    409: _rejected(
+        RejectionCause.PAYLOAD, "conflict", "Look at the incident in BigPanda: its present state forbids this."
     ),
     410: IncidentNotFound(reason="gone"),
-    413: TaskRejected(
-        cause=RejectionCause.PAYLOAD,
-        reason="too_large",
-        remedy="Shorten the text: it is larger than BigPanda allows.",
-    ),
+    413: _rejected(RejectionCause.PAYLOAD, "too_large", "Shorten the text: it is larger than BigPanda allows."),
     429: TaskRetryable(reason="rate_limited", pauses=True),
     501: _UNSUPPORTED,
 }
 """Status -> what it means. To add a status, add a row."""
 
+_TAG_UNKNOWN = _rejected(
+    RejectionCause.PAYLOAD, "tag_unknown", "Define the tag in BigPanda, or correct its id: no tag has this id."
+)
+_USER_UNKNOWN = _rejected(
+    RejectionCause.PAYLOAD, "user_unknown", "Correct the BigPanda user's id under `users:` in routes.yaml."
+)
 _NOT_THE_INCIDENT: Final[Mapping[BigPandaCall, tuple[frozenset[str], TaskRejected]]] = {
     # A missing tag is a 404 with "Tag ID ... does not exist" (https://github.com/bigpandaio/bigpanda-ansible-test). It
     # is an assumption that a missing assignee looks alike.
-    BigPandaCall.TAG: (
-        frozenset({"tag"}),
-        TaskRejected(
-            cause=RejectionCause.PAYLOAD,
-            reason="tag_unknown",
-            remedy="Define the tag in BigPanda, or correct its id: no tag has this id.",
-        ),
-    ),
-    BigPandaCall.ASSIGN: (
-        frozenset({"user", "assignee"}),
-        TaskRejected(
-            cause=RejectionCause.PAYLOAD,
-            reason="user_unknown",
-            remedy="Correct the BigPanda user's id under `users:` in routes.yaml.",
-        ),
-    ),
+    BigPandaCall.TAG: (frozenset({"tag"}), _TAG_UNKNOWN),
+    BigPandaCall.ASSIGN: (frozenset({"user", "assignee"}), _USER_UNKNOWN),
 }
 """Call -> the words by which a 404 is not about the incident, and what it means then."""
 
@@ -170,15 +159,12 @@ def _complete(
         return replace(outcome, retry_after=response.retry_after)
     detail = _detail(response.body)
     if isinstance(outcome, IncidentNotFound):
-        outcome = _not_found(call, outcome, detail)
+        words, rejected = _NOT_THE_INCIDENT.get(call, (frozenset(), _BAD_REQUEST))
+        if not call.names_incident:
+            outcome = _NO_SUCH_CALL
+        elif not words.isdisjoint(_WORD.findall(detail.casefold())):
+            outcome = rejected
     return replace(outcome, detail=detail)
-
-
-def _not_found(call: BigPandaCall, outcome: IncidentNotFound, detail: str) -> IncidentNotFound | TaskRejected:
-    if not call.names_incident:
-        return _NO_SUCH_CALL
-    words, rejected = _NOT_THE_INCIDENT.get(call, (frozenset(), _BAD_REQUEST))
-    return outcome if words.isdisjoint(_WORD.findall(detail.casefold())) else rejected
 
 
 def _detail(body: object) -> str:

@@ -1,10 +1,4 @@
-"""The outcomes of a call to BigPanda: a closed union.
-
-    TaskDone ........... done: the incident is as the call wants it, or here is what was asked for
-    TaskRetryable ...... surely not done, and may work later
-    TaskAmbiguous ...... nobody knows whether it was done
-    IncidentNotFound ... the incident does not exist
-    TaskRejected ....... surely not done, and the same call never works
+"""The outcomes of a call to BigPanda: a closed union, `TaskOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set (`relay.bigpanda.classify.REASONS`), and a name as `outcome`.
 Logs, metrics and the store use both.

@@ -1,11 +1,4 @@
-"""The outcomes of a call to Slack: a closed union.
-
-    Delivered ... done: the message is posted, edited or deleted
-    Read ........ done: here is what was asked for
-    Retryable ... surely not done, and may work later
-    Rejected .... surely not done, and the same call never works
-    NotFound .... the message or the thread is gone
-    Ambiguous ... nobody knows whether it was done
+"""The outcomes of a call to Slack: a closed union, `SlackOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set, and its own name as `outcome`. Logs, metrics and the store use
 both.

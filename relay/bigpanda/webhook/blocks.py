@@ -1,20 +1,25 @@
 """Read what a share says about its incident, block by block, in the shapes of `relay.model.incident`.
 
-A block that is missing or has an unexpected type is left out. A block that is empty in the share is empty. Fields:
-https://docs.bigpanda.io/reference/webhook-incident-object, and in the API's spelling
-https://docs.bigpanda.io/reference/incident-object.
+A block that is missing or has an unexpected type is left out. A block that is empty in the share is empty.
+
+Fields: https://docs.bigpanda.io/reference/webhook-incident-object, https://docs.bigpanda.io/reference/alert-object, and
+in the API's spelling https://docs.bigpanda.io/reference/incident-object. A webhook with a template has only the primary
+alert: https://docs.bigpanda.io/en/notifications-webhook-v2.html.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
-from relay.bigpanda.webhook.alerts import alert_blocks
 from relay.bigpanda.webhook.lenient_json import to_json
-from relay.bigpanda.webhook.tags import incident_tags
+from relay.bigpanda.webhook.tags import alert_tags, incident_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
+    MAX_ID_LENGTH,
     Absent,
     Fields,
     JsonObject,
+    Reader,
+    Spellings,
     boolean,
     is_empty,
     optional_id,
@@ -30,8 +35,10 @@ from relay.bigpanda.webhook.values import (
 )
 from relay.model.json_types import JSON
 
+_STARTED = spellings("startedOn", "startedAt", "started", "start")
 CHANGED = spellings("changedOn", "changedAt", "changed")
 UPDATED = spellings("updatedOn", "updatedAt", "updated")
+_ENDED = spellings("endedOn", "endedAt", "ended", "end")
 
 _STATE: Fields = {
     "status": (spellings("status"), text),
@@ -59,6 +66,23 @@ _RELATION: Fields = {
 }
 _CHANGE_ID = spellings("id", "changeId")
 _CHANGE_TIMES = {"start": spellings("start", "startedOn"), "end": spellings("end", "endedOn")}
+_PRIMARY_ALERT = spellings("primaryAlert", "alert")
+_ALERT: Mapping[str, tuple[Spellings, Reader, JSON]] = {
+    "id": (spellings("id", "alertId"), required_id, None),
+    "status": (spellings("status"), text, ""),
+    "active": (spellings("active"), boolean, None),
+    "started": (_STARTED, whole_timestamp, None),
+    "changed": (CHANGED, whole_timestamp, None),
+    "ended": (_ENDED, whole_timestamp, None),
+    "primary": (spellings("primaryProperty", "primary"), text, ""),
+    "secondary": (spellings("secondaryProperty", "secondary"), text, ""),
+    "source": (spellings("sourceSystem", "source"), text_or_number, ""),
+    "description": (spellings("description"), text_or_number, ""),
+    "tags": (spellings("tags"), alert_tags, None),
+}
+"""Field of `relay.model.incident.Alert` -> its keys in a share, how to read it, and its value where it is missing."""
+_ALERT_KEYS = frozenset(key for field, (keys, _, _) in _ALERT.items() if field != "id" for key in keys)
+"""An object with none of these keys only refers to an alert (`{"id": ...}`, the API's short form), or is no alert."""
 
 
 def read_blocks(
@@ -74,7 +98,7 @@ def read_blocks(
         **{block: read_key(incident, *how) for block, how in _INCIDENT_BLOCKS.items()},
         **{block: read_key_in(incident_or_body, *how) for block, how in _OPTIONAL_BLOCKS.items()},
         "assignment": _group(_ASSIGNMENT, anywhere),
-        **alert_blocks(tuple(reversed(incident_or_body))),
+        **_alert_blocks(tuple(reversed(incident_or_body))),
     }
     return {block: value for block, value in found.items() if value is not ABSENT}
 
@@ -161,6 +185,54 @@ def _change(value: JSON) -> dict[str, JSON] | Absent:
     return found | {"id": change_id or found["identifier"] or to_json([found["source"], found["summary"]]).decode()}
 
 
+def _alert_blocks(sources: Sequence[JsonObject]) -> dict[str, JSON]:
+    """Return the block `alerts` for a list, `alert:<id>` for a single alert, or no block."""
+    alerts = read_key_in(sources, ("alerts",), _alerts)
+    if isinstance(alerts, list):
+        return {"alerts": alerts}
+    single = alerts if alerts is not ABSENT else read_key_in(sources, _PRIMARY_ALERT, _alert)
+    return {} if single is ABSENT else {f"alert:{single['id']}": single}
+
+
+def _alerts(value: JSON) -> list[JSON] | dict[str, JSON] | Absent:
+    """Read a list, a map by id, or one alert."""
+    if is_empty(value):
+        return []
+    if isinstance(value, dict):
+        is_map = _ALERT_KEYS.isdisjoint(value) and all(isinstance(item, dict) for item in value.values())
+        if not is_map:
+            return _alert(value)
+        # The keys are the ids of alerts without one, unless they only count ("0", "1").
+        positions = {str(position) for position in range(len(value))}
+        value = [item if key in positions else {"alertId": key} | item for key, item in sorted(value.items())]
+    return read_items(value, _alert) if isinstance(value, list) else ABSENT
+
+
+def _alert(value: JSON) -> dict[str, JSON] | Absent:
+    """Read one alert in the shape of `relay.model.incident`. A missing field is empty."""
+    if not isinstance(value, dict) or _ALERT_KEYS.isdisjoint(value):
+        return ABSENT
+    found = {field: read_key(value, keys, read, None) for field, (keys, read, _) in _ALERT.items()}
+    alert = {field: _ALERT[field][2] if part is None else part for field, part in found.items()}
+    alert["tags"] = alert["tags"] or []
+    if not alert["id"] or len(alert["id"]) > MAX_ID_LENGTH:
+        alert["id"] = _derived_id(alert)
+    return alert
+
+
+def _derived_id(alert: Mapping[str, JSON]) -> str:
+    """Derive an id that is the same for the same alert in every share.
+
+    BigPanda tells alerts apart by their source and by the values of the two properties. Where these are missing, all
+    tags count. A description often contains a reading (`CPU is 98%`), so it counts only where nothing else is left.
+    """
+    tags = dict(alert["tags"])
+    properties = [[name, tags.get(name)] for name in (alert["primary"], alert["secondary"]) if name]
+    rest = properties if alert["primary"] in tags else sorted(tags.items()) or alert["description"] or alert["id"]
+    identity = to_json([alert["source"], alert["primary"], alert["secondary"], rest])
+    return hashlib.sha256(identity).hexdigest()[:24]
+
+
 _ASSIGNMENT: Fields = {
     "assignee": (spellings("assignee"), person),
     "assigner": (spellings("assigner"), person),
@@ -171,10 +243,10 @@ _INCIDENT_BLOCKS: Fields = {
     "severity": (spellings("severity"), text),
     "flapping": (spellings("flapping"), boolean),
     "snooze": (spellings("snooze", "snoozed"), _snooze),
-    "started": (spellings("startedOn", "startedAt", "started", "start"), whole_timestamp),
+    "started": (_STARTED, whole_timestamp),
     "changed": (CHANGED, whole_timestamp),
     "updated": (UPDATED, whole_timestamp),
-    "ended": (spellings("endedOn", "endedAt", "ended", "end"), whole_timestamp),
+    "ended": (_ENDED, whole_timestamp),
 }
 """In the incident itself."""
 

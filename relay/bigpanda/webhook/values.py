@@ -116,13 +116,22 @@ def boolean(value: JSON) -> bool | Absent | None:
 
 
 def timestamp(value: JSON) -> float | Absent | None:
-    """Read a time as Unix seconds: a number of seconds, milliseconds, ... (or its digits as a string), or ISO 8601."""
+    """Read a time as Unix seconds: a number of seconds, milliseconds, ... (or its digits as a string), or ISO 8601.
+
+    ISO 8601 without an offset is UTC.
+    """
     if type(value) is int and 0 < value < _SECONDS_BELOW:
         return float(value)  # the usual case
-    if is_number(value):
-        return _scaled_time(value)
     written = text(value)
-    return _parse_time(written) if isinstance(written, str) else written
+    if is_number(value) or (isinstance(written, str) and _NUMBER.fullmatch(written)):
+        return _scaled_time(float(value))
+    if not isinstance(written, str):
+        return written
+    try:
+        time = datetime.fromisoformat(written)
+    except ValueError:
+        return ABSENT
+    return _scaled_time((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), scales=())
 
 
 def whole_timestamp(value: JSON) -> int | Absent | None:
@@ -141,17 +150,6 @@ def number_text(value: float) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     return str(value)
-
-
-def _parse_time(written: str) -> float | Absent | None:
-    """Parse digits, or ISO 8601, which is UTC where it has no offset."""
-    if _NUMBER.fullmatch(written):
-        return _scaled_time(float(written))
-    try:
-        time = datetime.fromisoformat(written)
-    except ValueError:
-        return ABSENT
-    return _scaled_time((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), scales=())
 
 
 def _scaled_time(count: float, scales: Iterable[tuple[float, float]] = _SCALES) -> float | Absent | None:
