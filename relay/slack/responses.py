@@ -83,7 +83,17 @@ def channels_of(read: Read) -> tuple[ChannelInfo, ...]:
 
 def messages_of(read: Read) -> tuple[FoundMessage, ...]:
     """Return one page of conversations.history or conversations.replies, in Slack's order."""
-    return tuple(_message(entry) for entry in objects_field(read.body, "messages") if text_field(entry, "ts"))
+    return tuple(
+        FoundMessage(
+            ts=text_field(entry, "ts"),
+            thread_ts=text_field(entry, "thread_ts"),
+            key=text_field(object_field(object_field(entry, "metadata"), "event_payload"), "key"),
+            replies=replies if isinstance(replies := entry.get("reply_count"), int) else 0,
+            deleted=entry.get("subtype") == "tombstone",
+        )
+        for entry in objects_field(read.body, "messages")
+        if text_field(entry, "ts")
+    )
 
 
 def user_groups_of(read: Read) -> dict[str, str]:
@@ -137,15 +147,4 @@ def _channel(entry: JsonObject) -> ChannelInfo | None:
         member=entry.get("is_member") is True,
         archived=entry.get("is_archived") is True,
         external=entry.get("is_ext_shared") is True or entry.get("is_pending_ext_shared") is True,
-    )
-
-
-def _message(entry: JsonObject) -> FoundMessage:
-    replies = entry.get("reply_count")
-    return FoundMessage(
-        ts=text_field(entry, "ts"),
-        thread_ts=text_field(entry, "thread_ts"),
-        key=text_field(object_field(object_field(entry, "metadata"), "event_payload"), "key"),
-        replies=replies if isinstance(replies, int) else 0,
-        deleted=entry.get("subtype") == "tombstone",
     )

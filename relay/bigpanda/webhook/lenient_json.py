@@ -27,6 +27,7 @@ _MAY_NEED_CLEANING = re.compile(rb"\\(?:u00[01]|[bfr]|u[dD][bB][89abAB])|\xf3[\x
 _BACKSLASH = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
 _64_BITS = range(-(2**63), 2**64)
 _MAX_DIGITS = 20
+_TOO_DEEP = "The body cannot be read: its objects and arrays are nested more than 250 levels deep."
 
 
 def parse_json(body: bytes) -> JSON:
@@ -43,7 +44,7 @@ def parse_json(body: bytes) -> JSON:
     except orjson.JSONDecodeError:
         return _parse_leniently(body)
     except RecursionError as error:
-        raise _too_deep() from error
+        raise NotJson(_TOO_DEEP) from error
 
 
 def to_json(tree: JSON) -> bytes:
@@ -55,7 +56,7 @@ def to_json(tree: JSON) -> bytes:
     try:
         return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
-        raise _too_deep() from error
+        raise NotJson(_TOO_DEEP) from error
 
 
 def clean_text(text: str) -> str:
@@ -77,7 +78,7 @@ def _parse_leniently(body: bytes) -> JSON:
         where = f"{error.msg} (line {error.lineno}, column {error.colno})"
         raise NotJson(f"The body is not JSON: {where}. Expected a JSON object with incident.id.") from error
     except RecursionError as error:
-        raise _too_deep() from error
+        raise NotJson(_TOO_DEEP) from error
 
 
 def _decode(text: str) -> JSON:
@@ -101,10 +102,7 @@ def _float(digits: str) -> Any:
 
 
 _LENIENT = json.JSONDecoder(
-    strict=False,
-    parse_int=_integer,
-    parse_float=_float,
-    parse_constant=lambda _: _NOT_A_NUMBER,
+    strict=False, parse_int=_integer, parse_float=_float, parse_constant=lambda _: _NOT_A_NUMBER
 )
 
 
@@ -118,7 +116,3 @@ def _clean(tree: JSON) -> JSON:
     if isinstance(tree, list):
         return [_clean(value) for value in tree if value is not _NOT_A_NUMBER]
     return None if tree is _NOT_A_NUMBER else tree
-
-
-def _too_deep() -> NotJson:
-    return NotJson("The body cannot be read: its objects and arrays are nested more than 250 levels deep.")

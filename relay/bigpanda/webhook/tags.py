@@ -3,10 +3,13 @@
 Values may have any type.
 """
 
+from functools import partial
+
 from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
+    Reader,
     Spellings,
     is_empty,
     is_number,
@@ -25,16 +28,6 @@ _IDS = spellings("id", "tagId", "name", "tagName", "key")
 _NAMES = spellings("name", "tagName", "id", "tagId", "key")
 _VALUES = spellings("value", "tagValue", "values")
 _PAIR_KEYS = frozenset((*_NAMES, *_VALUES))
-
-
-def incident_tags(value: JSON) -> Tags | Absent:
-    """Read `incidentTags`: an array of {id, value}, or a map of id to value."""
-    return _tags(value, _IDS)
-
-
-def alert_tags(value: JSON) -> Tags | Absent:
-    """Read an alert's `tags`: an array of {name, value}, or a map of name to value."""
-    return _tags(value, _NAMES)
 
 
 def _tags(value: JSON, name_keys: Spellings) -> Tags | Absent:
@@ -92,3 +85,10 @@ def _value(value: JSON) -> str | Absent | None:
     if is_empty(value):
         return None
     return number_text(value) if is_number(value) else to_json(value).decode()
+
+
+incident_tags: Reader = partial(_tags, name_keys=_IDS)
+"""Read `incidentTags`: an array of {id, value}, or a map of id to value."""
+
+alert_tags: Reader = partial(_tags, name_keys=_NAMES)
+"""Read an alert's `tags`: an array of {name, value}, or a map of name to value."""
