@@ -17,9 +17,6 @@ from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
 
-DEFAULT_TEMPLATES_FOLDER = "templates"
-"""The name of the template folder, unless it is set."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationFiles:
@@ -113,29 +110,18 @@ def _templates(folder: Path) -> tuple[Mapping[str, str] | None, tuple[Fault, ...
     try:
         if folder.is_dir():
             return load_templates(folder), ()
-        return (None, ()) if _may_be_missing(folder) else ({}, (_missing_folder(folder),))
+        # The default folder may be missing, because relay has built-in templates; any other was set. The container
+        # image sets /etc/relay/templates, whether it exists or not.
+        missing = folder.parent.is_dir() and not (folder.exists() or folder.is_symlink())
+        if missing and folder.name == "templates":
+            return None, ()
+        problem = "not a folder" if folder.exists() else "folder not found"
+        message = f"{problem}; set --templates or RELAY_TEMPLATES, or create it (empty, to use the built-in templates)"
+        return {}, (Fault(file=str(folder), message=message),)
     except ConfigurationError as error:
         return {}, tuple(replace(fault, file=str(folder / fault.file)) for fault in error.faults)
     except (OSError, RuntimeError) as error:  # no permission; a link that leads to itself
         return {}, (Fault(file=str(folder), message=f"cannot be read: {error}"),)
-
-
-def _may_be_missing(folder: Path) -> bool:
-    """Whether a missing folder is fine: the default one is, because relay has built-in templates; any other was set.
-
-    The container image sets /etc/relay/templates, whether it exists or not.
-    """
-    return (
-        folder.name == DEFAULT_TEMPLATES_FOLDER
-        and folder.parent.is_dir()
-        and not (folder.exists() or folder.is_symlink())
-    )
-
-
-def _missing_folder(folder: Path) -> Fault:
-    problem = "not a folder" if folder.exists() else "folder not found"
-    message = f"{problem}; set --templates or RELAY_TEMPLATES, or create it (empty, to use the built-in templates)"
-    return Fault(file=str(folder), message=message)
 
 
 def _digest(routes: str, templates: Mapping[str, str], more: list[str | bool] | None = None) -> str:

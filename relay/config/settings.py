@@ -10,7 +10,9 @@ others in every pod beside a service named relay.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -34,15 +36,11 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def read_utf8(path: Path) -> str:
-    """Read a small text file."""
-    return path.read_text(encoding="utf-8")
-
+_read_utf8 = partial(Path.read_text, encoding="utf-8")
 
 _HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-_DATABASES = ("sqlite", "postgresql")
 _LAST_PORT = 65535
 _MAX_DAYS = 36500
 _MIN_KEY_LENGTH = 8
@@ -50,16 +48,14 @@ _MIN_KEY_LENGTH = 8
 
 def parse_listen(text: str) -> Listen:
     """Parse `host:port`, with brackets around an IPv6 address; raises ValueError with a message for operators."""
-    expected = "expected host:port, such as 127.0.0.1:8080, 0.0.0.0:8080 for every interface, or [::1]:8080"
     parts = _HOST_PORT.fullmatch(text)
-    if parts is None or int(parts["port"]) > _LAST_PORT:
-        raise ValueError(f"is {text!r}; {expected}")
-    if parts["ipv6"] is not None:
-        try:
-            ipaddress.IPv6Address(parts["ipv6"])
-        except ValueError:
-            raise ValueError(f"is {text!r}; {expected}") from None
-    return Listen(host=parts["ipv6"] or parts["host"], port=int(parts["port"]))
+    with suppress(ipaddress.AddressValueError):
+        if parts and int(parts["port"]) <= _LAST_PORT:
+            if parts["ipv6"]:
+                ipaddress.IPv6Address(parts["ipv6"])
+            return Listen(host=parts["ipv6"] or parts["host"], port=int(parts["port"]))
+    expected = "expected host:port, such as 127.0.0.1:8080, 0.0.0.0:8080 for every interface, or [::1]:8080"
+    raise ValueError(f"is {text!r}; {expected}")
 
 
 def _parse_days(text: str) -> int:
@@ -89,14 +85,10 @@ def _parse_web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-def _parse_slack_address(text: str) -> str:
-    return _parse_web_address(text) + "/"  # slack-sdk appends the method's name as it is
-
-
 def _parse_database(text: str) -> SecretStr:
     # The message does not repeat the address: it may contain a password. A scheme may name a driver, `x+psycopg`.
     parts = _split_address(text)
-    if parts is None or parts.scheme.partition("+")[0] not in _DATABASES or "://" not in text:
+    if parts is None or parts.scheme.partition("+")[0] not in {"sqlite", "postgresql"} or "://" not in text:
         raise ValueError("is not a supported database; expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
     return SecretStr(text)
 
@@ -171,7 +163,9 @@ class Settings(BaseSettings):
     webhook_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_parse_keys)] = ()
     webhook_header: Annotated[str, BeforeValidator(_parse_header)] = "X-Relay-Key"
     slack_bot_token: _Secret = None
-    slack_api_url: Annotated[str, BeforeValidator(_parse_slack_address)] = "https://slack.com/api/"
+    slack_api_url: Annotated[  # slack-sdk appends the method's name as it is
+        str, BeforeValidator(lambda text: _parse_web_address(text) + "/")
+    ] = "https://slack.com/api/"
     slack_signing_secret: _Secret = None
     slack_app_token: _Secret = None
     bigpanda_api_url: Annotated[str, BeforeValidator(_parse_web_address)] = "https://api.bigpanda.io"
@@ -198,7 +192,7 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str], read_file: ReadFile = read_utf8) -> Self:
+    def from_env(cls, environ: Mapping[str, str], read_file: ReadFile = _read_utf8) -> Self:
         """Read the settings from `environ`, and the files that `*_FILE` variables name with `read_file`.
 
         Raises:
@@ -208,7 +202,9 @@ class Settings(BaseSettings):
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            faults += [f"{fault['loc'][0]} {_reason(fault)}" for fault in error.errors(include_url=False)]
+            for fault in error.errors(include_url=False):
+                # A validator's own message is in `ctx`; pydantic's begins with "Value error, ".
+                faults.append(f"{fault['loc'][0]} {fault.get('ctx', {}).get('error', fault['msg'])}")
             raise SettingsError("\n".join(faults)) from None
         if faults:
             raise SettingsError("\n".join(faults))
@@ -216,15 +212,13 @@ class Settings(BaseSettings):
 
     def for_serving(self) -> Self:
         """Return these settings if `relay serve` can start with them; else raise SettingsError."""
-        missing = []
-        if self.slack_bot_token is None:
-            missing.append("SLACK_BOT_TOKEN (the Slack app's bot token, xoxb-...)")
-        if not self.webhook_keys:
-            missing.append("RELAY_WEBHOOK_KEYS (the keys that BigPanda's webhook may send)")
-        if missing:
-            needed = " and ".join(missing)
+        required = {
+            "SLACK_BOT_TOKEN (the Slack app's bot token, xoxb-...)": self.slack_bot_token,
+            "RELAY_WEBHOOK_KEYS (the keys that BigPanda's webhook may send)": self.webhook_keys,
+        }
+        if missing := " and ".join(name for name, value in required.items() if not value):
             raise SettingsError(
-                f"To serve, relay needs {needed}; set each, or set ..._FILE to the path of a file with it."
+                f"To serve, relay needs {missing}; set each, or set ..._FILE to the path of a file with it."
             )
         return self
 
@@ -253,8 +247,12 @@ class Settings(BaseSettings):
         """Every secret in clear text, with the password of the database; the log replaces them."""
         single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)
         several = (self.admin_key, *self.webhook_keys, *self.bigpanda_app_keys.values())
-        found = [secret.get_secret_value() for secret in (*single, *several) if secret is not None]
-        return tuple(dict.fromkeys([*found, *_passwords(self.database_url.get_secret_value())]))
+        secrets = [secret.get_secret_value() for secret in (*single, *several) if secret is not None]
+        # The password in the database address, as written and decoded; libpq also reads one from the query.
+        address = urlsplit(self.database_url.get_secret_value())
+        for password in (address.password or "", *parse_qs(address.query).get("password", [])):
+            secrets += [each for each in (password, unquote(password)) if each]
+        return tuple(dict.fromkeys(secrets))
 
 
 def _has_secret(annotation: Any) -> bool:
@@ -267,18 +265,6 @@ SECRETS: Final = tuple(
 """The variables with a secret: each may also be set as `<name>_FILE`, and relay never prints one."""
 
 
-def _passwords(address: str) -> list[str]:
-    """The password in a database address, as written and decoded; libpq also reads one from the query."""
-    parts = urlsplit(address)
-    written = [parts.password or "", *parse_qs(parts.query).get("password", [])]
-    return [password for text in written for password in (text, unquote(text)) if password]
-
-
-def _reason(fault: Any) -> str:
-    """The message of a validator, without pydantic's "Value error, "."""
-    return str(fault.get("ctx", {}).get("error", fault["msg"]))
-
-
 def _variables(environ: Mapping[str, str], read_file: ReadFile) -> tuple[dict[str, str], list[str]]:
     """The variables that are set, also by files, and the faults of the files."""
     known = [str(field.validation_alias) for field in Settings.model_fields.values()]
@@ -289,20 +275,14 @@ def _variables(environ: Mapping[str, str], read_file: ReadFile) -> tuple[dict[st
         if path and name in values:
             faults.append(f"{name} and {name}_FILE are both set; keep one of them")
         elif path:
+            problem = "is empty"
             try:
-                values[name] = _read_secret(Path(path), read_file)
-            except ValueError as error:
-                faults.append(f"{name}_FILE {error}")
+                if text := read_file(Path(path)).strip():
+                    values[name] = text
+                    continue
+            except OSError as error:
+                problem = f"cannot be read: {error.strerror or error}"
+            except UnicodeDecodeError:
+                problem = "is not a text file"
+            faults.append(f"{name}_FILE names {Path(path)}, which {problem}")
     return values, faults
-
-
-def _read_secret(path: Path, read_file: ReadFile) -> str:
-    try:
-        text = read_file(path).strip()
-    except OSError as error:
-        raise ValueError(f"names {path}, which cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise ValueError(f"names {path}, which is not a text file") from None
-    if not text:
-        raise ValueError(f"names {path}, which is empty")
-    return text

@@ -7,7 +7,6 @@ from typing import Final
 
 from relay.model.errors import ConfigurationError, Fault
 
-SUFFIX: Final = ".j2"
 MAX_TEMPLATE_BYTES: Final = 256 * 1024
 """The size of one template: far more than anybody writes, and too little to slow down a reload."""
 
@@ -25,14 +24,12 @@ def load_packaged() -> Mapping[str, str]:
     return load_templates(packaged_folder())
 
 
-def load_templates(folder: Path | None) -> Mapping[str, str]:
+def load_templates(folder: Path) -> Mapping[str, str]:
     """Read every template of a folder, by name (`payments/card.j2`); none if there is no such folder.
 
     Raises:
         ConfigurationError: every file that cannot be read, is not UTF-8, or is too large.
     """
-    if folder is None or not folder.is_dir():
-        return {}
     sources: dict[str, str] = {}
     faults: list[Fault] = []
     for path in sorted(_template_paths(folder)):
@@ -52,15 +49,10 @@ def _template_paths(folder: Path) -> Iterator[Path]:
     Kubernetes mounts a volume as links to its hidden folder `..data`, and editors leave files such as `.#card.j2`.
     """
     for place, folders, files in os.walk(folder, followlinks=True):
-        around = Path(place).resolve()
-        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(place, name, around)]
-        yield from (Path(place, name) for name in files if name.endswith(SUFFIX) and not name.startswith("."))
-
-
-def _leads_back(place: str, name: str, around: Path) -> bool:
-    """Whether a folder links to one of its parents: following it would never end."""
-    inside = Path(place, name).resolve()
-    return inside == around or inside in around.parents
+        here = Path(place).resolve()
+        parents = {here, *here.parents}  # following a link to one of these would never end
+        folders[:] = [each for each in folders if each[0] != "." and Path(place, each).resolve() not in parents]
+        yield from (Path(place, name) for name in files if name.endswith(".j2") and not name.startswith("."))
 
 
 def _read(path: Path) -> str:

@@ -191,11 +191,6 @@ class _Missing(StrictUndefined):
         return self._undefined_hint or str(self._undefined_name)
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False)
-    environment.filters = {name: environment.filters[name] for name in _FILTERS}
-    environment.globals.clear()
-    return environment
-
-
-_JINJA = _environment()
+_JINJA = ImmutableSandboxedEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False)
+_JINJA.filters = {name: _JINJA.filters[name] for name in _FILTERS}
+_JINJA.globals.clear()

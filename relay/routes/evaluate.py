@@ -102,7 +102,7 @@ class RoutingDecision:
         routes, facts = self._evaluated
         outcomes: dict[str, RouteOutcome] = {}
         _matching(routes, facts, outcomes)
-        return tuple(_trace(routes, facts, outcomes, parent=None, depth=0))
+        return tuple(_traces(routes, facts, outcomes))
 
 
 def evaluate_routes(
@@ -113,17 +113,33 @@ def evaluate_routes(
     `status` replaces the incident's state for the key `status` of `match`. `variables` is called at most once, and only
     if a channel is made from the incident.
     """
-    cached_variables = _CachedVariables(variables)
+    made: Mapping[str, Any] | None = None
+
+    def cached_variables() -> Mapping[str, Any]:  # functools.cache would cost as much as a route
+        nonlocal made
+        if made is None:
+            made = variables()
+        return made
+
     facts = IncidentFacts(incident, status)
     matching = _matching(rulebook.routes, facts, None)
     postings: dict[str, Posting] = {}
-    failures = []
-    for route, post in _posts(matching):
-        ref = post.channel.resolve(cached_variables)
-        if isinstance(ref, Unresolved):
-            failures.append(_failure(route, post, ref))
-        else:
-            postings[ref] = _merged(postings.get(ref), route, post, ref)
+    failures: list[ChannelFailure] = []
+    for route in matching:
+        for post in route.posts:
+            ref = post.channel.resolve(cached_variables)
+            if isinstance(ref, Unresolved):
+                failures.append(
+                    ChannelFailure(
+                        route=route.name,
+                        source=post.channel.source,
+                        reason=ref.reason,
+                        options=post.options,
+                        mention=post.mention,
+                    )
+                )
+            else:
+                postings[ref] = _merged(postings.get(ref), route, post, ref)
     return RoutingDecision(
         postings=tuple(postings.values()),
         failures=tuple(failures),
@@ -131,21 +147,6 @@ def evaluate_routes(
         dropped=tuple(route.name for route in matching if not route.posts),
         _evaluated=(rulebook.routes, facts),
     )
-
-
-class _CachedVariables:
-    """Variables that are made on the first call; `functools.cache` would cost as much as a route."""
-
-    __slots__ = ("_made", "_make")
-
-    def __init__(self, make: Variables) -> None:
-        self._make = make
-        self._made: Mapping[str, Any] | None = None
-
-    def __call__(self) -> Mapping[str, Any]:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
 
 
 def _matching(routes: RouteList, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None) -> list[Route]:
@@ -179,28 +180,19 @@ def _evaluate(
     return RouteOutcome.MATCHED if route.posts else RouteOutcome.DROPPED, [route]
 
 
-def _trace(
+def _traces(
     routes: RouteList,
     facts: IncidentFacts,
     outcomes: dict[str, RouteOutcome],
-    *,
-    parent: RouteOutcome | None,
-    depth: int,
-) -> list[RouteTrace]:
-    skipped = RouteOutcome.PARENT_NOT_MATCHED if parent in _CHILDREN_SKIPPED else RouteOutcome.NOT_REACHED
-    traces = []
+    skipped: RouteOutcome = RouteOutcome.NOT_REACHED,
+    depth: int = 0,
+) -> Iterator[RouteTrace]:
     for route in routes:
         outcome = outcomes.get(route.name, skipped)
         conditions = route.match.explain_conditions(facts)
-        traces.append(
-            RouteTrace(route=route.name, outcome=outcome, conditions=conditions, depth=depth, line=route.line)
-        )
-        traces += _trace(route.routes, facts, outcomes, parent=outcome, depth=depth + 1)
-    return traces
-
-
-def _posts(routes: Sequence[Route]) -> Iterator[tuple[Route, Post]]:
-    return ((route, post) for route in routes for post in route.posts)
+        yield RouteTrace(route=route.name, outcome=outcome, conditions=conditions, depth=depth, line=route.line)
+        inside = RouteOutcome.PARENT_NOT_MATCHED if outcome in _CHILDREN_SKIPPED else RouteOutcome.NOT_REACHED
+        yield from _traces(route.routes, facts, outcomes, inside, depth + 1)
 
 
 def _merged(before: Posting | None, route: Route, post: Post, ref: str) -> Posting:
@@ -209,13 +201,3 @@ def _merged(before: Posting | None, route: Route, post: Post, ref: str) -> Posti
         return Posting(route=route.name, ref=ref, options=post.options, mention=post.mention, routes=(route.name,))
     names = tuple(dict.fromkeys((*before.routes, route.name)))
     return replace(before, mention=before.mention.merged_with(post.mention), routes=names)
-
-
-def _failure(route: Route, post: Post, unresolved: Unresolved) -> ChannelFailure:
-    return ChannelFailure(
-        route=route.name,
-        source=post.channel.source,
-        reason=unresolved.reason,
-        options=post.options,
-        mention=post.mention,
-    )

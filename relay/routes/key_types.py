@@ -37,7 +37,7 @@ CARD_PLACES: Final = (Place.DEFAULTS, Place.ROUTE, Place.POST)
 """Where an option may stand, unless its row says otherwise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class KeyType(Generic[T]):
     """One type of value.
 
@@ -52,12 +52,9 @@ class KeyType(Generic[T]):
     from_json: Callable[[Any], T] = lambda value: value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Key(Generic[T]):
-    """One row of the table of keys.
-
-    `default` is what a missing key means.
-    """
+    """One row of the table of keys. `default` is what a missing key means."""
 
     name: str
     places: tuple[Place, ...]
@@ -78,21 +75,17 @@ class Key(Generic[T]):
 def list_of(item: KeyType[T]) -> KeyType[tuple[T, ...]]:
     """A list of values of one type."""
     return KeyType(
-        name=f"list of {item.name}",
-        read=scalars.list_of(item.read),
-        schema=json_schema.array(item.schema),
+        f"list of {item.name}",
+        scalars.list_of(item.read),
+        json_schema.array(item.schema),
         as_yaml=lambda values: f"[{', '.join(map(item.as_yaml, values))}]",
         from_json=lambda values: tuple(map(item.from_json, values)),
     )
 
 
-def choice_of(*choices: str, name: str = "") -> KeyType[str]:
-    """One of these words."""
-    return KeyType(
-        name=name or " or ".join(f"`{choice}`" for choice in choices),
-        read=scalars.choice_of(*choices),
-        schema=json_schema.enum(choices),
-    )
+def choice_of(*choices: str, name: str) -> KeyType[str]:
+    """One of these words, which `name` names in the documents."""
+    return KeyType(name, scalars.choice_of(*choices), json_schema.enum(choices))
 
 
 def member_of(choices: type[E]) -> KeyType[E]:
@@ -102,12 +95,8 @@ def member_of(choices: type[E]) -> KeyType[E]:
         word = scalars.choice_of(*choices)(node, context)
         return None if word is None else choices(word)
 
-    return KeyType(
-        name=" or ".join(f"`{choice}`" for choice in choices),
-        read=read,
-        schema=json_schema.enum(choices),
-        from_json=choices,
-    )
+    name = " or ".join(f"`{choice}`" for choice in choices)
+    return KeyType(name, read, json_schema.enum(choices), from_json=choices)
 
 
 def _read_template(node: Node, context: ParseContext) -> str | None:
@@ -145,25 +134,21 @@ def _duration(seconds: float) -> str:
     return f"{seconds / length:g}{unit}"
 
 
-WORD: Final = KeyType(name="text", read=read_word, schema=json_schema.WORD)
-FLAG: Final = KeyType(
-    name="`true` or `false`", read=read_bool, schema=json_schema.FLAG, as_yaml=lambda flag: str(flag).lower()
-)
+WORD: Final = KeyType("text", read_word, json_schema.WORD)
+FLAG: Final = KeyType("`true` or `false`", read_bool, json_schema.FLAG, as_yaml=lambda flag: str(flag).lower())
 DURATION: Final = KeyType(
-    name="duration",
-    read=read_duration,
-    schema={"anyOf": [json_schema.pattern("^([0-9]{1,9}[smhd]|0)$"), {"const": 0}]},
+    "duration",
+    read_duration,
+    {"anyOf": [json_schema.pattern("^([0-9]{1,9}[smhd]|0)$"), {"const": 0}]},
     as_yaml=_duration,
 )
 SILENCE: Final = KeyType(
-    name="duration",
-    read=_read_silence,
-    schema=json_schema.pattern("^0*([1-9][0-9]*[mhd]|([6-9][0-9]|[1-9][0-9]{2,})s)$"),
+    "duration",
+    _read_silence,
+    json_schema.pattern("^0*([1-9][0-9]*[mhd]|([6-9][0-9]|[1-9][0-9]{2,})s)$"),
     as_yaml=_duration,
 )
 TEMPLATE: Final = KeyType(
-    name="folder",
-    read=_read_template,
-    schema={"type": ["string", "number", "boolean"], "pattern": f"^{_FOLDER.pattern}$"},
+    "folder", _read_template, {"type": ["string", "number", "boolean"], "pattern": f"^{_FOLDER.pattern}$"}
 )
-USER_GROUP: Final = KeyType(name="user groups", read=_read_user_group, schema=json_schema.pattern("^S[A-Z0-9]+$"))
+USER_GROUP: Final = KeyType("user groups", _read_user_group, json_schema.pattern("^S[A-Z0-9]+$"))

@@ -4,9 +4,10 @@
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from relay.routes.match_keys import IncidentFacts, Subject
-from relay.routes.operators import Wanted
+from relay.routes.operators import Wanted, required_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,53 +66,31 @@ class Match:
         """Evaluate and explain each condition."""
         return tuple(condition.explain(facts) for condition in self.conditions)
 
+    def required_words(self) -> list[tuple[Subject, frozenset[str]]]:
+        """Subjects with the casefolded values of which each must have one, if this is to match."""
+        comparisons = [condition for condition in self.conditions if isinstance(condition, Comparison)]
+        return [(each.subject, words) for each in comparisons if (words := required_words(each.wanted)) is not None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnyMatch:
-    """`any`: one of several matches must match."""
+class Combination:
+    """Whole matches, of which one (`any`), each (`all`) or none (`not`, which has a single part) must match."""
 
+    key: Literal["any", "all", "not"]
     parts: tuple[Match, ...]
 
     def matches(self, facts: IncidentFacts) -> bool:
-        """Whether one of them matches."""
-        return any(match.matches(facts) for match in self.parts)
+        """Whether the parts match as the key says."""
+        results = (match.matches(facts) for match in self.parts)
+        return all(results) if self.key == "all" else any(results) is (self.key == "any")
 
     def explain(self, facts: IncidentFacts) -> ConditionResult:
         """Evaluate and explain."""
         parts = tuple(match.explain(facts) for match in self.parts)
-        return ConditionResult(key="any", matched=self.matches(facts), parts=parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllMatches:
-    """`all`: several matches must all match."""
-
-    parts: tuple[Match, ...]
-
-    def matches(self, facts: IncidentFacts) -> bool:
-        """Whether all of them match."""
-        return all(match.matches(facts) for match in self.parts)
-
-    def explain(self, facts: IncidentFacts) -> ConditionResult:
-        """Evaluate and explain."""
-        parts = tuple(match.explain(facts) for match in self.parts)
-        return ConditionResult(key="all", matched=self.matches(facts), parts=parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotMatch:
-    """`not`: a match must not match."""
-
-    match: Match
-
-    def matches(self, facts: IncidentFacts) -> bool:
-        """Whether the match fails."""
-        return not self.match.matches(facts)
-
-    def explain(self, facts: IncidentFacts) -> ConditionResult:
-        """Evaluate and explain."""
-        return ConditionResult(key="not", matched=self.matches(facts), parts=self.match.explain_conditions(facts))
+        return ConditionResult(
+            key=self.key, matched=self.matches(facts), parts=parts[0].parts if self.key == "not" else parts
+        )
 
 
 MATCH_ALL = Match()
-Condition = Comparison | AnyMatch | AllMatches | NotMatch
+Condition = Comparison | Combination

@@ -81,14 +81,6 @@ class MatchKey:
         return Subject(label=label, id=folded, type=self.type, read=self.reader(name))
 
 
-def _environment(facts: IncidentFacts) -> Iterable[str]:
-    return (part for each in facts.incident.environments for part in (each.name, each.id) if part)
-
-
-def _source(facts: IncidentFacts) -> Iterable[str]:
-    return dict.fromkeys(alert.source for alert in facts.alerts if alert.source)
-
-
 def _flag(read: Callable[[Incident], bool]) -> ValueReader:
     return lambda facts: ("true" if read(facts.incident) else "false",)
 
@@ -99,10 +91,6 @@ def _tag(name: str) -> ValueReader:
         return tag.values if tag else ()
 
     return read
-
-
-def _alert_tag(name: str) -> ValueReader:
-    return lambda facts: dict.fromkeys(value for alert in facts.alerts for value in alert.values(name))
 
 
 def _header(name: str) -> ValueReader:
@@ -130,7 +118,7 @@ MATCH_KEYS: Final[Mapping[str, MatchKey]] = {
         _key(
             "environment",
             _TEXT,
-            _environment,
+            lambda facts: (part for each in facts.incident.environments for part in (each.name, each.id) if part),
             "every environment that shared the incident, by name (also a former one) or id",
         ),
         _key(
@@ -140,14 +128,23 @@ MATCH_KEYS: Final[Mapping[str, MatchKey]] = {
             "relay's state: `critical`, `warning`, `unknown`, `acknowledged` or `resolved`",
         ),
         _key("severity", _STATE, lambda facts: (facts.incident.severity,), "the worst state so far"),
-        _key("source", _TEXT, _source, "`sourceSystem` of an alert"),
+        _key(
+            "source",
+            _TEXT,
+            lambda facts: dict.fromkeys(alert.source for alert in facts.alerts if alert.source),
+            "`sourceSystem` of an alert",
+        ),
         _key("active", _FLAG, _flag(lambda incident: incident.active), "whether the incident is open"),
         _key("flapping", _FLAG, _flag(lambda incident: incident.flapping), "whether it is flapping"),
         _key("snoozed", _FLAG, _flag(lambda incident: incident.snooze.snoozed), "whether it is snoozed"),
         _key("assigned", _FLAG, _flag(lambda incident: incident.assignee is not None), "whether it is assigned"),
         _key("alerts", _NUMBER, lambda facts: (str(len(facts.incident.active_alerts)),), "the number of active alerts"),
         _names("tags", _tag, "tags of the incident, by readable name or id"),
-        _names("alert_tags", _alert_tag, "tags of alerts; one alert with the value is enough"),
+        _names(
+            "alert_tags",
+            lambda name: lambda facts: dict.fromkeys(value for alert in facts.alerts for value in alert.values(name)),
+            "tags of alerts; one alert with the value is enough",
+        ),
         _names("header", _header, "custom headers of BigPanda's webhook"),
     )
 }

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from relay.routes.channel_template import RouteChannel
-from relay.routes.match import MATCH_ALL, Comparison, Match
+from relay.routes.match import MATCH_ALL, Match
 from relay.routes.match_keys import IncidentFacts, Subject
 from relay.routes.mention import NO_MENTION, Mention
-from relay.routes.operators import required_words
 from relay.routes.options import Options
 
 _MIN_INDEXED = 8
@@ -79,20 +78,16 @@ class _Index:
         self._routes = routes
         self._always: list[int] = []
         self._by_word: dict[str, tuple[Subject, dict[str, list[int]]]] = {}
-        requirements = [_requirements(route) for route in routes]
+        requirements = [route.match.required_words() for route in routes]
         uses = Counter((subject.id, word) for each in requirements for subject, words in each for word in words)
         for position, each in enumerate(requirements):
-            rarest = min(each, key=lambda one: sum(uses[one[0].id, word] for word in one[1]), default=None)
-            self._add(position, rarest)
-
-    def _add(self, position: int, requirement: tuple[Subject, frozenset[str]] | None) -> None:
-        if requirement is None:
-            self._always.append(position)
-            return
-        subject, words = requirement
-        _, by_word = self._by_word.setdefault(subject.id, (subject, {}))
-        for word in words:
-            by_word.setdefault(word, []).append(position)
+            if not each:
+                self._always.append(position)
+                continue
+            subject, words = min(each, key=lambda one: sum(uses[one[0].id, word] for word in one[1]))
+            _, by_word = self._by_word.setdefault(subject.id, (subject, {}))
+            for word in words:
+                by_word.setdefault(word, []).append(position)
 
     def candidates(self, facts: IncidentFacts) -> list[Route]:
         """The routes under the incident's values, and those without such a comparison."""
@@ -101,8 +96,3 @@ class _Index:
             for word in facts.values(subject).folded:
                 positions.update(by_word.get(word, ()))
         return [self._routes[position] for position in sorted(positions)]
-
-
-def _requirements(route: Route) -> list[tuple[Subject, frozenset[str]]]:
-    comparisons = [condition for condition in route.match.conditions if isinstance(condition, Comparison)]
-    return [(each.subject, words) for each in comparisons if (words := required_words(each.wanted)) is not None]

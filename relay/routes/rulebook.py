@@ -60,10 +60,6 @@ class Rulebook:
         """The route with this name at any depth, or None."""
         return self._by_name.get(name)
 
-    def has_route(self, name: str) -> bool:
-        """Whether the file has a route with this name."""
-        return name in self._by_name
-
     def options_for(self, route: str, ref: str) -> Options:
         """The options of a card that a route made in the channel `ref`.
 

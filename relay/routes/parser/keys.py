@@ -16,11 +16,11 @@ from relay.routes.options import OPTION_KEYS, OptionValues, read_options
 from relay.routes.parser.matches import read_match
 from relay.routes.parser.targets import read_aliases, read_mention, read_tag_values, read_users
 from relay.routes.yaml_reader.context import ParseContext, suggestion
-from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
+from relay.routes.yaml_reader.nodes import MappingNode, Node
 from relay.routes.yaml_reader.scalars import read_mapping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StructureKey:
     """One row of the table for a key that holds a part of the file's structure; `tree` and `parse` read these."""
 
@@ -63,118 +63,91 @@ _MENTION: Final = closed_object(
     {key: {**json_schema.array(ref("target")), "description": when} for key, when in MENTION_KEYS.items()}
 )
 
+_TOP, _ROUTE, _POST = (Place.TOP,), (Place.ROUTE,), (Place.POST,)
+
 CHANNELS: Final = Key(
-    name="channels",
-    places=(Place.TOP,),
-    type=KeyType(name="mapping", read=read_aliases, schema=json_schema.mapping(_ALIAS)),
-    default={},
-    description="aliases for channels: alias to id, or to `#name`. An id survives a rename",
+    "channels",
+    _TOP,
+    KeyType("mapping", read_aliases, json_schema.mapping(_ALIAS)),
+    {},
+    "aliases for channels: alias to id, or to `#name`. An id survives a rename",
 )
 TAG_VALUES: Final = Key(
-    name="tag_values",
-    places=(Place.TOP,),
-    type=KeyType(
-        name="mapping",
-        read=read_tag_values,
-        schema=json_schema.mapping(json_schema.mapping(json_schema.WORD)),
-    ),
-    default={},
-    description="tag to raw value to the word that relay shows and matches",
+    "tag_values",
+    _TOP,
+    KeyType("mapping", read_tag_values, json_schema.mapping(json_schema.mapping(json_schema.WORD))),
+    {},
+    "tag to raw value to the word that relay shows and matches",
 )
 USERS: Final = Key(
-    name="users",
-    places=(Place.TOP,),
-    type=KeyType(
-        name="mapping", read=read_users, schema=json_schema.mapping(json_schema.WORD, json_schema.pattern("@"))
-    ),
-    default={},
-    description="e-mail address in Slack to BigPanda user id, for people whom BigPanda's API does not find",
+    "users",
+    _TOP,
+    KeyType("mapping", read_users, json_schema.mapping(json_schema.WORD, json_schema.pattern("@"))),
+    {},
+    "e-mail address in Slack to BigPanda user id, for people whom BigPanda's API does not find",
 )
 DEFAULTS: Final[Key[OptionValues]] = Key(
-    name="defaults",
-    places=(Place.TOP,),
-    type=KeyType(name="options", read=_read_defaults, schema=ref("defaults")),
-    default={},
-    description="options for all cards, unless a route or a post item sets them",
+    "defaults",
+    _TOP,
+    KeyType("options", _read_defaults, ref("defaults")),
+    {},
+    "options for all cards, unless a route or a post item sets them",
 )
 ENABLED: Final = Key(
-    name="enabled",
-    places=(Place.ROUTE,),
-    type=FLAG,
-    default=True,
-    description="`false` switches the route and its children off",
+    "enabled", _ROUTE, FLAG, default=True, description="`false` switches the route and its children off"
 )
 MATCH: Final = Key(
-    name="match",
-    places=(Place.ROUTE,),
-    type=KeyType(name="match", read=read_match, schema=ref("match")),
-    default=MATCH_ALL,
-    description="which incidents the route matches; without it, all",
+    "match",
+    _ROUTE,
+    KeyType("match", read_match, ref("match")),
+    MATCH_ALL,
+    "which incidents the route matches; without it, all",
 )
 CONTINUE: Final = Key(
-    name="continue",
-    places=(Place.ROUTE,),
-    type=FLAG,
+    "continue",
+    _ROUTE,
+    FLAG,
     default=False,
     description="`true`: if this route matches, relay also evaluates the routes after it",
 )
-NOTE: Final = Key(name="note", places=(Place.ROUTE,), type=WORD, default="", description="a note for people")
+NOTE: Final = Key("note", _ROUTE, WORD, "", "a note for people")
 MENTION: Final = Key(
-    name="mention",
-    places=(Place.POST,),
-    type=KeyType(name="mention", read=read_mention, schema=_MENTION),
-    default=NO_MENTION,
-    description="who is pinged, by state",
+    "mention", _POST, KeyType("mention", read_mention, _MENTION), NO_MENTION, "who is pinged, by state"
 )
 
 KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
     key.name: key
     for key in (
-        StructureKey(
-            name="version",
-            places=(Place.TOP,),
-            form={"enum": [1, "1"]},
-            description="the version of this file's format: `1`",
-        ),
+        StructureKey("version", _TOP, {"enum": [1, "1"]}, "the version of this file's format: `1`"),
         CHANNELS,
         StructureKey(
-            name="fallback",
-            places=(Place.TOP,),
-            form=_FALLBACK,
-            description="the channel for incidents that no route matches and for messages that other channels reject; "
+            "fallback",
+            _TOP,
+            _FALLBACK,
+            "the channel for incidents that no route matches and for messages that other channels reject; "
             "or `{channel: noc, wait: 3m}`",
         ),
         TAG_VALUES,
         USERS,
         DEFAULTS,
         StructureKey(
-            name="routes",
-            places=(Place.TOP, Place.ROUTE),
-            form=json_schema.array(ref("route")),
-            description="the routes, in order; inside a route, its children",
+            "routes",
+            (Place.TOP, Place.ROUTE),
+            json_schema.array(ref("route")),
+            "the routes, in order; inside a route, its children",
         ),
-        StructureKey(
-            name="name",
-            places=(Place.ROUTE,),
-            form=json_schema.WORD,
-            description="unique in the file; cards, logs and metrics use it",
-        ),
+        StructureKey("name", _ROUTE, json_schema.WORD, "unique in the file; cards, logs and metrics use it"),
         ENABLED,
         MATCH,
         CONTINUE,
         NOTE,
         StructureKey(
-            name="post",
-            places=(Place.ROUTE,),
-            form=json_schema.array(ref("post")),
-            description="the channels; `[]` drops the incident; without it, the route only groups its children",
+            "post",
+            _ROUTE,
+            json_schema.array(ref("post")),
+            "the channels; `[]` drops the incident; without it, the route only groups its children",
         ),
-        StructureKey(
-            name="channel",
-            places=(Place.POST,),
-            form=ref("channel"),
-            description="an alias, an id, `#name`, or Jinja with a fixed beginning",
-        ),
+        StructureKey("channel", _POST, ref("channel"), "an alias, an id, `#name`, or Jinja with a fixed beginning"),
         MENTION,
     )
 }
@@ -190,13 +163,13 @@ def check_keys(mapping: MappingNode, place: Place, context: ParseContext) -> Non
     """Add a fault for every key that may not stand here; `x-...` keys may stand anywhere."""
     known = keys_in(place)
     for key, _ in mapping.entries:
-        if key.text not in known and not key.text.startswith("x-"):
-            context.add_fault(key, _misplaced(key, place, list(known)))
-
-
-def _misplaced(key: ScalarNode, place: Place, known: list[str]) -> str:
-    if elsewhere := KEYS.get(key.text) or OPTION_KEYS.get(key.text):
-        near = [each for each in known if each in (key.text.removesuffix("s"), f"{key.text}s")]
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        return f"key '{key.text}' is not allowed in {place}, only in {' or '.join(elsewhere.places)}{hint}"
-    return f"unknown key '{key.text}' in {place}{suggestion(key.text, known)}"
+        name = key.text
+        if name in known or name.startswith("x-"):
+            continue
+        if elsewhere := KEYS.get(name) or OPTION_KEYS.get(name):
+            near = [each for each in known if each in (name.removesuffix("s"), f"{name}s")]
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            allowed = " or ".join(elsewhere.places)
+            context.add_fault(key, f"key '{name}' is not allowed in {place}, only in {allowed}{hint}")
+        else:
+            context.add_fault(key, f"unknown key '{name}' in {place}{suggestion(name, known)}")

@@ -3,8 +3,9 @@
 A scalar keeps its text, whatever YAML makes of it. `VALUE_FORMS` and `OPERATORS` say what each type of value allows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from relay.model.incident import State
@@ -38,7 +39,7 @@ def read_value(node: Node, value_type: ValueType, context: ParseContext) -> Want
         case ScalarNode():
             return VALUE_FORMS[value_type].read(node, context)
         case ListNode():
-            return _any(node, value_type, context)
+            return _several(AnyOf, node, value_type, context)
         case MappingNode():
             return _operators(node, value_type, context)
 
@@ -113,10 +114,7 @@ _COUNT: Final[Schema] = {
     ]
 }
 _DECIMAL: Final[Schema] = {
-    "anyOf": [
-        {"type": "number"},
-        json_schema.pattern(r"^\s*[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?\s*$"),
-    ]
+    "anyOf": [{"type": "number"}, json_schema.pattern(r"^\s*[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?\s*$")]
 }
 
 VALUE_FORMS: Final[Mapping[ValueType, ValueForm]] = {
@@ -189,27 +187,18 @@ def _bound(node: Node, value_type: ValueType, context: ParseContext) -> float | 
     return bound
 
 
-def _several(node: Node, value_type: ValueType, context: ParseContext) -> tuple[Wanted, ...]:
+def _several(operator: type[AnyOf | AllOf], node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
     if not isinstance(node, ListNode) or not node.items:
         context.add_fault(node, f"expected a list with at least one value, found {describe(node)}")
-        return ()
+        return None
     values = (read_value(item, value_type, context) for item in node.items)
-    return tuple(value for value in values if value is not None)
+    these = tuple(value for value in values if value is not None)
+    return operator(these=these) if these else None
 
 
 def _not(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
     value = read_value(node, value_type, context)
     return None if value is None else Opposite(of=value)
-
-
-def _any(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
-    these = _several(node, value_type, context)
-    return AnyOf(these=these) if these else None
-
-
-def _all(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
-    these = _several(node, value_type, context)
-    return AllOf(these=these) if these else None
 
 
 def _exists(node: Node, _: ValueType, context: ParseContext) -> Wanted | None:
@@ -233,25 +222,25 @@ def _re(node: Node, _: ValueType, context: ParseContext) -> Wanted | None:
     return _regex(node, node.text, context)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Operator:
-    """One row of the table of operators: for which types it is, its schema, and how its operand is read.
+    """One row of the table of operators: its operand's reader and schema, and the types that it is for.
 
     `read` is None for `min` and `max`, which are read together.
     """
 
-    types: frozenset[ValueType] = frozenset(ValueType)
     read: OperandReader | None
     schema: Callable[[ValueType], Schema]
     description: str
-
-
-def _ref(value_type: ValueType) -> Schema:
-    return json_schema.ref(value_name(value_type))
+    types: Collection[ValueType] = tuple(ValueType)
 
 
 def _list(value_type: ValueType) -> Schema:
-    return json_schema.array(_ref(value_type), min_items=1)
+    return json_schema.array(value_ref(value_type), min_items=1)
+
+
+def _bound_schema(value_type: ValueType) -> Schema:
+    return VALUE_FORMS[value_type].bound_schema
 
 
 def value_name(value_type: ValueType) -> str:
@@ -259,37 +248,33 @@ def value_name(value_type: ValueType) -> str:
     return f"{value_type.name.lower()}_value"
 
 
+def value_ref(value_type: ValueType) -> Schema:
+    """The reference to that definition."""
+    return json_schema.ref(value_name(value_type))
+
+
 OPERATORS: Final[Mapping[str, Operator]] = {
-    "not": Operator(
-        read=_not, schema=_ref, description="what follows does not match; so it matches an absent value too"
-    ),
-    "any": Operator(read=_any, schema=_list, description="one of a list matches"),
-    "all": Operator(read=_all, schema=_list, description="each of a list matches, possibly on different values"),
+    "not": Operator(_not, value_ref, "what follows does not match; so it matches an absent value too"),
+    "any": Operator(partial(_several, AnyOf), _list, "one of a list matches"),
+    "all": Operator(partial(_several, AllOf), _list, "each of a list matches, possibly on different values"),
     "min": Operator(
-        types=frozenset({_TEXT, _STATE, _NUMBER}),
-        read=None,
-        schema=lambda value_type: VALUE_FORMS[value_type].bound_schema,
-        description="the value is at least this: a number, or for `status` and `severity` a state",
+        None,
+        _bound_schema,
+        "the value is at least this: a number, or for `status` and `severity` a state",
+        types=(_TEXT, _STATE, _NUMBER),
     ),
-    "max": Operator(
-        types=frozenset({_TEXT, _STATE, _NUMBER}),
-        read=None,
-        schema=lambda value_type: VALUE_FORMS[value_type].bound_schema,
-        description="the value is at most this",
-    ),
-    "exists": Operator(
-        read=_exists, schema=lambda _: json_schema.FLAG, description="`true`: there is a value; `false`: there is none"
-    ),
+    "max": Operator(None, _bound_schema, "the value is at most this", types=(_TEXT, _STATE, _NUMBER)),
+    "exists": Operator(_exists, lambda _: json_schema.FLAG, "`true`: there is a value; `false`: there is none"),
     "is": Operator(
-        read=_is,
-        schema=lambda value_type: VALUE_FORMS[value_type].exact_schema,
-        description="the value is exactly this text, with any characters",
+        _is,
+        lambda value_type: VALUE_FORMS[value_type].exact_schema,
+        "the value is exactly this text, with any characters",
     ),
     "re": Operator(
-        types=frozenset({_TEXT, _STATE}),
-        read=_re,
-        schema=lambda _: {"type": "string"},
-        description="this regular expression (RE2) matches the whole value",
+        _re,
+        lambda _: {"type": "string"},
+        "this regular expression (RE2) matches the whole value",
+        types=(_TEXT, _STATE),
     ),
 }
 

@@ -4,19 +4,12 @@ import re
 from collections.abc import Mapping
 
 from relay.model.incident import State
-from relay.routes.channel_template import (
-    NAME_LENGTH,
-    FixedChannel,
-    RouteChannel,
-    is_name_character,
-    parse_expression,
-)
+from relay.routes.channel_template import NAME_LENGTH, FixedChannel, RouteChannel, is_name_character, parse_expression
 from relay.routes.key_types import SLACK_ID
 from relay.routes.mention import MENTION_KEYS, Mention
-from relay.routes.yaml_reader import scalars
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import Node, ScalarNode
-from relay.routes.yaml_reader.scalars import describe, read_mapping, read_word
+from relay.routes.yaml_reader.scalars import describe, list_of, read_entries, read_word
 
 Aliases = Mapping[str, FixedChannel]
 
@@ -28,19 +21,14 @@ _SILENT_STATES = (State.ACKNOWLEDGED, State.RESOLVED)
 
 def read_aliases(node: Node, context: ParseContext) -> Aliases:
     """Read `channels`: alias to id or `#name`. A faulty alias is kept, so that its uses are not faults too."""
-    mapping = read_mapping(node, context, "aliases to channels, such as noc: C0123456789")
-    return {
-        alias.text: _aliased_channel(alias, value, context) or FixedChannel(source=alias.text, ref=alias.text)
-        for alias, value in (mapping.entries if mapping else ())
-        if _is_alias(alias, context)
-    }
-
-
-def _is_alias(alias: ScalarNode, context: ParseContext) -> bool:
-    if alias.text and not alias.text.startswith("#") and not _EXPRESSION.search(alias.text):
-        return True
-    context.add_fault(alias, f"expected an alias without # or {{{{ }}}}, found {describe(alias)}")
-    return False
+    aliases = {}
+    for alias, value in read_entries(node, context, "aliases to channels, such as noc: C0123456789"):
+        if not alias.text or alias.text.startswith("#") or _EXPRESSION.search(alias.text):
+            context.add_fault(alias, f"expected an alias without # or {{{{ }}}}, found {describe(alias)}")
+            continue
+        channel = _aliased_channel(alias, value, context)
+        aliases[alias.text] = channel or FixedChannel(source=alias.text, ref=alias.text)
+    return aliases
 
 
 def _aliased_channel(alias: ScalarNode, node: Node, context: ParseContext) -> FixedChannel | None:
@@ -113,21 +101,17 @@ def _is_channel_id(source: str) -> bool:
 
 def read_mention(node: Node, context: ParseContext) -> Mention:
     """Read who is pinged, by state."""
-    mapping = read_mapping(node, context, "states to lists, such as critical: [S0123456789]")
     part = {}
-    for key, value in mapping.entries if mapping else ():
-        targets = scalars.list_of(read_target)(value, context)
-        if key.text not in MENTION_KEYS:
-            context.add_fault(key, _unknown_mention_key(key.text))
+    for key, value in read_entries(node, context, "states to lists, such as critical: [S0123456789]"):
+        targets = list_of(read_target)(value, context)
+        if key.text in _SILENT_STATES:
+            choices = ", ".join(MENTION_KEYS)
+            context.add_fault(key, f"relay never pings for a {key.text} incident; expected one of: {choices}")
+        elif key.text not in MENTION_KEYS:
+            context.add_fault(key, f"unknown key '{key.text}' in mention{suggestion(key.text, MENTION_KEYS)}")
         elif targets is not None:
             part[key.text] = targets
     return Mention(parts=(part,) if part else ())
-
-
-def _unknown_mention_key(key: str) -> str:
-    if key in _SILENT_STATES:
-        return f"relay never pings for a {key} incident; expected one of: {', '.join(MENTION_KEYS)}"
-    return f"unknown key '{key}' in mention{suggestion(key, MENTION_KEYS)}"
 
 
 def read_target(node: Node, context: ParseContext) -> str | None:
@@ -138,40 +122,32 @@ def read_target(node: Node, context: ParseContext) -> str | None:
     target = source.strip("<>@!").removeprefix("subteam^").partition("|")[0]
     if target in ("here", "channel") or (target[:1] in "SUW" and SLACK_ID.fullmatch(target)):
         return target
-    context.add_fault(node, f"invalid target {describe(node)}; {_target_hint(target)}")
-    return None
-
-
-def _target_hint(target: str) -> str:
+    hint = "expected the id of a user group (S...) or of a user (U... or W...), here, or channel"
     if target.casefold() in ("everyone", "all"):
-        return "write channel to ping everyone in the channel"
-    if "@" in target:
-        return "write the user's id (U...) from their Slack profile instead of an address"
-    return "expected the id of a user group (S...) or of a user (U... or W...), here, or channel"
+        hint = "write channel to ping everyone in the channel"
+    elif "@" in target:
+        hint = "write the user's id (U...) from their Slack profile instead of an address"
+    context.add_fault(node, f"invalid target {describe(node)}; {hint}")
+    return None
 
 
 def read_tag_values(node: Node, context: ParseContext) -> dict[str, dict[str, str]]:
     """Read `tag_values`: tag (casefolded) to raw value to the word for it."""
-    mapping = read_mapping(node, context, "tags to their values, such as priority: {1000: P1}")
     words: dict[str, dict[str, str]] = {}
-    for tag, value in mapping.entries if mapping else ():
+    for tag, value in read_entries(node, context, "tags to their values, such as priority: {1000: P1}"):
         if tag.text.casefold() in words:
             context.add_fault(tag, f"duplicate tag '{tag.text}'; the case of a tag makes no difference")
-        words[tag.text.casefold()] = _read_words(value, context)
+        entries = read_entries(value, context, "raw values to words, such as {1000: P1}")
+        words[tag.text.casefold()] = {
+            raw.text: word for raw, text in entries if (word := read_word(text, context)) is not None
+        }
     return words
-
-
-def _read_words(node: Node, context: ParseContext) -> dict[str, str]:
-    mapping = read_mapping(node, context, "raw values to words, such as {1000: P1}")
-    entries = mapping.entries if mapping else ()
-    return {raw.text: word for raw, value in entries if (word := read_word(value, context)) is not None}
 
 
 def read_users(node: Node, context: ParseContext) -> dict[str, str]:
     """Read `users`: e-mail address (casefolded) to the user's id in BigPanda."""
-    mapping = read_mapping(node, context, "e-mail addresses to BigPanda user ids")
     users = {}
-    for address, value in mapping.entries if mapping else ():
+    for address, value in read_entries(node, context, "e-mail addresses to BigPanda user ids"):
         if "@" not in address.text:
             context.add_fault(address, f"expected an e-mail address, found {describe(address)}")
         if (user := read_word(value, context)) is not None:

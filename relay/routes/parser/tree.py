@@ -7,8 +7,8 @@ from relay.routes.parser.keys import CONTINUE, ENABLED, MATCH, MENTION, NOTE, ch
 from relay.routes.parser.targets import Aliases, read_channel
 from relay.routes.route import Post, Route, RouteList
 from relay.routes.yaml_reader.context import ParseContext
-from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, list_hint
-from relay.routes.yaml_reader.scalars import describe, read_mapping, read_word
+from relay.routes.yaml_reader.nodes import MappingNode, Node
+from relay.routes.yaml_reader.scalars import read_items, read_mapping, read_word
 
 
 class RouteParser:
@@ -22,15 +22,9 @@ class RouteParser:
     def routes(self, parent: MappingNode, inherited: OptionValues) -> RouteList:
         """Parse the key `routes` of the file or of a route."""
         node = parent.get("routes")
-        items = () if node is None else self._items(node, "routes")
-        routes = (self._route(item, inherited) for item in items)
+        items = read_items(node, self._context, "a list of routes") if node is not None else ()
+        routes = (self._route(item, inherited) for item in items or ())
         return RouteList(route for route in routes if route is not None)
-
-    def _items(self, node: Node, what: str) -> tuple[Node, ...]:
-        if isinstance(node, ListNode):
-            return node.items
-        self._context.add_fault(node, f"expected a list of {what}, found {describe(node)}{list_hint(node)}")
-        return ()
 
     def _route(self, node: Node, inherited: OptionValues) -> Route | None:
         mapping = read_mapping(node, self._context, "a route's keys, such as name, match and post")
@@ -70,8 +64,8 @@ class RouteParser:
         return name
 
     def _posts(self, node: Node, inherited: OptionValues) -> tuple[Post, ...]:
-        items = self._items(node, "channels (post: [] drops incidents)")
-        posts = (self._post(item, inherited) for item in items)
+        items = read_items(node, self._context, "a list of channels (post: [] drops incidents)")
+        posts = (self._post(item, inherited) for item in items or ())
         return tuple(post for post in posts if post is not None)
 
     def _post(self, node: Node, inherited: OptionValues) -> Post | None:

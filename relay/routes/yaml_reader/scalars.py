@@ -4,7 +4,7 @@ A reader takes a node and returns its value. If the node has no such value, the 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeVar
 
 from relay.routes.yaml_reader.context import ParseContext, suggestion
@@ -83,16 +83,21 @@ def list_of(read: NodeReader[T]) -> NodeReader[tuple[T, ...]]:
     """Make a reader of a list whose items `read` reads. Repeated items count once."""
 
     def read_all(node: Node, context: ParseContext) -> tuple[T, ...] | None:
-        if not isinstance(node, ListNode):
-            context.add_fault(node, f"expected a list, found {describe(node)}{list_hint(node)}")
+        items = read_items(node, context)
+        if items is None:
             return None
-        return _unique(read(item, context) for item in node.items)
+        values = (read(item, context) for item in items)
+        return tuple(dict.fromkeys(value for value in values if value is not None))
 
     return read_all
 
 
-def _unique(values: Iterable[T | None]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(value for value in values if value is not None))
+def read_items(node: Node, context: ParseContext, what: str = "a list") -> tuple[Node, ...] | None:
+    """Read the items of a list; `what` names the list in the message."""
+    if isinstance(node, ListNode):
+        return node.items
+    context.add_fault(node, f"expected {what}, found {describe(node)}{list_hint(node)}")
+    return None
 
 
 def read_key(mapping: MappingNode, key: str, read: NodeReader[T], context: ParseContext, default: T) -> T:
@@ -108,3 +113,9 @@ def read_mapping(node: Node, context: ParseContext, what: str) -> MappingNode | 
         return node
     context.add_fault(node, f"expected a mapping of {what}, found {describe(node)}")
     return None
+
+
+def read_entries(node: Node, context: ParseContext, what: str) -> tuple[tuple[ScalarNode, Node], ...]:
+    """Read the entries of a mapping; none if it is not a mapping."""
+    mapping = read_mapping(node, context, what)
+    return mapping.entries if mapping else ()

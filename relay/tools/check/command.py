@@ -4,7 +4,7 @@ Errors are what `relay serve` rejects, and comparisons that never match. Warning
 intended.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from relay.config.files import read_files
@@ -16,7 +16,7 @@ from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode
 from relay.routes.yaml_reader.parse import parse_yaml
-from relay.tools.check.lint import impossible_comparisons, lint, unused_folders
+from relay.tools.check.lint import impossible_comparisons, lint, unused_templates
 from relay.tools.check.report import CheckReport
 from relay.tools.check.template_trial import trial, without_buttons
 
@@ -34,10 +34,15 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
     # If templates cannot be read, relay does not know which are missing.
     folders = None if files.read_faults else library.folders
     rulebook, route_findings = check_routes(files.routes_text, files.routes_file, folders)
-    template_findings = [*library.faults(strict=True), *_unused_templates(rulebook, files.templates)]
+    template_findings = [*library.faults(strict=True)]
+    posts = []
+    if rulebook:
+        template_findings += unused_templates(rulebook, files.templates)
+        posts = [post for route in rulebook.routes.flatten() for post in route.posts]
     if not files.read_faults and all(fault.warning for fault in template_findings):
         template_findings += trial(files.templates)
-        template_findings += without_buttons(files.templates, _templates_with_buttons(rulebook))
+        with_buttons = {post.options.template for post in posts if post.options.actions}
+        template_findings += without_buttons(files.templates, with_buttons)
     return CheckReport(
         findings=(*route_findings, *sorted([*files.read_faults, *map(files.with_path, template_findings)])),
         routes=sum(1 for _ in rulebook.routes.flatten()) if rulebook else 0,
@@ -69,14 +74,3 @@ def check_routes(text: str, file: str, folders: Iterable[str] | None) -> tuple[R
         more = impossible_comparisons(top, file) if isinstance(top, MappingNode) else []
         return None, sorted({*error.faults, *more})
     return rulebook, lint(rulebook, top, file) if isinstance(top, MappingNode) else []
-
-
-def _unused_templates(rulebook: Rulebook | None, sources: Mapping[str, str]) -> Iterator[Fault]:
-    for folder in unused_folders(rulebook, sources) if rulebook else ():
-        message = "unused template: no route and no other template names it"
-        yield Fault(file=folder, message=message, warning=True)
-
-
-def _templates_with_buttons(rulebook: Rulebook | None) -> set[str]:
-    posts = (post for route in (rulebook.routes.flatten() if rulebook else ()) for post in route.posts)
-    return {post.options.template for post in posts if post.options.actions}

@@ -5,6 +5,7 @@ relay that notices more never rejects a file that an older one accepted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -16,6 +17,7 @@ from relay.routes.match import Comparison
 from relay.routes.match_keys import ValueType
 from relay.routes.operators import Exactly
 from relay.routes.options import Options
+from relay.routes.route import Route, RouteList
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import Position, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
@@ -32,15 +34,14 @@ from relay.tools.check.reachability import (
 from relay.tools.check.shadowing import Blockers
 from relay.tools.check.sources import (
     ConditionSource,
-    LintFinding,
     RouteSource,
     entries,
+    finding,
     inner_matches,
     match_nodes,
     route_sources,
     valid_conditions,
 )
-from relay.tools.check.unused_keys import unused_keys
 
 _TAG: Final = "tags."
 _TOP: Final = Position(line=1, column=1)
@@ -51,23 +52,21 @@ def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
     routes = tuple(route_sources(rulebook.routes, top))
     blockers = Blockers()
     findings = chain(
-        _no_fallback(rulebook),
-        _no_routes(rulebook, top),
-        _unused_aliases(rulebook, top),
+        _of_file(rulebook, top),
         *(_of_route(source, rulebook.tag_values, blockers) for source in routes),
         _unused_channels(routes, rulebook, top, blockers),
-        unused_keys(routes, rulebook, top),
+        _unused_keys(routes, rulebook, top),
     )
-    return sorted({_fault(each, file) for each in findings})
+    return sorted({replace(each, file=file) for each in findings})
 
 
 def impossible_comparisons(top: MappingNode, file: str) -> list[Fault]:
     """Find comparisons that never match in a file that has other faults, as far as its conditions can be read."""
     findings = (finding for match in match_nodes(top) for finding in comparisons(valid_conditions(match)))
-    return [_fault(each, file) for each in findings if not each.warning]
+    return [replace(each, file=file) for each in findings if not each.warning]
 
 
-def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -> Iterator[LintFinding]:
+def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -> Iterator[Fault]:
     yield from comparisons(source.conditions)
     yield from contradictions(source)
     yield from unreachable(source, blockers)
@@ -77,47 +76,36 @@ def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -
     yield from _duplicate_channels(source)
     yield from _upper_case_names(source)
     for condition in source.conditions:
-        yield from _of_condition(condition, labels)
-        yield from chain.from_iterable(
-            _of_condition(one, labels) for match in inner_matches(condition) for one in match
-        )
-
-
-def _fault(finding: LintFinding, file: str) -> Fault:
-    at = finding.at
-    return Fault(file=file, line=at.line, column=at.column, message=finding.message, warning=finding.warning)
+        for one in (condition, *chain.from_iterable(inner_matches(condition))):
+            yield from _raw_values(one, labels)
+            if isinstance(one.condition, Comparison) and one.condition.subject.type is ValueType.TEXT:
+                yield from lookalikes(one.value)
 
 
 # --- the whole file ---
 
 
-def _no_fallback(rulebook: Rulebook) -> Iterator[LintFinding]:
+def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     if rulebook.fallback is None:
         message = (
             "there is no fallback: relay keeps incidents that no route matches and messages that a channel rejects, "
             "but nobody sees them"
         )
-        yield LintFinding(at=_TOP, message=message)
-
-
-def _no_routes(rulebook: Rulebook, top: MappingNode) -> Iterator[LintFinding]:
+        yield finding(_TOP, message)
     if not any(route.enabled for route in rulebook.routes):
         message = "no route is enabled: every incident goes to the fallback"
-        yield LintFinding(at=top.key("routes") or _TOP, message=message)
-
-
-def _unused_aliases(rulebook: Rulebook, top: MappingNode) -> Iterator[LintFinding]:
+        yield finding(top.key("routes") or _TOP, message)
     fallback = (rulebook.fallback.channel,) if rulebook.fallback else ()
     channels = chain(fallback, (post.channel for route in rulebook.routes.flatten() for post in route.posts))
     used = {channel.source for channel in channels if isinstance(channel, FixedChannel)}
     for alias, at in entries(top, "channels").items():
         if alias not in used:
-            yield LintFinding(at=at, message=f"unused alias '{alias}': no route posts to it")
+            yield finding(at, f"unused alias '{alias}': no route posts to it")
 
 
 def _unused_channels(
     routes: Sequence[RouteSource], rulebook: Rulebook, top: MappingNode, blockers: Blockers
-) -> Iterator[LintFinding]:
+) -> Iterator[Fault]:
     """Find channels of routes that never get an incident. Disabled routes are intended to get none."""
     aliases, fallback = entries(top, "channels"), rulebook.fallback and rulebook.fallback.channel.ref
     posts: dict[str, list[tuple[RouteSource, Node, FixedChannel]]] = {}
@@ -130,16 +118,49 @@ def _unused_channels(
             _, item, channel = users[0]
             lines = " and ".join(dict.fromkeys(str(source.route.line) for source, _, _ in users))
             message = f"nothing is ever posted to '{channel.source}': its route (line {lines}) never gets an incident"
-            yield LintFinding(at=aliases.get(channel.source, item), message=message)
+            yield finding(aliases.get(channel.source, item), message)
 
 
-def unused_folders(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[str]:
-    """Template folders that no route names and no template outside of them mentions."""
+def unused_templates(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[Fault]:
+    """Find template folders that no route names and no template outside of them mentions."""
     folders = {name.partition("/")[0] for name in sources if "/" in name}
     for folder in sorted(folders - rulebook.templates - {Options().template}):
         others = (source for name, source in sources.items() if not name.startswith(f"{folder}/"))
         if not any(f"{folder}/" in source for source in others):
-            yield folder
+            message = "unused template: no route and no other template names it"
+            yield Fault(file=folder, message=message, warning=True)
+
+
+# --- keys without effect ---
+
+
+def _unused_keys(routes: Sequence[RouteSource], rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
+    """Find each `actors` that applies to no card with `actions`, and `users` if no card has `assign`."""
+    all_cards = [rulebook.fallback.options] if rulebook.fallback else []
+    all_cards += [each for route in rulebook.routes for each in _card_options(route)]
+    defaults = top.get("defaults")
+    if isinstance(defaults, MappingNode):
+        yield from _unused_actors(defaults, all_cards)
+    for source in routes:
+        yield from _unused_actors(source.node, list(_card_options(source.route)))
+        for post, item in zip(source.route.posts, source.posts, strict=True):
+            if isinstance(item, MappingNode):
+                yield from _unused_actors(item, [post.options])
+    users, mapping = top.key("users"), top.get("users")
+    has_users = isinstance(mapping, MappingNode) and mapping.entries
+    if users and has_users and not any("assign" in options.actions for options in all_cards):
+        yield finding(users, "users has no effect: no card has the button assign")
+
+
+def _unused_actors(mapping: MappingNode, cards: Sequence[Options]) -> Iterator[Fault]:
+    key = mapping.key("actors")
+    if key and not any(options.actions for options in cards):
+        yield finding(key, "actors has no effect: none of these cards has actions")
+
+
+def _card_options(route: Route) -> Iterator[Options]:
+    """The options of every card that a route, or a route inside it, makes."""
+    return (post.options for each in RouteList([route]).flatten() for post in each.posts)
 
 
 # --- one route ---
@@ -150,17 +171,17 @@ def _channel_node(item: Node) -> Node:
     return (item.get("channel") or item) if isinstance(item, MappingNode) else item
 
 
-def _impossible_channels(source: RouteSource) -> Iterator[LintFinding]:
+def _impossible_channels(source: RouteSource) -> Iterator[Fault]:
     """Find channels made from values that no incident has: all their incidents would go to the fallback."""
     for post, item in zip(source.route.posts, source.posts, strict=True):
         for name in unknown_names(post.channel.source) if isinstance(post.channel, ExpressionChannel) else ():
             variable, _, attribute = name.partition(".")
             hint = suggestion(attribute, sorted(VARIABLE_NAMES[variable]), most=99)
             message = f"unknown attribute '{attribute}' of '{variable}': no incident gives this channel a name{hint}"
-            yield LintFinding(at=_channel_node(item), message=message, warning=False)
+            yield finding(_channel_node(item), message, warning=False)
 
 
-def _duplicate_channels(source: RouteSource) -> Iterator[LintFinding]:
+def _duplicate_channels(source: RouteSource) -> Iterator[Fault]:
     """Find two items for one channel. They make one card, and the second item's options are ignored."""
     first: dict[str, Node] = {}
     for post, item in zip(source.route.posts, source.posts, strict=True):
@@ -169,29 +190,23 @@ def _duplicate_channels(source: RouteSource) -> Iterator[LintFinding]:
         before = first.setdefault(ref, item)
         if before is not item:
             message = f"duplicate channel: there is one card, with the options in line {before.line}"
-            yield LintFinding(at=item, message=message)
+            yield finding(item, message)
 
 
-def _upper_case_names(source: RouteSource) -> Iterator[LintFinding]:
+def _upper_case_names(source: RouteSource) -> Iterator[Fault]:
     for item in source.posts:
         channel = _channel_node(item)
         if isinstance(channel, ScalarNode) and channel.text.startswith("#") and "{" not in channel.text:
             lowered = channel.text.lower()
             if lowered != channel.text:
                 message = f"Slack has no upper case in channel names; relay reads this as {lowered}"
-                yield LintFinding(at=channel, message=message)
+                yield finding(channel, message)
 
 
 # --- one condition ---
 
 
-def _of_condition(source: ConditionSource, labels: TagValueLabels) -> Iterator[LintFinding]:
-    yield from _raw_values(source, labels)
-    if isinstance(source.condition, Comparison) and source.condition.subject.type is ValueType.TEXT:
-        yield from lookalikes(source.value)
-
-
-def _raw_values(source: ConditionSource, labels: TagValueLabels) -> Iterator[LintFinding]:
+def _raw_values(source: ConditionSource, labels: TagValueLabels) -> Iterator[Fault]:
     """Find BigPanda's raw value of a tag for which `tag_values` has a word: no incident shows the raw value."""
     if not isinstance(source.condition, Comparison) or not source.condition.subject.id.startswith(_TAG):
         return
@@ -203,4 +218,4 @@ def _raw_values(source: ConditionSource, labels: TagValueLabels) -> Iterator[Lin
             word = by_raw.get(raw)
             if word is not None and raw not in {value.casefold() for value in by_raw.values()}:
                 message = f"tag_values shows and matches '{raw}' as '{word}'; write '{word}'"
-                yield LintFinding(at=source.at, message=message)
+                yield finding(source.at, message)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from relay.model.errors import Fault
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
-from relay.tools.check.sources import LintFinding
+from relay.tools.check.sources import finding
 
 _FLAGS: Final = frozenset("imsU")
 
@@ -32,17 +33,11 @@ _REPLACEMENTS: Final[Mapping[str, str]] = {
 _PATH: Final = re.compile(r"[\w./ -]*/[\w./ -]*")
 
 
-def lookalikes(value: Node) -> Iterator[LintFinding]:
+def lookalikes(value: Node) -> Iterator[Fault]:
     """Find lookalikes in the value of one condition."""
     for operator, node in _scalars(value, ""):
-        if operator == "re":
-            message = _regex_message(node.text)
-        elif node.yaml_type == "null" and node.text:
-            message = f"this is the text '{node.text}'; for an absent value write {{exists: false}}"
-        else:
-            message = _text_message(node.text)
-        if message:
-            yield LintFinding(at=node, message=message)
+        if message := _message(operator, node):
+            yield finding(node, message)
 
 
 def _scalars(node: Node, operator: str) -> Iterator[tuple[str, ScalarNode]]:
@@ -59,22 +54,19 @@ def _scalars(node: Node, operator: str) -> Iterator[tuple[str, ScalarNode]]:
                     yield from _scalars(value, key.text)
 
 
-def _regex_message(text: str) -> str:
+def _message(operator: str, node: ScalarNode) -> str:
+    text, inside = node.text, node.text[1:-1]
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
-        return f"under re, slashes are part of the expression; write {{re: {text[1:-1]}}}, or {text} without re"
-    return ""
-
-
-def _text_message(text: str) -> str:
-    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
-        return _path_message(text)
+        if operator == "re":
+            return f"under re, slashes are part of the expression; write {{re: {inside}}}, or {text} without re"
+        if _PATH.fullmatch(inside):
+            return f"this is a regular expression that matches '{inside}'; for a path write {{is: {text}}}"
+        return ""
+    if operator == "re":
+        return ""
+    if node.yaml_type == "null" and text:
+        return f"this is the text '{text}'; for an absent value write {{exists: false}}"
     return _almost_regex_message(text) or _sign_message(text)
-
-
-def _path_message(text: str) -> str:
-    if _PATH.fullmatch(text[1:-1]):
-        return f"this is a regular expression that matches '{text[1:-1]}'; for a path write {{is: {text}}}"
-    return ""
 
 
 def _almost_regex_message(text: str) -> str:

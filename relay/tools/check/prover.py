@@ -12,10 +12,11 @@ because it does not look into regular expressions.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, assert_never
 
 from relay.model.incident import State
-from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, Match, NotMatch
+from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS, Subject, ValueType
 from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Wanted
 from relay.routes.route import Route
@@ -79,12 +80,11 @@ def formula_of(condition: Condition | Match) -> Formula:
     match condition:
         case Comparison(subject=subject, wanted=wanted):
             return _text_formula(subject, wanted) if subject.type is ValueType.TEXT else Claim(subject, wanted)
-        case Match(conditions=parts) | AllMatches(parts=parts):
+        case Match(conditions=parts) | Combination(key="all", parts=parts):
             return Every(tuple(map(formula_of, parts)))
-        case AnyMatch(parts=parts):
-            return Some(tuple(map(formula_of, parts)))
-        case NotMatch(match=inner):
-            return opposite(formula_of(inner))
+        case Combination(key=key, parts=parts):
+            one = Some(tuple(map(formula_of, parts)))
+            return one if key == "any" else opposite(one)
         case _:
             assert_never(condition)
 
@@ -114,10 +114,8 @@ def opposite(formula: Formula) -> Formula:
 def claims(formula: Formula) -> Iterator[Claim]:
     """Every claim in a formula."""
     if isinstance(formula, Claim):
-        yield formula
-        return
-    for part in formula.parts:
-        yield from claims(part)
+        return iter((formula,))
+    return chain.from_iterable(map(claims, formula.parts))
 
 
 def _text_formula(subject: Subject, wanted: Wanted) -> Formula:
@@ -156,18 +154,17 @@ class _Search:
             together[claim.subject.id] = (*together.get(claim.subject.id, ()), claim)
         if any(_contradictory(together[subject]) for subject in {claim.subject.id for claim in new}):
             return False
-        if _resolved_and_active(together.get(_ACTIVE.id, ()), together.get(_STATUS.id, ())):
-            return False
+        active, status = together.get(_ACTIVE.id, ()), together.get(_STATUS.id, ())
+        if active and status and _contradictory((*active, _INACTIVE)) and _contradictory((*status, _UNRESOLVED)):
+            return False  # the claims require an incident that is active and resolved
         if not choices:
             return True
         first, *others = sorted(choices, key=lambda choice: len(choice.parts))
-        return any(self._branch_is_open(part, others, together, depth) for part in first.parts)
-
-    def _branch_is_open(self, part: Formula, others: Sequence[Formula], known: _Known, depth: int) -> bool:
-        self._left -= 1
-        if self._left < 0 or depth >= MAX_DEPTH:
-            return True
-        return self.is_open((part, *others), known, depth + 1)
+        for part in first.parts:
+            self._left -= 1
+            if self._left < 0 or depth >= MAX_DEPTH or self.is_open((part, *others), together, depth + 1):
+                return True
+        return False
 
 
 def _sorted_out(formulas: Iterable[Formula]) -> tuple[list[Claim], list[Some]]:
@@ -189,11 +186,6 @@ def _sorted_out(formulas: Iterable[Formula]) -> tuple[list[Claim], list[Some]]:
 _ACTIVE, _STATUS = MATCH_KEYS["active"].subject(), MATCH_KEYS["status"].subject()
 _INACTIVE: Final = Claim(_ACTIVE, Exactly(text="false"))
 _UNRESOLVED: Final = Claim(_STATUS, Exactly(text=State.RESOLVED.value), positive=False)
-
-
-def _resolved_and_active(active: Sequence[Claim], status: Sequence[Claim]) -> bool:
-    """Whether these claims require an incident that is active and resolved."""
-    return bool(active and status) and _contradictory((*active, _INACTIVE)) and _contradictory((*status, _UNRESOLVED))
 
 
 def _contradictory(known: Sequence[Claim]) -> bool:

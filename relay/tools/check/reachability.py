@@ -4,9 +4,10 @@ Only what is proven is reported.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final
 
+from relay.model.errors import Fault
 from relay.model.incident import State
 from relay.routes.match import Comparison
 from relay.routes.match_keys import MATCH_KEYS, ValueType
@@ -14,7 +15,7 @@ from relay.routes.operators import AllOf, AnyOf, Exactly, Exists, Glob, Regex, W
 from relay.routes.yaml_reader.nodes import MappingNode
 from relay.tools.check.prover import Claim, Every, Formula, Some, always, formula_of, implies, possible, route_formula
 from relay.tools.check.shadowing import Blocker, Blockers
-from relay.tools.check.sources import ConditionSource, LintFinding, RouteSource, inner_matches
+from relay.tools.check.sources import ConditionSource, RouteSource, finding, inner_matches
 
 MAX_SINGLE: Final = 60
 """How many blockers are tried on their own, the most general ones first."""
@@ -25,17 +26,18 @@ MAX_TOGETHER: Final = 40
 # --- conditions ---
 
 
-def comparisons(conditions: Iterable[ConditionSource]) -> Iterator[LintFinding]:
+def comparisons(conditions: Iterable[ConditionSource]) -> Iterator[Fault]:
     """Find comparisons that never match, or always do."""
-    for source in _with_inner(conditions):
+    every = (one for each in conditions for one in (each, *chain.from_iterable(inner_matches(each))))
+    for source in every:
         if not isinstance(source.condition, Comparison):
             continue
         formula = formula_of(source.condition)
         if not possible(formula):
             message = f"'{source.text}' never matches{_never_hint(source.condition)}"
-            yield LintFinding(at=source.at, message=message, warning=False)
+            yield finding(source.at, message, warning=False)
         elif always(formula):
-            yield LintFinding(at=source.at, message=f"'{source.text}' matches every incident; remove it")
+            yield finding(source.at, f"'{source.text}' matches every incident; remove it")
 
 
 def _never_hint(comparison: Comparison) -> str:
@@ -54,7 +56,7 @@ def _parts(wanted: Wanted) -> Iterator[Wanted]:
         yield from _parts(each)
 
 
-def contradictions(source: RouteSource) -> Iterator[LintFinding]:
+def contradictions(source: RouteSource) -> Iterator[Fault]:
     """Find conditions that never match together: in one match, or in a route and the routes around it."""
     for condition in source.conditions:
         for together in inner_matches(condition):
@@ -66,7 +68,7 @@ def contradictions(source: RouteSource) -> Iterator[LintFinding]:
 
 def _contradictions(
     together: Sequence[tuple[RouteSource | None, ConditionSource]], own: Sequence[ConditionSource]
-) -> Iterator[LintFinding]:
+) -> Iterator[Fault]:
     """Report the first two that contradict each other, else all together. `comparisons` reports single ones."""
     formulas = [formula_of(one.condition) for _, one in together]
     if possible(*formulas) or not all(map(possible, formulas)):
@@ -75,19 +77,10 @@ def _contradictions(
         if not possible(one, other):
             place = f"in line {first[1].at.line}" + (f" of the route '{first[0].route.name}'" if first[0] else "")
             message = f"'{second[1].text}' contradicts '{first[1].text}' {place}: no incident matches both"
-            yield LintFinding(at=second[1].at, message=message)
+            yield finding(second[1].at, message)
             return
     at = own[-1].at if own else together[-1][1].at
-    yield LintFinding(
-        at=at, message="this and the conditions before it contradict each other: no incident matches all of them"
-    )
-
-
-def _with_inner(conditions: Iterable[ConditionSource]) -> Iterator[ConditionSource]:
-    for condition in conditions:
-        yield condition
-        for match in inner_matches(condition):
-            yield from match
+    yield finding(at, "this and the conditions before it contradict each other: no incident matches all of them")
 
 
 # --- routes ---
@@ -98,7 +91,7 @@ def premise(source: RouteSource) -> Formula:
     return Every(tuple(formula_of(each.route.match) for each in source.lineage))
 
 
-def unreachable(source: RouteSource, blockers: Blockers) -> Iterator[LintFinding]:
+def unreachable(source: RouteSource, blockers: Blockers) -> Iterator[Fault]:
     """Find a route that the routes before it leave no incident; record it in `blockers`."""
     before = premise(source)
     if id(source.parent) in blockers.unreachable:
@@ -129,7 +122,7 @@ def _needed(before: Formula, together: Sequence[Blocker]) -> list[Blocker]:
     return needed
 
 
-def _unreachable(source: RouteSource, blockers: Sequence[Blocker]) -> LintFinding:
+def _unreachable(source: RouteSource, blockers: Sequence[Blocker]) -> Fault:
     names = " and ".join(f"'{one.source.route.name}' (line {one.source.route.line})" for one in blockers)
     first = blockers[0].source.route
     single = len(blockers) == 1
@@ -138,10 +131,10 @@ def _unreachable(source: RouteSource, blockers: Sequence[Blocker]) -> LintFindin
         f"route '{source.route.name}' is never reached: {names} {verb} every incident that it matches; "
         f"move it up, or add continue: true to the {'route' if single else 'routes'} before it"
     )
-    return LintFinding(at=source.node, message=message)
+    return finding(source.node, message)
 
 
-def unused_posts(source: RouteSource) -> Iterator[LintFinding]:
+def unused_posts(source: RouteSource) -> Iterator[Fault]:
     """Find a route whose children leave it nothing, and one that silently drops every incident."""
     route, before = source.route, premise(source)
     if not source.enabled or route.groups_only or not possible(before):
@@ -149,10 +142,10 @@ def unused_posts(source: RouteSource) -> Iterator[LintFinding]:
     at = source.node.key("post") or source.node
     if _children_match_all(source):
         message = f"this is never used: the routes inside '{route.name}' match every incident that it matches"
-        yield LintFinding(at=at, message=message)
+        yield finding(at, message)
     elif not route.posts and always(before):
         message = f"'{route.name}' matches and drops every incident that reaches it; none goes to the fallback"
-        yield LintFinding(at=at, message=message)
+        yield finding(at, message)
 
 
 def never_posts(source: RouteSource, blockers: Blockers) -> bool:
@@ -166,7 +159,7 @@ def _children_match_all(source: RouteSource) -> bool:
     return bool(source.route.routes) and implies(premise(source), Some(tuple(map(route_formula, source.route.routes))))
 
 
-def unused_mentions(source: RouteSource) -> Iterator[LintFinding]:
+def unused_mentions(source: RouteSource) -> Iterator[Fault]:
     """Find mentions for a state that no incident of the route has."""
     before = premise(source)
     if not possible(before):
@@ -174,9 +167,6 @@ def unused_mentions(source: RouteSource) -> Iterator[LintFinding]:
     for item in source.posts:
         mention = item.get("mention") if isinstance(item, MappingNode) else None
         for key, _ in mention.entries if isinstance(mention, MappingNode) else ():
-            if key.text in set(State) and not possible(before, _has_state(State(key.text))):
-                yield LintFinding(at=key, message=f"this pings nobody: the route matches no {key.text} incident")
-
-
-def _has_state(state: State) -> Formula:
-    return Claim(MATCH_KEYS["status"].subject(), Exactly(text=state.value))
+            has_state = Claim(MATCH_KEYS["status"].subject(), Exactly(text=key.text))
+            if key.text in set(State) and not possible(before, has_state):
+                yield finding(key, f"this pings nobody: the route matches no {key.text} incident")

@@ -1,6 +1,5 @@
 """The report of a check: its findings, and their forms for people and for machines."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -46,50 +45,39 @@ class CheckReport:
         return f"{checked}: {_counted(len(self.errors), 'error')}, {_counted(len(self.warnings), 'warning')}"
 
 
-def format_report(report: CheckReport, form: Format) -> Iterable[str]:
+def format_report(report: CheckReport, form: Format) -> list[str]:
     """Format the findings as lines."""
-    return _FORMS[form](report)
-
-
-def _as_text(report: CheckReport) -> Iterator[str]:
-    for finding in report.findings:
-        yield str(replace(finding, message=f"warning: {finding.message}") if finding.warning else finding)
-
-
-def _as_json(report: CheckReport) -> Iterator[str]:
-    document = {
-        "ok": not report.errors,
-        "faults": [_plain(finding) for finding in report.errors],
-        "warnings": [_plain(finding) for finding in report.warnings],
-    }
-    yield orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    match form:
+        case Format.TEXT:
+            return [
+                str(replace(each, message=f"warning: {each.message}") if each.warning else each)
+                for each in report.findings
+            ]
+        case Format.JSON:
+            document = {
+                "ok": not report.errors,
+                "faults": [_plain(each) for each in report.errors],
+                "warnings": [_plain(each) for each in report.warnings],
+            }
+            return [orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()]
+        case Format.GITHUB:
+            return [_annotation(each) for each in report.findings]
 
 
 def _plain(finding: Fault) -> dict[str, str | int]:
     return {"file": finding.file, "line": finding.line, "column": finding.column, "message": finding.message}
 
 
-def _as_annotations(report: CheckReport) -> Iterator[str]:
-    """Workflow commands: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands."""
-    for finding in report.findings:
-        level = "warning" if finding.warning else "error"
-        place = f"file={_property(finding.file)},line={max(finding.line, 1)},col={max(finding.column, 1)}"
-        yield f"::{level} {place}::{_data(finding.message)}"
+def _annotation(finding: Fault) -> str:
+    """A workflow command: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands."""
+    level = "warning" if finding.warning else "error"
+    file = _data(finding.file).replace(":", "%3A").replace(",", "%2C")
+    place = f"file={file},line={max(finding.line, 1)},col={max(finding.column, 1)}"
+    return f"::{level} {place}::{_data(finding.message)}"
 
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-_FORMS: Mapping[Format, Callable[[CheckReport], Iterator[str]]] = {
-    Format.TEXT: _as_text,
-    Format.JSON: _as_json,
-    Format.GITHUB: _as_annotations,
-}
 
 
 def _counted(number: int, noun: str) -> str:

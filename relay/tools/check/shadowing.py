@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from relay.routes.match import Comparison
-from relay.routes.operators import Exactly, required_words
+from relay.routes.operators import Exactly
 from relay.tools.check.prover import Formula, always, claims, formula_of, opposite, route_formula
 from relay.tools.check.sources import RouteSource
 
@@ -50,10 +50,8 @@ class Blocker:
     @cached_property
     def required(self) -> frozenset[tuple[str, str]] | None:
         """Pairs of subject and word, of which an incident must have one; None if there is no such set."""
-        comparisons = [each for each in self.source.route.match.conditions if isinstance(each, Comparison)]
-        sets = [(each.subject.id, words) for each in comparisons if (words := required_words(each.wanted)) is not None]
-        subject, words = min(sets, key=lambda each: len(each[1]), default=("", None))
-        return None if words is None else frozenset((subject, word) for word in words)
+        fewest = min(self.source.route.match.required_words(), key=lambda each: len(each[1]), default=None)
+        return fewest and frozenset((fewest[0].id, word) for word in fewest[1])
 
 
 @dataclass(slots=True)
@@ -100,9 +98,14 @@ class _Level:
     def add(self, before: Sequence[RouteSource]) -> None:
         """Add the siblings that are not indexed yet."""
         for position in range(self._added, len(before)):
-            source = before[position]
-            if source.route.enabled and not source.route.continue_:
-                self._index(position, Blocker(source=source))
+            blocker = Blocker(source=before[position])
+            if not blocker.source.route.enabled or blocker.source.route.continue_:
+                continue
+            self._all.append((position, blocker))
+            if blocker.required is None:
+                self._without_words.append((position, blocker))
+            for word in blocker.required or ():
+                self._by_word.setdefault(word, []).append((position, blocker))
         self._added = max(self._added, len(before))
 
     def with_words(self, end: int, words: Iterable[tuple[str, str]]) -> list[Blocker]:
@@ -115,10 +118,3 @@ class _Level:
     def all_before(self, end: int) -> list[Blocker]:
         """The blockers before a position, in order."""
         return [blocker for position, blocker in self._all if position < end]
-
-    def _index(self, position: int, blocker: Blocker) -> None:
-        self._all.append((position, blocker))
-        if blocker.required is None:
-            self._without_words.append((position, blocker))
-        for word in blocker.required or ():
-            self._by_word.setdefault(word, []).append((position, blocker))

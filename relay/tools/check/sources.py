@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from relay.routes.match import AllMatches, AnyMatch, Comparison, Condition, Match, NotMatch
+from relay.model.errors import Fault
+from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.parser.matches import read_match
 from relay.routes.route import Route
@@ -14,13 +15,9 @@ from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNo
 _EMPTY = MappingNode(entries=(), line=0, column=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LintFinding:
-    """A problem, with its place and message. A `warning` is something that works, but is probably not intended."""
-
-    at: HasPosition
-    message: str
-    warning: bool = True
+def finding(at: HasPosition, message: str, *, warning: bool = True) -> Fault:
+    """A problem at a node; `lint` adds the file. A `warning` works, but is probably not intended."""
+    return Fault(file="", line=at.line, column=at.column, message=message, warning=warning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +87,11 @@ def _items(parent: Node) -> Sequence[Node]:
 
 def condition_sources(match: Match, node: Node) -> Iterator[ConditionSource]:
     """The conditions of a match, each with its nodes."""
-    pairs = _condition_nodes(node) if isinstance(node, MappingNode) else ()
+    pairs: list[tuple[ScalarNode, Node]] = []
+    for key, value in node.entries if isinstance(node, MappingNode) else ():
+        pairs += value.entries if isinstance(value, MappingNode) and _is_named(key) else [(key, value)]
     for condition, (at, value) in zip(match.conditions, pairs, strict=True):
         yield ConditionSource(condition=condition, at=at, value=value)
-
-
-def _condition_nodes(match: MappingNode) -> Iterator[tuple[ScalarNode, Node]]:
-    for key, value in match.entries:
-        if _is_named(key):
-            yield from value.entries if isinstance(value, MappingNode) else ()
-        else:
-            yield key, value
 
 
 def _is_named(key: ScalarNode) -> bool:
@@ -137,14 +128,10 @@ def _one_by_one(match: MappingNode) -> Iterator[MappingNode]:
 
 def inner_matches(source: ConditionSource) -> Iterator[tuple[ConditionSource, ...]]:
     """The matches inside a condition (`any`, `all`, `not`) at any depth, each as its conditions."""
-    match source.condition, source.value:
-        case ((AnyMatch(parts=parts) | AllMatches(parts=parts)), ListNode(items=items)):
-            pairs = list(zip(parts, items, strict=True))
-        case NotMatch(match=inner), value:
-            pairs = [(inner, value)]
-        case _:
-            pairs = []
-    for match, node in pairs:
+    if not isinstance(source.condition, Combination):
+        return
+    nodes = source.value.items if isinstance(source.value, ListNode) else (source.value,)
+    for match, node in zip(source.condition.parts, nodes, strict=True):
         conditions = tuple(condition_sources(match, node))
         yield conditions
         for condition in conditions:

@@ -15,7 +15,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import CARD
-from relay.rendering.request import RenderedMessage, TemplateFailure
+from relay.rendering.request import TemplateFailure
 from relay.samples import read_sample
 from relay.slack.interactions import ACTION_PREFIX
 from relay.tools.simulate import Simulation, simulate
@@ -50,20 +50,15 @@ def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
 
 def without_buttons(sources: Mapping[str, str], folders: Iterable[str]) -> Iterator[Fault]:
     """Find the folders whose cards never have a place for relay's buttons."""
+    button = f"{ACTION_PREFIX}assign".encode()
     for folder in sorted(folders):
-        if f"{folder}/{CARD}.j2" in sources and not any(map(_has_button, _cards(sources, folder))):
+        if f"{folder}/{CARD}.j2" not in sources:
+            continue
+        cards = (card for simulation in _simulations(sources, folder, full_shares()) for card in simulation.cards)
+        messages = (sent.rendered.message for card in cards for sent in (card.first, card.root) if sent)
+        if not any(button in orjson.dumps(message.payload()) for message in messages):
             message = "a route has actions, but this card has no {% relay_actions %} inside {% actions %}"
             yield Fault(file=f"{folder}/{CARD}.j2", message=message, warning=True)
-
-
-def _has_button(card: RenderedMessage) -> bool:
-    return f"{ACTION_PREFIX}assign" in orjson.dumps(card.message.payload()).decode()
-
-
-def _cards(sources: Mapping[str, str], folder: str) -> Iterator[RenderedMessage]:
-    for simulation in _simulations(sources, folder, full_shares()):
-        for card in simulation.cards:
-            yield from (sent.rendered for sent in (card.first, card.root) if sent)
 
 
 def _failures(sources: Mapping[str, str], shares: Sequence[Share]) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:

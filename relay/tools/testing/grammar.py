@@ -250,7 +250,7 @@ class _TestFileParser:
 
     def _route(self, node: Node, context: ParseContext) -> str | None:
         name = read_word(node, context)
-        if name is None or self._rulebook.has_route(name):
+        if name is None or self._rulebook.route(name):
             return name
         known = [route.name for route in self._rulebook.routes.flatten()]
         context.add_fault(node, f"unknown route '{name}'{suggestion(name, known)}")
