@@ -5,7 +5,7 @@ A template is a folder. If it lacks a file, `incident/` provides it, and if that
 rule. `relay/card.j2` is the packaged file, for templates that extend it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,7 +61,14 @@ class TemplateLibrary:
         self._environment = TemplateSandbox(loader=self._loader, cache_size=-1, auto_reload=False)
         self.folders = self._loader.folders - {_PACKAGED}
         self._broken: dict[str, TemplateFailure] = {}
-        self._compiled = dict(self._compile())
+        self._compiled: dict[str, Template] = {}
+        for name in sorted(self._loader.names(self.folders)):
+            try:
+                self._compiled[name] = self._environment.get_template(name)
+            except TemplateNotFound:
+                continue
+            except Exception as error:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
+                self._broken[name] = failure_of(error)
 
     def faults(self, *, strict: bool = False) -> tuple[Fault, ...]:
         """Find all faults of the operator's files, and warnings.
@@ -94,15 +101,6 @@ class TemplateLibrary:
                 raise TemplateFailed(*run.failures, failure_of(error)) from error
         return TemplateOutput(text=text, failures=tuple(run.failures))
 
-    def _compile(self) -> Iterator[tuple[str, Template]]:
-        for name in sorted({*self._loader.names(self.folders)}):
-            try:
-                yield name, self._environment.get_template(name)
-            except TemplateNotFound:
-                continue
-            except Exception as error:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
-                self._broken[name] = failure_of(error)
-
 
 class _Loader(BaseLoader):
     """Finds the source of a template by the rule in this module's docstring."""
@@ -113,12 +111,11 @@ class _Loader(BaseLoader):
         self.own = {name: without_marks(source) for name, source in own.items()}
         self._packaged = {name: without_marks(source) for name, source in packaged.items()}
 
-    def names(self, folders: Iterable[str]) -> Iterator[str]:
+    def names(self, folders: Iterable[str]) -> set[str]:
         """Every name that a template can have."""
+        packaged = {name for name in self._packaged if name.partition("/")[0] not in self._own_folders}
         defaults = {name.rpartition("/")[2] for name in self.list_templates() if name.startswith(f"{DEFAULT_FOLDER}/")}
-        yield from self.own
-        yield from (name for name in self._packaged if name.partition("/")[0] not in self._own_folders)
-        yield from (f"{folder}/{file}" for folder in folders for file in defaults)
+        return {*self.own, *packaged, *(f"{folder}/{file}" for folder in folders for file in defaults)}
 
     def list_templates(self) -> list[str]:
         """The names of all files."""

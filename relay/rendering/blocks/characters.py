@@ -18,6 +18,7 @@ _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f\u20e3")
 TICK: Final = "\u02cb"
 """Replaces a backtick that would begin or end code: Slack has no escape for it."""
 
+_FLAG_LETTERS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _LONGEST: Final = 40
 """Code points of the longest character that a reader sees as one."""
 
@@ -61,17 +62,5 @@ def _continues(text: str, place: int) -> bool:
         or unicodedata.category(after) in {"Mn", "Me", "Mc"}
         or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
         or "\U000e0020" <= after <= "\U000e007f"  # tag characters of regional flags
-        or (_is_flag(after) and _flags_before(text, place) % 2 == 1)
+        or (after in _FLAG_LETTERS and (place - len(text[:place].rstrip(_FLAG_LETTERS))) % 2 == 1)  # a flag is a pair
     )
-
-
-def _is_flag(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
-
-
-def _flags_before(text: str, place: int) -> int:
-    """Count the flag letters directly before this place; a flag is a pair of them."""
-    count = 0
-    while count < place and _is_flag(text[place - 1 - count]):
-        count += 1
-    return count

@@ -1,6 +1,6 @@
 """Turns the tree of a template's output into the parts of a message: on top, and beside the coloured bar."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -65,7 +65,7 @@ def completed(draft: Draft, request: RenderRequest) -> Draft:
     """Add what relay itself decides: colour, the headline's sign, mentions and notices."""
     draft.color = request.color or draft.color
     if request.emoji:
-        draft.top[:] = [_with_sign(part, request.emoji) if isinstance(part, Header) else part for part in draft.top]
+        draft.top = [_with_sign(part, request.emoji) if isinstance(part, Header) else part for part in draft.top]
     if flow := mention_flow(request.mentions):
         headers = [index for index, part in enumerate(draft.top) if isinstance(part, Header)]
         draft.top.insert(headers[0] + 1 if headers else 0, Section(flow=flow, lasting=True, firm=True))
@@ -98,7 +98,7 @@ class _Composer:
         self._group: Group | None = None
         self._accessory: Element | None = None
         self._omitted: list[tuple[str, str]] = []
-        self._handlers = {
+        self._handlers: Mapping[NodeKind, Callable[[Node], None]] = {
             NodeKind.SUMMARY: self._summary,
             NodeKind.HEADER: self._header,
             NodeKind.SECTION: self._section,
@@ -112,7 +112,7 @@ class _Composer:
             NodeKind.RELAY_ACTIONS: lambda node: self._actions(Node(NodeKind.ACTIONS, [node])),
             NodeKind.MENTIONS: lambda _: None,  # `completed` puts them below the headline
             NodeKind.BAR: self._bar,
-            NodeKind.BLOCKS: self._raw,
+            NodeKind.BLOCKS: lambda node: self._put(*raw_parts(node, self._group)),
         }
 
     def walk(self, children: Iterable[Child]) -> None:
@@ -123,7 +123,9 @@ class _Composer:
                 self._text(loose)
                 loose = []
                 self._handlers[child.kind](child)
-                self._report_omitted()
+                if self._omitted:  # Slack would not accept these: say so where they would have stood
+                    self._out.append(Omission(items=tuple(self._omitted)))
+                    self._omitted.clear()
             else:
                 loose.append(child)
         self._text(loose)
@@ -148,10 +150,11 @@ class _Composer:
         if not is_blank(flow := flow_of(node.body())):
             self._put(Header(flow=flow, group=self._group))
 
-    def _put(self, part: Part) -> None:
-        """Add a part. The first headline is the message's, and stands on top wherever the template has it."""
-        leads = _is_headline(part) and not any(map(_is_headline, self.draft.top))
-        (self.draft.top if leads else self._out).append(part)
+    def _put(self, *parts: Part) -> None:
+        """Add parts. The first headline is the message's, and stands on top wherever the template has it."""
+        for part in parts:
+            leads = _is_headline(part) and not any(map(_is_headline, self.draft.top))
+            (self.draft.top if leads else self._out).append(part)
 
     def _section(self, node: Node) -> None:
         if self._group and len(self._out) >= limits.BLOCKS:
@@ -179,7 +182,7 @@ class _Composer:
         loose: list[Child] = []
         for child in node.body():
             if isinstance(child, Node) and child.kind is NodeKind.IMAGE:
-                elements += [flow_of(loose), *self._image(child)]
+                elements += [flow_of(loose), *self._element(child)]
                 loose = []
             else:
                 loose.append(child)
@@ -203,19 +206,13 @@ class _Composer:
         self._out = self.draft.bar
         self.walk(node.body())
 
-    def _raw(self, node: Node) -> None:
-        for part in raw_parts(node, self._group):
-            self._put(part)
-
     def _lone_element(self, node: Node) -> None:
         """An image or a button outside of `actions` is a block of its own."""
-        for element in self._element(node, 0):
+        for element in self._element(node):
             self._add_alone(element)
 
     def _add_alone(self, element: Element) -> None:
-        block = dict(element)
-        if element["type"] != "image":
-            block = {"type": "actions", "elements": [block]}
+        block = dict(element) if element["type"] == "image" else {"type": "actions", "elements": [dict(element)]}
         self._out.append(Fixed(block=block, group=self._group))
 
     def _walk_without(self, node: Node, kinds: Collection[NodeKind]) -> None:
@@ -230,40 +227,23 @@ class _Composer:
                 yield from self._element(child, links)
                 links += child.kind is NodeKind.BUTTON
 
-    def _element(self, node: Node, number: int) -> Iterator[Element]:
-        if node.kind is NodeKind.BUTTON:
-            yield from self._link_button(node, number)
-        elif node.kind is NodeKind.IMAGE:
-            yield from self._image(node)
-        else:
+    def _element(self, node: Node, number: int = 0) -> Iterator[Element]:
+        """The button or image, if its address is valid; one whose address is too long is counted as omitted."""
+        if node.kind is NodeKind.RELAY_ACTIONS:
             yield from map(_relay_button, self._buttons)
-
-    def _image(self, node: Node) -> Iterator[Element]:
-        """The image, if its address is valid; the tag's second argument is the alternative text."""
+            return
         arguments = [part.children for part in node.nodes(NodeKind.ARGUMENT)]
-        alt_text = plain(flow_of(arguments[1]), _LONGEST_ALT_TEXT) if len(arguments) > 1 else ""
-        if url := self._url(node.argument(), "image"):
+        links = [child.url for child in node.argument() if isinstance(child, Link)]  # the filter `link` made it
+        words = links[0] if links else plain_words(node.argument())
+        url = valid_url(words)
+        if url is None:
+            self._omitted += [(node.kind.value.name, "")] if is_too_long(words) else []
+        elif node.kind is NodeKind.IMAGE:
+            alt_text = plain(flow_of(arguments[1]), _LONGEST_ALT_TEXT) if len(arguments) > 1 else ""
             yield {"type": "image", "image_url": url, "alt_text": alt_text or "image"}
-
-    def _link_button(self, node: Node, number: int) -> Iterator[Element]:
-        if url := self._url(node.argument(), "button"):
+        else:
             text = plain(flow_of(node.body()), limits.BUTTON_TEXT) or "Open"
             yield {"type": "button", "text": plain_text(text), "url": url, "action_id": f"{_LINK_ACTION}_{number}"}
-
-    def _url(self, argument: Sequence[Child], noun: str) -> str | None:
-        """The address in an argument, also if the filter `link` made it; one that is too long is counted as omitted."""
-        links = [child.url for child in argument if isinstance(child, Link)]
-        words = links[0] if links else plain_words(argument)
-        url = valid_url(words)
-        if url is None and is_too_long(words):
-            self._omitted.append((noun, ""))
-        return url
-
-    def _report_omitted(self) -> None:
-        """Say what Slack would not accept, in the place where it would have stood."""
-        if self._omitted:
-            self._out.append(Omission(items=tuple(self._omitted)))
-            self._omitted.clear()
 
 
 def _batches(row: Sequence[T], size: int) -> Iterator[Sequence[T]]:

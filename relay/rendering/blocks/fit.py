@@ -11,7 +11,7 @@ from typing import Final
 
 from relay.rendering.blocks.compose import Draft
 from relay.rendering.blocks.parts import SMALLEST_CAP, Block, Fixed, Group, Header, Omission, Part, Section
-from relay.rendering.blocks.rich_text import Atom, Flow, is_blank, notification, one_line
+from relay.rendering.blocks.rich_text import Atom, is_blank, notification, one_line
 from relay.slack import limits
 from relay.slack.message import Message
 
@@ -34,19 +34,14 @@ Choose = Callable[[Sequence[Part]], list[list[Part]]]
 
 def fitted(draft: Draft, title: str) -> Message:
     """Return the message; `title` is its notification if the draft has nothing better."""
-    text = _notification(draft, title)
+    headlines = [part.flow for part in (*draft.top, *draft.bar) if isinstance(part, Header)]
+    flows = (flow for flow in (draft.summary, *headlines) if not is_blank(flow) and one_line(flow))
+    text = notification(next(flows, (Atom(title),)), _LONGEST_NOTIFICATION) or "…"
     canvas = _Canvas(draft)
     canvas.shrink()
     top, bar = canvas.blocks(canvas.top), canvas.blocks(canvas.bar)
     color = {"color": draft.color} if _COLOR.fullmatch(draft.color) else {}
     return Message(text=text, blocks=tuple(top), attachments=({**color, "blocks": bar},) if bar else ())
-
-
-def _notification(draft: Draft, title: str) -> str:
-    flows: list[Flow] = [draft.summary]
-    flows += [part.flow for part in (*draft.top, *draft.bar) if isinstance(part, Header)]
-    first = next((flow for flow in flows if not is_blank(flow) and one_line(flow)), (Atom(title),))
-    return notification(first, _LONGEST_NOTIFICATION) or "…"
 
 
 class _Canvas:
@@ -121,22 +116,13 @@ def _items(keep: int) -> Choose:
     return choose
 
 
-def _passing(parts: Sequence[Part]) -> list[list[Part]]:
-    """Parts that need not last, from the last."""
-    return [[part] for part in reversed(parts) if not part.lasting]
-
-
-def _fixed(parts: Sequence[Part]) -> list[list[Part]]:
-    """Parts that cannot be made smaller, from the last."""
-    return [[part] for part in reversed(parts) if isinstance(part, Fixed)]
-
-
-def _later_headers(parts: Sequence[Part]) -> list[list[Part]]:
-    """Headlines except the first, from the last."""
-    return [[part] for part in [part for part in parts if isinstance(part, Header)][:0:-1]]
-
-
-_IN_ORDER: Final[tuple[Choose, ...]] = (_items(0), _passing, _fixed, _later_headers)
+_IN_ORDER: Final[tuple[Choose, ...]] = (
+    _items(0),
+    lambda parts: [[part] for part in reversed(parts) if not part.lasting],
+    lambda parts: [[part] for part in reversed(parts) if isinstance(part, Fixed)],
+    lambda parts: [[part] for part in [part for part in parts if isinstance(part, Header)][:0:-1]],
+)
+"""List items, parts that need not last, parts that cannot be made smaller, and headlines except the first."""
 
 
 def _at_most(parts: list[Part], limit: int) -> list[Part]:

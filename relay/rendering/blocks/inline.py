@@ -15,6 +15,8 @@ _TARGET: Final = re.compile(r"(?P<group>S[A-Z0-9]+)|(?P<user>[UW][A-Z0-9]+)|(?P<
 _NOT_TEXT: Final = frozenset({NodeKind.ARGUMENT, NodeKind.SUMMARY, NodeKind.ACCESSORY, NodeKind.SLOT})
 """Nodes that are never text of the node around them."""
 
+_ON_OWN_LINES: Final = frozenset({NodeKind.QUOTE, NodeKind.PRE})
+
 
 def flow_of(children: Sequence[Child]) -> Flow:
     """Return the children as running text; blocks among them add only their text."""
@@ -28,29 +30,37 @@ def plain_words(children: Sequence[Child]) -> str:
 
 def mention_flow(targets: Sequence[str]) -> Flow:
     """Return the mentions of these targets; anything that is no id of Slack's is left out."""
-    atoms = [atom for target in targets if (atom := _mention(target)) is not None]
-    return [atom._replace(after=f"{atom.after} ") for atom in atoms[:-1]] + atoms[-1:]
+    atoms = []
+    for match in filter(None, map(_TARGET.fullmatch, targets)):
+        prefix = {"group": "!subteam^", "user": "@", "broadcast": "!"}[match.lastgroup or ""]
+        atoms.append(Atom("", f"<{prefix}{match.group()}>"))
+    return [atom._replace(after=" ") for atom in atoms[:-1]] + atoms[-1:]
 
 
 def _atoms(children: Sequence[Child]) -> Iterator[Atom | ItemMark]:
     begins_line = True
     for child in children:
-        for atom in _child_atoms(child, begins_line=begins_line):
-            yield atom
+        atoms = list(_child_atoms(child))
+        if atoms and isinstance(child, Node) and child.kind in _ON_OWN_LINES:
+            atoms = [*([] if begins_line else [Atom("\n")]), *atoms, Atom("\n")]
+        yield from atoms
+        for atom in atoms:
             if isinstance(atom, Atom):
                 begins_line = (atom.text or atom.before).endswith("\n")
 
 
-def _child_atoms(child: Child, *, begins_line: bool) -> Iterator[Atom | ItemMark]:
+def _child_atoms(child: Child) -> Iterator[Atom | ItemMark]:
     match child:
         case str():
             yield Atom(child)
         case ItemMark():
             yield child
         case Node(NodeKind.QUOTE):
-            yield from _on_own_lines(_quote(child), begins_line=begins_line)
+            yield from _quote(child)
         case Node(NodeKind.PRE):
-            yield from _on_own_lines(_code_block(child), begins_line=begins_line)
+            text = "".join(map(shown_text, _atoms(child.body()))).strip("\n").replace("```", TICK * 3)
+            if text.strip():
+                yield Atom(text, "```\n", "\n```")
         case Node():
             if child.kind not in _NOT_TEXT:
                 yield from _atoms(child.body())
@@ -75,33 +85,13 @@ def _token(token: Token) -> Iterator[Atom]:
             assert_never(token)
 
 
-def _on_own_lines(atoms: Sequence[Atom | ItemMark], *, begins_line: bool) -> Iterator[Atom | ItemMark]:
-    if atoms:
-        if not begins_line:
-            yield Atom("\n")
-        yield from atoms
-        yield Atom("\n")
-
-
 def _quote(node: Node) -> list[Atom | ItemMark]:
-    inner = [_quoted(atom) if isinstance(atom, Atom) else atom for atom in flow_of(node.body())]
-    return [Atom("", "> ", shown="", quoted=True), *inner] if inner else []
-
-
-def _quoted(atom: Atom) -> Atom:
-    """The atom with a quote mark on each line, also on the lines of its markup."""
-    before, after = (markup.replace("\n", "\n> ") for markup in (atom.before, atom.after))
-    return atom._replace(before=before, after=after, quoted=True)
-
-
-def _code_block(node: Node) -> list[Atom | ItemMark]:
-    text = "".join(map(shown_text, _atoms(node.body()))).strip("\n").replace("```", TICK * 3)
-    return [Atom(text, "```\n", "\n```")] if text.strip() else []
-
-
-def _mention(target: str) -> Atom | None:
-    match = _TARGET.fullmatch(target)
-    if match is None:
-        return None
-    markup = {"group": f"<!subteam^{target}>", "user": f"<@{target}>", "broadcast": f"<!{target}>"}
-    return Atom("", markup[match.lastgroup or ""])
+    """A quote mark on each line, also on the lines of markup."""
+    quoted: list[Atom | ItemMark] = [Atom("", "> ", shown="", quoted=True)]
+    for atom in flow_of(node.body()):
+        if isinstance(atom, Atom):
+            before, after = (markup.replace("\n", "\n> ") for markup in (atom.before, atom.after))
+            quoted.append(atom._replace(before=before, after=after, quoted=True))
+        else:
+            quoted.append(atom)
+    return quoted if len(quoted) > 1 else []

@@ -15,7 +15,8 @@ it is read, no token can ping anybody, and invalid marks are dropped.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Final, NamedTuple
 
 import orjson
@@ -62,7 +63,9 @@ class ItemMark(NamedTuple):
 Token = CodeSpan | Link | Date | Skeleton | ItemMark
 LIST_END: Final = ItemMark()
 
-_NOUNS: Final = ("alert", "tag", "change")
+COUNTED_NOUNS: Final = ("alert", "tag", "change")
+"""relay counts the items of these nouns that do not fit."""
+
 STATES: Final = ("", *(state.value for state in State))
 
 _OPEN: Final = 0xF0000
@@ -72,6 +75,7 @@ _BETWEEN: Final = "\U000f02fe"
 _PAYLOAD_END: Final = "\U000f02ff"
 _BYTE: Final = 0xF0300
 
+_ITEM_MARKS: Final = frozenset({LIST_END, *product(COUNTED_NOUNS, STATES)})
 _TOKENS: Final = (CodeSpan, Link, Date, Skeleton, ItemMark)
 _KINDS: Final = tuple(NodeKind)
 _OPENINGS: Final = {kind: chr(_OPEN + index) for index, kind in enumerate(_KINDS)}
@@ -123,19 +127,10 @@ def scan(text: str) -> Iterator[str | Token | NodeKind | None]:
                 yield from _read_token(ord(found["token"]) - _TOKEN, found["payload"])
 
 
-def is_counted(noun: str) -> bool:
-    """Whether relay counts the items of this noun that do not fit."""
-    return noun in _NOUNS
-
-
-def is_moment(at: int) -> bool:
-    """Whether Slack can show these Unix seconds as a date."""
-    return 0 < at < _END_OF_TIME
-
-
-def is_date_pattern(pattern: str) -> bool:
-    """Whether Slack knows this date pattern: it has at least one of Slack's tokens, and nothing else in braces."""
-    return "{" in pattern and len(pattern) <= _LONGEST_PATTERN and bool(_DATE_PATTERN.fullmatch(pattern))
+def is_date(at: int, pattern: str) -> bool:
+    """Whether Slack can show these Unix seconds by this pattern: it has a token of Slack's, and no other braces."""
+    is_pattern = "{" in pattern and len(pattern) <= _LONGEST_PATTERN and _DATE_PATTERN.fullmatch(pattern)
+    return 0 < at < _END_OF_TIME and bool(is_pattern)
 
 
 def _read_token(index: int, payload: str) -> Iterator[Token]:
@@ -148,22 +143,11 @@ def _read_token(index: int, payload: str) -> Iterator[Token]:
         yield value
 
 
-def _read_link(url: str, label: str) -> Link | None:
-    checked = valid_url(url)
-    return Link(checked, label) if checked else None
-
-
-def _read_date(at: str, pattern: str) -> Date | None:
-    return Date(int(at), pattern) if is_moment(int(at)) and is_date_pattern(pattern) else None
-
-
-def _read_skeleton(blocks: str) -> Skeleton:
-    return Skeleton(orjson.loads(blocks))
-
-
-def _read_item(noun: str, state: str) -> ItemMark | None:
-    mark = ItemMark(noun, state)
-    return mark if mark == LIST_END or (is_counted(noun) and state in STATES) else None
-
-
-_READERS: Final = (CodeSpan, _read_link, _read_date, _read_skeleton, _read_item)
+_READERS: Final[tuple[Callable[..., Token | None], ...]] = (
+    CodeSpan,
+    lambda url, label: Link(checked, label) if (checked := valid_url(url)) else None,
+    lambda at, pattern: Date(int(at), pattern) if is_date(int(at), pattern) else None,
+    lambda blocks: Skeleton(orjson.loads(blocks)),
+    lambda *mark: ItemMark(*mark) if mark in _ITEM_MARKS else None,
+)
+"""In the order of `_TOKENS`: each makes its token of the parts of a payload, or None of invalid ones."""

@@ -6,7 +6,7 @@ user, a user group, a broadcast inside `rich_text`) is in a table, and neither a
 every message.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,19 +51,20 @@ def raw_parts(node: Node, group: Group | None) -> list[Part]:
     blocks = [block for each in skeletons for block in (each if isinstance(each, list) else [each])]
     filled = [_filled(block, slots, 0) for block in blocks]
     raw = [RawBlock(shape=shape, group=group) for block in filled for shape in _split(block)]
-    parts: list[Part] = [_headline(each) or each for each in raw if each.draw(limits.TEXT_OBJECT) is not None]
+    parts = [_headline_or_block(each) for each in raw if each.draw(limits.TEXT_OBJECT) is not None]
     too_long = tuple((noun, "") for noun in _with_long_address(filled))
     return [*parts, Omission(items=too_long)] if too_long else parts
 
 
-def _split(shape: JSON) -> Iterator[JSON]:
-    key, most = _LISTS.get(_word(shape.get("type")), ("", 0)) if isinstance(shape, dict) else ("", 0)
-    elements = shape.get(key) if isinstance(shape, dict) else None
-    if not isinstance(shape, dict) or not isinstance(elements, list):
-        yield shape
-        return
-    for start in range(0, max(1, len(elements)), most):
-        yield {**(shape if start == 0 else {"type": shape["type"]}), key: elements[start : start + most]}
+def _split(shape: JSON) -> list[JSON]:
+    if not isinstance(shape, dict):
+        return [shape]
+    key, most = _LISTS.get(_word(shape.get("type")), ("", 0))
+    elements = shape.get(key)
+    if not isinstance(elements, list):
+        return [shape]
+    batches = [elements[start : start + most] for start in range(0, len(elements), most)] or [[]]
+    return [{**shape, key: batches[0]}, *({"type": shape["type"], key: batch} for batch in batches[1:])]
 
 
 def _with_long_address(shape: JSON) -> Iterator[str]:
@@ -78,13 +79,13 @@ def _with_long_address(shape: JSON) -> Iterator[str]:
                 yield from _with_long_address(part)
 
 
-def _headline(raw: RawBlock) -> Header | None:
+def _headline_or_block(raw: RawBlock) -> Part:
     """A raw header is a headline like that of the tag."""
     match raw.shape:
         case {"type": kind, "text": {"text": tuple(flow)}} if _word(kind) == "header":
             return Header(flow=flow, group=raw.group)
         case _:
-            return None
+            return raw
 
 
 def _filled(shape: JSON, slots: Sequence[Flow], depth: int) -> JSON:
@@ -105,8 +106,10 @@ def _filled(shape: JSON, slots: Sequence[Flow], depth: int) -> JSON:
             return None
 
 
-def _object(required: Mapping[str, Draw], optional: Mapping[str, Draw] | None = None) -> Draw:
-    """An object with these keys; None without one of the required."""
+def _object(
+    required: Mapping[str, Draw], optional: Mapping[str, Draw] | None = None, any_of: Collection[str] = ()
+) -> Draw:
+    """An object with these keys; None without one of the required, or without any of `any_of`."""
     known = {**required, **(optional or {})}
 
     def draw(shape: JSON, cap: int) -> Block | None:
@@ -114,7 +117,7 @@ def _object(required: Mapping[str, Draw], optional: Mapping[str, Draw] | None = 
             return None
         drawn = {key: known[key](part, cap) for key, part in shape.items() if key in known}
         kept = {key: part for key, part in drawn.items() if part is not None}
-        return kept if required.keys() <= kept.keys() else None
+        return kept if required.keys() <= kept.keys() and (not any_of or kept.keys() & any_of) else None
 
     return draw
 
@@ -171,43 +174,24 @@ def _word(shape: JSON) -> str:
     return one_line(shape) if isinstance(shape, tuple) else ""
 
 
-def _text(shape: JSON) -> Flow:
-    text = shape.get("text") if isinstance(shape, dict) else None
-    return text if isinstance(text, tuple) else ()
-
-
-def _plain_text(limit: int) -> Draw:
+def _text_object(write: Callable[[Flow, int], str], wrap: Callable[[str], Block], limit: int) -> Draw:
     def draw(shape: JSON, cap: int) -> Block | None:
-        text = plain(_text(shape), min(cap, limit))
-        return plain_text(text) if text else None
-
-    return draw
-
-
-def _mrkdwn(limit: int) -> Draw:
-    def draw(shape: JSON, cap: int) -> Block | None:
-        text = mrkdwn(_text(shape), min(cap, limit))
-        return mrkdwn_text(text) if text.strip() else None
+        flow = shape.get("text") if isinstance(shape, dict) else None
+        text = write(flow, min(cap, limit)) if isinstance(flow, tuple) else ""
+        return wrap(text) if text.strip() else None
 
     return draw
 
 
 def _plain_object(limit: int) -> Draw:
-    return _typed({"plain_text": _plain_text(limit)})
+    return _typed({"plain_text": _text_object(plain, plain_text, limit)})
 
 
 def _texts(limit: int) -> Mapping[str, Draw]:
-    return {"plain_text": _plain_text(limit), "mrkdwn": _mrkdwn(limit)}
-
-
-def _with_any(keys: set[str], of: Draw) -> Draw:
-    """An object that has at least one of these keys."""
-
-    def draw(shape: JSON, cap: int) -> Any:
-        drawn = of(shape, cap)
-        return drawn if drawn and drawn.keys() & keys else None
-
-    return draw
+    return {
+        "plain_text": _text_object(plain, plain_text, limit),
+        "mrkdwn": _text_object(mrkdwn, mrkdwn_text, limit),
+    }
 
 
 _STYLE: Final = _object({}, dict.fromkeys(_STYLES, _is(bool)))
@@ -254,7 +238,7 @@ BLOCKS: Final[Mapping[str, Draw]] = {
     "header": _object({"text": _plain_object(limits.HEADER)}),
     "image": _object(_IMAGE, {"title": _plain_object(limits.IMAGE_TITLE)}),
     "rich_text": _object({"elements": _list(_RICH_TEXT)}),
-    "section": _with_any({"text", "fields"}, _object({}, _SECTION)),
+    "section": _object({}, _SECTION, any_of={"text", "fields"}),
 }
 """The blocks that a template may write in full: https://docs.slack.dev/reference/block-kit/blocks."""
 

@@ -119,33 +119,24 @@ def one_line(flow: Flow) -> str:
 
 def shown_text(atom: Atom | ItemMark) -> str:
     """What plain text shows of an atom."""
-    if isinstance(atom, ItemMark):
-        return ""
-    return atom.text if atom.shown is None else atom.shown
+    return "" if isinstance(atom, ItemMark) else atom.text if atom.shown is None else atom.shown
 
 
 def _written(flow: Flow) -> str:
-    return "".join(map(_atom_written, flow))
-
-
-def _atom_written(atom: Atom | ItemMark) -> str:
-    if isinstance(atom, ItemMark):
-        return ""
-    text = atom.text.translate(_QUOTED_ESCAPES) if atom.quoted else escaped(atom.text)
-    return f"{atom.before}{text}{atom.after}"
+    return "".join(
+        f"{atom.before}{atom.text.translate(_QUOTED_ESCAPES) if atom.quoted else escaped(atom.text)}{atom.after}"
+        for atom in flow
+        if isinstance(atom, Atom)
+    )
 
 
 def _joined(flow: Iterable[Atom | ItemMark]) -> Iterator[Atom | ItemMark]:
-    for quoted, row in groupby(flow, _join_key):
+    """Plain text joins its neighbours, unless only one of them is quoted."""
+    for quoted, row in groupby(flow, lambda atom: atom.quoted if isinstance(atom, Atom) and atom.is_plain else None):
         if quoted is None:
             yield from row
         else:
             yield Atom("".join(atom.text for atom in row if isinstance(atom, Atom)), quoted=quoted)
-
-
-def _join_key(atom: Atom | ItemMark) -> bool | None:
-    """The same for neighbours that join; None for what joins with nothing."""
-    return atom.quoted if isinstance(atom, Atom) and atom.is_plain else None
 
 
 def _tidied(atom: Atom | ItemMark) -> Atom | ItemMark:
@@ -205,10 +196,13 @@ def _item_begin(kept: Flow) -> int:
 
 
 def _split(atom: Atom, room: int) -> tuple[Atom | None, Atom]:
-    """Split an atom so that the first piece fits; None if nothing of it fits."""
+    """Split an atom so that the first piece fits, at the end of a word if one is near; None if nothing of it fits."""
     costs = _QUOTED_COSTS if atom.quoted else _COSTS
     reach = _reach(atom.text, room - utf16_length(atom.before + atom.after), costs)
-    end = _word_end(atom.text, safe_cut(atom.text, reach))
+    end = safe_cut(atom.text, reach)
+    near = max(0, end - _WORD_NEAR)
+    blank = max(atom.text.rfind(" ", near, end), atom.text.rfind("\n", near, end))
+    end = blank if blank > 0 else end
     if end <= 0:
         return None, atom
     return atom._replace(text=atom.text[:end], shown=None), atom._replace(text=atom.text[end:], shown=None)
@@ -223,13 +217,6 @@ def _reach(text: str, room: int, costs: Mapping[str, int]) -> int:
     return len(text)
 
 
-def _word_end(text: str, end: int) -> int:
-    """The end of a word shortly before, if there is one."""
-    start = max(0, end - _WORD_NEAR)
-    blank = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
-    return blank if blank > 0 else end
-
-
 def _closing(text: str) -> str:
     if text.count("```") % 2:
         return "```"
@@ -239,21 +226,17 @@ def _closing(text: str) -> str:
 
 def _note(kept: Flow, missing: Flow, room: int) -> str:
     """What is missing, in as many words as fit."""
-    items = [(atom.noun, atom.state) for atom in missing if isinstance(atom, ItemMark) and atom.noun]
-    characters = _characters_outside_items(missing)
+    items: list[tuple[str, str]] = []
+    characters, in_item = 0, False
+    for atom in missing:
+        if isinstance(atom, ItemMark):
+            in_item = atom != LIST_END
+            items += [atom] if in_item else []
+        elif not in_item:
+            characters += len(shown_text(atom))
     words = [more_characters(characters)] if characters else []
     between_items = bool(missing) and isinstance(missing[0], ItemMark)
     if items:
         words.insert(0 if between_items else 1, and_more(items))
     lead = "\n" if between_items and kept else " "
     return next((note for note in (lead + " ".join(words), "…") if utf16_length(note) <= room), "")
-
-
-def _characters_outside_items(missing: Flow) -> int:
-    count, in_item = 0, False
-    for atom in missing:
-        if isinstance(atom, ItemMark):
-            in_item = bool(atom.noun)
-        elif not in_item:
-            count += len(shown_text(atom))
-    return count

@@ -23,27 +23,36 @@ def valid_url(text: str) -> str | None:
 
 def is_too_long(text: str) -> bool:
     """Whether the text is an address that is too long for Slack."""
-    return len(_cleaned(text) or "") > BUTTON_URL
+    return len(_cleaned(text)) > BUTTON_URL
 
 
 @lru_cache(maxsize=1024)
 def _cleaned_url(text: str) -> str | None:
     """Cached, because most addresses of a card are checked several times, and again at its next edit."""
     cleaned = _cleaned(text)
-    return cleaned if cleaned and len(cleaned) <= BUTTON_URL else None
+    return cleaned if 0 < len(cleaned) <= BUTTON_URL else None
 
 
-def _cleaned(text: str) -> str | None:
-    cleaned = _UNSAFE.sub(_encoded, _IGNORED.sub("", text.strip()))
-    return cleaned if is_link(cleaned) and _has_host(cleaned) else None
+def _cleaned(text: str) -> str:
+    """The address that the text is, or nothing."""
+
+    def encoded(unsafe: re.Match[str]) -> str:
+        return "".join(f"%{byte:02X}" for byte in unsafe.group().encode("utf-8", "replace"))
+
+    cleaned = _UNSAFE.sub(encoded, _IGNORED.sub("", text.strip()))
+    return cleaned if is_link(cleaned) and _has_host(cleaned) else ""
 
 
 def find_urls(text: str) -> list[tuple[int, int, str]]:
     """Find all addresses in the text: start, end, and the cleaned address."""
     urls = []
     for match in _FOUND.finditer(text):
-        end = match.start() + len(_without_trailing(match.group()))
-        if url := valid_url(text[match.start() : end]):
+        # A full stop or closing bracket after an address belongs to the sentence around it.
+        found = match.group().rstrip(_TRAILING)
+        while found.endswith(")") and found.count(")") > found.count("("):
+            found = found[:-1].rstrip(_TRAILING)
+        end = match.start() + len(found)
+        if url := valid_url(found):
             urls.append((match.start(), end, url))
     return urls
 
@@ -56,21 +65,5 @@ def _has_host(url: str) -> bool:
         return False
     host = parts.netloc.rpartition("@")[2]
     bare = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return port_is_fine and bool(_HOST.fullmatch(_ascii(bare)))
-
-
-def _ascii(host: str) -> str:
-    """International names are allowed: each letter counts as an ASCII letter."""
-    return "".join("x" if character.isalnum() else character for character in host)
-
-
-def _encoded(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "replace"))
-
-
-def _without_trailing(url: str) -> str:
-    """A full stop or closing bracket after an address belongs to the sentence around it."""
-    url = url.rstrip(_TRAILING)
-    while url.endswith(")") and url.count(")") > url.count("("):
-        url = url[:-1].rstrip(_TRAILING)
-    return url
+    # International names are allowed: each letter counts as an ASCII letter.
+    return port_is_fine and bool(_HOST.fullmatch("".join("x" if each.isalnum() else each for each in bare)))

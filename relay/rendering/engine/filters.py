@@ -56,9 +56,7 @@ def slack_time(value: Any, form: str = "") -> str:
     """Show Unix seconds as a date in the reader's time zone: `"time"`, `"date"`, `"ago"`, or Slack's own pattern."""
     pattern = _DATE_FORMATS.get(form, form)
     at = _number(value)
-    if at is None or not marks.is_moment(int(at)) or not marks.is_date_pattern(pattern):
-        return ""
-    return marks.token(Date(int(at), pattern))
+    return "" if at is None or not marks.is_date(int(at), pattern) else marks.token(Date(int(at), pattern))
 
 
 def emoji(value: Any) -> str:
@@ -92,20 +90,17 @@ def shorten(value: Any, length: int, lines: int = 0) -> str:
     kept = _cut(text, length) if len(text) > length else text
     if lines:
         kept = "\n".join(kept.splitlines()[:lines])
-    if len(kept) == len(text):
-        return text
-    return f"{kept} {wording.more_characters(len(text) - len(kept))}"
+    cut = len(text) - len(kept)
+    return f"{kept} {wording.more_characters(cut)}" if cut else text
 
 
 def more(values: Any, noun: str = "") -> str:
     """Count the rest of a list: `and 17 more alerts, 3 critical`."""
     if isinstance(values, AlertList):
-        items = values.kinds
-    elif isinstance(values, Iterable) and not isinstance(values, Undefined | str):
-        items = [(noun or getattr(value, "noun", "item"), _state(value)) for value in values]
-    else:
-        items = []
-    return wording.and_more(items) if items else ""
+        return wording.and_more(values.kinds)
+    if not isinstance(values, Iterable) or isinstance(values, Undefined | str):
+        return ""
+    return wording.and_more([(noun or getattr(value, "noun", "item"), _state(value)) for value in values])
 
 
 def _state(value: Any) -> str:

@@ -95,7 +95,7 @@ class TagExtension(Extension):
 
     def mark_item(self, item: Any) -> str:
         """Return the mark before an item of a list; nothing before any other value."""
-        if not isinstance(item, Item) or not marks.is_counted(item.noun):
+        if not isinstance(item, Item) or item.noun not in marks.COUNTED_NOUNS:
             return ""
         current_run().in_list = True
         state = str(item.get("state", ""))
