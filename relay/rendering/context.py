@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, overload
 
-from relay.model.incident import Alert, Change, Environment, Incident, Person, Tag
+from relay.model.incident import Alert, Environment, Incident, Person, Tag
 
 SHOWN_TAGS: Final = 6
 """How many tags a card shows, unless a route names more; the others are counted."""
@@ -225,21 +225,17 @@ def _alert_reader(runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
 
     def read(alert: Alert) -> Item:
         if alert.id not in records:
+            addresses = (value for name in runbook_tags for value in alert.values(name)[:1] if value.strip())
             values = {name: read_value(alert) for name, read_value in _ALERT.items()}
-            records[alert.id] = Item(_ALERT_NOUN, {**values, "runbook": _runbook(alert, runbook_tags)})
+            values["runbook"] = template_text(next(addresses, "")).strip()
+            records[alert.id] = Item(_ALERT_NOUN, values)
         return records[alert.id]
 
     return read
 
 
-def _runbook(alert: Alert, runbook_tags: Sequence[str]) -> str:
-    values = (alert.values(name) for name in runbook_tags)
-    return next((template_text(each[0]).strip() for each in values if each and each[0].strip()), "")
-
-
 def _snooze(incident: Incident) -> Item | None:
-    snooze = incident.snooze
-    return Item("snooze", {"snoozed": True, "until": snooze.wake}) if snooze.snoozed else None
+    return Item("snooze", {"snoozed": True, "until": incident.snooze.wake}) if incident.snooze.snoozed else None
 
 
 def _tag(tag: Tag) -> AnnotatedText:
@@ -265,42 +261,37 @@ def _annotated(text: str, **attributes: str) -> AnnotatedText:
     return AnnotatedText(text, **{name: template_text(value) for name, value in attributes.items() if value})
 
 
-def _change(change: Change) -> Item:
-    return Item("change", {name: template_values(getattr(change, name)) for name in CHANGE_NAMES})
+def _plain_reader(name: str) -> Callable[[Any], Any]:
+    return lambda record: template_values(getattr(record, name))
 
+
+CHANGE_NAMES: Final = frozenset(
+    {"id", "identifier", "summary", "status", "url", "certainty", "comment", "source", "start", "end"}
+)
+"""The names that a related change has."""
 
 _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
-    "id": lambda incident: template_text(incident.id),
+    **{name: _plain_reader(name) for name in ("id", "reported_status", "active", "flapping", "counts")},
+    **{name: _plain_reader(name) for name in ("started", "changed", "updated", "ended")},
     "title": lambda incident: on_one_line(incident.title),
     "state": lambda incident: incident.state.value,
-    "reported_status": lambda incident: template_text(incident.reported_status),
     "severity": lambda incident: incident.severity.value,
-    "active": lambda incident: incident.active,
-    "flapping": lambda incident: incident.flapping,
-    "counts": lambda incident: incident.counts,
-    "started": lambda incident: incident.started,
-    "changed": lambda incident: incident.changed,
-    "updated": lambda incident: incident.updated,
-    "ended": lambda incident: incident.ended,
     "snooze": _snooze,
     "assignee": lambda incident: _person(incident.assignee),
     "assigner": lambda incident: _person(incident.assigner),
-    "changes": lambda incident: [_change(change) for change in incident.changes],
+    "changes": lambda incident: [
+        Item("change", {name: template_values(getattr(change, name)) for name in CHANGE_NAMES})
+        for change in incident.changes
+    ],
 }
 _ALERT: Final[Mapping[str, Callable[[Alert], Any]]] = {
-    "id": lambda alert: template_text(alert.id),
+    **{name: _plain_reader(name) for name in ("id", "reported_status", "active", "description", "source")},
+    **{name: _plain_reader(name) for name in ("started", "changed", "ended")},
     "title": lambda alert: on_one_line(alert.title),
     "state": lambda alert: alert.state.value,
-    "reported_status": lambda alert: template_text(alert.reported_status),
-    "active": lambda alert: alert.active,
     "subject": lambda alert: on_one_line(alert.subject),
     "aspect": lambda alert: on_one_line(alert.aspect),
-    "description": lambda alert: template_text(alert.description),
     "tags": AlertTags,
-    "source": lambda alert: template_text(alert.source),
-    "started": lambda alert: alert.started,
-    "changed": lambda alert: alert.changed,
-    "ended": lambda alert: alert.ended,
 }
 
 VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
@@ -317,11 +308,6 @@ VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
 
 ALERT_NAMES: Final = frozenset({*_ALERT, "runbook"})
 """The names that an alert has."""
-
-CHANGE_NAMES: Final = frozenset(
-    {"id", "identifier", "summary", "status", "url", "certainty", "comment", "source", "start", "end"}
-)
-"""The names that a related change has."""
 
 ENTRY_NAMES: Final = frozenset(
     "kind at late actor old new text items while_flapping flapping flapped now times lasted worst ended "  # noqa: SIM905

@@ -25,23 +25,28 @@ def card(variables: Values) -> str:
     """Print the whole card, open or resolved."""
     incident = variables.get("incident", {})
     title, state = _line(incident.get("title") or incident.get("id")), str(incident.get("state", ""))
-    active = bool(incident.get("active"))
-    counts = incident.get("counts", "") if active else ""
-    status = [_status(variables, state), _since(incident)] if active else [_resolved_status(variables, state)]
+    if incident.get("active"):
+        counts, status = incident.get("counts", ""), _status(variables, state)
+        worst = getattr(incident.get("alerts"), "worst", ())
+        lines = [f"• {_line(alert.get('title'))}" for alert in worst[:_MOST_ALERTS]]
+        alerts = "\n".join([*lines, more(worst[_MOST_ALERTS:])])
+    else:
+        counts, status, alerts = "", _resolved_status(variables, state), ""
+    page = variables.get("links", {}).get("landing_page", "")
+    button = part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + "Open in BigPanda") if page else ""
     body = [
         part(NodeKind.ARGUMENT, color(state)),
-        part(NodeKind.SECTION, "\n".join(filter(None, status))),
-        part(NodeKind.SECTION, _alerts(incident.get("alerts")) if active else ""),
-        part(NodeKind.ACTIONS, _open_button(variables) + part(NodeKind.RELAY_ACTIONS, "")),
+        part(NodeKind.SECTION, status),
+        part(NodeKind.SECTION, alerts),
+        part(NodeKind.ACTIONS, button + part(NodeKind.RELAY_ACTIONS, "")),
     ]
-    return "".join(
-        [
-            part(NodeKind.SUMMARY, f"{state.capitalize()}: {title}" + _in_brackets(counts)),
-            part(NodeKind.HEADER, f"{emoji(state)} {title}"),
-            part(NodeKind.MENTIONS, ""),
-            part(NodeKind.BAR, "".join(body)),
-        ]
-    )
+    message = [
+        part(NodeKind.SUMMARY, f"{state.capitalize()}: {title}" + _in_brackets(counts)),
+        part(NodeKind.HEADER, f"{emoji(state)} {title}"),
+        part(NodeKind.MENTIONS, ""),
+        part(NodeKind.BAR, "".join(body)),
+    ]
+    return "".join(message)
 
 
 def entry(values: Values) -> str:
@@ -60,20 +65,18 @@ def _when(values: Values) -> str:
 
 
 def _status(variables: Values, state: str) -> str:
+    """Two lines on an open incident: what it is, and since when it is whose."""
     incident = variables.get("incident", {})
     words = [f"*{state.capitalize()}*", incident.get("counts"), _line(variables.get("environment"))]
     words += ["flapping"] if incident.get("flapping") else []
     if snooze := incident.get("snooze"):
         until = slack_time(snooze.get("until"))
         words.append(f"snoozed until {until}" if until else "snoozed")
-    return " · ".join(filter(None, [*words, _previous(variables, "again, last time")]))
-
-
-def _since(incident: Values) -> str:
-    since = slack_time(incident.get("started"))
-    assignee = _name(incident.get("assignee"))
-    words = [f"since {since}" if since else "", f"assigned to *{assignee}*" if assignee else ""]
-    return " · ".join(filter(None, words))
+    words.append(_previous(variables, "again, last time"))
+    since, assignee = slack_time(incident.get("started")), _name(incident.get("assignee"))
+    owner = [f"since {since}" if since else "", f"assigned to *{assignee}*" if assignee else ""]
+    lines = (" · ".join(filter(None, line)) for line in (words, owner))
+    return "\n".join(filter(None, lines))
 
 
 def _resolved_status(variables: Values, state: str) -> str:
@@ -95,17 +98,6 @@ def _previous(variables: Values, words: str) -> str:
     return f"{words} on {when}{_in_brackets(thread)}" if when else ""
 
 
-def _alerts(alerts: Any) -> str:
-    worst = getattr(alerts, "worst", ())
-    lines = [f"• {_line(alert.get('title'))}" for alert in worst[:_MOST_ALERTS]]
-    return "\n".join([*lines, more(worst[_MOST_ALERTS:])])
-
-
-def _open_button(variables: Values) -> str:
-    page = variables.get("links", {}).get("landing_page", "")
-    return part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + "Open in BigPanda") if page else ""
-
-
 def _state_change(values: Values) -> str:
     if text := _sentence(values.get("text")):
         now = _line(values.get("now")).capitalize()
@@ -114,8 +106,7 @@ def _state_change(values: Values) -> str:
 
 
 def _comment(values: Values) -> str:
-    actor = _name(values.get("actor"))
-    text = _long_text(values)
+    actor, text = _name(values.get("actor")), _long_text(values)
     head = (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "")
     return head + ("\n" + text if _FENCE in text else part(NodeKind.QUOTE, text))
 
@@ -140,11 +131,10 @@ def _by(values: Values) -> str:
 
 
 def _tags(values: Values) -> str:
-    lines = [
+    return "\n".join(
         f"*{_line(item.get('label'))}* {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
         for item in _items(values)
-    ]
-    return "\n".join(lines)
+    )
 
 
 def _alert_counts(values: Values) -> str:
@@ -157,22 +147,17 @@ def _alert_counts(values: Values) -> str:
 
 
 def _changes(values: Values) -> str:
-    return "\n".join(f"🔧 {link(item.get('url'), _change(item)) or _change(item)}" for item in _items(values))
-
-
-def _change(item: Values) -> str:
-    return " ".join(filter(None, [_line(item.get("identifier")), _line(item.get("summary"))])) or "unnamed change"
+    lines = []
+    for item in _items(values):
+        words = " ".join(filter(None, [_line(item.get("identifier")), _line(item.get("summary"))])) or "unnamed change"
+        lines.append(f"🔧 {link(item.get('url'), words) or words}")
+    return "\n".join(lines)
 
 
 def _resolved(values: Values) -> str:
-    lasted = duration(values.get("lasted"))
-    note = _long_text(values)
+    lasted, note = duration(values.get("lasted")), _long_text(values)
     head = f"✅ Resolved{_by(values)}" + (f" after {lasted}" if lasted else "")
     return f"{head}:{part(NodeKind.QUOTE, note)}" if note else head
-
-
-def _reopened(values: Values) -> str:
-    return f"{emoji(values.get('new'))} Reopened: *{_line(values.get('new')).capitalize()}*"
 
 
 def _other(values: Values) -> str:
@@ -188,7 +173,7 @@ _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
     "alerts": _alert_counts,
     "changes": _changes,
     "resolved": _resolved,
-    "reopened": _reopened,
+    "reopened": lambda values: f"{emoji(values.get('new'))} Reopened: *{_line(values.get('new')).capitalize()}*",
 }
 
 

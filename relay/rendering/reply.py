@@ -48,7 +48,7 @@ def render_reply(
     paragraphs = [_paragraph(library, template, request, entry) for entry in entries]
     if not any(paragraph.parts for paragraph in paragraphs):
         paragraphs = [_built_in(request, entry, ()) for entry in entries]
-    failures = tuple(failure for paragraph in paragraphs for failure in paragraph.failures)
+    failures = tuple(failure for each in paragraphs for failure in each.failures)
     built_in = any(paragraph.builtin for paragraph in paragraphs)
     if built_in and failures:
         request = replace(request, notices=(*request.notices, built_in_notice("wording", failures[-1])))
@@ -89,10 +89,8 @@ def _variables(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The entry as templates see it: without marks and absent values, and with items that can be counted."""
     values = {name: value for name, value in template_values(entry).items() if value is not None}
     noun = _NOUNS.get(str(entry.get("kind")), "item")
-    items = values.get("items")
-    listed = items if isinstance(items, list) else []
-    values["items"] = [Item(noun, item) if isinstance(item, Mapping) else item for item in listed]
-    return values
+    items = values["items"] if isinstance(values.get("items"), list) else []
+    return {**values, "items": [Item(noun, item) if isinstance(item, Mapping) else item for item in items]}
 
 
 def _shortened(paragraphs: Sequence[_Paragraph]) -> list[Part]:
@@ -105,17 +103,14 @@ def _shortened(paragraphs: Sequence[_Paragraph]) -> list[Part]:
 
 
 def _joined(parts: Sequence[Part]) -> list[Part]:
-    """Neighbouring texts in one block, while they fit."""
+    """The parts, with neighbouring texts in one block while they fit."""
     joined: list[Part] = []
     for part in parts:
-        last = joined[-1] if joined else None
-        both = _together(last, part) if isinstance(last, Section) and isinstance(part, Section) else None
-        joined[-1:] = [both] if both else [*joined[-1:], part]
+        match [*joined[-1:], part]:
+            case [Section(accessory=None, group=None) as last, Section(accessory=None, group=None) as text]:
+                flow = tidy([*last.flow, Atom("\n"), *text.flow])
+                if length(flow) <= limits.SECTION_TEXT:
+                    joined[-1] = replace(last, flow=flow)
+                    continue
+        joined.append(part)
     return joined
-
-
-def _together(first: Section, second: Section) -> Section | None:
-    if first.accessory or second.accessory or first.group or second.group:
-        return None
-    flow = tidy([*first.flow, Atom("\n"), *second.flow])
-    return replace(first, flow=flow) if length(flow) <= limits.SECTION_TEXT else None

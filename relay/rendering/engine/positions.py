@@ -6,6 +6,7 @@ source, where they have columns.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Self
 
 from jinja2 import Environment, TemplateSyntaxError
@@ -50,17 +51,11 @@ def word_columns(environment: Environment, source: str) -> WordColumns:
     """Find the columns of all names and operators of a source."""
     columns: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     end = 0
-    for line, kind, text in _lexed(environment, source):
-        at = source.find(text, end)
-        if at >= 0:  # else Jinja added it, at a sign that strips blanks
-            end = at + len(text)
-            if kind in _WORDS:
-                columns[line, text].append(at - source.rfind("\n", 0, at) - 1)
+    with suppress(TemplateSyntaxError):  # Jinja alone may not read what relay's layout step makes readable
+        for line, kind, text in environment.lex(source):
+            at = source.find(text, end)
+            if at >= 0:  # else Jinja added it, at a sign that strips blanks
+                end = at + len(text)
+                if kind in _WORDS:
+                    columns[line, text].append(at - source.rfind("\n", 0, at) - 1)
     return columns
-
-
-def _lexed(environment: Environment, source: str) -> Iterator[tuple[int, str, str]]:
-    try:
-        yield from environment.lex(source)
-    except TemplateSyntaxError:  # Jinja alone may not read what relay's layout step makes readable
-        return

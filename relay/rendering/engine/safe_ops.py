@@ -25,9 +25,16 @@ class ValueTooLarge(ValueError):
 
 def printed(value: Any) -> str:
     """What `{{ value }}` prints: nothing for an absent value, a list's entries with commas between them."""
-    if value is None or isinstance(value, Undefined):
+    if isinstance(value, str):
+        text = value
+    elif value is None or callable(value) or isinstance(value, Undefined):
         return ""
-    text = value if isinstance(value, str) else _as_text(value)
+    elif isinstance(value, Mapping):
+        text = ", ".join(f"{name}: {printed(part)}" for name, part in value.items())
+    elif isinstance(value, Sequence | set | frozenset):
+        text = ", ".join(map(printed, value))
+    else:
+        text = str(value)
     current_run().charge_length(len(text))
     return close_code(text) if "`" in text else text
 
@@ -50,16 +57,6 @@ def charged(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*values, **named)
 
     return charging
-
-
-def _as_text(value: Any) -> str:
-    if callable(value):
-        return ""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {printed(part)}" for name, part in value.items())
-    if isinstance(value, Sequence | set | frozenset):
-        return ", ".join(map(printed, value))
-    return str(value)
 
 
 def _joined(separator: str, values: Iterable[Any]) -> str:
@@ -113,28 +110,23 @@ def _counted(filter_: Callable[..., Any]) -> Callable[..., Any]:
     return bounded
 
 
-def _check_power(base: Any, exponent: Any) -> None:
-    if abs(exponent) * max(1, int(abs(base)).bit_length()) > _MOST_BITS:
-        raise ValueTooLarge("** makes a number that is too large")
-
-
-def _check_product(left: Any, right: Any) -> None:
-    for value, times in ((left, right), (right, left)):
-        if isinstance(value, str | bytes | list | tuple):
-            _check_length(len(value) * max(0, int(times)))
-        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
-            raise ValueTooLarge("* makes a number that is too large")
-
-
-def _check_sum(left: Any, right: Any) -> None:
-    if isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
-        _check_length(len(left) + len(right))
-
-
-def _check_modulo(left: Any, right: Any) -> None:
-    if isinstance(left, str):
-        _check_widths(left)
-        current_run().charge_values(right)
+def check_operands(operator: str, left: Any, right: Any) -> None:
+    """Check and charge what one of `CHECKED_OPERATORS` is about to make."""
+    listed = (str, bytes, list, tuple)
+    match operator:
+        case "+" if isinstance(left, listed) and isinstance(right, listed):
+            _check_length(len(left) + len(right))
+        case "*":
+            for value, times in ((left, right), (right, left)):
+                if isinstance(value, listed):
+                    _check_length(len(value) * max(0, int(times)))
+                elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                    raise ValueTooLarge("* makes a number that is too large")
+        case "**" if abs(right) * max(1, int(abs(left)).bit_length()) > _MOST_BITS:
+            raise ValueTooLarge("** makes a number that is too large")
+        case "%" if isinstance(left, str):
+            _check_widths(left)
+            current_run().charge_values(right)
 
 
 def _check_widths(pattern: str) -> None:
@@ -148,13 +140,8 @@ def _check_length(length: int) -> None:
     current_run().charge(length)
 
 
-OPERATOR_CHECKS: Final[Mapping[str, Callable[[Any, Any], None]]] = {
-    "+": _check_sum,
-    "*": _check_product,
-    "**": _check_power,
-    "%": _check_modulo,
-}
-"""What checks the operands before an operator makes anything."""
+CHECKED_OPERATORS: Final = frozenset({"+", "*", "**", "%"})
+"""The operators whose operands are checked before they make anything."""
 
 BOUNDED_METHODS: Final[Mapping[str, Callable[..., str]]] = {"join": _joined, "replace": _replace}
 """Methods of texts that replace Python's."""

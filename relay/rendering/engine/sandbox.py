@@ -21,9 +21,10 @@ from relay.rendering.engine.metering import Metering
 from relay.rendering.engine.safe_ops import (
     BOUNDED_FILTERS,
     BOUNDED_METHODS,
-    OPERATOR_CHECKS,
+    CHECKED_OPERATORS,
     bounded_range,
     charged,
+    check_operands,
     printed,
 )
 from relay.rendering.engine.tag_extension import TagExtension
@@ -44,7 +45,7 @@ JINJA_FILTERS: Final = frozenset(
 class TemplateSandbox(ImmutableSandboxedEnvironment):
     """The Jinja environment of all templates of one library."""
 
-    intercepted_binops = frozenset(OPERATOR_CHECKS)
+    intercepted_binops = CHECKED_OPERATORS
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -52,8 +53,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         )
         filters = {**{name: JINJA[name] for name in JINJA_FILTERS}, **BOUNDED_FILTERS, **FILTERS}
         self.filters = {name: charged(filter_) for name, filter_ in filters.items()}
-        tests: dict[str, Any] = self.tests
-        self.tests = {name: charged(test) for name, test in tests.items()}
+        self.tests = {name: charged(test) for name, test in dict[str, Any](self.tests).items()}
         self.globals = {"range": bounded_range, "namespace": Namespace, "cycler": Cycler, "joiner": Joiner}
 
     def join_path(self, template: str, parent: str) -> str:
@@ -91,7 +91,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Check the operands, then calculate."""
-        OPERATOR_CHECKS[operator](left, right)
+        check_operands(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:

@@ -8,7 +8,7 @@
 `relay.rendering.blocks.tags` lists them all. An argument runs like a body, so that one that fails costs only itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -18,7 +18,7 @@ from jinja2.parser import Parser
 
 from relay.rendering.blocks import marks
 from relay.rendering.blocks.marks import ItemMark, Skeleton
-from relay.rendering.blocks.tags import BLOCK_TAGS, BlockTag, NodeKind
+from relay.rendering.blocks.tags import BLOCK_TAGS, NodeKind
 from relay.rendering.context import Item, without_marks
 from relay.rendering.engine.budget import BudgetExceeded, current_run
 from relay.rendering.engine.layout import strip_layout
@@ -26,16 +26,6 @@ from relay.rendering.engine.positions import with_positions
 from relay.rendering.engine.raw_yaml import InvalidBlocks, parse_blocks
 
 T = TypeVar("T")
-
-
-def tags_beyond_a_paragraph(tree: nodes.Template) -> Iterator[tuple[int, BlockTag]]:
-    """The tags of a template that make more than the paragraph of an entry, with their lines."""
-    for node in tree.find_all(nodes.CallBlock):
-        called, arguments = node.call.node, node.call.args
-        if isinstance(called, nodes.ExtensionAttribute) and called.identifier == TagExtension.identifier:
-            kind = NodeKind[arguments[0].as_const()]
-            if kind.value.name and not kind.value.in_entry:
-                yield node.lineno, kind.value
 
 
 class TagExtension(Extension):

@@ -9,9 +9,10 @@ from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
 from relay.model.errors import Fault
+from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.context import VARIABLE_NAMES
 from relay.rendering.engine.positions import TokenLine, WordColumns, word_columns
-from relay.rendering.engine.tag_extension import tags_beyond_a_paragraph
+from relay.rendering.engine.tag_extension import TagExtension
 from relay.rendering.lint.syntax_errors import jinja_message, syntax_fault
 from relay.rendering.lint.value_types import attribute_lookups
 
@@ -36,6 +37,7 @@ _NO_VARIABLE: Final[Mapping[str, str]] = {
 }
 """What to write instead of variables that people expect."""
 
+_TOO_DEEP: Final = "tags are nested too deeply; move a part of the file into a macro"
 _MOST_PARENTS: Final = 20
 
 TemplateRole = Literal["card", "entry"]
@@ -88,19 +90,24 @@ def file_faults(
         yield syntax_fault(name, source, error)
         return
     except RecursionError:
-        yield Fault(file=name, message="tags are nested too deeply; move a part of the file into a macro")
+        yield Fault(file=name, message=_TOO_DEEP)
         return
-    yield from _unknown_filters_and_tests(file)
     yield from _missing_templates(file)
     yield from _unknown_attributes(file, warning=not strict)
     yield from _missing_imports(file, warning=not strict)
     yield from _never_shown(file)
     if role == "entry":
         yield from _beyond_a_paragraph(file)
-    _replace_unknown_filters(file)
-    uncompilable = list(_uncompilable(file))
-    yield from uncompilable
-    if role and not uncompilable:
+    yield from _unknown_filters_and_tests(file)
+    try:
+        environment.compile(file.tree, name, name)
+    except TemplateSyntaxError as error:  # what Jinja rejects only in a tree that parses, as two blocks of one name
+        yield file.fault(error.lineno, jinja_message(error.message or ""))
+        return
+    except RecursionError:
+        yield file.fault(1, _TOO_DEEP)
+        return
+    if role:
         yield from _unknown_variables(file, _VARIABLES[role], warning=not strict)
 
 
@@ -128,27 +135,20 @@ def _read(environment: Environment, name: str, source: str) -> _File:
     return _File(environment=environment, name=name, source=source, tree=tree, columns=columns)
 
 
-def _replace_unknown_filters(file: _File) -> None:
-    """Put a known filter or test in place of each unknown one, so that Jinja compiles the rest."""
-    for node in file.tree.find_all((nodes.Filter, nodes.Test)):
-        names = file.environment.filters if isinstance(node, nodes.Filter) else file.environment.tests
-        if node.name not in names:
-            node.name = next(iter(names))
-
-
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, sorted({*known}), n=1, cutoff=0.7)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def _unknown_filters_and_tests(file: _File) -> Iterator[Fault]:
+    """Report them, and put a known one in the place of each, so that Jinja compiles the rest."""
     known = {nodes.Filter: ("filter", file.environment.filters), nodes.Test: ("test", file.environment.tests)}
     for node in file.tree.find_all((nodes.Filter, nodes.Test)):
-        what, names = known[type(node)]
-        name = str(getattr(node, "name", ""))
+        (what, names), name = known[type(node)], node.name
         if name not in names:
             advice = f"; {_INSTEAD[name]}" if name in _INSTEAD else _did_you_mean(name, names)
             yield file.fault(node.lineno, f'unknown {what} "{name}"{advice}', name)
+            node.name = next(iter(names))
 
 
 def _missing_templates(file: _File) -> Iterator[Fault]:
@@ -162,16 +162,6 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".j2")
 
 
-def _uncompilable(file: _File) -> Iterator[Fault]:
-    """What Jinja rejects only in a tree that parses: two blocks of one name, for example."""
-    try:
-        file.environment.compile(file.tree, file.name, file.name)
-    except TemplateSyntaxError as error:
-        yield file.fault(error.lineno, jinja_message(error.message or ""))
-    except RecursionError:
-        yield file.fault(1, "tags are nested too deeply; move a part of the file into a macro")
-
-
 def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
     for node, owner in attribute_lookups(file.tree):
         if owner.lacks(node.attr):
@@ -181,12 +171,16 @@ def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
 
 
 def _beyond_a_paragraph(file: _File) -> Iterator[Fault]:
-    for line, tag in tags_beyond_a_paragraph(file.tree):
-        message = (
-            f"{{% {tag.name} %}} in a template of the thread; it makes one paragraph (text, quote, context), "
-            "so use this tag only in card.j2"
-        )
-        yield file.fault(line, message, tag.name, warning=True)
+    for node in file.tree.find_all(nodes.CallBlock):
+        called, arguments = node.call.node, node.call.args
+        if isinstance(called, nodes.ExtensionAttribute) and called.identifier == TagExtension.identifier:
+            tag = NodeKind[arguments[0].as_const()].value
+            if tag.name and not tag.in_entry:
+                message = (
+                    f"{{% {tag.name} %}} in a template of the thread; it makes one paragraph (text, quote, context), "
+                    "so use this tag only in card.j2"
+                )
+                yield file.fault(node.lineno, message, tag.name, warning=True)
 
 
 def _missing_imports(file: _File, *, warning: bool) -> Iterator[Fault]:
@@ -207,7 +201,9 @@ def _never_shown(file: _File) -> Iterator[Fault]:
     if not parents:
         return
     for node in file.tree.body:
-        if isinstance(node, nodes.Output | nodes.CallBlock | nodes.For | nodes.If) and not _is_blank(node):
+        parts = node.nodes if isinstance(node, nodes.Output) else []
+        is_blank = parts and all(isinstance(each, nodes.TemplateData) and not each.data.strip() for each in parts)
+        if isinstance(node, nodes.Output | nodes.CallBlock | nodes.For | nodes.If) and not is_blank:
             message = "this is never shown: the file extends another, so put it into a block of that file"
             yield file.fault(node.lineno, message, warning=True)
     known = _parent_blocks(file, parents[0].template)
@@ -220,12 +216,6 @@ def _never_shown(file: _File) -> Iterator[Fault]:
             near = _did_you_mean(block.name, known) or f"; it has {', '.join(sorted(known))}"
             message = f'the extended file has no block "{block.name}", so this is never shown{near}'
             yield file.fault(block.lineno, message, block.name, warning=True)
-
-
-def _is_blank(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Output) and all(
-        isinstance(each, nodes.TemplateData) and not each.data.strip() for each in node.nodes
-    )
 
 
 def _parent_blocks(file: _File, template: nodes.Expr) -> set[str] | None:
