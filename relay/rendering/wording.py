@@ -1,6 +1,6 @@
 """The words, signs and colours that relay adds to what a template prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from relay.model.incident import State
@@ -8,20 +8,15 @@ from relay.model.incident import State
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _WITHOUT_SECONDS: Final = 600
 
-EMOJI: Final[Mapping[str, str]] = {
-    State.CRITICAL.value: "🔴",
-    State.WARNING.value: "🟠",
-    State.UNKNOWN.value: "⚪",
-    State.ACKNOWLEDGED.value: "🔵",
-    State.RESOLVED.value: "✅",
+_LOOKS: Final = {
+    State.CRITICAL: ("🔴", "#d72638"),
+    State.WARNING: ("🟠", "#f0a202"),
+    State.UNKNOWN: ("⚪", "#8d99ae"),
+    State.ACKNOWLEDGED: ("🔵", "#2d7dd2"),
+    State.RESOLVED: ("✅", "#2eb67d"),
 }
-COLORS: Final[Mapping[str, str]] = {
-    State.CRITICAL.value: "#d72638",
-    State.WARNING.value: "#f0a202",
-    State.UNKNOWN.value: "#8d99ae",
-    State.ACKNOWLEDGED.value: "#2d7dd2",
-    State.RESOLVED.value: "#2eb67d",
-}
+EMOJI: Final = {state.value: sign for state, (sign, _) in _LOOKS.items()}
+COLORS: Final = {state.value: color for state, (_, color) in _LOOKS.items()}
 
 LINK_TOO_LONG: Final = "(link too long)"
 """Follows the text of a link whose address does not fit."""

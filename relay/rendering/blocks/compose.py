@@ -83,7 +83,7 @@ def _is_headline(part: Part) -> bool:
 def _with_sign(header: Header, emoji: str) -> Header:
     """The headline with another sign before it; its words stay, so that a reader finds the card again."""
     first, *rest = header.flow
-    if not isinstance(first, Atom) or first.text[:1] not in EMOJI.values():
+    if first.text[:1] not in EMOJI.values():
         return header
     return replace(header, flow=[first._replace(text=emoji + first.text[1:]), *rest])
 
@@ -139,7 +139,7 @@ class _Composer:
         flow = flow_of(loose)
         if is_blank(flow):
             return
-        holds_items = len(marks) > 1 or (marks and not isinstance(flow[0], ItemMark))
+        holds_items = len(marks) > 1 or (marks and not flow[0].item)
         self._out.append(Section(flow=flow, accessory=self._accessory, group=None if holds_items else self._group))
         self._accessory = None
 

@@ -37,7 +37,7 @@ def mention_flow(targets: Sequence[str]) -> Flow:
     return [atom._replace(after=" ") for atom in atoms[:-1]] + atoms[-1:]
 
 
-def _atoms(children: Sequence[Child]) -> Iterator[Atom | ItemMark]:
+def _atoms(children: Sequence[Child]) -> Iterator[Atom]:
     begins_line = True
     for child in children:
         atoms = list(_child_atoms(child))
@@ -45,16 +45,16 @@ def _atoms(children: Sequence[Child]) -> Iterator[Atom | ItemMark]:
             atoms = [*([] if begins_line else [Atom("\n")]), *atoms, Atom("\n")]
         yield from atoms
         for atom in atoms:
-            if isinstance(atom, Atom):
+            if not atom.item:
                 begins_line = (atom.text or atom.before).endswith("\n")
 
 
-def _child_atoms(child: Child) -> Iterator[Atom | ItemMark]:
+def _child_atoms(child: Child) -> Iterator[Atom]:
     match child:
         case str():
             yield Atom(child)
         case ItemMark():
-            yield child
+            yield Atom("", item=child)
         case Node(NodeKind.QUOTE):
             yield from _quote(child)
         case Node(NodeKind.PRE):
@@ -85,13 +85,10 @@ def _token(token: Token) -> Iterator[Atom]:
             assert_never(token)
 
 
-def _quote(node: Node) -> list[Atom | ItemMark]:
+def _quote(node: Node) -> list[Atom]:
     """A quote mark on each line, also on the lines of markup."""
-    quoted: list[Atom | ItemMark] = [Atom("", "> ", shown="", quoted=True)]
+    quoted = [Atom("", "> ", shown="", quoted=True)]
     for atom in flow_of(node.body()):
-        if isinstance(atom, Atom):
-            before, after = (markup.replace("\n", "\n> ") for markup in (atom.before, atom.after))
-            quoted.append(atom._replace(before=before, after=after, quoted=True))
-        else:
-            quoted.append(atom)
+        before, after = (markup.replace("\n", "\n> ") for markup in (atom.before, atom.after))
+        quoted.append(atom._replace(before=before, after=after, quoted=True))
     return quoted if len(quoted) > 1 else []

@@ -5,7 +5,7 @@ list item share a `Group`, so that whole items can be left out and counted.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,16 +92,14 @@ class Context(Part):
 
     def draw(self, cap: int) -> Block | None:
         """Return a context block."""
-        elements = [element for element in self._drawn(cap) if element]
-        return {"type": "context", "elements": elements} if elements else None
-
-    def _drawn(self, cap: int) -> Iterator[Block | None]:
+        limit = limits.TEXT_OBJECT if self.firm else min(cap, limits.TEXT_OBJECT)
+        elements = []
         for element in self.elements:
             if isinstance(element, Mapping):
-                yield dict(element)
-            else:
-                text = mrkdwn(element, limits.TEXT_OBJECT if self.firm else min(cap, limits.TEXT_OBJECT))
-                yield mrkdwn_text(text) if text.strip() else None
+                elements.append(dict(element))
+            elif (text := mrkdwn(element, limit)).strip():
+                elements.append(mrkdwn_text(text))
+        return {"type": "context", "elements": elements} if elements else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

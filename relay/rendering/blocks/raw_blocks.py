@@ -152,7 +152,7 @@ def _lines(limit: int) -> Draw:
     """Text of `rich_text`, in which nothing is markup and blanks at the ends count."""
 
     def draw(shape: JSON, cap: int) -> str | None:
-        text = "".join(atom.text for atom in shape if isinstance(atom, Atom)) if isinstance(shape, tuple) else ""
+        text = "".join(atom.text for atom in shape) if isinstance(shape, tuple) else ""
         return text if 0 < len(text) <= min(cap, limit) else plain(shape, min(cap, limit)) if text else None
 
     return draw

@@ -8,7 +8,7 @@ Escaping: https://docs.slack.dev/messaging/formatting-message-text#escaping
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -26,22 +26,26 @@ _WORD_NEAR: Final = 25
 
 
 class Atom(NamedTuple):
-    """Text between two pieces of markup. Plain text shows `shown` instead; each `quoted` line begins with `> `."""
+    """Text between two pieces of markup. Plain text shows `shown` instead; each `quoted` line begins with `> `.
+
+    With `item` it is only the mark of a list item, and has no text.
+    """
 
     text: str
     before: str = ""
     after: str = ""
     shown: str | None = None
     quoted: bool = False
+    item: ItemMark | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether it is only text."""
-        return not self.before and not self.after and self.shown is None
+        return not self.before and not self.after and self.shown is None and self.item is None
 
 
-Flow = Sequence[Atom | ItemMark]
-"""Atoms in a row, and the marks of list items between them."""
+Flow = Sequence[Atom]
+"""Atoms in a row."""
 
 _ESCAPES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 _QUOTED_ESCAPES: Final = {**_ESCAPES, ord("\n"): "\n> "}
@@ -58,17 +62,22 @@ def escaped(text: str) -> str:
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
 
 
-def tidy(flow: Iterable[Atom | ItemMark]) -> list[Atom | ItemMark]:
+def tidy(flow: Iterable[Atom]) -> list[Atom]:
     """Clean the flow for Slack: join neighbours, and remove blanks at its ends and line ends, and wide gaps."""
-    tidied = [_tidied(atom) for atom in _joined(flow)]
+    tidied: list[Atom] = []
+    for quoted, row in groupby(flow, lambda atom: atom.quoted if atom.is_plain else None):
+        if quoted is None:
+            tidied += map(_tidied, row)
+        else:
+            tidied.append(_tidied(Atom("".join(atom.text for atom in row), quoted=quoted)))
     _strip(tidied, last=False)
     _strip(tidied, last=True)
-    return [atom for atom in tidied if isinstance(atom, ItemMark) or atom.text or atom.before]
+    return [atom for atom in tidied if atom.text or atom.before or atom.item]
 
 
 def is_blank(flow: Flow) -> bool:
     """Whether a reader would see nothing."""
-    return all(isinstance(atom, ItemMark) or not (atom.text.strip() or atom.before) for atom in flow)
+    return not any(atom.text.strip() or atom.before for atom in flow)
 
 
 def mrkdwn(flow: Flow, limit: int) -> str:
@@ -117,42 +126,30 @@ def one_line(flow: Flow) -> str:
     return " ".join(sendable(text).split())
 
 
-def shown_text(atom: Atom | ItemMark) -> str:
+def shown_text(atom: Atom) -> str:
     """What plain text shows of an atom."""
-    return "" if isinstance(atom, ItemMark) else atom.text if atom.shown is None else atom.shown
+    return atom.text if atom.shown is None else atom.shown
 
 
 def _written(flow: Flow) -> str:
     return "".join(
         f"{atom.before}{atom.text.translate(_QUOTED_ESCAPES) if atom.quoted else escaped(atom.text)}{atom.after}"
         for atom in flow
-        if isinstance(atom, Atom)
     )
 
 
-def _joined(flow: Iterable[Atom | ItemMark]) -> Iterator[Atom | ItemMark]:
-    """Plain text joins its neighbours, unless only one of them is quoted."""
-    for quoted, row in groupby(flow, lambda atom: atom.quoted if isinstance(atom, Atom) and atom.is_plain else None):
-        if quoted is None:
-            yield from row
-        else:
-            yield Atom("".join(atom.text for atom in row if isinstance(atom, Atom)), quoted=quoted)
-
-
-def _tidied(atom: Atom | ItemMark) -> Atom | ItemMark:
-    if isinstance(atom, ItemMark):
-        return atom
+def _tidied(atom: Atom) -> Atom:
     text = sendable(atom.text)
     if "\n" in text and atom.is_plain:
         text = _GAPS.sub("\n\n", _LINE_ENDS.sub("", text))
     return atom if text == atom.text else atom._replace(text=text)
 
 
-def _strip(flow: list[Atom | ItemMark], *, last: bool) -> None:
+def _strip(flow: list[Atom], *, last: bool) -> None:
     """Remove the blanks at one end, also when they span several atoms."""
     for index in range(len(flow) - 1, -1, -1) if last else range(len(flow)):
         atom = flow[index]
-        if isinstance(atom, ItemMark):
+        if atom.item:
             continue
         if not atom.is_plain:
             return
@@ -163,24 +160,24 @@ def _strip(flow: list[Atom | ItemMark], *, last: bool) -> None:
             return
 
 
-def _cut(flow: Flow, room: int) -> tuple[list[Atom | ItemMark], list[Atom | ItemMark]]:
+def _cut(flow: Flow, room: int) -> tuple[list[Atom], list[Atom]]:
     """Split the flow into what fits and what is missing. A list item stays whole, unless nothing comes before it."""
-    kept: list[Atom | ItemMark] = []
+    kept: list[Atom] = []
     for index, atom in enumerate(flow):
         needed = length([atom])
         if needed > room:
             if begin := _item_begin(kept):
                 return kept[:begin], [*kept[begin:], *flow[index:]]
-            head, rest = _split(atom, room) if isinstance(atom, Atom) else (None, atom)
+            head, rest = _split(atom, room)
             return [*kept, *([head] if head else [])], [rest, *flow[index + 1 :]]
         kept.append(atom)
         room -= needed
     return kept, []
 
 
-def _without_long_markup(atom: Atom | ItemMark, room: int) -> Atom | ItemMark:
+def _without_long_markup(atom: Atom, room: int) -> Atom:
     """Make an atom plain if its markup leaves no room for text, so that a long address costs only its link."""
-    if isinstance(atom, ItemMark) or utf16_length(atom.before + atom.after) < room or not shown_text(atom):
+    if utf16_length(atom.before + atom.after) < room or not shown_text(atom):
         return atom
     return Atom(f"{atom.text} {LINK_TOO_LONG}" if atom.text else shown_text(atom), quoted=atom.quoted)
 
@@ -188,10 +185,8 @@ def _without_long_markup(atom: Atom | ItemMark, room: int) -> Atom | ItemMark:
 def _item_begin(kept: Flow) -> int:
     """The index of the list item that is being cut; 0 if it is not an item, or if nothing comes before it."""
     for index in range(len(kept) - 1, -1, -1):
-        if kept[index] == LIST_END:
-            return 0
-        if isinstance(kept[index], ItemMark):
-            return 0 if is_blank(kept[:index]) else index
+        if item := kept[index].item:
+            return 0 if item == LIST_END or is_blank(kept[:index]) else index
     return 0
 
 
@@ -229,13 +224,13 @@ def _note(kept: Flow, missing: Flow, room: int) -> str:
     items: list[tuple[str, str]] = []
     characters, in_item = 0, False
     for atom in missing:
-        if isinstance(atom, ItemMark):
-            in_item = atom != LIST_END
-            items += [atom] if in_item else []
+        if atom.item:
+            in_item = atom.item != LIST_END
+            items += [atom.item] if in_item else []
         elif not in_item:
             characters += len(shown_text(atom))
     words = [more_characters(characters)] if characters else []
-    between_items = bool(missing) and isinstance(missing[0], ItemMark)
+    between_items = bool(missing) and missing[0].item is not None
     if items:
         words.insert(0 if between_items else 1, and_more(items))
     lead = "\n" if between_items and kept else " "

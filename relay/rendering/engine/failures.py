@@ -78,14 +78,10 @@ def _sentence(error: Exception) -> str:
     text = str(error) or "an expression failed"
     for pattern, sentence in _SENTENCES.items():
         if found := re.fullmatch(pattern, text, re.DOTALL):
-            return sentence.format(
-                **{name: _type(word) if name.startswith("type") else word for name, word in found.groupdict().items()}
-            )
+            words = found.groupdict()
+            types = {name: _TYPES.get(words[name].rpartition(".")[2], "this value") for name in words if "type" in name}
+            return sentence.format(**{**words, **types})
     return text
-
-
-def _type(name: str) -> str:
-    return _TYPES.get(name.rpartition(".")[2], "this value")
 
 
 def _place(traceback: TracebackType | None) -> tuple[str, int]:

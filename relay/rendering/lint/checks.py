@@ -1,6 +1,7 @@
 """Finds faults in template sources: unknown names, missing files, and what would never be shown."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, Literal
@@ -113,20 +114,17 @@ def file_faults(
 
 def unused_files(environment: Environment, sources: Mapping[str, str], rendered: Collection[str]) -> Iterator[Fault]:
     """Warn of each file that relay does not render by its name (`rendered`) and no other file names."""
-    named = {each.rpartition("/")[2] for name, source in sources.items() for each in _named(environment, name, source)}
+    named: set[str] = set()
+    for name, source in sources.items():
+        with suppress(TemplateSyntaxError, RecursionError):
+            templates = _read(environment, name, source).named_templates()
+            named |= {template.rpartition("/")[2] for _, template in templates}
     for name in sources:
         file = name.rpartition("/")[2]
         if file not in rendered and file not in named:
             known = ", ".join(sorted(rendered))
             message = f"nothing uses this file: relay renders {known}, and no template names it; rename or delete it"
             yield Fault(file=name, message=message, warning=True)
-
-
-def _named(environment: Environment, name: str, source: str) -> list[str]:
-    try:
-        return [named for _, named in _read(environment, name, source).named_templates()]
-    except (TemplateSyntaxError, RecursionError):
-        return []
 
 
 def _read(environment: Environment, name: str, source: str) -> _File:

@@ -1,7 +1,7 @@
 """Explains why Jinja cannot parse a template: where the mistake begins, and what to write."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -22,7 +22,7 @@ _UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
 _UNEXPECTED: Final = re.compile(
     r"expected token '(?:end of print statement|end of statement block)', got '(.+)'", re.DOTALL
 )
-_SINGLE_BRACE: Final = re.compile(r"(?<![}%])\}(?!\})")
+_SINGLE_BRACE: Final = r"(?<![}%])\}(?!\})"
 _SENTENCES: Final[Mapping[str, str]] = {
     r"Expected an expression, got '(.+)'": "expected a value, found {0}",
     r"expected token '(.+)', got '(.+)'": "expected {0}, found {1}",
@@ -62,19 +62,21 @@ def syntax_fault(file: str, source: str, error: TemplateSyntaxError) -> Fault:
     if opened and message.startswith("Unexpected end"):
         text = f'"{opened.name}" is never closed; write {{% end{opened.name} %}}'
         return Fault(file=file, line=opened.line, column=opened.column, message=text)
-    where: str | re.Pattern[str] = ""
+    where = ""
     if unknown := _UNKNOWN_TAG.match(message):
-        where, message = unknown[1], _unknown_tag(unknown[1], opened)
+        where, message = re.escape(unknown[1]), _unknown_tag(unknown[1], opened)
     elif message == "unexpected '}'":
         where, message = _SINGLE_BRACE, "unexpected }; close {{ with }}, and a tag with %}"
     elif unexpected := _UNEXPECTED.fullmatch(message):
-        where = re.compile(rf"(?<=[\w'\")\]]\s){re.escape(unexpected[1])}")
-        message = _unexpected(unexpected[1])
+        word = unexpected[1]
+        advice = "write == to compare" if word == "=" else "write an operator, a | or quotes before it"
+        where = rf"(?<=[\w'\")\]]\s){re.escape(word)}"
+        message = f"unexpected '{_TOKENS.get(word, word)}'; {advice}"
     else:
         message = jinja_message(message)
     lines = source.splitlines()
     text = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
-    found = re.search(re.escape(where) if isinstance(where, str) else where, text) if where else None
+    found = re.search(where, text) if where else None
     return Fault(file=file, line=error.lineno, column=found.start() + 1 if found else 1, message=message)
 
 
@@ -84,12 +86,6 @@ def jinja_message(message: str) -> str:
         if found := re.fullmatch(pattern, message, re.DOTALL):
             return sentence.format(*(_TOKENS.get(word, f"'{word}'") for word in found.groups()))
     return message
-
-
-def _unexpected(word: str) -> str:
-    if word == "=":
-        return "unexpected '='; write == to compare"
-    return f"unexpected '{_TOKENS.get(word, word)}'; write an operator, a | or quotes before it"
 
 
 def _unknown_tag(name: str, opened: _Opened | None) -> str:
@@ -104,20 +100,17 @@ def _unknown_tag(name: str, opened: _Opened | None) -> str:
 
 def _last_open(source: str, name: str) -> _Opened | None:
     """The last tag of this name that is open where the tags cease to match."""
-    stack: list[_Opened] = []
-    for each, rest in _tags(source):
-        if each.name.startswith("end"):
-            if not stack or each.name != f"end{stack[-1].name}":
+    visible = _HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), source)
+    stack: list[re.Match[str]] = []
+    for tag in _TAG.finditer(visible):
+        if tag["name"].startswith("end"):
+            if not stack or tag["name"] != f"end{stack[-1]['name']}":
                 break
             stack.pop()
-        elif each.name in _PAIRS and not (each.name == "set" and "=" in rest):
-            stack.append(each)
-    return next((each for each in reversed(stack) if each.name == name), None)
-
-
-def _tags(source: str) -> Iterator[tuple[_Opened, str]]:
-    visible = _HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), source)
-    for found in _TAG.finditer(visible):
-        before = visible[: found.start()]
-        line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
-        yield _Opened(name=found["name"], line=line, column=column), found["rest"]
+        elif tag["name"] in _PAIRS and not (tag["name"] == "set" and "=" in tag["rest"]):
+            stack.append(tag)
+    for tag in reversed(stack):
+        if tag["name"] == name:
+            before = visible[: tag.start()]
+            return _Opened(name=name, line=before.count("\n") + 1, column=tag.start() - before.rfind("\n"))
+    return None

@@ -78,19 +78,15 @@ def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Getattr, Val
         yield node, owner
     if isinstance(node, nodes.For):
         yield from _walked(node.iter, scope)
-        inside = _in_loop(node, scope)
+        listed = _type(node.iter, scope)
+        item = listed.item if listed and isinstance(node.target, nodes.Name) else None
+        in_loop = {**scope, **dict.fromkeys(_targets(node.target), item)}
         for each in (*node.body, *node.else_, *([node.test] if node.test else [])):
-            yield from _walked(each, inside)
+            yield from _walked(each, in_loop)
         return
     inside = {**scope, **{each.name: None for each in node.args}} if isinstance(node, nodes.Macro) else scope
     for child in node.iter_child_nodes():
         yield from _walked(child, inside)
-
-
-def _in_loop(node: nodes.For, scope: Scope) -> Scope:
-    listed = _type(node.iter, scope)
-    item = listed.item if listed and isinstance(node.target, nodes.Name) else None
-    return {**scope, **dict.fromkeys(_targets(node.target), item)}
 
 
 def _targets(target: nodes.Node) -> Iterator[str]:
@@ -119,15 +115,10 @@ def _type(node: nodes.Node, scope: Scope) -> ValueType | None:
         case nodes.Getitem(node=of, arg=nodes.Slice()):
             return _type(of, scope)
         case nodes.Filter(node=nodes.Node() as of, name=name):
-            return _filtered(_type(of, scope), name)
+            item = _attribute(_type(of, scope), 0)
+            return item if name in _TAKES_ONE else ValueType(item=item) if item and name in _KEEPS_ITEMS else None
         case _:
             return None
-
-
-def _filtered(listed: ValueType | None, name: str) -> ValueType | None:
-    if listed is None or name in _TAKES_ONE:
-        return listed and listed.item
-    return ValueType(item=listed.item) if name in _KEEPS_ITEMS else None
 
 
 def _attribute(owner: ValueType | None, name: object) -> ValueType | None:

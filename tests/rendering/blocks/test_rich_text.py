@@ -60,8 +60,8 @@ atoms = st.one_of(
         st.text(min_size=1, max_size=20),
     ),
     st.just(Atom("", "<!date^1649576282^{date}|then>", shown="then")),
-    st.just(ItemMark("alert", "critical")),
-    st.just(ItemMark()),
+    st.just(Atom("", item=ItemMark("alert", "critical"))),
+    st.just(Atom("", item=ItemMark())),
 )
 
 
