@@ -27,12 +27,11 @@ def render_card(library: TemplateLibrary, template: str, request: RenderRequest)
     try:
         output = library.run(name, request.variables)
         message = _message(draft_of(output, request, name), request)
+        return RenderedMessage(message=message, failures=output.failures)
     except TemplateFailed as failed:
-        notices = (*request.notices, built_in_notice("card", failed.failures[-1]))
-        request = replace(request, notices=notices)
+        request = replace(request, notices=(*request.notices, built_in_notice("card", failed.failures[-1])))
         draft = compose(parse(fallback.card(request.variables)), request)
         return RenderedMessage(message=_message(draft, request), failures=failed.failures, builtin=True)
-    return RenderedMessage(message=message, failures=output.failures)
 
 
 def render_pointer(request: RenderRequest, channel: str, permalink: str = "") -> RenderedMessage:

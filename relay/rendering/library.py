@@ -127,13 +127,10 @@ class _Loader(BaseLoader):
         default = f"{DEFAULT_FOLDER}/{file}" if folder in self.folders else template
         if folder == _PACKAGED and default in self._packaged:
             return self._packaged[default], template, None
-        replaced = folder in self._own_folders  # an operator's folder replaces the packaged one of its name
-        for sources, name in (
-            (self.own, template),
-            ({} if replaced else self._packaged, template),
-            (self.own, default),
-            (self._packaged, default),
-        ):
+        # An operator's folder replaces the packaged one of its name.
+        packaged = {} if folder in self._own_folders else self._packaged
+        places = ((self.own, template), (packaged, template), (self.own, default), (self._packaged, default))
+        for sources, name in places:
             if name in sources:
                 return sources[name], name, None
         raise TemplateNotFound(template)

@@ -49,7 +49,7 @@ class _Canvas:
 
     def __init__(self, draft: Draft) -> None:
         self._cap = limits.TEXT_OBJECT
-        self._drawn: dict[int, Block | None] = {}
+        self._drawn: dict[Part, Block | None] = {}
         self.top = self._visible(draft.top)
         self.bar = self._visible(draft.bar) or ([] if self.top else [_PLACEHOLDER])
         if not self.top:
@@ -96,11 +96,9 @@ class _Canvas:
         return 0 if isinstance(part, Omission) else limits.visible_characters(self._draw(part))
 
     def _draw(self, part: Part) -> Block | None:
-        if isinstance(part, Omission):  # made here and short-lived, so that another object may get its id
-            return part.draw(self._cap)
-        if id(part) not in self._drawn:
-            self._drawn[id(part)] = part.draw(self._cap)
-        return self._drawn[id(part)]
+        if part not in self._drawn:
+            self._drawn[part] = part.draw(self._cap)
+        return self._drawn[part]
 
 
 def _items(keep: int) -> Choose:
@@ -137,15 +135,15 @@ def _at_most(parts: list[Part], limit: int) -> list[Part]:
 
 def _without(parts: list[Part], candidates: list[list[Part]], excess: int, weight: Callable[[Part], int]) -> list[Part]:
     """Remove candidates until they outweigh the excess; the first gap says what is missing."""
-    gone: dict[int, Omission] = {}
+    gone: dict[Part, Omission] = {}
     for candidate in candidates:
         if excess <= 0:
             break
         excess -= sum(map(weight, candidate))
         first, *rest = candidate
-        gone |= {id(first): _omission(first)}
-        gone |= {id(part): Omission() if first.group else _omission(part) for part in rest}
-    return _one_omission([gone.get(id(part), part) for part in parts])
+        gone |= {first: _omission(first)}
+        gone |= {part: Omission() if first.group else _omission(part) for part in rest}
+    return _one_omission([gone.get(part, part) for part in parts])
 
 
 def _omission(part: Part) -> Omission:

@@ -28,7 +28,7 @@ class Group:
     state: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Part(ABC):
     """Something that becomes one block. A `lasting` part stays while others go."""
 
@@ -40,7 +40,7 @@ class Part(ABC):
         """Return the block, with no text longer than `cap`; None if there is nothing to show."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Header(Part):
     """A headline."""
 
@@ -53,7 +53,7 @@ class Header(Part):
         return {"type": "header", "text": plain_text(text)} if text else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Section(Part):
     """Running text, perhaps with a button or an image beside it; a `firm` one is never made smaller."""
 
@@ -70,7 +70,7 @@ class Section(Part):
         return {**block, "accessory": dict(self.accessory)} if self.accessory else block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Fields(Part):
     """At most ten short texts in two columns."""
 
@@ -83,7 +83,7 @@ class Fields(Part):
         return {"type": "section", "fields": fields} if fields else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Context(Part):
     """Small print: at most ten texts and small images; a `firm` one is never made smaller."""
 
@@ -102,7 +102,7 @@ class Context(Part):
         return {"type": "context", "elements": elements} if elements else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Fixed(Part):
     """A block with little text, which is drawn as it is: buttons, a divider, an image."""
 
@@ -113,7 +113,7 @@ class Fixed(Part):
         return self.block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Omission(Part):
     """Stands where parts were left out and says what: (noun, state) of those that have a name, and other blocks."""
 

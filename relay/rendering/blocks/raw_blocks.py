@@ -28,11 +28,9 @@ Draw = Callable[[JSON, int], Any]
 """Draws a value within a cap; None if Slack would not accept it."""
 
 _MOST_LEVELS: Final = 16
-_STYLES: Final = ("bold", "italic", "strike", "code", "underline")
-_LIST_STYLES: Final = ("bullet", "ordered")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class RawBlock(Part):
     """One raw block whose strings are flows."""
 
@@ -40,8 +38,8 @@ class RawBlock(Part):
 
     def draw(self, cap: int) -> Block | None:
         """Return the block, if it is one."""
-        drawn = _typed(BLOCKS)(self.shape, cap)
-        return drawn if isinstance(drawn, dict) else None
+        drawn: Block | None = _typed(BLOCKS)(self.shape, cap)
+        return drawn
 
 
 def raw_parts(node: Node, group: Group | None) -> list[Part]:
@@ -194,27 +192,20 @@ def _texts(limit: int) -> Mapping[str, Draw]:
     }
 
 
-_STYLE: Final = _object({}, dict.fromkeys(_STYLES, _is(bool)))
-_RICH_LINE: Final = _object(
-    {
-        "elements": _list(
-            _typed(
-                {
-                    "text": _object({"text": _lines(limits.TEXT_OBJECT)}, {"style": _STYLE}),
-                    "link": _object({"url": _url}, {"text": _plain(limits.TEXT_OBJECT), "style": _STYLE}),
-                    "emoji": _object({"name": _plain(limits.PLACEHOLDER)}),
-                }
-            )
-        )
-    }
-)
+_STYLE: Final = _object({}, dict.fromkeys(("bold", "italic", "strike", "code", "underline"), _is(bool)))
+_RICH_ELEMENTS: Final = {
+    "text": _object({"text": _lines(limits.TEXT_OBJECT)}, {"style": _STYLE}),
+    "link": _object({"url": _url}, {"text": _plain(limits.TEXT_OBJECT), "style": _STYLE}),
+    "emoji": _object({"name": _plain(limits.PLACEHOLDER)}),
+}
+_RICH_LINE: Final = _object({"elements": _list(_typed(_RICH_ELEMENTS))})
 _RICH_TEXT: Final = _typed(
     {
         "rich_text_section": _RICH_LINE,
         "rich_text_preformatted": _RICH_LINE,
         "rich_text_quote": _RICH_LINE,
         "rich_text_list": _object(
-            {"elements": _list(_typed({"rich_text_section": _RICH_LINE})), "style": _one_of(*_LIST_STYLES)},
+            {"elements": _list(_typed({"rich_text_section": _RICH_LINE})), "style": _one_of("bullet", "ordered")},
             {"indent": _is(int)},
         ),
     }

@@ -6,7 +6,7 @@ macro and value that is made, read, compared or printed is charged (`metering`, 
 """
 
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from jinja2 import ChainableUndefined, nodes
 from jinja2.exceptions import SecurityError
@@ -76,7 +76,11 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """Replace `str.format`, which can print any number of blanks."""
-        return _no_format if super().wrap_str_format(value) is not None else None
+
+        def fail(*_: Any, **__: Any) -> str:
+            raise SecurityError('the method "format" is not available; use the filter: "%s is %s" | format(a, b)')
+
+        return fail if super().wrap_str_format(value) is not None else None
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call what a template calls. Relay's tags are called directly; methods of texts are charged or replaced."""
@@ -100,7 +104,3 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         Metering(extension).visit(source)
         source.set_environment(self)
         return super()._generate(source, *args, **kwargs)
-
-
-def _no_format(*_: Any, **__: Any) -> NoReturn:
-    raise SecurityError('the method "format" is not available; use the filter: "%s is %s" | format(a, b)')
