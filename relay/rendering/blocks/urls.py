@@ -1,6 +1,7 @@
 """Checks and cleans http and https addresses, so that Slack accepts them and nothing in them can end a link early."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -43,18 +44,18 @@ def _cleaned(text: str) -> str:
     return cleaned if is_link(cleaned) and _has_host(cleaned) else ""
 
 
-def find_urls(text: str) -> list[tuple[int, int, str]]:
-    """Find all addresses in the text: start, end, and the cleaned address."""
-    urls = []
-    for match in _FOUND.finditer(text):
+def replace_urls(text: str, replacement: Callable[[str, str], str]) -> str:
+    """Replace each address in the text by `replacement(cleaned address, address as it was found)`."""
+
+    def replaced(match: re.Match[str]) -> str:
         # A full stop or closing bracket after an address belongs to the sentence around it.
         found = match.group().rstrip(_TRAILING)
         while found.endswith(")") and found.count(")") > found.count("("):
             found = found[:-1].rstrip(_TRAILING)
-        end = match.start() + len(found)
-        if url := valid_url(found):
-            urls.append((match.start(), end, url))
-    return urls
+        url = valid_url(found)
+        return replacement(url, found) + match.group()[len(found) :] if url else match.group()
+
+    return _FOUND.sub(replaced, text)
 
 
 def _has_host(url: str) -> bool:

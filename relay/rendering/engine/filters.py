@@ -12,7 +12,7 @@ from relay.rendering import wording
 from relay.rendering.blocks import marks
 from relay.rendering.blocks.characters import safe_cut
 from relay.rendering.blocks.marks import CodeSpan, Date, Link
-from relay.rendering.blocks.urls import find_urls, valid_url
+from relay.rendering.blocks.urls import replace_urls, valid_url
 from relay.rendering.context import AlertList, on_one_line, without_marks
 
 # https://docs.slack.dev/messaging/formatting-message-text#date-formatting
@@ -37,13 +37,7 @@ def link(value: Any, label: Any = "") -> str:
 
 def linkify(value: Any) -> str:
     """Turn the addresses in the text into links."""
-    text = _text(value)
-    pieces = []
-    end = 0
-    for start, stop, url in find_urls(text):
-        pieces += [text[end:start], marks.token(Link(url, text[start:stop]))]
-        end = stop
-    return "".join([*pieces, text[end:]])
+    return replace_urls(_text(value), lambda url, found: marks.token(Link(url, found)))
 
 
 def code(value: Any) -> str:

@@ -6,10 +6,15 @@
     {% blocks %} ... {% endblocks %}          Block Kit as YAML (`relay.rendering.engine.raw_yaml`)
 
 `relay.rendering.blocks.tags` lists them all. An argument runs like a body, so that one that fails costs only itself.
+
+A template can be indented as its tags nest, and `{% for %}` can have a line of its own: indentation is removed, and so
+are line breaks after lines that hold only tags. Inside `{% raw %}`, `{% pre %}` and `{% blocks %}` every blank counts.
+No line moves, so that faults name the right line.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence, Sized
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.ext import Extension
@@ -21,9 +26,19 @@ from relay.rendering.blocks.marks import ItemMark, Skeleton
 from relay.rendering.blocks.tags import BLOCK_TAGS, NodeKind
 from relay.rendering.context import Item, without_marks
 from relay.rendering.engine.budget import BudgetExceeded, current_run
-from relay.rendering.engine.layout import strip_layout
 from relay.rendering.engine.positions import with_positions
 from relay.rendering.engine.raw_yaml import InvalidBlocks, parse_blocks
+
+_TAG: Final = r"\{%(?!-?\s*(?:raw|pre|blocks)\b)(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\}"
+_LAYOUT: Final = re.compile(
+    r"(?P<blocks>\{%-?\s*blocks\s*-?%\})(?P<yaml>.*?)(?=\{%-?\s*endblocks\b)"
+    r"|(?P<kept>\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\b|\{%-?\s*pre\s*-?%\}.*?\{%-?\s*endpre\b)"
+    rf"|(?P<line>^[ \t]*(?:(?:{_TAG})[ \t]*)+\n)"
+    r"|(?P<comment>\{#.*?#\})"
+    r"|(?P<indentation>^[ \t]+)",
+    re.MULTILINE | re.DOTALL,
+)
+_LAST_END: Final = re.compile(r"([-+]?[%#]\})[ \t]*\n\Z")
 
 T = TypeVar("T")
 
@@ -35,7 +50,7 @@ class TagExtension(Extension):
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002  Jinja's
         """Remove the layout of the file, and characters that relay's marks are made of."""
-        return strip_layout(without_marks(source))
+        return _LAYOUT.sub(_without_layout, without_marks(source))
 
     def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
         """Give every token its position, so that faults can name it."""
@@ -114,7 +129,7 @@ class TagExtension(Extension):
         return self._part(NodeKind.ARGUMENT, expression.lineno, [output])
 
     def _blocks(self, parser: Parser, lineno: int) -> nodes.Node:
-        """The content of `blocks` arrives as one text, because `strip_layout` makes it raw."""
+        """The content of `blocks` arrives as one text, because `_without_layout` makes it raw."""
         parser.stream.expect("block_end")
         data = parser.stream.next_if("data")
         parser.stream.expect("block_begin")
@@ -138,3 +153,12 @@ class TagExtension(Extension):
         for node in template.find_all(nodes.Node):
             node.lineno = lineno + (node.lineno or 1) - 1
         return self._part(NodeKind.SLOT, lineno, template.body)
+
+
+def _without_layout(match: re.Match[str]) -> str:
+    if match["blocks"]:
+        return f"{match['blocks']}{{% raw %}}{match['yaml']}{{% endraw %}}"
+    if match["line"]:
+        # The line break moves into the last tag: it prints nothing there, and still counts as a line.
+        return _LAST_END.sub(r"\n\1", match["line"].lstrip(" \t"))
+    return "" if match["indentation"] else match.group()

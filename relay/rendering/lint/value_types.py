@@ -32,10 +32,8 @@ class ValueType:
 Scope = Mapping[str, ValueType | None]
 
 _ALERT: Final = ValueType(title="an alert", names=ALERT_NAMES)
-_CHANGE: Final = ValueType(title="a related change", names=CHANGE_NAMES)
 _PERSON: Final = ValueType(title="a person", names=frozenset({"name", "email", "id"}), python=str)
 _TAG: Final = ValueType(title="a tag", names=frozenset({"id", "name", "label", "value", "values"}), python=str)
-_SNOOZE: Final = ValueType(title="a snooze", names=frozenset({"snoozed", "until"}))
 _ALERT_LIST: Final = ValueType(title="a list of alerts", names=frozenset({"hosts", "kinds"}), item=_ALERT, python=list)
 _ALERTS: Final = ValueType(
     title='"incident.alerts"',
@@ -46,10 +44,10 @@ _ALERTS: Final = ValueType(
 )
 _INCIDENT: Final = {
     "alerts": _ALERTS,
-    "changes": ValueType(item=_CHANGE),
+    "changes": ValueType(item=ValueType(title="a related change", names=CHANGE_NAMES)),
     "assignee": _PERSON,
     "assigner": _PERSON,
-    "snooze": _SNOOZE,
+    "snooze": ValueType(title="a snooze", names=frozenset({"snoozed", "until"})),
 }
 _TAG_LIST: Final = ValueType(item=_TAG)
 _ENVIRONMENT: Final = ValueType(title='"environment"', names=VARIABLE_NAMES["environment"], python=str)
