@@ -260,11 +260,7 @@ def _field_flow(node: Node) -> Flow:
 
 
 def _relay_button(button: Button) -> Element:
-    text = plain([Atom(button.text)], limits.BUTTON_TEXT)
+    text = plain_text(plain([Atom(button.text)], limits.BUTTON_TEXT))
     optional = {"value": button.value, "style": button.style}
-    return {
-        "type": "button",
-        "text": plain_text(text),
-        "action_id": button.action_id,
-        **{name: value for name, value in optional.items() if value},
-    }
+    present = {name: value for name, value in optional.items() if value}
+    return {"type": "button", "text": text, "action_id": button.action_id, **present}

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
@@ -12,7 +11,7 @@ from jinja2.meta import find_undeclared_variables
 from relay.model.errors import Fault
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.context import VARIABLE_NAMES
-from relay.rendering.engine.positions import TokenLine, WordColumns, word_columns
+from relay.rendering.engine.positions import TokenLine, word_columns
 from relay.rendering.engine.tag_extension import TagExtension
 from relay.rendering.lint.syntax_errors import jinja_message, syntax_fault
 from relay.rendering.lint.value_types import attribute_lookups
@@ -50,15 +49,13 @@ _VARIABLES: Final[Mapping[TemplateRole, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """A template file that parses."""
+    """A template file that parses; raises `TemplateSyntaxError` or `RecursionError` for any other."""
 
-    environment: Environment
-    name: str
-    source: str
-    tree: nodes.Template
-    columns: WordColumns
+    def __init__(self, environment: Environment, name: str, source: str) -> None:
+        self.environment, self.name, self.source = environment, name, source
+        self.tree = environment.parse(source, name, name)
+        self.columns = word_columns(environment, source)
 
     def fault(self, line: int, message: str, word: str = "", *, warning: bool = False) -> Fault:
         """Make a fault in this line, at the word: from the token's own column on, if that is known."""
@@ -86,7 +83,7 @@ def file_faults(
     name prints nothing and costs no message, so it is a warning, unless `strict`.
     """
     try:
-        file = _read(environment, name, source)
+        file = _File(environment, name, source)
     except TemplateSyntaxError as error:
         yield syntax_fault(name, source, error)
         return
@@ -117,7 +114,7 @@ def unused_files(environment: Environment, sources: Mapping[str, str], rendered:
     named: set[str] = set()
     for name, source in sources.items():
         with suppress(TemplateSyntaxError, RecursionError):
-            templates = _read(environment, name, source).named_templates()
+            templates = _File(environment, name, source).named_templates()
             named |= {template.rpartition("/")[2] for _, template in templates}
     for name in sources:
         file = name.rpartition("/")[2]
@@ -125,12 +122,6 @@ def unused_files(environment: Environment, sources: Mapping[str, str], rendered:
             known = ", ".join(sorted(rendered))
             message = f"nothing uses this file: relay renders {known}, and no template names it; rename or delete it"
             yield Fault(file=name, message=message, warning=True)
-
-
-def _read(environment: Environment, name: str, source: str) -> _File:
-    tree = environment.parse(source, name, name)
-    columns = word_columns(environment, source)
-    return _File(environment=environment, name=name, source=source, tree=tree, columns=columns)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -199,8 +190,9 @@ def _never_shown(file: _File) -> Iterator[Fault]:
     if not parents:
         return
     for node in file.tree.body:
-        parts = node.nodes if isinstance(node, nodes.Output) else []
-        is_blank = parts and all(isinstance(each, nodes.TemplateData) and not each.data.strip() for each in parts)
+        is_blank = isinstance(node, nodes.Output) and all(
+            isinstance(each, nodes.TemplateData) and not each.data.strip() for each in node.nodes
+        )
         if isinstance(node, nodes.Output | nodes.CallBlock | nodes.For | nodes.If) and not is_blank:
             message = "this is never shown: the file extends another, so put it into a block of that file"
             yield file.fault(node.lineno, message, warning=True)
