@@ -7,6 +7,7 @@ headline, the mention and relay's notices stay. Buttons and other headers stay a
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from relay.rendering.blocks.compose import Draft
@@ -66,7 +67,7 @@ class _Canvas:
         self.bar = _at_most(self.bar, limits.ATTACHMENT_BLOCKS)
         if self._fits_within(_LONG_CAPS):
             return
-        self._leave_out(_items(_KEPT_ITEMS))
+        self._leave_out(partial(_items, keep=_KEPT_ITEMS))
         if self._fits_within(_SHORT_CAPS):
             return
         for choose in _IN_ORDER:
@@ -101,21 +102,17 @@ class _Canvas:
         return self._drawn[part]
 
 
-def _items(keep: int) -> Choose:
+def _items(parts: Sequence[Part], keep: int = 0) -> list[list[Part]]:
     """List items, from the last; the first `keep` stay."""
-
-    def choose(parts: Sequence[Part]) -> list[list[Part]]:
-        groups: dict[Group, list[Part]] = {}
-        for part in parts:
-            if part.group is not None:
-                groups.setdefault(part.group, []).append(part)
-        return list(groups.values())[keep:][::-1]
-
-    return choose
+    groups: dict[Group, list[Part]] = {}
+    for part in parts:
+        if part.group is not None:
+            groups.setdefault(part.group, []).append(part)
+    return list(groups.values())[keep:][::-1]
 
 
 _IN_ORDER: Final[tuple[Choose, ...]] = (
-    _items(0),
+    _items,
     lambda parts: [[part] for part in reversed(parts) if not part.lasting],
     lambda parts: [[part] for part in reversed(parts) if isinstance(part, Fixed)],
     lambda parts: [[part] for part in [part for part in parts if isinstance(part, Header)][:0:-1]],

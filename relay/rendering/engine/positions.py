@@ -7,7 +7,7 @@ source, where they have columns.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final
 
 from jinja2 import Environment, TemplateSyntaxError
 from jinja2.lexer import Token
@@ -25,12 +25,6 @@ class TokenLine(int):
     word: str
     index: int
 
-    def __new__(cls, number: int, word: str, index: int) -> Self:
-        """Make the line number of a token."""
-        line = super().__new__(cls, number)
-        line.word, line.index = word, index
-        return line
-
     def column(self, columns: WordColumns) -> int:
         """The word's column in its line, from 0."""
         known = columns.get((int(self), self.word), ())
@@ -41,9 +35,10 @@ def with_positions(tokens: Iterable[Token]) -> Iterator[Token]:
     """Give each token of a template a `TokenLine` in place of its line number."""
     counts: Counter[tuple[int, str]] = Counter()
     for token in tokens:
-        word = str(token.value)
+        line, word = TokenLine(token.lineno), str(token.value)
         key = token.lineno, word
-        yield Token(TokenLine(token.lineno, word, counts[key]), token.type, token.value)
+        line.word, line.index = word, counts[key]
+        yield Token(line, token.type, token.value)
         counts[key] += token.type not in _NOT_COUNTED
 
 
