@@ -4,7 +4,7 @@
 the rest, it gives the next.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -72,16 +72,16 @@ class Reply:
     worst: WorstShown = WorstShown()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _CardEntry:
     """What an entry means to one card."""
 
     entry: Entry
     worst: WorstShown
-    rise: bool = False
-    targets: tuple[str, ...] = ()
-    visible: bool = True
-    broadcast: bool = False
+    rise: bool
+    targets: tuple[str, ...]
+    visible: bool
+    broadcast: bool
 
 
 def next_reply(
@@ -141,42 +141,47 @@ def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Ite
     for flapping, run in groupby(entries, key=_while_flapping):
         group = list(run)
         if flapping and len(group) > 1:
-            data = _merge_states(group, " while flapping")
-            yield replace(group[-1], kind=EntryKind.STATUS, data=data)
+            yield replace(group[-1], kind=EntryKind.STATUS, data=_merge_states(group, " while flapping"))
             continue
         for entry in group:
             same = merged.get(entry.kind, [])
             if entry not in same:
                 yield entry
-            elif entry is same[-1] and (data := _merge(entry.kind, same, room)):
+            elif entry is same[-1] and (data := _merge(same, room)):
                 yield replace(entry, data=data)
 
 
 def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_CardEntry]:
+    """What each entry means to the card.
+
+    A reopening pings by itself, unless it is the second in half an hour and no worse than what was reported since the
+    first. Where a reopening may not ping (the incident flaps or is snoozed), it still may as a rise.
+    """
     worst, reopening_reported_at = worst_shown(card), card.reopening_reported_at
+    recently_pinged = card.reopening_pinged_at is not None and now - card.reopening_pinged_at < REOPEN_PING
     for entry in entries:
         on_root = entry.seq <= card.root_seq
         rise, quiet = False, False
         if not on_root and _is_state_change(entry):
-            new = State(entry.data["new"])
-            bar = worst.episode if incident.flapping else worst.recent
-            rise = _can_be_rise(entry, incident) and new.rank > bar.rank
-            quiet = _is_second_reopening(card, new, worst.recent, now)
+            rank, bar = State(entry.data["new"]).rank, worst.episode if incident.flapping else worst.recent
+            may_rise = EntryKind.REOPENED if incident.flapping or incident.snooze.snoozed else EntryKind.STATUS
+            rise = entry.kind in {EntryKind.STATUS, may_rise} and rank > bar.rank
+            quiet = recently_pinged and rank <= worst.recent.rank
         worst = worst_shown(card, [entry], worst)
         targets = () if on_root else _targets(card, incident, entry, rise=rise, quiet=quiet)
-        visible = bool(targets) or _is_shown(card, entry)
-        by_itself = rise or (incident.active and _is_back(entry, reopening_reported_at))
-        reported = _without_flapping(entry) if by_itself else entry
+        wanted = entry.kind.row.thread in card.options.thread and card.channel not in entry.data.get("posted_in", ())
+        visible = bool(targets) or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
+        if rise or (incident.active and _is_back(entry, reopening_reported_at)):
+            # It is reported by itself and at once, flapping or not.
+            data = {name: value for name, value in entry.data.items() if name != "while_flapping"}
+            reported = replace(entry, data=data)
+        else:
+            reported = entry
         if visible and _is_own_reopening(reported):
-            reopening_reported_at = reported.at
-        yield _CardEntry(
-            entry=reported,
-            worst=worst,
-            rise=rise,
-            targets=targets,
-            visible=visible,
-            broadcast=_is_broadcast(card, reported, rise=rise),
-        )
+            reopening_reported_at = entry.at
+        names = {str(entry.kind), entry.kind.row.thread, *(("rise",) if rise else ())}
+        broadcast = not _while_flapping(reported) and not names.isdisjoint(card.options.broadcast)
+        yield _CardEntry(reported, worst, rise=rise, targets=targets, visible=visible, broadcast=broadcast)
 
 
 def _due(each: _CardEntry, card: Card, now: float) -> Due:
@@ -188,18 +193,6 @@ def _due(each: _CardEntry, card: Card, now: float) -> Due:
     if _while_flapping(each.entry):
         return Due.on(Urgency.REPLY, now + FLAP_WAIT)
     return Due.on(_URGENCIES.get(kind, Urgency.REPLY), now)
-
-
-def _is_shown(card: Card, entry: Entry) -> bool:
-    """Whether the thread reports it: the route wants its kind, and neither the root nor the thread has it already."""
-    on_root = entry.seq <= card.root_seq and entry.kind is not EntryKind.COMMENT
-    posted_here = card.channel in entry.data.get("posted_in", ())
-    return entry.kind.row.thread in card.options.thread and not on_root and not posted_here
-
-
-def _without_flapping(entry: Entry) -> Entry:
-    """A rise or a return is reported by itself and at once, flapping or not."""
-    return replace(entry, data={name: value for name, value in entry.data.items() if name != "while_flapping"})
 
 
 def _is_own_reopening(entry: Entry) -> bool:
@@ -220,20 +213,8 @@ def _is_back(entry: Entry, reopening_reported_at: float | None) -> bool:
     return not entry.data.get("flapped") or (ended is not None and entry.at - ended >= FLAP_WAIT)
 
 
-def _can_be_rise(entry: Entry, incident: Incident) -> bool:
-    """A reopening pings by itself. Where it may not, since the incident flaps or is snoozed, it still may as a rise."""
-    reopened = entry.kind is EntryKind.REOPENED and (incident.flapping or incident.snooze.snoozed)
-    return entry.kind is EntryKind.STATUS or reopened
-
-
 def _is_state_change(entry: Entry) -> bool:
     return entry.kind.row.thread == EntryKind.STATUS and bool(entry.data.get("new"))
-
-
-def _is_second_reopening(card: Card, new: State, worst: State, now: float) -> bool:
-    """Whether a reopening is the second in half an hour, and no worse than what was reported since the first."""
-    recent = card.reopening_pinged_at is not None and now - card.reopening_pinged_at < REOPEN_PING
-    return recent and new.rank <= worst.rank
 
 
 def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet: bool) -> tuple[str, ...]:
@@ -244,11 +225,6 @@ def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet:
     if entry.kind is not EntryKind.REOPENED or silent:
         return ()
     return card.mention.targets(incident.state, reopened=True)
-
-
-def _is_broadcast(card: Card, entry: Entry, *, rise: bool) -> bool:
-    names = {str(entry.kind), entry.kind.row.thread, *(("rise",) if rise else ())}
-    return not _while_flapping(entry) and not names.isdisjoint(card.options.broadcast)
 
 
 def _count_lines(entry: Entry) -> int:
@@ -273,19 +249,23 @@ def _is_plain_change(entry: Entry) -> bool:
     return entry.kind is EntryKind.STATUS and "old" in entry.data and not _while_flapping(entry)
 
 
-def _merge(kind: EntryKind, entries: Sequence[Entry], room: int) -> dict[str, JSON]:
-    match kind:
-        case EntryKind.TAGS:
-            return _merge_tags(entries, room)
-        case EntryKind.ALERTS:
-            return _merge_alerts(entries)
-        case _:
-            return _merge_states(entries)
-
-
 def _merge_states(entries: Sequence[Entry], how: str = "") -> dict[str, JSON]:
     text = f"changed state {len(entries)} times{how}"
     return {"text": text, "now": entries[-1].data.get("new"), "times": len(entries)}
+
+
+def _merge(entries: Sequence[Entry], room: int) -> dict[str, JSON]:
+    """The data of one entry for many of one kind; empty where nothing is left to report."""
+    match entries[0].kind:
+        case EntryKind.TAGS:
+            return _merge_tags(entries, room)
+        case EntryKind.ALERTS:
+            counted = ("joined", "resolved", "returned", "left")
+            counts = {name: sum(entry.data.get(name, 0) for entry in entries) for name in counted}
+            items = [item for entry in entries for item in entry.data.get("items", ())]
+            return {**counts, "total": entries[-1].data.get("total"), "items": items[:MAX_LINES]}
+        case _:
+            return _merge_states(entries)
 
 
 def _merge_tags(entries: Sequence[Entry], room: int) -> dict[str, JSON]:
@@ -297,11 +277,3 @@ def _merge_tags(entries: Sequence[Entry], room: int) -> dict[str, JSON]:
     items = [item for item in changes.values() if item["old"] != item["new"]]
     named = max(3, min(MAX_TAG_ITEMS, room + 1))
     return {"items": items[-named:], "more": max(0, len(items) - named)} if items else {}
-
-
-def _merge_alerts(entries: Sequence[Entry]) -> dict[str, JSON]:
-    counts: Mapping[str, int] = {
-        name: sum(entry.data.get(name, 0) for entry in entries) for name in ("joined", "resolved", "returned", "left")
-    }
-    items = [item for entry in entries for item in entry.data.get("items", ())]
-    return {**counts, "total": entries[-1].data.get("total"), "items": items[:MAX_LINES]}

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from relay.cards.model import Card, CardState, Due, IncidentState, Task
+from relay.cards.model import Card, CardState, Due, IncidentState, Task, replace_changed
 from relay.cards.notices import NO_EDITS, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.tasks import check_task
 from relay.model.incident import Incident
 from relay.ratelimit.budgets import Urgency
-
-_AGES = (NoticeKind.STALE, NoticeKind.GONE)
 
 
 class StalenessUpdate(NamedTuple):
@@ -45,19 +43,15 @@ def handle_silence(
 def mark_stale(incident_state: IncidentState, cards: Sequence[Card], now: float, *, can_query: bool) -> StalenessUpdate:
     """Nobody knows how it stands: the cards say how old their news is. If BigPanda can be asked, it is asked again."""
     notice = Notice(kind=NoticeKind.STALE, at=int(incident_state.last_share_at))
-    return StalenessUpdate(
-        incident_state=replace(incident_state, stale_at=_next_check(cards, now) if can_query else None),
-        cards=_with_age(cards, notice, now),
-    )
+    silent = replace(incident_state, stale_at=_next_check(cards, now) if can_query else None)
+    return StalenessUpdate(silent, _with_age(cards, notice, now))
 
 
 def mark_gone(incident_state: IncidentState, cards: Sequence[Card], now: float) -> StalenessUpdate:
     """BigPanda does not know it any more (merged into another, or deleted): no share will ever come."""
     ended = now if incident_state.ended_at is None else incident_state.ended_at
-    notice = Notice(kind=NoticeKind.GONE, at=int(now))
-    return StalenessUpdate(
-        incident_state=replace(incident_state, stale_at=None, ended_at=ended), cards=_with_age(cards, notice, now)
-    )
+    gone = replace(incident_state, stale_at=None, ended_at=ended)
+    return StalenessUpdate(gone, _with_age(cards, Notice(kind=NoticeKind.GONE, at=int(now)), now))
 
 
 def clear_stale(cards: Sequence[Card], now: float) -> tuple[Card, ...]:
@@ -68,8 +62,7 @@ def clear_stale(cards: Sequence[Card], now: float) -> tuple[Card, ...]:
 
 def clear_staleness(card: Card) -> Card:
     """A share has come: the card does not say how old its news is any more."""
-    rest = remove_notices(card.notices, *_AGES)
-    return card if rest == card.notices else replace(card, notices=rest)
+    return replace_changed(card, notices=remove_notices(card.notices, NoticeKind.STALE, NoticeKind.GONE))
 
 
 def _next_check(cards: Sequence[Card], now: float) -> float | None:

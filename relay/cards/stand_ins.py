@@ -32,8 +32,7 @@ def fallback_cards(
     home = rules.canonical_refs.get(rules.fallback.ref, rules.fallback.ref)
     if context.card.channel == home:
         return ()
-    name = context.channel.facts.get("name")
-    ref = context.card.channel
+    name, ref = context.channel.facts.get("name"), context.card.channel
     notice = Notice(kind=kind, channel=ref, name=f"#{name}" if name else ref, reason=letter.reason)
     return (_stand_in(context, home, notice, letter.since),)
 
@@ -43,9 +42,8 @@ def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind
 
     Those that stood in for it do so no more. One that is not needed any more becomes a pointer, or is never posted.
     """
-    others = [card for card in cards if card.id != posted.id and not card.is_pointer]
-    standing = [card for card in others if card.state in {CardState.POSTED, CardState.PENDING}]
-    changed = [_make_way(card, posted, now, kinds) for card in standing]
+    live = (card for card in cards if card.state in {CardState.POSTED, CardState.PENDING} and not card.is_pointer)
+    changed = (_make_way(card, posted, now, kinds) for card in live if card.id != posted.id)
     return [card for card in changed if card is not None]
 
 
@@ -60,17 +58,13 @@ def _stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Ca
     extra = (notice,) if there.route else (notice, STAND_IN)
     card = replace(there, notices=add_notices(there.notices, *extra))
     if there.is_pointer:
-        card = _stand_in_again(context, card, now)
+        # It is a card again, and goes on reporting where the card that it pointed to had to stop.
+        seq = max(card.reported_seq, context.card.reported_seq)
+        rest = remove_notices(card.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
+        card = replace(card, reported_seq=seq, notices=(*rest, STAND_IN))
+        entries = [entry for entry in context.entries if entry.seq > seq]
+        card = replace(card, post=reply_due(card, context.incident(), entries, now))
     return replace(card, edit=Due.on(Urgency.EDIT, now)) if there.state is CardState.POSTED else card
-
-
-def _stand_in_again(context: CardContext, pointer: Card, now: float) -> Card:
-    """A pointer is a card again, and goes on reporting where the card that it pointed to had to stop."""
-    seq = max(pointer.reported_seq, context.card.reported_seq)
-    rest = remove_notices(pointer.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
-    card = replace(pointer, reported_seq=seq, notices=(*rest, STAND_IN))
-    entries = [entry for entry in context.entries if entry.seq > seq]
-    return replace(card, post=reply_due(card, context.incident(), entries, now))
 
 
 def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
@@ -100,8 +94,8 @@ def _make_way(card: Card, posted: Card, now: float, kinds: Sequence[NoticeKind])
     unrouted = posted.route and not card.route and STAND_IN not in card.notices
     if not (unrouted or posted.channel in stands_for(card, *kinds)):
         return None
-    rest = (notice for notice in card.notices if notice.kind not in kinds or notice.channel != posted.channel)
-    card = replace(card, notices=tuple(rest))
+    rest = tuple(each for each in card.notices if each.kind not in kinds or each.channel != posted.channel)
+    card = replace(card, notices=rest)
     if not unrouted and (STAND_IN not in card.notices or stands_for(card)):
         return replace(card, edit=Due.on(Urgency.EDIT, now)) if card.state is CardState.POSTED else card
     if card.ts is None:
