@@ -87,11 +87,8 @@ class Due:
         """The earlier of both in each respect: nothing pushes a deadline back."""
         if other is None:
             return self
-        return Due(
-            at=min(self.at, other.at),
-            deadline=min(self.deadline, other.deadline),
-            urgent=self.urgent or other.urgent,
-        )
+        at, deadline = min(self.at, other.at), min(self.deadline, other.deadline)
+        return Due(at=at, deadline=deadline, urgent=self.urgent or other.urgent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,11 +308,6 @@ class Attempt:
     def reported_seq_after(self) -> int:
         """Up to which entry its card has reported once this reply is posted or given up."""
         return max(self.upto_seq, int(self.data.get("resume", 0)))
-
-    @property
-    def reported_seq_before(self) -> int:
-        """Up to which entry its card had reported when this reply was given up."""
-        return int(self.data.get("from", self.upto_seq))
 
 
 class ChannelState(StrEnum):

@@ -134,7 +134,7 @@ def retry_in_doubt(context: CardContext, given_up: Sequence[Attempt], letter: De
         card = replace(card, state=CardState.IN_DOUBT, notices=notices, reported_seq=reported_anywhere(context))
         return CardUpdate(cards=(card,), attempt=attempt)  # its letter is closed when it is posted
     rest = replace(letter, unreported=(held.upto_seq, others[-1].upto_seq)) if others else None
-    late = replace(card, reported_seq=held.reported_seq_before)
+    late = replace(card, reported_seq=int(held.data.get("from", held.upto_seq)))
     return CardUpdate(cards=(late,), attempt=attempt, dead_letter=rest, closes_letter_at=now, closes_reply_letters=True)
 
 

@@ -43,10 +43,7 @@ CONFIRMATION_WAIT = 90.0
 
 TASK_TIMEOUTS: Mapping[TaskKind, float] = {
     TaskKind.CALLBACK: 300.0,
-    TaskKind.ASSIGN: 900.0,
-    TaskKind.COMMENT: 900.0,
-    TaskKind.SNOOZE: 900.0,
-    TaskKind.RESOLVE: 900.0,
+    **dict.fromkeys(ACTION_KINDS, 900.0),
     TaskKind.REPLY: 86_400.0,
     TaskKind.CHECK: 3_600.0,
 }
@@ -207,10 +204,8 @@ def apply_search(context: TaskContext, comments: Sequence[str] | None, sent: str
     if " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
         return _complete(context, now)
     searches = int(task.payload.get("searches", 0)) + 1
-    again = now + SEARCH_INTERVAL if searches < MAX_SEARCHES else None
-    return TaskUpdate(
-        task=replace(task, payload={**task.payload, "searches": searches}, state=AttemptState.IN_DOUBT, due_at=again)
-    )
+    again, payload = now + SEARCH_INTERVAL if searches < MAX_SEARCHES else None, {**task.payload, "searches": searches}
+    return TaskUpdate(task=replace(task, payload=payload, state=AttemptState.IN_DOUBT, due_at=again))
 
 
 def recover_interrupted(task: Task, now: float) -> Task:
