@@ -14,14 +14,10 @@ from relay.model.json_types import JSON
 class RejectionCause(StrEnum):
     """What a rejected call failed on."""
 
-    CREDENTIALS = "credentials"
-    """The API key: no call works until somebody acts."""
-    PERMISSION = "permission"
-    """The key's user may not do this, here or anywhere."""
-    PAYLOAD = "payload"
-    """This one call: it never passes as it is."""
-    UNSUPPORTED = "unsupported"
-    """This BigPanda has no such call."""
+    CREDENTIALS = "credentials"  # the API key: no call works until somebody acts
+    PERMISSION = "permission"  # the key's user may not do this, here or anywhere
+    PAYLOAD = "payload"  # this one call: it never passes as it is
+    UNSUPPORTED = "unsupported"  # this BigPanda has no such call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,10 @@ from relay.slack.outcomes import RejectionScope as Scope
 class Effect(Enum):
     """What a code means that does not reject the call for good."""
 
-    DONE = auto()
-    """What the call should do is done already."""
-    RETRY = auto()
-    """The call was not done, and may work later."""
-    AMBIGUOUS = auto()
-    """Slack itself does not know how far it got."""
-    NOT_FOUND = auto()
-    """The message or the thread is gone."""
+    DONE = auto()  # what the call should do is done already
+    RETRY = auto()  # the call was not done, and may work later
+    AMBIGUOUS = auto()  # Slack itself does not know how far it got
+    NOT_FOUND = auto()  # the message or the thread is gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,7 @@ def parse_interaction(payload: object) -> Click | Submission | None:
             return _click(source)
         case "view_submission":
             return _submission(source)
-        case _:
-            return None
+    return None
 
 
 def parse_event(payload: object) -> ThreadReply | Challenge | None:
@@ -132,11 +131,10 @@ def parse_event(payload: object) -> ThreadReply | Challenge | None:
             return Challenge(text=challenge) if challenge else None
         case "event_callback":
             return _reply(source, object_field(source, "event"))
-        case _:
-            return None
+    return None
 
 
-# -- Clicks and modals -------------------------------------------------------------------------------------------------
+# -- Clicks, modals and replies ----------------------------------------------------------------------------------------
 
 
 def _click(payload: JsonObject) -> Click | None:
@@ -192,9 +190,6 @@ def _input_values(state: JsonObject) -> Iterator[tuple[str, str]]:
 
 def _user_name(user: JsonObject) -> str:
     return text_field(user, "name") or text_field(user, "username")
-
-
-# -- Replies -----------------------------------------------------------------------------------------------------------
 
 
 def _reply(payload: JsonObject, event: JsonObject) -> ThreadReply | None:

@@ -16,22 +16,14 @@ Body: TypeAlias = Mapping[str, Any]
 class RejectionScope(StrEnum):
     """How far a rejection reaches; not a scope of a token."""
 
-    CREDENTIALS = "credentials"
-    """The token: no call works in this workspace until somebody acts."""
-    APP = "app"
-    """The app lacks a scope or a permission: this method works nowhere."""
-    CHANNEL = "channel"
-    """The channel: no call of this kind works in it until somebody acts."""
-    THREAD = "thread"
-    """The thread: it accepts no replies. The channel accepts cards, and the card can still be edited."""
-    PAYLOAD = "payload"
-    """This message: it never passes as it is. A simpler one may."""
-    EDIT_WINDOW = "edit_window"
-    """Edits: the workspace allows none, or none of messages this old."""
-    CALL = "call"
-    """This one call: what it names does not exist, or an argument is wrong."""
-    UNKNOWN_CODE = "unknown_code"
-    """Slack answered with a code that relay does not know."""
+    CREDENTIALS = "credentials"  # the token: no call works in this workspace until somebody acts
+    APP = "app"  # the app lacks a scope or a permission: this method works nowhere
+    CHANNEL = "channel"  # the channel: no call of this kind works in it until somebody acts
+    THREAD = "thread"  # the thread accepts no replies; the channel accepts cards, and the card can still be edited
+    PAYLOAD = "payload"  # this message: it never passes as it is, but a simpler one may
+    EDIT_WINDOW = "edit_window"  # edits: the workspace allows none, or none of messages this old
+    CALL = "call"  # this one call: what it names does not exist, or an argument is wrong
+    UNKNOWN_CODE = "unknown_code"  # Slack answered with a code that relay does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
