@@ -174,9 +174,9 @@ class Metrics:
         match answer:
             case Retryable(reason="rate_limited"):
                 self._count("relay_slack_rate_limited_total", method.value)
-            case Rejected(scope=RejectionScope.CREDENTIALS):
+            case Rejected(scope=RejectionScope.CREDENTIALS) if method is not Method.OPEN_SOCKET:  # another token
                 self._set("relay_slack_credentials_valid", 0)
-            case Delivered() | Read():
+            case Delivered() | Read() if method is not Method.OPEN_SOCKET:
                 self._set("relay_slack_credentials_valid", 1)
             case _:
                 pass

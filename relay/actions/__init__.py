@@ -1,17 +1,13 @@
-"""Both ways: what people do in Slack is taken here, and BigPanda is told and asked from here.
+"""What people do in Slack becomes tasks for BigPanda, and what BigPanda knows comes back.
 
-office ....... all of it, wired
-desk ......... clicks, modals and replies come in, and are kept as errands before anybody is answered
-errands ...... errands get their turn, in the relay that delivers; incidents that fell silent are asked about
-running ...... one errand, carried through
-carrying ..... what has to be known before an errand goes, and the call that it makes
-people ....... who somebody in Slack is, to Slack and to BigPanda
-lexicon ...... BigPanda's definitions of tags, refreshed and taught to the configuration
-phone ........ Slack's methods within their budgets
-line ......... BigPanda's calls within theirs
-wording ...... the sentences that one person reads
+build ................. makes and connects all of it
+interaction_handler ... stores clicks, modals and thread replies as tasks, before Slack gets its answer
+permission ............ decides who may act on a card
+task_worker ........... runs due tasks in the relay that is the leader, and finds incidents without news
+task_runner ........... carries out one task
+preflight ............. finds out what a task needs, and makes its call ready
+people ................ looks up people in Slack and BigPanda
+tag_definitions ....... BigPanda's definitions of tags
+messages, ephemeral ... what one person reads, and how it is sent
+modals ................ the modals behind the buttons
 """
-
-from relay.actions.build import ActionServices, build_actions
-
-__all__ = ["ActionServices", "build_actions"]

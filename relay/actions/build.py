@@ -1,76 +1,61 @@
-"""The desk as a whole: who takes what people do, who runs the errands, and what both of them know."""
+"""Makes the parts of the actions package, and connects them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from relay.actions.bigpanda_gateway import BigPandaGateway
 from relay.actions.interaction_handler import InteractionHandler
 from relay.actions.people import People
+from relay.actions.permission import Permissions
 from relay.actions.preflight import Preflight
-from relay.actions.slack_gateway import SlackGateway
 from relay.actions.tag_definitions import TagDefinitions
 from relay.actions.task_runner import AcceptShare, TaskRunner
 from relay.actions.task_worker import TaskWorker
-from relay.bigpanda.client import BigPandaClient
-from relay.cards.model import Card
+from relay.bigpanda.gateway import BigPandaGateway
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
 from relay.metrics import Metrics
-from relay.ratelimit.budgets import Budgets
-from relay.ratelimit.throttle import Throttle
+from relay.model.tag_labels import TagDefinition
 from relay.runtime.clock import Clock
-from relay.slack.client import SlackClient
+from relay.slack.gateway import SlackGateway
 from relay.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionServices:
-    """Everybody who works at it."""
+    """The parts that the application runs."""
 
     interactions: InteractionHandler
     tasks: TaskWorker
     tag_definitions: TagDefinitions
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way, and nothing can be before time passes or somebody does something."""
-        return self.interactions.idle and self.tasks.idle
 
-
-def build_actions(  # noqa: PLR0913  the shell is wired here
+def build_actions(  # noqa: PLR0913  each has a name
     settings: Settings,
     store: Store,
-    slack: SlackClient,
-    panda: BigPandaClient | None,
+    slack: SlackGateway,
+    bigpanda: BigPandaGateway | None,
     *,
-    budgets: Budgets,
     clock: Clock,
     live: Callable[[], Configuration],
     accept: AcceptShare,
-    ring: Callable[[], None],
+    on_tag_definitions: Callable[[Mapping[str, TagDefinition]], None],
     metrics: Metrics,
 ) -> ActionServices:
-    """Make the desk. Without a door to BigPanda nothing can be done through it, and buttons are not shown.
+    """Make them. Without access to BigPanda no action is possible, and cards have no buttons.
 
-    `live` gives the configuration of the moment, `accept` takes a share as if BigPanda had sent it, and `ring` wakes
-    whoever runs errands.
+    `live` returns the live configuration, and `accept` takes a share as if BigPanda had sent it.
     """
-    phone = SlackGateway(slack, Throttle(budgets, clock))
-    line = None if panda is None else BigPandaGateway(panda, clock)
-    people = People(phone, line, lambda: live().rulebook.users, clock)
-    lexicon = TagDefinitions(store, line, clock, acts=settings.buttons_enabled)
-
-    def governed(card: Card) -> Card:
-        """The card under the rules of now: who may act must not wait for its next share."""
-        options = live().rulebook.current_options(card.route, card.channel, card.options)
-        return replace(card, options=options)
-
-    words = lambda: live().rulebook.tag_labels  # noqa: E731  it is asked for again and again
-    carrier = None if line is None else Preflight(line, people, words, settings.app_key, governed=governed)
-    runner = (
-        carrier if carrier is None else TaskRunner(store, carrier, phone, clock=clock, accept=accept, metrics=metrics)
+    people = People(slack, bigpanda, lambda: live().rulebook.users, clock)
+    permissions = Permissions(people, live)
+    tag_definitions = TagDefinitions(store, bigpanda, clock, on_tag_definitions)
+    runner = None
+    if bigpanda is not None:
+        preflight = Preflight(
+            bigpanda, people, permissions, tag_labels=lambda: live().rulebook.tag_labels, app_key=settings.app_key
+        )
+        runner = TaskRunner(store, preflight, slack, bigpanda, clock=clock, accept=accept, metrics=metrics)
+    tasks = TaskWorker(store, runner, tag_definitions, clock)
+    interactions = InteractionHandler(
+        store, slack, permissions, clock, tasks.wake, metrics=metrics, enabled=settings.buttons_enabled
     )
-    desk = InteractionHandler(
-        store, phone, people, clock, ring, governed=governed, metrics=metrics, acts=settings.buttons_enabled
-    )
-    return ActionServices(interactions=desk, tasks=TaskWorker(store, runner, lexicon, clock), tag_definitions=lexicon)
+    return ActionServices(interactions=interactions, tasks=tasks, tag_definitions=tag_definitions)

@@ -35,8 +35,10 @@ _WHY: Final[Mapping[str, str]] = {
 """Reason of a task -> the sentence that explains it."""
 
 
-def not_allowed(kind: str, groups: Sequence[str]) -> str:
-    """Only the members of these user groups may press the button."""
+def denied(kind: str, reason: str, groups: Sequence[str]) -> str:
+    """The person may not act: only the members of these user groups may, or the card does not offer it."""
+    if not groups:
+        return rejected(kind, reason)
     members = " or ".join(f"<!subteam^{group}>" for group in groups)
     return f"{_not_done(kind)}: on this card only {members} may do that."
 

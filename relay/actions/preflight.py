@@ -1,7 +1,6 @@
-"""What has to be known before an errand goes to BigPanda, and the call that it makes.
+"""Finds out what a task needs before it goes to BigPanda, and makes its call ready.
 
-`Carrier.prepared` asks whatever has to be asked (who is this, may they, how does the incident stand) and gives a call
-that is ready to be made, or says that none will be, or that it is not known yet. It writes nothing.
+It asks who the person is, whether they may act, and how the incident stands. It stores nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,13 +10,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
-from relay.actions.bigpanda_gateway import BigPandaGateway
 from relay.actions.people import LookupFailed, People
+from relay.actions.permission import Denied, Permissions
 from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskOutcome
 from relay.cards.merge import comment_hash
-from relay.cards.model import AttemptState, Card, IncidentState, TaskKind
+from relay.cards.model import AttemptState, TaskKind
 from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, may_have_taken_effect
+from relay.model.incident import Incident
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
 from relay.model.tag_labels import TagLabels
@@ -28,14 +29,14 @@ MORNING_HOUR = 9
 """The hour until which "tomorrow" snoozes."""
 
 CONFIRMATION_WINDOW = CONFIRMATION_WAIT + 30.0
-"""Seconds for which the same action is not done by another press: BigPanda is asked in them how the incident stands."""
+"""Seconds for which the same action is not started again: within them, relay asks BigPanda for confirmation."""
 
 _HOURS = {"1h": 1, "4h": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyCall:
-    """A call that may be made; `deed` is what somebody will have done by it, `sent` the comment that it carries."""
+    """A call that may be made. `pending` is what the person will have done by it, `sent` the comment that it sends."""
 
     call: BigPandaCall
     send: Callable[[], Awaitable[TaskOutcome]]
@@ -45,7 +46,7 @@ class ReadyCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoCall:
-    """No call will be made: how the errand ends, and why. `quiet`: nobody needs to hear of it."""
+    """No call is made: how the task ends, and why. `quiet`: the person need not be told."""
 
     state: AttemptState
     reason: str
@@ -62,239 +63,231 @@ class NotYet:
 Prepared = ReadyCall | NoCall | NotYet
 
 
-class _Ends(Exception):
-    """The preparation ends before there is a call."""
+class _Stop(Exception):
+    """The preparation ends without a call."""
 
-    def __init__(self, end: NoCall | NotYet) -> None:
-        super().__init__(end)
-        self.end = end
+    def __init__(self, result: NoCall | NotYet) -> None:
+        super().__init__(result)
+        self.result = result
 
 
 class Preflight:
-    """Knows what each kind of errand needs."""
+    """Prepares the calls of tasks."""
 
     def __init__(
         self,
-        line: BigPandaGateway,
+        bigpanda: BigPandaGateway,
         people: People,
-        words: Callable[[], TagLabels],
-        app_key: Callable[[str], SecretStr | None],
+        permissions: Permissions,
         *,
-        governed: Callable[[Card], Card],
+        tag_labels: Callable[[], TagLabels],
+        app_key: Callable[[str], SecretStr | None],
     ) -> None:
-        """`words` are those of the live configuration, `app_key` gives an integration's.
-
-        `governed` gives a card with the options that its route gives it now.
-        """
-        self.with_current_options = governed
-        self.bigpanda = line
-        self._panda = line.client
+        """`tag_labels` returns those of the live configuration, `app_key` the key of an integration."""
+        self._bigpanda = bigpanda
         self._people = people
-        self._words = words
+        self._permissions = permissions
+        self._tag_labels = tag_labels
         self._app_key = app_key
 
-    async def prepare(self, matter: TaskContext) -> Prepared:
-        """The call of an errand, if there is to be one."""
+    async def prepare(self, context: TaskContext) -> Prepared:
+        """Prepare the call of a task."""
         try:
-            match matter.task.kind:
+            match context.task.kind:
                 case TaskKind.CALLBACK:
-                    return self._callback(matter)
+                    return self._callback(context)
                 case TaskKind.CHECK:
-                    return self._check(matter)
+                    return self._check(context)
                 case TaskKind.REPLY:
-                    return await self._reply(matter)
+                    return await self._reply(context)
                 case _:
-                    return await self._action(matter)
-        except _Ends as ends:
-            return ends.end
+                    return await self._action(context)
+        except _Stop as stop:
+            return stop.result
 
-    def _callback(self, matter: TaskContext) -> Prepared:
-        key = self._app_key(str(matter.task.payload.get("integration", "")))
+    def actors(self, context: TaskContext) -> tuple[str, ...]:
+        """Return the user groups that may act on the task's card now."""
+        return () if context.card is None else self._permissions.actors(context.card)
+
+    def _callback(self, context: TaskContext) -> Prepared:
+        key = self._app_key(_text(context, "integration"))
         if key is None:
             return NoCall(state=AttemptState.DROPPED, reason="no_app_key", quiet=True)
-        incident, secret = matter.task.incident, key.get_secret_value()
-        return ReadyCall(call=BigPandaCall.CALLBACK, send=lambda: self._panda.callback(incident, secret))
+        incident, secret = context.task.incident, key.get_secret_value()
+        return ReadyCall(call=BigPandaCall.CALLBACK, send=lambda: self._bigpanda.callback(incident, secret))
 
-    def _check(self, matter: TaskContext) -> Prepared:
-        after = checked_task_key(matter.task)
-        if after and after not in {deed.key for deed in matter.incident_state.record.pending_actions}:
+    def _check(self, context: TaskContext) -> Prepared:
+        after = checked_task_key(context.task)
+        if after and after not in {pending.key for pending in context.incident_state.record.pending_actions}:
             return NoCall(state=AttemptState.DONE, reason="confirmed", quiet=True)
-        environment, incident = _environment(matter.incident_state), matter.task.incident
-        return ReadyCall(call=BigPandaCall.INCIDENT, send=lambda: self._panda.incident(environment, incident))
+        environment, incident = _environment(context), context.task.incident
+        return ReadyCall(call=BigPandaCall.INCIDENT, send=lambda: self._bigpanda.incident(environment, incident))
 
-    async def _reply(self, matter: TaskContext) -> Prepared:
-        errand = matter.task
-        card = matter.card
-        if card is not None and not self.with_current_options(card).options.sync_replies:
-            raise _Ends(NoCall(state=AttemptState.DROPPED, reason="not_synced", quiet=True))
-        environment = _environment(matter.incident_state)
-        person = await self._person(matter)
-        written = str(errand.payload.get("text", ""))
-        text = to_plain_text(written, await self._people.names(mentioned_users(written))).strip()
+    async def _reply(self, context: TaskContext) -> Prepared:
+        if context.card is not None and not self._permissions.syncs_replies(context.card):
+            raise _Stop(NoCall(state=AttemptState.DROPPED, reason="not_synced", quiet=True))
+        environment = _environment(context)
+        person = await self._person(context)
+        markup = _text(context, "text")
+        text = to_plain_text(markup, await self._people.names(mentioned_users(markup))).strip()
         if not text:
-            raise _Ends(NoCall(state=AttemptState.DROPPED, reason="empty", quiet=True))
-        return self._comment(matter, environment, person, text)
+            raise _Stop(NoCall(state=AttemptState.DROPPED, reason="empty", quiet=True))
+        return self._comment(context, environment, person, text)
 
-    async def _action(self, matter: TaskContext) -> Prepared:
-        if matter.card is None:
-            raise _Ends(NoCall(state=AttemptState.REJECTED, reason="not_offered"))
-        card = self.with_current_options(matter.card)
-        if matter.task.kind not in card.options.actions:
-            raise _Ends(NoCall(state=AttemptState.REJECTED, reason="not_offered"))
-        environment = _environment(matter.incident_state)
-        await self._permitted(matter, card)
-        person = await self._person(matter)
-        if matter.task.kind is TaskKind.COMMENT:
-            return self._comment(matter, environment, person, str(matter.task.payload.get("text", "")).strip())
-        if not read_incident(matter.incident_state.record, self._words()).active:
-            raise _Ends(_already(matter, "already_resolved"))
-        match matter.task.kind:
+    async def _action(self, context: TaskContext) -> Prepared:
+        kind, user = context.task.kind, _text(context, "user")
+        checked = await self._permissions.check(context.card, kind, user)
+        if isinstance(checked, Denied) and checked.reason == "not_offered":
+            raise _Stop(NoCall(state=AttemptState.REJECTED, reason=checked.reason))
+        environment = _environment(context)
+        if isinstance(checked, LookupFailed):
+            raise _Stop(_unknown(checked))
+        if checked is not None:
+            raise _Stop(NoCall(state=AttemptState.REJECTED, reason=checked.reason))
+        person = await self._person(context)
+        if kind is TaskKind.COMMENT:
+            return self._comment(context, environment, person, _text(context, "text").strip())
+        incident = read_incident(context.incident_state.record, self._tag_labels())
+        if not incident.active:
+            raise _Stop(_already(context, "already_resolved"))
+        match kind:
             case TaskKind.ASSIGN:
-                return await self._assign(matter, environment, person)
+                return await self._assign(context, environment, person, incident)
             case TaskKind.SNOOZE:
-                return self._snooze(matter, environment, person)
+                return self._snooze(context, environment, person)
             case _:
-                return self._resolve(matter, environment, person)
+                return self._resolve(context, environment, person)
 
-    def _comment(self, matter: TaskContext, environment: str, person: SlackUser, text: str) -> ReadyCall:
-        errand = matter.task
-        sent = f"{person.name or errand.payload.get('name') or person.id} (Slack): {text}"
-        deed = _deed(matter, person, text=text, sent=comment_hash(sent), channel=str(errand.payload.get("card", "")))
+    def _comment(self, context: TaskContext, environment: str, person: SlackUser, text: str) -> ReadyCall:
+        incident = context.task.incident
+        sent = f"{_name(context, person)} (Slack): {text}"
         return ReadyCall(
             call=BigPandaCall.COMMENT,
-            send=lambda: self._panda.comment(environment, errand.incident, sent),
-            pending=deed,
+            send=lambda: self._bigpanda.comment(environment, incident, sent),
+            pending=_pending(context, person, text=text, sent_hash=comment_hash(sent), channel=_text(context, "card")),
             sent=sent,
         )
 
-    async def _assign(self, matter: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+    async def _assign(self, context: TaskContext, environment: str, person: SlackUser, incident: Incident) -> ReadyCall:
         if not person.email:
-            raise _Ends(NoCall(state=AttemptState.REJECTED, reason="no_email"))
-        found = await self._people.bigpanda_id(person.email)
-        if isinstance(found, LookupFailed):
-            raise _Ends(_cannot(found))
-        if not found:
-            raise _Ends(NoCall(state=AttemptState.REJECTED, reason="unknown_user"))
-        assignee = read_incident(matter.incident_state.record, self._words()).assignee
-        if assignee is not None and found == assignee.id:
-            raise _Ends(_already(matter, "already_assigned"))
-        _once(matter, person=found)
-        incident = matter.task.incident
+            raise _Stop(NoCall(state=AttemptState.REJECTED, reason="no_email"))
+        assignee_id = await self._people.bigpanda_id(person.email)
+        if isinstance(assignee_id, LookupFailed):
+            raise _Stop(_unknown(assignee_id))
+        if not assignee_id:
+            raise _Stop(NoCall(state=AttemptState.REJECTED, reason="unknown_user"))
+        if incident.assignee is not None and assignee_id == incident.assignee.id:
+            raise _Stop(_already(context, "already_assigned"))
+        _stop_if_in_progress(context, assignee_id)
         return ReadyCall(
             call=BigPandaCall.ASSIGN,
-            send=lambda: self._panda.assign(environment, incident, found),
-            pending=_deed(matter, person, assigned=found),
+            send=lambda: self._bigpanda.assign(environment, context.task.incident, assignee_id),
+            pending=_pending(context, person, assignee_id=assignee_id),
         )
 
-    def _snooze(self, matter: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
-        until = snoozed_until(str(matter.task.payload.get("until", "")), matter.task.created, person)
-        incident = matter.task.incident
+    def _snooze(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+        until = snoozed_until(_text(context, "until"), context.task.created, person)
         return ReadyCall(
             call=BigPandaCall.SNOOZE,
-            send=lambda: self._panda.snooze(environment, incident, until),
-            pending=_deed(matter, person, until=until),
+            send=lambda: self._bigpanda.snooze(environment, context.task.incident, until),
+            pending=_pending(context, person, until=until),
         )
 
-    def _resolve(self, matter: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
-        _once(matter)
-        note = str(matter.task.payload.get("text", "")).strip()
-        name = person.name or person.id
+    def _resolve(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+        _stop_if_in_progress(context)
+        note, name = _text(context, "text").strip(), person.name or person.id
         sent = f"{name} (Slack): {note}" if note else f"Resolved by {name} from Slack"
-        incident = matter.task.incident
         return ReadyCall(
             call=BigPandaCall.RESOLVE,
-            send=lambda: self._panda.resolve(environment, incident, sent),
-            pending=_deed(matter, person, text=note, sent=comment_hash(sent)),
+            send=lambda: self._bigpanda.resolve(environment, context.task.incident, sent),
+            pending=_pending(context, person, text=note, sent_hash=comment_hash(sent)),
         )
 
-    async def _permitted(self, matter: TaskContext, card: Card) -> None:
-        allowed = await self._people.may_act(str(matter.task.payload.get("user", "")), card.options.actors)
-        if isinstance(allowed, LookupFailed):
-            raise _Ends(_cannot(allowed))
-        if not allowed:
-            raise _Ends(NoCall(state=AttemptState.REJECTED, reason="not_allowed"))
-
-    async def _person(self, matter: TaskContext) -> SlackUser:
-        found = await self._people.person(str(matter.task.payload.get("user", "")))
+    async def _person(self, context: TaskContext) -> SlackUser:
+        found = await self._people.person(_text(context, "user"))
         if isinstance(found, LookupFailed):
-            raise _Ends(_cannot(found, "unknown_person"))
+            raise _Stop(_unknown(found, "unknown_person"))
         return found
 
 
-def snoozed_until(choice: str, asked: float, person: SlackUser) -> int:
-    """Until when (Unix seconds) somebody wants to be left alone: hours from when they asked, or their next morning."""
+def snoozed_until(choice: str, pressed_at: float, person: SlackUser) -> int:
+    """Return the end of a snooze in Unix seconds: hours from the press, or the person's next morning."""
     if choice in _HOURS:
-        return int(asked) + _HOURS[choice] * 3600
-    there = datetime.fromtimestamp(asked, _zone(person))
-    tomorrow = (there + timedelta(days=1)).date()
-    morning = datetime(tomorrow.year, tomorrow.month, tomorrow.day, MORNING_HOUR, tzinfo=there.tzinfo)
+        return int(pressed_at) + _HOURS[choice] * 3600
+    local = datetime.fromtimestamp(pressed_at, _time_zone(person))
+    tomorrow = (local + timedelta(days=1)).date()
+    morning = datetime(tomorrow.year, tomorrow.month, tomorrow.day, MORNING_HOUR, tzinfo=local.tzinfo)
     return int(morning.timestamp())
 
 
-def _zone(person: SlackUser) -> tzinfo:
-    """Where somebody lives; where the system does not know the zone, the distance from UTC that Slack tells."""
+def _time_zone(person: SlackUser) -> tzinfo:
+    """Return the person's time zone; where the system does not know it, the offset from UTC that Slack gives."""
     try:
         return ZoneInfo(person.time_zone) if person.time_zone else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return timezone(timedelta(seconds=person.utc_offset))
 
 
-def _environment(story: IncidentState) -> str:
-    """BigPanda finds an incident by its environment's id as well."""
-    if not story.record.environment_id:
-        raise _Ends(NoCall(state=AttemptState.REJECTED, reason="no_environment"))
-    return story.record.environment_id
+def _text(context: TaskContext, name: str) -> str:
+    return str(context.task.payload.get(name, ""))
 
 
-def _already(matter: TaskContext, reason: str) -> NoCall:
-    """The incident is as it is wanted; by this very errand, where the answer to an earlier call of it was lost."""
-    if may_have_taken_effect(matter.task):
+def _name(context: TaskContext, person: SlackUser) -> str:
+    return person.name or _text(context, "name") or person.id
+
+
+def _environment(context: TaskContext) -> str:
+    """Return the id of the incident's environment, by which BigPanda finds an incident as well."""
+    environment = context.incident_state.record.environment_id
+    if not environment:
+        raise _Stop(NoCall(state=AttemptState.REJECTED, reason="no_environment"))
+    return environment
+
+
+def _already(context: TaskContext, reason: str) -> NoCall:
+    """The incident is as the person wants it; perhaps by an earlier call of this task, whose answer was lost."""
+    if may_have_taken_effect(context.task):
         return NoCall(state=AttemptState.DONE, reason="confirmed", quiet=True)
     return NoCall(state=AttemptState.DROPPED, reason=reason)
 
 
-def _once(matter: TaskContext, *, person: str = "") -> None:
-    """Two people, or one person twice, may press the same before the first press is confirmed.
+def _stop_if_in_progress(context: TaskContext, assignee_id: str = "") -> None:
+    """Do not start what somebody else, or the same person, has started and no share has confirmed yet.
 
-    What nothing has confirmed in all that time, not even BigPanda when it was asked, may be tried anew.
+    What nothing has confirmed within the window may be tried again.
     """
-    errand = matter.task
-    same = (
-        deed
-        for deed in matter.incident_state.record.pending_actions
-        if deed.kind == errand.kind and deed.assignee_id == person
-    )
-    if any(deed.key != errand.key and errand.created - deed.at < CONFIRMATION_WINDOW for deed in same):
-        raise _Ends(NoCall(state=AttemptState.DROPPED, reason="in_progress"))
+    task = context.task
+    for pending in context.incident_state.record.pending_actions:
+        is_same = pending.kind == task.kind and pending.assignee_id == assignee_id and pending.key != task.key
+        if is_same and task.created - pending.at < CONFIRMATION_WINDOW:
+            raise _Stop(NoCall(state=AttemptState.DROPPED, reason="in_progress"))
 
 
-def _deed(  # noqa: PLR0913  a deed has that many parts
-    matter: TaskContext,
+def _pending(  # noqa: PLR0913  each has a name
+    context: TaskContext,
     person: SlackUser,
     *,
-    assigned: str = "",
+    assignee_id: str = "",
     until: int | None = None,
     text: str = "",
-    sent: str = "",
+    sent_hash: str = "",
     channel: str = "",
 ) -> PendingAction:
-    errand = matter.task
     return PendingAction(
-        key=errand.key,
-        kind=errand.kind,
-        actor=person.name or str(errand.payload.get("name") or person.id),
-        at=errand.created,
-        assignee_id=assigned,
+        key=context.task.key,
+        kind=context.task.kind,
+        actor=_name(context, person),
+        at=context.task.created,
+        assignee_id=assignee_id,
         until=until,
         text=text,
-        sent_hash=sent,
+        sent_hash=sent_hash,
         channel=channel,
     )
 
 
-def _cannot(told: LookupFailed, otherwise: str = "") -> NoCall | NotYet:
-    if told.permanent:
-        return NoCall(
-            state=AttemptState.REJECTED, reason=otherwise if told.reason == "person_not_found" else told.reason
-        )
-    return NotYet(reason=told.reason)
+def _unknown(failed: LookupFailed, reason_for_nobody: str = "") -> NoCall | NotYet:
+    if not failed.permanent:
+        return NotYet(reason=failed.reason)
+    reason = reason_for_nobody if failed.reason == "person_not_found" else failed.reason
+    return NoCall(state=AttemptState.REJECTED, reason=reason)

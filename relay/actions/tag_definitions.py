@@ -1,90 +1,90 @@
-"""BigPanda's definitions of tags: asked for once, kept in the store, refreshed now and then, and taught to the routes.
+"""BigPanda's definitions of tags: read from BigPanda, kept in the store, and applied to the live configuration.
 
-Every relay reads what the store has; the one that delivers asks BigPanda.
+Every relay reads what the store has; the leader asks BigPanda.
 """
+
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from relay.actions.bigpanda_gateway import BigPandaGateway
-from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
-from relay.config.configuration import Configuration
 from relay.model.errors import StoreError
 from relay.model.tag_labels import TagDefinition
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
 from relay.store.store import Store
 
-log = structlog.get_logger("relay.lexicon")
+log = structlog.get_logger("relay.tag_definitions")
 
 REFRESH_EVERY = 3600.0
 READ_EVERY = 60.0
-"""Seconds after which BigPanda is asked again, and the store, where another relay may have."""
+"""Seconds after which the leader asks BigPanda again, and every relay reads the store again."""
 
 
 class TagDefinitions:
-    """What tags are called, and what their ranks mean; empty until somebody has told."""
+    """What tags are called, and what their ranks mean; none until BigPanda has told them."""
 
-    def __init__(self, store: Store, line: BigPandaGateway | None, clock: Clock, *, acts: bool) -> None:
-        """`acts` says whether buttons do anything in this relay."""
+    def __init__(
+        self,
+        store: Store,
+        bigpanda: BigPandaGateway | None,
+        clock: Clock,
+        on_change: Callable[[Mapping[str, TagDefinition]], None],
+    ) -> None:
+        """`on_change` gets all definitions (by id, casefolded) whenever they change."""
         self._store = store
-        self._line = line
+        self._bigpanda = bigpanda
         self._clock = clock
-        self._acts = acts
+        self._on_change = on_change
         self._definitions: dict[str, TagDefinition] = {}
         self._asked_at = 0.0
-        self._again_at = 0.0
+        self._retry_at = 0.0
         self._tries = 0
-        self._taught: tuple[Configuration, dict[str, TagDefinition], Configuration] | None = None
-
-    def apply(self, configuration: Configuration) -> Configuration:
-        """The configuration as it is lived by here: the same value, for as long as nothing changes."""
-        last = self._taught
-        if last is not None and last[0] is configuration and last[1] is self._definitions:
-            return last[2]
-        taught = configuration.with_tag_definitions(self._definitions, buttons_enabled=self._acts)
-        self._taught = configuration, self._definitions, taught
-        return taught
 
     async def load(self) -> None:
-        """Take what the store has."""
+        """Read the store.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
         definitions, self._asked_at = await self._store.tag_definitions()
-        known = {definition.id.casefold(): definition for definition in definitions}
-        if known != self._definitions:
-            self._definitions = known
+        by_id = {definition.id.casefold(): definition for definition in definitions}
+        if by_id != self._definitions:
+            self._definitions = by_id
+            self._on_change(by_id)
 
     async def poll(self) -> None:
-        """Take what the store has, again and again, until cancelled: another relay may have asked."""
+        """Read the store again and again, until cancelled: another relay may have asked BigPanda."""
         while True:
             await self._clock.sleep(READ_EVERY)
             try:
                 await self.load()
             except StoreError as error:
-                log.warning("definitions_not_read", detail=str(error))
+                log.warning("tag_definitions_not_read", detail=str(error))
 
     @property
     def refresh_at(self) -> float | None:
-        """When BigPanda is to be asked; None where it cannot be."""
-        return None if self._line is None else max(self._asked_at + REFRESH_EVERY, self._again_at)
+        """When BigPanda is to be asked; None without access to BigPanda."""
+        return None if self._bigpanda is None else max(self._asked_at + REFRESH_EVERY, self._retry_at)
 
     async def refresh(self) -> None:
-        """Ask BigPanda, and keep what it tells; what it does not tell leaves all as it was.
+        """Ask BigPanda, and store what it answers; where it does not answer, nothing changes.
 
         Raises:
-            StoreError: what it told is not kept. It is asked again later, as after any failure.
+            StoreError: the answer is not stored. BigPanda is asked again later, as after any failure.
         """
-        line = self._line
-        if line is None:
+        if self._bigpanda is None:
             return
         self._tries += 1
-        self._again_at = self._clock.now() + backoff(self._tries, "definitions")
-        ruling = await line.call(BigPandaCall.TAG_DEFINITIONS, line.client.tag_definitions)
+        self._retry_at = self._clock.now() + backoff(self._tries, "definitions")
+        answer = await self._bigpanda.tag_definitions()
         now = self._clock.now()
-        if not isinstance(ruling, TaskDone):
-            log.warning("definitions_not_told", reason=ruling.reason, remedy=getattr(ruling, "remedy", ""))
+        if not isinstance(answer, TaskDone):
+            log.warning("tag_definitions_failed", reason=answer.reason, remedy=getattr(answer, "remedy", ""))
             return
-        await self._store.save_tag_definitions(tag_definitions_of(ruling.body), now)
+        await self._store.save_tag_definitions(tag_definitions_of(answer.body), now)
         await self.load()
-        self._tries, self._again_at = 0, now + REFRESH_EVERY  # the store cannot tell, where there are none
-        log.info("definitions_kept", tags=len(self._definitions))
+        self._tries, self._retry_at = 0, now + REFRESH_EVERY  # the store has no time where there are no definitions
+        log.info("tag_definitions_saved", tags=len(self._definitions))

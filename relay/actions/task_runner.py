@@ -1,9 +1,9 @@
-"""One errand, from what has to be known before it to what is written down and said of it.
+"""Carries out one task, from what it needs to what the person reads.
 
-    prepared (carrying) -> begun, with its deed, in one transaction -> called -> settled -> told to whoever asked
+    prepared -> stored as in flight, with the pending action -> called -> result stored -> person told, if it failed
 
-A relay that dies between the last three leaves an errand that is being tried: what may be done twice is done again at
-the next start, and a comment is looked for instead (`planning.errands.recovered`).
+A relay that dies between the last three leaves a task in flight. What may be done twice is done again at the next
+start; a comment is searched for instead (`relay.cards.tasks`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,15 +12,15 @@ from dataclasses import replace
 import structlog
 
 from relay.actions import messages
+from relay.actions.ephemeral import send_ephemeral
 from relay.actions.preflight import NoCall, NotYet, Preflight, ReadyCall
-from relay.actions.slack_gateway import SlackGateway
-from relay.bigpanda.calls import BigPandaCall
+from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import IncidentNotFound, TaskDone, TaskOutcome
 from relay.bigpanda.responses import comments_of
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards import staleness
-from relay.cards.model import AttemptState, Card, IncidentState, TaskKind
+from relay.cards.model import AttemptState, TaskKind
 from relay.cards.tasks import (
     COMMENT_KINDS,
     TASK_TIMEOUTS,
@@ -40,249 +40,237 @@ from relay.cards.tasks import (
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, ShareError, StoreError, StoreUnusable
 from relay.runtime.clock import Clock
+from relay.slack.gateway import SlackGateway
 from relay.store.store import Store
 from relay.store.types import Lease
 
-log = structlog.get_logger("relay.errands")
+log = structlog.get_logger("relay.tasks")
 
 STORE_RETRY_PAUSE = 1.0
 """Seconds until the store is asked again after it failed."""
 
 SKIP_PAUSE = 60.0
-"""Seconds for which an errand is left alone of which nothing can be written down."""
+"""Seconds for which a task is skipped whose state cannot be stored."""
 
 AcceptShare = Callable[[bytes, Mapping[str, str]], Awaitable[object]]
 """Takes a share (body, headers) as if BigPanda had sent it."""
 
-CheckLease = Callable[[], None]
-"""Raises LeaseLost where this relay may not go on; asked right before each call that does something."""
-
 
 class TaskRunner:
-    """Knows how an errand goes, and carries it through."""
+    """Carries out tasks.
 
-    def __init__(  # noqa: PLR0913  the shell is wired here
+    `restored_at` is set where a copy of the database was put back: tasks up to then may have been done already.
+    """
+
+    def __init__(  # noqa: PLR0913  each has a name
         self,
         store: Store,
-        carrier: Preflight,
-        phone: SlackGateway,
+        preflight: Preflight,
+        slack: SlackGateway,
+        bigpanda: BigPandaGateway,
         *,
         clock: Clock,
         accept: AcceptShare,
         metrics: Metrics,
     ) -> None:
-        """`accept` takes what BigPanda tells of an incident when it is asked.
-
-        `copied_at` (set by whoever starts errands) is the moment up to which errands are those of a copy of the
-        database that was put back, if it was.
-        """
-        self.copied_at: float | None = None
-        self.bigpanda = carrier.bigpanda
+        """`accept` takes what BigPanda answers when it is asked about an incident."""
+        self.bigpanda = bigpanda
+        self.slack = slack
+        self.restored_at: float | None = None
         self._store = store
-        self._carrier = carrier
-        self._phone = phone
+        self._preflight = preflight
         self._clock = clock
         self._accept = accept
         self._metrics = metrics
 
-    @property
-    def waiting(self) -> int:
-        """How many calls wait for their budget: nothing but time moves them on."""
-        return self.bigpanda.waiting + self._phone.waiting
-
-    async def run(self, matter: TaskContext, lease: Lease | None, check: CheckLease) -> None:
-        """Do what is to be done about an errand now.
+    async def run(self, context: TaskContext, lease: Lease | None) -> None:
+        """Do the next step of a task.
 
         Raises:
-            LeaseLost: another relay delivers now; it looks after the errand.
+            LeaseLost: another relay is the leader now, and does the task.
         """
-        errand = matter.task
-        if errand.state is AttemptState.IN_DOUBT:
-            await self._look(matter, lease)
-        elif self._clock.now() > errand.created + TASK_TIMEOUTS[errand.kind]:
-            await self._end(matter, NoCall(state=AttemptState.DROPPED, reason=errand.reason or "too_late"), lease)
+        task = context.task
+        if task.state is AttemptState.IN_DOUBT:
+            await self._search(context, lease)
+        elif self._clock.now() > task.created + TASK_TIMEOUTS[task.kind]:
+            await self._close(context, NoCall(state=AttemptState.DROPPED, reason=task.reason or "too_late"), lease)
         else:
-            await self._carry(matter, lease, check)
+            await self._start(context, lease)
 
-    async def record_crash(self, matter: TaskContext, error: Exception, lease: Lease | None) -> None:
-        """Something went wrong in the middle of it: nobody knows how far it came.
+    async def record_crash(self, context: TaskContext, error: Exception, lease: Lease | None) -> None:
+        """Store that a task failed unexpectedly: nobody knows how far it came.
 
         Raises:
-            LeaseLost: another relay delivers now.
+            LeaseLost: another relay is the leader now.
         """
-        errand, now = matter.task, self._clock.now()
-        unforeseen = None if isinstance(error, StoreError) else error  # the database's own sentence says it all
-        log.error("errand_broke", incident=errand.incident, key=errand.key, detail=str(error), exc_info=unforeseen)
+        task, now = context.task, self._clock.now()
+        unexpected = None if isinstance(error, StoreError) else error  # the database's own message says it all
+        log.error("task_crashed", incident=task.incident, key=task.key, detail=str(error), exc_info=unexpected)
         try:
-            await self._concluded(await self._settle(matter, lambda known: handle_crash(known, now), lease))
+            await self._finish(await self._update(context, lambda current: handle_crash(current, now), lease))
         except LeaseLost:
             raise
-        except StoreError as failed:  # not even that can be written: whoever delivers next recovers it
-            log.error("errand_left", key=errand.key, detail=str(failed))  # noqa: TRY400  the sentence says it
-            await self._clock.sleep(SKIP_PAUSE)  # it may still be due, and would be taken up again at once
+        except StoreError as failed:  # the next leader recovers it
+            log.error("task_skipped", key=task.key, detail=str(failed))  # noqa: TRY400  the message says it all
+            await self._clock.sleep(SKIP_PAUSE)  # it may still be due, and would be picked again at once
 
-    async def _carry(self, matter: TaskContext, lease: Lease | None, check: CheckLease) -> None:
-        prepared = await self._carrier.prepare(matter)
+    async def _start(self, context: TaskContext, lease: Lease | None) -> None:
+        prepared = await self._preflight.prepare(context)
         match prepared:
             case NotYet(reason=reason):
                 now = self._clock.now()
-                at = now + check_delay(matter.task, now)
-                await self._concluded(await self._settle(matter, lambda known: retry_task(known, reason, at), lease))
+                retry_at = now + check_delay(context.task, now)
+                await self._finish(
+                    await self._update(context, lambda current: retry_task(current, reason, retry_at), lease)
+                )
             case NoCall():
-                await self._end(matter, prepared, lease)
+                await self._close(context, prepared, lease)
             case ReadyCall():
-                await self._call(matter, prepared, lease, check)
+                await self._call(context, prepared, lease)
 
-    async def _call(self, matter: TaskContext, ready: ReadyCall, lease: Lease | None, check: CheckLease) -> None:
-        await self.bigpanda.acquire(ready.call)
-        errand, since = matter.task, self.copied_at
-        begin = (
-            begin_restored
-            if errand.kind in COMMENT_KINDS and since is not None and errand.created <= since
-            else begin_task
-        )
-        started = await self._settle(
-            matter, lambda known: begin(known, ready.pending, self._clock.now(), sent=ready.sent), lease
+    async def _call(self, context: TaskContext, ready: ReadyCall, lease: Lease | None) -> None:
+        """Make the call, once the task is stored as in flight. Nothing is stored while the rate limit makes it wait."""
+        await self.bigpanda.throttle.reserve_when_ready(ready.call)
+        task, restored_at = context.task, self.restored_at
+        may_be_done = task.kind in COMMENT_KINDS and restored_at is not None and task.created <= restored_at
+        begin = begin_restored if may_be_done else begin_task
+        started = await self._update(
+            context, lambda current: begin(current, ready.pending, self._clock.now(), sent=ready.sent), lease
         )
         if started is None:
-            return  # settled by somebody else meanwhile
+            return  # it was settled meanwhile
         if started.task.state is not AttemptState.IN_FLIGHT:
-            await self._concluded(started)
+            await self._finish(started)
             return
-        check()
-        ruling = self.bigpanda.record_answer(ready.call, await ready.send())
-        if matter.task.kind is TaskKind.CHECK:
-            await self._checked(started, ruling, lease)
-        else:
-            await self._ruled(started, ruling, lease)
-
-    async def _ruled(self, matter: TaskContext, ruling: TaskOutcome, lease: Lease | None) -> None:
-        now = self._clock.now()
-        await self._concluded(await self._settle(matter, lambda known: apply_result(known, ruling, now), lease), ruling)
-
-    async def _look(self, matter: TaskContext, lease: Lease | None) -> None:
-        """A comment of which nobody knows: BigPanda's own list of what happened may tell."""
-        errand = matter.task
-        ruling = await self.bigpanda.call(
-            BigPandaCall.ACTIVITIES, lambda: self.bigpanda.client.activities(errand.incident)
-        )
-        comments = comments_of(ruling.body) if isinstance(ruling, TaskDone) else None
-        sent, now = str(errand.payload.get("sent", "")), self._clock.now()
-        await self._concluded(await self._settle(matter, lambda known: apply_search(known, comments, sent, now), lease))
-
-    async def _checked(self, matter: TaskContext, ruling: TaskOutcome, lease: Lease | None) -> None:
-        """What BigPanda says of an incident comes in as a share; where it cannot say, the card says so."""
-        if isinstance(ruling, TaskDone):
-            await self._take(matter, ruling, lease)
-            return
-        now = self._clock.now()
-        if isinstance(ruling, IncidentNotFound) and await self._region_is_right():
-            log.warning("incident_gone", incident=matter.task.incident, reason=ruling.reason)
-            settled = await self._settle(matter, lambda known: _gone(known, ruling, now), lease)
-        else:
-            settled = await self._settle(matter, lambda known: _unchecked(known, ruling, now), lease)
-        await self._concluded(settled, ruling)
-
-    async def _take(self, matter: TaskContext, ruling: TaskDone, lease: Lease | None) -> None:
-        known = matter.incident_state.record.integrations
-        headers = {INTEGRATION_HEADER: known[-1]} if known and known[-1] != "default" else {}
-        # Many an integration shares no comments: what BigPanda took and did not tell of is told by asking.
-        expected = {deed.key for deed in matter.incident_state.record.pending_actions}
-        sent = matter.task.payload.get("sent") if checked_task_key(matter.task) in expected else None
-        try:
-            await self._accept(share_body_from_api(ruling.body, comment=str(sent) if sent else None), headers)
-        except ShareError as error:
-            log.error("check_not_taken", incident=matter.task.incident, detail=str(error))  # noqa: TRY400  it says all
-            await self._end(matter, NoCall(state=AttemptState.REJECTED, reason=error.reason), lease)
+        outcome = await ready.send()
+        if task.kind is TaskKind.CHECK:
+            await self._apply_check(started, outcome, lease)
         else:
             now = self._clock.now()
-            await self._concluded(await self._settle(matter, lambda known: _known(known, now), lease), ruling)
+            await self._finish(
+                await self._update(started, lambda current: apply_result(current, outcome, now), lease), outcome
+            )
+
+    async def _search(self, context: TaskContext, lease: Lease | None) -> None:
+        """Search BigPanda's list of activities for a comment whose answer was lost."""
+        outcome = await self.bigpanda.activities(context.task.incident)
+        comments = comments_of(outcome.body) if isinstance(outcome, TaskDone) else None
+        sent, now = str(context.task.payload.get("sent", "")), self._clock.now()
+        await self._finish(
+            await self._update(context, lambda current: apply_search(current, comments, sent, now), lease)
+        )
+
+    async def _apply_check(self, context: TaskContext, outcome: TaskOutcome, lease: Lease | None) -> None:
+        """Take what BigPanda says of an incident as a share; where it cannot say, show that on the card."""
+        if isinstance(outcome, TaskDone):
+            await self._accept_share(context, outcome, lease)
+            return
+        now = self._clock.now()
+        if isinstance(outcome, IncidentNotFound) and await self._region_is_right():
+            log.warning("incident_gone", incident=context.task.incident, reason=outcome.reason)
+            decide = _mark_gone
+        else:
+            decide = _apply_failed_check
+        await self._finish(await self._update(context, lambda current: decide(current, outcome, now), lease), outcome)
+
+    async def _accept_share(self, context: TaskContext, outcome: TaskDone, lease: Lease | None) -> None:
+        record, task = context.incident_state.record, context.task
+        known = record.integrations
+        headers = {INTEGRATION_HEADER: known[-1]} if known and known[-1] != "default" else {}
+        # Many integrations share no comments: a comment that BigPanda has accepted is reported by this answer.
+        pending = {action.key for action in record.pending_actions}
+        sent = task.payload.get("sent") if checked_task_key(task) in pending else None
+        try:
+            await self._accept(share_body_from_api(outcome.body, comment=str(sent) if sent else None), headers)
+        except ShareError as error:
+            log.error("check_not_accepted", incident=task.incident, detail=str(error))  # noqa: TRY400  the message says it all
+            await self._close(context, NoCall(state=AttemptState.REJECTED, reason=error.reason), lease)
+        else:
+            now = self._clock.now()
+            await self._finish(await self._update(context, lambda current: _confirm(current, now), lease), outcome)
 
     async def _region_is_right(self) -> bool:
-        """A 404 also comes from another region's BigPanda: once anything was answered, it is the incident's."""
+        """Whether a 404 is about the incident: BigPanda in another region answers 404 to everything."""
         if not self.bigpanda.has_answered:
-            await self.bigpanda.call(BigPandaCall.TAG_DEFINITIONS, self.bigpanda.client.tag_definitions)
+            await self.bigpanda.tag_definitions()
         return self.bigpanda.has_answered
 
-    async def _end(self, matter: TaskContext, no: NoCall, lease: Lease | None) -> None:
-        settled = await self._settle(matter, lambda known: close_task(known, no.state, no.reason), lease)
-        await self._concluded(settled, quiet=no.quiet)
+    async def _close(self, context: TaskContext, end: NoCall, lease: Lease | None) -> None:
+        closed = await self._update(context, lambda current: close_task(current, end.state, end.reason), lease)
+        await self._finish(closed, quiet=end.quiet)
 
-    async def _settle(
-        self, matter: TaskContext, finish: Callable[[TaskContext], TaskUpdate | None], lease: Lease | None
+    async def _update(
+        self, context: TaskContext, decide: Callable[[TaskContext], TaskUpdate | None], lease: Lease | None
     ) -> TaskContext | None:
-        """Write down what is decided, however long the store takes: an answer that is lost is asked for again."""
+        """Store a decision, with retries while the store fails."""
         while True:
             try:
-                return await self._store.update_task(matter.task.key, finish, lease=lease)
+                return await self._store.update_task(context.task.key, decide, lease=lease)
             except StoreUnusable as error:
-                log.error("errand_not_settled", key=matter.task.key, detail=str(error))  # noqa: TRY400  it says all
+                log.error("task_not_saved", key=context.task.key, detail=str(error))  # noqa: TRY400  the message says it all
                 await self._clock.sleep(STORE_RETRY_PAUSE)
 
-    async def _concluded(
-        self, matter: TaskContext | None, ruling: TaskOutcome | None = None, *, quiet: bool = False
+    async def _finish(
+        self, context: TaskContext | None, outcome: TaskOutcome | None = None, *, quiet: bool = False
     ) -> None:
-        """Say what became of an errand: to the log and the metrics, and to whoever asked for it, if it failed."""
-        if matter is None:
+        """Report how a task stands: to the log, to the metrics, and to the person who started it, if it failed."""
+        if context is None:
             return
-        errand = matter.task
-        outcome = "waiting" if errand.state is AttemptState.WAITING else str(errand.state)
-        self._metrics.record_task(errand.kind, outcome)
-        told = log.info if errand.state is AttemptState.DONE or quiet else log.warning
-        told(
-            "errand",
-            kind=str(errand.kind),
-            outcome=outcome,
-            reason=errand.reason or "ok",
-            remedy=getattr(ruling, "remedy", ""),
-            incident=errand.incident,
-            key=errand.key,
-            user=errand.payload.get("user", ""),
-            tries=errand.tries,
+        task = context.task
+        state = "waiting" if task.state is AttemptState.WAITING else str(task.state)
+        self._metrics.record_task(task.kind, state)
+        write = log.info if task.state is AttemptState.DONE or quiet else log.warning
+        write(
+            "bigpanda_task",
+            kind=str(task.kind),
+            outcome=state,
+            reason=task.reason or "ok",
+            remedy=getattr(outcome, "remedy", ""),
+            incident=task.incident,
+            key=task.key,
+            user=task.payload.get("user", ""),
+            tries=task.tries,
         )
-        if not quiet and (words := _words(matter, self._carrier.with_current_options)):
-            payload = errand.payload
-            thread = str(payload["message_ts"]) if errand.kind is TaskKind.REPLY else ""
-            await self._phone.post_ephemeral(str(payload["channel"]), str(payload["user"]), words, thread)
+        text = "" if quiet or "user" not in task.payload else self._message(context)
+        if text:
+            thread = str(task.payload["message_ts"]) if task.kind is TaskKind.REPLY else None
+            await send_ephemeral(
+                self.slack, str(task.payload["channel"]), str(task.payload["user"]), text, thread_ts=thread
+            )
+
+    def _message(self, context: TaskContext) -> str:
+        """Return what the person reads about a task that failed; empty where the card will show how it ended."""
+        task = context.task
+        if task.state is AttemptState.IN_DOUBT and task.due_at is None:
+            return messages.in_doubt(task.kind)
+        if task.state is AttemptState.DROPPED and (task.tries or task.reason == "too_late"):
+            return messages.given_up(task.kind, task.reason)
+        if task.state not in {AttemptState.REJECTED, AttemptState.DROPPED}:
+            return ""
+        groups = self._preflight.actors(context) if task.reason == "not_allowed" else ()
+        return messages.denied(task.kind, task.reason, groups)
 
 
-def _words(matter: TaskContext, governed: Callable[[Card], Card]) -> str:
-    """What whoever asked for an errand has to hear of its end; empty where the card will tell them, or nobody asked."""
-    errand = matter.task
-    if "user" not in errand.payload:
-        return ""
-    if errand.state is AttemptState.IN_DOUBT and errand.due_at is None:
-        return messages.in_doubt(errand.kind)
-    if errand.state is AttemptState.DROPPED and (errand.tries or errand.reason == "too_late"):
-        return messages.given_up(errand.kind, errand.reason)
-    if errand.reason == "not_allowed":
-        return messages.not_allowed(errand.kind, governed(matter.card).options.actors if matter.card else ())
-    ended = errand.state in {AttemptState.REJECTED, AttemptState.DROPPED}
-    return messages.rejected(errand.kind, errand.reason) if ended else ""
+def _mark_gone(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:
+    state, cards, _ = staleness.mark_gone(context.incident_state, context.cards, now)
+    return replace(close_task(context, AttemptState.DONE, outcome.reason), incident_state=state, cards=cards)
 
 
-def _gone(matter: TaskContext, ruling: IncidentNotFound, now: float) -> TaskUpdate:
-    story, cards, _ = staleness.mark_gone(matter.incident_state, matter.cards, now)
-    return _with(close_task(matter, AttemptState.DONE, ruling.reason), story, cards)
+def _confirm(context: TaskContext, now: float) -> TaskUpdate:
+    """BigPanda has answered: what the card shows is up to date, even where nothing of the answer was new."""
+    return replace(confirm_checked(context), cards=staleness.clear_stale(context.cards, now))
 
 
-def _known(matter: TaskContext, now: float) -> TaskUpdate:
-    """It was asked about, and taken: even where nothing of it was news, what the card shows is true."""
-    return replace(confirm_checked(matter), cards=staleness.clear_stale(matter.cards, now))
+def _apply_failed_check(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:
+    """Decide what follows where BigPanda could not say how the incident stands.
 
-
-def _unchecked(matter: TaskContext, ruling: TaskOutcome, now: float) -> TaskUpdate:
-    """It could not be asked about. After a long silence the card says so, once nothing more is tried."""
-    dealt = (
-        close_task(matter, AttemptState.REJECTED, ruling.reason)
-        if isinstance(ruling, IncidentNotFound)
-        else apply_result(matter, ruling, now)
-    )
-    if dealt.task.state.open or not str(matter.task.payload.get("why", "")).startswith("silent"):
-        return dealt
-    story, cards, _ = staleness.mark_stale(matter.incident_state, matter.cards, now, can_query=True)
-    return _with(dealt, story, cards)
-
-
-def _with(dealt: TaskUpdate, story: IncidentState, cards: tuple[Card, ...]) -> TaskUpdate:
-    return TaskUpdate(task=dealt.task, incident_state=story, cards=cards, follow_ups=dealt.follow_ups)
+    After a long silence the card says so, once relay does not try again.
+    """
+    if isinstance(outcome, IncidentNotFound):
+        update = close_task(context, AttemptState.REJECTED, outcome.reason)
+    else:
+        update = apply_result(context, outcome, now)
+    if update.task.state.open or not str(context.task.payload.get("why", "")).startswith("silent"):
+        return update
+    state, cards, _ = staleness.mark_stale(context.incident_state, context.cards, now, can_query=True)
+    return replace(update, incident_state=state, cards=cards)

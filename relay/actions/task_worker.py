@@ -1,168 +1,180 @@
-"""Gives one errand after the other its turn, in the relay that delivers; and looks for incidents that fell silent.
+"""Runs due tasks in the relay that is the leader, and finds incidents without news.
 
-Errands of one incident go one by one, in the order in which they fall due; those of others beside them.
+The tasks of one incident run one after the other, in the order in which they are due; those of others in parallel.
 """
 
 import asyncio
 import math
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
 
 import structlog
 
 from relay.actions.tag_definitions import TagDefinitions
-from relay.actions.task_runner import STORE_RETRY_PAUSE, CheckLease, TaskRunner
+from relay.actions.task_runner import STORE_RETRY_PAUSE, TaskRunner
 from relay.cards import staleness
 from relay.cards.model import AttemptState
 from relay.cards.tasks import TaskContext, close_task
+from relay.delivery.supervision import supervise
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Clock, WakeEvent
 from relay.store.restore import SEARCH_FIRST_FOR
 from relay.store.store import Store
 from relay.store.types import IncidentContext, Lease
 
-log = structlog.get_logger("relay.errands")
+log = structlog.get_logger("relay.tasks")
 
 MAX_CONCURRENT_TASKS = 8
-"""Errands under way at the most, each about another incident."""
+"""The most tasks in progress, each of another incident."""
 
 SILENCE_CHECK_EVERY = 60.0
-"""Seconds between two looks for incidents that fell silent, where none was about to."""
+"""Seconds between two checks for incidents without news, where none was about to become one."""
+
+_DEFINITIONS = ""
+"""Stands for the refresh of tag definitions among the incidents whose tasks are in progress."""
 
 
 class TaskWorker:
-    """The way out to BigPanda.
+    """Runs tasks for BigPanda.
 
-    Without a runner (there is no key) only the silence of incidents is looked after, and what was asked for while there
-    was one is given up: it would wait for ever, and its incident could never be slimmed.
+    Without access to BigPanda there is no runner. Then tasks that were stored earlier are given up, since an incident
+    with open tasks is never cleaned up, and only incidents without news are looked for.
     """
 
-    def __init__(self, store: Store, runner: TaskRunner | None, lexicon: TagDefinitions, clock: Clock) -> None:
-        """Take who carries errands through."""
-        self.bell = WakeEvent()
+    def __init__(self, store: Store, runner: TaskRunner | None, tag_definitions: TagDefinitions, clock: Clock) -> None:
+        """Run the tasks of the store."""
+        self.wakeup = WakeEvent()
         self._store = store
         self._runner = runner
-        self._lexicon = lexicon
+        self._tag_definitions = tag_definitions
         self._clock = clock
-        self._busy: set[str] = set()
-        self._refreshing = False
-        self._silent_at = 0.0
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._next_silence_check = 0.0
 
     @property
     def problem(self) -> str:
-        """Why BigPanda takes nothing from relay, where that is for somebody to mend; empty while it does."""
+        """What an operator has to do before BigPanda accepts relay's key; empty while it accepts it."""
         return self._runner.bigpanda.problem if self._runner else ""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way, and nothing can be before time passes or the bell rings."""
-        under_way = len(self._busy) + self._refreshing
-        return self.bell.is_idle and under_way <= (self._runner.waiting if self._runner else 0)
+        """Whether nothing is in progress, and nothing begins before time passes or `wakeup` is set."""
+        if self._runner is None:
+            return self.wakeup.is_idle and not self._running
+        waiting = self._runner.slack.throttle.waiting | self._runner.bigpanda.throttle.waiting
+        return self.wakeup.is_idle and set(self._running.values()) <= waiting
 
-    async def run(self, lease: Lease | None, over: asyncio.Event, check: CheckLease) -> None:
-        """Work until told to stop; then finish what is under way. `check` raises where the lease has run out.
+    def wake(self, *, everything: bool = False) -> None:  # noqa: ARG002  the other jobs of the leader need it
+        """Look for due tasks now."""
+        self.wakeup.set()
+
+    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Run tasks until told to stop; then finish those in progress.
 
         Raises:
-            LeaseLost: another relay delivers now.
-            StoreError: the store failed; nothing is lost by beginning again.
+            LeaseLost: another relay is the leader now.
         """
-        await self._store.recover_tasks(self._clock.now(), lease)
-        copy = await self._store.restore_window(self._clock.now())
-        if self._runner:
-            # What stands there when a copy is served for the first time is the copy's, however long copying took.
-            self._runner.copied_at = None if copy is None else copy[1] - SEARCH_FIRST_FOR
-        else:
-            await self._give_up(lease)
-        async with asyncio.TaskGroup() as tasks:
-            while not over.is_set():
-                until = await self._turn(lease, tasks, check)
-                if until is None or until > self._clock.now():
-                    await self._clock.wait_idle(self.bell, until)
+        work = partial(self._work, lease, stopping)
+        await supervise("bigpanda_tasks", work, self.wakeup, stopping, self._clock)
 
-    async def _give_up(self, lease: Lease | None) -> None:
-        while isinstance(found := await self._store.next_due_task(math.inf), TaskContext):
-            errand = found.task
-            log.warning("errand_given_up", kind=str(errand.kind), incident=errand.incident, key=errand.key)
+    async def _work(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        await self._store.recover_tasks(self._clock.now(), lease)
+        window = await self._store.restore_window(self._clock.now())
+        if self._runner:
+            # Whatever is stored when a copy is served for the first time is the copy's, however long copying took.
+            self._runner.restored_at = None if window is None else window[1] - SEARCH_FIRST_FOR
+        else:
+            await self._give_up_all(lease)
+        async with asyncio.TaskGroup() as tasks:
+            while not stopping.is_set():
+                until = await self._turn(lease, tasks)
+                if until is None or until > self._clock.now():
+                    await self._clock.wait_idle(self.wakeup, until)
+
+    async def _give_up_all(self, lease: Lease | None) -> None:
+        while isinstance(due := await self._store.next_due_task(math.inf), TaskContext):
+            task = due.task
+            detail = "there is no access to BigPanda any more"
+            log.warning("task_given_up", kind=str(task.kind), incident=task.incident, key=task.key, detail=detail)
             await self._store.update_task(
-                errand.key, lambda known: close_task(known, AttemptState.DROPPED, "no_key"), lease=lease
+                task.key, lambda current: close_task(current, AttemptState.DROPPED, "no_key"), lease=lease
             )
 
-    async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup, check: CheckLease) -> float | None:
-        """Begin with one errand; returns when to look again (None: when the bell rings)."""
-        if len(self._busy) >= MAX_CONCURRENT_TASKS:
+    async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
+        """Start one task. Return when to look again; None: when `wakeup` is set."""
+        if len(self._running) >= MAX_CONCURRENT_TASKS:
             return None
         now = self._clock.now()
-        defined = self._define(now, tasks)
+        refresh_at = self._refresh_definitions(now, tasks)
         try:
-            silent = await self._look_for_silence(now, lease)
-            found = await self._store.next_due_task(now, skip=frozenset(self._busy)) if self._runner else None
+            silence_at = await self._check_silence(now, lease)
+            due = await self._store.next_due_task(now, skip=frozenset(self._running)) if self._runner else None
         except LeaseLost:
             raise
-        except StoreError as error:  # raised from here it would cut off what is under way
-            log.error("errand_not_picked", detail=str(error))  # noqa: TRY400  the sentence says it
+        except StoreError as error:  # raised from here, it would interrupt the tasks in progress
+            log.error("task_not_picked", detail=str(error))  # noqa: TRY400  the message says it all
             return now + STORE_RETRY_PAUSE
         except Exception:
-            log.exception("errand_not_picked")
+            log.exception("task_not_picked")
             return now + SILENCE_CHECK_EVERY
-        if isinstance(found, TaskContext) and self._runner:
-            incident, work = found.task.incident, self._run(self._runner, found, lease, check)
-            task = tasks.create_task(work, name=f"errand {found.task.key}")
-            # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
-            task.add_done_callback(lambda _: self._over(incident))
-            self._busy.add(incident)
+        if isinstance(due, TaskContext) and self._runner:
+            self._spawn(due.task.incident, self._run(self._runner, due, lease), tasks)
             return now
-        moments = (found if isinstance(found, float) else None, silent, defined)
+        moments = (due if isinstance(due, float) else None, silence_at, refresh_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _define(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
-        """Have tags defined beside the errands, when it is time for it; returns when it will be (None: not known)."""
-        due = self._lexicon.refresh_at
-        if due is None or self._refreshing:
+    def _refresh_definitions(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
+        """Refresh the tag definitions in parallel, when it is time; return when it will be (None: not known)."""
+        refresh_at = self._tag_definitions.refresh_at
+        if refresh_at is None or _DEFINITIONS in self._running:
             return None
-        if due > now:
-            return due
-        tasks.create_task(self._refresh(), name="definitions").add_done_callback(lambda _: self._refreshed())
-        self._refreshing = True
+        if refresh_at > now:
+            return refresh_at
+        self._spawn(_DEFINITIONS, self._refresh(), tasks)
         return None
 
-    def _refreshed(self) -> None:
-        self._refreshing = False
-        self.bell.set()
-
     async def _refresh(self) -> None:
-        """Nobody waits for it, and whatever goes wrong with it stops nothing else."""
         try:
-            await self._lexicon.refresh()
+            await self._tag_definitions.refresh()
         except StoreError as error:
-            log.error("definitions_not_kept", detail=str(error))  # noqa: TRY400  the sentence says it
+            log.error("tag_definitions_not_saved", detail=str(error))  # noqa: TRY400  the message says it all
         except Exception:
-            log.exception("definitions_broke")
+            log.exception("tag_definitions_failed")
 
-    async def _look_for_silence(self, now: float, lease: Lease | None) -> float:
-        """Deal with one incident that has been silent for too long; returns when to look again."""
-        if now < self._silent_at:
-            return self._silent_at
-        asks, answers = self._runner is not None, not self.problem
+    async def _check_silence(self, now: float, lease: Lease | None) -> float:
+        """Handle one incident that has been without news for too long; return when to check again."""
+        if now < self._next_silence_check:
+            return self._next_silence_check
+        can_query, available = self._runner is not None, not self.problem
 
         def decide(context: IncidentContext) -> staleness.StalenessUpdate:
             return staleness.handle_silence(
-                context.incident_state, context.cards, now, can_query=asks, api_available=answers
+                context.incident_state, context.cards, now, can_query=can_query, api_available=available
             )
 
-        self._silent_at = now + SILENCE_CHECK_EVERY  # should one of them be broken, errands go on
+        self._next_silence_check = now + SILENCE_CHECK_EVERY  # even if this check fails, tasks go on
         found = await self._store.update_silent_incident(now, decide, lease=lease)
         if isinstance(found, str):
-            log.info("fell_silent", incident=found, asked=asks and answers)
+            log.info("incident_silent", incident=found, asked=can_query and available)
             return now
-        self._silent_at = now + SILENCE_CHECK_EVERY if found is None else min(found, now + SILENCE_CHECK_EVERY)
-        return self._silent_at
+        self._next_silence_check = now + SILENCE_CHECK_EVERY if found is None else min(found, now + SILENCE_CHECK_EVERY)
+        return self._next_silence_check
 
-    async def _run(self, runner: TaskRunner, matter: TaskContext, lease: Lease | None, check: CheckLease) -> None:
+    async def _run(self, runner: TaskRunner, context: TaskContext, lease: Lease | None) -> None:
         try:
-            await runner.run(matter, lease, check)
+            await runner.run(context, lease)
         except LeaseLost:
             raise
-        except Exception as error:  # noqa: BLE001  one errand's trouble must not cut off others, or what goes to Slack
-            await runner.record_crash(matter, error, lease)
+        except Exception as error:  # noqa: BLE001  a failing task must not interrupt the others
+            await runner.record_crash(context, error, lease)
 
-    def _over(self, incident: str) -> None:
-        self._busy.discard(incident)
-        self.bell.set()
+    def _spawn(self, key: str, work: Coroutine[Any, Any, None], tasks: asyncio.TaskGroup) -> None:
+        task = tasks.create_task(work, name=f"task of {key or 'tag definitions'}")
+        # In a callback, since a task that is cancelled before it begins runs nothing.
+        task.add_done_callback(lambda _: self._finish(key))
+        self._running[key] = task
+
+    def _finish(self, key: str) -> None:
+        del self._running[key]
+        self.wakeup.set()

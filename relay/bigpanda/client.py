@@ -6,7 +6,7 @@ It translates and decides nothing. It never repeats a request, never paces, neve
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -29,9 +29,6 @@ BASE_URL = "https://api.bigpanda.io"
 TIMEOUT = 10.0
 """Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
 
-Observer = Callable[[BigPandaCall, TaskOutcome, float], None]
-"""Told of every call that was answered or failed: the call, the ruling, the seconds it took. It must not raise."""
-
 _LARGEST_ANSWER = 32 * 1024**2
 """Bytes. An incident with its 300 alerts, each with tags of 30 values of 512 characters, is smaller."""
 _ACTIVITIES_A_PAGE = 99
@@ -39,7 +36,7 @@ _ACTIVITIES_A_PAGE = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
+class BigPandaRequest:
     """One request. `path` holds words of the API and ids alike, each still to be quoted; `secrets` beside the key."""
 
     call: BigPandaCall
@@ -64,7 +61,6 @@ class BigPandaClient:
         *,
         base_url: str = BASE_URL,
         timeout: float = TIMEOUT,
-        observer: Observer | None = None,
     ) -> None:
         """Take a session that outlives this (one of `relay.http.session.make_session`), inside the running loop.
 
@@ -78,7 +74,6 @@ class BigPandaClient:
         self._key = key
         self._base_url = checked_base_url(base_url, "BIGPANDA_API_URL", BASE_URL).rstrip("/")
         self._deadline = timeout
-        self._on_call = observer
         self._proxy = proxy_for(base_url)
 
     async def callback(self, incident: str, app_key: str) -> TaskOutcome:
@@ -89,7 +84,7 @@ class BigPandaClient:
         body = {"event_type": "incident#new", "incident_id": incident, "app_key": app_key}
         path = ("resources", "v2.1", "outbound", "callback")
         return await self._send(
-            _Request(call=BigPandaCall.CALLBACK, verb="POST", path=path, body=body, secrets=(app_key,))
+            BigPandaRequest(call=BigPandaCall.CALLBACK, verb="POST", path=path, body=body, secrets=(app_key,))
         )
 
     async def incident(self, environment: str, incident: str) -> TaskOutcome:
@@ -98,7 +93,9 @@ class BigPandaClient:
         https://api-docs.bigpanda.io/retrieve-incident-by-id-37770095e0.
         """
         path = _of(environment, incident)
-        return await self._send(_Request(call=BigPandaCall.INCIDENT, verb="GET", path=path, query={"expand": "alerts"}))
+        return await self._send(
+            BigPandaRequest(call=BigPandaCall.INCIDENT, verb="GET", path=path, query={"expand": "alerts"})
+        )
 
     async def resolve(self, environment: str, incident: str, comments: str) -> TaskOutcome:
         """Close the incident and all of its alerts, for good; `comments` may not be empty.
@@ -169,7 +166,7 @@ class BigPandaClient:
         https://api-docs.bigpanda.io/get-all-incident-tags-definitions-37770112e0.
         """
         path = ("resources", "v2.0", "incidents", "tags", "definitions")
-        return await self._send(_Request(call=BigPandaCall.TAG_DEFINITIONS, verb="GET", path=path))
+        return await self._send(BigPandaRequest(call=BigPandaCall.TAG_DEFINITIONS, verb="GET", path=path))
 
     async def activities(self, incident: str, types: Iterable[str] = ()) -> TaskOutcome:
         """Read what happened to an incident, of these types or of all, for `relay.bigpanda.comments_of`.
@@ -180,7 +177,7 @@ class BigPandaClient:
         query = {"per_page": str(_ACTIVITIES_A_PAGE)}
         if wanted := ",".join(types):
             query["types"] = wanted
-        return await self._send(_Request(call=BigPandaCall.ACTIVITIES, verb="GET", path=path, query=query))
+        return await self._send(BigPandaRequest(call=BigPandaCall.ACTIVITIES, verb="GET", path=path, query=query))
 
     async def users(self, email: str) -> TaskOutcome:
         """Read who has this e-mail address, for `relay.bigpanda.users_of`; needs the permission to view users.
@@ -190,20 +187,15 @@ class BigPandaClient:
         """
         path = ("resources", "v2.0", "scim", "Users")
         query = {"filter": f"userName eq {json.dumps(email)}"}
-        return await self._send(_Request(call=BigPandaCall.USERS, verb="GET", path=path, query=query))
+        return await self._send(BigPandaRequest(call=BigPandaCall.USERS, verb="GET", path=path, query=query))
 
     async def _act(self, call: BigPandaCall, verb: str, path: tuple[str, ...], body: JSON = None) -> TaskOutcome:
-        return await self._send(_Request(call=call, verb=verb, path=path, body=body))
+        return await self._send(BigPandaRequest(call=call, verb=verb, path=path, body=body))
 
-    async def _send(self, request: _Request) -> TaskOutcome:
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        ruling = classify(request.call, await self._fetch(request))
-        if self._on_call is not None:
-            self._on_call(request.call, ruling, clock() - started)
-        return ruling
+    async def _send(self, request: BigPandaRequest) -> TaskOutcome:
+        return classify(request.call, await self._fetch(request))
 
-    async def _fetch(self, request: _Request) -> HttpResponse | Failure:
+    async def _fetch(self, request: BigPandaRequest) -> HttpResponse | Failure:
         """One request, and what came of it."""
         if self._session.closed:
             return Failure.NOT_CONNECTED
@@ -233,7 +225,7 @@ class BigPandaClient:
                 # The status says it all, whatever became of the body; only a 200 may be anybody's.
                 return HttpResponse(status=response.status, headers=response.headers)
 
-    def _address(self, request: _Request) -> URL:
+    def _address(self, request: BigPandaRequest) -> URL:
         """Raises `ValueError` where an id would lead elsewhere: an empty one, or one that is a step in the path."""
         if any(part in {"", ".", ".."} for part in request.path):
             raise ValueError("no address can be made of these ids")

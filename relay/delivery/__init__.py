@@ -1,13 +1,12 @@
-"""The way out: what is due is rendered, carried to Slack, and what came of it is written down.
+"""Sends cards and thread entries to Slack, and keeps Slack equal to what the store says it should show.
 
-    sender      holds the right to deliver, and starts and stops the rest
-    pump        one kind of work (posts, edits): picks what is due when its budget allows a call
-    courier     carries one step to Slack, and keeps what follows from the answer
-    directory   finds the channels, and joins them before the first post
+    leader       holds the lease, and runs the work that only one relay may do
+    service      starts and stops the parts below
+    scheduler    picks the next due card, for posts or for edits, when the rate limits allow a call
+    executor     makes the call of one step, and stores what follows from the answer
+    channels     finds the ids of channels, and joins them
+    reconciler   searches Slack for messages whose answer was lost
+    repair       diverts cards of rejected channels, retries dead letters, reposts deleted cards
 
-Nothing here is needed to be right: a restart reads what is due from the store.
+Nothing in memory is needed to be right: a restart reads what is due from the store.
 """
-
-from relay.delivery.service import DeliveryHealth, DeliveryService
-
-__all__ = ["DeliveryHealth", "DeliveryService"]

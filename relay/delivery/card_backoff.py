@@ -1,8 +1,7 @@
-"""Cards with which something unforeseen went wrong: each is left alone for a while, and holds nobody else up.
+"""Cards whose work failed unexpectedly: each is skipped for a while, and delays no other card.
 
-A row that another version of relay wrote, or a fault of relay's own: whatever it is, it concerns one card. Nothing of
-it is written down: the card stays due, so that metrics and alerts tell that it waits, and it is tried again with ever
-longer pauses, until somebody has mended what is wrong.
+The cause may be a row that another version of relay wrote, or a bug. Nothing of it is stored: the card stays due, so
+that metrics and alerts show that it waits. It is tried again after ever longer pauses.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,59 +19,59 @@ T = TypeVar("T")
 log = structlog.get_logger("relay.delivery")
 
 FORGET_AFTER = 600.0
-"""Seconds of peace after which what goes wrong with a card counts as the first time."""
+"""Seconds without a failure after which the next failure of a card counts as its first."""
 
-_NOTHING: Mapping[str, str] = {}
+_NO_FIELDS: Mapping[str, str] = {}
 
 
 class CardBackoff:
-    """The cards that are left alone, by their numbers; after a restart each is tried at once."""
+    """The cards that are skipped now, by their numbers. After a restart each is tried at once."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin with none. The pauses go by the steady clock."""
+        """Begin with none. The pauses go by the monotonic clock."""
         self._clock = clock
-        self._broke: dict[int, tuple[int, float]] = {}
+        self._failures: dict[int, tuple[int, float]] = {}
 
     @property
     def skipped_cards(self) -> frozenset[int]:
-        """Those that are to be passed over now."""
-        steady = self._clock.monotonic()
-        return frozenset(card for card, (_, until) in self._broke.items() if until > steady)
+        """The cards to skip now."""
+        now = self._clock.monotonic()
+        return frozenset(card for card, (_, until) in self._failures.items() if until > now)
 
     def retry_at(self, card: int | None = None) -> float | None:
-        """When that card is to be tried again (without one: the first of them); None where none is passed over."""
-        steady = self._clock.monotonic()
-        waits = [until - steady for each, (_, until) in self._broke.items() if card in {None, each} and until > steady]
-        return self._clock.now() + min(waits) if waits else None
+        """Return when this card (without one: the first card) is tried again; None where none is skipped."""
+        now = self._clock.monotonic()
+        pauses = [
+            until - now for number, (_, until) in self._failures.items() if card in {None, number} and until > now
+        ]
+        return self._clock.now() + min(pauses) if pauses else None
 
-    def record_failure(self, card: int, error: Exception, told: Mapping[str, str]) -> None:
-        """Leave a card alone, for longer than the last time, and say in the log what went wrong with it.
-
-        `told` is what each line of the log says of the card.
-        """
-        steady = self._clock.monotonic()
-        self._broke = {
-            each: (tries, until) for each, (tries, until) in self._broke.items() if until + FORGET_AFTER > steady
+    def record_failure(self, card: int, error: Exception, fields: Mapping[str, str]) -> None:
+        """Skip a card, longer than the last time, and log the error with these fields."""
+        now = self._clock.monotonic()
+        self._failures = {
+            number: (tries, until) for number, (tries, until) in self._failures.items() if until + FORGET_AFTER > now
         }
-        tries, _ = self._broke.get(card, (0, -inf))
-        pause = backoff(tries + 1, str(card))
-        self._broke[card] = tries + 1, steady + pause
-        trouble = error if isinstance(error, CardFailure) else CardFailure(card, told, error)
-        cause = trouble.__cause__ or error
-        log.error("card_broke", **told, detail=str(trouble), again_in=round(pause), exc_info=cause)
+        tries = self._failures.get(card, (0, -inf))[0] + 1
+        pause = backoff(tries, str(card))
+        self._failures[card] = tries, now + pause
+        failure = error if isinstance(error, CardFailure) else CardFailure(card, fields, error)
+        log.error(
+            "card_failed", **fields, detail=str(failure), retry_in=round(pause), exc_info=failure.__cause__ or error
+        )
 
     async def run_isolated(
-        self, card: int, work: Callable[[], Awaitable[T]], told: Mapping[str, str] = _NOTHING
+        self, card: int, work: Callable[[], Awaitable[T]], fields: Mapping[str, str] = _NO_FIELDS
     ) -> T | None:
-        """Do what concerns one card. Where it goes wrong, that card is put aside, and None comes back.
+        """Do the work of one card. Where it fails, skip the card for a while and return None.
 
         Raises:
-            LeaseLost, StoreUnusable: what concerns everybody.
+            LeaseLost, StoreUnusable: what concerns all cards.
         """
         try:
             return await work()
         except (LeaseLost, StoreUnusable):
             raise
         except Exception as error:  # noqa: BLE001  logged with its traceback
-            self.record_failure(card, error, told)
+            self.record_failure(card, error, fields)
             return None

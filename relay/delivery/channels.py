@@ -1,7 +1,7 @@
-"""Finds the channels that routes name: an id and its facts for each, and relay a member before it first posts there.
+"""Finds the channels that routes name: the id and the facts of each, and joins each before the first post there.
 
-Nothing is sent to a channel that is not found. One that is not there, or takes no messages, is asked about again every
-few minutes, so that an operator's mend is noticed by itself.
+Nothing is sent to a channel that is not found. A channel that is missing or takes no messages is looked up again every
+few minutes, so that relay notices when an operator has fixed it.
 """
 
 import asyncio
@@ -14,192 +14,186 @@ from relay.cards.model import Channel, ChannelState
 from relay.delivery.context import DeliveryContext
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
-from relay.slack.methods import Method
 from relay.slack.outcomes import NotFound, Read, Rejected, RejectionScope, SlackOutcome
-from relay.slack.responses import ChannelInfo as Found
-from relay.slack.responses import channel_of, channels_of, cursor_of
+from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of
 
-log = structlog.get_logger("relay.directory")
+log = structlog.get_logger("relay.channels")
 
 PROBE_EVERY = 300.0
-"""Seconds after which a channel that takes no messages is asked about again."""
+"""Seconds after which a channel that takes no messages is looked up again."""
 
 RECHECK_EVERY = 3600.0
-"""Seconds after which a channel that takes messages is asked about again."""
+"""Seconds after which a channel that takes messages is looked up again: it may have been archived, or shared with
+another organisation."""
 
 MAX_PER_ROUND = 20
-"""The most channels that are asked about in one go; new ones come first."""
+"""The most channels of one round; new ones come first."""
 
-_NOT_THERE = Rejected(
+_NAME_NOT_FOUND = Rejected(
     code="channel_not_found",
     scope=RejectionScope.CHANNEL,
     reason="channel_not_found",
-    remedy="Correct the channel's name in routes.yaml, or make the channel; if it is private, invite relay to it: "
+    remedy="Correct the channel's name in routes.yaml, or create the channel; if it is private, invite relay to it: "
     "/invite @relay.",
 )
 
 
 class ChannelResolver:
-    """Looks after the channels, one at a time: there are few of them, and Slack's list is dear."""
+    """Looks up channels, one at a time: there are few of them, and Slack limits the list of channels strictly.
 
-    def __init__(self, kit: DeliveryContext) -> None:
-        """Look after the channels of the kit's store; `same` are the spellings that are another one's."""
-        self.bell = WakeEvent()
-        self._kit = kit
+    `canonical_refs` maps the spellings of a channel to the one that is used.
+    """
+
+    def __init__(self, shared: DeliveryContext) -> None:
+        """Look up the channels of the store."""
+        self.wakeup = WakeEvent()
+        self.canonical_refs: Mapping[str, str] = {}
+        self._shared = shared
         self._tries: dict[str, int] = {}
-        self.same: Mapping[str, str] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Find what is new, and ask again for what was not to be had, until told to stop."""
-        self.same = await self._kit.store.canonical_refs()
+        """Look up channels when they are due, until told to stop."""
+        self.canonical_refs = await self._shared.store.canonical_refs()
         while not stopping.is_set():
-            until = None if self._kit.breaker.is_open else await self.resolve_due()
-            await self._kit.wait(self.bell, until)
+            until = None if self._shared.slack.breaker.is_open else await self.resolve_due()
+            await self._shared.clock.wait_idle(self.wakeup, until)
 
     async def resolve_due(self) -> float | None:
-        """Find every channel whose time has come; returns when the next one's comes.
+        """Look up every channel that is due; return when the next one is.
 
-        Every share that comes in rings, and nearly none names a new channel: all are read only where one is due.
+        Every share wakes this, and hardly any names a new channel: channels are read only where one is due.
         """
-        now = self._kit.clock.now()
-        due_at = await self._kit.store.next_channel_lookup_at()
+        now, store = self._shared.clock.now(), self._shared.store
+        due_at = await store.next_channel_lookup_at()
         if due_at is None or due_at > now:
             return due_at
-        channels = await self._kit.store.channels()
-        wanted = [channel for channel in channels if _wanted(channel)]
-        due = [channel for channel in wanted if channel.retry_at is None or channel.retry_at <= now]
+        channels = [channel for channel in await store.channels() if channel.canonical_ref is None]
+        due = [channel for channel in channels if channel.retry_at is None or channel.retry_at <= now]
         due = sorted(due, key=lambda channel: channel.state is ChannelState.OPEN)[:MAX_PER_ROUND]
         for channel in due:
-            if not _is_name(channel.ref) or channel.slack_id:
-                await self._settle(channel, await self._by_id(channel.slack_id or channel.ref))
-        if names := [channel for channel in due if _is_name(channel.ref) and not channel.slack_id]:
-            await self._find_names(names)
-        self.same = await self._kit.store.canonical_refs()
-        self._kit.wake_all()
-        return await self._kit.store.next_channel_lookup_at()
+            if not _is_unresolved_name(channel):
+                await self._save(channel, await self._look_up(channel.slack_id or channel.ref))
+        if names := [channel for channel in due if _is_unresolved_name(channel)]:
+            await self._resolve_names(names)
+        self.canonical_refs = await store.canonical_refs()
+        self._shared.wake_all()
+        return await store.next_channel_lookup_at()
 
-    async def _by_id(self, slack_id: str) -> Found | SlackOutcome:
-        answer = await self._ask(Method.CHANNEL, slack_id)
-        found = channel_of(answer) if isinstance(answer, Read) else None
-        return await self._joined(found) if found else answer
+    async def _look_up(self, slack_id: str) -> ChannelInfo | SlackOutcome:
+        answer = await self._shared.slack.channel(slack_id)
+        info = channel_of(answer) if isinstance(answer, Read) else None
+        return await self._joined(info) if info else answer
 
-    async def _find_names(self, channels: Iterable[Channel]) -> None:
-        """One reading of the workspace's list settles all names."""
-        listed = await self._listed()
+    async def _resolve_names(self, channels: Iterable[Channel]) -> None:
+        """Resolve all names by one reading of the workspace's list."""
+        by_name = await self._list()
         for channel in channels:
-            found: Found | SlackOutcome | None = listed.get(channel.ref) if isinstance(listed, Mapping) else listed
-            if isinstance(found, Found):
+            found: ChannelInfo | SlackOutcome | None = (
+                by_name.get(channel.ref) if isinstance(by_name, Mapping) else by_name
+            )
+            if isinstance(found, ChannelInfo):
                 found = await self._joined(found)
-            await self._settle(channel, found or _NOT_THERE)
+            await self._save(channel, found or _NAME_NOT_FOUND)
 
-    async def _listed(self) -> dict[str, Found] | SlackOutcome:
-        listed: dict[str, Found] = {}
+    async def _list(self) -> dict[str, ChannelInfo] | SlackOutcome:
+        by_name: dict[str, ChannelInfo] = {}
         cursor: str | None = None
         while True:
-            answer = await self._ask(Method.CHANNELS, cursor)
+            answer = await self._shared.slack.channels(cursor)
             if not isinstance(answer, Read):
                 return answer
-            for found in channels_of(answer):
-                # an archived channel may share its name with a living one
-                if not (found.archived and f"#{found.name}" in listed):
-                    listed[f"#{found.name}"] = found
+            for info in channels_of(answer):
+                # an archived channel may have the same name as an active one
+                if not (info.archived and f"#{info.name}" in by_name):
+                    by_name[f"#{info.name}"] = info
             if (cursor := cursor_of(answer)) is None:
-                return listed
+                return by_name
 
-    async def _joined(self, found: Found) -> Found | SlackOutcome:
-        """Relay reads what it posts, so it is a member of every public channel that it posts to."""
-        if found.member or found.private or found.archived:
-            return found
-        answer = await self._ask(Method.JOIN, found.id)
-        return replace(found, member=True) if isinstance(answer, Read) else answer
+    async def _joined(self, info: ChannelInfo) -> ChannelInfo | SlackOutcome:
+        """Join a public channel, since relay has to read what it posts; return what is known of it then."""
+        if info.member or info.private or info.archived:
+            return info
+        answer = await self._shared.slack.join(info.id)
+        return replace(info, member=True) if isinstance(answer, Read) else answer
 
-    async def _ask(self, method: Method, argument: str | None) -> SlackOutcome:
-        await self._kit.throttle.acquire(method)
-        match method:
-            case Method.CHANNEL:
-                answer = await self._kit.slack.channel(argument or "")
-            case Method.JOIN:
-                answer = await self._kit.slack.join(argument or "")
-            case _:
-                answer = await self._kit.slack.channels(argument)
-        self._kit.record_answer(method, answer)
-        return answer
+    async def _save(self, channel: Channel, found: ChannelInfo | SlackOutcome) -> None:
+        updated = self._updated(channel, found, self._shared.clock.now())
+        log.info(
+            "channel_checked",
+            channel=channel.ref,
+            id=updated.slack_id,
+            state=str(updated.state),
+            reason=updated.reason,
+        )
+        await self._shared.store.update_channel(updated)
 
-    async def _settle(self, channel: Channel, found: Found | SlackOutcome) -> None:
-        now = self._kit.clock.now()
-        after = self._after(channel, found, now)
-        log.info("channel", channel=channel.ref, id=after.slack_id, state=str(after.state), reason=after.reason)
-        await self._kit.store.update_channel(after)
-
-    def _after(self, channel: Channel, found: Found | SlackOutcome, now: float) -> Channel:
-        """What is known of a channel after Slack was asked about it."""
+    def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
+        """Return what is known of a channel after its lookup."""
         match found:
-            case Found(archived=True):
-                return _refused(channel, "channel_archived", now, found)
-            case Found():
+            case ChannelInfo(archived=True):
+                return _rejecting(channel, "channel_archived", now, found)
+            case ChannelInfo():
                 self._tries.pop(channel.ref, None)
                 return replace(
                     channel,
                     slack_id=found.id,
                     facts=asdict(found),
                     state=ChannelState.OPEN,
-                    reason=_on_probation(channel),
+                    reason=_unproven_reason(channel),
                     retry_at=now + RECHECK_EVERY,
                 )
-            case Rejected(scope=RejectionScope.APP) if not (_is_name(channel.ref) and channel.slack_id):
-                return _unasked(channel, found, now)
-            case Rejected(scope=RejectionScope.CREDENTIALS | RejectionScope.APP):
-                # It is relay that may not ask: that says nothing of the channel.
-                return self._later(channel, found, now)
-            case Rejected() | NotFound():
-                return _not_had(channel, found, now)
+            case Rejected(scope=RejectionScope.APP) if not _is_name(channel):
+                # An id needs no lookup: posting shows whether it works.
+                retry_at = now + PROBE_EVERY
+                return replace(
+                    channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=found.reason, retry_at=retry_at
+                )
+            case NotFound() | Rejected() if _is_about_channel(found, channel):
+                return _not_found(channel, found, now)
             case _:
-                return self._later(channel, found, now)
+                return self._retry_later(channel, found, now)
 
-    def _later(self, channel: Channel, answer: SlackOutcome, now: float) -> Channel:
-        """Nothing was learnt of it: it is asked about again."""
+    def _retry_later(self, channel: Channel, answer: SlackOutcome, now: float) -> Channel:
         tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
         return replace(channel, reason=answer.reason, retry_at=now + backoff(tries, channel.ref))
 
 
-def _wanted(channel: Channel) -> bool:
-    """An open channel is asked about again too: it may have been archived, or shared with another organisation."""
-    return channel.canonical_ref is None
+def _is_name(channel: Channel) -> bool:
+    return channel.ref.startswith("#")
 
 
-def _is_name(ref: str) -> bool:
-    return ref.startswith("#")
+def _is_unresolved_name(channel: Channel) -> bool:
+    return _is_name(channel) and not channel.slack_id
 
 
-def _unasked(channel: Channel, answer: Rejected, now: float) -> Channel:
-    """A channel that relay may not ask about.
-
-    An id needs no looking up: posting shows whether it works. A name is as good as none until relay may look it up.
-    """
-    if _is_name(channel.ref):
-        return _not_had(channel, answer, now)
-    again = now + PROBE_EVERY
-    return replace(channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=answer.reason, retry_at=again)
-
-
-def _not_had(channel: Channel, answer: Rejected | NotFound, now: float) -> Channel:
-    """What to do about a name that leads nowhere is not what is to be done about an id."""
-    if isinstance(answer, Rejected) and _is_name(channel.ref) and not channel.slack_id:
-        channel = replace(channel, facts={"remedy": answer.remedy})
-    return _refused(channel, answer.reason, now)
+def _is_about_channel(answer: Rejected | NotFound, channel: Channel) -> bool:
+    """Whether the answer says something about the channel, and not only about relay's token or scopes."""
+    match answer:
+        case Rejected(scope=RejectionScope.CREDENTIALS):
+            return False
+        case Rejected(scope=RejectionScope.APP):
+            return not channel.slack_id  # without the scope, a name that is not resolved yet leads nowhere
+        case _:
+            return True
 
 
-def _on_probation(channel: Channel) -> str:
-    """The reason for which a channel took no message stays until one has gone there: that it exists is no proof."""
+def _not_found(channel: Channel, answer: Rejected | NotFound, now: float) -> Channel:
+    if isinstance(answer, Rejected) and _is_unresolved_name(channel):
+        channel = replace(channel, facts={"remedy": answer.remedy})  # the remedy for a name is not that for an id
+    return _rejecting(channel, answer.reason, now)
+
+
+def _unproven_reason(channel: Channel) -> str:
+    """Keep the reason for which a channel took no message until it takes one: that it exists proves nothing."""
     return channel.reason if channel.state in {ChannelState.REJECTED, ChannelState.OPEN} else ""
 
 
-def _refused(channel: Channel, reason: str, now: float, found: Found | None = None) -> Channel:
-    """A channel that takes no messages for now; an id that was found once is kept."""
+def _rejecting(channel: Channel, reason: str, now: float, info: ChannelInfo | None = None) -> Channel:
+    """Return a channel that takes no messages for now; an id that was once found is kept."""
     return replace(
         channel,
-        slack_id=found.id if found else channel.slack_id,
-        facts=asdict(found) if found else channel.facts,
+        slack_id=info.id if info else channel.slack_id,
+        facts=asdict(info) if info else channel.facts,
         state=ChannelState.REJECTED,
         reason=reason,
         retry_at=now + PROBE_EVERY,

@@ -1,4 +1,4 @@
-"""Carries one step to Slack, and keeps what follows from the answer."""
+"""Makes the call of one step, and stores what follows from the answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,8 +17,7 @@ from relay.http.session import check_before_send
 from relay.metrics import MessageKind
 from relay.model.errors import LeaseLost, StoreError, StoreUnusable
 from relay.rendering.request import RenderedMessage
-from relay.slack.client import Marker
-from relay.slack.message import Message
+from relay.slack.message import Marker, Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store.types import Lease, SlackCall
@@ -26,28 +25,18 @@ from relay.store.types import Lease, SlackCall
 log = structlog.get_logger("relay.delivery")
 
 STORE_RETRY_PAUSE = 1.0
-"""Seconds between tries to write down what Slack answered, while the store cannot."""
+"""Seconds between two tries to store an answer of Slack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCall:
-    """A step with the message that it sends; `called` is False where Slack shows it already."""
+    """A step with the message that it sends. `needs_call` is False where Slack already shows the message."""
 
-    case: CardContext
+    context: CardContext
     step: SlackStep
     message: Message
     shown: ShownRoot
     needs_call: bool = True
-
-    @property
-    def lane(self) -> str:
-        """The channel whose line of work it is in."""
-        return self.case.channel.ref
-
-    @property
-    def was_in_doubt(self) -> bool:
-        """Whether it was in doubt before, so that it is looked for once more."""
-        return not isinstance(self.step, Edit) and self.step.attempt.is_repeat
 
     @property
     def method(self) -> Method:
@@ -55,244 +44,243 @@ class PreparedCall:
         return Method.EDIT if isinstance(self.step, Edit) else Method.POST
 
     @property
-    def content(self) -> MessageKind:
-        """What it sends, by the word that metrics have for it."""
-        return _WHATS[type(self.step)]
+    def slack_channel(self) -> str:
+        """The id of the channel that it goes to: where the card stands, if it is posted."""
+        posted_in = None if isinstance(self.step, PostRoot) else self.context.card.slack_channel
+        return posted_in or self.context.channel.slack_id or ""
+
+    @property
+    def kind(self) -> MessageKind:
+        """What it sends, as metrics name it."""
+        return _KINDS[type(self.step)]
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether an earlier attempt was in doubt, so that Slack is searched once more afterwards."""
+        return not isinstance(self.step, Edit) and self.step.attempt.is_repeat
 
     @property
     def entry_count(self) -> int:
-        """How many entries it tells."""
+        """How many thread entries it reports."""
         return len(self.step.reply.entries) if isinstance(self.step, PostReply) else 0
 
     def delay(self, now: float) -> float:
-        """Seconds since the share that asked for it; the `wait` of a route does not count."""
-        card = self.case.card
+        """Return the seconds since the share that asked for it, without the `wait` of the route."""
+        card = self.context.card
         if isinstance(self.step, PostRoot):
             return now - card.first_matched_at - card.options.wait
         due = card.edit if isinstance(self.step, Edit) else card.post
-        asked = [moment for moment in (card.pending_since, due.at if due else None) if moment is not None]
-        return now - min(asked, default=now)
+        asked_at = [moment for moment in (card.pending_since, due.at if due else None) if moment is not None]
+        return now - min(asked_at, default=now)
 
 
 class Executor:
-    """One call to Slack at a time; many may be under way, each for another card."""
+    """Makes calls, each for another card; many may be in progress."""
 
-    def __init__(self, kit: DeliveryContext, live: Callable[[], Configuration], link: PermalinkBuilder) -> None:
-        """`live` gives the configuration of the moment, `link` the address of a message."""
-        self._kit = kit
+    def __init__(self, shared: DeliveryContext, live: Callable[[], Configuration], link: PermalinkBuilder) -> None:
+        """`live` returns the live configuration, `link` the address of a message."""
+        self._shared = shared
         self._live = live
         self._link = link
 
-    def prepare(self, case: CardContext, step: SlackStep) -> PreparedCall:
-        """Render what the step says: nothing is sent yet, and nothing waits.
+    def prepare(self, context: CardContext, step: SlackStep) -> PreparedCall:
+        """Render what the step says; nothing is sent yet.
 
         Raises:
-            Exception: not even relay's own wording can be made of it. It is to be `unmade`.
+            Exception: not even the built-in templates can render it. Call `record_unrendered` with it.
         """
-        now = self._kit.clock.now()
+        now = self._shared.clock.now()
         try:
-            drawn = draw_step(self._live(), case, step, self._link, now)
+            drawn = draw_step(self._live(), context, step, self._link, now)
         except Exception:
-            log.exception("not_drawn", builtin=False, **card_fields(case.card))
-            drawn = draw_step(self._live().without_templates, case, step, self._link, now)
-        self._report(drawn.context, drawn.rendered)
+            log.exception("render_failed", builtin=False, **card_fields(context.card))
+            drawn = draw_step(self._live().without_templates, context, step, self._link, now)
+        self._report_failures(drawn.context.card, drawn.rendered)
         return PreparedCall(
-            case=drawn.context, step=step, message=drawn.rendered.message, shown=drawn.shown, needs_call=drawn.called
+            context=drawn.context, step=step, message=drawn.rendered.message, shown=drawn.shown, needs_call=drawn.called
         )
 
     async def record_unrendered(
-        self, case: CardContext, step: SlackStep, error: Exception, lease: Lease | None
+        self, context: CardContext, step: SlackStep, error: Exception, lease: Lease | None
     ) -> bool:
-        """Write down that a step is surely not sent, since it could not be made; returns True once that is done.
+        """Store that a step was not sent, since it could not be rendered; return True once that is stored.
 
-        It is made anew with ever longer pauses: by then there may be another template, or another relay.
+        It is retried with ever longer pauses: by then there may be another template, or another relay.
 
         Raises:
             LeaseLost: another relay delivers now.
         """
-        log.error("not_drawn", builtin=True, exc_info=error, **card_fields(case.card))
-        now, rules, answer = self._kit.clock.now(), self._kit.rules(), Retryable(reason="not_drawn")
+        log.error("render_failed", builtin=True, exc_info=error, **card_fields(context.card))
+        now, rules, answer = self._shared.clock.now(), self._shared.rules(), Retryable(reason="not_rendered")
 
-        def finish(known: CardContext) -> CardUpdate:
-            return apply_answer(known, step, answer, _NOTHING, rules=rules, now=now)
+        def decide(current: CardContext) -> CardUpdate:
+            return apply_answer(current, step, answer, _NOTHING_SHOWN, rules=rules, now=now)
 
-        await self._settle(case.card, lease, None, finish)
+        await self._store(context.card, lease, None, decide)
         return True
 
-    async def execute(self, parcel: PreparedCall, lease: Lease | None) -> bool:
-        """Call Slack if there is anything to say, and write down what came of it, however long the store takes.
-
-        Returns True, once all of that is done.
+    async def execute(self, call: PreparedCall, lease: Lease | None) -> bool:
+        """Call Slack if needed, and store what follows, however long the store takes; return True once it is stored.
 
         Raises:
             LeaseLost: another relay delivers now.
         """
-        now = self._kit.clock.now()
-        if not parcel.needs_call:
-            shown = parcel.shown
-            self._kit.metrics.record_skipped(parcel.content, "unchanged")
-            await self._settle(parcel.case.card, lease, None, lambda case: skip_edit(case, parcel.step, shown, now))
-            return True
-        answer = await self._answered(parcel)
-        now = self._kit.clock.now()
-        _log(parcel, answer)
-        self._kit.metrics.record_sent(parcel.content, answer, entries=parcel.entry_count, delay=parcel.delay(now))
-        call = SlackCall(method=parcel.method, at=now, answer=_told(answer))
-        rules = self._kit.rules()
-        try:
-            await self._settle(
-                parcel.case.card,
-                lease,
-                call,
-                lambda case: apply_answer(case, parcel.step, answer, parcel.shown, rules=rules, now=now),
+        now = self._shared.clock.now()
+        if not call.needs_call:
+            self._shared.metrics.record_skipped(call.kind, "unchanged")
+            await self._store(
+                call.context.card, lease, None, lambda current: skip_edit(current, call.step, call.shown, now)
             )
+            return True
+        answer = await self._answer(call)
+        now, rules = self._shared.clock.now(), self._shared.rules()
+        _log_answer(call, answer)
+        self._shared.metrics.record_sent(call.kind, answer, entries=call.entry_count, delay=call.delay(now))
+
+        def decide(current: CardContext) -> CardUpdate:
+            return apply_answer(current, call.step, answer, call.shown, rules=rules, now=now)
+
+        made = SlackCall(method=call.method, at=now, answer=_as_json(answer))
+        try:
+            await self._store(call.context.card, lease, made, decide)
         except LeaseLost:
-            await self._take_back(parcel, answer)
+            await self._delete_if_reposted(call, answer)
             raise
-        if isinstance(answer, Ambiguous) and parcel.method is Method.POST:
-            self._kit.doubts[parcel.lane] += 1  # at once: the lane's next post may be the one too many
-        if not isinstance(answer, Delivered | Retryable) or parcel.was_in_doubt:
-            self._kit.wake_all()  # doubt, a refusal, a loss, a last look: others than the pumps have work now
+        if isinstance(answer, Ambiguous) and call.method is Method.POST:
+            self._shared.doubts[call.context.channel.ref] += 1  # at once: one more doubt may stop the channel's posts
+        if not isinstance(answer, Delivered | Retryable) or call.is_repeat:
+            self._shared.wake_all()  # the reconciler, repair or the channel resolver has work now
         return True
 
-    async def _answered(self, parcel: PreparedCall) -> SlackOutcome:
-        """Slack's answer, after what can be mended on the spot: a channel not joined, a message Slack does not take."""
-        answer = await self._noted(parcel)
+    async def _answer(self, call: PreparedCall) -> SlackOutcome:
+        """Call Slack, and fix at once what can be fixed: a channel not joined, a message that Slack rejects."""
+        answer = await self._send(call)
         match answer:
             case Rejected(reason="not_in_channel"):
-                joined = await self._kit.slack.join(parcel.case.channel.slack_id or "")
+                joined = await self._shared.slack.join(call.context.channel.slack_id or "")
                 if isinstance(joined, Read):
-                    answer = await self._noted(parcel)
+                    answer = await self._send(call)
             case Rejected(scope=RejectionScope.PAYLOAD):
-                log.error("payload_refused", code=answer.code, detail=answer.detail, **card_fields(parcel.case.card))
-                answer = await self._noted(self._degraded(parcel))
+                log.error("message_rejected", code=answer.code, detail=answer.detail, **card_fields(call.context.card))
+                answer = await self._send(self._with_builtin_template(call))
             case Delivered(stray=True):
-                answer = await self._stray(answer)
+                answer = await self._delete_stray(answer)
             case _:
                 pass
         if isinstance(answer, Rejected) and answer.scope is RejectionScope.CHANNEL:
-            await self._close_channel(parcel, answer)
-        if isinstance(answer, Delivered) and parcel.case.channel.reason and parcel.method is Method.POST:
-            await self._acquit_channel(parcel)
+            await self._reject_channel(call, answer)
+        if isinstance(answer, Delivered) and call.context.channel.reason and call.method is Method.POST:
+            await self._update_channel(replace(call.context.channel, reason=""))  # it takes messages again
+            self._shared.wake_all()
         return answer
 
-    async def _stray(self, stray: Delivered) -> SlackOutcome:
-        """A reply that stands in the channel is taken back; while it stands there it is in doubt, and looked for."""
-        with check_before_send(None):  # it is ours, whoever delivers by now
-            deleted = await self._kit.door.delete(stray.channel, stray.ts)
-        self._kit.record_answer(Method.DELETE, deleted)
-        if isinstance(deleted, Delivered):
-            return NotFound(code="stray_reply", reason="root_gone")
-        return Ambiguous(reason="stray_stands")
-
-    async def _noted(self, parcel: PreparedCall) -> SlackOutcome:
-        answer = await self._call(parcel)
-        self._kit.record_answer(parcel.method, answer, parcel.lane)
-        return answer
-
-    def _degraded(self, parcel: PreparedCall) -> PreparedCall:
-        """The same in relay's own wording: it is our fault, or a template's, and the reader is to have something."""
-        drawn = draw_step(self._live().without_templates, parcel.case, parcel.step, self._link, self._kit.clock.now())
-        return replace(parcel, message=drawn.rendered.message)
-
-    async def _close_channel(self, parcel: PreparedCall, answer: Rejected) -> None:
-        """A channel's refusal is the channel's state, found once and not once for each card."""
-        channel = parcel.case.channel
-        log.error("channel_refuses", **card_fields(parcel.case.card), reason=answer.reason, remedy=answer.remedy)
-        again = self._kit.clock.now() + PROBE_EVERY
-        await self._mark(replace(channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=again))
-
-    async def _acquit_channel(self, parcel: PreparedCall) -> None:
-        """A channel that took nothing has taken a message: what waits for it need not wait any more."""
-        await self._mark(replace(parcel.case.channel, reason=""))
-        self._kit.wake_all()
-
-    async def _mark(self, channel: Channel) -> None:
-        try:
-            await self._kit.store.update_channel(channel)
-        except StoreError as error:
-            # The next answer finds it again; what Slack answered now is still to be written down.
-            log.error("channel_not_marked", channel=channel.ref, detail=str(error))  # noqa: TRY400  it says all
-
-    async def _take_back(self, parcel: PreparedCall, answer: SlackOutcome) -> None:
-        """The answer came under a past lease: what was posted goes, unless its successor has found and kept it."""
-        if not isinstance(answer, Delivered) or isinstance(parcel.step, Edit):
-            return
-        case = await self._kit.store.card_context(parcel.case.card.id)
-        posted_again = isinstance(parcel.step, PostRoot) and case.card.ts not in {None, answer.ts}
-        if posted_again:
-            log.warning("taken_back", **card_fields(case.card), reason="lease_lost", ts=answer.ts)
-            with check_before_send(None):
-                await self._kit.door.delete(answer.channel, answer.ts)
-
-    async def _call(self, parcel: PreparedCall) -> SlackOutcome:
-        channel, step = parcel.case.channel.slack_id or "", parcel.step
-        incident = parcel.case.card.incident
+    async def _send(self, call: PreparedCall) -> SlackOutcome:
+        slack, incident, step = self._shared.slack, call.context.card.incident, call.step
         match step:
             case PostRoot():
                 marker = Marker(event_type="relay_card", incident=incident, key=step.attempt.key)
-                return await self._kit.slack.post(channel, parcel.message, marker=marker)
+                return await slack.post(call.slack_channel, call.message, marker=marker)
             case PostReply():
                 marker = Marker(event_type="relay_entry", incident=incident, key=step.attempt.key)
-                return await self._kit.slack.post(
-                    parcel.case.card.slack_channel or channel,
-                    parcel.message,
+                return await slack.post(
+                    call.slack_channel,
+                    call.message,
                     marker=marker,
                     thread_ts=step.thread,
                     broadcast=step.reply.broadcast,
                 )
             case Edit():
-                return await self._kit.slack.edit(parcel.case.card.slack_channel or channel, step.ts, parcel.message)
+                return await slack.edit(call.slack_channel, step.ts, call.message)
             case _:
                 assert_never(step)
 
-    async def _settle(
-        self, card: Card, lease: Lease | None, call: SlackCall | None, finish: Callable[[CardContext], CardUpdate]
+    async def _delete_stray(self, stray: Delivered) -> SlackOutcome:
+        """Delete a reply that stands in the channel; until it is deleted it is in doubt, and searched for."""
+        with check_before_send(None):  # it is this relay's message, whoever delivers by now
+            deleted = await self._shared.slack.delete(stray.channel, stray.ts)
+        if isinstance(deleted, Delivered):
+            return NotFound(code="stray_reply", reason="root_gone")
+        return Ambiguous(reason="stray_stands")
+
+    async def _delete_if_reposted(self, call: PreparedCall, answer: SlackOutcome) -> None:
+        """Delete a card whose answer came after the lease was lost, if the next leader has posted it again."""
+        if not isinstance(answer, Delivered) or not isinstance(call.step, PostRoot):
+            return
+        context = await self._shared.store.card_context(call.context.card.id)
+        if context.card.ts not in {None, answer.ts}:
+            log.warning("duplicate_deleted", **card_fields(context.card), reason="lease_lost", ts=answer.ts)
+            with check_before_send(None):
+                await self._shared.slack.delete(answer.channel, answer.ts)
+
+    def _with_builtin_template(self, call: PreparedCall) -> PreparedCall:
+        """Render the same step without the operator's templates, so that the reader gets a message."""
+        now = self._shared.clock.now()
+        drawn = draw_step(self._live().without_templates, call.context, call.step, self._link, now)
+        return replace(call, message=drawn.rendered.message)
+
+    async def _reject_channel(self, call: PreparedCall, answer: Rejected) -> None:
+        """Mark the channel as rejected, so that its other cards need not find that out."""
+        log.error("channel_rejected", **card_fields(call.context.card), reason=answer.reason, remedy=answer.remedy)
+        retry_at = self._shared.clock.now() + PROBE_EVERY
+        await self._update_channel(
+            replace(call.context.channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=retry_at)
+        )
+
+    async def _update_channel(self, channel: Channel) -> None:
+        try:
+            await self._shared.store.update_channel(channel)
+        except StoreError as error:
+            # The next answer says the same about the channel; this answer still has to be stored.
+            log.error("channel_not_saved", channel=channel.ref, detail=str(error))  # noqa: TRY400  the message says it all
+
+    async def _store(
+        self, card: Card, lease: Lease | None, call: SlackCall | None, decide: Callable[[CardContext], CardUpdate]
     ) -> None:
-        """An answer that is not written down is doubt after the next start, so this does not give up."""
+        """Store an answer, with retries: an answer that is not stored is in doubt after the next start."""
         while True:
             try:
-                await self._kit.store.update_card(card.id, finish, call, lease=lease)
+                await self._shared.store.update_card(card.id, decide, call, lease=lease)
             except StoreUnusable as error:
-                log.error("settle_failed", **card_fields(card), detail=str(error))  # noqa: TRY400  it says all
-                await self._kit.clock.sleep(STORE_RETRY_PAUSE)
+                log.error("answer_not_saved", **card_fields(card), detail=str(error))  # noqa: TRY400  the message says it all
+                await self._shared.clock.sleep(STORE_RETRY_PAUSE)
             else:
                 return
 
-    def _report(self, case: CardContext, rendered: RenderedMessage) -> None:
-        """A template that failed did not cost the message; whoever looks after it reads where."""
+    def _report_failures(self, card: Card, rendered: RenderedMessage) -> None:
+        """Report parts of templates that failed: the message goes out without them."""
         for failure in rendered.failures:
-            self._kit.metrics.record_template_failure(failure.file)
+            self._shared.metrics.record_template_failure(failure.file)
             log.warning(
                 "template_failed",
                 file=failure.file,
                 line=failure.line,
                 detail=failure.message,
                 builtin=rendered.builtin,
-                **card_fields(case.card),
+                **card_fields(card),
             )
 
 
-_NOTHING = ShownRoot(fingerprint="", version=-1, ended=None)
+_NOTHING_SHOWN = ShownRoot(fingerprint="", version=-1, ended=None)
 
-_WHATS: Mapping[type[SlackStep], MessageKind] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
+_KINDS: Mapping[type[SlackStep], MessageKind] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
 
 
-def _told(answer: SlackOutcome) -> dict[str, object]:
-    """The answer as `relay incident` shows it."""
+def _as_json(answer: SlackOutcome) -> dict[str, object]:
+    """Return the answer as `relay incident` shows it."""
     names = ("channel", "ts", "code", "reason", "remedy", "detail", "missing_scopes", "retry_after")
+    values = {name: getattr(answer, name, None) for name in names}
     return {"answer": type(answer).__name__} | {
-        name: value for name in names if (value := getattr(answer, name, None)) not in {None, ""}
+        name: value for name, value in values.items() if value not in {None, ""}
     }
 
 
-def _log(parcel: PreparedCall, answer: SlackOutcome) -> None:
-    told = log.info if isinstance(answer, Delivered) else log.warning
-    told(
+def _log_answer(call: PreparedCall, answer: SlackOutcome) -> None:
+    write = log.info if isinstance(answer, Delivered) else log.warning
+    write(
         "slack_answered",
-        method=str(parcel.method),
-        step=type(parcel.step).__name__,
+        method=str(call.method),
+        step=type(call.step).__name__,
         answer=type(answer).__name__,
         reason=answer.reason,
-        **card_fields(parcel.case.card),
+        **card_fields(call.context.card),
     )

@@ -1,7 +1,7 @@
-"""Looks in Slack for messages whose answer was lost, by the markers that they bear.
+"""Searches Slack for messages whose answer was lost, by the markers in their metadata.
 
-One reading of a channel settles every root of it that is in doubt, one of a thread every reply. It reads back to the
-last message that is known to be older; Slack gives the newest first, and a message in doubt is among those.
+One reading of a channel settles all its roots in doubt, one of a thread all its replies. It reads back to the newest
+message that is known to be older. Slack returns the newest messages first, and a message in doubt is among those.
 """
 
 import asyncio
@@ -18,9 +18,8 @@ from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
 from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
-from relay.delivery.history import MAX_CLOCK_SKEW, HistoryReader, MessageHistory
+from relay.delivery.history import MAX_CLOCK_SKEW, MessageHistory, read_channel, read_thread
 from relay.runtime.clock import WakeEvent
-from relay.slack.methods import Method
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
 from relay.store.types import Lease, SearchTarget
@@ -28,251 +27,251 @@ from relay.store.types import Lease, SearchTarget
 log = structlog.get_logger("relay.delivery")
 
 RETRY_PAUSE = 30.0
-"""Seconds after which a reading is tried again that Slack did not answer."""
+"""Seconds after which a search is repeated that Slack did not answer."""
 
 MAX_DOUBTS = 5
-"""So many doubts in a lane stop it until they are settled."""
+"""So many messages in doubt stop the posts of a channel until they are settled."""
 
-_TOO_MUCH = Rejected(
+_TOO_LONG = Rejected(
     code="",
     scope=RejectionScope.CALL,
     reason="too_much_to_read",
-    remedy="Look for the message by hand: more was said in the channel since than relay reads.",
+    remedy="Search for the message by hand: the channel has had more messages since than relay reads.",
 )
 
 
 class Reconciler:
-    """Settles doubt, lane by lane."""
+    """Settles what is in doubt, channel by channel."""
 
-    def __init__(self, kit: DeliveryContext, reader: HistoryReader) -> None:
-        """Settle the doubts of the kit's store."""
-        self.bell = WakeEvent()
-        self._kit = kit
-        self._reader = reader
+    def __init__(self, shared: DeliveryContext) -> None:
+        """Settle the attempts of the store."""
+        self.wakeup = WakeEvent()
+        self._shared = shared
 
     @property
-    def blocked_lanes(self) -> frozenset[str]:
-        """The lanes with too much in doubt to go on."""
-        return frozenset(lane for lane, number in self._kit.doubts.items() if number >= MAX_DOUBTS)
+    def blocked_channels(self) -> frozenset[str]:
+        """The channels with too much in doubt to post more."""
+        return frozenset(channel for channel, number in self._shared.doubts.items() if number >= MAX_DOUBTS)
 
-    async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
-        """Look whenever it is time to, until `over`."""
-        while not over.is_set():
-            until = None if self._kit.breaker.is_open else await self.reconcile_due(lease)
-            await self._kit.wait(self.bell, until)
+    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Search when searches are due, until told to stop."""
+        while not stopping.is_set():
+            until = None if self._shared.slack.breaker.is_open else await self.reconcile_due(lease)
+            await self._shared.clock.wait_idle(self.wakeup, until)
 
     async def reconcile_due(self, lease: Lease | None) -> float | None:
-        """Look for everything whose time has come. Returns when the next time comes."""
-        now = self._kit.clock.now()
-        waiting, aside = await self._waiting(), self._kit.backoff.skipped_cards
-        due = [each for each in waiting if (each.attempt.next_search_at or 0.0) <= now and each.card not in aside]
+        """Search for everything that is due; return when the next search is."""
+        now = self._shared.clock.now()
+        targets, skipped = await self._targets(), self._shared.backoff.skipped_cards
+        due = [
+            target for target in targets if (target.attempt.next_search_at or 0.0) <= now and target.card not in skipped
+        ]
         for group in _by_channel(due).values():
-            await self._lane(group, lease)
+            await self._search_channel(group, lease)
         if due:
-            waiting = await self._waiting()
-            self._kit.wake_all()
-        return min((self._next_look(each, now) for each in waiting), default=None)
+            targets = await self._targets()
+            self._shared.wake_all()
+        backoff = self._shared.backoff
+        moments = (max(each.attempt.next_search_at or now, backoff.retry_at(each.card) or now) for each in targets)
+        return min(moments, default=None)
 
-    def _next_look(self, each: SearchTarget, now: float) -> float:
-        return max(each.attempt.next_search_at or now, self._kit.backoff.retry_at(each.card) or now)
+    async def _targets(self) -> list[SearchTarget]:
+        """Return everything to search for, now or later."""
+        in_doubt = await self._shared.store.attempts_in_doubt()
+        self._shared.doubts.clear()
+        self._shared.doubts.update(target.channel for target in in_doubt)
+        return [*in_doubt, *await self._shared.store.attempts_to_recheck()]
 
-    async def _waiting(self) -> list[SearchTarget]:
-        """Everything that is to be looked for, now or later."""
-        doubts = await self._kit.store.attempts_in_doubt()
-        self._count(doubts)
-        return [*doubts, *await self._kit.store.attempts_to_recheck()]
-
-    def _count(self, doubts: Sequence[SearchTarget]) -> None:
-        self._kit.doubts.clear()
-        self._kit.doubts.update(each.channel for each in doubts)
-
-    async def _lane(self, group: Sequence[SearchTarget], lease: Lease | None) -> None:
-        """Everything in doubt of one channel: its own messages are read once, for lost roots and for stray replies."""
-        alone = self._kit.backoff.run_isolated
-        found = {each.card: await alone(each.card, partial(self._kit.store.card_context, each.card)) for each in group}
-        cases = {card: case for card, case in found.items() if case is not None}
-        group = [each for each in group if each.card in cases]
-        slack_id = next((case.channel.slack_id for case in cases.values() if case.channel.slack_id), None)
+    async def _search_channel(self, targets: Sequence[SearchTarget], lease: Lease | None) -> None:
+        """Search for all targets of one channel: its own messages are read once, for roots and for stray replies."""
+        run_isolated, store = self._shared.backoff.run_isolated, self._shared.store
+        loaded = {each.card: await run_isolated(each.card, partial(store.card_context, each.card)) for each in targets}
+        contexts = {card: context for card, context in loaded.items() if context is not None}
+        targets = [each for each in targets if each.card in contexts]
+        slack_id = next((each.channel.slack_id for each in contexts.values() if each.channel.slack_id), None)
         if slack_id is None:
             return
-        oldest = min((_after(each, cases[each.card]) for each in group), default="0")
-        roots = await self._reader.channel(slack_id, oldest)
-        for each in group:
-            case = cases[each.card]
-            await alone(each.card, partial(self._look_for, each, case, slack_id, roots, lease), card_fields(case.card))
+        oldest = min((_surely_older(each, contexts[each.card]) for each in targets), default="0")
+        history = await read_channel(self._shared.slack, slack_id, oldest)
+        for each in targets:
+            context = contexts[each.card]
+            work = partial(self._search, each, context, slack_id, history, lease)
+            await run_isolated(each.card, work, card_fields(context.card))
 
-    async def _look_for(
+    async def _search(
         self,
-        each: SearchTarget,
-        case: CardContext,
+        target: SearchTarget,
+        context: CardContext,
         channel: str,
-        roots: SlackOutcome | MessageHistory,
+        history: SlackOutcome | MessageHistory,
         lease: Lease | None,
     ) -> None:
-        seen = roots
-        if _in_thread(each) and not isinstance(roots, Rejected):
-            seen = await self._thread(channel, case, each.attempt.key, roots)
-        await self._conclude(each, case.card, channel, seen, lease)
-
-    async def _thread(
-        self, channel: str, case: CardContext, key: str, roots: SlackOutcome | MessageHistory
-    ) -> SlackOutcome | MessageHistory:
-        """A lost reply is in its thread, or in the channel where the thread was gone."""
-        if not isinstance(roots, MessageHistory) or any(message.key == key for message in roots.messages):
-            return roots
-        if case.card.ts is None:
-            return NotFound(code="thread_not_found", reason="root_gone")
-        replies = await self._reader.thread(channel, case.card.ts)
-        if not isinstance(replies, MessageHistory):
-            return replies
-        return MessageHistory((*replies.messages, *roots.messages), complete=replies.complete and roots.complete)
-
-    async def _conclude(
-        self, each: SearchTarget, card: Card, channel: str, seen: SlackOutcome | MessageHistory, lease: Lease | None
-    ) -> None:
-        if isinstance(seen, MessageHistory):
-            bearing = [message for message in seen.messages if message.key == each.attempt.key and not message.deleted]
-            unique = list({message.ts: _found(message, each) for message in bearing}.values())
-            if unique or seen.covers(each.attempt.started_at):
-                await self._settle_found(each, card, channel, unique, lease)
+        if _is_in_thread(target) and not isinstance(history, Rejected):
+            history = await self._with_thread(channel, context, target.attempt.key, history)
+        if isinstance(history, MessageHistory):
+            found = {
+                message.ts: _marked(message, target)
+                for message in history.messages
+                if message.key == target.attempt.key and not message.deleted
+            }
+            if found or history.covers(target.attempt.started_at):
+                await self._conclude(target, context.card, channel, list(found.values()), lease)
                 return
-            seen = _TOO_MUCH
-        now, rules = self._kit.clock.now(), self._kit.rules()
+            history = _TOO_LONG
+        await self._cannot_search(target, context.card, history, lease)
+
+    async def _with_thread(
+        self, channel: str, context: CardContext, key: str, history: SlackOutcome | MessageHistory
+    ) -> SlackOutcome | MessageHistory:
+        """Add the thread to what was read: a lost reply is in it, or in the channel where the thread was deleted."""
+        if not isinstance(history, MessageHistory) or any(message.key == key for message in history.messages):
+            return history
+        if context.card.ts is None:
+            return NotFound(code="thread_not_found", reason="root_gone")
+        thread = await read_thread(self._shared.slack, channel, context.card.ts)
+        if not isinstance(thread, MessageHistory):
+            return thread
+        return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
+
+    async def _cannot_search(self, target: SearchTarget, card: Card, answer: SlackOutcome, lease: Lease | None) -> None:
+        now, rules = self._shared.clock.now(), self._shared.rules()
         log.warning(
-            "not_readable",
+            "search_failed",
             **card_fields(card),
-            reason=seen.reason,
-            key=each.attempt.key,
+            reason=answer.reason,
+            key=target.attempt.key,
             in_doubt=str(card.options.in_doubt),
         )
-        await self._settle(each, lambda case: _unseen(case, each, seen, rules, now), lease)
+        await self._update(target, lambda context: _not_searched(context, target, answer, rules, now), lease)
 
-    async def _settle_found(
-        self, each: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
+    async def _conclude(
+        self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
     ) -> None:
-        now, words = self._kit.clock.now(), self._kit.rules().tag_labels
+        now, labels = self._shared.clock.now(), self._shared.rules().tag_labels
         strays = [message for message in found if message.stray]
         found = [message for message in found if not message.stray]
-        reason = "stray" if strays else "found" if found else "not_there"
-        log.info("looked_for", **card_fields(card), what=each.attempt.kind, reason=reason, key=each.attempt.key)
-        if not await self._deleted(card, channel, strays):
-            await self._look_again(each, lease)
-        elif each.attempt.state is not AttemptState.IN_DOUBT:
-            await self._last_look(each, card, channel, found, lease)
+        result = "stray" if strays else "found" if found else "not_found"
+        log.info("searched", **card_fields(card), what=target.attempt.kind, reason=result, key=target.attempt.key)
+        if not await self._delete_all(card, channel, strays):
+            await self._search_again(target, lease)
+        elif target.attempt.state is not AttemptState.IN_DOUBT:
+            await self._conclude_recheck(target, card, channel, found, lease)
         elif strays:
-            await self._settle(
-                each, lambda case: failures.repost_lost_root(case, case.card.ts or "", words, "root_gone", now), lease
+            await self._update(
+                target,
+                lambda context: failures.repost_lost_root(context, context.card.ts or "", labels, "root_gone", now),
+                lease,
             )
         elif not found:
-            await self._settle(each, lambda case: recovery.record_miss(case, now), lease)
+            await self._update(target, lambda context: recovery.record_miss(context, now), lease)
         else:
-            stays, goes = pick_duplicates(found)
-            if await self._deleted(card, channel, goes):
-                await self._settle(each, lambda case: recovery.adopt_message(case, stays, channel, words, now), lease)
+            kept, duplicates = pick_duplicates(found)
+            if await self._delete_all(card, channel, duplicates):
+                await self._update(
+                    target, lambda context: recovery.adopt_message(context, kept, channel, labels, now), lease
+                )
             else:
-                await self._look_again(each, lease)
+                await self._search_again(target, lease)
 
-    async def _last_look(
-        self, each: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
+    async def _conclude_recheck(
+        self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
     ) -> None:
-        """Two minutes after a post was made again: of two that bear the key one goes."""
-        now, goes = self._kit.clock.now(), list[MarkedMessage]()
+        """Delete one of two messages with the same key, two minutes after a post was repeated."""
+        now, duplicates = self._shared.clock.now(), list[MarkedMessage]()
 
-        def move(case: CardContext) -> CardUpdate:
-            goes.clear()
-            if each.attempt.kind != ROOT:
-                goes.extend(pick_duplicates(found)[1])
+        def decide(context: CardContext) -> CardUpdate:
+            duplicates.clear()
+            if target.attempt.kind != ROOT:
+                duplicates.extend(pick_duplicates(found)[1])
                 return CardUpdate()
-            if each.attempt.generation != case.card.generation:
-                goes.extend(found)  # the card was posted anew since: none of these is it
+            if target.attempt.generation != context.card.generation:
+                duplicates.extend(found)  # the card was reposted since: none of these is it
                 return CardUpdate()
-            change, others = recovery.merge_duplicates(case, each.attempt, found, now)
-            goes.extend(others)
-            return change
+            update, others = recovery.merge_duplicates(context, target.attempt, found, now)
+            duplicates.extend(others)
+            return update
 
         if found:
-            await self._kit.store.update_card(each.card, move, lease=lease)
-        if await self._deleted(card, channel, goes):
-            done = replace(each.attempt, next_search_at=None)
-            await self._kit.store.update_card(each.card, lambda _: CardUpdate(attempt=done), lease=lease)
+            await self._shared.store.update_card(target.card, decide, lease=lease)
+        if await self._delete_all(card, channel, duplicates):
+            done = CardUpdate(attempt=replace(target.attempt, next_search_at=None))
+            await self._shared.store.update_card(target.card, lambda _: done, lease=lease)
         else:
-            await self._look_again(each, lease)
+            await self._search_again(target, lease)
 
-    async def _deleted(self, card: Card, channel: str, messages: Sequence[MarkedMessage]) -> bool:
-        """Whether none of them stands in the channel any more, as far as that is in relay's power."""
+    async def _delete_all(self, card: Card, channel: str, messages: Sequence[MarkedMessage]) -> bool:
+        """Delete messages; return whether nothing is left that relay can delete."""
         return all([await self._delete(card, channel, message.ts) for message in messages])
 
     async def _delete(self, card: Card, channel: str, ts: str) -> bool:
-        await self._kit.throttle.acquire(Method.DELETE)
-        answer = await self._kit.slack.delete(channel, ts)
-        self._kit.record_answer(Method.DELETE, answer)
+        answer = await self._shared.slack.delete(channel, ts)
         if isinstance(answer, Rejected) and answer.scope is not RejectionScope.CREDENTIALS:
-            log.error("double_stays", **card_fields(card), ts=ts, reason=answer.reason, remedy=answer.remedy)
+            log.error("duplicate_stays", **card_fields(card), ts=ts, reason=answer.reason, remedy=answer.remedy)
             return True
         deleted = isinstance(answer, Delivered)
         if deleted:
-            log.warning("double_deleted", **card_fields(card), ts=ts)
+            log.warning("duplicate_deleted", **card_fields(card), ts=ts)
         return deleted
 
-    async def _look_again(self, each: SearchTarget, lease: Lease | None) -> None:
-        again = self._kit.clock.now() + RETRY_PAUSE
-        await self._settle(each, lambda _: CardUpdate(attempt=replace(each.attempt, next_search_at=again)), lease)
+    async def _search_again(self, target: SearchTarget, lease: Lease | None) -> None:
+        later = CardUpdate(attempt=replace(target.attempt, next_search_at=self._shared.clock.now() + RETRY_PAUSE))
+        await self._update(target, lambda _: later, lease)
 
-    async def _settle(
-        self, each: SearchTarget, finish: Callable[[CardContext], CardUpdate], lease: Lease | None
+    async def _update(
+        self, target: SearchTarget, decide: Callable[[CardContext], CardUpdate], lease: Lease | None
     ) -> None:
-        """Nothing happens where the attempt was settled otherwise meanwhile, and another one is open by now."""
+        """Store a decision, unless the attempt was settled meanwhile and another one is open by now."""
 
-        def finished(case: CardContext) -> CardUpdate:
-            open_key = case.attempt.key if case.attempt is not None else None
-            if each.attempt.state is AttemptState.IN_DOUBT and open_key != each.attempt.key:
+        def decide_if_open(context: CardContext) -> CardUpdate:
+            open_key = context.attempt.key if context.attempt is not None else None
+            if target.attempt.state is AttemptState.IN_DOUBT and open_key != target.attempt.key:
                 return CardUpdate()
-            return finish(case)
+            return decide(context)
 
-        await self._kit.store.update_card(each.card, finished, lease=lease)
+        await self._shared.store.update_card(target.card, decide_if_open, lease=lease)
 
 
-def _by_channel(doubts: Sequence[SearchTarget]) -> dict[str, list[SearchTarget]]:
+def _by_channel(targets: Sequence[SearchTarget]) -> dict[str, list[SearchTarget]]:
     groups: dict[str, list[SearchTarget]] = defaultdict(list)
-    for each in doubts:
-        groups[each.channel].append(each)
+    for target in targets:
+        groups[target.channel].append(target)
     return groups
 
 
-def _in_thread(each: SearchTarget) -> bool:
-    """A reply that was dropped can matter in the channel alone: its thread is lost."""
-    return each.attempt.kind != ROOT and each.attempt.state is not AttemptState.DROPPED
+def _is_in_thread(target: SearchTarget) -> bool:
+    """Whether to search the thread. A dropped reply matters only where it stands in the channel."""
+    return target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
 
 
-def _after(each: SearchTarget, case: CardContext) -> str:
-    """The newest message that is surely older than the one in doubt, by Slack's clock and not by relay's."""
-    if each.attempt.state is AttemptState.DROPPED:
-        return f"{each.attempt.started_at - MAX_CLOCK_SKEW:.6f}"  # the card is a newer message by now
-    known = each.attempt.data.get("after") if each.attempt.kind == ROOT else case.card.ts
+def _surely_older(target: SearchTarget, context: CardContext) -> str:
+    """Return the newest ts that is surely older than the message in doubt, by Slack's clock and not by relay's."""
+    if target.attempt.state is AttemptState.DROPPED:
+        return f"{target.attempt.started_at - MAX_CLOCK_SKEW:.6f}"  # the card is a newer message by now
+    known = target.attempt.data.get("after") if target.attempt.kind == ROOT else context.card.ts
     return known or "0"
 
 
-def _found(message: FoundMessage, each: SearchTarget) -> MarkedMessage:
+def _marked(message: FoundMessage, target: SearchTarget) -> MarkedMessage:
     in_channel = message.thread_ts in {"", message.ts}
-    return MarkedMessage(ts=message.ts, replies=message.replies, stray=each.attempt.kind != ROOT and in_channel)
+    return MarkedMessage(ts=message.ts, replies=message.replies, stray=target.attempt.kind != ROOT and in_channel)
 
 
-def _unseen(
-    case: CardContext, each: SearchTarget, answer: SlackOutcome, rules: DeliveryRules, now: float
+def _not_searched(
+    context: CardContext, target: SearchTarget, answer: SlackOutcome, rules: DeliveryRules, now: float
 ) -> CardUpdate:
-    """What follows where Slack did not let relay look."""
-    passes = isinstance(answer, Rejected) and (
+    """Decide what follows where Slack did not let relay search."""
+    is_temporary = isinstance(answer, Rejected) and (
         answer.scope is RejectionScope.CREDENTIALS or answer.reason == "cursor_expired"
     )
-    if each.attempt.state is not AttemptState.IN_DOUBT:
-        again = None if isinstance(answer, Rejected | NotFound) and not passes else now + RETRY_PAUSE
-        return CardUpdate(attempt=replace(each.attempt, next_search_at=again))
+    if target.attempt.state is not AttemptState.IN_DOUBT:
+        is_final = isinstance(answer, Rejected | NotFound) and not is_temporary
+        return CardUpdate(attempt=replace(target.attempt, next_search_at=None if is_final else now + RETRY_PAUSE))
     match answer:
-        case NotFound() if not each.attempt.searches:
-            return recovery.record_miss(case, now)  # a thread so young may not be shown yet: Slack's history lags
+        case NotFound() if not target.attempt.searches:
+            return recovery.record_miss(context, now)  # Slack may not show so young a thread yet
         case NotFound():
-            return failures.repost_lost_root(case, case.card.ts or "", rules.tag_labels, answer.reason, now)
-        case Rejected() if not passes:
-            return give_up_search(case, answer.reason, answer.remedy, rules, now)
+            return failures.repost_lost_root(context, context.card.ts or "", rules.tag_labels, answer.reason, now)
+        case Rejected() if not is_temporary:
+            return give_up_search(context, answer.reason, answer.remedy, rules, now)
         case _:
-            return recovery.postpone_search(case, now + RETRY_PAUSE)
+            return recovery.postpone_search(context, now + RETRY_PAUSE)

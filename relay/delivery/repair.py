@@ -1,11 +1,11 @@
-"""Puts right what is not as it should be.
+"""Repairs what is not as it should be.
 
-Cards of channels that take nothing go to the fallback, letters whose channel works again are redriven, and cards that
-somebody deleted without anybody noticing are posted anew.
+Cards of rejected channels go to the fallback channel. Dead letters are retried once their channel takes messages again.
+Cards that somebody deleted in Slack are posted again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -24,177 +24,186 @@ from relay.store.types import Lease, OpenDeadLetter
 log = structlog.get_logger("relay.delivery")
 
 SWEEP_EVERY = 120.0
-"""Seconds between two looks of the sweep, each at one channel."""
+"""Seconds between two sweeps, each of one channel."""
 
 SWEEP_MAX_PAGES = 2
-"""The most pages that a look reads, 400 messages: in all one call in fifty of what history may be read."""
+"""The most pages of a sweep, 400 messages: sweeps use one call in fifty of the limit of conversations.history."""
 
 RETRY_PAUSE = 5.0
-"""Seconds after which cards of channels that take nothing are looked for again, while there are such channels."""
+"""Seconds between two checks while a channel is rejected."""
 
 HISTORY_LAG = 120.0
 """Seconds for which Slack's history may not show a message yet."""
 
 MAX_PER_ROUND = 200
-"""The most cards of one channel that are diverted in one go."""
+"""The most cards of one channel that are diverted in one round."""
 
 
 class Repair:
-    """Diverts, redrives and sweeps."""
+    """Diverts, retries and sweeps. `has_rejected_channels` says that there are channels that take no messages."""
 
-    def __init__(self, kit: DeliveryContext) -> None:
-        """Mend the cards of the kit's store; `troubled` says that there are channels that take nothing."""
-        self.bell = WakeEvent()
+    def __init__(self, shared: DeliveryContext) -> None:
+        """Repair the cards of the store."""
+        self.wakeup = WakeEvent()
         self.has_rejected_channels = False
-        self._kit = kit
-        self._next_sweep = kit.clock.now() + SWEEP_EVERY
-        self._swept: list[str] = []
-        self._reached: dict[str, str] = {}
+        self._shared = shared
+        self._next_sweep = shared.clock.now() + SWEEP_EVERY
+        self._sweep_order: list[str] = []
+        self._swept_back_to: dict[str, str] = {}
         self._tried: dict[str, float | None] = {}
 
-    async def run(self, lease: Lease | None, over: asyncio.Event) -> None:
-        """Mend whenever something rings, and sweep now and then, until `over`."""
-        while not over.is_set():
+    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Repair when woken, and sweep now and then, until told to stop."""
+        clock = self._shared.clock
+        while not stopping.is_set():
             if await self.repair(lease):
-                self._kit.wake_all()
-            if self._kit.clock.now() >= self._next_sweep and not self._kit.breaker.is_open:
-                self._next_sweep = self._kit.clock.now() + SWEEP_EVERY
+                self._shared.wake_all()
+            if clock.now() >= self._next_sweep and not self._shared.slack.breaker.is_open:
+                self._next_sweep = clock.now() + SWEEP_EVERY
                 await self._sweep(lease)
-            soon = self._kit.clock.now() + (RETRY_PAUSE if self.has_rejected_channels else SWEEP_EVERY)
-            await self._kit.wait(self.bell, min(soon, max(self._next_sweep, self._kit.clock.now() + RETRY_PAUSE)))
+            soon = clock.now() + (RETRY_PAUSE if self.has_rejected_channels else SWEEP_EVERY)
+            await clock.wait_idle(self.wakeup, min(soon, max(self._next_sweep, clock.now() + RETRY_PAUSE)))
 
     async def repair(self, lease: Lease | None) -> bool:
-        """Divert what waits for channels that refuse, and redrive what need wait no more; whether there was any."""
-        channels = {channel.ref: channel for channel in await self._kit.store.channels()}
+        """Divert the cards of rejected channels, and retry dead letters; return whether anything changed."""
+        store, backoff = self._shared.store, self._shared.backoff
+        channels = {channel.ref: channel for channel in await store.channels()}
         self.has_rejected_channels = any(channel.state is ChannelState.REJECTED for channel in channels.values())
-        waiting = await self._kit.store.stalled_channels(self._kit.clock.now())
-        diverted = [await self._divert(channel, lease) for channel in waiting]
-        aside, alone = self._kit.backoff.skipped_cards, self._kit.backoff.run_isolated
-        redriven = [
-            await alone(letter.card.id, partial(self._redrive, letter, channels, lease), card_fields(letter.card))
-            for letter in await self._kit.store.dead_letters()
-            if letter.card.id not in aside
+        stalled = await store.stalled_channels(self._shared.clock.now())
+        diverted = [await self._divert(channel, lease) for channel in stalled]
+        skipped = backoff.skipped_cards
+        retried = [
+            await backoff.run_isolated(
+                letter.card.id, partial(self._retry, letter, channels, lease), card_fields(letter.card)
+            )
+            for letter in await store.dead_letters()
+            if letter.card.id not in skipped
         ]
-        return any(diverted) or any(redriven)
+        return any(diverted) or any(retried)
 
     async def _divert(self, channel: Channel, lease: Lease | None) -> bool:
+        """Move the due cards of a rejected channel to the fallback channel."""
         if channel.state is not ChannelState.REJECTED:
             return False
-        now, rules = self._kit.clock.now(), self._kit.rules()
+        now, rules, store = self._shared.clock.now(), self._shared.rules(), self._shared.store
         remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
         letter = DeadLetter(reason=channel.reason, remedy=remedy, since=now)
-        aside, alone = self._kit.backoff.skipped_cards, self._kit.backoff.run_isolated
-        cards = [card for card in await self._kit.store.due_cards(channel.ref, now, MAX_PER_ROUND) if card not in aside]
+        to = rules.fallback.channel.ref if rules.fallback else ""
+        skipped = self._shared.backoff.skipped_cards
+        cards = [card for card in await store.due_cards(channel.ref, now, MAX_PER_ROUND) if card not in skipped]
         for card in cards:
-            case = await alone(
+            context = await self._shared.backoff.run_isolated(
                 card,
                 partial(
-                    self._kit.store.update_card,
+                    store.update_card,
                     card,
-                    lambda case: failures.divert_to_fallback(case, rules, letter),
+                    lambda context: failures.divert_to_fallback(context, rules, letter),
                     lease=lease,
                 ),
             )
-            if case is None:
-                continue
-            to = rules.fallback.channel.ref if rules.fallback else ""
-            log.error("diverted", **card_fields(case.card), to=to, reason=letter.reason, remedy=letter.remedy)
+            if context is not None:
+                log.error(
+                    "card_diverted", **card_fields(context.card), to=to, reason=letter.reason, remedy=letter.remedy
+                )
         return bool(cards)
 
-    async def _redrive(self, letter: OpenDeadLetter, channels: dict[str, Channel], lease: Lease | None) -> bool:
-        """A letter for its channel's sake is redriven by itself when the channel takes messages again."""
+    async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel], lease: Lease | None) -> bool:
+        """Retry a dead letter whose channel takes messages again; close one whose card is no longer current."""
+        now, labels = self._shared.clock.now(), self._shared.rules().tag_labels
+        retry = partial(
+            self._shared.store.update_card,
+            letter.card.id,
+            lambda context: failures.retry_card(context, labels, now),
+            lease=lease,
+        )
         if not letter.card.is_current:
-            now, words = self._kit.clock.now(), self._kit.rules().tag_labels
-            await self._kit.store.update_card(
-                letter.card.id, lambda case: failures.retry_card(case, words, now), lease=lease
-            )
-            log.info("letter_closed", letter=letter.id, reason="followed_no_more", **card_fields(letter.card))
+            await retry()
+            log.info("dead_letter_closed", dead_letter=letter.id, reason="card_not_current", **card_fields(letter.card))
             return False
         channel = channels.get(letter.card.channel)
-        if (
-            channel is None
-            or channel.state is not ChannelState.OPEN
-            or letter.reason not in CHANNEL_REASONS | {EXTERNAL}
-        ):
+        if channel is None or not self._can_retry(letter, channel):
             return False
-        if (
-            letter.card.state is not CardState.REJECTED
-            or is_external(letter.card, channel)
-            or not self._may_try(channel)
-        ):
-            return False
-        now, words = self._kit.clock.now(), self._kit.rules().tag_labels
-        log.warning("redriven", **card_fields(letter.card), letter=letter.id, reason=letter.reason)
-        case = await self._kit.store.update_card(
-            letter.card.id, lambda case: failures.retry_card(case, words, now), lease=lease
-        )
-        if case.card.post is not None:
+        log.warning("dead_letter_retried", **card_fields(letter.card), dead_letter=letter.id, reason=letter.reason)
+        context = await retry()
+        if context.card.post is not None:
             self._tried[channel.ref] = channel.retry_at
         return True
 
-    def _may_try(self, channel: Channel) -> bool:
-        """Where a channel is there again but has not proved that it takes messages, one goes ahead of the others."""
-        return not channel.reason or self._tried.get(channel.ref) != channel.retry_at
+    def _can_retry(self, letter: OpenDeadLetter, channel: Channel) -> bool:
+        """Whether the reason of a dead letter may be gone.
+
+        Where a channel exists again but has not taken a message yet, one card goes ahead of the others.
+        """
+        return (
+            channel.state is ChannelState.OPEN
+            and letter.reason in CHANNEL_REASONS | {EXTERNAL}
+            and letter.card.state is CardState.REJECTED
+            and not is_external(letter.card, channel)
+            and (not channel.reason or self._tried.get(channel.ref) != channel.retry_at)
+        )
 
     async def _sweep(self, lease: Lease | None) -> None:
-        """Read one channel back a little: an open card that is not where it should be is posted anew.
+        """Read one channel back a little, and repost each open card that is missing.
 
-        Each look goes on where the one before stopped, back to the oldest open card, and then begins anew.
+        Each sweep of a channel goes on where the one before stopped, back to the oldest open card; then it begins anew.
         """
         found = await self._next_channel()
         if found is None:
             return
         channel, cards = found
-        oldest, latest = min(ts for _, ts in cards), self._reached.pop(channel.ref, None)
+        oldest, latest = min(ts for _, ts in cards), self._swept_back_to.pop(channel.ref, None)
         read = await self._read(channel.slack_id or "", oldest, latest)
         if read is None:
             return
-        seen, whole = read
-        there = {message.ts for message in seen if not message.deleted}
-        reached = oldest if whole else min((message.ts for message in seen), default=oldest)
-        newest = min(latest or "9", f"{self._kit.clock.now() - HISTORY_LAG:.6f}")
+        messages, complete = read
+        present = {message.ts for message in messages if not message.deleted}
+        reached = oldest if complete else min((message.ts for message in messages), default=oldest)
+        newest = min(latest or "9", f"{self._shared.clock.now() - HISTORY_LAG:.6f}")
         for card, ts in cards:
-            if reached <= ts <= newest and ts not in there:
-                await self._kit.backoff.run_isolated(card, partial(self._renew, card, ts, lease))
-        if not whole:
-            self._reached[channel.ref] = reached
+            if reached <= ts <= newest and ts not in present:
+                await self._shared.backoff.run_isolated(card, partial(self._repost, card, ts, lease))
+        if not complete:
+            self._swept_back_to[channel.ref] = reached
 
-    async def _renew(self, card: int, ts: str, lease: Lease | None) -> None:
-        now, words = self._kit.clock.now(), self._kit.rules().tag_labels
-        case = await self._kit.store.update_card(
-            card, lambda case: failures.repost_lost_root(case, ts, words, "root_gone", now), lease=lease
+    async def _repost(self, card: int, ts: str, lease: Lease | None) -> None:
+        now, labels = self._shared.clock.now(), self._shared.rules().tag_labels
+        context = await self._shared.store.update_card(
+            card, lambda context: failures.repost_lost_root(context, ts, labels, "root_gone", now), lease=lease
         )
-        log.warning("drifted", **card_fields(case.card), reason="root_gone", ts=ts)
-        self._kit.wake_all()
+        log.warning("card_reposted", **card_fields(context.card), reason="root_gone", ts=ts)
+        self._shared.wake_all()
 
     async def _next_channel(self) -> tuple[Channel, Sequence[tuple[int, str]]] | None:
-        """Each open channel with open cards in its turn, and those cards."""
-        channels = await self._kit.store.channels()
-        opened = [
-            each for each in channels if each.state is ChannelState.OPEN and each.slack_id and not each.canonical_ref
-        ]
-        self._swept = [ref for ref in self._swept if any(each.ref == ref for each in opened)]
-        in_turn = sorted(opened, key=lambda each: self._swept.index(each.ref) if each.ref in self._swept else -1)
-        for channel in in_turn:
-            self._swept = [*(ref for ref in self._swept if ref != channel.ref), channel.ref]
-            if cards := await self._kit.store.open_cards(channel.ref):
-                return channel, cards
+        """Return the open channel whose turn it is, with its open cards and their ts."""
+        channels = {
+            channel.ref: channel
+            for channel in await self._shared.store.channels()
+            if channel.state is ChannelState.OPEN and channel.slack_id and not channel.canonical_ref
+        }
+        swept = [ref for ref in self._sweep_order if ref in channels]
+        self._sweep_order = [*(ref for ref in channels if ref not in swept), *swept]
+        for ref in tuple(self._sweep_order):
+            self._sweep_order.remove(ref)
+            self._sweep_order.append(ref)
+            if cards := await self._shared.store.open_cards(ref):
+                return channels[ref], cards
         return None
 
     async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[FoundMessage], bool] | None:
-        """Messages, and whether they reach back to the oldest; None where Slack could not be asked."""
-        seen: list[FoundMessage] = []
+        """Return messages, and whether they reach back to the oldest; None where Slack did not answer.
+
+        A sweep never waits for the rate limit: what is more urgent has it.
+        """
+        messages: list[FoundMessage] = []
         cursor: str | None = None
+        slack = self._shared.slack
         for _ in range(SWEEP_MAX_PAGES):
-            now = self._kit.clock.now()
-            if self._kit.budgets.ready_at(Method.HISTORY, "", now) > now:
+            if slack.throttle.blocked_until(Method.HISTORY) is not None:
                 return None
-            self._kit.budgets.spend(Method.HISTORY, "", now)
-            answer = await self._kit.slack.history(channel, oldest, latest, cursor=cursor)
-            self._kit.record_answer(Method.HISTORY, answer)
+            answer = await slack.history(channel, oldest, latest, cursor=cursor)
             if not isinstance(answer, Read):
                 return None
-            seen += messages_of(answer)
+            messages += messages_of(answer)
             if (cursor := cursor_of(answer)) is None:
-                return seen, True
-        return seen, False
+                return messages, True
+        return messages, False

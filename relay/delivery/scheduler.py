@@ -1,4 +1,4 @@
-"""One kind of work, posts or edits: whenever its budget allows a call, the card whose turn it is gets it."""
+"""Picks the next due card, for posts or for edits, whenever the rate limits allow a call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,172 +26,174 @@ STORE_RETRY_PAUSE = 1.0
 """Seconds until the store is asked again after it failed."""
 
 CRASH_PAUSE = 30.0
-"""Seconds until a card is picked again after something unforeseen that concerns no single one."""
+"""Seconds until a card is picked again after an unexpected failure that concerns no single card."""
 
 OLDEST_EVERY = 10
-"""Every so many calls the card that has waited longest comes first, so that nothing starves."""
+"""Every so many calls the card that has waited longest comes first, so that no card starves."""
 
 
 class Scheduler:
-    """Picks and hands over; the courier does the rest."""
+    """Picks cards and hands each to the executor."""
 
-    def __init__(  # noqa: PLR0913  the two pumps differ in these
+    def __init__(  # noqa: PLR0913  the two schedulers differ in these
         self,
-        track: WorkKind,
-        kit: DeliveryContext,
-        courier: Executor,
+        work: WorkKind,
+        shared: DeliveryContext,
+        executor: Executor,
         *,
         begin: Callable[[CardContext], Step],
-        crowded: Callable[[], AbstractSet[str]],
-        at_once: int,
+        blocked_channels: Callable[[], AbstractSet[str]],
+        max_concurrent: int,
     ) -> None:
-        """`begin` decides, inside the transaction that picks; `at_once` bounds the calls under way.
+        """`begin` decides the step, inside the transaction that picks the card; `max_concurrent` bounds the calls.
 
-        `crowded` are the lanes that have too much in doubt to go on.
+        `blocked_channels` are those with too much in doubt to post more.
         """
-        self.bell = WakeEvent()
-        self._track: WorkKind = track
-        self._method = Method.POST if track == "post" else Method.EDIT
-        self._kit = kit
-        self._courier = courier
+        self.wakeup = WakeEvent()
+        self._work: WorkKind = work
+        self._method = Method.POST if work == "post" else Method.EDIT
+        self._shared = shared
+        self._executor = executor
         self._begin = begin
-        self._crowded = crowded
-        self._at_once = at_once
+        self._blocked_channels = blocked_channels
+        self._max_concurrent = max_concurrent
         self._cards: set[int] = set()
-        self._lanes: set[str] = set()
-        self._known: set[str] = set()
-        self._last_lane = ""
+        self._busy_channels: set[str] = set()
+        self._slack_ids: dict[str, str] = {}
+        self._last_channel = ""
         self._served = 0
-        self._unsure = False
+        self._must_recover = False
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way, and nothing can be for now."""
-        return self.bell.is_idle and not self._cards
+        """Whether no call is in progress, and none begins before time passes or `wakeup` is set."""
+        return self.wakeup.is_idle and not self._cards
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Work until told to stop; then finish what is under way.
+        """Pick cards until told to stop; then finish the calls in progress.
 
         Raises:
-            LeaseLost: another relay delivers now; what is under way is finished first.
+            LeaseLost: another relay delivers now; the calls in progress are finished first.
         """
         async with asyncio.TaskGroup() as tasks:
             while not stopping.is_set():
                 until = await self._turn(lease, tasks)
-                if until is None or until > self._kit.clock.now():
-                    await self._kit.wait(self.bell, until)
+                if until is None or until > self._shared.clock.now():
+                    await self._shared.clock.wait_idle(self.wakeup, until)
 
     async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
-        """Give one card its turn. Returns the moment at which to look again; None for when the bell rings."""
-        now = self._kit.clock.now()
+        """Serve one card. Return when to look again; None: when `wakeup` is set."""
+        now = self._shared.clock.now()
         try:
             await self._recover(lease)
-            return await self._served_one(now, lease, tasks)
+            return await self._serve_next(now, lease, tasks)
         except StoreUnusable as error:
-            log.error("pick_failed", track=self._track, detail=str(error))  # noqa: TRY400  the sentence says it
-            self._unsure = True
+            log.error("pick_failed", work=self._work, detail=str(error))  # noqa: TRY400  the message says it all
+            self._must_recover = True
             return now + STORE_RETRY_PAUSE
-        except CardFailure as trouble:
-            self._kit.backoff.record_failure(trouble.card, trouble, trouble.details)
-            return now  # the next one
+        except CardFailure as failure:
+            self._shared.backoff.record_failure(failure.card, failure, failure.details)
+            return now  # the next card
         except StoreError:
             raise
         except Exception:
-            log.exception("pick_broke", track=self._track)
-            self._unsure = True
+            log.exception("pick_failed", work=self._work)
+            self._must_recover = True
             return now + CRASH_PAUSE
 
     async def _recover(self, lease: Lease | None) -> None:
-        """A pick that failed may have been committed, and its answer lost: then nobody is about what it has begun."""
-        if not self._unsure:
+        """Recover attempts that nobody works on: a pick that failed may have been committed all the same."""
+        if not self._must_recover:
             return
-        self._unsure = False
-        if self._track == "post":  # an edit that was begun is still due
-            now = self._kit.clock.now()
-            doubtful = await self._kit.store.recover_attempts(now, in_progress=frozenset(self._cards), lease=lease)
-            if doubtful:
-                log.warning("recovered", in_doubt=doubtful)
-                self._kit.wake_all()
+        self._must_recover = False
+        if self._work == "post":  # an edit that was begun is still due
+            now = self._shared.clock.now()
+            in_doubt = await self._shared.store.recover_attempts(now, in_progress=frozenset(self._cards), lease=lease)
+            if in_doubt:
+                log.warning("attempts_recovered", in_doubt=in_doubt)
+                self._shared.wake_all()
 
-    async def _served_one(self, now: float, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
-        gate = self._kit.breaker
-        if len(self._cards) >= self._at_once or gate.is_open or (gate.half_open and gate.calls_in_flight):
+    async def _serve_next(self, now: float, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
+        slack = self._shared.slack
+        one_at_a_time = slack.breaker.half_open and slack.breaker.calls_in_flight
+        if len(self._cards) >= self._max_concurrent or slack.breaker.is_open or one_at_a_time:
             return None
-        if (ready := self._kit.budgets.ready_at(self._method, "", now)) > now:
-            return ready
-        closed = self._closed_lanes(now)
-        picked = await self._picked(now, self._lanes | closed.keys() | self._stuck(), lease)
+        if (until := slack.throttle.blocked_until(self._method)) is not None:
+            return until
+        limited = self._limited_channels()
+        blocked = self._blocked_channels() if self._work == "post" else frozenset()  # edits cannot be doubled
+        picked = await self._pick(now, self._busy_channels | limited.keys() | blocked, lease)
         if not isinstance(picked, tuple):
-            moments = (picked, *closed.values(), self._kit.backoff.retry_at())
+            moments = (picked, *limited.values(), self._shared.backoff.retry_at())
             return min((moment for moment in moments if moment is not None), default=None)
         self._hand_over(*picked, lease=lease, tasks=tasks)
         return now
 
-    def _stuck(self) -> AbstractSet[str]:
-        """Edits go on: nothing of theirs can be doubled."""
-        return self._crowded() if self._track == "post" else frozenset()
-
-    def _closed_lanes(self, now: float) -> dict[str, float]:
-        """The lanes whose own budget is spent, and until when. An edit costs its lane nothing."""
-        if self._track == "edit":
+    def _limited_channels(self) -> dict[str, float]:
+        """Return the channels whose own rate limit is used up, and until when. An edit uses no limit of a channel."""
+        if self._work == "edit":
             return {}
-        ready = {lane: self._kit.budgets.ready_at(self._method, lane, now) for lane in self._known}
-        return {lane: moment for lane, moment in ready.items() if moment > now}
+        throttle = self._shared.slack.throttle
+        until = {ref: throttle.blocked_until(self._method, slack_id) for ref, slack_id in self._slack_ids.items()}
+        return {ref: moment for ref, moment in until.items() if moment is not None}
 
-    async def _picked(self, now: float, lanes: AbstractSet[str], lease: Lease | None) -> Picked:
-        """No lane gets two edits in a row while another lane's edit waits: none takes more than half of them."""
-        if self._track == "edit" and self._last_lane:
-            picked = await self._pick(now, lanes | {self._last_lane}, lease)
+    async def _pick(self, now: float, skip: AbstractSet[str], lease: Lease | None) -> Picked:
+        """Pick a card. No channel gets two edits in a row while another channel's edit waits."""
+        if self._work == "edit" and self._last_channel:
+            picked = await self._pick_outside(now, skip | {self._last_channel}, lease)
             if isinstance(picked, tuple):
                 return picked
-        return await self._pick(now, lanes, lease)
+        return await self._pick_outside(now, skip, lease)
 
-    async def _pick(self, now: float, lanes: AbstractSet[str], lease: Lease | None) -> Picked:
-        return await self._kit.store.start_next_card(
-            self._track,
+    async def _pick_outside(self, now: float, skip_channels: AbstractSet[str], lease: Lease | None) -> Picked:
+        return await self._shared.store.start_next_card(
+            self._work,
             now,
-            skip_cards=frozenset(self._cards | self._kit.backoff.skipped_cards),
-            skip_channels=frozenset(lanes),
+            skip_cards=frozenset(self._cards | self._shared.backoff.skipped_cards),
+            skip_channels=frozenset(skip_channels),
             oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
             decide=self._begin,
             lease=lease,
         )
 
-    def _hand_over(self, case: CardContext, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
+    def _hand_over(self, context: CardContext, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
         self._served += 1
         if isinstance(step, NothingToSend):
-            log.info("settled", reason=step.reason, **card_fields(case.card))
-            what: MessageKind = "edit" if self._track == "edit" else "reply" if case.card.ts else "root"
-            self._kit.metrics.record_skipped(what, step.reason)
-            if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:
-                self._kit.doubts[case.channel.ref] += 1
-                self._kit.wake_all()  # it is to be looked for at once
+            self._record_skipped(context, step)
             return
-        card, lane = case.card.id, case.channel.ref
-        work = self._kit.backoff.run_isolated(card, self._work(case, step, lease), card_fields(case.card))
-        task = tasks.create_task(work, name=f"{self._track} of card {card}")
-        # Undone when the task is over, whatever becomes of it: one that is cancelled before it begins runs nothing.
-        task.add_done_callback(lambda done: self._over(card, lane, done))
-        self._kit.breaker.calls_in_flight += 1
+        card, channel = context.card.id, context.channel.ref
+        work = self._shared.backoff.run_isolated(card, self._prepare(context, step, lease), card_fields(context.card))
+        task = tasks.create_task(work, name=f"{self._work} of card {card}")
+        # In a callback, since a task that is cancelled before it begins runs nothing.
+        task.add_done_callback(lambda done: self._finish(card, channel, done))
+        self._shared.slack.breaker.calls_in_flight += 1
         self._cards.add(card)
-        self._known.add(lane)
-        self._last_lane = lane
-        if self._track == "post":
-            self._lanes.add(lane)
+        self._last_channel = channel
+        if self._work == "post":
+            self._busy_channels.add(channel)
 
-    def _work(self, case: CardContext, step: SlackStep, lease: Lease | None) -> Callable[[], Awaitable[bool]]:
+    def _record_skipped(self, context: CardContext, step: NothingToSend) -> None:
+        log.info("nothing_to_send", reason=step.reason, **card_fields(context.card))
+        kind: MessageKind = "edit" if self._work == "edit" else "reply" if context.card.ts else "root"
+        self._shared.metrics.record_skipped(kind, step.reason)
+        if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:
+            self._shared.doubts[context.channel.ref] += 1
+            self._shared.wake_all()  # it is to be searched for at once
+
+    def _prepare(self, context: CardContext, step: SlackStep, lease: Lease | None) -> Callable[[], Awaitable[bool]]:
         try:
-            parcel = self._courier.prepare(case, step)
-        except Exception as error:  # noqa: BLE001  it is logged there
-            return partial(self._courier.record_unrendered, case, step, error, lease)
-        if parcel.needs_call:
-            self._kit.budgets.spend(self._method, parcel.lane, self._kit.clock.now())
-        return partial(self._courier.execute, parcel, lease)
+            call = self._executor.prepare(context, step)
+        except Exception as error:  # noqa: BLE001  `record_unrendered` logs it
+            return partial(self._executor.record_unrendered, context, step, error, lease)
+        if call.needs_call:
+            self._slack_ids[context.channel.ref] = call.slack_channel
+            self._shared.slack.throttle.reserve(self._method, call.slack_channel)
+        return partial(self._executor.execute, call, lease)
 
-    def _over(self, card: int, lane: str, done: asyncio.Task[bool | None]) -> None:
-        if not done.cancelled() and done.exception() is None and not done.result():
-            self._unsure = True  # what it was about may be left in the middle
-        self._kit.breaker.calls_in_flight -= 1
+    def _finish(self, card: int, channel: str, task: asyncio.Task[bool | None]) -> None:
+        if not task.cancelled() and task.exception() is None and not task.result():
+            self._must_recover = True  # the card's work may have stopped halfway
+        self._shared.slack.breaker.calls_in_flight -= 1
         self._cards.discard(card)
-        self._lanes.discard(lane)
-        self._kit.wake_schedulers()
+        self._busy_channels.discard(channel)
+        self._shared.wake_schedulers()

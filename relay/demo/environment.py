@@ -13,13 +13,12 @@ from typing import Any, Final
 
 import orjson
 
-from relay.app import Relay, bigpanda_client
+from relay.app import Relay
 from relay.config.settings import Settings
 from relay.config.template_files import packaged_folder
 from relay.demo.clock import wait_until_idle
 from relay.demo.story import BILLING_CHANNEL, DATABASE_CHANNEL, NOC_CHANNEL, PEOPLE, UserStep
 from relay.http.session import make_session
-from relay.metrics import Metrics
 from relay.model.errors import RelayError
 from relay.runtime.clock import Clock
 from relay.samples import read_sample
@@ -31,7 +30,6 @@ from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.slack.client import SlackClient
 from relay.store.store import Store
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
@@ -137,12 +135,8 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
         settings = _settings(folder, slack_url, bigpanda_url)
         store = await Store.open(settings.database_url.get_secret_value())
         stack.push_async_callback(store.close)
-        metrics = Metrics()
-        relay = Relay(settings, store, clock, metrics)
-        slack_client = SlackClient(session, slack.token, base_url=slack_url)
-        running = asyncio.create_task(
-            relay.run(slack_client, bigpanda_client(settings, session, metrics)), name="relay"
-        )
+        relay = Relay(settings, store, session, clock)
+        running = asyncio.create_task(relay.run(), name="relay")
         url = await _relay_url(relay, running)
         slack.interactivity = RequestUrl(url, SIGNING_SECRET, clock=clock.now)
         bigpanda.add_integration(f"{url}/shares", {"X-Relay-Key": WEBHOOK_KEY})

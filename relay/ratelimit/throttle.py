@@ -1,29 +1,57 @@
-"""Calls take their turn: each waits until the budgets allow it, and what its answer says of haste goes back to them."""
+"""Calls wait until the rate limits allow them, and a rate-limited answer pauses its method."""
+
+import asyncio
+from collections import Counter
 
 from relay.ratelimit.budgets import Budgets
 from relay.runtime.clock import Clock
 
 
 class Throttle:
-    """The turns in these budgets; `waiting` is how many calls wait for theirs, which nothing but time moves on."""
+    """Makes calls wait for their budget. `waiting` are the tasks that wait: only time moves them on."""
 
     def __init__(self, budgets: Budgets, clock: Clock) -> None:
-        """Whoever else has these budgets lives by what is spent here, too."""
-        self.waiting = 0
+        """Guard these budgets; whoever shares the throttle shares them."""
+        self.waiting: set[asyncio.Task[object] | None] = set()
         self._budgets = budgets
         self._clock = clock
+        self._reserved: Counter[tuple[str, str]] = Counter()
 
-    async def acquire(self, method: str) -> None:
-        """Wait until a method's budget allows a call, and spend it."""
-        self.waiting += 1
-        try:
-            while (ready := self._budgets.ready_at(method, "", self._clock.now())) > self._clock.now():
-                await self._clock.sleep(ready - self._clock.now())
-        finally:
-            self.waiting -= 1
-        self._budgets.spend(method, "", self._clock.now())
-
-    def pause(self, method: str, retry_after: float | None, lane: str = "") -> None:
-        """A call was refused for haste: its method goes on after so many seconds (None: none were named)."""
+    def blocked_until(self, method: str, channel: str = "") -> float | None:
+        """Return the earliest moment at which a call may be made; None where it may be made now."""
         now = self._clock.now()
-        self._budgets.pause(method, None if retry_after is None else now + retry_after, now, lane)
+        ready_at = self._budgets.ready_at(method, channel, now)
+        return ready_at if ready_at > now else None
+
+    def reserve(self, method: str, channel: str = "") -> None:
+        """Spend the budget of a call that is made soon: its `acquire` then does not wait."""
+        self._budgets.spend(method, channel, self._clock.now())
+        self._reserved[method, channel] += 1
+
+    async def reserve_when_ready(self, method: str) -> None:
+        """Wait until the budget allows a call, and reserve it."""
+        await self._wait(method, "")
+        self.reserve(method)
+
+    async def acquire(self, method: str, channel: str = "") -> None:
+        """Use a reservation, or wait until the budget allows a call, and spend it."""
+        if self._reserved[method, channel]:
+            self._reserved[method, channel] -= 1
+        else:
+            await self._wait(method, channel)
+            self._budgets.spend(method, channel, self._clock.now())
+        self._reserved += Counter()  # drops the zeros
+
+    def pause(self, method: str, retry_after: float | None, channel: str = "") -> float:
+        """Stop a rate-limited method for so many seconds (None: the answer did not say); return when it goes on."""
+        now = self._clock.now()
+        return self._budgets.pause(method, None if retry_after is None else now + retry_after, now, channel)
+
+    async def _wait(self, method: str, channel: str) -> None:
+        task = asyncio.current_task()
+        self.waiting.add(task)
+        try:
+            while (until := self.blocked_until(method, channel)) is not None:
+                await self._clock.sleep(until - self._clock.now())
+        finally:
+            self.waiting.discard(task)

@@ -1,10 +1,7 @@
-"""Routes and templates that are edited while relay runs: what works goes live, what does not changes nothing.
+"""Applies edits of routes and templates while relay runs: a valid edit goes live, an invalid one changes nothing.
 
-files -> `watching` (something may have changed) -> `live` (read, wait until it keeps still, check, adopt)
--> `telling` (the fallback channel hears of a fault once, and of its end) in the words of `wording`
+watcher ..... notices that files may have changed
+reloader .... reads them, waits until they are complete, checks them, and makes them live
+notifier .... tells the fallback channel once about an invalid edit, and once that it is fixed
+messages .... the texts of these notices
 """
-
-from relay.reload.notifier import Notifier
-from relay.reload.reloader import Reloader
-
-__all__ = ["Notifier", "Reloader"]

@@ -1,4 +1,4 @@
-"""What the fallback channel is told of a faulty edit, and of its end: plain texts that can neither link nor ping."""
+"""The notices about an invalid edit, and about its fix: texts that can neither link nor ping."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,44 +8,44 @@ from relay.slack.limits import SECTION_TEXT
 from relay.slack.message import Message
 
 MAX_LISTED = 10
-"""How many faults are told one by one."""
+"""How many faults a notice lists."""
 
-_LINE = 200
-"""Characters of one fault: those of ten fit into one section."""
+_MAX_FAULT_LENGTH = 200
+"""Characters of one fault: ten faults fit into one section."""
 
-_GOES_ON = "It is not used: the last good configuration goes on working, and nothing is lost."
-_HOW_TO_SEE = "`relay check` shows all of them; correct the files, and they are taken at once."
-_OVER = "The edit of relay's configuration is corrected: routes and templates are live as they are on disk."
+_NOT_APPLIED = "The previous configuration stays active, and nothing is lost."
+_HOW_TO_FIX = "`relay check` lists all faults. Once the files are valid, relay applies them at once."
+_FIXED = "✅ The configuration is valid again: relay uses the routes and templates on disk."
 
 
 def faults_message(faults: Sequence[Fault]) -> Message:
-    """What is wrong with the edit, and what follows from it."""
-    number = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-    headline = f"⚠️ The edit of relay's configuration has {number}."
-    listed = "\n".join(_shortened(fault) for fault in faults[:MAX_LISTED])
-    more = f"\n… and {len(faults) - MAX_LISTED} more" if len(faults) > MAX_LISTED else ""
-    blocks = (_section(f"*{headline}* {_GOES_ON}"), _plain(listed + more), _context(_HOW_TO_SEE))
-    return Message(text=headline, blocks=blocks)
+    """Say what is wrong with the edit, and what follows."""
+    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    headline = f"⚠️ Invalid configuration change, not applied ({number})."
+    lines = [_shortened(fault) for fault in faults[:MAX_LISTED]]
+    if len(faults) > MAX_LISTED:
+        lines.append(f"… and {len(faults) - MAX_LISTED} more")
+    listed = {"type": "plain_text", "text": "\n".join(lines)[:SECTION_TEXT], "emoji": False}  # operators' words
+    context = {"type": "context", "elements": [_mrkdwn(_HOW_TO_FIX)]}
+    return Message(
+        text=headline,
+        blocks=(_section(_mrkdwn(f"*{headline}* {_NOT_APPLIED}")), _section(listed), context),
+    )
 
 
 def fixed_message() -> Message:
-    """That it is over."""
-    return Message(text=f"✅ {_OVER}", blocks=(_section(f"✅ {_OVER}"),))
+    """Say that the configuration is valid again."""
+    return Message(text=_FIXED, blocks=(_section(_mrkdwn(_FIXED)),))
 
 
 def _shortened(fault: Fault) -> str:
     text = " ".join(str(fault).split())
-    return text if len(text) <= _LINE else text[: _LINE - 1] + "…"
+    return text if len(text) <= _MAX_FAULT_LENGTH else text[: _MAX_FAULT_LENGTH - 1] + "…"
 
 
-def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+def _section(text: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "section", "text": text}
 
 
-def _plain(text: str) -> dict[str, Any]:
-    """What operators wrote stands in the faults, so this is text and nothing else."""
-    return {"type": "section", "text": {"type": "plain_text", "text": text[:SECTION_TEXT], "emoji": False}}
-
-
-def _context(text: str) -> dict[str, Any]:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": True}]}
+def _mrkdwn(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

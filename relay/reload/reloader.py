@@ -1,11 +1,11 @@
-"""Holds the configuration that is live, and replaces it as a whole once everything that can fail is behind it.
+"""Holds the live configuration, and replaces it as a whole, after everything that can fail.
 
-A bad edit changes nothing, not even across a restart: what worked last is in the store, and relay starts on it, loudly,
-where what is on disk does not work. On PostgreSQL the newest good one is everybody's, whichever relay has read it.
+An invalid edit changes nothing, not even after a restart: the last valid configuration is in the store, and relay
+starts with it where the files are invalid. On PostgreSQL all relays use the newest valid one, whichever has read it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import structlog
 from relay.config.configuration import Configuration, ReloadState
 from relay.config.files import ConfigurationFiles, build_configuration, read_files
 from relay.model.errors import ConfigurationError, Fault, StoreError
+from relay.model.tag_labels import TagDefinition
 from relay.reload.notifier import Notifier
 from relay.reload.watcher import watch
 from relay.runtime.clock import Clock
@@ -23,201 +24,210 @@ from relay.store.types import StoredConfiguration
 log = structlog.get_logger("relay.reload")
 
 CHECK_EVERY = 2.0
-"""Seconds after which the files (and on PostgreSQL the store) are looked at even if no bell has rung."""
+"""Seconds after which the files (on PostgreSQL also the store) are checked without a notification."""
 
 QUIET_SECONDS, QUIET_SECONDS_IF_FAULTY = 0.15, 1.0
-"""Seconds for which files must have kept still: half of a file may look whole, and a faulty one may be half of one."""
+"""Seconds for which files must not change: half of a file may look valid, and an invalid one may be half of one."""
 
-_KEPT = "the last good configuration"
+_STORED = "the last valid configuration"
 
 
 class Reloader:
-    """What is live, and how the last reading went. `begin` comes first."""
+    """The live configuration, and how the last reading of the files went. `start` comes first."""
 
-    def __init__(self, store: Store, routes: Path, templates: Path, clock: Clock) -> None:
-        """Take where things are; nothing is read yet."""
+    def __init__(
+        self, store: Store, routes: Path, templates: Path, clock: Clock, *, buttons_enabled: bool = True
+    ) -> None:
+        """Nothing is read yet. Without `buttons_enabled`, no card has buttons, whatever the routes say."""
         self.wakeup = asyncio.Event()
         self._store = store
         self._routes = routes
         self._templates = templates
         self._clock = clock
+        self._buttons_enabled = buttons_enabled
+        self._tag_definitions: Mapping[str, TagDefinition] = {}
+        self._loaded: Configuration
         self._live: Configuration
         self._state: ReloadState
-        self._judged: ConfigurationFiles | None = None
-        self._asked = False
-        self._declined = ""
+        self._checked_files: ConfigurationFiles | None = None
+        self._requested = False
+        self._unusable_hash = ""
 
     @property
     def live(self) -> Configuration:
-        """The configuration of the moment: one immutable value, so that who takes it has all of it."""
+        """The live configuration, with BigPanda's definitions of tags: one immutable value."""
         return self._live
 
     @property
     def state(self) -> ReloadState:
-        """How the last reading went."""
+        """How the last reading of the files went."""
         return self._state
 
     def request(self) -> None:
-        """Read again, even if nothing has changed (SIGHUP)."""
-        self._asked = True
+        """Read the files again, even if nothing has changed (SIGHUP)."""
+        self._requested = True
         self.wakeup.set()
 
+    def set_tag_definitions(self, definitions: Mapping[str, TagDefinition]) -> None:
+        """Apply BigPanda's definitions of tags (by id, casefolded) to this and all later configurations."""
+        self._tag_definitions = definitions
+        self._set_live(self._loaded)
+
     async def start(self) -> None:
-        """Start on what is on disk; where that is faulty, on the last good one.
+        """Make the configuration on disk live; where that is invalid, the last valid one.
 
         Raises:
-            ConfigurationError: it is faulty, and there is no good one; with every fault.
+            ConfigurationError: it is invalid, and there is no valid one; with every fault.
             StoreError: the store cannot be read or written.
         """
-        kept = await self._store.latest_configuration()
-        written = await self._read()
-        found = await self._checked(written, None, had_templates=bool(kept and kept.templates))
-        self._judged = written
-        if isinstance(found, Configuration):
-            await self._adopt(found)
+        stored = await self._store.latest_configuration()
+        files = await self._read()
+        result = await self._check(files, None, had_templates=bool(stored and stored.templates))
+        self._checked_files = files
+        if isinstance(result, Configuration):
+            await self._adopt(result)
             return
-        if kept is None:
-            raise ConfigurationError(found)
-        self._live = await _revived(kept, found)
+        if stored is None:
+            raise ConfigurationError(result)
+        self._set_live(await _restore(stored, result))
         await self._store.add_channels(self._live.rulebook.channel_refs)
         self._state = ReloadState(
-            hash=kept.hash, last_success_at=kept.saved_at, checked_at=self._clock.now(), faults=found
+            hash=stored.hash, last_success_at=stored.saved_at, checked_at=self._clock.now(), faults=result
         )
-        log.error("started_on_last_good", configuration=self._live.hash, faults=[str(fault) for fault in found])
+        log.error(
+            "started_with_last_valid_configuration",
+            configuration=self._live.hash,
+            faults=[str(fault) for fault in result],
+        )
 
-    async def run(self, ring: Callable[[], None], teller: Notifier) -> None:
-        """Watch, and take what works, until cancelled. `ring` is called when something new is live."""
-        self._say(teller)
+    async def run(self, on_change: Callable[[], None], notifier: Notifier) -> None:
+        """Watch the files, and make valid edits live, until cancelled. `on_change` is called after each change."""
+        self._notify(notifier)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(self._routes, self._templates, self.wakeup.set), name="watch")
-            tasks.create_task(teller.run(), name="teller")
+            tasks.create_task(notifier.run(), name="notifier")
             while True:
                 await self._clock.wait(self.wakeup, self._clock.now() + CHECK_EVERY)
-                await self._turn(ring, teller)
+                await self._turn(on_change, notifier)
 
-    async def _turn(self, ring: Callable[[], None], teller: Notifier) -> None:
-        before = self._live
+    async def _turn(self, on_change: Callable[[], None], notifier: Notifier) -> None:
+        before = self._loaded
         try:
             if await self.check_files():
-                self._say(teller)
+                self._notify(notifier)
             await self.adopt_stored()
         except StoreError as error:
-            # Nothing was taken, and nothing is forgotten: the next turn does it again.
-            log.error("reload_not_kept", detail=str(error))  # noqa: TRY400  the sentence says it
+            # Nothing was adopted, and nothing is forgotten: the next turn does it again.
+            log.error("configuration_not_saved", detail=str(error))  # noqa: TRY400  the message says it all
         except Exception:
-            log.exception("reload_broke")  # what works goes on working, whatever is wrong with relay here
-        if self._live is not before:
-            ring()
+            log.exception("reload_crashed")  # the live configuration stays
+        if self._loaded is not before:
+            on_change()
 
     async def check_files(self) -> bool:
-        """Judge what is on disk, if it has changed (or somebody asked); whether it was judged.
+        """Check the files, if they have changed or somebody asked for it; return whether they were checked.
 
         Raises:
-            StoreError: it works but could not be kept, so it is not live.
+            StoreError: they are valid but could not be stored, so they are not live.
         """
-        written = await self._read()
-        if written == self._judged and not self._asked:
+        files = await self._read()
+        if files == self._checked_files and not self._requested:
             return False
-        written, found = await self._settled(written)
-        if isinstance(found, Configuration):
-            await self._adopt(found)
+        files, result = await self._check_when_quiet(files)
+        if isinstance(result, Configuration):
+            await self._adopt(result)
         else:
-            self._refuse(found)
-        self._judged, self._asked = written, False
+            self._state = replace(self._state, checked_at=self._clock.now(), faults=result)
+            faults = [str(fault) for fault in result]
+            log.error("configuration_invalid", configuration=self._live.hash, faults=faults)
+        self._checked_files, self._requested = files, False
         return True
 
     async def adopt_stored(self) -> None:
-        """Where several relays share a store: take the newest configuration that works, whichever relay has read it."""
-        if not self._store.shared or await self._store.latest_configuration_hash() in (
-            None,
-            self._state.hash,
-            self._declined,
-        ):
+        """Where several relays share a store: adopt the newest valid configuration, whichever relay has read it."""
+        current = (None, self._state.hash, self._unusable_hash)
+        if not self._store.shared or await self._store.latest_configuration_hash() in current:
             return
-        kept = await self._store.latest_configuration()
-        if kept is None:
+        stored = await self._store.latest_configuration()
+        if stored is None:
             return
         try:
-            configuration = await _revived(kept)
+            configuration = await _restore(stored)
         except ConfigurationError as error:
-            self._declined = kept.hash
-            log.error("newest_not_taken", configuration=kept.hash, detail=str(error))  # noqa: TRY400  the sentence says it
+            self._unusable_hash = stored.hash
+            log.error("stored_configuration_unusable", configuration=stored.hash, detail=str(error))  # noqa: TRY400  the message says it all
             return
         await self._store.add_channels(configuration.rulebook.channel_refs)
-        # What another relay has read says nothing about the disk of this one, so whatever is wrong there stays wrong.
-        self._live, self._state = configuration, replace(self._state, hash=kept.hash, last_success_at=kept.saved_at)
-        log.info("configuration_followed", configuration=kept.hash)
+        self._set_live(configuration)
+        # What another relay has read says nothing about the disk of this one: faults there stay.
+        self._state = replace(self._state, hash=stored.hash, last_success_at=stored.saved_at)
+        log.info("configuration_adopted", configuration=stored.hash)
+
+    def _set_live(self, configuration: Configuration) -> None:
+        self._loaded = configuration
+        self._live = configuration.with_tag_definitions(self._tag_definitions, buttons_enabled=self._buttons_enabled)
 
     async def _read(self) -> ConfigurationFiles:
         return await asyncio.to_thread(read_files, self._routes, self._templates)
 
-    async def _settled(
-        self, written: ConfigurationFiles
+    async def _check_when_quiet(
+        self, files: ConfigurationFiles
     ) -> tuple[ConfigurationFiles, Configuration | tuple[Fault, ...]]:
-        """What was written and what it comes to, once the files keep still: an editor may be in the middle of it."""
+        """Check the files, until they have not changed meanwhile: an editor may be in the middle of saving."""
         while True:
-            found, _ = await asyncio.gather(self._checked(written, self._live), self._clock.sleep(QUIET_SECONDS))
-            if not isinstance(found, Configuration):
+            result, _ = await asyncio.gather(self._check(files, self._loaded), self._clock.sleep(QUIET_SECONDS))
+            if not isinstance(result, Configuration):
                 await self._clock.sleep(QUIET_SECONDS_IF_FAULTY)
             again = await self._read()
-            if again == written:
-                return written, found
-            written = again
+            if again == files:
+                return files, result
+            files = again
 
-    async def _checked(
-        self, written: ConfigurationFiles, before: Configuration | None, *, had_templates: bool = False
+    async def _check(
+        self, files: ConfigurationFiles, before: Configuration | None, *, had_templates: bool = False
     ) -> Configuration | tuple[Fault, ...]:
-        """Checked in a thread: it may take half a second, and shares keep coming."""
+        """Check files in a thread: it may take half a second, and shares keep coming."""
         had_templates = had_templates or bool(before and before.templates)
-        gone = () if written.has_templates_folder or not had_templates else (self._folder_gone(),)
+        missing = () if files.has_templates_folder or not had_templates else (self._folder_missing(),)
         try:
-            found = await asyncio.to_thread(build_configuration, written, before)
+            result = await asyncio.to_thread(build_configuration, files, before)
         except ConfigurationError as error:
-            return (*error.faults, *gone)
+            return (*error.faults, *missing)
         except Exception as error:
-            log.exception("check_broke")
-            return (Fault(file=written.routes_file, message=f"relay broke off reading this, report it: {error!r}"),)
-        return gone or found
+            log.exception("check_crashed")
+            return (Fault(file=files.routes_file, message=f"relay failed to read this, please report it: {error!r}"),)
+        return missing or result
 
-    def _folder_gone(self) -> Fault:
-        """A folder that vanishes is an accident more often than a wish, and would change every card in silence."""
-        message = "the folder of templates is gone; where relay's own are wanted, leave it there and empty"
+    def _folder_missing(self) -> Fault:
+        """A folder that disappears is usually an accident, and would change every card."""
+        message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
         return Fault(file=str(self._templates), message=message)
 
     async def _adopt(self, configuration: Configuration) -> None:
-        """Make it live. Everything that can fail comes first; channels that are new are looked up after that."""
+        """Make a configuration live, after everything that can fail; new channels are looked up afterwards."""
         now, rulebook = self._clock.now(), configuration.rulebook
         await self._store.add_channels(rulebook.channel_refs)
         await self._store.save_configuration(configuration.hash, rulebook.text, configuration.templates, now)
-        self._live, self._state = (
-            configuration,
-            ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now),
-        )
+        self._set_live(configuration)
+        self._state = ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now)
         log.info("configuration_live", configuration=configuration.hash)
 
-    def _refuse(self, faults: tuple[Fault, ...]) -> None:
-        self._state = replace(self._state, checked_at=self._clock.now(), faults=faults)
-        log.error("reload_failed", configuration=self._live.hash, faults=[str(fault) for fault in faults])
-
-    def _say(self, teller: Notifier) -> None:
-        """Let the fallback channel know, where it does not yet."""
+    def _notify(self, notifier: Notifier) -> None:
         if self._state.successful:
-            teller.report_fixed(self._live.hash)
-        elif self._judged is not None:
-            teller.report_faults(self._judged.digest, self._state.faults)
+            notifier.report_fixed(self._live.hash)
+        elif self._checked_files is not None:
+            notifier.report_faults(self._checked_files.digest, self._state.faults)
 
 
-async def _revived(kept: StoredConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:
-    """What the store has kept, made a configuration again; `faults` are why that is needed.
+async def _restore(stored: StoredConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:
+    """Make a configuration of what is stored; `faults` are why that is needed.
 
     Raises:
-        ConfigurationError: with those faults, and why the kept one does not help either.
+        ConfigurationError: with those faults, and why the stored one cannot be used either.
     """
+    files = ConfigurationFiles(routes_file=_STORED, routes_text=stored.routes, templates=stored.templates)
     try:
-        return await asyncio.to_thread(
-            build_configuration,
-            ConfigurationFiles(routes_file=_KEPT, routes_text=kept.routes, templates=kept.templates),
-        )
+        return await asyncio.to_thread(build_configuration, files)
     except ConfigurationError as error:
-        useless = Fault(file=_KEPT, message=f"this relay cannot use what the database has kept: {error.faults[0]}")
-        raise ConfigurationError([*faults, useless]) from error
+        unusable = Fault(file=_STORED, message=f"this relay cannot use what the database has stored: {error.faults[0]}")
+        raise ConfigurationError([*faults, unusable]) from error

@@ -7,9 +7,8 @@ what a guard of the wire raises: what slack_sdk and aiohttp raise is sorted into
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -19,7 +18,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from relay.http.outcome import Failure, HttpResponse
 from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection
 from relay.slack.classify import classify
-from relay.slack.message import Message
+from relay.slack.message import Marker, Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import SlackOutcome
 
@@ -27,29 +26,9 @@ BASE_URL = "https://slack.com/api/"
 TIMEOUT = 10.0
 """Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
 
-Observer = Callable[[Method, SlackOutcome, float], None]
-"""Told of every call that was answered or failed: the method, the answer, the seconds it took. It must not raise."""
-
 _POST, _GET = "POST", "GET"
 _ONLY_WHEN_POSTED = frozenset({"unfurl_links", "unfurl_media"})
 """What chat.update does not list among its arguments (https://docs.slack.dev/reference/methods/chat.update)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
-    """What relay finds its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
-
-    Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
-    this message.
-    """
-
-    event_type: Literal["relay_card", "relay_entry", "relay_notice"]
-    incident: str
-    key: str
-
-    def metadata(self) -> dict[str, Any]:
-        """The argument `metadata` of chat.postMessage."""
-        return {"event_type": self.event_type, "event_payload": {"incident": self.incident, "key": self.key}}
 
 
 class SlackClient:
@@ -66,7 +45,6 @@ class SlackClient:
         *,
         base_url: str = BASE_URL,
         timeout: float = TIMEOUT,
-        observer: Observer | None = None,
     ) -> None:
         """Take a session that outlives this (best one of `relay.http.session.make_session`), inside the running loop.
 
@@ -74,7 +52,6 @@ class SlackClient:
         """
         self._session = session
         self._deadline = timeout
-        self._on_call = observer
         self._client = AsyncWebClient(
             token,
             base_url=checked_base_url(base_url, "SLACK_API_URL", BASE_URL),
@@ -174,12 +151,7 @@ class SlackClient:
         return await self._call(method, arguments, {"http_verb": verb, "params": arguments})
 
     async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> SlackOutcome:
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        answer = classify(method, await self._fetch(method, how), arguments)
-        if self._on_call is not None:
-            self._on_call(method, answer, clock() - started)
-        return answer
+        return classify(method, await self._fetch(method, how), arguments)
 
     async def _fetch(self, method: Method, how: dict[str, Any]) -> HttpResponse | Failure:
         """One request, and what came of it."""

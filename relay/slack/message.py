@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -37,3 +37,20 @@ class Message:
     def fingerprint(self) -> str:
         """The same for the same message. Compare this, since Slack's echo of a message differs from what was sent."""
         return hashlib.sha256(orjson.dumps(self.payload(), option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """What relay finds its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
+
+    Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
+    this message.
+    """
+
+    event_type: Literal["relay_card", "relay_entry", "relay_notice"]
+    incident: str
+    key: str
+
+    def metadata(self) -> dict[str, Any]:
+        """The argument `metadata` of chat.postMessage."""
+        return {"event_type": self.event_type, "event_payload": {"incident": self.incident, "key": self.key}}

@@ -22,7 +22,8 @@ from relay.http.json_fields import JsonObject, parse_object, text_field
 from relay.http.session import proxy_for
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
-from relay.slack.client import BASE_URL, SlackClient
+from relay.slack.client import BASE_URL
+from relay.slack.gateway import Observer, SlackGateway
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
 from relay.slack.responses import socket_url_of
 
@@ -63,15 +64,16 @@ class SocketMode:
         on_event: PayloadHandler,
         base_url: str = BASE_URL,
         clock: Clock | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Take a session that outlives this, inside the running loop, and the handlers of interactions and events.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """
         self._session = session
-        self._slack = SlackClient(session, app_token, base_url=base_url)
-        self._handlers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
         self._clock = clock or Clock()
+        self._slack = SlackGateway(session, app_token, self._clock, base_url=base_url, observer=observer)
+        self._handlers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
         self._connections: set[_Connection] = set()
         self._failures = 0
         self._retry_after = 0.0

@@ -20,7 +20,8 @@ from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import RenderRequest
-from relay.slack.client import SlackClient
+from relay.runtime.clock import Clock
+from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
 from relay.slack.responses import identity_of
 from relay.store.types import IncidentHistory, ShareSummary, SlackCall
@@ -123,8 +124,8 @@ async def workspace_url(settings: Settings) -> str:
     if settings.slack_bot_token is None:
         return ""
     async with make_session() as session:
-        client = SlackClient(
-            session, settings.required_bot_token, base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT
+        client = SlackGateway(
+            session, settings.required_bot_token, Clock(), base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT
         )
         answer = await client.auth_test()
     identity = identity_of(answer) if isinstance(answer, Read) else None

@@ -41,16 +41,16 @@ async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_rela
     everything = slack.add_channel("C0ALL00001", "all")
     slack.remove_scope("channels:history")
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage"))
-    async with serve_slack(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as house:
-        await house.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
-        await house.until(lambda: any(line.get("event") == "not_readable" for line in house.logged))
+    async with serve_slack(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as relay:
+        await relay.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
+        await relay.until(lambda: any(line.get("event") == "search_failed" for line in relay.logged))
         code, listed = await letters(tmp_path, url, database, "--json")
         [letter] = json.loads(listed)["dead_letters"]
         assert (code, letter["reason"].partition(":")[0], everything.messages) == (0, "in_doubt", [])
 
         assert (await letters(tmp_path, url, database, "retry", "--reason", "in_doubt"))[0] == 0
-        await house.until(lambda: len(everything.messages) == 1)
+        await relay.until(lambda: len(everything.messages) == 1)
         async with asyncio.timeout(20):  # until relay has written down that it is shown
             while json.loads((await letters(tmp_path, url, database, "--json"))[1])["dead_letters"]:  # noqa: ASYNC110  another process says nothing
                 await asyncio.sleep(0.1)
-        assert house.process.returncode is None
+        assert relay.process.returncode is None

@@ -47,8 +47,8 @@ async def slack():
 class Prometheus:
     """Scrapes, and remembers which values each series had; one that is not there yet stands at nought."""
 
-    def __init__(self, house):
-        self._house = house
+    def __init__(self, relay):
+        self._house = relay
         self._values = defaultdict(set)
         self._names = {}
 
@@ -85,22 +85,22 @@ class Prometheus:
         return {self._names[which] for which, values in self._values.items() if len(values) > 1}
 
 
-async def share(house, lane, incident, status="critical", **more):
+async def share(relay, lane, incident, status="critical", **more):
     body = {"incident": {"id": incident, "status": status}, "incidentTags": [{"id": "lane", "value": lane}], **more}
-    async with house.session.post(f"{house.url}/shares", json=body, headers={"X-Relay-Key": KEY}) as answer:
+    async with relay.session.post(f"{relay.url}/shares", json=body, headers={"X-Relay-Key": KEY}) as answer:
         return answer.status
 
 
 async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
-    async with running(folder, slack.url) as house:
-        scraper = Prometheus(house)
+    async with running(folder, slack.url) as relay:
+        scraper = Prometheus(relay)
         await scraper.until(lambda seen: seen["relay_slack_credentials_valid"] == 1)
 
         # A life, with a template that fails and a haste that Slack refuses.
         slack.pause(POST, 1)
-        assert await share(house, "all", "i1") == 202
+        assert await share(relay, "all", "i1") == 202
         await scraper.until(lambda seen: seen.get("relay_cards_total message=root outcome=delivered", 0) > 0)
-        assert await share(house, "all", "i1", "warning", padding=secrets.token_hex(150_000)) == 202
+        assert await share(relay, "all", "i1", "warning", padding=secrets.token_hex(150_000)) == 202
         await scraper.until(
             lambda seen: (
                 seen.get("relay_entries_total outcome=delivered", 0) > 0
@@ -110,30 +110,30 @@ async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
             )
         )
         # Strangers, and what is no share.
-        assert (await house.share(b"{}", **{"X-Relay-Key": "wrong"})).status == 401
-        assert (await house.share(b"{nonsense")).status == 400
+        assert (await relay.share(b"{}", **{"X-Relay-Key": "wrong"})).status == 401
+        assert (await relay.share(b"{nonsense")).status == 400
         await scraper.until(lambda seen: seen["relay_quarantined_bodies"] == 1)
         # An answer that is lost, and a channel that is gone.
         slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel=CHANNELS["lost"]))
         slack.channel("gone").archive()
-        assert await share(house, "lost", "i2") == 202
-        assert await share(house, "gone", "i3") == 202
+        assert await share(relay, "lost", "i2") == 202
+        assert await share(relay, "gone", "i3") == 202
         await scraper.until(lambda seen: seen["relay_attempts_in_doubt"] == 1 and seen["relay_dead_letters"] == 1)
         # Edits of the configuration: a faulty one, and a good one.
         for edit, good in (("version: 1\nroutes: [{name: a, pots: []}]\n", 0), (ROUTES + "# changed\n", 1)):
             (folder / "routes.yaml").write_text(edit)
-            house.process.send_signal(signal.SIGHUP)
+            relay.process.send_signal(signal.SIGHUP)
             await scraper.until(lambda seen, good=good: seen["relay_config_last_reload_successful"] == good)
         # A disk without room.
-        _, most = resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (1, most))
-        assert await share(house, "all", "i4") == 503
+        _, most = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, most))
+        assert await share(relay, "all", "i4") == 503
         await scraper.until(lambda seen: seen["relay_database_up"] == 0)
-        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (most, most))
         await scraper.until(lambda seen: seen["relay_database_up"] == 1)
         # A token that is taken back: what is due then waits.
         slack.grants[slack.token].revoked = "token_revoked"
-        assert await share(house, "all", "i5") == 202
+        assert await share(relay, "all", "i5") == 202
         lane = f"channel={CHANNELS['all']} work=post"
         await scraper.until(
             lambda seen: (

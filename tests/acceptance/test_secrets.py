@@ -65,18 +65,18 @@ def share(incident: str, status: str = "critical") -> bytes:
 class Ear:
     """Sends what fails, and keeps every answer with its headers."""
 
-    def __init__(self, house):
-        self.house = house
+    def __init__(self, relay):
+        self.relay = relay
         self.heard: list[str] = []
 
     async def post(self, body: bytes, **headers: str) -> int:
         given = {"X-Relay-Key": KEY, "X-Relay-Integration": "tests", **headers}
-        async with self.house.session.post(f"{self.house.url}/shares", data=body, headers=given) as answer:
+        async with self.relay.session.post(f"{self.relay.url}/shares", data=body, headers=given) as answer:
             self.heard.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
             return answer.status
 
     async def get(self, path: str, **headers: str) -> int:
-        async with self.house.session.get(self.house.url + path, headers=headers) as answer:
+        async with self.relay.session.get(self.relay.url + path, headers=headers) as answer:
             self.heard.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
             return answer.status
 
@@ -89,8 +89,8 @@ async def until(condition):
 
 async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack):
     nowhere = {"BIGPANDA_API_URL": "http://127.0.0.1:9"}
-    async with running(folder, slack.url, **SECRETS, **nowhere, RELAY_LOG_LEVEL="debug") as house:
-        ear = Ear(house)
+    async with running(folder, slack.url, **SECRETS, **nowhere, RELAY_LOG_LEVEL="debug") as relay:
+        ear = Ear(relay)
         # Requests that are refused: a key that is nearly right, in each place where a key can stand.
         assert await ear.post(share("i0"), **{"X-Relay-Key": f"{KEY}x"}) == 401
         assert await ear.post(share("i0"), **{"X-Relay-Key": "", "Authorization": f"Bearer {KEY}x"}) == 401
@@ -111,40 +111,40 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
             await until(lambda armed=armed: armed.applied)
         slack.channel("all").archive()
         assert await ear.post(share("gone")) == 202
-        await house.line("diverted")
+        await relay.line("card_diverted")
         slack.channel("all").unarchive()
-        await house.line("looked_for")
+        await relay.line("searched")
         slack.grants[slack.token].revoked = "token_revoked"
         assert await ear.post(share("i2")) == 202
         assert await ear.post(share("i2", "warning")) == 202
-        await house.line("template_failed")
+        await relay.line("template_failed")
         # The configuration: a faulty edit.
         (folder / "routes.yaml").write_text("version: 1\nroutes: [{name: all, pots: [C0ALL00001]}]\n")
-        house.process.send_signal(signal.SIGHUP)
-        await house.line("reload_failed")
+        relay.process.send_signal(signal.SIGHUP)
+        await relay.line("configuration_invalid")
         # The database: a disk without room.
-        _, most = resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (1, most))
+        _, most = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, most))
         assert await ear.post(share("i3")) == 503
         for path in ("/readyz", "/metrics", "/healthz"):
             await ear.get(path)
-        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (most, most))
         await ear.get("/readyz")
         assert await ear.get("/incidents/i1", Authorization=f"Bearer {SECRETS['RELAY_ADMIN_KEY']}") == 200
         whole = ear.heard.pop()
         await ear.get("/metrics")
-        await house.stop()
-    logged = "\n".join(json.dumps(line) for line in house.logged)
-    events = {line.get("event") for line in house.logged}
+        await relay.stop()
+    logged = "\n".join(json.dumps(line) for line in relay.logged)
+    events = {line.get("event") for line in relay.logged}
     assert {
         "request_rejected",
-        "share_refused",
-        "share_kept",
+        "share_rejected",
+        "share_stored",
         "template_failed",
-        "reload_failed",
-        "share_not_kept",
+        "configuration_invalid",
+        "share_not_stored",
     } <= events
-    assert {"payload_refused", "slack_answered", "channel_refuses", "gate_shut", "looked_for"} <= events
+    assert {"message_rejected", "slack_answered", "channel_rejected", "slack_paused", "searched"} <= events
     assert leaks(logged, TEXT) == []
     assert leaks("\n".join(ear.heard), TEXT) == []
     assert leaks(whole) == []  # an operator with a key reads alerts there, and that is what it is for

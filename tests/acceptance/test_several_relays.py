@@ -21,7 +21,7 @@ ROUTES = "version: 1\nroutes:\n" + "".join(
 )
 POST = "chat.postMessage"
 HANDOVER = 15.0
-TURNS = ("delivering", "lease_lost", "delivery_broken_off")
+TURNS = ("delivering", "lease_lost", "delivery_interrupted")
 
 
 @dataclass

@@ -29,8 +29,8 @@ CHANNELS = {"C0123456789": "noc"}
 
 async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thread(folder, slack):
     sample = json.loads(SAMPLE.read_text())
-    async with running(folder, slack.url) as house:
-        answer = await house.share(sample)
+    async with running(folder, slack.url) as relay:
+        answer = await relay.share(sample)
         assert answer.status == 202
         assert await answer.json() == {"share": 1, "incident": "5555370aabc20a001145d6g9", "routes": ["everything"]}
         noc = slack.channel("noc")
@@ -43,7 +43,7 @@ async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thr
 
         sample["incident"] |= {"status": "Ok", "active": False, "changedOn": 1697124000, "endedOn": 1697124000}
         sample["event_types"] = [{"event": "incident#closed", "time": 1697124000}]
-        assert (await house.share(sample)).status == 202
+        assert (await relay.share(sample)).status == 202
         await until(lambda: noc.thread(card.ts) and "✅" in slack.text_of(noc.messages[0]))
         assert len(noc.messages) == 1
         [reply] = noc.thread(card.ts)
@@ -52,75 +52,75 @@ async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thr
 
 
 async def test_a_repeat_is_answered_as_the_first_was_and_changes_nothing(folder, slack):
-    async with running(folder, slack.url) as house:
-        first = await (await house.share(SAMPLE.read_bytes())).json()
-        again = await (await house.share(SAMPLE.read_bytes())).json()
+    async with running(folder, slack.url) as relay:
+        first = await (await relay.share(SAMPLE.read_bytes())).json()
+        again = await (await relay.share(SAMPLE.read_bytes())).json()
         assert again == first
         await until(lambda: slack.channel("noc").messages)
-        assert await house.stop() == 0
+        assert await relay.stop() == 0
     assert len(slack.calls_to("chat.postMessage")) == 1
 
 
 async def test_without_a_key_or_with_a_wrong_one_nothing_is_taken(folder, slack):
-    async with running(folder, slack.url) as house:
+    async with running(folder, slack.url) as relay:
         for headers in ({"X-Relay-Key": "wrong"}, {"X-Relay-Key": "", "Authorization": "Bearer wrong"}):
-            answer = await house.share(SAMPLE.read_bytes(), **headers)
+            answer = await relay.share(SAMPLE.read_bytes(), **headers)
             assert answer.status == 401
             assert answer.content_type == "application/problem+json"
-        answer = await house.share(SAMPLE.read_bytes(), **{"X-Relay-Key": "an-older-key"})
+        answer = await relay.share(SAMPLE.read_bytes(), **{"X-Relay-Key": "an-older-key"})
         assert answer.status == 202
 
 
 async def test_what_is_no_share_is_refused_with_a_sentence_and_put_into_quarantine(folder, slack):
-    async with running(folder, slack.url) as house:
-        answer = await house.share(b"{nonsense")
+    async with running(folder, slack.url) as relay:
+        answer = await relay.share(b"{nonsense")
         assert answer.status == 400
         problem = await answer.json()
         assert {"type", "title", "status", "detail"} <= problem.keys()
-        await house.stop()
+        await relay.stop()
     with sqlite3.connect(folder / "relay.db") as database:
         assert database.execute("select count(*) from quarantine").fetchone() == (1,)
 
 
 async def test_healthy_and_ready_tell_what_they_know(folder, slack):
-    async with running(folder, slack.url) as house:
-        assert (await house.get("/healthz"))[0] == 200
-        await house.line("delivering")
-        status, body = await house.get("/readyz")
+    async with running(folder, slack.url) as relay:
+        assert (await relay.get("/healthz"))[0] == 200
+        await relay.line("delivering")
+        status, body = await relay.get("/readyz")
         assert (status, body["ready"]) == (200, True)
 
 
 async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_the_next_start(folder, slack):
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage", times=1))
-    async with running(folder, slack.url) as house:
-        await house.share(SAMPLE.read_bytes())
+    async with running(folder, slack.url) as relay:
+        await relay.share(SAMPLE.read_bytes())
         await slack.faults.wait_until_blocked()
-        stopping = asyncio.create_task(house.stop())
-        await house.line("stopping")
+        stopping = asyncio.create_task(relay.stop())
+        await relay.line("stopping")
         slack.faults.release()
         assert await stopping == 0
     slack.faults.clear()
     other = json.loads(SAMPLE.read_text())
     other["incident"]["id"] = "another"
-    async with running(folder, slack.url) as house:
-        await house.share(other)
+    async with running(folder, slack.url) as relay:
+        await relay.share(other)
         await until(lambda: any("another" in str(message.metadata) for message in slack.channel("noc").messages))
 
 
 async def test_it_stops_within_ten_seconds_whoever_never_answers_and_whoever_never_finishes_a_body(folder, slack):
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage"))
-    async with running(folder, slack.url) as house:
-        await house.share(SAMPLE.read_bytes())
+    async with running(folder, slack.url) as relay:
+        await relay.share(SAMPLE.read_bytes())
         await slack.faults.wait_until_blocked()
-        host, port = house.url.removeprefix("http://").split(":")
+        host, port = relay.url.removeprefix("http://").split(":")
         answer, half = await asyncio.open_connection(host, int(port))
         half.write(b"POST /shares HTTP/1.1\r\nHost: x\r\nX-Relay-Key: an-older-key\r\nContent-Length: 99\r\n\r\n{")
         await half.drain()
-        assert (await house.get("/healthz"))[0] == 200  # by now the half body is inside
-        assert await house.stop() == 0
+        assert (await relay.get("/healthz"))[0] == 200  # by now the half body is inside
+        assert await relay.stop() == 0
         assert (await answer.readline()).startswith(b"HTTP/1.1 503")
         begun, ended = [
-            datetime.fromisoformat((await house.line(word))["timestamp"]) for word in ("stopping", "stopped")
+            datetime.fromisoformat((await relay.line(word))["timestamp"]) for word in ("stopping", "stopped")
         ]
         assert (ended - begun).total_seconds() < 9, "the process itself needs a moment to end"
         half.close()
@@ -129,9 +129,9 @@ async def test_it_stops_within_ten_seconds_whoever_never_answers_and_whoever_nev
 
 async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start(folder, slack):
     slack.pause("chat.postMessage", 1)
-    async with running(folder, slack.url) as house:
-        assert (await house.share(SAMPLE.read_bytes())).status == 202
-        await house.stop(signal.SIGKILL)
+    async with running(folder, slack.url) as relay:
+        assert (await relay.share(SAMPLE.read_bytes())).status == 202
+        await relay.stop(signal.SIGKILL)
     async with running(folder, slack.url):
         await until(lambda: slack.channel("noc").messages)
     assert len(slack.channel("noc").messages) == 1
@@ -139,13 +139,13 @@ async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start
 
 async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, slack):
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
-    async with running(folder, slack.url) as house:
-        await house.share(SAMPLE.read_bytes())
+    async with running(folder, slack.url) as relay:
+        await relay.share(SAMPLE.read_bytes())
         await until(lambda: slack.channel("noc").messages)
-        await house.stop()
-    async with running(folder, slack.url) as house:
-        await house.line("delivering")
-        await house.stop()
+        await relay.stop()
+    async with running(folder, slack.url) as relay:
+        await relay.line("delivering")
+        await relay.stop()
     assert len(slack.calls_to("chat.postMessage")) == 1
 
 
@@ -171,8 +171,8 @@ async def test_on_a_database_it_cannot_open_it_refuses_to_start(folder):
 
 
 async def test_on_a_database_that_a_newer_relay_has_migrated_it_refuses_to_start(folder, slack):
-    async with running(folder, slack.url) as house:
-        await house.stop()
+    async with running(folder, slack.url) as relay:
+        await relay.stop()
     with sqlite3.connect(folder / "relay.db") as database:
         database.execute("update relay_version set version_num = '9999'")
     code, said = await failed_start(folder)

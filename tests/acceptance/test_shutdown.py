@@ -20,88 +20,88 @@ KILLED_AFTER = 10.0
 """Seconds that orchestrators give whoever they have told to stop."""
 
 
-async def leaves(house):
+async def leaves(relay):
     """It is told to stop, and is gone in time."""
     told = time.monotonic()
-    assert await house.stop() == 0
+    assert await relay.stop() == 0
     assert time.monotonic() - told < KILLED_AFTER
-    await house.line("stopped")
+    await relay.line("stopped")
 
 
-def told_of_the_database(house):
-    return [line for line in house.logged if line["event"] == "database_not_closed"]
+def told_of_the_database(relay):
+    return [line for line in relay.logged if line["event"] == "database_not_closed"]
 
 
-async def share(house, incident):
-    return (await house.share({"incident": {"id": incident, "status": "critical"}})).status
+async def share(relay, incident):
+    return (await relay.share({"incident": {"id": incident, "status": "critical"}})).status
 
 
 async def test_with_nothing_under_way_it_is_gone_at_once_and_has_closed_its_database(folder, slack):
-    async with running(folder, slack.url) as house:
-        assert await share(house, "i1") == 202
-        await leaves(house)
-        assert not told_of_the_database(house)
+    async with running(folder, slack.url) as relay:
+        assert await share(relay, "i1") == 202
+        await leaves(relay)
+        assert not told_of_the_database(relay)
     assert not (folder / "relay.db-wal").exists()
 
 
 async def test_a_lock_that_another_program_holds_does_not_keep_it(folder, slack):
-    async with running(folder, slack.url) as house:
-        assert await share(house, "kept") == 202
+    async with running(folder, slack.url) as relay:
+        assert await share(relay, "kept") == 202
         with closing(sqlite3.connect(folder / "relay.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            waiting = asyncio.create_task(share(house, "cut off"))
+            waiting = asyncio.create_task(share(relay, "cut off"))
             for _ in range(10):  # by then it has read the share, and waits for its database
-                assert (await house.get("/healthz"))[0] == 200
-            await leaves(house)
+                assert (await relay.get("/healthz"))[0] == 200
+            await leaves(relay)
             [answer] = await asyncio.gather(waiting, return_exceptions=True)
             assert answer != 202
-        assert len(told_of_the_database(house)) == 1
+        assert len(told_of_the_database(relay)) == 1
     with closing(sqlite3.connect(folder / "relay.db")) as database:
         assert ("kept",) in database.execute("SELECT id FROM incident").fetchall()
-    async with running(folder, slack.url) as house:
-        assert await share(house, "after") == 202
+    async with running(folder, slack.url) as relay:
+        assert await share(relay, "after") == 202
 
 
 async def test_a_frozen_postgresql_does_not_keep_it(folder, slack):
     with a_server() as server:
-        async with running(folder, slack.url, RELAY_DATABASE_URL=server.get_uri()) as house:
-            assert await share(house, "kept") == 202
+        async with running(folder, slack.url, RELAY_DATABASE_URL=server.get_uri()) as relay:
+            assert await share(relay, "kept") == 202
             with frozen(server):
-                await leaves(house)
-                assert len(told_of_the_database(house)) == 1
+                await leaves(relay)
+                assert len(told_of_the_database(relay)) == 1
         with psycopg.connect(server.get_uri()) as database:
             assert database.execute("SELECT id FROM incident").fetchall() == [("kept",)]
 
 
-async def shares(house, count):
+async def shares(relay, count):
     """Share so many incidents; all are kept."""
     for start in range(0, count, 50):
         numbers = range(start, min(count, start + 50))
-        assert {202} == set(await asyncio.gather(*(share(house, f"i{number}") for number in numbers)))
+        assert {202} == set(await asyncio.gather(*(share(relay, f"i{number}") for number in numbers)))
 
 
 async def test_whoever_stops_reading_the_log_holds_up_nothing_and_misses_nothing_when_he_reads_on(folder, slack):
-    async with running(folder, slack.url) as house:
-        house.reads_log.clear()
-        await shares(house, 1000)  # the pipe and what reads it hold some hundred
-        assert (await house.get("/healthz"))[0] == 200
-        assert len(house.logged) < 100
-        house.reads_log.set()
-        kept = lambda: [line["incident"] for line in house.logged if line.get("event") == "share_kept"]  # noqa: E731
-        await house.until(lambda: len(kept()) == 1000)
+    async with running(folder, slack.url) as relay:
+        relay.reads_log.clear()
+        await shares(relay, 1000)  # the pipe and what reads it hold some hundred
+        assert (await relay.get("/healthz"))[0] == 200
+        assert len(relay.logged) < 100
+        relay.reads_log.set()
+        kept = lambda: [line["incident"] for line in relay.logged if line.get("event") == "share_stored"]  # noqa: E731
+        await relay.until(lambda: len(kept()) == 1000)
         assert set(kept()) == {f"i{number}" for number in range(1000)}
-        assert sorted(house.logged, key=lambda line: line["timestamp"][:-3]) == house.logged
-        await leaves(house)
+        assert sorted(relay.logged, key=lambda line: line["timestamp"][:-3]) == relay.logged
+        await leaves(relay)
 
 
 async def test_whoever_stops_reading_the_log_does_not_keep_it(folder, slack):
-    async with running(folder, slack.url) as house:
-        house.reads_log.clear()
-        await shares(house, 1000)
+    async with running(folder, slack.url) as relay:
+        relay.reads_log.clear()
+        await shares(relay, 1000)
         told = time.monotonic()
-        house.process.send_signal(signal.SIGTERM)
-        await until(lambda: house.process.returncode is not None)  # `wait` would wait for the end of the log, too
-        assert house.process.returncode == 0
+        relay.process.send_signal(signal.SIGTERM)
+        await until(lambda: relay.process.returncode is not None)  # `wait` would wait for the end of the log, too
+        assert relay.process.returncode == 0
         assert time.monotonic() - told < KILLED_AFTER
 
 
@@ -142,7 +142,7 @@ def command():
 
 async def test_a_name_server_that_does_not_answer_does_not_keep_it(folder, command):
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
-    async with running(folder, "https://slack.example.com/api/", command=command) as house:
-        await house.line("asked")
-        await leaves(house)
-        assert not told_of_the_database(house)
+    async with running(folder, "https://slack.example.com/api/", command=command) as relay:
+        await relay.line("asked")
+        await leaves(relay)
+        assert not told_of_the_database(relay)

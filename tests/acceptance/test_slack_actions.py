@@ -1,4 +1,4 @@
-"""The real process in the middle of the whole circle: click, BigPanda's API, its share, card; and killed on the way."""
+"""A relay process with a fake Slack and BigPanda: clicks, modals and replies, over HTTP and over Socket Mode."""
 
 import asyncio
 import json
@@ -52,17 +52,17 @@ class Surroundings:
 
     @asynccontextmanager
     async def relay(self, **more):
-        async with running(self.folder, self.slack_at, **SECRETS, BIGPANDA_API_URL=self.panda_at, **more) as house:
+        async with running(self.folder, self.slack_at, **SECRETS, BIGPANDA_API_URL=self.panda_at, **more) as relay:
             try:
-                yield house
+                yield relay
             finally:
-                self.logged += house.logged
+                self.logged += relay.logged
 
-    def between(self, house: Process) -> None:
+    def between(self, relay: Process) -> None:
         """Clicks and shares go to this relay."""
-        self.slack.interactivity = RequestUrl(house.url, SECRET)
+        self.slack.interactivity = RequestUrl(relay.url, SECRET)
         self.panda.sharing.integrations.clear()
-        self.panda.add_integration(f"{house.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
+        self.panda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
 
     @property
     def card(self):
@@ -106,8 +106,8 @@ async def around(tmp_path):
 
 
 async def test_a_click_goes_round_the_whole_circle(around):
-    async with around.relay() as house:
-        around.between(house)
+    async with around.relay() as relay:
+        around.between(relay)
         await around.panda.start_incident(SHARE)
         await until(lambda: around.card and around.panda.calls_to("callback"))
         assert (await around.press("assign")).acknowledged
@@ -124,8 +124,8 @@ async def test_a_click_goes_round_the_whole_circle(around):
 
 
 async def test_what_slack_did_not_sign_just_now_does_nothing(around):
-    async with around.relay() as house:
-        around.between(house)
+    async with around.relay() as relay:
+        around.between(relay)
         await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
         delivery = await around.press("comment")  # opens a modal, and nothing else
@@ -151,35 +151,35 @@ async def test_what_slack_did_not_sign_just_now_does_nothing(around):
 
 
 async def test_a_click_that_was_acknowledged_survives_a_kill(around):
-    async with around.relay() as house:
-        around.between(house)
+    async with around.relay() as relay:
+        around.between(relay)
         await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
         around.panda.pause("users", 3600)  # so that it cannot be done yet
         assert (await around.press("assign")).acknowledged
-        await house.stop(signal.SIGKILL)
+        await relay.stop(signal.SIGKILL)
     around.panda.pause("users", 0)
-    async with around.relay() as house:
-        around.between(house)
+    async with around.relay() as relay:
+        around.between(relay)
         await until(lambda: "assigned to *Ann Lee*" in around.face())
         assert len([call for call in around.panda.calls_to("assign") if call.took_effect]) == 1
 
 
 async def test_a_comment_is_there_once_though_relay_is_killed_before_it_hears_so(around):
-    async with around.relay() as house:
-        around.between(house)
+    async with around.relay() as relay:
+        around.between(relay)
         await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
         around.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
         await around.write("failing over")
         await until(lambda: around.panda.calls_to("comment"))
-        await house.stop(signal.SIGKILL)
+        await relay.stop(signal.SIGKILL)
     around.panda.faults.release()
-    async with around.relay() as house:
-        around.between(house)
+    async with around.relay() as relay:
+        around.between(relay)
         await until(lambda: around.panda.calls_to("activities"))
         await around.panda.send_share("i1")
-        await until(lambda: sum(line.get("event") == "errand" for line in house.logged) >= 1)
+        await until(lambda: sum(line.get("event") == "bigpanda_task" for line in relay.logged) >= 1)
     assert around.comments == ["Ann Lee (Slack): failing over"]
     assert len(around.panda.calls_to("comment")) == 1
 
@@ -208,8 +208,8 @@ async def test_of_several_relays_each_takes_clicks_and_the_one_that_delivers_doe
 
 
 async def test_nothing_that_fails_both_ways_tells_a_secret_or_a_persons_words(around):
-    async with around.relay(RELAY_LOG_LEVEL="debug") as house:
-        around.between(house)
+    async with around.relay(RELAY_LOG_LEVEL="debug") as relay:
+        around.between(relay)
         await around.panda.start_incident(SHARE)
         await until(lambda: around.card)
         around.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment"))
@@ -218,13 +218,13 @@ async def test_nothing_that_fails_both_ways_tells_a_secret_or_a_persons_words(ar
         around.panda.revoke()
         await around.press("assign")
         await around.slack.post_as(ANN, CHANNEL, CANARY, around.card.ts)
-        await until(lambda: sum(line.get("reason") == "key_invalid" for line in house.logged) >= 2)
+        await until(lambda: sum(line.get("reason") == "key_invalid" for line in relay.logged) >= 2)
         await around.slack.interactivity.send("/slack/actions", CANARY.encode(), {"X-Slack-Signature": SECRET})
         heard = []
         for path in ("/readyz", "/metrics"):
-            async with house.session.get(house.url + path) as answer:
+            async with relay.session.get(relay.url + path) as answer:
                 heard.append(await answer.text())
-        await house.stop()
+        await relay.stop()
     logged = "\n".join(json.dumps(line) for line in around.logged)
     everything = logged + "".join(heard)
     assert [name for name, secret in SECRETS.items() if secret in everything] == []

@@ -1,16 +1,14 @@
-"""Where one room of the house breaks down, all of it ends: whoever restarts it is not left with half a relay."""
+"""Where one room of the relay breaks down, all of it ends: whoever restarts it is not left with half a relay."""
 
 import asyncio
 
 import pytest
 
 from relay.app import Relay
-from relay.delivery import DeliveryService
+from relay.delivery.leader import Leader
 from relay.http.session import make_session
-from relay.metrics import Metrics
 from relay.model.errors import LeaseLost
 from relay.runtime.clock import Clock
-from relay.slack.client import SlackClient
 from relay.store.store import Store
 from tests.support.bigpanda_round_trip import ROUTES, settings
 
@@ -47,15 +45,15 @@ async def test_a_room_that_breaks_down_ends_relay_also_while_delivery_breaks_off
             await asyncio.sleep(0)
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(DeliveryService, "_deliver", deliver)
-    monkeypatch.setattr("relay.app.upkeep", breaks_down)
+    monkeypatch.setattr(Leader, "_lead", deliver)
+    monkeypatch.setattr("relay.app.run_retention", breaks_down)
     (tmp_path / "routes.yaml").write_text(ROUTES)
     nowhere = "http://127.0.0.1:9/"
     given = settings(tmp_path, nowhere, nowhere)
     store = await Store.open(given.database_url.get_secret_value())
     async with make_session() as session:
-        relay = Relay(given, store, Clock(), Metrics())
-        running = asyncio.create_task(relay.run(SlackClient(session, "xoxb-nobody", base_url=nowhere)))
+        relay = Relay(given, store, session, Clock())
+        running = asyncio.create_task(relay.run())
         await asyncio.wait([running], timeout=20)
         assert running.done()
     assert await store.close()

@@ -1,4 +1,4 @@
-"""The whole circle, when something goes wrong on the way: nothing is done twice, and nobody is told what is not so."""
+"""Actions that BigPanda or Slack rejects, and people who may not act: what the person reads, and what is stored."""
 
 import asyncio
 import sqlite3
@@ -16,82 +16,82 @@ from tests.support.bigpanda_round_trip import ANN, DB, run_round_trip
 
 
 @pytest.fixture
-async def circle(tmp_path):
+async def round_trip(tmp_path):
     async with run_round_trip(tmp_path) as opened:
         await opened.start_incident()
         yield opened
 
 
-async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did_it(circle):
-    circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="resolve"))
-    await circle.click("resolve")
-    await circle.submit(text="failed over")
-    await circle.advance(700)
-    assert ("resolve", "done", "confirmed") in await circle.tasks()
-    [told] = circle.thread()
+async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did_it(round_trip):
+    round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="resolve"))
+    await round_trip.click("resolve")
+    await round_trip.submit(text="failed over")
+    await round_trip.advance(700)
+    assert ("resolve", "done", "confirmed") in await round_trip.tasks()
+    [told] = round_trip.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
-    assert [each for each in circle.ephemeral_messages() if "when BigPanda confirms" not in each] == []
+    assert [each for each in round_trip.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
-async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(circle):
-    circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="assign"))
-    await circle.click("assign")
-    await circle.advance(700)
-    assert "assigned to *Ann Lee*" in circle.card_text()
-    assert [each for each in circle.ephemeral_messages() if "when BigPanda confirms" not in each] == []
+async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(round_trip):
+    round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="assign"))
+    await round_trip.click("assign")
+    await round_trip.advance(700)
+    assert "assigned to *Ann Lee*" in round_trip.card_text()
+    assert [each for each in round_trip.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
-async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(circle):
-    panda_resolve, circle.panda.resolve = circle.panda.resolve, lambda *_args, **_told: None
-    await circle.click("resolve")
-    await circle.submit()
-    await circle.advance(300)
-    circle.panda.resolve = panda_resolve
-    await circle.click("resolve")
-    await circle.submit()
-    await circle.advance(700)
-    assert len(circle.panda.calls_to("resolve")) == 2
-    assert "✅" in circle.card_text()
+async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(round_trip):
+    panda_resolve, round_trip.panda.resolve = round_trip.panda.resolve, lambda *_args, **_told: None
+    await round_trip.click("resolve")
+    await round_trip.submit()
+    await round_trip.advance(300)
+    round_trip.panda.resolve = panda_resolve
+    await round_trip.click("resolve")
+    await round_trip.submit()
+    await round_trip.advance(700)
+    assert len(round_trip.panda.calls_to("resolve")) == 2
+    assert "✅" in round_trip.card_text()
 
 
-async def test_definitions_that_cannot_be_kept_hold_nothing_up(circle, monkeypatch):
+async def test_definitions_that_cannot_be_kept_hold_nothing_up(round_trip, monkeypatch):
     async def refuse(*_told):
         raise StoreUnusable("the database cannot hold that")
 
-    monkeypatch.setattr(circle.store, "keep_definitions", refuse)
-    await circle.advance(3700)
-    await circle.click("assign")
-    await circle.advance(60)
-    assert "assigned to *Ann Lee*" in circle.card_text()
+    monkeypatch.setattr(round_trip.store, "save_tag_definitions", refuse)
+    await round_trip.advance(3700)
+    await round_trip.click("assign")
+    await round_trip.advance(60)
+    assert "assigned to *Ann Lee*" in round_trip.card_text()
 
 
-async def test_definitions_that_do_not_come_hold_nothing_up(circle):
-    circle.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="definitions", times=None))
+async def test_definitions_that_do_not_come_hold_nothing_up(round_trip):
+    round_trip.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="definitions", times=None))
     async with asyncio.timeout(5):  # seconds of real time: a call waits for ten of them
-        circle.clock.set_time(circle.clock.now() + 3700)
-        await wait_until_idle(lambda: len(circle.panda.calls_to("definitions")) > 1)
-        await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
-        await wait_until_idle(lambda: bool(circle.panda.calls_to("assign")))
+        round_trip.clock.set_time(round_trip.clock.now() + 3700)
+        await wait_until_idle(lambda: len(round_trip.panda.calls_to("definitions")) > 1)
+        await round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_assign")
+        await wait_until_idle(lambda: bool(round_trip.panda.calls_to("assign")))
 
 
-async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(circle):
-    circle.panda.definitions.clear()
-    await circle.advance(4000)
-    before = len(circle.panda.calls_to("definitions"))
-    await circle.advance(3000)
-    assert len(circle.panda.calls_to("definitions")) <= before + 1
+async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(round_trip):
+    round_trip.panda.definitions.clear()
+    await round_trip.advance(4000)
+    before = len(round_trip.panda.calls_to("definitions"))
+    await round_trip.advance(3000)
+    assert len(round_trip.panda.calls_to("definitions")) <= before + 1
 
 
-async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(circle):
-    circle.panda.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="definitions", times=None))
-    await circle.advance(3700)
-    before = len(circle.panda.calls_to("definitions"))
-    await circle.advance(3000)
-    assert len(circle.panda.calls_to("definitions")) - before < 25
+async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(round_trip):
+    round_trip.panda.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="definitions", times=None))
+    await round_trip.advance(3700)
+    before = len(round_trip.panda.calls_to("definitions"))
+    await round_trip.advance(3000)
+    assert len(round_trip.panda.calls_to("definitions")) - before < 25
 
 
-async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeypatch):
-    errands = circle.relay._office.errands
+async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(round_trip, monkeypatch):
+    errands = round_trip.relay._actions.tasks
     accept, fails = errands._runner._accept, [1]
 
     async def accept_later(*told):
@@ -103,21 +103,21 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(circle, monkeyp
     broken_off = []
     monkeypatch.setattr(errands._runner, "_accept", accept_later)
     monkeypatch.setattr("relay.delivery.service.log.error", lambda *told, **_more: broken_off.append(told))
-    await circle.advance(6.1 * 3600)
+    await round_trip.advance(6.1 * 3600)
     assert fails == []
     assert broken_off == []
-    assert ("check", "done", "") in await circle.tasks()
+    assert ("check", "done", "") in await round_trip.tasks()
 
 
 async def a_reply_waits(folder):
     """Relay ends before it has sent it; who is there afterwards, with nothing wrong any more."""
-    async with run_round_trip(folder) as circle:
-        await circle.start_incident()
-        circle.slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="users.info", times=None))
-        await circle.slack.post_as(ANN, DB, "failing over", circle.card().ts)
-        await circle.settle()
-    circle.slack.faults.clear()
-    return circle.panda, circle.slack, circle.clock
+    async with run_round_trip(folder) as round_trip:
+        await round_trip.start_incident()
+        round_trip.slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="users.info", times=None))
+        await round_trip.slack.post_as(ANN, DB, "failing over", round_trip.card().ts)
+        await round_trip.settle()
+    round_trip.slack.faults.clear()
+    return round_trip.panda, round_trip.slack, round_trip.clock
 
 
 async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
@@ -126,18 +126,18 @@ async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tm
     with sqlite3.connect(tmp_path / "relay.db") as copy:
         moment = int(clock.now()) - 1  # a copy takes its time
         copy.execute("INSERT INTO lease (name, holder, epoch, until) VALUES ('restored', '', ?, 0)", (moment,))
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.advance(300)
-        assert circle.panda.calls_to("comment") == []
-        assert ("reply", "done", "") in await circle.tasks()
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
+        await round_trip.advance(300)
+        assert round_trip.panda.calls_to("comment") == []
+        assert ("reply", "done", "") in await round_trip.tasks()
 
 
 async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
     panda, slack, clock = await a_reply_waits(tmp_path)
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as circle:
-        await circle.advance(120)
-        assert ("reply", "dropped", "no_key") in await circle.tasks()
-        assert (await circle.store.backlog(clock.now())).due_tasks == 0
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as round_trip:
+        await round_trip.advance(120)
+        assert ("reply", "dropped", "no_key") in await round_trip.tasks()
+        assert (await round_trip.store.backlog(clock.now())).due_tasks == 0
 
 
 def test_every_reason_that_has_words_of_its_own_occurs():
@@ -146,16 +146,16 @@ def test_every_reason_that_has_words_of_its_own_occurs():
     assert set(messages._WHY) <= own | REASONS | set(REMEDIES)
 
 
-async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_a_while(circle, monkeypatch):
+async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_a_while(round_trip, monkeypatch):
     tried = []
 
     async def refuse(key, *_told, **_more):
         tried.append(key)
         raise StoreError("it would break the rules")
 
-    monkeypatch.setattr(circle.store, "settle_errand", refuse)
-    await circle.slack.click(ANN, DB, circle.card().ts, "relay_assign")
+    monkeypatch.setattr(round_trip.store, "update_task", refuse)
+    await round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_assign")
     for _ in range(50):  # it is not at rest, so time is moved by hand
-        circle.clock.set_time(circle.clock.now() + 0.1)
+        round_trip.clock.set_time(round_trip.clock.now() + 0.1)
         await asyncio.sleep(0.01)
     assert 0 < len(tried) <= 2

@@ -22,72 +22,72 @@ HOURS = 3600
 
 
 @pytest.fixture
-async def circle(tmp_path):
+async def round_trip(tmp_path):
     async with run_round_trip(tmp_path) as opened:
         await opened.start_incident()
         yield opened
 
 
-async def commented(circle, text="failing over"):
-    await circle.click("comment")
-    return await circle.submit(text=text)
+async def commented(round_trip, text="failing over"):
+    await round_trip.click("comment")
+    return await round_trip.submit(text=text)
 
 
-async def quiet(circle):
+async def quiet(round_trip):
     """Nothing of it is waiting any more."""
-    await circle.advance(1200)
+    await round_trip.advance(1200)
 
 
 # -- Comments ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR, RawResponse(status=502, body="<html>")])
-async def test_a_comment_whose_answer_is_lost_is_looked_for_and_found(circle, does):
-    circle.panda.faults.add(InjectedFault(behaviour=does, method="comment", after_effect=True, times=1))
-    await commented(circle)
-    await quiet(circle)
-    assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
-    assert len(circle.panda.calls_to("comment")) == 1
-    assert ("comment", "done", "") in await circle.tasks()
-    [told] = circle.thread()
+async def test_a_comment_whose_answer_is_lost_is_looked_for_and_found(round_trip, does):
+    round_trip.panda.faults.add(InjectedFault(behaviour=does, method="comment", after_effect=True, times=1))
+    await commented(round_trip)
+    await quiet(round_trip)
+    assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
+    assert len(round_trip.panda.calls_to("comment")) == 1
+    assert ("comment", "done", "") in await round_trip.tasks()
+    [told] = round_trip.thread()
     assert "failing over" in told
-    assert len(circle.ephemeral_messages()) == 1
+    assert len(round_trip.ephemeral_messages()) == 1
 
 
 @pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR])
-async def test_a_comment_that_is_not_found_is_never_sent_again_and_its_writer_is_told(circle, does):
-    circle.panda.faults.add(InjectedFault(behaviour=does, method="comment", times=1))
-    await commented(circle)
-    await quiet(circle)
-    assert len(circle.panda.calls_to("comment")) == 1
-    assert circle.panda.incident("i1").comments == []
-    assert "does not send it twice" in circle.ephemeral_messages()[-1]
+async def test_a_comment_that_is_not_found_is_never_sent_again_and_its_writer_is_told(round_trip, does):
+    round_trip.panda.faults.add(InjectedFault(behaviour=does, method="comment", times=1))
+    await commented(round_trip)
+    await quiet(round_trip)
+    assert len(round_trip.panda.calls_to("comment")) == 1
+    assert round_trip.panda.incident("i1").comments == []
+    assert "does not send it twice" in round_trip.ephemeral_messages()[-1]
 
 
-async def test_a_comment_that_surely_did_not_arrive_is_sent_again(circle):
-    circle.panda.pause("comment", 7)
-    await commented(circle)
-    await quiet(circle)
-    assert circle.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
-    assert len(circle.thread()) == 1
+async def test_a_comment_that_surely_did_not_arrive_is_sent_again(round_trip):
+    round_trip.panda.pause("comment", 7)
+    await commented(round_trip)
+    await quiet(round_trip)
+    assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
+    assert len(round_trip.thread()) == 1
 
 
 async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, dies=True) as circle:
-        await circle.start_incident()
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, dies=True) as round_trip:
+        await round_trip.start_incident()
         panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True, times=1))
-        await circle.slack.click(ANN, DB, circle.card().ts, "relay_comment")
-        await circle.settle()
-        await circle.slack.submit(ANN, slack.open_views(ANN)[-1], {"text": "failing over"})
+        await round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_comment")
+        await round_trip.settle()
+        await round_trip.slack.submit(ANN, slack.open_views(ANN)[-1], {"text": "failing over"})
         async with asyncio.timeout(10):
             while not panda.calls_to("comment"):  # noqa: ASYNC110  it rings no bell here
                 await asyncio.sleep(0.01)
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await quiet(circle)
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
+        await quiet(round_trip)
         assert panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
-        assert ("comment", "done", "") in await circle.tasks()
+        assert ("comment", "done", "") in await round_trip.tasks()
 
 
 # -- Everything that may be done twice ---------------------------------------------------------------------------------
@@ -95,156 +95,158 @@ async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_pat
 
 @pytest.mark.parametrize("after_effect", [False, True])
 @pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR])
-async def test_a_resolution_whose_answer_is_lost_is_asked_for_again_and_told_once(circle, does, after_effect):
-    circle.panda.faults.add(InjectedFault(behaviour=does, method="resolve", after_effect=after_effect, times=1))
-    await circle.click("resolve")
-    await circle.submit()
-    await quiet(circle)
-    assert ("resolve", "done") in [(kind, state) for kind, state, _ in await circle.tasks()]
-    [told] = circle.thread()
+async def test_a_resolution_whose_answer_is_lost_is_asked_for_again_and_told_once(round_trip, does, after_effect):
+    round_trip.panda.faults.add(InjectedFault(behaviour=does, method="resolve", after_effect=after_effect, times=1))
+    await round_trip.click("resolve")
+    await round_trip.submit()
+    await quiet(round_trip)
+    assert ("resolve", "done") in [(kind, state) for kind, state, _ in await round_trip.tasks()]
+    [told] = round_trip.thread()
     assert "Resolved by Ann Lee" in told.replace("*", "")
-    assert "✅" in circle.card_text()
+    assert "✅" in round_trip.card_text()
 
 
-async def test_what_is_resolved_already_counts_as_done(circle):
-    circle.panda.sharing.integrations.clear()
-    circle.panda.incident("i1").resolve(circle.clock.now())
-    await circle.click("resolve")
-    await circle.submit()
-    await quiet(circle)
-    assert [call.status for call in circle.panda.calls_to("resolve")] == [409]
-    assert ("resolve", "done", "") in await circle.tasks()
+async def test_what_is_resolved_already_counts_as_done(round_trip):
+    round_trip.panda.sharing.integrations.clear()
+    round_trip.panda.incident("i1").resolve(round_trip.clock.now())
+    await round_trip.click("resolve")
+    await round_trip.submit()
+    await quiet(round_trip)
+    assert [call.status for call in round_trip.panda.calls_to("resolve")] == [409]
+    assert ("resolve", "done", "") in await round_trip.tasks()
 
 
-async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is_given_up(circle):
-    circle.panda.pause("assign", 3000)
-    await circle.click("assign")
-    await circle.advance(700)
-    assert 690 <= await gauge(circle, "relay_oldest_bigpanda_task_age_seconds") <= 710  # whatever was tried meanwhile
-    await circle.advance(300)
-    assert await gauge(circle, "relay_oldest_bigpanda_task_age_seconds") == 0
-    assert "did not answer in time" in circle.ephemeral_messages()[-1]
-    await circle.advance(3000)
-    assert [call.status for call in circle.panda.calls_to("assign")][-1] == 429
-    assert "assigned to *Ann Lee*" not in circle.card_text()
+async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is_given_up(round_trip):
+    round_trip.panda.pause("assign", 3000)
+    await round_trip.click("assign")
+    await round_trip.advance(700)
+    assert (
+        690 <= await gauge(round_trip, "relay_oldest_bigpanda_task_age_seconds") <= 710
+    )  # whatever was tried meanwhile
+    await round_trip.advance(300)
+    assert await gauge(round_trip, "relay_oldest_bigpanda_task_age_seconds") == 0
+    assert "did not answer in time" in round_trip.ephemeral_messages()[-1]
+    await round_trip.advance(3000)
+    assert [call.status for call in round_trip.panda.calls_to("assign")][-1] == 429
+    assert "assigned to *Ann Lee*" not in round_trip.card_text()
 
 
-async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(circle):
-    circle.panda.revoke()
-    await circle.click("assign")
-    assert "rejects relay's API key" in circle.ephemeral_messages()[-1]
-    ready = await circle.relay.ready()
+async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(round_trip):
+    round_trip.panda.revoke()
+    await round_trip.click("assign")
+    assert "rejects relay's API key" in round_trip.ephemeral_messages()[-1]
+    ready = await round_trip.relay.backend.readiness()
     assert ready.ok
     assert "BIGPANDA_API_KEY" in ready.detail["bigpanda"]
-    assert await gauge(circle, "relay_bigpanda_credentials_valid") == 0
-    circle.panda.restore()
-    await circle.click("assign")
-    await circle.advance(5)
-    assert "assigned to *Ann Lee*" in circle.card_text()
-    assert "bigpanda" not in (await circle.relay.ready()).detail
-    assert await gauge(circle, "relay_bigpanda_credentials_valid") == 1
+    assert await gauge(round_trip, "relay_bigpanda_credentials_valid") == 0
+    round_trip.panda.restore()
+    await round_trip.click("assign")
+    await round_trip.advance(5)
+    assert "assigned to *Ann Lee*" in round_trip.card_text()
+    assert "bigpanda" not in (await round_trip.relay.backend.readiness()).detail
+    assert await gauge(round_trip, "relay_bigpanda_credentials_valid") == 1
 
 
-async def test_bigpanda_is_never_asked_faster_than_it_allows(circle):
-    circle.panda.rate_limits = True
+async def test_bigpanda_is_never_asked_faster_than_it_allows(round_trip):
+    round_trip.panda.rate_limits = True
     for number in range(12):
-        await circle.start_incident(f"more-{number}")
-    await circle.advance(120)
-    assert len(circle.slack.channel(DB).messages) == 13
-    for card in circle.slack.channel(DB).messages[1:]:
-        await circle.slack.post_as(ANN, DB, "a thought", card.ts)
-    await circle.advance(600)
-    assert [call.status for call in circle.panda.calls_to("comment")] == [204] * 12
+        await round_trip.start_incident(f"more-{number}")
+    await round_trip.advance(120)
+    assert len(round_trip.slack.channel(DB).messages) == 13
+    for card in round_trip.slack.channel(DB).messages[1:]:
+        await round_trip.slack.post_as(ANN, DB, "a thought", card.ts)
+    await round_trip.advance(600)
+    assert [call.status for call in round_trip.panda.calls_to("comment")] == [204] * 12
 
 
 # -- The callback ------------------------------------------------------------------------------------------------------
 
 
 async def test_updates_that_bigpanda_holds_back_come_with_the_callback(tmp_path):
-    async with run_round_trip(tmp_path, integration={"callbacks": True}) as circle:
-        circle.slack.pause("chat.postMessage", 60)
-        await circle.start_incident()
-        await circle.panda.update_incident("i1", status="Warning")
-        await circle.advance(30)
-        assert circle.panda.calls_to("callback") == []
-        await circle.advance(120)
-        assert len(circle.panda.calls_to("callback")) == 1
-        assert "Warning" in circle.card_text()
+    async with run_round_trip(tmp_path, integration={"callbacks": True}) as round_trip:
+        round_trip.slack.pause("chat.postMessage", 60)
+        await round_trip.start_incident()
+        await round_trip.panda.update_incident("i1", status="Warning")
+        await round_trip.advance(30)
+        assert round_trip.panda.calls_to("callback") == []
+        await round_trip.advance(120)
+        assert len(round_trip.panda.calls_to("callback")) == 1
+        assert "Warning" in round_trip.card_text()
 
 
 async def test_the_callback_is_made_in_time_though_slack_takes_nothing(tmp_path):
-    async with run_round_trip(tmp_path, integration={"callbacks": True}) as circle:
-        circle.slack.pause("chat.postMessage", 1000)
-        await circle.start_incident()
-        await circle.advance(239)
-        assert circle.panda.calls_to("callback") == []
-        await circle.advance(20)
-        assert [call.took_effect for call in circle.panda.calls_to("callback")] == [True]
+    async with run_round_trip(tmp_path, integration={"callbacks": True}) as round_trip:
+        round_trip.slack.pause("chat.postMessage", 1000)
+        await round_trip.start_incident()
+        await round_trip.advance(239)
+        assert round_trip.panda.calls_to("callback") == []
+        await round_trip.advance(20)
+        assert [call.took_effect for call in round_trip.panda.calls_to("callback")] == [True]
 
 
 async def test_a_callback_outlives_a_restart_and_never_holds_a_card_up(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     panda.pause("callback", 90)
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.start_incident()
-        assert circle.card()
-        await circle.advance(30)
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.advance(120)
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
+        await round_trip.start_incident()
+        assert round_trip.card()
+        await round_trip.advance(30)
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
+        await round_trip.advance(120)
         assert [call.took_effect for call in panda.calls_to("callback")].count(True) == 1
 
 
-async def test_a_callback_is_given_up_when_bigpanda_has_given_up_waiting(circle):
-    circle.panda.pause("callback", 3000)
-    await circle.start_incident("i2")
-    await circle.advance(3000)
-    assert ("callback", "dropped", "rate_limited") in await circle.tasks("i2")
-    tried = [call for call in circle.panda.calls_to("callback") if call.at <= START + 310]
-    assert len(tried) == len(circle.panda.calls_to("callback"))
+async def test_a_callback_is_given_up_when_bigpanda_has_given_up_waiting(round_trip):
+    round_trip.panda.pause("callback", 3000)
+    await round_trip.start_incident("i2")
+    await round_trip.advance(3000)
+    assert ("callback", "dropped", "rate_limited") in await round_trip.tasks("i2")
+    tried = [call for call in round_trip.panda.calls_to("callback") if call.at <= START + 310]
+    assert len(tried) == len(round_trip.panda.calls_to("callback"))
 
 
 async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
-    async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
-        await circle.start_incident()
-        await circle.advance(600)
-        assert circle.panda.calls == []
-        assert "Assign to me" not in circle.card_text()
-        assert "Open in BigPanda" in circle.card_text()
-        delivery = await circle.slack.click(ANN, DB, circle.card().ts, "open_link_0")
+    async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
+        await round_trip.start_incident()
+        await round_trip.advance(600)
+        assert round_trip.panda.calls == []
+        assert "Assign to me" not in round_trip.card_text()
+        assert "Open in BigPanda" in round_trip.card_text()
+        delivery = await round_trip.slack.click(ANN, DB, round_trip.card().ts, "open_link_0")
         assert delivery.acknowledged
 
 
 # -- Truth after silence -----------------------------------------------------------------------------------------------
 
 
-async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought_up_to_date(circle):
-    circle.panda.sharing.integrations.clear()
-    circle.panda.incident("i1").resolve(circle.clock.now())
-    await circle.advance(5.9 * HOURS)
-    assert circle.panda.calls_to("incident") == []
-    await circle.advance(0.3 * HOURS)
-    assert len(circle.panda.calls_to("incident")) == 1
-    assert "✅" in circle.card_text()
-    await circle.advance(24 * HOURS)
-    assert len(circle.panda.calls_to("incident")) == 1
+async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought_up_to_date(round_trip):
+    round_trip.panda.sharing.integrations.clear()
+    round_trip.panda.incident("i1").resolve(round_trip.clock.now())
+    await round_trip.advance(5.9 * HOURS)
+    assert round_trip.panda.calls_to("incident") == []
+    await round_trip.advance(0.3 * HOURS)
+    assert len(round_trip.panda.calls_to("incident")) == 1
+    assert "✅" in round_trip.card_text()
+    await round_trip.advance(24 * HOURS)
+    assert len(round_trip.panda.calls_to("incident")) == 1
 
 
-async def test_an_incident_that_is_still_the_same_is_asked_about_once_in_six_hours(circle):
-    await circle.advance(24.5 * HOURS)
-    assert len(circle.panda.calls_to("incident")) == 4
-    assert circle.thread() == []
-    assert "no news" not in circle.card_text()
+async def test_an_incident_that_is_still_the_same_is_asked_about_once_in_six_hours(round_trip):
+    await round_trip.advance(24.5 * HOURS)
+    assert len(round_trip.panda.calls_to("incident")) == 4
+    assert round_trip.thread() == []
+    assert "no news" not in round_trip.card_text()
 
 
-async def test_what_bigpanda_does_not_know_any_more_has_ended_and_its_card_says_so(circle):
-    circle.panda.remove_incident("i1")
-    await circle.advance(7 * HOURS)
-    assert "no longer in BigPanda" in circle.card_text()
-    assert "Assign to me" not in circle.card_text()
-    assert circle.card().attachments[0]["color"] == "#8a8d91" or circle.card().attachments
-    await circle.advance(24 * HOURS)
-    assert len(circle.panda.calls_to("incident")) == 1
+async def test_what_bigpanda_does_not_know_any_more_has_ended_and_its_card_says_so(round_trip):
+    round_trip.panda.remove_incident("i1")
+    await round_trip.advance(7 * HOURS)
+    assert "no longer in BigPanda" in round_trip.card_text()
+    assert "Assign to me" not in round_trip.card_text()
+    assert round_trip.card().attachments[0]["color"] == "#8a8d91" or round_trip.card().attachments
+    await round_trip.advance(24 * HOURS)
+    assert len(round_trip.panda.calls_to("incident")) == 1
 
 
 async def test_the_wrong_region_ends_no_card(tmp_path):
@@ -252,43 +254,43 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     for call in ("incident", "definitions", "callback"):
         panda.faults.add(InjectedFault(behaviour=RawResponse(status=404, body="{}"), method=call, times=None))
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
-        await circle.start_incident()
-        await circle.advance(8 * HOURS)
-        assert "no longer in BigPanda" not in circle.card_text()
-        assert "no update from BigPanda since" in circle.card_text()
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
+        await round_trip.start_incident()
+        await round_trip.advance(8 * HOURS)
+        assert "no longer in BigPanda" not in round_trip.card_text()
+        assert "no update from BigPanda since" in round_trip.card_text()
 
 
 async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_share(tmp_path):
-    async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as circle:
-        await circle.start_incident()
-        before = circle.card().attachments[0]["color"]
-        await circle.advance(7 * HOURS)
-        assert "no update from BigPanda since 2023-11-14 22:13 UTC" in circle.card_text()
-        assert circle.card().attachments[0]["color"] != before
-        await circle.panda.send_share("i1")
-        await circle.advance(60)
-        assert "no news" not in circle.card_text()
-        assert circle.card().attachments[0]["color"] == before
+    async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
+        await round_trip.start_incident()
+        before = round_trip.card().attachments[0]["color"]
+        await round_trip.advance(7 * HOURS)
+        assert "no update from BigPanda since 2023-11-14 22:13 UTC" in round_trip.card_text()
+        assert round_trip.card().attachments[0]["color"] != before
+        await round_trip.panda.send_share("i1")
+        await round_trip.advance(60)
+        assert "no news" not in round_trip.card_text()
+        assert round_trip.card().attachments[0]["color"] == before
 
 
 async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path):
-    async with run_round_trip(tmp_path, integration={"add_assignments": False}) as circle:
-        await circle.start_incident()
-        await circle.click("assign")
-        await circle.advance(30)
-        assert "assigned to" not in circle.card_text()
-        await circle.advance(600)
-        assert "assigned to *Ann Lee*" in circle.card_text()
-        assert len(circle.thread()) == 1
-        assert len(circle.panda.calls_to("incident")) == 1
+    async with run_round_trip(tmp_path, integration={"add_assignments": False}) as round_trip:
+        await round_trip.start_incident()
+        await round_trip.click("assign")
+        await round_trip.advance(30)
+        assert "assigned to" not in round_trip.card_text()
+        await round_trip.advance(600)
+        assert "assigned to *Ann Lee*" in round_trip.card_text()
+        assert len(round_trip.thread()) == 1
+        assert len(round_trip.panda.calls_to("incident")) == 1
 
 
-async def test_an_action_that_a_share_confirmed_is_not_asked_about(circle):
-    await circle.click("assign")
-    await circle.advance(600)
-    assert circle.panda.calls_to("incident") == []
-    assert len(circle.thread(NOC)) == 1
+async def test_an_action_that_a_share_confirmed_is_not_asked_about(round_trip):
+    await round_trip.click("assign")
+    await round_trip.advance(600)
+    assert round_trip.panda.calls_to("incident") == []
+    assert len(round_trip.thread(NOC)) == 1
 
 
 # -- Tag definitions ---------------------------------------------------------------------------------------------------
@@ -299,81 +301,81 @@ async def test_definitions_are_asked_for_once_kept_and_refreshed_every_hour(tmp_
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock):
         assert len(panda.calls_to("definitions")) == 1
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
         assert len(panda.calls_to("definitions")) == 1
-        await circle.advance(1.1 * HOURS)
+        await round_trip.advance(1.1 * HOURS)
         assert len(panda.calls_to("definitions")) == 2
 
 
 async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
-    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as circle:
+    async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
         panda.pause("definitions", 3 * HOURS)
-        await circle.advance(1.1 * HOURS)
-        await circle.panda.start_incident(body() | {"incidentTags": [{"id": "itd_priority_1", "value": 2000}]})
-        await circle.advance(60)
-        assert "P2" in circle.card_text(NOC)
+        await round_trip.advance(1.1 * HOURS)
+        await round_trip.panda.start_incident(body() | {"incidentTags": [{"id": "itd_priority_1", "value": 2000}]})
+        await round_trip.advance(60)
+        assert "P2" in round_trip.card_text(NOC)
 
 
 # -- What is not told, and what has changed meanwhile ------------------------------------------------------------------
 
 
 async def test_a_comment_that_no_share_tells_of_is_told_once_by_asking(tmp_path):
-    async with run_round_trip(tmp_path, integration={"send_comments": False}) as circle:
-        await circle.start_incident()
-        await commented(circle, "failing over")
-        await circle.slack.post_as(ANN, DB, "and again", circle.card().ts)
-        await circle.advance(1200)
-        assert sum("failing over" in told for told in circle.thread(DB)) == 1
-        told = [each for each in circle.thread(NOC) if "💬" in each]
+    async with run_round_trip(tmp_path, integration={"send_comments": False}) as round_trip:
+        await round_trip.start_incident()
+        await commented(round_trip, "failing over")
+        await round_trip.slack.post_as(ANN, DB, "and again", round_trip.card().ts)
+        await round_trip.advance(1200)
+        assert sum("failing over" in told for told in round_trip.thread(DB)) == 1
+        told = [each for each in round_trip.thread(NOC) if "💬" in each]
         assert len("\n".join(told).split("Ann Lee")) == 3
         assert "(Slack)" not in "".join(told)
-        assert [each for each in circle.thread(DB) if "and again" in each and "💬" in each] == []
+        assert [each for each in round_trip.thread(DB) if "and again" in each and "💬" in each] == []
 
 
-async def test_what_bigpanda_took_and_never_did_names_nobody_later(circle):
-    circle.panda.resolve = lambda *_: None
-    await circle.click("resolve")
-    await circle.submit()
-    await circle.advance(600)
-    circle.panda.incident("i1").resolve(circle.clock.now())
-    await circle.panda.send_share("i1")
-    await circle.advance(600)
-    [told] = circle.thread()
+async def test_what_bigpanda_took_and_never_did_names_nobody_later(round_trip):
+    round_trip.panda.resolve = lambda *_: None
+    await round_trip.click("resolve")
+    await round_trip.submit()
+    await round_trip.advance(600)
+    round_trip.panda.incident("i1").resolve(round_trip.clock.now())
+    await round_trip.panda.send_share("i1")
+    await round_trip.advance(600)
+    [told] = round_trip.thread()
     assert "Resolved" in told
     assert "Ann Lee" not in told
 
 
-async def test_who_may_act_is_said_by_the_routes_of_now(circle, tmp_path):
+async def test_who_may_act_is_said_by_the_routes_of_now(round_trip, tmp_path):
     routes = (tmp_path / "routes.yaml").read_text()
     (tmp_path / "routes.yaml").write_text(routes.replace("sync_replies: true", "actors: [S0ONCALL01]"))
-    circle.relay._reload.ask()
-    await circle.advance(60)
-    await circle.click("assign")
-    assert "only" in circle.ephemeral_messages()[-1]
-    await circle.slack.post_as(ANN, DB, "between us", circle.card().ts)
-    await circle.advance(60)
-    assert circle.panda.calls_to("assign") == []
-    assert circle.panda.calls_to("comment") == []
+    round_trip.relay._reloader.request()
+    await round_trip.advance(60)
+    await round_trip.click("assign")
+    assert "only" in round_trip.ephemeral_messages()[-1]
+    await round_trip.slack.post_as(ANN, DB, "between us", round_trip.card().ts)
+    await round_trip.advance(60)
+    assert round_trip.panda.calls_to("assign") == []
+    assert round_trip.panda.calls_to("comment") == []
 
 
-async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_clicks(circle):
-    circle.slack.faults.add(
+async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_clicks(round_trip):
+    round_trip.slack.faults.add(
         InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", channel=DB, after_effect=True)
     )
-    await circle.panda.start_incident(body("i2"))
-    await circle.settle()
-    [card] = [each for each in circle.slack.channel(DB).messages if "i2" in str(each.metadata)]
-    await circle.slack.click(ANN, DB, card.ts, "relay_assign")
-    await circle.settle()
-    assert [call.arguments["incident"] for call in circle.panda.calls_to("assign")] == ["i2"]
+    await round_trip.panda.start_incident(body("i2"))
+    await round_trip.settle()
+    [card] = [each for each in round_trip.slack.channel(DB).messages if "i2" in str(each.metadata)]
+    await round_trip.slack.click(ANN, DB, card.ts, "relay_assign")
+    await round_trip.settle()
+    assert [call.arguments["incident"] for call in round_trip.panda.calls_to("assign")] == ["i2"]
 
 
-async def test_a_look_that_cannot_be_taken_says_nothing_of_a_comment(circle):
-    circle.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="activities", times=6))
-    circle.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
-    await commented(circle)
-    await quiet(circle)
-    assert ("comment", "done", "") in await circle.tasks()
-    assert len(circle.ephemeral_messages()) == 1
+async def test_a_look_that_cannot_be_taken_says_nothing_of_a_comment(round_trip):
+    round_trip.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="activities", times=6))
+    round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
+    await commented(round_trip)
+    await quiet(round_trip)
+    assert ("comment", "done", "") in await round_trip.tasks()
+    assert len(round_trip.ephemeral_messages()) == 1

@@ -371,19 +371,6 @@ async def test_only_a_cancellation_is_raised(answering, client):
         await call
 
 
-async def test_an_observer_gets_every_call(answering, client):
-    peer = await answering(http_response(204), http_response(503))
-    observed = []
-    bigpanda = client(peer, observer=lambda *call: observed.append(call))
-
-    outcomes = [await comment(bigpanda), await bigpanda.unsnooze("env1", "5e7f"), await bigpanda.activities("")]
-
-    assert [(call, outcome) for call, outcome, _ in observed] == list(
-        zip([BigPandaCall.COMMENT, BigPandaCall.UNSNOOZE, BigPandaCall.ACTIVITIES], outcomes, strict=True)
-    )
-    assert all(0 <= seconds < 10 for _, _, seconds in observed)
-
-
 async def test_the_proxy_of_the_environment_is_used(answering, session, monkeypatch):
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)

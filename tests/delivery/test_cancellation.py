@@ -1,4 +1,4 @@
-"""Work that is cut off before it has begun holds up nothing: neither its card, nor its lane, nor the other lanes."""
+"""Work that is cut off before it has begun delays nothing: not its card, not its channel, and no other channel."""
 
 import asyncio
 from contextlib import suppress
@@ -24,19 +24,19 @@ NAMES = ("one", "two", "three")
 DATABASE = [{"id": "team", "name": "team", "type": "Text", "value": "database"}]
 
 
-async def test_a_call_that_is_cut_off_before_its_first_step_gives_its_lane_back(tmp_path):
-    """The answer to a pick, and the news that the lease is lost, come in the same round of the event loop."""
-    async with run_relay(tmp_path, routes=ROUTES) as house:
-        posts = house.delivery._posts
-        carry, pick = posts._courier.execute, house.store.start_next_card
+async def test_a_call_that_is_cut_off_before_its_first_step_releases_its_channel(tmp_path):
+    """The answer to a pick, and the loss of the lease, come in the same turn of the event loop."""
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        posts = relay.delivery._posts
+        execute, pick = posts._executor.execute, relay.store.start_next_card
         called, picked, now = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-        async def carrying(parcel, lease):
-            if parcel.case.card.incident == "one" and not now.is_set():
+        async def executing(call, lease):
+            if call.context.card.incident == "one" and not now.is_set():
                 called.set()
                 await now.wait()
-                raise LeaseLost("The lease has run out.")
-            return await carry(parcel, lease)
+                raise LeaseLost("The lease has ended.")
+            return await execute(call, lease)
 
         async def picking(track, *arguments, **named):
             found = await pick(track, *arguments, **named)
@@ -45,45 +45,44 @@ async def test_a_call_that_is_cut_off_before_its_first_step_gives_its_lane_back(
                 await now.wait()
             return found
 
-        posts._courier.execute, house.store.start_next_card = carrying, picking
-        await house.share("one", status="critical")
+        posts._executor.execute, relay.store.start_next_card = executing, picking
+        await relay.share("one", status="critical")
         await called.wait()
-        await house.share("two", status="critical", incidentTags=DATABASE)
+        await relay.share("two", status="critical", incidentTags=DATABASE)
         await picked.wait()
         now.set()
         await asyncio.sleep(0.1)
-        assert not house.delivery.health.delivering
-        assert (posts._cards, posts._lanes, house.delivery._gate.calls_in_flight) == (set(), set(), 0)
-        await house.share("three", status="critical", incidentTags=DATABASE)
-        house.clock.advance(1)
-        await house.advance(60)
-        found = {incident: len(cards(house, incident, "db")) + len(cards(house, incident)) for incident in NAMES}
+        assert not relay.delivery.delivering
+        assert (posts._cards, posts._busy_channels, relay.gateway.breaker.calls_in_flight) == (set(), set(), 0)
+        await relay.share("three", status="critical", incidentTags=DATABASE)
+        relay.clock.advance(1)
+        await relay.advance(60)
+        found = {incident: len(cards(relay, incident, "db")) + len(cards(relay, incident)) for incident in NAMES}
         assert found == dict.fromkeys(NAMES, 1)
 
 
-async def test_an_errand_that_is_cut_off_before_it_begins_does_not_keep_its_incident_busy():
-    errand = Task(key="e", kind=TaskKind.ASSIGN, incident="i1", created=0.0, due_at=0.0)
+async def test_a_task_that_is_cut_off_before_it_begins_does_not_block_its_incident():
+    task = Task(key="e", kind=TaskKind.ASSIGN, incident="i1", created=0.0, due_at=0.0)
 
     async def due(_now, *, skip):
         return (
-            TaskContext(task=errand, incident_state=IncidentState(record=Record(incident="i1")))
+            TaskContext(task=task, incident_state=IncidentState(record=Record(incident="i1")))
             if "i1" not in skip
             else None
         )
 
-    async def nobody_silent(*_told, **_named):
+    async def no_silent_incident(*_arguments, **_named):
         return None
 
     clock = ManualClock()
-    store = SimpleNamespace(errand_due=due, next_silent=nobody_silent)
-    lexicon = SimpleNamespace(refresh_at=clock.now(), refresh=lambda: asyncio.sleep(0))
-    errands = TaskWorker(store, SimpleNamespace(line=SimpleNamespace(trouble="")), lexicon, clock)
+    store = SimpleNamespace(next_due_task=due, update_silent_incident=no_silent_incident)
+    definitions = SimpleNamespace(refresh_at=clock.now(), refresh=lambda: asyncio.sleep(0))
+    runner = SimpleNamespace(bigpanda=SimpleNamespace(problem=""))
+    worker = TaskWorker(store, runner, definitions, clock)
     with suppress(BaseExceptionGroup):
         async with asyncio.TaskGroup() as tasks:
-            await errands._turn(None, tasks, lambda: None)
-            assert errands._busy == {"i1"}
-            assert errands._refreshing
-            raise LeaseLost("The lease has run out.")
+            await worker._turn(None, tasks)
+            assert worker._running.keys() == {"", "i1"}
+            raise LeaseLost("The lease has ended.")
     await asyncio.sleep(0)
-    assert errands._busy == set()
-    assert not errands._refreshing
+    assert not worker._running

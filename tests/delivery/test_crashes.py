@@ -23,12 +23,12 @@ class Crash:
         self.nth, self.after, self.seen = nth, after, 0
         self.happened = asyncio.Event()
 
-    def install(self, house):
+    def install(self, relay):
         for name in ("accept", "settle", "found_channel"):
-            setattr(house.store, name, self._around(getattr(house.store, name)))
+            setattr(relay.store, name, self._around(getattr(relay.store, name)))
         for name in ("post", "edit", "delete"):
-            setattr(house.slack_client, name, self._around(getattr(house.slack_client, name)))
-        house.store.pick = self._around_search(house.store.pick)
+            setattr(relay.gateway, name, self._around(getattr(relay.gateway, name)))
+        relay.store.pick = self._around_search(relay.store.pick)
 
     def _around(self, verb):
         async def effect(*arguments, **named):
@@ -70,20 +70,20 @@ class Crash:
 
 
 def shares(told):
-    return lambda house: house.share("i1", **told)
+    return lambda relay: relay.share("i1", **told)
 
 
-async def archived(house):
-    house.slack.channel("all").archive()
+async def archived(relay):
+    relay.slack.channel("all").archive()
 
 
-async def unarchived(house):
-    house.slack.channel("all").unarchive()
+async def unarchived(relay):
+    relay.slack.channel("all").unarchive()
 
 
-async def deleted(house):
-    for card in house.slack.channel("all").messages:
-        house.slack.channel("all").delete(card.ts)
+async def deleted(relay):
+    for card in relay.slack.channel("all").messages:
+        relay.slack.channel("all").delete(card.ts)
 
 
 CALM = [shares(told) for told in LIFECYCLE]
@@ -107,24 +107,24 @@ async def one_life(folder, crash, life):
     waiting = [(START + EVERY * number, happens) for number, happens in enumerate(life)]
     clock = ManualClock()
     slack = fake_workspace(clock)
-    async with run_relay(folder, slack=slack, clock=clock, dies=True) as house:
-        crash.install(house)
-        await lived(house, waiting, crash)
+    async with run_relay(folder, slack=slack, clock=clock, dies=True) as relay:
+        crash.install(relay)
+        await lived(relay, waiting, crash)
         if not crash.happened.is_set():
-            return False, visible_messages(house, "all", "noc")
-    async with run_relay(folder, slack=slack, clock=clock) as house:
-        await lived(house, waiting, Crash(0, after=False))
-        return True, visible_messages(house, "all", "noc")
+            return False, visible_messages(relay, "all", "noc")
+    async with run_relay(folder, slack=slack, clock=clock) as relay:
+        await lived(relay, waiting, Crash(0, after=False))
+        return True, visible_messages(relay, "all", "noc")
 
 
-async def lived(house, waiting, crash):
+async def lived(relay, waiting, crash):
     """What still waits happens, each at its moment; what was cut off by a crash happens again, as a share is resent."""
     while waiting:
         moment, happens = waiting[0]
-        if await stopped(house.advance(moment - house.clock.now()), crash) or await stopped(happens(house), crash):
+        if await stopped(relay.advance(moment - relay.clock.now()), crash) or await stopped(happens(relay), crash):
             return
         waiting.pop(0)
-    await stopped(house.advance(3 * EVERY), crash)
+    await stopped(relay.advance(3 * EVERY), crash)
 
 
 async def stopped(work, crash):

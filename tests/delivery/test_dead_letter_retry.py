@@ -24,7 +24,7 @@ MAY_REPEAT = "may be a duplicate"
 
 
 @pytest.fixture
-async def house(tmp_path):
+async def relay(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as opened:
         await opened.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
         await opened.advance(60)
@@ -35,198 +35,198 @@ def in_thread(arguments):
     return "thread_ts" in arguments
 
 
-def refuse_replies(house, does=LOCKED):
-    house.slack.faults.add(
+def refuse_replies(relay, does=LOCKED):
+    relay.slack.faults.add(
         InjectedFault(behaviour=does, method=POST, channel="C0DB000001", where=in_thread, times=None)
     )
 
 
-async def redrive(house):
+async def redrive(relay):
     """All letters, as the command does it; what becomes of each."""
-    letters = await house.store.letters()
-    done = await tool.retry(house.store, letters, NO_TAG_LABELS, house.clock.now())
-    house.delivery._ring_all()  # as it does for what another program writes
+    letters = await relay.store.letters()
+    done = await tool.retry(relay.store, letters, NO_TAG_LABELS, relay.clock.now())
+    relay.delivery.wake(everything=True)  # as it does for what another program writes
     return [each.outcome for each in done]
 
 
-async def untold(house):
-    return [letter.unreported for letter in await house.store.letters()]
+async def untold(relay):
+    return [letter.unreported for letter in await relay.store.letters()]
 
 
-def told(house, channel="db"):
-    [card] = cards(house, "one", channel)
-    return thread_text(house, card, channel)
+def told(relay, channel="db"):
+    [card] = cards(relay, "one", channel)
+    return thread_text(relay, card, channel)
 
 
 @pytest.mark.parametrize("does", [LOCKED, ErrorCode("invalid_blocks")])
-async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_it_was_for(house, does):
-    refuse_replies(house, does)
-    await house.share("one", status="critical", **SAID)
-    await house.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
-    [letter] = await house.store.letters()
+async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_it_was_for(relay, does):
+    refuse_replies(relay, does)
+    await relay.share("one", status="critical", **SAID)
+    await relay.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
+    [letter] = await relay.store.letters()
     assert letter.remedy
-    assert "🔴" in house.slack.text_of(cards(house, "one", "db")[0])
-    [stand_in] = cards(house, "one", "noc")
+    assert "🔴" in relay.slack.text_of(cards(relay, "one", "db")[0])
+    [stand_in] = cards(relay, "one", "noc")
     assert pings(stand_in) == ("S0DB",)
-    assert "meant for the thread in #db, which rejected it" in house.slack.text_of(stand_in)
-    assert "looking at it" in told(house, "noc")
-    assert told(house) == ""
+    assert "meant for the thread in #db, which rejected it" in relay.slack.text_of(stand_in)
+    assert "looking at it" in told(relay, "noc")
+    assert told(relay) == ""
 
 
-async def test_a_reply_that_pinged_nobody_is_told_by_a_card_that_pings_nobody(house):
-    refuse_replies(house)
-    await house.share("one", **SAID)
-    await house.advance(60)
-    assert [pings(card) for card in cards(house, "one", "noc")] == [()]
-    assert "looking at it" in told(house, "noc")
+async def test_a_reply_that_pinged_nobody_is_told_by_a_card_that_pings_nobody(relay):
+    refuse_replies(relay)
+    await relay.share("one", **SAID)
+    await relay.advance(60)
+    assert [pings(card) for card in cards(relay, "one", "noc")] == [()]
+    assert "looking at it" in told(relay, "noc")
 
 
-async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(house):
-    refuse_replies(house)
-    await house.share("one", **SAID)
-    await house.advance(60)
-    await house.share("one", status="critical")
-    await house.advance(60)
-    assert "Warning → *Critical*" in told(house, "noc")
-    house.slack.faults.clear()
-    await house.share("one", status="ok")
-    await house.advance(60)
-    assert "Resolved" in told(house)
-    assert "updates are in" in house.slack.text_of(cards(house, "one", "noc")[0])
+async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(relay):
+    refuse_replies(relay)
+    await relay.share("one", **SAID)
+    await relay.advance(60)
+    await relay.share("one", status="critical")
+    await relay.advance(60)
+    assert "Warning → *Critical*" in told(relay, "noc")
+    relay.slack.faults.clear()
+    await relay.share("one", status="ok")
+    await relay.advance(60)
+    assert "Resolved" in told(relay)
+    assert "updates are in" in relay.slack.text_of(cards(relay, "one", "noc")[0])
 
 
-async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(house):
-    refuse_replies(house)
-    await house.share("one", status="critical", **SAID)
-    await house.advance(60)
-    house.slack.faults.clear()
-    await house.share("one", metadata={"comment": {"comment": "rolled back"}, "sender": {"name": "Dana"}})
-    await house.advance(60)
-    assert "rolled back" in told(house)
-    assert "looking at it" not in told(house)
-    assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
-    await house.advance(60)
-    assert [told(house).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [1, 1, 1]
-    replies = house.slack.channel("db").thread(cards(house, "one", "db")[0].ts)
+async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(relay):
+    refuse_replies(relay)
+    await relay.share("one", status="critical", **SAID)
+    await relay.advance(60)
+    relay.slack.faults.clear()
+    await relay.share("one", metadata={"comment": {"comment": "rolled back"}, "sender": {"name": "Dana"}})
+    await relay.advance(60)
+    assert "rolled back" in told(relay)
+    assert "looking at it" not in told(relay)
+    assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
+    await relay.advance(60)
+    assert [told(relay).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [1, 1, 1]
+    replies = relay.slack.channel("db").thread(cards(relay, "one", "db")[0].ts)
     assert [pings(reply) for reply in replies] == [()] * len(replies)
-    await house.share("one", status="ok")
-    await house.advance(600)
-    assert told(house).endswith("✅ Resolved")
-    assert [told(house).count(text) for text in ("looking at it", "rolled back")] == [1, 1]
-    assert await house.store.letters() == ()
+    await relay.share("one", status="ok")
+    await relay.advance(600)
+    assert told(relay).endswith("✅ Resolved")
+    assert [told(relay).count(text) for text in ("looking at it", "rolled back")] == [1, 1]
+    assert await relay.store.letters() == ()
 
 
-async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_came_after(house):
-    refuse_replies(house)
-    await house.share("one", **SAID)
-    await house.advance(60)
-    [first] = await untold(house)
-    assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
-    await house.advance(60)
-    assert await untold(house) == [first]
-    house.slack.faults.clear()
-    await house.share("one", status="critical")
-    await house.advance(60)
-    assert "Warning → *Critical*" in told(house)
-    assert await redrive(house) == [RetryOutcome.REPLY_RETRIED]
-    await house.advance(60)
-    assert [told(house).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
+async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_came_after(relay):
+    refuse_replies(relay)
+    await relay.share("one", **SAID)
+    await relay.advance(60)
+    [first] = await untold(relay)
+    assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
+    await relay.advance(60)
+    assert await untold(relay) == [first]
+    relay.slack.faults.clear()
+    await relay.share("one", status="critical")
+    await relay.advance(60)
+    assert "Warning → *Critical*" in told(relay)
+    assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
+    await relay.advance(60)
+    assert [told(relay).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
 
 
-async def lose_the_answer(house, *, landed, where=None):
+async def lose_the_answer(relay, *, landed, where=None):
     """One answer is lost where relay may not look; it is held."""
     for scope in ("channels:history", "groups:history"):
-        house.slack.remove_scope(scope)
+        relay.slack.remove_scope(scope)
     fault = InjectedFault(
         behaviour=DropConnection(), method=POST, channel="C0DB000001", after_effect=landed, where=where
     )
-    house.slack.faults.add(fault)
+    relay.slack.faults.add(fault)
 
 
-async def give_scopes_back(house):
+async def give_scopes_back(relay):
     for scope in ("channels:history", "groups:history"):
-        house.slack.grant_scope(scope)
+        relay.slack.grant_scope(scope)
 
 
 @pytest.mark.parametrize("landed", [False, True])
 @pytest.mark.parametrize("readable", [False, True])
-async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_again(house, landed, readable):
-    await lose_the_answer(house, landed=landed)
-    await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
-    await house.advance(60)
-    assert "#db, where it may already be" in house.slack.text_of(cards(house, "two", "noc")[0])
+async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_again(relay, landed, readable):
+    await lose_the_answer(relay, landed=landed)
+    await relay.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
+    await relay.advance(60)
+    assert "#db, where it may already be" in relay.slack.text_of(cards(relay, "two", "noc")[0])
     if readable:
-        await give_scopes_back(house)
-    assert await redrive(house) == [RetryOutcome.SEARCHING]
-    await house.advance(600)
-    standing = cards(house, "two", "db")
+        await give_scopes_back(relay)
+    assert await redrive(relay) == [RetryOutcome.SEARCHING]
+    await relay.advance(600)
+    standing = cards(relay, "two", "db")
     assert len(standing) == (2 if landed and not readable else 1)
-    assert [MAY_REPEAT in house.slack.text_of(card) for card in standing][-1] is not readable
+    assert [MAY_REPEAT in relay.slack.text_of(card) for card in standing][-1] is not readable
     assert pings(standing[-1]) == (("S0DB",) if landed and readable else ())
-    assert await house.store.letters() == ()
-    assert "updates are in" in house.slack.text_of(cards(house, "two", "noc")[0])
+    assert await relay.store.letters() == ()
+    assert "updates are in" in relay.slack.text_of(cards(relay, "two", "noc")[0])
 
 
 @pytest.mark.parametrize("landed", [False, True])
-async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not_posted_any_more(house, landed):
-    await lose_the_answer(house, landed=landed)
-    await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
-    await house.advance(60)
-    await house.share("two", status="ok")
-    await house.advance(60)
-    await give_scopes_back(house)
-    assert await redrive(house) == [RetryOutcome.SEARCHING]
-    await house.advance(600)
-    assert [house.slack.text_of(card)[0] for card in cards(house, "two", "db")] == ["✅"] * landed
-    assert await house.store.letters() == ()
+async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not_posted_any_more(relay, landed):
+    await lose_the_answer(relay, landed=landed)
+    await relay.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
+    await relay.advance(60)
+    await relay.share("two", status="ok")
+    await relay.advance(60)
+    await give_scopes_back(relay)
+    assert await redrive(relay) == [RetryOutcome.SEARCHING]
+    await relay.advance(600)
+    assert [relay.slack.text_of(card)[0] for card in cards(relay, "two", "db")] == ["✅"] * landed
+    assert await relay.store.letters() == ()
 
 
 @pytest.mark.parametrize("landed", [False, True])
 @pytest.mark.parametrize("readable", [False, True])
-async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(house, landed, readable):
+async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(relay, landed, readable):
     for comment in ("first", "second"):
-        await lose_the_answer(house, landed=landed, where=in_thread)
-        await house.share("one", metadata={"comment": {"comment": comment}, "sender": {"name": "Dana"}})
-        await house.advance(60)
-        await house.share("one", metadata={"comment": {"comment": f"{comment}, again"}, "sender": {"name": "Dana"}})
-        await house.advance(60)
+        await lose_the_answer(relay, landed=landed, where=in_thread)
+        await relay.share("one", metadata={"comment": {"comment": comment}, "sender": {"name": "Dana"}})
+        await relay.advance(60)
+        await relay.share("one", metadata={"comment": {"comment": f"{comment}, again"}, "sender": {"name": "Dana"}})
+        await relay.advance(60)
     if readable:
-        await give_scopes_back(house)
+        await give_scopes_back(relay)
     for left in (1, 0):
-        assert await redrive(house) == [RetryOutcome.SEARCHING]
-        assert len(await untold(house)) == left
-        await house.advance(600)
-    times = {text: told(house).count(f": {text}") for text in ("first", "first, again", "second", "second, again")}
+        assert await redrive(relay) == [RetryOutcome.SEARCHING]
+        assert len(await untold(relay)) == left
+        await relay.advance(600)
+    times = {text: told(relay).count(f": {text}") for text in ("first", "first, again", "second", "second, again")}
     told_twice = 2 if landed and not readable else 1
     assert times == {"first": told_twice + 1, "first, again": 1, "second": told_twice + 1, "second, again": 1}
-    assert (MAY_REPEAT in house.slack.text_of(cards(house, "one", "db")[0])) is not readable
+    assert (MAY_REPEAT in relay.slack.text_of(cards(relay, "one", "db")[0])) is not readable
 
 
-async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_alone(house):
-    refuse_replies(house)
-    await house.share("one", **SAID)
-    await house.advance(60)
-    house.slack.faults.clear()
-    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, where=in_thread))
-    await house.share("one", status="critical")
-    await house.settle()
-    assert await redrive(house) == [RetryOutcome.BUSY]
-    assert len(await untold(house)) == 1
+async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_alone(relay):
+    refuse_replies(relay)
+    await relay.share("one", **SAID)
+    await relay.advance(60)
+    relay.slack.faults.clear()
+    relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, where=in_thread))
+    await relay.share("one", status="critical")
+    await relay.settle()
+    assert await redrive(relay) == [RetryOutcome.BUSY]
+    assert len(await untold(relay)) == 1
 
 
-async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(house):
-    house.slack.faults.add(
+async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(relay):
+    relay.slack.faults.add(
         InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=POST, channel="C0DB000001", times=None)
     )
-    await house.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
-    await house.advance(60)
-    assert "for #db, which rejected this message" in house.slack.text_of(cards(house, "two", "noc")[0])
-    await house.share("two", status="ok")
-    await house.advance(60)
-    letters = await house.store.letters()
-    assert await redrive(house) == [RetryOutcome.CLOSED]
+    await relay.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
+    await relay.advance(60)
+    assert "for #db, which rejected this message" in relay.slack.text_of(cards(relay, "two", "noc")[0])
+    await relay.share("two", status="ok")
+    await relay.advance(60)
+    letters = await relay.store.letters()
+    assert await redrive(relay) == [RetryOutcome.CLOSED]
     said = tool.describe_result(tool.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), {})
     assert "nothing of it was ever shown" in said
-    await house.advance(60)
-    assert cards(house, "two", "db") == []
-    assert await house.store.letters() == ()
+    await relay.advance(60)
+    assert cards(relay, "two", "db") == []
+    assert await relay.store.letters() == ()

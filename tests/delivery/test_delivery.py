@@ -16,147 +16,147 @@ POST, EDIT = "chat.postMessage", "chat.update"
 
 
 @pytest.fixture
-async def house(tmp_path):
+async def relay(tmp_path):
     async with run_relay(tmp_path) as opened:
         yield opened
 
 
-def roots(house, channel="all"):
-    return house.slack.channel(channel).messages
+def roots(relay, channel="all"):
+    return relay.slack.channel(channel).messages
 
 
-async def test_a_first_share_becomes_a_card_that_pings_whom_the_route_names(house):
-    await house.share(status="critical", alerts=[ALERT])
-    await house.settle()
-    [card] = roots(house)
+async def test_a_first_share_becomes_a_card_that_pings_whom_the_route_names(relay):
+    await relay.share(status="critical", alerts=[ALERT])
+    await relay.settle()
+    [card] = roots(relay)
     assert pings(card) == ("S0CRIT", "here")
-    assert "db-1 · lag" in house.transcript()
+    assert "db-1 · lag" in relay.transcript()
     assert card.metadata["event_type"] == "relay_card"
     assert card.metadata["event_payload"]["incident"] == "i1"
 
 
-async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_happened(house):
-    await house.share(status="warning", alerts=[ALERT])
-    await house.advance(60)
-    await house.share(status="critical")
-    await house.advance(60)
-    await house.share(metadata={"comment": {"comment": "failing over"}, "sender": {"name": "Dana"}})
-    await house.advance(60)
-    await house.share(status="ok", endedOn=START + 180)
-    await house.advance(60)
-    [card] = roots(house)
-    told = [house.slack.text_of(reply) for reply in house.slack.channel("all").thread(card.ts)]
+async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_happened(relay):
+    await relay.share(status="warning", alerts=[ALERT])
+    await relay.advance(60)
+    await relay.share(status="critical")
+    await relay.advance(60)
+    await relay.share(metadata={"comment": {"comment": "failing over"}, "sender": {"name": "Dana"}})
+    await relay.advance(60)
+    await relay.share(status="ok", endedOn=START + 180)
+    await relay.advance(60)
+    [card] = roots(relay)
+    told = [relay.slack.text_of(reply) for reply in relay.slack.channel("all").thread(card.ts)]
     assert [("Critical" in told[0]), ("failing over" in told[1]), ("Resolved" in told[2])] == [True, True, True]
     assert len(told) == 3
-    assert "✅" in house.slack.text_of(card)
+    assert "✅" in relay.slack.text_of(card)
 
 
-async def test_a_burst_costs_one_edit(house):
-    await house.share(status="warning", alerts=[ALERT])
-    await house.settle()
-    house.slack.pause(EDIT, 5)
+async def test_a_burst_costs_one_edit(relay):
+    await relay.share(status="warning", alerts=[ALERT])
+    await relay.settle()
+    relay.slack.pause(EDIT, 5)
     for number in range(20):
-        await house.share(status="warning", incidentTags=[{"id": "n", "value": number}])
-    await house.advance(30)
-    shown = [call for call in house.slack.calls_to(EDIT) if call.took_effect]
+        await relay.share(status="warning", incidentTags=[{"id": "n", "value": number}])
+    await relay.advance(30)
+    shown = [call for call in relay.slack.calls_to(EDIT) if call.took_effect]
     assert len(shown) == 1
-    assert "19" in house.transcript()
+    assert "19" in relay.transcript()
 
 
-async def test_an_edit_that_would_show_what_is_shown_is_not_made(house):
-    await house.share(status="warning", alerts=[ALERT], updatedOn=START)
-    await house.settle()
-    await house.share(status="warning", alerts=[ALERT], updatedOn=START + 1)
-    await house.advance(10)
-    assert house.slack.calls_to(EDIT) == []
+async def test_an_edit_that_would_show_what_is_shown_is_not_made(relay):
+    await relay.share(status="warning", alerts=[ALERT], updatedOn=START)
+    await relay.settle()
+    await relay.share(status="warning", alerts=[ALERT], updatedOn=START + 1)
+    await relay.advance(10)
+    assert relay.slack.calls_to(EDIT) == []
 
 
-async def test_replies_wait_for_their_root_and_come_together(house):
-    house.slack.pause(POST, 20)
-    await house.share(status="warning", alerts=[ALERT])
-    await house.advance(1)
-    await house.share(status="critical")
-    await house.share(metadata={"comment": {"comment": "one"}})
-    await house.share(metadata={"comment": {"comment": "two"}})
-    await house.advance(60)
-    [card] = roots(house)
-    [reply] = house.slack.channel("all").thread(card.ts)
-    assert [word in house.slack.text_of(reply) for word in ("one", "two")] == [True, True]
+async def test_replies_wait_for_their_root_and_come_together(relay):
+    relay.slack.pause(POST, 20)
+    await relay.share(status="warning", alerts=[ALERT])
+    await relay.advance(1)
+    await relay.share(status="critical")
+    await relay.share(metadata={"comment": {"comment": "one"}})
+    await relay.share(metadata={"comment": {"comment": "two"}})
+    await relay.advance(60)
+    [card] = roots(relay)
+    [reply] = relay.slack.channel("all").thread(card.ts)
+    assert [word in relay.slack.text_of(reply) for word in ("one", "two")] == [True, True]
 
 
-async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_other(house):
-    await house.share("first", status="warning", alerts=[ALERT])
-    await house.settle()
-    house.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method=EDIT, times=1))
-    await house.share("first", status="critical")
-    await house.settle()
-    await house.share("second", status="critical", alerts=[ALERT])
-    await house.advance(29)
-    assert len(house.slack.calls_to(EDIT)) == 1
-    assert len(roots(house)) == 2
-    await house.advance(2)
-    assert [call.took_effect for call in house.slack.calls_to(EDIT)] == [False, True]
+async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_other(relay):
+    await relay.share("first", status="warning", alerts=[ALERT])
+    await relay.settle()
+    relay.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method=EDIT, times=1))
+    await relay.share("first", status="critical")
+    await relay.settle()
+    await relay.share("second", status="critical", alerts=[ALERT])
+    await relay.advance(29)
+    assert len(relay.slack.calls_to(EDIT)) == 1
+    assert len(roots(relay)) == 2
+    await relay.advance(2)
+    assert [call.took_effect for call in relay.slack.calls_to(EDIT)] == [False, True]
 
 
 @pytest.mark.parametrize(
     "does", [rate_limited(7), ErrorCode("service_unavailable"), ErrorCode("ratelimited"), ErrorCode("request_timeout")]
 )
-async def test_what_surely_was_not_posted_is_posted_later_and_once(house, does):
-    house.slack.faults.add(InjectedFault(behaviour=does, method=POST, times=1))
-    await house.share(status="critical", alerts=[ALERT])
-    await house.advance(600)
-    assert len(roots(house)) == 1
-    assert [call.took_effect for call in house.slack.calls_to(POST)] == [False, True]
+async def test_what_surely_was_not_posted_is_posted_later_and_once(relay, does):
+    relay.slack.faults.add(InjectedFault(behaviour=does, method=POST, times=1))
+    await relay.share(status="critical", alerts=[ALERT])
+    await relay.advance(600)
+    assert len(roots(relay)) == 1
+    assert [call.took_effect for call in relay.slack.calls_to(POST)] == [False, True]
 
 
-async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_the_lost_one_cannot_land_any_more(house):
-    await house.share(status="warning", alerts=[ALERT])
-    await house.settle()
-    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
-    await house.share(status="critical")
-    await house.advance(60)
-    assert [call.at - START for call in house.slack.calls_to(EDIT)][-1] >= 30
-    assert len(house.slack.calls_to(EDIT)) == 3
-    assert "🔴" in house.transcript()
+async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_the_lost_one_cannot_land_any_more(relay):
+    await relay.share(status="warning", alerts=[ALERT])
+    await relay.settle()
+    relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
+    await relay.share(status="critical")
+    await relay.advance(60)
+    assert [call.at - START for call in relay.slack.calls_to(EDIT)][-1] >= 30
+    assert len(relay.slack.calls_to(EDIT)) == 3
+    assert "🔴" in relay.transcript()
 
 
-async def test_a_dead_token_stops_nothing_for_good(house):
-    house.slack.revoke()
-    await house.share(status="critical", alerts=[ALERT])
-    await house.advance(120)
-    assert roots(house) == []
-    house.slack.restore()
-    await house.advance(120)
-    assert len(roots(house)) == 1
+async def test_a_dead_token_stops_nothing_for_good(relay):
+    relay.slack.revoke()
+    await relay.share(status="critical", alerts=[ALERT])
+    await relay.advance(120)
+    assert roots(relay) == []
+    relay.slack.restore()
+    await relay.advance(120)
+    assert len(roots(relay)) == 1
 
 
-async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread_goes_on_there(house):
-    await house.share(status="warning", alerts=[ALERT])
-    await house.settle()
-    house.slack.channel("all").delete(roots(house)[0].ts)
-    await house.share(metadata={"comment": {"comment": "still there"}})
-    await house.advance(60)
-    [card] = roots(house)
-    assert "posted again: " in house.slack.text_of(card)
+async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread_goes_on_there(relay):
+    await relay.share(status="warning", alerts=[ALERT])
+    await relay.settle()
+    relay.slack.channel("all").delete(roots(relay)[0].ts)
+    await relay.share(metadata={"comment": {"comment": "still there"}})
+    await relay.advance(60)
+    [card] = roots(relay)
+    assert "posted again: " in relay.slack.text_of(card)
     assert not pings(card)
-    [reply] = house.slack.channel("all").thread(card.ts)
-    assert "still there" in house.slack.text_of(reply)
+    [reply] = relay.slack.channel("all").thread(card.ts)
+    assert "still there" in relay.slack.text_of(reply)
 
 
 async def test_a_restart_goes_on_where_it_stopped(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
-    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
-        await house.share(status="warning", alerts=[ALERT])
-        await house.settle()
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await relay.share(status="warning", alerts=[ALERT])
+        await relay.settle()
         slack.pause(POST, 5)
         slack.pause(EDIT, 5)
-        await house.share(status="critical")
-        await house.settle()
+        await relay.share(status="critical")
+        await relay.settle()
     clock.advance(60)
-    async with run_relay(tmp_path, slack=slack, clock=clock) as house:
-        await house.advance(10)
-        [card] = roots(house)
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await relay.advance(10)
+        [card] = roots(relay)
         assert "🔴" in slack.text_of(card)
         assert len(slack.channel("all").thread(card.ts)) == 1
 
@@ -169,18 +169,18 @@ version: 1
 fallback: C0NOC00001
 routes: [{name: db, match: {tags: {team: db}}, post: [C0DB000001]}]
 """
-    async with run_relay(tmp_path, routes=routes) as house:
-        await house.share(status="critical", alerts=[ALERT])
-        await house.settle()
-        assert "Critical" in house.transcript("noc")
-        await house.share(incidentTags=[{"id": "team", "value": "db"}])
-        await house.advance(60)
-        assert "Critical" in house.transcript("db")
-        assert "updates are in" in house.transcript("noc")
-        await house.share(status="ok")
-        await house.advance(60)
-        assert "Resolved" in house.transcript("db")
-        assert "Resolved" not in house.transcript("noc")
+    async with run_relay(tmp_path, routes=routes) as relay:
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.settle()
+        assert "Critical" in relay.transcript("noc")
+        await relay.share(incidentTags=[{"id": "team", "value": "db"}])
+        await relay.advance(60)
+        assert "Critical" in relay.transcript("db")
+        assert "updates are in" in relay.transcript("noc")
+        await relay.share(status="ok")
+        await relay.advance(60)
+        assert "Resolved" in relay.transcript("db")
+        assert "Resolved" not in relay.transcript("noc")
 
 
 async def test_a_name_and_an_id_of_one_channel_are_one_channel(tmp_path):
@@ -190,51 +190,51 @@ routes:
   - {name: a, continue: true, post: ["#db"]}
   - {name: b, post: [C0DB000001]}
 """
-    async with run_relay(tmp_path, routes=routes) as house:
-        await house.share(status="critical", alerts=[ALERT])
-        await house.advance(60)
-        assert len(roots(house, "db")) == 1
+    async with run_relay(tmp_path, routes=routes) as relay:
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.advance(60)
+        assert len(roots(relay, "db")) == 1
 
 
 async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_path):
-    async with run_relay(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as house:
-        await house.share(status="critical", alerts=[ALERT])
-        await house.advance(60)
-        assert house.slack.calls_to(POST) == []
-        [letter] = await house.store.dead_letters()
+    async with run_relay(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as relay:
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.advance(60)
+        assert relay.slack.calls_to(POST) == []
+        [letter] = await relay.store.dead_letters()
         assert letter.remedy.startswith("Correct the channel's name in routes.yaml")
-        house.slack.add_channel("C0NEW00001", "new-one")
-        await house.advance(600)
-        assert len(roots(house, "new-one")) == 1
+        relay.slack.add_channel("C0NEW00001", "new-one")
+        await relay.advance(600)
+        assert len(roots(relay, "new-one")) == 1
 
 
 async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_path):
-    async with run_relay(tmp_path, routes="version: 1\nroutes: [{name: a, wait: 3m, post: [C0ALL00001]}]\n") as house:
-        await house.share("short", status="critical", alerts=[ALERT])
-        await house.share("long", status="critical", alerts=[ALERT])
-        await house.advance(120)
-        assert roots(house) == []
-        await house.share("short", status="ok")
-        await house.advance(120)
-        assert [card.metadata["event_payload"]["incident"] for card in roots(house)] == ["long"]
+    async with run_relay(tmp_path, routes="version: 1\nroutes: [{name: a, wait: 3m, post: [C0ALL00001]}]\n") as relay:
+        await relay.share("short", status="critical", alerts=[ALERT])
+        await relay.share("long", status="critical", alerts=[ALERT])
+        await relay.advance(120)
+        assert roots(relay) == []
+        await relay.share("short", status="ok")
+        await relay.advance(120)
+        assert [card.metadata["event_payload"]["incident"] for card in roots(relay)] == ["long"]
 
 
-async def test_a_reopening_is_broadcast_and_pings_and_a_later_one_is_a_new_card_that_links_to_the_old(house):
-    await house.share(status="critical", alerts=[ALERT])
-    await house.advance(60)
-    await house.share(status="ok", endedOn=int(house.clock.now()))
-    await house.advance(60)
-    await house.share(status="critical", endedOn=None)
-    await house.advance(60)
-    [card] = roots(house)
-    reopened = house.slack.channel("all").thread(card.ts)[-1]
+async def test_a_reopening_is_broadcast_and_pings_and_a_later_one_is_a_new_card_that_links_to_the_old(relay):
+    await relay.share(status="critical", alerts=[ALERT])
+    await relay.advance(60)
+    await relay.share(status="ok", endedOn=int(relay.clock.now()))
+    await relay.advance(60)
+    await relay.share(status="critical", endedOn=None)
+    await relay.advance(60)
+    [card] = roots(relay)
+    reopened = relay.slack.channel("all").thread(card.ts)[-1]
     assert reopened.broadcast
     assert pings(reopened)
-    await house.share(status="ok", endedOn=int(house.clock.now()))
-    await house.advance(90_000)
-    await house.share(status="critical", endedOn=None)
-    await house.advance(60)
-    first, second = roots(house)
-    assert "✅" in house.slack.text_of(first)
-    assert "again, last time" in house.slack.text_of(second)
+    await relay.share(status="ok", endedOn=int(relay.clock.now()))
+    await relay.advance(90_000)
+    await relay.share(status="critical", endedOn=None)
+    await relay.advance(60)
+    first, second = roots(relay)
+    assert "✅" in relay.slack.text_of(first)
+    assert "again, last time" in relay.slack.text_of(second)
     assert pings(second)

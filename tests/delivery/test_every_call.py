@@ -44,26 +44,26 @@ METHODS = {
 }
 
 
-async def troubled(house, incident):
+async def troubled(relay, incident):
     """A life in which the root and a reply are lost, one turns up late, and the card is deleted under a reply."""
-    slack = house.slack
+    slack = relay.slack
     slack.history_lag = 30
     slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
-    await house.share(incident, status="warning", alerts=[ALERT])
-    await house.advance(70)
+    await relay.share(incident, status="warning", alerts=[ALERT])
+    await relay.advance(70)
     slack.history_lag = 3
-    await house.advance(200)
+    await relay.advance(200)
     slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
-    await house.share(incident, metadata={"comment": {"comment": "lost and found"}})
-    await house.advance(120)
+    await relay.share(incident, metadata={"comment": {"comment": "lost and found"}})
+    await relay.advance(120)
     for card in slack.channel("all").messages:
         slack.channel("all").delete(card.ts)
-    await house.share(incident, status="critical")
-    await house.advance(120)
-    await house.share(incident, metadata={"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}})
-    await house.advance(120)
-    await house.share(incident, status="ok")
-    await house.advance(900)
+    await relay.share(incident, status="critical")
+    await relay.advance(120)
+    await relay.share(incident, metadata={"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}})
+    await relay.advance(120)
+    await relay.share(incident, status="ok")
+    await relay.advance(900)
 
 
 @pytest.mark.timeout(600)
@@ -92,10 +92,10 @@ async def test_one_more_fault_at_any_call_of_a_life_full_of_trouble_changes_noth
         slack = fake_workspace(clock)
         slack.channel("all").kick()
         armed = slack.faults.add(InjectedFault(behaviour=does[nth % len(does)], nth=nth, after_effect=after_effect))
-        async with run_relay(folder, slack=slack, clock=clock) as house:
-            await troubled(house, "i1")
-            found[nth] = visible_messages(house, "all", "noc")
-            assert find_faults(house, "i1") == [], (nth, house.transcript())
+        async with run_relay(folder, slack=slack, clock=clock) as relay:
+            await troubled(relay, "i1")
+            found[nth] = visible_messages(relay, "all", "noc")
+            assert find_faults(relay, "i1") == [], (nth, relay.transcript())
         if not armed.applied:
             break
         struck.add(slack.calls[nth - 1].method)

@@ -25,14 +25,14 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
     clock = ManualClock()
     slack = fake_workspace(clock)
     slack.rate_limits = True
-    async with run_relay(tmp_path, routes=ROUTES, slack=slack, clock=clock) as house:
+    async with run_relay(tmp_path, routes=ROUTES, slack=slack, clock=clock) as relay:
         for step in range(SHARES):
             for number in range(INCIDENTS):
-                await house.share(f"i{number:03}", status="warning", alerts=[ALERT], incidentTags=tags(number, step))
-            await house.advance(60 / SHARES)
-        await house.advance(600)
+                await relay.share(f"i{number:03}", status="warning", alerts=[ALERT], incidentTags=tags(number, step))
+            await relay.advance(60 / SHARES)
+        await relay.advance(600)
         for number in range(INCIDENTS):
-            [card] = cards(house, f"i{number:03}", ("all", "db", "noc")[number % 3])
+            [card] = cards(relay, f"i{number:03}", ("all", "db", "noc")[number % 3])
             assert f"*Step* {SHARES - 1}" in slack.text_of(card).replace("\xa0", " ")
         done = {method: [call for call in slack.calls_to(method) if call.took_effect] for method in (POST, EDIT)}
         roots = [call for call in done[POST] if not call.arguments.get("thread_ts")]
@@ -47,40 +47,40 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
 
 
 async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_stale_steps(tmp_path):
-    async with run_relay(tmp_path) as house:
-        await house.share("before", status="warning", alerts=[ALERT])
-        await house.advance(60)
-        house.slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, times=None))
+    async with run_relay(tmp_path) as relay:
+        await relay.share("before", status="warning", alerts=[ALERT])
+        await relay.advance(60)
+        relay.slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, times=None))
         for minute in range(12):
-            await house.share("before", status=("critical", "warning")[minute % 2], incidentTags=tags(0, minute))
-            await house.share(f"new-{minute:02}", status="critical", alerts=[ALERT])
-            await house.share(f"new-{minute:02}", status="warning")
-            await house.advance(300)
-        calls = len(house.slack.calls)
+            await relay.share("before", status=("critical", "warning")[minute % 2], incidentTags=tags(0, minute))
+            await relay.share(f"new-{minute:02}", status="critical", alerts=[ALERT])
+            await relay.share(f"new-{minute:02}", status="warning")
+            await relay.advance(300)
+        calls = len(relay.slack.calls)
         assert calls < 400
-        house.slack.faults.clear()
-        await house.advance(300)
-        [card] = cards(house, "before")
-        assert "🟠" in house.slack.text_of(card)
-        assert "*Step* 11" in house.slack.text_of(card).replace("\xa0", " ")
-        assert "Changed state 11 times, now *Warning* (" in thread_text(house, card)
-        assert thread_text(house, card).count("*Critical*") <= 1
-        assert [pings(reply) for reply in house.slack.channel("all").thread(card.ts)][-1] == ()
+        relay.slack.faults.clear()
+        await relay.advance(300)
+        [card] = cards(relay, "before")
+        assert "🟠" in relay.slack.text_of(card)
+        assert "*Step* 11" in relay.slack.text_of(card).replace("\xa0", " ")
+        assert "Changed state 11 times, now *Warning* (" in thread_text(relay, card)
+        assert thread_text(relay, card).count("*Critical*") <= 1
+        assert [pings(reply) for reply in relay.slack.channel("all").thread(card.ts)][-1] == ()
         for minute in range(12):
-            [card] = cards(house, f"new-{minute:02}")
-            assert "🟠" in house.slack.text_of(card)
-            assert len(thread_text(house, card).splitlines()) <= 1
-        assert house.delivery.health.slack == "ok"
+            [card] = cards(relay, f"new-{minute:02}")
+            assert "🟠" in relay.slack.text_of(card)
+            assert len(thread_text(relay, card).splitlines()) <= 1
+        assert relay.delivery.health.slack == "ok"
 
 
 async def test_an_outage_leaves_few_posts_in_doubt_and_asks_before_it_goes_on(tmp_path):
-    async with run_relay(tmp_path, routes=ROUTES) as house:
-        house.slack.faults.add(InjectedFault(behaviour=DropConnection(), times=None))
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), times=None))
         for number in range(30):
-            await house.share(f"i{number:03}", status="critical", alerts=[ALERT], incidentTags=tags(number, 0))
-        await house.advance(600)
-        assert len(house.slack.calls_to(POST)) <= 9
-        house.slack.faults.clear()
-        await house.advance(300)
+            await relay.share(f"i{number:03}", status="critical", alerts=[ALERT], incidentTags=tags(number, 0))
+        await relay.advance(600)
+        assert len(relay.slack.calls_to(POST)) <= 9
+        relay.slack.faults.clear()
+        await relay.advance(300)
         for number in range(30):
-            assert len(cards(house, f"i{number:03}", ("all", "db", "noc")[number % 3])) == 1
+            assert len(cards(relay, f"i{number:03}", ("all", "db", "noc")[number % 3])) == 1

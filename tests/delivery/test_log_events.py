@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-import relay
+from relay import delivery
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
 from tests.support.incident_lifecycle import ALERT
 from tests.support.relay_in_process import run_relay
@@ -24,7 +24,7 @@ PLACE = {"incident", "route", "channel"}
 
 
 @pytest.fixture
-async def house(tmp_path):
+async def relay(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as opened:
         yield opened
 
@@ -47,20 +47,20 @@ def told(logged, incident, *events):
     return [(line["event"], line.get("reason", line.get("outcome"))) for line in lines if line["event"] in events]
 
 
-async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_and_why(house, logged):
-    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.share("two", status="critical", alerts=[ALERT])
-    await house.share("three", status="critical", alerts=[ALERT], incidentTags=team("nobody"))
-    await house.advance(60)
-    await house.share("one", status="warning")
-    await house.share("one", status="warning")
+async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_and_why(relay, logged):
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await relay.share("two", status="critical", alerts=[ALERT])
+    await relay.share("three", status="critical", alerts=[ALERT], incidentTags=team("nobody"))
+    await relay.advance(60)
+    await relay.share("one", status="warning")
+    await relay.share("one", status="warning")
     decided = [line for line in logged if line["event"] == "card_decided"]
     assert [(line["incident"], line["route"], line["channel"], line["reason"]) for line in decided] == [
         ("one", "all", "C0ALL00001", "matched"),
         ("two", "", "C0NOC00001", "no_route"),
     ]
-    assert told(logged, "three", "share_kept", "card_decided", "slack_answered") == [("share_kept", "dropped")]
-    kept = [line for line in logged if line["event"] == "share_kept" and line["incident"] == "one"]
+    assert told(logged, "three", "share_stored", "card_decided", "slack_answered") == [("share_stored", "dropped")]
+    kept = [line for line in logged if line["event"] == "share_stored" and line["incident"] == "one"]
     assert [(line["outcome"], line.get("state"), line.get("entries")) for line in kept] == [
         ("first", "critical", None),
         ("update", "warning", ["status"]),
@@ -68,12 +68,12 @@ async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_
     ]
 
 
-async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(house, logged):
-    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.advance(60)
-    await house.share("one", status="ok")
-    await house.advance(3 * 3600)
-    await house.share("one", status="critical")
+async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(relay, logged):
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await relay.advance(60)
+    await relay.share("one", status="ok")
+    await relay.advance(3 * 3600)
+    await relay.share("one", status="critical")
     assert told(logged, "one", "card_decided") == [
         ("card_decided", "matched"),
         ("card_decided", "reopened_late"),
@@ -81,62 +81,64 @@ async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(house, l
     ]
 
 
-async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(house, logged):
-    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
-    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
-    await house.share("lost", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.advance(600)
-    await house.share("there", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.advance(600)
-    lost = told(logged, "lost", "slack_answered", "looked_for")
+async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(relay, logged):
+    relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+    relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
+    await relay.share("lost", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await relay.advance(600)
+    await relay.share("there", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await relay.advance(600)
+    lost = told(logged, "lost", "slack_answered", "searched")
     assert lost[0][0] == "slack_answered"
-    assert lost[1:3] == [("looked_for", "not_there")] * 2
+    assert lost[1:3] == [("searched", "not_found")] * 2
     assert lost[3][0] == "slack_answered"
-    assert ("looked_for", "found") in told(logged, "lost", "looked_for") + told(logged, "there", "looked_for")
+    assert ("searched", "found") in told(logged, "lost", "searched") + told(logged, "there", "searched")
 
 
-async def test_where_relay_may_not_look_the_policy_that_holds_is_told(house, logged):
-    house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
-    house.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
-    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.advance(60)
-    [line] = [line for line in logged if line["event"] == "not_readable"]
+async def test_where_relay_may_not_look_the_policy_that_holds_is_told(relay, logged):
+    relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+    relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await relay.advance(60)
+    [line] = [line for line in logged if line["event"] == "search_failed"]
     assert (line["incident"], line["reason"], line["in_doubt"]) == ("one", "missing_scope", "repost")
 
 
-async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(house, logged):
-    house.slack.channel("db").archive()
-    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("db"))
-    await house.advance(60)
-    house.slack.channel("db").unarchive()
-    await house.advance(700)
-    story = told(logged, "one", "card_decided", "channel_refuses", "diverted", "redriven", "slack_answered")
+async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(relay, logged):
+    relay.slack.channel("db").archive()
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("db"))
+    await relay.advance(60)
+    relay.slack.channel("db").unarchive()
+    await relay.advance(700)
+    story = told(
+        logged, "one", "card_decided", "channel_rejected", "card_diverted", "dead_letter_retried", "slack_answered"
+    )
     assert story == [
         ("card_decided", "matched"),
-        ("channel_refuses", "channel_archived"),
+        ("channel_rejected", "channel_archived"),
         ("slack_answered", "channel_archived"),
-        ("diverted", "channel_archived"),
+        ("card_diverted", "channel_archived"),
         ("slack_answered", "ok"),  # the fallback's card in its place
-        ("redriven", "channel_archived"),
+        ("dead_letter_retried", "channel_archived"),
         ("slack_answered", "ok"),  # its own
         ("slack_answered", "ok"),  # the fallback's points to it
     ]
-    [diverted] = [line for line in logged if line["event"] == "diverted"]
+    [diverted] = [line for line in logged if line["event"] == "card_diverted"]
     assert (diverted["channel"], diverted["to"]) == ("C0DB000001", "C0NOC00001")
 
 
-async def test_a_card_that_somebody_deleted_is_told_when_it_is_missed(house, logged):
-    await house.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
-    await house.advance(300)
-    [card] = house.slack.channel("all").messages
-    house.slack.channel("all").delete(card.ts)
-    await house.advance(4 * 600)
-    assert ("drifted", "root_gone") in told(logged, "one", "drifted")
+async def test_a_card_that_somebody_deleted_is_told_when_it_is_missed(relay, logged):
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
+    await relay.advance(300)
+    [card] = relay.slack.channel("all").messages
+    relay.slack.channel("all").delete(card.ts)
+    await relay.advance(4 * 600)
+    assert ("card_reposted", "root_gone") in told(logged, "one", "card_reposted")
 
 
 def test_no_line_of_delivery_names_a_card_by_its_number_alone():
     """Nobody can filter by a number that stands in the database only."""
-    for file in (Path(relay.__file__).parent / "delivery").glob("*.py"):
+    for file in Path(delivery.__file__).parent.glob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log."):
                 names = {keyword.arg for keyword in call.keywords}

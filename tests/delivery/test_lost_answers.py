@@ -48,235 +48,235 @@ async def test_whatever_goes_wrong_at_whichever_call_one_true_card_and_each_entr
     if after_effect and isinstance(does, type(SERVER_ERROR)) and does.status == 429:
         pytest.skip("Slack refuses what comes too fast before it does anything")
     wrong = {}
-    async with run_relay(tmp_path) as house:
+    async with run_relay(tmp_path) as relay:
         for method, calls in ((POST, 4), (EDIT, 2)):
             for nth in range(1, calls + 1):
                 incident = f"{method}-{nth}"
-                armed = house.slack.faults.add(
+                armed = relay.slack.faults.add(
                     InjectedFault(behaviour=does, after_effect=after_effect, method=method, nth=nth, times=1)
                 )
-                await share_lifecycle(house, incident)
+                await share_lifecycle(relay, incident)
                 assert armed.applied == 1
-                house.slack.faults.clear()
-                if found := find_faults(house, incident):
+                relay.slack.faults.clear()
+                if found := find_faults(relay, incident):
                     wrong[method, nth] = found
     assert wrong == {}
 
 
 async def test_what_is_in_doubt_is_looked_for_twice_before_it_is_posted_again(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
-        await house.share(status="warning")
-        await house.advance(19)
-        assert len(house.slack.calls_to("conversations.history")) == 1
-        assert len(house.slack.calls_to(POST)) == 1
-        await house.advance(2)
-        assert len(house.slack.calls_to("conversations.history")) == 2
-        assert len(house.slack.calls_to(POST)) == 2
+    async with run_relay(tmp_path) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+        await relay.share(status="warning")
+        await relay.advance(19)
+        assert len(relay.slack.calls_to("conversations.history")) == 1
+        assert len(relay.slack.calls_to(POST)) == 1
+        await relay.advance(2)
+        assert len(relay.slack.calls_to("conversations.history")) == 2
+        assert len(relay.slack.calls_to(POST)) == 2
 
 
 async def test_a_message_that_history_shows_late_is_found_by_the_second_look(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 12
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("late", status="warning")
-        await house.advance(60)
-        assert len(cards(house, "late")) == 1
-        assert len(house.slack.calls_to(POST)) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 12
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("late", status="warning")
+        await relay.advance(60)
+        assert len(cards(relay, "late")) == 1
+        assert len(relay.slack.calls_to(POST)) == 1
 
 
 async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 8
-        await house.share("young", status="warning")
-        await house.advance(1)
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("young", status="critical")
-        await house.advance(200)
-        [card] = cards(house, "young")
-        assert thread_text(house, card).count("*Critical*") == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 8
+        await relay.share("young", status="warning")
+        await relay.advance(1)
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("young", status="critical")
+        await relay.advance(200)
+        [card] = cards(relay, "young")
+        assert thread_text(relay, card).count("*Critical*") == 1
 
 
 async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 40
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("twice", status="warning")
-        await house.advance(30)
-        assert len(cards(house, "twice")) == 2
-        elder = min(card.ts for card in cards(house, "twice"))
-        await house.advance(180)
-        assert [card.ts for card in cards(house, "twice")] == [elder]
-        await house.share("twice", status="critical")
-        await house.advance(60)
-        [card] = cards(house, "twice")
-        assert "🔴" in house.slack.text_of(card)
-        assert "Critical" in thread_text(house, card)
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 40
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("twice", status="warning")
+        await relay.advance(30)
+        assert len(cards(relay, "twice")) == 2
+        elder = min(card.ts for card in cards(relay, "twice"))
+        await relay.advance(180)
+        assert [card.ts for card in cards(relay, "twice")] == [elder]
+        await relay.share("twice", status="critical")
+        await relay.advance(60)
+        [card] = cards(relay, "twice")
+        assert "🔴" in relay.slack.text_of(card)
+        assert "Critical" in thread_text(relay, card)
 
 
 @pytest.mark.parametrize(("policy", "posts"), [("repost", 2), ("hold", 2)])
 async def test_where_relay_may_not_look_the_route_says_what_a_lost_answer_means(tmp_path, policy, posts):
     routes = f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: a, post: [C0ALL00001], in_doubt: {policy}}}]\n"
-    async with run_relay(tmp_path, routes=routes) as house:
-        house.slack.remove_scope("channels:history")
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("dark", status="critical")
-        await house.advance(60)
-        assert len(house.slack.calls_to(POST)) == posts
+    async with run_relay(tmp_path, routes=routes) as relay:
+        relay.slack.remove_scope("channels:history")
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("dark", status="critical")
+        await relay.advance(60)
+        assert len(relay.slack.calls_to(POST)) == posts
         if policy == "repost":
-            assert "may be a duplicate" in house.slack.text_of(cards(house, "dark")[-1])
+            assert "may be a duplicate" in relay.slack.text_of(cards(relay, "dark")[-1])
         else:
-            assert len(cards(house, "dark", "noc")) == 1
-            assert [letter.reason.partition(":")[0] for letter in await house.store.dead_letters()] == ["in_doubt"]
+            assert len(cards(relay, "dark", "noc")) == 1
+            assert [letter.reason.partition(":")[0] for letter in await relay.store.dead_letters()] == ["in_doubt"]
 
 
 async def test_one_reading_settles_a_whole_channel(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=2))
-        await house.share("one", status="warning")
-        await house.share("two", status="warning")
-        await house.advance(30)
-        assert len(house.slack.calls_to("conversations.history")) == 1
-        assert len(house.slack.calls_to(POST)) == 2
+    async with run_relay(tmp_path) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=2))
+        await relay.share("one", status="warning")
+        await relay.share("two", status="warning")
+        await relay.advance(30)
+        assert len(relay.slack.calls_to("conversations.history")) == 1
+        assert len(relay.slack.calls_to(POST)) == 2
 
 
 async def test_a_post_that_is_lost_a_second_time_is_looked_for_twice_as_well(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 8
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
-        await house.share("one", status="warning")
-        await house.advance(200)
-        assert len(house.slack.calls_to(POST)) == 2
-        assert len(cards(house, "one")) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 8
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        await relay.share("one", status="warning")
+        await relay.advance(200)
+        assert len(relay.slack.calls_to(POST)) == 2
+        assert len(cards(relay, "one")) == 1
 
 
 async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_too(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 40
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
-        await house.share("one", status="warning")
-        await house.advance(19)
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
-        await house.advance(2)
-        house.slack.history_lag = 0
-        house.slack.channel("all").find(cards(house, "one")[0].ts).posted_at += 100  # shown later than the other
-        await house.advance(10)
-        assert len(cards(house, "one")) == 2
-        await house.advance(200)
-        assert len(cards(house, "one")) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 40
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        await relay.share("one", status="warning")
+        await relay.advance(19)
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
+        await relay.advance(2)
+        relay.slack.history_lag = 0
+        relay.slack.channel("all").find(cards(relay, "one")[0].ts).posted_at += 100  # shown later than the other
+        await relay.advance(10)
+        assert len(cards(relay, "one")) == 2
+        await relay.advance(200)
+        assert len(cards(relay, "one")) == 1
 
 
 async def test_a_double_whose_deletion_fails_is_deleted_later(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 40
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=DELETE, times=2))
-        await house.share("twice", status="warning")
-        await house.advance(600)
-        assert len(cards(house, "twice")) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 40
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=DELETE, times=2))
+        await relay.share("twice", status="warning")
+        await relay.advance(600)
+        assert len(cards(relay, "twice")) == 1
 
 
 async def test_a_double_that_may_not_be_deleted_is_given_up(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 40
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        house.slack.faults.add(InjectedFault(behaviour=ErrorCode("cant_delete_message"), method=DELETE, times=None))
-        await house.share("twice", status="warning")
-        await house.advance(600)
-        assert len(house.slack.calls_to(DELETE)) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 40
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("cant_delete_message"), method=DELETE, times=None))
+        await relay.share("twice", status="warning")
+        await relay.advance(600)
+        assert len(relay.slack.calls_to(DELETE)) == 1
 
 
 async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does_not_show_it_yet(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 40
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("twice", status="warning")
-        await house.advance(30)
-        younger = max(card.ts for card in cards(house, "twice"))
-        await house.advance(105)
-        await house.share("twice", status="critical")
-        await house.advance(200)
-        assert [card.ts for card in cards(house, "twice")] == [younger]
-        assert thread_text(house, cards(house, "twice")[0]).count("*Critical*") == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 40
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("twice", status="warning")
+        await relay.advance(30)
+        younger = max(card.ts for card in cards(relay, "twice"))
+        await relay.advance(105)
+        await relay.share("twice", status="critical")
+        await relay.advance(200)
+        assert [card.ts for card in cards(relay, "twice")] == [younger]
+        assert thread_text(relay, cards(relay, "twice")[0]).count("*Critical*") == 1
 
 
 async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_the_elder_as_well(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.history_lag = 40
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("twice", status="warning")
-        await house.advance(135)
-        house.slack.faults.add(InjectedFault(behaviour=SlowAnswer(20), after_effect=True, method=EDIT, times=1))
-        await house.share("twice", status="warning", incidentTags=[{"id": "step", "value": "last"}])
-        await house.advance(600)
-        [card] = cards(house, "twice")
-        assert "last" in house.slack.text_of(card)
+    async with run_relay(tmp_path) as relay:
+        relay.slack.history_lag = 40
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("twice", status="warning")
+        await relay.advance(135)
+        relay.slack.faults.add(InjectedFault(behaviour=SlowAnswer(20), after_effect=True, method=EDIT, times=1))
+        await relay.share("twice", status="warning", incidentTags=[{"id": "step", "value": "last"}])
+        await relay.advance(600)
+        [card] = cards(relay, "twice")
+        assert "last" in relay.slack.text_of(card)
 
 
 async def test_relay_joins_a_channel_that_it_was_removed_from_to_look_for_what_is_in_doubt(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("one", status="warning")
-        await house.settle()
-        house.slack.channel("all").kick()
-        await house.advance(60)
-        assert len(house.slack.calls_to(POST)) == 1
-        assert len(cards(house, "one")) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("one", status="warning")
+        await relay.settle()
+        relay.slack.channel("all").kick()
+        await relay.advance(60)
+        assert len(relay.slack.calls_to(POST)) == 1
+        assert len(cards(relay, "one")) == 1
 
 
 async def test_a_reading_whose_cursor_expired_is_begun_anew(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        house.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_cursor"), method=HISTORY, times=1))
-        await house.share("one", status="warning")
-        await house.advance(120)
-        assert len(house.slack.calls_to(POST)) == 1
+    async with run_relay(tmp_path) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_cursor"), method=HISTORY, times=1))
+        await relay.share("one", status="warning")
+        await relay.advance(120)
+        assert len(relay.slack.calls_to(POST)) == 1
 
 
 async def test_a_busy_channel_is_read_page_by_page(tmp_path):
-    async with run_relay(tmp_path) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("busy", status="warning")
-        await house.settle()
+    async with run_relay(tmp_path) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("busy", status="warning")
+        await relay.settle()
         for number in range(450):
-            house.slack.channel("all").post(f"chat {number}")
-        await house.advance(60)
-        assert len(house.slack.calls_to(HISTORY)) == 3
-        assert len(cards(house, "busy")) == 1
+            relay.slack.channel("all").post(f"chat {number}")
+        await relay.advance(60)
+        assert len(relay.slack.calls_to(HISTORY)) == 3
+        assert len(cards(relay, "busy")) == 1
 
 
 async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothing_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr("relay.delivery.history.PAGES", 2)
-    async with run_relay(tmp_path) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
-        await house.share("busy", status="warning")
-        await house.settle()
+    async with run_relay(tmp_path) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
+        await relay.share("busy", status="warning")
+        await relay.settle()
         for number in range(500):
-            house.slack.channel("all").post(f"chat {number}")
-        await house.advance(60)
-        assert "may be a duplicate" in house.slack.text_of(cards(house, "busy")[-1])
-        assert len(house.slack.calls_to(HISTORY)) == 2
+            relay.slack.channel("all").post(f"chat {number}")
+        await relay.advance(60)
+        assert "may be a duplicate" in relay.slack.text_of(cards(relay, "busy")[-1])
+        assert len(relay.slack.calls_to(HISTORY)) == 2
 
 
 async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_path):
-    async with run_relay(tmp_path, routes=LANES) as house:
-        house.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel="C0DB000001", times=None))
+    async with run_relay(tmp_path, routes=LANES) as relay:
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel="C0DB000001", times=None))
         for number in range(12):
-            await house.share(f"i{number:03}", status="critical", incidentTags=DB)
-            await house.share(f"a{number:03}", status="critical")
+            await relay.share(f"i{number:03}", status="critical", incidentTags=DB)
+            await relay.share(f"a{number:03}", status="critical")
         most = 0
         for _ in range(60):
-            await house.advance(1)
-            most = max(most, len(await house.store.attempts_in_doubt()))
+            await relay.advance(1)
+            most = max(most, len(await relay.store.attempts_in_doubt()))
         assert most == 5
         tried = {
             call.arguments["metadata"]["event_payload"]["key"]
-            for call in house.slack.calls_to(POST)
+            for call in relay.slack.calls_to(POST)
             if not call.took_effect
         }
         assert len(tried) == 5
-        assert all(len(cards(house, f"a{number:03}")) == 1 for number in range(12))
-        house.slack.faults.clear()
-        await house.advance(200)
-        assert all(len(cards(house, f"i{number:03}", "db")) == 1 for number in range(12))
+        assert all(len(cards(relay, f"a{number:03}")) == 1 for number in range(12))
+        relay.slack.faults.clear()
+        await relay.advance(200)
+        assert all(len(cards(relay, f"i{number:03}", "db")) == 1 for number in range(12))

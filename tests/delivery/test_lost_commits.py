@@ -19,11 +19,11 @@ POST = "chat.postMessage"
 class Losing:
     """Loses the answer of the n-th transaction of delivery or intake that writes, once it is committed."""
 
-    def __init__(self, house, nth: int) -> None:
+    def __init__(self, relay, nth: int) -> None:
         self.lost = False
         self._left = nth
-        self._write = house.store.database.write
-        house.store.database.write = self
+        self._write = relay.store.database.write
+        relay.store.database.write = self
 
     async def __call__(self, work):
         result = await self._write(work)
@@ -34,22 +34,22 @@ class Losing:
         return result
 
 
-async def shared(house, incident, **told):
+async def shared(relay, incident, **told):
     """Whoever is not answered 202 sends the share again."""
     for _ in range(2):
         with suppress(StoreError):
-            return await house.share(incident, **told)
+            return await relay.share(incident, **told)
     raise AssertionError("refused twice")
 
 
-async def troubled(house, incident):
+async def troubled(relay, incident):
     """A life in which a root and a reply are lost, one of them on the way to Slack."""
-    house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=1))
-    house.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=4, after_effect=True))
+    relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=1))
+    relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=4, after_effect=True))
     for told in LIFECYCLE:
-        await shared(house, incident, **told)
-        await house.advance(60)
-    await house.advance(400)
+        await shared(relay, incident, **told)
+        await relay.advance(60)
+    await relay.advance(400)
 
 
 @pytest.mark.timeout(600)
@@ -59,11 +59,11 @@ async def test_whichever_commit_s_answer_is_lost_a_life_full_of_trouble_ends_as_
         nth += 1
         folder = tmp_path / str(nth)
         folder.mkdir()
-        async with run_relay(folder) as house:
-            losing = Losing(house, nth)
-            await troubled(house, "i1")
-            found[nth] = visible_messages(house, "all", "noc")
-            assert find_faults(house, "i1") == [], (nth, house.transcript())
+        async with run_relay(folder) as relay:
+            losing = Losing(relay, nth)
+            await troubled(relay, "i1")
+            found[nth] = visible_messages(relay, "all", "noc")
+            assert find_faults(relay, "i1") == [], (nth, relay.transcript())
         if not losing.lost:
             break
     as_ever = found.pop(nth)
@@ -132,22 +132,22 @@ async def proxied(address: str):
 @pytest.mark.parametrize("what", ["root", "reply"])
 async def test_postgresql_commits_the_pick_of_a_post_and_the_connection_is_lost_before_it_says_so(tmp_path, what):
     with postgresql() as address:
-        async with proxied(address) as (proxy, url), run_relay(tmp_path, url=url) as house:
-            house.delivery._tenure.extend = lambda *_: None  # the test's time leaps over the end of the lease
-            house.delivery._tenure._until = None
+        async with proxied(address) as (proxy, url), run_relay(tmp_path, url=url) as relay:
+            relay.leader._guard.extend = lambda *_: None  # the test's time leaps over the end of the lease
+            relay.leader._guard._until = None
             if what == "reply":
-                await house.share("one", status="warning", alerts=[ALERT])
-                await house.advance(60)
+                await relay.share("one", status="warning", alerts=[ALERT])
+                await relay.advance(60)
             proxy.mark = b"INSERT INTO attempt"
-            await house.share("one", status="critical", alerts=[ALERT])
-            await house.advance(4)
-            await house.share("two", status="critical", alerts=[ALERT])
-            await house.advance(120)
-            await house.share("one", metadata={"comment": {"comment": "anybody there?"}})
-            await house.advance(120)
+            await relay.share("one", status="critical", alerts=[ALERT])
+            await relay.advance(4)
+            await relay.share("two", status="critical", alerts=[ALERT])
+            await relay.advance(120)
+            await relay.share("one", metadata={"comment": {"comment": "anybody there?"}})
+            await relay.advance(120)
             assert proxy.cut == 1
-            assert [len(cards(house, incident)) for incident in ("one", "two")] == [1, 1]
-            assert house.transcript().count("anybody there?") == 1
-            assert house.transcript().count("Warning → *Critical*") == (what == "reply")
+            assert [len(cards(relay, incident)) for incident in ("one", "two")] == [1, 1]
+            assert relay.transcript().count("anybody there?") == 1
+            assert relay.transcript().count("Warning → *Critical*") == (what == "reply")
         with psycopg.connect(address) as connection:
             assert connection.execute("SELECT count(*) FROM attempt WHERE state <> 'done'").fetchone() == (0,)

@@ -31,17 +31,17 @@ def slack(clock):
 async def put_back(tmp_path, clock, slack):
     """A night: a copy is made in the middle of it, relay goes on, loses its disk, and the copy is put back."""
     url = f"sqlite:///{tmp_path}/relay.db"
-    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
-        await house.share("old", status="warning", alerts=[ALERT])
-        await house.advance(60)
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        await relay.share("old", status="warning", alerts=[ALERT])
+        await relay.advance(60)
         slack.pause(POST, 30)
-        await house.share("due", status="warning", alerts=[ALERT])
-        await house.share("old", metadata=comment("before the copy"))
+        await relay.share("due", status="warning", alerts=[ALERT])
+        await relay.share("old", metadata=comment("before the copy"))
         backup(url, tmp_path / "copy.db", now=clock.now)
-        await house.advance(60)
-        await house.share("new", status="warning", alerts=[ALERT])
-        await house.advance(60)
-        assert [len(cards(house, name)) for name in ("old", "due", "new")] == [1, 1, 1]
+        await relay.advance(60)
+        await relay.share("new", status="warning", alerts=[ALERT])
+        await relay.advance(60)
+        assert [len(cards(relay, name)) for name in ("old", "due", "new")] == [1, 1, 1]
     for file in tmp_path.glob("relay.db*"):
         file.unlink()
     shutil.copy(tmp_path / "copy.db", tmp_path / "relay.db")
@@ -49,55 +49,55 @@ async def put_back(tmp_path, clock, slack):
 
 
 async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_path, clock, slack, put_back):
-    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
-        await house.advance(60)
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        await relay.advance(60)
         for incident in ("old", "due", "new", "fresh"):
-            await house.share(incident, status="critical", alerts=[ALERT], metadata=comment(f"after, of {incident}"))
-        await house.advance(300)
+            await relay.share(incident, status="critical", alerts=[ALERT], metadata=comment(f"after, of {incident}"))
+        await relay.advance(300)
         for incident in ("old", "due", "new", "fresh"):
-            [card] = cards(house, incident)
+            [card] = cards(relay, incident)
             assert "🔴" in slack.text_of(card)
-            assert thread_text(house, card).count(f"after, of {incident}") == 1
-        assert thread_text(house, cards(house, "old")[0]).count("before the copy") == 1
-        assert await house.store.dead_letters() == ()
+            assert thread_text(relay, card).count(f"after, of {incident}") == 1
+        assert thread_text(relay, cards(relay, "old")[0]).count("before the copy") == 1
+        assert await relay.store.dead_letters() == ()
 
 
 async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_in_the_channel(
     tmp_path, clock, slack, put_back
 ):
-    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
-        await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.advance(600)
-        await house.share("new", status="warning", alerts=[ALERT])
-        await house.advance(60)
-        assert len(cards(house, "new")) == 1
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        await relay.share("fresh", status="warning", alerts=[ALERT])
+        await relay.advance(600)
+        await relay.share("new", status="warning", alerts=[ALERT])
+        await relay.advance(60)
+        assert len(cards(relay, "new")) == 1
 
 
 async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock, slack, put_back):
     slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
-    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
-        await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.advance(60)
-        assert len(cards(house, "fresh")) == 1
-        assert len(cards(house, "due")) == 2
-        assert "may be a duplicate" in "".join(slack.text_of(card) for card in cards(house, "due"))
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        await relay.share("fresh", status="warning", alerts=[ALERT])
+        await relay.advance(60)
+        assert len(cards(relay, "fresh")) == 1
+        assert len(cards(relay, "due")) == 2
+        assert "may be a duplicate" in "".join(slack.text_of(card) for card in cards(relay, "due"))
 
 
 async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack, put_back):
-    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
-        await house.advance(60)
-    async with run_relay(tmp_path, clock=clock, slack=slack) as house:
-        await house.advance(86_400)
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        await relay.advance(60)
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        await relay.advance(86_400)
         looked = len(slack.calls_to("conversations.history"))
-        await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.settle()
+        await relay.share("fresh", status="warning", alerts=[ALERT])
+        await relay.settle()
         assert len(slack.calls_to("conversations.history")) == looked
-        assert len(cards(house, "fresh")) == 1
+        assert len(cards(relay, "fresh")) == 1
 
 
 async def test_a_database_that_is_no_copy_looks_for_nothing(tmp_path, clock, slack):
-    async with run_relay(tmp_path, routes=ROUTES, clock=clock, slack=slack) as house:
-        await house.share("fresh", status="warning", alerts=[ALERT])
-        await house.settle()
-        assert len(cards(house, "fresh")) == 1
+    async with run_relay(tmp_path, routes=ROUTES, clock=clock, slack=slack) as relay:
+        await relay.share("fresh", status="warning", alerts=[ALERT])
+        await relay.settle()
+        assert len(cards(relay, "fresh")) == 1
         assert slack.calls_to("conversations.history") == []

@@ -21,7 +21,7 @@ def logged() -> set[str]:
                     if level in LEVELS:
                         found.add(event)
                 case ast.Call(
-                    func=ast.Name("told"), args=[ast.Constant(str() as event), *_]
+                    func=ast.Name("write"), args=[ast.Constant(str() as event), *_]
                 ):  # log.info or log.warning
                     found.add(event)
     return found
@@ -36,10 +36,10 @@ def test_the_table_of_events_is_the_code():
 
 
 def test_the_table_of_what_readiness_says_is_the_code():
-    """The keys of the dicts that `Relay.ready` and the door before it make."""
+    """The keys of the dicts that the backend makes, and those of the endpoint before it."""
     said = {"ready", "stopping"}
-    house = ast.parse((Path(relay.__file__).parent / "app.py").read_text(encoding="utf-8"))
-    for part in ast.walk(house):
+    source = ast.parse((Path(relay.__file__).parent / "backend.py").read_text(encoding="utf-8"))
+    for part in ast.walk(source):
         if isinstance(part, ast.AsyncFunctionDef) and part.name in {"readiness", "_waiting"}:
             for each in ast.walk(part):
                 match each:

@@ -34,11 +34,11 @@ async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_th
     tmp_path, monkeypatch, url, planning
 ):
     monkeypatch.setattr(service, "PLANNING", planning)
-    async with run_relay(tmp_path, url=url) as house:
-        kept = await asyncio.gather(*(house.ingest.accept(body, {}) for body in bodies(40)))
+    async with run_relay(tmp_path, url=url) as relay:
+        kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(40)))
         assert [each.share_id for each in kept] == sorted(each.share_id for each in kept)
         assert [each.incident for each in kept] == [f"i{number % 7}" for number in range(40)]
-        dossier = await house.store.incident_history("i3")
+        dossier = await relay.store.incident_history("i3")
         assert [entry.data["new"] for entry in dossier.entries if "new" in entry.data] == [
             "critical",
             "warning",
@@ -56,9 +56,9 @@ async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_ref
         time.sleep(0.1)
         return planned(*arguments, **named)
 
-    async with run_relay(tmp_path, url=url) as house:
+    async with run_relay(tmp_path, url=url) as relay:
         monkeypatch.setattr(service, "plan", slowly)
-        kept = await asyncio.gather(*(house.ingest.accept(body, {}) for body in bodies(25)), return_exceptions=True)
+        kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(25)), return_exceptions=True)
         assert [each for each in kept if isinstance(each, Exception)] == []
 
 
@@ -71,11 +71,11 @@ async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeyp
         time.sleep(0.2)
         return planned(*arguments, **named)
 
-    async with run_relay(tmp_path) as house:
+    async with run_relay(tmp_path) as relay:
         monkeypatch.setattr(service, "plan", slowly)
-        monkeypatch.setattr(house.ingest, "_patience", 0.5)
-        kept = await asyncio.gather(*(house.ingest.accept(body, {}) for body in bodies(20)), return_exceptions=True)
+        monkeypatch.setattr(relay.ingest, "_patience", 0.5)
+        kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(20)), return_exceptions=True)
         refused = [each for each in kept if isinstance(each, Exception)]
         assert 0 < len(refused) < 20
-        await house.ingest.accept(b'{"incident": {"id": "afterwards"}}', {})
+        await relay.ingest.accept(b'{"incident": {"id": "afterwards"}}', {})
         assert len(asked) <= 20 - len(refused) + 3

@@ -29,7 +29,7 @@ def migrated(tmp_path_factory):
 
 
 @pytest.fixture
-def desk(tmp_path):
+def folder(tmp_path):
     made = ConfigFolder(tmp_path)
     made.write(GOOD)
     return made

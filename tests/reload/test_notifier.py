@@ -5,22 +5,22 @@ from contextlib import suppress
 
 import pytest
 
-from relay.cards.model import ChannelState
+from relay.cards.model import Channel, ChannelState
 from relay.config.configuration import Configuration
 from relay.http.session import make_session
 from relay.model.errors import Fault
-from relay.reload import Notifier, messages, notifier
+from relay.reload import messages
+from relay.reload.notifier import LEADER_GRACE, Notifier
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.slack.client import SlackClient
-from relay.slack.methods import slack_budgets
+from relay.slack.gateway import SlackGateway
 from tests.support.reload_samples import GOOD
 
-FAULTS = (Fault(file="routes.yaml", line=6, column=5, message="'pots' is no key; did you mean 'post'?"),)
+FAULTS = (Fault(file="routes.yaml", line=6, column=5, message="unknown key 'pots' in route"),)
 OTHERS = (Fault(file="incident/card.j2", line=1, message="<!channel> is not *closed* & so on"),)
 
 
@@ -29,35 +29,34 @@ def configuration(routes=GOOD):
 
 
 class Bench:
-    """A teller with its workspace, and a clock that is moved as far as it waits."""
+    """A notifier with its workspace, and a clock that moves while it waits."""
 
-    def __init__(self, slack, door, store, clock):
+    def __init__(self, slack, gateway, store, clock):
         self.slack, self.store, self.clock = slack, store, clock
         self.delivering = True
         self.live = configuration()
-        self.door = door
-        self.teller = self.made()
+        self.gateway = gateway
+        self.notifier = self.new_notifier()
 
-    def made(self):
+    def new_notifier(self):
         return Notifier(
             self.store,
-            self.door,
-            budgets=slack_budgets(),
+            self.gateway,
             live=lambda: self.live,
             delivering=lambda: self.delivering,
             clock=self.clock,
         )
 
     async def found(self, ref="C0NOC00001", **facts):
-        await self.store.want_channels([ref])
-        await self.store.found_channel(ref, slack_id=ref, state=ChannelState.OPEN, facts=facts)
+        await self.store.add_channels([ref])
+        await self.store.update_channel(Channel(ref=ref, slack_id=ref, state=ChannelState.OPEN, facts=facts))
 
-    async def over(self, seconds=0.0):
-        """The teller works until it has nothing to do for so long."""
-        task = asyncio.create_task(self.teller.run())
+    async def run_for(self, seconds=0.0):
+        """Run the notifier until it has nothing to do for so long."""
+        task = asyncio.create_task(self.notifier.run())
         until = self.clock.now() + seconds
         while True:
-            await self.resting()
+            await self.wait_until_waiting()
             moment = self.clock.next_timer()
             if moment is None or moment > until:
                 break
@@ -66,37 +65,37 @@ class Bench:
         with suppress(asyncio.CancelledError):
             await task
 
-    async def resting(self):
-        """The teller waits for time to pass, or for something to tell."""
+    async def wait_until_waiting(self):
+        """Wait until the notifier waits for time to pass, or for a notice."""
         async with asyncio.timeout(20):
             while not self.clock.waiting:  # noqa: ASYNC110  what is waited for rings no bell
                 await asyncio.sleep(0.001)
 
     @property
-    def said(self):
+    def texts(self):
         noc = self.slack.channel("C0NOC00001")
         return [message.text for message in noc.all_messages if not message.deleted]
 
 
 @pytest.fixture
-async def bench(store, desk):
-    slack = FakeSlack(clock=desk.clock.now, sleep=desk.clock.sleep)
+async def bench(store, folder):
+    slack = FakeSlack(clock=folder.clock.now, sleep=folder.clock.sleep)
     slack.add_channel("C0NOC00001", "noc", member=True)
     async with serve_slack(slack) as url, make_session() as session:
-        made = Bench(slack, SlackClient(session, slack.token, base_url=url), store, desk.clock)
+        made = Bench(slack, SlackGateway(session, slack.token, folder.clock, base_url=url), store, folder.clock)
         await made.found()
         yield made
 
 
 async def test_a_fault_is_told_once_with_its_place_and_pings_nobody(bench):
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
     [message] = bench.slack.channel("noc").messages
     reads = bench.slack.text_of(message)
-    assert "routes.yaml:6:5: 'pots' is no key; did you mean 'post'?" in reads
-    assert "last good configuration goes on working" in reads
+    assert "routes.yaml:6:5: unknown key 'pots' in route" in reads
+    assert "The previous configuration stays active" in reads
     assert not pings(message)
     assert message.metadata == {
         "event_type": "relay_notice",
@@ -105,101 +104,101 @@ async def test_a_fault_is_told_once_with_its_place_and_pings_nobody(bench):
 
 
 async def test_a_fault_is_told_once_across_restarts(bench):
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    bench.teller = bench.made()
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    assert len(bench.said) == 1
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    bench.notifier = bench.new_notifier()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    assert len(bench.texts) == 1
 
 
 async def test_another_fault_takes_the_place_of_the_first_and_the_end_is_said_below_it(bench):
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    bench.teller.faulty("f2", OTHERS)
-    await bench.over()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    bench.notifier.report_faults("f2", OTHERS)
+    await bench.run_for()
     [message] = bench.slack.channel("noc").messages
     assert "incident/card.j2:1" in bench.slack.text_of(message)
     assert not pings(message)
-    bench.teller.mended("good")
-    await bench.over()
+    bench.notifier.report_fixed("good")
+    await bench.run_for()
     [reply] = bench.slack.channel("noc").thread(message.ts)
     assert reply.broadcast
-    assert "corrected" in reply.text
-    bench.teller.mended("good")
-    await bench.over()
-    assert len(bench.said) == 2
+    assert "valid again" in reply.text
+    bench.notifier.report_fixed("good")
+    await bench.run_for()
+    assert len(bench.texts) == 2
 
 
 async def test_the_end_is_said_after_a_restart_too_and_the_same_fault_may_then_come_again(bench):
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    bench.teller = bench.made()
-    bench.teller.mended("good")
-    await bench.over()
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    assert len(bench.said) == 3
-    assert "corrected" in bench.said[1]
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    bench.notifier = bench.new_notifier()
+    bench.notifier.report_fixed("good")
+    await bench.run_for()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    assert len(bench.texts) == 3
+    assert "valid again" in bench.texts[1]
 
 
 async def test_where_nothing_was_wrong_nothing_is_said(bench):
-    bench.teller.mended("good")
-    await bench.over()
+    bench.notifier.report_fixed("good")
+    await bench.run_for()
     assert not bench.slack.calls
 
 
 async def test_a_fault_that_is_over_before_it_could_be_told_is_never_told(bench):
-    bench.teller.faulty("f1", FAULTS)
-    bench.teller.mended("good")
-    await bench.over()
+    bench.notifier.report_faults("f1", FAULTS)
+    bench.notifier.report_fixed("good")
+    await bench.run_for()
     assert not bench.slack.calls
 
 
 @pytest.mark.parametrize("trouble", [rate_limited(7), ErrorCode("invalid_auth"), ErrorCode("ratelimited")])
 async def test_what_slack_surely_did_not_take_is_later(bench, trouble):
     bench.slack.faults.add(InjectedFault(behaviour=trouble, method="chat.postMessage", times=2))
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(60)
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(60)
     assert len(bench.slack.calls_to("chat.postMessage")) == 3
-    assert len(bench.said) == 1
+    assert len(bench.texts) == 1
 
 
 async def test_what_is_said_twice_while_slack_does_not_listen_is_told_once(bench):
     bench.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_auth"), method="chat.postMessage", times=3))
-    bench.teller.faulty("f1", FAULTS)
-    task = asyncio.create_task(bench.teller.run())
-    await bench.resting()
-    bench.teller.faulty("f1", FAULTS)
-    await bench.resting()
+    bench.notifier.report_faults("f1", FAULTS)
+    task = asyncio.create_task(bench.notifier.run())
+    await bench.wait_until_waiting()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.wait_until_waiting()
     task.cancel()
-    assert bench.teller._pending is not None
+    assert bench.notifier._pending is not None
     assert len(bench.slack.calls_to("chat.postMessage")) == 1
 
 
 async def test_a_notice_of_which_nobody_knows_what_became_is_not_sent_again(bench):
     bench.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(600)
-    assert len(bench.said) == 1
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(600)
+    assert len(bench.texts) == 1
 
 
 async def test_nobody_hears_of_the_end_of_what_nobody_heard_of(bench):
     bench.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_auth"), method="chat.postMessage", times=1))
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
-    bench.teller.mended("good")
-    await bench.over(60)
-    assert not bench.said
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
+    bench.notifier.report_fixed("good")
+    await bench.run_for(60)
+    assert not bench.texts
 
 
 async def test_a_message_that_somebody_has_deleted_is_made_anew(bench):
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for()
     noc = bench.slack.channel("noc")
     noc.delete(noc.messages[0].ts)
-    bench.teller.faulty("f2", OTHERS)
-    await bench.over(1)
+    bench.notifier.report_faults("f2", OTHERS)
+    await bench.run_for(1)
     [message] = noc.messages
     assert "incident/card.j2:1" in bench.slack.text_of(message)
 
@@ -207,47 +206,47 @@ async def test_a_message_that_somebody_has_deleted_is_made_anew(bench):
 async def test_it_waits_for_its_channel_to_be_found(bench, store):
     bench.live = configuration(GOOD.replace("C0NOC00001", '"#later"'))
     bench.slack.add_channel("C0LATER001", "later", member=True)
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(30)
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(30)
     assert not bench.slack.calls
-    await store.want_channels(["#later"])
-    await store.found_channel("#later", slack_id="C0LATER001", state=ChannelState.OPEN)
-    await bench.over(300)
+    await store.add_channels(["#later"])
+    await store.update_channel(Channel(ref="#later", slack_id="C0LATER001", state=ChannelState.OPEN))
+    await bench.run_for(300)
     assert len(bench.slack.channel("later").messages) == 0  # claimed by the first run, which a restart has cut off
 
 
 async def test_strangers_in_a_shared_channel_are_not_told(bench):
     await bench.found(external=True)
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(60)
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(60)
     assert not bench.slack.calls
 
 
 async def test_without_a_fallback_logs_and_metrics_have_to_do(bench):
     bench.live = configuration(GOOD.replace("fallback: C0NOC00001", ""))
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(60)
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(60)
     assert not bench.slack.calls
 
 
 async def test_a_relay_that_does_not_deliver_leaves_it_to_the_one_that_does(bench):
     bench.delivering = False
-    other = bench.made()
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(notifier.LEADER_GRACE - 5)
-    assert not bench.said
-    assert await bench.store.fault_is_new("f1", bench.clock.now())  # the other one tells it
-    bench.teller = other
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(notifier.LEADER_GRACE + 5)
-    assert not bench.said
+    other = bench.new_notifier()
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(LEADER_GRACE - 5)
+    assert not bench.texts
+    assert await bench.store.claim_fault_report("f1", bench.clock.now())  # the other one tells it
+    bench.notifier = other
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(LEADER_GRACE + 5)
+    assert not bench.texts
 
 
 async def test_where_the_one_that_delivers_has_no_such_fault_the_other_tells_it(bench):
     bench.delivering = False
-    bench.teller.faulty("f1", FAULTS)
-    await bench.over(notifier.LEADER_GRACE + 5)
-    assert len(bench.said) == 1
+    bench.notifier.report_faults("f1", FAULTS)
+    await bench.run_for(LEADER_GRACE + 5)
+    assert len(bench.texts) == 1
 
 
 def test_however_many_faults_there_are_the_message_fits():

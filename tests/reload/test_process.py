@@ -28,48 +28,48 @@ async def until(condition):
             await asyncio.sleep(0.02)
 
 
-async def metric(house, name):
-    async with house.session.get(f"{house.url}/metrics") as answer:
+async def metric(relay, name):
+    async with relay.session.get(f"{relay.url}/metrics") as answer:
         lines = (await answer.text()).splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
 
-async def test_edits_under_a_running_relay_and_a_restart_on_a_bad_one(desk, slack):
+async def test_edits_under_a_running_relay_and_a_restart_on_a_bad_one(folder, slack):
     noc = slack.channel("noc")
 
     async def told(word):
         return any(word in message.text for message in noc.messages)
 
-    async def routed_to(route, house):
+    async def routed_to(route, relay):
         SHARE["incident"]["changedOn"] = SHARE["incident"].get("changedOn", 1_700_000_000) + 1
-        answer = await house.share(SHARE | {"incident": SHARE["incident"] | {"id": f"to-{route}"}})
+        answer = await relay.share(SHARE | {"incident": SHARE["incident"] | {"id": f"to-{route}"}})
         return (await answer.json())["routes"] == [route]
 
-    async with running(desk.folder, slack.url) as house:
-        assert await routed_to("all", house)
-        desk.write(BETTER)
-        await until(lambda: routed_to("everything", house))
+    async with running(folder.path, slack.url) as relay:
+        assert await routed_to("all", relay)
+        folder.write(BETTER)
+        await until(lambda: routed_to("everything", relay))
 
-        desk.write(BAD)
-        await house.line("reload_failed")
-        status, body = await house.get("/readyz")
+        folder.write(BAD)
+        await relay.line("configuration_invalid")
+        status, body = await relay.get("/readyz")
         assert status == 200
         assert any("routes.yaml:6:5" in fault for fault in body["configuration_faults"])
-        assert await metric(house, "relay_config_last_reload_successful") == 0
-        assert await routed_to("everything", house)
+        assert await metric(relay, "relay_config_last_reload_successful") == 0
+        assert await routed_to("everything", relay)
         await until(lambda: told("fault"))
-        assert await house.stop() == 0
+        assert await relay.stop() == 0
 
-    async with running(desk.folder, slack.url) as house:
-        started = await house.line("started_on_last_good")
+    async with running(folder.path, slack.url) as relay:
+        started = await relay.line("started_with_last_valid_configuration")
         assert any("routes.yaml:6:5" in fault for fault in started["faults"])
-        assert await routed_to("everything", house)
-        assert (await house.get("/readyz"))[0] == 200
+        assert await routed_to("everything", relay)
+        assert (await relay.get("/readyz"))[0] == 200
 
-        desk.write(GOOD)
-        house.process.send_signal(signal.SIGHUP)
-        await until(lambda: routed_to("all", house))
+        folder.write(GOOD)
+        relay.process.send_signal(signal.SIGHUP)
+        await until(lambda: routed_to("all", relay))
         await until(lambda: told("corrected"))
-        assert "configuration_faults" not in (await house.get("/readyz"))[1]
-        assert await metric(house, "relay_config_last_reload_successful") == 1
+        assert "configuration_faults" not in (await relay.get("/readyz"))[1]
+        assert await metric(relay, "relay_config_last_reload_successful") == 1
     assert len([message for message in noc.messages if "fault" in message.text]) == 1

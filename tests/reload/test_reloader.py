@@ -8,212 +8,213 @@ import pytest
 
 from relay.ingest.service import IngestService
 from relay.model.errors import ConfigurationError, StoreUnusable
-from relay.reload import Reloader, reloader
+from relay.reload import reloader as reloader_module
+from relay.reload.reloader import Reloader
 from relay.routes.parser.parse import parse_rulebook
 from relay.store.store import Store
 from relay.tools.check.command import run_checks
 from tests.support.reload_samples import BAD, BETTER, GOOD
 
 
-def names(reload):
-    return [route.name for route in reload.live.rulebook.routes]
+def names(reloader):
+    return [route.name for route in reloader.live.rulebook.routes]
 
 
 @pytest.fixture
-async def reload(desk, store):
-    made = desk.reload(store)
-    await made.begin()
+async def reloader(folder, store):
+    made = folder.reloader(store)
+    await made.start()
     return made
 
 
-async def test_a_start_on_a_good_configuration_keeps_it_and_wants_its_channels(desk, store, reload):
-    assert names(reload) == ["all"]
-    assert reload.state.successful
-    kept = await store.configuration()
-    assert (kept.routes, kept.hash) == (GOOD, reload.live.hash)
+async def test_a_start_on_a_good_configuration_keeps_it_and_wants_its_channels(folder, store, reloader):
+    assert names(reloader) == ["all"]
+    assert reloader.state.successful
+    kept = await store.latest_configuration()
+    assert (kept.routes, kept.hash) == (GOOD, reloader.live.hash)
     assert {channel.ref for channel in await store.channels()} == {"C0ALL00001", "C0NOC00001"}
 
 
-async def test_a_good_edit_is_live_and_kept_with_its_channels_wanted(desk, store, reload):
-    desk.write(BETTER)
-    assert await desk.run_with_time(reload.look())
-    assert names(reload) == ["everything"]
-    assert (await store.configuration()).hash == reload.live.hash == reload.state.hash
+async def test_a_good_edit_is_live_and_kept_with_its_channels_wanted(folder, store, reloader):
+    folder.write(BETTER)
+    assert await folder.run_with_time(reloader.check_files())
+    assert names(reloader) == ["everything"]
+    assert (await store.latest_configuration()).hash == reloader.live.hash == reloader.state.hash
     assert "C0DB000001" in {channel.ref for channel in await store.channels()}
 
 
-async def test_what_has_not_changed_is_not_read_again_unless_somebody_asks(desk, reload):
-    before = reload.live
-    assert not await desk.run_with_time(reload.look())
-    desk.routes.touch()
-    assert not await desk.run_with_time(reload.look())
-    reload.ask()
-    assert await desk.run_with_time(reload.look())
-    assert reload.live.hash == before.hash
-    assert not await desk.run_with_time(reload.look())
+async def test_what_has_not_changed_is_not_read_again_unless_somebody_asks(folder, reloader):
+    before = reloader.live
+    assert not await folder.run_with_time(reloader.check_files())
+    folder.routes.touch()
+    assert not await folder.run_with_time(reloader.check_files())
+    reloader.request()
+    assert await folder.run_with_time(reloader.check_files())
+    assert reloader.live.hash == before.hash
+    assert not await folder.run_with_time(reloader.check_files())
 
 
-async def test_a_bad_edit_changes_nothing_and_says_where_the_fault_is(desk, store, reload):
-    before = reload.live
-    desk.write(BAD)
-    desk.clock.advance(60)
-    await desk.run_with_time(reload.look())
-    assert reload.live is before
-    assert not reload.state.successful
-    assert reload.state.hash == before.hash
-    assert reload.state.good_at < reload.state.at
-    assert any(f"{desk.routes}:6:" in str(fault) for fault in reload.state.faults)
-    assert (await store.configuration()).routes == GOOD
+async def test_a_bad_edit_changes_nothing_and_says_where_the_fault_is(folder, store, reloader):
+    before = reloader.live
+    folder.write(BAD)
+    folder.clock.advance(60)
+    await folder.run_with_time(reloader.check_files())
+    assert reloader.live is before
+    assert not reloader.state.successful
+    assert reloader.state.hash == before.hash
+    assert reloader.state.last_success_at < reloader.state.checked_at
+    assert any(f"{folder.routes}:6:" in str(fault) for fault in reloader.state.faults)
+    assert (await store.latest_configuration()).routes == GOOD
 
 
-async def test_the_next_good_edit_clears_it(desk, reload):
-    desk.write(BAD)
-    await desk.run_with_time(reload.look())
-    desk.write(BETTER)
-    await desk.run_with_time(reload.look())
-    assert reload.state.successful
-    assert names(reload) == ["everything"]
+async def test_the_next_good_edit_clears_it(folder, reloader):
+    folder.write(BAD)
+    await folder.run_with_time(reloader.check_files())
+    folder.write(BETTER)
+    await folder.run_with_time(reloader.check_files())
+    assert reloader.state.successful
+    assert names(reloader) == ["everything"]
 
 
-async def test_taking_a_bad_edit_back_clears_it_too(desk, reload):
-    desk.write(BAD)
-    await desk.run_with_time(reload.look())
-    desk.write(GOOD)
-    await desk.run_with_time(reload.look())
-    assert reload.state.successful
+async def test_taking_a_bad_edit_back_clears_it_too(folder, reloader):
+    folder.write(BAD)
+    await folder.run_with_time(reloader.check_files())
+    folder.write(GOOD)
+    await folder.run_with_time(reloader.check_files())
+    assert reloader.state.successful
 
 
-async def test_a_restart_on_a_bad_edit_starts_on_the_last_good_one(desk, store, reload):
-    desk.template("{% header %}ours {{ incident.title }}{% endheader %}")
-    await desk.run_with_time(reload.look())
-    good = reload.live
-    desk.write(BAD)
-    restarted = desk.reload(store)
-    await restarted.begin()
+async def test_a_restart_on_a_bad_edit_starts_on_the_last_good_one(folder, store, reloader):
+    folder.template("{% header %}ours {{ incident.title }}{% endheader %}")
+    await folder.run_with_time(reloader.check_files())
+    good = reloader.live
+    folder.write(BAD)
+    restarted = folder.reloader(store)
+    await restarted.start()
     assert restarted.live.hash == good.hash
     assert restarted.live.templates == good.templates
     assert not restarted.state.successful
     assert [fault.line for fault in restarted.state.faults] == [5, 6]
-    desk.write(BETTER)
-    await desk.run_with_time(restarted.look())
+    folder.write(BETTER)
+    await folder.run_with_time(restarted.check_files())
     assert names(restarted) == ["everything"]
 
 
-async def test_a_start_on_a_bad_configuration_without_a_good_one_is_refused_with_every_fault(desk, store):
-    desk.write(BAD)
-    desk.template("{% section %}never closed")
+async def test_a_start_on_a_bad_configuration_without_a_good_one_is_refused_with_every_fault(folder, store):
+    folder.write(BAD)
+    folder.template("{% section %}never closed")
     with pytest.raises(ConfigurationError) as raised:
-        await desk.reload(store).begin()
+        await folder.reloader(store).start()
     assert {fault.file for fault in raised.value.faults} == {
-        str(desk.routes),
-        str(desk.templates / "incident" / "card.j2"),
+        str(folder.routes),
+        str(folder.templates / "incident" / "card.j2"),
     }
 
 
-async def test_where_the_kept_one_is_of_no_use_either_both_reasons_are_told(desk, store):
-    await store.keep_configuration("old", "version: 7\n", {}, 1.0)
-    desk.write(BAD)
+async def test_where_the_kept_one_is_of_no_use_either_both_reasons_are_told(folder, store):
+    await store.save_configuration("old", "version: 7\n", {}, 1.0)
+    folder.write(BAD)
     with pytest.raises(ConfigurationError) as raised:
-        await desk.reload(store).begin()
+        await folder.reloader(store).start()
     assert "pots" in str(raised.value)
-    assert "the last good configuration" in str(raised.value)
+    assert "the last valid configuration" in str(raised.value)
 
 
-async def test_a_bad_template_is_a_bad_edit_too(desk, reload):
-    desk.template("{{ incident.title | no_such_filter }}", "payments/card.j2")
-    await desk.run_with_time(reload.look())
-    [fault] = reload.state.faults
-    assert (fault.file, fault.line) == (str(desk.templates / "payments" / "card.j2"), 1)
+async def test_a_bad_template_is_a_bad_edit_too(folder, reloader):
+    folder.template("{{ incident.title | no_such_filter }}", "payments/card.j2")
+    await folder.run_with_time(reloader.check_files())
+    [fault] = reloader.state.faults
+    assert (fault.file, fault.line) == (str(folder.templates / "payments" / "card.j2"), 1)
 
 
-async def test_a_folder_of_templates_that_somebody_named_must_be_there(desk, store, reload):
-    mistyped = Reloader(store, desk.routes, desk.folder / "templtaes", desk.clock)
+async def test_a_folder_of_templates_that_somebody_named_must_be_there(folder, store, reloader):
+    mistyped = Reloader(store, folder.routes, folder.path / "templtaes", folder.clock)
     await mistyped.start()
     [fault] = mistyped.state.faults
-    assert fault.file == str(desk.folder / "templtaes")
+    assert fault.file == str(folder.path / "templtaes")
     assert names(mistyped) == ["all"]  # the last good one
 
 
-async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(desk, store):
+async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(folder, store):
     with pytest.raises(ConfigurationError, match="templtaes:0:0: folder not found; set --templates or RELAY_TEMPLATES"):
-        await Reloader(store, desk.routes, desk.folder / "templtaes", desk.clock).start()
+        await Reloader(store, folder.routes, folder.path / "templtaes", folder.clock).start()
 
 
-async def test_routes_and_templates_change_together_or_not_at_all(desk, reload):
-    before = reload.live
-    desk.write(BETTER)
-    desk.template("{% if %}")
-    await desk.run_with_time(reload.look())
-    assert reload.live is before
+async def test_routes_and_templates_change_together_or_not_at_all(folder, reloader):
+    before = reloader.live
+    folder.write(BETTER)
+    folder.template("{% if %}")
+    await folder.run_with_time(reloader.check_files())
+    assert reloader.live is before
 
 
-async def test_half_a_file_that_looks_whole_is_never_live(desk, reload):
+async def test_half_a_file_that_looks_whole_is_never_live(folder, reloader):
     half, whole = BETTER.split("routes:")[0] + "routes: []\n", BETTER
-    desk.write(half)
-    await desk.run_with_time(reload.look(), meanwhile=lambda: desk.write(whole))
-    assert names(reload) == ["everything"]
+    folder.write(half)
+    await folder.run_with_time(reloader.check_files(), meanwhile=lambda: folder.write(whole))
+    assert names(reloader) == ["everything"]
 
 
-async def test_half_a_file_that_is_faulty_is_no_fault_while_the_rest_is_on_its_way(desk, reload):
-    desk.write(BETTER[:40])
-    await desk.run_with_time(reload.look(), meanwhile=lambda: desk.write(BETTER))
-    assert reload.state.successful
-    assert names(reload) == ["everything"]
+async def test_half_a_file_that_is_faulty_is_no_fault_while_the_rest_is_on_its_way(folder, reloader):
+    folder.write(BETTER[:40])
+    await folder.run_with_time(reloader.check_files(), meanwhile=lambda: folder.write(BETTER))
+    assert reloader.state.successful
+    assert names(reloader) == ["everything"]
 
 
-async def test_a_file_that_an_editor_renames_over_the_old_one_is_live(desk, reload):
-    desk.routes.rename(desk.folder / "routes.yaml~")
-    fresh = desk.folder / ".routes.yaml.swp"
+async def test_a_file_that_an_editor_renames_over_the_old_one_is_live(folder, reloader):
+    folder.routes.rename(folder.path / "routes.yaml~")
+    fresh = folder.path / ".routes.yaml.swp"
     fresh.write_text(BETTER)
-    await desk.run_with_time(reload.look(), meanwhile=lambda: fresh.rename(desk.routes))
-    assert names(reload) == ["everything"]
-    assert reload.state.successful
+    await folder.run_with_time(reloader.check_files(), meanwhile=lambda: fresh.rename(folder.routes))
+    assert names(reloader) == ["everything"]
+    assert reloader.state.successful
 
 
-async def test_a_file_that_vanishes_changes_nothing_and_is_a_fault(desk, reload):
-    desk.routes.unlink()
-    await desk.run_with_time(reload.look())
-    assert names(reload) == ["all"]
-    assert "file not found" in str(reload.state.faults[0])
+async def test_a_file_that_vanishes_changes_nothing_and_is_a_fault(folder, reloader):
+    folder.routes.unlink()
+    await folder.run_with_time(reloader.check_files())
+    assert names(reloader) == ["all"]
+    assert "file not found" in str(reloader.state.faults[0])
 
 
-async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in_silence(desk, store, reload):
-    desk.template("{% header %}ours{% endheader %}")
-    await desk.run_with_time(reload.look())
-    shutil.rmtree(desk.templates)
-    await desk.run_with_time(reload.look())
-    assert reload.live.templates
-    assert "leave it there and empty" in str(reload.state.faults[0])
-    restarted = desk.reload(store)
-    await restarted.begin()
+async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in_silence(folder, store, reloader):
+    folder.template("{% header %}ours{% endheader %}")
+    await folder.run_with_time(reloader.check_files())
+    shutil.rmtree(folder.templates)
+    await folder.run_with_time(reloader.check_files())
+    assert reloader.live.templates
+    assert "leave the folder there, empty" in str(reloader.state.faults[0])
+    restarted = folder.reloader(store)
+    await restarted.start()
     assert restarted.live.templates
-    desk.templates.mkdir()
-    await desk.run_with_time(restarted.look())
+    folder.templates.mkdir()
+    await folder.run_with_time(restarted.check_files())
     assert restarted.state.successful
     assert not restarted.live.templates
 
 
-async def test_an_unreadable_template_is_told_and_no_template_is_missing_for_it(desk, reload):
-    desk.template("x" * 300_000, "payments/card.j2")
-    desk.write(BETTER.replace("[C0DB000001]", "[{channel: C0DB000001, template: payments}]"))
-    await desk.run_with_time(reload.look())
-    [fault] = reload.state.faults
-    assert fault.file == str(desk.templates / "payments" / "card.j2")
-    assert run_checks(desk.routes, desk.templates).findings == (fault,)  # told as `relay check` tells it
+async def test_an_unreadable_template_is_told_and_no_template_is_missing_for_it(folder, reloader):
+    folder.template("x" * 300_000, "payments/card.j2")
+    folder.write(BETTER.replace("[C0DB000001]", "[{channel: C0DB000001, template: payments}]"))
+    await folder.run_with_time(reloader.check_files())
+    [fault] = reloader.state.faults
+    assert fault.file == str(folder.templates / "payments" / "card.j2")
+    assert run_checks(folder.routes, folder.templates).findings == (fault,)  # told as `relay check` tells it
 
 
-async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a_whole(desk, store):
-    desk.routes.unlink()
-    volume(desk.folder, "one", GOOD, "{% header %}one{% endheader %}")
-    reload = desk.reload(store)
-    await reload.begin()
-    assert list(reload.live.templates) == ["incident/card.j2"]
-    first = reload.live.hash
-    volume(desk.folder, "two", BETTER, "{% header %}two{% endheader %}")
-    await desk.run_with_time(reload.look())
-    assert names(reload) == ["everything"]
-    assert reload.live.templates == {"incident/card.j2": "{% header %}two{% endheader %}"}
-    assert reload.live.hash != first
+async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a_whole(folder, store):
+    folder.routes.unlink()
+    volume(folder.path, "one", GOOD, "{% header %}one{% endheader %}")
+    reloader = folder.reloader(store)
+    await reloader.start()
+    assert list(reloader.live.templates) == ["incident/card.j2"]
+    first = reloader.live.hash
+    volume(folder.path, "two", BETTER, "{% header %}two{% endheader %}")
+    await folder.run_with_time(reloader.check_files())
+    assert names(reloader) == ["everything"]
+    assert reloader.live.templates == {"incident/card.j2": "{% header %}two{% endheader %}"}
+    assert reloader.live.hash != first
 
 
 def volume(folder, version, routes, card):
@@ -229,91 +230,91 @@ def volume(folder, version, routes, card):
             (folder / name).symlink_to(f"..data/{name}")
 
 
-async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templates(desk, reload):
-    desk.template("{% header %}ours{% endheader %}")
-    (desk.templates / "incident" / ".#card.j2").symlink_to("nobody@nowhere.1")
-    (desk.templates / "incident" / "again").symlink_to("..")
-    (desk.templates / "self").symlink_to("self")
-    await desk.run_with_time(reload.look())
-    assert reload.state.successful
-    assert list(reload.live.templates) == ["incident/card.j2"]
+async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templates(folder, reloader):
+    folder.template("{% header %}ours{% endheader %}")
+    (folder.templates / "incident" / ".#card.j2").symlink_to("nobody@nowhere.1")
+    (folder.templates / "incident" / "again").symlink_to("..")
+    (folder.templates / "self").symlink_to("self")
+    await folder.run_with_time(reloader.check_files())
+    assert reloader.state.successful
+    assert list(reloader.live.templates) == ["incident/card.j2"]
 
 
-async def test_whatever_breaks_while_an_edit_is_checked_is_a_fault_of_the_edit(desk, reload, monkeypatch):
-    monkeypatch.setattr(reloader, "check", lambda *_: 1 / 0)
-    desk.write(BETTER)
-    await desk.run_with_time(reload.look())
-    assert names(reload) == ["all"]
-    assert "ZeroDivisionError" in str(reload.state.faults[0])
+async def test_whatever_breaks_while_an_edit_is_checked_is_a_fault_of_the_edit(folder, reloader, monkeypatch):
+    monkeypatch.setattr(reloader_module, "build_configuration", lambda *_: 1 / 0)
+    folder.write(BETTER)
+    await folder.run_with_time(reloader.check_files())
+    assert names(reloader) == ["all"]
+    assert "ZeroDivisionError" in str(reloader.state.faults[0])
 
 
-async def test_an_edit_that_the_store_cannot_keep_is_not_live_until_it_can(desk, store, reload, monkeypatch):
+async def test_an_edit_that_the_store_cannot_keep_is_not_live_until_it_can(folder, store, reloader, monkeypatch):
     async def refuse(*_):
         raise StoreUnusable("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "keep_configuration", refuse)
-        desk.write(BETTER)
+        broken.setattr(store, "save_configuration", refuse)
+        folder.write(BETTER)
         with pytest.raises(StoreUnusable):
-            await desk.run_with_time(reload.look())
-        assert names(reload) == ["all"]
-    await desk.run_with_time(reload.look())
-    assert names(reload) == ["everything"]
+            await folder.run_with_time(reloader.check_files())
+        assert names(reloader) == ["all"]
+    await folder.run_with_time(reloader.check_files())
+    assert names(reloader) == ["everything"]
 
 
 @pytest.fixture
-async def other(desk, store, tmp_path, monkeypatch):
+async def other(folder, store, tmp_path, monkeypatch):
     """Another relay on the same store, with a disk of its own."""
     monkeypatch.setattr(Store, "shared", True)
     (tmp_path / "other").mkdir()
-    desk_of_other = type(desk)(tmp_path / "other", desk.clock)
-    desk_of_other.write(GOOD)
-    return desk_of_other
+    other_folder = type(folder)(tmp_path / "other", folder.clock)
+    other_folder.write(GOOD)
+    return other_folder
 
 
-async def test_of_several_relays_each_uses_the_newest_good_one(desk, store, reload, other):
-    follower = other.reload(store)
-    await follower.begin()
-    await follower.follow()
-    desk.clock.advance(1)
-    desk.write(BETTER)
-    await desk.run_with_time(reload.look())
-    desk.clock.advance(1)
-    await follower.follow()
+async def test_of_several_relays_each_uses_the_newest_good_one(folder, store, reloader, other):
+    follower = other.reloader(store)
+    await follower.start()
+    await follower.adopt_stored()
+    folder.clock.advance(1)
+    folder.write(BETTER)
+    await folder.run_with_time(reloader.check_files())
+    folder.clock.advance(1)
+    await follower.adopt_stored()
     assert names(follower) == ["everything"]
-    assert follower.state.hash == reload.live.hash
-    assert not await other.moving(follower.look())
+    assert follower.state.hash == reloader.live.hash
+    assert not await other.run_with_time(follower.check_files())
     assert names(follower) == ["everything"]
 
 
-async def test_following_another_relay_does_not_mend_the_disk_of_this_one(desk, store, reload, other):
-    follower = other.reload(store)
-    await follower.begin()
+async def test_following_another_relay_does_not_mend_the_disk_of_this_one(folder, store, reloader, other):
+    follower = other.reloader(store)
+    await follower.start()
     other.write(BAD)
-    await other.moving(follower.look())
-    desk.clock.advance(1)
-    desk.write(BETTER)
-    await desk.run_with_time(reload.look())
-    await follower.follow()
+    await other.run_with_time(follower.check_files())
+    folder.clock.advance(1)
+    folder.write(BETTER)
+    await folder.run_with_time(reloader.check_files())
+    await follower.adopt_stored()
     assert names(follower) == ["everything"]
     assert not follower.state.successful
 
 
-async def test_what_a_newer_relay_can_read_and_this_one_cannot_is_left_to_it(desk, store, reload, other):
-    await store.keep_configuration("newer", "version: 2\n", {}, desk.clock.now() + 1)
-    before = reload.live
-    await reload.follow()
-    await reload.follow()
-    assert reload.live is before
+async def test_what_a_newer_relay_can_read_and_this_one_cannot_is_left_to_it(folder, store, reloader, other):
+    await store.save_configuration("newer", "version: 2\n", {}, folder.clock.now() + 1)
+    before = reloader.live
+    await reloader.adopt_stored()
+    await reloader.adopt_stored()
+    assert reloader.live is before
 
 
-async def test_alone_on_its_store_a_relay_follows_its_disk(desk, store, reload):
-    await store.keep_configuration("stranger", BETTER, {}, desk.clock.now() + 1)
-    await reload.follow()
-    assert names(reload) == ["all"]
+async def test_alone_on_its_store_a_relay_follows_its_disk(folder, store, reloader):
+    await store.save_configuration("stranger", BETTER, {}, folder.clock.now() + 1)
+    await reloader.adopt_stored()
+    assert names(reloader) == ["all"]
 
 
-async def test_a_share_is_routed_by_one_version_of_the_file_and_never_half_by_each(desk, store):
+async def test_a_share_is_routed_by_one_version_of_the_file_and_never_half_by_each(folder, store):
     versions = itertools.cycle([parse_rulebook(GOOD), parse_rulebook(BETTER)])
     asked = []
 
@@ -321,13 +322,13 @@ async def test_a_share_is_routed_by_one_version_of_the_file_and_never_half_by_ea
         asked.append(next(versions))
         return asked[-1]
 
-    intake = IngestService(store, live, desk.clock, lambda: None, "X-Relay-Key")
+    intake = IngestService(store, live, folder.clock, lambda: None, "X-Relay-Key")
     committing = asyncio.create_task(intake.run())
     bodies = [b'{"incident": {"id": "i%d", "status": "critical", "active": true}}' % number for number in range(20)]
     accepted = await asyncio.gather(*(intake.accept(body, {}) for body in bodies))
     for each in accepted:
-        dossier = await store.story(each.incident)
-        [card] = dossier.cards
+        history = await store.incident_history(each.incident)
+        [card] = history.cards
         assert (each.routes, card.channel) in {(("all",), "C0ALL00001"), (("everything",), "C0DB000001")}
     assert len(asked) == len(bodies)
     assert len({each.routes for each in accepted}) == 2

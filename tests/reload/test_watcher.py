@@ -12,15 +12,15 @@ from tests.support.reload_samples import BETTER, GOOD
 
 
 @pytest.fixture
-async def bell(desk, monkeypatch):
+async def bell(folder, monkeypatch):
     """Rings only for changes: what rings every so often is made to keep silent."""
-    desk.template("one")
-    monkeypatch.setattr(watcher, "LOOK_AROUND", 60_000)
+    folder.template("one")
+    monkeypatch.setattr(watcher, "REWATCH_MS", 60_000)
     rung = asyncio.Event()
-    task = asyncio.create_task(watch(desk.routes, desk.templates, rung.set))
+    task = asyncio.create_task(watch(folder.routes, folder.templates, rung.set))
     async with asyncio.timeout(20):
         while not rung.is_set():  # until the watch is set up
-            desk.routes.touch()
+            folder.routes.touch()
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.3)
     rung.clear()
@@ -37,41 +37,41 @@ async def rings(bell):
     bell.clear()
 
 
-async def test_it_rings_for_whatever_an_editor_does(desk, bell):
-    desk.write(BETTER)
+async def test_it_rings_for_whatever_an_editor_does(folder, bell):
+    folder.write(BETTER)
     await rings(bell)
-    fresh = desk.folder / "fresh"
+    fresh = folder.path / "fresh"
     fresh.write_text(GOOD)
-    fresh.rename(desk.routes)
+    fresh.rename(folder.routes)
     await rings(bell)
-    desk.template("two")
+    folder.template("two")
     await rings(bell)
-    desk.routes.unlink()
-    await rings(bell)
-
-
-async def test_it_follows_folders_that_come_go_and_are_replaced(desk, bell):
-    desk.template("payments", "payments/card.j2")
-    await rings(bell)
-    desk.template("payments, changed", "payments/card.j2")
-    await rings(bell)
-    shutil.copytree(desk.templates, desk.folder / "fresh")
-    desk.templates.rename(desk.folder / "old")
-    (desk.folder / "fresh").rename(desk.templates)
-    await rings(bell)
-    desk.template("payments, changed again", "payments/card.j2")
+    folder.routes.unlink()
     await rings(bell)
 
 
-async def test_it_rings_when_a_volume_of_kubernetes_is_swapped(desk, bell):
-    (desk.folder / "..one").mkdir()
-    (desk.folder / "..data_tmp").symlink_to("..one")
-    (desk.folder / "..data_tmp").rename(desk.folder / "..data")
+async def test_it_follows_folders_that_come_go_and_are_replaced(folder, bell):
+    folder.template("payments", "payments/card.j2")
+    await rings(bell)
+    folder.template("payments, changed", "payments/card.j2")
+    await rings(bell)
+    shutil.copytree(folder.templates, folder.path / "fresh")
+    folder.templates.rename(folder.path / "old")
+    (folder.path / "fresh").rename(folder.templates)
+    await rings(bell)
+    folder.template("payments, changed again", "payments/card.j2")
     await rings(bell)
 
 
-async def test_the_database_beside_it_rings_nothing(desk, bell):
+async def test_it_rings_when_a_volume_of_kubernetes_is_swapped(folder, bell):
+    (folder.path / "..one").mkdir()
+    (folder.path / "..data_tmp").symlink_to("..one")
+    (folder.path / "..data_tmp").rename(folder.path / "..data")
+    await rings(bell)
+
+
+async def test_the_database_beside_it_rings_nothing(folder, bell):
     for number in range(20):
-        (desk.folder / "relay.db-wal").write_text(str(number))
+        (folder.path / "relay.db-wal").write_text(str(number))
         await asyncio.sleep(0.02)
     assert not bell.is_set()

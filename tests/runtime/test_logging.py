@@ -53,11 +53,11 @@ def events(stream: io.StringIO) -> list[dict]:
 
 
 def test_an_event_is_one_line_of_json_with_its_time_in_utc(stream):
-    make_logger(stream).info("share_kept", incident="i1", routes=("a", "b"))
+    make_logger(stream).info("share_stored", incident="i1", routes=("a", "b"))
     (event,) = events(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", event.pop("timestamp"))
     assert event == {
-        "event": "share_kept",
+        "event": "share_stored",
         "incident": "i1",
         "routes": ["a", "b"],
         "level": "info",

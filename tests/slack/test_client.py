@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import aiohttp
 import pytest
@@ -9,9 +10,8 @@ import pytest
 from relay.http.session import check_before_send, make_session
 from relay.model.errors import LeaseLost, SettingsError
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.slack.client import Marker, SlackClient
-from relay.slack.message import Message
-from relay.slack.methods import Method
+from relay.slack.client import SlackClient
+from relay.slack.message import Marker, Message
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable
 from relay.slack.responses import identity_of, messages_of
 from tests.support.http_peer import http_peers, http_response
@@ -265,28 +265,14 @@ async def test_the_check_runs_after_connecting_and_before_the_first_byte(answeri
     assert len(peer.requests) == 2
 
 
-async def test_an_observer_gets_every_call(answering, client):
-    peer = await answering(POSTED, http_response(503))
-    observed = []
-    slack = client(peer, observer=lambda *call: observed.append(call))
-
-    outcomes = [await post(slack), await slack.edit("C1", "1.2", CARD)]
-
-    assert [(method, outcome) for method, outcome, _ in observed] == list(
-        zip([Method.POST, Method.EDIT], outcomes, strict=True)
-    )
-    assert all(0 <= seconds < 10 for _, _, seconds in observed)
-
-
 async def test_a_call_ends_at_its_own_timeout_whatever_the_sessions_timeout_is(answering, client):
     peer = await answering(None)
-    observed = []
+    began = time.monotonic()
 
-    await post(client(peer, timeout=SHORT, observer=lambda *call: observed.append(call)))
+    outcome = await post(client(peer, timeout=SHORT))
 
-    ((_, outcome, seconds),) = observed
     assert outcome == Ambiguous(reason="timed_out")
-    assert SHORT <= seconds < 2.0
+    assert SHORT <= time.monotonic() - began < 2.0
 
 
 async def test_neither_token_nor_payload_is_logged_even_at_debug(answering, client, caplog):

@@ -1,4 +1,4 @@
-"""The whole circle: relay for real, with Slack's and BigPanda's stand-ins around it, on a clock that the test moves.
+"""Relay with a fake Slack and a fake BigPanda around it, on a clock that the test moves.
 
 click -> relay -> BigPanda's API -> BigPanda's share -> relay -> card
 """
@@ -10,21 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.app import Relay, bigpanda_client, socket_mode
+from relay.app import Relay
 from relay.config.settings import Settings
 from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.http.session import make_session
-from relay.metrics import Metrics
 from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.slack.client import SlackClient as Door
 from relay.store.store import Store
 
 START = 1_700_000_000
-SECRET = "signing-secret"  # a stand-in's
+SECRET = "signing-secret"  # of the fake
 KEY = "webhook-key"
 APP_KEY = "app-sandbox"
 ANN, BOB = "U0ANN00001", "U0BOB00001"
@@ -46,7 +44,7 @@ routes:
 """
 
 
-def body(incident: str = "i1", *, team: str = "database", **told: Any) -> dict[str, Any]:
+def body(incident: str = "i1", *, team: str = "database", **values: Any) -> dict[str, Any]:
     alert = {
         "id": f"{incident}-a",
         "status": "Critical",
@@ -59,7 +57,7 @@ def body(incident: str = "i1", *, team: str = "database", **told: Any) -> dict[s
     state = {"status": "Critical", "active": True, "severity": "Critical", "flapping": False, "resolved": False}
     times = {"startedOn": START, "changedOn": START, "updatedOn": START, "endedOn": None}
     return {
-        "incident": {"id": incident, **state, "snooze": {"snoozed": False}, **times, "alerts": [alert], **told},
+        "incident": {"id": incident, **state, "snooze": {"snoozed": False}, **times, "alerts": [alert], **values},
         "incidentTags": [{"id": "team", "value": team}],
         "links": {"landingPage": "http://bigp.io/1"},
         "metadata": {"environment": "Production", "environment_id": "e1"},
@@ -68,7 +66,7 @@ def body(incident: str = "i1", *, team: str = "database", **told: Any) -> dict[s
 
 @dataclass
 class RoundTrip:
-    """What a test holds in its hands."""
+    """The parts that a test uses."""
 
     clock: SimulatedClock
     slack: FakeSlack
@@ -78,7 +76,7 @@ class RoundTrip:
 
     @property
     def idle(self) -> bool:
-        """Whether everybody rests; shares that BigPanda takes its time with are nobody's work."""
+        """Whether nothing is in progress; a share that BigPanda delays is not."""
         return self.relay.idle and (bool(self.panda.share_delay) or self.panda.idle)
 
     async def settle(self) -> None:
@@ -89,8 +87,8 @@ class RoundTrip:
         async with asyncio.timeout(100):
             await self.clock.run_for(seconds, lambda: self.idle, min_step=seconds / 100 if seconds > 3600 else 30.0)
 
-    async def start_incident(self, incident: str = "i1", **told: Any) -> None:
-        await self.panda.start_incident(body(incident, **told))
+    async def start_incident(self, incident: str = "i1", **values: Any) -> None:
+        await self.panda.start_incident(body(incident, **values))
         await self.settle()
 
     def card(self, channel: str = DB) -> FakeMessage:
@@ -117,14 +115,14 @@ class RoundTrip:
         return [note.text for note in self.slack.ephemeral_messages(user)]
 
     async def tasks(self, incident: str = "i1") -> list[tuple[str, str, str]]:
-        dossier = await self.store.incident_history(incident)
-        assert dossier is not None
-        return [(str(each.kind), str(each.state), each.reason) for each in dossier.tasks]
+        history = await self.store.incident_history(incident)
+        assert history is not None
+        return [(str(each.kind), str(each.state), each.reason) for each in history.tasks]
 
 
-async def gauge(circle: RoundTrip, name: str) -> float:
-    """What Prometheus would be told now."""
-    text = (await circle.relay.metrics())[0].decode()
+async def gauge(round_trip: RoundTrip, name: str) -> float:
+    """Return a metric as Prometheus would read it now."""
+    text = (await round_trip.relay.backend.metrics())[0].decode()
     return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
@@ -173,7 +171,7 @@ async def run_round_trip(
     dies: bool = False,
     **more: str,
 ) -> AsyncIterator[RoundTrip]:
-    """Everything started, on a database in that folder (which may be one that an earlier circle has left).
+    """Start everything, on a database in that folder, perhaps one that an earlier relay has left.
 
     A relay that `dies` is not stopped in order: it is cut off where it is.
     """
@@ -187,24 +185,21 @@ async def run_round_trip(
         given = settings(folder, slack_at, panda_at, **more)
         store = await Store.open(given.database_url.get_secret_value())
         stack.push_async_callback(store.close)
-        metrics = Metrics()
-        relay = Relay(given, store, clock, metrics)
-        door = Door(session, slack.token, base_url=slack_at, observer=metrics.record_slack_call)
-        socket = socket_mode(relay, given, session, clock)
-        running = asyncio.create_task(relay.run(door, bigpanda_client(given, session, metrics), socket))
+        relay = Relay(given, store, session, clock)
+        running = asyncio.create_task(relay.run())
         starting: list[asyncio.Future[Any]] = [relay.address, running]
         await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
         host, port = relay.address.result()
         at = f"http://{host}:{port}"
-        slack.interactivity = slack.socket_mode if socket else RequestUrl(at, SECRET, clock=clock.now)
+        slack.interactivity = slack.socket_mode if given.slack_app_token else RequestUrl(at, SECRET, clock=clock.now)
         panda.sharing.integrations.clear()
         panda.add_integration(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
-        circle = RoundTrip(clock, slack, panda, relay, store)
-        await circle.settle()
+        round_trip = RoundTrip(clock, slack, panda, relay, store)
+        await round_trip.settle()
         try:
-            yield circle
+            yield round_trip
         finally:
             if dies:
                 running.cancel()

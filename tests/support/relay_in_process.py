@@ -1,5 +1,4 @@
-"""The whole house without its front door: intake, store and delivery for real, Slack's stand-in over real HTTP, and a
-clock that the test moves."""
+"""Relay without its HTTP server: Slack is a fake over real HTTP, and time is the test's."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,18 +11,19 @@ import orjson
 
 from relay.config.configuration import Configuration
 from relay.config.files import load_configuration
-from relay.delivery import DeliveryService
+from relay.delivery.leader import Leader
+from relay.delivery.service import DeliveryService
 from relay.http.session import make_session
 from relay.ingest.service import IngestService
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.slack.client import SlackClient
+from relay.slack.gateway import SlackGateway
 from relay.store.store import Store
 from relay.store.types import AcceptedShare
 from tests.support.clocks import ManualClock
 
 START = 1_700_000_000
-LOOKS, STILL = 4, 40
-"""So many looks in a row, each after the event loop has gone round, find everybody at rest, or nothing that moves."""
+IDLE_CHECKS, UNCHANGED_CHECKS = 4, 40
+"""So many checks in a row, each in another turn of the event loop, find relay idle, or find that nothing moves."""
 
 ROUTES = """
 version: 1
@@ -35,61 +35,61 @@ routes:
 
 
 class StoreActivity:
-    """Counts what a store's threads have under way, and what they have done."""
+    """Counts the work of a store's threads: in progress, and done."""
 
     def __init__(self, store: Store) -> None:
-        self.under_way = self.done = 0
+        self.in_progress = self.done = 0
         self._in_thread = store.database._in_thread
         # Every piece of work in a thread is counted.
         store.database._in_thread = self._counted  # type: ignore[method-assign]
 
     async def _counted(self, name: str, work: Any) -> Any:
-        self.under_way += 1
+        self.in_progress += 1
         try:
             return await self._in_thread(name, work)
         finally:
-            self.under_way -= 1
+            self.in_progress -= 1
             self.done += 1
 
 
 @dataclass
 class RelayInProcess:
-    """What a test holds in its hands."""
+    """The parts that a test uses."""
 
     clock: ManualClock
     slack: FakeSlack
     store: Store
     ingest: IngestService
+    leader: Leader
     delivery: DeliveryService
     configuration: Configuration
-    slack_client: SlackClient
-    storing: StoreActivity
+    gateway: SlackGateway
+    store_activity: StoreActivity
 
     async def share(
-        self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **told: Any
+        self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **values: Any
     ) -> AcceptedShare:
-        """BigPanda shares an incident, now; what it tells of tags, links and events stands beside it."""
-        beside: dict[str, Any] = {
-            name: told.pop(name) for name in ("incidentTags", "links", "event_types", "relatedChanges") if name in told
-        }
-        changed = {"changedOn": int(self.clock.now()), **told}
+        """Let BigPanda share an incident now; tags, links and events go beside the incident."""
+        names = ("incidentTags", "links", "event_types", "relatedChanges")
+        beside: dict[str, Any] = {name: values.pop(name) for name in names if name in values}
+        changed = {"changedOn": int(self.clock.now()), **values}
         body = {"incident": {"id": incident, **changed}, **beside} | ({"metadata": metadata} if metadata else {})
         return await self.ingest.accept(orjson.dumps(body), {})
 
     async def settle(self) -> None:
-        """Everything that is due now is done, or sleeps until time passes."""
+        """Wait until everything due is done, or sleeps until time passes."""
         async with asyncio.timeout(30):
-            quiet, still, seen = 0, 0, None
-            while quiet < LOOKS and still < STILL:
-                await asyncio.sleep(0 if quiet or still else 0.001)
-                awake = self.clock.rousing or self.storing.under_way
-                quiet = quiet + 1 if self.delivery.idle and not awake else 0
-                now = (len(self.slack.calls), self.clock.sleepers, self.storing.done)
-                still = still + 1 if self.clock.sleepers and not awake and now == seen else 0
-                seen = now
+            idle, unchanged, before = 0, 0, None
+            while idle < IDLE_CHECKS and unchanged < UNCHANGED_CHECKS:
+                await asyncio.sleep(0 if idle or unchanged else 0.001)
+                awake = self.clock.rousing or self.store_activity.in_progress
+                idle = idle + 1 if self.delivery.idle and not awake else 0
+                now = (len(self.slack.calls), self.clock.sleepers, self.store_activity.done)
+                unchanged = unchanged + 1 if self.clock.sleepers and not awake and now == before else 0
+                before = now
 
     async def advance(self, seconds: float) -> None:
-        """Time passes, step by step: whatever somebody waits for on the way happens then."""
+        """Let time pass, step by step: what relay waits for happens in between."""
         until = self.clock.now() + seconds
         await self.settle()
         while (moment := self.clock.next_timer()) is not None and moment <= until:
@@ -99,7 +99,7 @@ class RelayInProcess:
         await self.settle()
 
     def transcript(self, channel: str = "all") -> str:
-        """What a reader of the channel sees."""
+        """Return what a reader of the channel sees."""
         return self.slack.transcript(channel)
 
 
@@ -115,7 +115,7 @@ _LOADED: dict[str, Configuration] = {}
 
 
 def _loaded(folder: Path) -> Configuration:
-    """The configuration of the folder; one without templates of its own is compiled once for all tests."""
+    """Load the folder's configuration; one without own templates is compiled once for all tests."""
     routes = folder / "routes.yaml"
     if (folder / "templates").exists():
         return load_configuration(routes, folder / "templates")
@@ -126,7 +126,7 @@ def _loaded(folder: Path) -> Configuration:
 
 
 async def _opened(url: str, folder: Path) -> Store:
-    """The store of the folder; tables are made once, and copied from then on."""
+    """Open the folder's store; the tables are created once, and copied from then on."""
     file = folder / "relay.db"
     if url or file.exists():
         return await Store.open(url or f"sqlite:///{file}")
@@ -147,9 +147,9 @@ async def run_relay(
     url: str = "",
     dies: bool = False,
 ) -> AsyncIterator[RelayInProcess]:
-    """Everything started, on a database in that folder (which may be one that an earlier house has left).
+    """Start relay on a database in that folder, perhaps one that an earlier relay has left.
 
-    One that `dies` is not shut down in order: its tasks are cut off where they are.
+    One that `dies` is not stopped in order: its tasks are cut off where they are.
     """
     clock = clock or ManualClock()
     slack = slack or fake_workspace(clock)
@@ -159,22 +159,24 @@ async def run_relay(
     stopping = asyncio.Event()
     try:
         async with serve_slack(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
-            door = SlackClient(session, slack.token, base_url=base_url)
-            sender = DeliveryService(store, door, lambda: configuration, clock)
-            intake = IngestService(store, lambda: configuration.rulebook, clock, sender.wake, "X-Relay-Key")
+            gateway = SlackGateway(session, slack.token, clock, base_url=base_url)
+            delivery = DeliveryService(store, gateway, lambda: configuration, clock)
+            leader = Leader(store, clock, [delivery])
+            ingest = IngestService(store, lambda: configuration.rulebook, clock, leader.wake, "X-Relay-Key")
             await store.add_channels(configuration.rulebook.channel_refs)
-            committing = tasks.create_task(intake.run())
-            sending = tasks.create_task(sender.run(stopping))
-            house = RelayInProcess(clock, slack, store, intake, sender, configuration, door, StoreActivity(store))
-            await house.settle()
+            ingesting = tasks.create_task(ingest.run())
+            leading = tasks.create_task(leader.run(stopping))
+            activity = StoreActivity(store)
+            relay = RelayInProcess(clock, slack, store, ingest, leader, delivery, configuration, gateway, activity)
+            await relay.settle()
             try:
-                yield house
+                yield relay
             finally:
                 stopping.set()
-                sender.stop()
-                committing.cancel()
+                leader.stop()
+                ingesting.cancel()
                 slack.faults.release()
                 if dies:
-                    sending.cancel()
+                    leading.cancel()
     finally:
         await store.close()

@@ -1,4 +1,4 @@
-"""Routes and templates in a folder, and a relay's reload over them with a clock that the test moves."""
+"""Routes and templates in a folder, and a reloader over them with a clock that the test moves."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from relay.reload import Reloader
+from relay.reload.reloader import Reloader
 from relay.store.store import Store
 from tests.support.clocks import ManualClock
 
@@ -25,18 +25,18 @@ BAD = GOOD.replace("post:", "pots:")
 
 @dataclass
 class ConfigFolder:
-    """What an operator edits, and who reads it."""
+    """A folder with routes and templates that a test edits."""
 
-    folder: Path
+    path: Path
     clock: ManualClock = field(default_factory=ManualClock)
 
     @property
     def routes(self) -> Path:
-        return self.folder / "routes.yaml"
+        return self.path / "routes.yaml"
 
     @property
     def templates(self) -> Path:
-        return self.folder / "templates"
+        return self.path / "templates"
 
     def write(self, text: str) -> None:
         self.routes.write_text(text)
@@ -46,11 +46,11 @@ class ConfigFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def reload(self, store: Store) -> Reloader:
+    def reloader(self, store: Store) -> Reloader:
         return Reloader(store, self.routes, self.templates, self.clock)
 
     async def run_with_time(self, work: Awaitable[T], meanwhile: Callable[[], None] | None = None) -> T:
-        """Time moves as far as the work waits; `meanwhile` happens once, when it waits for the first time."""
+        """Let time pass while the work waits; call `meanwhile` once, when it waits for the first time."""
         task = asyncio.ensure_future(work)
         while not task.done():
             await asyncio.sleep(0.002)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from relay.bigpanda.client import BigPandaClient
+from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone, TaskOutcome
 from relay.bigpanda.responses import tag_definitions_of
 from relay.cards.model import Channel
@@ -19,7 +19,7 @@ from relay.http.session import make_session
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
-from relay.slack.client import SlackClient
+from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
 from relay.store.address import parse_database_url
 from relay.store.types import StoredConfiguration
@@ -31,14 +31,15 @@ from relay.tools.live_store import build_stored, open_live_store
 
 async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
     """Check everything that these settings name. Every problem becomes a finding; none is raised."""
+    clock = clock or Clock()
     findings = _settings(settings)
     database, stored, known = await _database(settings)
     configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored)
     findings += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
-            slack = SlackClient(session, settings.required_bot_token, base_url=settings.slack_api_url)
-            findings += await SlackChecks(slack, rulebook, known, clock or Clock()).findings()
+            slack = SlackGateway(session, settings.required_bot_token, clock, base_url=settings.slack_api_url)
+            findings += await SlackChecks(slack, rulebook, known, clock).findings()
         if rulebook is not None and accepts_actions(rulebook):
             findings += [await _interactivity(session, settings), *await _bigpanda(session, settings, needed=True)]
         else:
@@ -115,7 +116,7 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, *, neede
     problem = error if needed else warning
     key, url = settings.bigpanda_api_key.get_secret_value(), settings.bigpanda_api_url
     try:
-        client = BigPandaClient(session, key, base_url=url)
+        client = BigPandaGateway(session, key, Clock(), base_url=url)
     except SettingsError as raised:
         return [problem("BigPanda", "relay cannot use its settings.", str(raised))]
     outcome = await client.tag_definitions()
@@ -135,7 +136,8 @@ async def _interactivity(session: aiohttp.ClientSession, settings: Settings) -> 
     """Check how clicks and replies reach relay: over HTTP or Socket Mode. Without either, no card has buttons."""
     subject, token = "Slack interactivity", settings.slack_app_token
     if token is not None:
-        answer = await SlackClient(session, token.get_secret_value(), base_url=settings.slack_api_url).open_socket()
+        gateway = SlackGateway(session, token.get_secret_value(), Clock(), base_url=settings.slack_api_url)
+        answer = await gateway.open_socket()
         if isinstance(answer, Read):
             return ok(subject, "clicks and replies arrive over Socket Mode; Slack accepts SLACK_APP_TOKEN.")
         message = f"Slack opens no Socket Mode connection for SLACK_APP_TOKEN: {answer.reason.replace('_', ' ')}."

@@ -7,7 +7,7 @@ from functools import partial
 from relay.cards.model import Channel
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
-from relay.slack.client import SlackClient
+from relay.slack.gateway import SlackGateway
 from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
 from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of, identity_of, user_groups_of
@@ -31,7 +31,7 @@ class SlackChecks:
     """The checks of one workspace. `known` are the channels in the database, by reference."""
 
     def __init__(
-        self, slack: SlackClient, rulebook: Rulebook | None, known: Mapping[str, Channel], clock: Clock
+        self, slack: SlackGateway, rulebook: Rulebook | None, known: Mapping[str, Channel], clock: Clock
     ) -> None:
         self._slack = slack
         self._rulebook = rulebook

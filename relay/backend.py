@@ -1,0 +1,138 @@
+"""What stands behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+import structlog
+
+from relay.actions.build import ActionServices
+from relay.delivery.service import DeliveryService
+from relay.ingest.service import IngestService
+from relay.metrics import Metrics
+from relay.model.errors import StoreError
+from relay.reload.reloader import Reloader
+from relay.runtime.clock import Clock
+from relay.server.backend import Readiness, ShareReceipt
+from relay.slack.circuit_breaker import CircuitBreaker
+from relay.slack.socket_mode import SocketMode
+from relay.store.health_probe import TIMEOUT, HealthProbe
+from relay.store.store import Store
+from relay.store.types import Backlog
+from relay.tools.incident import as_json
+
+T = TypeVar("T")
+
+log = structlog.get_logger("relay")
+
+
+class RelayBackend:
+    """Implements `relay.server.backend.Backend`. `socket` is set where Socket Mode is used."""
+
+    def __init__(  # noqa: PLR0913  each has a name
+        self,
+        *,
+        store: Store,
+        ingest: IngestService,
+        delivery: DeliveryService,
+        actions: ActionServices,
+        reloader: Reloader,
+        breaker: CircuitBreaker,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        """Take the parts to ask."""
+        self.socket: SocketMode | None = None
+        self._store = store
+        self._ingest = ingest
+        self._delivery = delivery
+        self._actions = actions
+        self._reloader = reloader
+        self._breaker = breaker
+        self._metrics = metrics
+        self._clock = clock
+        self._probe = HealthProbe(store)
+
+    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
+        """Store a share."""
+        accepted = await self._ingest.accept(body, headers)
+        return ShareReceipt(share=accepted.share_id, incident=accepted.incident, routes=accepted.routes)
+
+    async def on_interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Store what a person pressed or sent in Slack; return the answer for Slack."""
+        return await self._actions.interactions.handle_interaction(payload)
+
+    async def on_event(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Store what a person wrote into a thread."""
+        return await self._actions.interactions.handle_event(payload)
+
+    async def incident(self, incident: str) -> dict[str, Any] | None:
+        """Return everything that relay knows about an incident, as JSON."""
+        history = await self._store.incident_history(incident)
+        return None if history is None else as_json(history, self._delivery.message_link)
+
+    async def readiness(self) -> Readiness:
+        """Check whether a share can be stored; what else is wrong is shown, and does not make relay unready."""
+        state = self._reloader.state
+        detail: dict[str, Any] = {
+            "configuration": state.hash,
+            "slack": self._breaker.status,
+            "delivering": self._delivery.delivering,
+        }
+        if self.socket is not None:
+            detail["socket_mode"] = "connected" if self.socket.connected else "not connected"
+        if self._breaker.remedy:
+            detail["remedy"] = self._breaker.remedy
+        if problem := self._actions.tasks.problem:
+            detail["bigpanda"] = problem
+        if state.faults:
+            detail["configuration_faults"] = [str(fault) for fault in state.faults]
+        store_problem, waiting = await asyncio.gather(self._probe.problem(), self._waiting())
+        detail |= waiting
+        if store_problem:
+            detail["store"] = store_problem
+        return Readiness(ok="store" not in detail, detail=detail)
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """Return the metrics; while the database does not answer, those that do not need it."""
+        state = self._reloader.state
+        self._metrics.record_configuration(state.hash, state.last_success_at, successful=state.successful)
+        if self.socket is not None:
+            self._metrics.record_socket_mode(connected=self.socket.connected)
+        store_problem, backlog = await asyncio.gather(self._probe.problem(), self._backlog())
+        return self._metrics.exposition(backlog, writable=not store_problem, delivering=self._delivery.delivering)
+
+    async def _waiting(self) -> dict[str, Any]:
+        """Return what is not as it should be; `store` where the database does not answer."""
+        now = self._clock.now()
+        try:
+            channels = await self._in_time(self._store.stalled_channels(now))
+            backlog = await self._in_time(self._store.backlog(now))
+        except StoreError as error:
+            return {"store": str(error)}
+        return {
+            "stalled_channels": {channel.ref: channel.reason or str(channel.state) for channel in channels},
+            "in_doubt": backlog.in_doubt,
+            "dead_letters": backlog.dead_letters,
+            "quarantined": backlog.quarantined_bodies,
+            "bigpanda_tasks": backlog.due_tasks,
+        }
+
+    async def _backlog(self) -> Backlog | None:
+        try:
+            return await self._in_time(self._store.backlog(self._clock.now()))
+        except StoreError as error:
+            log.warning("backlog_unknown", detail=str(error))
+            return None
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        """Wait for the database, but not for ever.
+
+        Raises:
+            StoreError: it failed, or did not answer in time.
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await answer
+        except TimeoutError:
+            raise self._store.unresponsive(TIMEOUT) from None

@@ -1,0 +1,163 @@
+"""Leadership: of several relays on one PostgreSQL, one does the work that must not be done twice.
+
+On PostgreSQL a lease says which one. Each transaction of that work checks the lease, and a relay that loses it stops
+before its next call. On SQLite the lock on the file is enough, and `lease` is None.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol
+from uuid import uuid4
+
+import structlog
+
+from relay.delivery.lease_guard import LeaseGuard
+from relay.delivery.supervision import supervise
+from relay.http.session import check_before_send
+from relay.model.errors import LeaseLost, StoreError
+from relay.runtime.clock import Clock, WakeEvent
+from relay.store.store import Store
+from relay.store.types import Lease
+
+log = structlog.get_logger("relay.leader")
+
+LEASE_NAME = "delivery"
+LEASE_TTL = 12.0
+LEASE_RENEW_EVERY = 3.0
+LEASE_ACQUIRE_EVERY = 1.0
+"""Seconds: how long a lease holds, how often its holder renews it, and how often other relays try to acquire it."""
+
+POLL_EVERY = 1.0
+"""Seconds between two checks whether another program has written into an SQLite database."""
+
+CRASH_PAUSE = 30.0
+"""Seconds until the work begins again after an unexpected failure."""
+
+
+class LeaderJob(Protocol):
+    """Work that only the leader does."""
+
+    def wake(self, *, everything: bool = False) -> None:
+        """Look for due work now; `everything` may have changed, not only what a new share changes."""
+
+    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Work until told to stop, and finish what is in progress.
+
+        Raises:
+            LeaseLost: another relay is the leader now.
+            StoreError: the store failed; nothing is lost by beginning again.
+        """
+
+
+class Leader:
+    """Acquires the lease, renews it, and runs the jobs while it holds."""
+
+    def __init__(self, store: Store, clock: Clock, jobs: Sequence[LeaderJob]) -> None:
+        """Run these jobs, in parallel."""
+        self._store = store
+        self._clock = clock
+        self._jobs = tuple(jobs)
+        self._guard = LeaseGuard(clock)
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._stopped = asyncio.Event()
+
+    def wake(self, *, everything: bool = False) -> None:
+        """Let all jobs look for due work now."""
+        for job in self._jobs:
+            job.wake(everything=everything)
+
+    def stop(self) -> None:
+        """Wake whatever waits, so that it sees that it is told to stop."""
+        self._stopped.set()
+        self.wake(everything=True)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Lead whenever this relay can, until told to stop; then finish what is in progress."""
+        while not stopping.is_set():
+            if not await self._turn(stopping) and not stopping.is_set():
+                await self._clock.wait(self._stopped, self._clock.now() + LEASE_ACQUIRE_EVERY)
+
+    async def _turn(self, stopping: asyncio.Event) -> bool:
+        """Lead until told to stop; return False where another relay leads, or where the work had to break off.
+
+        A failing database does not end relay: shares are answered 503 meanwhile, and afterwards what was interrupted is
+        searched for as after a crash.
+        """
+        try:
+            lease = await self._acquire()
+            if self._store.shared and lease is None:
+                return False
+            await self._lead(lease, stopping)
+            if lease is not None:
+                await self._store.release_lease(lease)
+        except* LeaseLost as lost:
+            log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in _leaves(lost)])
+        except* StoreError as failed:
+            log.error("delivery_interrupted", detail=[str(error) for error in _leaves(failed)])  # noqa: TRY400  the message says it all
+        except* Exception:
+            log.exception("delivery_crashed")  # shares are still accepted
+            await self._clock.wait(self._stopped, self._clock.now() + CRASH_PAUSE)
+        else:
+            return True
+        return False
+
+    async def _acquire(self) -> Lease | None:
+        """Acquire or renew the lease."""
+        if not self._store.shared:
+            return None
+        asked_at = self._clock.monotonic()
+        epoch = await self._store.acquire_lease(LEASE_NAME, self._holder, None, LEASE_TTL)
+        if epoch is None:
+            return None
+        self._guard.extend(asked_at, LEASE_TTL)
+        return Lease(LEASE_NAME, self._holder, epoch)
+
+    async def _lead(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        log.info("leading", holder=self._holder)
+        jobs_stop = asyncio.Event()
+        # All calls of the jobs check the lease before their first byte: time may pass between a decision and its call.
+        with check_before_send(self._guard.check):
+            async with asyncio.TaskGroup() as tasks:
+                for job in self._jobs:
+                    tasks.create_task(job.run(lease, jobs_stop), name=type(job).__name__)
+                listen = supervise("listener", self._listen, WakeEvent(), jobs_stop, self._clock)
+                listening = tasks.create_task(listen, name="listener")
+                await self._hold(lease, stopping)
+                jobs_stop.set()
+                listening.cancel()
+                self.wake(everything=True)
+
+    async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Renew the lease until told to stop.
+
+        Raises:
+            LeaseLost: another relay has it.
+        """
+        while not stopping.is_set():
+            await self._clock.wait(self._stopped, None if lease is None else self._clock.now() + LEASE_RENEW_EVERY)
+            if lease is not None and not stopping.is_set() and await self._acquire() != lease:
+                raise LeaseLost("another relay delivers now")
+
+    async def _listen(self) -> None:
+        """Notice what other programs write: shares that other relays accept, and what an operator retries.
+
+        They live in real time, whatever clock this relay has.
+        """
+        await self._store.listen(lambda everything: self.wake(everything=everything))
+        while True:
+            with suppress(StoreError):  # the jobs report it
+                if await self._store.changed_elsewhere():
+                    self.wake(everything=True)
+            await asyncio.sleep(POLL_EVERY)
+
+
+def _leaves(group: BaseExceptionGroup[StoreError]) -> Iterator[BaseException]:
+    """Yield the errors of a group and of the groups in it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

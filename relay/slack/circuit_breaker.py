@@ -1,0 +1,150 @@
+"""Stops the calls to Slack while the token is dead, a permission is missing, or Slack does not answer.
+
+While the circuit is open, one harmless call asks now and then whether it may close. No message is posted meanwhile: a
+post without an answer would be one more message of which nobody knows whether Slack has it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from math import inf
+
+import structlog
+
+from relay.ratelimit.budgets import backoff
+from relay.ratelimit.throttle import Throttle
+from relay.runtime.clock import Clock, WakeEvent
+from relay.slack.methods import Method
+from relay.slack.outcomes import Ambiguous, Delivered, Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.slack.responses import Identity, identity_of
+
+log = structlog.get_logger("relay.slack")
+
+MAX_UNANSWERED = 3
+"""So many calls in a row without an answer open the circuit."""
+
+MAX_PROBE_PAUSE = 30.0
+"""The longest pause between two probes, in seconds."""
+
+_UNANSWERED_REMEDY = "Wait, or check status.slack.com and relay's way to the internet."
+
+
+class CircuitBreaker:
+    """Opens and closes by what Slack answers.
+
+    `reason` and `remedy` say why it is open. A missing permission stays named until a message is delivered, since the
+    probe does not need that permission. After it has closed it is `half_open` until then: one card at a time goes
+    through (`calls_in_flight`), and the first failure opens it again.
+
+    Only a circuit that is probed can close. So it opens only in the relay that delivers, which runs `run`.
+    """
+
+    def __init__(self, probe: Callable[[], Awaitable[SlackOutcome]], throttle: Throttle, clock: Clock) -> None:
+        """Begin closed. `probe` is auth.test, within the limits of the `throttle`."""
+        self.identity: Identity | None = None
+        self.reason = ""
+        self.remedy = ""
+        self.is_open = False
+        self.half_open = False
+        self.calls_in_flight = 0
+        self.wakeup = WakeEvent()
+        self.wake_on_close: list[asyncio.Event] = []
+        self._probe = probe
+        self._throttle = throttle
+        self._clock = clock
+        self._missing_scopes = ""
+        self._unanswered = 0
+        self._tries = 0
+        self._probe_from = -inf
+        self._probing = False
+
+    @property
+    def status(self) -> str:
+        """`ok`, or why Slack is not called."""
+        return self.reason or ("ok" if self.identity else "not asked yet")
+
+    def blocks(self, method: Method) -> bool:
+        """Whether this call must not be made now."""
+        return self.is_open and self._probing and method is not Method.AUTH_TEST
+
+    def record(self, method: Method, outcome: SlackOutcome) -> None:
+        """Learn from the outcome of a call."""
+        if not self._probing or method is Method.AUTH_TEST:
+            return
+        was_open = self.is_open
+        self._learn(method, outcome)
+        if self.is_open and not was_open:
+            self._schedule_probe()
+            self.wakeup.set()
+
+    def _learn(self, method: Method, outcome: SlackOutcome) -> None:
+        match outcome:
+            case Rejected(scope=RejectionScope.CREDENTIALS):
+                self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
+            case Rejected(scope=RejectionScope.APP) if method in {Method.POST, Method.EDIT}:
+                self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
+            case Ambiguous() | Retryable(pauses=False):
+                self._unanswered += 1
+                if self._unanswered >= MAX_UNANSWERED or self.half_open:
+                    self._open("no_answer", _UNANSWERED_REMEDY)
+            case Delivered():
+                self._unanswered = self._tries = 0
+                self.half_open = False
+                self.reason = self.remedy = self._missing_scopes = ""
+            case _:
+                self._unanswered = 0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Learn who relay is, and probe while the circuit is open, until told to stop.
+
+        How often Slack is asked depends on time alone, however often `wakeup` is set.
+        """
+        self._probing = True
+        try:
+            while not stopping.is_set():
+                until = self._next_probe()
+                if until is None or until > self._clock.now():
+                    await self._clock.wait_idle(self.wakeup, until)
+                else:
+                    await self._ask()
+        finally:
+            self._probing = False
+
+    def _next_probe(self) -> float | None:
+        if self.identity is not None and not self.is_open:
+            return None
+        pause = self._probe_from - self._clock.monotonic()
+        return max(self._clock.now() + pause, self._throttle.blocked_until(Method.AUTH_TEST) or -inf)
+
+    async def _ask(self) -> None:
+        outcome = await self._probe()
+        if isinstance(outcome, Read):
+            self.identity = identity_of(outcome)
+            self._close()
+            return
+        remedy = outcome.remedy if isinstance(outcome, Rejected | Retryable) else ""
+        log.warning("slack_probe_failed", reason=outcome.reason, remedy=remedy)
+        if isinstance(outcome, Rejected):
+            self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
+        self._schedule_probe()
+
+    def _schedule_probe(self) -> None:
+        """Set the next probe by the monotonic clock: a clock that is set back must not delay it."""
+        self._tries += 1
+        self._probe_from = self._clock.monotonic() + min(MAX_PROBE_PAUSE, backoff(self._tries, "slack"))
+
+    def _open(self, reason: str, remedy: str, missing_scopes: str = "") -> None:
+        if not self.is_open:
+            log.error("slack_paused", reason=reason, remedy=remedy, missing_scopes=missing_scopes)
+        self.is_open = True
+        self.reason, self.remedy, self._missing_scopes = reason, remedy, missing_scopes
+
+    def _close(self) -> None:
+        if self.is_open:
+            log.warning("slack_resumed", after=self.reason)
+            self.half_open = True
+        self.is_open = False
+        self._unanswered = 0
+        if not self._missing_scopes:
+            self.reason = self.remedy = ""
+        for event in self.wake_on_close:
+            event.set()
