@@ -60,31 +60,35 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     app[IN_FLIGHT] = InFlightRequests()
     app[PROBLEM_OBSERVER] = on_problem or (lambda _status, _reason: None)
     endpoints = _Endpoints(
-        backend=backend, keys=ApiKeys(keys), header=header, max_bytes=max_bytes, body_timeout=body_timeout
+        backend=backend,
+        keys=ApiKeys(keys),
+        header=header,
+        admin_keys=ApiKeys([admin_key] if admin_key is not None else []),
+        max_bytes=max_bytes,
+        body_timeout=body_timeout,
     )
     app.router.add_post("/shares", endpoints.shares, expect_handler=ignore_expect)
     app.router.add_get("/healthz", endpoints.healthz)
     app.router.add_get("/readyz", endpoints.readyz)
     app.router.add_get("/metrics", endpoints.metrics)
     if admin_key is not None:
-        app.router.add_get("/incidents/{id}", _AdminEndpoints(backend=backend, keys=ApiKeys([admin_key])).incident)
+        app.router.add_get("/incidents/{id}", endpoints.incident)
     if signing_secret:
-        SlackEndpoints(
-            backend=backend,
-            signature=SignatureVerifier(signing_secret),
-            clock=clock or Clock(),
-            body_timeout=body_timeout,
-        ).register(app)
+        signature = SignatureVerifier(signing_secret)
+        slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock(), body_timeout=body_timeout)
+        app.router.add_post("/slack/actions", slack.actions, expect_handler=ignore_expect)
+        app.router.add_post("/slack/events", slack.events, expect_handler=ignore_expect)
     return app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoints:
-    """The endpoints for BigPanda, the orchestrator and Prometheus."""
+    """The endpoints for BigPanda, the orchestrator and Prometheus; and for operators, with a key of their own."""
 
     backend: Backend
     keys: ApiKeys
     header: str
+    admin_keys: ApiKeys
     max_bytes: int
     body_timeout: float
 
@@ -121,17 +125,9 @@ class _Endpoints:
         body, content_type = await self.backend.metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AdminEndpoints:
-    """The endpoints for operators, with a key of their own."""
-
-    backend: Backend
-    keys: ApiKeys
-
     async def incident(self, request: web.Request) -> web.Response:
         """Return everything that relay knows about one incident."""
-        _authenticate(request, self.keys, None)
+        _authenticate(request, self.admin_keys, None)
         document = await self.backend.incident(request.match_info["id"])
         if document is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "relay has no share of this incident.")
@@ -152,7 +148,7 @@ def _headers_without_keys(request: web.Request, header: str) -> dict[str, str]:
     secret = {header.lower(), "authorization", "proxy-authorization", "cookie"}
     names = {name.lower(): name for name in request.headers}
     return {
-        name: ", ".join(_readable(value) for value in request.headers.getall(name))
+        name: ", ".join(map(_readable, request.headers.getall(name)))
         for lowered, name in names.items()
         if lowered not in secret
     }
@@ -178,13 +174,8 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
         return await handler(request)
     except Problem as error:
         problem = error
-        log.warning(
-            "request_rejected",
-            method=request.method,
-            path=request.path,
-            status=problem.status.value,
-            reason=problem.reason,
-        )
+        rejection = {"status": problem.status.value, "reason": problem.reason}
+        log.warning("request_rejected", method=request.method, path=request.path, **rejection)
     except web.HTTPClientError as error:
         problem = from_aiohttp(error)
     except (Exception, asyncio.CancelledError) as error:

@@ -64,7 +64,12 @@ async def listen(app: web.Application, host: str, port: int, *, drain_seconds: f
     runner = ProblemAppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        site = await _start_site(runner, host, port)
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+            raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {reason}") from error
         try:
             yield runner.addresses[0][:2]
         finally:
@@ -74,13 +79,3 @@ async def listen(app: web.Application, host: str, port: int, *, drain_seconds: f
             await app[IN_FLIGHT].drain(drain_seconds)
     finally:
         await runner.cleanup()
-
-
-async def _start_site(runner: web.AppRunner, host: str, port: int) -> web.TCPSite:
-    site = web.TCPSite(runner, host, port)
-    try:
-        await site.start()
-    except OSError as error:
-        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
-        raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {reason}") from error
-    return site

@@ -73,11 +73,14 @@ class _Connection(RequestHandler):
         message: str | None = None,  # noqa: ARG002  it contains the sender's bytes
     ) -> web.StreamResponse:
         """Answer malformed HTTP, and a request for which the application itself failed."""
-        problem = unexpected_error()
         if isinstance(exc, HttpProcessingError):
-            problem = self._malformed(exc)
+            detail = "The request is not valid HTTP/1.1."
+            if isinstance(exc, LineTooLong):
+                detail = f"A line of the request's header is longer than the limit of {self.max_line_size} bytes."
+            problem = Problem(HTTPStatus.BAD_REQUEST, "malformed_request", detail)
             log.warning("request_rejected", status=problem.status.value, reason=problem.reason, client=request.remote)
         else:
+            problem = unexpected_error()
             log.error("request_failed", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("part of a response has been sent already")
@@ -97,12 +100,6 @@ class _Connection(RequestHandler):
         """Log an error, except for the invalid rest of a body that was answered already."""
         if not isinstance(more.get("exc_info"), HttpProcessingError | RequestPayloadError):
             super().log_exception(*args, **more)
-
-    def _malformed(self, error: HttpProcessingError) -> Problem:
-        detail = "The request is not valid HTTP/1.1."
-        if isinstance(error, LineTooLong):
-            detail = f"A line of the request's header is longer than the limit of {self.max_line_size} bytes."
-        return Problem(HTTPStatus.BAD_REQUEST, "malformed_request", detail)
 
     def _observed_response(self, problem: Problem) -> web.Response:
         self._observer(problem.status.value, problem.reason)

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from relay.runtime.clock import Clock
 from relay.server.backend import Backend
-from relay.server.body import ignore_expect, read_body
+from relay.server.body import read_body
 from relay.server.lifecycle import IN_FLIGHT
 from relay.server.problem import Problem, stopping
 from relay.server.slack_signature import SignatureVerifier
@@ -36,24 +36,23 @@ class SlackEndpoints:
     clock: Clock
     body_timeout: float
 
-    def register(self, app: web.Application) -> None:
-        """Add the endpoints to an application."""
-        app.router.add_post("/slack/actions", self.actions, expect_handler=ignore_expect)
-        app.router.add_post("/slack/events", self.events, expect_handler=ignore_expect)
-
     async def actions(self, request: web.Request) -> web.Response:
         """Accept a click or a submitted modal: JSON in the form field `payload`."""
-        payload = _parse_object(_form_field(await self._verified_body(request), "payload"))
+        form = (await self._verified_body(request)).decode("utf-8", "replace")
+        try:
+            fields = parse_qs(form, max_num_fields=100)
+        except ValueError:  # too many fields
+            fields = {}
+        payload = _parse_object(fields.get("payload", [""])[-1])
         return _json_response(await self.backend.on_interaction(payload))
 
     async def events(self, request: web.Request) -> web.Response:
         """Accept an event: JSON. Slack's check that this is relay's address is answered here."""
         payload = _parse_object(await self._verified_body(request))
-        match parse_event(payload):
-            case Challenge(text=text):
-                return _json_response({"challenge": text})
-            case _:
-                return _json_response(await self.backend.on_event(payload))
+        event = parse_event(payload)
+        if isinstance(event, Challenge):
+            return _json_response({"challenge": event.text})
+        return _json_response(await self.backend.on_event(payload))
 
     async def _verified_body(self, request: web.Request) -> bytes:
         """The body, after its signature was verified. If the request is too old, its body is not read."""
@@ -69,14 +68,6 @@ class SlackEndpoints:
 
 def _unsigned(detail: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, "invalid_signature", detail, close=True)
-
-
-def _form_field(form: bytes, name: str) -> str:
-    try:
-        fields = parse_qs(form.decode("utf-8", "replace"), max_num_fields=100)
-    except ValueError:  # too many fields
-        return ""
-    return fields.get(name, [""])[-1]
 
 
 def _parse_object(text: str | bytes) -> Mapping[str, Any]:
