@@ -39,7 +39,7 @@ def run_tests(
     result = run(configuration, read_tests(_test_files(files or [routes.parent]), configuration.rulebook), print_result)
     if junit is not None:
         write_file(junit, report.junit(result), option="--junit")
-    for line in report.coverage(result.coverage, str(routes)) if coverage else ():
+    for line in report.coverage(result, str(routes)) if coverage else ():
         typer.echo(line)
     typer.echo(report.summary(result))
     if result.failed:

@@ -1,7 +1,7 @@
 """Compares a simulation with what a test expects: every difference, at the position of the expectation."""
 
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher, get_close_matches
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches, unified_diff
 
 from relay.cards.model import CardState
 from relay.routes.yaml_reader.context import Position
@@ -22,15 +22,13 @@ Failures = Iterator[ExpectationFailure]
 
 def check_expectations(simulation: Simulation, expected: Expected, names: ChannelNames) -> Failures:
     """Yield every expectation that is not met."""
-    if expected.routes is not None:
-        yield from _check_list(expected.routes, simulation.routes, "the routes that matched the last share")
+    yield from _check_list(expected.routes, simulation.routes, "the routes that matched the last share")
     cards = {
         each.card.channel: each
         for each in simulation.cards
         if each.root is not None and each.card.state is not CardState.SUPERSEDED
     }
-    if expected.channels is not None:
-        yield from _check_list(expected.channels, tuple(cards), "the channels with a card", names)
+    yield from _check_list(expected.channels, tuple(cards), "the channels with a card", names)
     for card in expected.cards:
         if (simulated := cards.get(card.ref)) is None:
             there = ", ".join(channel_label(ref, names) for ref in cards) or "none"
@@ -50,8 +48,8 @@ def check_messages(simulation: Simulation, position: Position, names: ChannelNam
                 yield _failure(position, f"a template failed for {message}: {failure}")
 
 
-def _failure(position: Position, message: str, diff: Iterator[str] | None = None) -> ExpectationFailure:
-    return ExpectationFailure(position=position, message=message, diff=tuple(diff or ()))
+def _failure(position: Position, message: str, diff: Iterable[str] = ()) -> ExpectationFailure:
+    return ExpectationFailure(position=position, message=message, diff=tuple(diff))
 
 
 def _check_card(simulated: SimulatedCard, expected: CardExpected, names: ChannelNames) -> Failures:
@@ -59,10 +57,8 @@ def _check_card(simulated: SimulatedCard, expected: CardExpected, names: Channel
     if first is None or root is None:
         return
     subject = f"the card in {expected.source}"
-    if expected.route is not None:
-        yield from _check_list(expected.route, (simulated.card.route,), f"the route of {subject}")
-    if expected.pings is not None:
-        yield from _check_list(expected.pings, first.pings, f"the pings of {subject}")
+    yield from _check_list(expected.route, (simulated.card.route,), f"the route of {subject}")
+    yield from _check_list(expected.pings, first.pings, f"the pings of {subject}")
     yield from _check_wording(expected.wording, message_text(root.message, names), subject)
     yield from _check_wording(expected.notification, root.message.text, f"the notification of {subject}")
     kinds = [str(entry.kind) for reply in simulated.replies for entry in reply.entries]
@@ -85,33 +81,25 @@ def _check_thread(
     for number, (reply, each) in enumerate(zip(replies, expected, strict=False), start=1):
         subject = f"reply {number} in {card.source}"
         yield from _check_wording(each.wording, message_text(reply.message, names), subject)
-        if each.tells is not None:
-            kinds = tuple(str(entry.kind) for entry in reply.entries)
-            yield from _check_list(each.tells, kinds, f"the entries of {subject}")
-        if each.pings is not None:
-            yield from _check_list(each.pings, reply.pings, f"the pings of {subject}")
+        yield from _check_list(each.tells, [str(entry.kind) for entry in reply.entries], f"the entries of {subject}")
+        yield from _check_list(each.pings, reply.pings, f"the pings of {subject}")
         if each.broadcast is not None and each.broadcast is not reply.broadcast:
             found = f"expected broadcast: {str(each.broadcast).lower()}, found {str(reply.broadcast).lower()}"
             yield _failure(each.position, f"{subject}: {found}")
 
 
 def _check_list(
-    expected: ExpectedList, found: Sequence[str], subject: str, names: ChannelNames | None = None
+    expected: ExpectedList | None, found: Sequence[str], subject: str, names: ChannelNames | None = None
 ) -> Failures:
-    """Compare without regard to order."""
-    wanted, there = sorted(expected.values), sorted(found)
-    if wanted != there:
-        yield _failure(expected.position, f"{subject}: not as expected", _list_diff(wanted, there, names or {}))
-
-
-def _list_diff(wanted: Sequence[str], there: Sequence[str], names: ChannelNames) -> Iterator[str]:
-    matcher = SequenceMatcher(a=wanted, b=there, autojunk=False)
-    for kind, start, end, other_start, other_end in matcher.get_opcodes():
-        if kind == "equal":
-            yield from (f"  {channel_label(each, names)}" for each in wanted[start:end])
-            continue
-        yield from (f"- {channel_label(each, names) or '(the fallback)'}" for each in wanted[start:end])
-        yield from (f"+ {channel_label(each, names) or '(the fallback)'}" for each in there[other_start:other_end])
+    """Compare without regard to order; None accepts anything."""
+    if expected is None or sorted(expected.values) == sorted(found):
+        return
+    wanted, there = (
+        [channel_label(each, names or {}) or "(the fallback)" for each in sorted(values)]
+        for values in (expected.values, found)
+    )
+    _, _, _, *diff = unified_diff(wanted, there, n=len(wanted), lineterm="")  # the first lines name files and places
+    yield _failure(expected.position, f"{subject}: not as expected", (f"{line[0]} {line[1:]}" for line in diff))
 
 
 def _check_wording(expected: Wording, text: str, subject: str) -> Failures:
@@ -124,12 +112,10 @@ def _check_wording(expected: Wording, text: str, subject: str) -> Failures:
             yield _failure(phrase.position, f"{subject} says {phrase.source!r}", lines)
 
 
-def _text_diff(phrase: Phrase, text: str) -> Iterator[str]:
+def _text_diff(phrase: Phrase, text: str) -> list[str]:
     """The message, with the expected text before the most similar line."""
     lines = text.splitlines()
     similar = get_close_matches(phrase.source, lines, n=1, cutoff=0.5)
     place = lines.index(similar[0]) if similar else len(lines)
-    yield from (f"  {line}" for line in lines[:place])
-    yield f"- {phrase.source}"
-    yield from (f"+ {line}" for line in lines[place : place + 1])
-    yield from (f"  {line}" for line in lines[place + 1 :])
+    shown = [f"{'+' if number == place else ' '} {line}" for number, line in enumerate(lines)]
+    return [*shown[:place], f"- {phrase.source}", *shown[place:]]

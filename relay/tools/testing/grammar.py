@@ -57,8 +57,7 @@ _REPLY = (*_WORDING, "tells", "pings", "broadcast")
 def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
     """Parse the tests of these files. The routes and channels that they name must be in the rulebook.
 
-    Raises:
-        ConfigurationError: with every fault of every file.
+    Raises ConfigurationError with every fault of every file.
     """
     tests: list[OperatorTest] = []
     faults: list[Fault] = []
@@ -72,8 +71,6 @@ def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
 
 
 class _TestFileParser:
-    """Parses one file."""
-
     def __init__(self, path: Path, rulebook: Rulebook, context: ParseContext) -> None:
         self._path = path
         self._rulebook = rulebook
@@ -163,19 +160,17 @@ class _TestFileParser:
         if sample is not None:
             name = choice_of(*SAMPLES)(sample, self._context)
             return None if name is None else read_sample(name)
-        name = None if file is None else read_word(file, self._context)
-        return None if file is None or name is None else self._read_share(file, name)
-
-    def _read_share(self, node: Node, name: str) -> bytes | None:
+        if file is None or (name := read_word(file, self._context)) is None:
+            return None
         path = self._path.parent / name
         try:
             document = path.read_bytes()
             parse_share_file(document, {})
         except OSError as error:
             hint = suggestion(name, [each.name for each in sorted(path.parent.glob("*.json"))])
-            self._context.add_fault(node, f"{path} cannot be read: {error.strerror or error}{hint}")
+            self._context.add_fault(file, f"{path} cannot be read: {error.strerror or error}{hint}")
         except ShareError as error:
-            self._context.add_fault(node, f"{path} does not contain a share. {error}")
+            self._context.add_fault(file, f"{path} does not contain a share. {error}")
         else:
             return document
         return None
@@ -188,7 +183,6 @@ class _TestFileParser:
         if mapping.get("routes") is mapping.get("channels") is None and _is_empty(mapping.get("cards")):
             self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(_EXPECT)}")
         return Expected(
-            position=position_of(mapping),
             routes=self._list(mapping, "routes", self._route),
             channels=self._list(mapping, "channels", self._channel),
             cards=tuple(self._cards(mapping.get("cards"))),
@@ -199,30 +193,26 @@ class _TestFileParser:
         for key, value in mapping.entries if mapping else ():
             ref = self._channel(key, self._context)
             card = self._mapping(value, _CARD, "a card")
-            if ref is not None and card is not None:
-                yield self._card(ref, key, card)
-
-    def _card(self, ref: str, key: ScalarNode, card: MappingNode) -> CardExpected:
-        thread, route, entries = card.get("thread"), card.get("route"), card.get("entries")
-        name = None if route is None else self._route(route, self._context)
-        number = None if entries is None else read_count(entries, self._context)
-        return CardExpected(
-            ref=ref,
-            source=key.text,
-            position=position_of(key),
-            wording=self._wording(card),
-            notification=read_key(card, "notification", self._notification, self._context, Wording()),
-            route=ExpectedList(values=(name,), position=position_of(route)) if route and name is not None else None,
-            pings=self._list(card, "pings", read_target),
-            entries=(number, position_of(entries)) if entries is not None and number is not None else None,
-            thread=None if thread is None else tuple(self._replies(thread)),
-            thread_position=position_of(thread or key),
-        )
+            if ref is None or card is None:
+                continue
+            thread = card.get("thread")
+            yield CardExpected(
+                ref=ref,
+                source=key.text,
+                position=position_of(key),
+                wording=self._wording(card),
+                notification=read_key(card, "notification", self._notification, self._context, Wording()),
+                route=read_key(card, "route", self._governing_route, self._context, None),
+                pings=self._list(card, "pings", read_target),
+                entries=read_key(card, "entries", read_count, self._context, None),
+                thread=None if thread is None else tuple(self._replies(thread)),
+                thread_position=position_of(thread or key),
+            )
 
     def _replies(self, node: Node) -> Iterator[ReplyExpected]:
         for item in self._items(node, "replies"):
             if isinstance(item, ScalarNode):
-                yield ReplyExpected(position=position_of(item), wording=Wording(says=self._phrases(item)))
+                yield ReplyExpected(position=position_of(item), wording=self._wording(item))
             elif (reply := self._mapping(item, _REPLY, "a reply")) is not None:
                 yield ReplyExpected(
                     position=position_of(reply),
@@ -233,13 +223,14 @@ class _TestFileParser:
                 )
 
     def _notification(self, node: Node, _context: ParseContext) -> Wording | None:
+        found = node if isinstance(node, ScalarNode) else self._mapping(node, _WORDING, "a notification")
+        return None if found is None else self._wording(found)
+
+    def _wording(self, node: ScalarNode | MappingNode) -> Wording:
+        """A bare text is one that the message says."""
         if isinstance(node, ScalarNode):
             return Wording(says=self._phrases(node))
-        mapping = self._mapping(node, _WORDING, "a notification")
-        return None if mapping is None else self._wording(mapping)
-
-    def _wording(self, mapping: MappingNode) -> Wording:
-        return Wording(says=self._phrases(mapping.get("says")), lacks=self._phrases(mapping.get("lacks")))
+        return Wording(says=self._phrases(node.get("says")), lacks=self._phrases(node.get("lacks")))
 
     def _phrases(self, node: Node | None) -> tuple[Phrase, ...]:
         """One text, or a list of texts."""
@@ -256,6 +247,10 @@ class _TestFileParser:
         context.add_fault(node, f"unknown route '{name}'{suggestion(name, known)}")
         return None
 
+    def _governing_route(self, node: Node, context: ParseContext) -> ExpectedList | None:
+        name = self._route(node, context)
+        return None if name is None else ExpectedList(values=(name,), position=position_of(node))
+
     def _channel(self, node: Node, context: ParseContext) -> str | None:
         channel = read_fixed_channel(node, self._rulebook.channels, context)
         return None if channel is None else channel.ref
@@ -270,11 +265,10 @@ class _TestFileParser:
         return mapping
 
     def _items(self, node: Node | None, what: str) -> tuple[Node, ...]:
-        if node is None:
-            return ()
         if isinstance(node, ListNode):
             return node.items
-        self._context.add_fault(node, f"expected a list of {what}, found {describe(node)}")
+        if node is not None:
+            self._context.add_fault(node, f"expected a list of {what}, found {describe(node)}")
         return ()
 
     def _list(self, mapping: MappingNode, key: str, read: NodeReader[str]) -> ExpectedList | None:

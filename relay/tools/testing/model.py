@@ -84,7 +84,6 @@ class CardExpected:
 class Expected:
     """What is expected after shares; None means that anything is accepted. Channels are references."""
 
-    position: Position
     routes: ExpectedList | None = None
     channels: ExpectedList | None = None
     cards: tuple[CardExpected, ...] = ()

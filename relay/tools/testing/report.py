@@ -9,7 +9,7 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from relay.tools.testing.model import OperatorTestResult
-from relay.tools.testing.runner import Coverage, OperatorTestRun
+from relay.tools.testing.runner import OperatorTestRun
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -28,11 +28,11 @@ def summary(run: OperatorTestRun) -> str:
     return f"{number} test{'' if number == 1 else 's'}: " + (f"{failed} failed" if failed else "all passed")
 
 
-def coverage(found: Coverage, routes_file: str) -> Iterator[str]:
+def coverage(run: OperatorTestRun, routes_file: str) -> Iterator[str]:
     """The routes that no test reaches."""
-    yield f"{len(found.reached)} of {len(found.reached) + len(found.missed)} routes are reached"
-    yield from (f"    {routes_file}:{line}: no test reaches the route '{name}'" for name, line in found.missed)
-    if found.fallback is False:
+    yield f"{len(run.reached)} of {len(run.reached) + len(run.missed)} routes are reached"
+    yield from (f"    {routes_file}:{line}: no test reaches the route '{name}'" for name, line in run.missed)
+    if run.fallback is False:
         yield "    no test has a share that no route matches, so the fallback is not reached"
 
 
@@ -43,26 +43,15 @@ def junit(run: OperatorTestRun) -> str:
         group = list(results)
         suite = ET.SubElement(root, "testsuite", {"name": file, **_counts(group)})
         for result in group:
-            _add_case(suite, result)
+            name, line, seconds = _clean(result.test.name), str(result.test.position.line), f"{result.seconds:.3f}"
+            case = {"name": name, "classname": _clean(file), "file": _clean(file), "line": line, "time": seconds}
+            element = ET.SubElement(suite, "testcase", case)
+            if not result.passed:
+                message = _clean(result.failures[0].message)
+                failure = ET.SubElement(element, "failure", type="expectation", message=message)
+                failure.text = _clean("\n".join(list(result_lines(result))[1:]))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
-
-
-def _add_case(suite: ET.Element, result: OperatorTestResult) -> None:
-    test = result.test
-    case = ET.SubElement(
-        suite,
-        "testcase",
-        name=_clean(test.name),
-        classname=_clean(test.file),
-        file=_clean(test.file),
-        line=str(test.position.line),
-        time=f"{result.seconds:.3f}",
-    )
-    if not result.passed:
-        message = _clean(result.failures[0].message)
-        failure = ET.SubElement(case, "failure", type="expectation", message=message)
-        failure.text = _clean("\n".join(list(result_lines(result))[1:]))
 
 
 def _counts(results: Sequence[OperatorTestResult]) -> dict[str, str]:

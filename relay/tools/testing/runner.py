@@ -1,7 +1,7 @@
 """Runs operators' tests, and finds the routes that they reach."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
@@ -16,23 +16,16 @@ from relay.tools.testing.steps import StepError, build_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """The routes that the tests reach, and name and line of those that they miss, without disabled ones.
+class OperatorTestRun:
+    """The results of all tests; the routes that they reach, and name and line of those that they miss.
 
-    `fallback` is whether a share matched no route; None if there is no fallback channel.
+    Disabled routes do not count. `fallback` is whether a share matched no route; None if there is no fallback channel.
     """
 
+    results: tuple[OperatorTestResult, ...]
     reached: tuple[str, ...]
     missed: tuple[tuple[str, int], ...]
     fallback: bool | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTestRun:
-    """The results of all tests."""
-
-    results: tuple[OperatorTestResult, ...]
-    coverage: Coverage
 
     @property
     def failed(self) -> tuple[OperatorTestResult, ...]:
@@ -46,18 +39,25 @@ def run(
     on_result: Callable[[OperatorTestResult], None] = lambda _: None,
 ) -> OperatorTestRun:
     """Run every test; call `on_result` after each."""
-    names = channel_names(configuration.rulebook)
+    rulebook = configuration.rulebook
     results = []
     for test in tests:
-        results.append(_run_test(configuration, test, names))
+        results.append(_run_test(configuration, test))
         on_result(results[-1])
-    return OperatorTestRun(results=tuple(results), coverage=_coverage(configuration, results))
+    matched = frozenset(chain.from_iterable(result.routes for result in results))
+    routes = list(rulebook.routes.flatten_enabled())
+    return OperatorTestRun(
+        results=tuple(results),
+        reached=tuple(route.name for route in routes if _is_reached(route, matched)),
+        missed=tuple((route.name, route.line) for route in routes if not _is_reached(route, matched)),
+        fallback=any(result.unrouted for result in results) if rulebook.fallback else None,
+    )
 
 
-def _run_test(configuration: Configuration, test: OperatorTest, names: ChannelNames) -> OperatorTestResult:
+def _run_test(configuration: Configuration, test: OperatorTest) -> OperatorTestResult:
     started = perf_counter()
     simulations: defaultdict[str, Simulation] = defaultdict(lambda: Simulation(configuration))
-    failures = list(_failures(test, simulations, names))
+    failures = list(_failures(test, simulations, channel_names(configuration.rulebook)))
     shares = [share for simulation in simulations.values() for share in simulation.shares]
     return OperatorTestResult(
         test=test,
@@ -88,16 +88,6 @@ def _failures(
         yield from check_messages(simulation, test.position, names)
     if last is not None and test.expected is not None:
         yield from check_expectations(last, test.expected, names)
-
-
-def _coverage(configuration: Configuration, results: Sequence[OperatorTestResult]) -> Coverage:
-    matched = frozenset(chain.from_iterable(result.routes for result in results))
-    routes = list(configuration.rulebook.routes.flatten_enabled())
-    return Coverage(
-        reached=tuple(route.name for route in routes if _is_reached(route, matched)),
-        missed=tuple((route.name, route.line) for route in routes if not _is_reached(route, matched)),
-        fallback=any(result.unrouted for result in results) if configuration.rulebook.fallback else None,
-    )
 
 
 def _is_reached(route: Route, matched: frozenset[str]) -> bool:

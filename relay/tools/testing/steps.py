@@ -33,8 +33,7 @@ class StepError(Exception):
 def build_shares(specs: Sequence[ShareSpec]) -> Iterator[Share]:
     """Build the shares of a test, in sequence.
 
-    Raises:
-        StepError: one is not a share, or its time is before that of the share before it.
+    Raises StepError if one is not a share, or its time is before that of the share before it.
     """
     body: Body = {}
     headers: Mapping[str, str] = {}
@@ -79,8 +78,10 @@ def _without_events(body: Body) -> Body:
 
 
 def _apply_changes(body: Body, spec: ShareSpec, time: float) -> Body:
-    if spec.state is not None:
-        _incident(body).update(_state_fields(spec.state, time))
+    if spec.state == State.RESOLVED:  # a resolved incident keeps its status
+        _incident(body).update(resolved=True, active=False, endedOn=int(time))
+    elif spec.state is not None:
+        _incident(body).update(status=spec.state.capitalize(), resolved=False, active=True, endedOn=None)
     if spec.environment is not None:
         _metadata(body).update(environment=spec.environment)
         _metadata(body).pop("environment_id", None)
@@ -91,15 +92,15 @@ def _apply_changes(body: Body, spec: ShareSpec, time: float) -> Body:
         body["event_types"] = [{"event": "incident#commented", "time": int(time)}]
     body = _merge(body, spec.overrides)
     for path in spec.without:
-        _remove(body, path.split("."))
+        _remove(body, *path.split("."))
     return body
 
 
-def _state_fields(state: str, time: float) -> Body:
-    """The fields with which BigPanda reports a state. A resolved incident keeps its status."""
-    if state == State.RESOLVED:
-        return {"resolved": True, "active": False, "endedOn": int(time)}
-    return {"status": state.capitalize(), "resolved": False, "active": True, "endedOn": None}
+def _remove(body: JSON, name: str, *inside: str) -> None:
+    if isinstance(body, dict) and inside:
+        _remove(body.get(name), *inside)
+    elif isinstance(body, dict):
+        body.pop(name, None)
 
 
 def _set_tags(body: Body, tags: Mapping[str, JSON]) -> None:
@@ -111,14 +112,13 @@ def _set_tags(body: Body, tags: Mapping[str, JSON]) -> None:
     present = place.get(name, ())
     ids = {readable_tag_name(tag["id"]).casefold(): tag["id"] for tag in present if isinstance(tag, dict)}
     changed = {key.casefold() for key in tags}
-    kept = [tag for tag in present if not (isinstance(tag, dict) and changed & _tag_names(tag))]
+    kept = [
+        tag
+        for tag in present
+        if not (isinstance(tag, dict) and changed & {tag["id"].casefold(), readable_tag_name(tag["id"]).casefold()})
+    ]
     new = [{"id": ids.get(key.casefold(), key), "value": value} for key, value in tags.items() if value is not None]
     place[name] = [*kept, *new]
-
-
-def _tag_names(tag: Mapping[str, JSON]) -> set[str]:
-    tag_id = str(tag.get("id", ""))
-    return {tag_id.casefold(), readable_tag_name(tag_id).casefold()}
 
 
 def _incident(body: Body) -> Body:
@@ -128,9 +128,7 @@ def _incident(body: Body) -> Body:
 
 
 def _metadata(body: Body) -> Body:
-    if not isinstance(body.get("metadata"), dict):
-        body["metadata"] = {}
-    metadata: Body = body["metadata"]
+    metadata = body["metadata"] = body["metadata"] if isinstance(body.get("metadata"), dict) else {}
     return metadata
 
 
@@ -139,10 +137,3 @@ def _merge(value: JSON, overrides: JSON) -> JSON:
     if not (isinstance(value, dict) and isinstance(overrides, Mapping)):
         return overrides
     return {**value, **{name: _merge(value.get(name), part) for name, part in overrides.items()}}
-
-
-def _remove(body: JSON, path: Sequence[str]) -> None:
-    for name in path[:-1]:
-        body = body.get(name) if isinstance(body, dict) else None
-    if isinstance(body, dict):
-        body.pop(path[-1], None)

@@ -18,7 +18,6 @@ def read_phrase(node: Node, context: ParseContext) -> Phrase | None:
     source = read_word(node, context)
     if source is None:
         return None
-    position = position_of(node)
     if len(source) > 2 and source.startswith("/") and source.endswith("/"):  # noqa: PLR2004  slashes and something
         options: Any = re2.Options()
         options.log_errors = False
@@ -27,14 +26,14 @@ def read_phrase(node: Node, context: ParseContext) -> Phrase | None:
         except re2.error as error:
             context.add_fault(node, f"{source!r} is not a valid regular expression (RE2): {re2_reason(error)}")
             return None
-        return Phrase(source=source, position=position, is_in=lambda text: search(text) is not None)
-    return Phrase(source=source, position=position, is_in=lambda text: source in text)
+        return Phrase(source=source, position=position_of(node), is_in=lambda text: search(text) is not None)
+    return Phrase(source=source, position=position_of(node), is_in=lambda text: source in text)
 
 
-def read_count(node: Node, context: ParseContext) -> int | None:
-    """Parse a whole number, at least 0."""
+def read_count(node: Node, context: ParseContext) -> tuple[int, Position] | None:
+    """Parse a whole number, at least 0; return it with its position."""
     if isinstance(node, ScalarNode) and node.yaml_type == "int" and node.text.isdecimal():
-        return int(node.text)
+        return int(node.text), position_of(node)
     context.add_fault(node, f"expected a number, found {describe(node)}")
     return None
 
@@ -63,28 +62,21 @@ def read_json_object(node: Node, context: ParseContext) -> Mapping[str, JSON] | 
 
 
 def _to_json(node: Node, context: ParseContext) -> JSON:
+    """A scalar is a text, unless it is written as in JSON: true, 12, 0.5, null."""
     match node:
         case ListNode():
             return [_to_json(item, context) for item in node.items]
         case MappingNode():
             return {key.text: _to_json(value, context) for key, value in node.entries}
-        case ScalarNode():
-            return _scalar_to_json(node, context)
-
-
-def _scalar_to_json(node: ScalarNode, context: ParseContext) -> JSON:
-    """A scalar is a text, unless it is written as in JSON: true, 12, 0.5, null."""
-    if node.yaml_type == "null":
-        return None
-    if node.yaml_type == "bool" and node.text.lower() in {"true", "false"}:
-        return node.text.lower() == "true"
-    try:
-        if node.yaml_type == "int":
-            return int(node.text)
-        if node.yaml_type == "float":
-            return float(node.text)
-    except ValueError:
-        context.add_fault(node, f"{describe(node)} is not a decimal number; quote it if it is a text")
+        case ScalarNode(yaml_type="null"):
+            return None
+        case ScalarNode(yaml_type="bool", text=text) if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        case ScalarNode(yaml_type="int" | "float" as kind, text=text):
+            try:
+                return int(text) if kind == "int" else float(text)
+            except ValueError:
+                context.add_fault(node, f"{describe(node)} is not a decimal number; quote it if it is a text")
     return node.text
 
 

@@ -58,7 +58,7 @@ def test_the_tests_of_the_packaged_routes_pass():
     configuration = load_configuration(HERE / "routes.yaml", HERE / "templates")
     ran = run(configuration, read_tests([HERE / "routes.test.yaml"], configuration.rulebook))
     assert ran.failed == ()
-    assert (ran.coverage.missed, ran.coverage.fallback) == ((), True)
+    assert (ran.missed, ran.fallback) == ((), True)
 
 
 # --- what is expected ---
@@ -302,9 +302,9 @@ def test_an_equal_share_is_a_repeat(tmp_path):
 
 
 def test_coverage_lists_the_routes_that_no_test_reaches(tmp_path):
-    coverage = run_file(tmp_path, f"- {{name: one, shares: [{{{SAMPLE}}}], expect: {{routes: [payments]}}}}").coverage
-    assert (coverage.reached, coverage.missed) == (("payments",), (("nobody-tests-this", 9),))
-    assert coverage.fallback is False
+    ran = run_file(tmp_path, f"- {{name: one, shares: [{{{SAMPLE}}}], expect: {{routes: [payments]}}}}")
+    assert (ran.reached, ran.missed) == (("payments",), (("nobody-tests-this", 9),))
+    assert ran.fallback is False
 
 
 def test_junit_xml_contains_each_test_and_its_failures(tmp_path):
