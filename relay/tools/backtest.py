@@ -7,10 +7,10 @@ Incidents are independent of one another, so several processes can share the wor
 import asyncio
 import multiprocessing
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 from rich.table import Table
 
@@ -22,7 +22,6 @@ from relay.model.errors import ShareError
 from relay.model.tag_labels import TagDefinition
 from relay.store.recorded_incidents import RecordedIncidents
 from relay.store.store import Store
-from relay.store.types import ShareBody
 from relay.tools.compare import ConfigurationComparison, DifferenceKind, IncidentDifference
 from relay.tools.live_store import stored_tag_definitions
 from relay.tools.simulate import simulate_incident
@@ -121,55 +120,43 @@ async def backtest(  # noqa: PLR0913  each has a name
     number = await store.count_recorded_incidents(since)
     refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
     report = BacktestReport()
-    with _WorkerPool(live, candidate, refs, processes=processes if number > MAX_IN_ONE_PROCESS else 1) as pool:
-        async for result in pool.replay(store.recorded_incidents(since)):
+    if number > MAX_IN_ONE_PROCESS and processes > 1:
+        # Not "fork": this process has threads, and a forked copy of their locks may never be released.
+        spawn = multiprocessing.get_context("spawn")
+        initargs = (_files(live), _files(candidate), refs, dict(live.rulebook.tag_definitions))
+        pool: Executor = ProcessPoolExecutor(processes, spawn, initializer=_start_worker, initargs=initargs)
+        replay = _replay
+    else:
+        processes, pool = 1, ThreadPoolExecutor(1)
+        replay = _Worker(ConfigurationComparison(live, candidate), refs).replay
+    try:
+        chunks = store.recorded_incidents(since)
+        async for result in _replay_all(chunks, pool, replay, most=processes * _CHUNKS_PER_PROCESS):
             report.add(result)
             progress(report.incidents, number)
+    finally:
+        pool.shutdown(cancel_futures=True)
     report.different.sort(key=lambda each: (list(DifferenceKind).index(each.differences[0]), each.incident))
     return report
 
 
-class _WorkerPool:
-    """Replays incidents in several processes, or in this one."""
-
-    def __init__(
-        self, live: Configuration, candidate: Configuration, canonical_refs: Mapping[str, str], *, processes: int
-    ) -> None:
-        self._worker = _Worker(ConfigurationComparison(live, candidate), canonical_refs)
-        self._processes = processes
-        self._pool: Executor | None = None
-        self._initargs = (
-            _files(live),
-            _files(candidate),
-            dict(canonical_refs),
-            dict(live.rulebook.tag_definitions),
-        )
-
-    def __enter__(self) -> Self:
-        if self._processes > 1:
-            # Not "fork": this process has threads, and a forked copy of their locks may never be released.
-            spawn = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._processes, spawn, initializer=_start_worker, initargs=self._initargs)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    async def replay(self, chunks: AsyncIterator[RecordedIncidents]) -> AsyncIterator[BacktestReport]:
-        """Yield the result of each chunk when it is done, in any order."""
-        waiting: set[asyncio.Future[BacktestReport]] = set()
-        async for chunk in chunks:
-            if self._pool is None:
-                yield await asyncio.to_thread(self._worker.replay, chunk)
-                continue
-            waiting.add(asyncio.get_running_loop().run_in_executor(self._pool, _replay, chunk))
-            while len(waiting) >= self._processes * _CHUNKS_PER_PROCESS:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        for future in waiting:
-            yield await future
+async def _replay_all(
+    chunks: AsyncIterator[RecordedIncidents],
+    pool: Executor,
+    replay: Callable[[RecordedIncidents], BacktestReport],
+    *,
+    most: int,
+) -> AsyncIterator[BacktestReport]:
+    """Yield the result of each chunk when it is done, in any order; at most `most` chunks wait."""
+    waiting: set[asyncio.Future[BacktestReport]] = set()
+    async for chunk in chunks:
+        waiting.add(asyncio.get_running_loop().run_in_executor(pool, replay, chunk))
+        while len(waiting) >= most:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    for future in waiting:
+        yield await future
 
 
 class _Worker:
@@ -182,9 +169,13 @@ class _Worker:
     def replay(self, chunk: RecordedIncidents) -> BacktestReport:
         report = BacktestReport(incidents=len(chunk))
         for incident, bodies in chunk:
-            shares = _parse(bodies)
+            shares = []
+            for each in bodies:
+                try:
+                    shares.append(parse_share(each.body, each.headers, each.received))
+                except ShareError:  # stored by another version of relay
+                    report.unreadable += 1
             report.shares += len(bodies)
-            report.unreadable += len(bodies) - len(shares)
             if shares and (difference := self._compare(incident, shares)) is not None:
                 report.different.append(difference)
         return report
@@ -199,16 +190,6 @@ class _Worker:
             return None
         candidate = simulate_incident(comparison.candidate, shares, canonical_refs=refs, render=False)
         return comparison.compare(incident, live, candidate)
-
-
-def _parse(bodies: Iterable[ShareBody]) -> list[Share]:
-    shares = []
-    for each in bodies:
-        try:
-            shares.append(parse_share(each.body, each.headers, each.received))
-        except ShareError:  # stored by another version of relay; it is counted
-            continue
-    return shares
 
 
 _WORKERS: list[_Worker] = []
