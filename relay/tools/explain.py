@@ -106,11 +106,11 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     return {
         "incident": incident.id,
         "title": incident.title,
-        "state": str(incident.state),
-        "severity": str(incident.severity),
-        "outcome": str(explanation.plan.outcome),
-        "routes": list(decision.routes),
-        "dropped": list(decision.dropped),
+        "state": incident.state,
+        "severity": incident.severity,
+        "outcome": explanation.plan.outcome,
+        "routes": decision.routes,
+        "dropped": decision.dropped,
         "cards": [{**asdict(each), "why": each.why} for each in explanation.destinations],
         "failures": [
             {"route": each.route, "channel": each.source, "reason": each.reason} for each in decision.failures
@@ -120,7 +120,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
                 "route": each.route,
                 "line": each.line,
                 "depth": each.depth,
-                "outcome": str(each.outcome),
+                "outcome": each.outcome,
                 "conditions": [_condition(condition) for condition in each.conditions],
             }
             for each in decision.trace
@@ -163,53 +163,41 @@ def _trees(trace: tuple[RouteTrace, ...]) -> Iterator[Tree]:
     tops: list[Tree] = []
     for each in trace:
         del parents[each.depth :]
-        outcome = (each.outcome.replace("_", " "), _style(matched=each.outcome in _MATCHED))
+        outcome = (each.outcome.replace("_", " "), "green" if each.outcome in _MATCHED else "dim")
         title = Text.assemble((each.route, "bold"), f" (line {each.line}): ", outcome)
         branch = parents[-1].add(title) if parents else Tree(title)
         if not parents:
             tops.append(branch)
         parents.append(branch)
         for condition in each.conditions:
-            for matched, line in _condition_lines(condition):
-                branch.add(Text(line, style=_style(matched=matched)))
+            for line in _condition_lines(condition):
+                branch.add(line)
     yield from tops
 
 
-def _style(*, matched: bool) -> str:
-    return "green" if matched else "dim"
-
-
-def _condition_lines(condition: ConditionResult, depth: int = 0) -> Iterator[tuple[bool, str]]:
-    """A condition as lines: whether it matched, and the text. The parts of `any`, `all` and `not` are indented."""
-    result = "matches" if condition.matched else "does not match"
+def _condition_lines(condition: ConditionResult, depth: int = 0) -> Iterator[Text]:
+    """A condition as lines. The parts of `any`, `all` and `not` are indented."""
+    result, style = ("matches", "green") if condition.matched else ("does not match", "dim")
     indent = "  " * depth
     if condition.parts or (not condition.expected and condition.key in ("any", "all", "not", "match")):
-        yield condition.matched, f"{indent}{condition.key} {result}"
+        yield Text(f"{indent}{condition.key} {result}", style)
         for part in condition.parts:
             yield from _condition_lines(part, depth + 1)
     else:
-        yield condition.matched, f"{indent}{condition.key}: {condition.expected} {result}: {_actual(condition)}"
+        yield Text(f"{indent}{condition.key}: {condition.expected} {result}: {_actual(condition)}", style)
 
 
 def _actual(condition: ConditionResult) -> str:
     if not condition.actual:
         return "it is absent"
-    values = ", ".join(f"'{_shorten(value)}'" for value in condition.actual[:MAX_VALUES])
+    lines = (" ".join(value.split()) for value in condition.actual[:MAX_VALUES])
+    shortened = (line if len(line) <= _MAX_CHARACTERS else f"{line[: _MAX_CHARACTERS - 1]}…" for line in lines)
     more = len(condition.actual) - MAX_VALUES
-    return f"it is {values}" + (f" and {more} more" if more > 0 else "")
-
-
-def _shorten(value: str) -> str:
-    line = " ".join(value.split())
-    return line if len(line) <= _MAX_CHARACTERS else f"{line[: _MAX_CHARACTERS - 1]}…"
+    return "it is " + ", ".join(f"'{line}'" for line in shortened) + (f" and {more} more" if more > 0 else "")
 
 
 def _first_post(destination: Destination) -> str:
-    parts = [
-        destination.why,
-        f"template {destination.template}",
-        f"pings {', '.join(destination.pings) or 'nobody'}",
-    ]
+    parts = [destination.why, f"template {destination.template}", f"pings {', '.join(destination.pings) or 'nobody'}"]
     if destination.wait:
         parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
     if destination.unless:

@@ -1,6 +1,6 @@
 """`relay incident`: everything that relay knows about an incident and what it did, as text or JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -95,19 +95,15 @@ def describe(
     names: ChannelNames | None = None,
     labels: TagLabels = NO_TAG_LABELS,
 ) -> Iterator[str]:
-    """Describe it as text: the incident, its cards, and all events in the order of time.
-
-    `names` are the channels' names by reference, `labels` the tag labels of the live routes.
-    """
-    names = names or {}
+    """Describe as text: the incident, its cards, all events by time. `labels` are the tag labels of the live routes."""
     incident = read_episode(history.state.record, history.state.episode, labels)
     yield from _incident(incident, history.state.episode)
     for card in history.cards:
         yield ""
-        yield from _card(card, link, names)
+        yield from _card(card, link, names or {})
     yield ""
     yield "History"
-    for event in sorted(_history(history, incident, link, names), key=lambda event: event.at):
+    for event in sorted(_history(history, incident, link, names or {}), key=lambda event: event.at):
         yield f"  {format_time(event.at)}  {event.text}"
         yield from (f"      {line}" for line in event.details)
 
@@ -123,13 +119,11 @@ async def workspace_url(settings: Settings) -> str:
     """Ask Slack for the workspace's address; empty without a token, or if Slack does not answer."""
     if settings.slack_bot_token is None:
         return ""
+    token, url = settings.required_bot_token, settings.slack_api_url
     async with make_session() as session:
-        client = SlackGateway(
-            session, settings.required_bot_token, Clock(), base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT
-        )
+        client = SlackGateway(session, token, Clock(), base_url=url, timeout=_SLACK_TIMEOUT)
         answer = await client.auth_test()
-    identity = identity_of(answer) if isinstance(answer, Read) else None
-    return identity.url if identity else ""
+    return identity_of(answer).url if isinstance(answer, Read) else ""
 
 
 @cache
@@ -204,7 +198,7 @@ def _history(
         yield HistoryEvent(at=entry.at, text=first, details=tuple(more))
     yield from (_task(task) for task in history.tasks)
     for number, attempts in history.attempts.items():
-        yield from (_attempt(each, channels.get(number, "")) for each in attempts if not _is_unremarkable(each))
+        yield from _attempts(attempts, channels.get(number, ""))
     for number, calls in history.calls.items():
         attempts = history.attempts.get(number, ())
         yield from (_call(call, _posted(call, attempts), channels.get(number, ""), link) for call in calls)
@@ -251,24 +245,21 @@ def _task(task: Task) -> HistoryEvent:
     return HistoryEvent(at=task.created, text=f"BigPanda task: {text}")
 
 
-def _is_unremarkable(attempt: Attempt) -> bool:
-    """Whether it succeeded at once and pinged nobody: then the line with Slack's answer is enough."""
-    return attempt.state is AttemptState.DONE and attempt.tries <= 1 and not attempt.targets
+def _attempts(attempts: Iterable[Attempt], channel: str) -> Iterator[HistoryEvent]:
+    for attempt in attempts:
+        if attempt.state is AttemptState.DONE and attempt.tries <= 1 and not attempt.targets:
+            continue  # it succeeded at once and pinged nobody: then the line with Slack's answer is enough
+        pings = f", pinging {', '.join(attempt.targets)}" if attempt.targets else ""
+        if attempt.targets and attempt.kind != "root":
+            rose = f"it rose to {attempt.data.get('worst')}"
+            pings += f" because {'the incident was reopened' if attempt.data.get('pings_for_reopening') else rose}"
+        state = f"{_tries(attempt.tries)}: {_words(attempt.state)}"
+        text = f"attempt to post {_message(attempt)} in {channel}{pings}{state}"
+        yield HistoryEvent(at=attempt.started_at, text=text)
 
 
-def _attempt(attempt: Attempt, channel: str) -> HistoryEvent:
-    message = "the card" if attempt.kind == "root" else f"a reply up to entry {attempt.upto_seq}"
-    pings = f", pinging {', '.join(attempt.targets)}{_ping_reason(attempt)}" if attempt.targets else ""
-    text = f"attempt to post {message} in {channel}{pings}{_tries(attempt.tries)}: {_words(attempt.state)}"
-    return HistoryEvent(at=attempt.started_at, text=text)
-
-
-def _ping_reason(attempt: Attempt) -> str:
-    if attempt.kind == "root":
-        return ""
-    if attempt.data.get("pings_for_reopening"):
-        return " because the incident was reopened"
-    return f" because it rose to {attempt.data.get('worst')}"
+def _message(attempt: Attempt) -> str:
+    return "the card" if attempt.kind == "root" else f"a reply up to entry {attempt.upto_seq}"
 
 
 def _tries(number: int) -> str:
@@ -284,8 +275,7 @@ def _posted(call: SlackCall, attempts: Sequence[Attempt]) -> str:
     earlier = [attempt for attempt in attempts if attempt.started_at <= call.at]
     if call.method != _POST or not earlier:
         return ""
-    newest = max(earlier, key=lambda attempt: attempt.started_at)
-    return "the card, " if newest.kind == "root" else f"a reply up to entry {newest.upto_seq}, "
+    return f"{_message(max(earlier, key=lambda attempt: attempt.started_at))}, "
 
 
 def _call(call: SlackCall, posted: str, channel: str, link: PermalinkBuilder) -> HistoryEvent:

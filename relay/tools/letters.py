@@ -4,7 +4,7 @@ An operator's retry decides as relay does when a channel works again. If the cha
 card stays on the fallback channel: relay checks the channel at once, and retries the letter if it works.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -21,13 +21,16 @@ from relay.model.reading import read_incident
 from relay.model.tag_labels import TagLabels
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store.store import Store
-from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody, SlackCall
+from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody
 from relay.tools.incident import entry_lines
 from relay.tools.message_text import ChannelNames, channel_label
 from relay.tools.times import format_time
 
 _MAX_CALLS = 5
 """How many of Slack's last answers about a card are shown with its letter."""
+
+_NOT_SHOWN = {"answer", "remedy", "channel"}
+"""The fields of an answer that the letter shows elsewhere."""
 
 
 class RetryOutcome(StrEnum):
@@ -87,18 +90,21 @@ def select(
 async def retry(store: Store, letters: Sequence[OpenDeadLetter], labels: TagLabels, now: float) -> list[RetryResult]:
     """Retry letters beside a running relay, and wake it; `labels` are the tag labels of its configuration.
 
-    Raises:
-        StoreError: the database failed; the letters before the failure are retried.
+    Raises StoreError if the database failed; the letters before the failure are retried.
     """
     channels = {channel.ref: channel for channel in await store.channels()}
     results = []
     for letter in letters:
-        channel = _canonical_channel(channels, letter.card.channel)
+        channel = channels.get(letter.card.channel)
+        if channel is not None and channel.canonical_ref:
+            channel = channels.get(channel.canonical_ref, channel)
         outcome = retry_outcome(letter, channel)
         if outcome is RetryOutcome.RETRIED:
             outcome = await _retry(store, letter, labels, now)
         elif outcome is RetryOutcome.CHANNEL_CHECKED and channel is not None and channel.retry_at != now:
-            channels[channel.ref] = await _check_now(store, channel, now)
+            # Let relay check the channel at once, instead of minutes later.
+            channels[channel.ref] = replace(channel, retry_at=now)
+            await store.update_channel(channels[channel.ref])
         results.append(RetryResult(letter=letter, outcome=outcome))
     await store.notify()
     return results
@@ -133,17 +139,16 @@ def _decide(
     context: CardContext, letter: OpenDeadLetter, in_doubt: Sequence[Attempt], labels: TagLabels, now: float
 ) -> tuple[RetryOutcome, CardUpdate]:
     card = context.card
-    if card.is_current and card.ts is None:
-        if card.state is not CardState.REJECTED:
-            return RetryOutcome.ALREADY_RETRIED, CardUpdate()
-        if in_doubt:
-            return RetryOutcome.SEARCHING, retry_in_doubt(context, in_doubt, letter, now)
-    elif card.is_current and letter.unreported:
-        if context.attempt is not None:
-            return RetryOutcome.BUSY, CardUpdate()
-        if in_doubt:
-            return RetryOutcome.SEARCHING, retry_in_doubt(context, in_doubt, letter, now)
-        return RetryOutcome.REPLY_RETRIED, retry_reply(context, letter.unreported, now)
+    unposted = card.is_current and card.ts is None
+    late_reply = letter.unreported if card.is_current and card.ts is not None else None
+    if unposted and card.state is not CardState.REJECTED:
+        return RetryOutcome.ALREADY_RETRIED, CardUpdate()
+    if late_reply and context.attempt is not None:
+        return RetryOutcome.BUSY, CardUpdate()
+    if in_doubt and (unposted or late_reply):
+        return RetryOutcome.SEARCHING, retry_in_doubt(context, in_doubt, letter, now)
+    if late_reply:
+        return RetryOutcome.REPLY_RETRIED, retry_reply(context, late_reply, now)
     update = retry_card(context, labels, now)
     cancelled = any(each.id == card.id and each.state is CardState.CANCELLED for each in update.cards)
     return RetryOutcome.CLOSED if cancelled else RetryOutcome.RETRIED, update
@@ -161,18 +166,6 @@ async def _attempts_in_doubt(store: Store, letter: OpenDeadLetter) -> tuple[Atte
         and (each.kind, each.generation) == (kind, letter.card.generation)
         and each.upto_seq > after
     )
-
-
-async def _check_now(store: Store, channel: Channel, now: float) -> Channel:
-    """Let relay check the channel at once, instead of minutes later."""
-    channel = replace(channel, retry_at=now)
-    await store.update_channel(channel)
-    return channel
-
-
-def _canonical_channel(channels: Mapping[str, Channel], ref: str) -> Channel | None:
-    channel = channels.get(ref)
-    return channels.get(channel.canonical_ref, channel) if channel and channel.canonical_ref else channel
 
 
 # -- As text -----------------------------------------------------------------------------------------------------------
@@ -225,13 +218,10 @@ def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, nam
             yield f"  missing  {line}"
     calls = history.calls.get(card.id, ()) if history is not None else ()
     for call in calls[-_MAX_CALLS:]:
-        yield f"  Slack    {format_time(call.at)}  {call.method}: {_answer(call)}"
+        fields = (f", {name} {value}" for name, value in call.answer.items() if name not in _NOT_SHOWN)
+        answer = call.answer.get("answer", "?")
+        yield f"  Slack    {format_time(call.at)}  {call.method}: {answer}{''.join(fields)}"
     yield f"  retry    relay letters retry {letter.id}"
-
-
-def _answer(call: SlackCall) -> str:
-    fields = {str(name): value for name, value in call.answer.items() if name not in {"answer", "remedy", "channel"}}
-    return ", ".join([str(call.answer.get("answer", "?")), *(f"{name} {value}" for name, value in fields.items())])
 
 
 def describe_body(body: QuarantinedBody) -> Iterator[str]:
