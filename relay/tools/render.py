@@ -1,6 +1,6 @@
 """`relay render`: the cards and threads that shares would produce, for a terminal, as JSON, or as a web page."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.columns import Columns
@@ -32,36 +32,34 @@ def as_json(incidents: Mapping[str, Simulation]) -> list[dict[str, Any]]:
             "shares": [
                 {
                     "received": each.share.received,
-                    "outcome": str(each.outcome),
-                    "routes": list(each.routes),
+                    "outcome": each.outcome,
+                    "routes": each.routes,
                     "decision": dict(each.plan.decision) if each.plan else {},
                 }
                 for each in simulation.shares
             ],
-            "cards": [_card(card) for card in simulation.cards],
+            "cards": [
+                {
+                    "channel": each.card.channel,
+                    "route": each.card.route,
+                    "episode": each.card.episode,
+                    "state": each.card.state,
+                    "edits": each.edits,
+                    "posted": _sent(each.first) if each.first else None,
+                    "message": each.root.message.payload() if each.root else None,
+                    "thread": [_sent(reply) for reply in each.replies],
+                }
+                for each in simulation.cards
+            ],
         }
         for incident, simulation in incidents.items()
     ]
 
 
-def _card(simulated: SimulatedCard) -> dict[str, Any]:
-    card = simulated.card
-    return {
-        "channel": card.channel,
-        "route": card.route,
-        "episode": card.episode,
-        "state": str(card.state),
-        "edits": simulated.edits,
-        "posted": _sent(simulated.first) if simulated.first else None,
-        "message": simulated.root.message.payload() if simulated.root else None,
-        "thread": [_sent(reply) for reply in simulated.replies],
-    }
-
-
 def _sent(sent: SentMessage) -> dict[str, Any]:
     return {
         "at": sent.at,
-        "pings": list(sent.pings),
+        "pings": sent.pings,
         "broadcast": sent.broadcast,
         "entries": [str(entry.kind) for entry in sent.entries],
         "failures": [str(failure) for failure in sent.rendered.failures],
@@ -75,21 +73,21 @@ def _sent(sent: SentMessage) -> dict[str, Any]:
 
 def as_page(incidents: Mapping[str, Simulation], names: ChannelNames) -> str:
     """Convert to one self-contained HTML document: each card with its thread, under the channel's name."""
+    cards = [card for simulation in incidents.values() for card in simulation.cards]
+    channels = {ref: name.removeprefix("#") for ref, name in names.items()}
     sections = [
-        DocumentSection(title=_channel(card.card.channel, names), messages=[_document_message(card.root, card)])
-        for simulation in incidents.values()
-        for card in simulation.cards
+        DocumentSection(
+            title=f"#{channels.get(card.card.channel, card.card.channel).removeprefix('#')}",
+            messages=[_document_message(card.root, card)],
+        )
+        for card in cards
         if card.root is not None
     ]
-    channels = {ref: name.removeprefix("#") for ref, name in names.items()}
-    now = max((_last_event(simulation) for simulation in incidents.values()), default=None)
+    # The page shows relative dates as of the last event, whenever somebody opens it.
+    events = [each.at for card in cards for each in (*card.replies, card.root) if each is not None]
+    events += [each.share.received for simulation in incidents.values() for each in simulation.shares]
+    now = max(events, default=None)
     return render_document(sections, title="relay render", people={"channels": channels}, now=now)
-
-
-def _last_event(simulation: Simulation) -> float:
-    """The time of the last event: the page shows relative dates as of then, whenever somebody opens it."""
-    sent = [each.at for card in simulation.cards for each in (*card.replies, card.root) if each is not None]
-    return max([*sent, *(each.share.received for each in simulation.shares)])
 
 
 def _document_message(sent: SentMessage, card: SimulatedCard | None = None) -> DocumentMessage:
@@ -102,10 +100,6 @@ def _document_message(sent: SentMessage, card: SimulatedCard | None = None) -> D
         broadcast=sent.broadcast,
         replies=[_document_message(reply) for reply in card.replies] if card else [],
     )
-
-
-def _channel(ref: str, names: ChannelNames) -> str:
-    return f"#{names.get(ref, ref).removeprefix('#')}"
 
 
 # --- in a terminal ---
@@ -157,9 +151,10 @@ def _message(sent: SentMessage, names: ChannelNames, title: str, pings: Sequence
 
 def render_message(message: Message, names: ChannelNames, now: float) -> RenderableType:
     """Render one message as it reads at that time (Unix seconds); attachments have a colour bar."""
-    parts: list[RenderableType] = [*_blocks(blocks_at(message.blocks, now), names)]
+    parts: list[RenderableType] = [part for block in blocks_at(message.blocks, now) for part in _block(block, names)]
     for attachment in message.attachments:
-        content = Group(*_blocks(blocks_at(attachment.get("blocks", ()), now), names))
+        blocks = blocks_at(attachment.get("blocks", ()), now)
+        content = Group(*(part for block in blocks for part in _block(block, names)))
         parts.append(_Bar(content, str(attachment.get("color", "")) or _QUIET))
     return Group(*parts) if parts else to_rich_text(message.text)
 
@@ -172,17 +167,11 @@ class _Bar:
         self._colour = colour
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[RenderableType]:
-        for line in console.render_lines(
-            self._content, options.update(width=max(20, options.max_width - 2)), pad=False
-        ):
+        options = options.update(width=max(20, options.max_width - 2))
+        for line in console.render_lines(self._content, options, pad=False):
             yield Text("▌ ", self._colour, end="")
             yield from line
             yield Text("")
-
-
-def _blocks(blocks: Iterable[Block], names: ChannelNames) -> Iterator[RenderableType]:
-    for block in blocks:
-        yield from _block(block, names)
 
 
 def _block(block: Block, names: ChannelNames) -> Iterator[RenderableType]:
