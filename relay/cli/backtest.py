@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.live_store import run_on_live_store
+from relay.cli.loop import run_on_live_store
 from relay.cli.output import FAILED, print_all, print_json
 from relay.config.settings import Settings
 

@@ -23,27 +23,16 @@ def demo(
     Open the page that the command prints. Relay uses a temporary database, and nothing leaves this machine. Ctrl-C
     ends the demo.
     """
+    from relay.demo.player import play_live, play_once
+
     logging.configure(log_format="console", level="error", secrets=())
+
+    def introduce(environment: "DemoEnvironment") -> None:
+        typer.echo(f"Open {environment.address}")
+        typer.echo(f"Routes and templates, which you can edit while it runs: {environment.folder}\n")
+
     if once:
-        run(_play_once())
+        typer.echo(run(play_once(narrate=lambda caption: typer.echo(f"· {caption}", err=True))))
     else:
-        run(_play_live(listen, pace))
-
-
-async def _play_once() -> None:
-    from relay.demo.player import play_once
-
-    typer.echo(await play_once(narrate=lambda caption: typer.echo(f"· {caption}", err=True)))
-
-
-async def _play_live(listen: str, pace: float) -> None:
-    from relay.demo.player import play_live
-
-    address = parse_address(listen)
-    await play_live(address.host, address.port, _introduce, lambda caption: typer.echo(f"· {caption}"), pace=pace)
-
-
-def _introduce(environment: "DemoEnvironment") -> None:
-    typer.echo(f"Open {environment.address}")
-    typer.echo(f"Routes and templates, which you can edit while it runs: {environment.folder}")
-    typer.echo("")
+        address = parse_address(listen)
+        run(play_live(address.host, address.port, introduce, lambda caption: typer.echo(f"· {caption}"), pace=pace))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.live_store import run_on_live_store
+from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
 from relay.cli.output import fail, print_all, print_json
 from relay.config.settings import Settings
@@ -48,4 +48,4 @@ async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | No
 
     history = await store.incident_history(incident_id)
     workspace = await workspace_url(Settings.from_env(os.environ)) if history else ""
-    return history, slack_channel_names(await store.channels()), await stored_tag_labels(store), workspace
+    return history, await slack_channel_names(store), await stored_tag_labels(store), workspace

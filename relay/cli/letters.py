@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.live_store import run_on_live_store
+from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
 from relay.cli.output import FAILED, fail, print_all, print_json
 
@@ -34,9 +34,10 @@ def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
 def list_letters(*, as_json: AsJson = False) -> None:
     """List the open dead letters, and the quarantined bodies."""
     from relay.tools.letters import body_as_json, letter_as_json, tables
+    from relay.tools.live_store import slack_channel_names
 
     async def load(store: "Store") -> "tuple[tuple[OpenDeadLetter, ...], tuple[QuarantinedBody, ...], ChannelNames]":
-        return await store.dead_letters(), await store.quarantined_bodies(), await _channel_names(store)
+        return await store.dead_letters(), await store.quarantined_bodies(), await slack_channel_names(store)
 
     dead, bodies, names = run_on_live_store(load)
     if as_json:
@@ -65,12 +66,13 @@ def show(
 
 def _show_letter(number: int, *, as_json: bool) -> None:
     from relay.tools.letters import describe_letter, letter_as_json, select
+    from relay.tools.live_store import slack_channel_names
 
     async def load(store: "Store") -> "tuple[OpenDeadLetter, IncidentHistory | None, ChannelNames]":
         selected = select(await store.dead_letters(), number=number)
         if not selected:
             fail(f"There is no open letter {number}.")
-        return selected[0], await store.incident_history(selected[0].card.incident), await _channel_names(store)
+        return selected[0], await store.incident_history(selected[0].card.incident), await slack_channel_names(store)
 
     letter, history, names = run_on_live_store(load)
     if as_json:
@@ -106,7 +108,7 @@ def retry(
     if there is no such letter, or if one could not be retried.
     """
     from relay.tools import letters as tool
-    from relay.tools.live_store import stored_tag_labels
+    from relay.tools.live_store import slack_channel_names, stored_tag_labels
 
     if (letter_id is None) == (not everything and not reason):
         raise typer.BadParameter("Give a letter's number, or --all, or --reason REASON.", param_hint="ID")
@@ -117,7 +119,7 @@ def retry(
             which = f" {letter_id}" if letter_id is not None else f" with the reason {reason}" if reason else ""
             fail(f"There is no open letter{which}.")
         results = await tool.retry(store, selected, await stored_tag_labels(store), time.time())
-        return results, await _channel_names(store)
+        return results, await slack_channel_names(store)
 
     results, names = run_on_live_store(retry_selected)
     if as_json:
@@ -129,9 +131,3 @@ def retry(
 
 
 letters.command("redrive", hidden=True)(retry)  # its former name
-
-
-async def _channel_names(store: "Store") -> "ChannelNames":
-    from relay.tools.live_store import slack_channel_names
-
-    return slack_channel_names(await store.channels())

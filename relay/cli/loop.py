@@ -7,10 +7,15 @@ locked. Python waits for its threads before it exits, and so does libuv, under u
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from threading import Thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from relay.config.settings import Settings
+
+if TYPE_CHECKING:
+    from relay.store.store import Store
 
 T = TypeVar("T")
 
@@ -30,6 +35,17 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         closing.start()
         closing.join(CLOSE_SECONDS)
         _closing[:] = [thread for thread in (*_closing, closing) if thread.is_alive()]
+
+
+def run_on_live_store(work: "Callable[[Store], Awaitable[T]]") -> T:
+    """Open the database of the environment's settings, beside a running relay; run `work` on it; return its result."""
+    from relay.tools.live_store import open_live_store
+
+    async def run_work() -> T:
+        async with open_live_store(Settings.from_env(os.environ)) as store:
+            return await work(store)
+
+    return run(run_work())
 
 
 def exit_if_hanging(error: BaseException) -> None:

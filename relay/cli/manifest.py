@@ -25,14 +25,15 @@ def manifest(
     Paste it at api.slack.com/apps (Create New App, From a manifest), install the app in the workspace, and put its bot
     token (xoxb-...) into SLACK_BOT_TOKEN. Only buttons and replies need an address or Socket Mode.
     """
-    from relay.tools.manifest import ManifestOptions, as_yaml, build_manifest
+    import yaml
+
+    from relay.tools.manifest import build_manifest
 
     try:
-        options = ManifestOptions(url=url, socket_mode=socket_mode, replies=replies)
+        document = build_manifest(url=url, socket_mode=socket_mode, replies=replies)
     except ValueError as error:
         raise typer.BadParameter(f"{error}.") from error
-    document = build_manifest(options)
     if as_json:
         print_json(document)
     else:
-        typer.echo(as_yaml(document), nl=False)
+        typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)

@@ -23,29 +23,19 @@ DEFAULT_LISTEN = "127.0.0.1:8090"
 
 
 def parse_headers(values: list[str] | None) -> dict[str, str]:
-    """Parse `--header name=value`.
-
-    Raises:
-        typer.BadParameter: a value has another form.
-    """
+    """Parse `--header name=value`. Raises typer.BadParameter if a value has another form."""
     headers = {}
     for text in values or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise typer.BadParameter(
-                f"{text!r} is not a header; expected name=value, such as X-Relay-Integration=emea.",
-                param_hint="--header",
-            )
+            message = f"{text!r} is not a header; expected name=value, such as X-Relay-Integration=emea."
+            raise typer.BadParameter(message, param_hint="--header")
         headers[name.strip()] = value.strip()
     return headers
 
 
 def parse_address(text: str) -> Listen:
-    """Parse `--listen`.
-
-    Raises:
-        typer.BadParameter: it is not HOST:PORT.
-    """
+    """Parse `--listen`. Raises typer.BadParameter if it is not HOST:PORT."""
     try:
         return parse_listen(text)
     except ValueError as error:

@@ -39,11 +39,7 @@ def fail(message: str) -> NoReturn:
 
 
 def write_file(path: Path, text: str, *, option: str) -> None:
-    """Write a file that `option` names.
-
-    Raises:
-        typer.BadParameter: the file cannot be written.
-    """
+    """Write a file that `option` names. Raises typer.BadParameter if it cannot be written."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

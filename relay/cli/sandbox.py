@@ -16,7 +16,7 @@ from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.page.page import Page
 from relay.sandbox.page.relay_client import RelayClient
-from relay.sandbox.slack.interactivity import AppTransport, RequestUrl
+from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 _USERS = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
@@ -55,7 +55,9 @@ def sandbox(
     for user, name in _USERS:
         slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
         bigpanda.add_user(FakeBigPandaUser(id=user, name=name, email=f"{name}@example.com"))
-    slack.interactivity = _transport(slack, relay)
+    # Clicks and replies reach relay over HTTP if the environment has a signing secret, else over Socket Mode.
+    secret = Settings.from_env(os.environ).slack_signing_secret if relay else None
+    slack.interactivity = RequestUrl(relay, secret.get_secret_value()) if relay and secret else slack.socket_mode
     address = parse_address(listen)
     page = Page(slack, _relay_client(relay, bigpanda) if relay else None, host=address.host)
     run(_serve(slack, bigpanda, page, address))
@@ -73,12 +75,6 @@ def _relay_client(url: str, bigpanda: FakeBigPanda) -> RelayClient:
         admin_key=settings.admin_key.get_secret_value() if settings.admin_key else "",
         sample=read_sample("documented").decode(),
     )
-
-
-def _transport(slack: FakeSlack, relay: str | None) -> AppTransport:
-    """How clicks and replies reach relay: over HTTP if the environment has a signing secret, else over Socket Mode."""
-    secret = Settings.from_env(os.environ).slack_signing_secret if relay else None
-    return RequestUrl(relay, secret.get_secret_value()) if relay and secret else slack.socket_mode
 
 
 def _add_channel(slack: FakeSlack, text: str, default_id: str) -> None:

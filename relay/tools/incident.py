@@ -25,8 +25,7 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
 from relay.slack.responses import identity_of
 from relay.store.types import IncidentHistory, ShareSummary, SlackCall
-from relay.tools.message_text import ChannelNames, channel_label, message_text
-from relay.tools.times import format_time
+from relay.tools.message_text import ChannelNames, channel_label, format_time, message_text
 
 _OUTCOMES = {
     ShareOutcome.FIRST: "first share of the incident",

@@ -23,8 +23,7 @@ from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store.store import Store
 from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody
 from relay.tools.incident import entry_lines
-from relay.tools.message_text import ChannelNames, channel_label
-from relay.tools.times import format_time
+from relay.tools.message_text import ChannelNames, channel_label, format_time
 
 _MAX_CALLS = 5
 """How many of Slack's last answers about a card are shown with its letter."""

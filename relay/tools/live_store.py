@@ -1,9 +1,8 @@
 """What the database of a running relay tells commands that work beside it."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from relay.cards.model import Channel
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.settings import Settings
@@ -19,8 +18,7 @@ from relay.tools.message_text import ChannelNames
 async def open_live_store(settings: Settings) -> AsyncIterator[Store]:
     """Open the database of the settings, which a running relay may use, and close it at the end.
 
-    Raises:
-        StoreError: it does not exist, is not migrated, or cannot be used.
+    Raises StoreError if it does not exist, is not migrated, or cannot be used.
     """
     store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
     try:
@@ -57,16 +55,14 @@ async def live_configuration(store: Store, on_disk: Callable[[], Configuration])
 def build_stored(stored: StoredConfiguration) -> Configuration:
     """Build the configuration that relay has stored.
 
-    Raises:
-        ConfigurationError: it is of another version of relay, for which it is invalid.
+    Raises ConfigurationError if it is of another version of relay, for which it is invalid.
     """
+    name = "routes.yaml (the live version)"
     return build_configuration(
-        ConfigurationFiles(
-            routes_file="routes.yaml (the live version)", routes_text=stored.routes, templates=stored.templates
-        )
+        ConfigurationFiles(routes_file=name, routes_text=stored.routes, templates=stored.templates)
     )
 
 
-def slack_channel_names(channels: Iterable[Channel]) -> ChannelNames:
+async def slack_channel_names(store: Store) -> ChannelNames:
     """The names of channels in Slack, by reference, as far as relay knows them."""
-    return {channel.ref: f"#{channel.facts['name']}" for channel in channels if channel.facts.get("name")}
+    return {each.ref: f"#{each.facts['name']}" for each in await store.channels() if each.facts.get("name")}

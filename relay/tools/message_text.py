@@ -1,7 +1,8 @@
-"""A message as plain text, as its reader sees it; and what Slack's validation says about it."""
+"""Messages, channels and times as text for people; and what Slack's validation says about a message."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from relay.routes.rulebook import Rulebook
@@ -33,6 +34,11 @@ def channel_label(ref: str, names: ChannelNames) -> str:
     return f"{names[ref]} ({ref})" if ref in names and names[ref] != ref else ref
 
 
+def format_time(moment: float) -> str:
+    """Format a time (Unix seconds) in UTC, to the second."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
 def message_text(message: Message, names: ChannelNames) -> str:
     """The visible text of the message, line by line. Its `text` is only the notification, if there are blocks.
 
@@ -46,7 +52,11 @@ def message_text(message: Message, names: ChannelNames) -> str:
 
 def block_lines(blocks: Iterable[Block], names: ChannelNames) -> list[str]:
     """The visible text of blocks, line by line."""
-    return list(plain_text.block_lines(_EMPTY_WORKSPACE, [_to_plain(block, names) for block in blocks]))
+
+    def without_markup(text: str) -> Block:
+        return {"type": "plain_text", "text": _without_markup(text, names)}
+
+    return list(plain_text.block_lines(_EMPTY_WORKSPACE, [_map_mrkdwn(block, without_markup) for block in blocks]))
 
 
 def blocks_at(blocks: Iterable[Block], now: float) -> list[Block]:
@@ -65,11 +75,6 @@ def slack_error(message: Message) -> str:
     except MethodError as error:
         return ", ".join([error.code, *map(str, error.answer.get("errors", ()))])
     return ""
-
-
-def _to_plain(value: Any, names: ChannelNames) -> Any:
-    """A copy in which every mrkdwn object is plain text."""
-    return _map_mrkdwn(value, lambda text: {"type": "plain_text", "text": _without_markup(text, names)})
 
 
 def _map_mrkdwn(value: Any, change: Callable[[str], Block]) -> Any:

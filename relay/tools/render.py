@@ -13,10 +13,17 @@ from rich.text import Text
 from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from relay.slack.message import Message
 from relay.tools.incident import CARD_STATES
-from relay.tools.message_text import Block, ChannelNames, block_lines, blocks_at, channel_label, slack_error
+from relay.tools.message_text import (
+    Block,
+    ChannelNames,
+    block_lines,
+    blocks_at,
+    channel_label,
+    format_time,
+    slack_error,
+)
 from relay.tools.mrkdwn import to_rich_text
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
-from relay.tools.times import format_time
 
 _QUIET = "bright_black"
 

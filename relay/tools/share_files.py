@@ -23,8 +23,7 @@ class ShareFileError(RelayError):
 def read_shares(paths: Iterable[Path], headers: Mapping[str, str] | None = None) -> list[Share]:
     """Read the shares of these files, in order. A share without a time follows the one before it.
 
-    Raises:
-        ShareFileError: a file cannot be read, or does not contain a share.
+    Raises ShareFileError if a file cannot be read, or does not contain a share.
     """
     shares: list[Share] = []
     for path in paths:
@@ -41,10 +40,7 @@ def parse_share_file(document: bytes, headers: Mapping[str, str], *, after: Sequ
     """Parse the share of a document, with these headers in addition to its own.
 
     Its time is the recorded one, else that of its incident's last change; if this is not after the shares before it,
-    one minute after the last of them.
-
-    Raises:
-        ShareError: it is not a share.
+    one minute after the last of them. Raises ShareError if it is not a share.
     """
     recorded = parse_recorded_share(document)
     parse = partial(parse_share, recorded.body, {**recorded.headers, **headers})

@@ -17,7 +17,7 @@ from relay.slack.client import Marker, SlackClient
 from relay.slack.message import Message
 from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES, Method
 from relay.slack.outcomes import Rejected
-from relay.tools.manifest import ManifestOptions, build_manifest
+from relay.tools.manifest import build_manifest
 
 VIEW = build_modal("comment", title="db-1 is down", incident="i", channel="C0PUBLIC01", message_ts="1.1")
 MARKER = Marker(event_type="relay_card", incident="i", key="k")
@@ -106,10 +106,10 @@ def test_the_manifest_has_the_format_that_slack_accepts():
 
 
 def test_clicks_and_replies_use_http_or_socket_mode():
-    over_http = build_manifest(ManifestOptions(url="https://relay.example.com/", replies=True))["settings"]
+    over_http = build_manifest(url="https://relay.example.com/", replies=True)["settings"]
     assert over_http["interactivity"]["request_url"] == "https://relay.example.com/slack/actions"
     assert over_http["event_subscriptions"]["request_url"] == "https://relay.example.com/slack/events"
-    over_a_socket = build_manifest(ManifestOptions(socket_mode=True, replies=True))["settings"]
+    over_a_socket = build_manifest(socket_mode=True, replies=True)["settings"]
     assert over_a_socket["interactivity"] == {"is_enabled": True}
     assert over_a_socket["event_subscriptions"] == {"bot_events": ["message.channels", "message.groups"]}
 
@@ -119,7 +119,7 @@ def test_clicks_and_replies_use_http_or_socket_mode():
 )
 def test_options_that_slack_would_reject_are_an_error(wrong):
     with pytest.raises(ValueError, match=r"\w"):
-        ManifestOptions(**wrong)
+        build_manifest(**wrong)
     options = [f"--{name.replace('_', '-')}" if value is True else f"--{name}={value}" for name, value in wrong.items()]
     assert CliRunner().invoke(app, ["manifest", *options]).exit_code == 2
 

@@ -5,12 +5,11 @@ It changes nothing: it only reads from Slack and BigPanda, and opens the databas
 
 import asyncio
 import os
-from collections.abc import Iterator
 
 import aiohttp
 
 from relay.bigpanda.gateway import BigPandaGateway
-from relay.bigpanda.outcomes import TaskDone, TaskOutcome
+from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.cards.model import Channel
 from relay.config.files import load_configuration
@@ -122,14 +121,11 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, *, neede
     outcome = await client.tag_definitions()
     if isinstance(outcome, TaskDone):
         tags = len(tag_definitions_of(outcome.body))
-        return [ok("BigPanda", f"{url} accepts the key, and defines {tags} tags."), *_callback(settings)]
+        return [ok("BigPanda", f"{url} accepts the key, and defines {tags} tags."), _callback(settings)]
     remedy = getattr(outcome, "remedy", "") or "Check BIGPANDA_API_URL, and the network from here to it."
-    return [problem("BigPanda", f"{url} did not answer the request for tag definitions: {_reason(outcome)}.", remedy)]
-
-
-def _reason(outcome: TaskOutcome) -> str:
     detail = getattr(outcome, "detail", "")
-    return outcome.reason.replace("_", " ") + (f" ({detail})" if detail else "")
+    reason = outcome.reason.replace("_", " ") + (f" ({detail})" if detail else "")
+    return [problem("BigPanda", f"{url} did not answer the request for tag definitions: {reason}.", remedy)]
 
 
 async def _interactivity(session: aiohttp.ClientSession, settings: Settings) -> Finding:
@@ -150,11 +146,10 @@ async def _interactivity(session: aiohttp.ClientSession, settings: Settings) -> 
     return ok(subject, "clicks and replies arrive over HTTP, if the app's settings contain relay's address.")
 
 
-def _callback(settings: Settings) -> Iterator[Finding]:
+def _callback(settings: Settings) -> Finding:
     """If the callback service is enabled in BigPanda, updates wait until relay has called back."""
     if settings.bigpanda_app_keys:
         names = join_names(name or "every integration" for name in settings.bigpanda_app_keys)
-        yield ok("BigPanda callback", f"relay tells BigPanda when cards exist, for {names}.")
-    else:
-        message = "off: BIGPANDA_APP_KEY is not set. It is required only if the service is enabled in BigPanda."
-        yield note("BigPanda callback", message)
+        return ok("BigPanda callback", f"relay tells BigPanda when cards exist, for {names}.")
+    message = "off: BIGPANDA_APP_KEY is not set. It is required only if the service is enabled in BigPanda."
+    return note("BigPanda callback", message)

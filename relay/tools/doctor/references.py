@@ -7,8 +7,6 @@ from relay.routes.channel_template import FixedChannel
 from relay.routes.route import Post, Route
 from relay.routes.rulebook import Rulebook
 
-FALLBACK = "fallback"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelUse:
@@ -23,7 +21,7 @@ class ChannelUse:
 def channels(rulebook: Rulebook) -> Iterator[ChannelUse]:
     """Every use of a fixed channel, that of the fallback first. Disabled routes do not count."""
     if (fallback := rulebook.fallback) is not None:
-        yield _use(fallback.channel, FALLBACK, allow_external=fallback.options.allow_external)
+        yield _use(fallback.channel, "fallback", allow_external=fallback.options.allow_external)
     for route, post in _posts(rulebook):
         if isinstance(post.channel, FixedChannel):
             yield _use(post.channel, route.name, allow_external=post.options.allow_external)

@@ -1,6 +1,6 @@
 """The doctor's findings: each with its level and a remedy."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -49,17 +49,7 @@ class Diagnosis:
     @property
     def ok(self) -> bool:
         """Whether there is no error."""
-        return not self.of(Level.ERROR)
-
-    def of(self, level: Level) -> tuple[Finding, ...]:
-        """The findings of that level."""
-        return tuple(finding for finding in self.findings if finding.level is level)
-
-    @property
-    def summary(self) -> str:
-        """All findings in one line."""
-        checks, errors, warnings = self.findings, self.of(Level.ERROR), self.of(Level.WARNING)
-        return f"{_count(checks, 'check')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
+        return all(finding.level is not Level.ERROR for finding in self.findings)
 
     def lines(self) -> Iterator[Text | Padding]:
         """The findings with their remedies, and the summary, for people."""
@@ -67,7 +57,10 @@ class Diagnosis:
             yield Text.assemble(_STYLES[finding.level], " ", (finding.subject, "bold"), f": {finding.message}")
             if finding.remedy:
                 yield Padding(Text(finding.remedy), (0, 0, 0, 2), expand=False)
-        yield Text(self.summary, "green" if self.ok else "red")
+        levels = [finding.level for finding in self.findings]
+        counts = {"check": len(levels), "error": levels.count(Level.ERROR), "warning": levels.count(Level.WARNING)}
+        checks, errors, warnings = (f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in counts.items())
+        yield Text(f"{checks}: {errors}, {warnings}", "green" if self.ok else "red")
 
     def as_json(self) -> dict[str, Any]:
         """Convert to a plain JSON object."""
@@ -85,7 +78,3 @@ def join_names(names: Iterable[str], most: int = 5) -> str:
     unique = list(dict.fromkeys(names))
     more = f" and {len(unique) - most} more" if len(unique) > most else ""
     return ", ".join(unique[:most]) + more
-
-
-def _count(findings: Sequence[Finding], noun: str) -> str:
-    return f"{len(findings)} {noun}{'' if len(findings) == 1 else 's'}"

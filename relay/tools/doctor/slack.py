@@ -1,7 +1,7 @@
 """The doctor's checks in Slack: the token, its scopes, and the channels and user groups of the routes."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from relay.cards.model import Channel
@@ -52,7 +52,9 @@ class SlackChecks:
         findings += self._check_scopes(by_name=any(use.ref.startswith("#") for use in uses))
         if self._rulebook is not None:
             findings += await self._check_channels(uses)
-            findings += list(_channel_templates(self._rulebook))
+            for source, routes in references.channel_templates(self._rulebook).items():
+                message = f"not checked: it depends on the incident ({join_names(routes)})."
+                findings.append(note(f"channel {source}", message))
             findings += await self._check_user_groups(self._rulebook)
         return findings
 
@@ -95,14 +97,15 @@ class SlackChecks:
             by_ref[use.ref].append(use)
         findings: list[Finding] = []
         names = [ref for ref in by_ref if ref.startswith("#")]
-        if names or len(by_ref) > MAX_LOOKUPS:
-            failure = await self._load_channels()
-            if failure is not None and names:
-                message = f"the list of channels cannot be read ({failure.reason}), so relay cannot find these names: "
-                findings.append(error("channels", f"{message}{join_names(names)}.", _remedy(failure)))
-                by_ref = defaultdict(list, {ref: uses for ref, uses in by_ref.items() if ref not in names})
+        failure = await self._load_channels() if names or len(by_ref) > MAX_LOOKUPS else None
+        if failure is not None and names:
+            message = f"the list of channels cannot be read ({failure.reason}), so relay cannot find these names: "
+            findings.append(error("channels", f"{message}{join_names(names)}.", _remedy(failure)))
         for ref, where in by_ref.items():
-            findings += await (self._check_name(ref, where) if ref in names else self._check_id(ref, where))
+            if ref not in names:
+                findings += await self._check_id(ref, where)
+            elif failure is None:
+                findings += await self._check_name(ref, where)
         return findings
 
     async def _load_channels(self) -> SlackOutcome | None:
@@ -134,8 +137,11 @@ class SlackChecks:
         subject = _subject(uses)
         channels = sorted(self._channels.values(), key=lambda each: not each.archived)
         found, known = {f"#{each.name}": each for each in channels}.get(ref), self._known.get(ref)
-        if known is None or known.slack_id is None or (found is not None and found.id == known.slack_id):
-            return self._check_posting(found, uses) if found is not None else [_unknown_name(uses)]
+        if found is not None and (known is None or known.slack_id in (None, found.id)):
+            return self._check_posting(found, uses)
+        if known is None or known.slack_id is None:
+            remedy = "Correct the name; if the channel is private, invite relay to it: /invite @relay."
+            return [error(subject, f"relay can see no channel with this name ({_used_by(uses)}).", remedy)]
         used = await self._look_up(known.slack_id)
         if not isinstance(used, ChannelInfo):
             return [_not_found(uses, used)]
@@ -182,21 +188,17 @@ class SlackChecks:
             message = f"{join_names(used)} cannot be looked up: {answer.reason}."
             return [warning("user groups", message, _remedy(answer))]
         handles = user_groups_of(answer)
+        remedy = "Correct the id in routes.yaml (it begins with S), or enable the group again."
         return [
             ok(f"user group {group}", f"it is @{handles[group]}.")
             if group in handles
             else warning(
                 f"user group {group}",
                 f"no active user group has this id, so {join_names(routes)} would ping nobody with it.",
-                "Correct the id in routes.yaml (it begins with S), or enable the group again.",
+                remedy,
             )
             for group, routes in used.items()
         ]
-
-
-def _channel_templates(rulebook: Rulebook) -> Iterator[Finding]:
-    for source, routes in references.channel_templates(rulebook).items():
-        yield note(f"channel {source}", f"not checked: it depends on the incident ({join_names(routes)}).")
 
 
 def _subject(uses: Sequence[ChannelUse]) -> str:
@@ -206,12 +208,6 @@ def _subject(uses: Sequence[ChannelUse]) -> str:
 
 def _used_by(uses: Sequence[ChannelUse]) -> str:
     return join_names(use.used_by for use in uses)
-
-
-def _unknown_name(uses: Sequence[ChannelUse]) -> Finding:
-    message = f"relay can see no channel with this name ({_used_by(uses)})."
-    remedy = "Correct the name; if the channel is private, invite relay to it: /invite @relay."
-    return error(_subject(uses), message, remedy)
 
 
 def _not_found(uses: Sequence[ChannelUse], answer: SlackOutcome) -> Finding:
