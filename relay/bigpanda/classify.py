@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.outcomes import (
@@ -21,6 +21,7 @@ from relay.bigpanda.outcomes import (
     TaskRejected,
     TaskRetryable,
 )
+from relay.http.json_fields import as_object
 from relay.http.outcome import Failure, HttpResponse
 
 
@@ -168,15 +169,14 @@ def _complete(
 
 
 def _detail(body: object) -> str:
-    """Return BigPanda's words: `errors`, `message`, `detail` or `error`. A page has none."""
-    if not isinstance(body, Mapping):
-        return ""
-    texts = (_texts(body.get(name)) for name in ("errors", "message", "detail", "error"))
-    return "; ".join(next(filter(None, texts), []))
+    """Return BigPanda's words: the texts under the first of these names that has any. A page has none.
 
-
-def _texts(value: Any) -> list[str]:
-    """Return the texts of a list, or the `message` of each object in it. A single value counts as a list of one."""
-    items = value if isinstance(value, list) else [value]
-    texts = (item.get("message") if isinstance(item, Mapping) else item for item in items[:_MAX_TEXTS])
-    return [text[:_MAX_TEXT] for text in texts if isinstance(text, str) and text.strip()]
+    A value is a text, a list of texts, or a list of objects with a `message`.
+    """
+    for name in ("errors", "message", "detail", "error"):
+        value = as_object(body).get(name)
+        items = value[:_MAX_TEXTS] if isinstance(value, list) else [value]
+        texts = (item.get("message") if isinstance(item, Mapping) else item for item in items)
+        if found := [text[:_MAX_TEXT] for text in texts if isinstance(text, str) and text.strip()]:
+            return "; ".join(found)
+    return ""
