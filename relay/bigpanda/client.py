@@ -1,7 +1,7 @@
-"""The door to BigPanda's API: each verb is one HTTP request, and whatever comes of it is returned as a `Ruling`.
+"""A client of BigPanda's API: each method makes one HTTP request and returns its outcome.
 
-It translates and decides nothing. It never repeats a request, never paces, never sleeps, and raises nothing but
-`CancelledError`; `ruling` judges.
+It decides nothing: it never repeats a request, never waits, and raises only `CancelledError` and what a check before
+sending raises. `classify` says what a response or a failure means.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from relay.model.json_types import JSON
 
 BASE_URL = "https://api.bigpanda.io"
 TIMEOUT = 10.0
-"""Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
+"""Seconds that one call may take in all, from the wait for a connection to the last byte of the response."""
 
-_LARGEST_ANSWER = 32 * 1024**2
-"""Bytes. An incident with its 300 alerts, each with tags of 30 values of 512 characters, is smaller."""
+_MAX_RESPONSE_BYTES = 32 * 1024**2
+"""An incident with its 300 alerts, each with tags of 30 values of 512 characters, is smaller."""
 _ACTIVITIES_A_PAGE = 99
 """The most that a client was seen to ask for (https://github.com/cloin/bigpanda-demo)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BigPandaRequest:
-    """One request. `path` holds words of the API and ids alike, each still to be quoted; `secrets` beside the key."""
+    """One request. Each part of `path` is quoted when it is sent. `secrets` are hidden, like the key, in errors."""
 
     call: BigPandaCall
     verb: str
@@ -50,21 +50,16 @@ class BigPandaRequest:
 class BigPandaClient:
     """One organisation's API, by one User API Key. Any number of tasks may share it.
 
-    `environment` and `incident` are BigPanda's ids; every action on an incident needs both. Its answers mean no more
-    than that BigPanda took it: a resolution is done some time after, and told by the next share.
+    `environment` and `incident` are BigPanda's ids; every action on an incident needs both. A success means that
+    BigPanda accepted the call: a resolution, for example, takes effect later, and the next share reports it.
     """
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        key: str,
-        *,
-        base_url: str = BASE_URL,
-        timeout: float = TIMEOUT,
+        self, session: aiohttp.ClientSession, key: str, *, base_url: str = BASE_URL, timeout: float = TIMEOUT
     ) -> None:
-        """Take a session that outlives this (one of `relay.http.session.make_session`), inside the running loop.
+        """Use a session that outlives this (one of `relay.http.session.make_session`), inside the running loop.
 
-        Raises `SettingsError` where `base_url` is no http or https address, and where no header can hold the key.
+        Raises `SettingsError` where `base_url` is not an http or https address, or no header can hold the key.
         """
         if not (key and key.isascii() and key.isprintable()):
             raise SettingsError(
@@ -77,7 +72,7 @@ class BigPandaClient:
         self._proxy = proxy_for(base_url)
 
     async def callback(self, incident: str, app_key: str) -> TaskOutcome:
-        """Tell BigPanda that the incident's card exists, so that it lets go of the updates that it holds back.
+        """Tell BigPanda that the incident's card exists, so that it sends the updates that it holds back.
 
         `app_key` is the integration's (https://docs.bigpanda.io/en/bigpanda-callback-service.html).
         """
@@ -88,115 +83,98 @@ class BigPandaClient:
         )
 
     async def incident(self, environment: str, incident: str) -> TaskOutcome:
-        """Read an incident with its alerts; what it tells is for `relay.bigpanda.webhook.from_api`.
+        """Read an incident with its alerts; `relay.bigpanda.webhook.api` rewrites it as a share's body.
 
         https://api-docs.bigpanda.io/retrieve-incident-by-id-37770095e0.
         """
-        path = _of(environment, incident)
-        return await self._send(
-            BigPandaRequest(call=BigPandaCall.INCIDENT, verb="GET", path=path, query={"expand": "alerts"})
-        )
+        return await self._act(BigPandaCall.INCIDENT, "GET", (environment, incident), query={"expand": "alerts"})
 
     async def resolve(self, environment: str, incident: str, comments: str) -> TaskOutcome:
-        """Close the incident and all of its alerts, for good; `comments` may not be empty.
+        """Resolve the incident and all of its alerts, for good; `comments` may not be empty.
 
         https://api-docs.bigpanda.io/resolve-incident-37770104e0.
         """
-        return await self._act(
-            BigPandaCall.RESOLVE, "POST", _of(environment, incident, "resolve"), {"comments": comments}
-        )
+        return await self._act(BigPandaCall.RESOLVE, "POST", (environment, incident, "resolve"), {"comments": comments})
 
     async def comment(self, environment: str, incident: str, text: str) -> TaskOutcome:
-        """Add a comment. There is no key by which BigPanda would know a repeated one: twice sent is twice there.
+        """Add a comment. BigPanda does not recognise a repeated one: sent twice, it is there twice.
 
         https://api-docs.bigpanda.io/comment-on-incident-37770099e0.
         """
-        return await self._act(BigPandaCall.COMMENT, "POST", _of(environment, incident, "comments"), {"comment": text})
+        return await self._act(BigPandaCall.COMMENT, "POST", (environment, incident, "comments"), {"comment": text})
 
     async def assign(self, environment: str, incident: str, user_id: str) -> TaskOutcome:
-        """Make a BigPanda user responsible, by the id.
+        """Assign the incident to a BigPanda user, by id.
 
         https://api-docs.bigpanda.io/assign-incident-37770102e0.
         """
-        return await self._act(
-            BigPandaCall.ASSIGN, "PUT", _of(environment, incident, "assignment"), {"assignee": user_id}
-        )
+        return await self._act(BigPandaCall.ASSIGN, "PUT", (environment, incident, "assignment"), {"assignee": user_id})
 
     async def unassign(self, environment: str, incident: str) -> TaskOutcome:
-        """Make nobody responsible (https://api-docs.bigpanda.io/unassign-incident-37770103e0)."""
-        return await self._act(BigPandaCall.UNASSIGN, "DELETE", _of(environment, incident, "assignment"))
+        """Unassign the incident (https://api-docs.bigpanda.io/unassign-incident-37770103e0)."""
+        return await self._act(BigPandaCall.UNASSIGN, "DELETE", (environment, incident, "assignment"))
 
-    async def snooze(
-        self,
-        environment: str,
-        incident: str,
-        end_time: int,
-        comment: str | None = None,
-        *,
-        cancel_on_updates: bool = False,
-    ) -> TaskOutcome:
-        """Put the incident to sleep until `end_time` (Unix seconds, at most about 90 days ahead).
+    async def snooze(self, environment: str, incident: str, end_time: int) -> TaskOutcome:
+        """Snooze the incident until `end_time` (Unix seconds, at most about 90 days ahead).
 
-        `cancel_on_updates`: a new alert, a rise of severity or a reopening wakes it before that.
         https://api-docs.bigpanda.io/snooze-incident-37770100e0.
         """
-        body: dict[str, JSON] = {"end_time": end_time}
-        if comment is not None:
-            body["comment"] = comment
-        if cancel_on_updates:
-            body["cancel_on_incident_updates"] = True
-        return await self._act(BigPandaCall.SNOOZE, "PUT", _of(environment, incident, "snooze"), body)
+        return await self._act(BigPandaCall.SNOOZE, "PUT", (environment, incident, "snooze"), {"end_time": end_time})
 
     async def unsnooze(self, environment: str, incident: str) -> TaskOutcome:
-        """Wake the incident (https://api-docs.bigpanda.io/unsnooze-incident-37770101e0)."""
-        return await self._act(BigPandaCall.UNSNOOZE, "DELETE", _of(environment, incident, "snooze"))
+        """End the snooze (https://api-docs.bigpanda.io/unsnooze-incident-37770101e0)."""
+        return await self._act(BigPandaCall.UNSNOOZE, "DELETE", (environment, incident, "snooze"))
 
     async def tag(self, environment: str, incident: str, tag_id: str, value: str) -> TaskOutcome:
         """Set an incident tag; the value of a tag with a fixed list is written in brackets, `[value]`.
 
         https://api-docs.bigpanda.io/add-an-incident-tag-to-an-incident-37770107e0.
         """
-        return await self._act(
-            BigPandaCall.TAG, "POST", _of(environment, incident, "tags", tag_id), {"tag_value": value}
-        )
+        return await self._act(BigPandaCall.TAG, "POST", (environment, incident, "tags", tag_id), {"tag_value": value})
 
     async def tag_definitions(self) -> TaskOutcome:
-        """Read all tag definitions, for `relay.bigpanda.definitions_of`.
+        """Read all tag definitions, for `relay.bigpanda.responses.tag_definitions_of`.
 
         https://api-docs.bigpanda.io/get-all-incident-tags-definitions-37770112e0.
         """
         path = ("resources", "v2.0", "incidents", "tags", "definitions")
         return await self._send(BigPandaRequest(call=BigPandaCall.TAG_DEFINITIONS, verb="GET", path=path))
 
-    async def activities(self, incident: str, types: Iterable[str] = ()) -> TaskOutcome:
-        """Read what happened to an incident, of these types or of all, for `relay.bigpanda.comments_of`.
+    async def activities(self, incident: str) -> TaskOutcome:
+        """Read what happened to an incident, for `comments_of`: one page, the newest first.
 
-        One page, the newest first: https://api-docs.bigpanda.io/get-incident-activities-37770105e0.
+        https://api-docs.bigpanda.io/get-incident-activities-37770105e0.
         """
         path = ("resources", "v2.0", "incidents", incident, "activities")
         query = {"per_page": str(_ACTIVITIES_A_PAGE)}
-        if wanted := ",".join(types):
-            query["types"] = wanted
         return await self._send(BigPandaRequest(call=BigPandaCall.ACTIVITIES, verb="GET", path=path, query=query))
 
     async def users(self, email: str) -> TaskOutcome:
-        """Read who has this e-mail address, for `relay.bigpanda.users_of`; needs the permission to view users.
+        """Read the users with this e-mail address, for `users_of`; needs the permission to view users.
 
-        https://docs.bigpanda.io/reference/retrieve-all-users: of a user's fields only the name can be filtered by, and
-        the name is the address.
+        https://docs.bigpanda.io/reference/retrieve-all-users: only `userName` can be filtered by, and it is the
+        address.
         """
         path = ("resources", "v2.0", "scim", "Users")
         query = {"filter": f"userName eq {json.dumps(email)}"}
         return await self._send(BigPandaRequest(call=BigPandaCall.USERS, verb="GET", path=path, query=query))
 
-    async def _act(self, call: BigPandaCall, verb: str, path: tuple[str, ...], body: JSON = None) -> TaskOutcome:
-        return await self._send(BigPandaRequest(call=call, verb=verb, path=path, body=body))
+    async def _act(
+        self,
+        call: BigPandaCall,
+        verb: str,
+        ids: tuple[str, ...],
+        body: JSON = None,
+        query: Mapping[str, str] | None = None,
+    ) -> TaskOutcome:
+        """Call an address below an incident. `ids`: the environment, the incident, and what follows in the path."""
+        path = ("resources", "v2.0", "environments", ids[0], "incidents", *ids[1:])
+        return await self._send(BigPandaRequest(call=call, verb=verb, path=path, query=query or {}, body=body))
 
     async def _send(self, request: BigPandaRequest) -> TaskOutcome:
         return classify(request.call, await self._fetch(request))
 
     async def _fetch(self, request: BigPandaRequest) -> HttpResponse | Failure:
-        """One request, and what came of it."""
         if self._session.closed:
             return Failure.NOT_CONNECTED
         try:
@@ -204,8 +182,12 @@ class BigPandaClient:
             body = None if request.body is None else orjson.dumps(request.body)
         except (ValueError, TypeError):
             return Failure.UNSENDABLE
+        # https://api-docs.bigpanda.io/authentication-and-headers
+        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json; charset=utf8"
         response: aiohttp.ClientResponse | None = None
-        with watch_connection(self._session) as wire:
+        with watch_connection(self._session) as watch:
             try:
                 async with (
                     asyncio.timeout(self._deadline),
@@ -213,51 +195,42 @@ class BigPandaClient:
                         request.verb,
                         address,
                         data=body,
-                        headers=self._headers(has_body=body is not None),
+                        headers=headers,
                         proxy=self._proxy,
                         allow_redirects=False,  # a redirected POST would arrive as a GET, and look done
                     ) as response,
                 ):
-                    return await _reply(response, (self._key, *request.secrets))
-            except Exception as error:  # noqa: BLE001  whatever it is, the caller is told whether it may have been sent
+                    return await _read(response, (self._key, *request.secrets))
+            except Exception as error:  # noqa: BLE001  whatever it is, the caller learns whether it may have been sent
                 if response is None or response.status == HTTPStatus.OK:
-                    return failure_from(error, wire)
-                # The status says it all, whatever became of the body; only a 200 may be anybody's.
+                    return failure_from(error, watch)
+                # The status is enough, whatever became of the body; only a 200 may be anybody's.
                 return HttpResponse(status=response.status, headers=response.headers)
 
     def _address(self, request: BigPandaRequest) -> URL:
-        """Raises `ValueError` where an id would lead elsewhere: an empty one, or one that is a step in the path."""
+        """Raise `ValueError` where an id would change the path: an empty one, `.` or `..`."""
         if any(part in {"", ".", ".."} for part in request.path):
             raise ValueError("no address can be made of these ids")
         path = "/".join(quote(part, safe="") for part in request.path)
         query = f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
         return URL(f"{self._base_url}/{path}{query}", encoded=True)
 
-    def _headers(self, *, has_body: bool) -> Mapping[str, str]:
-        """https://api-docs.bigpanda.io/authentication-and-headers."""
-        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
-        return headers | {"Content-Type": "application/json; charset=utf8"} if has_body else headers
 
-
-def _of(environment: str, incident: str, *more: str) -> tuple[str, ...]:
-    return ("resources", "v2.0", "environments", environment, "incidents", incident, *more)
-
-
-async def _reply(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> HttpResponse | Failure:
-    """The answer. What is said of an error goes into logs and letters; should it repeat a key, those do not."""
+async def _read(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> HttpResponse | Failure:
+    """Read a response. The text of an error goes into logs and dead letters, so secrets in it are hidden."""
     raw = bytearray()
     async for chunk in response.content.iter_any():
         raw += chunk
-        if len(raw) > _LARGEST_ANSWER:
+        if len(raw) > _MAX_RESPONSE_BYTES:
             return Failure.UNREADABLE
     if response.status >= HTTPStatus.BAD_REQUEST:
         for secret in filter(None, secrets):
             raw = raw.replace(secret.encode(), b"[secret]")
-    return HttpResponse(status=response.status, headers=response.headers, body=_read(bytes(raw)))
+    return HttpResponse(status=response.status, headers=response.headers, body=_parsed(bytes(raw)))
 
 
-def _read(raw: bytes) -> Any:
-    """What the JSON says; what is none stays text; of an empty body, None."""
+def _parsed(raw: bytes) -> Any:
+    """Parse JSON; anything else stays text; an empty body is None."""
     if not raw.strip():
         return None
     try:

@@ -1,8 +1,7 @@
-"""The door to Slack's Web API: each verb is one HTTP request, and whatever comes of it is returned as an `Answer`.
+"""A client of Slack's Web API: each method makes one HTTP request and returns its outcome.
 
-It translates and decides nothing. It never repeats a request, never sleeps, and raises nothing but `CancelledError` and
-what a guard of the wire raises: what slack_sdk and aiohttp raise is sorted into "surely not sent" and "nobody can say"
-(`Failure`); `verdict` judges.
+It decides nothing: it never repeats a request, never waits, and raises only `CancelledError` and what a check before
+sending raises. What slack_sdk and aiohttp raise becomes a `Failure`; `classify` says what it means.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from relay.slack.outcomes import SlackOutcome
 
 BASE_URL = "https://slack.com/api/"
 TIMEOUT = 10.0
-"""Seconds that one call may take in all, from the wait for a connection to the last byte of the answer."""
+"""Seconds that one call may take in all, from the wait for a connection to the last byte of the response."""
 
 _POST, _GET = "POST", "GET"
 _ONLY_WHEN_POSTED = frozenset({"unfurl_links", "unfurl_media"})
@@ -39,27 +38,24 @@ class SlackClient:
     """
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        token: str,
-        *,
-        base_url: str = BASE_URL,
-        timeout: float = TIMEOUT,
+        self, session: aiohttp.ClientSession, token: str, *, base_url: str = BASE_URL, timeout: float = TIMEOUT
     ) -> None:
-        """Take a session that outlives this (best one of `relay.http.session.make_session`), inside the running loop.
+        """Use a session that outlives this (best one of `relay.http.session.make_session`), inside the running loop.
 
-        Raises `SettingsError` where `base_url` is no http or https address.
+        Raises `SettingsError` where `base_url` is not an http or https address.
         """
+        logger = logging.getLogger("relay.slack.sdk")
+        logger.setLevel(logging.WARNING)  # without a level the SDK formats every payload for a debug line nobody reads
         self._session = session
         self._deadline = timeout
         self._client = AsyncWebClient(
             token,
             base_url=checked_base_url(base_url, "SLACK_API_URL", BASE_URL),
             session=session,
-            logger=_quiet(),
+            logger=logger,
             retry_handlers=[],
         )
-        # slack_sdk takes a proxy from the environment and overlooks NO_PROXY; what stands here counts at every call.
+        # slack_sdk takes a proxy from the environment and overlooks NO_PROXY; this attribute counts at every call.
         self._client.proxy = proxy_for(base_url)
 
     async def post(
@@ -72,124 +68,113 @@ class SlackClient:
         return await self._send(Method.POST, arguments)
 
     async def edit(self, channel: str, ts: str, message: Message) -> SlackOutcome:
-        """Replace what a message shows; its marker stays, since Slack keeps the metadata that it is not given.
+        """Replace what a message shows. Its marker stays, since Slack keeps metadata that a call does not name.
 
-        `parse` would be `client` for edits, other than for posts, and make pings of plain text.
+        For edits, unlike for posts, `parse` is `client` by default, which makes pings of plain text.
         """
         shown = {name: value for name, value in message.payload().items() if name not in _ONLY_WHEN_POSTED}
         return await self._send(Method.EDIT, {"channel": channel, "ts": ts, "parse": "none", **shown})
 
     async def delete(self, channel: str, ts: str) -> SlackOutcome:
-        """Delete one of the bot's own messages; one that is gone already counts as deleted."""
-        return await self._ask(Method.DELETE, {"channel": channel, "ts": ts}, _POST)
+        """Delete one of the bot's own messages. One that is already gone counts as deleted."""
+        return await self._query(Method.DELETE, {"channel": channel, "ts": ts}, _POST)
 
     async def history(
         self, channel: str, oldest: str, latest: str | None = None, cursor: str | None = None, limit: int = 200
     ) -> SlackOutcome:
-        """One page of a channel's own messages and broadcast replies, the newest first, with their markers."""
+        """Read a page of a channel's own messages and broadcast replies, the newest first, with their markers."""
         window = {"oldest": oldest, "latest": latest, "inclusive": True}
-        return await self._ask(Method.HISTORY, {"channel": channel, **window, **_page(cursor, limit)})
+        return await self._query(Method.HISTORY, {"channel": channel, **window, **_page(cursor, limit)})
 
     async def replies(
         self, channel: str, ts: str, oldest: str | None = None, cursor: str | None = None, limit: int = 200
     ) -> SlackOutcome:
-        """One page of a thread, its root first, with their markers."""
+        """Read a page of a thread, its root first, with their markers."""
         window = {"oldest": oldest, "inclusive": True}
-        return await self._ask(Method.REPLIES, {"channel": channel, "ts": ts, **window, **_page(cursor, limit)})
+        return await self._query(Method.REPLIES, {"channel": channel, "ts": ts, **window, **_page(cursor, limit)})
 
     async def channels(self, cursor: str | None = None) -> SlackOutcome:
-        """One page of all channels that the bot can see, archived ones too."""
+        """Read a page of all channels that the bot can see, archived ones too."""
         kinds = {"types": "public_channel,private_channel", "exclude_archived": False}
-        return await self._ask(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
+        return await self._query(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
 
     async def channel(self, channel: str) -> SlackOutcome:
-        """What Slack says of one channel."""
-        return await self._ask(Method.CHANNEL, {"channel": channel})
+        """Read one channel."""
+        return await self._query(Method.CHANNEL, {"channel": channel})
 
     async def join(self, channel: str) -> SlackOutcome:
-        """Join a public channel; to be in it already is fine."""
-        return await self._ask(Method.JOIN, {"channel": channel}, _POST)
+        """Join a public channel. Being in it already counts as done."""
+        return await self._query(Method.JOIN, {"channel": channel}, _POST)
 
     async def auth_test(self) -> SlackOutcome:
-        """Who the token speaks for, and with which scopes."""
-        return await self._ask(Method.AUTH_TEST, {}, _POST)
+        """Read whose token it is, and its scopes."""
+        return await self._query(Method.AUTH_TEST, {}, _POST)
 
     async def user_groups(self) -> SlackOutcome:
-        """All user groups that can be mentioned."""
-        return await self._ask(Method.USER_GROUPS, {})
+        """Read all user groups that can be mentioned."""
+        return await self._query(Method.USER_GROUPS, {})
 
     async def group_members(self, group: str) -> SlackOutcome:
-        """Who is in a user group (`S...`)."""
-        return await self._ask(Method.GROUP_MEMBERS, {"usergroup": group})
+        """Read the members of a user group (`S...`)."""
+        return await self._query(Method.GROUP_MEMBERS, {"usergroup": group})
 
     async def user(self, user: str) -> SlackOutcome:
-        """What Slack says of a person (`U...`, `W...`)."""
-        return await self._ask(Method.USER, {"user": user})
+        """Read one user (`U...`, `W...`)."""
+        return await self._query(Method.USER, {"user": user})
 
     async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> SlackOutcome:
-        """Open a modal before whoever pressed a button; `trigger_id` came with the click, and is good for 3 seconds."""
+        """Open a modal for the user who pressed a button. The click's `trigger_id` is valid for 3 seconds."""
         return await self._send(Method.OPEN_VIEW, {"trigger_id": trigger_id, "view": view})
 
     async def post_ephemeral(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> SlackOutcome:
-        """Write something that one member of the channel sees, for as long as their session lasts.
+        """Post a note that one member of the channel sees, for as long as their session lasts.
 
-        `text` is mrkdwn: what stands in it has been escaped. Slack takes no `unfurl_*` here, and never shows a preview.
+        `text` is mrkdwn, escaped by the caller. Slack has no `unfurl_*` here, and never shows a preview.
         """
         arguments = {"channel": channel, "user": user, "text": text, "parse": "none"}
         return await self._send(Method.EPHEMERAL, arguments | ({} if thread_ts is None else {"thread_ts": thread_ts}))
 
     async def open_socket(self) -> SlackOutcome:
-        """Where Socket Mode can connect, once. It takes an app-level token (xapp-...) and no bot's."""
-        return await self._ask(Method.OPEN_SOCKET, {}, _POST)
+        """Get a URL for one Socket Mode connection. This needs an app-level token (xapp-...), not a bot's."""
+        return await self._query(Method.OPEN_SOCKET, {}, _POST)
 
     async def _send(self, method: Method, arguments: dict[str, Any]) -> SlackOutcome:
-        """Call with JSON. Not by the SDK's own verbs: they warn of a missing text, which is `Message`'s to see to."""
+        """Call with JSON. The SDK's own methods would warn about a missing text, which `Message` rules out."""
         return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})
 
-    async def _ask(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> SlackOutcome:
-        """Call with a query, which is how the SDK sends everything but messages."""
+    async def _query(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> SlackOutcome:
+        """Call with a query, as the SDK sends everything but messages."""
         return await self._call(method, arguments, {"http_verb": verb, "params": arguments})
 
     async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> SlackOutcome:
         return classify(method, await self._fetch(method, how), arguments)
 
     async def _fetch(self, method: Method, how: dict[str, Any]) -> HttpResponse | Failure:
-        """One request, and what came of it."""
-        if self._session.closed:  # the SDK would open a session of its own, which nobody watches and nobody closes
+        if self._session.closed:  # the SDK would open a session of its own, which nobody closes
             return Failure.NOT_CONNECTED
-        with watch_connection(self._session) as wire:
+        with watch_connection(self._session) as watch:
             try:
                 async with asyncio.timeout(self._deadline):
-                    return _reply(await self._client.api_call(method.value, **how))
+                    return _http_response(await self._client.api_call(method.value, **how))
             except SlackApiError as error:
-                return _refusal(error)
+                return _response_behind(error)
             except Exception as error:  # noqa: BLE001  the SDK raises whatever an odd body makes it raise
-                return failure_from(error, wire)
-
-
-def _quiet() -> logging.Logger:
-    """A logger with a level of its own: without one the SDK formats every payload for a debug line nobody reads."""
-    logger = logging.getLogger("relay.slack.sdk")
-    logger.setLevel(logging.WARNING)
-    return logger
+                return failure_from(error, watch)
 
 
 def _page(cursor: str | None, limit: int) -> dict[str, Any]:
     return {"limit": limit, "cursor": cursor, "include_all_metadata": True}
 
 
-# -- What came back? ---------------------------------------------------------------------------------------------------
-
-
-def _reply(response: AsyncSlackResponse) -> HttpResponse:
+def _http_response(response: AsyncSlackResponse) -> HttpResponse:
     return HttpResponse(status=response.status_code, headers=response.headers, body=response.data)
 
 
-def _refusal(error: SlackApiError) -> HttpResponse | Failure:
-    """The answer behind the SDK's error: its own response object, or where the JSON was broken aiohttp's."""
+def _response_behind(error: SlackApiError) -> HttpResponse | Failure:
+    """Return the response in the SDK's error: the SDK's own, or aiohttp's where the JSON was broken."""
     match error.response:
         case AsyncSlackResponse() as response:
-            return _reply(response)
+            return _http_response(response)
         case aiohttp.ClientResponse(status=status, headers=headers):
             return HttpResponse(status=status, headers=headers)
         case _:

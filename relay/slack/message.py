@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """What relay finds its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
+    """What relay recognises its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
 
     Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
     this message.
@@ -52,5 +52,5 @@ class Marker:
     key: str
 
     def metadata(self) -> dict[str, Any]:
-        """The argument `metadata` of chat.postMessage."""
+        """Return the argument `metadata` of chat.postMessage."""
         return {"event_type": self.event_type, "event_payload": {"incident": self.incident, "key": self.key}}

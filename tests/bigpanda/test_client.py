@@ -133,26 +133,6 @@ async def test_each_call_sends_one_request_as_documented(answering, client, call
     assert request.headers.get("content-type") == (None if body is None else "application/json; charset=utf8")
 
 
-async def test_a_snooze_may_have_a_comment_and_end_on_updates(answering, client):
-    peer = await answering(DONE)
-
-    await client(peer).snooze("env1", "5e7f", 1_700_003_600, "until tomorrow", cancel_on_updates=True)
-
-    assert peer.requests[0].json == {
-        "end_time": 1_700_003_600,
-        "comment": "until tomorrow",
-        "cancel_on_incident_updates": True,
-    }
-
-
-async def test_activities_may_be_filtered_by_type(answering, client):
-    peer = await answering(DONE)
-
-    await client(peer).activities("5e7f", ["incident_commented", "incident_snoozed"])
-
-    assert peer.requests[0].query == {"per_page": "99", "types": "incident_commented,incident_snoozed"}
-
-
 async def test_ids_are_quoted_into_the_path(answering, client):
     peer = await answering(DONE)
 
@@ -297,7 +277,7 @@ async def test_a_response_is_parsed_as_leniently_as_a_share(answering, client):
 
 
 async def test_an_endless_response_is_given_up(answering, client, monkeypatch):
-    monkeypatch.setattr("relay.bigpanda.client._LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("relay.bigpanda.client._MAX_RESPONSE_BYTES", 1000)
     peer = await answering(http_response(200, {"alerts": "x" * 2000}))
 
     assert await client(peer).incident("env1", "5e7f") == TaskRetryable(reason="unreadable")

@@ -318,12 +318,12 @@ async def test_an_undefined_tag_is_not_found(ask):
 
 async def test_an_incident_has_the_apis_field_names(bigpanda, ask):
     await ask("PUT", f"{OF}/assignment", {"assignee": ANN.id})
-    await ask("PUT", f"{OF}/snooze", {"end_time": NOW + 60})
+    await ask("PUT", f"{OF}/snooze", {"end_time": NOW + 60, "comment": "later", "cancel_on_incident_updates": True})
 
     _, told = await ask("GET", f"{OF}?expand=alerts")
 
     assert told["assignee"] == {"email": ANN.email, "name": ANN.name, "user_id": ANN.id}
-    assert told["snooze"] == {"snoozed": True, "end_time": NOW + 60, "cancel_on_incident_updates": False}
+    assert told["snooze"] == {"snoozed": True, "end_time": NOW + 60, "cancel_on_incident_updates": True}
     assert (told["start"], told["end"], told["changed_at"]) == (NOW - 60, None, NOW)
     assert told["incident_tags"] == [{"tag_id": "itd_priority_1", "tag_value": 1000}]
     assert told["folders"] == ["active", "assigned", "snoozed"]
