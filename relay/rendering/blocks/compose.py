@@ -173,7 +173,12 @@ class _Composer:
             self._walk_without(part, _ACCESSORIES)
 
     def _fields(self, node: Node) -> None:
-        flows = [flow for part in node.nodes(NodeKind.FIELD) if (flow := _field_flow(part))]
+        flows: list[Flow] = []
+        for part in node.nodes(NodeKind.FIELD):
+            value = flow_of(part.body())
+            label = plain(flow_of(part.argument()), _LONGEST_LABEL).replace("*", "")
+            if not is_blank(value):
+                flows.append(tidy([Atom(f"*{label}*\n"), *value]) if label else value)
         self._out += [Fields(flows=batch, group=self._group) for batch in _batches(flows, limits.SECTION_FIELDS)]
         self._walk_without(node, {NodeKind.FIELD})
 
@@ -248,15 +253,6 @@ class _Composer:
 
 def _batches(row: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (row[start : start + size] for start in range(0, len(row), size))
-
-
-def _field_flow(node: Node) -> Flow:
-    """A field's label and value; empty without a value."""
-    value = flow_of(node.body())
-    if is_blank(value):
-        return []
-    label = plain(flow_of(node.argument()), _LONGEST_LABEL).replace("*", "")
-    return tidy([Atom(f"*{label}*\n"), *value]) if label else value
 
 
 def _relay_button(button: Button) -> Element:
