@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 import orjson
 import structlog
-from yarl import URL
 
 from relay.http.json_fields import JsonObject, parse_object, text_field
 from relay.http.session import proxy_for
@@ -123,7 +122,7 @@ class SocketMode:
                 url,
                 heartbeat=_HEARTBEAT,
                 max_msg_size=_MAX_MESSAGE_BYTES,
-                proxy=proxy_for(_with_http_scheme(url)),
+                proxy=proxy_for("http" + url.removeprefix("ws")),  # proxies are configured for http: and https:
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -230,9 +229,3 @@ def _log_failure(outcome: SlackOutcome) -> None:
         log.error("socket_rejected", reason=outcome.reason, code=outcome.code, detail=detail, remedy=_REMEDY)
     else:
         log.warning("socket_failed", reason=outcome.reason, detail=_FAILED)
-
-
-def _with_http_scheme(url: str) -> str:
-    """Return the URL with the scheme that proxies are configured for."""
-    address = URL(url)
-    return str(address.with_scheme({"wss": "https", "ws": "http"}.get(address.scheme, address.scheme)))
