@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.loop import run_on_live_store
-from relay.cli.output import FAILED, print_all, print_json
+from relay.cli.output import FAILED, print_report
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ def backtest(  # noqa: PLR0913  each is an option of its own
     """
     seconds = _parse_duration(since)
     report = run_on_live_store(lambda store: _backtest(store, routes, templates, seconds))
-    if as_json:
-        print_json(report.as_json())
-    else:
-        print_all(report.lines(limit))
+    print_report(report.as_json, report.lines(limit), as_json=as_json)
     if strict and report.different:
         raise typer.Exit(FAILED)
 

@@ -6,7 +6,7 @@ import typer
 
 from relay.cli.loop import run
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, print_all, print_json
+from relay.cli.output import FAILED, print_report
 from relay.config.settings import Settings
 
 
@@ -20,9 +20,6 @@ def doctor(*, as_json: AsJson = False) -> None:
     from relay.tools.doctor.doctor import examine
 
     report = run(examine(Settings.from_env(os.environ)))
-    if as_json:
-        print_json(report.as_json())
-    else:
-        print_all(report.lines())
+    print_report(report.as_json, report.lines(), as_json=as_json)
     if not report.ok:
         raise typer.Exit(FAILED)

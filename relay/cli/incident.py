@@ -9,7 +9,7 @@ import typer
 
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import fail, print_all, print_json
+from relay.cli.output import fail, print_report
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ def incident(
     if history is None:
         fail(f"There is no incident {incident_id} in the database.")
     link = partial(permalink, workspace)
-    if as_json:
-        print_json(tool.as_json(history, link))
-    else:
-        print_all(tool.describe(history, link, names, labels))
+    text = tool.describe(history, link, names, labels)
+    print_report(lambda: tool.as_json(history, link), text, as_json=as_json)
 
 
 async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | None, Mapping[str, str], TagLabels, str]":

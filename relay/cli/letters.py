@@ -7,7 +7,7 @@ import typer
 
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, fail, print_all, print_json
+from relay.cli.output import FAILED, fail, print_json, print_report
 
 if TYPE_CHECKING:
     from relay.store.store import Store
@@ -40,11 +40,9 @@ def list_letters(*, as_json: AsJson = False) -> None:
         return await store.dead_letters(), await store.quarantined_bodies(), await slack_channel_names(store)
 
     dead, bodies, names = run_on_live_store(load)
-    if as_json:
-        quarantined = [body_as_json(body) for body in bodies]
-        print_json({"dead_letters": [letter_as_json(letter) for letter in dead], "quarantined": quarantined})
-    else:
-        print_all(tables(dead, bodies, names) if dead or bodies else ["No dead letters, and no quarantined bodies."])
+    lines = tables(dead, bodies, names) if dead or bodies else ["No dead letters, and no quarantined bodies."]
+    document = {"dead_letters": list(map(letter_as_json, dead)), "quarantined": list(map(body_as_json, bodies))}
+    print_report(lambda: document, lines, as_json=as_json)
 
 
 @letters.command()
@@ -75,10 +73,8 @@ def _show_letter(number: int, *, as_json: bool) -> None:
         return selected[0], await store.incident_history(selected[0].card.incident), await slack_channel_names(store)
 
     letter, history, names = run_on_live_store(load)
-    if as_json:
-        print_json(letter_as_json(letter, history))
-    else:
-        print_all(describe_letter(letter, history, names))
+    text = describe_letter(letter, history, names)
+    print_report(lambda: letter_as_json(letter, history), text, as_json=as_json)
 
 
 def _show_body(number: int, *, as_json: bool) -> None:
@@ -122,10 +118,9 @@ def retry(
         return results, await slack_channel_names(store)
 
     results, names = run_on_live_store(retry_selected)
-    if as_json:
-        print_json([{"id": result.letter.id, "outcome": str(result.outcome)} for result in results])
-    else:
-        print_all(tool.describe_result(result, names) for result in results)
+    document = [{"id": result.letter.id, "outcome": result.outcome} for result in results]
+    text = (tool.describe_result(result, names) for result in results)
+    print_report(lambda: document, text, as_json=as_json)
     if not all(result.done for result in results):
         raise typer.Exit(FAILED)
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +30,14 @@ def print_all(parts: Iterable[RenderableType], *, width: int | None = None) -> N
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_report(document: Callable[[], Any], lines: Iterable[RenderableType], *, as_json: bool) -> None:
+    """Print a result as JSON, or as text for people."""
+    if as_json:
+        print_json(document())
+    else:
+        print_all(lines)
 
 
 def fail(message: str) -> NoReturn:

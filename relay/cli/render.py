@@ -31,9 +31,8 @@ def render(  # noqa: PLR0913  each is an option of its own
     incidents. Delays (`gather`, `wait`) pass in simulated time. Uses neither the network nor the database.
     """
     from relay.config.files import load_configuration
+    from relay.tools import render as tool
     from relay.tools.message_text import channel_names
-    from relay.tools.render import as_json as to_json
-    from relay.tools.render import as_page, on_terminal
     from relay.tools.share_files import read_shares
     from relay.tools.simulate import simulate
 
@@ -41,8 +40,8 @@ def render(  # noqa: PLR0913  each is an option of its own
     incidents = simulate(configuration, read_shares(share, parse_headers(header)))
     names = channel_names(configuration.rulebook)
     if html is not None:
-        write_file(html, as_page(incidents, names), option="--html")
+        write_file(html, tool.as_page(incidents, names), option="--html")
     if as_json:
-        print_json(to_json(incidents))
+        print_json(tool.as_json(incidents))
     elif html is None:
-        print_all(on_terminal(incidents, names), width=PAGE_WIDTH)
+        print_all(tool.on_terminal(incidents, names), width=PAGE_WIDTH)

@@ -216,14 +216,24 @@ class Simulation:
         context = replace(self._context(self._cards[number].card), attempt=step.update.attempt)
         self._store(self._apply(context, step, shown, needs_call=needs_call).cards)
         if needs_call:
-            self._cards[number] = _with_message(self._cards[number], step, sent)
+            card = self._cards[number]
+            match step:
+                case PostRoot():
+                    self._cards[number] = replace(card, first=sent, root=sent)
+                case PostReply():
+                    self._cards[number] = replace(card, replies=(*card.replies, sent))
+                case Edit():
+                    self._cards[number] = replace(card, root=sent, edits=card.edits + 1)
 
     def _apply(self, context: CardContext, step: SlackStep, shown: ShownRoot, *, needs_call: bool) -> CardUpdate:
         if isinstance(step, Edit):
             context = send.without_edit_doubt(context, step)
         if not needs_call:
             return send.apply_edit_delivery(context, shown, self._now, called=False)
-        posted = Delivered(channel=context.channel.ref, ts=self._next_ts(context.channel.ref))
+        # The `ts` of a message is Unix seconds with microseconds, later than any other in the channel.
+        channel = context.channel.ref
+        ts = self._last_ts[channel] = max(self._last_ts.get(channel, 0) + 1, round(self._now * _MICRO))
+        posted = Delivered(channel=channel, ts=f"{ts // _MICRO}.{ts % _MICRO:06d}")
         return send.apply_delivery(context, step, posted, shown, tag_labels=self._labels, now=self._now)
 
     def _send(self, context: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
@@ -257,12 +267,6 @@ class Simulation:
             channel=Channel(ref=card.channel, slack_id=card.channel, state=ChannelState.OPEN),
         )
 
-    def _next_ts(self, channel: str) -> str:
-        """The `ts` of a new message: Unix seconds with microseconds, later than any other in the channel."""
-        ts = max(self._last_ts.get(channel, 0) + 1, round(self._now * _MICRO))
-        self._last_ts[channel] = ts
-        return f"{ts // _MICRO}.{ts % _MICRO:06d}"
-
 
 def simulate_incident(
     configuration: Configuration,
@@ -286,13 +290,3 @@ def simulate(configuration: Configuration, shares: Iterable[Share]) -> dict[str,
     for share in shares:
         incidents[share.incident].append(share)
     return {incident: simulate_incident(configuration, each) for incident, each in incidents.items()}
-
-
-def _with_message(card: SimulatedCard, step: SlackStep, sent: SentMessage) -> SimulatedCard:
-    match step:
-        case PostRoot():
-            return replace(card, first=sent, root=sent)
-        case PostReply():
-            return replace(card, replies=(*card.replies, sent))
-        case Edit():
-            return replace(card, root=sent, edits=card.edits + 1)
