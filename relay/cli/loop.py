@@ -27,7 +27,12 @@ _closing: list[Thread] = []
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` and return its result; use uvloop if it is installed (it does not exist for Windows)."""
-    runner = asyncio.Runner(loop_factory=_loop_factory())
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    runner = asyncio.Runner(loop_factory=loop_factory)
     try:
         return runner.run(work)
     finally:
@@ -61,11 +66,3 @@ def exit_if_hanging(error: BaseException) -> None:
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
     os._exit(code)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop

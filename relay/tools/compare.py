@@ -75,7 +75,15 @@ class ConfigurationComparison:
             yield (moved if after else DifferenceKind.LOST), list(self._moves(before, after, candidate))
         pings, new_pings = _pings(live), _pings(candidate)
         if pings != new_pings:
-            yield DifferenceKind.PINGED, [*_ping_lines("-", pings - new_pings), *_ping_lines("+", new_pings - pings)]
+            changes = [("-", pings - new_pings), ("+", new_pings - pings)]
+            yield (
+                DifferenceKind.PINGED,
+                [
+                    f"{sign} pings {target}" + (f", {number} times" if number > 1 else "")
+                    for sign, counts in changes
+                    for target, number in sorted(counts.items())
+                ],
+            )
         if lines := list(self._text_differences(live, candidate)):
             yield DifferenceKind.READS, lines
 
@@ -128,11 +136,6 @@ def _pings(simulation: Simulation) -> Counter[str]:
         for targets in each.pings
         for target in targets
     )
-
-
-def _ping_lines(sign: str, pings: Counter[str]) -> Iterator[str]:
-    for target, number in sorted(pings.items()):
-        yield f"{sign} pings {target}" + (f", {number} times" if number > 1 else "")
 
 
 def _inputs(simulated: SimulatedCard) -> tuple[object, ...]:

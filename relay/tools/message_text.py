@@ -46,7 +46,7 @@ def message_text(message: Message, names: ChannelNames) -> str:
     """
     blocks = [*message.blocks, *(block for each in message.attachments for block in each.get("blocks", ()))]
     if not blocks:
-        return _without_markup(message.text, names).translate(_SPACES)
+        return to_rich_text(message.text, names).plain.translate(_SPACES)
     return "\n".join(block_lines(blocks, names)).translate(_SPACES)
 
 
@@ -54,7 +54,7 @@ def block_lines(blocks: Iterable[Block], names: ChannelNames) -> list[str]:
     """The visible text of blocks, line by line."""
 
     def without_markup(text: str) -> Block:
-        return {"type": "plain_text", "text": _without_markup(text, names)}
+        return {"type": "plain_text", "text": to_rich_text(text, names).plain}
 
     return list(plain_text.block_lines(_EMPTY_WORKSPACE, [_map_mrkdwn(block, without_markup) for block in blocks]))
 
@@ -88,7 +88,3 @@ def _map_mrkdwn(value: Any, change: Callable[[str], Block]) -> Any:
             return [_map_mrkdwn(part, change) for part in value]
         case _:
             return value
-
-
-def _without_markup(text: str, names: ChannelNames) -> str:
-    return to_rich_text(text, lambda ref: names.get(ref, ref).removeprefix("#")).plain

@@ -5,7 +5,7 @@ Slack knows the reader's time zone.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from rich.style import Style
@@ -32,10 +32,9 @@ _STYLES: Final[Mapping[str, Style]] = {
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
-def to_rich_text(text: str, channel: Callable[[str], str] = str) -> Text:
-    """Convert mrkdwn to the text that a reader sees; `channel` returns a channel's name by its id."""
-    lines = [_quoted(line, channel) for line in _lines(text)]
-    return Text("\n").join(lines)
+def to_rich_text(text: str, channels: Mapping[str, str]) -> Text:
+    """Convert mrkdwn to the text that a reader sees; `channels` are the names of channels by their ids."""
+    return Text("\n").join(_line(line, channels) for line in _lines(text))
 
 
 def unescape(text: str) -> str:
@@ -55,38 +54,37 @@ def _lines(text: str) -> Iterator[str]:
             yield from part.split("\n")
 
 
-def _quoted(line: str, channel: Callable[[str], str]) -> Text:
-    for mark in ("&gt;", ">"):
-        if line.startswith(mark):
-            return Text("┃ ", "bright_black").append_text(_inline(line.removeprefix(mark).lstrip(), channel))
-    return _inline(line, channel)
+def _line(line: str, channels: Mapping[str, str]) -> Text:
+    if quote := re.match(r"(?:&gt;|>)\s*", line):
+        return Text("┃ ", "bright_black").append_text(_inline(line[quote.end() :], channels))
+    return _inline(line, channels)
 
 
-def _inline(text: str, channel: Callable[[str], str]) -> Text:
+def _inline(text: str, channels: Mapping[str, str]) -> Text:
     result, after = Text(), 0
     for token in _TOKEN.finditer(text):
         result.append(unescape(text[after : token.start()]))
-        result.append_text(_token(token, channel))
+        result.append_text(_token(token, channels))
         after = token.end()
     return result.append(unescape(text[after:]))
 
 
-def _token(token: re.Match[str], channel: Callable[[str], str]) -> Text:
+def _token(token: re.Match[str], channels: Mapping[str, str]) -> Text:
     kind, inside = token.lastgroup or "", token[token.lastgroup or 0]
     if kind in _STYLES:
-        inner = _inline(inside, channel)
+        inner = _inline(inside, channels)
         inner.stylize_before(_STYLES[kind])
         return inner
     if kind == "angled":
-        return _angled(inside, channel)
+        return _angled(inside, channels)
     return Text(unescape(inside).strip("\n"), CODE)
 
 
-def _angled(inside: str, channel: Callable[[str], str]) -> Text:
+def _angled(inside: str, channels: Mapping[str, str]) -> Text:
     """Text in angle brackets: a mention, a channel, a date or a link."""
     target, bar, label = inside.partition("|")
     if target.startswith("#"):
-        return Text(f"#{label or channel(target[1:])}", LINK)
+        return Text(f"#{label or channels.get(target[1:], target[1:]).removeprefix('#')}", LINK)
     if target.startswith("@"):
         return Text(f"@{label or target[1:]}", MENTION)
     if target.startswith("!date^"):

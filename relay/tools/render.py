@@ -163,7 +163,7 @@ def render_message(message: Message, names: ChannelNames, now: float) -> Rendera
         blocks = blocks_at(attachment.get("blocks", ()), now)
         content = Group(*(part for block in blocks for part in _block(block, names)))
         parts.append(_Bar(content, str(attachment.get("color", "")) or _QUIET))
-    return Group(*parts) if parts else to_rich_text(message.text)
+    return Group(*parts) if parts else to_rich_text(message.text, names)
 
 
 class _Bar:
@@ -214,9 +214,7 @@ def _section(block: Block, names: ChannelNames) -> Iterator[RenderableType]:
 
 
 def _text(piece: Block, names: ChannelNames) -> Text:
-    if piece["type"] == "plain_text":
-        return Text(piece["text"])
-    return to_rich_text(piece["text"], lambda ref: names.get(ref, ref).removeprefix("#"))
+    return Text(piece["text"]) if piece["type"] == "plain_text" else to_rich_text(piece["text"], names)
 
 
 def _element(element: Block, names: ChannelNames) -> Text:
