@@ -13,7 +13,7 @@ from relay.cards.failures import EXTERNAL
 from relay.cards.model import Card, Channel, ChannelState
 from relay.cli import app
 from relay.config.settings import Settings
-from relay.delivery import service
+from relay.delivery import leader
 from relay.model.tag_labels import NO_TAG_LABELS
 from relay.routes.options import Options
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
@@ -38,7 +38,7 @@ async def relay(tmp_path, monkeypatch):
     for field in Settings.model_fields.values():
         monkeypatch.delenv(str(field.validation_alias), raising=False)
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path / 'relay.db'}")
-    monkeypatch.setattr(service, "LISTEN_EVERY", 0.01)
+    monkeypatch.setattr(leader, "POLL_EVERY", 0.01)
     async with run_relay(tmp_path, routes=ROUTES) as running:
         yield running
 
