@@ -261,8 +261,11 @@ def _annotated(text: str, **attributes: str) -> AnnotatedText:
     return AnnotatedText(text, **{name: template_text(value) for name, value in attributes.items() if value})
 
 
-def _plain_reader(name: str) -> Callable[[Any], Any]:
-    return lambda record: template_values(getattr(record, name))
+def _plain(*names: str) -> dict[str, Callable[[Any], Any]]:
+    def reader(name: str) -> Callable[[Any], Any]:
+        return lambda record: template_values(getattr(record, name))
+
+    return {name: reader(name) for name in names}
 
 
 CHANGE_NAMES: Final = frozenset(
@@ -271,11 +274,12 @@ CHANGE_NAMES: Final = frozenset(
 """The names that a related change has."""
 
 _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
-    **{name: _plain_reader(name) for name in ("id", "reported_status", "active", "flapping", "counts")},
-    **{name: _plain_reader(name) for name in ("started", "changed", "updated", "ended")},
+    **_plain("id"),
     "title": lambda incident: on_one_line(incident.title),
     "state": lambda incident: incident.state.value,
+    **_plain("reported_status"),
     "severity": lambda incident: incident.severity.value,
+    **_plain("active", "flapping", "counts", "started", "changed", "updated", "ended"),
     "snooze": _snooze,
     "assignee": lambda incident: _person(incident.assignee),
     "assigner": lambda incident: _person(incident.assigner),
@@ -285,13 +289,15 @@ _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
     ],
 }
 _ALERT: Final[Mapping[str, Callable[[Alert], Any]]] = {
-    **{name: _plain_reader(name) for name in ("id", "reported_status", "active", "description", "source")},
-    **{name: _plain_reader(name) for name in ("started", "changed", "ended")},
+    **_plain("id"),
     "title": lambda alert: on_one_line(alert.title),
     "state": lambda alert: alert.state.value,
+    **_plain("reported_status", "active"),
     "subject": lambda alert: on_one_line(alert.subject),
     "aspect": lambda alert: on_one_line(alert.aspect),
+    **_plain("description"),
     "tags": AlertTags,
+    **_plain("source", "started", "changed", "ended"),
 }
 
 VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
