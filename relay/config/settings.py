@@ -182,11 +182,10 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings calls with all of these by name
+        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings passes it, and every source by name
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the same
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the same
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the same
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Use only what `from_env` gets: never the process's environment, never a .env file."""
         return (init_settings,)

@@ -11,7 +11,7 @@ from relay.routes.json_schema import Schema, closed_object, ref
 from relay.routes.key_types import Place
 from relay.routes.match_keys import ValueType
 from relay.routes.options import OPTION_KEYS
-from relay.routes.parser.keys import KEYS, keys_in
+from relay.routes.parser.keys import keys_in
 from relay.routes.parser.match_values import value_name, value_schema
 from relay.routes.parser.matches import match_schema
 
@@ -49,11 +49,8 @@ def schema() -> Schema:
 
 def _part(place: Place, *required: str) -> Schema:
     """The schema of one part of the file."""
-    return closed_object({name: _key(name) for name in keys_in(place)}, required=required, extensible=True)
-
-
-def _key(name: str) -> Schema:
-    if name in KEYS:
-        return KEYS[name].schema
-    option = OPTION_KEYS[name]
-    return {**option.schema, "description": f"{option.description} (default: `{option.type.as_yaml(option.default)}`)"}
+    properties = {name: key.schema for name, key in keys_in(place).items()}
+    for name in properties.keys() & OPTION_KEYS:
+        option = OPTION_KEYS[name]
+        properties[name]["description"] += f" (default: `{option.type.as_yaml(option.default)}`)"
+    return closed_object(properties, required=required, extensible=True)

@@ -10,15 +10,16 @@ from dataclasses import replace
 
 from relay.model.errors import ConfigurationError
 from relay.routes.key_types import Place
-from relay.routes.options import Options
-from relay.routes.parser.keys import CHANNELS, DEFAULTS, TAG_VALUES, USERS, check_keys
-from relay.routes.parser.targets import Aliases, read_fixed_channel
-from relay.routes.parser.tree import RouteParser
+from relay.routes.mention import NO_MENTION
+from relay.routes.options import Options, OptionValues, read_options
+from relay.routes.parser import keys
+from relay.routes.parser.targets import Aliases, read_channel, read_fixed_channel
+from relay.routes.route import Post, Route, RouteList
 from relay.routes.rulebook import Fallback, Rulebook
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.parse import parse_yaml
-from relay.routes.yaml_reader.scalars import describe, read_duration, read_key, read_mapping
+from relay.routes.yaml_reader.scalars import describe, read_duration, read_items, read_key, read_mapping, read_word
 
 VERSION = "1"
 _FALLBACK_KEYS = ("channel", "wait")
@@ -42,10 +43,14 @@ def parse_rulebook(text: str, *, file: str = "routes.yaml", templates: Collectio
 
 
 def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
-    check_keys(top, Place.TOP, context)
-    _check_version(top, context)
-    aliases = CHANNELS.read(top, context)
-    defaults = DEFAULTS.read(top, context)
+    keys.check_keys(top, Place.TOP, context)
+    version = top.get("version")
+    if version is None:
+        context.add_fault(top, "missing key 'version'; write version: 1")
+    elif not isinstance(version, ScalarNode) or version.text != VERSION:
+        context.add_fault(version, f"expected version {VERSION}, found {describe(version)}")
+    aliases = keys.CHANNELS.read(top, context)
+    defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)
     fallback = top.get("fallback")
     return Rulebook(
@@ -53,19 +58,11 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
         hash=hashlib.sha256(text.encode()).hexdigest(),
         channels=aliases,
         fallback=_fallback(fallback, aliases, options, context) if fallback is not None else None,
-        tag_values=TAG_VALUES.read(top, context),
-        users=USERS.read(top, context),
+        tag_values=keys.TAG_VALUES.read(top, context),
+        users=keys.USERS.read(top, context),
         defaults=options,
-        routes=RouteParser(aliases, context).routes(top, defaults),
+        routes=_RouteParser(aliases, context).routes(top, defaults),
     )
-
-
-def _check_version(top: MappingNode, context: ParseContext) -> None:
-    node = top.get("version")
-    if node is None:
-        context.add_fault(top, "missing key 'version'; write version: 1")
-    elif not isinstance(node, ScalarNode) or node.text != VERSION:
-        context.add_fault(node, f"expected version {VERSION}, found {describe(node)}")
 
 
 def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseContext) -> Fallback | None:
@@ -86,3 +83,79 @@ def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseCont
     if fixed is None:
         return None
     return Fallback(channel=fixed, wait=wait, options=replace(options, wait=wait))
+
+
+class _RouteParser:
+    """Parses routes and the routes inside them, each with the options that it inherits."""
+
+    def __init__(self, aliases: Aliases, context: ParseContext) -> None:
+        self._aliases = aliases
+        self._context = context
+        self._lines: dict[str, int] = {}
+
+    def routes(self, parent: MappingNode, inherited: OptionValues) -> RouteList:
+        """Parse the key `routes` of the file or of a route."""
+        node = parent.get("routes")
+        items = read_items(node, self._context, "a list of routes") if node is not None else ()
+        routes = (self._route(item, inherited) for item in items or ())
+        return RouteList(route for route in routes if route is not None)
+
+    def _route(self, node: Node, inherited: OptionValues) -> Route | None:
+        mapping = read_mapping(node, self._context, "a route's keys, such as name, match and post")
+        if mapping is None:
+            return None
+        keys.check_keys(mapping, Place.ROUTE, self._context)
+        options = {**inherited, **read_options(mapping, self._context)}
+        post = mapping.get("post")
+        route = Route(
+            name=self._name(mapping),
+            enabled=keys.ENABLED.read(mapping, self._context),
+            match=keys.MATCH.read(mapping, self._context),
+            continue_=keys.CONTINUE.read(mapping, self._context),
+            posts=self._posts(post, options) if post is not None else (),
+            groups_only=post is None,
+            routes=self.routes(mapping, options),
+            options=Options(**options),
+            note=keys.NOTE.read(mapping, self._context),
+            line=mapping.line,
+        )
+        if route.groups_only and not route.routes:
+            self._context.add_fault(
+                mapping, "expected 'post' or 'routes' in the route, found neither; write post: [] to drop incidents"
+            )
+        return route
+
+    def _name(self, route: MappingNode) -> str:
+        node = route.get("name")
+        if node is None:
+            self._context.add_fault(route, "missing key 'name' in route; give it a name that is unique in the file")
+            return ""
+        name = read_word(node, self._context) or ""
+        if name in self._lines:
+            self._context.add_fault(node, f"duplicate route name '{name}', first used in line {self._lines[name]}")
+        elif name:
+            self._lines[name] = node.line
+        return name
+
+    def _posts(self, node: Node, inherited: OptionValues) -> tuple[Post, ...]:
+        items = read_items(node, self._context, "a list of channels (post: [] drops incidents)")
+        posts = (self._post(item, inherited) for item in items or ())
+        return tuple(post for post in posts if post is not None)
+
+    def _post(self, node: Node, inherited: OptionValues) -> Post | None:
+        """Parse a post item. A bare channel is short for `{channel: ...}`."""
+        options = inherited
+        mention = NO_MENTION
+        where: Node | None = node
+        if isinstance(node, MappingNode):
+            keys.check_keys(node, Place.POST, self._context)
+            options = {**inherited, **read_options(node, self._context)}
+            mention = keys.MENTION.read(node, self._context)
+            where = node.get("channel")
+        if where is None:
+            self._context.add_fault(node, "missing key 'channel' in post item; write {channel: noc}")
+            return None
+        channel = read_channel(where, self._aliases, self._context)
+        if channel is None:
+            return None
+        return Post(channel=channel, options=Options(**options), mention=mention)

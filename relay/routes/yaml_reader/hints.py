@@ -28,8 +28,6 @@ _DASH: Final = re.compile(r"\s*-(?=[A-Za-z_]+:(\s|$))")
 _STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 _SECOND_COLON: Final = re.compile(r"\s*(?:- +)?[A-Za-z_-]+: +(?=[^\s\"'\[{|>&*!#])(?P<value>.*?: .*?)(?=\s+#|\s*$)")
 
-TAB: Final = "found a tab; YAML is indented with spaces only"
-
 
 def in_line(line: str, column: int) -> tuple[int, str] | None:
     """The nearest problem before a column (from 1) of a line with an error: its column, and the hint."""
@@ -39,7 +37,8 @@ def in_line(line: str, column: int) -> tuple[int, str] | None:
     if problem := in_whole_line(line):
         return problem
     indentation = line[: len(line) - len(line.lstrip())]
-    return (indentation.index("\t") + 1, TAB) if "\t" in indentation else None
+    tab = indentation.find("\t") + 1
+    return (tab, "found a tab; YAML is indented with spaces only") if tab else None
 
 
 def comment(rest: str) -> str:
@@ -95,7 +94,11 @@ def _problems(line: str) -> Iterator[tuple[int, str]]:
         quoted = _QUOTED.match(rest)
         if quoted:
             inside = at + quoted.end()
-        if hint := _quotes_hint(rest, quoted[0] if quoted else "") or _list_hint(rest) or _start_hint(rest):
+        hint = _quotes_hint(rest, quoted[0] if quoted else "")
+        if not hint and _LIST.match(rest):
+            value = rest.partition(", ")[0].partition(" #")[0].rstrip()
+            hint = _needs_quotes("[", value, "YAML reads it as a list")
+        if hint := hint or _start_hint(rest):
             yield at, hint
 
 
@@ -122,12 +125,6 @@ def _quotes_hint(rest: str, quoted: str) -> str:
     return ""
 
 
-def _list_hint(rest: str) -> str:
-    if _LIST.match(rest):
-        return _needs_quotes("[", _cut(rest, ""), "YAML reads it as a list")
-    return ""
-
-
 def _start_hint(rest: str) -> str:
     fine = (rest[:1] in "*&" and _ALIAS.match(rest)) or _TAG.match(rest) or _BLOCK.match(rest)
     return "" if fine else at_start(rest)
@@ -138,12 +135,10 @@ def _needs_quotes(beginning: str, value: str, why: str) -> str:
     return f"a value that begins with {beginning} needs quotes: {quote}{value}{quote}; {why}"
 
 
-def _cut(text: str, closing: str = "}") -> str:
+def _cut(text: str) -> str:
     """The value at the start of a text, as far as its end is clear."""
     if (whole := _EXPRESSION.match(text)) and text.startswith("{{"):
         return whole[0].rstrip(":")
-    if not closing:
-        return text.partition(", ")[0].partition(" #")[0].rstrip()
     end = _END.search(text)
     return text[: end.start()].rstrip() if end else text
 

@@ -31,33 +31,30 @@ def parse_yaml(text: str, context: ParseContext) -> Node | None:
     """Parse a text; None if nothing of it can be read. `context` gets the faults."""
     for _ in range(MAX_PLACEHOLDERS):
         opened: list[yaml.Event] = []
+        lines = hints.lines_of(text)
         try:
-            return None if _is_too_deep(text, opened, context) else _tree(text, context)
+            if _is_too_deep(text, opened, context):
+                return None
+            root = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
-            replaced = _with_placeholder(text, *_syntax_fault(error, opened, hints.lines_of(text)), context)
+            at, message = _syntax_fault(error, opened, lines)
+            context.add_fatal_fault(at, f"invalid YAML: {message}")
+            # If the end of the value is clear, a word of the same length replaces it.
+            start = hints.offset(text, at.line) + at.column - 1
+            length = hints.extent(hints.lines_of(text[start:])[0])
+            replaced = f"{text[:start]}{'x' * length}{text[start + length :]}"
             if replaced == text:
                 return None
             text = replaced
         except (yaml.YAMLError, UnicodeEncodeError) as error:
             _add_character_fault(error, text, context)
             return None
+        else:
+            if root is not None:
+                return _Converter(context, lines).convert(root)
+            context.add_fault(Position(line=1, column=1), "the file is empty; write version: 1 in its first line")
+            return None
     return None
-
-
-def _with_placeholder(text: str, at: Position, message: str, context: ParseContext) -> str:
-    """Add the fault, and replace the faulty value by a word of the same length, if the end of the value is clear."""
-    context.add_fatal_fault(at, f"invalid YAML: {message}")
-    start = hints.offset(text, at.line) + at.column - 1
-    length = hints.extent(hints.lines_of(text[start:])[0])
-    return f"{text[:start]}{'x' * length}{text[start + length :]}"
-
-
-def _tree(text: str, context: ParseContext) -> Node | None:
-    root = yaml.compose(text, Loader=_LOADER)
-    if root is None:
-        context.add_fault(Position(line=1, column=1), "the file is empty; write version: 1 in its first line")
-        return None
-    return _Converter(context, hints.lines_of(text)).convert(root)
 
 
 def _is_too_deep(text: str, opened: list[yaml.Event], context: ParseContext) -> bool:
@@ -152,10 +149,9 @@ class _Converter:
 
     def convert(self, node: yaml.Node) -> Node:
         """Convert a node and everything inside it. A faulty part becomes an empty scalar."""
-        converted = self._done.get(id(node))
-        if converted is None:
-            converted = self._done[id(node)] = self._checked(node)
-        return converted
+        if id(node) not in self._done:
+            self._done[id(node)] = self._checked(node)
+        return self._done[id(node)]
 
     def _checked(self, node: yaml.Node) -> Node:
         if id(node) in self._open:
@@ -214,28 +210,21 @@ class _Converter:
         own: dict[str, ScalarNode] = {}
         merged: list[tuple[ScalarNode, Node]] = []
         for key_node, value in node.value:
-            key = self._key(key_node)
-            if key is None:
-                continue
-            if key.text in own:
+            key = self.convert(key_node)
+            if not isinstance(key, ScalarNode):
+                self._add_fault(key_node, "expected a plain key, found a list or a mapping")
+            elif key.text in own:
                 self._add_fault(key_node, f"duplicate key '{key.text}', first in line {own[key.text].line}")
-                continue
-            own[key.text] = key
-            if key.yaml_type == "merge":
-                merged += self._merged(value)
             else:
-                yield key, self.convert(value) if value.value else self._empty_value(key_node, value)
+                own[key.text] = key
+                if key.yaml_type == "merge":
+                    merged += self._merged(value)
+                else:
+                    yield key, self.convert(value) if value.value else self._empty_value(key_node, value)
         for key, inherited in merged:
             if key.text not in own:
                 own[key.text] = key
                 yield key, inherited
-
-    def _key(self, node: yaml.Node) -> ScalarNode | None:
-        converted = self.convert(node)
-        if isinstance(converted, ScalarNode):
-            return converted
-        self._add_fault(node, "expected a plain key, found a list or a mapping")
-        return None
 
     def _merged(self, node: yaml.Node) -> list[tuple[ScalarNode, Node]]:
         """The entries that `<<` merges. If several mappings have a key, the first one counts."""

@@ -17,7 +17,7 @@ from relay.routes.match import Comparison
 from relay.routes.match_keys import ValueType
 from relay.routes.operators import Exactly
 from relay.routes.options import Options
-from relay.routes.route import Route, RouteList
+from relay.routes.route import RouteList
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import Position, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
@@ -137,12 +137,12 @@ def unused_templates(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator
 def _unused_keys(routes: Sequence[RouteSource], rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     """Find each `actors` that applies to no card with `actions`, and `users` if no card has `assign`."""
     all_cards = [rulebook.fallback.options] if rulebook.fallback else []
-    all_cards += [each for route in rulebook.routes for each in _card_options(route)]
+    all_cards += _card_options(rulebook.routes)
     defaults = top.get("defaults")
     if isinstance(defaults, MappingNode):
         yield from _unused_actors(defaults, all_cards)
     for source in routes:
-        yield from _unused_actors(source.node, list(_card_options(source.route)))
+        yield from _unused_actors(source.node, _card_options(RouteList([source.route])))
         for post, item in zip(source.route.posts, source.posts, strict=True):
             if isinstance(item, MappingNode):
                 yield from _unused_actors(item, [post.options])
@@ -158,9 +158,9 @@ def _unused_actors(mapping: MappingNode, cards: Sequence[Options]) -> Iterator[F
         yield finding(key, "actors has no effect: none of these cards has actions")
 
 
-def _card_options(route: Route) -> Iterator[Options]:
-    """The options of every card that a route, or a route inside it, makes."""
-    return (post.options for each in RouteList([route]).flatten() for post in each.posts)
+def _card_options(routes: RouteList) -> list[Options]:
+    """The options of every card that these routes, or routes inside them, make."""
+    return [post.options for route in routes.flatten() for post in route.posts]
 
 
 # --- one route ---

@@ -4,7 +4,7 @@ Texts are infinite, so patterns of texts are compared by a small automaton. Stat
 tried one by one with the operators themselves. `False` only means that nothing was proven.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from functools import lru_cache
 from math import floor, isfinite
@@ -27,45 +27,34 @@ _MAX_EXACT: Final = 2**53
 
 def no_value(value_type: ValueType, claims: Sequence[tuple[Wanted, bool]]) -> bool:
     """Whether no single value gives each operator the result that its claim says."""
-    values = _values(value_type, [wanted for wanted, _ in claims])
-    if values is None:
-        return False
+    match value_type:
+        case ValueType.STATE:
+            texts = [state.value for state in State]
+        case ValueType.FLAG:
+            texts = ["true", "false"]
+        case ValueType.NUMBER:
+            bounds = [bound for wanted, _ in claims for bound in _bounds(wanted) if isfinite(bound)]
+            if any(abs(bound) >= _MAX_EXACT for bound in bounds):
+                return False
+            # Zero, and the numbers at and beside each bound: between bounds nothing changes.
+            counts = {0, *(floor(bound) + step for bound in bounds for step in (-1, 0, 1))}
+            texts = [str(count) for count in counts if count >= 0]
+        case _:
+            return False
+    values = [SubjectValues((text,)) for text in texts]
     return not any(all(wanted.matches(value) is positive for wanted, positive in claims) for value in values)
 
 
-def _values(value_type: ValueType, wanted: Sequence[Wanted]) -> Iterable[SubjectValues] | None:
-    """Every value that can make a difference; None if they cannot be listed."""
-    match value_type:
-        case ValueType.STATE:
-            return [SubjectValues((state.value,)) for state in State]
-        case ValueType.FLAG:
-            return [SubjectValues(("true",)), SubjectValues(("false",))]
-        case ValueType.NUMBER:
-            return _counts([bound for each in wanted for bound in _bounds(each)])
-        case ValueType.TEXT:
-            return None
-
-
-def _counts(bounds: Sequence[float]) -> list[SubjectValues] | None:
-    """Zero, and the numbers at and beside each bound: between bounds nothing changes."""
-    finite = [bound for bound in bounds if isfinite(bound)]
-    if any(abs(bound) >= _MAX_EXACT for bound in finite):
-        return None
-    near = {floor(bound) + step for bound in finite for step in (-1, 0, 1)}
-    return [SubjectValues((str(count),)) for count in sorted({0, *near}) if count >= 0]
-
-
-def _bounds(wanted: Wanted) -> Iterator[float]:
+def _bounds(wanted: Wanted) -> Sequence[float]:
     match wanted:
         case Between(least=least, most=most):
-            yield from (least, most)
+            return least, most
         case Opposite(of=of):
-            yield from _bounds(of)
+            return _bounds(of)
         case AnyOf(these=these) | AllOf(these=these):
-            for each in these:
-                yield from _bounds(each)
+            return [bound for each in these for bound in _bounds(each)]
         case Exactly() | Glob() | Regex() | Exists():
-            pass
+            return ()
 
 
 # --- texts ---
@@ -77,29 +66,17 @@ def no_text(wanted: Wanted, excluded: Sequence[Wanted]) -> bool:
         return True
     match wanted:
         case Exactly(text=text):
-            return any(_matches_any_case(text, each) for each in excluded)
+            value = SubjectValues((text,))
+            # Only regular expressions are case-sensitive: they must match every spelling.
+            one_spelling = text.isascii() and text.upper() == text
+            return any(each.matches(value) for each in excluded if one_spelling or not isinstance(each, Regex))
         case Glob():
             return _covered(_tokens(wanted), excluded)
-        case Between():
-            return any(_within(wanted, each) for each in excluded) or _covered((_Wild.MANY,), excluded)
-        case _:
-            return _covered((_Wild.MANY,), excluded)
-
-
-def _matches_any_case(folded: str, wanted: Wanted) -> bool:
-    """Whether every spelling of a casefolded text matches; only regular expressions are case-sensitive."""
-    if isinstance(wanted, Regex) and not (folded.isascii() and folded.upper() == folded):
-        return False
-    return wanted.matches(SubjectValues((folded,)))
-
-
-def _within(inner: Between, outer: Wanted) -> bool:
-    return (
-        isinstance(outer, Between)
-        and inner.measure is outer.measure
-        and outer.least <= inner.least
-        and inner.most <= outer.most
-    )
+        case Between(measure=measure, least=least, most=most):
+            ranges = [each for each in excluded if isinstance(each, Between) and each.measure is measure]
+            if any(each.least <= least and most <= each.most for each in ranges):
+                return True
+    return _covered((_Wild.MANY,), excluded)
 
 
 class _Wild(Enum):
@@ -129,8 +106,11 @@ def _tokens(wanted: Wanted) -> _Pattern:
 def _covered(pattern: _Pattern, excluded: Sequence[Wanted]) -> bool:
     """Whether every text of the pattern matches one of `excluded`."""
     known = [each for each in excluded if isinstance(each, Exactly | Glob | Exists)]
-    if any(not any(each.matches(SubjectValues((text,))) for each in known) for text in _examples(pattern)):
-        return False
+    for run in ("", _UNUSED):  # two texts of the pattern: usually one of them disproves the claim at once
+        stands_for = {_Wild.ONE: _UNUSED, _Wild.MANY: run}
+        text = "".join(token if isinstance(token, str) else stands_for[token] for token in pattern)
+        if not any(each.matches(SubjectValues((text,))) for each in known):
+            return False
     patterns = [_tokens(each) for each in known]
     together = len(patterns) <= MAX_PATTERNS and _is_subset(pattern, tuple(patterns))
     return together or any(_is_subset(pattern, (each,)) for each in patterns)
@@ -159,21 +139,12 @@ def _is_subset(pattern: _Pattern, patterns: tuple[_Pattern, ...]) -> bool:
     return True
 
 
-def _examples(pattern: _Pattern) -> Iterator[str]:
-    """Two texts of the pattern: usually one of them disproves the claim at once."""
-    for run in ("", _UNUSED):
-        stands_for = {_Wild.ONE: _UNUSED, _Wild.MANY: run}
-        yield "".join(token if isinstance(token, str) else stands_for[token] for token in pattern)
-
-
 def _closure(pattern: _Pattern, positions: Iterable[int]) -> _Positions:
     """These positions, and those after a `*` that may be empty."""
-    reached: set[int] = set()
-    for position in positions:
-        reached.add(position)
-        while position < len(pattern) and pattern[position] is _Wild.MANY:
-            position += 1  # noqa: PLW2901  passes a run of stars
-            reached.add(position)
+    reached = set(positions)
+    for position, token in enumerate(pattern):
+        if token is _Wild.MANY and position in reached:
+            reached.add(position + 1)
     return frozenset(reached)
 
 

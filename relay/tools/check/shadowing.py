@@ -1,6 +1,6 @@
 """Index the routes that shadow others: enabled routes without `continue: true` end the evaluation when they match."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,17 +35,10 @@ class Blocker:
         comparisons = [each for each in self.source.route.match.conditions if isinstance(each, Comparison)]
         return frozenset(each.subject.id for each in comparisons if not always(formula_of(each)))
 
-    def depends_on(self, subjects: Collection[str]) -> bool:
-        """Whether claims about these subjects may imply that it matches."""
-        return self._always or not self._mentioned.isdisjoint(subjects)
-
     @cached_property
-    def _always(self) -> bool:
-        return always(self.matches)
-
-    @cached_property
-    def _mentioned(self) -> frozenset[str]:
-        return frozenset(claim.subject.id for claim in claims(self.matches))
+    def mentioned(self) -> frozenset[str] | None:
+        """The subjects of which a claim may imply that it matches; None if it always matches."""
+        return None if always(self.matches) else frozenset(claim.subject.id for claim in claims(self.matches))
 
     @cached_property
     def required(self) -> frozenset[tuple[str, str]] | None:
@@ -77,7 +70,11 @@ class Blockers:
             if isinstance(claim.wanted, Exactly) and claim.positive
         }
         near = [blocker for each in source.lineage for blocker in self._level(each).with_words(len(each.before), words)]
-        relevant = (blocker for blocker in near if blocker.subjects <= subjects and blocker.depends_on(subjects))
+        relevant = [
+            blocker
+            for blocker in near
+            if blocker.subjects <= subjects and (blocker.mentioned is None or blocker.mentioned & subjects)
+        ]
         return sorted(relevant, key=lambda blocker: len(blocker.subjects))
 
     def _level(self, source: RouteSource) -> "_Level":
