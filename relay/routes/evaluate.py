@@ -189,7 +189,7 @@ def _traces(
 ) -> Iterator[RouteTrace]:
     for route in routes:
         outcome = outcomes.get(route.name, skipped)
-        conditions = route.match.explain_conditions(facts)
+        conditions = route.match.explain(facts).parts
         yield RouteTrace(route=route.name, outcome=outcome, conditions=conditions, depth=depth, line=route.line)
         inside = RouteOutcome.PARENT_NOT_MATCHED if outcome in _CHILDREN_SKIPPED else RouteOutcome.NOT_REACHED
         yield from _traces(route.routes, facts, outcomes, inside, depth + 1)

@@ -90,13 +90,8 @@ def choice_of(*choices: str, name: str) -> KeyType[str]:
 
 def member_of(choices: type[E]) -> KeyType[E]:
     """One member of an enumeration."""
-
-    def read(node: Node, context: ParseContext) -> E | None:
-        word = scalars.choice_of(*choices)(node, context)
-        return None if word is None else choices(word)
-
     name = " or ".join(f"`{choice}`" for choice in choices)
-    return KeyType(name, read, json_schema.enum(choices), from_json=choices)
+    return KeyType(name, scalars.choice_of(*choices), json_schema.enum(choices), from_json=choices)
 
 
 def _read_template(node: Node, context: ParseContext) -> str | None:

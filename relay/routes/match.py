@@ -60,11 +60,8 @@ class Match:
 
     def explain(self, facts: IncidentFacts) -> ConditionResult:
         """Evaluate and explain."""
-        return ConditionResult(key="match", matched=self.matches(facts), parts=self.explain_conditions(facts))
-
-    def explain_conditions(self, facts: IncidentFacts) -> tuple[ConditionResult, ...]:
-        """Evaluate and explain each condition."""
-        return tuple(condition.explain(facts) for condition in self.conditions)
+        parts = tuple(condition.explain(facts) for condition in self.conditions)
+        return ConditionResult(key="match", matched=self.matches(facts), parts=parts)
 
     def required_words(self) -> list[tuple[Subject, frozenset[str]]]:
         """Subjects with the casefolded values of which each must have one, if this is to match."""
@@ -87,9 +84,8 @@ class Combination:
     def explain(self, facts: IncidentFacts) -> ConditionResult:
         """Evaluate and explain."""
         parts = tuple(match.explain(facts) for match in self.parts)
-        return ConditionResult(
-            key=self.key, matched=self.matches(facts), parts=parts[0].parts if self.key == "not" else parts
-        )
+        parts = parts[0].parts if self.key == "not" else parts
+        return ConditionResult(key=self.key, matched=self.matches(facts), parts=parts)
 
 
 MATCH_ALL = Match()

@@ -13,13 +13,9 @@ from relay.routes.route import Route, RouteList
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """The channel for incidents that no route matches and for messages that another channel rejects.
-
-    `wait` (seconds) is also the `wait` of its options.
-    """
+    """The channel for incidents that no route matches and for messages that another channel rejects."""
 
     channel: FixedChannel
-    wait: float
     options: Options
 
     @property

@@ -80,9 +80,7 @@ def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseCont
         context.add_fault(node, "missing key 'channel' in fallback; write {channel: noc, wait: 3m}")
         return None
     fixed = read_fixed_channel(channel, aliases, context)
-    if fixed is None:
-        return None
-    return Fallback(channel=fixed, wait=wait, options=replace(options, wait=wait))
+    return fixed and Fallback(channel=fixed, options=replace(options, wait=wait))
 
 
 class _RouteParser:
@@ -107,12 +105,15 @@ class _RouteParser:
         keys.check_keys(mapping, Place.ROUTE, self._context)
         options = {**inherited, **read_options(mapping, self._context)}
         post = mapping.get("post")
+        what = "a list of channels (post: [] drops incidents)"
+        items = read_items(post, self._context, what) if post is not None else ()
+        posts = [self._post(item, options) for item in items or ()]
         route = Route(
             name=self._name(mapping),
             enabled=keys.ENABLED.read(mapping, self._context),
             match=keys.MATCH.read(mapping, self._context),
             continue_=keys.CONTINUE.read(mapping, self._context),
-            posts=self._posts(post, options) if post is not None else (),
+            posts=tuple(each for each in posts if each is not None),
             groups_only=post is None,
             routes=self.routes(mapping, options),
             options=Options(**options),
@@ -137,11 +138,6 @@ class _RouteParser:
             self._lines[name] = node.line
         return name
 
-    def _posts(self, node: Node, inherited: OptionValues) -> tuple[Post, ...]:
-        items = read_items(node, self._context, "a list of channels (post: [] drops incidents)")
-        posts = (self._post(item, inherited) for item in items or ())
-        return tuple(post for post in posts if post is not None)
-
     def _post(self, node: Node, inherited: OptionValues) -> Post | None:
         """Parse a post item. A bare channel is short for `{channel: ...}`."""
         options = inherited
@@ -156,6 +152,4 @@ class _RouteParser:
             self._context.add_fault(node, "missing key 'channel' in post item; write {channel: noc}")
             return None
         channel = read_channel(where, self._aliases, self._context)
-        if channel is None:
-            return None
-        return Post(channel=channel, options=Options(**options), mention=mention)
+        return channel and Post(channel=channel, options=Options(**options), mention=mention)

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Protocol
 
 from relay.model.errors import Fault
 
@@ -11,21 +10,9 @@ _MAX_CHOICES = 16
 """The longest list of choices that a message names."""
 
 
-class HasPosition(Protocol):
-    """Anything with a place in a file; lines and columns count from 1."""
-
-    @property
-    def line(self) -> int:
-        """The line in which it begins."""
-
-    @property
-    def column(self) -> int:
-        """The column in which it begins."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A bare place in a file."""
+    """A place in a file, or what begins there; lines and columns count from 1."""
 
     line: int
     column: int
@@ -48,12 +35,12 @@ class ParseContext:
         """All faults, from the top of the file to its end."""
         return sorted(self._faults)
 
-    def add_fault(self, at: HasPosition, message: str) -> None:
+    def add_fault(self, at: Position, message: str) -> None:
         """Add a fault. A part that several aliases repeat gets it once."""
         if (at.line, at.column) not in self._unreadable:
             self._faults.add(Fault(file=self.file, line=at.line, column=at.column, message=message))
 
-    def add_fatal_fault(self, at: HasPosition, message: str) -> None:
+    def add_fatal_fault(self, at: Position, message: str) -> None:
         """Add a fault after which nothing at this place can be read: later faults there are ignored."""
         self.add_fault(at, message)
         self._unreadable.add((at.line, at.column))

@@ -6,9 +6,11 @@ A scalar keeps its text. Its readers decide what it means, not YAML (which makes
 
 from dataclasses import dataclass
 
+from relay.routes.yaml_reader.context import Position
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScalarNode:
+class ScalarNode(Position):
     """A scalar: its `text`, and the type that YAML gives it (`str`, `bool`, `int`, `null`, ...).
 
     `hint` says what YAML made of a value that was meant as text, and what to write.
@@ -16,8 +18,6 @@ class ScalarNode:
 
     text: str
     yaml_type: str
-    line: int
-    column: int
     hint: str = ""
 
     @property
@@ -27,21 +27,17 @@ class ScalarNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListNode:
+class ListNode(Position):
     """A sequence."""
 
     items: "tuple[Node, ...]"
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MappingNode:
+class MappingNode(Position):
     """A mapping, with what `<<` merged into it; each key stands once."""
 
     entries: "tuple[tuple[ScalarNode, Node], ...]"
-    line: int
-    column: int
 
     def get(self, key: str) -> "Node | None":
         """The value of a key, or None."""

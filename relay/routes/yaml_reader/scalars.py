@@ -11,6 +11,7 @@ from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, list_hint
 
 T = TypeVar("T")
+C = TypeVar("C", bound=str)
 NodeReader = Callable[[Node, ParseContext], T | None]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -64,17 +65,17 @@ def read_duration(node: Node, context: ParseContext) -> float | None:
     return float(seconds)
 
 
-def choice_of(*choices: str) -> NodeReader[str]:
-    """Make a reader of one of these words."""
+def choice_of(*choices: C) -> NodeReader[C]:
+    """Make a reader of one of these words, or members of an enumeration."""
 
-    def read(node: Node, context: ParseContext) -> str | None:
-        if isinstance(node, ScalarNode) and node.text in choices:
-            return node.text
-        if isinstance(node, ScalarNode) and node.text:
-            context.add_fault(node, f"unknown value {describe(node)}{suggestion(node.text, choices)}")
-        else:
+    def read(node: Node, context: ParseContext) -> C | None:
+        text = node.text if isinstance(node, ScalarNode) else ""
+        choice = next((each for each in choices if each == text), None)
+        if choice is None and text:
+            context.add_fault(node, f"unknown value {describe(node)}{suggestion(text, choices)}")
+        elif choice is None:
             context.add_fault(node, f"expected one of: {', '.join(choices)}; found {describe(node)}")
-        return None
+        return choice
 
     return read
 

@@ -62,7 +62,7 @@ def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
 
 def impossible_comparisons(top: MappingNode, file: str) -> list[Fault]:
     """Find comparisons that never match in a file that has other faults, as far as its conditions can be read."""
-    findings = (finding for match in match_nodes(top) for finding in comparisons(valid_conditions(match)))
+    findings = (each for match in match_nodes(top) for each in comparisons(valid_conditions(match)))
     return [replace(each, file=file) for each in findings if not each.warning]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from relay.routes.match import Comparison
 from relay.routes.operators import Exactly
@@ -89,8 +90,7 @@ class _Level:
 
     _added: int = 0
     _all: list[tuple[int, Blocker]] = field(default_factory=list)
-    _without_words: list[tuple[int, Blocker]] = field(default_factory=list)
-    _by_word: dict[tuple[str, str], list[tuple[int, Blocker]]] = field(default_factory=dict)
+    _by_word: dict[tuple[str, str] | None, list[tuple[int, Blocker]]] = field(default_factory=dict)
 
     def add(self, before: Sequence[RouteSource]) -> None:
         """Add the siblings that are not indexed yet."""
@@ -99,17 +99,13 @@ class _Level:
             if not blocker.source.route.enabled or blocker.source.route.continue_:
                 continue
             self._all.append((position, blocker))
-            if blocker.required is None:
-                self._without_words.append((position, blocker))
-            for word in blocker.required or ():
+            for word in blocker.required or (None,):
                 self._by_word.setdefault(word, []).append((position, blocker))
         self._added = max(self._added, len(before))
 
     def with_words(self, end: int, words: Iterable[tuple[str, str]]) -> list[Blocker]:
         """The blockers before a position that may match an incident with these words, in order."""
-        blockers = dict(self._without_words)
-        for word in words:
-            blockers.update(self._by_word.get(word, ()))
+        blockers = dict(chain.from_iterable(self._by_word.get(word, ()) for word in (None, *words)))
         return [blockers[position] for position in sorted(blockers) if position < end]
 
     def all_before(self, end: int) -> list[Blocker]:

@@ -9,13 +9,13 @@ from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.parser.matches import read_match
 from relay.routes.route import Route
-from relay.routes.yaml_reader.context import HasPosition, ParseContext
+from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
 
 _EMPTY = MappingNode(entries=(), line=0, column=0)
 
 
-def finding(at: HasPosition, message: str, *, warning: bool = True) -> Fault:
+def finding(at: Position, message: str, *, warning: bool = True) -> Fault:
     """A problem at a node; `lint` adds the file. A `warning` works, but is probably not intended."""
     return Fault(file="", line=at.line, column=at.column, message=message, warning=warning)
 
@@ -109,21 +109,16 @@ def match_nodes(top: Node) -> Iterator[MappingNode]:
 
 def valid_conditions(match: MappingNode) -> Iterator[ConditionSource]:
     """The conditions without a fault of a match that may have other faults."""
-    for single in _one_by_one(match):
-        context = ParseContext(file="")
-        parsed = read_match(single, context)
-        if not context.faults:
-            yield from condition_sources(parsed, single)
-
-
-def _one_by_one(match: MappingNode) -> Iterator[MappingNode]:
-    """Copies of a match, each with one of its conditions."""
     for key, value in match.entries:
+        singles: list[Node] = [value]
         if _is_named(key) and isinstance(value, MappingNode):
-            singles = (replace(value, entries=(pair,)) for pair in value.entries)
-            yield from (replace(match, entries=((key, each),)) for each in singles)
-        else:
-            yield replace(match, entries=((key, value),))
+            singles = [replace(value, entries=(pair,)) for pair in value.entries]
+        for each in singles:
+            single = replace(match, entries=((key, each),))
+            context = ParseContext(file="")
+            parsed = read_match(single, context)
+            if not context.faults:
+                yield from condition_sources(parsed, single)
 
 
 def inner_matches(source: ConditionSource) -> Iterator[tuple[ConditionSource, ...]]:

@@ -7,7 +7,7 @@ import re2
 
 from relay.model.json_types import JSON
 from relay.routes.operators import re2_reason
-from relay.routes.yaml_reader.context import HasPosition, ParseContext, Position
+from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.scalars import describe, read_mapping, read_word
 from relay.tools.testing.model import Phrase
@@ -80,6 +80,6 @@ def _to_json(node: Node, context: ParseContext) -> JSON:
     return node.text
 
 
-def position_of(node: HasPosition) -> Position:
+def position_of(node: Position) -> Position:
     """The position of a node."""
     return Position(line=node.line, column=node.column)

@@ -205,7 +205,7 @@ def test_the_fallback_is_a_channel_with_or_without_a_wait(written, wait, default
         f"version: 1\nchannels: {{noc: C0111}}\ndefaults: {{wait: {default}s, gather: 9s}}\nfallback: {written}\n"
     )
     assert rules.fallback is not None
-    assert (rules.fallback.wait, rules.fallback.options.wait, rules.fallback.options.gather) == (wait, wait, 9)
+    assert (rules.fallback.options.wait, rules.fallback.options.gather) == (wait, 9)
 
 
 def test_routes_and_fallback_are_optional():
