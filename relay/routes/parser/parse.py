@@ -80,7 +80,7 @@ def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseCont
         context.add_fault(node, "missing key 'channel' in fallback; write {channel: noc, wait: 3m}")
         return None
     fixed = read_fixed_channel(channel, aliases, context)
-    return fixed and Fallback(channel=fixed, options=replace(options, wait=wait))
+    return Fallback(channel=fixed, options=replace(options, wait=wait)) if fixed else None
 
 
 class _RouteParser:
@@ -152,4 +152,4 @@ class _RouteParser:
             self._context.add_fault(node, "missing key 'channel' in post item; write {channel: noc}")
             return None
         channel = read_channel(where, self._aliases, self._context)
-        return channel and Post(channel=channel, options=Options(**options), mention=mention)
+        return Post(channel=channel, options=Options(**options), mention=mention) if channel else None
