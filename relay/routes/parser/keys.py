@@ -37,10 +37,9 @@ class StructureKey:
 
 def _read_defaults(node: Node, context: ParseContext) -> OptionValues | None:
     mapping = read_mapping(node, context, "options, such as gather: 2m")
-    if mapping is None:
-        return None
-    check_keys(mapping, Place.DEFAULTS, context)
-    return read_options(mapping, context)
+    if mapping:
+        check_keys(mapping, Place.DEFAULTS, context)
+    return read_options(mapping, context) if mapping else None
 
 
 _ALIAS: Final[Schema] = {

@@ -88,13 +88,12 @@ def _flag(node: ScalarNode, context: ParseContext) -> Wanted | None:
     return None if value is None else Exactly(text="true" if value else "false")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ValueForm:
-    """How a scalar of one type is read, and its schema: as a plain value, for `is`, and for `min` and `max`."""
+    """How a scalar of one type is read, and its schema: as a plain value or under `is`, and for `min` and `max`."""
 
     read: Callable[[ScalarNode, ParseContext], Wanted | None]
     schema: Schema
-    exact_schema: Schema
     bound_schema: Schema
 
 
@@ -102,7 +101,10 @@ def _in_any_case(word: str) -> str:
     return "".join(f"[{letter.upper()}{letter}]" for letter in word)
 
 
-_ANY_SCALAR: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
+_SCALAR: Final[Schema] = {
+    "type": ["string", "number", "boolean", "null"],
+    "description": "exact text, a glob (* and ?), or a regular expression (RE2) between slashes",
+}
 _STATE_SCHEMA: Final[Schema] = {
     "anyOf": [json_schema.enum(State), json_schema.pattern(f"^({'|'.join(map(_in_any_case, State))})$")]
 }
@@ -118,20 +120,10 @@ _DECIMAL: Final[Schema] = {
 }
 
 VALUE_FORMS: Final[Mapping[ValueType, ValueForm]] = {
-    _TEXT: ValueForm(
-        read=_text,
-        schema={
-            **_ANY_SCALAR,
-            "description": "exact text, a glob (* and ?), or a regular expression (RE2) between slashes",
-        },
-        exact_schema=_ANY_SCALAR,
-        bound_schema=_DECIMAL,
-    ),
-    _STATE: ValueForm(
-        read=_state, schema=_STATE_OR_PATTERN, exact_schema=_STATE_OR_PATTERN, bound_schema=_STATE_SCHEMA
-    ),
-    _NUMBER: ValueForm(read=_number, schema=_COUNT, exact_schema=_COUNT, bound_schema=_COUNT),
-    _FLAG: ValueForm(read=_flag, schema=json_schema.FLAG, exact_schema=json_schema.FLAG, bound_schema={}),
+    _TEXT: ValueForm(_text, _SCALAR, _DECIMAL),
+    _STATE: ValueForm(_state, _STATE_OR_PATTERN, _STATE_SCHEMA),
+    _NUMBER: ValueForm(_number, _COUNT, _COUNT),
+    _FLAG: ValueForm(_flag, json_schema.FLAG, bound_schema={}),
 }
 
 
@@ -267,7 +259,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "exists": Operator(_exists, lambda _: json_schema.FLAG, "`true`: there is a value; `false`: there is none"),
     "is": Operator(
         _is,
-        lambda value_type: VALUE_FORMS[value_type].exact_schema,
+        lambda value_type: VALUE_FORMS[value_type].schema,
         "the value is exactly this text, with any characters",
     ),
     "re": Operator(
