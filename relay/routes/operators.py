@@ -1,7 +1,7 @@
 """The operators of `match`: one class for each, evaluated on all values of a subject.
 
-If a subject has several values, one matching value is enough. If it has none, every operator fails, except `Opposite`
-and `Exists(wanted=False)`. Each part of a mapping is evaluated on its own: `{all: [a, b]}` matches if one value is `a`
+If a subject has several values, one matching value is enough. If it has none, every operator fails, except `not` and
+`Exists(wanted=False)`. Each part of a mapping is evaluated on its own: `{all: [a, b]}` matches if one value is `a`
 and another is `b`. `min` and `max` of one mapping are one range, in which one value must lie.
 """
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import re2
 
@@ -104,39 +104,22 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opposite:
-    """The exact opposite of `of`: it matches an absent value if `of` does not."""
+class Combined:
+    """Operators of which one (`any`), each (`all`, possibly on different values) or none (`not`) must match.
 
-    of: "Wanted"
+    `not` has a single part. It matches an absent value if that part does not.
+    """
 
-    def matches(self, subject: SubjectValues) -> bool:
-        """Whether `of` fails."""
-        return not self.of.matches(subject)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnyOf:
-    """One of several operators."""
-
+    key: Literal["any", "all", "not"]
     these: "tuple[Wanted, ...]"
 
     def matches(self, subject: SubjectValues) -> bool:
-        """Whether one of them matches."""
-        return any(each.matches(subject) for each in self.these)
+        """Whether the operators match as the key says."""
+        results = (each.matches(subject) for each in self.these)
+        return all(results) if self.key == "all" else any(results) is (self.key == "any")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllOf:
-    """All of several operators, possibly on different values."""
-
-    these: "tuple[Wanted, ...]"
-
-    def matches(self, subject: SubjectValues) -> bool:
-        """Whether all of them match."""
-        return all(each.matches(subject) for each in self.these)
-
-
-Wanted = Exactly | Glob | Regex | Between | Exists | Opposite | AnyOf | AllOf
+Wanted = Exactly | Glob | Regex | Between | Exists | Combined
 
 
 def required_words(wanted: Wanted) -> frozenset[str] | None:
@@ -144,13 +127,13 @@ def required_words(wanted: Wanted) -> frozenset[str] | None:
     match wanted:
         case Exactly(text=text):
             return frozenset({text})
-        case AnyOf(these=these):
+        case Combined(key="any", these=these):
             each = [required_words(one) for one in these]
             return frozenset().union(*(words for words in each if words is not None)) if None not in each else None
-        case AllOf(these=these):
+        case Combined(key="all", these=these):
             known = [words for one in these if (words := required_words(one)) is not None]
             return min(known, key=len, default=None)
-        case Glob() | Regex() | Between() | Exists() | Opposite():
+        case Glob() | Regex() | Between() | Exists() | Combined():
             return None
         case _:
             assert_never(wanted)

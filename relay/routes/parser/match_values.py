@@ -12,19 +12,7 @@ from relay.model.incident import State
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema
 from relay.routes.match_keys import ValueType
-from relay.routes.operators import (
-    AllOf,
-    AnyOf,
-    Between,
-    Exactly,
-    Exists,
-    Glob,
-    Opposite,
-    Regex,
-    Wanted,
-    number_of,
-    rank_of,
-)
+from relay.routes.operators import Between, Combined, Exactly, Exists, Glob, Regex, Wanted, number_of, rank_of
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.scalars import describe, read_bool
@@ -39,7 +27,7 @@ def read_value(node: Node, value_type: ValueType, context: ParseContext) -> Want
         case ScalarNode():
             return VALUE_FORMS[value_type].read(node, context)
         case ListNode():
-            return _several(AnyOf, node, value_type, context)
+            return _several("any", node, value_type, context)
         case MappingNode():
             return _operators(node, value_type, context)
 
@@ -143,7 +131,7 @@ def _operators(node: MappingNode, value_type: ValueType, context: ParseContext) 
         elif word.text not in known:
             context.add_fault(word, f"unknown operator '{word.text}'{suggestion(word.text, known)}")
     these = tuple(each for each in parts if each is not None)
-    return these[0] if len(these) == 1 else AllOf(these=these)
+    return these[0] if len(these) == 1 else Combined(key="all", these=these)
 
 
 def _between(node: MappingNode, value_type: ValueType, context: ParseContext) -> Wanted | None:
@@ -179,18 +167,18 @@ def _bound(node: Node, value_type: ValueType, context: ParseContext) -> float | 
     return bound
 
 
-def _several(operator: type[AnyOf | AllOf], node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
+def _several(key: Literal["any", "all"], node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
     if not isinstance(node, ListNode) or not node.items:
         context.add_fault(node, f"expected a list with at least one value, found {describe(node)}")
         return None
     values = (read_value(item, value_type, context) for item in node.items)
     these = tuple(value for value in values if value is not None)
-    return operator(these=these) if these else None
+    return Combined(key=key, these=these) if these else None
 
 
 def _not(node: Node, value_type: ValueType, context: ParseContext) -> Wanted | None:
     value = read_value(node, value_type, context)
-    return None if value is None else Opposite(of=value)
+    return None if value is None else Combined(key="not", these=(value,))
 
 
 def _exists(node: Node, _: ValueType, context: ParseContext) -> Wanted | None:
@@ -247,8 +235,8 @@ def value_ref(value_type: ValueType) -> Schema:
 
 OPERATORS: Final[Mapping[str, Operator]] = {
     "not": Operator(_not, value_ref, "what follows does not match; so it matches an absent value too"),
-    "any": Operator(partial(_several, AnyOf), _list, "one of a list matches"),
-    "all": Operator(partial(_several, AllOf), _list, "each of a list matches, possibly on different values"),
+    "any": Operator(partial(_several, "any"), _list, "one of a list matches"),
+    "all": Operator(partial(_several, "all"), _list, "each of a list matches, possibly on different values"),
     "min": Operator(
         None,
         _bound_schema,

@@ -12,7 +12,7 @@ from typing import Final
 
 from relay.model.incident import State
 from relay.routes.match_keys import ValueType
-from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, SubjectValues, Wanted
+from relay.routes.operators import Between, Combined, Exactly, Exists, Glob, Regex, SubjectValues, Wanted
 
 MAX_STATES: Final = 300
 """How many states of an automaton are visited before the proof is given up."""
@@ -49,9 +49,7 @@ def _bounds(wanted: Wanted) -> Sequence[float]:
     match wanted:
         case Between(least=least, most=most):
             return least, most
-        case Opposite(of=of):
-            return _bounds(of)
-        case AnyOf(these=these) | AllOf(these=these):
+        case Combined(these=these):
             return [bound for each in these for bound in _bounds(each)]
         case Exactly() | Glob() | Regex() | Exists():
             return ()

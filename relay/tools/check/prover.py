@@ -18,7 +18,7 @@ from typing import Final, assert_never
 from relay.model.incident import State
 from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS, Subject, ValueType
-from relay.routes.operators import AllOf, AnyOf, Between, Exactly, Exists, Glob, Opposite, Regex, Wanted
+from relay.routes.operators import Between, Combined, Exactly, Exists, Glob, Regex, Wanted
 from relay.routes.route import Route
 from relay.tools.check.patterns import no_text, no_value
 
@@ -121,12 +121,11 @@ def claims(formula: Formula) -> Iterator[Claim]:
 def _text_formula(subject: Subject, wanted: Wanted) -> Formula:
     """Break a comparison of texts down to claims about single values."""
     match wanted:
-        case AnyOf(these=these):
-            return Some(tuple(_text_formula(subject, each) for each in these))
-        case AllOf(these=these):
+        case Combined(key="all", these=these):
             return Every(tuple(_text_formula(subject, each) for each in these))
-        case Opposite(of=of):
-            return opposite(_text_formula(subject, of))
+        case Combined(key=key, these=these):
+            one = Some(tuple(_text_formula(subject, each) for each in these))
+            return one if key == "any" else opposite(one)
         case Exists(wanted=False):
             return Claim(subject, Exists(wanted=True), positive=False)
         case Exactly() | Glob() | Regex() | Between() | Exists():

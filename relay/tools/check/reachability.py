@@ -11,7 +11,7 @@ from relay.model.errors import Fault
 from relay.model.incident import State
 from relay.routes.match import Comparison
 from relay.routes.match_keys import MATCH_KEYS, ValueType
-from relay.routes.operators import AllOf, AnyOf, Exactly, Exists, Glob, Regex, Wanted
+from relay.routes.operators import Combined, Exactly, Exists, Glob, Regex, Wanted
 from relay.routes.yaml_reader.nodes import MappingNode
 from relay.tools.check.prover import Claim, Every, Formula, Some, always, formula_of, implies, possible, route_formula
 from relay.tools.check.shadowing import Blocker, Blockers
@@ -52,7 +52,7 @@ def _never_hint(comparison: Comparison) -> str:
 
 def _parts(wanted: Wanted) -> Iterator[Wanted]:
     yield wanted
-    for each in wanted.these if isinstance(wanted, AllOf | AnyOf) else ():
+    for each in wanted.these if isinstance(wanted, Combined) and wanted.key != "not" else ():
         yield from _parts(each)
 
 
