@@ -6,7 +6,7 @@ A scalar keeps its text, whatever YAML makes of it. `VALUE_FORMS` and `OPERATORS
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from relay.model.incident import State
 from relay.routes import json_schema
