@@ -21,27 +21,11 @@ from relay.routes.route import RouteList
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import Position, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
+from relay.tools.check import reachability, sources
 from relay.tools.check.lookalikes import lookalikes
 from relay.tools.check.prover import claims, formula_of
-from relay.tools.check.reachability import (
-    comparisons,
-    contradictions,
-    never_posts,
-    unreachable,
-    unused_mentions,
-    unused_posts,
-)
 from relay.tools.check.shadowing import Blockers
-from relay.tools.check.sources import (
-    ConditionSource,
-    RouteSource,
-    entries,
-    finding,
-    inner_matches,
-    match_nodes,
-    route_sources,
-    valid_conditions,
-)
+from relay.tools.check.sources import ConditionSource, RouteSource, finding
 
 _TAG: Final = "tags."
 _TOP: Final = Position(line=1, column=1)
@@ -49,7 +33,7 @@ _TOP: Final = Position(line=1, column=1)
 
 def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
     """Find everything that looks wrong, from the top of the file to its end; the rulebook was parsed from `top`."""
-    routes = tuple(route_sources(rulebook.routes, top))
+    routes = tuple(sources.route_sources(rulebook.routes, top))
     blockers = Blockers()
     findings = chain(
         _of_file(rulebook, top),
@@ -62,21 +46,23 @@ def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
 
 def impossible_comparisons(top: MappingNode, file: str) -> list[Fault]:
     """Find comparisons that never match in a file that has other faults, as far as its conditions can be read."""
-    findings = (each for match in match_nodes(top) for each in comparisons(valid_conditions(match)))
+    findings = (
+        each for match in sources.match_nodes(top) for each in reachability.comparisons(sources.valid_conditions(match))
+    )
     return [replace(each, file=file) for each in findings if not each.warning]
 
 
 def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -> Iterator[Fault]:
-    yield from comparisons(source.conditions)
-    yield from contradictions(source)
-    yield from unreachable(source, blockers)
-    yield from unused_posts(source)
-    yield from unused_mentions(source)
+    yield from reachability.comparisons(source.conditions)
+    yield from reachability.contradictions(source)
+    yield from reachability.unreachable(source, blockers)
+    yield from reachability.unused_posts(source)
+    yield from reachability.unused_mentions(source)
     yield from _impossible_channels(source)
     yield from _duplicate_channels(source)
     yield from _upper_case_names(source)
     for condition in source.conditions:
-        for one in (condition, *chain.from_iterable(inner_matches(condition))):
+        for one in (condition, *chain.from_iterable(sources.inner_matches(condition))):
             yield from _raw_values(one, labels)
             if isinstance(one.condition, Comparison) and one.condition.subject.type is ValueType.TEXT:
                 yield from lookalikes(one.value)
@@ -98,7 +84,7 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     fallback = (rulebook.fallback.channel,) if rulebook.fallback else ()
     channels = chain(fallback, (post.channel for route in rulebook.routes.flatten() for post in route.posts))
     used = {channel.source for channel in channels if isinstance(channel, FixedChannel)}
-    for alias, at in entries(top, "channels").items():
+    for alias, at in sources.entries(top, "channels").items():
         if alias not in used:
             yield finding(at, f"unused alias '{alias}': no route posts to it")
 
@@ -107,25 +93,25 @@ def _unused_channels(
     routes: Sequence[RouteSource], rulebook: Rulebook, top: MappingNode, blockers: Blockers
 ) -> Iterator[Fault]:
     """Find channels of routes that never get an incident. Disabled routes are intended to get none."""
-    aliases, fallback = entries(top, "channels"), rulebook.fallback and rulebook.fallback.channel.ref
+    aliases, fallback = sources.entries(top, "channels"), rulebook.fallback and rulebook.fallback.channel.ref
     posts: dict[str, list[tuple[RouteSource, Node, FixedChannel]]] = {}
     for source in routes:
         for post, item in zip(source.route.posts, source.posts, strict=True):
             if isinstance(post.channel, FixedChannel) and post.channel.ref != fallback:
                 posts.setdefault(post.channel.ref, []).append((source, item, post.channel))
     for users in posts.values():
-        if all(never_posts(source, blockers) for source, _, _ in users):
+        if all(reachability.never_posts(source, blockers) for source, _, _ in users):
             _, item, channel = users[0]
             lines = " and ".join(dict.fromkeys(str(source.route.line) for source, _, _ in users))
             message = f"nothing is ever posted to '{channel.source}': its route (line {lines}) never gets an incident"
             yield finding(aliases.get(channel.source, item), message)
 
 
-def unused_templates(rulebook: Rulebook, sources: Mapping[str, str]) -> Iterator[Fault]:
+def unused_templates(rulebook: Rulebook, templates: Mapping[str, str]) -> Iterator[Fault]:
     """Find template folders that no route names and no template outside of them mentions."""
-    folders = {name.partition("/")[0] for name in sources if "/" in name}
+    folders = {name.partition("/")[0] for name in templates if "/" in name}
     for folder in sorted(folders - rulebook.templates - {Options().template}):
-        others = (source for name, source in sources.items() if not name.startswith(f"{folder}/"))
+        others = (source for name, source in templates.items() if not name.startswith(f"{folder}/"))
         if not any(f"{folder}/" in source for source in others):
             message = "unused template: no route and no other template names it"
             yield Fault(file=folder, message=message, warning=True)

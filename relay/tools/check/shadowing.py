@@ -86,7 +86,7 @@ class Blockers:
 
 @dataclass(slots=True)
 class _Level:
-    """The blockers among siblings, by position."""
+    """The blockers among siblings, by position; those without required words stand under None."""
 
     _added: int = 0
     _all: list[tuple[int, Blocker]] = field(default_factory=list)
