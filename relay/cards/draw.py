@@ -72,7 +72,7 @@ def draw_step(
     return DrawnStep(
         context=context,
         rendered=rendered,
-        shown=shown_root(context, fingerprint, tag_labels),
+        shown=shown_root(context, fingerprint),
         called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 

@@ -22,7 +22,6 @@ from relay.cards.notices import NO_PING, REPOSTED, NoticeKind, add_notices, remo
 from relay.cards.replies import reply_due
 from relay.cards.send import REPLY, ROOT, cancel_unposted, message_key
 from relay.cards.stand_ins import fallback_cards, stands_for
-from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
 
 EXTERNAL = "external_channel"
@@ -64,7 +63,7 @@ def divert_to_fallback(context: CardContext, rules: DeliveryRules, letter: DeadL
     return CardUpdate(cards=(card, *others), dead_letter=letter)
 
 
-def retry_card(context: CardContext, tag_labels: TagLabels, now: float) -> CardUpdate:
+def retry_card(context: CardContext, now: float) -> CardUpdate:
     """Retry a rejected card with its newest state and without a ping; the fallback's card makes way.
 
     A resolved card that has a message there is edited; one that never had is left alone. The dead letter of a card that
@@ -72,7 +71,7 @@ def retry_card(context: CardContext, tag_labels: TagLabels, now: float) -> CardU
     """
     if not context.card.is_current:
         return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
-    incident = context.incident(tag_labels)
+    incident = context.incident
     seq = reported_anywhere(context)
     card = replace(context.card, reported_seq=seq, reason="", tries=0)
     if card.ts is not None:
@@ -120,7 +119,7 @@ def retry_reply(context: CardContext, unreported: tuple[int, int], now: float) -
     return CardUpdate(cards=(late,), attempt=attempt, closes_letter_at=now, closes_reply_letters=True)
 
 
-def repost_lost_root(context: CardContext, ts: str, tag_labels: TagLabels, reason: str, now: float) -> CardUpdate:
+def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> CardUpdate:
     """The root `ts` was deleted, or cannot be edited: the card is posted again with a note, and its thread goes on.
 
     Not for a resolved card with nothing to report, and not more often than somebody may delete it by mistake.
@@ -132,7 +131,7 @@ def repost_lost_root(context: CardContext, ts: str, tag_labels: TagLabels, reaso
         attempt = replace(context.attempt, state=AttemptState.DROPPED, next_search_at=search_at)
     if card.ts != ts:
         return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already
-    incident = context.incident(tag_labels)
+    incident = context.incident
     stopped = replace(card, reason=reason, post=None, edit=None)
     if not incident.active and reply_due(card, incident, context.entries, now) is None:
         return CardUpdate(cards=(stopped,), attempt=attempt)

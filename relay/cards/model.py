@@ -14,7 +14,6 @@ from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.model.record import Record
-from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes.mention import Mention
 from relay.routes.options import Options
@@ -358,9 +357,10 @@ class CardContext:
     attempt: Attempt | None = None
     newest_ts: str | None = None
 
-    def incident(self, tag_labels: TagLabels = NO_TAG_LABELS) -> Incident:
-        """The incident as routes and templates read it."""
-        return read_incident(self.incident_state.record, tag_labels)
+    @property
+    def incident(self) -> Incident:
+        """The incident without the labels for its tags, on which no decision about a card depends."""
+        return read_incident(self.incident_state.record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +400,5 @@ class CardUpdate:
 class DeliveryRules:
     """The part of the configuration that these decisions need."""
 
-    tag_labels: TagLabels = NO_TAG_LABELS
     fallback: Fallback | None = None
     canonical_refs: Mapping[str, str] = field(default_factory=dict)

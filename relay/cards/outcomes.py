@@ -39,14 +39,14 @@ def apply_answer(  # noqa: PLR0913  all that an answer depends on
     context = settled
     match answer:
         case Delivered():
-            return send.apply_delivery(context, step, answer, shown, tag_labels=rules.tag_labels, now=now)
+            return send.apply_delivery(context, step, answer, shown, now)
         case Retryable(retry_after=wait):
             return send.retry_later(context, step, now + (_backoff(context) if wait is None else wait))
         case Rejected():
             return _apply_rejection(context, step, answer, rules, now)
         case NotFound() if not isinstance(step, PostRoot):
             ts = step.ts if isinstance(step, Edit) else step.thread
-            return failures.repost_lost_root(context, ts, rules.tag_labels, answer.reason, now)
+            return failures.repost_lost_root(context, ts, answer.reason, now)
         case Ambiguous() | Read() | NotFound():
             return (
                 send.mark_edit_in_doubt(context, now + _backoff(context), now)

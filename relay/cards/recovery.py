@@ -16,7 +16,6 @@ from relay.cards.failures import reported_anywhere
 from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
 from relay.cards.notices import NO_PING, add_notices
 from relay.cards.send import ROOT, NothingToSend, PostReply, PostRoot, ShownRoot, Step
-from relay.model.tag_labels import TagLabels
 from relay.ratelimit.budgets import Urgency
 from relay.slack.outcomes import Delivered
 
@@ -66,17 +65,15 @@ def search_before_post(context: CardContext, step: Step, since: float, now: floa
     return NothingToSend(reason="searched_for_first", update=CardUpdate(cards=(card,), attempt=attempt))
 
 
-def adopt_message(
-    context: CardContext, found: MarkedMessage, channel: str, tag_labels: TagLabels, now: float
-) -> CardUpdate:
+def adopt_message(context: CardContext, found: MarkedMessage, channel: str, now: float) -> CardUpdate:
     """It had been posted: a root keeps that `ts`, a reply has reported its entries."""
     attempt = attempt_in_doubt(context)
     if attempt is None:
         return CardUpdate()
     if attempt.kind != ROOT:
-        return send.apply_reply_delivery(context, tag_labels, now)
+        return send.apply_reply_delivery(context, now)
     unknown = ShownRoot(fingerprint="", version=-1, ended=None)
-    return send.apply_root_delivery(context, Delivered(channel=channel, ts=found.ts), unknown, tag_labels, now)
+    return send.apply_root_delivery(context, Delivered(channel=channel, ts=found.ts), unknown, now)
 
 
 def record_miss(context: CardContext, now: float) -> CardUpdate:
@@ -92,7 +89,7 @@ def record_miss(context: CardContext, now: float) -> CardUpdate:
 
 def post_again(context: CardContext, attempt: Attempt, now: float) -> CardUpdate:
     """Once more under the same key, with its range and those whom it pings."""
-    card, incident = context.card, context.incident()
+    card, incident = context.card, context.incident
     if attempt.is_operator_retry and attempt.kind == ROOT and not incident.active:
         return send.cancel_unposted(context, replace(attempt, state=AttemptState.DROPPED, next_search_at=None), now)
     since = min(attempt.started_at, card.pending_since or attempt.started_at)

@@ -6,16 +6,14 @@ a share may have come while Slack was called, and what it changed is never overw
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due, Entry
+from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
 from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
 from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
 from relay.cards.stand_ins import make_way
-from relay.model.incident import Incident, State, worst_of
-from relay.model.tag_labels import TagLabels
+from relay.model.incident import State, worst_of
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
 from relay.slack.outcomes import Delivered
 
@@ -87,12 +85,12 @@ class ShownRoot:
     notices: Notices = ()
 
 
-def shown_root(context: CardContext, fingerprint: str, tag_labels: TagLabels) -> ShownRoot:
+def shown_root(context: CardContext, fingerprint: str) -> ShownRoot:
     """What Slack shows once it has accepted a message rendered from this context."""
     return ShownRoot(
         fingerprint=fingerprint,
         version=context.incident_state.version,
-        ended=context.incident(tag_labels).ended,
+        ended=context.incident.ended,
         notices=context.card.notices,
     )
 
@@ -104,10 +102,9 @@ def message_key(context: CardContext, *upto_seq: int) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
-def begin_post(context: CardContext, tag_labels: TagLabels, now: float) -> Step:
+def begin_post(context: CardContext, now: float) -> Step:
     """A root where there is none yet, else the next reply of the thread."""
-    begin = _begin_root if context.card.ts is None else _begin_reply
-    return begin(context, context.incident(tag_labels), now)
+    return _begin_root(context, now) if context.card.ts is None else _begin_reply(context, now)
 
 
 def begin_edit(context: CardContext, now: float) -> Step:
@@ -129,8 +126,8 @@ def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
     return replace(context, card=card)
 
 
-def _begin_root(context: CardContext, incident: Incident, now: float) -> Step:
-    card = context.card
+def _begin_root(context: CardContext, now: float) -> Step:
+    card, incident = context.card, context.incident
     waited = card.post is not None and card.options.wait > 0
     if waited and context.attempt is None and not (incident.active and card.matched):
         reason = "ended_while_waiting" if not incident.active else "no_longer_matched"
@@ -162,16 +159,16 @@ def _begin_root(context: CardContext, incident: Incident, now: float) -> Step:
     return PostRoot(attempt=attempt, update=CardUpdate(cards=(posting,), attempt=attempt))
 
 
-def _begin_reply(context: CardContext, incident: Incident, now: float) -> Step:
+def _begin_reply(context: CardContext, now: float) -> Step:
     card, repeated = context.card, _repeated_attempt(context, now)
     entries = [entry for entry in context.entries if repeated is None or entry.seq <= repeated.upto_seq]
-    reply = next_reply(card, incident, entries, now, whole=repeated is not None)
+    reply = next_reply(card, context.incident, entries, now, whole=repeated is not None)
     if reply is None or not reply.entries:
         seq = reply.upto_seq if reply else max((entry.seq for entry in entries), default=card.reported_seq)
         worst = worst_shown(card, [entry for entry in entries if entry.seq <= seq])
         seq = max(seq, repeated.reported_seq_after if repeated else 0)
         passed = replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
-        silent = _schedule_reply(passed, incident, context.entries, now)
+        silent = _schedule_reply(context, passed, now)
         dropped = replace(repeated, state=AttemptState.DROPPED) if repeated else None
         return NothingToSend(reason="nothing_to_report", update=CardUpdate(cards=(silent,), attempt=dropped))
     attempt = repeated or Attempt(
@@ -203,24 +200,22 @@ def _repeated_attempt(context: CardContext, now: float) -> Attempt | None:
     return replace(attempt, state=AttemptState.IN_FLIGHT, tries=attempt.tries + 1, started_at=now, searches=0)
 
 
-def apply_delivery(  # noqa: PLR0913  all that an answer depends on
-    context: CardContext, step: SlackStep, posted: Delivered, shown: ShownRoot, *, tag_labels: TagLabels, now: float
+def apply_delivery(
+    context: CardContext, step: SlackStep, posted: Delivered, shown: ShownRoot, now: float
 ) -> CardUpdate:
     """Slack has done what the step asked for."""
     match step:
         case PostRoot():
-            return apply_root_delivery(context, posted, shown, tag_labels, now)
+            return apply_root_delivery(context, posted, shown, now)
         case PostReply():
-            return apply_reply_delivery(context, tag_labels, now)
+            return apply_reply_delivery(context, now)
         case Edit():
             return apply_edit_delivery(context, shown, now)
         case _:
             assert_never(step)
 
 
-def apply_root_delivery(
-    context: CardContext, posted: Delivered, shown: ShownRoot, tag_labels: TagLabels, now: float
-) -> CardUpdate:
+def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoot, now: float) -> CardUpdate:
     """The root is posted. If the record has changed since it was rendered, an edit is due."""
     card = replace(
         context.card,
@@ -235,11 +230,11 @@ def apply_root_delivery(
         tries=0,
         notices=remove_notices(context.card.notices, NoticeKind.NO_PING),
     )
-    done = _complete_post(context, card, tag_labels, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
+    done = _complete_post(context, card, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
     return replace(done, closes_letter_at=now)
 
 
-def apply_reply_delivery(context: CardContext, tag_labels: TagLabels, now: float) -> CardUpdate:
+def apply_reply_delivery(context: CardContext, now: float) -> CardUpdate:
     """The reply is posted, so its entries are reported."""
     before, attempt = context.card, context.attempt
     if attempt is None:
@@ -257,7 +252,7 @@ def apply_reply_delivery(context: CardContext, tag_labels: TagLabels, now: float
         reason="",
         tries=0,
     )
-    return _complete_post(context, card, tag_labels, now, NoticeKind.FOR_THREAD)
+    return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
 
 
 def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, called: bool = True) -> CardUpdate:
@@ -323,10 +318,10 @@ def mark_edit_in_doubt(context: CardContext, retry_at: float, now: float) -> Car
     return CardUpdate(cards=(card,))
 
 
-def _schedule_reply(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Card:
+def _schedule_reply(context: CardContext, card: Card, now: float) -> Card:
     """The card with the reply that is due next."""
-    rest = [entry for entry in entries if entry.seq > card.reported_seq]
-    return replace(card, post=reply_due(card, incident, rest, now), pending_since=now if rest else None)
+    rest = [entry for entry in context.entries if entry.seq > card.reported_seq]
+    return replace(card, post=reply_due(card, context.incident, rest, now), pending_since=now if rest else None)
 
 
 def _next_edit(context: CardContext, shown: ShownRoot, now: float) -> Due | None:
@@ -343,11 +338,9 @@ def _postpone(due: Due | None, retry_at: float) -> Due:
     return replace(due, at=retry_at) if due else Due(at=retry_at, deadline=retry_at)
 
 
-def _complete_post(
-    context: CardContext, card: Card, tag_labels: TagLabels, now: float, *kinds: NoticeKind
-) -> CardUpdate:
+def _complete_post(context: CardContext, card: Card, now: float, *kinds: NoticeKind) -> CardUpdate:
     """The card with the reply that is due next; those that stand in for it (of these kinds) make way."""
-    card, attempt = _schedule_reply(card, context.incident(tag_labels), context.entries, now), context.attempt
+    card, attempt = _schedule_reply(context, card, now), context.attempt
     if attempt is not None:
         # A repeated attempt is searched for once more: the lost one may turn up late.
         search_at = now + LATE_SEARCH_AFTER if attempt.is_repeat else None

@@ -63,7 +63,7 @@ def _stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Ca
         rest = remove_notices(card.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
         card = replace(card, reported_seq=seq, notices=(*rest, STAND_IN))
         entries = [entry for entry in context.entries if entry.seq > seq]
-        card = replace(card, post=reply_due(card, context.incident(), entries, now))
+        card = replace(card, post=reply_due(card, context.incident, entries, now))
     return replace(card, edit=Due.on(Urgency.EDIT, now)) if there.state is CardState.POSTED else card
 
 
@@ -86,7 +86,7 @@ def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -
         reported_seq=card.reported_seq,
         notices=(notice, STAND_IN),
         pending_since=now,
-        post=Due.root(context.incident().state, now),
+        post=Due.root(context.incident.state, now),
     )
 
 

@@ -104,7 +104,7 @@ def retry(
     if there is no such letter, or if one could not be retried.
     """
     from relay.tools import letters as tool
-    from relay.tools.live_store import slack_channel_names, stored_tag_labels
+    from relay.tools.live_store import slack_channel_names
 
     if (letter_id is None) == (not everything and not reason):
         raise typer.BadParameter("Give a letter's number, or --all, or --reason REASON.", param_hint="ID")
@@ -114,7 +114,7 @@ def retry(
         if not selected:
             which = f" {letter_id}" if letter_id is not None else f" with the reason {reason}" if reason else ""
             fail(f"There is no open letter{which}.")
-        results = await tool.retry(store, selected, await stored_tag_labels(store), time.time())
+        results = await tool.retry(store, selected, time.time())
         return results, await slack_channel_names(store)
 
     results, names = run_on_live_store(retry_selected)

@@ -147,7 +147,7 @@ class Reconciler:
     async def _conclude(
         self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
     ) -> None:
-        now, labels = self._shared.clock.now(), self._shared.rules().tag_labels
+        now = self._shared.clock.now()
         strays = [message for message in found if message.stray]
         found = [message for message in found if not message.stray]
         result = "stray" if strays else "found" if found else "not_found"
@@ -159,7 +159,7 @@ class Reconciler:
         elif strays:
             await self._update(
                 target,
-                lambda context: failures.repost_lost_root(context, context.card.ts or "", labels, "root_gone", now),
+                lambda context: failures.repost_lost_root(context, context.card.ts or "", "root_gone", now),
                 lease,
             )
         elif not found:
@@ -168,7 +168,7 @@ class Reconciler:
             kept, duplicates = pick_duplicates(found)
             if await self._delete_all(card, channel, duplicates):
                 await self._update(
-                    target, lambda context: recovery.adopt_message(context, kept, channel, labels, now), lease
+                    target, lambda context: recovery.adopt_message(context, kept, channel, now), lease
                 )
             else:
                 await self._search_again(target, lease)
@@ -270,7 +270,7 @@ def _not_searched(
         case NotFound() if not target.attempt.searches:
             return recovery.record_miss(context, now)  # Slack may not show so young a thread yet
         case NotFound():
-            return failures.repost_lost_root(context, context.card.ts or "", rules.tag_labels, answer.reason, now)
+            return failures.repost_lost_root(context, context.card.ts or "", answer.reason, now)
         case Rejected() if not is_temporary:
             return give_up_search(context, answer.reason, answer.remedy, rules, now)
         case _:

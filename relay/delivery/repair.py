@@ -109,11 +109,11 @@ class Repair:
 
     async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel], lease: Lease | None) -> bool:
         """Retry a dead letter whose channel takes messages again; close one whose card is no longer current."""
-        now, labels = self._shared.clock.now(), self._shared.rules().tag_labels
+        now = self._shared.clock.now()
         retry = partial(
             self._shared.store.update_card,
             letter.card.id,
-            lambda context: failures.retry_card(context, labels, now),
+            lambda context: failures.retry_card(context, now),
             lease=lease,
         )
         if not letter.card.is_current:
@@ -166,9 +166,9 @@ class Repair:
             self._swept_back_to[channel.ref] = reached
 
     async def _repost(self, card: int, ts: str, lease: Lease | None) -> None:
-        now, labels = self._shared.clock.now(), self._shared.rules().tag_labels
+        now = self._shared.clock.now()
         context = await self._shared.store.update_card(
-            card, lambda context: failures.repost_lost_root(context, ts, labels, "root_gone", now), lease=lease
+            card, lambda context: failures.repost_lost_root(context, ts, "root_gone", now), lease=lease
         )
         log.warning("card_reposted", **card_fields(context.card), reason="root_gone", ts=ts)
         self._shared.wake_all()

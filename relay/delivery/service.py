@@ -151,7 +151,7 @@ class DeliveryService:
             return NothingToSend(
                 reason=EXTERNAL, update=give_up(context, None, external_channel_letter(now), self._rules())
             )
-        step = begin_post(context, self._live().rulebook.tag_labels, now)
+        step = begin_post(context, now)
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
@@ -159,7 +159,7 @@ class DeliveryService:
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook
         return DeliveryRules(
-            tag_labels=rulebook.tag_labels, fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs
+            fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs
         )
 
     def message_link(self, channel: str, ts: str) -> str:

@@ -72,11 +72,11 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
         incident=incident,
         plan=planned,
         decision=decision,
-        destinations=tuple(_destination(card, planned, rulebook, decision, share.received) for card in planned.cards),
+        destinations=tuple(_destination(card, planned, decision, share.received) for card in planned.cards),
     )
 
 
-def _destination(card: Card, planned: Plan, rulebook: Rulebook, decision: RoutingDecision, now: float) -> Destination:
+def _destination(card: Card, planned: Plan, decision: RoutingDecision, now: float) -> Destination:
     """The card's first step, as delivery takes it when the card is due."""
     context = CardContext(
         incident_state=planned.incident_state,
@@ -85,7 +85,7 @@ def _destination(card: Card, planned: Plan, rulebook: Rulebook, decision: Routin
         entries=planned.entries,
         channel=Channel(ref=card.channel),
     )
-    step = begin_post(context, rulebook.tag_labels, card.post.at if card.post else now)
+    step = begin_post(context, card.post.at if card.post else now)
     return Destination(
         channel=card.channel,
         route=card.route,

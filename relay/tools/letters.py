@@ -18,7 +18,6 @@ from relay.cards.recovery import retry_in_doubt
 from relay.cards.send import REPLY, ROOT
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
-from relay.model.tag_labels import TagLabels
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store.store import Store
 from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody
@@ -86,8 +85,8 @@ def select(
     )
 
 
-async def retry(store: Store, letters: Sequence[OpenDeadLetter], labels: TagLabels, now: float) -> list[RetryResult]:
-    """Retry letters beside a running relay, and wake it; `labels` are the tag labels of its configuration.
+async def retry(store: Store, letters: Sequence[OpenDeadLetter], now: float) -> list[RetryResult]:
+    """Retry letters beside a running relay, and wake it.
 
     Raises StoreError if the database failed; the letters before the failure are retried.
     """
@@ -99,7 +98,7 @@ async def retry(store: Store, letters: Sequence[OpenDeadLetter], labels: TagLabe
             channel = channels.get(channel.canonical_ref, channel)
         outcome = retry_outcome(letter, channel)
         if outcome is RetryOutcome.RETRIED:
-            outcome = await _retry(store, letter, labels, now)
+            outcome = await _retry(store, letter, now)
         elif outcome is RetryOutcome.CHANNEL_CHECKED and channel is not None and channel.retry_at != now:
             # Let relay check the channel at once, instead of minutes later.
             channels[channel.ref] = replace(channel, retry_at=now)
@@ -120,14 +119,14 @@ def retry_outcome(letter: OpenDeadLetter, channel: Channel | None) -> RetryOutco
     return RetryOutcome.RETRIED
 
 
-async def _retry(store: Store, letter: OpenDeadLetter, labels: TagLabels, now: float) -> RetryOutcome:
+async def _retry(store: Store, letter: OpenDeadLetter, now: float) -> RetryOutcome:
     """Retry by the card's state inside the transaction: relay may have retried it a moment ago."""
     in_doubt = await _attempts_in_doubt(store, letter) if letter.in_doubt else ()
     outcome = RetryOutcome.RETRIED
 
     def decide(context: CardContext) -> CardUpdate:
         nonlocal outcome
-        outcome, update = _decide(context, letter, in_doubt, labels, now)
+        outcome, update = _decide(context, letter, in_doubt, now)
         return update
 
     await store.update_card(letter.card.id, decide)
@@ -135,7 +134,7 @@ async def _retry(store: Store, letter: OpenDeadLetter, labels: TagLabels, now: f
 
 
 def _decide(
-    context: CardContext, letter: OpenDeadLetter, in_doubt: Sequence[Attempt], labels: TagLabels, now: float
+    context: CardContext, letter: OpenDeadLetter, in_doubt: Sequence[Attempt], now: float
 ) -> tuple[RetryOutcome, CardUpdate]:
     card = context.card
     unposted = card.is_current and card.ts is None
@@ -148,7 +147,7 @@ def _decide(
         return RetryOutcome.SEARCHING, retry_in_doubt(context, in_doubt, letter, now)
     if late_reply:
         return RetryOutcome.REPLY_RETRIED, retry_reply(context, late_reply, now)
-    update = retry_card(context, labels, now)
+    update = retry_card(context, now)
     cancelled = any(each.id == card.id and each.state is CardState.CANCELLED for each in update.cards)
     return RetryOutcome.CLOSED if cancelled else RetryOutcome.RETRIED, update
 

@@ -206,7 +206,7 @@ class Simulation:
         """Do what live work does in three transactions, with Slack's answer between them."""
         context = self._context(self._cards[number].card)
         if kind == "post":
-            step = send.begin_post(context, self._labels, self._now)
+            step = send.begin_post(context, self._now)
         else:
             step = send.begin_edit(context, self._now)
         self._store(step.update.cards)
@@ -234,7 +234,7 @@ class Simulation:
         channel = context.channel.ref
         ts = self._last_ts[channel] = max(self._last_ts.get(channel, 0) + 1, round(self._now * _MICRO))
         posted = Delivered(channel=channel, ts=f"{ts // _MICRO}.{ts % _MICRO:06d}")
-        return send.apply_delivery(context, step, posted, shown, tag_labels=self._labels, now=self._now)
+        return send.apply_delivery(context, step, posted, shown, self._now)
 
     def _send(self, context: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
         """The message of a step, what Slack then shows, and whether Slack has to be called for it."""
@@ -254,7 +254,7 @@ class Simulation:
         if self._render:
             return sent, draw().shown, draw().called
         version = context.incident_state.version
-        return sent, send.shown_root(context, f"version {version}", self._labels), True
+        return sent, send.shown_root(context, f"version {version}"), True
 
     def _context(self, card: Card) -> CardContext:
         if self.incident_state is None:

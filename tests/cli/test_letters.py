@@ -14,7 +14,6 @@ from relay.cards.model import Card, Channel, ChannelState
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.delivery import leader
-from relay.model.tag_labels import NO_TAG_LABELS
 from relay.routes.options import Options
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.store.store import Store
@@ -71,7 +70,7 @@ async def retry(relay, letters):
     """Retry over another connection to the same database, at relay's time."""
     other = await Store.open(os.environ["RELAY_DATABASE_URL"], exclusive=False)
     try:
-        return [each.outcome for each in await tool.retry(other, letters, NO_TAG_LABELS, relay.clock.now())]
+        return [each.outcome for each in await tool.retry(other, letters, relay.clock.now())]
     finally:
         await other.close()
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from relay.model.tag_labels import NO_TAG_LABELS
 from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from relay.tools import letters as tool
@@ -44,7 +43,7 @@ def refuse_replies(relay, does=LOCKED):
 async def redrive(relay):
     """All letters, as the command does it; what becomes of each."""
     letters = await relay.store.letters()
-    done = await tool.retry(relay.store, letters, NO_TAG_LABELS, relay.clock.now())
+    done = await tool.retry(relay.store, letters, relay.clock.now())
     relay.delivery.wake(everything=True)  # as it does for what another program writes
     return [each.outcome for each in done]
 
