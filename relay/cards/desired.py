@@ -73,7 +73,13 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
     if not new and not share.decision.matched and not any(_is_present(card) for card in followed):
         followed, new = _fall_back(share, followed)
     if any(card.route for card in new) or any(card.route and _is_present(card) for card in followed):
-        followed = [_yield_to_route(card) for card in followed]
+        # A fallback's card that is not posted yet is not needed once a route has a card.
+        followed = [
+            card
+            if card.route or card.state is not CardState.PENDING or STAND_IN in card.notices
+            else replace(card, state=CardState.CANCELLED, post=None, edit=None)
+            for card in followed
+        ]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
     superseded = [replace(card, state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
@@ -204,13 +210,6 @@ def _fall_back(share: ShareContext, followed: list[Card]) -> tuple[list[Card], l
         return [card if each is there else each for each in followed], []
     unrouted = Posting(route="", ref=channel, options=fallback.options, mention=NO_MENTION, routes=())
     return followed, [_new_card(share, channel, unrouted)]
-
-
-def _yield_to_route(card: Card) -> Card:
-    """A fallback's card that is not posted yet is not needed once a route has a card."""
-    if not card.route and card.state is CardState.PENDING and STAND_IN not in card.notices:
-        return replace(card, state=CardState.CANCELLED, post=None, edit=None)
-    return card
 
 
 def _schedule(share: ShareContext, card: Card, before: Card) -> Card:

@@ -71,8 +71,7 @@ def retry_card(context: CardContext, now: float) -> CardUpdate:
     """
     if not context.card.is_current:
         return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
-    incident = context.incident
-    seq = reported_anywhere(context)
+    incident, seq = context.incident, reported_anywhere(context)
     card = replace(context.card, reported_seq=seq, reason="", tries=0)
     if card.ts is not None:
         rest = [entry for entry in context.entries if entry.seq > seq]
@@ -86,14 +85,8 @@ def retry_card(context: CardContext, now: float) -> CardUpdate:
         return CardUpdate(cards=(card,), closes_letter_at=now)  # its stand-in makes way once it is edited
     if not incident.active:
         return cancel_unposted(replace(context, card=card), None, now)
-    card = replace(
-        card,
-        state=CardState.PENDING,
-        notices=add_notices(card.notices, NO_PING),
-        pending_since=now,
-        post=Due.on(Urgency.ROOT, now),
-    )
-    return CardUpdate(cards=(card,))
+    notices, post = add_notices(card.notices, NO_PING), Due.on(Urgency.ROOT, now)
+    return CardUpdate(cards=(replace(card, state=CardState.PENDING, notices=notices, pending_since=now, post=post),))
 
 
 def reported_anywhere(context: CardContext) -> int:

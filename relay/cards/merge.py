@@ -49,7 +49,11 @@ def merge_share(record: Record | None, share: Share) -> Record:
         integrations=_remember(base.integrations, share.integration, INTEGRATIONS_REMEMBERED),
         environment_id=(share.environment.id if share.environment else "") or base.environment_id,
     )
-    return _with_title(base, merged)
+    title, written = derive_title(read_incident(merged))
+    if base.title in {"", placeholder_title(base.incident)} or (base.title_provisional and written):
+        # The first share's title stays, except for a placeholder or, once, a provisional one where one is written now.
+        return replace(merged, title=title, title_provisional=not written)
+    return merged
 
 
 def begin_episode(record: Record, episode: int, as_of: float) -> Record:
@@ -152,12 +156,3 @@ def _worst_reported(share: Share) -> State:
         alerts = [*(blocks.get("alerts") or ()), *(blocks[name] for name in blocks if name.startswith(ALERT_PREFIX))]
         statuses += [alert["status"] for alert in alerts]
     return worst_of(State.RESOLVED, *(parse_state(status) for status in statuses if status))
-
-
-def _with_title(base: Record, merged: Record) -> Record:
-    """The first share's title stays. A placeholder is replaced, and a provisional title once by one that is written."""
-    title, written = derive_title(read_incident(merged))
-    placeholder = base.title in {"", placeholder_title(base.incident)}
-    if placeholder or (base.title_provisional and written):
-        return replace(merged, title=title, title_provisional=not written)
-    return merged

@@ -49,7 +49,7 @@ def apply_answer(  # noqa: PLR0913  all that an answer depends on
             return failures.repost_lost_root(context, ts, answer.reason, now)
         case Ambiguous() | Read() | NotFound():
             return (
-                send.mark_edit_in_doubt(context, now + _backoff(context), now)
+                send.mark_edit_in_doubt(context, step, now + _backoff(context), now)
                 if isinstance(step, Edit)
                 else recovery.mark_in_doubt(context, answer.reason, now)
             )

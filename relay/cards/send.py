@@ -306,16 +306,10 @@ def retry_later(context: CardContext, step: SlackStep, retry_at: float) -> CardU
     return CardUpdate(cards=(card,), attempt=attempt)
 
 
-def mark_edit_in_doubt(context: CardContext, retry_at: float, now: float) -> CardUpdate:
+def mark_edit_in_doubt(context: CardContext, step: Edit, retry_at: float, now: float) -> CardUpdate:
     """The edit is repeated. The lost one may land late, over a newer one, so nothing counts as shown for a while."""
-    card = replace(
-        context.card,
-        shown_hash="",
-        edit=_postpone(context.card.edit, retry_at),
-        edit_in_doubt_until=now + EDIT_DOUBT_SECONDS,
-        tries=context.card.tries + 1,
-    )
-    return CardUpdate(cards=(card,))
+    card = replace(context.card, shown_hash="", edit_in_doubt_until=now + EDIT_DOUBT_SECONDS)
+    return retry_later(replace(context, card=card), step, retry_at)
 
 
 def _schedule_reply(context: CardContext, card: Card, now: float) -> Card:

@@ -42,9 +42,21 @@ def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind
 
     Those that stood in for it do so no more. One that is not needed any more becomes a pointer, or is never posted.
     """
-    live = (card for card in cards if card.state in {CardState.POSTED, CardState.PENDING} and not card.is_pointer)
-    changed = (_make_way(card, posted, now, kinds) for card in live if card.id != posted.id)
-    return [card for card in changed if card is not None]
+    changed = []
+    for card in cards:
+        live = card.state in {CardState.POSTED, CardState.PENDING} and not card.is_pointer
+        unrouted = posted.route and not card.route and STAND_IN not in card.notices
+        if card.id == posted.id or not live or not (unrouted or posted.channel in stands_for(card, *kinds)):
+            continue
+        rest = tuple(each for each in card.notices if each.kind not in kinds or each.channel != posted.channel)
+        edit = Due.on(Urgency.EDIT, now)
+        if not unrouted and (STAND_IN not in rest or stands_for(replace(card, notices=rest))):
+            changed.append(replace(card, notices=rest, edit=edit if card.state is CardState.POSTED else card.edit))
+        elif card.ts is None:
+            changed.append(replace(card, notices=rest, state=CardState.CANCELLED, post=None, edit=None))
+        else:
+            changed.append(replace(card, notices=add_notices(rest, POINTER), post=None, edit=edit))
+    return changed
 
 
 def _stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
@@ -88,16 +100,3 @@ def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -
         pending_since=now,
         post=Due.root(context.incident.state, now),
     )
-
-
-def _make_way(card: Card, posted: Card, now: float, kinds: Sequence[NoticeKind]) -> Card | None:
-    unrouted = posted.route and not card.route and STAND_IN not in card.notices
-    if not (unrouted or posted.channel in stands_for(card, *kinds)):
-        return None
-    rest = tuple(each for each in card.notices if each.kind not in kinds or each.channel != posted.channel)
-    card = replace(card, notices=rest)
-    if not unrouted and (STAND_IN not in card.notices or stands_for(card)):
-        return replace(card, edit=Due.on(Urgency.EDIT, now)) if card.state is CardState.POSTED else card
-    if card.ts is None:
-        return replace(card, state=CardState.CANCELLED, post=None, edit=None)
-    return replace(card, notices=add_notices(card.notices, POINTER), post=None, edit=Due.on(Urgency.EDIT, now))

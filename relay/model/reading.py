@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from relay.model.incident import CONFIRMED, Alert, Change, Incident, Person, Snooze, State, Tag, parse_state, worst_of
 from relay.model.json_types import JSON
@@ -55,6 +54,8 @@ def _read(record: Record, tag_labels: TagLabels) -> Incident:
     block, severity = record.value("state") or {}, record.value("severity")
     state = _state(block, alerts)
     assignment = record.value("assignment") or {}
+    changes = (Change(**{**each, "certainty": each["certainty"].upper()}) for each in record.value("changes") or ())
+    related = (change for change in changes if change.certainty != "NONE")  # NONE: somebody rejected the relation
     return Incident(
         id=record.incident,
         state=state,
@@ -71,7 +72,7 @@ def _read(record: Record, tag_labels: TagLabels) -> Incident:
         alerts=alerts,
         tags=_tags(record.value("tags") or (), tag_labels),
         links=record.value("links") or {},
-        changes=_changes(record.value("changes") or ()),
+        changes=tuple(sorted(related, key=lambda change: change.certainty != CONFIRMED)),
         assignee=_person(assignment.get("assignee")),
         assigner=_person(assignment.get("assigner")),
         title=record.title,
@@ -151,13 +152,6 @@ def _tags(values: Sequence[Sequence[JSON]], tag_labels: TagLabels) -> tuple[Tag,
         labels = tag_labels.value_labels(tag_id)
         tags.append(Tag(id=tag_id, name=tag_labels.name(tag_id), values=tuple(labels.get(each, each) for each in raw)))
     return tuple(tags)
-
-
-def _changes(values: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
-    """The related changes, confirmed ones first. NONE means that somebody rejected the relation."""
-    changes = [Change(**{**change, "certainty": change["certainty"].upper()}) for change in values]
-    related = (change for change in changes if change.certainty != "NONE")
-    return tuple(sorted(related, key=lambda change: change.certainty != CONFIRMED))
 
 
 def _person(value: Mapping[str, str] | None) -> Person | None:
