@@ -167,9 +167,7 @@ class Reconciler:
         else:
             kept, duplicates = pick_duplicates(found)
             if await self._delete_all(card, channel, duplicates):
-                await self._update(
-                    target, lambda context: recovery.adopt_message(context, kept, channel, now), lease
-                )
+                await self._update(target, lambda context: recovery.adopt_message(context, kept, channel, now), lease)
             else:
                 await self._search_again(target, lease)
 

@@ -158,9 +158,7 @@ class DeliveryService:
 
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook
-        return DeliveryRules(
-            fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs
-        )
+        return DeliveryRules(fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs)
 
     def message_link(self, channel: str, ts: str) -> str:
         """Return the address of a message for people; empty until Slack has named the workspace's address."""
