@@ -127,11 +127,10 @@ class Simulation:
         """
         self.shares: list[SimulatedShare] = []
         self._configuration = configuration
-        self._labels = configuration.rulebook.tag_labels
         self._canonical_refs = canonical_refs or {}
         self._render = render
         self._alternative = alternative
-        self.is_same = alternative is not None and alternative.tag_labels == self._labels
+        self.is_same = alternative is not None and alternative.tag_labels == configuration.rulebook.tag_labels
         self._now = -inf
         self.incident_state: IncidentState | None = None
         self._entries: list[Entry] = []
@@ -205,10 +204,8 @@ class Simulation:
     def _do(self, number: int, kind: WorkKind) -> None:
         """Do what live work does in three transactions, with Slack's answer between them."""
         context = self._context(self._cards[number].card)
-        if kind == "post":
-            step = send.begin_post(context, self._now)
-        else:
-            step = send.begin_edit(context, self._now)
+        begin = send.begin_post if kind == "post" else send.begin_edit
+        step = begin(context, self._now)
         self._store(step.update.cards)
         if isinstance(step, NothingToSend):
             return
