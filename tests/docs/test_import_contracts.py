@@ -28,7 +28,17 @@ VIOLATIONS = {
     SANDBOX: ("relay.sandbox.page.page", "relay.http.session"),
 }
 
-WITH_IO = {"relay.slack.client", "relay.slack.socket_mode", "relay.bigpanda.client"}
+WITH_IO = {
+    f"relay.{module}"
+    for module in (
+        "slack.circuit_breaker",
+        "slack.client",
+        "slack.gateway",
+        "slack.socket_mode",
+        "bigpanda.client",
+        "bigpanda.gateway",
+    )
+}
 
 
 @pytest.fixture(scope="module")

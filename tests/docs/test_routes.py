@@ -74,7 +74,7 @@ def ephemerals():
     return {
         *(button.started for button in BUTTONS.values()),
         *(messages.rejected(kind, reason) for kind in BUTTONS for reason in reasons),
-        *(messages.not_allowed(kind, ["S0PAYONCALL"]) for kind in BUTTONS),
+        *(messages.denied(kind, "not_allowed", ["S0PAYONCALL"]) for kind in BUTTONS),
         *(messages.given_up(kind, "timed_out") for kind in BUTTONS),
         *(messages.in_doubt(kind) for kind in (TaskKind.COMMENT, TaskKind.REPLY)),
     }
