@@ -279,12 +279,7 @@ def _step(
 ) -> IncidentStep:
     """A step of the documented sample."""
     return IncidentStep(
-        incident=BILLING_INCIDENT,
-        pause=pause,
-        caption=caption,
-        event=event,
-        changes=changes,
-        siblings=siblings or {},
+        incident=BILLING_INCIDENT, pause=pause, caption=caption, event=event, changes=changes, siblings=siblings or {}
     )
 
 

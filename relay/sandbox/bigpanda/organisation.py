@@ -27,12 +27,7 @@ class Organisation:
     """
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
-        key: str,
-        user: FakeBigPandaUser,
+        self, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]], key: str, user: FakeBigPandaUser
     ) -> None:
         """Make an organisation with one key and its user, one environment, and the tag Priority."""
         self.now = clock

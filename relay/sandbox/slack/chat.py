@@ -68,12 +68,7 @@ def update(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> An
     changes = _changes(arguments)
     if not _broadcast(message, arguments, changes):
         _edit(channel, message, changes)
-    return {
-        "channel": channel.id,
-        "ts": message.ts,
-        "text": message.text,
-        "message": message_object(channel, message),
-    }
+    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message_object(channel, message)}
 
 
 def delete(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:

@@ -32,12 +32,7 @@ def block_actions(
     """
     attachment, block, element = _button(message, action_id)
     at = workspace.timestamps.next()
-    container: Payload = {
-        "type": "message",
-        "message_ts": message.ts,
-        "channel_id": channel.id,
-        "is_ephemeral": False,
-    }
+    container: Payload = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": False}
     if attachment is not None:
         container |= {"type": "message_attachment", "attachment_id": attachment, "is_app_unfurl": False}
     if message.thread_ts is not None:

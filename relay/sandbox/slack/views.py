@@ -11,15 +11,7 @@ from typing import Any, Final
 from relay.sandbox.slack.apps import TEAM, Bot
 from relay.sandbox.slack.block_kit.blocks import IN_MODALS, check_blocks, of_type
 from relay.sandbox.slack.block_kit.elements import plain_text
-from relay.sandbox.slack.block_kit.schema import (
-    ErrorMessages,
-    Report,
-    boolean,
-    record,
-    string,
-    unchecked,
-    word,
-)
+from relay.sandbox.slack.block_kit.schema import ErrorMessages, Report, boolean, record, string, unchecked, word
 from relay.sandbox.slack.errors import MethodError, validation_error
 from relay.sandbox.slack.objects import with_block_ids
 from relay.slack import limits

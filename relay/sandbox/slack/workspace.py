@@ -138,12 +138,7 @@ class Workspace:
     # --- tokens ---
 
     def install(
-        self,
-        token: str,
-        *,
-        scopes: Iterable[str] = DEFAULT_SCOPES,
-        bot: Bot | None = None,
-        app_level: bool = False,
+        self, token: str, *, scopes: Iterable[str] = DEFAULT_SCOPES, bot: Bot | None = None, app_level: bool = False
     ) -> TokenGrant:
         """Add a token; with another bot it is another app, whose messages the first cannot edit."""
         self.grants[token] = TokenGrant(bot=bot or self.bot, scopes=frozenset(scopes), app_level=app_level)

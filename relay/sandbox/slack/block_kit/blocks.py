@@ -84,16 +84,7 @@ _TABLE = _block(
 )
 
 # Newer blocks, which are only checked for empty values: https://docs.slack.dev/reference/block-kit/blocks
-_NEWER = (
-    "card",
-    "carousel",
-    "container",
-    "context_actions",
-    "data_table",
-    "data_visualization",
-    "plan",
-    "task_card",
-)
+_NEWER = ("card", "carousel", "container", "context_actions", "data_table", "data_visualization", "plan", "task_card")
 
 # `alert` (modals only) and `file` (never sent by an app) are left out: https://docs.slack.dev/blocks.json
 BLOCK_CHECKS: Mapping[str, Check] = {

@@ -1,16 +1,6 @@
 """What a rich_text block may hold: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block."""
 
-from relay.sandbox.slack.block_kit.schema import (
-    array,
-    boolean,
-    link,
-    number,
-    record,
-    string,
-    tagged,
-    typed,
-    unchecked,
-)
+from relay.sandbox.slack.block_kit.schema import array, boolean, link, number, record, string, tagged, typed, unchecked
 from relay.slack import limits
 
 _STYLES = ("bold", "italic", "strike", "code", "underline", "highlight", "client_highlight", "unlink")
