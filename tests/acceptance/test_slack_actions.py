@@ -61,7 +61,7 @@ class Surroundings:
     def between(self, relay: Process) -> None:
         """Clicks and shares go to this relay."""
         self.slack.interactivity = RequestUrl(relay.url, SECRET)
-        self.panda.sharing.integrations.clear()
+        self.panda.integrations.clear()
         self.panda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
 
     @property

@@ -107,7 +107,7 @@ async def test_a_resolution_whose_answer_is_lost_is_asked_for_again_and_told_onc
 
 
 async def test_what_is_resolved_already_counts_as_done(round_trip):
-    round_trip.panda.sharing.integrations.clear()
+    round_trip.panda.integrations.clear()
     round_trip.panda.incident("i1").resolve(round_trip.clock.now())
     await round_trip.click("resolve")
     await round_trip.submit()
@@ -221,7 +221,7 @@ async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
 
 
 async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought_up_to_date(round_trip):
-    round_trip.panda.sharing.integrations.clear()
+    round_trip.panda.integrations.clear()
     round_trip.panda.incident("i1").resolve(round_trip.clock.now())
     await round_trip.advance(5.9 * HOURS)
     assert round_trip.panda.calls_to("incident") == []

@@ -194,7 +194,7 @@ async def run_round_trip(
         host, port = relay.address.result()
         at = f"http://{host}:{port}"
         slack.interactivity = slack.socket_mode if given.slack_app_token else RequestUrl(at, SECRET, clock=clock.now)
-        panda.sharing.integrations.clear()
+        panda.integrations.clear()
         panda.add_integration(f"{at}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY, **(integration or {}))
         round_trip = RoundTrip(clock, slack, panda, relay, store)
         await round_trip.settle()

@@ -1,7 +1,7 @@
 """The table of calls: each one's name, its verb and path, the permission that it needs, and its function.
 
 Paths and bodies: https://api-docs.bigpanda.io (Incidents), https://docs.bigpanda.io/reference/retrieve-all-users, and
-for the callback https://docs.bigpanda.io/en/bigpanda-callback-service.html. A body has the listed fields and no others.
+for the callback https://docs.bigpanda.io/en/bigpanda-callback-service.html.
 """
 
 import json
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 from relay.sandbox.bigpanda.errors import ApiError, bad_request, not_found
@@ -28,30 +29,53 @@ _DONE: Final[Answer] = (HTTPStatus.NO_CONTENT, None)
 _ACCEPTED: Final[Answer] = (HTTPStatus.ACCEPTED, {"status": 202, "data": {}})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """A field of a body: its type, and whether it may be left out. A text is never blank."""
-
-    type: type
-    optional: bool = False
+Run = Callable[[Organisation, FakeApiKey, Arguments], Answer]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A call. `per_second` is BigPanda's limit (https://api-docs.bigpanda.io/rate-limits)."""
+    """A call. Its body has these `fields` and perhaps the `optional` ones, by their types; a text is never blank.
+
+    `per_second` is BigPanda's limit (https://api-docs.bigpanda.io/rate-limits).
+    """
 
     name: str
     verb: str
     path: str
-    run: Callable[[Organisation, FakeApiKey, Arguments], Answer]
-    fields: Mapping[str, Field] | None = None
-    permission: str | None = INCIDENT_ACTIONS
-    per_second: int = 5
+    run: Run
+    fields: Mapping[str, type]
+    optional: Mapping[str, type]
+    permission: str | None
+    per_second: int
 
 
-def parse_body(raw: bytes, content_type: str, fields: Mapping[str, Field] | None) -> Mapping[str, Any]:
-    """Parse the body of a call that has these fields; raises 400 with everything that is wrong."""
-    if fields is None:
+ENDPOINTS: Final[list[Endpoint]] = []
+_INCIDENT: Final = "/resources/v2.0/environments/{environment}/incidents/{incident}"
+
+
+def _endpoint(  # noqa: PLR0913  the columns of the table
+    name: str,
+    verb: str,
+    path: str,
+    *,
+    fields: Mapping[str, type] = MappingProxyType({}),
+    optional: Mapping[str, type] = MappingProxyType({}),
+    permission: str | None = INCIDENT_ACTIONS,
+    per_second: int = 5,
+) -> Callable[[Run], Run]:
+    """Add the function to the table."""
+
+    def add(run: Run) -> Run:
+        ENDPOINTS.append(Endpoint(name, verb, path, run, fields, optional, permission, per_second))
+        return run
+
+    return add
+
+
+def parse_body(raw: bytes, content_type: str, endpoint: Endpoint) -> Mapping[str, Any]:
+    """Parse the body of a call; raises 400 with everything that is wrong."""
+    fields = {**endpoint.fields, **endpoint.optional}
+    if not fields:
         if raw.strip():
             raise bad_request("this call has no body")
         return {}
@@ -64,30 +88,35 @@ def parse_body(raw: bytes, content_type: str, fields: Mapping[str, Field] | None
     if not isinstance(body, dict):
         raise bad_request("the body must be an object")
     errors = [f"{name} is not a field of this call" for name in body if name not in fields]
-    errors += filter(None, (_field_error(name, field, body) for name, field in fields.items()))
+    errors += [f"{name} is required" for name in endpoint.fields if name not in body]
+    errors += filter(None, (_value_error(name, body[name], kind) for name, kind in fields.items() if name in body))
     if errors:
         raise bad_request(*errors)
     return body
 
 
-def _field_error(name: str, field: Field, body: Mapping[str, Any]) -> str:
-    if name not in body:
-        return "" if field.optional else f"{name} is required"
-    value: Any = body[name]
-    if type(value) is not field.type:
-        return f"{name} must be of type {field.type.__name__}"
+def _value_error(name: str, value: Any, kind: type) -> str:
+    if type(value) is not kind:
+        return f"{name} must be of type {kind.__name__}"
     return f"{name} may not be blank" if isinstance(value, str) and not value.strip() else ""
 
 
 # -- The callback ------------------------------------------------------------------------------------------------------
 
 
+@_endpoint(
+    "callback",
+    "POST",
+    "/resources/v2.1/outbound/callback",
+    fields={"event_type": str, "incident_id": str, "app_key": str},
+    permission=None,
+)
 def _callback(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     if arguments["event_type"] != "incident#new":
         raise bad_request("event_type must be incident#new")
     if arguments["incident_id"] not in organisation.incidents:
         raise not_found(f"Incident {arguments['incident_id']}")
-    if not organisation.sharing.release_updates(arguments["incident_id"], arguments["app_key"]):
+    if not organisation.release_updates(arguments["incident_id"], arguments["app_key"]):
         raise bad_request("no integration has this app_key")
     return HTTPStatus.OK, {"status": 200, "data": {}}
 
@@ -99,11 +128,13 @@ def _incident(organisation: Organisation, arguments: Arguments) -> FakeIncident:
     return organisation.incident_in(arguments["environment"], arguments["incident"])
 
 
+@_endpoint("incident", "GET", _INCIDENT, permission=None)
 def _get(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     return HTTPStatus.OK, incident.as_api_object(expanded=arguments.get("expand") == "alerts")
 
 
+@_endpoint("resolve", "POST", f"{_INCIDENT}/resolve", fields={"comments": str})
 def _resolve(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.resolved:
@@ -114,17 +145,19 @@ def _resolve(organisation: Organisation, caller: FakeApiKey, arguments: Argument
             organisation.resolve(incident, caller.user, arguments["comments"])
 
     if organisation.resolve_delay:
-        organisation.sharing.call_soon(organisation.resolve_delay, resolve)
+        organisation.call_soon(organisation.resolve_delay, resolve)
     else:
         resolve()
     return _ACCEPTED
 
 
+@_endpoint("comment", "POST", f"{_INCIDENT}/comments", fields={"comment": str})
 def _comment(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     organisation.comment(_incident(organisation, arguments), arguments["comment"], caller.user)
     return _DONE
 
 
+@_endpoint("assign", "PUT", f"{_INCIDENT}/assignment", fields={"assignee": str})
 def _assign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     user = organisation.users.get(arguments["assignee"])
@@ -134,6 +167,7 @@ def _assign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
     return _DONE
 
 
+@_endpoint("unassign", "DELETE", f"{_INCIDENT}/assignment")
 def _unassign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.assignee is not None:
@@ -141,6 +175,13 @@ def _unassign(organisation: Organisation, caller: FakeApiKey, arguments: Argumen
     return _DONE
 
 
+@_endpoint(
+    "snooze",
+    "PUT",
+    f"{_INCIDENT}/snooze",
+    fields={"end_time": int},
+    optional={"comment": str, "cancel_on_incident_updates": bool},
+)
 def _snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     until, comment = arguments["end_time"], arguments.get("comment", "")
@@ -151,6 +192,7 @@ def _snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
     return _DONE
 
 
+@_endpoint("unsnooze", "DELETE", f"{_INCIDENT}/snooze")
 def _unsnooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     if incident.snoozed_until is not None:
@@ -158,6 +200,7 @@ def _unsnooze(organisation: Organisation, caller: FakeApiKey, arguments: Argumen
     return _DONE
 
 
+@_endpoint("tag", "POST", f"{_INCIDENT}/tags/{{tag}}", fields={"tag_value": str})
 def _tag(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
     incident = _incident(organisation, arguments)
     definition = organisation.definitions.get(arguments["tag"])
@@ -172,6 +215,7 @@ def _tag(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -
 # -- Lists -------------------------------------------------------------------------------------------------------------
 
 
+@_endpoint("definitions", "GET", "/resources/v2.0/incidents/tags/definitions", permission=None)
 def _definitions(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """Active tags; with `active=false`, all tags."""
     with_inactive = arguments.get("active", "true") == "false"
@@ -180,6 +224,7 @@ def _definitions(organisation: Organisation, _caller: FakeApiKey, arguments: Arg
     return HTTPStatus.OK, [tag.as_json() for tag in tags if kind in (None, tag.type)]
 
 
+@_endpoint("activities", "GET", "/resources/v2.0/incidents/{incident}/activities", permission=None)
 def _activities(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """The newest first, in `items`, as a client was seen to read them."""
     incident = organisation.incidents.get(arguments["incident"])
@@ -192,6 +237,7 @@ def _activities(organisation: Organisation, _caller: FakeApiKey, arguments: Argu
     return HTTPStatus.OK, {"items": activities[start : start + size]}
 
 
+@_endpoint("users", "GET", "/resources/v2.0/scim/Users", permission=USER_MANAGEMENT, per_second=2)
 def _users(organisation: Organisation, _caller: FakeApiKey, arguments: Arguments) -> Answer:
     """Filters by one field, with `eq` as the only operator of SCIM."""
     users = [user for user in organisation.users.values() if _passes(user, arguments.get("filter"))]
@@ -223,60 +269,3 @@ def _positive(arguments: Arguments, name: str, default: int) -> int:
     if value < 1:
         raise bad_request(f"{name} must be at least 1")
     return value
-
-
-# -- The table ---------------------------------------------------------------------------------------------------------
-
-_INCIDENT: Final = "/resources/v2.0/environments/{environment}/incidents/{incident}"
-_TEXT: Final = Field(type=str)
-
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    Endpoint(
-        name="callback",
-        verb="POST",
-        path="/resources/v2.1/outbound/callback",
-        run=_callback,
-        fields={"event_type": _TEXT, "incident_id": _TEXT, "app_key": _TEXT},
-        permission=None,
-    ),
-    Endpoint(name="incident", verb="GET", path=_INCIDENT, run=_get, permission=None),
-    Endpoint(name="resolve", verb="POST", path=f"{_INCIDENT}/resolve", run=_resolve, fields={"comments": _TEXT}),
-    Endpoint(name="comment", verb="POST", path=f"{_INCIDENT}/comments", run=_comment, fields={"comment": _TEXT}),
-    Endpoint(name="assign", verb="PUT", path=f"{_INCIDENT}/assignment", run=_assign, fields={"assignee": _TEXT}),
-    Endpoint(name="unassign", verb="DELETE", path=f"{_INCIDENT}/assignment", run=_unassign),
-    Endpoint(
-        name="snooze",
-        verb="PUT",
-        path=f"{_INCIDENT}/snooze",
-        run=_snooze,
-        fields={
-            "end_time": Field(type=int),
-            "comment": Field(type=str, optional=True),
-            "cancel_on_incident_updates": Field(type=bool, optional=True),
-        },
-    ),
-    Endpoint(name="unsnooze", verb="DELETE", path=f"{_INCIDENT}/snooze", run=_unsnooze),
-    Endpoint(name="tag", verb="POST", path=f"{_INCIDENT}/tags/{{tag}}", run=_tag, fields={"tag_value": _TEXT}),
-    Endpoint(
-        name="definitions",
-        verb="GET",
-        path="/resources/v2.0/incidents/tags/definitions",
-        run=_definitions,
-        permission=None,
-    ),
-    Endpoint(
-        name="activities",
-        verb="GET",
-        path="/resources/v2.0/incidents/{incident}/activities",
-        run=_activities,
-        permission=None,
-    ),
-    Endpoint(
-        name="users",
-        verb="GET",
-        path="/resources/v2.0/scim/Users",
-        run=_users,
-        permission=USER_MANAGEMENT,
-        per_second=2,
-    ),
-)

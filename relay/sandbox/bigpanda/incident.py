@@ -100,6 +100,13 @@ class FakeIncident:
         fields, snooze = self.fields, self.fields.get("snooze") or {}
         until = {"end_time": snooze.get("wake"), "cancel_on_incident_updates": bool(snooze.get("autoCancel"))}
         people = {"assignee": self.assignee, "assigner": self.assigner} if self.assignee else {}
+        folders = {
+            "resolved" if self.resolved else "active": True,
+            "shared": self.shared,
+            "assigned": self.assignee is not None,
+            "snoozed": self.snoozed_until is not None,
+        }
+        alerts = [{_ALERT_FIELDS.get(name, name): value for name, value in alert.items()} for alert in self.alerts]
         return {
             "id": self.id,
             **{name: fields.get(name) for name in ("status", "active", "severity", "flapping")},
@@ -110,23 +117,10 @@ class FakeIncident:
             "changed_at": fields.get("changedOn"),
             "updated_at": fields.get("updatedOn"),
             "end": fields.get("endedOn"),
-            "alerts": [_api_alert(alert) if expanded else {"alert_id": alert.get("id")} for alert in self.alerts],
+            "alerts": deepcopy(alerts) if expanded else [{"alert_id": alert.get("id")} for alert in self.alerts],
             "environments": list(self.environments),
-            "folders": self._folders(),
+            "folders": [name for name, contains in folders.items() if contains],
             "incident_tags": [{"tag_id": tag, "tag_value": value} for tag, value in self.tags.items()],
             "correlation_matchers_log": [[]],
             **{role: user.as_api_object() for role, user in people.items() if user},
         }
-
-    def _folders(self) -> list[str]:
-        folders = {
-            "resolved" if self.resolved else "active": True,
-            "shared": self.shared,
-            "assigned": self.assignee is not None,
-            "snoozed": self.snoozed_until is not None,
-        }
-        return [name for name, contains in folders.items() if contains]
-
-
-def _api_alert(alert: Mapping[str, Any]) -> Body:
-    return {_ALERT_FIELDS.get(name, name): deepcopy(value) for name, value in alert.items()}

@@ -20,8 +20,8 @@ PRIORITY_TAG: Final = FakeTagDefinition(
 """The tag that every organisation has."""
 
 
-class Organisation:
-    """Everything that a call can read or change. Times are Unix seconds of the injected clock.
+class Organisation(ShareSender):
+    """Everything that a call can read or change; what changes is shared.
 
     `resolve_delay` is how long after its answer a resolution takes effect (seconds).
     """
@@ -30,8 +30,7 @@ class Organisation:
         self, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]], key: str, user: FakeBigPandaUser
     ) -> None:
         """Make an organisation with one key and its user, one environment, and the tag Priority."""
-        self.now = clock
-        self.sharing = ShareSender(clock, sleep)
+        super().__init__(clock, sleep)
         self.resolve_delay = 0.0
         self.key = key
         self.keys: dict[str, FakeApiKey] = {}
@@ -138,7 +137,7 @@ class Organisation:
             if self.incidents.get(incident.id) is incident and incident.snoozed_until == until:
                 self.unsnooze(incident, AUTOSHARE)
 
-        self.sharing.call_later(until - self.now(), end)
+        self.call_later(until - self.now(), end)
 
     def unsnooze(self, incident: FakeIncident, by: FakeBigPandaUser) -> None:
         """End its snooze. No event is documented for it, so it is shared as any other change."""
@@ -165,7 +164,7 @@ class Organisation:
         environment = incident.environments[0]
         metadata = {"environment": self.environments[environment], "environment_id": environment}
         trigger = ShareTrigger(event=event, at=self.now(), sender=sender, comment=comment)
-        self.sharing.schedule(incident, metadata, trigger)
+        self.schedule(incident, metadata, trigger)
 
     def _changed(self, incident: FakeIncident, event: str, activity: str, by: FakeBigPandaUser, params: Body) -> None:
         incident.touch(self.now())

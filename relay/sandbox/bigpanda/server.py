@@ -7,8 +7,8 @@ only then it takes effect.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from relay.sandbox.bigpanda.errors import ApiError
 from relay.sandbox.bigpanda.incident import FakeIncident
 from relay.sandbox.bigpanda.organisation import Organisation
 from relay.sandbox.bigpanda.share_body import ParsedShare
-from relay.sandbox.bigpanda.sharing import Integration, SentShare
+from relay.sandbox.bigpanda.sharing import Integration
 from relay.sandbox.bigpanda.users import AUTOSHARE, FakeApiKey, FakeBigPandaUser
 from relay.sandbox.calls import ReceivedBigPandaCall
 from relay.sandbox.faults import DropConnection, RawResponse
@@ -50,34 +50,11 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
         limits = RateLimiter(allowed={each.name: each.per_second for each in ENDPOINTS}, seconds=1.0)
         FakeApi.__init__(self, limits, sleep)
 
-    @property
-    def share_delay(self) -> float:
-        """Seconds from a change to its share; can be set."""
-        return self.sharing.delay
-
-    @share_delay.setter
-    def share_delay(self, seconds: float) -> None:
-        self.sharing.delay = seconds
-
     def add_integration(self, url: str, headers: Mapping[str, str] | None = None, **options: Any) -> Integration:
         """Share to this address from now on; the options are the fields of `Integration`."""
         integration = Integration(url=url, headers=headers or {}, **options)
-        self.sharing.integrations.append(integration)
+        self.integrations.append(integration)
         return integration
-
-    @property
-    def sent_shares(self) -> list[SentShare]:
-        """All shares that were sent, in order."""
-        return self.sharing.log
-
-    @property
-    def idle(self) -> bool:
-        """Whether all changes are shared, and the shares are answered."""
-        return self.sharing.idle
-
-    async def wait_until_idle(self) -> None:
-        """Wait until all changes are shared, and the shares are answered."""
-        await self.sharing.wait_until_idle()
 
     # --- what happens without a call; each returns when the shares are answered ---
 
@@ -136,7 +113,7 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
 
     async def _shut_down(self, _app: web.Application) -> None:
         self.faults.release()
-        await self.sharing.close()
+        await self.close()
 
     def _handler(self, endpoint: Endpoint | None) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -154,8 +131,7 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
             caller = self.authenticate(_bearer(request))
             known = self._admit(call, endpoint)
             call.arguments = {**request.match_info, **request.query}
-            body = parse_body(await request.read(), request.content_type, known.fields)
-            call.arguments = {**call.arguments, **body}
+            call.arguments |= parse_body(await request.read(), request.content_type, known)
             if known.permission is not None:
                 caller.require(known.permission)
         except ApiError as error:
@@ -178,11 +154,9 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
         return _json_response(status, answer)
 
 
-@asynccontextmanager
-async def serve_bigpanda(bigpanda: FakeBigPanda, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+def serve_bigpanda(bigpanda: FakeBigPanda, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[str]:
     """Serve an organisation, and give the base URL for a client, `http://HOST:PORT`. Port 0 means any free one."""
-    async with serve_app(bigpanda.app(), host, port) as address:
-        yield address
+    return serve_app(bigpanda.app(), host, port)
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -79,17 +79,18 @@ Target = tuple[Integration, str]
 
 
 class ShareSender:
-    """All integrations, and what was shared to them.
+    """All `integrations`, and what was shared to them, in order (`sent_shares`). Times are Unix seconds of the clock.
 
-    Shares of one incident go to one integration one after the other, in the order of the events.
+    Shares of one incident go to one integration one after the other, in the order of the events. `share_delay` is how
+    long after a change it is shared (seconds).
     """
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         """Start without integrations; `sleep` makes everything wait that takes time."""
         self.integrations: list[Integration] = []
-        self.delay = 0.0
-        self.log: list[SentShare] = []
-        self._now = clock
+        self.share_delay = 0.0
+        self.sent_shares: list[SentShare] = []
+        self.now = clock
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -99,9 +100,9 @@ class ShareSender:
         self._held: dict[Target, list[Body]] = {}
 
     def schedule(self, incident: FakeIncident, environment: Mapping[str, str], trigger: ShareTrigger) -> None:
-        """Share an incident as it is now to every integration, after `delay` seconds."""
+        """Share an incident as it is now to every integration, after `share_delay` seconds."""
         incident.shared = incident.shared or bool(self.integrations)
-        due = self._now() + self.delay
+        due = self.now() + self.share_delay
         for integration in self.integrations:
             body = integration.body(incident, environment, trigger)
             self._run(self._sending, self._share((integration, incident.id), body, due))
@@ -123,11 +124,11 @@ class ShareSender:
 
     @property
     def idle(self) -> bool:
-        """Whether everything is sent and answered."""
+        """Whether all changes are shared, and the shares are answered."""
         return not self._sending
 
     async def wait_until_idle(self) -> None:
-        """Wait until everything is sent and answered."""
+        """Wait until all changes are shared, and the shares are answered."""
         while self._sending:
             await asyncio.gather(*self._sending)
 
@@ -152,19 +153,18 @@ class ShareSender:
 
     async def _share(self, target: Target, body: Body, due: float) -> None:
         async with self._turns.setdefault(target, asyncio.Lock()):
-            if (wait := due - self._now()) > 0:
+            if (wait := due - self.now()) > 0:
                 await self._sleep(wait)
             if target in self._held:
                 self._held[target].append(body)
                 return
             if target[0].callbacks and target not in self._first:
-                self._hold(target)
+                self._hold_updates(target)
             self._first.add(target)
             await self._post(target, body)
 
-    def _hold(self, target: Target) -> None:
-        held: list[Body] = []
-        self._held[target] = held
+    def _hold_updates(self, target: Target) -> None:
+        held = self._held[target] = []
 
         def give_up() -> None:
             if self._held.get(target) is held:
@@ -174,12 +174,12 @@ class ShareSender:
 
     def _release(self, target: Target) -> None:
         for body in self._held.pop(target, []):
-            self._run(self._sending, self._share(target, body, self._now()))
+            self._run(self._sending, self._share(target, body, self.now()))
 
     async def _post(self, target: Target, body: Body) -> None:
         integration, incident = target
-        share = SentShare(integration=integration, incident=incident, at=self._now(), body=body)
-        self.log.append(share)
+        share = SentShare(integration=integration, incident=incident, at=self.now(), body=body)
+        self.sent_shares.append(share)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_POST_TIMEOUT)
         headers = {"Content-Type": "application/json", **integration.headers}

@@ -51,7 +51,12 @@ def list_channels(workspace: Workspace, caller: TokenGrant, arguments: Arguments
         raise MethodError("invalid_types")
     for each in types:
         caller.require(f"{_TYPES[each]}:read")
-    channels = [channel for channel in workspace.channels.values() if _type(channel, caller) in types]
+    channels = [
+        channel
+        for channel in workspace.channels.values()
+        if (channel.private and caller.bot.user_id in channel.members and "private_channel" in types)
+        or (not channel.private and "public_channel" in types)
+    ]
     limit = read.integer(arguments, "limit", 100, 999)
     page, cursor = _page(channels, lambda channel: channel.id, operator.eq, arguments, limit)
     if read.flag(arguments, "exclude_archived"):
@@ -91,12 +96,6 @@ def _readable(workspace: Workspace, caller: TokenGrant, arguments: Arguments) ->
     return channel
 
 
-def _type(channel: FakeChannel, caller: TokenGrant) -> str | None:
-    if not channel.private:
-        return "public_channel"
-    return "private_channel" if caller.bot.user_id in channel.members else None
-
-
 def _is_old_enough(workspace: Workspace, message: FakeMessage) -> bool:
     """Whether a message is older than the delay after which history shows it."""
     return workspace.now() - message.posted_at >= workspace.history_lag
@@ -129,17 +128,12 @@ def _page(
     """A page, and the cursor of the next one (empty at the end): the key of its first item."""
     rest = list(items)
     if cursor := read.text(arguments, "cursor"):
-        first = _decoded(cursor)
+        try:
+            prefix, _, first = base64.b64decode(cursor, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError) as error:
+            raise MethodError("invalid_cursor") from error
+        if prefix != "next":
+            raise MethodError("invalid_cursor")
         rest = list(dropwhile(lambda item: not reached(key(item), first), items))
     following = rest[limit : limit + 1]
     return rest[:limit], base64.b64encode(f"next:{key(following[0])}".encode()).decode() if following else ""
-
-
-def _decoded(cursor: str) -> str:
-    try:
-        name, _, key = base64.b64decode(cursor, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError) as error:
-        raise MethodError("invalid_cursor") from error
-    if name != "next":
-        raise MethodError("invalid_cursor")
-    return key

@@ -1,13 +1,13 @@
 """What users do in Slack's window (click, submit, write), and how the app receives it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from relay.sandbox.slack import payloads
-from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
+from relay.sandbox.slack.channel import EphemeralMessage, FakeMessage
 from relay.sandbox.slack.errors import MethodError
-from relay.sandbox.slack.interactivity import AppTransport, PayloadDelivery, PayloadKind
+from relay.sandbox.slack.interactivity import Acknowledgement, AppTransport, PayloadDelivery, PayloadKind
 from relay.sandbox.slack.message_content import MessageContent
 from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.views import FakeView, add_missing_ids, submitted_state, validate_view
@@ -87,13 +87,21 @@ class InteractiveWorkspace(Workspace):
     async def send_message_event(self, message: FakeMessage, *, subtype: str = "") -> PayloadDelivery | None:
         """Send the app the event of a message, by any author (the app gets its own messages, too)."""
         channel = self.channels[message.channel]
-        if not self._is_subscribed(channel):
+        family = channel.scope_family
+        subscribed = f"{family}:history" in self.scopes and f"message.{family}" in self.subscriptions
+        if not subscribed or self.interactivity is None or self.bot.user_id not in channel.members:
             return None
         return await self._send("events_api", payloads.message_event(self, channel, message, subtype=subtype))
 
     async def redeliver(self, delivery: PayloadDelivery) -> PayloadDelivery:
         """Send the app the same payload again, as Slack does without an acknowledgement."""
-        await self._deliver(delivery)
+        retry, delivery.attempts = delivery.attempts, delivery.attempts + 1
+        if self.interactivity is None:
+            delivery.reason = "the app takes no clicks and no events: it has no request address and no socket"
+            return delivery
+        answered = await self.interactivity.deliver(delivery.kind, delivery.payload, retry=retry)
+        for part in fields(Acknowledgement):
+            setattr(delivery, part.name, getattr(answered, part.name))
         return delivery
 
     # --- what users see ---
@@ -115,20 +123,6 @@ class InteractiveWorkspace(Workspace):
         self.deliveries.append(delivery)
         return await self.redeliver(delivery)
 
-    async def _deliver(self, delivery: PayloadDelivery) -> None:
-        retry, delivery.attempts = delivery.attempts, delivery.attempts + 1
-        if self.interactivity is None:
-            delivery.reason = "the app takes no clicks and no events: it has no request address and no socket"
-            return
-        answered = await self.interactivity.deliver(delivery.kind, delivery.payload, retry=retry)
-        delivery.acknowledged, delivery.status = answered.acknowledged, answered.status
-        delivery.answer, delivery.reason = answered.answer, answered.reason
-
-    def _is_subscribed(self, channel: FakeChannel) -> bool:
-        family = channel.scope_family
-        allowed = f"{family}:history" in self.scopes and f"message.{family}" in self.subscriptions
-        return allowed and self.interactivity is not None and self.bot.user_id in channel.members
-
     def _open_view(self, user: str, view: str | FakeView) -> FakeView:
         view_id = view.id if isinstance(view, FakeView) else view
         found = next((each for each in self.open_views(user) if each.id == view_id), None)
@@ -138,40 +132,28 @@ class InteractiveWorkspace(Workspace):
 
     def _apply_answer(self, view: FakeView, delivery: PayloadDelivery) -> None:
         """https://docs.slack.dev/surfaces/modals#response_actions: without an action, the modal closes."""
-        answer = delivery.answer or {}
+        inputs = [block["block_id"] for block in view.inputs.values()]
+        trouble = dict.fromkeys(inputs[:1], _TROUBLE)
         if not delivery.acknowledged:
-            view.errors = _trouble(view)
+            view.errors = trouble
             return
-        match answer.get("response_action"):
-            case "errors":
-                view.errors = _errors(view, answer.get("errors"))
-            case "update":
-                view.errors = _update(view, answer.get("view"))
-            case "clear":
+        match delivery.answer or {}:
+            case {"response_action": "errors", "errors": dict(errors)} if errors and errors.keys() <= set(inputs):
+                view.errors = {block: str(text) for block, text in errors.items()}
+            case {"response_action": "update", "view": dict(definition)} if _is_valid(definition):
+                view.definition, view.errors = add_missing_ids(definition), {}
+            case {"response_action": "errors" | "update"}:  # errors must name input blocks, or Slack shows none of them
+                view.errors = trouble
+            case {"response_action": "clear"}:
                 for each in self.open_views(view.user):
                     each.open = False
             case _:
                 view.open = False
 
 
-def _trouble(view: FakeView) -> dict[str, str]:
-    return dict.fromkeys([block["block_id"] for block in view.inputs.values()][:1], _TROUBLE)
-
-
-def _update(view: FakeView, definition: Any) -> dict[str, str]:
-    if not isinstance(definition, dict):
-        return _trouble(view)
+def _is_valid(definition: dict[str, Any]) -> bool:
     try:
         validate_view(definition)
     except MethodError:
-        return _trouble(view)
-    view.definition = add_missing_ids(definition)
-    return {}
-
-
-def _errors(view: FakeView, errors: Any) -> dict[str, str]:
-    """Errors must name input blocks; otherwise Slack shows none of them and reports trouble."""
-    inputs = {block["block_id"] for block in view.inputs.values()}
-    if not isinstance(errors, dict) or not errors or not errors.keys() <= inputs:
-        return _trouble(view)
-    return {block: str(text) for block, text in errors.items()}
+        return False
+    return True

@@ -27,7 +27,7 @@ ACKNOWLEDGE_TIMEOUT: Final = 3.0
 """Seconds in which Slack expects the acknowledgement."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Acknowledgement:
     """The outcome of one attempt to deliver a payload.
 
@@ -35,24 +35,20 @@ class Acknowledgement:
     an answer. `reason` says why there was no acknowledgement.
     """
 
-    acknowledged: bool
+    acknowledged: bool = False
     status: int | None = None
     answer: Payload | None = None
     reason: str = ""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class PayloadDelivery:
-    """A payload sent to the app, when (Unix seconds), and the outcome of the last attempt (see `Acknowledgement`)."""
+class PayloadDelivery(Acknowledgement):
+    """A payload sent to the app, when (Unix seconds), and the outcome of the last attempt."""
 
     kind: PayloadKind
     payload: Payload
     at: float
     attempts: int = 0
-    acknowledged: bool = False
-    status: int | None = None
-    answer: Payload | None = None
-    reason: str = ""
 
 
 class AppTransport(Protocol):

@@ -74,24 +74,17 @@ def _check_attachment(attachment: Any, at: str, report: ErrorMessages, block_ids
     allowed = _KEYS_WITH_BLOCKS if "blocks" in attachment else _LEGACY_KEYS
     if unknown := sorted(attachment.keys() - allowed):
         report(f"invalid_keys: {', '.join(unknown)}", at)
-    if "color" in attachment and not _is_color(attachment["color"]):
+    color = attachment.get("color", "good")
+    if not isinstance(color, str) or not (color in limits.ATTACHMENT_COLORS or _COLOR.fullmatch(color)):
         report("invalid color", f"{at}/color")
     footer = attachment.get("footer", "")
     if not isinstance(footer, str) or len(footer) > limits.ATTACHMENT_FOOTER:
         report(f"must be less than {limits.ATTACHMENT_FOOTER + 1} characters", f"{at}/footer")
-    if "blocks" in attachment:
-        _check_attachment_blocks(attachment["blocks"], f"{at}/blocks", report, block_ids)
-
-
-def _check_attachment_blocks(blocks: Any, at: str, report: ErrorMessages, block_ids: set[str]) -> None:
-    if isinstance(blocks, list) and blocks:
-        check_blocks(blocks, at, report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
-    else:
-        report("must provide a non-empty array", at)
-
-
-def _is_color(color: Any) -> bool:
-    return isinstance(color, str) and (color in limits.ATTACHMENT_COLORS or bool(_COLOR.fullmatch(color)))
+    match attachment:
+        case {"blocks": [_, *_] as blocks}:
+            check_blocks(blocks, f"{at}/blocks", report, at_most=limits.ATTACHMENT_BLOCKS, block_ids=block_ids)
+        case {"blocks": _}:
+            report("must provide a non-empty array", f"{at}/blocks")
 
 
 def _validate_totals(content: MessageContent) -> None:

@@ -35,7 +35,15 @@ def message_object(channel: FakeChannel, message: FakeMessage, *, all_metadata: 
     if message.deleted:
         return {**_TOMBSTONE, "ts": message.ts, **thread}
     shown: dict[str, Any] = {"type": "message", "user": message.user, "ts": message.ts, "team": TEAM}
-    shown |= _content(message)
+    shown["text"] = message.text.translate(_EMOJI)
+    if message.blocks:
+        shown["blocks"] = with_block_ids(message.blocks)
+    if message.attachments:
+        shown["attachments"] = [
+            {"id": index, "fallback": "[no preview available]", **attachment}
+            | ({"blocks": with_block_ids(attachment["blocks"])} if "blocks" in attachment else {})
+            for index, attachment in enumerate(message.attachments, 1)
+        ]
     if isinstance(message.author, Bot):
         bot = message.author
         shown |= {"bot_id": bot.bot_id, "app_id": bot.app_id, "bot_profile": bot.profile()}
@@ -48,19 +56,6 @@ def message_object(channel: FakeChannel, message: FakeMessage, *, all_metadata: 
             {"name": name, "users": list(users), "count": len(users)} for name, users in message.reactions.items()
         ]
     return {**shown, **thread}
-
-
-def _content(message: FakeMessage) -> dict[str, Any]:
-    content: dict[str, Any] = {"text": message.text.translate(_EMOJI)}
-    if message.blocks:
-        content["blocks"] = with_block_ids(message.blocks)
-    if message.attachments:
-        content["attachments"] = [
-            {"id": index, "fallback": "[no preview available]", **attachment}
-            | ({"blocks": with_block_ids(attachment["blocks"])} if "blocks" in attachment else {})
-            for index, attachment in enumerate(message.attachments, 1)
-        ]
-    return content
 
 
 def with_block_ids(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,15 +90,11 @@ def channel_object(channel: FakeChannel, user: str) -> dict[str, Any]:
         "context_team_id": TEAM,
         "is_channel": not channel.private,
         "is_group": channel.private,
-        "is_im": False,
-        "is_mpim": False,
-        "is_general": False,
         "is_private": channel.private,
         "is_archived": channel.archived,
         "is_member": user in channel.members,
         "is_shared": channel.external,
         "is_ext_shared": channel.external,
-        "is_org_shared": False,
-        "is_pending_ext_shared": False,
+        **dict.fromkeys(("is_im", "is_mpim", "is_general", "is_org_shared", "is_pending_ext_shared"), False),
         "num_members": len(channel.members),
     }

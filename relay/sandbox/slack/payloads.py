@@ -77,19 +77,14 @@ def message_event(workspace: Workspace, channel: FakeChannel, message: FakeMessa
             event = {"type": "message", "subtype": subtype, "previous_message": shown, "hidden": True}
             event |= {"ts": workspace.timestamps.next(), "deleted_ts": message.ts}
         case _:
-            event = {**shown, **_parent(channel, message)}
+            event = shown
+            root = channel.find(message.thread_ts) if message.thread_ts is not None else None
+            if root is not None:
+                event["parent_user_id"] = root.user
+            if root is not None and message.broadcast:
+                event["root"] = message_object(channel, root)
     event |= {"channel": channel.id, "channel_type": "group" if channel.private else "channel"}
-    return _event_callback(workspace, {**event, "event_ts": event["ts"]})
-
-
-def _parent(channel: FakeChannel, message: FakeMessage) -> Payload:
-    root = channel.find(message.thread_ts) if message.thread_ts is not None else None
-    if root is None:
-        return {}
-    return {"parent_user_id": root.user, **({"root": message_object(channel, root)} if message.broadcast else {})}
-
-
-def _event_callback(workspace: Workspace, event: Payload) -> Payload:
+    event["event_ts"] = event["ts"]
     number = workspace.next_number()
     authorization = {
         "enterprise_id": None,

@@ -90,7 +90,8 @@ def _group(workspace: Workspace, group: str) -> str:
 def block_lines(workspace: Workspace, blocks: Iterable[Piece]) -> Iterator[str]:
     """The lines that blocks show, top to bottom."""
     for block in blocks:
-        yield from _BLOCKS.get(block["type"], _unknown)(workspace, block)
+        reader = _BLOCKS.get(block["type"])
+        yield from reader(workspace, block) if reader else [f"({block['type']})"]
 
 
 def attachment_lines(workspace: Workspace, attachment: Piece) -> Iterator[str]:
@@ -133,30 +134,23 @@ def _element(workspace: Workspace, element: Piece) -> str:
 
 def _table(workspace: Workspace, block: Piece) -> Iterator[str]:
     for row in block["rows"]:
-        yield " | ".join(_cell(workspace, cell) for cell in row)
-
-
-def _cell(workspace: Workspace, cell: Piece) -> str:
-    if cell["type"] == "rich_text":
-        return " ".join(_rich_text(workspace, cell))
-    return str(cell.get("text", cell.get("value", "")))
+        yield " | ".join(
+            " ".join(_rich_text(workspace, cell))
+            if cell["type"] == "rich_text"
+            else str(cell.get("text", cell.get("value", "")))
+            for cell in row
+        )
 
 
 def _rich_text(workspace: Workspace, block: Piece) -> Iterator[str]:
     for part in block["elements"]:
         items = part["elements"] if part["type"] == "rich_text_list" else [part]
         for item in items:
-            text = "".join(_inline(workspace, piece) for piece in item["elements"])
+            text = ""
+            for piece in item["elements"]:
+                reader = _INLINES.get(piece["type"])
+                text += reader(workspace, piece) if reader else f"({piece['type']})"
             yield from (_QUOTE_MARKS.get(part["type"], "") + line for line in text.splitlines())
-
-
-def _inline(workspace: Workspace, piece: Piece) -> str:
-    reader = _INLINES.get(piece["type"])
-    return reader(workspace, piece) if reader else f"({piece['type']})"
-
-
-def _unknown(_workspace: Workspace, block: Piece) -> list[str]:
-    return [f"({block['type']})"]
 
 
 _BLOCKS: Final[Mapping[str, _Reader]] = {

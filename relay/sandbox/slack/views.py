@@ -47,7 +47,6 @@ class TriggerIds:
     """The trigger ids of clicks; each opens one modal (https://docs.slack.dev/surfaces/modals#triggers)."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self._issued: dict[str, _Trigger] = {}
 
     def issue(self, user: str, now: float) -> str:
@@ -88,13 +87,9 @@ class FakeView:
     def as_json(self, bot: Bot, state: Definition | None = None) -> Definition:
         """The view object in Slack's answers and payloads."""
         return {
-            "private_metadata": "",
-            "callback_id": "",
-            "external_id": "",
-            "clear_on_close": False,
-            "notify_on_close": False,
-            "close": None,
-            "submit": None,
+            **dict.fromkeys(("private_metadata", "callback_id", "external_id"), ""),
+            **dict.fromkeys(("clear_on_close", "notify_on_close"), False),
+            **dict.fromkeys(("close", "submit")),
             **self.definition,
             "id": self.id,
             "team_id": TEAM,

@@ -578,7 +578,7 @@ async def test_an_integration_shares_what_its_options_say(bigpanda, receiver):
     bigpanda.assign(incident, ANN, ANN)
     bigpanda.comment(incident, "hello", ANN)
     await bigpanda.wait_until_idle()
-    await bigpanda.sharing.close()
+    await bigpanda.close()
 
     assert [set(body) for body in receiver.bodies] == [{"incident", "links", "metadata"}] * 2
     assert all(set(body["metadata"]) == {"sender"} for body in receiver.bodies)
@@ -614,9 +614,9 @@ async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bi
         time.advance(5)
         await passing()
     await bigpanda.wait_until_idle()
-    await bigpanda.sharing.close()
+    await bigpanda.close()
 
-    for integration in bigpanda.sharing.integrations:
+    for integration in bigpanda.integrations:
         told = [shared for shared in bigpanda.sent_shares if shared.integration is integration]
         assert [shared.body["metadata"]["comment"]["comment"] for shared in told] == [
             "comment 0",
