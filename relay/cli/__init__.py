@@ -27,6 +27,7 @@ from relay.cli.schema import print_schema
 from relay.cli.serve import serve
 from relay.cli.test import run_tests
 from relay.model.errors import RelayError
+from relay.runtime import logging
 
 
 class Commands(TyperGroup):
@@ -83,6 +84,8 @@ def relay(
     ] = False,
 ) -> None:
     """Post BigPanda's shared incidents to Slack, keep each message up to date, and lose none."""
+    # Without this, structlog prints debug events to stdout, among what the command prints.
+    logging.configure(log_format="console", level="error")
 
 
 app.command(rich_help_panel="Run")(serve)
