@@ -48,7 +48,7 @@ def sandbox(
     the incidents of the shares that you paste into the page, and sends updates of them. Ctrl-C or SIGTERM ends it.
     """
     slack = FakeSlack()
-    slack.rate_limits = rate_limits
+    slack.limits.enabled = rate_limits
     for number, text in enumerate(channel or ["alerts"], start=1):
         _add_channel(slack, text, f"C0SANDBOX{number}")
     bigpanda = FakeBigPanda()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ _Call = TypeVar("_Call", bound=ReceivedCall)
 
 
 class FakeApi(Generic[_Call]):
-    """An API with rate limits (`limits`), faults (`faults`) and a log of all `calls`."""
+    """An API with rate limits (`limits`, off until `limits.enabled`), faults (`faults`) and a log of all `calls`."""
 
     now: Callable[[], float]
 
@@ -28,17 +28,8 @@ class FakeApi(Generic[_Call]):
         self.faults = FaultInjector(sleep)
         self.calls: list[_Call] = []
 
-    @property
-    def rate_limits(self) -> bool:
-        """Whether calls that come too fast are rejected; off at first, can be set."""
-        return self.limits.enabled
-
-    @rate_limits.setter
-    def rate_limits(self, enabled: bool) -> None:
-        self.limits.enabled = enabled
-
     def pause(self, method: str, seconds: float) -> None:
-        """Answer a method with 429 for so many seconds, whatever `rate_limits` says."""
+        """Answer a method with 429 for so many seconds, whether or not `limits` are enabled."""
         self.limits.pause(method, self.now(), seconds)
 
     def calls_to(self, method: str) -> list[_Call]:
@@ -66,15 +57,11 @@ def to_response(
         if request.transport is not None:
             request.transport.close()
         return web.Response()
-    call.status, call.answer = answer.status, _json_or_text(answer.body)
+    call.status, call.answer = answer.status, answer.body
+    with suppress(ValueError):
+        call.answer = json.loads(answer.body)
     return web.Response(
         status=answer.status,
         body=answer.body.encode(),
         headers={"Content-Type": f"{answer.content_type}; charset=utf-8", **headers, **answer.headers},
     )
-
-
-def _json_or_text(body: str) -> Any:
-    with suppress(ValueError):
-        return json.loads(body)
-    return body

@@ -148,7 +148,7 @@ async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_ope
 
 
 async def test_bigpanda_is_never_asked_faster_than_it_allows(round_trip):
-    round_trip.panda.rate_limits = True
+    round_trip.panda.limits.enabled = True
     for number in range(12):
         await round_trip.start_incident(f"more-{number}")
     await round_trip.advance(120)

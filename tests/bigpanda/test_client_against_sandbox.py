@@ -277,7 +277,7 @@ async def test_a_rejection_has_bigpandas_words(client):
 
 @pytest.mark.parametrize("call", BigPandaCall)
 async def test_calls_above_the_rate_limit_are_retryable_and_have_no_effect(bigpanda, client, call):
-    bigpanda.rate_limits = True
+    bigpanda.limits.enabled = True
     api = client()
 
     outcomes = [await CALLS[call](api) for _ in range(6)]

@@ -24,7 +24,7 @@ def tags(number, step):
 async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_waste(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
-    slack.rate_limits = True
+    slack.limits.enabled = True
     async with run_relay(tmp_path, routes=ROUTES, slack=slack, clock=clock) as relay:
         for step in range(SHARES):
             for number in range(INCIDENTS):

@@ -9,12 +9,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
-from relay.sandbox.page.static_files import text
-
+_STATIC_FILES: Final = Path(__file__).resolve().parent / "static"
 _SCRIPT_ESCAPES: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -65,10 +66,13 @@ def render_document(  # noqa: PLR0913  each is an option of its own, by name
         "now": now,
         "zone": zone,
         "columns": columns,
-        "sections": [_section(section, number) for number, section in enumerate(sections)],
+        "sections": [
+            {"title": section.title, "note": section.note, "messages": list(_section_messages(section, number))}
+            for number, section in enumerate(sections)
+        ],
     }
-    style = text("draw.css") + text("document.css")
-    scripts = [text("draw.js"), text("document.js")]
+    style = static_file("draw.css") + static_file("document.css")
+    scripts = [static_file("draw.js"), static_file("document.js")]
     return "\n".join(
         [
             "<!doctype html>",
@@ -87,6 +91,12 @@ def render_document(  # noqa: PLR0913  each is an option of its own, by name
     )
 
 
+@cache
+def static_file(name: str) -> str:
+    """One of the page's files, as they are packaged: plain HTML, CSS and JavaScript."""
+    return (_STATIC_FILES / name).read_text(encoding="utf-8")
+
+
 def _policy(scripts: Sequence[str], style: str) -> str:
     """Those scripts and that style, and nothing from anywhere else."""
     sources = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
@@ -98,10 +108,10 @@ def _digest(source: str) -> str:
     return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
-def _section(section: DocumentSection, number: int) -> dict[str, Any]:
+def _section_messages(section: DocumentSection, number: int) -> Iterator[dict[str, Any]]:
     fractions = count(number * 1_000 + 1)
-    messages = [shown for message in section.messages for shown in _messages(message, fractions)]
-    return {"title": section.title, "note": section.note, "messages": messages}
+    for message in section.messages:
+        yield from _messages(message, fractions)
 
 
 def _messages(

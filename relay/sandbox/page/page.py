@@ -13,9 +13,10 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from relay.sandbox.page import state, static_files
+from relay.sandbox.page import state
+from relay.sandbox.page.document import static_file
 from relay.sandbox.page.relay_client import RelayClient
-from relay.sandbox.page.user_actions import UserActions
+from relay.sandbox.page.user_actions import ACTIONS, UserActions
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.server import FakeSlack
 
@@ -31,7 +32,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_TYPES: Final = {"": "text/html", "css": "text/css", "js": "text/javascript"}
 _FILES: Final = ("draw.js", "draw.css", "page.js", "page.css", "incident.js", "interactions.js")
 _KEEP_ALIVE: Final = 15.0
 """Seconds without changes after which the stream sends a comment."""
@@ -66,7 +67,7 @@ class Page:
 
     def add_routes(self, app: web.Application) -> None:
         """Put the page at the root of an application."""
-        app.router.add_get("/", self._guarded(self._index))
+        app.router.add_get("/", self._guarded(self._file))
         app.router.add_get("/page/{file}", self._guarded(self._file))
         app.router.add_get("/events", self._guarded(self._events))
         app.router.add_get("/sample", self._guarded(self._sample))
@@ -98,14 +99,12 @@ class Page:
 
     # --- files ---
 
-    async def _index(self, _request: web.Request) -> web.Response:
-        return _file_response("index.html")
-
     async def _file(self, request: web.Request) -> web.Response:
-        name = request.match_info["file"]
-        if name not in _FILES:
+        name = request.match_info.get("file", "")
+        if name and name not in _FILES:
             raise web.HTTPNotFound(text="There is no such file.\n")
-        return _file_response(name)
+        kind = _TYPES[name.rpartition(".")[2]]
+        return web.Response(text=static_file(name or "index.html"), content_type=kind, headers=_HEADERS)
 
     # --- the workspace ---
 
@@ -127,7 +126,7 @@ class Page:
 
     async def _action(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]
-        if action not in self._actions.actions:
+        if action not in ACTIONS:
             raise web.HTTPNotFound(text="There is no such action.\n")
         # A form of another web site cannot send this type without a preflight request.
         if request.content_type != "application/json":
@@ -194,11 +193,6 @@ def _event(name: str, data: Any) -> bytes:
 def _is_same_origin(request: web.Request) -> bool:
     """False where a browser says that another site sends this; other clients say nothing."""
     return request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
-
-
-def _file_response(name: str) -> web.Response:
-    kind = _TYPES[name.rpartition(".")[2]]
-    return web.Response(text=static_files.text(name), content_type=kind, headers=_HEADERS)
 
 
 def _json_response(status: int, body: bytes) -> web.Response:

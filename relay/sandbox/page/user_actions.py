@@ -1,7 +1,7 @@
 """What a reader does on the page as a test user: click, submit or dismiss a modal, reply."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from relay.sandbox.slack.views import InvalidInput
 Request = Mapping[str, Any]
 """The JSON that the page sends."""
 
-Action = Callable[[Request], Awaitable[PayloadDelivery | None]]
+ACTIONS: Final = frozenset({"click", "submit", "dismiss", "reply"})
 
 
 class UserActions:
@@ -22,45 +22,39 @@ class UserActions:
 
     def __init__(self, slack: FakeSlack) -> None:
         self._slack = slack
-        self.actions: Final[Mapping[str, Action]] = {
-            "click": self._click,
-            "submit": self._submit,
-            "dismiss": self._dismiss,
-            "reply": self._reply,
-        }
 
     async def perform(self, action: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
-        """Perform an action; return whether the app has acknowledged it, and if not, why.
+        """Perform one of `ACTIONS`; return whether the app has acknowledged it, and if not, why.
 
         `acknowledged` is None where nothing was sent to the app. An impossible action is 400, with the reason.
         """
         try:
-            delivery = await self.actions[action](_object(body))
+            delivery = await self._perform(action, _object(body))
         except (NoSuchElement, InvalidInput, KeyError) as error:
             return HTTPStatus.BAD_REQUEST, {"title": "not done", "detail": str(error.args[0])}
         if delivery is None:
             return HTTPStatus.OK, {"acknowledged": None}
         return HTTPStatus.OK, {"acknowledged": delivery.acknowledged, "reason": delivery.reason}
 
-    async def _click(self, request: Request) -> PayloadDelivery:
-        user, channel = self._user_in_channel(request)
-        return await self._slack.click(user, channel.id, _text(request, "ts"), _text(request, "action"))
-
-    async def _submit(self, request: Request) -> PayloadDelivery:
-        values = request.get("values")
-        if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            raise InvalidInput("`values` must be an object of texts by the inputs' names")
-        return await self._slack.submit(self._user(request), _text(request, "view"), values)
-
-    async def _dismiss(self, request: Request) -> None:
-        self._slack.dismiss(self._user(request), _text(request, "view"))
-
-    async def _reply(self, request: Request) -> PayloadDelivery | None:
-        user, channel = self._user_in_channel(request)
-        thread, text = _text(request, "thread"), _text(request, "text")
-        if channel.find(thread) is None:
-            raise NoSuchElement(f"no message {thread} in #{channel.name}")
-        return await self._slack.post_as(user, channel.id, text, thread, broadcast=request.get("broadcast") is True)
+    async def _perform(self, action: str, request: Request) -> PayloadDelivery | None:
+        match action:
+            case "click":
+                user, channel = self._user_in_channel(request)
+                return await self._slack.click(user, channel.id, _text(request, "ts"), _text(request, "action"))
+            case "reply":
+                user, channel = self._user_in_channel(request)
+                ts, text, broadcast = _text(request, "thread"), _text(request, "text"), request.get("broadcast") is True
+                if channel.find(ts) is None:
+                    raise NoSuchElement(f"no message {ts} in #{channel.name}")
+                return await self._slack.post_as(user, channel.id, text, ts, broadcast=broadcast)
+            case "submit":
+                values = request.get("values")
+                if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+                    raise InvalidInput("`values` must be an object of texts by the inputs' names")
+                return await self._slack.submit(self._user(request), _text(request, "view"), values)
+            case _:
+                self._slack.dismiss(self._user(request), _text(request, "view"))
+                return None
 
     def _user(self, request: Request) -> str:
         user = _text(request, "user")

@@ -1,7 +1,7 @@
 """One channel: its messages in order, its threads, and what people do to it without the app."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from relay.sandbox.slack.apps import Bot
@@ -26,38 +26,29 @@ class FakeMessage:
     reactions: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def content(self) -> MessageContent:
-        """The newest version."""
-        return self.versions[-1]
-
-    @property
     def text(self) -> str:
         """Its text now; with blocks, the text of the notification."""
-        return self.content.text
+        return self.versions[-1].text
 
     @property
     def blocks(self) -> tuple[dict[str, Any], ...]:
         """Its top-level blocks now."""
-        return self.content.blocks
+        return self.versions[-1].blocks
 
     @property
     def attachments(self) -> tuple[dict[str, Any], ...]:
         """Its attachments now."""
-        return self.content.attachments
+        return self.versions[-1].attachments
 
     @property
     def metadata(self) -> dict[str, Any] | None:
         """Its metadata now."""
-        return self.content.metadata
+        return self.versions[-1].metadata
 
     @property
     def user(self) -> str:
         """The user id of the author; an app has one, too."""
         return self.author.user_id if isinstance(self.author, Bot) else self.author
-
-    def with_changes(self, **changes: Any) -> MessageContent:
-        """The newest version with these parts changed."""
-        return replace(self.content, **changes)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,7 +145,9 @@ class FakeChannel:
         Where that message is gone, the reply becomes a root message, as in Slack
         (https://github.com/slack-go/slack/issues/1571).
         """
-        parent = self._parent(thread_ts)
+        parent = self.find(thread_ts) if thread_ts is not None else None
+        if parent is not None and parent.thread_ts is not None:
+            parent = self.find(parent.thread_ts)
         message = FakeMessage(
             channel=self.id,
             ts=self.timestamps.next(),
@@ -170,10 +163,6 @@ class FakeChannel:
             self._replies.setdefault(parent.ts, []).append(message)
         self.on_change()
         return message
-
-    def _parent(self, ts: str | None) -> FakeMessage | None:
-        message = self.find(ts) if ts is not None else None
-        return self.find(message.thread_ts) if message and message.thread_ts else message
 
     # --- what people do ---
 

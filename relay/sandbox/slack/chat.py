@@ -1,5 +1,6 @@
 """The chat.* methods: https://docs.slack.dev/reference/methods/chat.postMessage and its neighbours."""
 
+from dataclasses import replace
 from typing import Any
 
 from relay.sandbox.slack import arguments as read
@@ -136,7 +137,7 @@ def _changes(arguments: Arguments) -> dict[str, Any]:
 def _edit(channel: FakeChannel, message: FakeMessage, changes: dict[str, Any]) -> None:
     if not changes.keys() & {"text", "blocks", "attachments"}:
         raise MethodError("no_text")
-    content = message.with_changes(**changes)
+    content = replace(message.versions[-1], **changes)
     validate_content(content)
     message.versions.append(content)
     if not content.blocks:  # with blocks, Slack shows no "(edited)"

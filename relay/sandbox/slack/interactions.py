@@ -73,7 +73,7 @@ class InteractiveWorkspace(Workspace):
 
     async def edit_message(self, message: FakeMessage, text: str) -> PayloadDelivery | None:
         """Edit a message as its author."""
-        message.versions.append(message.with_changes(text=payloads.typed_text(self, text)))
+        message.versions.append(replace(message.versions[-1], text=payloads.typed_text(self, text)))
         message.edited_at = f"{int(self.now())}.000000"
         self.changes.notify()
         return await self.send_message_event(message, subtype="message_changed")

@@ -19,8 +19,7 @@ def pings(message: FakeMessage) -> tuple[str, ...]:
 
     Where there are blocks or attachments, `text` is counted too: it is the notification.
     """
-    content = message.content
-    found = [*_in_text(content.text), *_in_json(list(content.blocks)), *_in_json(list(content.attachments))]
+    found = [*_in_text(message.text), *_in_json(list(message.blocks)), *_in_json(list(message.attachments))]
     return tuple(dict.fromkeys(found))
 
 

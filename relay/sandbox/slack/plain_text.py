@@ -1,14 +1,23 @@
 """Messages as plain text, as Slack's window shows them.
 
 Links read as their labels, dates as their fallbacks (`{ago}` as the workspace's clock has it), mentions as names.
-Styling (`*bold*`) is kept.
+Styling (`*bold*`) is kept. A channel (`transcript`) reads as its reader sees it: root messages in order, with their
+threads indented.
+
+relay: 🔴 db-117 · replication lag
+       @db-oncall
+       ▌ *Critical* · 3 alerts
+    ↳ relay: 2 alerts joined (5 now)
+    ↳ relay (also in the channel): reopened
+(deleted): This message was deleted.
+    ↳ ann: where did it go?
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from relay.sandbox.slack.channel import FakeMessage
+from relay.sandbox.slack.channel import FakeChannel, FakeMessage
 from relay.sandbox.slack.workspace import Workspace
 
 Piece = Mapping[str, Any]
@@ -20,6 +29,26 @@ _ANGLED: Final = re.compile(r"<([^<>\n]+)>")
 _SPANS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 _QUOTE_MARKS: Final = {"rich_text_quote": "> ", "rich_text_list": "• "}
+
+
+def transcript(workspace: Workspace, channel: FakeChannel) -> str:
+    """The whole channel."""
+    lines: list[str] = []
+    for root in reversed(list(channel.visible_messages())):
+        if root.thread_ts is not None:
+            continue  # a broadcast reply, which its thread shows
+        lines += _signed_lines(workspace, root)
+        for reply in channel.thread(root.ts):
+            lines += [f"    {line}" for line in _signed_lines(workspace, reply)]
+    return "\n".join(lines)
+
+
+def _signed_lines(workspace: Workspace, message: FakeMessage) -> Iterator[str]:
+    arrow = "↳ " if message.thread_ts is not None else ""
+    author = "(deleted)" if message.deleted else workspace.author_name(message)
+    prefix = f"{arrow}{author}{' (also in the channel)' if message.broadcast else ''}: "
+    for index, line in enumerate(message_lines(workspace, message)):
+        yield (prefix if index == 0 else " " * len(prefix)) + line
 
 
 def message_lines(workspace: Workspace, message: FakeMessage) -> list[str]:

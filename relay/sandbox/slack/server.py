@@ -23,9 +23,8 @@ from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.interactions import InteractiveWorkspace
 from relay.sandbox.slack.methods import METHODS, perform
-from relay.sandbox.slack.plain_text import message_lines
+from relay.sandbox.slack.plain_text import message_lines, transcript
 from relay.sandbox.slack.socket_mode import CONNECTIONS_OPEN, FakeSocketMode
-from relay.sandbox.slack.transcript import transcript
 
 _MAX_BODY: Final = 8 * 1024**2
 

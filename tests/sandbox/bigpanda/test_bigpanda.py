@@ -384,7 +384,7 @@ async def test_limits_are_off_until_they_are_switched_on_and_then_hold_for_each_
         return [(await ask("POST", f"{OF}/comments", {"comment": "x"}))[0] for _ in range(number)]
 
     assert await comments(7) == [204] * 7
-    bigpanda.rate_limits = True
+    bigpanda.limits.enabled = True
     assert await comments(6) == [204] * 5 + [429]
     assert (await ask("DELETE", f"{OF}/snooze"))[0] == 204
     time.advance(1.0)
@@ -393,7 +393,7 @@ async def test_limits_are_off_until_they_are_switched_on_and_then_hold_for_each_
 
 
 async def test_users_may_be_looked_for_twice_a_second(bigpanda, ask):
-    bigpanda.rate_limits = True
+    bigpanda.limits.enabled = True
     verb, path, *_ = GOOD["users"]
 
     assert [(await ask(verb, path))[0] for _ in range(3)] == [200, 200, 429]

@@ -40,7 +40,7 @@ async def test_limits_are_off_until_they_are_switched_on(client):
 
 
 async def test_a_channel_accepts_a_burst_and_then_one_post_a_second(slack, client, clock, refused):
-    slack.rate_limits = True
+    slack.limits.enabled = True
     slack.limits.post_burst = 3
     for _ in range(3):
         await post(client)
@@ -54,14 +54,14 @@ async def test_a_channel_accepts_a_burst_and_then_one_post_a_second(slack, clien
 
 
 async def test_one_channel_by_name_and_by_id_is_one_channel(slack, client, refused):
-    slack.rate_limits = True
+    slack.limits.enabled = True
     slack.limits.post_burst = 1
     await post(client)
     assert (await refused(client.chat_postMessage(channel="#noc", text="x"))).status_code == 429
 
 
 async def test_a_method_is_limited_by_its_tier_in_a_sliding_minute(slack, client, clock, refused):
-    slack.rate_limits = True
+    slack.limits.enabled = True
     ts = (await post(client))["ts"]
     for _ in range(50):
         await client.chat_update(channel=NOC, ts=ts, text="y")
@@ -74,7 +74,7 @@ async def test_a_method_is_limited_by_its_tier_in_a_sliding_minute(slack, client
 
 
 async def test_one_methods_limit_leaves_the_others_alone(slack, client, refused):
-    slack.rate_limits = True
+    slack.limits.enabled = True
     slack.limits.allowed["chat.update"] = 0
     ts = (await post(client))["ts"]
     assert (await refused(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "60"
@@ -82,7 +82,7 @@ async def test_one_methods_limit_leaves_the_others_alone(slack, client, refused)
 
 
 async def test_a_workspace_has_a_largest_number_of_posts_a_minute(slack, client, refused):
-    slack.rate_limits = True
+    slack.limits.enabled = True
     slack.limits.allowed["chat.postMessage"] = 2
     slack.channel("open").invite()
     await post(client)
