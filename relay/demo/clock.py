@@ -37,7 +37,6 @@ class SimulatedClock(Clock):
     """Stands still until it is moved, and then wakes the tasks whose moment has come. Unix seconds."""
 
     def __init__(self, now: float) -> None:
-        """Start at that moment."""
         self._now = self._monotonic = now
         self._waiting: list[_Waiter] = []
 

@@ -89,7 +89,11 @@ class DemoEnvironment:
             NoSuchElement: there is no such card, or no such button on it.
             InvalidInput: Slack's window would not submit the modal.
         """
-        card = self._card(step.incident, step.channel)
+        place = self.slack.channel(step.channel)
+        cards = [message for message in place.messages if _incident_of(message) == step.incident]
+        if not cards:
+            raise NoSuchElement(f"no card of {step.incident} in #{place.name}")
+        card = cards[-1]
         if not step.action:
             await self.slack.post_as(step.user, card.channel, step.text, card.ts)
             return
@@ -105,13 +109,6 @@ class DemoEnvironment:
         """Whether the incident is resolved in BigPanda."""
         return incident in self.bigpanda.incidents and self.bigpanda.incident(incident).resolved
 
-    def _card(self, incident: str, channel: str) -> FakeMessage:
-        place = self.slack.channel(channel)
-        cards = [message for message in place.messages if _incident_of(message) == incident]
-        if not cards:
-            raise NoSuchElement(f"no card of {incident} in #{place.name}")
-        return cards[-1]
-
 
 @asynccontextmanager
 async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[DemoEnvironment]:
@@ -121,7 +118,9 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
         CannotListen: the page cannot listen there.
         RelayError: relay cannot start.
     """
-    slack, bigpanda = _workspace(clock), _organisation(clock)
+    slack, bigpanda = _workspace(clock), FakeBigPanda(clock=clock.now, sleep=clock.sleep)
+    for person in PEOPLE:
+        bigpanda.add_user(FakeBigPandaUser(id=person.bigpanda, name=person.name, email=person.email))
     page = Page(slack, host=host)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relay-demo-")))
@@ -184,13 +183,6 @@ def _workspace(clock: Clock) -> FakeSlack:
     for group, handle in _GROUPS:
         slack.add_usergroup(group, handle, users=[person.slack for person in PEOPLE if person.handle == handle])
     return slack
-
-
-def _organisation(clock: Clock) -> FakeBigPanda:
-    bigpanda = FakeBigPanda(clock=clock.now, sleep=clock.sleep)
-    for person in PEOPLE:
-        bigpanda.add_user(FakeBigPandaUser(id=person.bigpanda, name=person.name, email=person.email))
-    return bigpanda
 
 
 def _settings(folder: Path, slack_url: str, bigpanda_url: str) -> Settings:

@@ -22,22 +22,22 @@ class Offset:
 
 
 NOW: Final = Offset(0)
+_BLOCKS: Final = frozenset({"incidentTags", "metadata", "relatedChanges"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentStep:
     """A change of an incident in BigPanda, `pause` seconds after the step before; `caption` tells it to the reader.
 
-    `changes` are fields of the incident and `siblings` blocks beside it, both with moments as `Offset`; `event` is
+    `changes` are fields of the incident and blocks beside it (`_BLOCKS`), with moments as `Offset`; `event` is
     BigPanda's name of the event.
     """
 
     incident: str
     pause: float
     caption: str
-    event: str = "incident#updated"
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    siblings: Mapping[str, Any] = field(default_factory=dict)
+    event: str
+    changes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,9 @@ class ShareBuilder:
     def share(self, step: IncidentStep, now: float) -> Body:
         """The share of this step, at that moment."""
         body = self._bodies.setdefault(step.incident, self._first(step.incident))
-        body["incident"] |= {"changedOn": NOW, "updatedOn": NOW, **step.changes}
-        body |= step.siblings
+        body["incident"] |= {"changedOn": NOW, "updatedOn": NOW}
+        for name, value in step.changes.items():
+            (body if name in _BLOCKS else body["incident"])[name] = value
         body["event_types"] = [{"event": step.event, "time": NOW}]
         share: Body = _at(body, now)
         # A comment is part of one share only.
@@ -105,7 +106,7 @@ NOC_CHANNEL, BILLING_CHANNEL, DATABASE_CHANNEL = "noc", "billing-oncall", "db-on
 """The channels; those of the two teams have the names of their user groups."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StoryPerson:
     """A person with their ids in BigPanda and in Slack; `handle` is the user group that they are in."""
 
@@ -120,23 +121,9 @@ class StoryPerson:
         return {"userId": self.bigpanda, "name": self.name, "email": self.email}
 
 
-ANN: Final = StoryPerson(
-    bigpanda="5506e4fbe7e0e400000000a1",
-    slack="U0ANNLEE01",
-    name="Ann Lee",
-    email="ann@example.com",
-    handle=DATABASE_CHANNEL,
-)
-DANA: Final = StoryPerson(
-    bigpanda="5506e4fbe7e0e400000000d1",
-    slack="U0DANALEV1",
-    name="Dana Levi",
-    email="dana@example.com",
-    handle=BILLING_CHANNEL,
-)
-BEN: Final = StoryPerson(
-    bigpanda="5506e4fbe7e0e400000000b1", slack="U0BENOKA01", name="Ben Okafor", email="ben@example.com"
-)
+ANN: Final = StoryPerson("5506e4fbe7e0e400000000a1", "U0ANNLEE01", "Ann Lee", "ann@example.com", DATABASE_CHANNEL)
+DANA: Final = StoryPerson("5506e4fbe7e0e400000000d1", "U0DANALEV1", "Dana Levi", "dana@example.com", BILLING_CHANNEL)
+BEN: Final = StoryPerson("5506e4fbe7e0e400000000b1", "U0BENOKA01", "Ben Okafor", "ben@example.com")
 PEOPLE: Final = (ANN, DANA, BEN)
 """The test users of the page."""
 
@@ -149,14 +136,13 @@ _RESOLVED: Final[Body] = {"status": "Ok", "active": False, "resolved": True, "en
 
 def prologue() -> Iterator[IncidentStep | UserStep]:
     """What the channels already show when the story starts."""
-    replication = _alert("db-117", "replication lag", "replication lag is 97 %", "Critical")
     yield _start(
         "db-replica",
         0,
         "A database falls behind",
-        replication,
-        since=Offset(-2 * MINUTE),
-        incidentTags=[_tag("itd_priority_1", 1000), _tag("service", "checkout"), _tag("team", "database")],
+        _alert("db-117", "replication lag", "replication lag is 97 %", "Critical"),
+        startedOn=Offset(-2 * MINUTE),
+        incidentTags=_tags(itd_priority_1=1000, service="checkout", team="database"),
     )
     yield UserStep(
         incident="db-replica",
@@ -167,7 +153,7 @@ def prologue() -> Iterator[IncidentStep | UserStep]:
         action="relay_assign",
     )
     certificate = _alert("shop.example.com", "certificate", "expires in 6 days", "Warning")
-    tags = [_tag("team", "web")]
+    tags = _tags(team="web")
     yield _start("certificate", 3 * MINUTE, "A certificate is about to expire", certificate, incidentTags=tags)
     yield UserStep(
         incident="db-replica",
@@ -185,10 +171,12 @@ def prologue() -> Iterator[IncidentStep | UserStep]:
 
 def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
     """The life of the documented sample, with other incidents around it."""
-    first, second = (_before(alert) for alert in sample["incident"]["alerts"])
-    worse = [_worse(alert) for alert in (first, second)]
-    third = _alert("web7", "CPU", "CPU is 96%", "Critical", runbook="https://mywiki.com/web7/modiin-prod")
-    ended = [{**alert, "status": "Ok", "active": False, "endedOn": NOW} for alert in (*worse, third)]
+    before = {"status": "Warning", "description": "CPU is 81%", "startedOn": Offset(-2 * MINUTE)}
+    worse = {"status": "Critical", "description": "CPU is 98%", "startedOn": Offset(-17 * MINUTE)}
+    busy = [{**alert, **before} for alert in sample["incident"]["alerts"]]
+    busier = [{**alert, **worse} for alert in busy]
+    third = _alert("web7", "CPU", "CPU is 96%", "Critical", **{"run-book": "https://mywiki.com/web7/modiin-prod"})
+    ended = [{**alert, "status": "Ok", "active": False, "endedOn": NOW} for alert in (*busier, third)]
     yield _step(
         20,
         "Two hosts are busy: BigPanda correlates their alerts and shares the incident",
@@ -197,44 +185,27 @@ def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
         severity="Warning",
         active=True,
         startedOn=Offset(-2 * MINUTE),
-        alerts=[first, second],
+        alerts=busy,
     )
     yield _step(
         40,
         "Its tags arrive late: the card shows them, and the billing team's route matches",
         "incident-tag#upserted",
-        siblings={"incidentTags": [*sample["incidentTags"], _tag("service", "invoices"), _tag("team", "billing")]},
+        incidentTags=[*sample["incidentTags"], *_tags(service="invoices", team="billing")],
     )
-    yield _step(
-        6 * MINUTE,
-        "The incident is assigned to Dana",
-        "incident#assigned",
-        siblings={"metadata": _metadata("Engineer", **_assigned(DANA))},
-    )
+    metadata = _metadata("Engineer", **_assigned(DANA))
+    yield _step(6 * MINUTE, "The incident is assigned to Dana", "incident#assigned", metadata=metadata)
     comment = "The invoice run started twice.\nStopping the second one."
-    yield _step(
-        3 * MINUTE,
-        "Dana comments on what she has found",
-        "incident#commented",
-        siblings={"metadata": _metadata(DANA.name, comment=comment, **_assigned(DANA))},
-    )
-    yield _step(
-        4 * MINUTE,
-        "It gets worse: critical. A reply pings the team, since an edit pings nobody",
-        "incident#updated",
-        status="Critical",
-        severity="Critical",
-        alerts=worse,
-    )
-    yield _step(
-        2 * MINUTE,
-        "Another alert joins, and BigPanda suspects a change",
-        "incident#updated",
-        alerts=[*worse, third],
-        siblings={"relatedChanges": _changes(sample)},
-    )
+    metadata = _metadata(DANA.name, comment=comment, **_assigned(DANA))
+    yield _step(3 * MINUTE, "Dana comments on what she has found", "incident#commented", metadata=metadata)
+    caption = "It gets worse: critical. A reply pings the team, since an edit pings nobody"
+    critical: Body = {"status": "Critical", "severity": "Critical", "alerts": busier}
+    yield _step(4 * MINUTE, caption, "incident#updated", **critical)
+    caption = "Another alert joins, and BigPanda suspects a change"
+    joined = [*busier, third]
+    yield _step(2 * MINUTE, caption, "incident#updated", alerts=joined, relatedChanges=_changes(sample))
     disk = _alert("log-3", "disk", "/var is 88 % full", "Warning")
-    yield _start("disk", 2 * MINUTE, "On another host a disk fills up", disk, incidentTags=[_tag("team", "logging")])
+    yield _start("disk", 2 * MINUTE, "On another host a disk fills up", disk, incidentTags=_tags(team="logging"))
     yield UserStep(
         incident=BILLING_INCIDENT,
         pause=1 * MINUTE,
@@ -244,22 +215,12 @@ def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
         action="relay_comment",
         values={"text": "Rolling Mando-001 back, should be over in half an hour."},
     )
-    yield _step(
-        2 * MINUTE,
-        "The change is being rolled back: snoozed for half an hour",
-        "incident#snoozed",
-        status="Acknowledged",
-        snooze={"snoozed": True, "wake": Offset(30 * MINUTE), "autoCancel": True},
-    )
+    caption = "The change is being rolled back: snoozed for half an hour"
+    snooze = {"snoozed": True, "wake": Offset(30 * MINUTE), "autoCancel": True}
+    yield _step(2 * MINUTE, caption, "incident#snoozed", status="Acknowledged", snooze=snooze)
+    caption = "All alerts have ended: resolved, and the card gets shorter"
     awake = {"snoozed": False, "wake": None, "autoCancel": False}
-    yield _step(
-        14 * MINUTE,
-        "All alerts have ended: resolved, and the card gets shorter",
-        "incident#resolved",
-        snooze=awake,
-        alerts=ended,
-        **_RESOLVED,
-    )
+    yield _step(14 * MINUTE, caption, "incident#resolved", snooze=awake, alerts=ended, **_RESOLVED)
     yield _end("disk", 2 * MINUTE, "The disk has free space again")
     yield _step(
         7 * MINUTE,
@@ -269,42 +230,27 @@ def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
         active=True,
         resolved=False,
         endedOn=None,
-        alerts=[worse[0], *ended[1:]],
+        alerts=[busier[0], *ended[1:]],
     )
     yield _step(11 * MINUTE, "And it is resolved for good", "incident#resolved", alerts=ended, **_RESOLVED)
 
 
-def _step(
-    pause: float, caption: str, event: str, *, siblings: Mapping[str, Any] | None = None, **changes: Any
-) -> IncidentStep:
-    """A step of the documented sample."""
-    return IncidentStep(
-        incident=BILLING_INCIDENT, pause=pause, caption=caption, event=event, changes=changes, siblings=siblings or {}
-    )
+def _step(pause: float, caption: str, event: str, *, incident: str = BILLING_INCIDENT, **changes: Any) -> IncidentStep:
+    """A step of the documented sample, or of another incident."""
+    return IncidentStep(incident=incident, pause=pause, caption=caption, event=event, changes=changes)
 
 
-def _start(
-    incident: str, pause: float, caption: str, alert: Body, *, since: Offset = NOW, **siblings: Any
-) -> IncidentStep:
+def _start(incident: str, pause: float, caption: str, alert: Body, **changes: Any) -> IncidentStep:
     """A new incident with one alert."""
-    status = alert["status"]
-    return IncidentStep(
-        incident=incident,
-        pause=pause,
-        caption=caption,
-        event="incident#new",
-        changes={"status": status, "severity": status, "startedOn": since, "alerts": [alert]},
-        siblings=siblings,
-    )
+    first = {"status": alert["status"], "severity": alert["status"], "startedOn": NOW, "alerts": [alert]}
+    return _step(pause, caption, "incident#new", incident=incident, **{**first, **changes})
 
 
 def _end(incident: str, pause: float, caption: str) -> IncidentStep:
-    changes = {**_RESOLVED, "alerts": []}
-    return IncidentStep(incident=incident, pause=pause, caption=caption, event="incident#resolved", changes=changes)
+    return _step(pause, caption, "incident#resolved", incident=incident, **_RESOLVED, alerts=[])
 
 
-def _alert(host: str, check: str, text: str, status: str, *, runbook: str = "") -> Body:
-    tags = [_alert_tag("host", host), _alert_tag("check", check)]
+def _alert(host: str, check: str, text: str, status: str, **tags: str) -> Body:
     return {
         "id": f"alert-{host}",
         "status": status,
@@ -314,25 +260,12 @@ def _alert(host: str, check: str, text: str, status: str, *, runbook: str = "") 
         "secondaryProperty": "check",
         "sourceSystem": "nagios.est",
         "description": text,
-        "tags": [*tags, _alert_tag("run-book", runbook)] if runbook else tags,
+        "tags": [{"name": name, "value": value} for name, value in {"host": host, "check": check, **tags}.items()],
     }
 
 
-def _alert_tag(name: str, value: str) -> Body:
-    return {"name": name, "value": value}
-
-
-def _before(alert: Body) -> Body:
-    """The sample's alert before it got worse."""
-    return {**alert, "status": "Warning", "description": "CPU is 81%", "startedOn": Offset(-2 * MINUTE)}
-
-
-def _worse(alert: Body) -> Body:
-    return {**alert, "status": "Critical", "description": "CPU is 98%", "startedOn": Offset(-17 * MINUTE)}
-
-
-def _tag(name: str, value: Any) -> Body:
-    return {"id": name, "value": value}
+def _tags(**values: Any) -> list[Body]:
+    return [{"id": name, "value": value} for name, value in values.items()]
 
 
 def _metadata(sender: str, *, environment: str = "Production", **more: Any) -> Body:

@@ -69,7 +69,6 @@ class FakeSocketMode:
     """The app's connections. `timeout` is how long to wait for an acknowledgement (seconds)."""
 
     def __init__(self, app_id: str) -> None:
-        """Start without connections."""
         self.timeout = ACKNOWLEDGE_TIMEOUT
         self.open: list[FakeSocket] = []
         self.opened = 0

@@ -18,7 +18,6 @@ class ChangeSignal:
     """Counts changes; a watcher that remembers the count misses none."""
 
     def __init__(self) -> None:
-        """Start at zero."""
         self.count = 0
         self._next = asyncio.Event()
 

@@ -23,7 +23,6 @@ class ErrorMessages:
     """A `Report` that collects the messages in order, as Slack writes them."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self.messages: list[str] = []
 
     def __call__(self, message: str, at: str) -> None:
