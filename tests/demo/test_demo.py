@@ -1,4 +1,4 @@
-"""The demo: a night of incidents, told at once and always the same."""
+"""The demo: a story of incidents, played at once, with the same output each time."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
-from relay.demo import environment as staging
+from relay.demo import environment as demo_environment
 from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.demo.environment import OWN_INCIDENT, documented_sample, start_demo
 from relay.demo.player import STORY_START, StoryPlayer, play_steps
@@ -41,15 +41,15 @@ APPROVED = Path(__file__).parent / "approved-night.txt"
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """The command sets logging up for its whole process, which here is everybody's."""
+def restored_logging() -> Iterator[None]:
+    """Restore the logging configuration, which the command changes for the whole process."""
     configured = structlog.get_config()
     yield
     structlog.configure(**configured)
 
 
 def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
-    """With APPROVE=1 the text is written anew: read the difference before you commit it."""
+    """APPROVE=1 rewrites the expected text: read the difference before you commit it."""
     result = CliRunner().invoke(app, ["demo", "--once"])
     assert result.exit_code == 0, result.output
     if os.environ.get("APPROVE"):
@@ -72,18 +72,18 @@ def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
 
 
 def test_every_incident_step_is_a_share_with_a_change():
-    told, now = ShareBuilder(documented_sample()), STORY_START
+    builder, now = ShareBuilder(documented_sample()), STORY_START
     for step in [*prologue(), *story(documented_sample())]:
         now += step.pause
         if isinstance(step, UserStep):
             continue
-        share = parse_share(orjson.dumps(told.share(step, now)), {}, now)
+        share = parse_share(orjson.dumps(builder.share(step, now)), {}, now)
         assert share.incident == step.incident
         assert share.as_of == int(now)
         assert step.caption
 
 
-def test_the_story_is_about_the_documented_sample():
+def test_the_story_contains_the_incident_of_the_documented_sample():
     steps = [
         step
         for step in story(documented_sample())
@@ -96,31 +96,31 @@ def test_the_story_is_about_the_documented_sample():
 
 
 def test_a_comment_is_part_of_one_share():
-    told, now = ShareBuilder(documented_sample()), STORY_START
+    builder, now = ShareBuilder(documented_sample()), STORY_START
     comments = []
     for step in (step for step in story(documented_sample()) if isinstance(step, IncidentStep)):
         now += step.pause
-        comments += [told.share(step, now)["metadata"].get("comment")]
+        comments += [builder.share(step, now)["metadata"].get("comment")]
     assert len([comment for comment in comments if comment]) == 1
 
 
 async def test_actions_in_slack_reach_bigpanda_and_are_reported_once():
     clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as stage:
+    async with start_demo(clock) as demo:
         await play_steps(
-            StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample())),
+            StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample())),
             clock,
             [*prologue(), *story(documented_sample())],
         )
-        [assigned] = stage.bigpanda.calls_to("assign")
+        [assigned] = demo.bigpanda.calls_to("assign")
         assert assigned.took_effect
         assert assigned.arguments["assignee"] == ANN.bigpanda
-        assert stage.bigpanda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
-        commented = stage.bigpanda.incident(BILLING_INCIDENT).comments
+        assert demo.bigpanda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
+        commented = demo.bigpanda.incident(BILLING_INCIDENT).comments
         assert commented[1:] == ["Dana Levi (Slack): Rolling Mando-001 back, should be over in half an hour."]
-        assert all(each.acknowledged for each in stage.slack.deliveries)
-        assert {each.arguments["incident_id"] for each in stage.bigpanda.calls_to("callback")} == set(
-            stage.bigpanda.incidents
+        assert all(each.acknowledged for each in demo.slack.deliveries)
+        assert {each.arguments["incident_id"] for each in demo.bigpanda.calls_to("callback")} == set(
+            demo.bigpanda.incidents
         )
 
 
@@ -136,60 +136,60 @@ def at_billing(action: str, **values: str) -> UserStep:
     )
 
 
-async def test_what_a_reader_does_with_buttons_stays_through_the_story():
+async def test_the_story_keeps_the_changes_that_a_reader_makes_with_buttons():
     clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as stage:
-        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+    async with start_demo(clock) as demo:
+        player = StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample()))
         steps = [*prologue(), *story(documented_sample())]
         events = [step.event if isinstance(step, IncidentStep) else "" for step in steps]
-        rising = next(number for number, step in enumerate(steps) if "gets worse" in step.caption)
-        back = events.index("incident#reopened")
-        await play_steps(player, clock, steps[:rising])
-        await stage.perform(at_billing("resolve", text="Second run stopped"))
-        await play_steps(player, clock, steps[rising:back])
-        told = stage.slack.transcript(BILLING_CHANNEL)
-        assert "✅ Evyatar-11 · CPU" in told
-        assert told.count("Resolved by *Dana Levi*") == told.count("✅ Resolved") == 1
-        assert "Critical" not in told
-        await play_steps(player, clock, steps[back:])
-        assert "Reopened" in stage.slack.transcript(BILLING_CHANNEL)
+        worsening = next(number for number, step in enumerate(steps) if "gets worse" in step.caption)
+        reopening = events.index("incident#reopened")
+        await play_steps(player, clock, steps[:worsening])
+        await demo.perform(at_billing("resolve", text="Second run stopped"))
+        await play_steps(player, clock, steps[worsening:reopening])
+        transcript = demo.slack.transcript(BILLING_CHANNEL)
+        assert "✅ Evyatar-11 · CPU" in transcript
+        assert transcript.count("Resolved by *Dana Levi*") == transcript.count("✅ Resolved") == 1
+        assert "Critical" not in transcript
+        await play_steps(player, clock, steps[reopening:])
+        assert "Reopened" in demo.slack.transcript(BILLING_CHANNEL)
 
 
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
 async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch):
-    furnish = staging._copy_configuration
+    copy_configuration = demo_environment._copy_configuration
 
-    def furnish_otherwise(folder: Path) -> None:
-        furnish(folder)
+    def copy_with_actions(folder: Path) -> None:
+        copy_configuration(folder)
         routes = folder / "routes.yaml"
         routes.write_text(routes.read_text().replace("[assign, comment, snooze, resolve]", actions))
 
-    monkeypatch.setattr(staging, "_copy_configuration", furnish_otherwise)
+    monkeypatch.setattr(demo_environment, "_copy_configuration", copy_with_actions)
     clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as stage:
+    async with start_demo(clock) as demo:
         await play_steps(
-            StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample())),
+            StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample())),
             clock,
             [*prologue(), *story(documented_sample())],
         )
-        told = "".join(stage.slack.transcript(channel) for channel in stage.slack.channels)
-        assert "✅ Evyatar-11 · CPU" in told
-        assert "Assign to me" not in told
-        assert stage.bigpanda.calls_to("assign") == []
+        transcripts = "".join(demo.slack.transcript(channel) for channel in demo.slack.channels)
+        assert "✅ Evyatar-11 · CPU" in transcripts
+        assert "Assign to me" not in transcripts
+        assert demo.bigpanda.calls_to("assign") == []
 
 
-async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
-    async with start_demo(SimulatedClock(STORY_START)) as stage, aiohttp.ClientSession() as reader:
-        pasted = stage.page.relay.sample.encode()
-        assert (await reader.post(f"{stage.address}shares", data=pasted)).status == 202
-        await wait_until_idle(lambda: stage.idle)
-        await stage.perform(replace(at_billing("assign"), incident=OWN_INCIDENT, channel=NOC_CHANNEL))
-        await wait_until_idle(lambda: stage.idle)
-        assert "Assigned to *Dana Levi*" in stage.slack.transcript(NOC_CHANNEL)
+async def test_a_pasted_share_becomes_an_incident_in_bigpanda_with_working_buttons():
+    async with start_demo(SimulatedClock(STORY_START)) as demo, aiohttp.ClientSession() as reader:
+        pasted = demo.page.relay.sample.encode()
+        assert (await reader.post(f"{demo.address}shares", data=pasted)).status == 202
+        await wait_until_idle(lambda: demo.idle)
+        await demo.perform(replace(at_billing("assign"), incident=OWN_INCIDENT, channel=NOC_CHANNEL))
+        await wait_until_idle(lambda: demo.idle)
+        assert "Assigned to *Dana Levi*" in demo.slack.transcript(NOC_CHANNEL)
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "body",
     [
         {"incident": {"id": 7, "alerts": 5, "snooze": "yes"}},
         {"incident": {"id": "odd", "alerts": {"id": "a"}, "tags": 7}, "incidentTags": "none", "metadata": []},
@@ -197,17 +197,17 @@ async def test_a_pasted_share_is_an_incident_of_bigpandas_whose_buttons_work():
         {"incident": {"id": "odd"}, "metadata": {"assignee": "Ann", "comment": {"comment": 5}}, "event_types": "new"},
     ],
 )
-async def test_a_pasted_share_of_an_unknown_shape_reaches_relay_and_breaks_nothing(odd):
+async def test_a_pasted_share_with_unexpected_types_reaches_relay_and_the_demo_goes_on(body):
     clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as stage, aiohttp.ClientSession() as reader:
-        assert (await reader.post(f"{stage.address}shares", data=orjson.dumps(odd))).status == 202
-        await wait_until_idle(lambda: stage.idle)
-        incident = str(odd["incident"]["id"])
+    async with start_demo(clock) as demo, aiohttp.ClientSession() as reader:
+        assert (await reader.post(f"{demo.address}shares", data=orjson.dumps(body))).status == 202
+        await wait_until_idle(lambda: demo.idle)
+        incident = str(body["incident"]["id"])
         for action in ("assign", "resolve"):
-            await stage.perform(replace(at_billing(action), incident=incident, channel=NOC_CHANNEL, values={}))
-            await wait_until_idle(lambda: stage.idle)
-        await play_steps(StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample())), clock, prologue())
-        assert "db-117" in stage.slack.transcript(DATABASE_CHANNEL)
+            await demo.perform(replace(at_billing(action), incident=incident, channel=NOC_CHANNEL, values={}))
+            await wait_until_idle(lambda: demo.idle)
+        await play_steps(StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample())), clock, prologue())
+        assert "db-117" in demo.slack.transcript(DATABASE_CHANNEL)
 
 
 async def test_the_simulated_clock_wakes_only_tasks_whose_time_has_come():
@@ -225,7 +225,7 @@ async def test_the_simulated_clock_wakes_only_tasks_whose_time_has_come():
     tasks[2].cancel()
 
 
-async def test_an_event_ends_a_wait_early_and_is_cleared():
+async def test_an_event_ends_a_wait_of_the_simulated_clock_and_is_cleared():
     clock = SimulatedClock(STORY_START)
     event = asyncio.Event()
     waiting = asyncio.create_task(clock.wait(event, STORY_START + 1_000))
@@ -247,9 +247,9 @@ def test_the_demo_prints_its_address_serves_its_page_and_stops_on_an_interrupt(t
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as process:
         try:
-            said = process.stdout.readline()
-            assert said.startswith("Open http://127.0.0.1:")
-            with urllib.request.urlopen(said.removeprefix("Open ").strip(), timeout=10) as answer:
+            line = process.stdout.readline()
+            assert line.startswith("Open http://127.0.0.1:")
+            with urllib.request.urlopen(line.removeprefix("Open ").strip(), timeout=10) as answer:
                 assert b"relay sandbox" in answer.read()
             assert list(tmp_path.glob("relay-demo-*/routes.yaml"))
         finally:
@@ -260,8 +260,8 @@ def test_the_demo_prints_its_address_serves_its_page_and_stops_on_an_interrupt(t
 
 
 def test_a_page_that_cannot_listen_is_an_error():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         result = CliRunner().invoke(app, ["demo", "--listen", f"127.0.0.1:{port}"])
     assert result.exit_code == 2
     assert f"relay: the page cannot listen on 127.0.0.1 port {port}" in result.stderr

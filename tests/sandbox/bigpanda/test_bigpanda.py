@@ -1,4 +1,4 @@
-"""BigPanda's stand-in by itself: how strictly it takes calls, and what it shares of what they did."""
+"""The fake BigPanda alone: how strictly it validates calls, and which shares they cause."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.support.clocks import ManualClock
 NOW = 1_700_000_000
 ENVIRONMENT = "55550bc8c481fd1100abc398"
 ANN = FakeBigPandaUser(id="644c", name="Ann Lee", email="ann@example.com")
-OF = f"/resources/v2.0/environments/{ENVIRONMENT}/incidents/i1"
+INCIDENT_PATH = f"/resources/v2.0/environments/{ENVIRONMENT}/incidents/i1"
 CALLBACK = "/resources/v2.1/outbound/callback"
 
 
@@ -37,7 +37,7 @@ def share(incident="i1", **more):
         "description": "CPU is 98 %",
         "tags": [{"name": "host", "value": "db-1"}],
     }
-    told = {
+    fields = {
         "id": incident,
         "status": "Critical",
         "severity": "Critical",
@@ -52,16 +52,16 @@ def share(incident="i1", **more):
         "alerts": [alert],
     }
     links = {"landingPage": "http://bigp.io/1"}
-    return {"incident": told, "links": links, "incidentTags": [{"id": "itd_priority_1", "value": 1000}], **more}
+    return {"incident": fields, "links": links, "incidentTags": [{"id": "itd_priority_1", "value": 1000}], **more}
 
 
 class Receiver:
-    """Where shares arrive."""
+    """An endpoint that records the shares that it receives."""
 
     def __init__(self):
         self.bodies, self.headers, self.url, self.status = [], [], "", HTTPStatus.ACCEPTED
 
-    async def take(self, request):
+    async def receive(self, request):
         self.bodies.append(await request.json())
         self.headers.append(request.headers)
         return web.Response(status=self.status)
@@ -75,7 +75,7 @@ class Receiver:
 async def receiver():
     receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/shares", receiver.take)
+    app.router.add_post("/shares", receiver.receive)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -86,7 +86,7 @@ async def receiver():
 
 
 class Clock(ManualClock):
-    """Says when somebody has begun to sleep."""
+    """A manual clock with an event for the start of a sleep."""
 
     def __init__(self):
         super().__init__(NOW)
@@ -111,11 +111,11 @@ def bigpanda(time):
 
 
 @pytest.fixture
-async def ask(bigpanda):
-    """Make a call; gives the status and what the body says."""
+async def send(bigpanda):
+    """Make a call, and return its status and body."""
     async with serve_bigpanda(bigpanda) as base_url, aiohttp.ClientSession() as session:
 
-        async def ask(verb, path, body=None, *, key=bigpanda.key, data=None, kind="application/json; charset=utf8"):
+        async def send(verb, path, body=None, *, key=bigpanda.key, data=None, kind="application/json; charset=utf8"):
             raw = json.dumps(body) if data is None and body is not None else data
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             if raw is not None:
@@ -124,89 +124,89 @@ async def ask(bigpanda):
                 text = await answer.text()
                 return answer.status, json.loads(text) if text else None
 
-        yield ask
+        yield send
 
 
-async def passing():
-    """Let whoever may run, run, until they wait for time."""
+async def let_tasks_run():
+    """Let other tasks run until they wait for the clock."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 # -- Strictness --------------------------------------------------------------------------------------------------------
 
-GOOD = {
+VALID_CALLS = {
     "callback": ("POST", CALLBACK, {"event_type": "incident#new", "incident_id": "i1", "app_key": "k"}, 200),
-    "incident": ("GET", f"{OF}?expand=alerts", None, 200),
-    "resolve": ("POST", f"{OF}/resolve", {"comments": "done"}, 202),
-    "comment": ("POST", f"{OF}/comments", {"comment": "on it"}, 204),
-    "assign": ("PUT", f"{OF}/assignment", {"assignee": ANN.id}, 204),
-    "unassign": ("DELETE", f"{OF}/assignment", None, 204),
-    "snooze": ("PUT", f"{OF}/snooze", {"end_time": NOW + 3600}, 204),
-    "unsnooze": ("DELETE", f"{OF}/snooze", None, 204),
-    "tag": ("POST", f"{OF}/tags/itd_priority_1", {"tag_value": "P2"}, 204),
+    "incident": ("GET", f"{INCIDENT_PATH}?expand=alerts", None, 200),
+    "resolve": ("POST", f"{INCIDENT_PATH}/resolve", {"comments": "done"}, 202),
+    "comment": ("POST", f"{INCIDENT_PATH}/comments", {"comment": "on it"}, 204),
+    "assign": ("PUT", f"{INCIDENT_PATH}/assignment", {"assignee": ANN.id}, 204),
+    "unassign": ("DELETE", f"{INCIDENT_PATH}/assignment", None, 204),
+    "snooze": ("PUT", f"{INCIDENT_PATH}/snooze", {"end_time": NOW + 3600}, 204),
+    "unsnooze": ("DELETE", f"{INCIDENT_PATH}/snooze", None, 204),
+    "tag": ("POST", f"{INCIDENT_PATH}/tags/itd_priority_1", {"tag_value": "P2"}, 204),
     "definitions": ("GET", "/resources/v2.0/incidents/tags/definitions", None, 200),
     "activities": ("GET", "/resources/v2.0/incidents/i1/activities?per_page=40", None, 200),
     "users": ("GET", "/resources/v2.0/scim/Users?filter=active%20eq%20true", None, 200),
 }
-INCIDENT_CALLS = [name for name in GOOD if name not in {"callback", "definitions", "users"}]
-WITH_BODY = [name for name, (_, _, body, _) in GOOD.items() if body is not None]
+INCIDENT_CALLS = [name for name in VALID_CALLS if name not in {"callback", "definitions", "users"}]
+WITH_BODY = [name for name, (_, _, body, _) in VALID_CALLS.items() if body is not None]
 
 
 def test_every_call_is_in_the_table():
-    assert [endpoint.name for endpoint in ENDPOINTS] == list(GOOD)
+    assert [endpoint.name for endpoint in ENDPOINTS] == list(VALID_CALLS)
 
 
-@pytest.mark.parametrize("name", GOOD)
-async def test_each_call_is_answered_with_the_documented_success(bigpanda, ask, name):
+@pytest.mark.parametrize("name", VALID_CALLS)
+async def test_each_call_is_answered_with_the_documented_success(bigpanda, send, name):
     bigpanda.add_integration("http://127.0.0.1:1/", app_key="k")
-    verb, path, body, status = GOOD[name]
+    verb, path, body, status = VALID_CALLS[name]
 
-    assert (await ask(verb, path, body))[0] == status
+    assert (await send(verb, path, body))[0] == status
 
     (call,) = bigpanda.calls_to(name)
     assert (call.took_effect, call.ok, call.at) == (True, True, NOW)
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID_CALLS)
 @pytest.mark.parametrize("key", [None, "", "BPUanother", "BPUrevoked"])
-async def test_every_call_needs_a_key(bigpanda, ask, name, key):
+async def test_every_call_needs_a_key(bigpanda, send, name, key):
     bigpanda.add_key("BPUrevoked", user=ANN)
     bigpanda.revoke("BPUrevoked")
-    verb, path, body, _ = GOOD[name]
+    verb, path, body, _ = VALID_CALLS[name]
 
-    assert await ask(verb, path, body, key=key) == (401, {"status": 401, "errors": ["Authorization Required"]})
+    assert await send(verb, path, body, key=key) == (401, {"status": 401, "errors": ["Authorization Required"]})
     assert not bigpanda.calls[0].took_effect
 
 
-async def test_a_restored_key_works_again(bigpanda, ask):
-    verb, path, body, status = GOOD["comment"]
+async def test_a_restored_key_works_again(bigpanda, send):
+    verb, path, body, status = VALID_CALLS["comment"]
     bigpanda.revoke()
-    assert (await ask(verb, path, body))[0] == 401
+    assert (await send(verb, path, body))[0] == 401
 
     bigpanda.restore()
 
-    assert (await ask(verb, path, body))[0] == status
+    assert (await send(verb, path, body))[0] == status
 
 
 @pytest.mark.parametrize("name", INCIDENT_CALLS)
-async def test_an_incident_that_is_gone_or_in_another_environment_is_not_found(bigpanda, ask, name):
+async def test_an_incident_that_is_gone_or_in_another_environment_is_not_found(bigpanda, send, name):
     bigpanda.add_environment("env2", "Databases")
-    verb, path, body, _ = GOOD[name]
+    verb, path, body, _ = VALID_CALLS[name]
     others = [path.replace(ENVIRONMENT, other) for other in ("env2", "nowhere") if ENVIRONMENT in path]
 
-    answers = [await ask(verb, other, body) for other in others]
+    answers = [await send(verb, other, body) for other in others]
     bigpanda.remove_incident("i1")
-    answers.append(await ask(verb, path, body))
+    answers.append(await send(verb, path, body))
 
     assert {status for status, _ in answers} == {404}
     assert not any(call.took_effect for call in bigpanda.calls)
 
 
 @pytest.mark.parametrize("name", WITH_BODY)
-async def test_a_body_has_the_documented_fields_and_no_others(bigpanda, ask, name):
+async def test_a_body_must_have_exactly_the_documented_fields(bigpanda, send, name):
     bigpanda.add_integration("http://127.0.0.1:1/", app_key="k")
-    verb, path, body, _ = GOOD[name]
+    verb, path, body, _ = VALID_CALLS[name]
     field = next(iter(body))
     bad = [
         {**body, "more": 1},
@@ -219,14 +219,14 @@ async def test_a_body_has_the_documented_fields_and_no_others(bigpanda, ask, nam
         "text",
     ]
 
-    assert {(await ask(verb, path, each))[0] for each in bad} == {400}
-    assert (await ask(verb, path, data="{"))[0] == 400
-    assert (await ask(verb, path, body, kind="text/plain"))[0] == 400
+    assert {(await send(verb, path, each))[0] for each in bad} == {400}
+    assert (await send(verb, path, data="{"))[0] == 400
+    assert (await send(verb, path, body, kind="text/plain"))[0] == 400
     assert not any(call.took_effect for call in bigpanda.calls)
 
 
-async def test_comment_and_comments_are_different_fields(bigpanda, ask):
-    assert await ask("POST", f"{OF}/comments", {"comments": "x"}) == (
+async def test_comment_and_comments_are_different_fields(bigpanda, send):
+    assert await send("POST", f"{INCIDENT_PATH}/comments", {"comments": "x"}) == (
         400,
         {"status": 400, "errors": ["comments is not a field of this call", "comment is required"]},
     )
@@ -234,15 +234,15 @@ async def test_comment_and_comments_are_different_fields(bigpanda, ask):
         False,
         "comments is not a field of this call; comment is required",
     )
-    assert (await ask("POST", f"{OF}/resolve", {"comment": "x"}))[0] == 400
+    assert (await send("POST", f"{INCIDENT_PATH}/resolve", {"comment": "x"}))[0] == 400
 
 
-async def test_a_call_without_a_body_rejects_one(ask):
-    assert (await ask("DELETE", f"{OF}/snooze", {}))[0] == 400
+async def test_a_body_is_rejected_where_none_is_documented(send):
+    assert (await send("DELETE", f"{INCIDENT_PATH}/snooze", {}))[0] == 400
 
 
 @pytest.mark.parametrize(
-    ("name", "permission", "said"),
+    ("name", "permission", "error_body"),
     [
         ("comment", INCIDENT_ACTIONS, {"status": 403, "errors": ["the permission Incident Actions is missing"]}),
         (
@@ -252,43 +252,48 @@ async def test_a_call_without_a_body_rejects_one(ask):
         ),
     ],
 )
-async def test_a_user_without_the_permission_is_rejected(bigpanda, ask, name, permission, said):
+async def test_a_user_without_the_permission_is_rejected(bigpanda, send, name, permission, error_body):
     bigpanda.keys[bigpanda.key].permissions -= {permission}
-    verb, path, body, _ = GOOD[name]
+    verb, path, body, _ = VALID_CALLS[name]
 
-    assert await ask(verb, path, body) == (403, said)
+    assert await send(verb, path, body) == (403, error_body)
 
 
-async def test_an_unknown_path_is_not_found(bigpanda, ask):
-    for verb, path in (("GET", "/"), ("POST", OF), ("GET", f"{OF}/resolve"), ("POST", f"{OF}/share")):
-        assert await ask(verb, path, {}) == (404, {"status": 404, "errors": ["Not Found"]})
+async def test_an_unknown_path_is_not_found(bigpanda, send):
+    for verb, path in (
+        ("GET", "/"),
+        ("POST", INCIDENT_PATH),
+        ("GET", f"{INCIDENT_PATH}/resolve"),
+        ("POST", f"{INCIDENT_PATH}/share"),
+    ):
+        assert await send(verb, path, {}) == (404, {"status": 404, "errors": ["Not Found"]})
     assert bigpanda.calls[0].method == "GET /"
 
 
-async def test_a_resolved_incident_cannot_be_resolved_again(bigpanda, ask):
-    await ask("POST", f"{OF}/resolve", {"comments": "x"})
+async def test_a_resolved_incident_cannot_be_resolved_again(bigpanda, send):
+    await send("POST", f"{INCIDENT_PATH}/resolve", {"comments": "x"})
 
-    assert (await ask("POST", f"{OF}/resolve", {"comments": "x"}))[0] == 409
+    assert (await send("POST", f"{INCIDENT_PATH}/resolve", {"comments": "x"}))[0] == 409
     assert [call.took_effect for call in bigpanda.calls_to("resolve")] == [True, False]
 
 
 @pytest.mark.parametrize("seconds", [0, -60, 90 * 86400, 1e12])
-async def test_a_snooze_ends_within_the_next_90_days(ask, seconds):
-    assert (await ask("PUT", f"{OF}/snooze", {"end_time": int(NOW + seconds)}))[0] == 400
+async def test_a_snooze_ends_within_the_next_90_days(send, seconds):
+    assert (await send("PUT", f"{INCIDENT_PATH}/snooze", {"end_time": int(NOW + seconds)}))[0] == 400
 
 
-async def test_an_unknown_user_cannot_be_assigned(bigpanda, ask):
+async def test_an_unknown_user_cannot_be_assigned(bigpanda, send):
     bigpanda.add_user(FakeBigPandaUser(id="gone", name="Gone", email="gone@example.com", active=False))
 
     for known in ("nobody", "gone"):
-        assert await ask("PUT", f"{OF}/assignment", {"assignee": known}) == (
+        assert await send("PUT", f"{INCIDENT_PATH}/assignment", {"assignee": known}) == (
             404,
             {"status": 404, "errors": [f"User {known} does not exist"]},
         )
 
 
 @pytest.mark.parametrize(
-    ("definition", "written", "held"),
+    ("definition", "tag_value", "stored"),
     [
         (FakeTagDefinition(id="t", name="T"), "any text", "any text"),
         (FakeTagDefinition(id="t", name="T", type="Priority", values=("P1", "P2")), "P2", 2000),
@@ -300,76 +305,80 @@ async def test_an_unknown_user_cannot_be_assigned(bigpanda, ask):
         (FakeTagDefinition(id="t", name="T", active=False), "x", None),
     ],
 )
-async def test_a_tag_accepts_what_its_definition_allows(bigpanda, ask, definition, written, held):
+async def test_a_tag_accepts_what_its_definition_allows(bigpanda, send, definition, tag_value, stored):
     bigpanda.add_tag_definition(definition)
 
-    status, _ = await ask("POST", f"{OF}/tags/t", {"tag_value": written})
+    status, _ = await send("POST", f"{INCIDENT_PATH}/tags/t", {"tag_value": tag_value})
 
-    assert status == (204 if held is not None else 400)
-    assert bigpanda.incident("i1").tags.get("t") == held
-
-
-async def test_an_undefined_tag_is_not_found(ask):
-    assert (await ask("POST", f"{OF}/tags/nope", {"tag_value": "x"}))[1]["errors"] == ["Tag ID nope does not exist"]
+    assert status == (204 if stored is not None else 400)
+    assert bigpanda.incident("i1").tags.get("t") == stored
 
 
-# -- What is read ------------------------------------------------------------------------------------------------------
+async def test_an_undefined_tag_is_not_found(send):
+    assert (await send("POST", f"{INCIDENT_PATH}/tags/nope", {"tag_value": "x"}))[1]["errors"] == [
+        "Tag ID nope does not exist"
+    ]
 
 
-async def test_an_incident_has_the_apis_field_names(bigpanda, ask):
-    await ask("PUT", f"{OF}/assignment", {"assignee": ANN.id})
-    await ask("PUT", f"{OF}/snooze", {"end_time": NOW + 60, "comment": "later", "cancel_on_incident_updates": True})
+# -- Reading -----------------------------------------------------------------------------------------------------------
 
-    _, told = await ask("GET", f"{OF}?expand=alerts")
 
-    assert told["assignee"] == {"email": ANN.email, "name": ANN.name, "user_id": ANN.id}
-    assert told["snooze"] == {"snoozed": True, "end_time": NOW + 60, "cancel_on_incident_updates": True}
-    assert (told["start"], told["end"], told["changed_at"]) == (NOW - 60, None, NOW)
-    assert told["incident_tags"] == [{"tag_id": "itd_priority_1", "tag_value": 1000}]
-    assert told["folders"] == ["active", "assigned", "snoozed"]
-    (alert,) = told["alerts"]
+async def test_an_incident_has_the_apis_field_names(bigpanda, send):
+    await send("PUT", f"{INCIDENT_PATH}/assignment", {"assignee": ANN.id})
+    await send(
+        "PUT", f"{INCIDENT_PATH}/snooze", {"end_time": NOW + 60, "comment": "later", "cancel_on_incident_updates": True}
+    )
+
+    _, body = await send("GET", f"{INCIDENT_PATH}?expand=alerts")
+
+    assert body["assignee"] == {"email": ANN.email, "name": ANN.name, "user_id": ANN.id}
+    assert body["snooze"] == {"snoozed": True, "end_time": NOW + 60, "cancel_on_incident_updates": True}
+    assert (body["start"], body["end"], body["changed_at"]) == (NOW - 60, None, NOW)
+    assert body["incident_tags"] == [{"tag_id": "itd_priority_1", "tag_value": 1000}]
+    assert body["folders"] == ["active", "assigned", "snoozed"]
+    (alert,) = body["alerts"]
     assert (alert["alert_id"], alert["start"], alert["primary_property"]) == ("a1", NOW - 60, "host")
 
 
-async def test_alerts_are_only_ids_by_default(ask):
-    _, told = await ask("GET", OF)
+async def test_alerts_are_only_ids_by_default(send):
+    _, body = await send("GET", INCIDENT_PATH)
 
-    assert told["alerts"] == [{"alert_id": "a1"}]
-    assert told["snooze"] == {"snoozed": False}
-    assert "assignee" not in told
+    assert body["alerts"] == [{"alert_id": "a1"}]
+    assert body["snooze"] == {"snoozed": False}
+    assert "assignee" not in body
 
 
-async def test_activities_come_by_page_and_type_the_newest_first(ask):
+async def test_activities_are_paged_and_filtered_by_type_with_the_newest_first(send):
     for number in range(3):
-        await ask("POST", f"{OF}/comments", {"comment": f"comment {number}"})
-    await ask("PUT", f"{OF}/assignment", {"assignee": ANN.id})
+        await send("POST", f"{INCIDENT_PATH}/comments", {"comment": f"comment {number}"})
+    await send("PUT", f"{INCIDENT_PATH}/assignment", {"assignee": ANN.id})
     path = "/resources/v2.0/incidents/i1/activities"
 
     async def read(query):
-        _, told = await ask("GET", path + query)
-        return [each["params"].get("comment", each["type"]) for each in told["items"]]
+        _, body = await send("GET", path + query)
+        return [each["params"].get("comment", each["type"]) for each in body["items"]]
 
     assert await read("") == ["incident_assigned", "comment 2", "comment 1", "comment 0", "incident_created"]
     assert await read("?types=incident_commented&per_page=2") == ["comment 2", "comment 1"]
     assert await read("?types=incident_commented&per_page=2&page=2") == ["comment 0"]
-    assert {(await ask("GET", f"{path}?page={page}"))[0] for page in ("x", "0")} == {400}
+    assert {(await send("GET", f"{path}?page={page}"))[0] for page in ("x", "0")} == {400}
 
 
-async def test_users_are_found_by_their_name_in_any_case(ask):
+async def test_users_are_found_by_name_regardless_of_case(send):
     path = "/resources/v2.0/scim/Users?filter="
 
-    _, told = await ask("GET", f"{path}userName%20eq%20%22Ann%40Example.com%22")
+    _, body = await send("GET", f"{path}userName%20eq%20%22Ann%40Example.com%22")
 
-    assert [user["id"] for user in told["Resources"]] == [ANN.id]
-    assert (await ask("GET", f"{path}userName%20co%20%22ann%22"))[0] == 400
+    assert [user["id"] for user in body["Resources"]] == [ANN.id]
+    assert (await send("GET", f"{path}userName%20co%20%22ann%22"))[0] == 400
 
 
-async def test_definitions_leave_out_what_is_not_active_unless_asked(bigpanda, ask):
+async def test_inactive_definitions_are_returned_only_on_request(bigpanda, send):
     bigpanda.add_tag_definition(FakeTagDefinition(id="old", name="Old", active=False))
     path = "/resources/v2.0/incidents/tags/definitions"
 
     async def read(query):
-        return [tag["id"] for tag in (await ask("GET", path + query))[1]]
+        return [tag["id"] for tag in (await send("GET", path + query))[1]]
 
     assert await read("") == ["itd_priority_1"]
     assert await read("?active=false") == ["itd_priority_1", "old"]
@@ -379,68 +388,68 @@ async def test_definitions_leave_out_what_is_not_active_unless_asked(bigpanda, a
 # -- Limits and faults -------------------------------------------------------------------------------------------------
 
 
-async def test_limits_are_off_until_they_are_switched_on_and_then_hold_for_each_call(bigpanda, ask, time):
+async def test_limits_are_off_by_default_and_apply_to_each_call_separately(bigpanda, send, time):
     async def comments(number):
-        return [(await ask("POST", f"{OF}/comments", {"comment": "x"}))[0] for _ in range(number)]
+        return [(await send("POST", f"{INCIDENT_PATH}/comments", {"comment": "x"}))[0] for _ in range(number)]
 
     assert await comments(7) == [204] * 7
     bigpanda.limits.enabled = True
     assert await comments(6) == [204] * 5 + [429]
-    assert (await ask("DELETE", f"{OF}/snooze"))[0] == 204
+    assert (await send("DELETE", f"{INCIDENT_PATH}/snooze"))[0] == 204
     time.advance(1.0)
     assert await comments(1) == [204]
     assert len(bigpanda.incident("i1").comments) == 13
 
 
-async def test_users_may_be_looked_for_twice_a_second(bigpanda, ask):
+async def test_users_may_be_searched_twice_a_second(bigpanda, send):
     bigpanda.limits.enabled = True
-    verb, path, *_ = GOOD["users"]
+    verb, path, *_ = VALID_CALLS["users"]
 
-    assert [(await ask(verb, path))[0] for _ in range(3)] == [200, 200, 429]
+    assert [(await send(verb, path))[0] for _ in range(3)] == [200, 200, 429]
 
 
-async def test_a_paused_call_is_rejected_for_that_long(bigpanda, ask, time):
+async def test_a_paused_call_is_rejected_until_the_pause_ends(bigpanda, send, time):
     bigpanda.pause("comment", 30)
-    verb, path, body, _ = GOOD["comment"]
+    verb, path, body, _ = VALID_CALLS["comment"]
 
-    assert (await ask(verb, path, body))[0] == 429
+    assert (await send(verb, path, body))[0] == 429
     time.advance(30)
-    assert (await ask(verb, path, body))[0] == 204
+    assert (await send(verb, path, body))[0] == 204
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-async def test_a_call_fails_before_it_took_effect_or_after(bigpanda, ask, after_effect):
+async def test_a_call_fails_before_or_after_its_effect(bigpanda, send, after_effect):
     bigpanda.faults.add(
         InjectedFault(behaviour=RawResponse(status=502, body="<html>"), method="comment", after_effect=after_effect)
     )
     bigpanda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=after_effect, nth=1))
-    verb, path, body, _ = GOOD["comment"]
+    verb, path, body, _ = VALID_CALLS["comment"]
 
     with pytest.raises(ValueError, match="Expecting value"):
-        await ask(verb, path, body)
+        await send(verb, path, body)
     with pytest.raises(aiohttp.ServerDisconnectedError):
-        await ask(verb, path, body)
-    assert (await ask(verb, path, body))[0] == 204
+        await send(verb, path, body)
+    assert (await send(verb, path, body))[0] == 204
 
     assert [call.took_effect for call in bigpanda.calls] == [after_effect, after_effect, True]
     assert len(bigpanda.incident("i1").comments) == 1 + 2 * after_effect
 
 
-async def test_a_fault_may_be_about_one_incident_and_something_may_happen_meanwhile(bigpanda, ask):
+async def test_a_fault_may_match_by_arguments_and_have_a_side_effect(bigpanda, send):
     fault = InjectedFault(
         behaviour=SideEffect(lambda call: bigpanda.remove_incident("i1")), where=lambda call: call["comment"] == "now"
     )
     bigpanda.faults.add(fault)
 
-    assert (await ask("POST", f"{OF}/comments", {"comment": "before"}))[0] == 204
-    assert (await ask("POST", f"{OF}/comments", {"comment": "now"}))[0] == 404
+    assert (await send("POST", f"{INCIDENT_PATH}/comments", {"comment": "before"}))[0] == 204
+    assert (await send("POST", f"{INCIDENT_PATH}/comments", {"comment": "now"}))[0] == 404
 
 
-async def test_a_slow_answer_takes_as_long_as_the_clock_says(bigpanda, ask, time):
+async def test_a_slow_answer_comes_after_its_delay_on_the_clock(bigpanda, send, time):
     bigpanda.faults.add(InjectedFault(behaviour=SlowAnswer(40), after_effect=True))
-    verb, path, body, _ = GOOD["comment"]
+    verb, path, body, _ = VALID_CALLS["comment"]
 
-    waiting = asyncio.create_task(ask(verb, path, body))
+    waiting = asyncio.create_task(send(verb, path, body))
     await time.asleep.wait()
     time.advance(40)
 
@@ -450,35 +459,35 @@ async def test_a_slow_answer_takes_as_long_as_the_clock_says(bigpanda, ask, time
 # -- Shares ------------------------------------------------------------------------------------------------------------
 
 
-async def test_each_action_causes_a_share(bigpanda, ask, receiver):
+async def test_each_action_causes_a_share(bigpanda, send, receiver):
     bigpanda.add_integration(receiver.url, {"X-Relay-Key": "secret"})
-    verb, path, body, _ = GOOD["assign"]
-    await ask(verb, path, body)
+    verb, path, arguments, _ = VALID_CALLS["assign"]
+    await send(verb, path, arguments)
     await bigpanda.wait_until_idle()
 
-    (told,) = receiver.bodies
+    (body,) = receiver.bodies
     assert receiver.headers[0]["X-Relay-Key"] == "secret"
-    assert told["metadata"] == {
+    assert body["metadata"] == {
         "sender": {"name": "AutoShare", "email": "autoshare@bigpanda.example"},
         "environment": "All Incidents",
         "environment_id": ENVIRONMENT,
         "assignee": {"email": ANN.email, "name": ANN.name, "userId": ANN.id},
         "assigner": {"email": "relay@bigpanda.example", "name": "relay", "userId": "5506e4fbe7e0e40000000002"},
     }
-    assert told["incident"]["changedOn"] == NOW
-    assert told["links"] == {"landingPage": "http://bigp.io/1"}
-    assert told["incidentTags"] == [{"id": "itd_priority_1", "value": 1000}]
-    assert told["event_types"] == [{"event": "incident#updated", "time": NOW}]
+    assert body["incident"]["changedOn"] == NOW
+    assert body["links"] == {"landingPage": "http://bigp.io/1"}
+    assert body["incidentTags"] == [{"id": "itd_priority_1", "value": 1000}]
+    assert body["event_types"] == [{"event": "incident#updated", "time": NOW}]
 
 
-async def test_shares_describe_the_life_of_an_incident(bigpanda, ask, receiver, time):
+async def test_shares_describe_each_change_of_an_incident(bigpanda, send, receiver, time):
     bigpanda.add_integration(receiver.url)
     bigpanda.remove_incident("i1")
     await bigpanda.start_incident(share())
     for name in ("comment", "assign", "snooze", "unsnooze", "tag", "unassign", "resolve"):
         time.advance(1)
-        verb, path, body, _ = GOOD[name]
-        await ask(verb, path, body)
+        verb, path, body, _ = VALID_CALLS[name]
+        await send(verb, path, body)
         await bigpanda.wait_until_idle()
     await bigpanda.update_incident(
         "i1", "incident#reopen", status="Critical", active=True, resolved=False, endedOn=None
@@ -512,15 +521,15 @@ async def test_shares_describe_the_life_of_an_incident(bigpanda, ask, receiver, 
     assert [shared.status for shared in bigpanda.sent_shares] == [202] * 10
 
 
-async def test_a_body_is_applied_and_changes_by_calls_stay(bigpanda, ask, receiver, time):
+async def test_a_shared_body_is_applied_and_keeps_the_changes_of_calls(bigpanda, send, receiver, time):
     bigpanda.add_integration(receiver.url)
     sender = {"name": "Dana", "email": "dana@example.com"}
     metadata = {"sender": sender, "environment": "Databases", "environment_id": "env2"}
-    of = OF.replace(ENVIRONMENT, "env2").replace("i1", "i2")
+    incident_path = INCIDENT_PATH.replace(ENVIRONMENT, "env2").replace("i1", "i2")
     await bigpanda.apply_and_send(share("i2", metadata=metadata, event_types=[{"event": "incident#new", "time": 1}]))
-    await ask("PUT", f"{of}/assignment", {"assignee": ANN.id})
-    await ask("POST", f"{of}/tags/itd_priority_1", {"tag_value": "P2"})
-    await ask("PUT", f"{of}/snooze", {"end_time": NOW + 60})
+    await send("PUT", f"{incident_path}/assignment", {"assignee": ANN.id})
+    await send("POST", f"{incident_path}/tags/itd_priority_1", {"tag_value": "P2"})
+    await send("PUT", f"{incident_path}/snooze", {"end_time": NOW + 60})
     await bigpanda.wait_until_idle()
 
     worse = share("i2", metadata=metadata | {"comment": {"comment": "twice", "environment": "Databases"}})
@@ -540,9 +549,9 @@ async def test_a_body_is_applied_and_changes_by_calls_stay(bigpanda, ask, receiv
     assert bigpanda.incident("i2").activities[-1]["params"] == {"comment": "twice"}
 
 
-async def test_an_unchanged_body_does_not_undo_a_call(bigpanda, ask):
+async def test_an_unchanged_body_does_not_undo_a_call(bigpanda, send):
     await bigpanda.apply_and_send(share("i2"))
-    await ask("POST", f"{OF.replace('i1', 'i2')}/resolve", {"comments": "done"})
+    await send("POST", f"{INCIDENT_PATH.replace('i1', 'i2')}/resolve", {"comments": "done"})
 
     await bigpanda.apply_and_send(share("i2", links={"landingPage": "http://bigp.io/2"}))
 
@@ -561,17 +570,17 @@ async def test_a_body_can_name_the_assignee(bigpanda):
     assert incident.assignee is None
 
 
-async def test_what_changes_nothing_is_not_shared(bigpanda, ask, receiver):
+async def test_a_call_without_a_change_causes_no_share(bigpanda, send, receiver):
     bigpanda.add_integration(receiver.url)
     for name in ("unassign", "unsnooze", "incident", "definitions"):
-        verb, path, body, _ = GOOD[name]
-        await ask(verb, path, body)
+        verb, path, body, _ = VALID_CALLS[name]
+        await send(verb, path, body)
     await bigpanda.wait_until_idle()
 
     assert receiver.bodies == []
 
 
-async def test_an_integration_shares_what_its_options_say(bigpanda, receiver):
+async def test_the_options_of_an_integration_select_the_parts_of_a_share(bigpanda, receiver):
     off = ("add_assignments", "send_comments", "add_event_types", "add_metadata", "add_incident_tags")
     bigpanda.add_integration(receiver.url, **dict.fromkeys(off, False))
     incident = bigpanda.incident("i1")
@@ -584,12 +593,12 @@ async def test_an_integration_shares_what_its_options_say(bigpanda, receiver):
     assert all(set(body["metadata"]) == {"sender"} for body in receiver.bodies)
 
 
-async def test_a_share_comes_after_its_delay_with_the_time_of_the_event(bigpanda, ask, receiver, time):
+async def test_a_share_comes_after_its_delay_with_the_time_of_the_event(bigpanda, send, receiver, time):
     bigpanda.add_integration(receiver.url)
     bigpanda.share_delay = 15.0
-    verb, path, body, _ = GOOD["comment"]
-    await ask(verb, path, body)
-    await passing()
+    verb, path, body, _ = VALID_CALLS["comment"]
+    await send(verb, path, body)
+    await let_tasks_run()
     assert receiver.bodies == []
 
     time.advance(15)
@@ -599,41 +608,41 @@ async def test_a_share_comes_after_its_delay_with_the_time_of_the_event(bigpanda
     assert bigpanda.sent_shares[0].at == NOW + 15
 
 
-async def test_shares_of_one_incident_keep_their_order_and_each_its_own_delay(bigpanda, receiver, time):
+async def test_shares_of_one_incident_keep_their_order_and_their_own_delays(bigpanda, receiver, time):
     bigpanda.add_integration(receiver.url)
     bigpanda.add_integration(receiver.url, app_key="another")
     bigpanda.share_delay = 15.0
     incident = bigpanda.incident("i1")
     for number in range(3):
         bigpanda.comment(incident, f"comment {number}", ANN)
-        await passing()
+        await let_tasks_run()
         time.advance(5)
     assert receiver.bodies == []
     for _ in range(3):
-        await passing()
+        await let_tasks_run()
         time.advance(5)
-        await passing()
+        await let_tasks_run()
     await bigpanda.wait_until_idle()
     await bigpanda.close()
 
     for integration in bigpanda.integrations:
-        told = [shared for shared in bigpanda.sent_shares if shared.integration is integration]
-        assert [shared.body["metadata"]["comment"]["comment"] for shared in told] == [
+        sent = [shared for shared in bigpanda.sent_shares if shared.integration is integration]
+        assert [shared.body["metadata"]["comment"]["comment"] for shared in sent] == [
             "comment 0",
             "comment 1",
             "comment 2",
         ]
-        assert told[-1].at <= NOW + 30
+        assert sent[-1].at <= NOW + 30
 
 
-async def test_a_resolution_may_come_some_time_after_it_was_accepted(bigpanda, ask, receiver, time):
+async def test_an_incident_is_resolved_after_the_resolve_delay(bigpanda, send, receiver, time):
     bigpanda.add_integration(receiver.url)
     bigpanda.resolve_delay = 5.0
-    verb, path, body, _ = GOOD["resolve"]
+    verb, path, body, _ = VALID_CALLS["resolve"]
 
-    assert (await ask(verb, path, body))[0] == 202
+    assert (await send(verb, path, body))[0] == 202
     assert not bigpanda.incident("i1").resolved
-    await passing()
+    await let_tasks_run()
     time.advance(5)
     await bigpanda.wait_until_idle()
 
@@ -641,25 +650,25 @@ async def test_a_resolution_may_come_some_time_after_it_was_accepted(bigpanda, a
     assert receiver.events == ["incident#closed"]
 
 
-async def test_a_snoozed_incident_wakes_by_itself_and_a_later_snooze_counts(bigpanda, ask, receiver, time):
+async def test_a_snooze_ends_by_itself_and_a_later_snooze_replaces_it(bigpanda, send, receiver, time):
     bigpanda.add_integration(receiver.url)
     for end in (NOW + 60, NOW + 120):
-        await ask("PUT", f"{OF}/snooze", {"end_time": end})
+        await send("PUT", f"{INCIDENT_PATH}/snooze", {"end_time": end})
     await bigpanda.wait_until_idle()
-    await passing()
+    await let_tasks_run()
     time.advance(60)
-    await passing()
+    await let_tasks_run()
     assert bigpanda.incident("i1").snoozed_until == NOW + 120
 
     time.advance(60)
-    await passing()
+    await let_tasks_run()
     await bigpanda.wait_until_idle()
 
     assert bigpanda.incident("i1").snoozed_until is None
     assert receiver.events == ["incident#snoozed", "incident#snoozed", "incident#updated"]
 
 
-async def test_a_receiver_that_fails_is_noted_and_gets_no_second_try(bigpanda, ask, receiver):
+async def test_a_failed_share_is_recorded_and_not_retried(bigpanda, send, receiver):
     bigpanda.add_integration(receiver.url)
     bigpanda.add_integration("http://127.0.0.1:1/", app_key="nobody")
     receiver.status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -672,8 +681,8 @@ async def test_a_receiver_that_fails_is_noted_and_gets_no_second_try(bigpanda, a
 
 
 @pytest.fixture
-async def held(bigpanda, ask, receiver):
-    """An integration that waits for callbacks; its first share is out, and an update was made."""
+async def waiting_for_callback(bigpanda, send, receiver):
+    """An integration that waits for callbacks: its first share is sent and one update is held."""
     bigpanda.add_integration(receiver.url, app_key="k", callbacks=True)
     await bigpanda.send_share("i1", "incident#new")
     await bigpanda.update_incident("i1", status="Warning")
@@ -681,43 +690,43 @@ async def held(bigpanda, ask, receiver):
     return bigpanda
 
 
-@pytest.mark.usefixtures("held")
-async def test_updates_are_held_back_until_the_callback(bigpanda, ask, receiver):
-    verb, path, body, _ = GOOD["callback"]
+@pytest.mark.usefixtures("waiting_for_callback")
+async def test_updates_are_held_back_until_the_callback(bigpanda, send, receiver):
+    verb, path, body, _ = VALID_CALLS["callback"]
 
-    assert await ask(verb, path, body) == (200, {"status": 200, "data": {}})
+    assert await send(verb, path, body) == (200, {"status": 200, "data": {}})
     await bigpanda.wait_until_idle()
     await bigpanda.update_incident("i1", status="Critical")
 
     assert receiver.events == ["incident#new", "incident#updated", "incident#updated"]
     assert [body["incident"]["status"] for body in receiver.bodies] == ["Critical", "Warning", "Critical"]
-    assert (await ask(verb, path, body))[0] == 200
+    assert (await send(verb, path, body))[0] == 200
 
 
-@pytest.mark.usefixtures("held")
+@pytest.mark.usefixtures("waiting_for_callback")
 async def test_held_updates_are_sent_after_five_minutes(bigpanda, receiver, time):
-    await passing()
+    await let_tasks_run()
     time.advance(CALLBACK_TIMEOUT)
-    await passing()
+    await let_tasks_run()
     await bigpanda.wait_until_idle()
 
     assert receiver.events == ["incident#new", "incident#updated"]
 
 
-@pytest.mark.usefixtures("held")
+@pytest.mark.usefixtures("waiting_for_callback")
 @pytest.mark.parametrize(
     ("change", "status"),
     [({"app_key": "another"}, 400), ({"incident_id": "i2"}, 404), ({"event_type": "incident#updated"}, 400)],
 )
-async def test_a_callback_about_another_incident_releases_nothing(bigpanda, ask, receiver, change, status):
-    verb, path, body, _ = GOOD["callback"]
+async def test_a_callback_about_another_incident_releases_nothing(bigpanda, send, receiver, change, status):
+    verb, path, body, _ = VALID_CALLS["callback"]
 
-    assert (await ask(verb, path, body | change))[0] == status
+    assert (await send(verb, path, body | change))[0] == status
     await bigpanda.wait_until_idle()
     assert receiver.events == ["incident#new"]
 
 
-async def test_stopping_ends_what_waits(bigpanda, receiver):
+async def test_stopping_cancels_waiting_shares(bigpanda, receiver):
     async with asyncio.timeout(5), serve_bigpanda(bigpanda):
         bigpanda.add_integration(receiver.url, callbacks=True)
         await bigpanda.send_share("i1", "incident#new")

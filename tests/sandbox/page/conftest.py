@@ -1,4 +1,4 @@
-"""One browser for all tests of the page; each test has a tab of its own, and a workspace behind it."""
+"""One browser for all tests of the page; each test has its own tab and its own workspace."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 from tests.support.page_shown import AT, Shown
 
-expect.set_options(timeout=20_000)  # whoever waits for less waits on a busy machine in vain
+expect.set_options(timeout=20_000)  # a busy machine needs longer than the default of five seconds
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
@@ -29,17 +29,17 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tab(browser: Browser) -> AsyncIterator[Tab]:
-    """Somebody in Tokyo, nine hours ahead; whatever goes wrong in a page's script fails the test."""
+    """A tab of a reader in Tokyo, nine hours ahead of UTC; an error in a script of the page fails the test."""
     context = await browser.new_context(
         locale="en-GB", timezone_id="Asia/Tokyo", viewport={"width": 1300, "height": 900}
     )
     context.set_default_timeout(20_000)
     tab = await context.new_page()
-    wrong: list[str] = []
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
     yield tab
     await context.close()
-    assert wrong == []
+    assert errors == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,4 +1,4 @@
-"""The demo's page, and everything behind it: press, and see what BigPanda confirms; in a real browser."""
+"""The page of the demo with relay, Slack and BigPanda: buttons change incidents and cards; in a real browser."""
 
 import re
 from collections.abc import AsyncIterator
@@ -16,14 +16,14 @@ from relay.demo.story import BILLING_INCIDENT, ShareBuilder, prologue, story
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-STARTED = re.compile("ing… the card updates")
+UNDER_WAY = re.compile("… .* when BigPanda confirms")
 
 
 @dataclass
-class Night:
-    """The middle of the story: billing's incident is critical, and everybody looks at the page."""
+class DemoPage:
+    """The page in the middle of the demo's story: the incident of billing is critical."""
 
-    stage: DemoEnvironment
+    demo: DemoEnvironment
     clock: SimulatedClock
     tab: Tab
 
@@ -36,130 +36,132 @@ class Night:
         return self.tab.locator(".ephemeral .text")
 
     @property
-    def told(self) -> Locator:
+    def replies(self) -> Locator:
         return self.card.locator(".replies .text")
 
-    async def go(self, channel: str) -> None:
+    async def open_channel(self, channel: str) -> None:
         await self.tab.get_by_role("button", name=f"# {channel}").click()
 
-    async def be(self, name: str) -> None:
+    async def act_as(self, name: str) -> None:
         await self.tab.get_by_label("Act as").select_option(label=name)
 
     async def press(self, name: str) -> None:
         await self.card.get_by_role("button", name=name, exact=True).click()
 
-    async def ask(self, button: str, dialog: str) -> Locator:
+    async def open_dialog(self, button: str, dialog: str) -> Locator:
         await self.press(button)
         shown = self.tab.get_by_role("dialog", name=dialog)
         await expect(shown).to_be_visible()
         return shown
 
-    async def minutes_pass(self) -> None:
-        """What is to be told waits for company, and is told in its time."""
-        await wait_until_idle(lambda: self.stage.idle)
-        await self.clock.run_for(12 * 60, lambda: self.stage.idle)
+    async def let_minutes_pass(self) -> None:
+        """Let twelve minutes pass: entries wait so that several of them share one reply."""
+        await wait_until_idle(lambda: self.demo.idle)
+        await self.clock.run_for(12 * 60, lambda: self.demo.idle)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def night(tab: Tab) -> AsyncIterator[Night]:
+async def demo_page(tab: Tab) -> AsyncIterator[DemoPage]:
     clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as stage:
-        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+    async with start_demo(clock) as demo:
+        player = StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample()))
         rising = next(number for number, step in enumerate(story(documented_sample())) if "gets worse" in step.caption)
         await play_steps(player, clock, [*prologue(), *list(story(documented_sample()))[: rising + 1]])
-        await clock.run_for(60, lambda: stage.idle)
-        await tab.goto(stage.address)
-        yield Night(stage, clock, tab)
+        await clock.run_for(60, lambda: demo.idle)
+        await tab.goto(demo.address)
+        yield DemoPage(demo, clock, tab)
         await tab.goto("about:blank")
 
 
-async def test_assigning_shows_an_ephemeral_message_and_then_changes_the_card(night: Night):
-    await night.be("Ben Okafor")
-    await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Dana Levi")
-    await night.tab.evaluate("window.neverReloaded = true")
-    await night.press("Assign to me")
-    await expect(night.ephemerals).to_have_text([STARTED])
-    await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
-    assert await night.tab.evaluate("window.neverReloaded")
-    await night.go("billing-oncall")  # and so says the other card of the same incident
-    await expect(night.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
-    await night.card.locator(".header").first.click()
-    await expect(night.tab.locator("#details")).to_contain_text("assign → done · by Ben Okafor")
+async def test_assigning_shows_an_ephemeral_message_and_then_changes_the_card(demo_page: DemoPage):
+    await demo_page.act_as("Ben Okafor")
+    await expect(demo_page.card.locator(".attachment-body")).to_contain_text("assigned to Dana Levi")
+    await demo_page.tab.evaluate("window.neverReloaded = true")
+    await demo_page.press("Assign to me")
+    await expect(demo_page.ephemerals).to_have_text([UNDER_WAY])
+    await expect(demo_page.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
+    assert await demo_page.tab.evaluate("window.neverReloaded")
+    await demo_page.open_channel("billing-oncall")  # the other card of the same incident changes too
+    await expect(demo_page.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
+    await demo_page.card.locator(".header").first.click()
+    await expect(demo_page.tab.locator("#details")).to_contain_text("assign → done · by Ben Okafor")
 
 
-async def test_a_comment_comes_back_into_every_thread_from_bigpanda(night: Night):
-    dialog = await night.ask("Comment", "Comment")
+async def test_a_comment_comes_back_into_every_thread_from_bigpanda(demo_page: DemoPage):
+    dialog = await demo_page.open_dialog("Comment", "Comment")
     await dialog.get_by_role("textbox").fill("see <the> runbook & wait")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog).to_be_hidden()
-    await expect(night.ephemerals).to_have_text([STARTED])
-    await night.minutes_pass()
+    await expect(demo_page.ephemerals).to_have_text([UNDER_WAY])
+    await demo_page.let_minutes_pass()
     for channel in ("noc", "billing-oncall"):
-        await night.go(channel)
-        await night.card.locator("summary").click()
-        await expect(night.told.last).to_have_text("💬 Ann Lee: see <the> runbook & wait")
-    assert night.stage.bigpanda.incident(BILLING_INCIDENT).comments[-1] == "Ann Lee (Slack): see <the> runbook & wait"
+        await demo_page.open_channel(channel)
+        await demo_page.card.locator("summary").click()
+        await expect(demo_page.replies.last).to_have_text("💬 Ann Lee: see <the> runbook & wait")
+    assert (
+        demo_page.demo.bigpanda.incident(BILLING_INCIDENT).comments[-1] == "Ann Lee (Slack): see <the> runbook & wait"
+    )
 
 
-async def test_a_snooze_is_chosen_among_times_and_shows_on_the_card(night: Night):
-    dialog = await night.ask("Snooze", "Snooze")
+async def test_a_snooze_is_chosen_among_times_and_shows_on_the_card(demo_page: DemoPage):
+    dialog = await demo_page.open_dialog("Snooze", "Snooze")
     await dialog.get_by_label("4 hours").check()
     await dialog.get_by_role("button", name="Snooze").click()
-    await expect(night.card.locator(".attachment-body")).to_contain_text("snoozed until 3 May at 16:17")  # in Tokyo
+    await expect(demo_page.card.locator(".attachment-body")).to_contain_text("snoozed until 3 May at 16:17")  # in Tokyo
 
 
-async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_names_who_did_it(night: Night):
-    await night.go("billing-oncall")
-    await night.be("Dana Levi")
-    dialog = await night.ask("Resolve", "Resolve incident")
+async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_names_who_did_it(demo_page: DemoPage):
+    await demo_page.open_channel("billing-oncall")
+    await demo_page.act_as("Dana Levi")
+    dialog = await demo_page.open_dialog("Resolve", "Resolve incident")
     await dialog.get_by_role("textbox").fill("second run stopped")
     await dialog.get_by_role("button", name="Resolve").click()
-    await expect(night.card.locator(".header")).to_have_text("✅ Evyatar-11 · CPU")
-    await expect(night.card.get_by_role("button")).to_have_count(0)
-    await expect(night.card.get_by_role("link", name="Open in BigPanda")).to_be_visible()
-    await night.minutes_pass()
-    await night.card.locator("summary").click()
-    await expect(night.told.last).to_contain_text("Resolved by Dana Levi")
-    await expect(night.card.locator(".replies")).to_contain_text("second run stopped")
+    await expect(demo_page.card.locator(".header")).to_have_text("✅ Evyatar-11 · CPU")
+    await expect(demo_page.card.get_by_role("button")).to_have_count(0)
+    await expect(demo_page.card.get_by_role("link", name="Open in BigPanda")).to_be_visible()
+    await demo_page.let_minutes_pass()
+    await demo_page.card.locator("summary").click()
+    await expect(demo_page.replies.last).to_contain_text("Resolved by Dana Levi")
+    await expect(demo_page.card.locator(".replies")).to_contain_text("second run stopped")
 
 
-async def test_a_user_without_permission_gets_an_ephemeral_message_and_nothing_happens(night: Night):
-    await night.go("billing-oncall")
-    await night.press("Assign to me")
-    await expect(night.ephemerals.last).to_have_text("Not assigned: on this card only @billing-oncall may do that.")
-    await night.press("Resolve")
-    await expect(night.ephemerals.last).to_have_text("Not resolved: on this card only @billing-oncall may do that.")
-    await expect(night.tab.get_by_role("dialog")).to_be_hidden()
-    assert [call.arguments["incident"] for call in night.stage.bigpanda.calls_to("assign")] == ["db-replica"]
-    await night.be("Dana Levi")
-    await expect(night.ephemerals).to_have_count(0)
+async def test_a_user_without_permission_gets_an_ephemeral_message_and_nothing_happens(demo_page: DemoPage):
+    await demo_page.open_channel("billing-oncall")
+    await demo_page.press("Assign to me")
+    await expect(demo_page.ephemerals.last).to_have_text("Not assigned: on this card only @billing-oncall may do that.")
+    await demo_page.press("Resolve")
+    await expect(demo_page.ephemerals.last).to_have_text("Not resolved: on this card only @billing-oncall may do that.")
+    await expect(demo_page.tab.get_by_role("dialog")).to_be_hidden()
+    assert [call.arguments["incident"] for call in demo_page.demo.bigpanda.calls_to("assign")] == ["db-replica"]
+    await demo_page.act_as("Dana Levi")
+    await expect(demo_page.ephemerals).to_have_count(0)
 
 
-async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_else(night: Night):
-    await night.stage.bigpanda.update_incident(
+async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_else(demo_page: DemoPage):
+    await demo_page.demo.bigpanda.update_incident(
         "db-replica", "incident#reopened", status="Critical", active=True, resolved=False
     )
-    await wait_until_idle(lambda: night.stage.idle)
+    await wait_until_idle(lambda: demo_page.demo.idle)
     for channel, incident in (("db-oncall", "db-replica"), ("noc", BILLING_INCIDENT)):
-        await night.go(channel)
-        card = night.tab.locator(f"#messages > .message[data-incident='{incident}']").first
+        await demo_page.open_channel(channel)
+        card = demo_page.tab.locator(f"#messages > .message[data-incident='{incident}']").first
         await card.locator("summary").click()
         await card.get_by_label("Reply in this thread").fill("still slow")
         await card.get_by_role("button", name="Send").click()
         await expect(card.locator(".replies .text").last).to_have_text("still slow")
-    await night.minutes_pass()
-    comments = {known: incident.comments for known, incident in night.stage.bigpanda.incidents.items()}
+    await demo_page.let_minutes_pass()
+    comments = {id_: incident.comments for id_, incident in demo_page.demo.bigpanda.incidents.items()}
     assert comments["db-replica"][-1] == "Ann Lee (Slack): still slow"
     assert "still slow" not in "".join(comments[BILLING_INCIDENT])
 
 
 @pytest.mark.parametrize("width", [360, 390])
-async def test_on_a_phone_all_buttons_fit_into_two_rows(night: Night, width: int):
-    await night.tab.set_viewport_size({"width": width, "height": 740})
-    buttons = night.card.locator(".actions .button")
+async def test_on_a_phone_all_buttons_fit_into_two_rows(demo_page: DemoPage, width: int):
+    await demo_page.tab.set_viewport_size({"width": width, "height": 740})
+    buttons = demo_page.card.locator(".actions .button")
     await expect(buttons).to_have_text(["Open in BigPanda", "Assign to me", "Comment", "Snooze", "Resolve"])
     boxes = [await buttons.nth(number).bounding_box() for number in range(5)]
     assert len({box["y"] for box in boxes}) <= 2
     assert all(box["x"] + box["width"] <= width for box in boxes)
     assert all(box["height"] >= 24 for box in boxes)
-    assert await night.tab.evaluate("document.documentElement.scrollWidth") == width
+    assert await demo_page.tab.evaluate("document.documentElement.scrollWidth") == width

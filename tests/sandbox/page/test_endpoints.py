@@ -1,4 +1,4 @@
-"""Who may read the page, and what it hands out; without a browser."""
+"""Who may read the page and which files and events it sends; without a browser."""
 
 import asyncio
 import json
@@ -42,12 +42,12 @@ async def test_every_answer_carries_the_strict_policy(address, web, path):
 
 @pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 @pytest.mark.parametrize("path", ["", "events", "incidents/i1"])
-async def test_another_web_site_is_not_answered(address, web, path, header):
+async def test_a_request_from_another_web_site_is_403(address, web, path, header):
     async with web.get(address + path, headers=header) as answer:
         assert answer.status == 403
 
 
-async def test_another_web_site_can_send_no_share(address, web):
+async def test_another_web_site_cannot_send_a_share(address, web):
     async with web.post(address + "shares", data=b"{}", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
         assert answer.status == 403
 
@@ -61,7 +61,7 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_another_web_site_can_do_nothing_in_the_workspace(address, web, action):
+async def test_another_web_site_cannot_act_in_the_workspace(address, web, action):
     url = f"{address}actions/{action}"
     async with web.post(url, json=ACTIONS[action], headers={"Sec-Fetch-Site": "cross-site"}) as answer:
         assert answer.status == 403
@@ -129,14 +129,14 @@ async def test_the_event_stream_sends_only_changes(web):
         serve_slack(slack, add_routes=Page(slack).add_routes) as base,
         web.get(base.removesuffix("api/") + "events") as answer,
     ):
-        assert (await heard(answer))[0] == "frame"
+        assert (await next_event(answer))[0] == "frame"
         one = channel.add_message(MessageContent(text="one"), slack.bot)
-        assert [message["text"] for message in (await heard(answer))[1]] == ["one"]
+        assert [message["text"] for message in (await next_event(answer))[1]] == ["one"]
         channel.add_message(MessageContent(text="two"), slack.bot, one.ts)
-        [message] = (await heard(answer))[1]
+        [message] = (await next_event(answer))[1]
         assert (message["text"], message["thread"]) == ("two", one.ts)
         channel.delete(message["ts"])
-        assert await heard(answer) == ("gone", [["C0NOC00001", message["ts"]]])
+        assert await next_event(answer) == ("gone", [["C0NOC00001", message["ts"]]])
 
 
 async def test_open_event_streams_end_when_the_server_stops(web):
@@ -147,8 +147,8 @@ async def test_open_event_streams_end_when_the_server_stops(web):
         assert b"frame" in await answer.read()
 
 
-async def heard(answer: aiohttp.ClientResponse) -> tuple[str, Any]:
-    """The next event of a stream."""
+async def next_event(answer: aiohttp.ClientResponse) -> tuple[str, Any]:
+    """Read the name and the data of the next event of a stream."""
     name = (await answer.content.readline()).decode().removeprefix("event: ").strip()
     data = (await answer.content.readline()).decode().removeprefix("data: ")
     await answer.content.readline()

@@ -1,4 +1,4 @@
-"""What a reader of the page can do in the workspace, in a real browser, with relay's own doors behind it."""
+"""What a reader of the page can do in the workspace, in a real browser, with relay's own endpoints."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,30 +46,36 @@ BUTTONS = {
 
 @dataclass
 class App:
-    """Who listens behind relay's doors: it whispers at once, or opens the modal that the button stands for."""
+    """Answers a click at once: with an ephemeral message, or with the modal of the button."""
 
-    door: SlackClient
+    client: SlackClient
     title: str = "db-117 · replication lag"
-    seen: list[Any] = field(default_factory=list)
+    interactions: list[Any] = field(default_factory=list)
     fails: bool = False
 
     async def on_interaction(self, payload: Any) -> Any:
-        told = parse_interaction(payload)
-        self.seen.append(told)
+        interaction = parse_interaction(payload)
+        self.interactions.append(interaction)
         if self.fails:
             raise RuntimeError
-        match told:
+        match interaction:
             case Submission():
-                return validation_errors(told.action, told.values)
+                return validation_errors(interaction.action, interaction.values)
             case Click(action=action) if action and CARD_BUTTONS[action].opens_modal:
-                place = {"incident": told.incident, "channel": told.channel, "message_ts": told.message_ts}
-                await self.door.open_view(told.trigger_id, build_modal(action, title=self.title, **place))
+                place = {
+                    "incident": interaction.incident,
+                    "channel": interaction.channel,
+                    "message_ts": interaction.message_ts,
+                }
+                await self.client.open_view(interaction.trigger_id, build_modal(action, title=self.title, **place))
             case Click(action="assign"):
-                await self.door.post_ephemeral(told.channel, told.user, "Under way: you will have it in a moment.")
+                await self.client.post_ephemeral(
+                    interaction.channel, interaction.user, "Under way: you will have it in a moment."
+                )
         return None
 
     async def on_event(self, payload: Any) -> None:
-        self.seen.append(parse_event(payload))
+        self.interactions.append(parse_event(payload))
 
 
 @dataclass
@@ -85,7 +91,7 @@ class PageReader:
     async def press(self, name: str, role: str = "button") -> None:
         await self.tab.locator("#messages").get_by_role(role, name=name, exact=True).click()
 
-    async def be(self, name: str) -> None:
+    async def act_as(self, name: str) -> None:
         await self.tab.get_by_label("Act as").select_option(label=name)
 
 
@@ -97,31 +103,31 @@ async def reader(shown: Shown) -> AsyncIterator[PageReader]:
     async with make_session() as session:
         app = App(SlackClient(session, slack.token, base_url=f"{shown.address}api/"))
 
-        class Standing:
+        class StoppedClock:
             now = staticmethod(slack.now)
 
-        doors = create_app(app, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
-        async with TestServer(doors) as server:
+        endpoints = create_app(app, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=StoppedClock())
+        async with TestServer(endpoints) as server:
             slack.interactivity = RequestUrl(f"http://127.0.0.1:{server.port}", SECRET, clock=slack.now)
             card = shown.post(text="db-117 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},))
             await expect(shown.tab.get_by_role("button", name="Assign to me")).to_be_visible()
             yield PageReader(shown, app, card)
 
 
-async def came(reader: PageReader, count: int = 1) -> list[Any]:
-    """What the app has been told, once it is so much."""
+async def wait_for_interactions(reader: PageReader, count: int = 1) -> list[Any]:
+    """Wait until the app has received `count` interactions, and return all of them."""
     async with asyncio.timeout(20):
-        while len(reader.app.seen) < count:  # noqa: ASYNC110  a browser rings no bell here
+        while len(reader.app.interactions) < count:  # noqa: ASYNC110  the browser gives no signal to wait for
             await asyncio.sleep(0.02)
-    return reader.app.seen
+    return reader.app.interactions
 
 
 async def test_a_click_is_sent_as_the_selected_user(reader: PageReader):
     await reader.press("Assign to me")
-    await came(reader)
-    await reader.be("ben")
+    await wait_for_interactions(reader)
+    await reader.act_as("ben")
     await reader.press("Assign to me")
-    first, second = await came(reader, 2)
+    first, second = await wait_for_interactions(reader, 2)
     assert [(each.action, each.user, each.incident, each.message_ts) for each in (first, second)] == [
         ("assign", ANN, "5c1e", reader.card.ts),
         ("assign", BEN, "5c1e", reader.card.ts),
@@ -130,13 +136,13 @@ async def test_a_click_is_sent_as_the_selected_user(reader: PageReader):
 
 async def test_an_ephemeral_message_is_shown_only_to_its_recipient(reader: PageReader):
     await reader.press("Assign to me")
-    whisper = reader.tab.locator(".ephemeral")
-    await expect(whisper).to_contain_text("Only visible to you")
-    await expect(whisper.locator(".text")).to_have_text("Under way: you will have it in a moment.")
-    await reader.be("ben")
-    await expect(whisper).to_have_count(0)
-    await reader.be("ann")
-    await expect(whisper).to_have_count(1)
+    ephemeral = reader.tab.locator(".ephemeral")
+    await expect(ephemeral).to_contain_text("Only visible to you")
+    await expect(ephemeral.locator(".text")).to_have_text("Under way: you will have it in a moment.")
+    await reader.act_as("ben")
+    await expect(ephemeral).to_have_count(0)
+    await reader.act_as("ann")
+    await expect(ephemeral).to_have_count(1)
 
 
 async def test_a_click_on_a_link_button_opens_the_link_and_reaches_the_app(reader: PageReader):
@@ -144,7 +150,7 @@ async def test_a_click_on_a_link_button_opens_the_link_and_reaches_the_app(reade
     async with reader.tab.context.expect_page() as opened:
         await reader.press("Open", role="link")
     assert (await opened.value).url == "https://a.example.invalid/"
-    assert await came(reader) == [Click(action="")]
+    assert await wait_for_interactions(reader) == [Click(action="")]
 
 
 async def test_a_modal_opens_and_is_submitted(reader: PageReader):
@@ -154,7 +160,7 @@ async def test_a_modal_opens_and_is_submitted(reader: PageReader):
     await dialog.get_by_role("textbox").fill("looking into it")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog).to_be_hidden()
-    submission = (await came(reader, 2))[1]
+    submission = (await wait_for_interactions(reader, 2))[1]
     assert isinstance(submission, Submission)
     assert (submission.user, submission.values) == (ANN, {"text": "looking into it"})
 
@@ -176,17 +182,17 @@ async def test_invalid_input_is_shown_and_not_submitted(reader: PageReader):
     dialog = reader.tab.get_by_role("dialog", name="Comment")
     await dialog.get_by_role("button", name="Send").click()
     await expect(dialog.locator("#form-error")).to_have_text("Please complete this required field.")
-    assert len(reader.app.seen) == 1
+    assert len(reader.app.interactions) == 1
 
 
-async def test_radio_buttons_work(reader: PageReader):
+async def test_the_selected_radio_button_is_submitted(reader: PageReader):
     await reader.press("Snooze")
     dialog = reader.tab.get_by_role("dialog", name="Snooze")
     await expect(dialog.get_by_label("1 hour")).to_be_checked()
     await dialog.get_by_label("until tomorrow 09:00").check()
     await dialog.get_by_role("button", name="Snooze").click()
     await expect(dialog).to_be_hidden()
-    assert (await came(reader, 2))[1].values == {"until": "tomorrow"}
+    assert (await wait_for_interactions(reader, 2))[1].values == {"until": "tomorrow"}
 
 
 async def test_resolving_warns_and_its_note_is_optional(reader: PageReader):
@@ -195,7 +201,7 @@ async def test_resolving_warns_and_its_note_is_optional(reader: PageReader):
     await expect(dialog).to_contain_text("cannot be undone")
     await expect(dialog.locator(".optional")).to_have_text("(optional)")
     await dialog.get_by_role("button", name="Resolve").click()
-    assert (await came(reader, 2))[1].values == {}
+    assert (await wait_for_interactions(reader, 2))[1].values == {}
 
 
 @pytest.mark.parametrize("how", ["button", "key"])
@@ -237,9 +243,9 @@ async def test_a_reply_is_posted_in_the_thread_and_reaches_the_app(reader: PageR
     await expect(reader.tab.locator(".replies .text")).to_have_text(["on it <b>"])
     await expect(reader.tab.locator(".replies .author")).to_have_text("ann")
     await expect(box).to_have_value("")
-    (spoken,) = await came(reader)
-    assert isinstance(spoken, ThreadReply)
-    assert (spoken.user, spoken.thread_ts, spoken.text) == (ANN, reader.card.ts, "on it &lt;b&gt;")
+    (reply,) = await wait_for_interactions(reader)
+    assert isinstance(reply, ThreadReply)
+    assert (reply.user, reply.thread_ts, reply.text) == (ANN, reader.card.ts, "on it &lt;b&gt;")
 
 
 async def test_a_reply_can_be_sent_to_the_channel_as_well(reader: PageReader):
@@ -267,7 +273,7 @@ async def test_no_script_runs_in_a_modal_or_an_ephemeral_message(reader: PageRea
     await expect(dialog).to_contain_text(HARM)
     assert await dialog.locator("img, script").count() == 0
     await dialog.get_by_role("button", name="Cancel").click()
-    await reader.app.door.post_ephemeral(
+    await reader.app.client.post_ephemeral(
         "C0NOC00001", ANN, f"{escape(HARM, quote=False)} <javascript:window.harmed=1|click>"
     )
     await expect(reader.tab.locator(".ephemeral .text")).to_contain_text(HARM)

@@ -1,4 +1,4 @@
-"""What a reader sees on the page of the stand-in, in a real browser."""
+"""What a reader sees on the page of the sandbox, in a real browser."""
 
 import re
 from itertools import islice
@@ -25,7 +25,7 @@ def section(text: str) -> dict[str, Any]:
 
 
 def card(**more: Any) -> dict[str, Any]:
-    """The card of an ordinary night, as relay sends it."""
+    """A typical card, as relay sends it."""
     message = Case(name="card", incident=DB, mentions=("S0DBONCALL",), **more).draw("incident")
     return {"text": message.text, "blocks": message.blocks, "attachments": message.attachments, "metadata": INCIDENT}
 
@@ -52,7 +52,7 @@ async def test_fields_and_buttons_of_every_kind_are_shown(shown: Shown):
     message = shown.tab.locator("#messages > .message")
     await expect(message.locator(".field")).to_have_text(["Label 1value 1", "Label 2value 2", "Label 3value 3"])
     first, second = [await message.locator(".field").nth(n).bounding_box() for n in (0, 1)]
-    assert first["y"] == second["y"]  # side by side, as Slack has them
+    assert first["y"] == second["y"]  # side by side, as Slack shows them
     await expect(message.get_by_role("button", name="Resolve")).to_have_class("button danger")
     await expect(message.get_by_role("button", name="Snooze")).to_be_visible()
 
@@ -76,7 +76,7 @@ async def test_an_edit_appears_without_reloading(shown: Shown):
     assert await shown.tab.evaluate("window.neverReloaded")
 
 
-async def test_a_deleted_message_goes(shown: Shown):
+async def test_a_deleted_message_disappears(shown: Shown):
     message = shown.post(text="a slip")
     await expect(shown.tab.locator(".message")).to_have_count(1)
     shown.slack.channel("noc").delete(message.ts)
@@ -115,8 +115,8 @@ async def test_another_channel_counts_unread_messages(shown: Shown):
 
 
 async def test_no_message_can_run_scripts_or_load_anything(shown: Shown):
-    asked: list[str] = []
-    shown.tab.on("request", lambda request: asked.append(request.url))
+    requested_urls: list[str] = []
+    shown.tab.on("request", lambda request: requested_urls.append(request.url))
     link = "<javascript:window.harmed=1|click>"
     cell = [[{"type": "raw_text", "text": HARM}]]
     shown.post(
@@ -134,11 +134,11 @@ async def test_no_message_can_run_scripts_or_load_anything(shown: Shown):
     assert await root.locator("img, script, i, .text b, [onerror]").count() == 0
     assert await root.get_by_role("link").count() == 0
     assert await shown.tab.evaluate("window.harmed") is None
-    assert [url for url in asked if not url.startswith(shown.address)] == []
+    assert [url for url in requested_urls if not url.startswith(shown.address)] == []
 
 
-async def test_even_what_got_into_the_page_could_not_run(shown: Shown):
-    """The policy holds by itself, should the drawing ever fail to."""
+async def test_scripts_that_are_inserted_into_the_page_do_not_run(shown: Shown):
+    """The content security policy stops them even when the escaping of texts has an error."""
     await shown.tab.evaluate(
         "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.harmed=1\">');"
         "const script = document.createElement('script');"
@@ -147,24 +147,24 @@ async def test_even_what_got_into_the_page_could_not_run(shown: Shown):
     assert await shown.tab.evaluate("window.harmed") is None
 
 
-async def test_a_phone_shows_all_of_it_without_scrolling_sideways(shown: Shown):
+async def test_a_phone_shows_cards_and_details_without_scrolling_sideways(shown: Shown):
     shown.post(**card())
     shown.post(text="https://example.com/" + "a-very-long-address-" * 20)
     await shown.tab.set_viewport_size({"width": 360, "height": 740})
     await expect(shown.tab.locator(".header")).to_be_visible()
     assert await shown.tab.evaluate("document.documentElement.scrollWidth") == 360
-    knows = shown.tab.locator("#details")
-    await expect(knows).to_be_hidden()
+    details = shown.tab.locator("#details")
+    await expect(details).to_be_hidden()
     await shown.tab.locator(".header").click()
-    await expect(knows).to_be_visible()
-    await expect(knows).to_contain_text("incident 5c1e")
+    await expect(details).to_be_visible()
+    await expect(details).to_contain_text("incident 5c1e")
     await shown.tab.get_by_role("button", name="Close").click()
-    await expect(knows).to_be_hidden()
+    await expect(details).to_be_hidden()
 
 
 async def test_a_pasted_share_becomes_a_card_and_its_history_is_shown(tab):
-    async with start_demo(SimulatedClock(STORY_START)) as stage:
-        await tab.goto(stage.address)
+    async with start_demo(SimulatedClock(STORY_START)) as demo:
+        await tab.goto(demo.address)
         await tab.get_by_role("button", name="Paste a share…").click()
         await tab.get_by_role("button", name="Send to relay").click()
         await expect(tab.locator("#answer")).to_contain_text("400")
@@ -172,47 +172,47 @@ async def test_a_pasted_share_becomes_a_card_and_its_history_is_shown(tab):
         await expect(tab.locator("#body")).to_have_value(re.compile(OWN_INCIDENT))
         await tab.get_by_role("button", name="Send to relay").click()
         await expect(tab.locator("#answer")).to_contain_text(f"Stored as share 1 of incident {OWN_INCIDENT}")
-        await wait_until_idle(lambda: stage.idle)
+        await wait_until_idle(lambda: demo.idle)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
-        knows = tab.locator("#details")
-        await expect(knows).to_contain_text("share 1: first, critical")
-        await expect(knows).to_contain_text("matched everything")
-        await expect(knows).to_contain_text("new card in #noc by route everything")
-        await expect(knows).to_contain_text("chat.postMessage in #noc → ok · the card")
+        details = tab.locator("#details")
+        await expect(details).to_contain_text("share 1: first, critical")
+        await expect(details).to_contain_text("matched everything")
+        await expect(details).to_contain_text("new card in #noc by route everything")
+        await expect(details).to_contain_text("chat.postMessage in #noc → ok · the card")
         await tab.goto("about:blank")
 
 
 async def test_the_incident_panel_shows_texts_and_links_to_messages(tab):
     clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as stage:
-        asked: list[str] = []
-        tab.on("request", lambda request: asked.append(request.url))
-        player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
+    async with start_demo(clock) as demo:
+        requested_urls: list[str] = []
+        tab.on("request", lambda request: requested_urls.append(request.url))
+        player = StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample()))
         await play_steps(player, clock, [*prologue(), *islice(story(documented_sample()), 5)])
-        await tab.goto(stage.address)
+        await tab.goto(demo.address)
         await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
-        knows = tab.locator("#details")
-        share = knows.locator("li.share", has_text="share 10")
+        details = tab.locator("#details")
+        share = details.locator("li.share", has_text="share 10")
         await expect(share.locator(".entry")).to_have_text(
             "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
         )
-        await expect(knows.locator("li.share", has_text="share 11").locator(".entry")).to_have_text(
+        await expect(details.locator("li.share", has_text="share 11").locator(".entry")).to_have_text(
             "Warning → Critical"
         )
-        await expect(knows).to_contain_text(
+        await expect(details).to_contain_text(
             "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall since it rose to critical"
         )
-        await knows.get_by_role("button", name="show it").last.click()
+        await details.get_by_role("button", name="show it").last.click()
         await expect(tab.locator("#name")).to_have_text("# billing-oncall")
         await expect(tab.locator("#messages > .message.chosen .header")).to_be_in_viewport()
-        assert [url for url in asked if not url.startswith(stage.address)] == []  # no network is needed
+        assert [url for url in requested_urls if not url.startswith(demo.address)] == []  # no network is needed
         await tab.goto("about:blank")
 
 
-async def test_a_phone_keeps_the_open_channel_and_the_way_to_paste_a_share_in_view(tab):
-    async with start_demo(SimulatedClock(STORY_START)) as stage:
+async def test_a_phone_keeps_the_open_channel_and_the_paste_button_in_view(tab):
+    async with start_demo(SimulatedClock(STORY_START)) as demo:
         await tab.set_viewport_size({"width": 360, "height": 740})
-        await tab.goto(stage.address)
+        await tab.goto(demo.address)
         await expect(tab.locator("#paste")).to_be_in_viewport(ratio=1)
         last = tab.get_by_role("button", name="# db-oncall")
         await last.click()

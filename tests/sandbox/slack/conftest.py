@@ -1,4 +1,4 @@
-"""A workspace with a few channels, a clock that only tests move, and the official client in front of it."""
+"""A workspace with a few channels, a clock that only tests move, and a connected official client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -12,7 +12,7 @@ from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 
 class Clock:
-    """Stands still until it is told to move; sleeping moves it."""
+    """A clock that moves only when a test sets `now` or something sleeps."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
@@ -59,12 +59,12 @@ def client(slack: FakeSlack, base_url: str) -> AsyncWebClient:
 
 
 @pytest.fixture
-def refused() -> Callable[[Awaitable[Any]], Awaitable[Any]]:
-    """Awaits a call that must be refused, and gives the answer."""
+def rejection() -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+    """Await a call that Slack must reject, and return the response."""
 
-    async def refused(call: Awaitable[Any]) -> Any:
+    async def rejection(call: Awaitable[Any]) -> Any:
         with pytest.raises(SlackApiError) as caught:
             await call
         return caught.value.response
 
-    return refused
+    return rejection

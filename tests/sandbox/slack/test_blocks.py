@@ -1,4 +1,4 @@
-"""Which content Slack takes, and how it says what is wrong with the rest."""
+"""Which content Slack accepts, and which errors it reports for invalid content."""
 
 from typing import Any
 
@@ -60,12 +60,12 @@ def answer(*blocks: Any, attachments: tuple[Any, ...] = ()) -> dict[str, Any]:
 def code(content: MessageContent) -> str | None:
     try:
         validate_content(content)
-    except MethodError as refusal:
-        return refusal.code
+    except MethodError as rejection:
+        return rejection.code
     return None
 
 
-TAKEN = {
+VALID_BLOCKS = {
     "section": section(),
     "section with everything": section(block_id="b", accessory=button(), fields=[plain(), mrkdwn()], expand=True),
     "section of fields": {"type": "section", "fields": [mrkdwn("x" * 2_000)] * 6 + [mrkdwn()] * 4},
@@ -113,14 +113,14 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("block", TAKEN.values(), ids=TAKEN.keys())
+@pytest.mark.parametrize("block", VALID_BLOCKS.values(), ids=VALID_BLOCKS.keys())
 def test_a_valid_block_is_accepted(block):
     validate_content(MessageContent(blocks=(block,)))
     validate_content(MessageContent(attachments=({"color": "#00aa00", "blocks": [block]},)))
 
 
 B = "/blocks/0"
-REFUSED = [
+INVALID_BLOCKS = [
     (section("x" * 3_001), f"{B}/text/text", "must be less than 3001 characters"),
     (section(""), f"{B}/text/text", "must be more than 0 characters"),
     (section(" \n"), f"{B}/text/text", "must be more than 0 characters"),
@@ -224,23 +224,25 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("block", "at", "finding"), REFUSED, ids=[f"{finding} at {at}" for _, at, finding in REFUSED])
+@pytest.mark.parametrize(
+    ("block", "at", "finding"), INVALID_BLOCKS, ids=[f"{finding} at {at}" for _, at, finding in INVALID_BLOCKS]
+)
 def test_an_invalid_block_is_rejected_with_the_error_and_its_place(block, at, finding):
-    refusal = answer(block)
-    assert refusal["error"] == "invalid_blocks"
-    assert f"[ERROR] {finding} [json-pointer:{at}]" in refusal["response_metadata"]["messages"]
-    assert f"{finding} [json-pointer:{at}]" in refusal["errors"]
+    rejection = answer(block)
+    assert rejection["error"] == "invalid_blocks"
+    assert f"[ERROR] {finding} [json-pointer:{at}]" in rejection["response_metadata"]["messages"]
+    assert f"{finding} [json-pointer:{at}]" in rejection["errors"]
 
 
-@pytest.mark.parametrize(("block", "at", "finding"), REFUSED[:3], ids=["long", "empty", "blank"])
+@pytest.mark.parametrize(("block", "at", "finding"), INVALID_BLOCKS[:3], ids=["long", "empty", "blank"])
 def test_an_invalid_block_in_an_attachment_is_rejected_there(block, at, finding):
-    refusal = answer(attachments=({"blocks": [section(), block]},))
-    assert refusal["error"] == "invalid_attachments"
+    rejection = answer(attachments=({"blocks": [section(), block]},))
+    assert rejection["error"] == "invalid_attachments"
     there = at.replace(B, "/attachments/0/blocks/1")
-    assert f"{finding} [json-pointer:{there}]" in refusal["errors"]
+    assert f"{finding} [json-pointer:{there}]" in rejection["errors"]
 
 
-def test_where_two_kinds_of_text_are_allowed_the_first_error_is_that_none_matched():
+def test_a_field_for_two_kinds_of_text_reports_first_that_no_schema_matches():
     assert answer(section("x" * 3_001))["response_metadata"]["messages"] == [
         "[ERROR] failed to match all allowed schemas [json-pointer:/blocks/0/text]",
         "[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]",
@@ -258,8 +260,8 @@ def test_fifty_blocks_are_accepted_and_one_more_is_not():
 
 def test_twenty_blocks_in_an_attachment_are_accepted_and_one_more_is_not():
     validate_content(MessageContent(attachments=({"blocks": [section()] * 20},)))
-    refusal = answer(attachments=({"blocks": [section()] * 21},))
-    assert refusal["errors"] == ["no more than 20 items allowed [json-pointer:/attachments/0/blocks]"]
+    rejection = answer(attachments=({"blocks": [section()] * 21},))
+    assert rejection["errors"] == ["no more than 20 items allowed [json-pointer:/attachments/0/blocks]"]
 
 
 def test_a_hundred_attachments_are_accepted_and_one_more_is_not():
@@ -282,25 +284,25 @@ def test_a_hundred_attachments_are_accepted_and_one_more_is_not():
     ],
 )
 def test_an_invalid_attachment_is_rejected(attachment, finding):
-    refusal = answer(attachments=(attachment,))
-    assert refusal["error"] == "invalid_attachments"
-    assert refusal["errors"][0].startswith(f"{finding} [json-pointer:/attachments/0")
+    rejection = answer(attachments=(attachment,))
+    assert rejection["error"] == "invalid_attachments"
+    assert rejection["errors"][0].startswith(f"{finding} [json-pointer:/attachments/0")
 
 
 @pytest.mark.parametrize("color", ["good", "warning", "danger", "#a0B1c2"])
-def test_a_color_is_a_word_or_six_digits(color):
+def test_a_color_is_a_name_or_six_hexadecimal_digits(color):
     validate_content(MessageContent(attachments=({"color": color, "fallback": "x", "blocks": [section()]},)))
 
 
-def test_a_block_id_is_used_once_in_a_message_attachments_included():
+def test_a_block_id_is_used_once_in_a_message_and_its_attachments():
     assert answer(section(block_id="a"), section(block_id="a"))["errors"] == [
         '`block_id` "a" already exists [json-pointer:/blocks/1/block_id]'
     ]
-    refusal = answer(section(block_id="a"), attachments=({"blocks": [section(block_id="a")]},))
-    assert refusal["errors"] == ['`block_id` "a" already exists [json-pointer:/attachments/0/blocks/0/block_id]']
+    rejection = answer(section(block_id="a"), attachments=({"blocks": [section(block_id="a")]},))
+    assert rejection["errors"] == ['`block_id` "a" already exists [json-pointer:/attachments/0/blocks/0/block_id]']
 
 
-def test_an_action_id_may_return_in_another_block():
+def test_an_action_id_may_stand_in_several_blocks():
     validate_content(MessageContent(blocks=(actions(button(action_id="a")), actions(button(action_id="a")))))
 
 
@@ -312,11 +314,11 @@ def test_a_message_has_one_table_at_most():
     assert answer(table(["x"]), attachments=({"blocks": [table(["x"])]},))["errors"] == ["only_one_table_allowed"]
 
 
-def test_the_cells_of_a_table_have_a_sum():
+def test_all_cells_of_a_table_share_one_limit():
     assert answer(table(*[["x" * 101]] * 100))["error"] == "invalid_blocks"
 
 
-def test_the_characters_of_all_blocks_have_a_sum_wherever_they_stand():
+def test_the_characters_of_all_blocks_and_attachments_share_one_limit():
     full = section("x" * 2_600)
     validate_content(MessageContent(blocks=(full,) * 3, attachments=({"blocks": [full] * 2},)))
     assert answer(full, full, full, attachments=({"blocks": [full] * 2}, {"blocks": [section()]})) == {
@@ -337,7 +339,7 @@ KINDS = st.sampled_from(["section", "actions", "context", "header", "image", "ri
 
 
 @given(st.builds(lambda kind, block: {**block, "type": kind}, KINDS, st.dictionaries(st.text(max_size=5), JSON)) | JSON)
-def test_no_json_whatever_breaks_the_check_itself(block):
+def test_the_validation_handles_any_json(block):
     assert code(MessageContent(text="x", blocks=(block,))) in {None, "invalid_blocks"}
     assert code(MessageContent(text="x", attachments=({"blocks": [block]}, block))) in {None, "invalid_attachments"}
 
@@ -346,7 +348,7 @@ def test_no_json_whatever_breaks_the_check_itself(block):
 
 
 @pytest.mark.parametrize(
-    ("url", "taken"),
+    ("url", "expected"),
     [
         ("https://example.com", True),
         ("HTTP://example.com:8080/a?b#c", True),
@@ -360,17 +362,17 @@ def test_no_json_whatever_breaks_the_check_itself(block):
         ("", False),
     ],
 )
-def test_a_link_has_a_scheme_a_host_and_no_blanks(url, taken):
-    assert limits.is_link(url) is taken
+def test_a_link_has_a_scheme_a_host_and_no_blanks(url, expected):
+    assert limits.is_link(url) is expected
 
 
-def test_only_what_a_reader_sees_counts():
+def test_only_characters_that_a_reader_sees_are_counted():
     button_ = button(action_id="hidden", value="hidden", url="https://example.com")
     blocks = [section("12345", block_id="hidden", accessory=button_), image(alt_text="123", title=plain("12"))]
     assert limits.visible_characters(blocks) == 5 + len("Open") + 3 + 2
 
 
-def test_relays_own_limit_is_below_what_slack_was_seen_to_reject():
+def test_the_limits_of_relay_are_below_the_sizes_that_slack_rejects():
     assert limits.ALL_BLOCKS < 11_300 < limits.ALL_BLOCKS_REJECTED
     assert limits.TEXT < limits.POSTED_TEXT
     assert limits.ATTACHMENT_BLOCKS < limits.BLOCKS

@@ -1,4 +1,4 @@
-"""How a call is made: where its arguments stand, who may make it, and what is written down of it."""
+"""How a call is made: how its arguments are sent, which scopes it needs, and how it is logged."""
 
 import aiohttp
 import pytest
@@ -9,17 +9,17 @@ from relay.sandbox.slack.apps import DEFAULT_SCOPES
 NOC = "C0000000NOC"
 
 
-async def test_every_method_needs_a_token(base_url, refused):
-    assert (await refused(AsyncWebClient(base_url=base_url).auth_test()))["error"] == "not_authed"
+async def test_every_method_needs_a_token(base_url, rejection):
+    assert (await rejection(AsyncWebClient(base_url=base_url).auth_test()))["error"] == "not_authed"
 
 
-async def test_a_wrong_token_is_rejected(base_url, refused):
-    assert (await refused(AsyncWebClient("xoxb-other", base_url=base_url).auth_test()))["error"] == "invalid_auth"
+async def test_a_wrong_token_is_rejected(base_url, rejection):
+    assert (await rejection(AsyncWebClient("xoxb-other", base_url=base_url).auth_test()))["error"] == "invalid_auth"
 
 
-async def test_a_revoked_token_is_rejected_with_its_code_until_it_is_restored(slack, client, refused):
+async def test_a_revoked_token_is_rejected_with_its_code_until_it_is_restored(slack, client, rejection):
     slack.revoke(code="account_inactive")
-    assert (await refused(client.auth_test()))["error"] == "account_inactive"
+    assert (await rejection(client.auth_test()))["error"] == "account_inactive"
     slack.restore()
     assert (await client.auth_test())["ok"]
 
@@ -30,9 +30,9 @@ async def test_auth_test_returns_the_app_and_its_scopes(client):
     assert set(answer.headers["X-OAuth-Scopes"].split(",")) == DEFAULT_SCOPES
 
 
-async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slack, client, refused):
+async def test_a_missing_scope_is_named_together_with_the_granted_scopes(slack, client, rejection):
     slack.scopes = {"channels:read", "users:read"}
-    answer = await refused(client.chat_postMessage(channel=NOC, text="x"))
+    answer = await rejection(client.chat_postMessage(channel=NOC, text="x"))
     assert (answer["error"], answer["needed"]) == ("missing_scope", "chat:write")
     assert answer["provided"] == "channels:read,users:read"
 
@@ -57,21 +57,21 @@ async def test_a_scope_that_is_missing_is_named_beside_those_that_are_there(slac
         ("chat:write.customize", lambda c: c.chat_postMessage(channel=NOC, text="x", username="somebody")),
     ],
 )
-async def test_each_method_needs_its_scope(slack, client, refused, scope, call):
+async def test_each_method_needs_its_scope(slack, client, rejection, scope, call):
     slack.remove_scope(scope)
-    answer = await refused(call(client))
+    answer = await rejection(call(client))
     assert (answer["error"], answer["needed"]) == ("missing_scope", scope)
 
 
-async def test_a_private_channel_is_read_with_the_scopes_of_private_channels(slack, client, refused):
+async def test_a_private_channel_is_read_with_the_scopes_of_private_channels(slack, client, rejection):
     slack.channel("secret").invite()
     slack.remove_scope("groups:history")
-    answer = await refused(client.conversations_history(channel="C0000SECRET"))
+    answer = await rejection(client.conversations_history(channel="C0000SECRET"))
     assert answer["needed"] == "groups:history"
 
 
-async def test_an_unknown_method_is_an_error(client, refused):
-    answer = await refused(client.api_call("chat.shout"))
+async def test_an_unknown_method_is_an_error(client, rejection):
+    answer = await rejection(client.api_call("chat.shout"))
     assert (answer["error"], answer["req_method"]) == ("unknown_method", "chat.shout")
 
 
@@ -84,7 +84,7 @@ async def test_an_unknown_method_is_an_error(client, refused):
     ],
     ids=["json", "form", "query"],
 )
-async def test_arguments_come_as_json_as_a_form_or_in_the_query(slack, base_url, noc, how):
+async def test_arguments_are_sent_as_json_as_a_form_or_in_the_query(slack, base_url, noc, how):
     headers = {"Authorization": f"Bearer {slack.token}"}
     async with (
         aiohttp.ClientSession() as session,
@@ -94,7 +94,7 @@ async def test_arguments_come_as_json_as_a_form_or_in_the_query(slack, base_url,
     assert [message.text for message in noc.messages] == ["Hello"]
 
 
-async def test_a_form_brings_blocks_as_a_string_of_json(slack, base_url, noc):
+async def test_a_form_contains_blocks_as_a_string_of_json(slack, base_url, noc):
     data = {"token": slack.token, "channel": NOC, "blocks": '[{"type": "divider"}]'}
     async with aiohttp.ClientSession() as session, session.post(f"{base_url}chat.postMessage", data=data) as answer:
         assert (await answer.json())["ok"]
@@ -116,20 +116,20 @@ async def test_an_unreadable_body_is_rejected(slack, base_url, body, content_typ
         assert (await answer.json())["error"] == code
 
 
-async def test_an_argument_that_is_missing_or_of_the_wrong_kind_is_named(client, refused):
+async def test_a_missing_argument_or_one_of_the_wrong_type_is_named(client, rejection):
     for arguments, finding in (
         ({"channel": NOC}, "[ERROR] missing required field: ts"),
         ({"channel": NOC, "ts": 5}, "[ERROR] must provide a string: ts"),
     ):
-        answer = await refused(client.api_call("chat.update", json=arguments))
+        answer = await rejection(client.api_call("chat.update", json=arguments))
         assert answer["error"] == "invalid_arguments"
         assert answer["response_metadata"]["messages"] == [finding]
 
 
-async def test_every_call_is_logged_with_its_time_its_arguments_and_its_answer(slack, client, clock, refused):
+async def test_every_call_is_logged_with_its_time_its_arguments_and_its_answer(slack, client, clock, rejection):
     posted = await client.chat_postMessage(channel="#noc", text="Hello")
     clock.now += 7
-    await refused(client.chat_update(channel=NOC, ts="1.000000", text="Bye"))
+    await rejection(client.chat_update(channel=NOC, ts="1.000000", text="Bye"))
     post, update = slack.calls
     assert (post.method, post.at, post.arguments["text"]) == ("chat.postMessage", clock.now - 7, "Hello")
     assert (post.channel, post.ok, post.took_effect, post.answer) == (NOC, True, True, posted.data)
@@ -137,21 +137,21 @@ async def test_every_call_is_logged_with_its_time_its_arguments_and_its_answer(s
     assert slack.calls_to("chat.update") == [update]
 
 
-async def test_people_are_found_by_their_address_unless_they_have_left(slack, client, refused):
+async def test_users_are_found_by_their_email_address_unless_they_are_deactivated(slack, client, rejection):
     found = await client.users_lookupByEmail(email="ann@EXAMPLE.com")
     assert found["user"]["id"] == "U00000000AN"
     slack.users["U00000000AN"].deleted = True
-    assert (await refused(client.users_lookupByEmail(email="ann@example.com")))["error"] == "users_not_found"
+    assert (await rejection(client.users_lookupByEmail(email="ann@example.com")))["error"] == "users_not_found"
 
 
-async def test_a_persons_address_is_shown_only_with_its_scope(slack, client, refused):
+async def test_the_email_address_of_a_user_is_shown_only_with_its_scope(slack, client, rejection):
     assert (await client.users_info(user="U00000000AN"))["user"]["profile"]["email"] == "Ann@example.com"
     slack.remove_scope("users:read.email")
     assert "email" not in (await client.users_info(user="U00000000AN"))["user"]["profile"]
-    assert (await refused(client.users_info(user="U0")))["error"] == "user_not_found"
+    assert (await rejection(client.users_info(user="U0")))["error"] == "user_not_found"
 
 
-async def test_groups_are_listed_with_their_members_if_asked(slack, client):
+async def test_user_groups_are_listed_with_their_members_on_request(slack, client):
     slack.add_usergroup("S00000000EX", "former").disabled = True
     (group,) = (await client.usergroups_list(include_users=True))["usergroups"]
     assert (group["id"], group["handle"], group["users"]) == ("S0000000DBA", "db-oncall", ["U00000000AN"])
@@ -160,11 +160,11 @@ async def test_groups_are_listed_with_their_members_if_asked(slack, client):
     assert "users" not in both[0]
 
 
-async def test_the_members_of_a_group_are_returned_unless_it_is_disabled(slack, client, refused):
+async def test_the_members_of_a_group_are_returned_unless_it_is_disabled(slack, client, rejection):
     assert (await client.usergroups_users_list(usergroup="S0000000DBA"))["users"] == ["U00000000AN"]
     slack.usergroups["S0000000DBA"].disabled = True
-    assert (await refused(client.usergroups_users_list(usergroup="S0000000DBA")))["error"] == "no_such_subteam"
-    assert (await refused(client.usergroups_users_list(usergroup="S0")))["error"] == "no_such_subteam"
+    assert (await rejection(client.usergroups_users_list(usergroup="S0000000DBA")))["error"] == "no_such_subteam"
+    assert (await rejection(client.usergroups_users_list(usergroup="S0")))["error"] == "no_such_subteam"
 
 
 async def test_a_user_has_a_time_zone_and_its_offset(slack, client, clock):
@@ -176,8 +176,8 @@ async def test_a_user_has_a_time_zone_and_its_offset(slack, client, clock):
 
 
 @pytest.mark.parametrize("arguments", [{"channel": {"id": NOC}}, {"channel": NOC, "thread_ts": 5}, {"text": "x"}])
-async def test_arguments_of_the_wrong_type_are_rejected_with_a_message(client, refused, arguments):
-    answer = await refused(client.api_call("chat.postMessage", json={"text": "x", **arguments}))
+async def test_arguments_of_the_wrong_type_are_rejected_with_a_message(client, rejection, arguments):
+    answer = await rejection(client.api_call("chat.postMessage", json={"text": "x", **arguments}))
     assert answer["error"] == "invalid_arguments"
 
 
@@ -191,11 +191,11 @@ async def test_arguments_of_the_wrong_type_are_rejected_with_a_message(client, r
         ({"metadata": "[]"}, "invalid_metadata_format"),
     ],
 )
-async def test_a_list_or_an_object_of_the_wrong_type_is_rejected(client, refused, part, code):
-    answer = await refused(client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", **part}))
+async def test_a_list_or_an_object_of_the_wrong_type_is_rejected(client, rejection, part, code):
+    answer = await rejection(client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", **part}))
     assert answer["error"] == code
 
 
-async def test_a_null_counts_as_not_given(client):
+async def test_a_null_argument_counts_as_missing(client):
     posted = await client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", "thread_ts": None})
     assert posted["ok"]

@@ -1,4 +1,4 @@
-"""Reading channels: history, threads, lists, and what people do to a channel behind the app's back."""
+"""Reading channels: history, threads, lists, and changes to a channel that people make."""
 
 import pytest
 
@@ -6,12 +6,12 @@ NOC = "C0000000NOC"
 MARKER = {"event_type": "relay_card", "event_payload": {"key": "k1"}}
 
 
-async def say(client, clock, *texts, **more):
-    stamps = []
+async def post(client, clock, *texts, **more):
+    timestamps = []
     for text in texts:
         clock.now += 1
-        stamps.append((await client.chat_postMessage(channel=NOC, text=text, **more))["ts"])
-    return stamps
+        timestamps.append((await client.chat_postMessage(channel=NOC, text=text, **more))["ts"])
+    return timestamps
 
 
 async def texts(client, **window):
@@ -21,29 +21,29 @@ async def texts(client, **window):
 # --- history ---
 
 
-async def test_history_is_newest_first_and_leaves_replies_in_their_threads(client, clock):
-    one, _two = await say(client, clock, "one", "two")
-    await say(client, clock, "reply", thread_ts=one)
+async def test_history_is_newest_first_and_contains_no_replies(client, clock):
+    one, _two = await post(client, clock, "one", "two")
+    await post(client, clock, "reply", thread_ts=one)
     assert await texts(client) == ["two", "one"]
 
 
-async def test_a_broadcast_reply_shows_in_history(client, clock):
-    (root,) = await say(client, clock, "root")
-    await say(client, clock, "reply", thread_ts=root, reply_broadcast=True)
+async def test_a_broadcast_reply_is_in_the_history(client, clock):
+    (root,) = await post(client, clock, "root")
+    await post(client, clock, "reply", thread_ts=root, reply_broadcast=True)
     reply, _root = (await client.conversations_history(channel=NOC))["messages"]
     assert (reply["subtype"], reply["thread_ts"]) == ("thread_broadcast", root)
 
 
 async def test_a_root_message_counts_its_replies(client, clock, noc):
-    (root,) = await say(client, clock, "root")
+    (root,) = await post(client, clock, "root")
     reply = noc.post("why?", user="U00000000AN", thread_ts=root)
     (shown,) = (await client.conversations_history(channel=NOC))["messages"]
     assert (shown["thread_ts"], shown["reply_count"], shown["latest_reply"]) == (root, 1, reply.ts)
     assert shown["reply_users"] == ["U00000000AN"]
 
 
-async def test_a_window_leaves_out_its_edges_unless_inclusive(client, clock):
-    one, _two, three = await say(client, clock, "one", "two", "three")
+async def test_a_time_window_excludes_its_limits_unless_it_is_inclusive(client, clock):
+    one, _two, three = await post(client, clock, "one", "two", "three")
     assert await texts(client, oldest=one, latest=three) == ["two"]
     assert await texts(client, oldest=one, latest=three, inclusive=True) == ["three", "two", "one"]
     assert await texts(client, oldest=str(int(clock.now))) == []
@@ -62,15 +62,15 @@ async def test_a_window_leaves_out_its_edges_unless_inclusive(client, clock):
         ({"cursor": "bm9uc2Vuc2U6MQ=="}, "invalid_cursor"),
     ],
 )
-async def test_an_invalid_time_window_is_rejected(client, refused, window, code):
-    assert (await refused(client.conversations_history(channel=NOC, **window)))["error"] == code
+async def test_an_invalid_time_window_is_rejected(client, rejection, window, code):
+    assert (await rejection(client.conversations_history(channel=NOC, **window)))["error"] == code
 
 
-async def test_history_is_paged_and_a_message_that_comes_meanwhile_shifts_nothing(client, clock):
-    await say(client, clock, "one", "two", "three")
+async def test_history_is_paged_and_a_new_message_does_not_shift_the_pages(client, clock):
+    await post(client, clock, "one", "two", "three")
     first = await client.conversations_history(channel=NOC, limit=2)
     assert first["has_more"]
-    await say(client, clock, "four")
+    await post(client, clock, "four")
     cursor = first["response_metadata"]["next_cursor"]
     second = await client.conversations_history(channel=NOC, limit=2, cursor=cursor)
     assert [message["text"] for page in (first, second) for message in page["messages"]] == ["three", "two", "one"]
@@ -92,27 +92,27 @@ async def test_only_the_type_of_metadata_is_returned_by_default(client):
     assert (bare["metadata"], full["metadata"]) == ({"event_type": "relay_card"}, MARKER)
 
 
-async def test_a_new_message_may_be_invisible_for_a_while(slack, client, clock, refused):
+async def test_a_new_message_is_invisible_during_the_history_lag(slack, client, clock, rejection):
     slack.history_lag = 5
-    (root,) = await say(client, clock, "root")
+    (root,) = await post(client, clock, "root")
     assert await texts(client) == []
-    assert (await refused(client.conversations_replies(channel=NOC, ts=root)))["error"] == "thread_not_found"
+    assert (await rejection(client.conversations_replies(channel=NOC, ts=root)))["error"] == "thread_not_found"
     clock.now += 5
-    await say(client, clock, "reply", thread_ts=root)
+    await post(client, clock, "reply", thread_ts=root)
     assert await texts(client) == ["root"]
     assert len((await client.conversations_replies(channel=NOC, ts=root))["messages"]) == 1
 
 
-async def test_history_is_for_members(slack, client, refused):
+async def test_only_members_can_read_the_history(slack, client, rejection):
     slack.grant_scope("chat:write.public")
     open_history = client.conversations_history(channel="C000000OPEN")
-    assert (await refused(open_history))["error"] == "not_in_channel"
+    assert (await rejection(open_history))["error"] == "not_in_channel"
     secret = client.conversations_history(channel="C0000SECRET")
-    assert (await refused(secret))["error"] == "channel_not_found"
+    assert (await rejection(secret))["error"] == "channel_not_found"
 
 
 async def test_an_archived_channel_can_still_be_read(client, clock, noc):
-    await say(client, clock, "one")
+    await post(client, clock, "one")
     noc.archive()
     assert await texts(client) == ["one"]
 
@@ -121,21 +121,21 @@ async def test_an_archived_channel_can_still_be_read(client, clock, noc):
 
 
 async def test_a_thread_is_its_root_and_its_replies_oldest_first(client, clock):
-    (root,) = await say(client, clock, "root")
-    first, _second = await say(client, clock, "first", "second", thread_ts=root)
+    (root,) = await post(client, clock, "root")
+    first, _second = await post(client, clock, "first", "second", thread_ts=root)
     for ts in (root, first):
         thread = (await client.conversations_replies(channel=NOC, ts=ts))["messages"]
         assert [message["text"] for message in thread] == ["root", "first", "second"]
 
 
-async def test_without_replies_a_thread_is_just_the_root(client, clock):
-    (root,) = await say(client, clock, "root")
+async def test_a_thread_without_replies_is_only_its_root(client, clock):
+    (root,) = await post(client, clock, "root")
     assert [m["ts"] for m in (await client.conversations_replies(channel=NOC, ts=root))["messages"]] == [root]
 
 
-async def test_threads_are_paged_too(client, clock):
-    (root,) = await say(client, clock, "root")
-    await say(client, clock, "first", "second", thread_ts=root, metadata=MARKER)
+async def test_threads_are_paged(client, clock):
+    (root,) = await post(client, clock, "root")
+    await post(client, clock, "first", "second", thread_ts=root, metadata=MARKER)
     first = await client.conversations_replies(channel=NOC, ts=root, limit=2, include_all_metadata=True)
     cursor = first["response_metadata"]["next_cursor"]
     second = await client.conversations_replies(channel=NOC, ts=root, limit=2, cursor=cursor)
@@ -145,8 +145,8 @@ async def test_threads_are_paged_too(client, clock):
 
 
 async def test_a_deleted_root_with_replies_stays_as_a_tombstone(client, clock, noc):
-    (root,) = await say(client, clock, "root")
-    (reply,) = await say(client, clock, "reply", thread_ts=root)
+    (root,) = await post(client, clock, "root")
+    (reply,) = await post(client, clock, "reply", thread_ts=root)
     noc.delete(root)
     (tombstone,) = (await client.conversations_history(channel=NOC))["messages"]
     assert (tombstone["subtype"], tombstone["text"]) == ("tombstone", "This message was deleted.")
@@ -156,19 +156,19 @@ async def test_a_deleted_root_with_replies_stays_as_a_tombstone(client, clock, n
     assert [message["ts"] for message in thread] == [root, reply]
 
 
-async def test_a_deleted_root_without_replies_is_gone(client, clock, noc, refused):
-    (root,) = await say(client, clock, "root")
-    (reply,) = await say(client, clock, "reply", thread_ts=root)
+async def test_a_deleted_root_without_replies_is_not_found(client, clock, noc, rejection):
+    (root,) = await post(client, clock, "root")
+    (reply,) = await post(client, clock, "reply", thread_ts=root)
     noc.delete(reply)
     noc.delete(root)
     assert await texts(client) == []
-    assert (await refused(client.conversations_replies(channel=NOC, ts=root)))["error"] == "thread_not_found"
+    assert (await rejection(client.conversations_replies(channel=NOC, ts=root)))["error"] == "thread_not_found"
 
 
 # --- lists ---
 
 
-async def test_the_list_is_paged_before_archived_channels_are_left_out(slack, client):
+async def test_the_list_is_paged_before_archived_channels_are_removed(slack, client):
     slack.channel("noc").archive()
     slack.add_channel("C000000LAST", "last")
     pages, cursor = [], None
@@ -179,7 +179,7 @@ async def test_the_list_is_paged_before_archived_channels_are_left_out(slack, cl
     assert pages == [[], ["open"], ["last"]]
 
 
-async def test_private_channels_are_listed_only_to_their_members_who_ask(slack, client, refused):
+async def test_private_channels_are_listed_only_to_members_and_on_request(slack, client, rejection):
     async def names(**more):
         return [channel["name"] for channel in (await client.conversations_list(**more))["channels"]]
 
@@ -188,10 +188,10 @@ async def test_private_channels_are_listed_only_to_their_members_who_ask(slack, 
     slack.channel("secret").invite()
     assert await names() == ["noc", "open"]
     assert await names(types=both) == ["noc", "open", "secret"]
-    assert (await refused(client.conversations_list(types="rooms")))["error"] == "invalid_types"
+    assert (await rejection(client.conversations_list(types="rooms")))["error"] == "invalid_types"
 
 
-async def test_the_channel_object_has_its_properties(slack, client, noc, refused):
+async def test_the_channel_object_has_its_properties(slack, client, noc, rejection):
     noc.share()
     noc.rename("operations")
     info = (await client.conversations_info(channel=NOC))["channel"]
@@ -202,7 +202,7 @@ async def test_the_channel_object_has_its_properties(slack, client, noc, refused
         False,
         False,
     )
-    assert (await refused(client.conversations_info(channel="C0000SECRET")))["error"] == "channel_not_found"
+    assert (await rejection(client.conversations_info(channel="C0000SECRET")))["error"] == "channel_not_found"
 
 
 async def test_joining_a_public_channel_twice_is_only_a_warning(client):
@@ -212,33 +212,33 @@ async def test_joining_a_public_channel_twice_is_only_a_warning(client):
     assert (await client.conversations_join(channel="C000000OPEN"))["warning"] == "already_in_channel"
 
 
-async def test_private_and_archived_channels_cannot_be_joined(slack, client, refused):
-    assert (await refused(client.conversations_join(channel="C0000SECRET")))["error"] == "channel_not_found"
+async def test_private_and_archived_channels_cannot_be_joined(slack, client, rejection):
+    assert (await rejection(client.conversations_join(channel="C0000SECRET")))["error"] == "channel_not_found"
     slack.channel("secret").invite()
-    not_this_kind = "method_not_supported_for_channel_type"
-    assert (await refused(client.conversations_join(channel="C0000SECRET")))["error"] == not_this_kind
+    wrong_type = "method_not_supported_for_channel_type"
+    assert (await rejection(client.conversations_join(channel="C0000SECRET")))["error"] == wrong_type
     slack.channel("open").archive()
-    assert (await refused(client.conversations_join(channel="C000000OPEN")))["error"] == "is_archived"
+    assert (await rejection(client.conversations_join(channel="C000000OPEN")))["error"] == "is_archived"
 
 
-# --- behind the app's back ---
+# --- changes that people make ---
 
 
-async def test_a_renamed_channel_keeps_its_id_and_loses_its_old_name(client, noc, refused):
+async def test_a_renamed_channel_keeps_its_id_and_loses_its_old_name(client, noc, rejection):
     noc.rename("operations")
     assert (await client.chat_postMessage(channel=NOC, text="x"))["ok"]
     assert (await client.chat_postMessage(channel="operations", text="x"))["ok"]
-    assert (await refused(client.chat_postMessage(channel="noc", text="x")))["error"] == "channel_not_found"
+    assert (await rejection(client.chat_postMessage(channel="noc", text="x")))["error"] == "channel_not_found"
 
 
-async def test_an_app_that_was_kicked_out_is_no_member_any_more(client, noc, refused):
+async def test_an_app_that_was_removed_is_no_longer_a_member(client, noc, rejection):
     noc.kick()
-    assert (await refused(client.chat_postMessage(channel=NOC, text="x")))["error"] == "not_in_channel"
+    assert (await rejection(client.chat_postMessage(channel=NOC, text="x")))["error"] == "not_in_channel"
     noc.invite()
     assert (await client.chat_postMessage(channel=NOC, text="x"))["ok"]
 
 
-async def test_what_people_write_stands_beside_what_the_app_writes(client, noc):
+async def test_messages_of_people_and_of_the_app_stand_in_one_thread(client, noc):
     root = noc.post("is it down?", user="U00000000AN")
     await client.chat_postMessage(channel=NOC, text="yes", thread_ts=root.ts)
     (shown,) = (await client.conversations_history(channel=NOC))["messages"]
@@ -246,7 +246,7 @@ async def test_what_people_write_stands_beside_what_the_app_writes(client, noc):
     assert "bot_id" not in shown
 
 
-def test_to_delete_what_is_not_there_is_a_mistake_of_the_test(noc, slack):
+def test_a_test_that_names_an_unknown_message_or_channel_gets_a_key_error(noc, slack):
     with pytest.raises(KeyError, match=r"no message 1\.000000 in #noc"):
         noc.delete("1.000000")
     with pytest.raises(KeyError, match="no channel nowhere: there are noc, open, secret"):

@@ -1,4 +1,4 @@
-"""Rate limits, and everything that can go wrong on the way."""
+"""Rate limits and injected faults."""
 
 import asyncio
 
@@ -39,73 +39,73 @@ async def test_limits_are_off_until_they_are_switched_on(client):
         await post(client)
 
 
-async def test_a_channel_accepts_a_burst_and_then_one_post_a_second(slack, client, clock, refused):
+async def test_a_channel_accepts_a_burst_and_then_one_post_a_second(slack, client, clock, rejection):
     slack.limits.enabled = True
     slack.limits.post_burst = 3
     for _ in range(3):
         await post(client)
-    answer = await refused(post(client))
+    answer = await rejection(post(client))
     assert (answer.status_code, answer["error"], answer.headers["Retry-After"]) == (429, "ratelimited", "1")
     clock.now += 1
     await post(client)
-    assert (await refused(post(client))).status_code == 429
+    assert (await rejection(post(client))).status_code == 429
     slack.channel("open").invite()
-    await client.chat_postMessage(channel="open", text="another channel is not held up")
+    await client.chat_postMessage(channel="open", text="another channel is not limited")
 
 
-async def test_one_channel_by_name_and_by_id_is_one_channel(slack, client, refused):
+async def test_a_channel_has_one_limit_whether_it_is_addressed_by_name_or_by_id(slack, client, rejection):
     slack.limits.enabled = True
     slack.limits.post_burst = 1
     await post(client)
-    assert (await refused(client.chat_postMessage(channel="#noc", text="x"))).status_code == 429
+    assert (await rejection(client.chat_postMessage(channel="#noc", text="x"))).status_code == 429
 
 
-async def test_a_method_is_limited_by_its_tier_in_a_sliding_minute(slack, client, clock, refused):
+async def test_a_method_is_limited_by_its_tier_in_a_sliding_minute(slack, client, clock, rejection):
     slack.limits.enabled = True
     ts = (await post(client))["ts"]
     for _ in range(50):
         await client.chat_update(channel=NOC, ts=ts, text="y")
         clock.now += 1
-    answer = await refused(client.chat_update(channel=NOC, ts=ts, text="y"))
+    answer = await rejection(client.chat_update(channel=NOC, ts=ts, text="y"))
     assert answer.headers["Retry-After"] == "10"
     clock.now += 10
     await client.chat_update(channel=NOC, ts=ts, text="y")
-    assert (await refused(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "1"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "1"
 
 
-async def test_one_methods_limit_leaves_the_others_alone(slack, client, refused):
+async def test_the_limit_of_a_method_does_not_affect_other_methods(slack, client, rejection):
     slack.limits.enabled = True
     slack.limits.allowed["chat.update"] = 0
     ts = (await post(client))["ts"]
-    assert (await refused(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "60"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "60"
     await client.chat_getPermalink(channel=NOC, message_ts=ts)
 
 
-async def test_a_workspace_has_a_largest_number_of_posts_a_minute(slack, client, refused):
+async def test_a_workspace_accepts_a_limited_number_of_posts_a_minute(slack, client, rejection):
     slack.limits.enabled = True
     slack.limits.allowed["chat.postMessage"] = 2
     slack.channel("open").invite()
     await post(client)
     await client.chat_postMessage(channel="open", text="x")
-    assert (await refused(post(client))).headers["Retry-After"] == "60"
+    assert (await rejection(post(client))).headers["Retry-After"] == "60"
 
 
-async def test_a_paused_method_answers_429_for_so_long_whatever_else_is_allowed(slack, client, clock, refused):
+async def test_a_paused_method_answers_429_until_the_pause_ends(slack, client, clock, rejection):
     slack.pause("chat.postMessage", 30)
     clock.now += 10
-    assert (await refused(post(client))).headers["Retry-After"] == "20"
+    assert (await rejection(post(client))).headers["Retry-After"] == "20"
     clock.now += 20
     await post(client)
 
 
-async def test_a_rate_limited_call_has_no_effect_and_is_logged(slack, client, noc, refused):
+async def test_a_rate_limited_call_has_no_effect_and_is_logged(slack, client, noc, rejection):
     slack.pause("chat.postMessage", 30)
-    await refused(post(client))
+    await rejection(post(client))
     (call,) = slack.calls
     assert (call.status, call.error, call.took_effect, noc.messages) == (429, "ratelimited", False, [])
 
 
-def test_calls_evenly_spaced_at_the_rate_are_never_rejected():
+def test_evenly_spaced_calls_at_the_allowed_rate_are_never_rejected():
     limits = SlackRateLimiter(enabled=True, post_burst=1)
     assert [limits.admit("chat.postMessage", NOC, 0.1 + second) for second in range(200)] == [None] * 200
 
@@ -114,7 +114,7 @@ def test_calls_evenly_spaced_at_the_rate_are_never_rejected():
 
 
 @pytest.mark.parametrize(
-    ("does", "raised"),
+    ("behaviour", "raised"),
     [
         (ErrorCode("internal_error"), SlackApiError),
         (SERVER_ERROR, SlackApiError),
@@ -123,15 +123,15 @@ def test_calls_evenly_spaced_at_the_rate_are_never_rejected():
         (BROKEN_JSON, SlackApiError),
         (EMPTY, SlackApiError),
         (rate_limited(7), SlackApiError),
-        (PLAIN_TEXT, AttributeError),  # the client stumbles over it
+        (PLAIN_TEXT, AttributeError),  # the client expects JSON
         (DropConnection(), aiohttp.ServerDisconnectedError),
     ],
     ids=["code", "500", "503", "502", "broken", "empty", "429", "text", "drop"],
 )
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
-async def test_a_call_fails_in_each_way_before_it_took_effect_and_after(slack, client, does, raised, after_effect):
+async def test_a_call_fails_in_each_way_before_it_took_effect_and_after(slack, client, behaviour, raised, after_effect):
     noc = slack.channel("noc")
-    slack.faults.add(InjectedFault(behaviour=does, after_effect=after_effect))
+    slack.faults.add(InjectedFault(behaviour=behaviour, after_effect=after_effect))
     with pytest.raises(raised):
         await post(client)
     assert len(noc.messages) == int(after_effect)
@@ -140,18 +140,18 @@ async def test_a_call_fails_in_each_way_before_it_took_effect_and_after(slack, c
     assert len(noc.messages) == 1 + int(after_effect)
 
 
-async def test_what_a_faulty_answer_looks_like(slack, client, refused):
-    for does in (ErrorCode("fatal_error"), UNAVAILABLE, rate_limited(7)):
-        slack.faults.add(InjectedFault(behaviour=does))
-    assert (await refused(post(client)))["error"] == "fatal_error"
-    unavailable = await refused(post(client))
+async def test_an_injected_fault_has_its_error_code_status_and_headers(slack, client, rejection):
+    for behaviour in (ErrorCode("fatal_error"), UNAVAILABLE, rate_limited(7)):
+        slack.faults.add(InjectedFault(behaviour=behaviour))
+    assert (await rejection(post(client)))["error"] == "fatal_error"
+    unavailable = await rejection(post(client))
     assert (unavailable.status_code, unavailable.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
-    limited = await refused(post(client))
+    limited = await rejection(post(client))
     assert (limited.status_code, limited.headers["Retry-After"]) == (429, "7")
 
 
 @pytest.mark.parametrize(("after_effect", "visible"), [(False, 0), (True, 1)])
-async def test_a_slow_answer_is_the_right_one(slack, client, clock, after_effect, visible):
+async def test_a_slow_answer_is_a_correct_answer(slack, client, clock, after_effect, visible):
     noc = slack.channel("noc")
     seen = []
     sleep = clock.sleep
@@ -179,7 +179,7 @@ async def test_a_call_that_is_never_answered_ends_when_it_is_released(slack, cli
     assert len(noc.messages) == 1 + int(after_effect)
 
 
-async def test_a_call_that_is_never_answered_does_not_keep_the_server_from_stopping(slack):
+async def test_the_server_stops_although_a_call_is_unanswered(slack):
     slack.faults.add(InjectedFault(behaviour=NoAnswer()))
     async with aiohttp.ClientSession() as session:
         async with asyncio.timeout(5), serve_slack(slack) as base_url:
@@ -190,7 +190,7 @@ async def test_a_call_that_is_never_answered_does_not_keep_the_server_from_stopp
             await waiting
 
 
-async def test_something_else_happens_in_the_middle_of_a_call(slack, client, noc):
+async def test_a_side_effect_happens_during_a_call(slack, client, noc):
     root = await post(client, "root")
     slack.faults.add(InjectedFault(behaviour=SideEffect(lambda call: noc.delete(root["ts"]))))
     stray = await post(client, "reply", thread_ts=root["ts"])
@@ -198,12 +198,12 @@ async def test_something_else_happens_in_the_middle_of_a_call(slack, client, noc
 
 
 async def test_a_side_effect_may_take_time(slack, client):
-    async def happening(call):
+    async def effect(call):
         await asyncio.sleep(0)
         seen.append((call.method, call.took_effect))
 
     seen = []
-    slack.faults.add(InjectedFault(behaviour=SideEffect(happening), after_effect=True))
+    slack.faults.add(InjectedFault(behaviour=SideEffect(effect), after_effect=True))
     await post(client)
     assert seen == [("chat.postMessage", True)]
 
@@ -218,20 +218,20 @@ async def outcomes(client, calls):
     return [await ok(call) for call in calls]
 
 
-async def test_a_fault_applies_to_the_nth_call_and_so_many_after_it(slack, client):
-    armed = slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), nth=2, times=2))
+async def test_a_fault_applies_to_the_nth_call_and_a_given_number_of_calls(slack, client):
+    fault = slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), nth=2, times=2))
     assert await outcomes(client, [post(client) for _ in range(5)]) == [True, False, False, True, True]
-    assert (armed.matched, armed.applied) == (5, 2)
+    assert (fault.matched, fault.applied) == (5, 2)
 
 
-async def test_a_fault_for_ever_lasts_until_it_is_cleared(slack, client):
+async def test_a_fault_without_a_limit_lasts_until_it_is_cleared(slack, client):
     slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), times=None))
     assert await outcomes(client, [post(client) for _ in range(3)]) == [False] * 3
     slack.faults.clear()
     assert await outcomes(client, [post(client)]) == [True]
 
 
-async def test_chance_is_the_same_chance_each_time_with_the_same_seed(slack, client):
+async def test_random_faults_repeat_with_the_same_seed(slack, client):
     runs = []
     for seed in (1, 1, 2):
         slack.faults.clear()
@@ -249,19 +249,19 @@ async def test_a_fault_matches_by_method_channel_or_condition(slack, client):
         lambda: client.chat_postMessage(channel="noc", text="x"),
         lambda: client.chat_postMessage(channel="noc", text="y"),
     ]
-    for meaning, expected in (
+    for condition, expected in (
         ({"method": "auth.test"}, [False, True, True, True]),
         ({"channel": NOC}, [True, True, False, False]),
         ({"method": "chat.postMessage", "channel": "open"}, [True, False, True, True]),
         ({"where": lambda arguments: arguments.get("text") == "y"}, [True, True, True, False]),
     ):
         slack.faults.clear()
-        slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), times=None, **meaning))
+        slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error"), times=None, **condition))
         assert await outcomes(client, [call() for call in calls]) == expected
 
 
-async def test_one_fault_at_a_time_applies_to_a_call(slack, client, refused):
+async def test_one_fault_applies_to_each_call(slack, client, rejection):
     slack.faults.add(InjectedFault(behaviour=ErrorCode("internal_error")))
     slack.faults.add(InjectedFault(behaviour=ErrorCode("fatal_error")))
-    assert [(await refused(post(client)))["error"] for _ in range(2)] == ["internal_error", "fatal_error"]
+    assert [(await rejection(post(client)))["error"] for _ in range(2)] == ["internal_error", "fatal_error"]
     assert (await post(client))["ok"]

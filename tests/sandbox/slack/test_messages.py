@@ -1,4 +1,4 @@
-"""Posting, editing and deleting: what Slack keeps, drops, refuses and silently does otherwise."""
+"""Posting, editing and deleting: what Slack keeps, drops, rejects and silently changes."""
 
 import pytest
 
@@ -13,19 +13,19 @@ MARKER = {"event_type": "relay_card", "event_payload": {"key": "k1"}}
 # --- posting ---
 
 
-async def test_a_message_shows_whose_app_posted_it(client):
+async def test_a_message_names_the_app_that_posted_it(client):
     message = (await client.chat_postMessage(channel=NOC, text="Hello"))["message"]
     assert (message["type"], message["text"], message["bot_id"]) == ("message", "Hello", "B0RELAYBOT")
     assert (message["app_id"], message["user"]) == ("A0RELAYAPP", "U0RELAYBOT")
     assert message["bot_profile"]["name"] == "relay"
 
 
-async def test_no_two_messages_of_a_channel_have_the_same_ts_though_the_clock_stands_still_or_goes_back(client, clock):
-    stamps = []
+async def test_each_message_of_a_channel_has_its_own_ts_although_the_clock_stops_or_goes_back(client, clock):
+    timestamps = []
     for step in (0, 0, -60, 5):
         clock.now += step
-        stamps.append((await client.chat_postMessage(channel=NOC, text="Hello"))["ts"])
-    assert stamps == sorted(set(stamps))
+        timestamps.append((await client.chat_postMessage(channel=NOC, text="Hello"))["ts"])
+    assert timestamps == sorted(set(timestamps))
 
 
 async def test_two_channels_may_use_the_same_ts(slack, client):
@@ -35,7 +35,7 @@ async def test_two_channels_may_use_the_same_ts(slack, client):
 
 
 @pytest.mark.parametrize("ref", ["noc", "#noc", NOC])
-async def test_a_channel_is_posted_to_by_name_or_id_and_answered_with_its_id(client, noc, ref):
+async def test_a_post_names_the_channel_by_name_or_id_and_the_answer_has_the_id(client, noc, ref):
     assert (await client.chat_postMessage(channel=ref, text="Hello"))["channel"] == NOC
     assert len(noc.messages) == 1
 
@@ -52,34 +52,34 @@ async def test_a_channel_is_posted_to_by_name_or_id_and_answered_with_its_id(cli
         lambda c: c.reactions_add(channel="noc", timestamp="1.000000", name="eyes"),
     ],
 )
-async def test_every_other_method_needs_the_id(client, refused, call):
-    assert (await refused(call(client)))["error"] == "channel_not_found"
+async def test_every_other_method_needs_the_id(client, rejection, call):
+    assert (await rejection(call(client)))["error"] == "channel_not_found"
 
 
-async def test_a_public_channel_accepts_posts_from_members_or_with_a_scope_for_it(slack, client, refused):
-    assert (await refused(client.chat_postMessage(channel="open", text="x")))["error"] == "not_in_channel"
+async def test_a_public_channel_accepts_posts_from_members_or_with_a_scope_for_it(slack, client, rejection):
+    assert (await rejection(client.chat_postMessage(channel="open", text="x")))["error"] == "not_in_channel"
     slack.grant_scope("chat:write.public")
     assert (await client.chat_postMessage(channel="open", text="x"))["ok"]
 
 
-async def test_a_private_channel_does_not_exist_for_those_who_are_not_in_it(slack, client, refused):
+async def test_a_private_channel_is_not_found_by_apps_that_are_not_members(slack, client, rejection):
     slack.grant_scope("chat:write.public")
-    assert (await refused(client.chat_postMessage(channel="secret", text="x")))["error"] == "channel_not_found"
+    assert (await rejection(client.chat_postMessage(channel="secret", text="x")))["error"] == "channel_not_found"
     slack.channel("secret").invite()
     assert (await client.chat_postMessage(channel="secret", text="x"))["ok"]
 
 
-async def test_an_archived_channel_accepts_no_posts(client, noc, refused):
+async def test_an_archived_channel_accepts_no_posts(client, noc, rejection):
     noc.archive()
-    assert (await refused(client.chat_postMessage(channel=NOC, text="x")))["error"] == "is_archived"
+    assert (await rejection(client.chat_postMessage(channel=NOC, text="x")))["error"] == "is_archived"
     noc.unarchive()
     assert (await client.chat_postMessage(channel=NOC, text="x"))["ok"]
 
 
 @pytest.mark.parametrize("nothing", [{"text": ""}, {"text": " \n"}, {"text": "", "blocks": [], "attachments": []}])
-async def test_an_empty_message_is_rejected(client, noc, refused, nothing):
+async def test_an_empty_message_is_rejected(client, noc, rejection, nothing):
     call = client.api_call("chat.postMessage", json={"channel": NOC, **nothing})
-    assert (await refused(call))["error"] == "no_text"
+    assert (await rejection(call))["error"] == "no_text"
     assert noc.messages == []
 
 
@@ -88,37 +88,37 @@ async def test_text_that_is_too_long_is_cut_when_it_is_posted(client, noc):
     assert len(noc.messages[0].text) == 40_000
 
 
-async def test_blocks_without_text_leave_the_notification_with_slacks_own_words(client, noc):
+async def test_blocks_without_text_get_the_notification_text_of_slack(client, noc):
     await client.api_call("chat.postMessage", json={"channel": NOC, "blocks": [HELLO]})
     assert noc.messages[0].text == "This content can't be displayed."
 
 
-async def test_what_comes_back_is_not_quite_what_was_sent_but_what_is_kept_is(client, noc):
+async def test_the_answer_changes_the_message_and_the_stored_message_is_as_sent(client, noc):
     answer = await client.chat_postMessage(channel=NOC, text="🔴 down", blocks=[HELLO], attachments=[BAR])
     message = answer["message"]
     assert message["text"] == ":red_circle: down"
     assert message["blocks"] == [{"block_id": "b0", **HELLO}]
     assert message["attachments"][0]["id"] == 1
-    (kept,) = noc.messages
-    assert (kept.text, kept.blocks, kept.attachments) == ("🔴 down", (HELLO,), (BAR,))
+    (stored,) = noc.messages
+    assert (stored.text, stored.blocks, stored.attachments) == ("🔴 down", (HELLO,), (BAR,))
 
 
-async def test_markdown_text_stands_alone(client, noc, refused):
+async def test_markdown_text_cannot_be_combined_with_text(client, noc, rejection):
     both = client.chat_postMessage(channel=NOC, text="x", markdown_text="# y")
-    assert (await refused(both))["error"] == "markdown_text_conflict"
+    assert (await rejection(both))["error"] == "markdown_text_conflict"
     long = client.api_call("chat.postMessage", json={"channel": NOC, "markdown_text": "y" * 12_001})
-    assert (await refused(long))["error"] == "msg_too_long"
+    assert (await rejection(long))["error"] == "msg_too_long"
     await client.api_call("chat.postMessage", json={"channel": NOC, "markdown_text": "# y"})
     assert [message.text for message in noc.messages] == ["# y"]
 
 
-async def test_an_ephemeral_message_is_not_in_the_history(client, noc, refused):
+async def test_an_ephemeral_message_is_not_in_the_history(client, noc, rejection):
     noc.invite("U00000000AN")
     await client.chat_postEphemeral(channel=NOC, user="U00000000AN", text="only you")
     assert ([note.text for note in noc.ephemeral], noc.messages) == (["only you"], [])
     assert (await client.conversations_history(channel=NOC))["messages"] == []
-    stranger = client.chat_postEphemeral(channel=NOC, user="U0STRANGER", text="x")
-    assert (await refused(stranger))["error"] == "user_not_in_channel"
+    not_a_member = client.chat_postEphemeral(channel=NOC, user="U0STRANGER", text="x")
+    assert (await rejection(not_a_member))["error"] == "user_not_in_channel"
 
 
 async def test_an_ephemeral_message_is_visible_to_its_recipient(slack, client, noc):
@@ -141,7 +141,7 @@ async def test_an_ephemeral_message_in_a_thread_without_replies_is_accepted_and_
 # --- threads ---
 
 
-async def test_a_reply_stands_in_its_thread_and_not_in_the_channel(client, noc):
+async def test_a_reply_is_in_its_thread_and_not_in_the_channel(client, noc):
     root = await client.chat_postMessage(channel=NOC, text="root")
     reply = await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root["ts"])
     assert reply["message"]["thread_ts"] == root["ts"]
@@ -157,7 +157,7 @@ async def test_a_reply_to_a_reply_goes_to_the_parent(client, noc):
     assert len(noc.thread(root["ts"])) == 2
 
 
-async def test_a_reply_to_a_message_that_never_was_lands_in_the_channel_and_looks_like_success(client, noc):
+async def test_a_reply_to_an_unknown_message_is_posted_in_the_channel_and_reported_as_ok(client, noc):
     stray = await client.chat_postMessage(channel=NOC, text="stray", thread_ts="1600000000.000000")
     assert stray["ok"]
     assert "thread_ts" not in stray["message"]
@@ -165,7 +165,7 @@ async def test_a_reply_to_a_message_that_never_was_lands_in_the_channel_and_look
 
 
 @pytest.mark.parametrize("replies", [0, 1])
-async def test_a_reply_to_a_deleted_message_lands_in_the_channel_too(client, noc, replies):
+async def test_a_reply_to_a_deleted_message_is_posted_in_the_channel(client, noc, replies):
     root = await client.chat_postMessage(channel=NOC, text="root")
     for _ in range(replies):
         await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root["ts"])
@@ -176,7 +176,7 @@ async def test_a_reply_to_a_deleted_message_lands_in_the_channel_too(client, noc
     assert [message.text for message in noc.messages] == ["stray"]
 
 
-async def test_a_reply_to_a_reply_whose_root_is_deleted_lands_in_the_channel(client, noc):
+async def test_a_reply_to_a_reply_whose_root_is_deleted_is_posted_in_the_channel(client, noc):
     root = await client.chat_postMessage(channel=NOC, text="root")
     reply = await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root["ts"])
     noc.delete(root["ts"])
@@ -192,7 +192,7 @@ async def post(client, **more):
     return (await client.chat_postMessage(channel=NOC, **whole))["ts"]
 
 
-async def test_an_edit_keeps_the_ts_and_says_what_the_message_says_now(client, noc):
+async def test_an_edit_keeps_the_ts_and_returns_the_new_text(client, noc):
     ts = await post(client)
     answer = await client.chat_update(channel=NOC, ts=ts, text="two", blocks=[HELLO])
     assert (answer["ts"], answer["text"], answer["message"]["text"]) == (ts, "two", "two")
@@ -200,13 +200,13 @@ async def test_an_edit_keeps_the_ts_and_says_what_the_message_says_now(client, n
     assert [version.text for version in message.versions] == ["one", "two"]
 
 
-async def test_text_without_blocks_takes_the_blocks_away_and_keeps_the_rest(client, noc):
+async def test_an_edit_with_text_alone_removes_the_blocks_and_keeps_the_rest(client, noc):
     await client.chat_update(channel=NOC, ts=await post(client), text="two")
     (message,) = noc.messages
     assert (message.text, message.blocks, message.attachments, message.metadata) == ("two", (), (BAR,), MARKER)
 
 
-async def test_attachments_alone_keep_text_and_blocks(client, noc):
+async def test_an_edit_with_attachments_alone_keeps_text_and_blocks(client, noc):
     other = {"color": "#00cc00", "blocks": [HELLO]}
     ts = await post(client)
     await client.api_call("chat.update", json={"channel": NOC, "ts": ts, "attachments": [other]})
@@ -214,52 +214,52 @@ async def test_attachments_alone_keep_text_and_blocks(client, noc):
     assert (message.text, message.blocks, message.attachments) == ("one", (HELLO,), (other,))
 
 
-async def test_what_is_given_empty_is_removed(client, noc):
+async def test_an_edit_with_empty_parts_removes_them(client, noc):
     await client.chat_update(channel=NOC, ts=await post(client), text="two", blocks=[], attachments=[], metadata={})
     (message,) = noc.messages
     assert (message.text, message.blocks, message.attachments, message.metadata) == ("two", (), (), None)
 
 
-async def test_only_an_edit_without_blocks_is_marked_as_one(client):
+async def test_only_an_edit_without_blocks_is_marked_as_edited(client):
     ts = await post(client)
     assert "edited" not in (await client.chat_update(channel=NOC, ts=ts, text="two", blocks=[HELLO]))["message"]
     assert "edited" in (await client.chat_update(channel=NOC, ts=ts, text="three"))["message"]
 
 
-async def test_an_edit_accepts_a_tenth_of_the_text_of_a_post(client, refused):
+async def test_an_edit_accepts_a_tenth_of_the_text_of_a_post(client, rejection):
     ts = await post(client)
     await client.chat_update(channel=NOC, ts=ts, text="x" * 4_000)
-    assert (await refused(client.chat_update(channel=NOC, ts=ts, text="x" * 4_001)))["error"] == "msg_too_long"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="x" * 4_001)))["error"] == "msg_too_long"
 
 
-async def test_a_rejected_edit_changes_nothing(client, noc, refused):
+async def test_a_rejected_edit_changes_nothing(client, noc, rejection):
     ts = await post(client)
     bad = client.chat_update(channel=NOC, ts=ts, text="two", blocks=[{"type": "nonsense"}])
-    assert (await refused(bad))["error"] == "invalid_blocks"
+    assert (await rejection(bad))["error"] == "invalid_blocks"
     assert (noc.messages[0].text, noc.messages[0].blocks) == ("one", (HELLO,))
 
 
 @pytest.mark.parametrize("nothing", [{}, {"metadata": MARKER}, {"text": "", "attachments": []}])
-async def test_an_edit_must_leave_something_to_see(client, refused, nothing):
+async def test_an_edit_must_leave_visible_content(client, rejection, nothing):
     call = client.api_call("chat.update", json={"channel": NOC, "ts": await post(client), **nothing})
-    assert (await refused(call))["error"] == "no_text"
+    assert (await rejection(call))["error"] == "no_text"
 
 
-async def test_only_its_own_messages_can_an_app_edit_or_delete(slack, client, noc, refused):
+async def test_an_app_can_edit_and_delete_only_its_own_messages(slack, client, noc, rejection):
     ann = noc.post("mine", user="U00000000AN")
-    assert (await refused(client.chat_update(channel=NOC, ts=ann.ts, text="x")))["error"] == "cant_update_message"
-    assert (await refused(client.chat_delete(channel=NOC, ts=ann.ts)))["error"] == "cant_delete_message"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ann.ts, text="x")))["error"] == "cant_update_message"
+    assert (await rejection(client.chat_delete(channel=NOC, ts=ann.ts)))["error"] == "cant_delete_message"
 
 
-async def test_after_a_reinstallation_as_another_bot_old_messages_are_not_its_own(slack, client, noc, refused):
+async def test_an_app_reinstalled_as_another_bot_cannot_edit_its_old_messages(slack, client, noc, rejection):
     ts = await post(client)
     slack.install("xoxb-again", bot=Bot(user_id="U0OTHERBOT", bot_id="B0OTHERBOT"))
     noc.invite("U0OTHERBOT")
     client.token = "xoxb-again"
-    assert (await refused(client.chat_update(channel=NOC, ts=ts, text="x")))["error"] == "cant_update_message"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="x")))["error"] == "cant_update_message"
 
 
-async def test_a_deleted_message_is_gone_for_everything(client, noc, refused):
+async def test_every_method_reports_a_deleted_message_as_not_found(client, noc, rejection):
     ts = await post(client)
     assert (await client.chat_delete(channel=NOC, ts=ts))["ts"] == ts
     assert noc.messages == []
@@ -269,51 +269,51 @@ async def test_a_deleted_message_is_gone_for_everything(client, noc, refused):
         client.chat_getPermalink(channel=NOC, message_ts=ts),
         client.reactions_add(channel=NOC, timestamp=ts, name="eyes"),
     ):
-        assert (await refused(call))["error"] == "message_not_found"
+        assert (await rejection(call))["error"] == "message_not_found"
 
 
-async def test_a_message_posted_under_another_name_cannot_be_deleted(slack, client, refused):
+async def test_a_message_posted_under_another_name_cannot_be_deleted(slack, client, rejection):
     slack.grant_scope("chat:write.customize")
     ts = await post(client, username="somebody")
-    assert (await refused(client.chat_delete(channel=NOC, ts=ts)))["error"] == "cant_delete_message"
+    assert (await rejection(client.chat_delete(channel=NOC, ts=ts)))["error"] == "cant_delete_message"
 
 
-async def test_the_edit_window_closes(slack, client, clock, refused):
+async def test_the_edit_window_closes(slack, client, clock, rejection):
     slack.edit_window = 60
     ts = await post(client)
     clock.now += 59
     await client.chat_update(channel=NOC, ts=ts, text="two")
     clock.now += 1
-    assert (await refused(client.chat_update(channel=NOC, ts=ts, text="three")))["error"] == "edit_window_closed"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="three")))["error"] == "edit_window_closed"
 
 
-async def test_where_editing_is_forbidden_not_even_a_new_message_is_edited(slack, client, refused):
+async def test_an_edit_window_of_zero_forbids_all_edits(slack, client, rejection):
     slack.edit_window = 0
     call = client.chat_update(channel=NOC, ts=await post(client), text="two")
-    assert (await refused(call))["error"] == "edit_window_closed"
+    assert (await rejection(call))["error"] == "edit_window_closed"
 
 
-async def test_in_an_archived_channel_nothing_is_edited(client, noc, refused):
+async def test_messages_of_an_archived_channel_cannot_be_edited_or_deleted(client, noc, rejection):
     ts = await post(client)
     noc.archive()
-    assert (await refused(client.chat_update(channel=NOC, ts=ts, text="two")))["error"] == "is_inactive"
-    assert (await refused(client.chat_delete(channel=NOC, ts=ts)))["error"] == "cant_delete_message"
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="two")))["error"] == "is_inactive"
+    assert (await rejection(client.chat_delete(channel=NOC, ts=ts)))["error"] == "cant_delete_message"
 
 
-async def test_a_reply_is_broadcast_later_only_without_changing_it(client, noc, refused):
+async def test_a_later_broadcast_of_a_reply_cannot_change_its_text(client, noc, rejection):
     root = await post(client)
     reply = (await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root))["ts"]
     both = client.chat_update(channel=NOC, ts=reply, text="changed", reply_broadcast=True)
-    assert (await refused(both))["error"] == "no_dual_broadcast_content_update"
+    assert (await rejection(both))["error"] == "no_dual_broadcast_content_update"
     alone = client.api_call("chat.update", json={"channel": NOC, "ts": reply, "reply_broadcast": True})
     assert (await alone)["message"]["subtype"] == "thread_broadcast"
-    (told,) = noc.thread(root)
-    assert (told.broadcast, told.text) == (True, "reply")
+    (message,) = noc.thread(root)
+    assert (message.broadcast, message.text) == (True, "reply")
     no_reply = client.api_call("chat.update", json={"channel": NOC, "ts": root, "reply_broadcast": True})
-    assert (await refused(no_reply))["error"] == "cant_broadcast_message"
+    assert (await rejection(no_reply))["error"] == "cant_broadcast_message"
 
 
-async def test_a_reply_that_is_broadcast_already_is_edited_as_any_other(client, noc):
+async def test_a_broadcast_reply_can_be_edited(client, noc):
     root = await post(client)
     reply = await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root, reply_broadcast=True)
     await client.chat_update(channel=NOC, ts=reply["ts"], text="changed", reply_broadcast=True)
@@ -338,28 +338,28 @@ async def test_a_reply_that_is_broadcast_already_is_edited_as_any_other(client, 
         {"event_type": "x", "event_payload": {}, "more": 1},
     ],
 )
-async def test_metadata_of_another_shape_is_rejected(client, refused, metadata):
+async def test_invalid_metadata_is_rejected(client, rejection, metadata):
     call = client.api_call("chat.postMessage", json={"channel": NOC, "text": "x", "metadata": metadata})
-    assert (await refused(call))["error"] == "invalid_metadata_format"
+    assert (await rejection(call))["error"] == "invalid_metadata_format"
 
 
-async def test_metadata_holds_flat_values_and_objects_of_them(client, noc):
+async def test_metadata_may_contain_flat_values_and_objects_of_flat_values(client, noc):
     payload = {"a": "x", "b": 1, "c": 2.5, "d": True, "e": {"f": 1}, "g": [{"h": 1}]}
     metadata = {"event_type": "relay_card", "event_payload": payload}
     await client.chat_postMessage(channel=NOC, text="x", metadata=metadata)
     assert noc.messages[0].metadata == metadata
 
 
-async def test_metadata_has_a_largest_size(client, refused):
+async def test_metadata_that_is_too_large_is_rejected(client, rejection):
     metadata = {"event_type": "relay_card", "event_payload": {"key": "x" * 8_000}}
     call = client.chat_postMessage(channel=NOC, text="x", metadata=metadata)
-    assert (await refused(call))["error"] == "metadata_too_large"
+    assert (await rejection(call))["error"] == "metadata_too_large"
 
 
 # --- permalinks and reactions ---
 
 
-async def test_a_permalink_leads_to_the_message_and_into_its_thread(client):
+async def test_a_permalink_names_the_message_and_its_thread(client):
     root = await post(client)
     reply = (await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root))["ts"]
     to_root = (await client.chat_getPermalink(channel=NOC, message_ts=root))["permalink"]
@@ -368,17 +368,17 @@ async def test_a_permalink_leads_to_the_message_and_into_its_thread(client):
     assert to_reply.endswith(f"p{reply.replace('.', '')}?thread_ts={root}&cid={NOC}")
 
 
-async def test_a_reaction_is_added_once_and_removed_once(client, noc, refused):
+async def test_a_reaction_is_added_once_and_removed_once(client, noc, rejection):
     where = {"channel": NOC, "timestamp": await post(client), "name": "eyes"}
     await client.reactions_add(**where)
     assert noc.messages[0].reactions == {"eyes": ["U0RELAYBOT"]}
-    assert (await refused(client.reactions_add(**where)))["error"] == "already_reacted"
+    assert (await rejection(client.reactions_add(**where)))["error"] == "already_reacted"
     await client.reactions_remove(**where)
     assert noc.messages[0].reactions == {}
-    assert (await refused(client.reactions_remove(**where)))["error"] == "no_reaction"
+    assert (await rejection(client.reactions_remove(**where)))["error"] == "no_reaction"
 
 
-async def test_invalid_reactions_are_rejected(slack, client, noc, refused):
+async def test_invalid_reactions_are_rejected(slack, client, noc, rejection):
     ts = await post(client)
     for arguments, code in (
         ({"channel": NOC, "timestamp": ts, "name": ":eyes:"}, "invalid_name"),
@@ -386,7 +386,7 @@ async def test_invalid_reactions_are_rejected(slack, client, noc, refused):
         ({"channel": NOC, "name": "eyes"}, "no_item_specified"),
         ({"channel": "C000000OPEN", "timestamp": ts, "name": "eyes"}, "not_in_channel"),
     ):
-        assert (await refused(client.api_call("reactions.add", params=arguments)))["error"] == code
+        assert (await rejection(client.api_call("reactions.add", params=arguments)))["error"] == code
     noc.archive()
     call = client.reactions_add(channel=NOC, timestamp=ts, name="eyes")
-    assert (await refused(call))["error"] == "is_archived"
+    assert (await rejection(call))["error"] == "is_archived"

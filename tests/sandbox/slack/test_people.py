@@ -1,4 +1,4 @@
-"""What people do in the workspace: buttons, modals, messages, and how the app hears of it over HTTP."""
+"""What people do in the workspace (buttons, modals, messages) and what the app receives over HTTP."""
 
 import asyncio
 import json
@@ -39,18 +39,18 @@ BUTTONS = {
 
 
 class App:
-    """Relay's own doors, and somebody behind them who keeps what comes and answers what he is told to."""
+    """Relay's own endpoints with a handler that records each payload and returns the given answer."""
 
     def __init__(self):
         self.clicks, self.events = [], []
         self.answer = None
         self.hangs = False
-        self.let_go = asyncio.Event()
+        self.release = asyncio.Event()
 
     async def on_interaction(self, payload):
         self.clicks.append(payload)
         if self.hangs:
-            await self.let_go.wait()
+            await self.release.wait()
         return self.answer
 
     async def on_event(self, payload):
@@ -58,13 +58,13 @@ class App:
 
     @asynccontextmanager
     async def serving(self, clock):
-        class Standing:
+        class StoppedClock:
             now = staticmethod(clock)
 
-        app = create_app(self, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=Standing())
+        app = create_app(self, keys=["k"], header="X-Relay-Key", signing_secret=SECRET, clock=StoppedClock())
         async with TestServer(app) as server:
             yield f"http://{server.host}:{server.port}"
-            self.let_go.set()
+            self.release.set()
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def app(slack, clock):
 
 @pytest.fixture
 async def card(noc, slack):
-    """A card as relay posts it: its buttons stand in an attachment."""
+    """A card as relay posts it: its buttons are in an attachment."""
     return noc.add_message(
         MessageContent(text="db-1 is down", attachments=({"color": "#d72638", "blocks": [BUTTONS]},)), slack.bot
     )
@@ -90,7 +90,7 @@ def view(action="comment", **more):
 
 @pytest.fixture
 def press(slack, app, card):
-    """Press a button; the trigger that the app gets."""
+    """Press a button, and return the trigger that the app gets."""
 
     async def press():
         return (await slack.click(ANN, "noc", card.ts, "relay_assign")).payload["trigger_id"]
@@ -167,15 +167,15 @@ async def test_an_app_that_does_not_answer_in_time_has_not_acknowledged(slack, a
     assert "within 0.1 seconds" in delivery.reason
 
 
-async def test_an_app_that_is_not_there_or_has_no_address_has_not_acknowledged(slack, card, unused_tcp_port):
-    nowhere = await slack.click(ANN, "noc", card.ts, "relay_assign")
+async def test_an_app_without_an_address_or_a_connection_has_not_acknowledged(slack, card, unused_tcp_port):
+    no_address = await slack.click(ANN, "noc", card.ts, "relay_assign")
     slack.interactivity = RequestUrl(f"http://127.0.0.1:{unused_tcp_port}", SECRET)
-    away = await slack.click(ANN, "noc", card.ts, "relay_assign")
+    no_connection = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
-    assert [nowhere.acknowledged, away.acknowledged] == [False, False]
-    assert "no request address" in nowhere.reason
-    assert "no connection" in away.reason
-    assert slack.deliveries == [nowhere, away]
+    assert [no_address.acknowledged, no_connection.acknowledged] == [False, False]
+    assert "no request address" in no_address.reason
+    assert "no connection" in no_connection.reason
+    assert slack.deliveries == [no_address, no_connection]
 
 
 @pytest.mark.parametrize(("secret", "shift"), [("another", 0), (SECRET, -301)])
@@ -188,15 +188,15 @@ async def test_the_app_rejects_wrong_and_old_signatures(slack, app, card, secret
     assert app.clicks == []
 
 
-async def test_a_repeat_says_so_in_its_headers(slack, card, clock):
+async def test_a_repeated_delivery_has_a_retry_header(slack, card, clock):
     seen = []
 
-    async def take(request):
+    async def answer(request):
         seen.append(request.headers.get("X-Slack-Retry-Num"))
         return web.Response()
 
     server = web.Application()
-    server.router.add_post("/slack/actions", take)
+    server.router.add_post("/slack/actions", answer)
     async with TestServer(server) as served:
         slack.interactivity = RequestUrl(str(served.make_url("")), SECRET, clock=clock)
         delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
@@ -209,74 +209,74 @@ async def test_a_repeat_says_so_in_its_headers(slack, card, clock):
 # --- modals ---
 
 
-async def test_a_trigger_opens_one_modal_within_three_seconds(slack, client, press, clock, refused):
+async def test_a_trigger_opens_one_modal_within_three_seconds(slack, client, press, clock, rejection):
     first, second = await press(), await press()
     clock.now += 3
     assert (await client.views_open(trigger_id=first, view=view()))["ok"]
-    assert (await refused(client.views_open(trigger_id=first, view=view())))["error"] == "exchanged_trigger_id"
+    assert (await rejection(client.views_open(trigger_id=first, view=view())))["error"] == "exchanged_trigger_id"
     clock.now += 0.1
-    assert (await refused(client.views_open(trigger_id=second, view=view())))["error"] == "expired_trigger_id"
-    assert (await refused(client.views_open(trigger_id="1.2.3", view=view())))["error"] == "invalid_trigger_id"
+    assert (await rejection(client.views_open(trigger_id=second, view=view())))["error"] == "expired_trigger_id"
+    assert (await rejection(client.views_open(trigger_id="1.2.3", view=view())))["error"] == "invalid_trigger_id"
     assert len(slack.open_views(ANN)) == 1
 
 
-def asked(element):
+def input_view(element):
     return {"blocks": [{"type": "input", "label": {"type": "plain_text", "text": "x"}, "element": element}]}
 
 
-def written(**more):
-    return asked({"type": "plain_text_input", **more})
+def text_input_view(**more):
+    return input_view({"type": "plain_text_input", **more})
 
 
 def option(value):
     return {"text": {"type": "plain_text", "text": value}, "value": value}
 
 
-WRONG = {
+INVALID_VIEWS = {
     "title": ({"title": {"type": "plain_text", "text": "x" * 25}}, "/view/title"),
     "submit": ({"submit": {"type": "plain_text", "text": "x" * 25}}, "/view/submit"),
     "close": ({"close": {"type": "mrkdwn", "text": "x"}}, "/view/close"),
     "metadata": ({"private_metadata": "x" * 3_001}, "/view/private_metadata"),
     "an unknown key": ({"colour": "red"}, "colour"),
-    "its type": ({"type": "home"}, "/view/type"),
-    "no list": ({"blocks": {}}, "/view/blocks"),
+    "an unknown type": ({"type": "home"}, "/view/type"),
+    "blocks that are no list": ({"blocks": {}}, "/view/blocks"),
     "too many blocks": ({"blocks": [{"type": "divider"}] * 101}, "/view/blocks"),
     "a table": ({"blocks": [{"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]}]}, "/view/blocks/0"),
-    "nothing to send with": ({"submit": None}, "submit"),
-    "too long an input": (written(max_length=3_001), "/element/max_length"),
-    "no input at all": (written(max_length=0), "/element/max_length"),
-    "a number in words": (written(min_length="1"), "/element/min_length"),
-    "too much in it": (written(initial_value="x" * 3_001), "/element/initial_value"),
-    "a choice that is not on offer": (
-        asked({"type": "radio_buttons", "options": [option("a")], "initial_option": option("b")}),
+    "no submit button": ({"submit": None}, "submit"),
+    "an input that is too long": (text_input_view(max_length=3_001), "/element/max_length"),
+    "an input of length zero": (text_input_view(max_length=0), "/element/max_length"),
+    "a number as a string": (text_input_view(min_length="1"), "/element/min_length"),
+    "an initial value that is too long": (text_input_view(initial_value="x" * 3_001), "/element/initial_value"),
+    "an initial option that is not an option": (
+        input_view({"type": "radio_buttons", "options": [option("a")], "initial_option": option("b")}),
         "/element/initial_option",
     ),
-    "two cursors": (
-        {"blocks": [*written(focus_on_load=True)["blocks"], *written(focus_on_load=True)["blocks"]]},
+    "two inputs with the focus": (
+        {"blocks": [*text_input_view(focus_on_load=True)["blocks"], *text_input_view(focus_on_load=True)["blocks"]]},
         "focus_on_load",
     ),
 }
 
 
-@pytest.mark.parametrize(("changed", "where"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize(("changed", "where"), INVALID_VIEWS.values(), ids=INVALID_VIEWS.keys())
 async def test_a_modal_beyond_slacks_limits_is_rejected_and_the_trigger_stays_valid(
-    client, press, refused, changed, where
+    client, press, rejection, changed, where
 ):
     trigger = await press()
     shape = {key: value for key, value in (view() | changed).items() if value is not None}
 
-    answer = await refused(client.views_open(trigger_id=trigger, view=shape))
+    answer = await rejection(client.views_open(trigger_id=trigger, view=shape))
 
     assert answer["error"] == "invalid_arguments"
     assert any(where in finding for finding in answer["response_metadata"]["messages"])
     assert (await client.views_open(trigger_id=trigger, view=view()))["ok"]
 
 
-async def test_a_modal_of_a_quarter_of_a_megabyte_is_too_large(client, press, refused):
+async def test_a_modal_of_250_kilobytes_is_too_large(client, press, rejection):
     trigger = await press()
     text = {"type": "section", "text": {"type": "plain_text", "text": "x" * 3_000}}
 
-    answer = await refused(client.views_open(trigger_id=trigger, view={**view(), "blocks": [text] * 90}))
+    answer = await rejection(client.views_open(trigger_id=trigger, view={**view(), "blocks": [text] * 90}))
 
     assert answer["error"] == "view_too_large"
 
@@ -354,7 +354,7 @@ async def test_a_modal_can_be_replaced_or_all_of_them_closed(slack, app, opened)
     assert slack.open_views(ANN) == []
 
 
-async def test_a_modal_that_the_app_did_not_acknowledge_stays_and_says_so(slack, app, opened):
+async def test_a_modal_without_an_acknowledgement_stays_open_and_shows_an_error(slack, app, opened):
     shown = await opened(view())
     slack.interactivity = None
     await slack.submit(ANN, shown, {"text": "x"})
@@ -370,7 +370,7 @@ async def test_a_user_cannot_submit_another_users_modal(slack, opened):
         await slack.submit(ANN, shown, {"text": "x"})
 
 
-# --- what people write ---
+# --- messages of people ---
 
 
 async def test_a_reply_reaches_the_app(slack, app, card, noc):
@@ -385,7 +385,7 @@ async def test_a_reply_reaches_the_app(slack, app, card, noc):
     ]
 
 
-async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
+async def test_typed_text_is_sent_in_the_markup_of_slack(slack, app, card, noc):
     await slack.post_as(
         ANN, "noc", "a<b & @ann @db-oncall @here #noc @nobody https://a.example/?x=1&y=2", thread_ts=card.ts
     )
@@ -396,7 +396,7 @@ async def test_what_is_typed_goes_out_as_slack_writes_it(slack, app, card, noc):
     )
 
 
-async def test_a_broadcast_reply_reaches_the_app_as_one(slack, app, card):
+async def test_a_broadcast_reply_reaches_the_app_as_a_broadcast(slack, app, card):
     await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts, broadcast=True)
     assert app.events[0]["event"]["subtype"] == "thread_broadcast"
     assert parse_event(app.events[0]).text == "on it"
@@ -422,7 +422,7 @@ async def test_edits_deletions_and_the_apps_own_messages_have_their_own_events(s
 
 
 @pytest.mark.parametrize(
-    "deafen",
+    "disconnect",
     [
         lambda slack: slack.channel("noc").kick(),
         lambda slack: slack.remove_scope("channels:history"),
@@ -430,8 +430,8 @@ async def test_edits_deletions_and_the_apps_own_messages_have_their_own_events(s
         lambda slack: setattr(slack, "interactivity", None),
     ],
 )
-async def test_the_app_gets_no_event_without_membership_scope_or_subscription(slack, app, card, deafen):
-    deafen(slack)
+async def test_the_app_gets_no_event_without_membership_scope_or_subscription(slack, app, card, disconnect):
+    disconnect(slack)
     assert await slack.post_as(ANN, "noc", "on it", thread_ts=card.ts) is None
     assert app.events == []
 

@@ -52,11 +52,13 @@ def card(slack, noc):
     return noc.add_message(MessageContent(text="db-1 is down", blocks=(BUTTON,)), slack.bot)
 
 
-async def test_only_the_apps_own_token_gets_an_address_and_it_is_good_once(slack, app_client, client, web, refused):
+async def test_only_the_apps_own_token_gets_an_address_and_each_address_works_once(
+    slack, app_client, client, web, rejection
+):
     bots = client.api_call("apps.connections.open")
-    assert (await refused(bots))["error"] == "not_allowed_token_type"
+    assert (await rejection(bots))["error"] == "not_allowed_token_type"
     slack.grants[slack.app_token].scopes = frozenset()
-    assert (await refused(app_client.api_call("apps.connections.open")))["needed"] == "connections:write"
+    assert (await rejection(app_client.api_call("apps.connections.open")))["needed"] == "connections:write"
     slack.grants[slack.app_token].scopes = frozenset({"connections:write"})
     url = (await app_client.api_call("apps.connections.open"))["url"]
     async with web.ws_connect(url) as stream:
@@ -66,36 +68,36 @@ async def test_only_the_apps_own_token_gets_an_address_and_it_is_good_once(slack
         await web.ws_connect(url)
 
 
-async def test_a_click_is_an_envelope_and_its_acknowledgement_may_bring_an_answer(slack, connect, card):
+async def test_a_click_is_sent_as_an_envelope_and_its_acknowledgement_may_contain_an_answer(slack, connect, card):
     async with connect() as stream:
-        pressing = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
+        clicking = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
         envelope = await stream.receive_json()
         assert (envelope["type"], envelope["accepts_response_payload"]) == ("interactive", True)
         assert envelope["payload"]["actions"][0]["action_id"] == "relay_assign"
         await stream.send_json({"envelope_id": envelope["envelope_id"], "payload": {"response_action": "clear"}})
-        delivery = await pressing
+        delivery = await clicking
     assert (delivery.acknowledged, delivery.answer) == (True, {"response_action": "clear"})
 
 
-async def test_what_is_not_acknowledged_goes_to_another_socket(slack, connect, card):
+async def test_an_envelope_without_an_acknowledgement_is_sent_to_another_socket(slack, connect, card):
     async with connect() as one, connect() as other:
-        saying = asyncio.create_task(slack.post_as(ANN, "noc", "on it", thread_ts=card.ts))
-        listening = [asyncio.create_task(stream.receive_json()) for stream in (one, other)]
-        (first,), (second,) = await asyncio.wait(listening, return_when=asyncio.FIRST_COMPLETED)
+        posting = asyncio.create_task(slack.post_as(ANN, "noc", "on it", thread_ts=card.ts))
+        receiving = [asyncio.create_task(stream.receive_json()) for stream in (one, other)]
+        (first,), (second,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED)
         again = await second
-        await (other if second is listening[1] else one).send_json({"envelope_id": again["envelope_id"]})
-        delivery = await saying
+        await (other if second is receiving[1] else one).send_json({"envelope_id": again["envelope_id"]})
+        delivery = await posting
     assert delivery.acknowledged
     assert (first.result()["retry_attempt"], again["retry_attempt"], again["retry_reason"]) == (0, 1, "timeout")
     assert first.result()["payload"] == again["payload"]
 
 
-async def test_a_lost_acknowledgement_does_not_count(slack, connect, card):
+async def test_a_lost_acknowledgement_is_no_acknowledgement(slack, connect, card):
     async with connect() as stream:
         slack.socket_mode.open[0].ignores_acknowledgements = True
-        pressing = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
+        clicking = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
         await _answer(stream)
-        assert not (await pressing).acknowledged
+        assert not (await clicking).acknowledged
 
 
 async def _answer(stream):
@@ -109,13 +111,13 @@ async def test_with_no_socket_there_is_no_acknowledgement(slack, connect, card):
     assert (delivery.acknowledged, delivery.reason) == (False, "the app has no socket open")
 
 
-async def test_a_click_waits_a_moment_for_a_socket_that_is_on_its_way(slack, connect, card):
+async def test_a_click_waits_a_moment_for_a_socket_that_is_being_opened(slack, connect, card):
     slack.socket_mode.timeout = 20.0
-    pressing = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
+    clicking = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
     await asyncio.sleep(0)
     async with connect() as stream:
         await _answer(stream)
-        assert (await pressing).acknowledged
+        assert (await clicking).acknowledged
 
 
 async def test_slack_asks_for_a_new_connection_and_ends_the_old_one(slack, connect):
@@ -124,8 +126,8 @@ async def test_slack_asks_for_a_new_connection_and_ends_the_old_one(slack, conne
         assert (await stream.receive_json())["reason"] == "warning"
         assert len(slack.socket_mode.open) == 1
         await slack.socket_mode.refresh()
-        told = await stream.receive_json()
-        assert (told["type"], told["reason"]) == ("disconnect", "refresh_requested")
+        disconnect = await stream.receive_json()
+        assert (disconnect["type"], disconnect["reason"]) == ("disconnect", "refresh_requested")
         assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
@@ -135,7 +137,7 @@ async def test_a_connection_can_be_cut(slack, connect):
         assert (await stream.receive()).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 
 
-async def test_an_eleventh_socket_is_turned_away(slack, connect, app_client, web):
+async def test_an_eleventh_socket_is_rejected(slack, connect, app_client, web):
     async with connect(), connect(), connect(), connect(), connect(), connect(), connect(), connect(), connect():
         async with connect():
             url = (await app_client.api_call("apps.connections.open"))["url"]

@@ -1,4 +1,4 @@
-"""What a reader of the channel sees, and whom a message pings."""
+"""What a reader of the channel sees, and which users and groups a message pings."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_a_card_reads_from_its_headline_to_its_last_line(slack, noc):
     ]
 
 
-def test_threads_are_indented_and_broadcast_replies_say_so(slack, noc):
+def test_threads_are_indented_and_broadcast_replies_are_marked(slack, noc):
     first = noc.add_message(MessageContent(text="first"), BOT)
     noc.add_message(MessageContent(text="second"), BOT)
     noc.add_message(MessageContent(text="joined\nand left"), BOT, first.ts)
@@ -72,14 +72,14 @@ def test_threads_are_indented_and_broadcast_replies_say_so(slack, noc):
     ]
 
 
-def test_what_is_deleted_is_gone_and_a_root_leaves_a_tombstone_over_its_replies(slack, noc):
-    kept, gone = (
+def test_a_deleted_message_disappears_and_a_root_with_replies_leaves_a_tombstone(slack, noc):
+    root, alone = (
         noc.add_message(MessageContent(text="kept by its reply"), BOT),
         noc.add_message(MessageContent(text="gone"), BOT),
     )
-    reply = noc.post("where did it go?", user="U0STRANGER", thread_ts=kept.ts)
-    noc.delete(kept.ts)
-    noc.delete(gone.ts)
+    reply = noc.post("where did it go?", user="U0STRANGER", thread_ts=root.ts)
+    noc.delete(root.ts)
+    noc.delete(alone.ts)
     assert slack.transcript("noc").splitlines() == [
         "(deleted): This message was deleted.",
         "    ↳ U0STRANGER: where did it go?",
@@ -173,7 +173,7 @@ def test_rich_text_tables_and_markdown_read_as_text(slack, noc):
         ),
     ],
 )
-def test_a_message_pings_those_whom_slack_would_mention(noc, content, pinged):
+def test_a_message_pings_the_users_and_groups_that_slack_would_mention(noc, content, pinged):
     assert set(pings(noc.add_message(content, BOT))) == set(pinged)
     assert len(pings(noc.all_messages[0])) == len(pinged)
 
@@ -196,7 +196,7 @@ def test_markup_reads_as_slack_shows_it(slack, noc, markup, shown):
 
 
 @pytest.mark.parametrize(
-    ("since", "said"),
+    ("since", "shown"),
     [
         (0, "just now"),
         (59, "just now"),
@@ -208,7 +208,7 @@ def test_markup_reads_as_slack_shows_it(slack, noc, markup, shown):
         (-3_600, "in 1 hour"),
     ],
 )
-def test_relative_dates_use_the_workspaces_clock(slack, noc, clock, since, said):
+def test_relative_dates_use_the_workspaces_clock(slack, noc, clock, since, shown):
     at = int(clock.now) - since
     noc.add_message(MessageContent(text=f"<!date^{at}^{{time}}|03:12> (<!date^{at}^{{ago}}|03:12>)"), BOT)
-    assert slack.transcript("noc") == f"relay: 03:12 ({said})"
+    assert slack.transcript("noc") == f"relay: 03:12 ({shown})"
