@@ -92,14 +92,6 @@ class InjectedFault:
     probability: float = 1.0
     seed: int = 0
 
-    def matches(self, call: ReceivedCall) -> bool:
-        """Whether it is about this call."""
-        return (
-            self.method in (None, call.method)
-            and self.channel in (None, call.channel, call.arguments.get("channel"))
-            and (self.where is None or self.where(call.arguments))
-        )
-
 
 class ActiveFault:
     """An injected fault with its counts: how many calls matched, and to how many it was applied."""
@@ -112,11 +104,16 @@ class ActiveFault:
 
     def should_apply(self, call: ReceivedCall) -> bool:
         """Count a call, and return whether the fault applies to it."""
-        if not self.fault.matches(call):
+        fault = self.fault
+        if (
+            fault.method not in (None, call.method)
+            or fault.channel not in (None, call.channel, call.arguments.get("channel"))
+            or not (fault.where is None or fault.where(call.arguments))
+        ):
             return False
         self.matched += 1
-        spent = self.fault.times is not None and self.applied >= self.fault.times
-        if self.matched < self.fault.nth or spent or self._random.random() >= self.fault.probability:
+        spent = fault.times is not None and self.applied >= fault.times
+        if self.matched < fault.nth or spent or self._random.random() >= fault.probability:
             return False
         self.applied += 1
         return True

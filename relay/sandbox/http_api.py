@@ -49,6 +49,12 @@ async def serve_app(app: web.Application, host: str, port: int) -> AsyncIterator
         await runner.cleanup()
 
 
+def bearer_token(request: web.Request) -> str | None:
+    """What stands in the header `Authorization: Bearer ...`; None without one."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
 def to_response(
     request: web.Request, call: ReceivedCall, answer: RawResponse | DropConnection, headers: Mapping[str, str]
 ) -> web.StreamResponse:

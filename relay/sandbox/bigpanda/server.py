@@ -23,7 +23,7 @@ from relay.sandbox.bigpanda.sharing import Integration
 from relay.sandbox.bigpanda.users import AUTOSHARE, FakeApiKey, FakeBigPandaUser
 from relay.sandbox.calls import ReceivedBigPandaCall
 from relay.sandbox.faults import DropConnection, RawResponse
-from relay.sandbox.http_api import FakeApi, serve_app, to_response
+from relay.sandbox.http_api import FakeApi, bearer_token, serve_app, to_response
 from relay.sandbox.rate_limits import RateLimiter
 
 RELAY_USER: Final = FakeBigPandaUser(id="5506e4fbe7e0e40000000002", name="relay", email="relay@bigpanda.example")
@@ -128,7 +128,7 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
         self, request: web.Request, call: ReceivedBigPandaCall, endpoint: Endpoint | None
     ) -> RawResponse | DropConnection:
         try:
-            caller = self.authenticate(_bearer(request))
+            caller = self.authenticate(bearer_token(request))
             known = self._admit(call, endpoint)
             call.arguments = {**request.match_info, **request.query}
             call.arguments |= parse_body(await request.read(), request.content_type, known)
@@ -157,11 +157,6 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
 def serve_bigpanda(bigpanda: FakeBigPanda, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[str]:
     """Serve an organisation, and give the base URL for a client, `http://HOST:PORT`. Port 0 means any free one."""
     return serve_app(bigpanda.app(), host, port)
-
-
-def _bearer(request: web.Request) -> str | None:
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else None
 
 
 def _json_response(status: HTTPStatus, answer: Any) -> RawResponse:

@@ -42,12 +42,6 @@ async def _read_body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def token(request: web.Request, arguments: Arguments) -> str | None:
-    """The bearer token, or the argument `token`."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else arguments.get("token")
-
-
 def text(arguments: Arguments, key: str) -> str | None:
     """A string, if given."""
     value = arguments.get(key)

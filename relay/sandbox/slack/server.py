@@ -15,7 +15,7 @@ from aiohttp import web
 
 from relay.sandbox.calls import ReceivedCall
 from relay.sandbox.faults import DropConnection, RawResponse, rate_limited
-from relay.sandbox.http_api import FakeApi, serve_app, to_response
+from relay.sandbox.http_api import FakeApi, bearer_token, serve_app, to_response
 from relay.sandbox.rate_limits import SlackRateLimiter
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack.apps import DEFAULT_SCOPES, TokenGrant
@@ -81,11 +81,16 @@ class FakeSlack(InteractiveWorkspace, FakeApi[ReceivedCall]):
     ) -> RawResponse | DropConnection:
         try:
             call.arguments = await read.read(request)
-            call.channel = self._channel_of(call)
-            caller = self.authenticate(read.token(request, call.arguments))
+            if isinstance(ref := call.arguments.get("channel"), str):
+                channel = self.find_channel(ref)
+                call.channel = channel.id if channel else ref
+            token = bearer_token(request)
+            caller = self.authenticate(call.arguments.get("token") if token is None else token)
         except MethodError as error:
             return RawResponse(body=json.dumps(error.answer))
-        headers.update(_scope_headers(caller, call.method))
+        headers["X-OAuth-Scopes"] = caller.scope_list()
+        if (method := METHODS.get(call.method)) is not None and method.scope is not None:
+            headers["X-Accepted-OAuth-Scopes"] = method.scope
         wait = self.limits.admit(call.method, call.channel, call.at)
         if wait is not None:
             return rate_limited(wait)
@@ -102,13 +107,6 @@ class FakeSlack(InteractiveWorkspace, FakeApi[ReceivedCall]):
         call.took_effect = True
         self.changes.notify()
         return RawResponse(body=json.dumps(answer))
-
-    def _channel_of(self, call: ReceivedCall) -> str | None:
-        ref = call.arguments.get("channel")
-        if not isinstance(ref, str):
-            return None
-        channel = self.find_channel(ref)
-        return channel.id if channel else ref
 
 
 @asynccontextmanager
@@ -128,10 +126,3 @@ async def serve_slack(
         add_routes(app)
     async with serve_app(app, host, port) as address:
         yield f"{address}/api/"
-
-
-def _scope_headers(caller: TokenGrant, method: str) -> dict[str, str]:
-    """What Slack adds to every answer: the scopes that a token has, and the one that the method needs."""
-    known = METHODS.get(method)
-    accepted = {"X-Accepted-OAuth-Scopes": known.scope} if known and known.scope else {}
-    return {"X-OAuth-Scopes": caller.scope_list(), **accepted}
