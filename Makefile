@@ -14,7 +14,7 @@ WITH_SERVERS := tests/bigpanda/test_client.py tests/bigpanda/test_client_against
 	tests/slack/test_client.py tests/slack/test_socket_mode.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format quick test coverage demo gallery picture bench soak clean
+.PHONY: help setup check format quick test demo gallery picture bench soak clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,14 +39,17 @@ format: $(READY) ## format the code, and fix what lint can fix
 quick: $(READY) ## run the tests of the pure core, in under a minute
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow' $(CORE) $(WITH_SERVERS:%=--ignore=%) $(ARGS)
 
-test: $(READY) ## run every test
+# With COVERAGE=1 the tests measure branch coverage, also in the processes that they start.
+COVERAGE ?=
+test: $(READY) ## run every test (COVERAGE=1: measure branch coverage, fail below the floor in pyproject.toml)
+ifeq ($(COVERAGE),)
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
-
-coverage: $(READY) ## run every test and measure branch coverage; fails below the floor in pyproject.toml
+else
 	rm -rf build/coverage && mkdir -p build/coverage
 	$(BIN)/coverage run -m pytest -n 4 --dist worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+endif
 
 demo: $(READY) ## run the whole product on this machine, with a web page
 	$(BIN)/relay demo $(ARGS)

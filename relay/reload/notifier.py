@@ -37,7 +37,7 @@ MARKER_PREFIX = "configuration:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class ConfigurationNotice:
     """The faults of the edit with that digest; without faults: the configuration with that hash is valid."""
 
     digest: str
@@ -63,17 +63,17 @@ class Notifier:
         self._delivering = delivering
         self._clock = clock
         self._wakeup = asyncio.Event()
-        self._pending: Notice | None = None
+        self._pending: ConfigurationNotice | None = None
         self._shown: Delivered | None = None
         self._claimed_but_unsent = False
 
     def report_faults(self, digest: str, faults: Sequence[Fault]) -> None:
         """Report that an edit has these faults."""
-        self._set_pending(Notice(digest=digest, faults=tuple(faults)))
+        self._set_pending(ConfigurationNotice(digest=digest, faults=tuple(faults)))
 
     def report_fixed(self, digest: str) -> None:
         """Report that the configuration on disk, with this hash, is valid."""
-        self._set_pending(Notice(digest=digest))
+        self._set_pending(ConfigurationNotice(digest=digest))
 
     async def run(self) -> None:
         """Send notices, until cancelled. Nothing waits for it."""
@@ -91,27 +91,27 @@ class Notifier:
                 log.exception("notice_crashed")
                 self._drop(notice)
 
-    def _set_pending(self, notice: Notice) -> None:
+    def _set_pending(self, notice: ConfigurationNotice) -> None:
         if notice != self._pending:  # the same notice goes on: begun again, it would seem to have been sent already
             self._pending = notice
             self._wakeup.set()
 
-    def _drop(self, notice: Notice) -> None:
+    def _drop(self, notice: ConfigurationNotice) -> None:
         if self._pending is notice:
             self._pending = None
 
-    async def _process(self, notice: Notice) -> None:
+    async def _process(self, notice: ConfigurationNotice) -> None:
         await self._leave_to_leader(notice)
         if self._pending is notice and await self._claim(notice):
             await self._send(notice)
         self._drop(notice)
 
-    async def _leave_to_leader(self, notice: Notice) -> None:
+    async def _leave_to_leader(self, notice: ConfigurationNotice) -> None:
         until = self._clock.now() + LEADER_GRACE
         while self._pending is notice and not self._delivering() and (now := self._clock.now()) < until:
             await self._clock.wait(self._wakeup, min(until, now + 1.0))
 
-    async def _claim(self, notice: Notice) -> bool:
+    async def _claim(self, notice: ConfigurationNotice) -> bool:
         """Claim a notice; return whether this relay has to send it. Nobody needs the fix of what nobody read about."""
         if notice.faults:
             return await self._store.claim_fault_report(notice.digest, self._clock.now())
@@ -122,7 +122,7 @@ class Notifier:
         )
         return was_reported and not unsent
 
-    async def _send(self, notice: Notice) -> None:
+    async def _send(self, notice: ConfigurationNotice) -> None:
         """Send a notice, with retries while Slack certainly has not accepted it and there is no newer one."""
         tries = 0
         self._claimed_but_unsent = bool(notice.faults)
@@ -133,7 +133,7 @@ class Notifier:
                 return
             await self._clock.wait(self._wakeup, self._clock.now() + wait)
 
-    async def _try(self, notice: Notice, pause: float) -> float | None:
+    async def _try(self, notice: ConfigurationNotice, pause: float) -> float | None:
         """Try once. Return the seconds until the next try; None where there is none."""
         fallback = self._live().rulebook.fallback
         if fallback is None:
@@ -156,7 +156,7 @@ class Notifier:
             channel = known.get(channel.canonical_ref)
         return channel if channel is not None and channel.state is ChannelState.OPEN and channel.slack_id else None
 
-    async def _call(self, notice: Notice, slack_id: str) -> SlackOutcome:
+    async def _call(self, notice: ConfigurationNotice, slack_id: str) -> SlackOutcome:
         """Replace the faults that are shown; reply to them, and in the channel, when they are fixed."""
         shown = self._shown if self._shown is not None and self._shown.channel == slack_id else None
         message = messages.faults_message(notice.faults) if notice.faults else messages.fixed_message()
@@ -166,7 +166,9 @@ class Notifier:
         thread = shown.ts if shown is not None else None
         return await self._slack.post(slack_id, message, marker=marker, thread_ts=thread, broadcast=thread is not None)
 
-    def _next_try(self, notice: Notice, channel: Channel, answer: SlackOutcome, pause: float) -> float | None:
+    def _next_try(
+        self, notice: ConfigurationNotice, channel: Channel, answer: SlackOutcome, pause: float
+    ) -> float | None:
         """Decide what follows from the answer, as `_try` returns it."""
         match answer:
             case Delivered():

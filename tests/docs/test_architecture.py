@@ -79,3 +79,22 @@ def test_the_lines_for_the_python_prompt_run(monkeypatch, capsys):
     (lines,) = re.findall(r"^```python\n(.*?)^```$", ARCHITECTURE, re.MULTILINE | re.DOTALL)
     exec(compile(lines, "architecture.md", "exec"), {})
     assert capsys.readouterr().out == "Critical: Incident 1\n"
+
+
+def test_one_public_class_name_stands_in_one_module():
+    places = defaultdict(list)
+    for path in (ROOT / "relay").rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(path.relative_to(ROOT).as_posix())
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_at_most_three_modules_stand_beside_app_at_the_top():
+    loose = {path.stem for path in (ROOT / "relay").glob("*.py")} - {"__init__", "__main__", "app"}
+    assert len(loose) <= 3, loose
+
+
+def test_every_package_says_what_it_holds():
+    for path in (ROOT / "relay").rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path

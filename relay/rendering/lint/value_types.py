@@ -10,7 +10,7 @@ from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValueType:
+class TemplateType:
     """A type of value: its title in a sentence, and its names; without names, every name may exist.
 
     `inner` are the types of some names, `other` that of any other name, `item` that of a list's items. Beside its names
@@ -29,13 +29,15 @@ class ValueType:
         return bool(self.names) and name not in self.names and (name[:1] == "_" or not hasattr(self.python, name))
 
 
-Scope = Mapping[str, ValueType | None]
+Scope = Mapping[str, TemplateType | None]
 
-_ALERT: Final = ValueType(title="an alert", names=ALERT_NAMES)
-_PERSON: Final = ValueType(title="a person", names=frozenset({"name", "email", "id"}), python=str)
-_TAG: Final = ValueType(title="a tag", names=frozenset({"id", "name", "label", "value", "values"}), python=str)
-_ALERT_LIST: Final = ValueType(title="a list of alerts", names=frozenset({"hosts", "kinds"}), item=_ALERT, python=list)
-_ALERTS: Final = ValueType(
+_ALERT: Final = TemplateType(title="an alert", names=ALERT_NAMES)
+_PERSON: Final = TemplateType(title="a person", names=frozenset({"name", "email", "id"}), python=str)
+_TAG: Final = TemplateType(title="a tag", names=frozenset({"id", "name", "label", "value", "values"}), python=str)
+_ALERT_LIST: Final = TemplateType(
+    title="a list of alerts", names=frozenset({"hosts", "kinds"}), item=_ALERT, python=list
+)
+_ALERTS: Final = TemplateType(
     title='"incident.alerts"',
     names=frozenset({"worst", "active", "hosts", "kinds"}),
     inner={"worst": _ALERT_LIST, "active": _ALERT_LIST},
@@ -44,34 +46,34 @@ _ALERTS: Final = ValueType(
 )
 _INCIDENT: Final = {
     "alerts": _ALERTS,
-    "changes": ValueType(item=ValueType(title="a related change", names=CHANGE_NAMES)),
+    "changes": TemplateType(item=TemplateType(title="a related change", names=CHANGE_NAMES)),
     "assignee": _PERSON,
     "assigner": _PERSON,
-    "snooze": ValueType(title="a snooze", names=frozenset({"snoozed", "until"})),
+    "snooze": TemplateType(title="a snooze", names=frozenset({"snoozed", "until"})),
 }
-_TAG_LIST: Final = ValueType(item=_TAG)
-_ENVIRONMENT: Final = ValueType(title='"environment"', names=VARIABLE_NAMES["environment"], python=str)
-_ENTRY_ITEM: Final = ValueType(title="an item of an entry", names=ITEM_NAMES)
-_VARIABLES: Final[Mapping[str, ValueType]] = {
-    **{name: ValueType(title=f'"{name}"', names=names) for name, names in VARIABLE_NAMES.items()},
-    "incident": ValueType(title='"incident"', names=VARIABLE_NAMES["incident"], inner=_INCIDENT),
-    "tags": ValueType(title='"tags"', inner={"shown": _TAG_LIST, "rest": _TAG_LIST}, other=_TAG),
+_TAG_LIST: Final = TemplateType(item=_TAG)
+_ENVIRONMENT: Final = TemplateType(title='"environment"', names=VARIABLE_NAMES["environment"], python=str)
+_ENTRY_ITEM: Final = TemplateType(title="an item of an entry", names=ITEM_NAMES)
+_VARIABLES: Final[Mapping[str, TemplateType]] = {
+    **{name: TemplateType(title=f'"{name}"', names=names) for name, names in VARIABLE_NAMES.items()},
+    "incident": TemplateType(title='"incident"', names=VARIABLE_NAMES["incident"], inner=_INCIDENT),
+    "tags": TemplateType(title='"tags"', inner={"shown": _TAG_LIST, "rest": _TAG_LIST}, other=_TAG),
     "environment": _ENVIRONMENT,
-    "environments": ValueType(item=_ENVIRONMENT),
-    "entry": ValueType(title='"entry"', names=ENTRY_NAMES, inner={"items": ValueType(item=_ENTRY_ITEM)}),
-    "sender": ValueType(title='"sender"', names=VARIABLE_NAMES["sender"], python=str),
+    "environments": TemplateType(item=_ENVIRONMENT),
+    "entry": TemplateType(title='"entry"', names=ENTRY_NAMES, inner={"items": TemplateType(item=_ENTRY_ITEM)}),
+    "sender": TemplateType(title='"sender"', names=VARIABLE_NAMES["sender"], python=str),
 }
 
 _KEEPS_ITEMS: Final = frozenset({"sort", "reverse", "reject", "rejectattr", "select", "selectattr", "list", "unique"})
 _TAKES_ONE: Final = frozenset({"first", "last"})
 
 
-def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Getattr, ValueType]]:
+def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Getattr, TemplateType]]:
     """Every lookup of a name on a value whose type is known."""
     yield from _walked(tree, {**_VARIABLES, **_assigned(tree)})
 
 
-def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Getattr, ValueType]]:
+def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Getattr, TemplateType]]:
     if isinstance(node, nodes.Getattr) and (owner := _type(node.node, scope)):
         yield node, owner
     if isinstance(node, nodes.For):
@@ -93,7 +95,7 @@ def _targets(target: nodes.Node) -> Iterator[str]:
 
 def _assigned(tree: nodes.Template) -> Scope:
     """The types of what `set` assigns; none for a name that is assigned twice, or in another way too."""
-    types: dict[str, ValueType | None] = {}
+    types: dict[str, TemplateType | None] = {}
     for node in tree.find_all(nodes.Assign):
         for name in dict.fromkeys(_targets(node.target)):
             once = name not in types and isinstance(node.target, nodes.Name)
@@ -102,7 +104,7 @@ def _assigned(tree: nodes.Template) -> Scope:
     return {**types, **dict.fromkeys(blocks)}
 
 
-def _type(node: nodes.Node, scope: Scope) -> ValueType | None:
+def _type(node: nodes.Node, scope: Scope) -> TemplateType | None:
     match node:
         case nodes.Name(name=name):
             return scope.get(name)
@@ -114,12 +116,12 @@ def _type(node: nodes.Node, scope: Scope) -> ValueType | None:
             return _type(of, scope)
         case nodes.Filter(node=nodes.Node() as of, name=name):
             item = _attribute(_type(of, scope), 0)
-            return item if name in _TAKES_ONE else ValueType(item=item) if item and name in _KEEPS_ITEMS else None
+            return item if name in _TAKES_ONE else TemplateType(item=item) if item and name in _KEEPS_ITEMS else None
         case _:
             return None
 
 
-def _attribute(owner: ValueType | None, name: object) -> ValueType | None:
+def _attribute(owner: TemplateType | None, name: object) -> TemplateType | None:
     """The type behind a name, or of an item of a list."""
     if owner is None:
         return None
