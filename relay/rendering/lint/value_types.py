@@ -19,9 +19,9 @@ class TemplateType:
 
     title: str = ""
     names: frozenset[str] = frozenset()
-    inner: "Mapping[str, ValueType]" = field(default_factory=dict)
-    other: "ValueType | None" = None
-    item: "ValueType | None" = None
+    inner: "Mapping[str, TemplateType]" = field(default_factory=dict)
+    other: "TemplateType | None" = None
+    item: "TemplateType | None" = None
     python: type = dict
 
     def lacks(self, name: str) -> bool:
