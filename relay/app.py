@@ -169,8 +169,8 @@ class Relay:
                 try:
                     await self._listen_until_stopped()
                 finally:
-                    # Also where a failure elsewhere cancels this: the group then cancels the leader too, which may be
-                    # breaking off in that moment, and a group that does so misses that (before Python 3.13).
+                    # Also where a failure elsewhere cancels this: the group then cancels the leader too. If the
+                    # leader's own group is failing at that moment, it misses the cancellation (before Python 3.13).
                     stop_leading.set()
                     self._leader.stop()
                 if sockets:  # it closes itself while requests are finished; what came over it is stored by then
@@ -187,7 +187,7 @@ class Relay:
         self._stop.set()
 
     def seconds_left(self, seconds: float) -> float:
-        """Return what is left of so many seconds since relay was told to stop; all, where it was not told."""
+        """Return what is left of these seconds since relay was told to stop; all of them, if it was not."""
         now = asyncio.get_running_loop().time()
         return max(0.0, (now if self._stopped_at is None else self._stopped_at) + seconds - now)
 

@@ -41,7 +41,7 @@ class RelayBackend:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        """Take the parts to ask."""
+        """Take the parts that answer."""
         self.socket: SocketMode | None = None
         self._store = store
         self._ingest = ingest
@@ -126,7 +126,7 @@ class RelayBackend:
             return None
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
-        """Wait for the database, but not for ever.
+        """Wait for the database, for a limited time.
 
         Raises:
             StoreError: it failed, or did not answer in time.

@@ -1,6 +1,6 @@
-"""Finds out what a task needs before it goes to BigPanda, and makes its call ready.
+"""Finds out what a task needs before it goes to BigPanda, and prepares its call.
 
-It asks who the person is, whether they may act, and how the incident stands. It stores nothing.
+It finds out who the person is, whether they may act, and what state the incident is in. It stores nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -46,7 +46,7 @@ class ReadyCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoCall:
-    """No call is made: how the task ends, and why. `quiet`: the person need not be told."""
+    """No call is made: how the task ends, and why. `quiet`: the person needs no message."""
 
     state: AttemptState
     reason: str

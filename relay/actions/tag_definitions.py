@@ -24,7 +24,7 @@ READ_EVERY = 60.0
 
 
 class TagDefinitions:
-    """What tags are called, and what their ranks mean; none until BigPanda has told them."""
+    """What tags are called, and what their ranks mean; none until BigPanda has answered."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Carries out one task, from what it needs to what the person reads.
 
-    prepared -> stored as in flight, with the pending action -> called -> result stored -> person told, if it failed
+    prepared -> stored as in flight, with the pending action -> called -> result stored -> person informed, if it failed
 
 A relay that dies between the last three leaves a task in flight. What may be done twice is done again at the next
 start; a comment is searched for instead (`relay.cards.tasks`).
@@ -213,7 +213,7 @@ class TaskRunner:
     async def _finish(
         self, context: TaskContext | None, outcome: TaskOutcome | None = None, *, quiet: bool = False
     ) -> None:
-        """Report how a task stands: to the log, to the metrics, and to the person who started it, if it failed."""
+        """Report the state of a task: to the log, to the metrics, and to the person who started it, if it failed."""
         if context is None:
             return
         task = context.task

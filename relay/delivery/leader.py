@@ -70,7 +70,7 @@ class Leader:
             job.wake(everything=everything)
 
     def stop(self) -> None:
-        """Wake whatever waits, so that it sees that it is told to stop."""
+        """Wake everything that waits, so that it notices the stop."""
         self._stopped.set()
         self.wake(everything=True)
 
@@ -81,7 +81,7 @@ class Leader:
                 await self._clock.wait(self._stopped, self._clock.now() + LEASE_ACQUIRE_EVERY)
 
     async def _turn(self, stopping: asyncio.Event) -> bool:
-        """Lead until told to stop; return False where another relay leads, or where the work had to break off.
+        """Lead until told to stop; return False where another relay leads, or where the work was interrupted.
 
         A failing database does not end relay: shares are answered 503 meanwhile, and afterwards what was interrupted is
         searched for as after a crash.

@@ -1,7 +1,7 @@
 """How long this relay may go on calling Slack without asking the database.
 
 A lease ends by itself, and then another relay delivers. A process that was stopped or cut off from the database does
-not notice that time has passed. So a check of the clock, which needs nobody, comes before each call.
+not notice that time has passed. So relay checks its clock before each call; that needs no database.
 """
 
 from relay.model.errors import LeaseLost

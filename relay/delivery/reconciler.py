@@ -27,10 +27,10 @@ from relay.store.types import Lease, SearchTarget
 log = structlog.get_logger("relay.delivery")
 
 RETRY_PAUSE = 30.0
-"""Seconds after which a search is repeated that Slack did not answer."""
+"""Seconds until a search that Slack did not answer is repeated."""
 
 MAX_DOUBTS = 5
-"""So many messages in doubt stop the posts of a channel until they are settled."""
+"""With this many messages in doubt, a channel gets no posts until they are settled."""
 
 _TOO_LONG = Rejected(
     code="",
@@ -266,7 +266,7 @@ def _not_searched(
         return CardUpdate(attempt=replace(target.attempt, next_search_at=None if is_final else now + RETRY_PAUSE))
     match answer:
         case NotFound() if not target.attempt.searches:
-            return recovery.record_miss(context, now)  # Slack may not show so young a thread yet
+            return recovery.record_miss(context, now)  # Slack may not show such a new thread yet
         case NotFound():
             return failures.repost_lost_root(context, context.card.ts or "", answer.reason, now)
         case Rejected() if not is_temporary:

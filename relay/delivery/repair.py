@@ -192,7 +192,7 @@ class Repair:
     async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[FoundMessage], bool] | None:
         """Return messages, and whether they reach back to the oldest; None where Slack did not answer.
 
-        A sweep never waits for the rate limit: what is more urgent has it.
+        A sweep never waits for the rate limit, and leaves it to more urgent calls.
         """
         messages: list[FoundMessage] = []
         cursor: str | None = None

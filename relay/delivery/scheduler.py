@@ -29,7 +29,7 @@ CRASH_PAUSE = 30.0
 """Seconds until a card is picked again after an unexpected failure that concerns no single card."""
 
 OLDEST_EVERY = 10
-"""Every so many calls the card that has waited longest comes first, so that no card starves."""
+"""One call in this many goes to the card that has waited longest, so that no card starves."""
 
 
 class Scheduler:

@@ -5,8 +5,8 @@ Two budgets rule delivery, and they have nothing to do with each other: posts (b
 are made than a minute's steady rate and one burst, which together make Slack's limit. All times are seconds.
 
 Slack writes its limits as "50+": the documented ones are what is known to pass, and the real ones may be tighter or
-looser. A refusal for haste slows the budget that was strained. One that work has waited for without a break and without
-a refusal, for longer than storms last, is tried a little further each minute, up to what its limit may `stretch` to.
+looser. A rate limit error (429) slows the budget that was used up. A budget that work has waited for without a break
+and without such an error, for longer than storms last, grows a little each minute, up to its limit's `stretch`.
 """
 
 from collections.abc import Mapping
@@ -42,11 +42,11 @@ POSTS = Limit(steady=220, burst=20, stretch=1.5)  # "several hundred messages pe
 CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
 
 _SHRINK, _LEAST, _RECOVERY = 0.8, 0.25, 0.05 / 60
-"""A refused call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""
+"""A rejected call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _CALM = 1.0, 30.0, 60.0
 """Where Slack does not say how long: the first pause, the longest, and the quiet after which the count starts anew."""
 _PATIENT, _STEP, _ONCE_BITTEN = 900.0, 0.02 / 60, 7200.0
-"""A budget that work waits for gains a fiftieth a minute after a quarter of an hour without a refusal; after a refusal,
+"""A budget that work waits for gains a fiftieth a minute after a quarter of an hour without an error; after an error,
 nothing beyond the documented limit is tried for two hours."""
 _SET_BACK = 60.0
 """A moment so much earlier than the latest one was read from a clock that was set back, not by a task that dawdled."""
@@ -88,7 +88,7 @@ class _Bucket:
         return self.spent_until - now >= self.limit.burst / 2 * self._interval
 
     def shrink(self, until: float) -> None:
-        """Slow down, and start again at `until` without a burst. What was only tried explains the refusal by itself."""
+        """Slow down, and start again at `until` without a burst. What was only tried explains the error by itself."""
         resume = max(until, self.ready_at())
         self.factor = 1.0 if self.factor > 1.0 else max(_LEAST, self.factor * _SHRINK)
         self.changed = resume
@@ -117,10 +117,10 @@ class _Pause:
 class Budgets:
     """What relay may still spend in one workspace. Methods go by Slack's names; `channel` matters to posts alone.
 
-    Slack's real limits are unpublished. They may be tighter than `limits`: a refusal for haste slows the budget that
-    was strained, which then recovers slowly. They may be looser: a budget that was strained for a quarter of an hour
-    without a rest or a refusal grows by a fiftieth a minute, never beyond its `Limit.stretch`. A rest takes it back to
-    the documented limit; a refusal does so with all budgets of its method, and bars them from growing for two hours.
+    Slack's real limits are unpublished. They may be tighter than `limits`: a rate limit error slows the budget that
+    was used up, which then recovers slowly. They may be looser: a budget that was strained for a quarter of an hour
+    without a rest or an error grows by a fiftieth a minute, never beyond its `Limit.stretch`. A rest takes it back to
+    the documented limit; an error does so with all budgets of its method, and keeps them from growing for two hours.
     A clock that is set back does not stop anything: what was planned by the old time moves back with it.
     """
 
@@ -144,10 +144,10 @@ class Budgets:
             bucket.spend(now)
 
     def pause(self, method: str, until: float | None, now: float, channel: str = "") -> float:
-        """Stop a method in the whole workspace after a refusal for haste; returns when it goes on.
+        """Stop a method in the whole workspace after a rate limit error; returns when it goes on.
 
         `until` comes from Slack's `Retry-After`; None where it gave none. Calls that were under way when the pause
-        began are refused too: their refusals may prolong it, but slow nothing down again.
+        began are rejected too: they may prolong the pause, but slow nothing down again.
         """
         self._follow(now)
         last = self._pauses.get(method)

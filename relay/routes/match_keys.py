@@ -1,6 +1,6 @@
 """The keys of `match`: one row for each, with the values that it reads from an incident.
 
-To add a key, add a row to `MATCH_KEYS`. The parser, the schema and the documents follow.
+To add a key, add a row to `MATCH_KEYS`. The parser follows; docs/how-to-change.md says what to run then.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,6 +1,6 @@
 """The options of a card: one row for each, which the parser, the schema, the documents and the storage follow.
 
-To add an option, add a field to `Options`. Its row is the field's metadata.
+To add an option, add a field to `Options`. Its row is the field's metadata. Then run what docs/how-to-change.md says.
 """
 
 from collections.abc import Mapping
