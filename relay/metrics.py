@@ -150,7 +150,9 @@ class Metrics:
 
     def record_share(self, outcome: str, headers: Mapping[str, str], saved_at: float | None = None) -> None:
         """Count a body that came with these headers; `saved_at` (Unix seconds) if it was saved."""
-        self._count("relay_shares_total", outcome, self._integrations.limit(_integration(headers)))
+        integration = next((value for name, value in headers.items() if name.lower() == INTEGRATION_HEADER), "")
+        label = self._integrations.limit(integration.strip()[:64] or "default")
+        self._count("relay_shares_total", outcome, label)
         if saved_at is not None:
             self._last_share_at = max(self._last_share_at, saved_at)
 
@@ -292,8 +294,3 @@ class _LabelValues:
             return OTHERS
         self._known.add(value)
         return value
-
-
-def _integration(headers: Mapping[str, str]) -> str:
-    value = next((value for name, value in headers.items() if name.lower() == INTEGRATION_HEADER), "")
-    return value.strip()[:64] or "default"

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -22,7 +22,6 @@ from relay.store.types import AcceptedShare, PlanContext
 from relay.store.upsert import insert_or_keep, insert_or_update
 
 _Key = tuple[str, str]  # incident and hash: a share is known by these
-_Known = dict[_Key, tuple[int, tuple[str, ...]]]  # id and routes of the shares that are stored already
 
 _KNOWN = select(*schema.share.c["id", "incident", "hash", "routes"]).where(
     schema.share.c.hash.in_(bindparam("hashes", expanding=True))
@@ -53,16 +52,19 @@ def accept(
     ids = sorted({share.incident for share in shares})
     share_channel_references(connection)
     new = _claim(connection, ids)
+    # A hash is nearly unique; where it is not, the incident decides.
+    stored = connection.execute(_KNOWN, {"hashes": list({share.hash for share in shares})})
     group = _Group(
         states=load_incident_states(connection, [key for key in ids if key not in new]),
-        known=_load_known(connection, shares),
+        known={(row.incident, row.hash): (row.id, tuple(loads(row.routes))) for row in stored},
         cards={key: {} for key in ids},
         canonical_refs=canonical_refs(connection),
     )
     for card in load_current_cards(connection, ids):
         group.cards[card.incident][card.channel, card.episode] = card
     decided = group.decide_until(time.monotonic() + within, shares, decide)
-    _unclaim(connection, new - {share.incident for share in decided})
+    if undecided := new - {share.incident for share in decided}:  # their placeholders go
+        connection.execute(delete(schema.incident).where(schema.incident.c.id.in_(sorted(undecided))))
     group.save(connection)
     if any(map(_has_work, group.changed.values())):
         notify(connection, anything=False)
@@ -73,7 +75,7 @@ def accept(
 class _Group:
     """What the shares of the group lead to, in memory: each share sees what those before it did."""
 
-    known: _Known
+    known: dict[_Key, tuple[int, tuple[str, ...]]]  # id and routes of the shares that are stored already
     states: dict[str, IncidentState]
     cards: dict[str, dict[tuple[str, int], Card]]
     canonical_refs: Mapping[str, str]
@@ -157,18 +159,6 @@ def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:
     statement = insert_or_keep(connection, schema.incident, ("id",), returning=("id",))
     placeholders = [incident_row(IncidentState(record=Record(incident=key))) for key in ids]
     return {row.id for row in connection.execute(statement, placeholders)}
-
-
-def _unclaim(connection: Connection, ids: Collection[str]) -> None:
-    """Delete the placeholders of incidents whose shares were not decided."""
-    if ids:
-        connection.execute(delete(schema.incident).where(schema.incident.c.id.in_(sorted(ids))))
-
-
-def _load_known(connection: Connection, shares: Sequence[Share]) -> _Known:
-    """Load the stored shares with the hashes of the group; a hash is nearly unique, then the incident decides."""
-    rows = connection.execute(_KNOWN, {"hashes": list({share.hash for share in shares})})
-    return {(row.incident, row.hash): (row.id, tuple(loads(row.routes))) for row in rows}
 
 
 def _has_work(card: Card) -> bool:

@@ -45,7 +45,10 @@ def parse_database_url(text: str) -> Address:
         raise StoreUnusable(f"RELAY_DATABASE_URL cannot be read as a URL: {EXPECTED}.") from error
     match url.drivername:
         case "sqlite":
-            return _sqlite(url)
+            if url.host or not url.database or url.database == ":memory:":
+                raise StoreUnusable(f"RELAY_DATABASE_URL names no file for SQLite: {EXPECTED}.")
+            path = Path(url.database).absolute()
+            return Address(url=URL.create("sqlite", database=str(path)), path=path)
         case "postgresql" | "postgres" | "postgresql+psycopg":
             return Address(url=url.set(drivername="postgresql+psycopg"))
         case other:
@@ -66,10 +69,3 @@ def connection_settings(url: URL) -> dict[str, str | int]:
         "keepalives_count": 2,
     }
     return {name: value for name, value in settings.items() if name not in url.query}
-
-
-def _sqlite(url: URL) -> Address:
-    if url.host or not url.database or url.database == ":memory:":
-        raise StoreUnusable(f"RELAY_DATABASE_URL names no file for SQLite: {EXPECTED}.")
-    path = Path(url.database).absolute()
-    return Address(url=URL.create("sqlite", database=str(path)), path=path)

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from relay.cards.model import AttemptState
 from relay.store import schema
 from relay.store.channels import canonical_refs
-from relay.store.health import size_bytes
 from relay.store.tasks import count_waiting
 from relay.store.types import Backlog, ChannelBacklog
 
@@ -29,6 +28,11 @@ IN_DOUBT = select(func.count()).where(schema.IS_OPEN, schema.attempt.c.state == 
 LAST_SHARE = select(func.max(schema.share.c.received))
 _DEAD_LETTERS = select(func.count()).where(schema.dead_letter.c.closed_at.is_(None))
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
+_SIZE_BYTES = {
+    "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
+    "postgresql": text("SELECT pg_database_size(current_database())"),
+}
+"""On SQLite without its write-ahead log."""
 
 
 def backlog(connection: Connection, now: float) -> Backlog:
@@ -39,7 +43,7 @@ def backlog(connection: Connection, now: float) -> Backlog:
         in_doubt=connection.execute(IN_DOUBT).scalar_one(),
         dead_letters=connection.execute(_DEAD_LETTERS).scalar_one(),
         quarantined_bodies=connection.execute(_QUARANTINED).scalar_one(),
-        size_bytes=size_bytes(connection),
+        size_bytes=int(connection.execute(_SIZE_BYTES[connection.dialect.name]).scalar_one()),
         last_share_at=connection.execute(LAST_SHARE).scalar() or 0.0,
         due_tasks=due_tasks,
         oldest_task_age=oldest_task_age,

@@ -11,7 +11,7 @@ from relay.cards.model import Card, CardContext, CardState, CardUpdate, Channel
 from relay.model.errors import CardFailure
 from relay.store import due_queries, schema
 from relay.store.card_context import card_context, save_update
-from relay.store.channels import CANONICAL_REF, canonical_channel, canonical_refs, reference
+from relay.store.channels import CANONICAL_REF, canonical_channel, reference
 from relay.store.locks import check_lease
 from relay.store.mappers import to_card
 from relay.store.types import Lease
@@ -90,16 +90,9 @@ def _log_fields(connection: Connection, card: int) -> dict[str, str]:
         return {}
 
 
-def channels_with_due_work(connection: Connection, work: WorkKind, now: float) -> set[str]:
-    """Return the open channels with due work, by canonical reference, as `skip_channels` takes them."""
-    canonical = canonical_refs(connection)
-    refs = connection.execute(due_queries.channels(work, is_open=True), {"now": now}).scalars()
-    return {canonical.get(ref, ref) for ref in refs}
-
-
 def stalled_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
     """Return the channels that have due work and are not open, by name: their cards are never started."""
-    closed = [due_queries.channels(work, is_open=False) for work in STATES_WITH_WORK]
+    closed = [due_queries.stalled_channels(work) for work in STATES_WITH_WORK]
     refs = {ref for statement in closed for ref in connection.execute(statement, {"now": now}).scalars()}
     by_ref = {channel.ref: channel for channel in (canonical_channel(connection, ref) for ref in refs)}
     return tuple(by_ref[ref] for ref in sorted(by_ref))

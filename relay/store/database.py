@@ -61,10 +61,13 @@ class Database:
         address = parse_database_url(url)
         if address.path is None:
             return cls(address, *_postgresql(address), None)
-        _check_file(address, exclusive=exclusive)
+        _check_file(address.path, address.name, exclusive=exclusive)
         lock = FileLock.acquire(address.path) if exclusive else None
         if exclusive:
-            _make_private(address.path)
+            # A new file is readable for its owner alone, as backups are: it holds the text of all alerts. SQLite gives
+            # its log the same rights. If the file cannot be created, SQLite says so when it is opened.
+            with suppress(OSError):
+                os.close(os.open(address.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         pragmas = (*_OWNER, *_ALWAYS) if exclusive else _ALWAYS
         return cls(address, _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN"), lock)
 
@@ -72,11 +75,6 @@ class Database:
     def dialect(self) -> Dialect:
         """The SQLAlchemy dialect."""
         return self._engines["writer"].dialect
-
-    @property
-    def sqlite(self) -> bool:
-        """Whether the database is an SQLite file."""
-        return self.address.path is not None
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that is committed when this returns. Cancelling the wait does not undo it.
@@ -86,7 +84,7 @@ class Database:
         Raises:
             StoreError: the database failed; nothing was saved. If the connection was lost at the commit, nobody knows.
         """
-        return await self._run("writer", work)
+        return await self._in_thread("writer", lambda: self._transact(self._engines["writer"], work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent state of the database.
@@ -94,7 +92,7 @@ class Database:
         Raises:
             StoreError: the database failed.
         """
-        return await self._run("reader", work)
+        return await self._in_thread("reader", lambda: self._transact(self._engines["reader"], work))
 
     async def probe(self, statement: str) -> Any:
         """Return the single value of a statement, on the writer's connection outside a transaction (SQLite).
@@ -136,9 +134,6 @@ class Database:
         if self._lock is not None:
             self._lock.release()
 
-    async def _run(self, name: str, work: Callable[[Connection], T]) -> T:
-        return await self._in_thread(name, lambda: self._transact(self._engines[name], work))
-
     async def _in_thread(self, name: str, work: Callable[[], T]) -> T:
         if self._closing is not None:
             raise StoreError(f"{self.address.name} is closed: relay is stopping.")
@@ -160,30 +155,18 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
 
-def _check_file(address: Address, *, exclusive: bool) -> None:
+def _check_file(path: Path, name: str, *, exclusive: bool) -> None:
     """Say what is wrong, where SQLite would only say `unable to open database file`."""
-    path = address.path
-    if path is None or path.is_file():
+    if path.is_file():
         return
     if not path.parent.is_dir():
-        raise StoreUnusable(
-            f"The folder of {address.name} does not exist: create {path.parent}, or change RELAY_DATABASE_URL."
-        )
+        raise StoreUnusable(f"The folder of {name} does not exist: create {path.parent}, or change RELAY_DATABASE_URL.")
     if path.exists():
         raise StoreUnusable(f"{path} is not a file: name the SQLite database in RELAY_DATABASE_URL.")
     if not exclusive:
         raise StoreUnusable(
             f"There is no SQLite database at {path} yet: start `relay serve` once, or change RELAY_DATABASE_URL."
         )
-
-
-def _make_private(path: Path) -> None:
-    """Create a new file that only its owner can read, as backups are: it holds the text of all alerts.
-
-    SQLite gives its log the same rights. If the file cannot be created, SQLite says so when it is opened.
-    """
-    with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 _OWNER = ("journal_mode = WAL", f"journal_size_limit = {WAL_LIMIT}")

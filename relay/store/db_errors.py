@@ -50,14 +50,14 @@ def is_transient(error: DBAPIError) -> bool:
 
 def to_store_error(error: DBAPIError, address: Address) -> StoreError:
     """Return the error to raise instead: StoreUnusable, or StoreError if a constraint of the tables was violated."""
+    database = address.name[0].upper() + address.name[1:]
     if isinstance(error, IntegrityError):
-        return StoreError(f"{_opening(address)} rejected a change that violates the constraint {_constraint(error)}.")
+        # PostgreSQL's message also shows values; SQLite's shows none.
+        diagnosis = getattr(error.orig, "diag", None)
+        constraint = (diagnosis and diagnosis.constraint_name) or str(error.orig).splitlines()[0]
+        return StoreError(f"{database} rejected a change that violates the constraint {constraint}.")
     what, remedy = _known(error)
-    return StoreUnusable(f"{_opening(address)} {what} ({_message(error, address)}): {remedy}.")
-
-
-def _opening(address: Address) -> str:
-    return address.name[0].upper() + address.name[1:]
+    return StoreUnusable(f"{database} {what} ({_message(error, address)}): {remedy}.")
 
 
 def _known(error: DBAPIError) -> tuple[str, str]:
@@ -80,9 +80,3 @@ def _message(error: DBAPIError, address: Address) -> str:
     message = re.sub(r"\s+", " ", lines[0]).rstrip(".:")
     password = address.url.password
     return "the driver's message contains the password" if password and str(password) in message else message
-
-
-def _constraint(error: IntegrityError) -> str:
-    """The violated constraint. PostgreSQL's message also shows values; SQLite's shows none."""
-    diagnosis = getattr(error.orig, "diag", None)
-    return (diagnosis and diagnosis.constraint_name) or str(error.orig).splitlines()[0]

@@ -75,16 +75,15 @@ def next_due_at(work: WorkKind) -> Select[float]:
 
 
 @cache
-def channels(work: WorkKind, *, is_open: bool) -> Select[str]:
-    """The channel references of cards with work due `now`, in channels that are open or are not."""
+def stalled_channels(work: WorkKind) -> Select[str]:
+    """The channel references of cards with work due `now`, in channels that are not open."""
     channel = _channels_with_work(work)
     due = (
         exists()
         .where(_card.c.channel == channel.c.ref, _has_work(work), *accepts_work(work, _card.c), _is_due(work, _card.c))
         .correlate(channel)
     )
-    open_channel = _in_open_channel(channel.c.ref)
-    return select(channel.c.ref).where(channel.c.ref.is_not(None), open_channel if is_open else ~open_channel, due)
+    return select(channel.c.ref).where(channel.c.ref.is_not(None), ~_in_open_channel(channel.c.ref), due)
 
 
 def accepts_work(work: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:

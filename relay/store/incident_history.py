@@ -1,4 +1,4 @@
-"""Everything that is stored about one incident, for `relay incident` and for commands that read shares again."""
+"""Everything that is stored about one incident, for `relay incident`."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -14,11 +14,10 @@ from relay.store.mappers import (
     to_card,
     to_entry,
     to_incident_state,
-    to_share_body,
     to_share_summary,
     to_task,
 )
-from relay.store.types import IncidentHistory, ShareBody
+from relay.store.types import IncidentHistory
 
 T = TypeVar("T")
 
@@ -36,7 +35,6 @@ def _of_its_cards(table: Table) -> Select[Any]:
 
 
 _SHARES = _of_incident(schema.share, [column for column in schema.share.c if column.name != "body"])
-_BODIES = _of_incident(schema.share, schema.share.c["id", "received", "headers", "body"])
 _ENTRIES = _of_incident(schema.entry, order="seq")
 _TASKS = _of_incident(schema.bigpanda_task)
 _CARDS = _of_incident(schema.card)
@@ -57,11 +55,6 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
         calls=_by_card(connection, _CALLS, incident, to_call),
         tasks=_all(connection, _TASKS, incident, to_task),
     )
-
-
-def share_bodies(connection: Connection, incident: str) -> tuple[ShareBody, ...]:
-    """Return the shares of an incident as they were sent, in the order of arrival."""
-    return _all(connection, _BODIES, incident, to_share_body)
 
 
 def _all(connection: Connection, statement: Select[Any], incident: str, read: Callable[[Row], T]) -> tuple[T, ...]:

@@ -51,9 +51,3 @@ def release_lease(connection: Connection, lease: Lease) -> None:
     held = (_lease.c.name == lease.name) & (_lease.c.holder == lease.holder) & (_lease.c.epoch == lease.epoch)
     # The row stays: its epoch must never start again.
     connection.execute(update(_lease).where(held).values(holder="", until=0.0))
-
-
-def lease_epoch(connection: Connection, name: str) -> int:
-    """Return the epoch of a lease; 0 if nobody ever held it."""
-    row = connection.execute(_ROW, {"name": name}).one_or_none()
-    return 0 if row is None else row.epoch

@@ -4,10 +4,10 @@ JSON columns are text here, so that both databases store the same.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -38,12 +38,8 @@ from relay.routes.mention import Mention
 from relay.routes.options import Options
 from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCall, StoredConfiguration
 
-
-class Row(Protocol):
-    """A row: plain values by the names of their columns."""
-
-    def __getitem__(self, column: str, /) -> Any:
-        """The value of a column."""
+Row: TypeAlias = Mapping[Any, Any]
+"""A row: plain values by the names of their columns."""
 
 
 def dumps(value: JSON) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from relay.cards.model import Card, CardState, Due, Entry, IncidentState
+from relay.cards.model import Card, CardState, Entry, IncidentState
 from relay.store import schema
 from relay.store.channels import add_channels
 from relay.store.mappers import card_row, entry_row, to_card, to_entry, to_incident_state
@@ -97,13 +97,10 @@ def _revive(connection: Connection, card: Card) -> Card:
     if old.ts is None:
         revived = replace(old, **changes, state=card.state, post=card.post, edit=card.edit)
     else:
-        revived = replace(old, **changes, state=CardState.POSTED, post=None, edit=_sooner(card.edit, card.post))
+        sooner = card.edit.sooner(card.post) if card.edit else card.post
+        revived = replace(old, **changes, state=CardState.POSTED, post=None, edit=sooner)
     save_cards(connection, [revived])
     return revived
-
-
-def _sooner(one: Due | None, other: Due | None) -> Due | None:
-    return one.sooner(other) if one else other
 
 
 def _identity(card: Card) -> tuple[str, str, int]:

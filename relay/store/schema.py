@@ -69,8 +69,8 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({_quoted(values)})", name=column)
 
 
-def _at_least(least: int, column: str) -> CheckConstraint:
-    return CheckConstraint(f"{column} >= {least}", name=column)
+def _at_least(least: int, *columns: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{column} >= {least}", name=column) for column in columns]
 
 
 def _partial_index(name: str, where: str, *columns: ColumnElement[Any], unique: bool = False) -> None:
@@ -98,15 +98,13 @@ incident = Table(
     Column("stub", Boolean, nullable=False),
     Column("record", Text, nullable=False),
     Column("stale_at", Double),
-    _at_least(0, "version"),
-    _at_least(1, "episode"),
-    _at_least(1, "next_seq"),
+    *_at_least(0, "version"),
+    *_at_least(1, "episode", "next_seq"),
 )
 _ENDED = "ended_at IS NOT NULL AND NOT stub"
 IS_ENDED = text(_ENDED)
 """Ended, and not yet reduced to a stub by retention."""
 _partial_index("ix_incident_ended_at", _ENDED, incident.c.ended_at)
-
 _partial_index("ix_incident_stale_at", "stale_at IS NOT NULL", incident.c.stale_at)
 
 share = Table(
@@ -125,7 +123,7 @@ share = Table(
     Column("size", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("hash", "incident"),  # hash first: repeated shares are looked up by hash alone
-    _at_least(1, "times_seen"),
+    *_at_least(1, "times_seen"),
     _one_of("outcome", ShareOutcome),
 )
 
@@ -139,7 +137,7 @@ entry = Table(
     Column("at", Double, nullable=False),
     Column("data", Text, nullable=False),
     UniqueConstraint("incident", "key"),
-    _at_least(1, "seq"),
+    *_at_least(1, "seq"),
     _one_of("kind", EntryKind),
 )
 
@@ -203,11 +201,8 @@ card = Table(
     Column("reopening_reported_at", Double),
     UniqueConstraint("incident", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
-    _at_least(1, "episode"),
-    _at_least(0, "generation"),
-    _at_least(0, "reported_seq"),
-    _at_least(0, "root_seq"),
-    _at_least(0, "tries"),
+    *_at_least(1, "episode"),
+    *_at_least(0, "generation", "reported_seq", "root_seq", "tries"),
     _one_of("state", CardState),
     _one_of("worst", State),
     _one_of("episode_worst", State),
@@ -245,10 +240,7 @@ attempt = Table(
     Column("next_search_at", Double),
     _one_of("kind", ("root", "reply")),
     _one_of("state", AttemptState),
-    _at_least(0, "generation"),
-    _at_least(0, "upto_seq"),
-    _at_least(0, "tries"),
-    _at_least(0, "searches"),
+    *_at_least(0, "generation", "upto_seq", "tries", "searches"),
 )
 _OPEN = f"state IN ({_quoted(OPEN_ATTEMPT)})"
 IS_OPEN = text(f"attempt.{_OPEN}")
@@ -288,7 +280,7 @@ lease = Table(
     Column("holder", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("until", Double, nullable=False),
-    _at_least(1, "epoch"),
+    *_at_least(1, "epoch"),
 )
 
 bigpanda_task = Table(
@@ -306,7 +298,7 @@ bigpanda_task = Table(
     Column("created", Double, nullable=False),
     _one_of("kind", TaskKind),
     _one_of("state", AttemptState),
-    _at_least(0, "tries"),
+    *_at_least(0, "tries"),
     CheckConstraint(f"due_at IS NULL OR state IN ({_quoted(OPEN_ATTEMPT)})", name="closed_is_not_due"),
 )
 _partial_index("ix_bigpanda_task_in_flight", f"state = '{AttemptState.IN_FLIGHT}'", bigpanda_task.c.id)

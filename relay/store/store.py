@@ -22,7 +22,6 @@ from relay.store.backlog import backlog
 from relay.store.card_context import card_context, update_card
 from relay.store.card_queue import (
     card_at,
-    channels_with_due_work,
     due_cards,
     open_cards,
     stalled_channels,
@@ -39,9 +38,9 @@ from relay.store.configurations import (
 )
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters
-from relay.store.health import check_writable, size_bytes
-from relay.store.incident_history import incident_history, share_bodies
-from relay.store.leases import acquire_lease, lease_epoch, release_lease
+from relay.store.health import check_writable
+from relay.store.incident_history import incident_history
+from relay.store.leases import acquire_lease, release_lease
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import OnNotify, listen_on_postgresql, notify
 from relay.store.quarantine import quarantine, quarantined_bodies, quarantined_body
@@ -130,7 +129,7 @@ class Store:
     @property
     def shared(self) -> bool:
         """Whether several relays may have the database open, so that a lease decides which one delivers."""
-        return not self.database.sqlite
+        return self.database.address.path is None
 
     def unresponsive(self, seconds: float) -> StoreUnusable:
         """The error for a database that neither works nor fails: a frozen server, or a lock that another holds."""
@@ -143,7 +142,6 @@ class Store:
     quarantined_body = _read(quarantined_body)
     incident_state = _write(incident_state)
     incident_history = _read(incident_history)
-    share_bodies = _read(share_bodies)
     count_recorded_incidents = _read(count_recorded_incidents)
 
     async def recorded_incidents(self, since: float) -> AsyncIterator[RecordedIncidents]:
@@ -163,7 +161,6 @@ class Store:
     card_at = _read(card_at)
     due_cards = _read(due_cards)
     open_cards = _read(open_cards)
-    channels_with_due_work = _read(channels_with_due_work)
     stalled_channels = _read(stalled_channels)
     dead_letters = _read(dead_letters)
 
@@ -199,7 +196,6 @@ class Store:
     # Which relay delivers, and how relays wake each other
     acquire_lease = _write(acquire_lease)
     release_lease = _write(release_lease)
-    lease_epoch = _read(lease_epoch)
     notify = _write(notify)
 
     async def listen(self, on_notify: OnNotify) -> None:
@@ -223,7 +219,6 @@ class Store:
 
     # Operations
     check_writable = _write(check_writable)
-    size_bytes = _read(size_bytes)
     backlog = _read(backlog)
 
     async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> RetentionResult:

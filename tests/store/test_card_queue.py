@@ -181,15 +181,11 @@ async def test_a_channel_with_due_work_that_is_not_open_is_stalled(store, state)
     assert await store.stalled_channels(NOW) == (channel,)
     assert await store.stalled_channels(NOW - 1) == ()
     assert await store.due_cards("#noc", NOW) == (card.id,)
-    assert await store.channels_with_due_work("post", NOW) == set()
 
 
 async def test_an_open_channel_with_due_work_is_not_stalled(store):
     await save(store, posted(a_card(edit=due())))
     await open_channel(store)
-    assert await store.channels_with_due_work("edit", NOW) == {"#noc"}
-    assert await store.channels_with_due_work("edit", NOW - 1) == set()
-    assert await store.channels_with_due_work("post", NOW) == set()
     assert await store.stalled_channels(NOW) == ()
 
 
@@ -249,7 +245,6 @@ async def test_a_channel_that_is_far_behind_hides_no_other(store):
     for oldest_first in (False, True):
         context = await start(store, begin=change_nothing, skip_channels=slow, oldest_first=oldest_first)
         assert context.card.incident == "last"
-    assert await store.channels_with_due_work("post", NOW) == both
     assert await start(store, begin=change_nothing, skip_channels=both) == NOW + 1
     first = (await start(store, begin=change_nothing)).card
     assert (first.channel, first.post.at) == ("slow", NOW - behind + 1)

@@ -6,7 +6,6 @@ from tests.support.store_samples import NOW, a_card, change_nothing, save
 
 async def test_an_unknown_incident_has_no_history(store):
     assert await store.incident_history("nobody") is None
-    assert await store.share_bodies("nobody") == ()
 
 
 async def test_the_history_has_slacks_answers_by_card(store):
