@@ -1,7 +1,7 @@
-"""What relay is measured against: handlers that do the least that can be done with a share, and keep nothing.
+"""The baselines for relay: handlers that do the least possible with a share, and store nothing.
 
 python baseline.py PORT              decodes the JSON and answers
-python baseline.py PORT SLACK_URL    calls Slack too, and answers once it has
+python baseline.py PORT SLACK_URL    calls Slack, and answers afterwards
 """
 
 import asyncio
@@ -16,10 +16,10 @@ async def serve(port: int, slack: str | None) -> None:
     async with ClientSession() as session:
 
         async def decode(request: web.Request) -> web.Response:
-            told = orjson.loads(await request.read())
-            return _accepted(told["incident"]["id"])
+            share = orjson.loads(await request.read())
+            return _accepted(share["incident"]["id"])
 
-        async def tell(request: web.Request) -> web.Response:
+        async def post_to_slack(request: web.Request) -> web.Response:
             incident = orjson.loads(await request.read())["incident"]
             message = {
                 "channel": incident["channel"],
@@ -32,7 +32,7 @@ async def serve(port: int, slack: str | None) -> None:
             return _accepted(incident["id"])
 
         app = web.Application()
-        app.router.add_post("/shares", tell if slack else decode)
+        app.router.add_post("/shares", post_to_slack if slack else decode)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -25,11 +25,11 @@ _COPIED = {
     "share": {"id": "NULL", "incident": "incident || ?1", "hash": "lower(hex(randomblob(16)))"},
     "card": {"id": "NULL", "incident": "incident || ?1"},
 }
-"""What of each table is not the same in a copy."""
+"""The columns of each table that differ in a copy."""
 
 
 async def fill(file: Path, count: int) -> None:
-    """Keep one share of each of so many incidents, whose cards wait; by the same door as ever, but for HTTP."""
+    """Store one share of each of `count` incidents with waiting cards, as the server does but without HTTP."""
     rulebook = parse_rulebook(ROUTES)
 
     def decide(context: PlanContext) -> Plan:
@@ -46,9 +46,9 @@ async def fill(file: Path, count: int) -> None:
 
 
 def multiply(file: Path, times: int) -> None:
-    """Add copies of all incidents, with their shares and cards, until there are so many times as many."""
+    """Add copies of all incidents with their shares and cards, until there are `times` as many."""
     with closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA synchronous = OFF")  # it need not survive a power cut, and is large
+        database.execute("PRAGMA synchronous = OFF")  # the file is large and need not survive a power cut
         statements = [_copying(database, table, changed) for table, changed in _COPIED.items()]
         for copy in range(1, times):
             with database:
@@ -59,12 +59,12 @@ def multiply(file: Path, times: int) -> None:
 def _copying(database: sqlite3.Connection, table: str, changed: Mapping[str, str]) -> str:
     columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
     values = [changed.get(column, column) for column in columns]
-    whose = "id" if table == "incident" else "incident"
-    return f"INSERT INTO {table} SELECT {', '.join(values)} FROM {table} WHERE {whose} NOT LIKE '%~%'"  # noqa: S608  all of it stands above
+    incident_column = "id" if table == "incident" else "incident"
+    return f"INSERT INTO {table} SELECT {', '.join(values)} FROM {table} WHERE {incident_column} NOT LIKE '%~%'"  # noqa: S608  all of it stands above
 
 
 def show_all_but(file: Path, due: int) -> None:
-    """The channel is found, and the cards are in Slack; those of the last so many incidents still wait."""
+    """Mark the channel as found and the cards as posted, except the cards of the last `due` incidents."""
     with closing(sqlite3.connect(file)) as database, database:
         database.execute(
             "UPDATE channel SET slack_id = ref, state = 'open', retry_at = ? WHERE ref = ?",

@@ -1,4 +1,4 @@
-"""How long an accept takes while Slack takes calls and never answers, against the same with a Slack that answers."""
+"""The time to accept a share while Slack never answers, against the time while Slack answers."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from relay.sandbox.faults import InjectedFault, NoAnswer
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 CHANNELS = 20
-"""More than the calls that relay has under way at once, each for another channel."""
+"""More than the number of calls that relay makes at the same time, each for another channel."""
 
 
 async def measure(folder: Path) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""From a share to Slack being called when there is nothing else to do, against a handler that calls Slack directly."""
+"""The time from a share to the call to Slack in an idle relay, against a handler that calls Slack directly."""
 
 import asyncio
 import statistics
@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure import Server, Wire, baseline, fdatasync_ms, relay, request, shares
+from benchmarks.measure import Connection, Server, baseline, fdatasync_ms, relay, request, shares
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routed, routes_to
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 
 MORE_MS = 10.0
 PACE = 0.35
-"""Seconds between relay's shares: the posts of a whole workspace have a budget, which is not what is measured here."""
+"""Seconds between shares: slow enough that the workspace's budget for posts does not delay them."""
 CHANNELS = 12
-"""So many that none is posted to more often than once in four seconds: a channel's budget is not measured either."""
+"""So many that each gets at most one post in four seconds: the budget of a channel does not delay them either."""
 
 
 async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
@@ -44,13 +44,13 @@ async def measure(folder: Path, *, count: int = 60) -> list[Figure]:
 
 
 async def medians_ms(slack: FakeSlack, servers: Sequence[Server], channels: list[str], count: int) -> list[float]:
-    """Milliseconds from a share to Slack being called, by each server, in turn: no share meets another one."""
+    """Return the median milliseconds from a share to the call to Slack for each server, one share at a time."""
     took: list[list[float]] = [[] for _ in servers]
-    wires = [await Wire.connect(server.port) for server in servers]
+    connections = [await Connection.connect(server.port) for server in servers]
     for number in range(count):
         for place, server in enumerate(servers):
             share = _request(f"idle{place}-{number}-", channels[number % CHANNELS], server)
-            took[place].append(await _called(slack, wires[place], share))
+            took[place].append(await _called(slack, connections[place], share))
             await asyncio.sleep(PACE / 2)
     return [statistics.median(each) * 1000 for each in took]
 
@@ -60,10 +60,10 @@ def _request(prefix: str, channel: str, server: Server) -> bytes:
     return request(routed(body, channel), server.port)
 
 
-async def _called(slack: FakeSlack, wire: Wire, share: bytes) -> float:
-    """Seconds by the fake Slack's own log, so that it does not matter how often it is looked at."""
+async def _called(slack: FakeSlack, connection: Connection, share: bytes) -> float:
+    """Return the seconds by the log of the fake Slack, which does not depend on the polling interval."""
     before, started = len(slack.calls_to("chat.postMessage")), time.time()
-    answered = asyncio.create_task(wire.send(share))
+    answered = asyncio.create_task(connection.send(share))
     async with asyncio.timeout(10):
         while len(slack.calls_to("chat.postMessage")) == before:  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.005)

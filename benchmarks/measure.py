@@ -1,4 +1,4 @@
-"""What all benchmarks measure with: processes, a generator over raw connections, and facts about the machine."""
+"""The tools of all benchmarks: server processes, a load generator, and facts about the machine."""
 
 import asyncio
 import os
@@ -17,28 +17,28 @@ import orjson
 KEY = "key-of-the-benchmarks"
 HERE = Path(__file__).parent
 SAMPLE = HERE.parent / "relay" / "samples" / "documented-sample.json"
-NOWHERE = "http://127.0.0.1:9/api/"
-"""A Slack that is not there: shares are kept, cards are made, and nothing is sent."""
+UNREACHABLE_SLACK = "http://127.0.0.1:9/api/"
+"""An address without a server: relay stores shares and makes cards, but sends nothing."""
 
 
 class Server:
-    """A server that runs as a process of its own."""
+    """A server in a separate process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, born: float) -> None:
-        """It was started at `born` (Unix seconds), and has just answered, `started_in` seconds later."""
+    def __init__(self, process: asyncio.subprocess.Process, port: int, started_at: float) -> None:
+        """Note a process that was started at `started_at` (Unix seconds) and has just answered."""
         self.process = process
         self.port = port
-        self.born = born
-        self.started_in = time.time() - born
+        self.started_at = started_at
+        self.started_in = time.time() - started_at
 
     @property
     def megabytes(self) -> float:
-        """The memory that it holds now."""
+        """The memory that it uses now."""
         return self._megabytes("VmRSS:")
 
     @property
     def most_megabytes(self) -> float:
-        """The most memory that it ever held."""
+        """The most memory that it has used."""
         return self._megabytes("VmHWM:")
 
     def _megabytes(self, name: str) -> float:
@@ -47,16 +47,16 @@ class Server:
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it has taken."""
+        """The CPU time that it has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
 async def relay(
-    folder: Path, routes: str, *, slack: str = NOWHERE, database: str = "relay.db"
+    folder: Path, routes: str, *, slack: str = UNREACHABLE_SLACK, database: str = "relay.db"
 ) -> AsyncIterator[Server]:
-    """`relay serve` with that database: a file in the folder, or a URL."""
+    """Run `relay serve` with a database: a file in the folder, or a URL."""
     port = _free_port()
     (folder / "routes.yaml").write_text(routes, encoding="utf-8")
     environment = {
@@ -77,7 +77,7 @@ async def relay(
 
 @asynccontextmanager
 async def baseline(*arguments: str) -> AsyncIterator[Server]:
-    """`baseline.py` as a process of its own."""
+    """Run `baseline.py` in a separate process."""
     port = _free_port()
     command = [sys.executable, str(HERE / "baseline.py"), str(port), *arguments]
     async with _running(command, {"PATH": os.environ["PATH"]}, port, asyncio.subprocess.DEVNULL) as server:
@@ -92,11 +92,11 @@ def _free_port() -> int:
 
 @asynccontextmanager
 async def _running(command: list[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
-    born = time.time()
+    started_at = time.time()
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
     try:
         await _until_it_answers(process, port)
-        yield Server(process, port, born)
+        yield Server(process, port, started_at)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -121,7 +121,7 @@ async def _until_it_answers(process: asyncio.subprocess.Process, port: int) -> N
 
 
 def request(body: bytes, port: int) -> bytes:
-    """One POST of a share, ready to be written to a connection."""
+    """Return the bytes of a POST of a share."""
     head = (
         f"POST /shares HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Relay-Key: {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -129,41 +129,41 @@ def request(body: bytes, port: int) -> bytes:
 
 
 def shares(prefix: str, count: int, *, per_incident: int = 5) -> Iterator[bytes]:
-    """Bodies as BigPanda documents them: so many of each incident, each of which tells something new."""
+    """Yield documented bodies: `per_incident` of each incident, each with a change."""
     sample = orjson.loads(SAMPLE.read_bytes())
     start = int(time.time()) - count
     for number in range(count):
-        told = sample["incident"] | {
+        incident = sample["incident"] | {
             "id": f"{prefix}{number // per_incident}",
             "changedOn": start + number,
             "status": ("Warning", "Critical")[number % per_incident % 2],
         }
-        yield orjson.dumps(sample | {"incident": told, "event_types": []})
+        yield orjson.dumps(sample | {"incident": incident, "event_types": []})
 
 
 # -- The generator -----------------------------------------------------------------------------------------------------
 
 
-class Wire(asyncio.Protocol):
-    """A raw connection: as little work as can be between a request and its answer."""
+class Connection(asyncio.Protocol):
+    """A raw HTTP connection with as little work as possible between a request and its answer."""
 
     def __init__(self) -> None:
-        """Not connected yet."""
+        """Start without a connection."""
         self._transport: asyncio.Transport
         self._answer: asyncio.Future[int] | None = None
         self._buffer = b""
 
     @classmethod
-    async def connect(cls, port: int) -> "Wire":
-        """One to a server on this machine."""
+    async def connect(cls, port: int) -> "Connection":
+        """Connect to a server on this machine."""
         return (await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port))[1]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = transport  # type: ignore[assignment]  # a TCP connection has this kind
+        self._transport = transport  # type: ignore[assignment]  # a TCP connection has this type
 
     def data_received(self, data: bytes) -> None:
-        """Put the answer together; the status is all that is wanted of it."""
+        """Assemble the answer, and read its status."""
         self._buffer += data
         head, end, rest = self._buffer.partition(b"\r\n\r\n")
         if not end:
@@ -178,70 +178,70 @@ class Wire(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("closed"))
 
-    async def send(self, wire: bytes) -> int:
-        """The status of the answer."""
+    async def send(self, request_bytes: bytes) -> int:
+        """Send a request, and return the status of the answer."""
         self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(wire)
+        self._transport.write(request_bytes)
         return await self._answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.close()
 
 
 async def flood(port: int, bodies: Sequence[bytes], *, connections: int = 64) -> tuple[float, float]:
-    """Send all as fast as they are taken: accepted a second, and the share of one processor that sending took."""
-    wires = [await Wire.connect(port) for _ in range(connections)]
+    """Send all as fast as possible; return the accepted shares per second and the CPU load of the generator."""
+    pool = [await Connection.connect(port) for _ in range(connections)]
     queue = iter([request(body, port) for body in bodies])
 
-    async def drain(wire: Wire) -> None:
+    async def drain(connection: Connection) -> None:
         for each in queue:
-            _must_be_kept(await wire.send(each))
+            _check_accepted(await connection.send(each))
 
-    busy, started = time.process_time(), time.perf_counter()
-    await asyncio.gather(*(drain(wire) for wire in wires))
+    cpu_before, started = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(drain(connection) for connection in pool))
     took = time.perf_counter() - started
-    for wire in wires:
-        wire.close()
-    return len(bodies) / took, (time.process_time() - busy) / took
+    for connection in pool:
+        connection.close()
+    return len(bodies) / took, (time.process_time() - cpu_before) / took
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds, share by share: `took` from when it was due to its answer, `late` until the generator had sent it."""
+    """Seconds per share: `took` from its due time to its answer, `late` from its due time until it was sent."""
 
     took: list[float]
     late: list[float]
 
     def __str__(self) -> str:
-        """As a table tells it."""
+        """Format the figures for the table."""
         half, most = statistics.median(self.took) * 1000, percentile(self.took, 99) * 1000
         return f"{most:.1f} ms (median: {half:.1f} ms)"
 
     @property
     def p99_ms(self) -> float:
-        """What 99 % took at most, in milliseconds."""
+        """The 99th percentile of the time to an answer, in milliseconds."""
         return percentile(self.took, 99) * 1000
 
     @property
     def late_ms(self) -> float:
-        """How late 99 % were sent at most, in milliseconds: that is the generator's doing, and counted all the same."""
+        """The 99th percentile of the generator's lateness in milliseconds, which `took` includes."""
         return percentile(self.late, 99) * 1000
 
 
 async def steadily(port: int, bodies: Sequence[bytes], rate: float) -> Pace:
-    """Send so many a second, whether or not the ones before were answered."""
-    idle = [await Wire.connect(port) for _ in range(20)]
+    """Send `rate` shares a second, whether or not the earlier ones were answered."""
+    idle = [await Connection.connect(port) for _ in range(20)]
     requests = [request(body, port) for body in bodies]
     pace = Pace([], [])
 
-    async def one(wire_bytes: bytes, due: float) -> None:
-        wire = idle.pop() if idle else await Wire.connect(port)
+    async def one(request_bytes: bytes, due: float) -> None:
+        connection = idle.pop() if idle else await Connection.connect(port)
         pace.late.append(time.perf_counter() - due)
-        status = await wire.send(wire_bytes)
+        status = await connection.send(request_bytes)
         pace.took.append(time.perf_counter() - due)
-        idle.append(wire)
-        _must_be_kept(status)
+        idle.append(connection)
+        _check_accepted(status)
 
     started = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
@@ -249,13 +249,13 @@ async def steadily(port: int, bodies: Sequence[bytes], rate: float) -> Pace:
             due = started + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             tasks.create_task(one(each, due))
-    for wire in idle:
-        wire.close()
+    for connection in idle:
+        connection.close()
     return pace
 
 
-def _must_be_kept(status: int) -> None:
-    if status != 202:  # noqa: PLR2004  what a share that is kept is answered with
+def _check_accepted(status: int) -> None:
+    if status != 202:  # noqa: PLR2004  the status of an accepted share
         raise SystemExit(f"answered {status}, not 202")
 
 
@@ -263,12 +263,12 @@ def _must_be_kept(status: int) -> None:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The value that so many per cent are at or below."""
+    """Return the value that `percent` of the values do not exceed."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def fdatasync_ms(folder: Path, times: int = 200) -> float:
-    """What the disk takes to make four kilobytes durable: the median, in milliseconds."""
+    """Return the median time of writing and syncing four kilobytes, in milliseconds."""
     took = []
     descriptor = os.open(folder / "fdatasync", os.O_CREAT | os.O_WRONLY)
     try:
@@ -283,7 +283,7 @@ def fdatasync_ms(folder: Path, times: int = 200) -> float:
 
 
 def machine() -> str:
-    """Where this ran, in a line."""
+    """Describe this machine in one line."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     name = info.partition("model name")[2].partition(":")[2].split("\n", 1)[0].strip() or platform.processor()
     memory = int(Path("/proc/meminfo").read_text(encoding="ascii").split()[1]) / 1024**2

@@ -1,4 +1,4 @@
-"""What keeping a share on PostgreSQL takes, against SQLite on the same disk."""
+"""The cost of storing a share on PostgreSQL, against SQLite on the same disk."""
 
 import statistics
 from pathlib import Path
@@ -15,7 +15,7 @@ NAMES = ("sqlite", "postgresql")
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """PostgreSQL's server is on this machine, as it comes, and takes of its processors what relay could have had."""
+    """Measure both; PostgreSQL runs on this machine with its defaults and shares the processors with relay."""
     for name in NAMES:
         (folder / name).mkdir()
     with a_server(folder) as server:

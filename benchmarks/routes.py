@@ -1,4 +1,4 @@
-"""What judging a share by many routes costs, against what accepting it costs (microseconds of a processor)."""
+"""The CPU time to evaluate a share against many routes, compared with the time to accept it (microseconds)."""
 
 import time
 
@@ -17,12 +17,12 @@ def measure(accepting: float, *, times: int = 100) -> list[Figure]:
     for count in (1, 10, 100, 1000):
         rulebook = parse_rulebook(_routes(count))
         took[count] = min(_microseconds(rulebook, share, times) for _ in range(5))
-    told = ", ".join(f"{count:,}: {each:.0f} us" for count, each in took.items())
+    times_per_count = ", ".join(f"{count:,}: {each:.0f} us" for count, each in took.items())
     part = max(0.0, took[1000] - took[1]) / accepting
     return [
         Figure(
             what="evaluating 1 to 1,000 routes, where the last one matches",
-            measured=f"{told}; 1,000 routes add {part:.2f} of the time to accept a share",
+            measured=f"{times_per_count}; 1,000 routes add {part:.2f} of the time to accept a share",
             wanted="at most 0.1 of the time to accept a share",
             met=part <= TENTH,
             note=f"CPU time; accepting a share takes {accepting:.0f} us",
@@ -31,7 +31,7 @@ def measure(accepting: float, *, times: int = 100) -> list[Figure]:
 
 
 def _routes(count: int) -> str:
-    """Such as people write: an environment, a status, a tag that has one of several values."""
+    """Return typical routes: conditions for an environment, a status and a tag with one of several values."""
     rows = [
         f"  - {{name: r{number}, match: {{environment: [Production-{number}, 'P{number} *'], status: critical, "
         f"tags: {{team: team-{number}, service: {{not: '*-canary'}}}}}}, post: [C0{number:08}]}}\n"

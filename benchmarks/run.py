@@ -1,8 +1,8 @@
-"""`make bench`: measures relay against baselines that are started in the same run, and writes RESULTS.md.
+"""`make bench`: measures relay against baselines in the same run, and writes RESULTS.md.
 
-All traffic stays on this machine, and every loop has an end. `--full` is the whole size (the storm of 1,000 incidents
-played to its end, a million stored incidents), which takes about half an hour, since Slack's limits are kept in real
-time. Names of parts (accepting, hanging, idle, postgresql, routes, size, storm) run these alone, and write nothing.
+All traffic stays on this machine. `--full` measures the whole size: the storm of 1,000 incidents to its last message,
+and a million stored incidents. This takes about half an hour, because Slack's limits apply in real time. Names of parts
+(accepting, hanging, idle, postgresql, routes, size, storm) run only these parts, and write no file.
 """
 
 import argparse
@@ -22,17 +22,17 @@ from benchmarks.table import Figure, table
 Part = Callable[[Path], Awaitable[list[Figure]]]
 
 
-async def measured(parts: list[str], *, full: bool) -> list[Figure]:
+async def run_parts(parts: list[str], *, full: bool) -> list[Figure]:
     figures: list[Figure] = []
     accept_us = 1000.0
 
-    async def judge(_folder: Path) -> list[Figure]:
+    async def measure_routes(_folder: Path) -> list[Figure]:
         return routes.measure(accept_us)
 
     todo: dict[str, Part] = {
         "accepting": accepting.measure,
         "hanging": hanging.measure,
-        "routes": judge,
+        "routes": measure_routes,
         "idle": idle.measure,
         "postgresql": postgresql.measure,
         "size": lambda folder: size.measure(folder, copies=10 if full else 1),
@@ -43,11 +43,11 @@ async def measured(parts: list[str], *, full: bool) -> list[Figure]:
             continue
         with tempfile.TemporaryDirectory(prefix="relay-bench-", dir=os.environ.get("BENCH_FOLDER")) as folder:
             started = time.perf_counter()
-            found = await part(Path(folder))
-            print(f"{name} ({time.perf_counter() - started:.0f} s)\n{table(found)}\n", flush=True)
+            part_figures = await part(Path(folder))
+            print(f"{name} ({time.perf_counter() - started:.0f} s)\n{table(part_figures)}\n", flush=True)
         if name == "accepting":
-            accept_us = found[0].value
-        figures += found
+            accept_us = part_figures[0].value
+        figures += part_figures
     return figures
 
 
@@ -56,24 +56,24 @@ async def whole_storm(folder: Path) -> list[Figure]:
 
 
 async def small_storm(folder: Path) -> list[Figure]:
-    """The whole one is only taken, not played to its end; a small one is both."""
-    taken, told = folder / "taken", folder / "told"
-    taken.mkdir()
-    told.mkdir()
-    return [*await storm.measure(taken, storm.WHOLE, drain=False), *await storm.measure(told, storm.SMALL)]
+    """Measure the acceptance of the whole storm, and a small storm until its last message."""
+    accepted, drained = folder / "accepted", folder / "drained"
+    accepted.mkdir()
+    drained.mkdir()
+    return [*await storm.measure(accepted, storm.WHOLE, drain=False), *await storm.measure(drained, storm.SMALL)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure (everything)")
     parser.add_argument("--full", action="store_true", help="the whole size")
-    parser.add_argument("--remark", default="", help="a sentence about the machine that stands above the table")
-    asked = parser.parse_args()
+    parser.add_argument("--remark", default="", help="a sentence about the machine, above the table")
+    options = parser.parse_args()
     everything = ["accepting", "hanging", "routes", "idle", "postgresql", "size", "storm"]
     load_before = os.getloadavg()[0]
-    figures = asyncio.run(measured(asked.parts or everything, full=asked.full))
-    if not asked.parts:
-        where = f"{machine()}. Load before the run: {load_before:.1f}. {asked.remark}".strip()
+    figures = asyncio.run(run_parts(options.parts or everything, full=options.full))
+    if not options.parts:
+        where = f"{machine()}. Load before the run: {load_before:.1f}. {options.remark}".strip()
         head = f"# Measured speed\n\nrelay {relay.__version__}, {datetime.now(UTC):%Y-%m-%d}, on {where}\n\n"
         (HERE / "RESULTS.md").write_text(f"{head}{table(figures)}\n", encoding="utf-8")
 

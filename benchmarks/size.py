@@ -1,4 +1,4 @@
-"""Memory, time to start, and what a share costs, with few and with many open incidents in the database."""
+"""Memory, start time and cost of a share, with few and with many open incidents in the database."""
 
 import asyncio
 import shutil
@@ -14,12 +14,12 @@ from relay.sandbox.slack.server import FakeSlack, serve_slack
 FEW = 1_000
 DUE = 1_000
 MEGABYTES = 200.0
-DEARER = 1.25
-LATER = 1.0
+COST_RATIO = 1.25
+MORE_SECONDS = 1.0
 
 
 async def measure(folder: Path, *, many: int = 100_000, copies: int = 1) -> list[Figure]:
-    """With `many` incidents, and where `copies` is more than one, so many times as many once more."""
+    """Measure with `many` incidents, and with `many * copies` if `copies` is more than one."""
     counts = list(dict.fromkeys((FEW, many, many * copies)))
     await fill(folder / f"{FEW}.db", FEW)
     await fill(folder / f"{many}.db", many)
@@ -31,8 +31,8 @@ async def measure(folder: Path, *, many: int = 100_000, copies: int = 1) -> list
         Figure(
             what=f"start to the first post, {DUE:,} cards due, with {many:,} stored incidents, against {FEW:,}",
             measured=f"{started[1]:.2f} s against {started[0]:.2f} s",
-            wanted=f"at most {LATER:.0f} s more",
-            met=started[1] - started[0] <= LATER,
+            wanted=f"at most {MORE_SECONDS:.0f} s more",
+            met=started[1] - started[0] <= MORE_SECONDS,
             note="from the start of the process to the call's arrival at Slack; medians of three",
         )
     ]
@@ -54,7 +54,7 @@ async def _first_post(folder: Path, count: int) -> float:
             async with asyncio.timeout(60):
                 while not slack.calls_to("chat.postMessage"):  # noqa: ASYNC110  it happens in another process
                     await asyncio.sleep(0.02)
-            took.append(slack.calls_to("chat.postMessage")[0].at - server.born)
+            took.append(slack.calls_to("chat.postMessage")[0].at - server.started_at)
     return statistics.median(took)
 
 
@@ -64,7 +64,7 @@ async def _against_few(folder: Path, count: int) -> list[Figure]:
         relay(folder, ROUTES, database=f"{count}.db") as large,
     ):
         await asyncio.sleep(2.0)
-        begun = [_Begun(server) for server in (small, large)]
+        starts = [_StartCosts(server) for server in (small, large)]
         for server in (small, large):
             await flood(server.port, list(shares("warm", 500)))
         rates, _, cpu = await in_turn([small, large], rounds=5, count=1000)
@@ -75,25 +75,25 @@ async def _against_few(folder: Path, count: int) -> list[Figure]:
     return [
         Figure(
             what=f"memory with {count:,} open incidents, against {FEW:,}",
-            measured=f"{begun[1].megabytes:.0f} MB at rest against {begun[0].megabytes:.0f} MB; {after:.0f} MB at most "
-            "during 5,500 more shares",
+            measured=f"{starts[1].megabytes:.0f} MB at rest against {starts[0].megabytes:.0f} MB; {after:.0f} MB "
+            "at most during 5,500 more shares",
             wanted=f"at most {MEGABYTES:.0f} MB",
             met=after <= MEGABYTES,
-            note=f"it answers {begun[1].started_in:.1f} s after its start, against {begun[0].started_in:.1f} s "
-            f"(CPU time: {begun[1].cpu:.1f} s against {begun[0].cpu:.1f} s); its database has {size:,.0f} MB",
+            note=f"it answers {starts[1].started_in:.1f} s after its start, against {starts[0].started_in:.1f} s "
+            f"(CPU time: {starts[1].cpu:.1f} s against {starts[0].cpu:.1f} s); its database has {size:,.0f} MB",
         ),
         Figure(
             what=f"cost of a share with {count:,} stored incidents, against {FEW:,}",
             measured=f"{cost:.0f} us against {few_cost:.0f} us: {cost / few_cost:.2f}",
-            wanted=f"at most {DEARER}",
-            met=cost / few_cost <= DEARER,
+            wanted=f"at most {COST_RATIO}",
+            met=cost / few_cost <= COST_RATIO,
             note=f"CPU time, in turn; {rate:.0f} shares per second against {few_rate:.0f}",
         ),
     ]
 
 
-class _Begun:
-    """What a server held and had taken before it was given any share."""
+class _StartCosts:
+    """Memory, CPU time and start time of a server before its first share."""
 
     def __init__(self, server: Server) -> None:
         self.megabytes, self.cpu, self.started_in = server.megabytes, server.cpu_seconds, server.started_in

@@ -1,4 +1,4 @@
-"""What was measured, beside its target, as a table."""
+"""A table of measured figures and their targets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +17,13 @@ class Figure:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """As Markdown."""
+    """Return the figures as a Markdown table."""
     rows = ["| what | measured | target | met | |", "|---|---|---|---|---|"]
-    rows += [f"| {each.what} | {each.measured} | {each.wanted} | {_word(each.met)} | {each.note} |" for each in figures]
+    rows += [
+        f"| {each.what} | {each.measured} | {each.wanted} | {_yes_or_no(each.met)} | {each.note} |" for each in figures
+    ]
     return "\n".join(rows)
 
 
-def _word(met: bool | None) -> str:  # noqa: FBT001  it is the value that is worded
+def _yes_or_no(met: bool | None) -> str:  # noqa: FBT001  the value to format
     return "" if met is None else "yes" if met else "**no**"

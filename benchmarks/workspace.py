@@ -1,4 +1,4 @@
-"""A Slack workspace with channels for relay to post to: routes that lead there, and shares that take them."""
+"""A Slack workspace with channels for relay, routes to these channels, and shares that match the routes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from relay.sandbox.slack.server import FakeSlack
 
 
 def channels_of(slack: FakeSlack, count: int) -> list[str]:
-    """Make so many channels; gives their ids. Relay is in them, and finds all of them by one reading of the list."""
+    """Add `count` channels with relay as a member, and return their ids; one page of the list contains all."""
     channels = [f"C0BENCH{number:04}" for number in range(count)]
     for number, channel in enumerate(channels):
         slack.add_channel(channel, f"bench-{number}", member=True)
@@ -26,7 +26,7 @@ def routes_to(channels: Sequence[str]) -> str:
 
 
 def routed(body: bytes, channel: str) -> bytes:
-    """The share as it takes the route to that channel; what keeps no routes finds the channel in the incident."""
+    """Return the share with the tag for that channel; a server without routes reads the channel of the incident."""
     share = orjson.loads(body)
     share["incident"]["channel"] = channel
     share["incidentTags"] = [*share.get("incidentTags", ()), {"id": "lane", "name": "lane", "value": channel}]
@@ -34,7 +34,7 @@ def routed(body: bytes, channel: str) -> bytes:
 
 
 async def all_found(slack: FakeSlack) -> None:
-    """Wait until relay has looked its channels up."""
+    """Wait until relay has read the list of channels."""
     async with asyncio.timeout(120):
         while not slack.calls_to("conversations.list"):  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What a real process is started with: a module's ROUTES in a folder, a workspace with its CHANNELS (id: name)."""
+"""What a relay process needs: a folder with the ROUTES of the module, and a workspace with its CHANNELS (id: name)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An operator redrives while relay runs: a second process writes into the database, and the first one notices."""
+"""An operator retries a dead letter while relay runs: a second process changes the database, and relay notices."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ def database(request, tmp_path):
         yield f"sqlite:///{tmp_path / 'relay.db'}" if request.param == "sqlite" else stack.enter_context(postgresql())
 
 
-async def letters(folder, slack_url, database, *arguments):
-    """`relay letters`, as a process of its own: its exit code and what it printed."""
+async def run_letters(folder, slack_url, database, *arguments):
+    """Run `relay letters` as a separate process; return its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay", "letters", *arguments),
         env=environment(folder, slack_url, RELAY_DATABASE_URL=database),
@@ -30,12 +30,12 @@ async def letters(folder, slack_url, database, *arguments):
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
     )
-    said, complained = await process.communicate()
-    assert complained == b""
-    return process.returncode, said.decode()
+    stdout, stderr = await process.communicate()
+    assert stderr == b""
+    return process.returncode, stdout.decode()
 
 
-async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_relay_that_runs(tmp_path, database):
+async def test_a_dead_letter_that_another_process_retries_is_posted_at_once_by_the_running_relay(tmp_path, database):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     slack = FakeSlack()
     everything = slack.add_channel("C0ALL00001", "all")
@@ -44,13 +44,13 @@ async def test_a_letter_redriven_by_another_process_is_shown_at_once_by_the_rela
     async with serve_slack(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as relay:
         await relay.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
         await relay.until(lambda: any(line.get("event") == "search_failed" for line in relay.logged))
-        code, listed = await letters(tmp_path, url, database, "--json")
-        [letter] = json.loads(listed)["dead_letters"]
-        assert (code, letter["reason"].partition(":")[0], everything.messages) == (0, "in_doubt", [])
+        code, listed = await run_letters(tmp_path, url, database, "--json")
+        [dead_letter] = json.loads(listed)["dead_letters"]
+        assert (code, dead_letter["reason"].partition(":")[0], everything.messages) == (0, "in_doubt", [])
 
-        assert (await letters(tmp_path, url, database, "retry", "--reason", "in_doubt"))[0] == 0
+        assert (await run_letters(tmp_path, url, database, "retry", "--reason", "in_doubt"))[0] == 0
         await relay.until(lambda: len(everything.messages) == 1)
-        async with asyncio.timeout(20):  # until relay has written down that it is shown
-            while json.loads((await letters(tmp_path, url, database, "--json"))[1])["dead_letters"]:  # noqa: ASYNC110  another process says nothing
+        async with asyncio.timeout(20):  # until relay has stored that the card is posted
+            while json.loads((await run_letters(tmp_path, url, database, "--json"))[1])["dead_letters"]:  # noqa: ASYNC110  another process sets no event
                 await asyncio.sleep(0.1)
         assert relay.process.returncode is None

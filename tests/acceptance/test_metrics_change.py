@@ -1,4 +1,4 @@
-"""What happens to a real relay moves what Prometheus reads: every metric there is, and not in a unit test alone."""
+"""The events of a real relay change every metric that Prometheus reads."""
 
 import asyncio
 import re
@@ -22,8 +22,8 @@ ROUTES = "version: 1\nfallback: C0NOC00001\nroutes:\n" + "".join(
     for name, channel in CHANNELS.items()
 )
 BROKEN = "{% header %}{{ incident.state }}{% endheader %}{% section %}{{ incident.title / 0 }}{% endsection %}"
-STILL = {"relay_build_info", "relay_delivering"}
-"""What one relay alone cannot move: its version, and that it delivers."""
+CONSTANT = {"relay_build_info", "relay_delivering"}
+"""The metrics that do not change with one relay: its version, and that it delivers."""
 
 
 @pytest.fixture
@@ -45,44 +45,44 @@ async def slack():
 
 
 class Prometheus:
-    """Scrapes, and remembers which values each series had; one that is not there yet stands at nought."""
+    """Scrapes the metrics, and keeps the values of each series; a series that does not exist yet counts as 0."""
 
     def __init__(self, relay):
-        self._house = relay
+        self._relay = relay
         self._values = defaultdict(set)
         self._names = {}
 
     async def scrape(self):
-        """All series now, by name and labels."""
-        async with self._house.session.get(f"{self._house.url}/metrics") as answer:
+        """Return the values of all series by name and labels."""
+        async with self._relay.session.get(f"{self._relay.url}/metrics") as answer:
             text = await answer.text()
         series = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if not sample.name.endswith("_created"):
-                    which = sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items()))
-                    series[which] = sample.value
-                    self._names[which] = sample.name
+                    key = sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items()))
+                    series[key] = sample.value
+                    self._names[key] = sample.name
         if self._values:
-            for which in series.keys() - self._values.keys():
-                self._values[which].add(0.0)
-        for which in series.keys() | self._values.keys():
-            self._values[which].add(series.get(which, 0.0))
+            for key in series.keys() - self._values.keys():
+                self._values[key].add(0.0)
+        for key in series.keys() | self._values.keys():
+            self._values[key].add(series.get(key, 0.0))
         return series
 
     async def until(self, condition):
-        seen = {}
+        series = {}
         try:
             async with asyncio.timeout(60):
-                while not condition(seen := await self.scrape()):  # noqa: ASYNC110  Prometheus asks, it is not told
+                while not condition(series := await self.scrape()):  # noqa: ASYNC110  Prometheus polls
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            told = [f"{which} {value}" for which, value in seen.items() if which.startswith("relay_") and value]
-            raise AssertionError("\n".join(line for line in told if "_bucket" not in line)) from None
+            lines = [f"{key} {value}" for key, value in series.items() if key.startswith("relay_") and value]
+            raise AssertionError("\n".join(line for line in lines if "_bucket" not in line)) from None
 
-    def moved(self):
-        """The names of which some series had several values."""
-        return {self._names[which] for which, values in self._values.items() if len(values) > 1}
+    def changed(self):
+        """Return the names of the metrics with a series that had several values."""
+        return {self._names[key] for key, values in self._values.items() if len(values) > 1}
 
 
 async def share(relay, lane, incident, status="critical", **more):
@@ -91,58 +91,58 @@ async def share(relay, lane, incident, status="critical", **more):
         return answer.status
 
 
-async def test_every_metric_is_moved_by_what_it_is_about(folder, slack):
+async def test_every_metric_changes_with_its_events(folder, slack):
     async with running(folder, slack.url) as relay:
         scraper = Prometheus(relay)
-        await scraper.until(lambda seen: seen["relay_slack_credentials_valid"] == 1)
+        await scraper.until(lambda series: series["relay_slack_credentials_valid"] == 1)
 
-        # A life, with a template that fails and a haste that Slack refuses.
+        # An incident, with a template that fails and a rate limit of Slack.
         slack.pause(POST, 1)
         assert await share(relay, "all", "i1") == 202
-        await scraper.until(lambda seen: seen.get("relay_cards_total message=root outcome=delivered", 0) > 0)
+        await scraper.until(lambda series: series.get("relay_cards_total message=root outcome=delivered", 0) > 0)
         assert await share(relay, "all", "i1", "warning", padding=secrets.token_hex(150_000)) == 202
         await scraper.until(
-            lambda seen: (
-                seen.get("relay_entries_total outcome=delivered", 0) > 0
-                and seen.get("relay_cards_total message=edit outcome=delivered", 0) > 0
-                and seen[f"relay_slack_rate_limited_total method={POST}"] > 0
-                and seen["relay_template_failures_total template=broken/card.j2"] > 0
+            lambda series: (
+                series.get("relay_entries_total outcome=delivered", 0) > 0
+                and series.get("relay_cards_total message=edit outcome=delivered", 0) > 0
+                and series[f"relay_slack_rate_limited_total method={POST}"] > 0
+                and series["relay_template_failures_total template=broken/card.j2"] > 0
             )
         )
-        # Strangers, and what is no share.
+        # An unknown sender, and an invalid body.
         assert (await relay.share(b"{}", **{"X-Relay-Key": "wrong"})).status == 401
         assert (await relay.share(b"{nonsense")).status == 400
-        await scraper.until(lambda seen: seen["relay_quarantined_bodies"] == 1)
-        # An answer that is lost, and a channel that is gone.
+        await scraper.until(lambda series: series["relay_quarantined_bodies"] == 1)
+        # A lost answer, and an archived channel.
         slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel=CHANNELS["lost"]))
         slack.channel("gone").archive()
         assert await share(relay, "lost", "i2") == 202
         assert await share(relay, "gone", "i3") == 202
-        await scraper.until(lambda seen: seen["relay_attempts_in_doubt"] == 1 and seen["relay_dead_letters"] == 1)
-        # Edits of the configuration: a faulty one, and a good one.
+        await scraper.until(lambda series: series["relay_attempts_in_doubt"] == 1 and series["relay_dead_letters"] == 1)
+        # Edits of the configuration: an invalid one, and a valid one.
         for edit, good in (("version: 1\nroutes: [{name: a, pots: []}]\n", 0), (ROUTES + "# changed\n", 1)):
             (folder / "routes.yaml").write_text(edit)
             relay.process.send_signal(signal.SIGHUP)
-            await scraper.until(lambda seen, good=good: seen["relay_config_last_reload_successful"] == good)
-        # A disk without room.
-        _, most = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, most))
+            await scraper.until(lambda series, good=good: series["relay_config_last_reload_successful"] == good)
+        # A full disk.
+        _, hard_limit = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, hard_limit))
         assert await share(relay, "all", "i4") == 503
-        await scraper.until(lambda seen: seen["relay_database_up"] == 0)
-        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (most, most))
-        await scraper.until(lambda seen: seen["relay_database_up"] == 1)
-        # A token that is taken back: what is due then waits.
+        await scraper.until(lambda series: series["relay_database_up"] == 0)
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
+        await scraper.until(lambda series: series["relay_database_up"] == 1)
+        # A revoked token: due work waits.
         slack.grants[slack.token].revoked = "token_revoked"
         assert await share(relay, "all", "i5") == 202
         lane = f"channel={CHANNELS['all']} work=post"
         await scraper.until(
-            lambda seen: (
-                seen["relay_slack_credentials_valid"] == 0
-                and seen.get(f"relay_due_work {lane}", 0) > 0
-                and seen[f"relay_oldest_due_age_seconds {lane}"] > 0
+            lambda series: (
+                series["relay_slack_credentials_valid"] == 0
+                and series.get(f"relay_due_work {lane}", 0) > 0
+                and series[f"relay_oldest_due_age_seconds {lane}"] > 0
             )
         )
     histograms = {name for name, metric in METRICS.items() if metric.type == "histogram"}
     series = METRICS.keys() - histograms | {f"{name}_{part}" for name in histograms for part in ("count", "sum")}
     ours = {name for name in series if not re.search("bigpanda|clicks|socket", name)}
-    assert ours - STILL - scraper.moved() == set()  # nobody presses a button, and BigPanda is out of reach
+    assert ours - CONSTANT - scraper.changed() == set()  # the test presses no button and has no BigPanda

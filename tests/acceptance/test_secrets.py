@@ -1,4 +1,4 @@
-"""Whatever fails, no secret and no alert's text gets out: not in a log, not in an answer, not in a metric."""
+"""No failure writes a secret or the text of an alert into a log, an answer or a metric."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ async def slack():
 
 
 def leaks(text: str, *more: str) -> list[str]:
-    """The secrets that stand in a text, in any spelling."""
+    """Return the secrets that a text contains, plain or URL-encoded."""
     secrets = [each for value in SECRETS.values() for each in value.split(",")] + [PASSWORD, *more]
     return [each for each in secrets if each in text or quote(each, safe="") in text]
 
@@ -57,82 +57,82 @@ def leaks(text: str, *more: str) -> list[str]:
 def share(incident: str, status: str = "critical") -> bytes:
     alert = {"id": "a1", "status": status, "active": True, "tags": [{"name": "host", "value": TEXT}]}
     alert |= {"primaryProperty": "host"}
-    told = {"id": incident, "status": status, "active": True, "alerts": [alert]}
+    fields = {"id": incident, "status": status, "active": True, "alerts": [alert]}
     tags = [{"name": "note", "value": TEXT}]
-    return json.dumps({"incident": told, "incidentTags": tags, "metadata": {"comment": TEXT}}).encode()
+    return json.dumps({"incident": fields, "incidentTags": tags, "metadata": {"comment": TEXT}}).encode()
 
 
-class Ear:
-    """Sends what fails, and keeps every answer with its headers."""
+class Recorder:
+    """Sends requests, and keeps every answer with its headers."""
 
     def __init__(self, relay):
         self.relay = relay
-        self.heard: list[str] = []
+        self.answers: list[str] = []
 
     async def post(self, body: bytes, **headers: str) -> int:
-        given = {"X-Relay-Key": KEY, "X-Relay-Integration": "tests", **headers}
-        async with self.relay.session.post(f"{self.relay.url}/shares", data=body, headers=given) as answer:
-            self.heard.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
+        sent_headers = {"X-Relay-Key": KEY, "X-Relay-Integration": "tests", **headers}
+        async with self.relay.session.post(f"{self.relay.url}/shares", data=body, headers=sent_headers) as answer:
+            self.answers.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
             return answer.status
 
     async def get(self, path: str, **headers: str) -> int:
         async with self.relay.session.get(self.relay.url + path, headers=headers) as answer:
-            self.heard.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
+            self.answers.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
             return answer.status
 
 
 async def until(condition):
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  what is waited for happens in another process
+        while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.01)
 
 
-async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack):
+async def test_no_failure_exposes_a_secret_or_the_text_of_an_alert(folder, slack):
     nowhere = {"BIGPANDA_API_URL": "http://127.0.0.1:9"}
     async with running(folder, slack.url, **SECRETS, **nowhere, RELAY_LOG_LEVEL="debug") as relay:
-        ear = Ear(relay)
-        # Requests that are refused: a key that is nearly right, in each place where a key can stand.
-        assert await ear.post(share("i0"), **{"X-Relay-Key": f"{KEY}x"}) == 401
-        assert await ear.post(share("i0"), **{"X-Relay-Key": "", "Authorization": f"Bearer {KEY}x"}) == 401
-        assert await ear.get("/incidents/i1", Authorization=f"Bearer {SECRETS['RELAY_ADMIN_KEY']}x") == 401
-        assert await ear.get(f"/nowhere/{KEY}") == 404
-        # Bodies that are none, and hold a secret.
+        recorder = Recorder(relay)
+        # Rejected requests: an almost correct key, in each place for a key.
+        assert await recorder.post(share("i0"), **{"X-Relay-Key": f"{KEY}x"}) == 401
+        assert await recorder.post(share("i0"), **{"X-Relay-Key": "", "Authorization": f"Bearer {KEY}x"}) == 401
+        assert await recorder.get("/incidents/i1", Authorization=f"Bearer {SECRETS['RELAY_ADMIN_KEY']}x") == 401
+        assert await recorder.get(f"/nowhere/{KEY}") == 404
+        # Invalid bodies that contain a secret.
         for body in (f'{{"{KEY}": {TEXT}'.encode(), json.dumps({"title": TEXT, "key": KEY}).encode(), b"[" * 10_000):
-            assert await ear.post(body) == 400
-        assert await ear.post(share("i0"), **{"Content-Encoding": "gzip"}) in {202, 400}
-        # Slack: down, refusing a payload, too much haste, an answer that is none, a channel that is gone, the token
-        # refused; and a template that fails each time.
+            assert await recorder.post(body) == 400
+        assert await recorder.post(share("i0"), **{"Content-Encoding": "gzip"}) in {202, 400}
+        # Slack: an outage, a rejected payload, a rate limit, an invalid answer, an archived channel, a revoked token;
+        # and a template that fails each time.
         slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=1))
-        assert await ear.post(share("i1")) == 202
+        assert await recorder.post(share("i1")) == 202
         await until(lambda: slack.calls_to("chat.postMessage"))
-        for number, wrong in enumerate((ErrorCode("invalid_blocks"), rate_limited(1), BROKEN_JSON)):
-            armed = slack.faults.add(InjectedFault(behaviour=wrong, method="chat.postMessage", times=1))
-            assert await ear.post(share(f"wrong{number}")) == 202
-            await until(lambda armed=armed: armed.applied)
+        for number, behaviour in enumerate((ErrorCode("invalid_blocks"), rate_limited(1), BROKEN_JSON)):
+            fault = slack.faults.add(InjectedFault(behaviour=behaviour, method="chat.postMessage", times=1))
+            assert await recorder.post(share(f"wrong{number}")) == 202
+            await until(lambda fault=fault: fault.applied)
         slack.channel("all").archive()
-        assert await ear.post(share("gone")) == 202
+        assert await recorder.post(share("gone")) == 202
         await relay.line("card_diverted")
         slack.channel("all").unarchive()
         await relay.line("searched")
         slack.grants[slack.token].revoked = "token_revoked"
-        assert await ear.post(share("i2")) == 202
-        assert await ear.post(share("i2", "warning")) == 202
+        assert await recorder.post(share("i2")) == 202
+        assert await recorder.post(share("i2", "warning")) == 202
         await relay.line("template_failed")
         # The configuration: a faulty edit.
         (folder / "routes.yaml").write_text("version: 1\nroutes: [{name: all, pots: [C0ALL00001]}]\n")
         relay.process.send_signal(signal.SIGHUP)
         await relay.line("configuration_invalid")
-        # The database: a disk without room.
-        _, most = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, most))
-        assert await ear.post(share("i3")) == 503
+        # The database: a full disk.
+        _, hard_limit = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, hard_limit))
+        assert await recorder.post(share("i3")) == 503
         for path in ("/readyz", "/metrics", "/healthz"):
-            await ear.get(path)
-        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (most, most))
-        await ear.get("/readyz")
-        assert await ear.get("/incidents/i1", Authorization=f"Bearer {SECRETS['RELAY_ADMIN_KEY']}") == 200
-        whole = ear.heard.pop()
-        await ear.get("/metrics")
+            await recorder.get(path)
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
+        await recorder.get("/readyz")
+        assert await recorder.get("/incidents/i1", Authorization=f"Bearer {SECRETS['RELAY_ADMIN_KEY']}") == 200
+        incident_answer = recorder.answers.pop()
+        await recorder.get("/metrics")
         await relay.stop()
     logged = "\n".join(json.dumps(line) for line in relay.logged)
     events = {line.get("event") for line in relay.logged}
@@ -146,10 +146,10 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
     } <= events
     assert {"message_rejected", "slack_answered", "channel_rejected", "slack_paused", "searched"} <= events
     assert leaks(logged, TEXT) == []
-    assert leaks("\n".join(ear.heard), TEXT) == []
-    assert leaks(whole) == []  # an operator with a key reads alerts there, and that is what it is for
-    kept = (folder / "relay.db").read_bytes() + b"".join(file.read_bytes() for file in folder.glob("relay.db-*"))
-    assert leaks(kept.decode("latin-1").replace(f'"{KEY}"', "")) == []
+    assert leaks("\n".join(recorder.answers), TEXT) == []
+    assert leaks(incident_answer) == []  # an operator with the admin key may read the alerts there
+    database = (folder / "relay.db").read_bytes() + b"".join(file.read_bytes() for file in folder.glob("relay.db-*"))
+    assert leaks(database.decode("latin-1").replace(f'"{KEY}"', "")) == []
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ async def test_nothing_that_fails_tells_a_secret_or_an_alerts_text(folder, slack
         ("SLACK_BOT_TOKEN_FILE", "/nowhere"),
     ],
 )
-async def test_a_relay_that_refuses_to_start_tells_no_secret_either(folder, name, value):
-    _, said = await failed_start(folder, **SECRETS | {name: value, "RELAY_LISTEN": "127.0.0.1:99999"})
-    assert said
-    assert leaks(said) == []
+async def test_a_failed_start_exposes_no_secret(folder, name, value):
+    _, output = await failed_start(folder, **SECRETS | {name: value, "RELAY_LISTEN": "127.0.0.1:99999"})
+    assert output
+    assert leaks(output) == []
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ async def test_a_relay_that_refuses_to_start_tells_no_secret_either(folder, name
     [("doctor",), ("letters",), ("incident", "i1"), ("backup", "copy.db"), ("backtest", "--routes", "routes.yaml")],
     ids=" ".join,
 )
-async def test_a_command_that_fails_tells_no_secret_either(folder, slack, command):
-    """The database is not there, Slack knows another token, BigPanda is not reached: each says so in its own words."""
-    found = environment(
+async def test_a_failed_command_exposes_no_secret(folder, slack, command):
+    """The database is missing, Slack has another token, BigPanda is unreachable: each has its own error message."""
+    variables = environment(
         folder,
         slack.url,
         **SECRETS
@@ -188,13 +188,13 @@ async def test_a_command_that_fails_tells_no_secret_either(folder, slack, comman
     )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay", *command),
-        env=found,
+        env=variables,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    assert process.returncode in {1, 2}, said
-    assert said
-    assert leaks(said.decode(), "xoxb-SECRET-another-11aa") == []
+        output, _ = await process.communicate()
+    assert process.returncode in {1, 2}, output
+    assert output
+    assert leaks(output.decode(), "xoxb-SECRET-another-11aa") == []

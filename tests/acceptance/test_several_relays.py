@@ -1,4 +1,4 @@
-"""Three real relays on one PostgreSQL: every one accepts, one delivers, and the next one takes over without a trace."""
+"""Three real relays on one PostgreSQL: each accepts shares, one delivers, and another one can take over."""
 
 import asyncio
 import json
@@ -21,21 +21,21 @@ ROUTES = "version: 1\nroutes:\n" + "".join(
 )
 POST = "chat.postMessage"
 HANDOVER = 15.0
-TURNS = ("delivering", "lease_lost", "delivery_interrupted")
+LEADERSHIP_EVENTS = ("delivering", "lease_lost", "delivery_interrupted")
 
 
 @dataclass
-class One:
-    """One of several relays: what it has called of Slack's API stands in `calls`, in order."""
+class RunningRelay:
+    """One of several relays, with the names of its Slack calls in order."""
 
     process: Process
     calls: list[str] = field(default_factory=list)
 
     @property
     def delivers(self) -> bool:
-        """What it said last of its turn: that it begins, and not that it lost it or that the database broke it off."""
-        turns = [event for line in self.process.logged if (event := line.get("event")) in TURNS]
-        return turns[-1:] == ["delivering"]
+        """Whether its last event about leadership is that it delivers."""
+        events = [event for line in self.process.logged if (event := line.get("event")) in LEADERSHIP_EVENTS]
+        return events[-1:] == ["delivering"]
 
     async def share(self, incident: str, lane: str, status: str, comment: str = "", at: int = 0) -> None:
         body = {
@@ -57,27 +57,27 @@ def slack():
 
 
 @pytest.fixture
-async def three(tmp_path, slack):
-    """Three relays that serve; each has an address of its own for Slack, so that its calls are told from others'."""
+async def relays(tmp_path, slack):
+    """Three running relays; each has its own address for Slack, so that its calls can be distinguished."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     async with AsyncExitStack() as stack:
         url = stack.enter_context(postgresql())
 
-        async def one() -> One:
+        async def start_relay() -> RunningRelay:
             calls: list[str] = []
-            noted = lambda app: app.middlewares.append(_noting(calls))  # noqa: E731  it is a middleware and no more
-            address = await stack.enter_async_context(serve_slack(slack, add_routes=noted))
+            record_calls = lambda app: app.middlewares.append(_recorder(calls))  # noqa: E731  one line
+            address = await stack.enter_async_context(serve_slack(slack, add_routes=record_calls))
             relay = await stack.enter_async_context(running(tmp_path, address, RELAY_DATABASE_URL=url))
-            return One(relay, calls)
+            return RunningRelay(relay, calls)
 
-        relays = await asyncio.gather(*(one() for _ in range(3)))
+        relays = await asyncio.gather(*(start_relay() for _ in range(3)))
         yield relays
         for relay in relays:
             if relay.process.process.returncode is None:
                 os.kill(relay.process.process.pid, signal.SIGCONT)
 
 
-def _noting(calls):
+def _recorder(calls):
     from aiohttp import web  # noqa: PLC0415  only for its decorator
 
     @web.middleware
@@ -89,11 +89,11 @@ def _noting(calls):
 
 
 async def until(condition, seconds=30.0):
-    """Wait until it holds; how long that took."""
+    """Wait until the condition holds, and return the seconds that it took."""
     clock = asyncio.get_running_loop().time
     started = clock()
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  what others do in their time rings no bell here
+        while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.02)
     return clock() - started
 
@@ -112,18 +112,18 @@ def thread(slack, incident):
     return "\n".join(slack.text_of(reply) for reply in slack.channel(root.channel).thread(root.ts))
 
 
-async def the_one(relays):
+async def find_delivering(relays):
     await until(lambda: any(relay.delivers for relay in relays))
     [delivers] = [relay for relay in relays if relay.delivers]
     return delivers, [relay for relay in relays if relay is not delivers]
 
 
-async def test_one_killed_in_the_middle_of_posts_hands_over_in_time_with_nothing_lost_or_doubled(three, slack):
-    delivering, others = await the_one(three)
-    for number, relay in enumerate(three):
+async def test_another_relay_takes_over_from_a_killed_one_and_no_post_is_lost_or_repeated(relays, slack):
+    delivering, others = await find_delivering(relays)
+    for number, relay in enumerate(relays):
         await relay.share(f"calm{number}", "c", "warning")
     assert await until(lambda: all(len(roots(slack, f"calm{number}")) == 1 for number in range(3))) < 10
-    assert [POST in relay.calls for relay in three] == [relay is delivering for relay in three]
+    assert [POST in relay.calls for relay in relays] == [relay is delivering for relay in relays]
 
     held = [
         slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, channel=CHANNELS["a"])),
@@ -146,8 +146,8 @@ async def test_one_killed_in_the_middle_of_posts_hands_over_in_time_with_nothing
     assert len(posts) == 1
 
 
-async def test_one_that_sleeps_past_its_lease_sends_nothing_when_it_wakes(three, slack):
-    delivering, others = await the_one(three)
+async def test_a_relay_that_sleeps_past_its_lease_sends_nothing_when_it_wakes(relays, slack):
+    delivering, others = await find_delivering(relays)
     await delivering.share("early", "a", "warning")
     await until(lambda: roots(slack, "early"))
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, channel=CHANNELS["b"], after_effect=True))
@@ -166,7 +166,7 @@ async def test_one_that_sleeps_past_its_lease_sends_nothing_when_it_wakes(three,
     await others[0].share("late", "a", "warning")
     await until(lambda: roots(slack, "late"))
     assert delivering.calls[before:] == []
-    assert sum(relay.delivers for relay in three) == 1
+    assert sum(relay.delivers for relay in relays) == 1
     assert not delivering.delivers
     assert [len(roots(slack, name)) for name in ("early", "held", "late")] == [1, 1, 1]
     assert [thread(slack, "early").count(f"note {number}") for number in (0, 1)] == [1, 1]

@@ -27,7 +27,7 @@ routes:
 CHANNELS = {"C0123456789": "noc"}
 
 
-async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thread(folder, slack):
+async def test_the_documented_sample_becomes_a_card_and_its_changes_become_replies(folder, slack):
     sample = json.loads(SAMPLE.read_text())
     async with running(folder, slack.url) as relay:
         answer = await relay.share(sample)
@@ -51,7 +51,7 @@ async def test_the_documented_sample_becomes_a_card_and_its_life_becomes_the_thr
         assert not pings(reply)
 
 
-async def test_a_repeat_is_answered_as_the_first_was_and_changes_nothing(folder, slack):
+async def test_a_repeated_share_gets_the_same_answer_and_changes_nothing(folder, slack):
     async with running(folder, slack.url) as relay:
         first = await (await relay.share(SAMPLE.read_bytes())).json()
         again = await (await relay.share(SAMPLE.read_bytes())).json()
@@ -61,7 +61,7 @@ async def test_a_repeat_is_answered_as_the_first_was_and_changes_nothing(folder,
     assert len(slack.calls_to("chat.postMessage")) == 1
 
 
-async def test_without_a_key_or_with_a_wrong_one_nothing_is_taken(folder, slack):
+async def test_a_share_without_a_valid_key_is_rejected(folder, slack):
     async with running(folder, slack.url) as relay:
         for headers in ({"X-Relay-Key": "wrong"}, {"X-Relay-Key": "", "Authorization": "Bearer wrong"}):
             answer = await relay.share(SAMPLE.read_bytes(), **headers)
@@ -71,7 +71,7 @@ async def test_without_a_key_or_with_a_wrong_one_nothing_is_taken(folder, slack)
         assert answer.status == 202
 
 
-async def test_what_is_no_share_is_refused_with_a_sentence_and_put_into_quarantine(folder, slack):
+async def test_an_invalid_share_is_rejected_with_a_reason_and_quarantined(folder, slack):
     async with running(folder, slack.url) as relay:
         answer = await relay.share(b"{nonsense")
         assert answer.status == 400
@@ -82,7 +82,7 @@ async def test_what_is_no_share_is_refused_with_a_sentence_and_put_into_quaranti
         assert database.execute("select count(*) from quarantine").fetchone() == (1,)
 
 
-async def test_healthy_and_ready_tell_what_they_know(folder, slack):
+async def test_healthz_and_readyz_report_a_healthy_relay(folder, slack):
     async with running(folder, slack.url) as relay:
         assert (await relay.get("/healthz"))[0] == 200
         await relay.line("delivering")
@@ -90,7 +90,7 @@ async def test_healthy_and_ready_tell_what_they_know(folder, slack):
         assert (status, body["ready"]) == (200, True)
 
 
-async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_the_next_start(folder, slack):
+async def test_a_stop_finishes_the_running_call_and_the_next_start_sends_what_waits(folder, slack):
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage", times=1))
     async with running(folder, slack.url) as relay:
         await relay.share(SAMPLE.read_bytes())
@@ -107,7 +107,7 @@ async def test_a_stop_finishes_what_is_under_way_and_what_waits_goes_out_after_t
         await until(lambda: any("another" in str(message.metadata) for message in slack.channel("noc").messages))
 
 
-async def test_it_stops_within_ten_seconds_whoever_never_answers_and_whoever_never_finishes_a_body(folder, slack):
+async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sends_half_a_body(folder, slack):
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage"))
     async with running(folder, slack.url) as relay:
         await relay.share(SAMPLE.read_bytes())
@@ -137,7 +137,7 @@ async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start
     assert len(slack.channel("noc").messages) == 1
 
 
-async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, slack):
+async def test_a_post_with_a_lost_answer_is_not_repeated_without_a_search(folder, slack):
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
     async with running(folder, slack.url) as relay:
         await relay.share(SAMPLE.read_bytes())
@@ -150,47 +150,47 @@ async def test_a_post_whose_answer_was_lost_is_never_made_again_blindly(folder, 
 
 
 @pytest.mark.parametrize(
-    ("setting", "says"),
+    ("setting", "expected"),
     [
         ("SLACK_BOT_TOKEN", "SLACK_BOT_TOKEN"),
         ("RELAY_WEBHOOK_KEYS", "RELAY_WEBHOOK_KEYS"),
     ],
 )
-async def test_without_a_token_or_keys_it_refuses_to_start_in_one_sentence(folder, setting, says):
-    code, said = await failed_start(folder, **{setting: ""})
+async def test_a_start_without_a_token_or_keys_fails_with_one_sentence(folder, setting, expected):
+    code, stderr = await failed_start(folder, **{setting: ""})
     assert code == 2
-    assert says in said
-    assert "Traceback" not in said
+    assert expected in stderr
+    assert "Traceback" not in stderr
 
 
-async def test_on_a_database_it_cannot_open_it_refuses_to_start(folder):
+async def test_a_start_with_an_unreadable_database_fails(folder):
     (folder / "relay.db").write_bytes(b"this is no database at all" * 100)
-    code, said = await failed_start(folder)
-    assert (code, len(said.splitlines())) == (2, 1)
-    assert "relay.db" in said
+    code, stderr = await failed_start(folder)
+    assert (code, len(stderr.splitlines())) == (2, 1)
+    assert "relay.db" in stderr
 
 
-async def test_on_a_database_that_a_newer_relay_has_migrated_it_refuses_to_start(folder, slack):
+async def test_a_start_with_the_database_of_a_newer_relay_fails(folder, slack):
     async with running(folder, slack.url) as relay:
         await relay.stop()
     with sqlite3.connect(folder / "relay.db") as database:
         database.execute("update relay_version set version_num = '9999'")
-    code, said = await failed_start(folder)
-    assert (code, len(said.splitlines())) == (2, 1)
-    assert "newer" in said
+    code, stderr = await failed_start(folder)
+    assert (code, len(stderr.splitlines())) == (2, 1)
+    assert "newer" in stderr
 
 
-async def test_a_second_relay_on_the_same_file_refuses_to_start(folder, slack):
+async def test_a_second_relay_on_the_same_file_fails_to_start(folder, slack):
     async with running(folder, slack.url):
-        code, said = await failed_start(folder, slack.url)
-    assert (code, len(said.splitlines())) == (2, 1)
+        code, stderr = await failed_start(folder, slack.url)
+    assert (code, len(stderr.splitlines())) == (2, 1)
 
 
-async def test_a_faulty_routes_file_is_told_with_every_fault_and_its_place(folder):
+async def test_an_invalid_routes_file_is_reported_with_every_fault_and_its_line(folder):
     (folder / "routes.yaml").write_text(
         "version: 1\nroutes:\n  - {name: a, pots: [noc]}\n  - {name: a, post: [nowhere]}\n"
     )
-    code, said = await failed_start(folder)
+    code, stderr = await failed_start(folder)
     assert code == 2
-    assert "routes.yaml:3:" in said
-    assert "routes.yaml:4:" in said
+    assert "routes.yaml:3:" in stderr
+    assert "routes.yaml:4:" in stderr

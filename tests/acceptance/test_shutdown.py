@@ -1,4 +1,4 @@
-"""Told to stop, the real process is gone within ten seconds, whatever hangs, and nothing that was kept is lost."""
+"""The real process stops within ten seconds, whatever hangs, and loses no accepted share."""
 
 import asyncio
 import signal
@@ -16,19 +16,19 @@ from tests.support.relay_process import running, until
 
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
 CHANNELS = {"C0ALL00001": "all"}
-KILLED_AFTER = 10.0
-"""Seconds that orchestrators give whoever they have told to stop."""
+STOP_TIMEOUT = 10.0
+"""Seconds after which an orchestrator kills a process that does not stop."""
 
 
-async def leaves(relay):
-    """It is told to stop, and is gone in time."""
-    told = time.monotonic()
+async def stop_in_time(relay):
+    """Stop relay, and check that it ends in time."""
+    started = time.monotonic()
     assert await relay.stop() == 0
-    assert time.monotonic() - told < KILLED_AFTER
+    assert time.monotonic() - started < STOP_TIMEOUT
     await relay.line("stopped")
 
 
-def told_of_the_database(relay):
+def unclosed_database_lines(relay):
     return [line for line in relay.logged if line["event"] == "database_not_closed"]
 
 
@@ -36,79 +36,79 @@ async def share(relay, incident):
     return (await relay.share({"incident": {"id": incident, "status": "critical"}})).status
 
 
-async def test_with_nothing_under_way_it_is_gone_at_once_and_has_closed_its_database(folder, slack):
+async def test_an_idle_relay_stops_at_once_and_closes_its_database(folder, slack):
     async with running(folder, slack.url) as relay:
         assert await share(relay, "i1") == 202
-        await leaves(relay)
-        assert not told_of_the_database(relay)
+        await stop_in_time(relay)
+        assert not unclosed_database_lines(relay)
     assert not (folder / "relay.db-wal").exists()
 
 
-async def test_a_lock_that_another_program_holds_does_not_keep_it(folder, slack):
+async def test_a_locked_database_does_not_delay_the_stop(folder, slack):
     async with running(folder, slack.url) as relay:
         assert await share(relay, "kept") == 202
         with closing(sqlite3.connect(folder / "relay.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             waiting = asyncio.create_task(share(relay, "cut off"))
-            for _ in range(10):  # by then it has read the share, and waits for its database
+            for _ in range(10):  # by then relay has read the share and waits for the database
                 assert (await relay.get("/healthz"))[0] == 200
-            await leaves(relay)
+            await stop_in_time(relay)
             [answer] = await asyncio.gather(waiting, return_exceptions=True)
             assert answer != 202
-        assert len(told_of_the_database(relay)) == 1
+        assert len(unclosed_database_lines(relay)) == 1
     with closing(sqlite3.connect(folder / "relay.db")) as database:
         assert ("kept",) in database.execute("SELECT id FROM incident").fetchall()
     async with running(folder, slack.url) as relay:
         assert await share(relay, "after") == 202
 
 
-async def test_a_frozen_postgresql_does_not_keep_it(folder, slack):
+async def test_a_frozen_postgresql_does_not_delay_the_stop(folder, slack):
     with a_server() as server:
         async with running(folder, slack.url, RELAY_DATABASE_URL=server.get_uri()) as relay:
             assert await share(relay, "kept") == 202
             with frozen(server):
-                await leaves(relay)
-                assert len(told_of_the_database(relay)) == 1
+                await stop_in_time(relay)
+                assert len(unclosed_database_lines(relay)) == 1
         with psycopg.connect(server.get_uri()) as database:
             assert database.execute("SELECT id FROM incident").fetchall() == [("kept",)]
 
 
 async def shares(relay, count):
-    """Share so many incidents; all are kept."""
+    """Share `count` incidents, and check that all are accepted."""
     for start in range(0, count, 50):
         numbers = range(start, min(count, start + 50))
         assert {202} == set(await asyncio.gather(*(share(relay, f"i{number}") for number in numbers)))
 
 
-async def test_whoever_stops_reading_the_log_holds_up_nothing_and_misses_nothing_when_he_reads_on(folder, slack):
+async def test_a_log_that_is_not_read_blocks_nothing_and_loses_no_line(folder, slack):
     async with running(folder, slack.url) as relay:
         relay.reads_log.clear()
-        await shares(relay, 1000)  # the pipe and what reads it hold some hundred
+        await shares(relay, 1000)  # the pipe and its reader buffer some hundred
         assert (await relay.get("/healthz"))[0] == 200
         assert len(relay.logged) < 100
         relay.reads_log.set()
-        kept = lambda: [line["incident"] for line in relay.logged if line.get("event") == "share_stored"]  # noqa: E731
-        await relay.until(lambda: len(kept()) == 1000)
-        assert set(kept()) == {f"i{number}" for number in range(1000)}
+        logged_incidents = lambda: [line["incident"] for line in relay.logged if line.get("event") == "share_stored"]  # noqa: E731
+        await relay.until(lambda: len(logged_incidents()) == 1000)
+        assert set(logged_incidents()) == {f"i{number}" for number in range(1000)}
         assert sorted(relay.logged, key=lambda line: line["timestamp"][:-3]) == relay.logged
-        await leaves(relay)
+        await stop_in_time(relay)
 
 
-async def test_whoever_stops_reading_the_log_does_not_keep_it(folder, slack):
+async def test_a_log_that_is_not_read_does_not_delay_the_stop(folder, slack):
     async with running(folder, slack.url) as relay:
         relay.reads_log.clear()
         await shares(relay, 1000)
-        told = time.monotonic()
+        started = time.monotonic()
         relay.process.send_signal(signal.SIGTERM)
-        await until(lambda: relay.process.returncode is not None)  # `wait` would wait for the end of the log, too
+        await until(lambda: relay.process.returncode is not None)  # `wait` would also wait for the end of the log
         assert relay.process.returncode == 0
-        assert time.monotonic() - told < KILLED_AFTER
+        assert time.monotonic() - started < STOP_TIMEOUT
 
 
-ALONE = ("unshare", "--map-root-user", "--mount", "--net")
-"""In a network and with a view of the files of its own, which needs no privilege where the machine allows it at all."""
+UNSHARE = ("unshare", "--map-root-user", "--mount", "--net")
+"""Run a command with its own network and mounts; this needs no privileges where the machine allows it."""
 
-SILENT = """
+WITH_SILENT_NAME_SERVER = """
 import fcntl, json, os, runpy, socket, struct, subprocess, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as lo:
     fcntl.ioctl(lo, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
@@ -129,20 +129,20 @@ if not os.fork():
 server.close()
 runpy.run_module("relay", run_name="__main__", alter_sys=True)
 """
-"""A name server that is asked and does not answer, and a relay that asks it."""
+"""A program that starts relay and a name server that never answers."""
 
 
 @pytest.fixture
 def command():
-    """What starts relay where the name server is silent."""
-    if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine gives nobody a network of their own")
-    return *ALONE, sys.executable, "-c", SILENT, "serve"
+    """The command that starts relay with a name server that never answers."""
+    if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow a separate network")
+    return *UNSHARE, sys.executable, "-c", WITH_SILENT_NAME_SERVER, "serve"
 
 
-async def test_a_name_server_that_does_not_answer_does_not_keep_it(folder, command):
+async def test_a_name_server_that_does_not_answer_does_not_delay_the_stop(folder, command):
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
     async with running(folder, "https://slack.example.com/api/", command=command) as relay:
         await relay.line("asked")
-        await leaves(relay)
-        assert not told_of_the_database(relay)
+        await stop_in_time(relay)
+        assert not unclosed_database_lines(relay)

@@ -37,8 +37,8 @@ SHARE = {
 }
 
 
-class Surroundings:
-    """Slack and BigPanda, and the relays that stand between them."""
+class Environment:
+    """A fake Slack and a fake BigPanda, and the relays between them."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -46,94 +46,96 @@ class Surroundings:
         self.slack = FakeSlack(token=SECRETS["SLACK_BOT_TOKEN"])
         self.slack.add_channel(CHANNEL, "db")
         self.slack.add_user(ANN, "Ann Lee", email="ann@example.com", channels=[CHANNEL])
-        self.panda = FakeBigPanda(key=SECRETS["BIGPANDA_API_KEY"])
-        self.panda.add_user(FakeBigPandaUser(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
+        self.bigpanda = FakeBigPanda(key=SECRETS["BIGPANDA_API_KEY"])
+        self.bigpanda.add_user(FakeBigPandaUser(id="5506e4fbe7e0e400000000a1", name="Ann Lee", email="ann@example.com"))
         self.logged = []
 
     @asynccontextmanager
     async def relay(self, **more):
-        async with running(self.folder, self.slack_at, **SECRETS, BIGPANDA_API_URL=self.panda_at, **more) as relay:
+        async with running(self.folder, self.slack_url, **SECRETS, BIGPANDA_API_URL=self.bigpanda_url, **more) as relay:
             try:
                 yield relay
             finally:
                 self.logged += relay.logged
 
-    def between(self, relay: Process) -> None:
-        """Clicks and shares go to this relay."""
+    def connect(self, relay: Process) -> None:
+        """Send clicks and shares to this relay."""
         self.slack.interactivity = RequestUrl(relay.url, SECRET)
-        self.panda.integrations.clear()
-        self.panda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
+        self.bigpanda.integrations.clear()
+        self.bigpanda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
 
     @property
     def card(self):
         return next((each for each in self.slack.channel(CHANNEL).messages if each.metadata), None)
 
-    def face(self) -> str:
+    def card_text(self) -> str:
         return self.slack.text_of(self.card) if self.card else ""
 
     def thread(self) -> list[str]:
-        said = self.slack.channel(CHANNEL).thread(self.card.ts)
-        return [self.slack.text_of(each) for each in said if each.metadata]
+        replies = self.slack.channel(CHANNEL).thread(self.card.ts)
+        return [self.slack.text_of(each) for each in replies if each.metadata]
 
     async def press(self, action: str):
         return await self.slack.click(ANN, CHANNEL, self.card.ts, f"relay_{action}")
 
-    async def write(self, text: str):
+    async def submit_comment(self, text: str):
         await self.press("comment")
         await until(lambda: self.slack.open_views(ANN))
         return await self.slack.submit(ANN, self.slack.open_views(ANN)[-1], {"text": text})
 
     @property
     def comments(self) -> list[str]:
-        return self.panda.incident("i1").comments
+        return self.bigpanda.incident("i1").comments
 
 
 async def until(condition, seconds=60.0):
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  what happens in another process rings no bell here
+        while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.02)
 
 
 @pytest.fixture
-async def around(tmp_path):
-    made = Surroundings(tmp_path)
+async def environment(tmp_path):
+    environment = Environment(tmp_path)
     async with AsyncExitStack() as stack:
-        made.slack_at = await stack.enter_async_context(serve_slack(made.slack))
-        made.panda_at = await stack.enter_async_context(serve_bigpanda(made.panda))
-        yield made
-        made.slack.faults.release()
-        made.panda.faults.release()
+        environment.slack_url = await stack.enter_async_context(serve_slack(environment.slack))
+        environment.bigpanda_url = await stack.enter_async_context(serve_bigpanda(environment.bigpanda))
+        yield environment
+        environment.slack.faults.release()
+        environment.bigpanda.faults.release()
 
 
-async def test_a_click_goes_round_the_whole_circle(around):
-    async with around.relay() as relay:
-        around.between(relay)
-        await around.panda.start_incident(SHARE)
-        await until(lambda: around.card and around.panda.calls_to("callback"))
-        assert (await around.press("assign")).acknowledged
-        await until(lambda: "assigned to *Ann Lee*" in around.face() and around.thread())
-        assert (await around.write("failing over")).acknowledged
-        await until(lambda: any("failing over" in told for told in around.thread()))
-        await around.press("resolve")
-        await until(lambda: around.slack.open_views(ANN))
-        await around.slack.submit(ANN, around.slack.open_views(ANN)[-1], {"text": "done"})
-        await until(lambda: "✅" in around.face() and any("Resolved by" in told for told in around.thread()))
-        assert around.comments == ["Ann Lee (Slack): failing over"]
-        assert len(around.slack.channel(CHANNEL).messages) == 1
-        assert [call.took_effect for call in around.panda.calls_to("callback")] == [True]
+async def test_clicks_change_the_incident_and_the_card_shows_the_changes(environment):
+    async with environment.relay() as relay:
+        environment.connect(relay)
+        await environment.bigpanda.start_incident(SHARE)
+        await until(lambda: environment.card and environment.bigpanda.calls_to("callback"))
+        assert (await environment.press("assign")).acknowledged
+        await until(lambda: "assigned to *Ann Lee*" in environment.card_text() and environment.thread())
+        assert (await environment.submit_comment("failing over")).acknowledged
+        await until(lambda: any("failing over" in reply for reply in environment.thread()))
+        await environment.press("resolve")
+        await until(lambda: environment.slack.open_views(ANN))
+        await environment.slack.submit(ANN, environment.slack.open_views(ANN)[-1], {"text": "done"})
+        await until(
+            lambda: "✅" in environment.card_text() and any("Resolved by" in reply for reply in environment.thread())
+        )
+        assert environment.comments == ["Ann Lee (Slack): failing over"]
+        assert len(environment.slack.channel(CHANNEL).messages) == 1
+        assert [call.took_effect for call in environment.bigpanda.calls_to("callback")] == [True]
 
 
-async def test_what_slack_did_not_sign_just_now_does_nothing(around):
-    async with around.relay() as relay:
-        around.between(relay)
-        await around.panda.start_incident(SHARE)
-        await until(lambda: around.card)
-        delivery = await around.press("comment")  # opens a modal, and nothing else
-        await until(lambda: around.slack.open_views(ANN))
-        way = around.slack.interactivity
+async def test_a_request_without_a_valid_recent_signature_is_rejected(environment):
+    async with environment.relay() as relay:
+        environment.connect(relay)
+        await environment.bigpanda.start_incident(SHARE)
+        await until(lambda: environment.card)
+        delivery = await environment.press("comment")  # it only opens a modal
+        await until(lambda: environment.slack.open_views(ANN))
+        request_url = environment.slack.interactivity
         form = b"payload=" + json.dumps(delivery.payload).encode()
-        typed = {"Content-Type": "application/x-www-form-urlencoded"}
-        now = around.slack.now()
+        content_type = {"Content-Type": "application/x-www-form-urlencoded"}
+        now = environment.slack.now()
         forged = [
             {},
             signature_headers("another secret", form, now),
@@ -143,91 +145,91 @@ async def test_what_slack_did_not_sign_just_now_does_nothing(around):
             {"X-Slack-Request-Timestamp": "soon", "X-Slack-Signature": "v0=é"},
         ]
         for headers in forged:
-            answered = await way.send("/slack/actions", form, {**typed, **headers})
-            assert answered.status == 401, headers
-        await around.press("assign")
-        await until(lambda: around.panda.calls_to("assign"))
-        assert len(around.panda.calls_to("assign")) == 1
+            answer = await request_url.send("/slack/actions", form, {**content_type, **headers})
+            assert answer.status == 401, headers
+        await environment.press("assign")
+        await until(lambda: environment.bigpanda.calls_to("assign"))
+        assert len(environment.bigpanda.calls_to("assign")) == 1
 
 
-async def test_a_click_that_was_acknowledged_survives_a_kill(around):
-    async with around.relay() as relay:
-        around.between(relay)
-        await around.panda.start_incident(SHARE)
-        await until(lambda: around.card)
-        around.panda.pause("users", 3600)  # so that it cannot be done yet
-        assert (await around.press("assign")).acknowledged
+async def test_an_acknowledged_click_is_not_lost_in_a_kill(environment):
+    async with environment.relay() as relay:
+        environment.connect(relay)
+        await environment.bigpanda.start_incident(SHARE)
+        await until(lambda: environment.card)
+        environment.bigpanda.pause("users", 3600)  # so that the task has to wait
+        assert (await environment.press("assign")).acknowledged
         await relay.stop(signal.SIGKILL)
-    around.panda.pause("users", 0)
-    async with around.relay() as relay:
-        around.between(relay)
-        await until(lambda: "assigned to *Ann Lee*" in around.face())
-        assert len([call for call in around.panda.calls_to("assign") if call.took_effect]) == 1
+    environment.bigpanda.pause("users", 0)
+    async with environment.relay() as relay:
+        environment.connect(relay)
+        await until(lambda: "assigned to *Ann Lee*" in environment.card_text())
+        assert len([call for call in environment.bigpanda.calls_to("assign") if call.took_effect]) == 1
 
 
-async def test_a_comment_is_there_once_though_relay_is_killed_before_it_hears_so(around):
-    async with around.relay() as relay:
-        around.between(relay)
-        await around.panda.start_incident(SHARE)
-        await until(lambda: around.card)
-        around.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
-        await around.write("failing over")
-        await until(lambda: around.panda.calls_to("comment"))
+async def test_a_comment_is_added_once_although_relay_is_killed_before_the_answer(environment):
+    async with environment.relay() as relay:
+        environment.connect(relay)
+        await environment.bigpanda.start_incident(SHARE)
+        await until(lambda: environment.card)
+        environment.bigpanda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
+        await environment.submit_comment("failing over")
+        await until(lambda: environment.bigpanda.calls_to("comment"))
         await relay.stop(signal.SIGKILL)
-    around.panda.faults.release()
-    async with around.relay() as relay:
-        around.between(relay)
-        await until(lambda: around.panda.calls_to("activities"))
-        await around.panda.send_share("i1")
+    environment.bigpanda.faults.release()
+    async with environment.relay() as relay:
+        environment.connect(relay)
+        await until(lambda: environment.bigpanda.calls_to("activities"))
+        await environment.bigpanda.send_share("i1")
         await until(lambda: sum(line.get("event") == "bigpanda_task" for line in relay.logged) >= 1)
-    assert around.comments == ["Ann Lee (Slack): failing over"]
-    assert len(around.panda.calls_to("comment")) == 1
+    assert environment.comments == ["Ann Lee (Slack): failing over"]
+    assert len(environment.bigpanda.calls_to("comment")) == 1
 
 
-async def test_of_several_relays_each_takes_clicks_and_the_one_that_delivers_does_them(around):
+async def test_each_of_several_relays_accepts_clicks_and_the_delivering_one_runs_them(environment):
     with postgresql() as url:
         async with AsyncExitStack() as stack:
-            relays = [await stack.enter_async_context(around.relay(RELAY_DATABASE_URL=url)) for _ in range(3)]
+            relays = [await stack.enter_async_context(environment.relay(RELAY_DATABASE_URL=url)) for _ in range(3)]
             first = next(each for each in relays if any(line.get("event") == "delivering" for line in each.logged))
             others = [each for each in relays if each is not first]
-            around.between(others[0])
-            await around.panda.start_incident(SHARE)
-            await until(lambda: around.card)
-            assert (await around.press("assign")).acknowledged
-            await until(lambda: "assigned to *Ann Lee*" in around.face())
-            # The one that delivers is killed in the middle of a comment: the next one looks for it, and doubles none.
-            around.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
-            await around.write("failing over")
-            await until(lambda: around.panda.calls_to("comment"))
+            environment.connect(others[0])
+            await environment.bigpanda.start_incident(SHARE)
+            await until(lambda: environment.card)
+            assert (await environment.press("assign")).acknowledged
+            await until(lambda: "assigned to *Ann Lee*" in environment.card_text())
+            # The delivering relay is killed during a comment: the next one searches for it and does not repeat it.
+            environment.bigpanda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
+            await environment.submit_comment("failing over")
+            await until(lambda: environment.bigpanda.calls_to("comment"))
             await first.stop(signal.SIGKILL)
-            await until(lambda: around.panda.calls_to("activities"))
-            assert (await around.write("and again")).acknowledged
-            await until(lambda: len(around.comments) == 2)
-            assert around.comments == ["Ann Lee (Slack): failing over", "Ann Lee (Slack): and again"]
-            await until(lambda: any("and again" in told for told in around.thread()))
+            await until(lambda: environment.bigpanda.calls_to("activities"))
+            assert (await environment.submit_comment("and again")).acknowledged
+            await until(lambda: len(environment.comments) == 2)
+            assert environment.comments == ["Ann Lee (Slack): failing over", "Ann Lee (Slack): and again"]
+            await until(lambda: any("and again" in reply for reply in environment.thread()))
 
 
-async def test_nothing_that_fails_both_ways_tells_a_secret_or_a_persons_words(around):
-    async with around.relay(RELAY_LOG_LEVEL="debug") as relay:
-        around.between(relay)
-        await around.panda.start_incident(SHARE)
-        await until(lambda: around.card)
-        around.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment"))
-        await around.write(CANARY)
-        await until(lambda: len(around.panda.calls_to("activities")) >= 1)
-        around.panda.revoke()
-        await around.press("assign")
-        await around.slack.post_as(ANN, CHANNEL, CANARY, around.card.ts)
+async def test_no_failure_of_an_action_exposes_a_secret_or_the_text_of_a_user(environment):
+    async with environment.relay(RELAY_LOG_LEVEL="debug") as relay:
+        environment.connect(relay)
+        await environment.bigpanda.start_incident(SHARE)
+        await until(lambda: environment.card)
+        environment.bigpanda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment"))
+        await environment.submit_comment(CANARY)
+        await until(lambda: len(environment.bigpanda.calls_to("activities")) >= 1)
+        environment.bigpanda.revoke()
+        await environment.press("assign")
+        await environment.slack.post_as(ANN, CHANNEL, CANARY, environment.card.ts)
         await until(lambda: sum(line.get("reason") == "key_invalid" for line in relay.logged) >= 2)
-        await around.slack.interactivity.send("/slack/actions", CANARY.encode(), {"X-Slack-Signature": SECRET})
-        heard = []
+        await environment.slack.interactivity.send("/slack/actions", CANARY.encode(), {"X-Slack-Signature": SECRET})
+        answers = []
         for path in ("/readyz", "/metrics"):
             async with relay.session.get(relay.url + path) as answer:
-                heard.append(await answer.text())
+                answers.append(await answer.text())
         await relay.stop()
-    logged = "\n".join(json.dumps(line) for line in around.logged)
-    everything = logged + "".join(heard)
+    logged = "\n".join(json.dumps(line) for line in environment.logged)
+    everything = logged + "".join(answers)
     assert [name for name, secret in SECRETS.items() if secret in everything] == []
     assert CANARY not in everything
-    kept = (around.folder / "relay.db").read_bytes().decode("latin-1")
-    assert [name for name, secret in SECRETS.items() if secret in kept] == []
+    database = (environment.folder / "relay.db").read_bytes().decode("latin-1")
+    assert [name for name, secret in SECRETS.items() if secret in database] == []

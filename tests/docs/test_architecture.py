@@ -22,25 +22,25 @@ def section(heading):
 
 def imports():
     """The packages of relay that each package of relay imports."""
-    found = defaultdict(set, {path.parent.name: set() for path in (ROOT / "relay").glob("*/__init__.py")})
+    imported = defaultdict(set, {path.parent.name: set() for path in (ROOT / "relay").glob("*/__init__.py")})
     for path in (ROOT / "relay").rglob("*.py"):
         package = path.relative_to(ROOT / "relay").parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "relay":
                 names = [node.module.split(".")[1]] if "." in node.module else [each.name for each in node.names]
-                found[package] |= {name for name in names if (ROOT / "relay" / name).is_dir()} | {
+                imported[package] |= {name for name in names if (ROOT / "relay" / name).is_dir()} | {
                     name for name in names if (ROOT / "relay" / f"{name}.py").is_file()
                 }
-    return {package: names - {package} for package, names in found.items() if not package.startswith("__")}
+    return {package: names - {package} for package, names in imported.items() if not package.startswith("__")}
 
 
 def test_the_table_of_packages_is_what_the_code_imports():
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]*) \|$", section("Packages"), re.MULTILINE)
-    written = {package: set(re.findall(r"`(\w+)`", names)) for package, names in rows}
-    assert written == imports()
+    documented = {package: set(re.findall(r"`(\w+)`", names)) for package, names in rows}
+    assert documented == imports()
 
 
-def test_the_bands_are_those_that_import_linter_enforces():
+def test_the_bands_are_the_layers_that_import_linter_enforces():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = next(each["layers"] for each in settings["contracts"] if each["type"] == "layers")
     rows = re.findall(r"^\| \w+ \| (.+?) \| .+ \|$", section("Bands"), re.MULTILINE)
@@ -50,17 +50,17 @@ def test_the_bands_are_those_that_import_linter_enforces():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_path_that_is_named_exists(page):
+def test_every_named_path_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if path.split("/")[0] in TOPS}
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
 
 
-def test_every_name_that_how_to_change_gives_in_a_file_stands_there():
+def test_every_name_in_how_to_change_stands_in_its_file():
     text = (ROOT / "docs" / "how-to-change.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(\w+)` in `((?:relay|tests)/[\w./]+)`", text)
-    assert named
-    assert [(name, path) for name, path in named if not re.search(rf"\b{name}\b", (ROOT / path).read_text())] == []
+    pairs = re.findall(r"`(\w+)` in `((?:relay|tests)/[\w./]+)`", text)
+    assert pairs
+    assert [(name, path) for name, path in pairs if not re.search(rf"\b{name}\b", (ROOT / path).read_text())] == []
 
 
 def test_every_module_in_a_walk_through_is_a_module_of_relay():

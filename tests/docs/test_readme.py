@@ -61,12 +61,12 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
 
 
 def test_each_example_of_routes_in_the_readme_has_no_fault():
-    found = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert found
-    assert all(list(parse_rulebook(example).routes.flatten()) for example in found)
+    yaml_examples = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert yaml_examples
+    assert all(list(parse_rulebook(example).routes.flatten()) for example in yaml_examples)
 
 
 def test_the_readme_can_be_read_in_three_minutes():
-    """At 250 words a minute; code is read faster than that."""
+    """Count 250 words a minute, without the code."""
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     assert len(re.findall(r"\w+", prose)) < 750

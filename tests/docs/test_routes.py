@@ -30,7 +30,7 @@ def test_every_example_is_a_valid_routes_file(example):
 
 
 def test_the_tables_of_keys_options_operators_and_mentions_follow_from_the_code():
-    """To write them anew, run `python -m tests.support.route_tables`."""
+    """To rewrite the tables, run `python -m tests.support.route_tables`."""
     text = text_of(PAGE)
     assert with_tables(text) == text
     assert all(table in text for table in generated().values())
@@ -42,7 +42,7 @@ def test_the_default_of_every_option_is_valid_in_a_file():
     assert parse_rulebook(f"version: 1\ndefaults:\n{defaults}").defaults == Options()
 
 
-def test_every_word_that_an_option_takes_is_named():
+def test_every_value_of_an_option_is_documented():
     [table] = tables(PAGE, "### Options")
     rows = {word: " ".join(row[1:]) for word, row in zip(words(table), table, strict=True)}
     assert all(word in rows["thread"] for word in THREAD_NAMES)
@@ -63,10 +63,10 @@ def test_the_table_of_buttons_follows_from_the_code():
     assert all(words.removeprefix("until ") in buttons[2][1] for words in SNOOZE_CHOICES.values())
 
 
-def test_the_page_quotes_what_a_person_reads():
+def test_the_page_quotes_the_messages_to_a_user():
     [_, quoted] = tables(PAGE, "## Act from Slack")
-    for _, said in quoted:
-        assert said.replace("@pay-oncall", "<!subteam^S0PAYONCALL>") in ephemerals()
+    for _, message in quoted:
+        assert message.replace("@pay-oncall", "<!subteam^S0PAYONCALL>") in ephemerals()
 
 
 def ephemerals():
@@ -80,7 +80,7 @@ def ephemerals():
     }
 
 
-def test_the_page_says_how_long_relay_tries():
+def test_the_page_says_how_long_relay_retries():
     text = text_of(PAGE)
     assert {TASK_TIMEOUTS[kind] for kind in BUTTONS} == {15 * 60}
     assert "retries an action for 15 minutes" in text
@@ -93,11 +93,11 @@ def test_the_page_says_how_long_relay_tries():
     assert "takes effect within five minutes" in text
 
 
-def test_the_page_quotes_what_a_grey_card_says():
+def test_the_page_quotes_the_notices_of_a_grey_card():
     notices = (Notice(kind=NoticeKind.STALE), Notice(kind=NoticeKind.GONE))
     card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())
-    for said in notice_lines(card):
-        notice = said.partition(" (")[0].partition(" <!date")[0].strip()
+    for line in notice_lines(card):
+        notice = line.partition(" (")[0].partition(" <!date")[0].strip()
         assert f"*{notice}*" in section(PAGE, "## Missing updates")
 
 
@@ -141,13 +141,13 @@ def test_every_heading_in_the_table_of_contents_exists():
 
 
 def _anchor(heading):
-    kept = "".join(character for character in heading.lower() if character.isalnum() or character in " -_")
-    return kept.replace(" ", "-")
+    anchor = "".join(character for character in heading.lower() if character.isalnum() or character in " -_")
+    return anchor.replace(" ", "-")
 
 
 def test_the_commented_buttons_in_the_projects_own_routes_work_once_uncommented():
-    written = (DOCS.parent / "routes.yaml").read_text()
-    text = re.sub(r"^( +)# (?=act)", r"\1", written, flags=re.MULTILINE)
+    routes_file = (DOCS.parent / "routes.yaml").read_text()
+    text = re.sub(r"^( +)# (?=act)", r"\1", routes_file, flags=re.MULTILINE)
     route = parse_rulebook(text).route("payments-critical")
     assert (route.options.actions, route.options.actors) == (tuple(BUTTONS), ("S0PAYONCALL",))
     assert all(post.options.actions == tuple(BUTTONS) for post in route.posts)

@@ -71,7 +71,7 @@ def request_for_sample():
 
 
 @pytest.mark.parametrize("example", examples(PAGE, "jinja"), ids=str)
-def test_each_example_is_free_of_faults_and_renders(example, packaged, request_for_sample):
+def test_each_example_has_no_faults_and_renders(example, packaged, request_for_sample):
     name = example.name or "example/card.j2"
     library = TemplateLibrary({name: example.text}, packaged=packaged)
     assert not library.faults()
@@ -176,8 +176,8 @@ def test_every_name_of_an_entry_and_its_items_is_documented():
 
 def test_the_table_of_notices_lists_every_notice():
     [table] = tables(PAGE, "## Notices")
-    written, lacks = "#inc-{{ tags.team }}", "the incident has no tag team"
-    unnamed = ChannelFailure(route="a", source=written, reason=lacks, options=Options(), mention=Mention())
+    source, reason = "#inc-{{ tags.team }}", "the incident has no tag team"
+    unnamed = ChannelFailure(route="a", source=source, reason=reason, options=Options(), mention=Mention())
     notices = (
         MAY_REPEAT,
         REPOSTED,

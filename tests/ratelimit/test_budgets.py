@@ -1,4 +1,4 @@
-"""Budgets that are never exceeded, patience, and waits that grow."""
+"""Budgets that are never exceeded, deadlines, and backoff."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ POST, EDIT = Method.POST, Method.EDIT
 
 
 def drain(budgets, method, channels, calls, start=0.0):
-    """As many calls as asked for, each as early as the budgets allow, round the channels; their moments."""
+    """Make `calls` calls to the channels in turn, each as early as the budgets allow; return their times."""
     now, moments = start, []
     for number in range(calls):
         channel = channels[number % len(channels)]
@@ -36,8 +36,8 @@ def drain(budgets, method, channels, calls, start=0.0):
     return moments
 
 
-HAIR = 1e-6
-"""Sixtieths of sixty, summed up, end a hair beside the minute."""
+ROUNDING = 1e-6
+"""The rounding error of a sum of sixtieths."""
 
 
 def most_in_a_minute(moments):
@@ -45,7 +45,7 @@ def most_in_a_minute(moments):
 
 
 def most_within(seconds, moments):
-    return max(sum(start <= each <= start + seconds + HAIR for each in moments) for start in moments)
+    return max(sum(start <= each <= start + seconds + ROUNDING for each in moments) for start in moments)
 
 
 # -- Budgets -----------------------------------------------------------------------------------------------------------
@@ -72,14 +72,14 @@ def test_posts_to_many_channels_are_240_a_minute():
     assert most_in_a_minute(moments) == 240 == POSTS.ceiling
 
 
-def test_posts_and_edits_have_nothing_to_do_with_each_other():
+def test_posts_and_edits_have_separate_budgets():
     budgets = slack_budgets()
     drain(budgets, EDIT, ["C1"], 50)
 
     assert budgets.ready_at(POST, "C1", 0.0) == 0.0
 
 
-def test_a_method_nobody_knows_is_held_to_tier_two():
+def test_an_unknown_method_has_the_budget_of_tier_two():
     moments = drain(slack_budgets(), "apps.surprise", [""], 100)
 
     assert most_in_a_minute(moments) == TIER_2.ceiling
@@ -87,8 +87,8 @@ def test_a_method_nobody_knows_is_held_to_tier_two():
 
 # -- BigPanda ----------------------------------------------------------------------------------------------------------
 
-A_SECOND = {call: 2 if call is BigPandaCall.USERS else 5 for call in BigPandaCall}
-"""What BigPanda allows of each call."""
+CALLS_PER_SECOND = {call: 2 if call is BigPandaCall.USERS else 5 for call in BigPandaCall}
+"""How often BigPanda allows each call in a second."""
 
 
 def bigpanda():
@@ -99,38 +99,38 @@ def bigpanda():
 def test_bigpanda_is_never_called_more_often_in_any_second_than_it_allows(call):
     moments = drain(bigpanda(), call, [""], 60)
 
-    assert most_within(1.0, moments) <= A_SECOND[call]
+    assert most_within(1.0, moments) <= CALLS_PER_SECOND[call]
     assert moments[-1] <= 60.0
 
 
 @given(
     call=st.sampled_from([BigPandaCall.COMMENT, BigPandaCall.USERS]),
     steps=st.lists(
-        st.tuples(st.floats(0, 3), st.sampled_from(["fine", "fine", "told", "untold"]), st.floats(0, 2)),
+        st.tuples(st.floats(0, 3), st.sampled_from(["fine", "fine", "timed", "untimed"]), st.floats(0, 2)),
         min_size=1,
         max_size=100,
     ),
 )
-def test_no_second_holds_more_calls_than_bigpanda_allows_whatever_it_answers(call, steps):
+def test_no_second_has_more_calls_than_bigpanda_allows_with_any_answers(call, steps):
     budgets, now, moments = bigpanda(), 0.0, []
     for rest, answer, wait in steps:
         now = budgets.ready_at(call, "", now + (rest if rest > 1.0 else 0.0))
         budgets.spend(call, "", now)
         moments.append(now)
         if answer != "fine":
-            budgets.pause(call, now + wait if answer == "told" else None, now)
+            budgets.pause(call, now + wait if answer == "timed" else None, now)
 
-    assert most_within(1.0, moments) <= A_SECOND[call]
+    assert most_within(1.0, moments) <= CALLS_PER_SECOND[call]
 
 
-def test_each_call_of_bigpandas_api_has_a_budget_of_its_own():
+def test_each_call_of_bigpandas_api_has_its_own_budget():
     budgets = bigpanda()
     drain(budgets, BigPandaCall.COMMENT, [""], 20)
 
     assert budgets.ready_at(BigPandaCall.RESOLVE, "", 0.0) == 0.0
 
 
-def test_a_rest_gives_the_burst_back():
+def test_a_break_restores_the_burst():
     budgets = slack_budgets()
     last = drain(budgets, EDIT, ["C1"], 30)[-1]
 
@@ -143,14 +143,14 @@ def test_a_rest_gives_the_burst_back():
         st.tuples(
             st.floats(0, 40),
             st.sampled_from(["C1", "C2"]),
-            st.sampled_from(["fine", "fine", "fine", "told", "untold"]),
+            st.sampled_from(["fine", "fine", "fine", "timed", "untimed"]),
             st.floats(0, 90),
         ),
         min_size=1,
         max_size=150,
     ),
 )
-def test_no_minute_ever_holds_more_calls_than_the_ceiling_whatever_slack_answers(limit, steps):
+def test_no_minute_has_more_calls_than_the_ceiling_with_any_answers(limit, steps):
     budgets = Budgets(limits={POST: limit}, channel_limits={POST: Limit(steady=30, burst=2)})
     now, moments = 0.0, []
     for rest, channel, answer, wait in steps:
@@ -159,10 +159,10 @@ def test_no_minute_ever_holds_more_calls_than_the_ceiling_whatever_slack_answers
         budgets.spend(POST, channel, now)
         moments.append((now, channel))
         if answer != "fine":
-            budgets.pause(POST, now + wait if answer == "told" else None, now, channel)
+            budgets.pause(POST, now + wait if answer == "timed" else None, now, channel)
 
     for start, _ in moments:
-        within = [channel for at, channel in moments if start <= at < start + 60.0 - HAIR]
+        within = [channel for at, channel in moments if start <= at < start + 60.0 - ROUNDING]
         assert len(within) <= limit.ceiling
         assert max(within.count("C1"), within.count("C2")) <= 32
 
@@ -170,7 +170,7 @@ def test_no_minute_ever_holds_more_calls_than_the_ceiling_whatever_slack_answers
 # -- Pauses ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_for_haste_pauses_its_method_everywhere_and_no_other():
+def test_a_rate_limit_pauses_its_method_in_every_channel_and_no_other_method():
     budgets = slack_budgets()
     budgets.pause(EDIT, 130.0, 100.0)
 
@@ -179,7 +179,7 @@ def test_a_refusal_for_haste_pauses_its_method_everywhere_and_no_other():
     assert budgets.ready_at(POST, "C1", 100.0) == 100.0
 
 
-def test_pauses_that_slack_does_not_time_grow_from_one_second_to_thirty():
+def test_pauses_without_a_retry_after_grow_from_one_second_to_thirty():
     budgets, now, waits = slack_budgets(), 100.0, []
     for _ in range(7):
         until = budgets.pause(EDIT, None, now)
@@ -189,7 +189,7 @@ def test_pauses_that_slack_does_not_time_grow_from_one_second_to_thirty():
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
-def test_a_quiet_minute_ends_the_growth():
+def test_a_minute_without_a_rate_limit_ends_the_growth_of_pauses():
     budgets, until = slack_budgets(), 0.0
     for _ in range(4):
         until = budgets.pause(EDIT, None, until)
@@ -197,7 +197,7 @@ def test_a_quiet_minute_ends_the_growth():
     assert budgets.pause(EDIT, None, until + 61) == until + 62
 
 
-def test_refusals_of_calls_under_way_prolong_a_pause_but_slow_nothing_down_again():
+def test_rate_limits_of_running_calls_prolong_a_pause_and_reduce_the_rate_only_once():
     one, five = slack_budgets(), slack_budgets()
     for budgets, times in ((one, 1), (five, 5)):
         drain(budgets, EDIT, ["C1"], 20)
@@ -231,7 +231,7 @@ def test_a_slowed_budget_recovers_in_a_few_minutes():
     assert moments[-1] - moments[-2] == pytest.approx(60 / 45)
 
 
-def test_however_often_slack_refuses_a_quarter_of_the_rate_is_left():
+def test_repeated_rate_limits_leave_a_quarter_of_the_rate():
     budgets, now = slack_budgets(), 0.0
     for _ in range(50):
         now = budgets.ready_at(EDIT, "", now)
@@ -243,7 +243,7 @@ def test_however_often_slack_refuses_a_quarter_of_the_rate_is_left():
     assert moments[2] - moments[1] == pytest.approx(60 / (45 * 0.25), rel=0.1)
 
 
-def test_a_hot_channel_is_slowed_down_and_the_workspace_is_not():
+def test_a_rate_limited_channel_is_slowed_down_and_the_workspace_is_not():
     budgets = slack_budgets()
     drain(budgets, POST, ["hot"], 4)
     budgets.pause(POST, 1.0, 0.5, "hot")
@@ -253,7 +253,7 @@ def test_a_hot_channel_is_slowed_down_and_the_workspace_is_not():
     assert drain(budgets, POST, others, 16, start=3.5)[-1] == 3.5
 
 
-def test_where_nothing_was_strained_the_whole_method_is_slowed_down():
+def test_a_rate_limit_without_recent_calls_slows_down_the_whole_method():
     budgets = slack_budgets()
     budgets.pause(POST, 1.0, 0.0, "C1")
 
@@ -263,39 +263,39 @@ def test_where_nothing_was_strained_the_whole_method_is_slowed_down():
 
 
 def test_relay_settles_at_the_rate_of_a_workspace_that_allows_less():
-    """A Slack that takes 30 edits a minute: most calls get through, and refusals become rare."""
-    budgets, now, taken, refused = slack_budgets(), 0.0, [], []
+    """Slack accepts 30 edits a minute: most calls succeed, and rejections become rare."""
+    budgets, now, accepted, rejected = slack_budgets(), 0.0, [], []
     while now < 3600:
         now = budgets.ready_at(EDIT, "", now)
         budgets.spend(EDIT, "", now)
-        if sum(at > now - 60 for at in taken) < 30:
-            taken.append(now)
+        if sum(at > now - 60 for at in accepted) < 30:
+            accepted.append(now)
         else:
-            refused.append(now)
+            rejected.append(now)
             budgets.pause(EDIT, now + 5, now)
 
-    assert len(refused) < len(taken) / 20
-    assert len(taken) > 0.8 * 30 * 60
+    assert len(rejected) < len(accepted) / 20
+    assert len(accepted) > 0.8 * 30 * 60
 
 
 # -- Looser limits than the documented ones ----------------------------------------------------------------------------
 
-QUARTER, LONG = 900.0, 7200.0
+STRETCH_AFTER, STRETCH_BLOCKED_FOR = 900.0, 7200.0
 
 
 def backlog(allowed, seconds, budgets=None, method=EDIT, start=0.0):
-    """Work that never ends, against the stand-in's limits: the moments of calls taken, and of calls refused."""
+    """Call without a break against the sandbox's limits; return the times of accepted and of rejected calls."""
     budgets = budgets or slack_budgets()
     limits = SlackRateLimiter(enabled=True, allowed={method: allowed})
-    now, taken, refused = start, [], []
+    now, accepted, rejected = start, [], []
     while (now := budgets.ready_at(method, "", now)) < start + seconds:
         budgets.spend(method, "", now)
         if (wait := limits.admit(method, "", now)) is None:
-            taken.append(now)
+            accepted.append(now)
         else:
-            refused.append(now)
+            rejected.append(now)
             budgets.pause(method, now + wait, now)
-    return taken, refused
+    return accepted, rejected
 
 
 def within(moments, start, seconds=60.0):
@@ -303,25 +303,25 @@ def within(moments, start, seconds=60.0):
 
 
 def test_a_long_backlog_is_drained_faster_than_documented_where_slack_allows_more():
-    taken, refused = backlog(1000, 2 * 3600.0)
+    accepted, rejected = backlog(1000, 2 * 3600.0)
 
-    assert refused == []
-    assert most_in_a_minute([moment for moment in taken if moment <= QUARTER]) == TIER_3.ceiling
-    assert within(taken, QUARTER + 600) > 1.15 * TIER_3.steady
-    assert within(taken, 7000) == pytest.approx(1.5 * TIER_3.steady, abs=1)
-    assert len(taken) > 1.3 * (TIER_3.steady * 120 + TIER_3.burst)
-
-
-def test_where_slack_allows_no_more_than_is_documented_to_try_costs_one_refusal_in_two_hours_and_little_time():
-    taken, refused = backlog(int(TIER_3.ceiling), 3 * 3600.0)
-
-    assert refused[0] > QUARTER
-    assert len(refused) == 2
-    assert refused[1] - refused[0] > LONG
-    assert len(taken) > 0.99 * TIER_3.steady * 180
+    assert rejected == []
+    assert most_in_a_minute([moment for moment in accepted if moment <= STRETCH_AFTER]) == TIER_3.ceiling
+    assert within(accepted, STRETCH_AFTER + 600) > 1.15 * TIER_3.steady
+    assert within(accepted, 7000) == pytest.approx(1.5 * TIER_3.steady, abs=1)
+    assert len(accepted) > 1.3 * (TIER_3.steady * 120 + TIER_3.burst)
 
 
-def test_a_refusal_ends_what_is_tried_in_every_channel_of_the_method():
+def test_a_backlog_at_the_documented_limit_is_rejected_at_most_once_in_two_hours():
+    accepted, rejected = backlog(int(TIER_3.ceiling), 3 * 3600.0)
+
+    assert rejected[0] > STRETCH_AFTER
+    assert len(rejected) == 2
+    assert rejected[1] - rejected[0] > STRETCH_BLOCKED_FOR
+    assert len(accepted) > 0.99 * TIER_3.steady * 180
+
+
+def test_a_rate_limit_ends_the_higher_rate_in_every_channel_of_the_method():
     loose = Limit(steady=60, burst=4, stretch=1.5)
     budgets = Budgets(limits=RATE_LIMITS, channel_limits={POST: loose})
     last = drain(budgets, POST, ["C1", "C2"], 6000)[-1]
@@ -332,53 +332,53 @@ def test_a_refusal_ends_what_is_tried_in_every_channel_of_the_method():
         assert most_in_a_minute(drain(budgets, POST, [channel], 3000, start=last + 200)) <= loose.ceiling
 
 
-def test_a_rest_takes_a_budget_back_to_what_is_documented():
+def test_a_break_resets_a_budget_to_the_documented_rate():
     budgets = slack_budgets()
-    taken, _ = backlog(1000, 3600.0, budgets)
-    assert within(taken, 3500) > 1.3 * TIER_3.steady
+    accepted, _ = backlog(1000, 3600.0, budgets)
+    assert within(accepted, 3500) > 1.3 * TIER_3.steady
 
-    moments = drain(budgets, EDIT, [""], 300, start=taken[-1] + 10)
+    moments = drain(budgets, EDIT, [""], 300, start=accepted[-1] + 10)
 
     assert most_in_a_minute(moments) <= TIER_3.ceiling
 
 
-def test_what_is_tried_counts_from_the_last_moment_at_which_nobody_waited():
+def test_the_higher_rate_starts_only_after_15_minutes_of_continuous_waiting():
     budgets = slack_budgets()
     drain(budgets, EDIT, [""], 600)
-    rested = drain(budgets, EDIT, [""], 600, start=820.0)
+    moments = drain(budgets, EDIT, [""], 600, start=820.0)
 
-    assert rested[-1] < 820 + QUARTER
-    assert most_in_a_minute(rested) <= TIER_3.ceiling
+    assert moments[-1] < 820 + STRETCH_AFTER
+    assert most_in_a_minute(moments) <= TIER_3.ceiling
 
 
 limits_that_stretch = st.builds(
     Limit, steady=st.floats(1, 6), burst=st.integers(2, 6), stretch=st.sampled_from([1.0, 1.2, 1.5])
 )
-spells = st.lists(
-    st.tuples(st.integers(1, 150), st.floats(0, 300), st.sampled_from(["fine", "fine", "told", "untold"])),
+phases = st.lists(
+    st.tuples(st.integers(1, 150), st.floats(0, 300), st.sampled_from(["fine", "fine", "timed", "untimed"])),
     min_size=1,
     max_size=8,
 )
 
 
-@given(limit=limits_that_stretch, spells=spells)
-def test_however_long_work_waits_no_minute_holds_more_than_the_bound_and_a_refusal_brings_it_back(limit, spells):
-    budgets, now, moments, refused = Budgets(limits={EDIT: limit}), 0.0, [], []
-    for calls, rest, answer in spells:
+@given(limit=limits_that_stretch, phases=phases)
+def test_no_minute_exceeds_the_higher_limit_and_a_rate_limit_restores_the_documented_one(limit, phases):
+    budgets, now, moments, rejected = Budgets(limits={EDIT: limit}), 0.0, [], []
+    for calls, rest, answer in phases:
         moments += drain(budgets, EDIT, [""], calls, start=now)
         now = moments[-1] + rest
         if answer != "fine":
-            refused.append(budgets.pause(EDIT, now + 5 if answer == "told" else None, now))
-            now = refused[-1]
+            rejected.append(budgets.pause(EDIT, now + 5 if answer == "timed" else None, now))
+            now = rejected[-1]
 
     assert most_in_a_minute(moments) <= limit.steady * limit.stretch + limit.burst
-    for until in refused:
-        calm = [moment for moment in moments if until <= moment <= until + LONG]
-        assert not calm or most_within(60.0, calm) <= limit.ceiling
+    for until in rejected:
+        after_rejection = [moment for moment in moments if until <= moment <= until + STRETCH_BLOCKED_FOR]
+        assert not after_rejection or most_within(60.0, after_rejection) <= limit.ceiling
 
 
 @given(limit=limits_that_stretch, gaps=st.lists(st.floats(1.05, 5), min_size=50, max_size=400))
-def test_a_budget_that_nobody_waits_for_never_grows(limit, gaps):
+def test_a_budget_without_waiting_calls_never_grows(limit, gaps):
     budgets, now = Budgets(limits={EDIT: limit}), 0.0
     for gap in gaps:
         now += gap * 60 / limit.steady
@@ -390,7 +390,7 @@ def test_a_budget_that_nobody_waits_for_never_grows(limit, gaps):
     assert most_in_a_minute(moments) <= limit.ceiling
 
 
-def test_a_clock_that_is_set_back_by_an_hour_stops_nothing():
+def test_a_clock_that_is_set_back_by_an_hour_does_not_stop_calls():
     budgets = slack_budgets()
     drain(budgets, EDIT, ["C1"], 10, start=10_000.0)
     budgets.pause(POST, 10_030.0, 10_010.0)
@@ -400,7 +400,7 @@ def test_a_clock_that_is_set_back_by_an_hour_stops_nothing():
     assert budgets.ready_at(POST, "C1", 10_010.0 - hour) == pytest.approx(10_030.0 - hour)
 
 
-def test_a_task_that_dawdled_moves_no_clock():
+def test_a_task_with_an_older_time_does_not_end_a_pause_early():
     budgets = slack_budgets()
     budgets.pause(POST, 130.0, 100.0)
 
@@ -423,7 +423,7 @@ def test_a_task_that_dawdled_moves_no_clock():
         (Urgency.EDIT, 30),
     ],
 )
-def test_what_falls_due_is_done_within_its_patience(due, seconds):
+def test_each_urgency_has_its_deadline(due, seconds):
     assert DEADLINES[due] == seconds
 
 
@@ -434,7 +434,7 @@ def test_a_card_is_edited_at_most_once_in_three_seconds_unless_it_worsens_or_res
     assert earliest_edit(Urgency.STATE_EDIT, 101.0, 100.0) == 101.0
 
 
-# -- Trying again ------------------------------------------------------------------------------------------------------
+# -- Retries -----------------------------------------------------------------------------------------------------------
 
 
 @given(tries=st.integers(1, 10_000), key=st.text())
@@ -445,5 +445,5 @@ def test_backoff_doubles_up_to_five_minutes_and_is_the_same_after_a_restart(trie
     assert backoff(tries, key) == backoff(tries, key)
 
 
-def test_cards_that_failed_together_come_back_apart():
+def test_cards_that_failed_together_are_retried_at_different_times():
     assert len({round(backoff(5, f"card {number}"), 2) for number in range(100)}) > 90

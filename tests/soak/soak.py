@@ -1,10 +1,9 @@
-"""Relay killed at random moments under load, with Slack failing, and what a reader of the channels finds in the end.
+"""Relay is killed at random moments under load while Slack fails; then the messages in the channels are checked.
 
-Incidents live through a few shares each; every share is sent again until some relay has answered 202, as a sender that
-wants to be heard does. Meanwhile relays are killed with SIGKILL and started again. When the load is over everything
-gets time to settle; then each incident must have one card that is true, and each comment must stand once in its thread,
-in order. A change of state must stand there once as well if the card stood in Slack when it was shared (before that,
-the card says it), and never twice.
+Each incident is shared a few times. Each share is sent again until a relay answers 202. Meanwhile relays are killed
+with SIGKILL and started again. After the load, relay gets time to finish its work. Then each incident must have one
+card with its current state, and its thread must contain each comment once, in order. A change of state must also stand
+there once if the card was in Slack when the change was shared, and never twice.
 """
 
 import asyncio
@@ -36,8 +35,8 @@ from tests.support.relay_process import Process, launch
 
 POST, EDIT, HISTORY, REPLIES = "chat.postMessage", "chat.update", "conversations.history", "conversations.replies"
 LANES = 6
-GATE = 1.5
-"""Seconds that a share may take to be answered before its sender tries again."""
+ANSWER_TIMEOUT = 1.5
+"""Seconds without an answer after which a share is sent again."""
 
 _CHANNELS = [f"C0LANE{number:04}" for number in range(LANES)]
 ROUTES = "version: 1\nroutes:\n" + "".join(
@@ -46,14 +45,14 @@ ROUTES = "version: 1\nroutes:\n" + "".join(
 )
 
 PHRASES = {"critical": "*Critical*", "ok": "Resolved"}
-FACES = {"critical": "🔴", "ok": "✅"}
+STATE_EMOJIS = {"critical": "🔴", "ok": "✅"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much of everything: `kill_after` are the seconds that a relay lives once it serves.
+    """The sizes of a run; `kill_after` is the range of seconds from serving to the kill.
 
-    One in eight is killed while it starts.
+    One start in eight is killed before relay serves.
     """
 
     seed: int
@@ -71,15 +70,15 @@ class Plan:
 
 
 @dataclass
-class Life:
-    """One incident: what was shared of it and taken, and which of that the thread must tell."""
+class SharedIncident:
+    """One incident: its accepted shares, and the texts that its thread must contain."""
 
     name: str
     lane: int
     shares: int = 0
     status: str = ""
     comments: list[str] = field(default_factory=list)
-    owed: list[str] = field(default_factory=list)
+    expected_changes: list[str] = field(default_factory=list)
     done: bool = False
 
     @property
@@ -89,21 +88,21 @@ class Life:
 
 @dataclass
 class Tally:
-    """What happened."""
+    """Counts of the events of a run."""
 
     kills: int = 0
     kills_of_the_delivering: int = 0
     shares: int = 0
     resent: int = 0
-    armed: list[ActiveFault] = field(default_factory=list)
+    active_faults: list[ActiveFault] = field(default_factory=list)
 
     @property
     def faults(self) -> int:
-        return sum(each.applied for each in self.armed)
+        return sum(each.applied for each in self.active_faults)
 
 
 class Relay:
-    """One relay that is killed and started again until it is left in peace."""
+    """One relay that is killed and started again."""
 
     def __init__(self, name: str, folder: Path, slack_url: str, session: aiohttp.ClientSession, url: str) -> None:
         self.name, self._folder, self._slack_url, self._session, self._url = name, folder, slack_url, session, url
@@ -113,13 +112,13 @@ class Relay:
     @property
     def delivers(self) -> bool:
         events = [line.get("event") for line in (self.process.logged if self.process else ())]
-        taken = [number for number, event in enumerate(events) if event == "delivering"]
-        return bool(taken) and "lease_lost" not in events[taken[-1] :]
+        deliveries = [number for number, event in enumerate(events) if event == "delivering"]
+        return bool(deliveries) and "lease_lost" not in events[deliveries[-1] :]
 
-    async def live(self, tally: Tally, lifetime: float | None) -> None:
-        """Start, and be killed so many seconds after it serves (less than none: after its start, while it makes ready).
+    async def run_once(self, tally: Tally, lifetime: float | None) -> None:
+        """Start relay, and kill it `lifetime` seconds after it serves, or `-lifetime` seconds after its start.
 
-        Without a number of them, live on until cancelled.
+        Without a lifetime, run until cancelled.
         """
         more = {"RELAY_DATABASE_URL": self._url} if self._url else {}
         self.process = await launch(self._folder, self._slack_url, self._session, **more)
@@ -129,8 +128,8 @@ class Relay:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait(tasks[:1], timeout=lifetime and abs(lifetime))
             if lifetime is None or self.process.process.returncode is not None:
-                said = [line for line in self.process.logged if "raw" in line][-20:]
-                raise AssertionError(f"relay {self.name} ended by itself: {said}")
+                raw_lines = [line for line in self.process.logged if "raw" in line][-20:]
+                raise AssertionError(f"relay {self.name} ended by itself: {raw_lines}")
             tally.kills += 1
             tally.kills_of_the_delivering += self.delivers
         finally:
@@ -141,66 +140,73 @@ class Relay:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _announce(self, process: Process) -> None:
-        with suppress(AssertionError):  # it was killed before it served
+        with suppress(AssertionError):  # the process was killed before it served
             line = await process.line("serving")
             process.url = f"http://{line['host']}:{line['port']}"
             self.serving.set()
 
 
 class Soak:
-    """The whole run."""
+    """One run: the load, the kills and the final check."""
 
     def __init__(self, plan: Plan, slack: FakeSlack, relays: Sequence[Relay], url: str) -> None:
         self.plan, self.slack, self.relays, self.url = plan, slack, relays, url
-        self.tally, self.lives = Tally(), list[Life]()
+        self.tally, self.incidents = Tally(), list[SharedIncident]()
         self._random = random.Random(plan.seed)
         self._over = asyncio.Event()
 
     async def run(self) -> list[str]:
-        """Load and kills, then peace; what is wrong in the end."""
+        """Run the load with kills, wait until the work is done, and return the faults."""
         self._arm()
         async with asyncio.TaskGroup() as tasks:
-            keepers = [tasks.create_task(self._keep(relay, number)) for number, relay in enumerate(self.relays)]
+            killers = [
+                tasks.create_task(self._kill_and_restart(relay, number)) for number, relay in enumerate(self.relays)
+            ]
             await self._load()
             self.slack.faults.clear()
             wrong = await self._settled()
-            for keeper in keepers:
-                keeper.cancel()
+            for killer in killers:
+                killer.cancel()
         return wrong
 
     def _arm(self) -> None:
         before, after = self.plan.lost_before, self.plan.lost_after
         lost = [
-            *((POST, does, False, before / 2) for does in (SERVER_ERROR, DropConnection())),
-            *((POST, does, True, after / 4) for does in (UNAVAILABLE, DropConnection(), ErrorCode("fatal_error"))),
+            *((POST, behaviour, False, before / 2) for behaviour in (SERVER_ERROR, DropConnection())),
+            *(
+                (POST, behaviour, True, after / 4)
+                for behaviour in (UNAVAILABLE, DropConnection(), ErrorCode("fatal_error"))
+            ),
             (POST, SlowAnswer(0.7), True, after),
             (POST, SlowAnswer(0.7), False, after),
-            *((EDIT, does, True, after / 2) for does in (DropConnection(), SERVER_ERROR)),
+            *((EDIT, behaviour, True, after / 2) for behaviour in (DropConnection(), SERVER_ERROR)),
             *((method, UNAVAILABLE, False, before) for method in (HISTORY, REPLIES)),
         ]
-        for number, (method, does, after_effect, probability) in enumerate(lost):
+        for number, (method, behaviour, after_effect, probability) in enumerate(lost):
             fault = InjectedFault(
-                behaviour=does,
+                behaviour=behaviour,
                 after_effect=after_effect,
                 method=method,
                 times=None,
                 probability=probability,
                 seed=self.plan.seed * 100 + number,
             )
-            self.tally.armed.append(self.slack.faults.add(fault))
+            self.tally.active_faults.append(self.slack.faults.add(fault))
         self.slack.history_lag = self.plan.lag
 
     # --- kills ---
 
-    async def _keep(self, relay: Relay, number: int) -> None:
-        chance = random.Random(f"{self.plan.seed} {number}")
-        while not self._over.is_set() and not self._enough:
-            early = chance.random() < 1 / 8
-            await relay.live(self.tally, -chance.uniform(0.1, 2.0) if early else chance.uniform(*self.plan.kill_after))
-        await relay.live(self.tally, None)
+    async def _kill_and_restart(self, relay: Relay, number: int) -> None:
+        generator = random.Random(f"{self.plan.seed} {number}")
+        while not self._over.is_set() and not self._killed_enough:
+            while_starting = generator.random() < 1 / 8
+            await relay.run_once(
+                self.tally, -generator.uniform(0.1, 2.0) if while_starting else generator.uniform(*self.plan.kill_after)
+            )
+        await relay.run_once(self.tally, None)
 
     @property
-    def _enough(self) -> bool:
+    def _killed_enough(self) -> bool:
         return self.plan.kills is not None and self.tally.kills >= self.plan.kills
 
     # --- load ---
@@ -214,50 +220,50 @@ class Soak:
             self._over.set()
 
     async def _incidents(self, until: float) -> None:
-        while time.monotonic() < until and len(self.lives) < self.plan.incidents:
-            number = len(self.lives)
-            life = Life(f"incident-{number:05}", self._random.randrange(LANES))
-            self.lives.append(life)
-            await self._lived(life, until)
+        while time.monotonic() < until and len(self.incidents) < self.plan.incidents:
+            number = len(self.incidents)
+            incident = SharedIncident(f"incident-{number:05}", self._random.randrange(LANES))
+            self.incidents.append(incident)
+            await self._share_all(incident, until)
 
-    async def _lived(self, life: Life, until: float) -> None:
+    async def _share_all(self, incident: SharedIncident, until: float) -> None:
         statuses = ["warning", "critical", *(["ok"] if self._random.random() < 0.7 else [])]
         for number, status in enumerate(statuses):
-            await self._share(life, status, comment=number == 1 or self._random.random() < 0.5)
+            await self._share(incident, status, comment=number == 1 or self._random.random() < 0.5)
             if time.monotonic() < until:
                 await asyncio.sleep(self._random.uniform(*self.plan.pause))
-        life.done = True
+        incident.done = True
 
-    async def _share(self, life: Life, status: str, *, comment: bool) -> None:
+    async def _share(self, incident: SharedIncident, status: str, *, comment: bool) -> None:
         phrase = PHRASES.get(status, "")
-        if phrase and self._roots(life):
-            life.owed.append(phrase)
-        life.shares, life.status = life.shares + 1, status
+        if phrase and self._roots(incident):
+            incident.expected_changes.append(phrase)
+        incident.shares, incident.status = incident.shares + 1, status
         at = int(time.time())
         body: dict[str, Any] = {
             "incident": {
-                "id": life.name,
+                "id": incident.name,
                 "status": status,
                 "changedOn": at,
-                "alerts": [{"id": "a", "status": status, "tags": [{"name": "host", "value": life.name}]}],
+                "alerts": [{"id": "a", "status": status, "tags": [{"name": "host", "value": incident.name}]}],
             },
-            "incidentTags": [{"id": "lane", "value": str(life.lane)}],
+            "incidentTags": [{"id": "lane", "value": str(incident.lane)}],
         }
         if comment:
-            text = f"note {life.shares} of {life.name}."
-            life.comments.append(text)
+            text = f"note {incident.shares} of {incident.name}."
+            incident.comments.append(text)
             body["metadata"] = {"comment": {"comment": text}, "sender": {"name": "Dana"}}
-        await self._taken(body)
+        await self._send_until_accepted(body)
 
-    async def _taken(self, body: dict[str, Any]) -> None:
-        """Sent until it is answered 202, by whichever relay."""
+    async def _send_until_accepted(self, body: dict[str, Any]) -> None:
+        """Send the share to any relay until one answers 202."""
         tries = 0
         while True:
             relay = self._random.choice(self.relays)
             if relay.serving.is_set() and relay.process is not None:
                 tries += 1
                 with suppress(aiohttp.ClientError, TimeoutError, OSError):
-                    async with asyncio.timeout(GATE), await relay.process.share(body) as answer:
+                    async with asyncio.timeout(ANSWER_TIMEOUT), await relay.process.share(body) as answer:
                         if answer.status == 202:
                             self.tally.shares += 1
                             self.tally.resent += tries - 1
@@ -268,9 +274,9 @@ class Soak:
     # --- the end ---
 
     async def _settled(self) -> list[str]:
-        """Wait until nothing is wrong and nothing is left to do, twice in a row; else what is wrong after all."""
+        """Wait until there are no faults and no work, twice in a row; return the faults that remain."""
         until = time.monotonic() + self.plan.patience
-        quiet, wrong = 0, ["nothing was looked at"]
+        quiet, wrong = 0, ["nothing was checked"]
         while quiet < 2 and time.monotonic() < until:
             await asyncio.sleep(0.5)
             wrong = list(self.wrong()) + await self._waiting()
@@ -288,49 +294,49 @@ class Soak:
                 f"{lane.cards} {lane.track}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels
             ]
             doubts = [f"{backlog.in_doubt} in doubt"] if backlog.in_doubt else []
-            return [*lanes, *doubts, *([f"{backlog.dead_letters} letters"] if backlog.dead_letters else [])]
+            return [*lanes, *doubts, *([f"{backlog.dead_letters} dead letters"] if backlog.dead_letters else [])]
         return ["the database cannot be read"]
 
     def wrong(self) -> Iterator[str]:
-        """What a reader would find wrong, incident by incident."""
-        for life in self.lives:
-            if life.shares:
-                yield from (f"{life.name}: {fault}" for fault in self._wrong_of(life))
+        """Yield the faults that a reader would see, incident by incident."""
+        for incident in self.incidents:
+            if incident.shares:
+                yield from (f"{incident.name}: {fault}" for fault in self._wrong_of(incident))
 
-    def _wrong_of(self, life: Life) -> Iterator[str]:
-        roots = self._roots(life)
+    def _wrong_of(self, incident: SharedIncident) -> Iterator[str]:
+        roots = self._roots(incident)
         if len(roots) != 1:
             yield f"{'LOST' if not roots else 'DOUBLE'}: {len(roots)} cards"
             return
-        face = self.slack.text_of(roots[0])
-        if FACES.get(life.status, "🟡") not in face and life.status in FACES:
-            yield f"UNTRUE: {life.status}, and the card says {face.splitlines()[:1]}"
-        yield from self._wrong_in_thread(life, roots[0])
+        card_text = self.slack.text_of(roots[0])
+        if STATE_EMOJIS.get(incident.status, "🟡") not in card_text and incident.status in STATE_EMOJIS:
+            yield f"UNTRUE: {incident.status}, and the card says {card_text.splitlines()[:1]}"
+        yield from self._wrong_in_thread(incident, roots[0])
 
-    def _wrong_in_thread(self, life: Life, root: FakeMessage) -> Iterator[str]:
-        told = "\n".join(self.slack.text_of(reply) for reply in self.slack.channel(life.channel).thread(root.ts))
-        for text in (*life.comments, *life.owed):
-            if (times := told.count(text)) != 1:
-                yield f"{'LOST' if times == 0 else 'DOUBLE'}: {text!r} told {times} times"
+    def _wrong_in_thread(self, incident: SharedIncident, root: FakeMessage) -> Iterator[str]:
+        thread = "\n".join(self.slack.text_of(reply) for reply in self.slack.channel(incident.channel).thread(root.ts))
+        for text in (*incident.comments, *incident.expected_changes):
+            if (times := thread.count(text)) != 1:
+                yield f"{'LOST' if times == 0 else 'DOUBLE'}: {text!r} stands there {times} times"
         for text in PHRASES.values():
-            if text not in life.owed and told.count(text) > 1:
-                yield f"DOUBLE: {text!r} told {told.count(text)} times"
-        for told_in_order in (life.comments, life.owed):
-            if sorted(told_in_order, key=told.find) != told_in_order:
-                yield f"ORDER: {told_in_order}"
-        strays = [each for each in self._all(life) if "relay_entry" in str(each.metadata) and not each.thread_ts]
-        if standing := [stray for stray in strays if not stray.deleted]:
-            yield f"DOUBLE: {len(standing)} strays"
+            if text not in incident.expected_changes and thread.count(text) > 1:
+                yield f"DOUBLE: {text!r} stands there {thread.count(text)} times"
+        for texts in (incident.comments, incident.expected_changes):
+            if sorted(texts, key=thread.find) != texts:
+                yield f"ORDER: {texts}"
+        strays = [each for each in self._all(incident) if "relay_entry" in str(each.metadata) and not each.thread_ts]
+        if visible := [stray for stray in strays if not stray.deleted]:
+            yield f"DOUBLE: {len(visible)} strays"
 
-    def _roots(self, life: Life) -> list[FakeMessage]:
-        return [each for each in self._all(life) if "relay_card" in str(each.metadata) and not each.deleted]
+    def _roots(self, incident: SharedIncident) -> list[FakeMessage]:
+        return [each for each in self._all(incident) if "relay_card" in str(each.metadata) and not each.deleted]
 
-    def _all(self, life: Life) -> list[FakeMessage]:
-        return [each for each in self.slack.channel(life.channel).all_messages if _incident(each) == life.name]
+    def _all(self, incident: SharedIncident) -> list[FakeMessage]:
+        return [each for each in self.slack.channel(incident.channel).all_messages if _incident(each) == incident.name]
 
     @property
-    def taken_back(self) -> int:
-        """Messages that stood twice for a while, until relay deleted one."""
+    def deleted_duplicates(self) -> int:
+        """The number of duplicates that relay deleted."""
         return sum(message.deleted for channel in _CHANNELS for message in self.slack.channel(channel).all_messages)
 
 
@@ -340,7 +346,7 @@ def _incident(message: FakeMessage) -> str:
 
 @asynccontextmanager
 async def soaking(folder: Path, plan: Plan, url: str = "") -> AsyncIterator[Soak]:
-    """A workspace and relays, ready to be run; `url` is the database that they share, else an SQLite file is made."""
+    """Set up a workspace and relays; they share the database at `url`, by default a new SQLite file."""
     (folder / "routes.yaml").write_text(ROUTES)
     slack = FakeSlack()
     for number, channel in enumerate(_CHANNELS):
