@@ -291,7 +291,7 @@ class Soak:
             finally:
                 await store.close()
             lanes = [
-                f"{lane.cards} {lane.track}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels
+                f"{lane.cards} {lane.work}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels
             ]
             doubts = [f"{backlog.in_doubt} in doubt"] if backlog.in_doubt else []
             return [*lanes, *doubts, *([f"{backlog.dead_letters} dead letters"] if backlog.dead_letters else [])]
