@@ -194,15 +194,14 @@ class Settings(BaseSettings):
     def from_env(cls, environ: Mapping[str, str], read_file: ReadFile = _read_utf8) -> Self:
         """Read the settings from `environ`, and the files that `*_FILE` variables name with `read_file`.
 
-        Raises:
-            SettingsError: one line for each invalid variable, never with the value of a secret.
+        Raises SettingsError with one line for each invalid variable, never with the value of a secret.
         """
         values, faults = _variables(environ, read_file)
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
+            # A validator's own message is in `ctx`; pydantic's begins with "Value error, ".
             for fault in error.errors(include_url=False):
-                # A validator's own message is in `ctx`; pydantic's begins with "Value error, ".
                 faults.append(f"{fault['loc'][0]} {fault.get('ctx', {}).get('error', fault['msg'])}")
             raise SettingsError("\n".join(faults)) from None
         if faults:

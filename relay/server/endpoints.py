@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -18,7 +17,7 @@ from relay.server.backend import Backend
 from relay.server.body import ignore_expect, read_body
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
 from relay.server.malformed_http import PROBLEM_OBSERVER, ProblemObserver
-from relay.server.problem import Problem, from_aiohttp, stopping, unavailable, unexpected_error
+from relay.server.problem import Problem, from_aiohttp, json_response, stopping, unavailable, unexpected_error
 from relay.server.slack_endpoints import SlackEndpoints
 from relay.server.slack_signature import SignatureVerifier
 
@@ -106,19 +105,19 @@ class _Endpoints:
             # The log already has the error. Its text names machines and files, so the sender does not get it.
             raise unavailable("not_stored", "The database did not store the share; please send it again.") from error
         document = {"share": receipt.share, "incident": receipt.incident, "routes": receipt.routes}
-        return _json_response(document, HTTPStatus.ACCEPTED)
+        return json_response(document, HTTPStatus.ACCEPTED)
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Answer that the process is alive."""
-        return _json_response({"alive": True})
+        return json_response({"alive": True})
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Answer 200 if relay can store a share. Other problems are listed, and do not change the status."""
         if request.app[IN_FLIGHT].draining:
-            return _json_response({"ready": False, "stopping": True}, HTTPStatus.SERVICE_UNAVAILABLE)
+            return json_response({"ready": False, "stopping": True}, HTTPStatus.SERVICE_UNAVAILABLE)
         readiness = await self.backend.readiness()
         status = HTTPStatus.OK if readiness.ok else HTTPStatus.SERVICE_UNAVAILABLE
-        return _json_response({"ready": readiness.ok, **readiness.detail}, status)
+        return json_response({"ready": readiness.ok, **readiness.detail}, status)
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Return the metrics for Prometheus."""
@@ -131,7 +130,7 @@ class _Endpoints:
         document = await self.backend.incident(request.match_info["id"])
         if document is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "relay has no share of this incident.")
-        return _json_response(document)
+        return json_response(document)
 
 
 def _authenticate(request: web.Request, keys: ApiKeys, header: str | None) -> None:
@@ -161,10 +160,6 @@ def _readable(value: str) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
-
-
-def _json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
 
 
 @web.middleware

@@ -1,4 +1,4 @@
-"""Error responses as in RFC 9457: `application/problem+json` with type, title, status, detail and reason.
+"""JSON responses; an error is one as in RFC 9457: `application/problem+json` with type, title, status, detail, reason.
 
 Source: https://www.rfc-editor.org/rfc/rfc9457. `type` is always `about:blank`, so `title` must be the phrase of the
 status. A program can tell problems apart by `reason`.
@@ -6,6 +6,7 @@ status. A program can tell problems apart by `reason`.
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -81,3 +82,10 @@ def from_aiohttp(error: web.HTTPClientError) -> Problem:
             return Problem(HTTPStatus.NOT_FOUND, "not_found", "This path does not exist.")
         case _:
             return Problem(HTTPStatus(error.status), "bad_request", f"{error.reason}.")
+
+
+def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Return a response with a value as JSON; an empty one for None."""
+    if value is None:
+        return web.Response()
+    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")

@@ -19,7 +19,7 @@ from relay.runtime.clock import Clock
 from relay.server.backend import Backend
 from relay.server.body import read_body
 from relay.server.lifecycle import IN_FLIGHT
-from relay.server.problem import Problem, stopping
+from relay.server.problem import Problem, json_response, stopping
 from relay.server.slack_signature import SignatureVerifier
 from relay.slack.interactions import Challenge, parse_event
 
@@ -44,15 +44,15 @@ class SlackEndpoints:
         except ValueError:  # too many fields
             fields = {}
         payload = _parse_object(fields.get("payload", [""])[-1])
-        return _json_response(await self.backend.on_interaction(payload))
+        return json_response(await self.backend.on_interaction(payload))
 
     async def events(self, request: web.Request) -> web.Response:
         """Accept an event: JSON. Slack's check that this is relay's address is answered here."""
         payload = _parse_object(await self._verified_body(request))
         event = parse_event(payload)
         if isinstance(event, Challenge):
-            return _json_response({"challenge": event.text})
-        return _json_response(await self.backend.on_event(payload))
+            return json_response({"challenge": event.text})
+        return json_response(await self.backend.on_event(payload))
 
     async def _verified_body(self, request: web.Request) -> bytes:
         """The body, after its signature was verified. If the request is too old, its body is not read."""
@@ -78,9 +78,3 @@ def _parse_object(text: str | bytes) -> Mapping[str, Any]:
     if not isinstance(payload, dict):
         raise Problem(HTTPStatus.BAD_REQUEST, "not_json", "The payload is not a JSON object.")
     return payload
-
-
-def _json_response(value: Mapping[str, Any] | None) -> web.Response:
-    if value is None:
-        return web.Response()
-    return web.Response(body=orjson.dumps(value), content_type="application/json")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -24,7 +25,7 @@ from relay.store.recorded_incidents import RecordedIncidents
 from relay.store.store import Store
 from relay.tools.compare import ConfigurationComparison, DifferenceKind, IncidentDifference
 from relay.tools.live_store import stored_tag_definitions
-from relay.tools.simulate import simulate_incident
+from relay.tools.simulate import Simulation
 
 MAX_IN_ONE_PROCESS = 1_000
 """Up to this many incidents, starting other processes would take longer than the work."""
@@ -125,10 +126,10 @@ async def backtest(  # noqa: PLR0913  each has a name
         spawn = multiprocessing.get_context("spawn")
         initargs = (_files(live), _files(candidate), refs, dict(live.rulebook.tag_definitions))
         pool: Executor = ProcessPoolExecutor(processes, spawn, initializer=_start_worker, initargs=initargs)
-        replay = _replay
+        replay: Callable[[RecordedIncidents], BacktestReport] = _replay_in_worker
     else:
         processes, pool = 1, ThreadPoolExecutor(1)
-        replay = _Worker(ConfigurationComparison(live, candidate), refs).replay
+        replay = partial(_replay, ConfigurationComparison(live, candidate), refs)
     try:
         chunks = store.recorded_incidents(since)
         async for result in _replay_all(chunks, pool, replay, most=processes * _CHUNKS_PER_PROCESS):
@@ -159,41 +160,38 @@ async def _replay_all(
         yield await future
 
 
-class _Worker:
-    """Replays incidents with both configurations."""
-
-    def __init__(self, comparison: ConfigurationComparison, canonical_refs: Mapping[str, str]) -> None:
-        self._comparison = comparison
-        self._canonical_refs = canonical_refs
-
-    def replay(self, chunk: RecordedIncidents) -> BacktestReport:
-        report = BacktestReport(incidents=len(chunk))
-        for incident, bodies in chunk:
-            shares = []
-            for each in bodies:
-                try:
-                    shares.append(parse_share(each.body, each.headers, each.received))
-                except ShareError:  # stored by another version of relay
-                    report.unreadable += 1
-            report.shares += len(bodies)
-            if shares and (difference := self._compare(incident, shares)) is not None:
-                report.different.append(difference)
-        return report
-
-    def _compare(self, incident: str, shares: Sequence[Share]) -> IncidentDifference | None:
-        """Compare one incident. Most do not differ, which the simulation of the live configuration finds out."""
-        refs, comparison = self._canonical_refs, self._comparison
-        live = simulate_incident(
-            comparison.live, shares, canonical_refs=refs, render=False, alternative=comparison.candidate.rulebook
-        )
-        if live.is_same and comparison.renders_same:
-            return None
-        candidate = simulate_incident(comparison.candidate, shares, canonical_refs=refs, render=False)
-        return comparison.compare(incident, live, candidate)
+def _replay(
+    comparison: ConfigurationComparison, canonical_refs: Mapping[str, str], chunk: RecordedIncidents
+) -> BacktestReport:
+    """Replay incidents with both configurations."""
+    report = BacktestReport(incidents=len(chunk))
+    for incident, bodies in chunk:
+        shares = []
+        for each in bodies:
+            try:
+                shares.append(parse_share(each.body, each.headers, each.received))
+            except ShareError:  # stored by another version of relay
+                report.unreadable += 1
+        report.shares += len(bodies)
+        if shares and (difference := _compare(comparison, canonical_refs, incident, shares)) is not None:
+            report.different.append(difference)
+    return report
 
 
-_WORKERS: list[_Worker] = []
-"""The worker of this process, if it is one of several: compiled routes cannot be sent to another process."""
+def _compare(
+    comparison: ConfigurationComparison, refs: Mapping[str, str], incident: str, shares: Sequence[Share]
+) -> IncidentDifference | None:
+    """Compare one incident. Most do not differ, which the simulation of the live configuration finds out."""
+    alternative = comparison.candidate.rulebook
+    live = Simulation(comparison.live, canonical_refs=refs, render=False, alternative=alternative).receive_all(shares)
+    if live.is_same and comparison.renders_same:
+        return None
+    candidate = Simulation(comparison.candidate, canonical_refs=refs, render=False).receive_all(shares)
+    return comparison.compare(incident, live, candidate)
+
+
+_replay_in_this_process: list[Callable[[RecordedIncidents], BacktestReport]] = []
+"""`_replay` of this process, if it is one of several: compiled routes cannot be sent to another process."""
 
 
 def _start_worker(
@@ -205,11 +203,11 @@ def _start_worker(
     configurations = (
         build_configuration(each).with_tag_definitions(definitions, buttons_enabled=True) for each in (live, candidate)
     )
-    _WORKERS.append(_Worker(ConfigurationComparison(*configurations), canonical_refs))
+    _replay_in_this_process.append(partial(_replay, ConfigurationComparison(*configurations), canonical_refs))
 
 
-def _replay(chunk: RecordedIncidents) -> BacktestReport:
-    return _WORKERS[-1].replay(chunk)
+def _replay_in_worker(chunk: RecordedIncidents) -> BacktestReport:
+    return _replay_in_this_process[-1](chunk)
 
 
 def _files(configuration: Configuration) -> ConfigurationFiles:

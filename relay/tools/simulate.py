@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import inf
+from typing import Self
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards import send
@@ -157,6 +158,13 @@ class Simulation:
         self.shares.append(SimulatedShare(share=share, plan=None if share.hash in self._hashes else self._plan(share)))
         self._hashes.add(share.hash)
 
+    def receive_all(self, shares: Iterable[Share]) -> Self:
+        """Receive the shares, then let time pass until nothing is due any more; return the simulation."""
+        for share in shares:
+            self.receive(share)
+        self.run()
+        return self
+
     def run(self, until: float = inf) -> None:
         """Let time pass until that moment, or until nothing is due any more."""
         self._run_until(lambda moment: moment <= until)
@@ -265,25 +273,9 @@ class Simulation:
         )
 
 
-def simulate_incident(
-    configuration: Configuration,
-    shares: Iterable[Share],
-    *,
-    canonical_refs: Mapping[str, str] | None = None,
-    render: bool = True,
-    alternative: Rulebook | None = None,
-) -> Simulation:
-    """Simulate the shares of one incident to the end. The arguments are those of `Simulation`."""
-    simulation = Simulation(configuration, canonical_refs=canonical_refs, render=render, alternative=alternative)
-    for share in shares:
-        simulation.receive(share)
-    simulation.run()
-    return simulation
-
-
 def simulate(configuration: Configuration, shares: Iterable[Share]) -> dict[str, Simulation]:
     """Simulate shares to the end; one simulation per incident, in the order of their first shares."""
     incidents: defaultdict[str, list[Share]] = defaultdict(list)
     for share in shares:
         incidents[share.incident].append(share)
-    return {incident: simulate_incident(configuration, each) for incident, each in incidents.items()}
+    return {incident: Simulation(configuration).receive_all(each) for incident, each in incidents.items()}

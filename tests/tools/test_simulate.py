@@ -15,7 +15,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
 from relay.sandbox.slack.apps import TEAM_URL
-from relay.tools.simulate import WORKSPACE, Simulation, simulate, simulate_incident
+from relay.tools.simulate import WORKSPACE, Simulation, simulate
 from tests.support.relay_in_process import ROUTES, START, run_relay
 
 BY_TEAM = """
@@ -218,7 +218,7 @@ def test_incidents_are_simulated_separately():
 def test_two_references_to_a_channel_make_one_card():
     routes = BY_TEAM.replace("{channel: C0DB000001,", '{channel: "#all",')
     shares = [share(0, status="critical", incidentTags=DATABASE)]
-    cards = simulate_incident(configuration(routes), shares, canonical_refs={"#all": "C0ALL00001"}).cards
+    cards = Simulation(configuration(routes), canonical_refs={"#all": "C0ALL00001"}).receive_all(shares).cards
     assert [card.card.channel for card in cards] == ["C0ALL00001"]
 
 
@@ -265,7 +265,7 @@ ONE, TEAMS = configuration(), configuration(BY_TEAM)
 @settings(max_examples=8)
 @given(SHARES)
 def test_without_rendering_only_the_number_of_edits_differs(fields):
-    rendered, plain = (simulate_incident(TEAMS, in_sequence(fields), render=each) for each in (True, False))
+    rendered, plain = (Simulation(TEAMS, render=each).receive_all(in_sequence(fields)) for each in (True, False))
     assert [each.plan.decision if each.plan else None for each in rendered.shares] == [
         each.plan.decision if each.plan else None for each in plain.shares
     ]
@@ -292,10 +292,10 @@ OTHERS = [
 @given(SHARES, st.sampled_from(OTHERS))
 def test_a_rulebook_that_decides_the_same_produces_the_same_cards(fields, other):
     shares = in_sequence(fields)
-    simulation = simulate_incident(TEAMS, shares, render=False, alternative=other.rulebook)
+    simulation = Simulation(TEAMS, render=False, alternative=other.rulebook).receive_all(shares)
     cards = [card.card for card in simulation.cards]
     if simulation.is_same:
-        assert [card.card for card in simulate_incident(other, shares, render=False).cards] == cards
+        assert [card.card for card in Simulation(other, render=False).receive_all(shares).cards] == cards
     if other is OTHERS[-1]:
         assert simulation.is_same
 
