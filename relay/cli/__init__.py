@@ -106,6 +106,7 @@ app.command(rich_help_panel="Try")(sandbox)
 
 def main() -> None:
     """Run the command line."""
+    logging.configure(log_format="console", level="warning")  # structlog's default writes everything to stdout
     try:
         app(prog_name="relay")
     except BaseException as error:

@@ -47,7 +47,7 @@ def list_letters(*, as_json: AsJson = False) -> None:
 
 @letters.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="A letter's number, or q and a body's number.")],
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="A dead letter's number, or q and a body's number.")],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -92,10 +92,10 @@ def _show_body(number: int, *, as_json: bool) -> None:
 
 @letters.command()
 def retry(
-    letter_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The letter's number.")] = None,
+    letter_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The dead letter's number.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Retry every letter.")] = False,
-    reason: Annotated[str, typer.Option(metavar="REASON", help="Retry every letter with this reason.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Retry every dead letter.")] = False,
+    reason: Annotated[str, typer.Option(metavar="REASON", help="Retry every dead letter with this reason.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Retry dead letters, after the cause is fixed.

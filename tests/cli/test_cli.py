@@ -288,6 +288,19 @@ def test_a_hanging_thread_does_not_keep_the_process_or_change_its_exit_code_and_
     assert (done.returncode, done.stdout, done.stderr[-len(stderr) or None :]) == (code, "done", stderr)
 
 
+def test_log_lines_of_a_command_go_to_stderr_so_that_stdout_stays_json(tmp_path):
+    program = (
+        "import structlog\nfrom relay import cli\nlog = structlog.get_logger('relay')\n"
+        "cli.app = lambda **_: (log.debug('slack_called'), log.error('an_error'), print('{}'))\ncli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
+    )
+    assert done.stdout == "{}\n"
+    assert "an_error" in done.stderr
+    assert "slack_called" not in done.stderr
+
+
 def test_python_m_relay_runs_relay(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "relay", "--version"],
