@@ -100,12 +100,12 @@ async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(round_trip, mon
             raise StoreUnusable("the disk is full")
         return await accept(*told)
 
-    broken_off = []
+    interrupted = []
     monkeypatch.setattr(errands._runner, "_accept", accept_later)
-    monkeypatch.setattr("relay.delivery.service.log.error", lambda *told, **_more: broken_off.append(told))
+    monkeypatch.setattr("relay.delivery.supervision.log.error", lambda *told, **_more: interrupted.append(told))
     await round_trip.advance(6.1 * 3600)
     assert fails == []
-    assert broken_off == []
+    assert interrupted == []
     assert ("check", "done", "") in await round_trip.tasks()
 
 

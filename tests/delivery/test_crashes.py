@@ -24,11 +24,11 @@ class Crash:
         self.happened = asyncio.Event()
 
     def install(self, relay):
-        for name in ("accept", "settle", "found_channel"):
+        for name in ("accept", "update_card", "update_channel"):
             setattr(relay.store, name, self._around(getattr(relay.store, name)))
         for name in ("post", "edit", "delete"):
             setattr(relay.gateway, name, self._around(getattr(relay.gateway, name)))
-        relay.store.pick = self._around_search(relay.store.pick)
+        relay.store.start_next_card = self._around_search(relay.store.start_next_card)
 
     def _around(self, verb):
         async def effect(*arguments, **named):

@@ -42,14 +42,14 @@ def refuse_replies(relay, does=LOCKED):
 
 async def redrive(relay):
     """All letters, as the command does it; what becomes of each."""
-    letters = await relay.store.letters()
+    letters = await relay.store.dead_letters()
     done = await tool.retry(relay.store, letters, relay.clock.now())
     relay.delivery.wake(everything=True)  # as it does for what another program writes
     return [each.outcome for each in done]
 
 
 async def untold(relay):
-    return [letter.unreported for letter in await relay.store.letters()]
+    return [letter.unreported for letter in await relay.store.dead_letters()]
 
 
 def told(relay, channel="db"):
@@ -62,7 +62,7 @@ async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_
     refuse_replies(relay, does)
     await relay.share("one", status="critical", **SAID)
     await relay.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
-    [letter] = await relay.store.letters()
+    [letter] = await relay.store.dead_letters()
     assert letter.remedy
     assert "🔴" in relay.slack.text_of(cards(relay, "one", "db")[0])
     [stand_in] = cards(relay, "one", "noc")
@@ -112,7 +112,7 @@ async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(rel
     await relay.advance(600)
     assert told(relay).endswith("✅ Resolved")
     assert [told(relay).count(text) for text in ("looking at it", "rolled back")] == [1, 1]
-    assert await relay.store.letters() == ()
+    assert await relay.store.dead_letters() == ()
 
 
 async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_came_after(relay):
@@ -162,7 +162,7 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
     assert len(standing) == (2 if landed and not readable else 1)
     assert [MAY_REPEAT in relay.slack.text_of(card) for card in standing][-1] is not readable
     assert pings(standing[-1]) == (("S0DB",) if landed and readable else ())
-    assert await relay.store.letters() == ()
+    assert await relay.store.dead_letters() == ()
     assert "updates are in" in relay.slack.text_of(cards(relay, "two", "noc")[0])
 
 
@@ -177,7 +177,7 @@ async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not
     assert await redrive(relay) == [RetryOutcome.SEARCHING]
     await relay.advance(600)
     assert [relay.slack.text_of(card)[0] for card in cards(relay, "two", "db")] == ["✅"] * landed
-    assert await relay.store.letters() == ()
+    assert await relay.store.dead_letters() == ()
 
 
 @pytest.mark.parametrize("landed", [False, True])
@@ -222,10 +222,10 @@ async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(relay):
     assert "for #db, which rejected this message" in relay.slack.text_of(cards(relay, "two", "noc")[0])
     await relay.share("two", status="ok")
     await relay.advance(60)
-    letters = await relay.store.letters()
+    letters = await relay.store.dead_letters()
     assert await redrive(relay) == [RetryOutcome.CLOSED]
     said = tool.describe_result(tool.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), {})
     assert "nothing of it was ever shown" in said
     await relay.advance(60)
     assert cards(relay, "two", "db") == []
-    assert await relay.store.letters() == ()
+    assert await relay.store.dead_letters() == ()

@@ -149,12 +149,12 @@ async def test_the_letter_of_an_edit_is_closed_by_the_next_edit_that_slack_takes
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=EDIT, times=2))
     await relay.share("one", status="critical")
     await relay.advance(60)
-    [letter] = await relay.store.letters()
+    [letter] = await relay.store.dead_letters()
     assert letter.card.incident == "one"
     await relay.share("one", status="ok")
     await relay.advance(120)
     assert "✅" in relay.slack.text_of(cards(relay, "one")[0])
-    assert await relay.store.letters() == ()
+    assert await relay.store.dead_letters() == ()
 
 
 async def test_while_a_permission_is_missing_slack_is_asked_seldom_however_many_cards_and_channels_wait(tmp_path):

@@ -247,7 +247,7 @@ async def test_a_busy_channel_is_read_page_by_page(tmp_path):
 
 
 async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothing_is_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("relay.delivery.history.PAGES", 2)
+    monkeypatch.setattr("relay.delivery.history.MAX_PAGES", 2)
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await relay.share("busy", status="warning")

@@ -28,7 +28,7 @@ async def relay(tmp_path):
 
 
 async def reasons(relay):
-    return [(letter.card.channel, letter.reason) for letter in await relay.store.letters()]
+    return [(letter.card.channel, letter.reason) for letter in await relay.store.dead_letters()]
 
 
 async def test_a_channel_that_refuses_is_found_once_and_its_cards_go_to_the_fallback_and_to_the_letters(relay):
@@ -43,7 +43,7 @@ async def test_a_channel_that_refuses_is_found_once_and_its_cards_go_to_the_fall
         assert "for #db, which accepts no messages" in relay.slack.text_of(card)
         assert pings(card) == ("S0DB",)
     assert [channel for channel, _ in await reasons(relay)] == ["C0DB000001"] * 3
-    assert all(letter.remedy for letter in await relay.store.letters())
+    assert all(letter.remedy for letter in await relay.store.dead_letters())
 
 
 async def test_other_channels_go_on_while_one_refuses(relay):
@@ -292,10 +292,10 @@ async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_t
     for number in range(5):
         await relay.share(f"i{number}", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(30)
-    before = [(letter.id, letter.since) for letter in await relay.store.letters()]
+    before = [(letter.id, letter.since) for letter in await relay.store.dead_letters()]
     assert len(before) == 5
     await relay.advance(3600)
-    assert [(letter.id, letter.since) for letter in await relay.store.letters()] == before
+    assert [(letter.id, letter.since) for letter in await relay.store.dead_letters()] == before
     assert len([call for call in relay.slack.calls_to(POST) if not call.took_effect]) <= 13
     relay.slack.faults.clear()
     await relay.advance(400)
@@ -340,7 +340,7 @@ async def test_channels_are_read_when_a_new_one_is_wanted_or_ones_time_comes_and
         await relay.advance(1)
     assert read == []
     relay.slack.add_channel("C0NEW00001", "new")
-    await relay.store.want_channels(["C0NEW00001"])
+    await relay.store.add_channels(["C0NEW00001"])
     relay.delivery.ring()
     await relay.advance(1)
     assert len(read) == 1
