@@ -145,7 +145,7 @@ async def test_a_request_without_a_valid_recent_signature_is_rejected(environmen
             {"X-Slack-Request-Timestamp": "soon", "X-Slack-Signature": "v0=é"},
         ]
         for headers in forged:
-            answer = await request_url.send("/slack/actions", form, {**content_type, **headers})
+            answer = await request_url.post("/slack/actions", form, {**content_type, **headers})
             assert answer.status == 401, headers
         await environment.press("assign")
         await until(lambda: environment.bigpanda.calls_to("assign"))
@@ -221,7 +221,7 @@ async def test_no_failure_of_an_action_exposes_a_secret_or_the_text_of_a_user(en
         await environment.press("assign")
         await environment.slack.post_as(ANN, CHANNEL, CANARY, environment.card.ts)
         await until(lambda: sum(line.get("reason") == "key_invalid" for line in relay.logged) >= 2)
-        await environment.slack.interactivity.send("/slack/actions", CANARY.encode(), {"X-Slack-Signature": SECRET})
+        await environment.slack.interactivity.post("/slack/actions", CANARY.encode(), {"X-Slack-Signature": SECRET})
         answers = []
         for path in ("/readyz", "/metrics"):
             async with relay.session.get(relay.url + path) as answer:
