@@ -33,7 +33,7 @@ def bodies(number: int) -> list[bytes]:
 async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_they_came(
     tmp_path, monkeypatch, url, planning
 ):
-    monkeypatch.setattr(service, "PLANNING", planning)
+    monkeypatch.setattr(service, "PLANNING_SECONDS", planning)
     async with run_relay(tmp_path, url=url) as relay:
         kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(40)))
         assert [each.share_id for each in kept] == sorted(each.share_id for each in kept)
@@ -48,8 +48,10 @@ async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_th
 async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_refused(tmp_path, monkeypatch, url):
     """PostgreSQL ends a transaction that does nothing for too long."""
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
-    monkeypatch.setattr(service, "PLANNING", 0.3)
-    monkeypatch.setattr(service, "STUCK", 0.0)  # the test's clock stands still, so that a failure never takes long
+    monkeypatch.setattr(service, "PLANNING_SECONDS", 0.3)
+    monkeypatch.setattr(
+        service, "STUCK_AFTER", 0.0
+    )  # the test's clock stands still, so that a failure never takes long
     planned = service.plan
 
     def slowly(*arguments, **named):
@@ -62,8 +64,8 @@ async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_ref
         assert [each for each in kept if isinstance(each, Exception)] == []
 
 
-async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeypatch):
-    monkeypatch.setattr(service, "PLANNING", 0.0)
+async def test_a_share_whose_sender_timed_out_is_not_planned(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "PLANNING_SECONDS", 0.0)
     planned, asked = service.plan, []
 
     def slowly(*arguments, **named):
@@ -73,7 +75,7 @@ async def test_whoever_has_given_up_waiting_is_not_taken_along(tmp_path, monkeyp
 
     async with run_relay(tmp_path) as relay:
         monkeypatch.setattr(service, "plan", slowly)
-        monkeypatch.setattr(relay.ingest, "_patience", 0.5)
+        monkeypatch.setattr(relay.ingest, "_timeout", 0.5)
         kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(20)), return_exceptions=True)
         refused = [each for each in kept if isinstance(each, Exception)]
         assert 0 < len(refused) < 20
