@@ -70,7 +70,7 @@ async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_s
             [card] = cards(relay, f"new-{minute:02}")
             assert "🟠" in relay.slack.text_of(card)
             assert len(thread_text(relay, card).splitlines()) <= 1
-        assert relay.delivery.health.slack == "ok"
+        assert relay.gateway.breaker.status == "ok"
 
 
 async def test_an_outage_leaves_few_posts_in_doubt_and_asks_before_it_goes_on(tmp_path):

@@ -146,19 +146,19 @@ async def test_a_dead_token_stops_all_lanes_keeps_everything_and_goes_on_by_itse
         await relay.share(incident, status="critical", alerts=[ALERT])
     await relay.advance(300)
     assert len(relay.slack.calls_to(POST)) <= 3
-    assert relay.delivery.health.slack != "ok"
-    assert relay.delivery.health.remedy
+    assert relay.gateway.breaker.status != "ok"
+    assert relay.gateway.breaker.remedy
     relay.slack.restore()
     await relay.advance(60)
     assert [len(cards(relay, incident)) for incident in ("one", "two", "three")] == [1, 1, 1]
-    assert relay.delivery.health.slack == "ok"
+    assert relay.gateway.breaker.status == "ok"
 
 
 async def test_a_missing_scope_is_named_and_nothing_is_lost(relay):
     relay.slack.remove_scope("chat:write")
     await relay.share("one", status="critical", alerts=[ALERT])
     await relay.advance(10)
-    assert "chat:write" in relay.delivery.health.remedy
+    assert "chat:write" in relay.gateway.breaker.remedy
     relay.slack.grant_scope("chat:write")
     await relay.advance(120)
     assert len(cards(relay, "one")) == 1
@@ -341,7 +341,7 @@ async def test_channels_are_read_when_a_new_one_is_wanted_or_ones_time_comes_and
     assert read == []
     relay.slack.add_channel("C0NEW00001", "new")
     await relay.store.add_channels(["C0NEW00001"])
-    relay.delivery.ring()
+    relay.delivery.wake(everything=True)
     await relay.advance(1)
     assert len(read) == 1
     assert {channel.ref: channel.state for channel in await every()}["C0NEW00001"] == "open"
