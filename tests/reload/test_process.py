@@ -72,7 +72,4 @@ async def test_edits_under_a_running_relay_and_a_restart_on_a_bad_one(folder, sl
         await until(lambda: told("valid again"))
         assert "configuration_faults" not in (await relay.get("/readyz"))[1]
         assert await metric(relay, "relay_config_last_reload_successful") == 1
-    assert (
-        len([message for message in noc.messages if "not applied" in message.text])
-        == 1
-    )
+    assert len([message for message in noc.messages if "not applied" in message.text]) == 1
