@@ -35,7 +35,7 @@ from relay.store.store import Store
 log = structlog.get_logger("relay")
 
 DRAIN_SECONDS = 3.0
-"""Seconds in which requests in progress are finished, once relay is told to stop."""
+"""Seconds in which requests in progress are finished, once relay is asked to stop."""
 
 LAST_CALLS_SECONDS = 6.0
 """Seconds from then on in which calls to Slack in progress are finished; what is cut off then is in doubt."""
@@ -151,7 +151,7 @@ class Relay:
         return self._delivery.idle and self._actions.tasks.idle and self._actions.interactions.idle
 
     async def run(self) -> None:
-        """Serve until told to stop. Then stop in order: no new shares, no new calls, and only then the store.
+        """Serve until `stop` is called. Then stop in order: no new shares, no new calls, and only then the store.
 
         Raises:
             RelayError: it cannot start.
@@ -187,7 +187,7 @@ class Relay:
         self._stop.set()
 
     def seconds_left(self, seconds: float) -> float:
-        """Return what is left of these seconds since relay was told to stop; all of them, if it was not."""
+        """Return what is left of these seconds since relay was asked to stop; all of them, if it was not."""
         now = asyncio.get_running_loop().time()
         return max(0.0, (now if self._stopped_at is None else self._stopped_at) + seconds - now)
 

@@ -70,7 +70,7 @@ class TaskWorker:
         self.wakeup.set()
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Run tasks until told to stop; then finish those in progress.
+        """Run tasks until `stopping` is set; then finish those in progress.
 
         Raises:
             LeaseLost: another relay is the leader now.

@@ -32,7 +32,7 @@ STRAY_SEARCH_AFTER = 30.0
 
 MAX_REPOSTS = 2
 REPOST_WINDOW = 3600.0
-"""A card is reposted so often within so many seconds. After that, somebody or something keeps deleting it."""
+"""The most reposts of a card within so many seconds. With more, a person or a program keeps deleting the message."""
 
 
 def is_external(card: Card, channel: Channel) -> bool:
@@ -47,7 +47,7 @@ def external_channel_letter(now: float) -> DeadLetter:
 
 
 def divert_to_fallback(context: CardContext, rules: DeliveryRules, letter: DeadLetter) -> CardUpdate:
-    """A card that its channel rejects: a dead letter, and a card at the fallback that says where it belongs.
+    """Write a dead letter for a card that its channel rejects, and post a card at the fallback that names the channel.
 
     Where the fallback itself rejects it, there is a dead letter and nothing more.
     """

@@ -16,13 +16,13 @@ class NoticeKind(StrEnum):
     for_card     channel, name, reason    the fallback's card in place of one in a channel that rejects it
     for_thread   channel, name, reason    the fallback's card for what the thread there could not report
     unnamed      reason                   the fallback's card in place of one whose channel has no name, and why
-    may_repeat                            it may be a second one: relay could not search for the first
+    may_repeat                            it may be a duplicate: relay could not search for the first message
     reposted                              the message before it was deleted or could not be edited
-    no_edits                              Slack allows no more edits; its thread reports what changes
-    stand_in                              the fallback has it only until those are posted for which it stands in
-    no_ping                               it pings nobody when it is posted: a retry or a repost is no news
-    stale        at                       relay has had no news of the incident since then, and cannot ask
-    gone         at                       BigPanda did not know the incident any more at that moment
+    no_edits                              Slack allows no more edits; the thread reports the changes
+    stand_in                              the fallback's card, until the cards that it replaces are posted
+    no_ping                               it pings nobody when it is posted: it is a retry or a repost
+    stale        at                       relay has had no share of the incident since then, and cannot ask BigPanda
+    gone         at                       BigPanda did not know the incident at that moment
     """
 
     POINTER = "pointer"

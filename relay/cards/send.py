@@ -135,7 +135,7 @@ def _begin_root(context: CardContext, now: float) -> Step:
         return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
     repeated = _repeated_attempt(context, now)
     if repeated is not None and NO_PING in card.notices:
-        repeated = replace(repeated, targets=())  # it was rejected in between: so late it is no news to ping for
+        repeated = replace(repeated, targets=())  # it was rejected in between, and is too late to ping for
     silent = not incident.active or incident.snooze.snoozed or NO_PING in card.notices
     attempt = repeated or Attempt(
         key=message_key(context),

@@ -228,7 +228,7 @@ def checked_task_key(task: Task) -> str:
 
 
 def may_have_taken_effect(task: Task) -> bool:
-    """Whether one of its calls may have taken effect, though no answer said so."""
+    """Whether one of its calls may have succeeded although no answer confirmed it."""
     return bool(task.payload.get("ambiguous"))
 
 

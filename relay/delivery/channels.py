@@ -52,7 +52,7 @@ class ChannelResolver:
         self._tries: dict[str, int] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look up channels when they are due, until told to stop."""
+        """Look up channels when they are due, until `stopping` is set."""
         self.canonical_refs = await self._shared.store.canonical_refs()
         while not stopping.is_set():
             until = None if self._shared.slack.breaker.is_open else await self.resolve_due()

@@ -196,7 +196,7 @@ class Executor:
 
     async def _delete_stray(self, stray: Delivered) -> SlackOutcome:
         """Delete a reply that stands in the channel; until it is deleted it is in doubt, and searched for."""
-        with check_before_send(None):  # it is this relay's message, whoever delivers by now
+        with check_before_send(None):  # it is this relay's message, even if another relay is the leader by now
             deleted = await self._shared.slack.delete(stray.channel, stray.ts)
         if isinstance(deleted, Delivered):
             return NotFound(code="stray_reply", reason="root_gone")

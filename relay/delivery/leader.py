@@ -44,7 +44,7 @@ class LeaderJob(Protocol):
         """Look for due work now; `everything` may have changed, not only what a new share changes."""
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Work until told to stop, and finish what is in progress.
+        """Work until `stopping` is set, and finish what is in progress.
 
         Raises:
             LeaseLost: another relay is the leader now.
@@ -75,13 +75,13 @@ class Leader:
         self.wake(everything=True)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Lead whenever this relay can, until told to stop; then finish what is in progress."""
+        """Lead whenever this relay can, until `stopping` is set; then finish what is in progress."""
         while not stopping.is_set():
             if not await self._turn(stopping) and not stopping.is_set():
                 await self._clock.wait(self._stopped, self._clock.now() + LEASE_ACQUIRE_EVERY)
 
     async def _turn(self, stopping: asyncio.Event) -> bool:
-        """Lead until told to stop; return False where another relay leads, or where the work was interrupted.
+        """Lead until `stopping` is set; return False where another relay leads, or where the work was interrupted.
 
         A failing database does not end relay: shares are answered 503 meanwhile, and afterwards what was interrupted is
         searched for as after a crash.
@@ -131,7 +131,7 @@ class Leader:
                 self.wake(everything=True)
 
     async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Renew the lease until told to stop.
+        """Renew the lease until `stopping` is set.
 
         Raises:
             LeaseLost: another relay has it.

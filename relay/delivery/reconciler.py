@@ -54,7 +54,7 @@ class Reconciler:
         return frozenset(channel for channel, number in self._shared.doubts.items() if number >= MAX_DOUBTS)
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Search when searches are due, until told to stop."""
+        """Search when searches are due, until `stopping` is set."""
         while not stopping.is_set():
             until = None if self._shared.slack.breaker.is_open else await self.reconcile_due(lease)
             await self._shared.clock.wait_idle(self.wakeup, until)

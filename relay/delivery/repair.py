@@ -53,7 +53,7 @@ class Repair:
         self._tried: dict[str, float | None] = {}
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Repair when woken, and sweep now and then, until told to stop."""
+        """Repair when woken, and sweep now and then, until `stopping` is set."""
         clock = self._shared.clock
         while not stopping.is_set():
             if await self.repair(lease):
@@ -132,7 +132,7 @@ class Repair:
     def _can_retry(self, letter: OpenDeadLetter, channel: Channel) -> bool:
         """Whether the reason of a dead letter may be gone.
 
-        Where a channel exists again but has not taken a message yet, one card goes ahead of the others.
+        Where a channel exists again but has not accepted a message yet, one card goes first.
         """
         return (
             channel.state is ChannelState.OPEN

@@ -70,7 +70,7 @@ class Scheduler:
         return self.wakeup.is_idle and not self._cards
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Pick cards until told to stop; then finish the calls in progress.
+        """Pick cards until `stopping` is set; then finish the calls in progress.
 
         Raises:
             LeaseLost: another relay delivers now; the calls in progress are finished first.

@@ -112,7 +112,7 @@ class DeliveryService:
         self._on_change()
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Deliver until told to stop; then finish the calls in progress.
+        """Deliver until `stopping` is set; then finish the calls in progress.
 
         Raises:
             LeaseLost: another relay delivers now.

@@ -23,7 +23,7 @@ _CLOCK_RESOLUTION = 1e-6
 async def supervise(
     name: str, work: Callable[[], Awaitable[None]], wakeup: WakeEvent, stopping: asyncio.Event, clock: Clock
 ) -> None:
-    """Run a component until told to stop; begin again, after a pause, when it fails.
+    """Run a component until `stopping` is set; begin again, after a pause, when it fails.
 
     Raises:
         LeaseLost: another relay is the leader now.
@@ -50,7 +50,7 @@ async def supervise(
 
 
 async def _pause(wakeup: WakeEvent, seconds: float, stopping: asyncio.Event, clock: Clock) -> None:
-    """Wait this long, or until told to stop. What sets `wakeup` does not end it: the crash itself may set it."""
+    """Wait this long, or until `stopping` is set. What sets `wakeup` does not end it: the crash itself may set it."""
     ends_at = clock.monotonic() + seconds
     while not stopping.is_set() and (left := ends_at - clock.monotonic()) > 0:
         await clock.wait_idle(wakeup, clock.now() + left + _CLOCK_RESOLUTION)

@@ -2,8 +2,8 @@
 
 Concurrent shares are committed together. A group is whatever has arrived while the last commit was in progress, so a
 single share never waits for others; a group whose planning takes long is committed in pieces. A group that fails is
-retried share by share: one bad share does not cost every sender a 503. A group that took long to fail met a database
-that is stuck, and all its senders are told so at once.
+retried share by share: one bad share does not cost every sender a 503. Where a group took long to fail, the database
+is stuck: all its senders get a 503 at once.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ LARGE_BODY = 256 * 1024
 """Bytes from which a body is parsed in a thread."""
 
 ACCEPT_TIMEOUT = 15.0
-"""Seconds within which a share is stored, or its sender is told that it is not. Longer than SQLite waits for a lock.
+"""Seconds within which a share is stored, or its sender gets a 503. Longer than SQLite waits for a lock.
 
 A database that does not answer, and reports no error, must not leave the sender without an answer.
 """
@@ -108,7 +108,7 @@ class IngestService:
                 raise self._give_up(waiting) from None
 
     async def run(self) -> None:
-        """Commit group after group, until cancelled; what waits then is not stored, and its senders are told so."""
+        """Commit group after group, until cancelled. Shares that wait then are not stored; their senders get a 503."""
         try:
             while True:
                 await self._arrived.wait()

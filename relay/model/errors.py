@@ -11,7 +11,7 @@
           StoreNotMigrated              its tables are missing or of an older relay
         StoreTooNew                     a newer relay has migrated it
         StoreInUse                      another relay holds it
-        LeaseLost                       another relay has taken over the delivery
+        LeaseLost                       another relay is the leader now
         CardFailure                     an unexpected error that concerns one card alone
 
 Each message is one sentence that says what is wrong and what to do. An error carries what happened as data too, where
@@ -103,4 +103,4 @@ class CardFailure(StoreError):
 
 
 class LeaseLost(StoreError):
-    """Another relay has taken over the delivery. This one must not write the results of its calls."""
+    """Another relay is the leader now. This one must not write the results of its calls."""

@@ -1,12 +1,12 @@
 """How fast relay may call Slack and BigPanda, and what is due when: values and arithmetic, time is a parameter.
 
-Two budgets rule delivery, and they have nothing to do with each other: posts (by channel and by workspace) and edits
-(by workspace). Both are allowances that refill at a steady rate up to a burst, so that in any 60 seconds no more calls
-are made than a minute's steady rate and one burst, which together make Slack's limit. All times are seconds.
+Two independent budgets limit delivery: posts (per channel and per workspace) and edits (per workspace). Each is a token
+bucket: it refills at a steady rate up to a burst. In any 60 seconds relay makes at most a minute's steady rate plus one
+burst of calls; together these are Slack's limit. All times are seconds.
 
-Slack writes its limits as "50+": the documented ones are what is known to pass, and the real ones may be tighter or
-looser. A rate limit error (429) slows the budget that was used up. A budget that work has waited for without a break
-and without such an error, for longer than storms last, grows a little each minute, up to its limit's `stretch`.
+Slack writes its limits as "50+": calls up to this number pass, and the real limit may be lower or higher. A rate limit
+error (429) slows the budget that was used up. A budget that has been used up for a long time without a break and
+without such an error grows a little each minute, up to its limit's `stretch`.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from zlib import crc32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """An allowance: `steady` calls a minute for as long as one likes, and `burst` calls at once after a rest.
+    """A rate limit: `steady` calls a minute without end, and `burst` calls at once after a break.
 
-    A limit that is given as "so many, or more" may be tried up to `stretch` times its steady rate.
+    A limit that Slack documents as "this many, or more" may grow up to `stretch` times its steady rate.
     """
 
     steady: float
@@ -29,7 +29,7 @@ class Limit:
 
     @property
     def ceiling(self) -> float:
-        """The most calls in any 60 seconds, as long as no more is tried."""
+        """The most calls in any 60 seconds while the rate has not grown."""
         return self.steady + self.burst
 
 
@@ -38,30 +38,30 @@ TIER_2 = Limit(steady=16, burst=4, stretch=1.5)  # 20+ a minute
 TIER_3 = Limit(steady=45, burst=5, stretch=1.5)  # 50+ a minute
 TIER_4 = Limit(steady=90, burst=10, stretch=1.5)  # 100+ a minute
 SPECIAL_TIER = Limit(steady=100, burst=20, stretch=1.5)  # "special": hundreds a minute
-POSTS = Limit(steady=220, burst=20, stretch=1.5)  # "several hundred messages per minute": relay takes 240
-CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", short bursts are tolerated
+POSTS = Limit(steady=220, burst=20, stretch=1.5)  # "several hundred messages per minute": relay uses 240
+CHANNEL_POSTS = Limit(steady=60, burst=4)  # "one message per second per channel", and short bursts
 
-_SHRINK, _LEAST, _RECOVERY = 0.8, 0.25, 0.05 / 60
-"""A rejected call slows its budget to four fifths, never under a quarter; every minute gives back a twentieth."""
-_FIRST_PAUSE, _LONGEST_PAUSE, _CALM = 1.0, 30.0, 60.0
-"""Where Slack does not say how long: the first pause, the longest, and the quiet after which the count starts anew."""
-_PATIENT, _STEP, _ONCE_BITTEN = 900.0, 0.02 / 60, 7200.0
-"""A budget that work waits for gains a fiftieth a minute after a quarter of an hour without an error; after an error,
-nothing beyond the documented limit is tried for two hours."""
-_SET_BACK = 60.0
-"""A moment so much earlier than the latest one was read from a clock that was set back, not by a task that dawdled."""
+_SHRINK, _MIN_FACTOR, _RECOVERY = 0.8, 0.25, 0.05 / 60
+"""A rate-limited call slows its budget to four fifths, never below a quarter; every minute restores a twentieth."""
+_FIRST_PAUSE, _MAX_PAUSE, _PAUSES_RESET_AFTER = 1.0, 30.0, 60.0
+"""Where Slack sends no `Retry-After`: the first pause, the longest, and the seconds after which the count restarts."""
+_GROW_AFTER, _GROWTH, _NO_GROWTH_AFTER_ERROR = 900.0, 0.02 / 60, 7200.0
+"""A budget grows by a fiftieth a minute once work has waited for it for a quarter of an hour without an error. After a
+rate limit error it does not grow for two hours."""
+_CLOCK_SET_BACK = 60.0
+"""A time this much earlier than the latest one comes from a clock that was set back, not from a slow task."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """One allowance. `spent_until` is when all that was spent will have been refilled, at the present rate."""
+    """One token bucket. `spent_until` is when it is full again, at the present rate."""
 
     limit: Limit
     spent_until: float = -inf
     factor: float = 1.0
     changed: float = -inf
     strained_since: float = inf
-    barred_until: float = -inf
+    no_growth_until: float = -inf
 
     @property
     def _interval(self) -> float:
@@ -71,16 +71,16 @@ class _Bucket:
         return self.spent_until - (self.limit.burst - 1) * self._interval
 
     def spend(self, now: float) -> None:
-        """Take one call out. The rate grows here alone, so that `ready_at` stands still in between."""
-        if now - self.ready_at() > self._interval:  # a whole call more was to be had, and nobody was there to make it
+        """Spend one call. Only this makes the rate grow, so that `ready_at` does not change in between."""
+        if now - self.ready_at() > self._interval:  # a call was possible for a whole interval, and nobody made it
             self.strained_since = now
             self._step_back(now)
         if self.factor < 1.0:
             if now > self.changed:
                 self.factor = min(1.0, self.factor + (now - self.changed) * _RECOVERY)
                 self.changed = now
-        elif (tried := now - max(self.strained_since + _PATIENT, self.barred_until)) > 0:
-            self.factor = min(self.limit.stretch, 1.0 + tried * _STEP)
+        elif (growing := now - max(self.strained_since + _GROW_AFTER, self.no_growth_until)) > 0:
+            self.factor = min(self.limit.stretch, 1.0 + growing * _GROWTH)
         self.spent_until = max(self.spent_until, now) + self._interval
 
     def is_strained(self, now: float) -> bool:
@@ -88,19 +88,19 @@ class _Bucket:
         return self.spent_until - now >= self.limit.burst / 2 * self._interval
 
     def shrink(self, until: float) -> None:
-        """Slow down, and start again at `until` without a burst. What was only tried explains the error by itself."""
+        """Slow down, and start again at `until` without a burst. A grown rate goes back to the documented one."""
         resume = max(until, self.ready_at())
-        self.factor = 1.0 if self.factor > 1.0 else max(_LEAST, self.factor * _SHRINK)
+        self.factor = 1.0 if self.factor > 1.0 else max(_MIN_FACTOR, self.factor * _SHRINK)
         self.changed = resume
         self.spent_until = resume + (self.limit.burst - 1) * self._interval
 
-    def bar(self, now: float, until: float) -> None:
-        """Try no more than is documented for a long time."""
+    def stop_growth(self, now: float, until: float) -> None:
+        """Stay at the documented limit for two hours from `until`."""
         self._step_back(now)
-        self.barred_until = until + _ONCE_BITTEN
+        self.no_growth_until = until + _NO_GROWTH_AFTER_ERROR
 
     def _step_back(self, now: float) -> None:
-        """Back to the documented rate. As many calls as were spent stay spent, though each takes longer to refill."""
+        """Go back to the documented rate. The calls that were spent stay spent; each takes longer to refill."""
         if self.factor > 1.0:
             self.spent_until = now + max(0.0, self.spent_until - now) * self.factor
             self.factor = 1.0
@@ -109,19 +109,19 @@ class _Bucket:
 @dataclass(slots=True)
 class _Pause:
     until: float
-    unnamed: int
-    """How many pauses in a row had to guess their length."""
+    guessed: int
+    """How many pauses in a row had no `Retry-After`."""
 
 
 @dataclass(slots=True)
 class Budgets:
-    """What relay may still spend in one workspace. Methods go by Slack's names; `channel` matters to posts alone.
+    """The calls that relay may still make in one workspace. Methods have Slack's names; only posts have channel limits.
 
-    Slack's real limits are unpublished. They may be tighter than `limits`: a rate limit error slows the budget that
-    was used up, which then recovers slowly. They may be looser: a budget that was strained for a quarter of an hour
-    without a rest or an error grows by a fiftieth a minute, never beyond its `Limit.stretch`. A rest takes it back to
-    the documented limit; an error does so with all budgets of its method, and keeps them from growing for two hours.
-    A clock that is set back does not stop anything: what was planned by the old time moves back with it.
+    Slack's real limits are unpublished. They may be lower than `limits`: a rate limit error slows the budget that was
+    used up, which then recovers slowly. They may be higher: a budget that work has waited for during a quarter of an
+    hour, without a break or an error, grows by a fiftieth a minute, never beyond its `Limit.stretch`. A break takes it
+    back to the documented limit. An error takes all budgets of its method back, and stops their growth for two hours.
+    A clock that is set back blocks no calls: all planned times move back with it.
     """
 
     limits: Mapping[str, Limit]
@@ -138,53 +138,53 @@ class Budgets:
         return max(now, paused.until if paused else -inf, *waits)
 
     def spend(self, method: str, channel: str, now: float) -> None:
-        """Write down a call that is made now, whatever will come of it."""
+        """Count a call that is made now, whatever its answer will be."""
         self._follow(now)
         for bucket in self._of(method, channel):
             bucket.spend(now)
 
     def pause(self, method: str, until: float | None, now: float, channel: str = "") -> float:
-        """Stop a method in the whole workspace after a rate limit error; returns when it goes on.
+        """Pause a method in the whole workspace after a rate limit error; return when the pause ends.
 
-        `until` comes from Slack's `Retry-After`; None where it gave none. Calls that were under way when the pause
-        began are rejected too: they may prolong the pause, but slow nothing down again.
+        `until` comes from Slack's `Retry-After`; None where Slack sent none. Calls that were in flight when the pause
+        began are rate-limited too: they may prolong the pause, but do not slow the budget down again.
         """
         self._follow(now)
         last = self._pauses.get(method)
         if last is not None and now < last.until:
             last.until = max(last.until, now if until is None else until)
             return last.until
-        unnamed = 0 if last is None or now > last.until + _CALM else last.unnamed
+        guessed = 0 if last is None or now > last.until + _PAUSES_RESET_AFTER else last.guessed
         if until is None:
-            until = now + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**unnamed)
-            unnamed += 1
-        self._pauses[method] = _Pause(until, unnamed)
+            until = now + min(_MAX_PAUSE, _FIRST_PAUSE * 2**guessed)
+            guessed += 1
+        self._pauses[method] = _Pause(until, guessed)
         buckets = self._of(method, channel)
         for bucket in [each for each in buckets if each.is_strained(now)] or buckets:
             bucket.shrink(until)
         for (name, _), bucket in self._buckets.items():
             if name == method:
-                bucket.bar(now, until)
+                bucket.stop_growth(now, until)
         return until
 
     def _follow(self, now: float) -> None:
         back = self._latest - now
-        if back > _SET_BACK:
+        if back > _CLOCK_SET_BACK:
             for bucket in self._buckets.values():
                 bucket.spent_until -= back
                 bucket.changed -= back
                 bucket.strained_since -= back
-                bucket.barred_until -= back
+                bucket.no_growth_until -= back
             for pause in self._pauses.values():
                 pause.until -= back
             self._latest = now
         self._latest = max(self._latest, now)
 
     def _of(self, method: str, channel: str) -> list[_Bucket]:
-        found = [self._bucket(method, "", self.limits.get(method, TIER_2))]
+        buckets = [self._bucket(method, "", self.limits.get(method, TIER_2))]
         if channel and (limit := self.channel_limits.get(method)) is not None:
-            found.append(self._bucket(method, channel, limit))
-        return found
+            buckets.append(self._bucket(method, channel, limit))
+        return buckets
 
     def _bucket(self, method: str, channel: str, limit: Limit) -> _Bucket:
         return self._buckets.setdefault((method, channel), _Bucket(limit))
@@ -217,7 +217,7 @@ DEADLINES: Mapping[Urgency, float] = {
     Urgency.STATE_EDIT: 0.0,
     Urgency.EDIT: 30.0,
 }
-"""Seconds by which it is to be done. The latest moment, never a delay: where the budget is free it is done at once."""
+"""Seconds within which it must be done. A deadline, never a delay: where the budget allows, it is done at once."""
 
 EDIT_SPACING = 3.0
 """Seconds between two edits of one card, unless the later resolves or worsens it."""
@@ -238,8 +238,8 @@ _FIRST_TRY, _LONGEST = 2.0, 300.0
 def backoff(tries: int, key: str) -> float:
     """Seconds to wait after so many failed tries (from 1): doubling from 2 s to 5 minutes, less up to half of it.
 
-    What is taken off depends on `key` and `tries` alone, so that cards that failed together come back apart, and a
-    restart computes the same.
+    The reduction depends on `key` and `tries` alone: cards that failed together are retried at different times, and a
+    restart computes the same times.
     """
     whole = min(_LONGEST, _FIRST_TRY * 2.0 ** min(tries - 1, 16))
     return whole * (1.0 - crc32(f"{key} {tries}".encode()) / 2**33)

@@ -11,7 +11,7 @@ class Throttle:
     """Makes calls wait for their budget. `waiting` are the tasks that wait: only time moves them on."""
 
     def __init__(self, budgets: Budgets, clock: Clock) -> None:
-        """Guard these budgets; whoever shares the throttle shares them."""
+        """Apply these budgets. All users of one throttle share them."""
         self.waiting: set[asyncio.Task[object] | None] = set()
         self._budgets = budgets
         self._clock = clock

@@ -1,7 +1,7 @@
-"""Rings when routes or templates may have changed; whoever is rung reads them and sees.
+"""Calls a function when routes or templates may have changed; the function reads the files and compares them.
 
 Folders are watched, not files: editors save by renaming a new file over the old one, and Kubernetes swaps the link
-`..data` of a mounted volume. A watch only saves waiting: who is never rung looks every few seconds all the same.
+`..data` of a mounted volume. Watching only makes a reload faster: relay reads the files every few seconds anyway.
 """
 
 import asyncio
@@ -14,32 +14,32 @@ from watchfiles import Change, awatch
 log = structlog.get_logger("relay.reload")
 
 STEP_MS, DEBOUNCE_MS = 50, 200
-"""Milliseconds: of quiet after which changes are told, and after which they are told although there is no quiet."""
+"""Milliseconds without changes after which they are reported, and the most milliseconds until they are reported."""
 
 REWATCH_MS = 2_000
-"""Milliseconds after which it is seen whether the watched folders are still those that matter."""
+"""Milliseconds after which relay checks whether it still watches the right folders."""
 
 RETRY_PAUSE = 5.0
-"""Seconds until a watch is tried again that could not be set up."""
+"""Seconds until a failed watch is started again."""
 
 _KUBERNETES = ".."
 
 
-async def watch(routes: Path, templates: Path, ring: Callable[[], None]) -> None:
-    """Ring whenever something about these may have changed, until cancelled."""
-    complained = False
+async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) -> None:
+    """Call `on_change` whenever these files may have changed, until cancelled."""
+    logged = False
     while True:
         try:
-            await _watch_these(*_absolute(routes, templates), ring)
-        except Exception as error:  # noqa: BLE001  watching only saves waiting, and has many ways to fail
-            if not complained:
-                log.warning("watch_failed", detail=str(error), remedy="edits are found by looking every few seconds")
-            complained = True
+            await _watch_these(*_absolute(routes, templates), on_change)
+        except Exception as error:  # noqa: BLE001  watching only makes reloads faster, and has many ways to fail
+            if not logged:
+                log.warning("watch_failed", detail=str(error), remedy="relay reads the files every few seconds instead")
+            logged = True
             await asyncio.sleep(RETRY_PAUSE)
 
 
-async def _watch_these(routes: Path, templates: Path, ring: Callable[[], None]) -> None:
-    """Watch the folders that matter now; return once others do, as after one was replaced as a whole."""
+async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], None]) -> None:
+    """Watch the folders of these files; return once they are other folders, as after one was replaced as a whole."""
     watched = _identities(routes, templates)
 
     def concerns(_change: Change, path: str) -> bool:
@@ -55,7 +55,7 @@ async def _watch_these(routes: Path, templates: Path, ring: Callable[[], None]) 
         yield_on_timeout=True,
         ignore_permission_denied=True,
     ):
-        ring()
+        on_change()
         if _identities(routes, templates) != watched:
             return
 
@@ -65,21 +65,21 @@ def _absolute(routes: Path, templates: Path) -> tuple[Path, Path]:
 
 
 def _concerns(path: Path, routes: Path, templates: Path) -> bool:
-    """Whether a change there may be one of ours: a database beside routes.yaml, for one, never rests."""
+    """Whether a change there may concern these files; a database beside routes.yaml, for example, changes often."""
     names = {routes.name, routes.resolve().name, templates.name}
     return path.name in names or path.name.startswith(_KUBERNETES) or templates in path.parents
 
 
 def _identities(routes: Path, templates: Path) -> set[tuple[Path, int, int]]:
-    """The folders to watch, and which folders they are: one that was replaced is another one by the same name."""
-    found = set()
+    """The folders to watch, with device and inode: a folder that was replaced has the same name and another inode."""
+    identities = set()
     for path in _folders(routes, templates):
         try:
             status = path.stat()
         except OSError:
             continue
-        found.add((path, status.st_dev, status.st_ino))
-    return found
+        identities.add((path, status.st_dev, status.st_ino))
+    return identities
 
 
 def _folders(routes: Path, templates: Path) -> Iterator[Path]:

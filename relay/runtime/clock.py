@@ -28,7 +28,7 @@ class Clock:
     def monotonic(self) -> float:
         """Return seconds that only grow: for spans that a corrected clock must not change.
 
-        Time that the machine was asleep counts, where the system can tell.
+        Time during which the machine was suspended counts, where the system can measure it.
         """
         return time.clock_gettime(_MONOTONIC)
 

@@ -94,7 +94,7 @@ class CircuitBreaker:
                 self._unanswered = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Learn who relay is, and probe while the circuit is open, until told to stop.
+        """Learn who relay is, and probe while the circuit is open, until `stopping` is set.
 
         How often Slack is asked depends on time alone, however often `wakeup` is set.
         """

@@ -40,9 +40,8 @@ def accept(
     """Save shares and everything that follows from them in one commit: when this returns, they are on disk.
 
     `decide` is called in the order of arrival. Each share sees the result of the shares of its incident before it. A
-    repeated share is counted, not decided, and gets the answer of the first one. Once this has taken more than `within`
-    seconds, no more shares are decided: the result is shorter than `shares` (never empty), and nothing of the rest is
-    saved.
+    repeated share is counted, not decided, and gets the answer of the first one. After `within` seconds no more shares
+    are decided: the result is shorter than `shares` (never empty), and nothing of the rest is saved.
 
     Raises:
         StoreError, or whatever `decide` raises: nothing of the whole group is saved.
