@@ -137,7 +137,7 @@ class Metrics:
 
     def _start_at_zero(self) -> None:
         """Show the counters of alert rules before anything happens: for Prometheus, none to 1 is no increase."""
-        self._counters["relay_shares_total"].labels("not_kept", "default")
+        self._counters["relay_shares_total"].labels("not_stored", "default")
         for status, reason in _ALERTED_PROBLEMS:
             self._counters["relay_http_problems_total"].labels(str(status), reason)
         for method in Method:

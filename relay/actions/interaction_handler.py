@@ -87,7 +87,7 @@ class InteractionHandler:
                     return errors
                 await self._add_task(submission, submission.view_id, submission.values)
             case Click(action=action) as click if action and BUTTONS[action].opens_modal:
-                self._metrics.record_click(action, "asked")
+                self._metrics.record_click(action, "modal_requested")
                 self._background.put_nowait(self._open_modal(click))
             case Click(action=action) as click if action:
                 await self._add_task(click, f"{click.user}:{click.action_ts}", {})
@@ -131,7 +131,7 @@ class InteractionHandler:
         if not await self._add(key, TaskKind(action), card, payload):
             self._metrics.record_click(action, "repeat")
             return
-        self._metrics.record_click(action, "kept")
+        self._metrics.record_click(action, "stored")
         log.info(
             "click_stored",
             incident=card.incident,

@@ -7,7 +7,7 @@ from relay.cards.model import TaskKind
 from relay.model.buttons import BUTTONS
 
 UNKNOWN_CARD: Final = "Nothing was done: relay no longer knows this message. Use the incident's newest card."
-MODAL_NOT_OPENED: Final = "Slack did not open the dialog in time. Press the button again."
+MODAL_NOT_OPENED: Final = "Slack did not open the modal in time. Press the button again."
 
 _TELL_OPERATOR: Final = "Tell relay's operator"
 _NOT_IN_BIGPANDA: Final = "BigPanda no longer has this incident: it was merged into another, or deleted"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from relay.config.settings import Settings
+from relay.model.counting import counted
 
 
 def backup(
@@ -37,5 +38,6 @@ def backup(
         )
     megabytes = summary.size_bytes / 1e6
     typer.echo(
-        f"{file}: {megabytes:.1f} MB, {summary.incidents} incidents, {summary.shares} shares; the copy is valid."
+        f"{file}: {megabytes:.1f} MB, {counted(summary.incidents, 'incident')}, "
+        f"{counted(summary.shares, 'share')}; the copy is valid."
     )

@@ -23,7 +23,7 @@ def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the open dead letters, and the quarantined bodies.
 
     A dead letter is a card or reply that Slack rejected for good; meanwhile the incident is on the fallback channel.
-    Relay retries by itself when the channel works again. A quarantined body is a request that was not a share. Uses the
+    relay retries it when the channel works again. A quarantined body is a request that was not a share. Uses the
     database (RELAY_DATABASE_URL) of the running relay.
     """
     if context.invoked_subcommand is None:
@@ -69,7 +69,7 @@ def _show_letter(number: int, *, as_json: bool) -> None:
     async def load(store: "Store") -> "tuple[OpenDeadLetter, IncidentHistory | None, ChannelNames]":
         selected = select(await store.dead_letters(), number=number)
         if not selected:
-            fail(f"There is no open letter {number}.")
+            fail(f"There is no open dead letter {number}.")
         return selected[0], await store.incident_history(selected[0].card.incident), await slack_channel_names(store)
 
     letter, history, names = run_on_live_store(load)
@@ -101,19 +101,19 @@ def retry(
     """Retry dead letters, after the cause is fixed.
 
     The card is posted with its newest state and pings nobody; the fallback's card becomes a pointer to it. Exits with 1
-    if there is no such letter, or if one could not be retried.
+    if there is no such dead letter, or if one could not be retried.
     """
     from relay.tools import letters as tool
     from relay.tools.live_store import slack_channel_names
 
     if (letter_id is None) == (not everything and not reason):
-        raise typer.BadParameter("Give a letter's number, or --all, or --reason REASON.", param_hint="ID")
+        raise typer.BadParameter("Give the number of a dead letter, or --all, or --reason REASON.", param_hint="ID")
 
     async def retry_selected(store: "Store") -> "tuple[list[RetryResult], ChannelNames]":
         selected = tool.select(await store.dead_letters(), number=letter_id, reason=reason)
         if not selected:
             which = f" {letter_id}" if letter_id is not None else f" with the reason {reason}" if reason else ""
-            fail(f"There is no open letter{which}.")
+            fail(f"There is no open dead letter{which}.")
         results = await tool.retry(store, selected, time.time())
         return results, await slack_channel_names(store)
 

@@ -28,7 +28,10 @@ def sandbox(
     listen: ListenAddress = DEFAULT_LISTEN,
     channel: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=ID]", help="A public channel to create, optionally with its id. Repeatable."),
+        typer.Option(
+            metavar="NAME[=ID]",
+            help="A public channel to create, optionally with its id. Repeatable; without it, only #alerts.",
+        ),
     ] = None,
     rate_limits: Annotated[bool, typer.Option("--rate-limits", help="Apply Slack's rate limits.")] = False,
     relay: Annotated[

@@ -209,7 +209,7 @@ def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
     yield UserStep(
         incident=BILLING_INCIDENT,
         pause=1 * MINUTE,
-        caption="Dana clicks “Comment”, and fills in the form",
+        caption="Dana clicks “Comment”, and fills in the modal",
         user=DANA.slack,
         channel=BILLING_CHANNEL,
         action="relay_comment",

@@ -190,7 +190,7 @@ class IngestService:
 
     def _report_not_stored(self, waiting: _Waiting, error: Exception, unexpected: Exception | None = None) -> None:
         log.error("share_not_stored", incident=waiting.share.incident, detail=str(error), exc_info=unexpected)
-        self._metrics.record_share("not_kept", waiting.share.headers)
+        self._metrics.record_share("not_stored", waiting.share.headers)
 
     def _answer(self, waiting: _Waiting, accepted: AcceptedShare) -> None:
         _log_accepted(accepted)

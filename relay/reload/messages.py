@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from relay.model.counting import counted
 from relay.model.errors import Fault
 from relay.slack.limits import SECTION_TEXT
 from relay.slack.message import Message
@@ -20,8 +21,7 @@ _FIXED = "✅ The configuration is valid again: relay uses the routes and templa
 
 def faults_message(faults: Sequence[Fault]) -> Message:
     """Say what is wrong with the edit, and what follows."""
-    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    headline = f"⚠️ Invalid configuration change, not applied ({number})."
+    headline = f"⚠️ Invalid configuration change, not applied ({counted(len(faults), 'fault')})."
     lines = [_shortened(fault) for fault in faults[:MAX_LISTED]]
     if len(faults) > MAX_LISTED:
         lines.append(f"… and {len(faults) - MAX_LISTED} more")

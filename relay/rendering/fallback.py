@@ -6,6 +6,7 @@ They print text with relay's marks, as a template does, so that composing and fi
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from relay.model.entry_kinds import EntryKind
 from relay.rendering.blocks.characters import close_code
 from relay.rendering.blocks.marks import part
 from relay.rendering.blocks.tags import NodeKind
@@ -53,7 +54,7 @@ def entry(values: Values) -> str:
     """Print one paragraph of a reply."""
     kind = str(values.get("kind", ""))
     text = _PARAGRAPHS.get(kind, _other)(values) or _other(values)
-    if kind == "comment":
+    if kind == EntryKind.COMMENT:
         return text
     first, line_break, rest = text.partition("\n")
     return first + _when(values) + line_break + rest
@@ -165,15 +166,18 @@ def _other(values: Values) -> str:
 
 
 _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
-    "status": _state_change,
-    "comment": _comment,
-    "assignment": _assignment,
-    "snooze": _snooze,
-    "tags": _tags,
-    "alerts": _alert_counts,
-    "changes": _changes,
-    "resolved": _resolved,
-    "reopened": lambda values: f"{emoji(values.get('new'))} Reopened: *{_line(values.get('new')).capitalize()}*",
+    EntryKind.STATUS: _state_change,
+    EntryKind.COMMENT: _comment,
+    EntryKind.ASSIGNMENT: _assignment,
+    EntryKind.SNOOZE: _snooze,
+    EntryKind.TAGS: _tags,
+    EntryKind.ALERTS: _alert_counts,
+    EntryKind.CHANGES: _changes,
+    EntryKind.RESOLVED: _resolved,
+    EntryKind.REOPENED: lambda values: (
+        f"{emoji(values.get('new'))} Reopened: *{_line(values.get('new')).capitalize()}*"
+    ),
+    EntryKind.OTHER: _other,
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from relay.model.counting import plural
 from relay.model.incident import State
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -30,7 +31,7 @@ def and_more(items: Sequence[tuple[str, str]]) -> str:
 
 def _counted(noun: str, states: Sequence[str]) -> str:
     count = len(states)
-    words = f"and {count} more {noun}{_plural(count)}"
+    words = f"and {count} more {noun}{plural(count)}"
     worst = max((State(state) for state in states if state), key=lambda state: state.rank, default=None)
     if worst is None:
         return words
@@ -42,12 +43,12 @@ def _counted(noun: str, states: Sequence[str]) -> str:
 
 def more_characters(count: int) -> str:
     """Say how much of a text was cut."""
-    return f"… ({count:,} more character{_plural(count)})"
+    return f"… ({count:,} more character{plural(count)})"
 
 
 def more_blocks(count: int) -> str:
     """Say how many blocks were left out of a message, beside those that a list counts."""
-    return f"and {count} more part{_plural(count)}"
+    return f"and {count} more part{plural(count)}"
 
 
 def duration(seconds: float) -> str:
@@ -63,7 +64,3 @@ def duration(seconds: float) -> str:
         elif words:
             break
     return " ".join(words[:2]) or "0 s"
-
-
-def _plural(count: int) -> str:
-    return "" if count == 1 else "s"

@@ -10,7 +10,7 @@ from relay.store.types import QuarantinedBody
 
 MAX_BODIES = 1_000
 MAX_BYTES = 64 * 1024 * 1024
-"""Of the compressed bodies together."""
+"""The most bytes of all compressed bodies together."""
 
 _quarantine = schema.quarantine
 _WITHOUT_BODY = select(*(column for column in _quarantine.c if column.name != "body")).order_by(_quarantine.c.id)
@@ -19,12 +19,12 @@ _WITHOUT_BODY = select(*(column for column in _quarantine.c if column.name != "b
 def quarantine(connection: Connection, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
     """Store a body that is no valid share; delete the oldest ones beyond the limits."""
     stored = compress(body)
-    row = {"received": received, "reason": reason, "headers": dumps(headers), "size": len(stored), "body": stored}
+    row = {"received": received, "reason": reason, "headers": dumps(headers), "size": len(body), "body": stored}
     connection.execute(_quarantine.insert(), row)
     newest_first = _quarantine.c.id.desc()
     running = select(
         _quarantine.c.id,
-        func.sum(_quarantine.c.size).over(order_by=newest_first).label("bytes"),
+        func.sum(func.length(_quarantine.c.body)).over(order_by=newest_first).label("bytes"),
         func.row_number().over(order_by=newest_first).label("rank"),
     ).subquery()
     beyond = select(running.c.id).where(or_(running.c.bytes > MAX_BYTES, running.c.rank > MAX_BODIES))

@@ -76,7 +76,7 @@ class OpenDeadLetter(DeadLetter):
 class QuarantinedBody:
     """A body that is no valid share: when it came (Unix seconds), why it was rejected, and its bytes.
 
-    `size` is that of the compressed body; in lists, `body` is empty.
+    `size` is the body's in bytes; in lists, `body` is empty.
     """
 
     id: int

@@ -19,6 +19,7 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.counting import counted
 from relay.model.errors import ShareError
 from relay.model.tag_labels import TagDefinition
 from relay.store.recorded_incidents import RecordedIncidents
@@ -76,9 +77,9 @@ class BacktestReport:
 
     def lines(self, limit: int) -> Iterator[str | Table]:
         """The report for people, with details for at most `limit` incidents."""
-        yield f"{self.incidents} incidents, {self.shares} shares"
+        yield f"{counted(self.incidents, 'incident')}, {counted(self.shares, 'share')}"
         if self.unreadable:
-            yield f"{self.unreadable} shares could not be parsed, and were skipped"
+            yield f"skipped {counted(self.unreadable, 'share')} that could not be parsed"
         if not self.different:
             yield "There are no differences."
             return

@@ -1,7 +1,7 @@
 """`relay letters`: shows dead letters and quarantined bodies, as text or JSON; and retries dead letters.
 
 An operator's retry decides as relay does when a channel works again. If the channel does not accept messages yet, the
-card stays on the fallback channel: relay checks the channel at once, and retries the letter if it works.
+card stays on the fallback channel: relay checks the channel at once, and retries the dead letter if it works.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ from relay.tools.incident import entry_lines
 from relay.tools.message_text import ChannelNames, channel_label, format_time
 
 _MAX_CALLS = 5
-"""How many of Slack's last answers about a card are shown with its letter."""
+"""How many of Slack's last answers about a card are shown with its dead letter."""
 
 _NOT_SHOWN = {"answer", "remedy", "channel"}
-"""The fields of an answer that the letter shows elsewhere."""
+"""The fields of an answer that the dead letter shows elsewhere."""
 
 
 class RetryOutcome(StrEnum):
@@ -47,7 +47,7 @@ class RetryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryResult:
-    """A letter, and the result of its retry."""
+    """A dead letter, and the result of its retry."""
 
     letter: OpenDeadLetter
     outcome: RetryOutcome
@@ -67,7 +67,7 @@ _SENTENCES = {
     RetryOutcome.BUSY: "not retried: another reply of this card is being posted or in doubt; retry after that",
     RetryOutcome.ALREADY_RETRIED: "not retried: relay has retried it already, and is posting it",
     RetryOutcome.CHANNEL_CHECKED: "{channel} rejected messages when relay last checked: relay checks it again now, and "
-    "retries the letter if the channel works",
+    "retries the dead letter if the channel works",
     RetryOutcome.EXTERNAL_CHANNEL: "not retried: {channel} is shared with another organisation; set allow_external: "
     "true if it may read incidents, or choose another channel, and the next share of the incident fixes the card",
     RetryOutcome.UNKNOWN_CHANNEL: "not retried: relay does not know {channel} any more",
@@ -77,7 +77,7 @@ _SENTENCES = {
 def select(
     letters: Sequence[OpenDeadLetter], *, number: int | None = None, reason: str = ""
 ) -> tuple[OpenDeadLetter, ...]:
-    """Select letters by number or by reason (`in_doubt` stands for every `in_doubt: ...`); all if neither is given."""
+    """Select dead letters by number or by reason (`in_doubt` stands for every `in_doubt: ...`); all if neither is given."""
     return tuple(
         letter
         for letter in letters
@@ -86,9 +86,9 @@ def select(
 
 
 async def retry(store: Store, letters: Sequence[OpenDeadLetter], now: float) -> list[RetryResult]:
-    """Retry letters beside a running relay, and wake it.
+    """Retry dead letters beside a running relay, and wake it.
 
-    Raises StoreError if the database failed; the letters before the failure are retried.
+    Raises StoreError if the database failed; the dead letters before the failure are retried.
     """
     channels = {channel.ref: channel for channel in await store.channels()}
     results = []
@@ -109,7 +109,7 @@ async def retry(store: Store, letters: Sequence[OpenDeadLetter], now: float) -> 
 
 
 def retry_outcome(letter: OpenDeadLetter, channel: Channel | None) -> RetryOutcome:
-    """Decide what a retry can do, given the current state of the letter's channel."""
+    """Decide what a retry can do, given the current state of its channel."""
     if channel is None:
         return RetryOutcome.UNKNOWN_CHANNEL
     if letter.reason == EXTERNAL and is_external(letter.card, channel):
@@ -153,7 +153,7 @@ def _decide(
 
 
 async def _attempts_in_doubt(store: Store, letter: OpenDeadLetter) -> tuple[Attempt, ...]:
-    """The given-up attempts of the letter that may be in Slack; relay finds their messages by key."""
+    """The given-up attempts of the dead letter that may be in Slack; relay finds their messages by key."""
     history = await store.incident_history(letter.card.incident)
     attempts = history.attempts.get(letter.card.id, ()) if history else ()
     kind, after = (REPLY, letter.unreported[0]) if letter.unreported else (ROOT, -1)
@@ -172,33 +172,33 @@ async def _attempts_in_doubt(store: Store, letter: OpenDeadLetter) -> tuple[Atte
 def tables(
     letters: Sequence[OpenDeadLetter], bodies: Sequence[QuarantinedBody], names: ChannelNames
 ) -> Iterator[Table]:
-    """One table of the letters, and one of the bodies; none for an empty list."""
+    """One table of the dead letters, and one of the bodies; none for an empty list."""
     if letters:
-        table = Table("letter", "since", "channel", "incident", "reason and remedy", title="Dead letters", box=None)
+        table = Table("id", "since", "channel", "incident", "reason and remedy", title="Dead letters", box=None)
         for letter in letters:
             reason = f"{letter.reason}: {letter.remedy}" if letter.remedy else letter.reason
             channel = channel_label(letter.card.channel, names)
             table.add_row(str(letter.id), format_time(letter.since), channel, letter.card.incident, reason)
         yield table
     if bodies:
-        table = Table("body", "received", "size", "reason", title="Quarantined bodies (not shares)", box=None)
+        table = Table("id", "received", "size", "reason", title="Quarantined bodies (not shares)", box=None)
         for body in bodies:
-            table.add_row(f"q{body.id}", format_time(body.received), f"{body.size} B", body.reason)
+            table.add_row(f"q{body.id}", format_time(body.received), f"{body.size} bytes", body.reason)
         yield table
 
 
 def describe_result(result: RetryResult, names: ChannelNames) -> str:
-    """One sentence: which letter, and the result of its retry."""
+    """One sentence: which dead letter, and the result of its retry."""
     card = result.letter.card
     channel = channel_label(card.channel, names)
     sentence = _SENTENCES[result.outcome].format(channel=channel)
-    return f"letter {result.letter.id} (incident {card.incident} in {channel}): {sentence}"
+    return f"dead letter {result.letter.id} (incident {card.incident} in {channel}): {sentence}"
 
 
 def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, names: ChannelNames) -> Iterator[str]:
-    """A letter with its incident, its card, and Slack's last answers."""
+    """A dead letter with its incident, its card, and Slack's last answers."""
     card = letter.card
-    yield f"letter {letter.id}: incident {card.incident} in {channel_label(card.channel, names)}"
+    yield f"dead letter {letter.id}: incident {card.incident} in {channel_label(card.channel, names)}"
     if history is not None:
         yield f"  title    {history.state.record.title}"
     yield f"  since    {format_time(letter.since)}"
@@ -234,7 +234,7 @@ def describe_body(body: QuarantinedBody) -> Iterator[str]:
 
 
 def letter_as_json(letter: OpenDeadLetter, history: IncidentHistory | None = None) -> dict[str, JSON]:
-    """A letter with its card; with a history, also the incident's title and Slack's answers about the card."""
+    """A dead letter with its card; with a history, also the incident's title and Slack's answers about the card."""
     document: dict[str, Any] = orjson.loads(orjson.dumps(letter, option=orjson.OPT_NON_STR_KEYS))
     if history is not None:
         document["title"] = history.state.record.title

@@ -55,7 +55,7 @@ async def test_on_a_full_disk_no_share_is_accepted_and_no_accepted_share_is_lost
         assert "relay.db" in readiness["store"]
         assert (await relay.get("/healthz"))[0] == 200
         text = await scraped(relay)
-        assert 'relay_shares_total{integration="default",outcome="not_kept"} 3.0' in text
+        assert 'relay_shares_total{integration="default",outcome="not_stored"} 3.0' in text
         assert 'relay_http_problems_total{reason="not_stored",status="503"} 3.0' in text
         assert "relay_database_up 0.0" in text  # relay can read the database, but not write it
         resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (hard_limit, hard_limit))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Snooze, State
 from relay.rendering.card import render_card
 from relay.rendering.reply import render_reply
@@ -117,9 +118,8 @@ def test_the_built_in_card_says_that_the_incident_is_snoozed():
     assert "· Production · snoozed until <!date^1649576282^" in text
 
 
-def test_every_kind_of_entry_has_a_built_in_text():
-    kinds = ["status", "comment", "assignment", "snooze", "tags", "alerts", "changes", "resolved", "reopened", "other"]
-    broken = library(**dict.fromkeys(kinds, "{% broken"))
+def test_every_entry_kind_has_its_own_built_in_text():
+    broken = library(**dict.fromkeys(EntryKind, "{% broken"))
     entry = {
         "old": "warning",
         "new": "critical",
@@ -141,7 +141,7 @@ def test_every_kind_of_entry_has_a_built_in_text():
     }
     texts = {
         kind: shown_text(render_reply(broken, "incident", render_request(), [{**entry, "kind": kind}])).split("\n")[0]
-        for kind in kinds
+        for kind in EntryKind
     }
     assert texts == {
         "status": "Warning → *Critical*",

@@ -80,7 +80,7 @@ async def test_a_locked_database_delays_nobody_longer_than_its_own_timeout(store
     assert all(isinstance(answer, StoreError) for answer in answers)
     assert tries == [40]
     problems = metrics.exposition(None, writable=False, delivering=True)[0].decode()
-    assert 'relay_shares_total{integration="default",outcome="not_kept"} 40.0' in problems
+    assert 'relay_shares_total{integration="default",outcome="not_stored"} 40.0' in problems
     committing.cancel()
     await asyncio.wait([committing])
 
@@ -115,6 +115,6 @@ async def test_a_silent_database_leaves_no_sender_without_an_answer_and_no_share
         with pytest.raises(NotJson):  # the reason is given all the same
             await ingest.accept(b"{", {})
     problems = metrics.exposition(None, writable=False, delivering=True)[0].decode()
-    assert 'relay_shares_total{integration="default",outcome="not_kept"} 300.0' in problems
+    assert 'relay_shares_total{integration="default",outcome="not_stored"} 300.0' in problems
     committing.cancel()
     await asyncio.wait([committing])

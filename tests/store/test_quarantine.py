@@ -10,9 +10,9 @@ from tests.support.store_samples import NOW, run
 
 async def test_a_body_is_stored_with_the_reason(store):
     await store.quarantine(b"not json \x00\xff", {"content-type": "text/plain"}, "not_json", NOW)
-    [row] = await run(store, "SELECT received, reason, headers, size, length(body) AS length FROM quarantine")
+    [row] = await run(store, "SELECT received, reason, headers, size FROM quarantine")
     assert (row.received, row.reason, row.headers) == (NOW, "not_json", '{"content-type":"text/plain"}')
-    assert row.size == row.length
+    assert row.size == len(b"not json \x00\xff")
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_BODIES", 3), ("MAX_BYTES", 3 * 1100)])

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import orjson
 
+from relay.model.counting import counted
 from relay.model.errors import Fault
 
 
@@ -41,8 +42,8 @@ class CheckReport:
     @property
     def summary(self) -> str:
         """One line: what was checked, and how many errors and warnings there are."""
-        checked = f"{_counted(self.routes, 'route')}, {_counted(self.templates, 'template file')}"
-        return f"{checked}: {_counted(len(self.errors), 'error')}, {_counted(len(self.warnings), 'warning')}"
+        checked = f"{counted(self.routes, 'route')}, {counted(self.templates, 'template file')}"
+        return f"{checked}: {counted(len(self.errors), 'error')}, {counted(len(self.warnings), 'warning')}"
 
 
 def format_report(report: CheckReport, form: Format) -> list[str]:
@@ -78,7 +79,3 @@ def _annotation(finding: Fault) -> str:
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -15,6 +15,7 @@ from relay.cards.model import Channel
 from relay.config.files import load_configuration
 from relay.config.settings import Settings
 from relay.http.session import make_session
+from relay.model.counting import counted
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
@@ -61,11 +62,10 @@ def _configuration(settings: Settings, stored: StoredConfiguration | None) -> tu
         rulebook = load_configuration(settings.routes, settings.templates).rulebook
     except ConfigurationError as raised:
         first, number = raised.faults[0], len(raised.faults)
-        errors = "1 error" if number == 1 else f"{number} errors"
         effect = "the previous configuration stays active" if stored else "relay cannot start"
-        message = f"it has {errors}, so {effect}. The first: {first}."
+        message = f"it has {counted(number, 'error')}, so {effect}. The first: {first}."
         return [error(subject, message, "Run `relay check`, and fix what it reports.")], _stored_rulebook(stored)
-    findings = [ok(subject, f"it is valid; {len(list(rulebook.routes.flatten()))} routes.")]
+    findings = [ok(subject, f"it is valid; {counted(len(list(rulebook.routes.flatten())), 'route')}.")]
     if rulebook.fallback is None:
         message = "there is no fallback channel: incidents that no route matches are stored, but not posted."
         findings.append(warning(subject, message, "Name a channel under `fallback:` at the top of routes.yaml."))
@@ -121,7 +121,7 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, *, neede
     outcome = await client.tag_definitions()
     if isinstance(outcome, TaskDone):
         tags = len(tag_definitions_of(outcome.body))
-        return [ok("BigPanda", f"{url} accepts the key, and defines {tags} tags."), _callback(settings)]
+        return [ok("BigPanda", f"{url} accepts the key, and defines {counted(tags, 'tag')}."), _callback(settings)]
     remedy = getattr(outcome, "remedy", "") or "Check BIGPANDA_API_URL, and the network from here to it."
     detail = getattr(outcome, "detail", "")
     reason = outcome.reason.replace("_", " ") + (f" ({detail})" if detail else "")

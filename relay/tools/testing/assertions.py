@@ -65,7 +65,10 @@ def _check_card(simulated: SimulatedCard, expected: CardExpected, names: Channel
     if expected.entries is not None and expected.entries[0] != len(kinds):
         number, position = expected.entries
         found = f"{len(kinds)} ({', '.join(kinds)})" if kinds else "0"
-        yield _failure(position, f"expected {number} entries in the thread of {subject}, found {found}")
+        yield _failure(
+            position,
+            f"expected {number} {'entry' if number == 1 else 'entries'} in the thread of {subject}, found {found}",
+        )
     if expected.thread is not None:
         yield from _check_thread(simulated.replies, expected.thread, expected, names)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
+from relay.model.counting import counted
 from relay.tools.testing.model import OperatorTestResult
 from relay.tools.testing.runner import OperatorTestRun
 
@@ -25,12 +26,12 @@ def result_lines(result: OperatorTestResult) -> Iterator[str]:
 def summary(run: OperatorTestRun) -> str:
     """The last line."""
     number, failed = len(run.results), len(run.failed)
-    return f"{number} test{'' if number == 1 else 's'}: " + (f"{failed} failed" if failed else "all passed")
+    return f"{counted(number, 'test')}: " + (f"{failed} failed" if failed else "all passed")
 
 
 def coverage(run: OperatorTestRun, routes_file: str) -> Iterator[str]:
     """The routes that no test reaches."""
-    yield f"{len(run.reached)} of {len(run.reached) + len(run.missed)} routes are reached"
+    yield f"tests reach {len(run.reached)} of {counted(len(run.reached) + len(run.missed), 'route')}"
     yield from (f"    {routes_file}:{line}: no test reaches the route '{name}'" for name, line in run.missed)
     if run.fallback is False:
         yield "    no test has a share that no route matches, so the fallback is not reached"

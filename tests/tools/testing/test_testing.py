@@ -383,7 +383,7 @@ def test_the_command_finds_the_tests_beside_the_routes_and_exits_with_their_resu
     file.write_text(f"version: 1\ntests:\n{GOOD}\n")
     fine = run_command(tmp_path, "--coverage", "--junit", str(tmp_path / "out.xml"))
     assert (fine.exit_code, fine.output.splitlines()[0]) == (0, "ok     one")
-    assert "0 of 2 routes are reached" in fine.output
+    assert "tests reach 0 of 2 routes" in fine.output
     assert f"{tmp_path}/routes.yaml:6: no test reaches the route 'payments'" in fine.output
     assert ET.parse(tmp_path / "out.xml").getroot().get("failures") == "0"
     file.write_text(f"version: 1\ntests:\n{GOOD.replace('[noc]', '[]')}\n")
