@@ -77,7 +77,7 @@ _SENTENCES = {
 def select(
     letters: Sequence[OpenDeadLetter], *, number: int | None = None, reason: str = ""
 ) -> tuple[OpenDeadLetter, ...]:
-    """Select dead letters by number or by reason (`in_doubt` stands for every `in_doubt: ...`); all if neither is given."""
+    """Select dead letters by number or reason (`in_doubt` means every `in_doubt: ...`); without either, select all."""
     return tuple(
         letter
         for letter in letters
