@@ -11,7 +11,13 @@ import structlog
 from aiohttp import ClientSession
 
 from relay import __version__
-from relay.actions.build import build_actions
+from relay.actions.interaction_handler import InteractionHandler
+from relay.actions.people import People
+from relay.actions.permission import Permissions
+from relay.actions.preflight import Preflight
+from relay.actions.tag_definitions import TagDefinitions
+from relay.actions.task_runner import TaskRunner
+from relay.actions.task_worker import TaskWorker
 from relay.backend import RelayBackend
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.config.configuration import Configuration
@@ -101,36 +107,33 @@ class Relay:
             metrics=metrics,
             wants_callback=settings.can_call_back,
         )
-        self._actions = build_actions(
-            settings,
-            store,
-            self._slack,
-            bigpanda,
-            clock=clock,
-            live=self._live,
-            accept=self._ingest.accept,
-            on_tag_definitions=self._reloader.set_tag_definitions,
-            metrics=metrics,
+        people = People(self._slack, bigpanda, self._rulebook, clock)
+        permissions = Permissions(people, self._rulebook)
+        self._tag_definitions = TagDefinitions(store, bigpanda, clock, self._reloader.set_tag_definitions)
+        runner = None
+        if bigpanda is not None:
+            preflight = Preflight(bigpanda, people, permissions, self._rulebook, settings.app_key)
+            runner = TaskRunner(
+                store, preflight, self._slack, bigpanda, clock=clock, accept=self._ingest.accept, metrics=metrics
+            )
+        self._tasks = TaskWorker(store, runner, self._tag_definitions, clock)
+        wake, enabled = self._tasks.wake, settings.buttons_enabled
+        self._interactions = InteractionHandler(
+            store, self._slack, permissions, clock, wake, metrics=metrics, enabled=enabled
         )
-        self._delivery = DeliveryService(
-            store,
-            self._slack,
-            self._live,
-            clock,
-            metrics=metrics,
-            on_change=self._actions.tasks.wake,
-        )
-        self._leader = Leader(store, clock, [self._delivery, self._actions.tasks])
+        self._delivery = DeliveryService(store, self._slack, self._live, clock, metrics=metrics, on_change=wake)
+        self._leader = Leader(store, clock, [self._delivery, self._tasks])
         self._notifier = Notifier(store, self._slack, live=self._live, delivering=self._is_delivering, clock=clock)
         self._run_retention = partial(run_retention, store, settings.retention_days, clock, self._is_delivering)
         self.backend = RelayBackend(
             store=store,
             ingest=self._ingest,
             delivery=self._delivery,
-            actions=self._actions,
+            interactions=self._interactions,
+            tasks=self._tasks,
             reloader=self._reloader,
             breaker=self._slack.breaker,
-            metrics=metrics,
+            recorder=metrics,
             clock=clock,
         )
         self._socket = _socket_mode(settings, session, clock, metrics, self.backend)
@@ -148,7 +151,7 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether nothing is in progress, and nothing begins before time passes or something comes in."""
-        return self._delivery.idle and self._actions.tasks.idle and self._actions.interactions.idle
+        return self._delivery.idle and self._tasks.idle and self._interactions.idle
 
     async def run(self) -> None:
         """Serve until `stop` is called. Then stop in order: no new shares, no new calls, and only then the store.
@@ -157,7 +160,7 @@ class Relay:
             RelayError: it cannot start.
         """
         await self._reloader.start()
-        await self._actions.tag_definitions.load()
+        await self._tag_definitions.load()
         stop_leading = asyncio.Event()
         with self._signals():
             async with asyncio.TaskGroup() as tasks:
@@ -195,8 +198,8 @@ class Relay:
         return {
             "ingest": self._ingest.run(),
             "retention": self._run_retention(),
-            "interactions": self._actions.interactions.run(),
-            "tag definitions": self._actions.tag_definitions.poll(),
+            "interactions": self._interactions.run(),
+            "tag definitions": self._tag_definitions.poll(),
             "reloader": self._reloader.run(self._wake_leader, self._notifier),
         }
 

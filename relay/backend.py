@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
-from relay.actions.build import ActionServices
+from relay.actions.interaction_handler import InteractionHandler
+from relay.actions.task_worker import TaskWorker
 from relay.delivery.service import DeliveryService
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
@@ -26,64 +28,55 @@ T = TypeVar("T")
 log = structlog.get_logger("relay")
 
 
+@dataclass(kw_only=True)
 class RelayBackend:
     """Implements `relay.server.backend.Backend`. `socket` is set where Socket Mode is used."""
 
-    def __init__(  # noqa: PLR0913  each has a name
-        self,
-        *,
-        store: Store,
-        ingest: IngestService,
-        delivery: DeliveryService,
-        actions: ActionServices,
-        reloader: Reloader,
-        breaker: CircuitBreaker,
-        metrics: Metrics,
-        clock: Clock,
-    ) -> None:
-        """Take the parts that answer."""
-        self.socket: SocketMode | None = None
-        self._store = store
-        self._ingest = ingest
-        self._delivery = delivery
-        self._actions = actions
-        self._reloader = reloader
-        self._breaker = breaker
-        self._metrics = metrics
-        self._clock = clock
-        self._probe = HealthProbe(store)
+    store: Store
+    ingest: IngestService
+    delivery: DeliveryService
+    interactions: InteractionHandler
+    tasks: TaskWorker
+    reloader: Reloader
+    breaker: CircuitBreaker
+    recorder: Metrics
+    clock: Clock
+    socket: SocketMode | None = None
+
+    def __post_init__(self) -> None:
+        self._probe = HealthProbe(self.store)
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         """Store a share."""
-        accepted = await self._ingest.accept(body, headers)
+        accepted = await self.ingest.accept(body, headers)
         return ShareReceipt(share=accepted.share_id, incident=accepted.incident, routes=accepted.routes)
 
     async def on_interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Store what a person pressed or sent in Slack; return the answer for Slack."""
-        return await self._actions.interactions.handle_interaction(payload)
+        return await self.interactions.handle_interaction(payload)
 
     async def on_event(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Store what a person wrote into a thread."""
-        return await self._actions.interactions.handle_event(payload)
+        return await self.interactions.handle_event(payload)
 
     async def incident(self, incident: str) -> dict[str, Any] | None:
         """Return everything that relay knows about an incident, as JSON."""
-        history = await self._store.incident_history(incident)
-        return None if history is None else as_json(history, self._delivery.message_link)
+        history = await self.store.incident_history(incident)
+        return None if history is None else as_json(history, self.delivery.message_link)
 
     async def readiness(self) -> Readiness:
         """Check whether a share can be stored; what else is wrong is shown, and does not make relay unready."""
-        state = self._reloader.state
+        state = self.reloader.state
         detail: dict[str, Any] = {
             "configuration": state.hash,
-            "slack": self._breaker.status,
-            "delivering": self._delivery.delivering,
+            "slack": self.breaker.status,
+            "delivering": self.delivery.delivering,
         }
         if self.socket is not None:
             detail["socket_mode"] = "connected" if self.socket.connected else "not connected"
-        if self._breaker.remedy:
-            detail["remedy"] = self._breaker.remedy
-        if problem := self._actions.tasks.problem:
+        if self.breaker.remedy:
+            detail["remedy"] = self.breaker.remedy
+        if problem := self.tasks.problem:
             detail["bigpanda"] = problem
         if state.faults:
             detail["configuration_faults"] = [str(fault) for fault in state.faults]
@@ -95,19 +88,19 @@ class RelayBackend:
 
     async def metrics(self) -> tuple[bytes, str]:
         """Return the metrics; while the database does not answer, those that do not need it."""
-        state = self._reloader.state
-        self._metrics.record_configuration(state.hash, state.last_success_at, successful=state.successful)
+        state = self.reloader.state
+        self.recorder.record_configuration(state.hash, state.last_success_at, successful=state.successful)
         if self.socket is not None:
-            self._metrics.record_socket_mode(connected=self.socket.connected)
+            self.recorder.record_socket_mode(connected=self.socket.connected)
         store_problem, backlog = await asyncio.gather(self._probe.problem(), self._backlog())
-        return self._metrics.exposition(backlog, writable=not store_problem, delivering=self._delivery.delivering)
+        return self.recorder.exposition(backlog, writable=not store_problem, delivering=self.delivery.delivering)
 
     async def _waiting(self) -> dict[str, Any]:
         """Return what is not as it should be; `store` where the database does not answer."""
-        now = self._clock.now()
+        now = self.clock.now()
         try:
-            channels = await self._in_time(self._store.stalled_channels(now))
-            backlog = await self._in_time(self._store.backlog(now))
+            channels = await self._in_time(self.store.stalled_channels(now))
+            backlog = await self._in_time(self.store.backlog(now))
         except StoreError as error:
             return {"store": str(error)}
         return {
@@ -120,7 +113,7 @@ class RelayBackend:
 
     async def _backlog(self) -> Backlog | None:
         try:
-            return await self._in_time(self._store.backlog(self._clock.now()))
+            return await self._in_time(self.store.backlog(self.clock.now()))
         except StoreError as error:
             log.warning("backlog_unknown", detail=str(error))
             return None
@@ -135,4 +128,4 @@ class RelayBackend:
             async with asyncio.timeout(TIMEOUT):
                 return await answer
         except TimeoutError:
-            raise self._store.unresponsive(TIMEOUT) from None
+            raise self.store.unresponsive(TIMEOUT) from None

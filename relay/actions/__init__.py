@@ -1,6 +1,5 @@
 """What people do in Slack becomes tasks for BigPanda, and what BigPanda knows comes back.
 
-build ................. makes and connects all of it
 interaction_handler ... stores clicks, modals and thread replies as tasks, before Slack gets its answer
 permission ............ decides who may act on a card
 task_worker ........... runs due tasks in the relay that is the leader, and finds incidents without news

@@ -18,6 +18,7 @@ from relay.actions.modals import build_modal, validation_errors
 from relay.actions.people import LookupFailed
 from relay.actions.permission import Denied, Permissions
 from relay.cards.model import Card, Task, TaskKind
+from relay.delivery.context import card_fields
 from relay.metrics import Metrics
 from relay.model.buttons import BUTTONS
 from relay.model.json_types import JSON
@@ -109,7 +110,7 @@ class InteractionHandler:
             return None
         key = f"reply:{reply.channel}:{reply.ts}"
         if await self._add(key, TaskKind.REPLY, card, {**asdict(reply), "message_ts": reply.thread_ts}):
-            log.info("reply_stored", incident=card.incident, channel=card.channel, route=card.route, key=key)
+            log.info("reply_stored", **card_fields(card), key=key)
         return None
 
     async def _add_task(self, source: Click | Submission, unique: str, values: Mapping[str, str]) -> None:
@@ -132,15 +133,7 @@ class InteractionHandler:
             self._metrics.record_click(action, "repeat")
             return
         self._metrics.record_click(action, "stored")
-        log.info(
-            "click_stored",
-            incident=card.incident,
-            route=card.route,
-            channel=card.channel,
-            action=action,
-            user=source.user,
-            key=key,
-        )
+        log.info("click_stored", **card_fields(card), action=action, user=source.user, key=key)
         self._background.put_nowait(self._tell_started(source, card))
 
     async def _add(self, key: str, kind: TaskKind, card: Card, payload: Mapping[str, JSON]) -> bool:

@@ -1,12 +1,13 @@
 """Looks people up in Slack (name, e-mail, time zone, groups) and in BigPanda (the id to assign incidents to)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone, TaskRejected
 from relay.bigpanda.responses import users_of
+from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, SlackOutcome
@@ -56,13 +57,13 @@ class People:
         self,
         slack: SlackGateway,
         bigpanda: BigPandaGateway | None,
-        users: Callable[[], Mapping[str, str]],
+        rulebook: Callable[[], Rulebook],
         clock: Clock,
     ) -> None:
-        """`users` returns `users` of routes.yaml: e-mail address (casefolded) -> BigPanda's user id."""
+        """`rulebook` returns the live routes: its `users` map e-mail addresses (casefolded) to BigPanda's user ids."""
         self._slack = slack
         self._bigpanda = bigpanda
-        self._users = users
+        self._rulebook = rulebook
         self._persons: _Cache[SlackUser] = _Cache(PERSON_TTL, clock)
         self._members: _Cache[frozenset[str]] = _Cache(GROUP_MEMBERS_TTL, clock)
         self._bigpanda_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
@@ -96,7 +97,7 @@ class People:
     async def bigpanda_id(self, email: str) -> str | LookupFailed:
         """Return the id of BigPanda's user with that e-mail address; empty where there is none."""
         folded = email.strip().casefold()
-        if configured := self._users().get(folded):
+        if configured := self._rulebook().users.get(folded):
             return configured
         if not folded or self._bigpanda is None:
             return ""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from relay.actions.people import LookupFailed, People
 from relay.cards.model import Card
-from relay.config.configuration import Configuration
 from relay.routes.options import Options
+from relay.routes.rulebook import Rulebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +18,12 @@ class Denied:
 
 
 class Permissions:
-    """Decides by the live configuration: a change of the routes counts at once, also for older cards."""
+    """Decides by the live routes: a change of the routes counts at once, also for older cards."""
 
-    def __init__(self, people: People, live: Callable[[], Configuration]) -> None:
-        """`live` returns the live configuration."""
+    def __init__(self, people: People, rulebook: Callable[[], Rulebook]) -> None:
+        """`rulebook` returns the live routes."""
         self._people = people
-        self._live = live
+        self._rulebook = rulebook
 
     async def check(self, card: Card | None, action: str, user: str) -> Denied | LookupFailed | None:
         """Return why this person may not do this on the card (None: they may), or that it cannot be found out now."""
@@ -44,4 +44,4 @@ class Permissions:
         return self._options(card).actors
 
     def _options(self, card: Card) -> Options:
-        return self._live().rulebook.current_options(card.route, card.channel, card.options)
+        return self._rulebook().current_options(card.route, card.channel, card.options)

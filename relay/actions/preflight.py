@@ -21,7 +21,7 @@ from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, 
 from relay.model.incident import Incident
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
-from relay.model.tag_labels import TagLabels
+from relay.routes.rulebook import Rulebook
 from relay.slack.interactions import mentioned_users, to_plain_text
 from relay.slack.responses import SlackUser
 
@@ -79,15 +79,14 @@ class Preflight:
         bigpanda: BigPandaGateway,
         people: People,
         permissions: Permissions,
-        *,
-        tag_labels: Callable[[], TagLabels],
+        rulebook: Callable[[], Rulebook],
         app_key: Callable[[str], SecretStr | None],
     ) -> None:
-        """`tag_labels` returns those of the live configuration, `app_key` the key of an integration."""
+        """`rulebook` returns the live routes, `app_key` the key of an integration."""
         self._bigpanda = bigpanda
         self._people = people
         self._permissions = permissions
-        self._tag_labels = tag_labels
+        self._rulebook = rulebook
         self._app_key = app_key
 
     async def prepare(self, context: TaskContext) -> Prepared:
@@ -147,7 +146,7 @@ class Preflight:
         person = await self._person(context)
         if kind is TaskKind.COMMENT:
             return self._comment(context, environment, person, _text(context, "text").strip())
-        incident = read_incident(context.incident_state.record, self._tag_labels())
+        incident = read_incident(context.incident_state.record, self._rulebook().tag_labels)
         if not incident.active:
             raise _Stop(_already(context, "already_resolved"))
         match kind:

@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from relay.actions.tag_definitions import TagDefinitions
-from relay.actions.task_runner import STORE_RETRY_PAUSE, TaskRunner
+from relay.actions.task_runner import TaskRunner
 from relay.cards import staleness
 from relay.cards.model import AttemptState
 from relay.cards.tasks import TaskContext, close_task
-from relay.delivery.supervision import supervise
+from relay.delivery.supervision import STORE_RETRY_PAUSE, supervise
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Clock, WakeEvent
 from relay.store.restore import SEARCH_FIRST_FOR
@@ -75,14 +75,14 @@ class TaskWorker:
         Raises:
             LeaseLost: another relay is the leader now.
         """
-        work = partial(self._work, lease, stopping)
-        await supervise("bigpanda_tasks", work, self.wakeup, stopping, self._clock)
+        await supervise("bigpanda_tasks", partial(self._work, lease), self.wakeup, stopping, self._clock)
 
     async def _work(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         await self._store.recover_tasks(self._clock.now(), lease)
         window = await self._store.restore_window(self._clock.now())
         if self._runner:
             # Whatever is stored when a copy is served for the first time is the copy's, however long copying took.
+            self._runner.lease = lease
             self._runner.restored_at = None if window is None else window[1] - SEARCH_FIRST_FOR
         else:
             await self._give_up_all(lease)
@@ -119,7 +119,7 @@ class TaskWorker:
             log.exception("task_not_picked")
             return now + SILENCE_CHECK_EVERY
         if isinstance(due, TaskContext) and self._runner:
-            self._spawn(due.task.incident, self._run(self._runner, due, lease), tasks)
+            self._spawn(due.task.incident, self._run(self._runner, due), tasks)
             return now
         moments = (due if isinstance(due, float) else None, silence_at, refresh_at)
         return min((moment for moment in moments if moment is not None), default=None)
@@ -161,13 +161,13 @@ class TaskWorker:
         self._next_silence_check = now + SILENCE_CHECK_EVERY if found is None else min(found, now + SILENCE_CHECK_EVERY)
         return self._next_silence_check
 
-    async def _run(self, runner: TaskRunner, context: TaskContext, lease: Lease | None) -> None:
+    async def _run(self, runner: TaskRunner, context: TaskContext) -> None:
         try:
-            await runner.run(context, lease)
+            await runner.run(context)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  a failing task must not interrupt the others
-            await runner.record_crash(context, error, lease)
+            await runner.record_crash(context, error)
 
     def _spawn(self, key: str, work: Coroutine[Any, Any, None], tasks: asyncio.TaskGroup) -> None:
         task = tasks.create_task(work, name=f"task of {key or 'tag definitions'}")

@@ -8,7 +8,7 @@
     reconciler   searches Slack for messages whose answer was lost
     repair       diverts cards of rejected channels, retries dead letters, reposts deleted cards
     history      reads a channel or a thread, page by page
-    lease_guard  checks before each call that the lease still holds
+
     card_backoff skips cards whose work failed, for a while
     supervision  restarts a part that failed
     context      what all parts share

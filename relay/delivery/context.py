@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from relay.cards.model import Card, DeliveryRules
+from relay.cards.model import Card, CardContext, CardUpdate, DeliveryRules
 from relay.delivery.card_backoff import CardBackoff
 from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.store.store import Store
+from relay.store.types import Lease, SlackCall
+
+MAX_DOUBTS = 5
+"""So many messages in doubt stop the posts of a channel until they are settled."""
 
 
 def card_fields(card: Card) -> dict[str, str]:
@@ -17,13 +21,14 @@ def card_fields(card: Card) -> dict[str, str]:
     return {"incident": card.incident, "route": card.route, "channel": card.channel}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class DeliveryContext:
     """What all parts of delivery share.
 
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
-    for a while. `doubts` counts the posts in doubt of each channel, by its reference.
+    for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
+    delivers; each transaction of delivery checks it.
     """
 
     store: Store
@@ -35,3 +40,20 @@ class DeliveryContext:
     metrics: Metrics
     backoff: CardBackoff
     doubts: Counter[str] = field(default_factory=Counter)
+    lease: Lease | None = None
+
+    @property
+    def blocked_channels(self) -> frozenset[str]:
+        """The channels with too much in doubt to post more."""
+        return frozenset(channel for channel, number in self.doubts.items() if number >= MAX_DOUBTS)
+
+    async def update_card(
+        self, card: int, decide: Callable[[CardContext], CardUpdate], call: SlackCall | None = None
+    ) -> CardContext:
+        """Store a decision about a card, if this relay still delivers; return the card as it is then.
+
+        Raises:
+            LeaseLost: another relay delivers now.
+            StoreError: nothing is stored.
+        """
+        return await self.store.update_card(card, decide, call, lease=self.lease)

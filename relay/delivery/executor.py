@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 import structlog
@@ -13,19 +14,17 @@ from relay.cards.send import Edit, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
+from relay.delivery.supervision import save_result
 from relay.http.session import check_before_send
 from relay.metrics import MessageKind
-from relay.model.errors import LeaseLost, StoreError, StoreUnusable
+from relay.model.errors import LeaseLost, StoreError
 from relay.rendering.request import RenderedMessage
 from relay.slack.message import Marker, Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
-from relay.store.types import Lease, SlackCall
+from relay.store.types import SlackCall
 
 log = structlog.get_logger("relay.delivery")
-
-STORE_RETRY_PAUSE = 1.0
-"""Seconds between two tries to store an answer of Slack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +99,7 @@ class Executor:
             context=drawn.context, step=step, message=drawn.rendered.message, shown=drawn.shown, needs_call=drawn.called
         )
 
-    async def record_unrendered(
-        self, context: CardContext, step: SlackStep, error: Exception, lease: Lease | None
-    ) -> bool:
+    async def record_unrendered(self, context: CardContext, step: SlackStep, error: Exception) -> bool:
         """Store that a step was not sent, since it could not be rendered; return True once that is stored.
 
         It is retried with ever longer pauses: by then there may be another template, or another relay.
@@ -116,10 +113,10 @@ class Executor:
         def decide(current: CardContext) -> CardUpdate:
             return apply_answer(current, step, answer, _NOTHING_SHOWN, rules=rules, now=now)
 
-        await self._store(context.card, lease, None, decide)
+        await self._save(context.card, None, decide)
         return True
 
-    async def execute(self, call: PreparedCall, lease: Lease | None) -> bool:
+    async def execute(self, call: PreparedCall) -> bool:
         """Call Slack if needed, and store what follows, however long the store takes; return True once it is stored.
 
         Raises:
@@ -128,9 +125,7 @@ class Executor:
         now = self._shared.clock.now()
         if not call.needs_call:
             self._shared.metrics.record_skipped(call.kind, "unchanged")
-            await self._store(
-                call.context.card, lease, None, lambda current: skip_edit(current, call.step, call.shown, now)
-            )
+            await self._save(call.context.card, None, lambda current: skip_edit(current, call.step, call.shown, now))
             return True
         answer = await self._answer(call)
         now, rules = self._shared.clock.now(), self._shared.rules()
@@ -142,7 +137,7 @@ class Executor:
 
         made = SlackCall(method=call.method, at=now, answer=_as_json(answer))
         try:
-            await self._store(call.context.card, lease, made, decide)
+            await self._save(call.context.card, made, decide)
         except LeaseLost:
             await self._delete_if_reposted(call, answer)
             raise
@@ -233,18 +228,9 @@ class Executor:
             # The next answer says the same about the channel; this answer still has to be stored.
             log.error("channel_not_saved", channel=channel.ref, detail=str(error))  # noqa: TRY400  the message says it all
 
-    async def _store(
-        self, card: Card, lease: Lease | None, call: SlackCall | None, decide: Callable[[CardContext], CardUpdate]
-    ) -> None:
-        """Store an answer, with retries: an answer that is not stored is in doubt after the next start."""
-        while True:
-            try:
-                await self._shared.store.update_card(card.id, decide, call, lease=lease)
-            except StoreUnusable as error:
-                log.error("answer_not_saved", **card_fields(card), detail=str(error))  # noqa: TRY400  the message says it all
-                await self._shared.clock.sleep(STORE_RETRY_PAUSE)
-            else:
-                return
+    async def _save(self, card: Card, call: SlackCall | None, decide: Callable[[CardContext], CardUpdate]) -> None:
+        save = partial(self._shared.update_card, card.id, decide, call)
+        await save_result(save, self._shared.clock, card_fields(card))
 
     def _report_failures(self, card: Card, rendered: RenderedMessage) -> None:
         """Report parts of templates that failed: the message goes out without them."""

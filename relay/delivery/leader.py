@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import structlog
 
-from relay.delivery.lease_guard import LeaseGuard
 from relay.delivery.supervision import supervise
 from relay.http.session import check_before_send
 from relay.model.errors import LeaseLost, StoreError
@@ -35,6 +34,34 @@ POLL_EVERY = 1.0
 
 CRASH_PAUSE = 30.0
 """Seconds until the work begins again after an unexpected failure."""
+
+
+class LeaseGuard:
+    """How long this relay may go on calling Slack and BigPanda without asking the database.
+
+    A process that was stopped or cut off from the database does not notice that its lease has ended and another relay
+    leads. So a check of the clock, which needs nobody, comes before each call. The time counts from before the lease
+    was asked for, so that it is never longer than the lease really holds.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin without an end: where no lease is needed, none ends."""
+        self._clock = clock
+        self._until: float | None = None
+
+    def extend(self, asked_at: float, seconds: float) -> None:
+        """Set the end of a lease that was asked for at `asked_at` (by the monotonic clock)."""
+        self._until = asked_at + seconds
+
+    def check(self) -> None:
+        """Make sure that no other relay may deliver yet.
+
+        Raises:
+            LeaseLost: the lease has ended; whether another relay has it now, only the database knows.
+        """
+        if self._until is not None and self._clock.monotonic() >= self._until:
+            late = self._clock.monotonic() - self._until
+            raise LeaseLost(f"The lease ended {late:.1f} s ago, before it was renewed: nothing is sent under it.")
 
 
 class LeaderJob(Protocol):
@@ -141,7 +168,7 @@ class Leader:
             if lease is not None and not stopping.is_set() and await self._acquire() != lease:
                 raise LeaseLost("another relay delivers now")
 
-    async def _listen(self) -> None:
+    async def _listen(self, _stopping: asyncio.Event) -> None:
         """Notice what other programs write: shares that other relays accept, and what an operator retries.
 
         They live in real time, whatever clock this relay has.

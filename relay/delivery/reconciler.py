@@ -22,15 +22,12 @@ from relay.delivery.history import MAX_CLOCK_SKEW, MessageHistory, read_channel,
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
-from relay.store.types import Lease, SearchTarget
+from relay.store.types import SearchTarget
 
 log = structlog.get_logger("relay.delivery")
 
 RETRY_PAUSE = 30.0
 """Seconds until a search that Slack did not answer is repeated."""
-
-MAX_DOUBTS = 5
-"""With this many messages in doubt, a channel gets no posts until they are settled."""
 
 _TOO_LONG = Rejected(
     code="",
@@ -48,18 +45,13 @@ class Reconciler:
         self.wakeup = WakeEvent()
         self._shared = shared
 
-    @property
-    def blocked_channels(self) -> frozenset[str]:
-        """The channels with too much in doubt to post more."""
-        return frozenset(channel for channel, number in self._shared.doubts.items() if number >= MAX_DOUBTS)
-
-    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+    async def run(self, stopping: asyncio.Event) -> None:
         """Search when searches are due, until `stopping` is set."""
         while not stopping.is_set():
-            until = None if self._shared.slack.breaker.is_open else await self.reconcile_due(lease)
+            until = None if self._shared.slack.breaker.is_open else await self.reconcile_due()
             await self._shared.clock.wait_idle(self.wakeup, until)
 
-    async def reconcile_due(self, lease: Lease | None) -> float | None:
+    async def reconcile_due(self) -> float | None:
         """Search for everything that is due; return when the next search is."""
         now = self._shared.clock.now()
         targets, skipped = await self._targets(), self._shared.backoff.skipped_cards
@@ -67,7 +59,7 @@ class Reconciler:
             target for target in targets if (target.attempt.next_search_at or 0.0) <= now and target.card not in skipped
         ]
         for group in _by_channel(due).values():
-            await self._search_channel(group, lease)
+            await self._search_channel(group)
         if due:
             targets = await self._targets()
             self._shared.wake_all()
@@ -82,7 +74,7 @@ class Reconciler:
         self._shared.doubts.update(target.channel for target in in_doubt)
         return [*in_doubt, *await self._shared.store.attempts_to_recheck()]
 
-    async def _search_channel(self, targets: Sequence[SearchTarget], lease: Lease | None) -> None:
+    async def _search_channel(self, targets: Sequence[SearchTarget]) -> None:
         """Search for all targets of one channel: its own messages are read once, for roots and for stray replies."""
         run_isolated, store = self._shared.backoff.run_isolated, self._shared.store
         loaded = {each.card: await run_isolated(each.card, partial(store.card_context, each.card)) for each in targets}
@@ -95,7 +87,7 @@ class Reconciler:
         history = await read_channel(self._shared.slack, slack_id, oldest)
         for each in targets:
             context = contexts[each.card]
-            work = partial(self._search, each, context, slack_id, history, lease)
+            work = partial(self._search, each, context, slack_id, history)
             await run_isolated(each.card, work, card_fields(context.card))
 
     async def _search(
@@ -104,7 +96,6 @@ class Reconciler:
         context: CardContext,
         channel: str,
         history: SlackOutcome | MessageHistory,
-        lease: Lease | None,
     ) -> None:
         if _is_in_thread(target) and not isinstance(history, Rejected):
             history = await self._with_thread(channel, context, target.attempt.key, history)
@@ -115,10 +106,10 @@ class Reconciler:
                 if message.key == target.attempt.key and not message.deleted
             }
             if found or history.covers(target.attempt.started_at):
-                await self._conclude(target, context.card, channel, list(found.values()), lease)
+                await self._conclude(target, context.card, channel, list(found.values()))
                 return
             history = _TOO_LONG
-        await self._cannot_search(target, context.card, history, lease)
+        await self._cannot_search(target, context.card, history)
 
     async def _with_thread(
         self, channel: str, context: CardContext, key: str, history: SlackOutcome | MessageHistory
@@ -133,7 +124,7 @@ class Reconciler:
             return thread
         return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
 
-    async def _cannot_search(self, target: SearchTarget, card: Card, answer: SlackOutcome, lease: Lease | None) -> None:
+    async def _cannot_search(self, target: SearchTarget, card: Card, answer: SlackOutcome) -> None:
         now, rules = self._shared.clock.now(), self._shared.rules()
         log.warning(
             "search_failed",
@@ -142,37 +133,34 @@ class Reconciler:
             key=target.attempt.key,
             in_doubt=str(card.options.in_doubt),
         )
-        await self._update(target, lambda context: _not_searched(context, target, answer, rules, now), lease)
+        await self._update(target, lambda context: _not_searched(context, target, answer, rules, now))
 
-    async def _conclude(
-        self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
-    ) -> None:
+    async def _conclude(self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage]) -> None:
         now = self._shared.clock.now()
         strays = [message for message in found if message.stray]
         found = [message for message in found if not message.stray]
         result = "stray" if strays else "found" if found else "not_found"
         log.info("searched", **card_fields(card), what=target.attempt.kind, reason=result, key=target.attempt.key)
         if not await self._delete_all(card, channel, strays):
-            await self._search_again(target, lease)
+            await self._search_again(target)
         elif target.attempt.state is not AttemptState.IN_DOUBT:
-            await self._conclude_recheck(target, card, channel, found, lease)
+            await self._conclude_recheck(target, card, channel, found)
         elif strays:
             await self._update(
                 target,
                 lambda context: failures.repost_lost_root(context, context.card.ts or "", "root_gone", now),
-                lease,
             )
         elif not found:
-            await self._update(target, lambda context: recovery.record_miss(context, now), lease)
+            await self._update(target, lambda context: recovery.record_miss(context, now))
         else:
             kept, duplicates = pick_duplicates(found)
             if await self._delete_all(card, channel, duplicates):
-                await self._update(target, lambda context: recovery.adopt_message(context, kept, channel, now), lease)
+                await self._update(target, lambda context: recovery.adopt_message(context, kept, channel, now))
             else:
-                await self._search_again(target, lease)
+                await self._search_again(target)
 
     async def _conclude_recheck(
-        self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage], lease: Lease | None
+        self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage]
     ) -> None:
         """Delete one of two messages with the same key, two minutes after a post was repeated."""
         now, duplicates = self._shared.clock.now(), list[MarkedMessage]()
@@ -190,12 +178,12 @@ class Reconciler:
             return update
 
         if found:
-            await self._shared.store.update_card(target.card, decide, lease=lease)
+            await self._shared.update_card(target.card, decide)
         if await self._delete_all(card, channel, duplicates):
             done = CardUpdate(attempt=replace(target.attempt, next_search_at=None))
-            await self._shared.store.update_card(target.card, lambda _: done, lease=lease)
+            await self._shared.update_card(target.card, lambda _: done)
         else:
-            await self._search_again(target, lease)
+            await self._search_again(target)
 
     async def _delete_all(self, card: Card, channel: str, messages: Sequence[MarkedMessage]) -> bool:
         """Delete messages; return whether nothing is left that relay can delete."""
@@ -211,13 +199,11 @@ class Reconciler:
             log.warning("duplicate_deleted", **card_fields(card), ts=ts)
         return deleted
 
-    async def _search_again(self, target: SearchTarget, lease: Lease | None) -> None:
+    async def _search_again(self, target: SearchTarget) -> None:
         later = CardUpdate(attempt=replace(target.attempt, next_search_at=self._shared.clock.now() + RETRY_PAUSE))
-        await self._update(target, lambda _: later, lease)
+        await self._update(target, lambda _: later)
 
-    async def _update(
-        self, target: SearchTarget, decide: Callable[[CardContext], CardUpdate], lease: Lease | None
-    ) -> None:
+    async def _update(self, target: SearchTarget, decide: Callable[[CardContext], CardUpdate]) -> None:
         """Store a decision, unless the attempt was settled meanwhile and another one is open by now."""
 
         def decide_if_open(context: CardContext) -> CardUpdate:
@@ -226,7 +212,7 @@ class Reconciler:
                 return CardUpdate()
             return decide(context)
 
-        await self._shared.store.update_card(target.card, decide_if_open, lease=lease)
+        await self._shared.update_card(target.card, decide_if_open)
 
 
 def _by_channel(targets: Sequence[SearchTarget]) -> dict[str, list[SearchTarget]]:

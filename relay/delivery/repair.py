@@ -19,7 +19,7 @@ from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
 from relay.slack.methods import Method
 from relay.slack.outcomes import Read
 from relay.slack.responses import FoundMessage, cursor_of, messages_of
-from relay.store.types import Lease, OpenDeadLetter
+from relay.store.types import OpenDeadLetter
 
 log = structlog.get_logger("relay.delivery")
 
@@ -52,36 +52,34 @@ class Repair:
         self._swept_back_to: dict[str, str] = {}
         self._tried: dict[str, float | None] = {}
 
-    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+    async def run(self, stopping: asyncio.Event) -> None:
         """Repair when woken, and sweep now and then, until `stopping` is set."""
         clock = self._shared.clock
         while not stopping.is_set():
-            if await self.repair(lease):
+            if await self.repair():
                 self._shared.wake_all()
             if clock.now() >= self._next_sweep and not self._shared.slack.breaker.is_open:
                 self._next_sweep = clock.now() + SWEEP_EVERY
-                await self._sweep(lease)
+                await self._sweep()
             soon = clock.now() + (RETRY_PAUSE if self.has_rejected_channels else SWEEP_EVERY)
             await clock.wait_idle(self.wakeup, min(soon, max(self._next_sweep, clock.now() + RETRY_PAUSE)))
 
-    async def repair(self, lease: Lease | None) -> bool:
+    async def repair(self) -> bool:
         """Divert the cards of rejected channels, and retry dead letters; return whether anything changed."""
         store, backoff = self._shared.store, self._shared.backoff
         channels = {channel.ref: channel for channel in await store.channels()}
         self.has_rejected_channels = any(channel.state is ChannelState.REJECTED for channel in channels.values())
         stalled = await store.stalled_channels(self._shared.clock.now())
-        diverted = [await self._divert(channel, lease) for channel in stalled]
+        diverted = [await self._divert(channel) for channel in stalled]
         skipped = backoff.skipped_cards
         retried = [
-            await backoff.run_isolated(
-                letter.card.id, partial(self._retry, letter, channels, lease), card_fields(letter.card)
-            )
+            await backoff.run_isolated(letter.card.id, partial(self._retry, letter, channels), card_fields(letter.card))
             for letter in await store.dead_letters()
             if letter.card.id not in skipped
         ]
         return any(diverted) or any(retried)
 
-    async def _divert(self, channel: Channel, lease: Lease | None) -> bool:
+    async def _divert(self, channel: Channel) -> bool:
         """Move the due cards of a rejected channel to the fallback channel."""
         if channel.state is not ChannelState.REJECTED:
             return False
@@ -95,10 +93,9 @@ class Repair:
             context = await self._shared.backoff.run_isolated(
                 card,
                 partial(
-                    store.update_card,
+                    self._shared.update_card,
                     card,
                     lambda context: failures.divert_to_fallback(context, rules, letter),
-                    lease=lease,
                 ),
             )
             if context is not None:
@@ -107,14 +104,13 @@ class Repair:
                 )
         return bool(cards)
 
-    async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel], lease: Lease | None) -> bool:
+    async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel]) -> bool:
         """Retry a dead letter whose channel takes messages again; close one whose card is no longer current."""
         now = self._shared.clock.now()
         retry = partial(
-            self._shared.store.update_card,
+            self._shared.update_card,
             letter.card.id,
             lambda context: failures.retry_card(context, now),
-            lease=lease,
         )
         if not letter.card.is_current:
             await retry()
@@ -142,7 +138,7 @@ class Repair:
             and (not channel.reason or self._tried.get(channel.ref) != channel.retry_at)
         )
 
-    async def _sweep(self, lease: Lease | None) -> None:
+    async def _sweep(self) -> None:
         """Read one channel back a little, and repost each open card that is missing.
 
         Each sweep of a channel goes on where the one before stopped, back to the oldest open card; then it begins anew.
@@ -161,14 +157,14 @@ class Repair:
         newest = min(latest or "9", f"{self._shared.clock.now() - HISTORY_LAG:.6f}")
         for card, ts in cards:
             if reached <= ts <= newest and ts not in present:
-                await self._shared.backoff.run_isolated(card, partial(self._repost, card, ts, lease))
+                await self._shared.backoff.run_isolated(card, partial(self._repost, card, ts))
         if not complete:
             self._swept_back_to[channel.ref] = reached
 
-    async def _repost(self, card: int, ts: str, lease: Lease | None) -> None:
+    async def _repost(self, card: int, ts: str) -> None:
         now = self._shared.clock.now()
-        context = await self._shared.store.update_card(
-            card, lambda context: failures.repost_lost_root(context, ts, "root_gone", now), lease=lease
+        context = await self._shared.update_card(
+            card, lambda context: failures.repost_lost_root(context, ts, "root_gone", now)
         )
         log.warning("card_reposted", **card_fields(context.card), reason="root_gone", ts=ts)
         self._shared.wake_all()

@@ -16,7 +16,6 @@ from relay.metrics import MessageKind
 from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
 from relay.slack.methods import Method
-from relay.store.types import Lease
 
 log = structlog.get_logger("relay.delivery")
 
@@ -35,27 +34,21 @@ OLDEST_EVERY = 10
 class Scheduler:
     """Picks cards and hands each to the executor."""
 
-    def __init__(  # noqa: PLR0913  the two schedulers differ in these
+    def __init__(
         self,
         work: WorkKind,
         shared: DeliveryContext,
         executor: Executor,
-        *,
         begin: Callable[[CardContext], Step],
-        blocked_channels: Callable[[], AbstractSet[str]],
         max_concurrent: int,
     ) -> None:
-        """`begin` decides the step, inside the transaction that picks the card; `max_concurrent` bounds the calls.
-
-        `blocked_channels` are those with too much in doubt to post more.
-        """
+        """`begin` decides the step, inside the transaction that picks the card; `max_concurrent` bounds the calls."""
         self.wakeup = WakeEvent()
         self._work: WorkKind = work
         self._method = Method.POST if work == "post" else Method.EDIT
         self._shared = shared
         self._executor = executor
         self._begin = begin
-        self._blocked_channels = blocked_channels
         self._max_concurrent = max_concurrent
         self._cards: set[int] = set()
         self._busy_channels: set[str] = set()
@@ -69,7 +62,7 @@ class Scheduler:
         """Whether no call is in progress, and none begins before time passes or `wakeup` is set."""
         return self.wakeup.is_idle and not self._cards
 
-    async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
+    async def run(self, stopping: asyncio.Event) -> None:
         """Pick cards until `stopping` is set; then finish the calls in progress.
 
         Raises:
@@ -77,16 +70,16 @@ class Scheduler:
         """
         async with asyncio.TaskGroup() as tasks:
             while not stopping.is_set():
-                until = await self._turn(lease, tasks)
+                until = await self._turn(tasks)
                 if until is None or until > self._shared.clock.now():
                     await self._shared.clock.wait_idle(self.wakeup, until)
 
-    async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
+    async def _turn(self, tasks: asyncio.TaskGroup) -> float | None:
         """Serve one card. Return when to look again; None: when `wakeup` is set."""
         now = self._shared.clock.now()
         try:
-            await self._recover(lease)
-            return await self._serve_next(now, lease, tasks)
+            await self._recover()
+            return await self._serve_next(now, tasks)
         except StoreUnusable as error:
             log.error("pick_failed", work=self._work, detail=str(error))  # noqa: TRY400  the message says it all
             self._must_recover = True
@@ -101,19 +94,21 @@ class Scheduler:
             self._must_recover = True
             return now + CRASH_PAUSE
 
-    async def _recover(self, lease: Lease | None) -> None:
+    async def _recover(self) -> None:
         """Recover attempts that nobody works on: a pick that failed may have been committed all the same."""
         if not self._must_recover:
             return
         self._must_recover = False
         if self._work == "post":  # an edit that was begun is still due
             now = self._shared.clock.now()
-            in_doubt = await self._shared.store.recover_attempts(now, in_progress=frozenset(self._cards), lease=lease)
+            in_doubt = await self._shared.store.recover_attempts(
+                now, in_progress=frozenset(self._cards), lease=self._shared.lease
+            )
             if in_doubt:
                 log.warning("attempts_recovered", in_doubt=in_doubt)
                 self._shared.wake_all()
 
-    async def _serve_next(self, now: float, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
+    async def _serve_next(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
         slack = self._shared.slack
         one_at_a_time = slack.breaker.half_open and slack.breaker.calls_in_flight
         if len(self._cards) >= self._max_concurrent or slack.breaker.is_open or one_at_a_time:
@@ -121,12 +116,12 @@ class Scheduler:
         if (until := slack.throttle.blocked_until(self._method)) is not None:
             return until
         limited = self._limited_channels()
-        blocked = self._blocked_channels() if self._work == "post" else frozenset()  # edits cannot be doubled
-        picked = await self._pick(now, self._busy_channels | limited.keys() | blocked, lease)
+        blocked = self._shared.blocked_channels if self._work == "post" else frozenset()  # edits cannot be doubled
+        picked = await self._pick(now, self._busy_channels | limited.keys() | blocked)
         if not isinstance(picked, tuple):
             moments = (picked, *limited.values(), self._shared.backoff.retry_at())
             return min((moment for moment in moments if moment is not None), default=None)
-        self._hand_over(*picked, lease=lease, tasks=tasks)
+        self._hand_over(*picked, tasks=tasks)
         return now
 
     def _limited_channels(self) -> dict[str, float]:
@@ -137,15 +132,15 @@ class Scheduler:
         until = {ref: throttle.blocked_until(self._method, slack_id) for ref, slack_id in self._slack_ids.items()}
         return {ref: moment for ref, moment in until.items() if moment is not None}
 
-    async def _pick(self, now: float, skip: AbstractSet[str], lease: Lease | None) -> Picked:
+    async def _pick(self, now: float, skip: AbstractSet[str]) -> Picked:
         """Pick a card. No channel gets two edits in a row while another channel's edit waits."""
         if self._work == "edit" and self._last_channel:
-            picked = await self._pick_outside(now, skip | {self._last_channel}, lease)
+            picked = await self._pick_outside(now, skip | {self._last_channel})
             if isinstance(picked, tuple):
                 return picked
-        return await self._pick_outside(now, skip, lease)
+        return await self._pick_outside(now, skip)
 
-    async def _pick_outside(self, now: float, skip_channels: AbstractSet[str], lease: Lease | None) -> Picked:
+    async def _pick_outside(self, now: float, skip_channels: AbstractSet[str]) -> Picked:
         return await self._shared.store.start_next_card(
             self._work,
             now,
@@ -153,16 +148,16 @@ class Scheduler:
             skip_channels=frozenset(skip_channels),
             oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
             decide=self._begin,
-            lease=lease,
+            lease=self._shared.lease,
         )
 
-    def _hand_over(self, context: CardContext, step: Step, *, lease: Lease | None, tasks: asyncio.TaskGroup) -> None:
+    def _hand_over(self, context: CardContext, step: Step, tasks: asyncio.TaskGroup) -> None:
         self._served += 1
         if isinstance(step, NothingToSend):
             self._record_skipped(context, step)
             return
         card, channel = context.card.id, context.channel.ref
-        work = self._shared.backoff.run_isolated(card, self._prepare(context, step, lease), card_fields(context.card))
+        work = self._shared.backoff.run_isolated(card, self._prepare(context, step), card_fields(context.card))
         task = tasks.create_task(work, name=f"{self._work} of card {card}")
         # In a callback, since a task that is cancelled before it begins runs nothing.
         task.add_done_callback(lambda done: self._finish(card, channel, done))
@@ -180,15 +175,15 @@ class Scheduler:
             self._shared.doubts[context.channel.ref] += 1
             self._shared.wake_all()  # it is to be searched for at once
 
-    def _prepare(self, context: CardContext, step: SlackStep, lease: Lease | None) -> Callable[[], Awaitable[bool]]:
+    def _prepare(self, context: CardContext, step: SlackStep) -> Callable[[], Awaitable[bool]]:
         try:
             call = self._executor.prepare(context, step)
         except Exception as error:  # noqa: BLE001  `record_unrendered` logs it
-            return partial(self._executor.record_unrendered, context, step, error, lease)
+            return partial(self._executor.record_unrendered, context, step, error)
         if call.needs_call:
             self._slack_ids[context.channel.ref] = call.slack_channel
             self._shared.slack.throttle.reserve(self._method, call.slack_channel)
-        return partial(self._executor.execute, call, lease)
+        return partial(self._executor.execute, call)
 
     def _finish(self, card: int, channel: str, task: asyncio.Task[bool | None]) -> None:
         if not task.cancelled() and task.exception() is None and not task.result():

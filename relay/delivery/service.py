@@ -55,7 +55,7 @@ class DeliveryService:
         self._clock = clock
         self._on_change = on_change
         self._restored: tuple[float, float] | None = None
-        shared = DeliveryContext(
+        self._shared = DeliveryContext(
             store=store,
             slack=slack,
             clock=clock,
@@ -65,26 +65,12 @@ class DeliveryService:
             metrics=metrics or Metrics(),
             backoff=CardBackoff(clock),
         )
-        executor = Executor(shared, live, self.message_link)
-        self._channels = ChannelResolver(shared)
-        self._reconciler = Reconciler(shared)
-        self._repair = Repair(shared)
-        self._posts = Scheduler(
-            "post",
-            shared,
-            executor,
-            begin=self._begin_post,
-            blocked_channels=lambda: self._reconciler.blocked_channels,
-            max_concurrent=MAX_CONCURRENT_POSTS,
-        )
-        self._edits = Scheduler(
-            "edit",
-            shared,
-            executor,
-            begin=lambda context: begin_edit(context, clock.now()),
-            blocked_channels=frozenset,
-            max_concurrent=MAX_CONCURRENT_EDITS,
-        )
+        executor = Executor(self._shared, live, self.message_link)
+        self._channels = ChannelResolver(self._shared)
+        self._reconciler = Reconciler(self._shared)
+        self._repair = Repair(self._shared)
+        self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
+        self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
         parts = (self._channels, self._reconciler, self._repair, self._posts, self._edits)
         self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
@@ -118,6 +104,7 @@ class DeliveryService:
             LeaseLost: another relay delivers now.
             StoreError: the store failed; what was interrupted is searched for when it begins again.
         """
+        self._shared.lease = lease
         in_doubt = await self._store.recover_attempts(self._clock.now(), lease=lease)
         log.info("delivering", in_doubt=in_doubt)
         self._restored = await self._store.restore_window(self._clock.now())
@@ -127,21 +114,20 @@ class DeliveryService:
             log.warning("database_restored", copied=copied, until=until, detail=detail)
         self.delivering = True
         try:
-            await self._deliver(lease, stopping)
+            await self._deliver(stopping)
         finally:
             self.delivering = False
 
-    async def _deliver(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        breaker = self._slack.breaker
+    async def _deliver(self, stopping: asyncio.Event) -> None:
         supervised = (
-            ("channel_resolver", partial(self._channels.run, stopping), self._channels.wakeup),
-            ("reconciler", partial(self._reconciler.run, lease, stopping), self._reconciler.wakeup),
-            ("repair", partial(self._repair.run, lease, stopping), self._repair.wakeup),
-            ("circuit_breaker", partial(breaker.run, stopping), breaker.wakeup),
+            ("channel_resolver", self._channels.run, self._channels.wakeup),
+            ("reconciler", self._reconciler.run, self._reconciler.wakeup),
+            ("repair", self._repair.run, self._repair.wakeup),
+            ("circuit_breaker", self._slack.breaker.run, self._slack.breaker.wakeup),
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._posts.run(lease, stopping), name="posts")
-            tasks.create_task(self._edits.run(lease, stopping), name="edits")
+            tasks.create_task(self._posts.run(stopping), name="posts")
+            tasks.create_task(self._edits.run(stopping), name="edits")
             for name, work, wakeup in supervised:
                 tasks.create_task(supervise(name, work, wakeup, stopping, self._clock), name=name)
 
@@ -155,6 +141,9 @@ class DeliveryService:
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
+
+    def _begin_edit(self, context: CardContext) -> Step:
+        return begin_edit(context, self._clock.now())
 
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook

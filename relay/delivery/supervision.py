@@ -1,18 +1,24 @@
-"""Restarts a component that failed, without interrupting the others."""
+"""Restarts a component that failed, without interrupting the others; and waits for a store that fails."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 
-from relay.model.errors import LeaseLost, StoreError
+from relay.model.errors import LeaseLost, StoreError, StoreUnusable
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock, WakeEvent
 
 log = structlog.get_logger("relay")
 
-STORE_RETRY_PAUSE = 3.0
+T = TypeVar("T")
+
+RESTART_PAUSE = 3.0
 """Seconds until a component begins again after the store failed."""
+
+STORE_RETRY_PAUSE = 1.0
+"""Seconds between two tries to save a result."""
 
 FORGET_CRASH_AFTER = 600.0
 """Seconds after which the next crash of a component counts as its first."""
@@ -21,7 +27,11 @@ _CLOCK_RESOLUTION = 1e-6
 
 
 async def supervise(
-    name: str, work: Callable[[], Awaitable[None]], wakeup: WakeEvent, stopping: asyncio.Event, clock: Clock
+    name: str,
+    work: Callable[[asyncio.Event], Awaitable[None]],
+    wakeup: WakeEvent,
+    stopping: asyncio.Event,
+    clock: Clock,
 ) -> None:
     """Run a component until `stopping` is set; begin again, after a pause, when it fails.
 
@@ -32,12 +42,12 @@ async def supervise(
     while not stopping.is_set():
         began = clock.monotonic()
         try:
-            await work()
+            await work(stopping)
         except LeaseLost:
             raise
         except StoreError as error:
             log.error("component_interrupted", component=name, detail=str(error))  # noqa: TRY400  the message says it all
-            pause = STORE_RETRY_PAUSE
+            pause = RESTART_PAUSE
         except Exception as error:
             if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
                 raise
@@ -54,3 +64,13 @@ async def _pause(wakeup: WakeEvent, seconds: float, stopping: asyncio.Event, clo
     ends_at = clock.monotonic() + seconds
     while not stopping.is_set() and (left := ends_at - clock.monotonic()) > 0:
         await clock.wait_idle(wakeup, clock.now() + left + _CLOCK_RESOLUTION)
+
+
+async def save_result(save: Callable[[], Awaitable[T]], clock: Clock, fields: Mapping[str, str]) -> T:
+    """Save what came of a call, with retries while the store is unusable: a result that is lost is in doubt."""
+    while True:
+        try:
+            return await save()
+        except StoreUnusable as error:
+            log.error("result_not_saved", **fields, detail=str(error))  # noqa: TRY400  the message says it all
+            await clock.sleep(STORE_RETRY_PAUSE)

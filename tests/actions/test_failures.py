@@ -91,7 +91,7 @@ async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(ro
 
 
 async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(round_trip, monkeypatch):
-    errands = round_trip.relay._actions.tasks
+    errands = round_trip.relay._tasks
     accept, fails = errands._runner._accept, [1]
 
     async def accept_later(*told):

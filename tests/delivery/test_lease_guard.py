@@ -5,8 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from relay.delivery.leader import Leader
-from relay.delivery.lease_guard import LeaseGuard
+from relay.delivery.leader import Leader, LeaseGuard
 from relay.delivery.service import DeliveryService
 from relay.model.errors import LeaseLost
 from relay.sandbox.faults import InjectedFault, SideEffect
