@@ -31,12 +31,12 @@ async def test_a_call_that_is_cut_off_before_its_first_step_releases_its_channel
         execute, pick = posts._executor.execute, relay.store.start_next_card
         called, picked, now = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-        async def executing(call, lease):
+        async def executing(call):
             if call.context.card.incident == "one" and not now.is_set():
                 called.set()
                 await now.wait()
                 raise LeaseLost("The lease has ended.")
-            return await execute(call, lease)
+            return await execute(call)
 
         async def picking(track, *arguments, **named):
             found = await pick(track, *arguments, **named)
