@@ -63,13 +63,18 @@ def divert_to_fallback(context: CardContext, rules: DeliveryRules, letter: DeadL
     return CardUpdate(cards=(card, *others), dead_letter=letter)
 
 
+def is_needed(card: Card) -> bool:
+    """Whether a dead letter of the card still matters: its episode is current, and no other card shows the incident."""
+    return card.is_current and card.state is not CardState.CANCELLED
+
+
 def retry_card(context: CardContext, now: float) -> CardUpdate:
     """Retry a rejected card with its newest state and without a ping; the fallback's card makes way.
 
     A resolved card that has a message there is edited; one that never had is left alone. The dead letter of a card that
     is to be posted stays open until it is. `retry_reply` retries a reply, `retry_in_doubt` what is in doubt.
     """
-    if not context.card.is_current:
+    if not is_needed(context.card):
         return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
     incident, seq = context.incident, reported_anywhere(context)
     card = replace(context.card, reported_seq=seq, reason="", tries=0)

@@ -40,11 +40,13 @@ def fallback_cards(
 def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind) -> list[Card]:
     """The cards that change since `posted` is there (FOR_CARD) or its thread goes on (FOR_THREAD).
 
-    Those that stood in for it do so no more. One that is not needed any more becomes a pointer, or is never posted.
+    Those that stood in for it do so no more. One that is not needed any more becomes a pointer, or is never posted; if
+    the fallback rejected it, its dead letter is closed.
     """
     changed = []
     for card in cards:
-        live = card.state in {CardState.POSTED, CardState.PENDING} and not card.is_pointer
+        never_posted = card.state is CardState.REJECTED and card.ts is None
+        live = (card.state in {CardState.POSTED, CardState.PENDING} or never_posted) and not card.is_pointer
         unrouted = posted.route and not card.route and STAND_IN not in card.notices
         if card.id == posted.id or not live or not (unrouted or posted.channel in stands_for(card, *kinds)):
             continue

@@ -33,11 +33,11 @@ def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
 @letters.command("list")
 def list_letters(*, as_json: AsJson = False) -> None:
     """List the open dead letters, and the quarantined bodies."""
-    from relay.tools.letters import body_as_json, letter_as_json, tables
+    from relay.tools.letters import body_as_json, letter_as_json, listed, tables
     from relay.tools.live_store import slack_channel_names
 
     async def load(store: "Store") -> "tuple[tuple[OpenDeadLetter, ...], tuple[QuarantinedBody, ...], ChannelNames]":
-        return await store.dead_letters(), await store.quarantined_bodies(), await slack_channel_names(store)
+        return listed(await store.dead_letters()), await store.quarantined_bodies(), await slack_channel_names(store)
 
     dead, bodies, names = run_on_live_store(load)
     lines = tables(dead, bodies, names) if dead or bodies else ["No dead letters, and no quarantined bodies."]

@@ -12,7 +12,7 @@ import structlog
 
 from relay.cards import failures
 from relay.cards.failures import EXTERNAL, is_external
-from relay.cards.model import CardState, Channel, ChannelState, DeadLetter
+from relay.cards.model import Card, CardState, Channel, ChannelState, DeadLetter
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
@@ -86,7 +86,8 @@ class Repair:
         now, rules, store = self._shared.clock.now(), self._shared.rules(), self._shared.store
         remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
         letter = DeadLetter(reason=channel.reason, remedy=remedy, since=now)
-        to = rules.fallback.channel.ref if rules.fallback else ""
+        to = rules.fallback.ref if rules.fallback else ""
+        to = rules.canonical_refs.get(to, to)
         skipped = self._shared.backoff.skipped_cards
         cards = [card for card in await store.due_cards(channel.ref, now, MAX_PER_ROUND) if card not in skipped]
         for card in cards:
@@ -99,22 +100,21 @@ class Repair:
                 ),
             )
             if context is not None:
-                log.error(
-                    "card_diverted", **card_fields(context.card), to=to, reason=letter.reason, remedy=letter.remedy
-                )
+                _log_rejected(context.card, to, letter)
         return bool(cards)
 
     async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel]) -> bool:
-        """Retry a dead letter whose channel takes messages again; close one whose card is no longer current."""
+        """Retry a dead letter whose channel takes messages again; close one whose card is no longer needed."""
         now = self._shared.clock.now()
         retry = partial(
             self._shared.update_card,
             letter.card.id,
             lambda context: failures.retry_card(context, now),
         )
-        if not letter.card.is_current:
+        if not failures.is_needed(letter.card):
             await retry()
-            log.info("dead_letter_closed", dead_letter=letter.id, reason="card_not_current", **card_fields(letter.card))
+            reason = "card_cancelled" if letter.card.is_current else "card_not_current"
+            log.info("dead_letter_closed", dead_letter=letter.id, reason=reason, **card_fields(letter.card))
             return False
         channel = channels.get(letter.card.channel)
         if channel is None or not self._can_retry(letter, channel):
@@ -203,3 +203,11 @@ class Repair:
             if (cursor := cursor_of(answer)) is None:
                 return messages, True
         return messages, False
+
+
+def _log_rejected(card: Card, fallback: str, letter: DeadLetter) -> None:
+    fields = {**card_fields(card), "reason": letter.reason, "remedy": letter.remedy}
+    if fallback and fallback != card.channel:
+        log.error("card_diverted", to=fallback, **fields)
+    else:
+        log.error("card_not_posted", **fields)

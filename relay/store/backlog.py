@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from relay.cards.model import AttemptState
+from relay.cards.notices import NoticeKind
 from relay.store import schema
 from relay.store.channels import canonical_refs
 from relay.store.tasks import count_waiting
@@ -26,7 +27,12 @@ def _due_by_channel(work: str) -> Select[Any]:
 DUE = {work: _due_by_channel(work) for work in ("post", "edit")}
 IN_DOUBT = select(func.count()).where(schema.IS_OPEN, schema.attempt.c.state == AttemptState.IN_DOUBT)
 LAST_SHARE = select(func.max(schema.share.c.received))
-_DEAD_LETTERS = select(func.count()).where(schema.dead_letter.c.closed_at.is_(None))
+_DEAD_LETTERS = (
+    select(func.count())
+    .select_from(schema.dead_letter.join(_card, _card.c.id == schema.dead_letter.c.card))
+    .where(schema.dead_letter.c.closed_at.is_(None), _card.c.notices.not_like(f'%"{NoticeKind.STAND_IN}"%'))
+)
+"""Without those of stand-ins, as `OpenDeadLetter.of_stand_in` says."""
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
 _SIZE_BYTES = {
     "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
+from relay.cards.notices import STAND_IN
 from relay.model.json_types import JSON
 
 
@@ -70,6 +71,11 @@ class OpenDeadLetter(DeadLetter):
 
     id: int
     card: Card
+
+    @property
+    def of_stand_in(self) -> bool:
+        """Whether the card only stands in at the fallback for another card, which has a dead letter of its own."""
+        return STAND_IN in self.card.notices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,11 @@ _SENTENCES = {
 }
 
 
+def listed(letters: Sequence[OpenDeadLetter]) -> tuple[OpenDeadLetter, ...]:
+    """The dead letters to show: one where both a card's channel and the fallback channel reject messages."""
+    return tuple(letter for letter in letters if not letter.of_stand_in)
+
+
 def select(
     letters: Sequence[OpenDeadLetter], *, number: int | None = None, reason: str = ""
 ) -> tuple[OpenDeadLetter, ...]:

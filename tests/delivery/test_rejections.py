@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from relay.sandbox.faults import SERVER_ERROR, DropConnection, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
+from relay.tools import letters
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import fake_workspace, run_relay
@@ -106,6 +108,47 @@ async def test_a_fallback_that_refuses_makes_letters_and_nothing_more(relay):
     await relay.advance(700)
     assert len(cards(relay, "one", "db")) == 1
     assert await reasons(relay) == []
+
+
+async def test_a_card_that_its_channel_and_the_fallback_reject_counts_as_one_dead_letter(relay):
+    relay.slack.channel("db").archive()
+    relay.slack.channel("noc").archive()
+    with capture_logs() as logged:
+        await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+        await relay.advance(60)
+    assert [letter.card.channel for letter in letters.listed(await relay.store.dead_letters())] == ["C0DB000001"]
+    assert (await relay.store.backlog(relay.clock.now())).dead_letters == 1
+    diverted = [line for line in logged if line["event"] in {"card_diverted", "card_not_posted"}]
+    assert [(line["event"], line["channel"], line.get("to")) for line in diverted] == [
+        ("card_diverted", "C0DB000001", "C0NOC00001"),
+        ("card_not_posted", "C0NOC00001", None),
+    ]
+
+
+async def test_a_fallback_that_works_again_posts_nothing_for_a_card_that_its_own_channel_shows(relay):
+    relay.slack.channel("db").archive()
+    relay.slack.channel("noc").archive()
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+    await relay.advance(60)
+    relay.slack.channel("db").unarchive()
+    await relay.advance(700)
+    assert len(cards(relay, "one", "db")) == 1
+    assert await reasons(relay) == []
+    relay.slack.channel("noc").unarchive()
+    await relay.advance(700)
+    assert cards(relay, "one", "noc") == []
+
+
+async def test_a_fallback_that_works_first_posts_the_card_until_its_own_channel_works(relay):
+    relay.slack.channel("db").archive()
+    relay.slack.channel("noc").archive()
+    await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
+    await relay.advance(60)
+    relay.slack.channel("noc").unarchive()
+    await relay.advance(700)
+    [stand_in] = cards(relay, "one", "noc")
+    assert "for #db, which accepts no messages" in relay.slack.text_of(stand_in)
+    assert [channel for channel, _ in await reasons(relay)] == ["C0DB000001"]
 
 
 @pytest.mark.parametrize("code", ["invalid_blocks", "msg_too_long", "invalid_attachments"])
