@@ -24,7 +24,7 @@ NAMES = ("one", "two", "three")
 DATABASE = [{"id": "team", "name": "team", "type": "Text", "value": "database"}]
 
 
-async def test_a_call_that_is_cut_off_before_its_first_step_releases_its_channel(tmp_path):
+async def test_a_call_that_is_cancelled_before_its_first_step_releases_its_channel(tmp_path):
     """The answer to a pick, and the loss of the lease, come in the same turn of the event loop."""
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         posts = relay.delivery._posts
@@ -61,7 +61,7 @@ async def test_a_call_that_is_cut_off_before_its_first_step_releases_its_channel
         assert found == dict.fromkeys(NAMES, 1)
 
 
-async def test_a_task_that_is_cut_off_before_it_begins_does_not_block_its_incident():
+async def test_a_task_that_is_cancelled_before_it_begins_does_not_block_its_incident():
     task = Task(key="e", kind=TaskKind.ASSIGN, incident="i1", created=0.0, due_at=0.0)
 
     async def due(_now, *, skip):

@@ -65,9 +65,7 @@ def wrong(relay, incident: str) -> list[str]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes_wrong(
-    tmp_path, monkeypatch, logged, place
-):
+async def test_an_unexpected_failure_of_one_card_does_not_stop_the_others(tmp_path, monkeypatch, logged, place):
     async with run_relay(tmp_path) as relay:
         trouble = Trouble(monkeypatch, *PLACES[place])
         for after_effect in (True, False):
@@ -96,7 +94,7 @@ async def test_others_live_on_beside_a_card_with_which_something_unforeseen_goes
         assert await relay.store.dead_letters() == ()
 
 
-async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_can(tmp_path, logged):
+async def test_an_unreadable_row_blocks_no_other_card_and_is_posted_once_it_is_readable(tmp_path, logged):
     """Written by another version of relay, say."""
     routes = "version: 1\nroutes: [{name: all, post: [C0ALL00001], wait: 60s}]\n"
     async with run_relay(tmp_path, routes=routes) as relay:
@@ -119,7 +117,7 @@ async def test_a_row_that_cannot_be_read_holds_up_nobody_and_is_shown_once_it_ca
         assert [len(cards(relay, incident)) for incident in (BROKEN, SOUND)] == [1, 1]
 
 
-async def test_where_a_template_crashes_the_built_in_one_takes_its_place(tmp_path, monkeypatch):
+async def test_the_built_in_text_replaces_a_template_that_crashes(tmp_path, monkeypatch):
     async with run_relay(tmp_path) as relay:
         drawn = executor.draw_step
 
@@ -138,7 +136,7 @@ async def test_where_a_template_crashes_the_built_in_one_takes_its_place(tmp_pat
     ["next_channel_lookup_at", "attempts_in_doubt", "channels", "start_next_card", "_probe"],
     ids=["channel resolver", "reconciler", "repair", "scheduler", "circuit breaker"],
 )
-async def test_a_component_that_crashes_begins_again_after_ever_longer_pauses(tmp_path, monkeypatch, verb):
+async def test_a_component_that_crashes_restarts_after_growing_pauses(tmp_path, monkeypatch, verb):
     async with run_relay(tmp_path) as relay:
         broken = relay.gateway.breaker if verb == "_probe" else relay.store
         work, crashes = getattr(broken, verb), []

@@ -144,7 +144,7 @@ async def stopped(work, crash):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("life", ["calm", "troubled"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_crash_at_any_effect_changes_nothing_of_what_a_reader_sees_in_the_end(tmp_path, after, life):
+async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(tmp_path, after, life):
     """Nothing: each root's face and each thread's paragraphs are the crash-free run's, in both channels.
 
     That run itself is held to what it should read like by the tests of its parts, and here by a glance.

@@ -58,7 +58,7 @@ def told(relay, channel="db"):
 
 
 @pytest.mark.parametrize("does", [LOCKED, ErrorCode("invalid_blocks")])
-async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_it_was_for(relay, does):
+async def test_the_fallback_reports_a_rejected_reply_and_pings_the_same_people(relay, does):
     refuse_replies(relay, does)
     await relay.share("one", status="critical", **SAID)
     await relay.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
@@ -72,7 +72,7 @@ async def test_a_reply_that_is_refused_is_told_by_the_fallback_which_pings_whom_
     assert told(relay) == ""
 
 
-async def test_a_reply_that_pinged_nobody_is_told_by_a_card_that_pings_nobody(relay):
+async def test_the_fallback_card_for_a_reply_without_a_ping_pings_nobody(relay):
     refuse_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
@@ -80,7 +80,7 @@ async def test_a_reply_that_pinged_nobody_is_told_by_a_card_that_pings_nobody(re
     assert "looking at it" in told(relay, "noc")
 
 
-async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(relay):
+async def test_the_stand_in_reports_until_the_thread_accepts_a_reply_again(relay):
     refuse_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
@@ -94,7 +94,7 @@ async def test_the_stand_in_tells_on_until_the_thread_takes_something_again(rela
     assert "updates are in" in relay.slack.text_of(cards(relay, "one", "noc")[0])
 
 
-async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(relay):
+async def test_a_retried_reply_is_posted_late_in_its_own_thread(relay):
     refuse_replies(relay)
     await relay.share("one", status="critical", **SAID)
     await relay.advance(60)
@@ -115,7 +115,7 @@ async def test_what_was_refused_is_late_where_it_belongs_once_it_is_redriven(rel
     assert await relay.store.dead_letters() == ()
 
 
-async def test_what_is_refused_again_is_a_letter_again_and_loses_nothing_that_came_after(relay):
+async def test_a_retry_that_is_rejected_is_a_dead_letter_again_and_loses_no_later_entry(relay):
     refuse_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
@@ -149,7 +149,7 @@ async def give_scopes_back(relay):
 
 @pytest.mark.parametrize("landed", [False, True])
 @pytest.mark.parametrize("readable", [False, True])
-async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_again(relay, landed, readable):
+async def test_a_held_card_in_doubt_is_searched_for_before_it_is_posted_again(relay, landed, readable):
     await lose_the_answer(relay, landed=landed)
     await relay.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
@@ -167,7 +167,7 @@ async def test_a_card_that_is_held_in_doubt_is_looked_for_before_it_is_posted_ag
 
 
 @pytest.mark.parametrize("landed", [False, True])
-async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not_posted_any_more(relay, landed):
+async def test_a_card_in_doubt_of_a_resolved_incident_is_searched_for_and_not_posted(relay, landed):
     await lose_the_answer(relay, landed=landed)
     await relay.share("two", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
@@ -182,7 +182,7 @@ async def test_a_card_in_doubt_of_an_incident_that_is_over_is_looked_for_and_not
 
 @pytest.mark.parametrize("landed", [False, True])
 @pytest.mark.parametrize("readable", [False, True])
-async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(relay, landed, readable):
+async def test_held_replies_in_doubt_are_searched_for_one_by_one(relay, landed, readable):
     for comment in ("first", "second"):
         await lose_the_answer(relay, landed=landed, where=in_thread)
         await relay.share("one", metadata={"comment": {"comment": comment}, "sender": {"name": "Dana"}})
@@ -201,7 +201,7 @@ async def test_replies_that_are_held_in_doubt_are_looked_for_one_by_one(relay, l
     assert (MAY_REPEAT in relay.slack.text_of(cards(relay, "one", "db")[0])) is not readable
 
 
-async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_alone(relay):
+async def test_a_dead_letter_is_not_retried_while_another_reply_of_the_card_is_in_doubt(relay):
     refuse_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
@@ -213,7 +213,7 @@ async def test_while_another_reply_of_the_card_is_in_doubt_its_letter_is_left_al
     assert len(await untold(relay)) == 1
 
 
-async def test_a_refused_card_whose_incident_is_over_is_said_to_be_over(relay):
+async def test_the_dead_letter_of_a_resolved_incident_is_closed_as_ended(relay):
     relay.slack.faults.add(
         InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=POST, channel="C0DB000001", times=None)
     )

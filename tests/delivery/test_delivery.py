@@ -35,7 +35,7 @@ async def test_a_first_share_becomes_a_card_that_pings_whom_the_route_names(rela
     assert card.metadata["event_payload"]["incident"] == "i1"
 
 
-async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_happened(relay):
+async def test_every_later_share_edits_the_card_and_reports_the_changes_in_its_thread(relay):
     await relay.share(status="warning", alerts=[ALERT])
     await relay.advance(60)
     await relay.share(status="critical")
@@ -51,7 +51,7 @@ async def test_every_later_share_edits_the_card_and_tells_in_its_thread_what_hap
     assert "✅" in relay.slack.text_of(card)
 
 
-async def test_a_burst_costs_one_edit(relay):
+async def test_a_burst_of_shares_makes_one_edit(relay):
     await relay.share(status="warning", alerts=[ALERT])
     await relay.settle()
     relay.slack.pause(EDIT, 5)
@@ -63,7 +63,7 @@ async def test_a_burst_costs_one_edit(relay):
     assert "19" in relay.transcript()
 
 
-async def test_an_edit_that_would_show_what_is_shown_is_not_made(relay):
+async def test_an_edit_that_changes_nothing_is_not_made(relay):
     await relay.share(status="warning", alerts=[ALERT], updatedOn=START)
     await relay.settle()
     await relay.share(status="warning", alerts=[ALERT], updatedOn=START + 1)
@@ -71,7 +71,7 @@ async def test_an_edit_that_would_show_what_is_shown_is_not_made(relay):
     assert relay.slack.calls_to(EDIT) == []
 
 
-async def test_replies_wait_for_their_root_and_come_together(relay):
+async def test_replies_wait_for_the_card_and_are_posted_as_one(relay):
     relay.slack.pause(POST, 20)
     await relay.share(status="warning", alerts=[ALERT])
     await relay.advance(1)
@@ -84,7 +84,7 @@ async def test_replies_wait_for_their_root_and_come_together(relay):
     assert [word in relay.slack.text_of(reply) for word in ("one", "two")] == [True, True]
 
 
-async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_other(relay):
+async def test_a_rate_limit_pauses_only_its_method_for_as_long_as_slack_says(relay):
     await relay.share("first", status="warning", alerts=[ALERT])
     await relay.settle()
     relay.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method=EDIT, times=1))
@@ -101,7 +101,7 @@ async def test_a_rate_limit_pauses_its_method_for_as_long_as_slack_says_and_no_o
 @pytest.mark.parametrize(
     "does", [rate_limited(7), ErrorCode("service_unavailable"), ErrorCode("ratelimited"), ErrorCode("request_timeout")]
 )
-async def test_what_surely_was_not_posted_is_posted_later_and_once(relay, does):
+async def test_a_post_that_certainly_failed_is_posted_later_once(relay, does):
     relay.slack.faults.add(InjectedFault(behaviour=does, method=POST, times=1))
     await relay.share(status="critical", alerts=[ALERT])
     await relay.advance(600)
@@ -109,7 +109,7 @@ async def test_what_surely_was_not_posted_is_posted_later_and_once(relay, does):
     assert [call.took_effect for call in relay.slack.calls_to(POST)] == [False, True]
 
 
-async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_the_lost_one_cannot_land_any_more(relay):
+async def test_an_edit_in_doubt_is_repeated_and_repeated_once_more_when_it_can_no_longer_land_late(relay):
     await relay.share(status="warning", alerts=[ALERT])
     await relay.settle()
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=EDIT, after_effect=True, times=1))
@@ -120,7 +120,7 @@ async def test_an_edit_of_which_nobody_knows_is_made_again_and_once_more_when_th
     assert "🔴" in relay.transcript()
 
 
-async def test_a_dead_token_stops_nothing_for_good(relay):
+async def test_delivery_continues_after_the_token_is_valid_again(relay):
     relay.slack.revoke()
     await relay.share(status="critical", alerts=[ALERT])
     await relay.advance(120)
@@ -130,7 +130,7 @@ async def test_a_dead_token_stops_nothing_for_good(relay):
     assert len(roots(relay)) == 1
 
 
-async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread_goes_on_there(relay):
+async def test_a_deleted_card_is_reposted_with_a_note_and_its_thread_continues_there(relay):
     await relay.share(status="warning", alerts=[ALERT])
     await relay.settle()
     relay.slack.channel("all").delete(roots(relay)[0].ts)
@@ -143,7 +143,7 @@ async def test_a_card_that_was_deleted_is_posted_anew_with_a_note_and_its_thread
     assert "still there" in relay.slack.text_of(reply)
 
 
-async def test_a_restart_goes_on_where_it_stopped(tmp_path):
+async def test_a_restart_continues_where_relay_stopped(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
@@ -161,7 +161,7 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
         assert len(slack.channel("all").thread(card.ts)) == 1
 
 
-async def test_what_no_route_takes_goes_to_the_fallback_and_shrinks_to_a_pointer_once_a_card_elsewhere_is_shown(
+async def test_an_unmatched_incident_goes_to_the_fallback_and_becomes_a_pointer_once_another_card_shows_it(
     tmp_path,
 ):
     routes = """
@@ -196,7 +196,7 @@ routes:
         assert len(roots(relay, "db")) == 1
 
 
-async def test_nothing_is_sent_to_a_channel_that_is_not_there_until_it_is(tmp_path):
+async def test_nothing_is_sent_to_a_missing_channel_until_it_exists(tmp_path):
     async with run_relay(tmp_path, routes='version: 1\nroutes: [{name: a, post: ["#new-one"]}]\n') as relay:
         await relay.share(status="critical", alerts=[ALERT])
         await relay.advance(60)
@@ -219,7 +219,7 @@ async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_p
         assert [card.metadata["event_payload"]["incident"] for card in roots(relay)] == ["long"]
 
 
-async def test_a_reopening_is_broadcast_and_pings_and_a_later_one_is_a_new_card_that_links_to_the_old(relay):
+async def test_a_reopening_is_broadcast_and_pings_and_a_late_one_is_a_new_card_with_a_link_to_the_old_one(relay):
     await relay.share(status="critical", alerts=[ALERT])
     await relay.advance(60)
     await relay.share(status="ok", endedOn=int(relay.clock.now()))

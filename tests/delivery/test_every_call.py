@@ -79,7 +79,7 @@ async def troubled(relay, incident):
     ],
     ids=["cut before", "cut after", "others in turn", "429", "refused", "credentials"],
 )
-async def test_one_more_fault_at_any_call_of_a_life_full_of_trouble_changes_nothing_in_the_end(
+async def test_one_more_fault_at_any_call_of_a_lifecycle_with_many_faults_changes_nothing_in_the_end(
     tmp_path, does, after_effect
 ):
     """Each root's face and each thread's paragraphs are those of the life without the one more."""

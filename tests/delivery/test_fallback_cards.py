@@ -45,7 +45,7 @@ def comment(text):
     return {"comment": {"comment": text}}
 
 
-async def test_a_stand_in_pings_whom_the_card_would_have_though_more_shares_come_before_it_is_posted(relay):
+async def test_a_stand_in_pings_as_its_card_would_even_if_more_shares_come_before_it_is_posted(relay):
     relay.slack.channel("db").archive()
     await relay.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(10)
@@ -58,7 +58,7 @@ async def test_a_stand_in_pings_whom_the_card_would_have_though_more_shares_come
     assert pings(stand_in) == ("S0DBCRIT", "S0DB")
 
 
-async def test_a_card_of_the_fallback_that_comes_to_stand_in_for_another_pings_for_that_one_from_then_on(relay):
+async def test_a_fallback_card_that_becomes_a_stand_in_pings_for_the_other_card_from_then_on(relay):
     relay.slack.channel("db").archive()
     await relay.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.share("one", status="warning", alerts=[ALERT])
@@ -72,7 +72,7 @@ async def test_a_card_of_the_fallback_that_comes_to_stand_in_for_another_pings_f
     assert [pings(reply) for reply in replies if pings(reply)] == [("S0DBCRIT", "S0DB")]
 
 
-async def test_a_rise_that_a_stand_in_tells_pings_whom_the_card_would_have(relay):
+async def test_a_rise_that_a_stand_in_reports_pings_as_the_card_would(relay):
     relay.slack.channel("db").archive()
     await relay.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
@@ -84,7 +84,7 @@ async def test_a_rise_that_a_stand_in_tells_pings_whom_the_card_would_have(relay
     assert pings(rise) == ("S0DBCRIT", "S0DB")
 
 
-async def test_a_stand_in_does_not_wait_again_and_is_not_given_up_though_the_route_has_a_wait(tmp_path):
+async def test_a_stand_in_ignores_the_wait_of_its_route(tmp_path):
     async with run_relay(tmp_path, routes=WAITING) as relay:
         relay.slack.channel("db").archive()
         relay.slack.faults.add(
@@ -98,7 +98,7 @@ async def test_a_stand_in_does_not_wait_again_and_is_not_given_up_though_the_rou
         assert "for #db, which accepts no messages" in relay.slack.text_of(stand_in)
 
 
-async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_is_posted(tmp_path):
+async def test_a_waiting_fallback_card_that_becomes_a_stand_in_is_posted(tmp_path):
     async with run_relay(tmp_path, routes=PATIENT) as relay:
         relay.slack.channel("db").archive()
         relay.slack.faults.add(
@@ -114,7 +114,7 @@ async def test_a_fallback_s_card_that_turns_into_a_stand_in_before_it_is_posted_
         assert "for #db, which accepts no messages" in relay.slack.text_of(stand_in)
 
 
-async def test_a_late_reopening_is_a_new_card_on_the_fallback_too_while_the_channel_still_refuses(relay):
+async def test_a_late_reopening_is_a_new_card_on_the_fallback_while_the_channel_rejects_messages(relay):
     relay.slack.channel("db").archive()
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
@@ -128,7 +128,7 @@ async def test_a_late_reopening_is_a_new_card_on_the_fallback_too_while_the_chan
     assert "🔴" in relay.slack.text_of(second)
 
 
-async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_refuses_once_more(relay):
+async def test_a_pointer_becomes_a_card_again_when_the_channel_rejects_messages_again(relay):
     await relay.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
     relay.slack.channel("db").archive()
@@ -148,7 +148,7 @@ async def test_a_pointer_is_a_card_again_and_goes_on_telling_when_the_channel_re
     assert thread_text(relay, stand_in, "noc").count("look here") == 1
 
 
-async def test_a_route_s_own_card_on_the_fallback_s_channel_stands_in_beside_and_never_becomes_a_pointer(tmp_path):
+async def test_a_routed_card_in_the_fallback_channel_stands_in_and_never_becomes_a_pointer(tmp_path):
     async with run_relay(tmp_path, routes=BESIDE.replace("FALLBACK", "C0NOC00001")) as relay:
         relay.slack.channel("db").archive()
         await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
@@ -173,7 +173,7 @@ async def test_a_fallback_by_name_and_a_route_by_id_share_one_card_in_their_chan
         assert len(cards(relay, "one", "noc")) == 1
 
 
-async def test_a_fallback_s_card_that_gave_way_stays_away_when_no_route_takes_the_incident_any_more(tmp_path):
+async def test_a_cancelled_fallback_card_stays_cancelled_when_no_route_matches_any_more(tmp_path):
     async with run_relay(tmp_path, routes=PATIENT) as relay:
         await relay.share("one", status="critical", alerts=[ALERT])
         await relay.advance(10)
@@ -185,7 +185,7 @@ async def test_a_fallback_s_card_that_gave_way_stays_away_when_no_route_takes_th
         assert cards(relay, "one", "noc") == []
 
 
-async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_that(relay):
+async def test_an_edit_in_flight_does_not_undo_a_pointer(relay):
     await relay.share("one", status="critical", alerts=[ALERT])
     await relay.settle()
     answered = asyncio.Event()
@@ -207,7 +207,7 @@ async def test_an_edit_under_way_while_its_card_becomes_a_pointer_does_not_undo_
     assert "✅" not in relay.slack.text_of(pointer)
 
 
-async def test_a_name_that_turns_out_to_be_a_channel_with_a_card_adds_none_and_leaves_no_letter(tmp_path):
+async def test_a_name_that_resolves_to_a_channel_with_a_card_adds_no_card_and_leaves_no_dead_letter(tmp_path):
     async with run_relay(tmp_path, routes=TWINS) as relay:
         await relay.share("one", status="critical", alerts=[ALERT])
         await relay.advance(60)
@@ -221,7 +221,7 @@ async def test_a_name_that_turns_out_to_be_a_channel_with_a_card_adds_none_and_l
         assert await relay.store.dead_letters() == ()
 
 
-async def test_without_a_fallback_such_a_name_stops_nothing_either(tmp_path):
+async def test_without_a_fallback_a_name_that_resolves_to_a_known_channel_blocks_nothing(tmp_path):
     async with run_relay(tmp_path, routes=TWINS.replace("fallback: C0NOC00001\n", "")) as relay:
         await relay.share("one", status="critical", alerts=[ALERT])
         await relay.advance(60)

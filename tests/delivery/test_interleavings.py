@@ -32,7 +32,7 @@ def pinged(relay, channel="all"):
     return [target for message in relay.slack.channel(channel).all_messages for target in pings(message)]
 
 
-async def test_a_rise_that_comes_while_a_lost_card_is_looked_for_still_pings(relay):
+async def test_a_rise_during_the_search_for_a_lost_card_pings(relay):
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(8)
@@ -44,7 +44,7 @@ async def test_a_rise_that_comes_while_a_lost_card_is_looked_for_still_pings(rel
     assert pinged(relay).count("S0CRIT") == 1
 
 
-async def test_a_rise_that_comes_while_a_deleted_card_is_posted_anew_still_pings(relay):
+async def test_a_rise_during_the_repost_of_a_deleted_card_pings(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.channel("all").delete(cards(relay, "one")[0].ts)
@@ -57,7 +57,7 @@ async def test_a_rise_that_comes_while_a_deleted_card_is_posted_anew_still_pings
     assert pinged(relay).count("S0CRIT") == 1
 
 
-async def test_a_lost_reply_that_has_nothing_to_tell_any_more_holds_up_none_that_comes_after_it(tmp_path):
+async def test_a_lost_reply_with_nothing_left_to_report_blocks_no_later_reply(tmp_path):
     async with run_relay(tmp_path, routes=COMMENTS_ONLY) as relay:
         await relay.share("one", status="warning", alerts=[ALERT])
         await relay.advance(60)
@@ -73,7 +73,7 @@ async def test_a_lost_reply_that_has_nothing_to_tell_any_more_holds_up_none_that
         assert "look here" in relay.slack.text_of(reply)
 
 
-async def test_a_lost_edit_that_lands_over_a_newer_one_is_put_right(relay):
+async def test_a_lost_edit_that_overwrites_a_newer_one_is_corrected(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=EDIT, times=1))
@@ -91,7 +91,7 @@ async def test_a_lost_edit_that_lands_over_a_newer_one_is_put_right(relay):
     assert "✅" in relay.slack.text_of(card)
 
 
-async def test_a_card_that_history_does_not_show_yet_is_not_taken_for_deleted(relay):
+async def test_a_card_that_history_does_not_show_yet_does_not_count_as_deleted(relay):
     await relay.advance(595)
     relay.slack.history_lag = 20
     await relay.advance(4)
@@ -101,7 +101,7 @@ async def test_a_card_that_history_does_not_show_yet_is_not_taken_for_deleted(re
     assert "posted again: " not in relay.slack.text_of(card)
 
 
-async def test_a_lost_card_that_turns_up_once_its_successor_was_posted_anew_does_not_stay_beside_it(relay):
+async def test_a_lost_card_that_appears_after_a_repost_is_deleted(relay):
     relay.slack.history_lag = 100
     relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, times=1, after_effect=True))
     await relay.share("one", status="warning", alerts=[ALERT])
@@ -115,7 +115,7 @@ async def test_a_lost_card_that_turns_up_once_its_successor_was_posted_anew_does
     assert "🔴" in relay.slack.text_of(card)
 
 
-async def test_with_a_token_that_is_dead_from_the_start_cards_wait_for_a_living_one_and_ping_as_they_would_have(
+async def test_with_an_invalid_token_from_the_start_cards_wait_for_a_valid_one_and_ping_as_usual(
     tmp_path,
 ):
     clock = ManualClock()
@@ -132,7 +132,7 @@ async def test_with_a_token_that_is_dead_from_the_start_cards_wait_for_a_living_
         assert await relay.store.dead_letters() == ()
 
 
-async def test_a_channel_that_is_shared_with_others_later_gets_no_more_cards(relay):
+async def test_a_channel_that_is_later_shared_with_another_organisation_gets_no_more_cards(relay):
     await relay.share("before", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.channel("all").share()
@@ -143,7 +143,7 @@ async def test_a_channel_that_is_shared_with_others_later_gets_no_more_cards(rel
     assert len(cards(relay, "afterwards", "noc")) == 1
 
 
-async def test_the_letter_of_an_edit_is_closed_by_the_next_edit_that_slack_takes(relay):
+async def test_the_dead_letter_of_an_edit_is_closed_by_the_next_accepted_edit(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=EDIT, times=2))
@@ -157,7 +157,7 @@ async def test_the_letter_of_an_edit_is_closed_by_the_next_edit_that_slack_takes
     assert await relay.store.dead_letters() == ()
 
 
-async def test_while_a_permission_is_missing_slack_is_asked_seldom_however_many_cards_and_channels_wait(tmp_path):
+async def test_while_a_permission_is_missing_relay_rarely_calls_slack_however_many_cards_and_channels_wait(tmp_path):
     async with run_relay(tmp_path, routes=EVERYWHERE) as relay:
         relay.slack.remove_scope("chat:write")
         for number in range(5):
@@ -195,7 +195,7 @@ async def test_a_second_reopening_in_half_an_hour_pings_if_it_is_worse_than_the_
     assert pinged(relay)[2:] == ["S0CRIT", "here"]
 
 
-async def test_an_intake_that_is_stopped_while_it_writes_leaves_no_sender_waiting(relay):
+async def test_stopping_ingest_during_a_write_leaves_no_sender_waiting(relay):
     writing = asyncio.Event()
 
     async def accept(*_arguments, **_told):
@@ -213,7 +213,7 @@ async def test_an_intake_that_is_stopped_while_it_writes_leaves_no_sender_waitin
     assert sender.cancelled()
 
 
-async def test_an_edit_of_a_relay_that_was_killed_is_in_doubt_even_if_the_card_is_to_read_as_before(tmp_path):
+async def test_an_edit_of_a_killed_relay_is_in_doubt_even_if_the_card_would_not_change(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, slack=slack, clock=clock, dies=True) as relay:

@@ -22,14 +22,14 @@ def url():
         yield address
 
 
-def test_without_a_lease_nothing_runs_out():
+def test_without_a_lease_nothing_expires():
     clock = ManualClock()
     guard = LeaseGuard(clock)
     clock.advance(1e9)
     guard.check()
 
 
-def test_a_lease_ends_so_long_after_it_was_asked_for():
+def test_a_lease_lasts_from_the_moment_of_its_request():
     clock = ManualClock()
     guard = LeaseGuard(clock)
     asked = clock.monotonic()
@@ -56,7 +56,7 @@ async def sends_nothing_until_it_has_a_lease_again(relay, slept):
     assert len(relay.slack.calls_to("chat.postMessage")) == 1
 
 
-async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_call(tmp_path, url):
+async def test_a_relay_that_was_suspended_between_the_decision_and_the_call_does_not_call(tmp_path, url):
     async with run_relay(tmp_path, url=url) as relay:
         pick, slept = relay.store.start_next_card, []
 
@@ -72,7 +72,7 @@ async def test_a_relay_that_slept_between_the_decision_and_the_call_does_not_cal
         await sends_nothing_until_it_has_a_lease_again(relay, slept)
 
 
-async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url):
+async def test_a_relay_that_was_suspended_while_it_connected_sends_nothing(tmp_path, url):
     async with run_relay(tmp_path, url=url) as relay:
         connector = relay.gateway._session.connector
         connect, slept = connector.connect, []
@@ -96,7 +96,7 @@ async def test_a_relay_that_slept_while_it_connected_sends_nothing(tmp_path, url
 
 
 @pytest.mark.parametrize("lost", ["root", "reply"])
-async def test_a_post_that_arrives_once_another_relay_delivers_and_has_made_it_again_does_not_stay(tmp_path, url, lost):
+async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(tmp_path, url, lost):
     """It was on its way when its sender lost the lease, and for longer than the heir looked for it."""
     arrived, lands, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 

@@ -21,7 +21,7 @@ def tags(number, step):
     return [{"id": "team", "value": "abc"[number % 3]}, {"id": "step", "value": step}]
 
 
-async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_waste(tmp_path):
+async def test_a_storm_is_delivered_at_the_rate_that_slack_allows_without_needless_calls(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     slack.limits.enabled = True
@@ -46,7 +46,7 @@ async def test_a_storm_is_drained_at_the_speed_that_slack_allows_and_without_was
         assert lane[-1] - START <= max(60.0, floor) * 1.05 + 1
 
 
-async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_stale_steps(tmp_path):
+async def test_after_an_hour_without_slack_cards_show_the_newest_state_and_no_outdated_steps(tmp_path):
     async with run_relay(tmp_path) as relay:
         await relay.share("before", status="warning", alerts=[ALERT])
         await relay.advance(60)
@@ -73,7 +73,7 @@ async def test_an_hour_without_slack_is_caught_up_with_the_newest_state_and_no_s
         assert relay.gateway.breaker.status == "ok"
 
 
-async def test_an_outage_leaves_few_posts_in_doubt_and_asks_before_it_goes_on(tmp_path):
+async def test_an_outage_leaves_few_posts_in_doubt_and_relay_searches_before_it_continues(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), times=None))
         for number in range(30):

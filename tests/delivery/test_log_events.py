@@ -47,7 +47,7 @@ def told(logged, incident, *events):
     return [(line["event"], line.get("reason", line.get("outcome"))) for line in lines if line["event"] in events]
 
 
-async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_and_why(relay, logged):
+async def test_a_share_logs_its_outcome_and_each_new_card_its_channel_and_reason(relay, logged):
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await relay.share("two", status="critical", alerts=[ALERT])
     await relay.share("three", status="critical", alerts=[ALERT], incidentTags=team("nobody"))
@@ -68,7 +68,7 @@ async def test_a_share_says_what_it_came_to_and_each_new_card_where_it_is_to_be_
     ]
 
 
-async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(relay, logged):
+async def test_a_new_episode_logs_that_the_old_card_is_no_longer_updated(relay, logged):
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await relay.advance(60)
     await relay.share("one", status="ok")
@@ -81,7 +81,7 @@ async def test_a_new_episode_says_that_the_old_card_is_followed_no_more(relay, l
     ]
 
 
-async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(relay, logged):
+async def test_a_lost_answer_is_logged_from_the_doubt_to_the_search_result(relay, logged):
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, nth=2, times=1, after_effect=True))
     await relay.share("lost", status="critical", alerts=[ALERT], incidentTags=team("all"))
@@ -95,7 +95,7 @@ async def test_a_lost_answer_is_told_from_the_doubt_to_what_was_found(relay, log
     assert ("searched", "found") in told(logged, "lost", "searched") + told(logged, "there", "searched")
 
 
-async def test_where_relay_may_not_look_the_policy_that_holds_is_told(relay, logged):
+async def test_where_relay_may_not_search_the_log_names_the_policy(relay, logged):
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
@@ -104,7 +104,7 @@ async def test_where_relay_may_not_look_the_policy_that_holds_is_told(relay, log
     assert (line["incident"], line["reason"], line["in_doubt"]) == ("one", "missing_scope", "repost")
 
 
-async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(relay, logged):
+async def test_a_rejection_is_logged_from_the_channel_to_the_fallback_and_back(relay, logged):
     relay.slack.channel("db").archive()
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("db"))
     await relay.advance(60)
@@ -127,7 +127,7 @@ async def test_a_refusal_is_told_from_the_channel_to_the_fallback_and_back(relay
     assert (diverted["channel"], diverted["to"]) == ("C0DB000001", "C0NOC00001")
 
 
-async def test_a_card_that_somebody_deleted_is_told_when_it_is_missed(relay, logged):
+async def test_a_deleted_card_is_logged_when_relay_notices_it(relay, logged):
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await relay.advance(300)
     [card] = relay.slack.channel("all").messages
@@ -136,7 +136,7 @@ async def test_a_card_that_somebody_deleted_is_told_when_it_is_missed(relay, log
     assert ("card_reposted", "root_gone") in told(logged, "one", "card_reposted")
 
 
-def test_no_line_of_delivery_names_a_card_by_its_number_alone():
+def test_no_log_line_of_delivery_names_a_card_by_its_number_alone():
     """Nobody can filter by a number that stands in the database only."""
     for file in Path(delivery.__file__).parent.glob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):

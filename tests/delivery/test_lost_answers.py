@@ -44,7 +44,7 @@ MISBEHAVIOURS = {
 
 @pytest.mark.parametrize("does", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS.keys())
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
-async def test_whatever_goes_wrong_at_whichever_call_one_true_card_and_each_entry_once(tmp_path, does, after_effect):
+async def test_any_fault_at_any_call_leaves_one_true_card_and_each_entry_once(tmp_path, does, after_effect):
     if after_effect and isinstance(does, type(SERVER_ERROR)) and does.status == 429:
         pytest.skip("Slack refuses what comes too fast before it does anything")
     wrong = {}
@@ -63,7 +63,7 @@ async def test_whatever_goes_wrong_at_whichever_call_one_true_card_and_each_entr
     assert wrong == {}
 
 
-async def test_what_is_in_doubt_is_looked_for_twice_before_it_is_posted_again(tmp_path):
+async def test_a_message_in_doubt_is_searched_for_twice_before_it_is_posted_again(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
         await relay.share(status="warning")
@@ -75,7 +75,7 @@ async def test_what_is_in_doubt_is_looked_for_twice_before_it_is_posted_again(tm
         assert len(relay.slack.calls_to(POST)) == 2
 
 
-async def test_a_message_that_history_shows_late_is_found_by_the_second_look(tmp_path):
+async def test_a_message_that_history_shows_late_is_found_by_the_second_search(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 12
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -85,7 +85,7 @@ async def test_a_message_that_history_shows_late_is_found_by_the_second_look(tmp
         assert len(relay.slack.calls_to(POST)) == 1
 
 
-async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
+async def test_a_thread_that_history_does_not_show_yet_does_not_count_as_deleted(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 8
         await relay.share("young", status="warning")
@@ -97,7 +97,7 @@ async def test_a_thread_too_young_to_be_shown_is_not_taken_for_gone(tmp_path):
         assert thread_text(relay, card).count("*Critical*") == 1
 
 
-async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
+async def test_of_two_messages_with_one_key_the_younger_is_deleted(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -115,7 +115,7 @@ async def test_of_two_that_bear_one_key_the_younger_goes_in_the_end(tmp_path):
 
 
 @pytest.mark.parametrize(("policy", "posts"), [("repost", 2), ("hold", 2)])
-async def test_where_relay_may_not_look_the_route_says_what_a_lost_answer_means(tmp_path, policy, posts):
+async def test_where_relay_may_not_search_the_route_decides_about_a_lost_answer(tmp_path, policy, posts):
     routes = f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: a, post: [C0ALL00001], in_doubt: {policy}}}]\n"
     async with run_relay(tmp_path, routes=routes) as relay:
         relay.slack.remove_scope("channels:history")
@@ -130,7 +130,7 @@ async def test_where_relay_may_not_look_the_route_says_what_a_lost_answer_means(
             assert [letter.reason.partition(":")[0] for letter in await relay.store.dead_letters()] == ["in_doubt"]
 
 
-async def test_one_reading_settles_a_whole_channel(tmp_path):
+async def test_one_read_of_the_history_settles_a_whole_channel(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=2))
         await relay.share("one", status="warning")
@@ -140,7 +140,7 @@ async def test_one_reading_settles_a_whole_channel(tmp_path):
         assert len(relay.slack.calls_to(POST)) == 2
 
 
-async def test_a_post_that_is_lost_a_second_time_is_looked_for_twice_as_well(tmp_path):
+async def test_a_post_that_is_lost_again_is_searched_for_twice_again(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 8
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
@@ -151,7 +151,7 @@ async def test_a_post_that_is_lost_a_second_time_is_looked_for_twice_as_well(tmp
         assert len(cards(relay, "one")) == 1
 
 
-async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_too(tmp_path):
+async def test_a_lost_message_that_appears_after_its_repeat_was_found_is_deleted(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1, after_effect=True))
@@ -167,7 +167,7 @@ async def test_one_that_turns_up_after_the_second_try_was_lost_and_found_goes_to
         assert len(cards(relay, "one")) == 1
 
 
-async def test_a_double_whose_deletion_fails_is_deleted_later(tmp_path):
+async def test_a_duplicate_whose_deletion_fails_is_deleted_later(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -177,7 +177,7 @@ async def test_a_double_whose_deletion_fails_is_deleted_later(tmp_path):
         assert len(cards(relay, "twice")) == 1
 
 
-async def test_a_double_that_may_not_be_deleted_is_given_up(tmp_path):
+async def test_a_duplicate_that_may_not_be_deleted_is_left(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -187,7 +187,7 @@ async def test_a_double_that_may_not_be_deleted_is_given_up(tmp_path):
         assert len(relay.slack.calls_to(DELETE)) == 1
 
 
-async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does_not_show_it_yet(tmp_path):
+async def test_replies_below_the_younger_message_are_kept_although_history_does_not_show_them_yet(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -201,7 +201,7 @@ async def test_what_relay_has_told_below_the_younger_is_kept_though_history_does
         assert thread_text(relay, cards(relay, "twice")[0]).count("*Critical*") == 1
 
 
-async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_the_elder_as_well(tmp_path):
+async def test_an_edit_in_flight_of_the_deleted_younger_message_is_made_on_the_elder_one_too(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -214,7 +214,7 @@ async def test_an_edit_of_the_younger_that_is_under_way_when_it_goes_is_made_of_
         assert "last" in relay.slack.text_of(card)
 
 
-async def test_relay_joins_a_channel_that_it_was_removed_from_to_look_for_what_is_in_doubt(tmp_path):
+async def test_relay_rejoins_a_channel_to_search_for_messages_in_doubt(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         await relay.share("one", status="warning")
@@ -225,7 +225,7 @@ async def test_relay_joins_a_channel_that_it_was_removed_from_to_look_for_what_i
         assert len(cards(relay, "one")) == 1
 
 
-async def test_a_reading_whose_cursor_expired_is_begun_anew(tmp_path):
+async def test_a_search_whose_cursor_expired_starts_again(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
         relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_cursor"), method=HISTORY, times=1))
@@ -246,7 +246,7 @@ async def test_a_busy_channel_is_read_page_by_page(tmp_path):
         assert len(cards(relay, "busy")) == 1
 
 
-async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothing_is_there(tmp_path, monkeypatch):
+async def test_a_search_that_could_not_read_everything_does_not_report_a_message_as_missing(tmp_path, monkeypatch):
     monkeypatch.setattr("relay.delivery.history.MAX_PAGES", 2)
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -259,7 +259,7 @@ async def test_where_more_was_said_than_relay_reads_it_does_not_claim_that_nothi
         assert len(relay.slack.calls_to(HISTORY)) == 2
 
 
-async def test_a_lane_has_at_most_five_posts_in_doubt_and_other_lanes_go_on(tmp_path):
+async def test_a_channel_has_at_most_five_posts_in_doubt_and_other_channels_continue(tmp_path):
     async with run_relay(tmp_path, routes=LANES) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, channel="C0DB000001", times=None))
         for number in range(12):

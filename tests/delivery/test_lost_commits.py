@@ -53,7 +53,7 @@ async def troubled(relay, incident):
 
 
 @pytest.mark.timeout(600)
-async def test_whichever_commit_s_answer_is_lost_a_life_full_of_trouble_ends_as_ever(tmp_path):
+async def test_a_lost_answer_to_any_commit_does_not_change_the_result(tmp_path):
     nth, found = 0, {}
     while True:
         nth += 1
@@ -130,7 +130,7 @@ async def proxied(address: str):
 
 
 @pytest.mark.parametrize("what", ["root", "reply"])
-async def test_postgresql_commits_the_pick_of_a_post_and_the_connection_is_lost_before_it_says_so(tmp_path, what):
+async def test_a_connection_that_is_lost_during_the_commit_of_a_post_to_postgresql_changes_nothing(tmp_path, what):
     with postgresql() as address:
         async with proxied(address) as (proxy, url), run_relay(tmp_path, url=url) as relay:
             relay.leader._guard.extend = lambda *_: None  # the test's time leaps over the end of the lease

@@ -33,7 +33,7 @@ async def reasons(relay):
     return [(letter.card.channel, letter.reason) for letter in await relay.store.dead_letters()]
 
 
-async def test_a_channel_that_refuses_is_found_once_and_its_cards_go_to_the_fallback_and_to_the_letters(relay):
+async def test_a_rejecting_channel_is_called_once_and_its_cards_go_to_the_fallback_and_to_the_dead_letters(relay):
     relay.slack.channel("db").archive()
     for incident in ("one", "two", "three"):
         await relay.share(incident, status="critical", alerts=[ALERT], incidentTags=DB)
@@ -48,7 +48,7 @@ async def test_a_channel_that_refuses_is_found_once_and_its_cards_go_to_the_fall
     assert all(letter.remedy for letter in await relay.store.dead_letters())
 
 
-async def test_other_channels_go_on_while_one_refuses(relay):
+async def test_other_channels_continue_while_one_rejects_messages(relay):
     relay.slack.channel("db").archive()
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.share("two", status="critical", alerts=[ALERT])
@@ -77,7 +77,7 @@ async def test_when_the_channel_works_again_it_shows_the_newest_state_without_a_
     assert await reasons(relay) == []
 
 
-async def test_a_card_that_stood_there_before_the_refusal_is_edited_afterwards_and_goes_on_where_the_stand_in_stopped(
+async def test_a_card_from_before_the_rejection_is_edited_afterwards_and_continues_where_the_stand_in_stopped(
     relay,
 ):
     await relay.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
@@ -97,7 +97,7 @@ async def test_a_card_that_stood_there_before_the_refusal_is_edited_afterwards_a
     assert "updates are in" in relay.slack.text_of(cards(relay, "one", "noc")[0])
 
 
-async def test_a_fallback_that_refuses_makes_letters_and_nothing_more(relay):
+async def test_a_rejecting_fallback_makes_dead_letters_and_nothing_more(relay):
     relay.slack.channel("db").archive()
     relay.slack.channel("noc").archive()
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
@@ -152,7 +152,7 @@ async def test_a_fallback_that_works_first_posts_the_card_until_its_own_channel_
 
 
 @pytest.mark.parametrize("code", ["invalid_blocks", "msg_too_long", "invalid_attachments"])
-async def test_a_message_that_slack_does_not_take_is_posted_in_relay_s_own_wording(relay, code):
+async def test_a_message_that_slack_rejects_is_posted_with_the_built_in_text(relay, code):
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode(code), method=POST, times=1))
     await relay.share("one", status="critical", alerts=[ALERT])
     await relay.settle()
@@ -162,7 +162,7 @@ async def test_a_message_that_slack_does_not_take_is_posted_in_relay_s_own_wordi
     assert await reasons(relay) == []
 
 
-async def test_a_message_that_slack_takes_in_no_wording_is_a_letter(relay):
+async def test_a_message_that_slack_rejects_even_with_the_built_in_text_is_a_dead_letter(relay):
     relay.slack.faults.add(
         InjectedFault(behaviour=ErrorCode("invalid_blocks"), method=POST, channel="C0ALL00001", times=None)
     )
@@ -173,7 +173,7 @@ async def test_a_message_that_slack_takes_in_no_wording_is_a_letter(relay):
     assert len(cards(relay, "one", "noc")) == 1
 
 
-async def test_a_code_that_nobody_knows_is_tried_a_few_times_and_then_a_letter(relay):
+async def test_an_unknown_error_code_is_retried_a_few_times_and_then_a_dead_letter(relay):
     relay.slack.faults.add(
         InjectedFault(behaviour=ErrorCode("some_new_code"), method=POST, channel="C0ALL00001", times=None)
     )
@@ -183,7 +183,7 @@ async def test_a_code_that_nobody_knows_is_tried_a_few_times_and_then_a_letter(r
     assert [reason for _, reason in await reasons(relay)] == ["unknown_code"]
 
 
-async def test_a_dead_token_stops_all_lanes_keeps_everything_and_goes_on_by_itself(relay):
+async def test_an_invalid_token_pauses_all_channels_and_loses_nothing(relay):
     relay.slack.revoke()
     for incident in ("one", "two", "three"):
         await relay.share(incident, status="critical", alerts=[ALERT])
@@ -197,7 +197,7 @@ async def test_a_dead_token_stops_all_lanes_keeps_everything_and_goes_on_by_itse
     assert relay.gateway.breaker.status == "ok"
 
 
-async def test_a_missing_scope_is_named_and_nothing_is_lost(relay):
+async def test_a_missing_scope_is_reported_and_nothing_is_lost(relay):
     relay.slack.remove_scope("chat:write")
     await relay.share("one", status="critical", alerts=[ALERT])
     await relay.advance(10)
@@ -207,14 +207,14 @@ async def test_a_missing_scope_is_named_and_nothing_is_lost(relay):
     assert len(cards(relay, "one")) == 1
 
 
-async def test_a_public_channel_that_relay_was_removed_from_is_joined_once_more(relay):
+async def test_relay_rejoins_a_public_channel_that_it_was_removed_from(relay):
     relay.slack.channel("all").kick()
     await relay.share("one", status="critical", alerts=[ALERT])
     await relay.settle()
     assert len(cards(relay, "one")) == 1
 
 
-async def test_a_channel_shared_with_others_is_refused_unless_the_route_allows_it(tmp_path):
+async def test_a_channel_shared_with_another_organisation_gets_no_cards_unless_the_route_allows_it(tmp_path):
     for allowed in (False, True):
         route = f"{{name: a, post: [C0DB000001], allow_external: {str(allowed).lower()}}}"
         routes = f"version: 1\nfallback: C0NOC00001\nroutes: [{route}]\n"
@@ -242,7 +242,7 @@ async def test_a_renamed_channel_keeps_working(tmp_path):
         assert len(cards(relay, "two", "databases")) == 1
 
 
-async def test_a_card_that_keeps_being_deleted_is_posted_anew_twice_an_hour_and_then_a_letter(relay):
+async def test_a_card_that_is_deleted_repeatedly_is_reposted_twice_an_hour_and_then_a_dead_letter(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.settle()
     for number in range(3):
@@ -255,7 +255,7 @@ async def test_a_card_that_keeps_being_deleted_is_posted_anew_twice_an_hour_and_
     assert [channel for channel, _ in await reasons(relay)] == ["C0ALL00001"]
 
 
-async def test_a_resolved_card_with_nothing_to_tell_is_not_posted_anew(relay):
+async def test_a_resolved_card_with_nothing_to_report_is_not_reposted(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     await relay.share("one", status="ok")
@@ -266,7 +266,7 @@ async def test_a_resolved_card_with_nothing_to_tell_is_not_posted_anew(relay):
     assert cards(relay, "one") == []
 
 
-async def test_where_edits_are_not_allowed_any_more_the_thread_goes_on_telling(relay):
+async def test_the_thread_reports_changes_when_edits_are_no_longer_allowed(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.edit_window = 10
@@ -288,7 +288,7 @@ async def test_the_sweep_finds_a_card_that_somebody_deleted(relay):
     assert "posted again: " in relay.slack.text_of(card)
 
 
-async def test_the_sweep_finds_one_below_more_messages_than_it_reads_at_once(relay):
+async def test_the_sweep_finds_a_deleted_card_below_more_messages_than_one_page(relay):
     await relay.share("lower", status="warning", alerts=[ALERT])
     await relay.advance(60)
     for number in range(900):
@@ -315,7 +315,7 @@ async def test_a_stray_whose_deletion_fails_is_deleted_later(relay, does):
     assert thread_text(relay, card).count("still there") == 1
 
 
-async def test_a_stand_in_pings_though_the_lost_card_may_have_and_a_redrive_pings_nobody(relay):
+async def test_a_stand_in_pings_although_the_lost_card_may_have_pinged_and_a_retry_pings_nobody(relay):
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.settle()
@@ -328,7 +328,7 @@ async def test_a_stand_in_pings_though_the_lost_card_may_have_and_a_redrive_ping
     assert pings(card) == ()
 
 
-async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_time_and_its_letters_stay(relay):
+async def test_a_rejecting_channel_is_tried_with_one_card_at_a_time_and_its_dead_letters_stay(relay):
     relay.slack.faults.add(
         InjectedFault(behaviour=ErrorCode("restricted_action"), method=POST, channel="C0DB000001", times=None)
     )
@@ -349,7 +349,7 @@ async def test_a_channel_that_is_there_but_refuses_is_tried_with_one_card_at_a_t
         assert "updates are in" in relay.slack.text_of(cards(relay, f"i{number}", "noc")[0])
 
 
-async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_it_may(tmp_path):
+async def test_a_card_for_a_name_that_relay_cannot_look_up_is_on_the_fallback_until_it_can(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     slack.remove_scope("channels:read")
@@ -367,7 +367,7 @@ async def test_a_name_that_relay_may_not_look_up_is_shown_on_the_fallback_until_
         assert await reasons(relay) == []
 
 
-async def test_channels_are_read_when_a_new_one_is_wanted_or_ones_time_comes_and_not_with_every_share(relay):
+async def test_channels_are_looked_up_when_new_or_due_and_not_with_every_share(relay):
     every, read = relay.store.channels, []
 
     async def counted():

@@ -48,7 +48,7 @@ async def put_back(tmp_path, clock, slack):
     clock.advance(3600)
 
 
-async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_path, clock, slack, put_back):
+async def test_no_card_and_no_entry_is_repeated_and_new_ones_are_posted(tmp_path, clock, slack, put_back):
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
         await relay.advance(60)
         for incident in ("old", "due", "new", "fresh"):
@@ -62,9 +62,7 @@ async def test_no_card_and_no_entry_is_doubled_and_what_is_new_is_posted(tmp_pat
         assert await relay.store.dead_letters() == ()
 
 
-async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_in_the_channel(
-    tmp_path, clock, slack, put_back
-):
+async def test_cards_posted_after_the_backup_are_found_below_newer_messages(tmp_path, clock, slack, put_back):
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
         await relay.share("fresh", status="warning", alerts=[ALERT])
         await relay.advance(600)
@@ -73,7 +71,7 @@ async def test_cards_posted_after_the_copy_are_found_though_younger_ones_stand_i
         assert len(cards(relay, "new")) == 1
 
 
-async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock, slack, put_back):
+async def test_where_relay_may_not_search_the_policy_of_the_route_applies(tmp_path, clock, slack, put_back):
     slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
         await relay.share("fresh", status="warning", alerts=[ALERT])
@@ -83,7 +81,7 @@ async def test_where_relay_may_not_look_the_routes_policy_holds(tmp_path, clock,
         assert "may be a duplicate" in "".join(slack.text_of(card) for card in cards(relay, "due"))
 
 
-async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack, put_back):
+async def test_after_a_day_nothing_is_searched_for(tmp_path, clock, slack, put_back):
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
         await relay.advance(60)
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
@@ -95,7 +93,7 @@ async def test_after_a_day_nothing_is_looked_for_any_more(tmp_path, clock, slack
         assert len(cards(relay, "fresh")) == 1
 
 
-async def test_a_database_that_is_no_copy_looks_for_nothing(tmp_path, clock, slack):
+async def test_a_database_that_is_not_a_restored_backup_searches_for_nothing(tmp_path, clock, slack):
     async with run_relay(tmp_path, routes=ROUTES, clock=clock, slack=slack) as relay:
         await relay.share("fresh", status="warning", alerts=[ALERT])
         await relay.settle()
