@@ -1,4 +1,4 @@
-"""Where one room of the relay breaks down, all of it ends: whoever restarts it is not left with half a relay."""
+"""A component that crashes ends the whole process, so that its supervisor restarts a complete relay."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.support.bigpanda_round_trip import ROUTES, settings
 
 
 @pytest.mark.parametrize("later", range(6))
-async def test_a_room_that_breaks_down_ends_relay_also_while_delivery_breaks_off_a_turn(tmp_path, monkeypatch, later):
+async def test_a_component_that_crashes_ends_relay_even_while_delivery_is_cancelled(tmp_path, monkeypatch, later):
     """Before Python 3.13, a group of tasks that breaks off does not hear that it is cancelled from outside."""
     turns, breaking_off = [], asyncio.Event()
 

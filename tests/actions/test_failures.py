@@ -22,18 +22,18 @@ async def round_trip(tmp_path):
         yield opened
 
 
-async def test_a_resolution_whose_answer_was_lost_is_told_as_done_by_whoever_did_it(round_trip):
+async def test_a_resolution_whose_answer_was_lost_is_reported_with_the_person_who_did_it(round_trip):
     round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="resolve"))
     await round_trip.click("resolve")
     await round_trip.submit(text="failed over")
     await round_trip.advance(700)
     assert ("resolve", "done", "confirmed") in await round_trip.tasks()
-    [told] = round_trip.thread()
-    assert "Resolved by Ann Lee" in told.replace("*", "")
+    [reply] = round_trip.thread()
+    assert "Resolved by Ann Lee" in reply.replace("*", "")
     assert [each for each in round_trip.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
-async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(round_trip):
+async def test_an_assignment_whose_answer_was_lost_is_not_reported_as_failed(round_trip):
     round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="assign"))
     await round_trip.click("assign")
     await round_trip.advance(700)
@@ -41,8 +41,8 @@ async def test_an_assignment_whose_answer_was_lost_is_not_told_as_failed(round_t
     assert [each for each in round_trip.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
-async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(round_trip):
-    panda_resolve, round_trip.panda.resolve = round_trip.panda.resolve, lambda *_args, **_told: None
+async def test_an_action_that_bigpanda_accepted_but_never_did_may_be_repeated(round_trip):
+    panda_resolve, round_trip.panda.resolve = round_trip.panda.resolve, lambda *_args, **_arguments: None
     await round_trip.click("resolve")
     await round_trip.submit()
     await round_trip.advance(300)
@@ -54,18 +54,18 @@ async def test_what_bigpanda_took_and_never_did_may_be_pressed_again(round_trip)
     assert "✅" in round_trip.card_text()
 
 
-async def test_definitions_that_cannot_be_kept_hold_nothing_up(round_trip, monkeypatch):
-    async def refuse(*_told):
+async def test_tag_definitions_that_cannot_be_stored_block_nothing(round_trip, monkeypatch):
+    async def fail(*_arguments):
         raise StoreUnusable("the database cannot hold that")
 
-    monkeypatch.setattr(round_trip.store, "save_tag_definitions", refuse)
+    monkeypatch.setattr(round_trip.store, "save_tag_definitions", fail)
     await round_trip.advance(3700)
     await round_trip.click("assign")
     await round_trip.advance(60)
     assert "assigned to *Ann Lee*" in round_trip.card_text()
 
 
-async def test_definitions_that_do_not_come_hold_nothing_up(round_trip):
+async def test_missing_tag_definitions_block_nothing(round_trip):
     round_trip.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="definitions", times=None))
     async with asyncio.timeout(5):  # seconds of real time: a call waits for ten of them
         round_trip.clock.set_time(round_trip.clock.now() + 3700)
@@ -74,7 +74,7 @@ async def test_definitions_that_do_not_come_hold_nothing_up(round_trip):
         await wait_until_idle(lambda: bool(round_trip.panda.calls_to("assign")))
 
 
-async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(round_trip):
+async def test_tag_definitions_are_requested_once_an_hour_where_there_are_none(round_trip):
     round_trip.panda.definitions.clear()
     await round_trip.advance(4000)
     before = len(round_trip.panda.calls_to("definitions"))
@@ -82,7 +82,7 @@ async def test_definitions_are_asked_for_once_an_hour_where_there_are_none(round
     assert len(round_trip.panda.calls_to("definitions")) <= before + 1
 
 
-async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(round_trip):
+async def test_rejected_requests_for_tag_definitions_are_retried_after_growing_pauses(round_trip):
     round_trip.panda.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="definitions", times=None))
     await round_trip.advance(3700)
     before = len(round_trip.panda.calls_to("definitions"))
@@ -90,19 +90,21 @@ async def test_definitions_that_are_refused_are_asked_for_less_and_less_often(ro
     assert len(round_trip.panda.calls_to("definitions")) - before < 25
 
 
-async def test_what_cannot_be_kept_of_an_answer_ends_no_delivery(round_trip, monkeypatch):
-    errands = round_trip.relay._tasks
-    accept, fails = errands._runner._accept, [1]
+async def test_an_answer_that_cannot_be_stored_does_not_stop_delivery(round_trip, monkeypatch):
+    tasks = round_trip.relay._tasks
+    accept, fails = tasks._runner._accept, [1]
 
-    async def accept_later(*told):
+    async def accept_later(*arguments):
         if fails:
             fails.pop()
             raise StoreUnusable("the disk is full")
-        return await accept(*told)
+        return await accept(*arguments)
 
     interrupted = []
-    monkeypatch.setattr(errands._runner, "_accept", accept_later)
-    monkeypatch.setattr("relay.delivery.supervision.log.error", lambda *told, **_more: interrupted.append(told))
+    monkeypatch.setattr(tasks._runner, "_accept", accept_later)
+    monkeypatch.setattr(
+        "relay.delivery.supervision.log.error", lambda *arguments, **_more: interrupted.append(arguments)
+    )
     await round_trip.advance(6.1 * 3600)
     assert fails == []
     assert interrupted == []
@@ -120,7 +122,7 @@ async def a_reply_waits(folder):
     return round_trip.panda, round_trip.slack, round_trip.clock
 
 
-async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tmp_path):
+async def test_a_reply_that_waits_in_a_backup_of_the_database_is_not_sent_twice(tmp_path):
     panda, slack, clock = await a_reply_waits(tmp_path)
     panda.comment(panda.incident("i1"), "Ann Lee (Slack): failing over", RELAY_USER)  # after the copy was made
     with sqlite3.connect(tmp_path / "relay.db") as copy:
@@ -132,7 +134,7 @@ async def test_a_reply_that_waits_in_a_copy_of_the_database_is_not_sent_twice(tm
         assert ("reply", "done", "") in await round_trip.tasks()
 
 
-async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(tmp_path):
+async def test_waiting_tasks_are_dropped_when_the_key_of_bigpanda_is_removed(tmp_path):
     panda, slack, clock = await a_reply_waits(tmp_path)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, BIGPANDA_API_KEY="") as round_trip:
         await round_trip.advance(120)
@@ -140,20 +142,20 @@ async def test_what_was_asked_for_ends_where_the_key_to_bigpanda_is_taken_away(t
         assert (await round_trip.store.backlog(clock.now())).due_tasks == 0
 
 
-def test_every_reason_that_has_words_of_its_own_occurs():
+def test_every_reason_with_its_own_text_can_occur():
     own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
     own |= {"already_assigned", "in_progress", "empty"}
     assert set(messages._WHY) <= own | REASONS | set(REMEDIES)
 
 
-async def test_an_errand_of_which_nothing_can_be_written_down_is_left_alone_for_a_while(round_trip, monkeypatch):
+async def test_a_task_whose_result_cannot_be_stored_is_retried_after_a_pause(round_trip, monkeypatch):
     tried = []
 
-    async def refuse(key, *_told, **_more):
+    async def fail(key, *_arguments, **_more):
         tried.append(key)
         raise StoreError("it would break the rules")
 
-    monkeypatch.setattr(round_trip.store, "update_task", refuse)
+    monkeypatch.setattr(round_trip.store, "update_task", fail)
     await round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_assign")
     for _ in range(50):  # it is not at rest, so time is moved by hand
         round_trip.clock.set_time(round_trip.clock.now() + 0.1)

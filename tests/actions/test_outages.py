@@ -1,4 +1,4 @@
-"""What goes wrong between relay and BigPanda costs nothing and doubles nothing, and whoever pressed hears of it."""
+"""Failures between relay and BigPanda lose and repeat nothing, and the person who pressed a button gets a message."""
 
 import asyncio
 
@@ -42,20 +42,20 @@ async def quiet(round_trip):
 
 
 @pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR, RawResponse(status=502, body="<html>")])
-async def test_a_comment_whose_answer_is_lost_is_looked_for_and_found(round_trip, does):
+async def test_a_comment_whose_answer_is_lost_is_searched_for_and_found(round_trip, does):
     round_trip.panda.faults.add(InjectedFault(behaviour=does, method="comment", after_effect=True, times=1))
     await commented(round_trip)
     await quiet(round_trip)
     assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): failing over"]
     assert len(round_trip.panda.calls_to("comment")) == 1
     assert ("comment", "done", "") in await round_trip.tasks()
-    [told] = round_trip.thread()
-    assert "failing over" in told
+    [reply] = round_trip.thread()
+    assert "failing over" in reply
     assert len(round_trip.ephemeral_messages()) == 1
 
 
 @pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR])
-async def test_a_comment_that_is_not_found_is_never_sent_again_and_its_writer_is_told(round_trip, does):
+async def test_a_comment_that_is_not_found_is_not_sent_again_and_its_writer_gets_a_message(round_trip, does):
     round_trip.panda.faults.add(InjectedFault(behaviour=does, method="comment", times=1))
     await commented(round_trip)
     await quiet(round_trip)
@@ -64,7 +64,7 @@ async def test_a_comment_that_is_not_found_is_never_sent_again_and_its_writer_is
     assert "does not send it twice" in round_trip.ephemeral_messages()[-1]
 
 
-async def test_a_comment_that_surely_did_not_arrive_is_sent_again(round_trip):
+async def test_a_comment_that_certainly_did_not_arrive_is_sent_again(round_trip):
     round_trip.panda.pause("comment", 7)
     await commented(round_trip)
     await quiet(round_trip)
@@ -72,7 +72,7 @@ async def test_a_comment_that_surely_did_not_arrive_is_sent_again(round_trip):
     assert len(round_trip.thread()) == 1
 
 
-async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_path):
+async def test_a_relay_that_is_killed_during_a_comment_does_not_repeat_it(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock, dies=True) as round_trip:
@@ -82,7 +82,7 @@ async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_pat
         await round_trip.settle()
         await round_trip.slack.submit(ANN, slack.open_views(ANN)[-1], {"text": "failing over"})
         async with asyncio.timeout(10):
-            while not panda.calls_to("comment"):  # noqa: ASYNC110  it rings no bell here
+            while not panda.calls_to("comment"):  # noqa: ASYNC110  no event is set for it
                 await asyncio.sleep(0.01)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
         await quiet(round_trip)
@@ -95,18 +95,18 @@ async def test_a_relay_that_dies_in_the_middle_of_a_comment_doubles_none(tmp_pat
 
 @pytest.mark.parametrize("after_effect", [False, True])
 @pytest.mark.parametrize("does", [DropConnection(), SERVER_ERROR])
-async def test_a_resolution_whose_answer_is_lost_is_asked_for_again_and_told_once(round_trip, does, after_effect):
+async def test_a_resolution_whose_answer_is_lost_is_sent_again_and_reported_once(round_trip, does, after_effect):
     round_trip.panda.faults.add(InjectedFault(behaviour=does, method="resolve", after_effect=after_effect, times=1))
     await round_trip.click("resolve")
     await round_trip.submit()
     await quiet(round_trip)
     assert ("resolve", "done") in [(kind, state) for kind, state, _ in await round_trip.tasks()]
-    [told] = round_trip.thread()
-    assert "Resolved by Ann Lee" in told.replace("*", "")
+    [reply] = round_trip.thread()
+    assert "Resolved by Ann Lee" in reply.replace("*", "")
     assert "✅" in round_trip.card_text()
 
 
-async def test_what_is_resolved_already_counts_as_done(round_trip):
+async def test_resolving_a_resolved_incident_counts_as_done(round_trip):
     round_trip.panda.integrations.clear()
     round_trip.panda.incident("i1").resolve(round_trip.clock.now())
     await round_trip.click("resolve")
@@ -116,7 +116,7 @@ async def test_what_is_resolved_already_counts_as_done(round_trip):
     assert ("resolve", "done", "") in await round_trip.tasks()
 
 
-async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is_given_up(round_trip):
+async def test_an_action_that_bigpanda_does_not_accept_for_fifteen_minutes_is_given_up(round_trip):
     round_trip.panda.pause("assign", 3000)
     await round_trip.click("assign")
     await round_trip.advance(700)
@@ -131,7 +131,7 @@ async def test_an_action_that_bigpanda_does_not_take_for_a_quarter_of_an_hour_is
     assert "assigned to *Ann Lee*" not in round_trip.card_text()
 
 
-async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_operator(round_trip):
+async def test_a_key_that_bigpanda_rejects_is_reported_to_the_person_and_to_the_operator(round_trip):
     round_trip.panda.revoke()
     await round_trip.click("assign")
     assert "rejects relay's API key" in round_trip.ephemeral_messages()[-1]
@@ -147,7 +147,7 @@ async def test_a_key_that_bigpanda_refuses_is_told_to_who_pressed_and_to_the_ope
     assert await gauge(round_trip, "relay_bigpanda_credentials_valid") == 1
 
 
-async def test_bigpanda_is_never_asked_faster_than_it_allows(round_trip):
+async def test_bigpanda_is_never_called_faster_than_it_allows(round_trip):
     round_trip.panda.limits.enabled = True
     for number in range(12):
         await round_trip.start_incident(f"more-{number}")
@@ -174,7 +174,7 @@ async def test_updates_that_bigpanda_holds_back_come_with_the_callback(tmp_path)
         assert "Warning" in round_trip.card_text()
 
 
-async def test_the_callback_is_made_in_time_though_slack_takes_nothing(tmp_path):
+async def test_the_callback_is_made_in_time_although_slack_accepts_nothing(tmp_path):
     async with run_round_trip(tmp_path, integration={"callbacks": True}) as round_trip:
         round_trip.slack.pause("chat.postMessage", 1000)
         await round_trip.start_incident()
@@ -184,7 +184,7 @@ async def test_the_callback_is_made_in_time_though_slack_takes_nothing(tmp_path)
         assert [call.took_effect for call in round_trip.panda.calls_to("callback")] == [True]
 
 
-async def test_a_callback_outlives_a_restart_and_never_holds_a_card_up(tmp_path):
+async def test_a_callback_survives_a_restart_and_never_delays_a_card(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     panda.pause("callback", 90)
@@ -206,7 +206,7 @@ async def test_a_callback_is_given_up_when_bigpanda_has_given_up_waiting(round_t
     assert len(tried) == len(round_trip.panda.calls_to("callback"))
 
 
-async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
+async def test_without_keys_bigpanda_is_not_called_and_no_card_has_buttons(tmp_path):
     async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
         await round_trip.start_incident()
         await round_trip.advance(600)
@@ -220,7 +220,7 @@ async def test_without_keys_nobody_is_called_and_no_card_has_buttons(tmp_path):
 # -- Truth after silence -----------------------------------------------------------------------------------------------
 
 
-async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought_up_to_date(round_trip):
+async def test_after_six_hours_without_a_share_relay_checks_the_incident_and_updates_the_card(round_trip):
     round_trip.panda.integrations.clear()
     round_trip.panda.incident("i1").resolve(round_trip.clock.now())
     await round_trip.advance(5.9 * HOURS)
@@ -232,14 +232,14 @@ async def test_after_six_hours_of_silence_bigpanda_is_asked_and_the_card_brought
     assert len(round_trip.panda.calls_to("incident")) == 1
 
 
-async def test_an_incident_that_is_still_the_same_is_asked_about_once_in_six_hours(round_trip):
+async def test_an_unchanged_incident_is_checked_once_in_six_hours(round_trip):
     await round_trip.advance(24.5 * HOURS)
     assert len(round_trip.panda.calls_to("incident")) == 4
     assert round_trip.thread() == []
     assert "no news" not in round_trip.card_text()
 
 
-async def test_what_bigpanda_does_not_know_any_more_has_ended_and_its_card_says_so(round_trip):
+async def test_an_incident_that_bigpanda_no_longer_knows_has_ended_and_its_card_says_so(round_trip):
     round_trip.panda.remove_incident("i1")
     await round_trip.advance(7 * HOURS)
     assert "no longer in BigPanda" in round_trip.card_text()
@@ -261,7 +261,7 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
         assert "no update from BigPanda since" in round_trip.card_text()
 
 
-async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_share(tmp_path):
+async def test_where_relay_cannot_check_an_incident_its_card_turns_grey_until_the_next_share(tmp_path):
     async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
         await round_trip.start_incident()
         before = round_trip.card().attachments[0]["color"]
@@ -274,7 +274,7 @@ async def test_where_nobody_can_be_asked_the_card_turns_grey_until_the_next_shar
         assert round_trip.card().attachments[0]["color"] == before
 
 
-async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path):
+async def test_an_action_that_no_share_confirms_is_confirmed_by_a_check(tmp_path):
     async with run_round_trip(tmp_path, integration={"add_assignments": False}) as round_trip:
         await round_trip.start_incident()
         await round_trip.click("assign")
@@ -286,7 +286,7 @@ async def test_an_action_that_no_share_confirms_is_confirmed_by_asking(tmp_path)
         assert len(round_trip.panda.calls_to("incident")) == 1
 
 
-async def test_an_action_that_a_share_confirmed_is_not_asked_about(round_trip):
+async def test_an_action_that_a_share_confirmed_is_not_checked(round_trip):
     await round_trip.click("assign")
     await round_trip.advance(600)
     assert round_trip.panda.calls_to("incident") == []
@@ -296,7 +296,7 @@ async def test_an_action_that_a_share_confirmed_is_not_asked_about(round_trip):
 # -- Tag definitions ---------------------------------------------------------------------------------------------------
 
 
-async def test_definitions_are_asked_for_once_kept_and_refreshed_every_hour(tmp_path):
+async def test_tag_definitions_are_requested_once_stored_and_refreshed_every_hour(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock):
@@ -307,7 +307,7 @@ async def test_definitions_are_asked_for_once_kept_and_refreshed_every_hour(tmp_
         assert len(panda.calls_to("definitions")) == 2
 
 
-async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before(tmp_path):
+async def test_an_empty_list_of_tag_definitions_does_not_replace_the_stored_ones(tmp_path):
     clock = SimulatedClock(START)
     slack, panda = fake_workspace(clock), fake_organisation(clock)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
@@ -318,23 +318,23 @@ async def test_a_bigpanda_that_defines_nothing_now_leaves_what_it_defined_before
         assert "P2" in round_trip.card_text(NOC)
 
 
-# -- What is not told, and what has changed meanwhile ------------------------------------------------------------------
+# -- Unreported comments, and what has changed meanwhile --------------------------------------------------------------
 
 
-async def test_a_comment_that_no_share_tells_of_is_told_once_by_asking(tmp_path):
+async def test_a_comment_that_no_share_reports_is_reported_once_by_a_check(tmp_path):
     async with run_round_trip(tmp_path, integration={"send_comments": False}) as round_trip:
         await round_trip.start_incident()
         await commented(round_trip, "failing over")
         await round_trip.slack.post_as(ANN, DB, "and again", round_trip.card().ts)
         await round_trip.advance(1200)
-        assert sum("failing over" in told for told in round_trip.thread(DB)) == 1
-        told = [each for each in round_trip.thread(NOC) if "💬" in each]
-        assert len("\n".join(told).split("Ann Lee")) == 3
-        assert "(Slack)" not in "".join(told)
+        assert sum("failing over" in reply for reply in round_trip.thread(DB)) == 1
+        comments = [each for each in round_trip.thread(NOC) if "💬" in each]
+        assert len("\n".join(comments).split("Ann Lee")) == 3
+        assert "(Slack)" not in "".join(comments)
         assert [each for each in round_trip.thread(DB) if "and again" in each and "💬" in each] == []
 
 
-async def test_what_bigpanda_took_and_never_did_names_nobody_later(round_trip):
+async def test_an_action_that_bigpanda_accepted_but_never_did_is_attributed_to_nobody_later(round_trip):
     round_trip.panda.resolve = lambda *_: None
     await round_trip.click("resolve")
     await round_trip.submit()
@@ -342,12 +342,12 @@ async def test_what_bigpanda_took_and_never_did_names_nobody_later(round_trip):
     round_trip.panda.incident("i1").resolve(round_trip.clock.now())
     await round_trip.panda.send_share("i1")
     await round_trip.advance(600)
-    [told] = round_trip.thread()
-    assert "Resolved" in told
-    assert "Ann Lee" not in told
+    [reply] = round_trip.thread()
+    assert "Resolved" in reply
+    assert "Ann Lee" not in reply
 
 
-async def test_who_may_act_is_said_by_the_routes_of_now(round_trip, tmp_path):
+async def test_the_current_routes_decide_who_may_act(round_trip, tmp_path):
     routes = (tmp_path / "routes.yaml").read_text()
     (tmp_path / "routes.yaml").write_text(routes.replace("sync_replies: true", "actors: [S0ONCALL01]"))
     round_trip.relay._reloader.request()
@@ -360,7 +360,7 @@ async def test_who_may_act_is_said_by_the_routes_of_now(round_trip, tmp_path):
     assert round_trip.panda.calls_to("comment") == []
 
 
-async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_clicks(round_trip):
+async def test_a_card_whose_post_is_not_yet_confirmed_accepts_clicks(round_trip):
     round_trip.slack.faults.add(
         InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", channel=DB, after_effect=True)
     )
@@ -372,7 +372,7 @@ async def test_a_card_of_which_relay_does_not_know_yet_that_it_is_there_takes_cl
     assert [call.arguments["incident"] for call in round_trip.panda.calls_to("assign")] == ["i2"]
 
 
-async def test_a_look_that_cannot_be_taken_says_nothing_of_a_comment(round_trip):
+async def test_a_failed_search_decides_nothing_about_a_comment(round_trip):
     round_trip.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="activities", times=6))
     round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment", after_effect=True))
     await commented(round_trip)

@@ -17,7 +17,7 @@ async def round_trip(tmp_path):
         yield opened
 
 
-async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(round_trip):
+async def test_a_click_a_modal_and_a_reply_work_over_socket_mode(round_trip):
     for delivery in (await round_trip.click("assign"), await round_trip.click("comment")):
         assert delivery.acknowledged
         assert delivery.status is None  # no request came in
@@ -33,7 +33,7 @@ async def test_a_click_a_modal_and_a_reply_go_round_over_a_socket(round_trip):
     assert "failing over" in "\n".join(round_trip.thread())
 
 
-async def test_a_click_while_the_socket_is_away_is_kept_once_it_is_back(round_trip):
+async def test_a_click_during_a_reconnect_is_stored_after_it(round_trip):
     round_trip.slack.socket_mode.cut()
     await until(lambda: not round_trip.slack.socket_mode.open)
     clicking = asyncio.create_task(round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_assign"))
@@ -45,7 +45,7 @@ async def test_a_click_while_the_socket_is_away_is_kept_once_it_is_back(round_tr
     assert "assigned to *Ann Lee*" in round_trip.card_text()
 
 
-async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again_and_does_nothing_twice(round_trip):
+async def test_a_click_that_is_repeated_because_its_acknowledgement_was_lost_changes_nothing(round_trip):
     [first] = round_trip.slack.socket_mode.open
     first.ignores_acknowledgements = True
     clicking = asyncio.create_task(round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_assign"))
@@ -61,7 +61,7 @@ async def test_a_click_whose_acknowledgement_is_lost_with_its_socket_comes_again
     assert len(round_trip.ephemeral_messages()) == 1
 
 
-async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(round_trip):
+async def test_readiness_reports_the_state_of_the_socket_and_stays_200(round_trip):
     readiness = await round_trip.relay.backend.readiness()
     assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "connected")
     assert await gauge(round_trip, "relay_socket_mode_connected") == 1
@@ -75,13 +75,13 @@ async def test_readiness_tells_whether_the_socket_is_open_and_stays_green(round_
     assert (await round_trip.relay.backend.readiness()).detail["socket_mode"] == "connected"
 
 
-async def test_where_no_socket_is_asked_for_readiness_does_not_speak_of_one(tmp_path):
+async def test_without_socket_mode_readiness_does_not_mention_it(tmp_path):
     async with run_round_trip(tmp_path) as round_trip:
         assert "socket_mode" not in (await round_trip.relay.backend.readiness()).detail
         assert await gauge(round_trip, "relay_socket_mode_connected") == 1
 
 
-async def test_a_token_that_slack_refuses_stops_nothing_else(tmp_path):
+async def test_a_rejected_app_token_stops_nothing_else(tmp_path):
     async with run_round_trip(tmp_path, **{**OVER_A_SOCKET, "SLACK_APP_TOKEN": "xapp-of-another-app"}) as round_trip:
         await round_trip.start_incident()
         assert round_trip.card()
@@ -89,19 +89,19 @@ async def test_a_token_that_slack_refuses_stops_nothing_else(tmp_path):
         assert (readiness.ok, readiness.detail["socket_mode"]) == (True, "not connected")
 
 
-async def test_a_click_that_is_being_kept_as_relay_stops_is_kept_and_acknowledged(tmp_path, monkeypatch):
+async def test_a_click_that_is_being_stored_when_relay_stops_is_stored_and_acknowledged(tmp_path, monkeypatch):
     async with run_round_trip(tmp_path, **OVER_A_SOCKET) as round_trip:
         await round_trip.start_incident()
-        asked, go, ask = asyncio.Event(), asyncio.Event(), round_trip.store.add_tasks
+        started, go, add_tasks = asyncio.Event(), asyncio.Event(), round_trip.store.add_tasks
 
-        async def slowly(errands):
-            asked.set()
+        async def slowly(tasks):
+            started.set()
             await go.wait()
-            return await ask(errands)
+            return await add_tasks(tasks)
 
         monkeypatch.setattr(round_trip.store, "add_tasks", slowly)
         clicking = asyncio.create_task(round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_assign"))
-        await asked.wait()
+        await started.wait()
         round_trip.relay.stop()
         await until(lambda: all(each.closing for each in round_trip.relay._socket._connections))
         go.set()

@@ -1,4 +1,4 @@
-"""The real process, which no request reaches but shares: a click comes over its socket, and BigPanda hears of it."""
+"""The real process with Socket Mode: a click reaches BigPanda, and a hanging BigPanda does not delay the stop."""
 
 import time
 
@@ -13,7 +13,7 @@ STOPPED_WITHIN = 10.0
 """Seconds after which orchestrators kill what is still there."""
 
 
-async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_hold_the_end_up(tmp_path):
+async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_delay_the_stop(tmp_path):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     slack, panda = FakeSlack(), fake_organisation(Clock())
     for channel, name in (("C0NOC00001", "noc"), (DB, "db")):
@@ -25,8 +25,8 @@ async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_hold_the
         async with running(tmp_path, slack_at, BIGPANDA_API_URL=panda_at, **keys) as relay:
             panda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY)
             await relay.line("socket_open")
-            _, told = await relay.get("/readyz")
-            assert told["socket_mode"] == "connected"
+            _, report = await relay.get("/readyz")
+            assert report["socket_mode"] == "connected"
             await panda.start_incident(body())
             await until(lambda: panda.calls_to("callback"))  # from then on relay knows the card
             [card] = [each for each in slack.channel(DB).messages if each.metadata]

@@ -15,26 +15,26 @@ async def round_trip(tmp_path):
         yield opened
 
 
-async def test_bigpanda_is_told_that_the_card_exists_once_it_is_posted(round_trip):
+async def test_relay_reports_to_bigpanda_that_the_card_exists_once_it_is_posted(round_trip):
     [call] = round_trip.panda.calls_to("callback")
     assert call.took_effect
     assert round_trip.card(DB)
     assert ("callback", "done", "") in await round_trip.tasks()
 
 
-async def test_assign_to_me_is_done_and_told_when_bigpanda_confirms_it(round_trip):
+async def test_assign_to_me_is_reported_when_bigpanda_confirms_it(round_trip):
     delivery = await round_trip.click("assign")
     assert delivery.acknowledged
     await round_trip.advance(5)
     assert "assigned to *Ann Lee*" in round_trip.card_text()
     await round_trip.advance(700)
-    [told] = round_trip.thread()
-    assert "Assigned to *Ann Lee*" in told
-    assert " by " not in told
+    [reply] = round_trip.thread()
+    assert "Assigned to *Ann Lee*" in reply
+    assert " by " not in reply
     assert "when BigPanda confirms" in round_trip.ephemeral_messages()[0]
 
 
-async def test_a_click_that_slack_sends_again_does_nothing_twice(round_trip):
+async def test_a_click_that_slack_sends_again_changes_nothing(round_trip):
     delivery = await round_trip.click("assign")
     for _ in range(3):
         await round_trip.slack.redeliver(delivery)
@@ -44,7 +44,7 @@ async def test_a_click_that_slack_sends_again_does_nothing_twice(round_trip):
     assert len(round_trip.ephemeral_messages()) == 1
 
 
-async def test_pressing_once_more_before_it_is_confirmed_does_nothing_twice(round_trip):
+async def test_a_second_click_before_the_confirmation_changes_nothing(round_trip):
     round_trip.panda.share_delay = 30
     await round_trip.click("assign")
     await round_trip.click("assign")
@@ -62,10 +62,10 @@ async def test_a_comment_goes_to_bigpanda_under_the_persons_name_and_into_every_
     await round_trip.advance(700)
     assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): looked at it\nfailing over"]
     for channel in (DB, NOC):
-        [told] = round_trip.thread(channel)
-        assert "Ann Lee" in told
-        assert "(Slack)" not in told
-        assert "failing over" in told
+        [reply] = round_trip.thread(channel)
+        assert "Ann Lee" in reply
+        assert "(Slack)" not in reply
+        assert "failing over" in reply
 
 
 async def test_an_empty_comment_is_asked_for_again(round_trip):
@@ -95,14 +95,14 @@ async def test_a_snooze_ends_when_the_person_wants_it_in_their_own_zone(round_tr
     assert "by Ann Lee" in round_trip.thread()[0].replace("*", "")
 
 
-async def test_a_resolution_is_told_once_by_whoever_did_it_with_the_note(round_trip):
+async def test_a_resolution_is_reported_once_with_its_person_and_note(round_trip):
     await round_trip.click("resolve")
     await round_trip.submit(text="failed over to db-118")
     await round_trip.advance(700)
     assert "✅" in round_trip.card_text()
-    [told] = round_trip.thread()
-    assert "Resolved by Ann Lee" in told.replace("*", "")
-    assert "failed over to db-118" in told
+    [reply] = round_trip.thread()
+    assert "Resolved by Ann Lee" in reply.replace("*", "")
+    assert "failed over to db-118" in reply
     assert round_trip.panda.calls_to("resolve")[0].arguments["comments"] == "Ann Lee (Slack): failed over to db-118"
 
 
@@ -120,7 +120,7 @@ async def test_a_link_button_is_acknowledged_and_nothing_follows(round_trip):
     assert [kind for kind, *_ in await round_trip.tasks()] == ["callback"]
 
 
-async def test_only_the_groups_that_the_route_names_may_act_and_others_are_told_so(round_trip):
+async def test_only_the_groups_of_the_route_may_act_and_others_get_a_message(round_trip):
     await round_trip.start_incident("i2", team="payments")
     card = round_trip.slack.channel(NOC).messages[-1]
     for action in ("relay_assign", "relay_resolve"):
@@ -135,14 +135,14 @@ async def test_only_the_groups_that_the_route_names_may_act_and_others_are_told_
     assert len(round_trip.slack.open_views(BOB)) == 1
 
 
-async def test_whom_bigpanda_does_not_know_is_told_what_to_do(round_trip):
+async def test_a_person_whom_bigpanda_does_not_know_gets_instructions(round_trip):
     await round_trip.click("assign", BOB)
     assert "no user with your e-mail address" in round_trip.ephemeral_messages(BOB)[-1]
     assert "users:" in round_trip.ephemeral_messages(BOB)[-1]
     assert ("assign", "rejected", "unknown_user") in await round_trip.tasks()
 
 
-async def test_the_table_in_the_routes_knows_whom_the_api_does_not(tmp_path):
+async def test_the_users_in_routes_yaml_add_to_those_of_the_api(tmp_path):
     routes = """
 version: 1
 users: {BOB@example.com: 5506e4fbe7e0e400000000b2}
@@ -158,17 +158,17 @@ routes:
         assert "Assigned to *NOC* by Bob" in round_trip.thread()[0]
 
 
-async def test_a_reply_becomes_a_comment_and_is_told_only_where_it_was_not_said(round_trip):
+async def test_a_reply_becomes_a_comment_and_is_reported_in_the_other_threads_only(round_trip):
     await round_trip.slack.post_as(ANN, DB, "looks like <disk> & cpu", round_trip.card().ts)
     await round_trip.settle()
     await round_trip.advance(700)
     assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): looks like <disk> & cpu"]
     assert [each for each in round_trip.thread(DB) if "💬" in each] == []
-    [told] = round_trip.thread(NOC)
-    assert "Ann Lee" in told
+    [reply] = round_trip.thread(NOC)
+    assert "Ann Lee" in reply
 
 
-async def test_neither_edits_nor_deletions_nor_what_stands_outside_a_thread_become_comments(round_trip):
+async def test_edits_deletions_and_messages_outside_a_thread_do_not_become_comments(round_trip):
     await round_trip.slack.post_as(ANN, DB, "first", round_trip.card().ts)
     await round_trip.settle()
     said = round_trip.slack.channel(DB).thread(round_trip.card().ts)[-1]
@@ -179,7 +179,7 @@ async def test_neither_edits_nor_deletions_nor_what_stands_outside_a_thread_beco
     assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): first"]
 
 
-async def test_replies_stay_in_slack_where_the_route_does_not_ask_for_them(round_trip):
+async def test_replies_stay_in_slack_where_the_route_does_not_synchronise_them(round_trip):
     await round_trip.start_incident("i2", team="payments")
     card = round_trip.slack.channel(NOC).messages[-1]
     await round_trip.slack.post_as(ANN, NOC, "just between us", card.ts)
@@ -187,7 +187,7 @@ async def test_replies_stay_in_slack_where_the_route_does_not_ask_for_them(round
     assert round_trip.panda.calls_to("comment") == []
 
 
-async def test_a_channel_that_only_reads_along_has_neither_buttons_nor_replies_that_become_comments(tmp_path):
+async def test_a_read_only_channel_has_no_buttons_and_its_replies_do_not_become_comments(tmp_path):
     routes = """
 version: 1
 defaults: {actions: [resolve, assign], sync_replies: true}
@@ -215,8 +215,8 @@ routes:
   - {name: urgent, match: {tags: {priority: P1}}, post: [C0DB000001]}
 """
     async with run_round_trip(tmp_path, routes=routes) as round_trip:
-        told = {"incidentTags": [{"id": "itd_priority_1", "value": 1000}]}
-        await round_trip.panda.start_incident(body() | told)
+        tags = {"incidentTags": [{"id": "itd_priority_1", "value": 1000}]}
+        await round_trip.panda.start_incident(body() | tags)
         await round_trip.settle()
         assert "P1" in round_trip.card_text(DB)
         assert "1000" not in round_trip.card_text(DB)

@@ -17,7 +17,7 @@ PEOPLE = st.sampled_from([{"name": "Ann", "userId": "u1"}, {"email": "bob@exampl
 TAGS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", ["1", "2"], ""]), max_size=3)
 ALERTS = st.lists(st.builds(alert, st.sampled_from("xyz"), st.sampled_from(["critical", "ok"])), max_size=3)
 CHANGES = st.lists(st.sampled_from("pq").map(lambda name: {"id": name, "summary": name}), max_size=2)
-TOLD = st.fixed_dictionaries(
+SHARE_FIELDS = st.fixed_dictionaries(
     {},
     optional={
         "status": STATES,
@@ -55,7 +55,7 @@ def one(draw, moment):
     metadata = draw(METADATA)
     if draw(st.booleans()):
         metadata["comment"] = {"comment": f"said at {moment}"}
-    return share(moment, received=200_000, metadata=metadata, **draw(TOLD))
+    return share(moment, received=200_000, metadata=metadata, **draw(SHARE_FIELDS))
 
 
 def arriving(some, chance: random.Random):

@@ -34,11 +34,11 @@ from relay.model.record import PendingAction
 from tests.support.share_sequences import START, ShareSequence, alert, share
 
 NOW = START + 1000.0
-DEED = PendingAction(key="k", kind="comment", actor="Ann", at=0.0)
+ACTION = PendingAction(key="k", kind="comment", actor="Ann", at=0.0)
 
 
 def task_context(
-    kind: TaskKind, *, created: float = NOW, tries: int = 1, pending_actions: tuple[PendingAction, ...] = (DEED,)
+    kind: TaskKind, *, created: float = NOW, tries: int = 1, pending_actions: tuple[PendingAction, ...] = (ACTION,)
 ) -> TaskContext:
     sequence = ShareSequence()
     sequence.add(share(status="critical", alerts=[alert()]))
@@ -111,9 +111,9 @@ def test_the_callback_is_settled_by_the_first_posted_card_or_when_none_can_be_po
 
 
 def test_an_action_is_stored_before_anything_is_sent():
-    update = begin_task(task_context(TaskKind.COMMENT, pending_actions=()), DEED, NOW, sent="Ann (Slack): hello")
+    update = begin_task(task_context(TaskKind.COMMENT, pending_actions=()), ACTION, NOW, sent="Ann (Slack): hello")
     assert update.task.state is AttemptState.IN_FLIGHT
-    assert update.incident_state.record.pending_actions == (replace(DEED, at=NOW),)
+    assert update.incident_state.record.pending_actions == (replace(ACTION, at=NOW),)
     assert update.task.payload["sent"] == "Ann (Slack): hello"
 
 
@@ -167,7 +167,7 @@ def test_a_task_that_crashed_before_it_was_sent_is_tried_again():
 def test_a_task_that_waited_too_long_for_its_turn_is_not_begun(kind):
     late = NOW + TASK_TIMEOUTS[kind] + 1
     update = begin_task(
-        task_context(kind, tries=0, pending_actions=()), replace(DEED, kind=kind), late, sent="Ann (Slack): hello"
+        task_context(kind, tries=0, pending_actions=()), replace(ACTION, kind=kind), late, sent="Ann (Slack): hello"
     )
     assert (update.task.state, update.task.reason) == (AttemptState.DROPPED, "too_late")
     assert update.incident_state is None
@@ -175,12 +175,12 @@ def test_a_task_that_waited_too_long_for_its_turn_is_not_begun(kind):
 
 def test_a_comment_that_waits_in_a_restored_database_is_searched_for():
     update = begin_restored(
-        task_context(TaskKind.REPLY, tries=0, pending_actions=()), DEED, NOW, sent="Ann (Slack): hello"
+        task_context(TaskKind.REPLY, tries=0, pending_actions=()), ACTION, NOW, sent="Ann (Slack): hello"
     )
     assert (update.task.state, update.task.reason) == (AttemptState.IN_DOUBT, "restored")
     assert update.task.payload["sent"] == "Ann (Slack): hello"
     assert update.task.due_at is not None
-    assert update.incident_state.record.pending_actions == (replace(DEED, at=NOW),)
+    assert update.incident_state.record.pending_actions == (replace(ACTION, at=NOW),)
 
 
 def test_a_check_that_fails_for_longer_is_made_less_often():
@@ -204,9 +204,9 @@ def test_a_task_that_comes_too_late_is_given_up(kind):
 
 
 def test_a_rejection_ends_an_action_but_not_a_callback():
-    refused = TaskRejected(cause=RejectionCause.CREDENTIALS, reason="key_invalid", remedy="mend it")
-    assert apply_result(task_context(TaskKind.RESOLVE), refused, NOW).task.state is AttemptState.REJECTED
-    assert apply_result(task_context(TaskKind.CALLBACK), refused, NOW).task.state is AttemptState.WAITING
+    rejection = TaskRejected(cause=RejectionCause.CREDENTIALS, reason="key_invalid", remedy="mend it")
+    assert apply_result(task_context(TaskKind.RESOLVE), rejection, NOW).task.state is AttemptState.REJECTED
+    assert apply_result(task_context(TaskKind.CALLBACK), rejection, NOW).task.state is AttemptState.WAITING
     assert (
         apply_result(task_context(TaskKind.RESOLVE), IncidentNotFound(reason="not_found"), NOW).task.state
         is AttemptState.REJECTED
@@ -221,7 +221,7 @@ def test_an_action_that_no_share_confirms_is_checked():
         NOW + CONFIRMATION_WAIT,
         {"why": "after k", "sent": ""},
     )
-    assert update.incident_state is None  # the deed waits for its share
+    assert update.incident_state is None  # the action is reported with its share
 
 
 def test_a_search_that_failed_is_repeated_until_the_task_times_out():

@@ -1,4 +1,4 @@
-"""Work that is cut off before it has begun delays nothing: not its card, not its channel, and no other channel."""
+"""Work that is cancelled before it begins blocks neither its card nor any channel."""
 
 import asyncio
 from contextlib import suppress
@@ -25,7 +25,7 @@ DATABASE = [{"id": "team", "name": "team", "type": "Text", "value": "database"}]
 
 
 async def test_a_call_that_is_cancelled_before_its_first_step_releases_its_channel(tmp_path):
-    """The answer to a pick, and the loss of the lease, come in the same turn of the event loop."""
+    """The picked card and the loss of the lease arrive in the same turn of the event loop."""
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         posts = relay.delivery._posts
         execute, pick = posts._executor.execute, relay.store.start_next_card

@@ -1,4 +1,4 @@
-"""Whatever goes wrong with one card, in relay itself, concerns that card alone; it is tried again, never doubled."""
+"""An unexpected failure inside relay affects only its own card, which is retried and never posted twice."""
 
 import pytest
 from sqlalchemy import text
@@ -32,16 +32,16 @@ PLACES = {
 
 @pytest.fixture(autouse=True)
 def logged():
-    """What relay says, as values: to print hundreds of tracebacks takes long."""
+    """The log events as values: printing hundreds of tracebacks is slow."""
     with capture_logs() as lines:
         yield lines
 
 
 class Trouble:
-    """Something that nobody foresaw, in one function of relay, with one incident, until it is over."""
+    """Makes one function of relay fail for one incident, until `over` is set."""
 
     def __init__(self, monkeypatch, module, name: str) -> None:
-        self.struck = 0
+        self.failures = 0
         self.over = False
         self._work = getattr(module, name)
         monkeypatch.setattr(module, name, self)
@@ -49,18 +49,18 @@ class Trouble:
     def __call__(self, *arguments, **named):
         [case] = [each for each in arguments if isinstance(each, CardContext)]
         if case.card.incident == BROKEN and not self.over:
-            self.struck += 1
+            self.failures += 1
             raise LookupError("nobody foresaw this")
         return self._work(*arguments, **named)
 
 
 def wrong(relay, incident: str) -> list[str]:
-    """What is wrong with a card that was late: not one card, not its end, or anything told twice."""
+    """What is wrong with a late card: not one card, not its last state, or an entry that was posted twice."""
     standing = cards(relay, incident)
     if len(standing) != 1:
         return [f"{len(standing)} cards"]
-    told = thread_text(relay, standing[0])
-    twice = [phrase for phrase in THREAD_PHRASES if told.count(phrase) > 1]
+    thread = thread_text(relay, standing[0])
+    twice = [phrase for phrase in THREAD_PHRASES if thread.count(phrase) > 1]
     return twice + ["not its end"] * ("✅" not in relay.slack.text_of(standing[0]))
 
 
@@ -76,8 +76,8 @@ async def test_an_unexpected_failure_of_one_card_does_not_stop_the_others(tmp_pa
         await relay.share(BROKEN, status="warning", alerts=[ALERT])
         await relay.advance(10)
         await share_lifecycle(relay, SOUND)
-        for told in LIFECYCLE[1:]:
-            await relay.share(BROKEN, **told)
+        for fields in LIFECYCLE[1:]:
+            await relay.share(BROKEN, **fields)
             await relay.advance(60)
         await relay.advance(3600)
         assert find_faults(relay, SOUND) == []
@@ -86,7 +86,7 @@ async def test_an_unexpected_failure_of_one_card_does_not_stop_the_others(tmp_pa
             each["event"] for each in logged
         )
         assert any(isinstance(each.get("exc_info"), LookupError) for each in logged)
-        assert 0 < trouble.struck < 80  # ever more seldom
+        assert 0 < trouble.failures < 80  # the pauses grow
         assert len(relay.slack.calls_to("conversations.history")) < 200
         trouble.over = True
         await relay.advance(900)
@@ -109,8 +109,8 @@ async def test_an_unreadable_row_blocks_no_other_card_and_is_posted_once_it_is_r
         await relay.share(SOUND, status="critical", alerts=[ALERT])
         await relay.advance(120)
         assert [len(cards(relay, incident)) for incident in (BROKEN, SOUND)] == [0, 1]
-        told = [each for each in logged if each["event"] == "card_failed"]
-        assert {(each["incident"], each["route"], each["channel"]) for each in told} == {(BROKEN, "all", "C0ALL00001")}
+        lines = [each for each in logged if each["event"] == "card_failed"]
+        assert {(each["incident"], each["route"], each["channel"]) for each in lines} == {(BROKEN, "all", "C0ALL00001")}
         assert (await relay.store.backlog(relay.clock.now())).channels  # it is seen to wait
         await write("json_set(options, '$.in_doubt', 'repost')")
         await relay.advance(600)
@@ -156,8 +156,8 @@ async def test_a_component_that_crashes_restarts_after_growing_pauses(tmp_path, 
         monkeypatch.setattr(broken, verb, work)
         relay.slack.restore()
         await relay.advance(400)
-        for told in LIFECYCLE[1:]:
-            await relay.share(SOUND, **told)
+        for fields in LIFECYCLE[1:]:
+            await relay.share(SOUND, **fields)
             await relay.advance(60)
         await relay.advance(400)
         assert wrong(relay, SOUND) == []

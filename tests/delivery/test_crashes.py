@@ -10,13 +10,13 @@ from tests.support.incident_lifecycle import ALERT, LIFECYCLE, visible_messages
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 EVERY = 330.0
-"""Seconds from one happening of a life to the next, by the clock, crash or no crash: each has time to be told."""
+"""Seconds between two events of a lifecycle: time enough to deliver each, with or without a crash."""
 
 
 class Crash:
-    """Counts effects, and lets the n-th be the last that happens (or the first that does not).
+    """Counts effects, and stops relay after the n-th (or before it).
 
-    A search for work that finds none is no effect, and to stop before a search is to stop after what came before it.
+    A search for work that finds none does not count: stopping before it is stopping after the effect before.
     """
 
     def __init__(self, nth: int, *, after: bool) -> None:
@@ -69,8 +69,8 @@ class Crash:
             await asyncio.Event().wait()
 
 
-def shares(told):
-    return lambda relay: relay.share("i1", **told)
+def shares(fields):
+    return lambda relay: relay.share("i1", **fields)
 
 
 async def archived(relay):
@@ -86,7 +86,7 @@ async def deleted(relay):
         relay.slack.channel("all").delete(card.ts)
 
 
-CALM = [shares(told) for told in LIFECYCLE]
+CALM = [shares(fields) for fields in LIFECYCLE]
 TROUBLED = [
     shares({"status": "warning", "alerts": [ALERT]}),
     archived,
@@ -96,29 +96,29 @@ TROUBLED = [
     shares({"metadata": {"comment": {"comment": "looking at it"}, "sender": {"name": "Dana"}}}),
     shares({"status": "ok"}),
 ]
-"""The channel refuses for a while, so that the fallback stands in; then somebody deletes the card."""
+"""The channel rejects messages for a while, so that the fallback stands in; then somebody deletes the card."""
 
 
-async def one_life(folder, crash, life):
-    """Lives through the life; at the crash everything stops at once, and a new relay goes on from that moment.
+async def run_lifecycle(folder, crash, life):
+    """Run the lifecycle; at the crash everything stops at once, and a new relay continues from that moment.
 
-    Returns whether it crashed, and what a reader sees in the end.
+    Return whether it crashed, and what a reader sees in the end.
     """
     waiting = [(START + EVERY * number, happens) for number, happens in enumerate(life)]
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(folder, slack=slack, clock=clock, dies=True) as relay:
         crash.install(relay)
-        await lived(relay, waiting, crash)
+        await run_events(relay, waiting, crash)
         if not crash.happened.is_set():
             return False, visible_messages(relay, "all", "noc")
     async with run_relay(folder, slack=slack, clock=clock) as relay:
-        await lived(relay, waiting, Crash(0, after=False))
+        await run_events(relay, waiting, Crash(0, after=False))
         return True, visible_messages(relay, "all", "noc")
 
 
-async def lived(relay, waiting, crash):
-    """What still waits happens, each at its moment; what was cut off by a crash happens again, as a share is resent."""
+async def run_events(relay, waiting, crash):
+    """Run the remaining events, each at its time; one that a crash interrupted happens again, as a share is resent."""
     while waiting:
         moment, happens = waiting[0]
         if await stopped(relay.advance(moment - relay.clock.now()), crash) or await stopped(happens(relay), crash):
@@ -145,9 +145,9 @@ async def stopped(work, crash):
 @pytest.mark.parametrize("life", ["calm", "troubled"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(tmp_path, after, life):
-    """Nothing: each root's face and each thread's paragraphs are the crash-free run's, in both channels.
+    """Each root and each thread has the text of the crash-free run, in both channels.
 
-    That run itself is held to what it should read like by the tests of its parts, and here by a glance.
+    Other tests check the text of that run; this one checks a few lines of it.
     """
     script = CALM if life == "calm" else TROUBLED
     nth, crashed, found = 0, True, {}
@@ -155,12 +155,12 @@ async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(
         nth += 1
         folder = tmp_path / str(nth)
         folder.mkdir()
-        crashed, found[nth] = await one_life(folder, Crash(nth, after=after), script)
-    as_ever = found.pop(nth)
-    assert {number: read for number, read in found.items() if read != as_ever} == {}
-    face, told = as_ever["all"][-1]
+        crashed, found[nth] = await run_lifecycle(folder, Crash(nth, after=after), script)
+    expected = found.pop(nth)
+    assert {number: read for number, read in found.items() if read != expected} == {}
+    face, replies = expected["all"][-1]
     assert face.startswith("✅")
-    assert told[-2:] == ["💬 *Dana*: looking at it", "✅ Resolved"]
-    assert [len(as_ever[channel]) for channel in ("all", "noc")] == ([1, 0] if life == "calm" else [2, 1])
-    assert sum(line == "Warning → *Critical*" for _, told in as_ever["all"] for line in told) == 1
+    assert replies[-2:] == ["💬 *Dana*: looking at it", "✅ Resolved"]
+    assert [len(expected[channel]) for channel in ("all", "noc")] == ([1, 0] if life == "calm" else [2, 1])
+    assert sum(line == "Warning → *Critical*" for _, replies in expected["all"] for line in replies) == 1
     assert nth > (15 if life == "calm" else 25)

@@ -1,4 +1,4 @@
-"""What a thread could not tell is told elsewhere, is kept, and comes back once and quietly when an operator says so."""
+"""A rejected reply is reported on the fallback channel, becomes a dead letter, and is posted once by a retry."""
 
 import pytest
 
@@ -34,32 +34,32 @@ def in_thread(arguments):
     return "thread_ts" in arguments
 
 
-def refuse_replies(relay, does=LOCKED):
+def reject_replies(relay, does=LOCKED):
     relay.slack.faults.add(
         InjectedFault(behaviour=does, method=POST, channel="C0DB000001", where=in_thread, times=None)
     )
 
 
 async def redrive(relay):
-    """All letters, as the command does it; what becomes of each."""
+    """Retry all dead letters as the command does; return the outcomes."""
     letters = await relay.store.dead_letters()
     done = await tool.retry(relay.store, letters, relay.clock.now())
     relay.delivery.wake(everything=True)  # as it does for what another program writes
     return [each.outcome for each in done]
 
 
-async def untold(relay):
+async def unreported(relay):
     return [letter.unreported for letter in await relay.store.dead_letters()]
 
 
-def told(relay, channel="db"):
+def thread_replies(relay, channel="db"):
     [card] = cards(relay, "one", channel)
     return thread_text(relay, card, channel)
 
 
 @pytest.mark.parametrize("does", [LOCKED, ErrorCode("invalid_blocks")])
 async def test_the_fallback_reports_a_rejected_reply_and_pings_the_same_people(relay, does):
-    refuse_replies(relay, does)
+    reject_replies(relay, does)
     await relay.share("one", status="critical", **SAID)
     await relay.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
     [letter] = await relay.store.dead_letters()
@@ -68,72 +68,76 @@ async def test_the_fallback_reports_a_rejected_reply_and_pings_the_same_people(r
     [stand_in] = cards(relay, "one", "noc")
     assert pings(stand_in) == ("S0DB",)
     assert "meant for the thread in #db, which rejected it" in relay.slack.text_of(stand_in)
-    assert "looking at it" in told(relay, "noc")
-    assert told(relay) == ""
+    assert "looking at it" in thread_replies(relay, "noc")
+    assert thread_replies(relay) == ""
 
 
 async def test_the_fallback_card_for_a_reply_without_a_ping_pings_nobody(relay):
-    refuse_replies(relay)
+    reject_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
     assert [pings(card) for card in cards(relay, "one", "noc")] == [()]
-    assert "looking at it" in told(relay, "noc")
+    assert "looking at it" in thread_replies(relay, "noc")
 
 
 async def test_the_stand_in_reports_until_the_thread_accepts_a_reply_again(relay):
-    refuse_replies(relay)
+    reject_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
     await relay.share("one", status="critical")
     await relay.advance(60)
-    assert "Warning → *Critical*" in told(relay, "noc")
+    assert "Warning → *Critical*" in thread_replies(relay, "noc")
     relay.slack.faults.clear()
     await relay.share("one", status="ok")
     await relay.advance(60)
-    assert "Resolved" in told(relay)
+    assert "Resolved" in thread_replies(relay)
     assert "updates are in" in relay.slack.text_of(cards(relay, "one", "noc")[0])
 
 
 async def test_a_retried_reply_is_posted_late_in_its_own_thread(relay):
-    refuse_replies(relay)
+    reject_replies(relay)
     await relay.share("one", status="critical", **SAID)
     await relay.advance(60)
     relay.slack.faults.clear()
     await relay.share("one", metadata={"comment": {"comment": "rolled back"}, "sender": {"name": "Dana"}})
     await relay.advance(60)
-    assert "rolled back" in told(relay)
-    assert "looking at it" not in told(relay)
+    assert "rolled back" in thread_replies(relay)
+    assert "looking at it" not in thread_replies(relay)
     assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
     await relay.advance(60)
-    assert [told(relay).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [1, 1, 1]
+    assert [thread_replies(relay).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [
+        1,
+        1,
+        1,
+    ]
     replies = relay.slack.channel("db").thread(cards(relay, "one", "db")[0].ts)
     assert [pings(reply) for reply in replies] == [()] * len(replies)
     await relay.share("one", status="ok")
     await relay.advance(600)
-    assert told(relay).endswith("✅ Resolved")
-    assert [told(relay).count(text) for text in ("looking at it", "rolled back")] == [1, 1]
+    assert thread_replies(relay).endswith("✅ Resolved")
+    assert [thread_replies(relay).count(text) for text in ("looking at it", "rolled back")] == [1, 1]
     assert await relay.store.dead_letters() == ()
 
 
 async def test_a_retry_that_is_rejected_is_a_dead_letter_again_and_loses_no_later_entry(relay):
-    refuse_replies(relay)
+    reject_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
-    [first] = await untold(relay)
+    [first] = await unreported(relay)
     assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
     await relay.advance(60)
-    assert await untold(relay) == [first]
+    assert await unreported(relay) == [first]
     relay.slack.faults.clear()
     await relay.share("one", status="critical")
     await relay.advance(60)
-    assert "Warning → *Critical*" in told(relay)
+    assert "Warning → *Critical*" in thread_replies(relay)
     assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
     await relay.advance(60)
-    assert [told(relay).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
+    assert [thread_replies(relay).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
 
 
 async def lose_the_answer(relay, *, landed, where=None):
-    """One answer is lost where relay may not look; it is held."""
+    """Lose one answer where relay may not search; the message is held."""
     for scope in ("channels:history", "groups:history"):
         relay.slack.remove_scope(scope)
     fault = InjectedFault(
@@ -193,16 +197,18 @@ async def test_held_replies_in_doubt_are_searched_for_one_by_one(relay, landed, 
         await give_scopes_back(relay)
     for left in (1, 0):
         assert await redrive(relay) == [RetryOutcome.SEARCHING]
-        assert len(await untold(relay)) == left
+        assert len(await unreported(relay)) == left
         await relay.advance(600)
-    times = {text: told(relay).count(f": {text}") for text in ("first", "first, again", "second", "second, again")}
+    times = {
+        text: thread_replies(relay).count(f": {text}") for text in ("first", "first, again", "second", "second, again")
+    }
     told_twice = 2 if landed and not readable else 1
     assert times == {"first": told_twice + 1, "first, again": 1, "second": told_twice + 1, "second, again": 1}
     assert (MAY_REPEAT in relay.slack.text_of(cards(relay, "one", "db")[0])) is not readable
 
 
 async def test_a_dead_letter_is_not_retried_while_another_reply_of_the_card_is_in_doubt(relay):
-    refuse_replies(relay)
+    reject_replies(relay)
     await relay.share("one", **SAID)
     await relay.advance(60)
     relay.slack.faults.clear()
@@ -210,7 +216,7 @@ async def test_a_dead_letter_is_not_retried_while_another_reply_of_the_card_is_i
     await relay.share("one", status="critical")
     await relay.settle()
     assert await redrive(relay) == [RetryOutcome.BUSY]
-    assert len(await untold(relay)) == 1
+    assert len(await unreported(relay)) == 1
 
 
 async def test_the_dead_letter_of_a_resolved_incident_is_closed_as_ended(relay):

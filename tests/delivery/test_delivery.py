@@ -1,4 +1,4 @@
-"""Cards are posted, edited and threaded; nothing is sent twice, and nothing that is late is forgotten."""
+"""Cards are posted, edited and threaded; nothing is sent twice, and late work is not lost."""
 
 import pytest
 
@@ -45,9 +45,13 @@ async def test_every_later_share_edits_the_card_and_reports_the_changes_in_its_t
     await relay.share(status="ok", endedOn=START + 180)
     await relay.advance(60)
     [card] = roots(relay)
-    told = [relay.slack.text_of(reply) for reply in relay.slack.channel("all").thread(card.ts)]
-    assert [("Critical" in told[0]), ("failing over" in told[1]), ("Resolved" in told[2])] == [True, True, True]
-    assert len(told) == 3
+    replies = [relay.slack.text_of(reply) for reply in relay.slack.channel("all").thread(card.ts)]
+    assert [("Critical" in replies[0]), ("failing over" in replies[1]), ("Resolved" in replies[2])] == [
+        True,
+        True,
+        True,
+    ]
+    assert len(replies) == 3
     assert "✅" in relay.slack.text_of(card)
 
 

@@ -1,4 +1,4 @@
-"""Every fault at every call, whatever its method: in a life full of trouble one more goes wrong at the n-th call."""
+"""Every fault at every call: in a lifecycle with many faults, one more happens at the n-th call."""
 
 import pytest
 
@@ -45,7 +45,7 @@ METHODS = {
 
 
 async def troubled(relay, incident):
-    """A life in which the root and a reply are lost, one turns up late, and the card is deleted under a reply."""
+    """A lifecycle in which the root and a reply are lost, one appears late, and the card is deleted under a reply."""
     slack = relay.slack
     slack.history_lag = 30
     slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, after_effect=True))
@@ -77,13 +77,13 @@ async def troubled(relay, incident):
         ((ErrorCode("request_timeout"),), False),
         ((ErrorCode("invalid_auth"),), False),
     ],
-    ids=["cut before", "cut after", "others in turn", "429", "refused", "credentials"],
+    ids=["cut before", "cut after", "others in turn", "429", "rejected", "credentials"],
 )
 async def test_one_more_fault_at_any_call_of_a_lifecycle_with_many_faults_changes_nothing_in_the_end(
     tmp_path, does, after_effect
 ):
-    """Each root's face and each thread's paragraphs are those of the life without the one more."""
-    struck, nth, found = set(), 0, {}
+    """Each root and each thread has the text of the lifecycle without the additional fault."""
+    called_methods, nth, found = set(), 0, {}
     while True:
         nth += 1
         folder = tmp_path / str(nth)
@@ -98,8 +98,8 @@ async def test_one_more_fault_at_any_call_of_a_lifecycle_with_many_faults_change
             assert find_faults(relay, "i1") == [], (nth, relay.transcript())
         if not armed.applied:
             break
-        struck.add(slack.calls[nth - 1].method)
+        called_methods.add(slack.calls[nth - 1].method)
     as_ever = found.pop(nth)
     assert {number: read for number, read in found.items() if read != as_ever} == {}
     assert [len(as_ever[channel]) for channel in ("all", "noc")] == [2, 0]
-    assert struck == METHODS
+    assert called_methods == METHODS

@@ -1,4 +1,4 @@
-"""The fallback's card in place of another: it pings, waits and ends as that one would have, and makes way for it."""
+"""A stand-in on the fallback channel pings, waits and ends as its card would, and gives way to it."""
 
 import asyncio
 
@@ -196,7 +196,7 @@ async def test_an_edit_in_flight_does_not_undo_a_pointer(relay):
     relay.slack.faults.add(InjectedFault(behaviour=SideEffect(held), method=EDIT, times=1, after_effect=True))
     await relay.share("one", incidentTags=DB)
     async with asyncio.timeout(10):
-        while not all(card.ts for card in (await relay.store.incident_history("one")).cards):  # noqa: ASYNC110  no bell rings for it
+        while not all(card.ts for card in (await relay.store.incident_history("one")).cards):  # noqa: ASYNC110  no event is set for it
             await asyncio.sleep(0.002)
     answered.set()
     await relay.advance(60)

@@ -1,4 +1,4 @@
-"""What happens while something else is under way or in doubt: nothing of it is lost, said twice, or said to nobody."""
+"""Events during a call or while a message is in doubt: none is lost, reported twice, or reported to nobody."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ async def relay(tmp_path):
 
 
 def pinged(relay, channel="all"):
-    """Whom the channel's messages ping, those in threads too."""
+    """Who is pinged by the messages of the channel and of its threads."""
     return [target for message in relay.slack.channel(channel).all_messages for target in pings(message)]
 
 

@@ -1,4 +1,4 @@
-"""Whoever was asleep past its lease calls nobody, even with a call already decided on."""
+"""A relay that was suspended past its lease makes no calls, not even one that it had decided to make."""
 
 import asyncio
 
@@ -46,7 +46,7 @@ def test_a_lease_lasts_from_the_moment_of_its_request():
 
 async def sends_nothing_until_it_has_a_lease_again(relay, slept):
     async with asyncio.timeout(20):
-        while not slept or relay.delivery.delivering:  # noqa: ASYNC110  no bell rings when delivery ends
+        while not slept or relay.delivery.delivering:  # noqa: ASYNC110  no event is set when delivery ends
             await asyncio.sleep(0.002)
     assert relay.slack.calls_to("chat.postMessage") == []
     never_expire(relay.leader)
@@ -97,7 +97,7 @@ async def test_a_relay_that_was_suspended_while_it_connected_sends_nothing(tmp_p
 
 @pytest.mark.parametrize("lost", ["root", "reply"])
 async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(tmp_path, url, lost):
-    """It was on its way when its sender lost the lease, and for longer than the heir looked for it."""
+    """The post was in flight when its sender lost the lease, and for longer than the new leader searched for it."""
     arrived, lands, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def late(_call):
@@ -119,28 +119,28 @@ async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(t
             await arrived.wait()
         hold, relay.store.acquire_lease = relay.store.acquire_lease, away
         relay.clock.advance(3)
-        await asyncio.sleep(0.05)  # it asks for its lease, and gets no answer until all is over
+        await asyncio.sleep(0.05)  # it renews its lease, and gets no answer until the end of the test
         relay.store.acquire_lease = hold
         await relay.store.database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
 
         gateway = SlackGateway(
             relay.gateway._session, slack.token, relay.clock, base_url=relay.gateway._client.base_url
         )
-        heir = relay.delivery = DeliveryService(relay.store, gateway, lambda: relay.configuration, relay.clock)
-        heir_leader = Leader(relay.store, relay.clock, [heir])
-        never_expire(heir_leader)
+        new_relay = relay.delivery = DeliveryService(relay.store, gateway, lambda: relay.configuration, relay.clock)
+        new_leader = Leader(relay.store, relay.clock, [new_relay])
+        never_expire(new_leader)
         stopping = asyncio.Event()
-        tasks.create_task(heir_leader.run(stopping))
+        tasks.create_task(new_leader.run(stopping))
         await relay.advance(60)
-        assert heir.delivering
+        assert new_relay.delivering
         made = len(standing(slack))
         assert made == (1 if lost == "root" else 2)
 
         lands.set()
         async with asyncio.timeout(10):
-            while not all(call.took_effect for call in slack.calls_to("chat.postMessage")):  # noqa: ASYNC110  no bell there
+            while not all(call.took_effect for call in slack.calls_to("chat.postMessage")):  # noqa: ASYNC110  no event is set
                 await asyncio.sleep(0.002)
-        # Its sender finds out by the answer, and takes a card back; a double reply goes with the heir's last look.
+        # Its sender deletes a duplicate card at the answer; the new leader's last search deletes a duplicate reply.
         await relay.advance(300)
         [card] = cards(relay, "one")
         assert len(standing(slack)) == made
@@ -149,11 +149,11 @@ async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(t
         assert len(slack.calls_to("chat.delete")) == 1
         over.set()
         stopping.set()
-        heir_leader.stop()
+        new_leader.stop()
 
 
 def never_expire(leader):
-    """Let the database alone say who has the lease: this clock moves further than a lease holds."""
+    """Let only the database decide who has the lease: this clock moves further than a lease lasts."""
     leader._guard.extend = lambda *_: None
     leader._guard._until = None
 

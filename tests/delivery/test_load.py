@@ -1,4 +1,4 @@
-"""A storm, and an hour without Slack: everything is kept, nothing is wasted, and nobody reads stale steps."""
+"""A storm, and an hour without Slack: nothing is lost, no call is wasted, and no outdated step is posted."""
 
 from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault
 from relay.sandbox.slack.mentions import pings

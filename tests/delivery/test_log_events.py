@@ -1,4 +1,4 @@
-"""What became of an incident is one filter over the log: each decision about it says which incident, where, and why."""
+"""One filter over the log shows the history of an incident: each line has the incident, the channel and the reason."""
 
 import ast
 from pathlib import Path
@@ -39,8 +39,8 @@ def team(name):
     return [{"id": "team", "value": name}]
 
 
-def told(logged, incident, *events):
-    """The filter: lines about the incident, as event and reason; every line about a card says where it is."""
+def events_of(logged, incident, *events):
+    """Filter the lines about the incident, as event and reason; every line about a card names its channel."""
     lines = [line for line in logged if line.get("incident") == incident]
     for line in lines:
         assert "share" in line or line.keys() >= PLACE, line
@@ -59,7 +59,7 @@ async def test_a_share_logs_its_outcome_and_each_new_card_its_channel_and_reason
         ("one", "all", "C0ALL00001", "matched"),
         ("two", "", "C0NOC00001", "no_route"),
     ]
-    assert told(logged, "three", "share_stored", "card_decided", "slack_answered") == [("share_stored", "dropped")]
+    assert events_of(logged, "three", "share_stored", "card_decided", "slack_answered") == [("share_stored", "dropped")]
     kept = [line for line in logged if line["event"] == "share_stored" and line["incident"] == "one"]
     assert [(line["outcome"], line.get("state"), line.get("entries")) for line in kept] == [
         ("first", "critical", None),
@@ -74,7 +74,7 @@ async def test_a_new_episode_logs_that_the_old_card_is_no_longer_updated(relay, 
     await relay.share("one", status="ok")
     await relay.advance(3 * 3600)
     await relay.share("one", status="critical")
-    assert told(logged, "one", "card_decided") == [
+    assert events_of(logged, "one", "card_decided") == [
         ("card_decided", "matched"),
         ("card_decided", "reopened_late"),
         ("card_decided", "matched"),
@@ -88,11 +88,11 @@ async def test_a_lost_answer_is_logged_from_the_doubt_to_the_search_result(relay
     await relay.advance(600)
     await relay.share("there", status="critical", alerts=[ALERT], incidentTags=team("all"))
     await relay.advance(600)
-    lost = told(logged, "lost", "slack_answered", "searched")
+    lost = events_of(logged, "lost", "slack_answered", "searched")
     assert lost[0][0] == "slack_answered"
     assert lost[1:3] == [("searched", "not_found")] * 2
     assert lost[3][0] == "slack_answered"
-    assert ("searched", "found") in told(logged, "lost", "searched") + told(logged, "there", "searched")
+    assert ("searched", "found") in events_of(logged, "lost", "searched") + events_of(logged, "there", "searched")
 
 
 async def test_where_relay_may_not_search_the_log_names_the_policy(relay, logged):
@@ -110,7 +110,7 @@ async def test_a_rejection_is_logged_from_the_channel_to_the_fallback_and_back(r
     await relay.advance(60)
     relay.slack.channel("db").unarchive()
     await relay.advance(700)
-    story = told(
+    story = events_of(
         logged, "one", "card_decided", "channel_rejected", "card_diverted", "dead_letter_retried", "slack_answered"
     )
     assert story == [
@@ -133,11 +133,11 @@ async def test_a_deleted_card_is_logged_when_relay_notices_it(relay, logged):
     [card] = relay.slack.channel("all").messages
     relay.slack.channel("all").delete(card.ts)
     await relay.advance(4 * 600)
-    assert ("card_reposted", "root_gone") in told(logged, "one", "card_reposted")
+    assert ("card_reposted", "root_gone") in events_of(logged, "one", "card_reposted")
 
 
 def test_no_log_line_of_delivery_names_a_card_by_its_number_alone():
-    """Nobody can filter by a number that stands in the database only."""
+    """Nobody can filter by a number that is only in the database."""
     for file in Path(delivery.__file__).parent.glob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log."):

@@ -1,4 +1,4 @@
-"""The database commits, and its answer is lost: whoever asked hears that it failed, and it has happened."""
+"""The database commits, and its answer is lost: the caller gets an error although the change is stored."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +17,7 @@ POST = "chat.postMessage"
 
 
 class Losing:
-    """Loses the answer of the n-th transaction of delivery or intake that writes, once it is committed."""
+    """Loses the answer to the n-th writing transaction of delivery or ingest, after its commit."""
 
     def __init__(self, relay, nth: int) -> None:
         self.lost = False
@@ -34,20 +34,20 @@ class Losing:
         return result
 
 
-async def shared(relay, incident, **told):
-    """Whoever is not answered 202 sends the share again."""
+async def shared(relay, incident, **fields):
+    """Send the share again if the answer is not 202."""
     for _ in range(2):
         with suppress(StoreError):
-            return await relay.share(incident, **told)
-    raise AssertionError("refused twice")
+            return await relay.share(incident, **fields)
+    raise AssertionError("rejected twice")
 
 
 async def troubled(relay, incident):
-    """A life in which a root and a reply are lost, one of them on the way to Slack."""
+    """A lifecycle in which a root and a reply are lost, one of them on the way to Slack."""
     relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=1))
     relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, nth=4, after_effect=True))
-    for told in LIFECYCLE:
-        await shared(relay, incident, **told)
+    for fields in LIFECYCLE:
+        await shared(relay, incident, **fields)
         await relay.advance(60)
     await relay.advance(400)
 
@@ -72,7 +72,7 @@ async def test_a_lost_answer_to_any_commit_does_not_change_the_result(tmp_path):
 
 
 class Proxy:
-    """Between relay and PostgreSQL: the next commit of a transaction that wrote `mark` is done, and its answer lost."""
+    """A proxy to PostgreSQL: it passes on the next commit of a transaction that wrote `mark`, and loses its answer."""
 
     def __init__(self, path: str) -> None:
         self.mark = b""

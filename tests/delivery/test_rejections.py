@@ -1,4 +1,4 @@
-"""What Slack refuses goes elsewhere with its reason, comes back by itself, and stops nothing else."""
+"""What Slack rejects goes to the fallback channel with its reason, is retried, and blocks nothing else."""
 
 import asyncio
 
@@ -38,8 +38,8 @@ async def test_a_rejecting_channel_is_called_once_and_its_cards_go_to_the_fallba
     for incident in ("one", "two", "three"):
         await relay.share(incident, status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
-    refused = [call for call in relay.slack.calls_to(POST) if not call.took_effect]
-    assert len(refused) == 1
+    rejected = [call for call in relay.slack.calls_to(POST) if not call.took_effect]
+    assert len(rejected) == 1
     for incident in ("one", "two", "three"):
         [card] = cards(relay, incident, "noc")
         assert "for #db, which accepts no messages" in relay.slack.text_of(card)

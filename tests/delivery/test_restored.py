@@ -1,4 +1,4 @@
-"""A database that was put back from a copy: what was sent since is found in Slack, and not sent again."""
+"""A database that was restored from a backup: messages sent since then are found in Slack, and not sent again."""
 
 import shutil
 
@@ -29,7 +29,7 @@ def slack(clock):
 
 @pytest.fixture
 async def put_back(tmp_path, clock, slack):
-    """A night: a copy is made in the middle of it, relay goes on, loses its disk, and the copy is put back."""
+    """A backup is made, relay continues, loses its disk, and the backup is restored."""
     url = f"sqlite:///{tmp_path}/relay.db"
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
         await relay.share("old", status="warning", alerts=[ALERT])

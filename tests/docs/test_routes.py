@@ -1,4 +1,4 @@
-"""docs/routes.md agrees with the code: its tables follow from the code, its examples load, its walk-through works."""
+"""docs/routes.md agrees with the code: its tables follow from the code, its examples load, its tutorial works."""
 
 import re
 
@@ -103,7 +103,7 @@ def test_the_page_quotes_the_notices_of_a_grey_card():
 
 @pytest.fixture
 def walkthrough(tmp_path, monkeypatch):
-    """The folder of the walk-through, with the files of the page."""
+    """The folder of the tutorial, with the files of the page."""
     for language in ("yaml", "jinja", "json"):
         for example in examples(PAGE, language):
             if example.name:

@@ -1,4 +1,4 @@
-"""Shares that come in together: each is answered, whatever planning them takes."""
+"""Shares that arrive together: each gets an answer, however long planning takes."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ def url(request):
 
 
 def bodies(number: int) -> list[bytes]:
-    """Shares of some incidents in turn, each of another state than the one before."""
+    """Shares of seven incidents in turn, each with another state than the one before."""
     return [
         orjson.dumps({"incident": {"id": f"i{n % 7}", "status": ("warning", "critical")[n // 7 % 2], "changedOn": n}})
         for n in range(number)
@@ -30,7 +30,7 @@ def bodies(number: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("planning", [0.0, 0.05, 60.0])
-async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_they_came(
+async def test_however_long_planning_takes_all_shares_are_stored_in_order_of_arrival(
     tmp_path, monkeypatch, url, planning
 ):
     monkeypatch.setattr(service, "PLANNING_SECONDS", planning)
@@ -45,7 +45,7 @@ async def test_however_long_planning_takes_all_are_kept_in_the_order_in_which_th
         ] * 2 + ["critical"]
 
 
-async def test_a_group_that_would_take_longer_than_the_database_waits_is_not_refused(tmp_path, monkeypatch, url):
+async def test_a_group_whose_planning_exceeds_the_timeout_of_the_database_is_not_rejected(tmp_path, monkeypatch, url):
     """PostgreSQL ends a transaction that does nothing for too long."""
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
     monkeypatch.setattr(service, "PLANNING_SECONDS", 0.3)
@@ -77,7 +77,7 @@ async def test_a_share_whose_sender_timed_out_is_not_planned(tmp_path, monkeypat
         monkeypatch.setattr(service, "plan", slowly)
         monkeypatch.setattr(relay.ingest, "_timeout", 0.5)
         kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(20)), return_exceptions=True)
-        refused = [each for each in kept if isinstance(each, Exception)]
-        assert 0 < len(refused) < 20
+        rejected = [each for each in kept if isinstance(each, Exception)]
+        assert 0 < len(rejected) < 20
         await relay.ingest.accept(b'{"incident": {"id": "afterwards"}}', {})
-        assert len(asked) <= 20 - len(refused) + 3
+        assert len(asked) <= 20 - len(rejected) + 3

@@ -12,7 +12,7 @@ from tests.support.reload_samples import GOOD, ConfigFolder
 
 @pytest.fixture(autouse=True)
 def few_templates(monkeypatch):
-    """Nothing is rendered here, so what relay is packaged with need not be compiled each time."""
+    """Leave out the packaged templates, which need not be compiled where nothing is rendered."""
     monkeypatch.setattr(files, "load_packaged", lambda: {"incident/card.j2": "{% header %}packaged{% endheader %}"})
 
 

@@ -1,4 +1,4 @@
-"""What the fallback channel hears of a faulty edit, and how often."""
+"""The messages that the fallback channel gets about a faulty edit, and how often."""
 
 import asyncio
 from contextlib import suppress
@@ -68,7 +68,7 @@ class Bench:
     async def wait_until_waiting(self):
         """Wait until the notifier waits for time to pass, or for a notice."""
         async with asyncio.timeout(20):
-            while not self.clock.waiting:  # noqa: ASYNC110  what is waited for rings no bell
+            while not self.clock.waiting:  # noqa: ASYNC110  no event is set for it
                 await asyncio.sleep(0.001)
 
     @property
@@ -87,7 +87,7 @@ async def bench(store, folder):
         yield made
 
 
-async def test_a_fault_is_told_once_with_its_place_and_pings_nobody(bench):
+async def test_a_fault_is_reported_once_with_its_position_and_pings_nobody(bench):
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for()
     bench.notifier.report_faults("f1", FAULTS)
@@ -103,7 +103,7 @@ async def test_a_fault_is_told_once_with_its_place_and_pings_nobody(bench):
     }
 
 
-async def test_a_fault_is_told_once_across_restarts(bench):
+async def test_a_fault_is_reported_once_across_restarts(bench):
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for()
     bench.notifier = bench.new_notifier()
@@ -112,7 +112,7 @@ async def test_a_fault_is_told_once_across_restarts(bench):
     assert len(bench.texts) == 1
 
 
-async def test_another_fault_takes_the_place_of_the_first_and_the_end_is_said_below_it(bench):
+async def test_another_fault_replaces_the_first_and_the_correction_is_reported_below_it(bench):
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for()
     bench.notifier.report_faults("f2", OTHERS)
@@ -130,7 +130,7 @@ async def test_another_fault_takes_the_place_of_the_first_and_the_end_is_said_be
     assert len(bench.texts) == 2
 
 
-async def test_the_end_is_said_after_a_restart_too_and_the_same_fault_may_then_come_again(bench):
+async def test_the_correction_is_reported_after_a_restart_too_and_the_same_fault_can_be_reported_again(bench):
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for()
     bench.notifier = bench.new_notifier()
@@ -142,13 +142,13 @@ async def test_the_end_is_said_after_a_restart_too_and_the_same_fault_may_then_c
     assert "valid again" in bench.texts[1]
 
 
-async def test_where_nothing_was_wrong_nothing_is_said(bench):
+async def test_without_a_fault_nothing_is_posted(bench):
     bench.notifier.report_fixed("good")
     await bench.run_for()
     assert not bench.slack.calls
 
 
-async def test_a_fault_that_is_over_before_it_could_be_told_is_never_told(bench):
+async def test_a_fault_that_is_corrected_before_it_could_be_reported_is_never_reported(bench):
     bench.notifier.report_faults("f1", FAULTS)
     bench.notifier.report_fixed("good")
     await bench.run_for()
@@ -156,7 +156,7 @@ async def test_a_fault_that_is_over_before_it_could_be_told_is_never_told(bench)
 
 
 @pytest.mark.parametrize("trouble", [rate_limited(7), ErrorCode("invalid_auth"), ErrorCode("ratelimited")])
-async def test_what_slack_surely_did_not_take_is_later(bench, trouble):
+async def test_a_notice_that_certainly_was_not_posted_is_posted_later(bench, trouble):
     bench.slack.faults.add(InjectedFault(behaviour=trouble, method="chat.postMessage", times=2))
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for(60)
@@ -164,7 +164,7 @@ async def test_what_slack_surely_did_not_take_is_later(bench, trouble):
     assert len(bench.texts) == 1
 
 
-async def test_what_is_said_twice_while_slack_does_not_listen_is_told_once(bench):
+async def test_a_fault_that_occurs_twice_during_an_outage_of_slack_is_reported_once(bench):
     bench.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_auth"), method="chat.postMessage", times=3))
     bench.notifier.report_faults("f1", FAULTS)
     task = asyncio.create_task(bench.notifier.run())
@@ -176,14 +176,14 @@ async def test_what_is_said_twice_while_slack_does_not_listen_is_told_once(bench
     assert len(bench.slack.calls_to("chat.postMessage")) == 1
 
 
-async def test_a_notice_of_which_nobody_knows_what_became_is_not_sent_again(bench):
+async def test_a_notice_in_doubt_is_not_sent_again(bench):
     bench.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for(600)
     assert len(bench.texts) == 1
 
 
-async def test_nobody_hears_of_the_end_of_what_nobody_heard_of(bench):
+async def test_the_correction_of_an_unreported_fault_is_not_reported(bench):
     bench.slack.faults.add(InjectedFault(behaviour=ErrorCode("invalid_auth"), method="chat.postMessage", times=1))
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for()
@@ -192,7 +192,7 @@ async def test_nobody_hears_of_the_end_of_what_nobody_heard_of(bench):
     assert not bench.texts
 
 
-async def test_a_message_that_somebody_has_deleted_is_made_anew(bench):
+async def test_a_deleted_notice_is_posted_again(bench):
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for()
     noc = bench.slack.channel("noc")
@@ -215,21 +215,21 @@ async def test_it_waits_for_its_channel_to_be_found(bench, store):
     assert len(bench.slack.channel("later").messages) == 0  # claimed by the first run, which a restart has cut off
 
 
-async def test_strangers_in_a_shared_channel_are_not_told(bench):
+async def test_a_channel_shared_with_another_organisation_gets_no_notice(bench):
     await bench.found(external=True)
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for(60)
     assert not bench.slack.calls
 
 
-async def test_without_a_fallback_logs_and_metrics_have_to_do(bench):
+async def test_without_a_fallback_faults_are_only_in_logs_and_metrics(bench):
     bench.live = configuration(GOOD.replace("fallback: C0NOC00001", ""))
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for(60)
     assert not bench.slack.calls
 
 
-async def test_a_relay_that_does_not_deliver_leaves_it_to_the_one_that_does(bench):
+async def test_only_the_leader_posts_the_notice(bench):
     bench.delivering = False
     other = bench.new_notifier()
     bench.notifier.report_faults("f1", FAULTS)
@@ -242,14 +242,14 @@ async def test_a_relay_that_does_not_deliver_leaves_it_to_the_one_that_does(benc
     assert not bench.texts
 
 
-async def test_where_the_one_that_delivers_has_no_such_fault_the_other_tells_it(bench):
+async def test_a_fault_that_the_leader_does_not_have_is_reported_by_the_other_relay(bench):
     bench.delivering = False
     bench.notifier.report_faults("f1", FAULTS)
     await bench.run_for(LEADER_GRACE + 5)
     assert len(bench.texts) == 1
 
 
-def test_however_many_faults_there_are_the_message_fits():
+def test_the_notice_fits_however_many_faults_there_are():
     faults = [Fault(file="r" * 300, line=n, message="<!here> & " + "x" * 3000) for n in range(500)]
     message = messages.faults_message(faults)
     assert "490 more" in message.blocks[1]["text"]["text"]

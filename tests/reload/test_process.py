@@ -1,4 +1,4 @@
-"""Edits under a running relay: the real process, real files, and Slack's stand-in."""
+"""Edits under a running relay: the real process, real files, and a simulated Slack."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ async def slack():
 
 async def until(condition):
     async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110  what is waited for rings no bell
+        while not await condition():  # noqa: ASYNC110  no event is set for it
             await asyncio.sleep(0.02)
 
 
@@ -34,10 +34,10 @@ async def metric(relay, name):
     return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
 
-async def test_edits_under_a_running_relay_and_a_restart_on_a_bad_one(folder, slack):
+async def test_edits_of_a_running_relay_and_a_restart_with_a_faulty_one(folder, slack):
     noc = slack.channel("noc")
 
-    async def told(word):
+    async def notice_contains(word):
         return any(word in message.text for message in noc.messages)
 
     async def routed_to(route, relay):
@@ -57,7 +57,7 @@ async def test_edits_under_a_running_relay_and_a_restart_on_a_bad_one(folder, sl
         assert any("routes.yaml:6:5" in fault for fault in body["configuration_faults"])
         assert await metric(relay, "relay_config_last_reload_successful") == 0
         assert await routed_to("everything", relay)
-        await until(lambda: told("not applied"))
+        await until(lambda: notice_contains("not applied"))
         assert await relay.stop() == 0
 
     async with running(folder.path, slack.url) as relay:
@@ -69,7 +69,7 @@ async def test_edits_under_a_running_relay_and_a_restart_on_a_bad_one(folder, sl
         folder.write(GOOD)
         relay.process.send_signal(signal.SIGHUP)
         await until(lambda: routed_to("all", relay))
-        await until(lambda: told("valid again"))
+        await until(lambda: notice_contains("valid again"))
         assert "configuration_faults" not in (await relay.get("/readyz"))[1]
         assert await metric(relay, "relay_config_last_reload_successful") == 1
     assert len([message for message in noc.messages if "not applied" in message.text]) == 1

@@ -1,4 +1,4 @@
-"""What is live after an edit, good or bad, and after a restart on it."""
+"""The live configuration after a valid or a faulty edit, and after a restart."""
 
 import asyncio
 import itertools
@@ -27,7 +27,7 @@ async def reloader(folder, store):
     return made
 
 
-async def test_a_start_on_a_good_configuration_keeps_it_and_wants_its_channels(folder, store, reloader):
+async def test_a_start_with_a_valid_configuration_stores_it_and_looks_up_its_channels(folder, store, reloader):
     assert names(reloader) == ["all"]
     assert reloader.state.successful
     kept = await store.latest_configuration()
@@ -35,7 +35,7 @@ async def test_a_start_on_a_good_configuration_keeps_it_and_wants_its_channels(f
     assert {channel.ref for channel in await store.channels()} == {"C0ALL00001", "C0NOC00001"}
 
 
-async def test_a_good_edit_is_live_and_kept_with_its_channels_wanted(folder, store, reloader):
+async def test_a_valid_edit_is_live_and_stored_and_its_channels_are_looked_up(folder, store, reloader):
     folder.write(BETTER)
     assert await folder.run_with_time(reloader.check_files())
     assert names(reloader) == ["everything"]
@@ -43,7 +43,7 @@ async def test_a_good_edit_is_live_and_kept_with_its_channels_wanted(folder, sto
     assert "C0DB000001" in {channel.ref for channel in await store.channels()}
 
 
-async def test_what_has_not_changed_is_not_read_again_unless_somebody_asks(folder, reloader):
+async def test_unchanged_files_are_not_read_again_without_a_request(folder, reloader):
     before = reloader.live
     assert not await folder.run_with_time(reloader.check_files())
     folder.routes.touch()
@@ -54,7 +54,7 @@ async def test_what_has_not_changed_is_not_read_again_unless_somebody_asks(folde
     assert not await folder.run_with_time(reloader.check_files())
 
 
-async def test_a_bad_edit_changes_nothing_and_says_where_the_fault_is(folder, store, reloader):
+async def test_a_faulty_edit_changes_nothing_and_is_reported_with_its_position(folder, store, reloader):
     before = reloader.live
     folder.write(BAD)
     folder.clock.advance(60)
@@ -67,7 +67,7 @@ async def test_a_bad_edit_changes_nothing_and_says_where_the_fault_is(folder, st
     assert (await store.latest_configuration()).routes == GOOD
 
 
-async def test_the_next_good_edit_clears_it(folder, reloader):
+async def test_the_next_valid_edit_clears_the_fault(folder, reloader):
     folder.write(BAD)
     await folder.run_with_time(reloader.check_files())
     folder.write(BETTER)
@@ -76,7 +76,7 @@ async def test_the_next_good_edit_clears_it(folder, reloader):
     assert names(reloader) == ["everything"]
 
 
-async def test_taking_a_bad_edit_back_clears_it_too(folder, reloader):
+async def test_undoing_a_faulty_edit_clears_the_fault(folder, reloader):
     folder.write(BAD)
     await folder.run_with_time(reloader.check_files())
     folder.write(GOOD)
@@ -84,7 +84,7 @@ async def test_taking_a_bad_edit_back_clears_it_too(folder, reloader):
     assert reloader.state.successful
 
 
-async def test_a_restart_on_a_bad_edit_starts_on_the_last_good_one(folder, store, reloader):
+async def test_a_restart_with_a_faulty_edit_uses_the_last_valid_configuration(folder, store, reloader):
     folder.template("{% header %}ours {{ incident.title }}{% endheader %}")
     await folder.run_with_time(reloader.check_files())
     good = reloader.live
@@ -100,7 +100,7 @@ async def test_a_restart_on_a_bad_edit_starts_on_the_last_good_one(folder, store
     assert names(restarted) == ["everything"]
 
 
-async def test_a_start_on_a_bad_configuration_without_a_good_one_is_refused_with_every_fault(folder, store):
+async def test_a_start_with_a_faulty_configuration_and_no_stored_one_fails_with_every_fault(folder, store):
     folder.write(BAD)
     folder.template("{% section %}never closed")
     with pytest.raises(ConfigurationError) as raised:
@@ -111,7 +111,7 @@ async def test_a_start_on_a_bad_configuration_without_a_good_one_is_refused_with
     }
 
 
-async def test_where_the_kept_one_is_of_no_use_either_both_reasons_are_told(folder, store):
+async def test_if_the_stored_configuration_is_invalid_too_both_reasons_are_reported(folder, store):
     await store.save_configuration("old", "version: 7\n", {}, 1.0)
     folder.write(BAD)
     with pytest.raises(ConfigurationError) as raised:
@@ -120,14 +120,14 @@ async def test_where_the_kept_one_is_of_no_use_either_both_reasons_are_told(fold
     assert "the last valid configuration" in str(raised.value)
 
 
-async def test_a_bad_template_is_a_bad_edit_too(folder, reloader):
+async def test_a_faulty_template_is_a_faulty_edit(folder, reloader):
     folder.template("{{ incident.title | no_such_filter }}", "payments/card.j2")
     await folder.run_with_time(reloader.check_files())
     [fault] = reloader.state.faults
     assert (fault.file, fault.line) == (str(folder.templates / "payments" / "card.j2"), 1)
 
 
-async def test_a_folder_of_templates_that_somebody_named_must_be_there(folder, store, reloader):
+async def test_a_configured_folder_of_templates_must_exist(folder, store, reloader):
     mistyped = Reloader(store, folder.routes, folder.path / "templtaes", folder.clock)
     await mistyped.start()
     [fault] = mistyped.state.faults
@@ -135,7 +135,7 @@ async def test_a_folder_of_templates_that_somebody_named_must_be_there(folder, s
     assert names(mistyped) == ["all"]  # the last good one
 
 
-async def test_a_first_start_without_the_folder_that_somebody_named_is_refused(folder, store):
+async def test_a_first_start_without_the_configured_folder_fails(folder, store):
     with pytest.raises(ConfigurationError, match="templtaes:0:0: folder not found; set --templates or RELAY_TEMPLATES"):
         await Reloader(store, folder.routes, folder.path / "templtaes", folder.clock).start()
 
@@ -148,21 +148,21 @@ async def test_routes_and_templates_change_together_or_not_at_all(folder, reload
     assert reloader.live is before
 
 
-async def test_half_a_file_that_looks_whole_is_never_live(folder, reloader):
+async def test_half_a_file_that_is_valid_is_never_live(folder, reloader):
     half, whole = BETTER.split("routes:")[0] + "routes: []\n", BETTER
     folder.write(half)
     await folder.run_with_time(reloader.check_files(), meanwhile=lambda: folder.write(whole))
     assert names(reloader) == ["everything"]
 
 
-async def test_half_a_file_that_is_faulty_is_no_fault_while_the_rest_is_on_its_way(folder, reloader):
+async def test_half_a_file_that_is_faulty_is_not_reported_while_it_is_being_written(folder, reloader):
     folder.write(BETTER[:40])
     await folder.run_with_time(reloader.check_files(), meanwhile=lambda: folder.write(BETTER))
     assert reloader.state.successful
     assert names(reloader) == ["everything"]
 
 
-async def test_a_file_that_an_editor_renames_over_the_old_one_is_live(folder, reloader):
+async def test_a_file_that_an_editor_renames_over_the_old_one_becomes_live(folder, reloader):
     folder.routes.rename(folder.path / "routes.yaml~")
     fresh = folder.path / ".routes.yaml.swp"
     fresh.write_text(BETTER)
@@ -171,14 +171,14 @@ async def test_a_file_that_an_editor_renames_over_the_old_one_is_live(folder, re
     assert reloader.state.successful
 
 
-async def test_a_file_that_vanishes_changes_nothing_and_is_a_fault(folder, reloader):
+async def test_a_deleted_file_changes_nothing_and_is_a_fault(folder, reloader):
     folder.routes.unlink()
     await folder.run_with_time(reloader.check_files())
     assert names(reloader) == ["all"]
     assert "file not found" in str(reloader.state.faults[0])
 
 
-async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in_silence(folder, store, reloader):
+async def test_a_deleted_folder_of_templates_changes_no_card_and_is_a_fault(folder, store, reloader):
     folder.template("{% header %}ours{% endheader %}")
     await folder.run_with_time(reloader.check_files())
     shutil.rmtree(folder.templates)
@@ -194,16 +194,16 @@ async def test_a_folder_of_templates_that_vanishes_does_not_change_every_card_in
     assert not restarted.live.templates
 
 
-async def test_an_unreadable_template_is_told_and_no_template_is_missing_for_it(folder, reloader):
+async def test_an_unreadable_template_is_reported_and_does_not_count_as_missing(folder, reloader):
     folder.template("x" * 300_000, "payments/card.j2")
     folder.write(BETTER.replace("[C0DB000001]", "[{channel: C0DB000001, template: payments}]"))
     await folder.run_with_time(reloader.check_files())
     [fault] = reloader.state.faults
     assert fault.file == str(folder.templates / "payments" / "card.j2")
-    assert run_checks(folder.routes, folder.templates).findings == (fault,)  # told as `relay check` tells it
+    assert run_checks(folder.routes, folder.templates).findings == (fault,)  # as `relay check` reports it
 
 
-async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a_whole(folder, store):
+async def test_a_kubernetes_volume_is_read_through_its_links_and_updated_as_a_whole(folder, store):
     folder.routes.unlink()
     volume(folder.path, "one", GOOD, "{% header %}one{% endheader %}")
     reloader = folder.reloader(store)
@@ -218,7 +218,7 @@ async def test_a_volume_of_kubernetes_is_read_through_its_links_and_swapped_as_a
 
 
 def volume(folder, version, routes, card):
-    """What the kubelet does: files in a dated folder, `..data` leading there, and links that lead through `..data`."""
+    """Do what the kubelet does: files in a dated folder, the link `..data` to it, and links through `..data`."""
     real = folder / f"..{version}"
     (real / "templates" / "incident").mkdir(parents=True)
     (real / "routes.yaml").write_text(routes)
@@ -230,7 +230,7 @@ def volume(folder, version, routes, card):
             (folder / name).symlink_to(f"..data/{name}")
 
 
-async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templates(folder, reloader):
+async def test_temporary_files_of_editors_and_circular_links_are_not_templates(folder, reloader):
     folder.template("{% header %}ours{% endheader %}")
     (folder.templates / "incident" / ".#card.j2").symlink_to("nobody@nowhere.1")
     (folder.templates / "incident" / "again").symlink_to("..")
@@ -240,7 +240,7 @@ async def test_what_editors_leave_behind_and_links_that_lead_back_are_no_templat
     assert list(reloader.live.templates) == ["incident/card.j2"]
 
 
-async def test_whatever_breaks_while_an_edit_is_checked_is_a_fault_of_the_edit(folder, reloader, monkeypatch):
+async def test_an_unexpected_error_during_the_check_is_a_fault_of_the_edit(folder, reloader, monkeypatch):
     monkeypatch.setattr(reloader_module, "build_configuration", lambda *_: 1 / 0)
     folder.write(BETTER)
     await folder.run_with_time(reloader.check_files())
@@ -248,12 +248,12 @@ async def test_whatever_breaks_while_an_edit_is_checked_is_a_fault_of_the_edit(f
     assert "ZeroDivisionError" in str(reloader.state.faults[0])
 
 
-async def test_an_edit_that_the_store_cannot_keep_is_not_live_until_it_can(folder, store, reloader, monkeypatch):
-    async def refuse(*_):
+async def test_an_edit_that_cannot_be_stored_is_not_live_until_it_can(folder, store, reloader, monkeypatch):
+    async def fail(*_):
         raise StoreUnusable("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "save_configuration", refuse)
+        broken.setattr(store, "save_configuration", fail)
         folder.write(BETTER)
         with pytest.raises(StoreUnusable):
             await folder.run_with_time(reloader.check_files())
@@ -264,7 +264,7 @@ async def test_an_edit_that_the_store_cannot_keep_is_not_live_until_it_can(folde
 
 @pytest.fixture
 async def other(folder, store, tmp_path, monkeypatch):
-    """Another relay on the same store, with a disk of its own."""
+    """Another relay on the same store, with files of its own."""
     monkeypatch.setattr(Store, "shared", True)
     (tmp_path / "other").mkdir()
     other_folder = type(folder)(tmp_path / "other", folder.clock)
@@ -272,7 +272,7 @@ async def other(folder, store, tmp_path, monkeypatch):
     return other_folder
 
 
-async def test_of_several_relays_each_uses_the_newest_good_one(folder, store, reloader, other):
+async def test_each_of_several_relays_uses_the_newest_valid_configuration(folder, store, reloader, other):
     follower = other.reloader(store)
     await follower.start()
     await follower.adopt_stored()
@@ -287,7 +287,9 @@ async def test_of_several_relays_each_uses_the_newest_good_one(folder, store, re
     assert names(follower) == ["everything"]
 
 
-async def test_following_another_relay_does_not_mend_the_disk_of_this_one(folder, store, reloader, other):
+async def test_using_the_configuration_of_another_relay_does_not_clear_the_fault_of_this_one(
+    folder, store, reloader, other
+):
     follower = other.reloader(store)
     await follower.start()
     other.write(BAD)
@@ -300,7 +302,7 @@ async def test_following_another_relay_does_not_mend_the_disk_of_this_one(folder
     assert not follower.state.successful
 
 
-async def test_what_a_newer_relay_can_read_and_this_one_cannot_is_left_to_it(folder, store, reloader, other):
+async def test_a_configuration_that_only_a_newer_relay_can_read_is_not_replaced(folder, store, reloader, other):
     await store.save_configuration("newer", "version: 2\n", {}, folder.clock.now() + 1)
     before = reloader.live
     await reloader.adopt_stored()
@@ -308,13 +310,13 @@ async def test_what_a_newer_relay_can_read_and_this_one_cannot_is_left_to_it(fol
     assert reloader.live is before
 
 
-async def test_alone_on_its_store_a_relay_follows_its_disk(folder, store, reloader):
+async def test_a_relay_that_is_alone_uses_its_own_files(folder, store, reloader):
     await store.save_configuration("stranger", BETTER, {}, folder.clock.now() + 1)
     await reloader.adopt_stored()
     assert names(reloader) == ["all"]
 
 
-async def test_a_share_is_routed_by_one_version_of_the_file_and_never_half_by_each(folder, store):
+async def test_a_share_is_routed_by_one_version_of_the_configuration(folder, store):
     versions = itertools.cycle([parse_rulebook(GOOD), parse_rulebook(BETTER)])
     asked = []
 

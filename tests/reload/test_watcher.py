@@ -1,4 +1,4 @@
-"""The bell rings for every way in which files come to change, and not for the database beside them."""
+"""The watcher reports every way in which files change, and ignores the database beside them."""
 
 import asyncio
 import shutil
@@ -12,66 +12,66 @@ from tests.support.reload_samples import BETTER, GOOD
 
 
 @pytest.fixture
-async def bell(folder, monkeypatch):
-    """Rings only for changes: what rings every so often is made to keep silent."""
+async def on_change(folder, monkeypatch):
+    """An event that is set at each change; the periodic calls of the watcher are switched off."""
     folder.template("one")
     monkeypatch.setattr(watcher, "REWATCH_MS", 60_000)
-    rung = asyncio.Event()
-    task = asyncio.create_task(watch(folder.routes, folder.templates, rung.set))
+    event = asyncio.Event()
+    task = asyncio.create_task(watch(folder.routes, folder.templates, event.set))
     async with asyncio.timeout(20):
-        while not rung.is_set():  # until the watch is set up
+        while not event.is_set():  # until the watch is set up
             folder.routes.touch()
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.3)
-    rung.clear()
-    yield rung
+    event.clear()
+    yield event
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
-async def rings(bell):
+async def changed(event):
     async with asyncio.timeout(20):
-        await bell.wait()
+        await event.wait()
     await asyncio.sleep(0.3)  # what follows from the same change
-    bell.clear()
+    event.clear()
 
 
-async def test_it_rings_for_whatever_an_editor_does(folder, bell):
+async def test_every_way_in_which_an_editor_saves_is_reported(folder, on_change):
     folder.write(BETTER)
-    await rings(bell)
+    await changed(on_change)
     fresh = folder.path / "fresh"
     fresh.write_text(GOOD)
     fresh.rename(folder.routes)
-    await rings(bell)
+    await changed(on_change)
     folder.template("two")
-    await rings(bell)
+    await changed(on_change)
     folder.routes.unlink()
-    await rings(bell)
+    await changed(on_change)
 
 
-async def test_it_follows_folders_that_come_go_and_are_replaced(folder, bell):
+async def test_changes_in_new_and_replaced_folders_are_reported(folder, on_change):
     folder.template("payments", "payments/card.j2")
-    await rings(bell)
+    await changed(on_change)
     folder.template("payments, changed", "payments/card.j2")
-    await rings(bell)
+    await changed(on_change)
     shutil.copytree(folder.templates, folder.path / "fresh")
     folder.templates.rename(folder.path / "old")
     (folder.path / "fresh").rename(folder.templates)
-    await rings(bell)
+    await changed(on_change)
     folder.template("payments, changed again", "payments/card.j2")
-    await rings(bell)
+    await changed(on_change)
 
 
-async def test_it_rings_when_a_volume_of_kubernetes_is_swapped(folder, bell):
+async def test_an_updated_kubernetes_volume_is_reported(folder, on_change):
     (folder.path / "..one").mkdir()
     (folder.path / "..data_tmp").symlink_to("..one")
     (folder.path / "..data_tmp").rename(folder.path / "..data")
-    await rings(bell)
+    await changed(on_change)
 
 
-async def test_the_database_beside_it_rings_nothing(folder, bell):
+async def test_a_change_of_the_database_beside_the_files_is_ignored(folder, on_change):
     for number in range(20):
         (folder.path / "relay.db-wal").write_text(str(number))
         await asyncio.sleep(0.02)
-    assert not bell.is_set()
+    assert not on_change.is_set()

@@ -124,16 +124,16 @@ async def test_a_relay_that_hangs_in_a_transaction_does_not_keep_the_lease(postg
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
     hanging, other = await Store.open(postgresql_url), await Store.open(postgresql_url)
     lease = Lease("delivery", "a", await hanging.acquire_lease("delivery", "a", NOW, 12))
-    asleep, awake = threading.Event(), threading.Event()
+    suspended, awake = threading.Event(), threading.Event()
 
     def sleep(connection):
         check_lease(connection, lease)
-        asleep.set()
+        suspended.set()
         awake.wait(20)
         check_lease(connection, lease)
 
     sleeping = asyncio.create_task(hanging.database.write(sleep))
-    await asyncio.to_thread(asleep.wait, 20)
+    await asyncio.to_thread(suspended.wait, 20)
     async with asyncio.timeout(10):
         assert await other.acquire_lease("delivery", "b", NOW + 12, 12) == 2
     awake.set()

@@ -4,7 +4,7 @@ from relay.demo.clock import SimulatedClock
 
 
 class ManualClock(SimulatedClock):
-    """Whoever waits for a moment waits until the test has moved time there; bells ring as ever."""
+    """A wait for a time lasts until the test has moved time there; events wake at once."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         super().__init__(now)

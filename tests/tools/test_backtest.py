@@ -46,7 +46,7 @@ TEAMS = {"i-pay": "payments", "i-web": "web", "i-other": "other"}
 
 
 def shares(incident: str, team: str) -> list[Any]:
-    told = [{"status": "critical"}, {"status": "warning"}, {"resolved": True, "active": False}]
+    changes = [{"status": "critical"}, {"status": "warning"}, {"resolved": True, "active": False}]
     return [
         parse_share(
             orjson.dumps(
@@ -58,7 +58,7 @@ def shares(incident: str, team: str) -> list[Any]:
             {},
             START + at,
         )
-        for at, each in zip((0, 300, 900), told, strict=True)
+        for at, each in zip((0, 300, 900), changes, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Custom headers are kept; credentials and what proxies add are not."""
+"""Custom headers are stored; credentials and the headers of proxies are not."""
 
 import pytest
 from multidict import CIMultiDict

@@ -1,4 +1,4 @@
-"""What holds for every body: relay takes it or says why not, and what it takes can be folded, read and kept."""
+"""For every body, relay accepts it or says why not; an accepted share can be merged, read and stored."""
 
 import copy
 import json

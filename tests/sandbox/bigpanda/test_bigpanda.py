@@ -90,10 +90,10 @@ class Clock(ManualClock):
 
     def __init__(self):
         super().__init__(NOW)
-        self.asleep = asyncio.Event()
+        self.sleeping = asyncio.Event()
 
     async def sleep(self, seconds):
-        self.asleep.set()
+        self.sleeping.set()
         await super().sleep(seconds)
 
 
@@ -450,7 +450,7 @@ async def test_a_slow_answer_comes_after_its_delay_on_the_clock(bigpanda, send, 
     verb, path, body, _ = VALID_CALLS["comment"]
 
     waiting = asyncio.create_task(send(verb, path, body))
-    await time.asleep.wait()
+    await time.sleeping.wait()
     time.advance(40)
 
     assert (await waiting)[0] == 204
