@@ -164,13 +164,8 @@ class InteractionHandler:
         if isinstance(denied := await self._check(click, card), Denied):
             await self._tell(click, messages.denied(click.action, denied.reason, denied.groups))
             return
-        view = build_modal(
-            click.action,
-            title=state.record.title,
-            incident=click.incident,
-            channel=click.channel,
-            message_ts=click.message_ts,
-        )
+        opened_on = {"incident": click.incident, "channel": click.channel, "message_ts": click.message_ts}
+        view = build_modal(click.action, title=state.record.title, **opened_on)
         answer = await self._slack.open_view(click.trigger_id, view)
         if not isinstance(answer, Read):
             log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
@@ -180,9 +175,8 @@ class InteractionHandler:
         result = await self._permissions.check(card, source.action, source.user)
         if isinstance(result, Denied) and result.groups:
             self._metrics.record_click(source.action, result.reason)
-            log.info(
-                "click_rejected", reason=result.reason, incident=source.incident, user=source.user, action=source.action
-            )
+            fields = {"incident": source.incident, "user": source.user, "action": source.action}
+            log.info("click_rejected", reason=result.reason, **fields)
         return result
 
     async def _tell(self, source: Click | Submission, text: str) -> None:

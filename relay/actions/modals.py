@@ -29,6 +29,8 @@ def build_modal(action: str, *, title: str, incident: str, channel: str, message
 
     `title` is the incident's, in plain text of any length.
     """
+    text = _shortened(title, _TITLE_LENGTH)
+    title_blocks = [{"type": "section", "text": text}] if text["text"] else []
     origin = ModalOrigin(action=action, incident=incident, channel=channel, message_ts=message_ts)
     return {
         "type": "modal",
@@ -37,7 +39,7 @@ def build_modal(action: str, *, title: str, incident: str, channel: str, message
         "title": _shortened(BUTTONS[action].modal_title, limits.VIEW_TITLE),
         "submit": _shortened(BUTTONS[action].submit_label, limits.VIEW_BUTTON),
         "close": _shortened("Cancel", limits.VIEW_BUTTON),
-        "blocks": [*_title_blocks(title), *_inputs(action)],
+        "blocks": [*title_blocks, *_inputs(action)],
     }
 
 
@@ -53,18 +55,15 @@ def validation_errors(action: str, values: Mapping[str, str]) -> dict[str, Any] 
     return None
 
 
-def _title_blocks(title: str) -> list[Block]:
-    text = _shortened(title, _TITLE_LENGTH)
-    return [{"type": "section", "text": text}] if text["text"] else []
-
-
 def _inputs(action: str) -> list[Block]:
     match action:
         case "comment":
             hint = "It goes to BigPanda under your name, and appears in this thread when BigPanda confirms."
             return [{**_input(TEXT_INPUT, "Comment", _text_input()), "hint": _plain_text(hint)}]
         case "snooze":
-            return [_input(UNTIL_INPUT, "For how long?", _snooze_choices())]
+            options = [{"text": _plain_text(label), "value": value} for value, label in SNOOZE_CHOICES.items()]
+            choice = {"type": "radio_buttons", "action_id": UNTIL_INPUT, "options": options}
+            return [_input(UNTIL_INPUT, "For how long?", {**choice, "initial_option": options[0]})]
         case _:
             warning = {"type": "section", "text": {"type": "mrkdwn", "text": _WARNING}}
             return [warning, {**_input(TEXT_INPUT, "Note", _text_input()), "optional": True}]
@@ -82,11 +81,6 @@ def _text_input() -> Block:
         "max_length": limits.INPUT_TEXT,
         "focus_on_load": True,
     }
-
-
-def _snooze_choices() -> Block:
-    options = [{"text": _plain_text(label), "value": value} for value, label in SNOOZE_CHOICES.items()]
-    return {"type": "radio_buttons", "action_id": UNTIL_INPUT, "options": options, "initial_option": options[0]}
 
 
 def _errors(block: str, text: str) -> dict[str, Any]:

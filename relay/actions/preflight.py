@@ -4,7 +4,7 @@ It finds out who the person is, whether they may act, and what state the inciden
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -163,7 +163,9 @@ class Preflight:
         return ReadyCall(
             call=BigPandaCall.COMMENT,
             send=lambda: self._bigpanda.comment(environment, incident, sent),
-            pending=_pending(context, person, text=text, sent_hash=comment_hash(sent), channel=_text(context, "card")),
+            pending=replace(
+                _pending(context, person), text=text, sent_hash=comment_hash(sent), channel=_text(context, "card")
+            ),
             sent=sent,
         )
 
@@ -181,7 +183,7 @@ class Preflight:
         return ReadyCall(
             call=BigPandaCall.ASSIGN,
             send=lambda: self._bigpanda.assign(environment, context.task.incident, assignee_id),
-            pending=_pending(context, person, assignee_id=assignee_id),
+            pending=replace(_pending(context, person), assignee_id=assignee_id),
         )
 
     def _snooze(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
@@ -189,7 +191,7 @@ class Preflight:
         return ReadyCall(
             call=BigPandaCall.SNOOZE,
             send=lambda: self._bigpanda.snooze(environment, context.task.incident, until),
-            pending=_pending(context, person, until=until),
+            pending=replace(_pending(context, person), until=until),
         )
 
     def _resolve(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
@@ -199,7 +201,7 @@ class Preflight:
         return ReadyCall(
             call=BigPandaCall.RESOLVE,
             send=lambda: self._bigpanda.resolve(environment, context.task.incident, sent),
-            pending=_pending(context, person, text=note, sent_hash=comment_hash(sent)),
+            pending=replace(_pending(context, person), text=note, sent_hash=comment_hash(sent)),
         )
 
     async def _person(self, context: TaskContext) -> SlackUser:
@@ -262,27 +264,9 @@ def _stop_if_in_progress(context: TaskContext, assignee_id: str = "") -> None:
             raise _Stop(NoCall(state=AttemptState.DROPPED, reason="in_progress"))
 
 
-def _pending(  # noqa: PLR0913  each has a name
-    context: TaskContext,
-    person: SlackUser,
-    *,
-    assignee_id: str = "",
-    until: int | None = None,
-    text: str = "",
-    sent_hash: str = "",
-    channel: str = "",
-) -> PendingAction:
-    return PendingAction(
-        key=context.task.key,
-        kind=context.task.kind,
-        actor=_name(context, person),
-        at=context.task.created,
-        assignee_id=assignee_id,
-        until=until,
-        text=text,
-        sent_hash=sent_hash,
-        channel=channel,
-    )
+def _pending(context: TaskContext, person: SlackUser) -> PendingAction:
+    task = context.task
+    return PendingAction(key=task.key, kind=task.kind, actor=_name(context, person), at=task.created)
 
 
 def _unknown(failed: LookupFailed, reason_for_nobody: str = "") -> NoCall | NotYet:

@@ -72,28 +72,23 @@ class ChannelResolver:
         due = sorted(due, key=lambda channel: channel.state is ChannelState.OPEN)[:MAX_PER_ROUND]
         for channel in due:
             if not _is_unresolved_name(channel):
-                await self._save(channel, await self._look_up(channel.slack_id or channel.ref))
+                answer = await self._shared.slack.channel(channel.slack_id or channel.ref)
+                info = channel_of(answer) if isinstance(answer, Read) else None
+                await self._save(channel, await self._joined(info) if info else answer)
         if names := [channel for channel in due if _is_unresolved_name(channel)]:
             await self._resolve_names(names)
         self.canonical_refs = await store.canonical_refs()
         self._shared.wake_all()
         return await store.next_channel_lookup_at()
 
-    async def _look_up(self, slack_id: str) -> ChannelInfo | SlackOutcome:
-        answer = await self._shared.slack.channel(slack_id)
-        info = channel_of(answer) if isinstance(answer, Read) else None
-        return await self._joined(info) if info else answer
-
     async def _resolve_names(self, channels: Iterable[Channel]) -> None:
         """Resolve all names by one reading of the workspace's list."""
         by_name = await self._list()
         for channel in channels:
-            found: ChannelInfo | SlackOutcome | None = (
-                by_name.get(channel.ref) if isinstance(by_name, Mapping) else by_name
-            )
+            found = by_name.get(channel.ref, _NAME_NOT_FOUND) if isinstance(by_name, Mapping) else by_name
             if isinstance(found, ChannelInfo):
                 found = await self._joined(found)
-            await self._save(channel, found or _NAME_NOT_FOUND)
+            await self._save(channel, found)
 
     async def _list(self) -> dict[str, ChannelInfo] | SlackOutcome:
         by_name: dict[str, ChannelInfo] = {}
@@ -118,13 +113,8 @@ class ChannelResolver:
 
     async def _save(self, channel: Channel, found: ChannelInfo | SlackOutcome) -> None:
         updated = self._updated(channel, found, self._shared.clock.now())
-        log.info(
-            "channel_checked",
-            channel=channel.ref,
-            id=updated.slack_id,
-            state=str(updated.state),
-            reason=updated.reason,
-        )
+        state, reason = str(updated.state), updated.reason
+        log.info("channel_checked", channel=channel.ref, id=updated.slack_id, state=state, reason=reason)
         await self._shared.store.update_channel(updated)
 
     def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
@@ -139,7 +129,8 @@ class ChannelResolver:
                     slack_id=found.id,
                     facts=asdict(found),
                     state=ChannelState.OPEN,
-                    reason=_unproven_reason(channel),
+                    # kept until the channel takes a message: that it exists proves nothing
+                    reason=channel.reason if channel.state in {ChannelState.REJECTED, ChannelState.OPEN} else "",
                     retry_at=now + RECHECK_EVERY,
                 )
             case Rejected(scope=RejectionScope.APP) if not _is_name(channel):
@@ -149,13 +140,12 @@ class ChannelResolver:
                     channel, slack_id=channel.ref, state=ChannelState.OPEN, reason=found.reason, retry_at=retry_at
                 )
             case NotFound() | Rejected() if _is_about_channel(found, channel):
-                return _not_found(channel, found, now)
+                if isinstance(found, Rejected) and _is_unresolved_name(channel):
+                    channel = replace(channel, facts={"remedy": found.remedy})  # not the remedy for an id
+                return _rejecting(channel, found.reason, now)
             case _:
-                return self._retry_later(channel, found, now)
-
-    def _retry_later(self, channel: Channel, answer: SlackOutcome, now: float) -> Channel:
-        tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
-        return replace(channel, reason=answer.reason, retry_at=now + backoff(tries, channel.ref))
+                tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
+                return replace(channel, reason=found.reason, retry_at=now + backoff(tries, channel.ref))
 
 
 def _is_name(channel: Channel) -> bool:
@@ -175,17 +165,6 @@ def _is_about_channel(answer: Rejected | NotFound, channel: Channel) -> bool:
             return not channel.slack_id  # without the scope, a name that is not resolved yet leads nowhere
         case _:
             return True
-
-
-def _not_found(channel: Channel, answer: Rejected | NotFound, now: float) -> Channel:
-    if isinstance(answer, Rejected) and _is_unresolved_name(channel):
-        channel = replace(channel, facts={"remedy": answer.remedy})  # the remedy for a name is not that for an id
-    return _rejecting(channel, answer.reason, now)
-
-
-def _unproven_reason(channel: Channel) -> str:
-    """Keep the reason for which a channel took no message until it takes one: that it exists proves nothing."""
-    return channel.reason if channel.state in {ChannelState.REJECTED, ChannelState.OPEN} else ""
 
 
 def _rejecting(channel: Channel, reason: str, now: float, info: ChannelInfo | None = None) -> Channel:

@@ -157,7 +157,10 @@ class Executor:
                     answer = await self._send(call)
             case Rejected(scope=RejectionScope.PAYLOAD):
                 log.error("message_rejected", code=answer.code, detail=answer.detail, **card_fields(call.context.card))
-                answer = await self._send(self._with_builtin_template(call))
+                # without the operator's templates, so that the reader gets a message
+                now = self._shared.clock.now()
+                drawn = draw_step(self._live().without_templates, call.context, call.step, self._link, now)
+                answer = await self._send(replace(call, message=drawn.rendered.message))
             case Delivered(stray=True):
                 answer = await self._delete_stray(answer)
             case _:
@@ -177,12 +180,9 @@ class Executor:
                 return await slack.post(call.slack_channel, call.message, marker=marker)
             case PostReply():
                 marker = Marker(event_type="relay_entry", incident=incident, key=step.attempt.key)
+                thread, broadcast = step.thread, step.reply.broadcast
                 return await slack.post(
-                    call.slack_channel,
-                    call.message,
-                    marker=marker,
-                    thread_ts=step.thread,
-                    broadcast=step.reply.broadcast,
+                    call.slack_channel, call.message, marker=marker, thread_ts=thread, broadcast=broadcast
                 )
             case Edit():
                 return await slack.edit(call.slack_channel, step.ts, call.message)
@@ -206,12 +206,6 @@ class Executor:
             log.warning("duplicate_deleted", **card_fields(context.card), reason="lease_lost", ts=answer.ts)
             with check_before_send(None):
                 await self._shared.slack.delete(answer.channel, answer.ts)
-
-    def _with_builtin_template(self, call: PreparedCall) -> PreparedCall:
-        """Render the same step without the operator's templates, so that the reader gets a message."""
-        now = self._shared.clock.now()
-        drawn = draw_step(self._live().without_templates, call.context, call.step, self._link, now)
-        return replace(call, message=drawn.rendered.message)
 
     async def _reject_channel(self, call: PreparedCall, answer: Rejected) -> None:
         """Mark the channel as rejected, so that its other cards need not find that out."""

@@ -58,7 +58,10 @@ class Reconciler:
         due = [
             target for target in targets if (target.attempt.next_search_at or 0.0) <= now and target.card not in skipped
         ]
-        for group in _by_channel(due).values():
+        groups: dict[str, list[SearchTarget]] = defaultdict(list)
+        for target in due:
+            groups[target.channel].append(target)
+        for group in groups.values():
             await self._search_channel(group)
         if due:
             targets = await self._targets()
@@ -97,7 +100,9 @@ class Reconciler:
         channel: str,
         history: SlackOutcome | MessageHistory,
     ) -> None:
-        if _is_in_thread(target) and not isinstance(history, Rejected):
+        # a dropped reply matters only where it stands in the channel
+        in_thread = target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
+        if in_thread and not isinstance(history, Rejected):
             history = await self._with_thread(channel, context, target.attempt.key, history)
         if isinstance(history, MessageHistory):
             found = {
@@ -126,13 +131,8 @@ class Reconciler:
 
     async def _cannot_search(self, target: SearchTarget, card: Card, answer: SlackOutcome) -> None:
         now, rules = self._shared.clock.now(), self._shared.rules()
-        log.warning(
-            "search_failed",
-            **card_fields(card),
-            reason=answer.reason,
-            key=target.attempt.key,
-            in_doubt=str(card.options.in_doubt),
-        )
+        fields = card_fields(card) | {"key": target.attempt.key, "in_doubt": str(card.options.in_doubt)}
+        log.warning("search_failed", **fields, reason=answer.reason)
         await self._update(target, lambda context: _not_searched(context, target, answer, rules, now))
 
     async def _conclude(self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage]) -> None:
@@ -213,18 +213,6 @@ class Reconciler:
             return decide(context)
 
         await self._shared.update_card(target.card, decide_if_open)
-
-
-def _by_channel(targets: Sequence[SearchTarget]) -> dict[str, list[SearchTarget]]:
-    groups: dict[str, list[SearchTarget]] = defaultdict(list)
-    for target in targets:
-        groups[target.channel].append(target)
-    return groups
-
-
-def _is_in_thread(target: SearchTarget) -> bool:
-    """Whether to search the thread. A dropped reply matters only where it stands in the channel."""
-    return target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
 
 
 def _surely_older(target: SearchTarget, context: CardContext) -> str:

@@ -91,14 +91,10 @@ class Repair:
         skipped = self._shared.backoff.skipped_cards
         cards = [card for card in await store.due_cards(channel.ref, now, MAX_PER_ROUND) if card not in skipped]
         for card in cards:
-            context = await self._shared.backoff.run_isolated(
-                card,
-                partial(
-                    self._shared.update_card,
-                    card,
-                    lambda context: failures.divert_to_fallback(context, rules, letter),
-                ),
+            divert = partial(
+                self._shared.update_card, card, lambda current: failures.divert_to_fallback(current, rules, letter)
             )
+            context = await self._shared.backoff.run_isolated(card, divert)
             if context is not None:
                 _log_rejected(context.card, to, letter)
         return bool(cards)
@@ -106,11 +102,7 @@ class Repair:
     async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel]) -> bool:
         """Retry a dead letter whose channel takes messages again; close one whose card is no longer needed."""
         now = self._shared.clock.now()
-        retry = partial(
-            self._shared.update_card,
-            letter.card.id,
-            lambda context: failures.retry_card(context, now),
-        )
+        retry = partial(self._shared.update_card, letter.card.id, lambda current: failures.retry_card(current, now))
         if not failures.is_needed(letter.card):
             await retry()
             reason = "card_cancelled" if letter.card.is_current else "card_not_current"

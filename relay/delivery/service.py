@@ -134,9 +134,8 @@ class DeliveryService:
     def _begin_post(self, context: CardContext) -> Step:
         now = self._clock.now()
         if context.card.ts is None and is_external(context.card, context.channel):
-            return NothingToSend(
-                reason=EXTERNAL, update=give_up(context, None, external_channel_letter(now), self._rules())
-            )
+            update = give_up(context, None, external_channel_letter(now), self._rules())
+            return NothingToSend(reason=EXTERNAL, update=update)
         step = begin_post(context, now)
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)

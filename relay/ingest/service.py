@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -94,7 +95,8 @@ class IngestService:
         with self._metrics.time_accept():
             received = self._clock.now()
             try:
-                share = await self._parse(body, headers, received)
+                parse = partial(parse_share, body, headers, received, key_header=self._key_header)
+                share = parse() if len(body) < LARGE_BODY else await asyncio.to_thread(parse)
             except ShareError as error:
                 await self._quarantine(body, headers, error, received)
                 raise
@@ -118,11 +120,6 @@ class IngestService:
         finally:
             for waiting in self._queue:
                 waiting.answer.cancel()
-
-    async def _parse(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
-        if len(body) < LARGE_BODY:
-            return parse_share(body, headers, received, key_header=self._key_header)
-        return await asyncio.to_thread(parse_share, body, headers, received, key_header=self._key_header)
 
     async def _quarantine(self, body: bytes, headers: Mapping[str, str], error: ShareError, received: float) -> None:
         """Store a rejected body for the operator; where that fails, the sender still learns why it was rejected."""
@@ -158,9 +155,8 @@ class IngestService:
     async def _commit(self, group: list[_Waiting]) -> None:
         started = self._clock.now()
         try:
-            accepted = await self._store.accept(
-                [waiting.share for waiting in group], self._decide, within=PLANNING_SECONDS
-            )
+            shares = [waiting.share for waiting in group]
+            accepted = await self._store.accept(shares, self._decide, within=PLANNING_SECONDS)
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.answer.cancel()

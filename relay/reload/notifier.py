@@ -83,7 +83,10 @@ class Notifier:
                 continue
             self._wakeup.clear()  # from now on, it says that there is a newer notice
             try:
-                await self._process(notice)
+                await self._wait_for_leader(notice)
+                if self._pending is notice and await self._claim(notice):
+                    await self._send(notice)
+                self._drop(notice)
             except StoreError as error:
                 log.warning("notice_waits", reason="store", detail=str(error))
                 await self._clock.wait(self._wakeup, self._clock.now() + LEADER_GRACE)
@@ -100,13 +103,7 @@ class Notifier:
         if self._pending is notice:
             self._pending = None
 
-    async def _process(self, notice: ConfigurationNotice) -> None:
-        await self._leave_to_leader(notice)
-        if self._pending is notice and await self._claim(notice):
-            await self._send(notice)
-        self._drop(notice)
-
-    async def _leave_to_leader(self, notice: ConfigurationNotice) -> None:
+    async def _wait_for_leader(self, notice: ConfigurationNotice) -> None:
         until = self._clock.now() + LEADER_GRACE
         while self._pending is notice and not self._delivering() and (now := self._clock.now()) < until:
             await self._clock.wait(self._wakeup, min(until, now + 1.0))
@@ -115,11 +112,8 @@ class Notifier:
         """Claim a notice; return whether this relay has to send it. Nobody needs the fix of what nobody read about."""
         if notice.faults:
             return await self._store.claim_fault_report(notice.digest, self._clock.now())
-        was_reported, unsent, self._claimed_but_unsent = (
-            await self._store.clear_fault_reports(),
-            self._claimed_but_unsent,
-            False,
-        )
+        was_reported = await self._store.clear_fault_reports()
+        unsent, self._claimed_but_unsent = self._claimed_but_unsent, False
         return was_reported and not unsent
 
     async def _send(self, notice: ConfigurationNotice) -> None:

@@ -91,14 +91,9 @@ class Reloader:
             raise ConfigurationError(result)
         self._set_live(await _restore(stored, result))
         await self._store.add_channels(self._live.rulebook.channel_refs)
-        self._state = ReloadState(
-            hash=stored.hash, last_success_at=stored.saved_at, checked_at=self._clock.now(), faults=result
-        )
-        log.error(
-            "started_with_last_valid_configuration",
-            configuration=self._live.hash,
-            faults=[str(fault) for fault in result],
-        )
+        now, faults = self._clock.now(), [str(fault) for fault in result]
+        self._state = ReloadState(hash=stored.hash, last_success_at=stored.saved_at, checked_at=now, faults=result)
+        log.error("started_with_last_valid_configuration", configuration=self._live.hash, faults=faults)
 
     async def run(self, on_change: Callable[[], None], notifier: Notifier) -> None:
         """Watch the files, and make valid edits live, until cancelled. `on_change` is called after each change."""
@@ -188,7 +183,10 @@ class Reloader:
     ) -> Configuration | tuple[Fault, ...]:
         """Check files in a thread: it may take half a second, and shares keep coming."""
         had_templates = had_templates or bool(before and before.templates)
-        missing = () if files.has_templates_folder or not had_templates else (self._folder_missing(),)
+        # a folder that disappears is usually an accident, and would change every card
+        message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
+        is_missing = had_templates and not files.has_templates_folder
+        missing = (Fault(file=str(self._templates), message=message),) if is_missing else ()
         try:
             result = await asyncio.to_thread(build_configuration, files, before)
         except ConfigurationError as error:
@@ -197,11 +195,6 @@ class Reloader:
             log.exception("check_crashed")
             return (Fault(file=files.routes_file, message=f"relay failed to read this, please report it: {error!r}"),)
         return missing or result
-
-    def _folder_missing(self) -> Fault:
-        """A folder that disappears is usually an accident, and would change every card."""
-        message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
-        return Fault(file=str(self._templates), message=message)
 
     async def _adopt(self, configuration: Configuration) -> None:
         """Make a configuration live, after everything that can fail; new channels are looked up afterwards."""

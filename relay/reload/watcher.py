@@ -5,7 +5,8 @@ Folders are watched, not files: editors save by renaming a new file over the old
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -30,7 +31,7 @@ async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) ->
     logged = False
     while True:
         try:
-            await _watch_these(*_absolute(routes, templates), on_change)
+            await _watch_these(routes, templates, on_change)
         except Exception as error:  # noqa: BLE001  watching only makes reloads faster, and has many ways to fail
             if not logged:
                 log.warning("watch_failed", detail=str(error), remedy="relay reads the files every few seconds instead")
@@ -40,10 +41,13 @@ async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) ->
 
 async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], None]) -> None:
     """Watch the folders of these files; return once they are other folders, as after one was replaced as a whole."""
+    routes, templates = routes.absolute(), templates.absolute()  # noqa: ASYNC240  it reads only the working directory
     watched = _identities(routes, templates)
 
-    def concerns(_change: Change, path: str) -> bool:
-        return _concerns(Path(path), routes, templates)
+    def concerns(_change: Change, changed: str) -> bool:
+        # not every file: a database beside routes.yaml, for example, changes often
+        path, names = Path(changed), {routes.name, routes.resolve().name, templates.name}
+        return path.name in names or path.name.startswith(_KUBERNETES) or templates in path.parents
 
     async for _ in awatch(
         *{path for path, _, _ in watched},
@@ -60,28 +64,12 @@ async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], No
             return
 
 
-def _absolute(routes: Path, templates: Path) -> tuple[Path, Path]:
-    return routes.absolute(), templates.absolute()
-
-
-def _concerns(path: Path, routes: Path, templates: Path) -> bool:
-    """Whether a change there may concern these files; a database beside routes.yaml, for example, changes often."""
-    names = {routes.name, routes.resolve().name, templates.name}
-    return path.name in names or path.name.startswith(_KUBERNETES) or templates in path.parents
-
-
 def _identities(routes: Path, templates: Path) -> set[tuple[Path, int, int]]:
     """The folders to watch, with device and inode: a folder that was replaced has the same name and another inode."""
     identities = set()
-    for path in _folders(routes, templates):
-        try:
+    subfolders = (path for path in templates.glob("*") if path.is_dir())
+    for path in (routes.parent, routes.resolve().parent, templates.parent, templates, *subfolders):
+        with suppress(OSError):
             status = path.stat()
-        except OSError:
-            continue
-        identities.add((path, status.st_dev, status.st_ino))
+            identities.add((path, status.st_dev, status.st_ino))
     return identities
-
-
-def _folders(routes: Path, templates: Path) -> Iterator[Path]:
-    yield from (routes.parent, routes.resolve().parent, templates.parent, templates)
-    yield from (path for path in templates.glob("*") if path.is_dir())
