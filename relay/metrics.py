@@ -114,29 +114,22 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._counters = {
-            name: Counter(name, metric.help, metric.labels, registry=self.registry)
-            for name, metric in METRICS.items()
-            if metric.type == "counter"
-        }
-        self._gauges = {
-            name: Gauge(name, metric.help, metric.labels, registry=self.registry)
-            for name, metric in METRICS.items()
-            if metric.type == "gauge"
-        }
-        self._histograms = {
-            name: Histogram(name, metric.help, metric.labels, buckets=metric.buckets, registry=self.registry)
-            for name, metric in METRICS.items()
-            if metric.type == "histogram"
-        }
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for name, (kind, labels, text, buckets) in METRICS.items():
+            match kind:
+                case "counter":
+                    self._counters[name] = Counter(name, text, labels, registry=self.registry)
+                case "gauge":
+                    self._gauges[name] = Gauge(name, text, labels, registry=self.registry)
+                case "histogram":
+                    self._histograms[name] = Histogram(name, text, labels, registry=self.registry, buckets=buckets)
         self._integrations = _LabelValues(MAX_INTEGRATIONS)
         self._templates = _LabelValues(MAX_TEMPLATES)
         self._last_share_at = 0.0
         self._set("relay_build_info", 1, __version__)
-        self._start_at_zero()
-
-    def _start_at_zero(self) -> None:
-        """Show the counters of alert rules before anything happens: for Prometheus, none to 1 is no increase."""
+        # The counters of alert rules are shown before anything happens: for Prometheus, none to 1 is no increase.
         self._counters["relay_shares_total"].labels("not_stored", "default")
         for status, reason in _ALERTED_PROBLEMS:
             self._counters["relay_http_problems_total"].labels(str(status), reason)
@@ -244,19 +237,16 @@ class Metrics:
         self._set("relay_delivering", delivering)
         self._set("relay_database_up", writable)
         if backlog is not None:
-            self._set_backlog(backlog)
+            self._set_channels(backlog)
+            self._set("relay_attempts_in_doubt", backlog.in_doubt)
+            self._set("relay_dead_letters", backlog.dead_letters)
+            self._set("relay_due_bigpanda_tasks", backlog.due_tasks)
+            self._set("relay_oldest_bigpanda_task_age_seconds", backlog.oldest_task_age)
+            self._set("relay_quarantined_bodies", backlog.quarantined_bodies)
+            self._set("relay_database_size_bytes", backlog.size_bytes)
+            self._last_share_at = max(self._last_share_at, backlog.last_share_at)
         self._set("relay_last_share_timestamp_seconds", self._last_share_at)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
-
-    def _set_backlog(self, backlog: Backlog) -> None:
-        self._set_channels(backlog)
-        self._set("relay_attempts_in_doubt", backlog.in_doubt)
-        self._set("relay_dead_letters", backlog.dead_letters)
-        self._set("relay_due_bigpanda_tasks", backlog.due_tasks)
-        self._set("relay_oldest_bigpanda_task_age_seconds", backlog.oldest_task_age)
-        self._set("relay_quarantined_bodies", backlog.quarantined_bodies)
-        self._set("relay_database_size_bytes", backlog.size_bytes)
-        self._last_share_at = max(self._last_share_at, backlog.last_share_at)
 
     def _set_channels(self, backlog: Backlog) -> None:
         """Name the channels whose work has waited longest; those beyond the limit count together."""

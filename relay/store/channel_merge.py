@@ -59,15 +59,11 @@ def update_channel(connection: Connection, channel: Channel) -> Channel:
         channel = replace(channel, canonical_ref=None)
         _save(connection, channel)
         return channel
-    return _merge(connection, channel, to_channel(other).ref)
-
-
-def _merge(connection: Connection, channel: Channel, canonical_ref: str) -> Channel:
-    _save(connection, replace(channel, canonical_ref=canonical_ref))
-    connection.execute(_REPOINT, {"old": channel.ref, "new": canonical_ref})
-    canonical = replace(channel, ref=canonical_ref, canonical_ref=None)
+    canonical = replace(channel, ref=other["ref"], canonical_ref=None)
+    _save(connection, replace(channel, canonical_ref=canonical.ref))
+    connection.execute(_REPOINT, {"old": channel.ref, "new": canonical.ref})
     _save(connection, canonical)
-    _move_cards(connection, channel.ref, canonical_ref)
+    _move_cards(connection, channel.ref, canonical.ref)
     return canonical
 
 

@@ -6,17 +6,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, select
 
-from relay.store import schema
-from relay.store.mappers import (
-    Row,
-    to_attempt,
-    to_call,
-    to_card,
-    to_entry,
-    to_incident_state,
-    to_share_summary,
-    to_task,
-)
+from relay.store import mappers, schema
+from relay.store.mappers import Row
 from relay.store.types import IncidentHistory
 
 T = TypeVar("T")
@@ -47,13 +38,13 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
     if row is None:
         return None
     return IncidentHistory(
-        state=to_incident_state(row),
-        shares=_all(connection, _SHARES, incident, to_share_summary),
-        entries=_all(connection, _ENTRIES, incident, to_entry),
-        cards=_all(connection, _CARDS, incident, to_card),
-        attempts=_by_card(connection, _ATTEMPTS, incident, to_attempt),
-        calls=_by_card(connection, _CALLS, incident, to_call),
-        tasks=_all(connection, _TASKS, incident, to_task),
+        state=mappers.to_incident_state(row),
+        shares=_all(connection, _SHARES, incident, mappers.to_share_summary),
+        entries=_all(connection, _ENTRIES, incident, mappers.to_entry),
+        cards=_all(connection, _CARDS, incident, mappers.to_card),
+        attempts=_by_card(connection, _ATTEMPTS, incident, mappers.to_attempt),
+        calls=_by_card(connection, _CALLS, incident, mappers.to_call),
+        tasks=_all(connection, _TASKS, incident, mappers.to_task),
     )
 
 

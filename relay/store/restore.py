@@ -27,8 +27,7 @@ def restore_window(connection: Connection, now: float) -> tuple[float, float] | 
     row = connection.execute(select(_lease).where(_MARK)).one_or_none()
     if row is None:
         return None
-    until = row.until
-    if not until:
-        until = now + SEARCH_FIRST_FOR
+    until: float = row.until or now + SEARCH_FIRST_FOR
+    if not row.until:
         connection.execute(update(_lease).where(_MARK).values(until=until))
     return (float(row.epoch), until) if now < until else None

@@ -75,9 +75,8 @@ def _insert(connection: Connection, cards: Sequence[Card]) -> dict[tuple[str, st
         return {}
     add_channels(connection, {card.channel for card in cards})
     statement = insert_or_keep(connection, _card, _IDENTITY, returning=("id", *_IDENTITY))
-    ids = {
-        (row[1], row[2], row[3]): row[0] for row in connection.execute(statement, [card_row(card) for card in cards])
-    }
+    rows = connection.execute(statement, [card_row(card) for card in cards])
+    ids = {(row.incident, row.channel, row.episode): row.id for row in rows}
     return {
         key: replace(card, id=ids[key]) if key in ids else _revive(connection, card)
         for card in cards

@@ -16,46 +16,20 @@ from sqlalchemy import Connection
 
 from relay.model.errors import StoreUnusable
 from relay.model.record import Record
-from relay.store.accepting import accept
-from relay.store.attempts import attempts_in_doubt, attempts_to_recheck, recover_attempts
+from relay.store import accepting, attempts, card_queue, configurations, health, leases, retention, tasks
 from relay.store.backlog import backlog
 from relay.store.card_context import card_context, update_card
-from relay.store.card_queue import (
-    card_at,
-    due_cards,
-    open_cards,
-    stalled_channels,
-    start_next_card,
-)
 from relay.store.channel_merge import update_channel
 from relay.store.channels import add_channels, canonical_refs, channels, next_channel_lookup_at
-from relay.store.configurations import (
-    claim_fault_report,
-    clear_fault_reports,
-    latest_configuration,
-    latest_configuration_hash,
-    save_configuration,
-)
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters
-from relay.store.health import check_writable
 from relay.store.incident_history import incident_history
-from relay.store.leases import acquire_lease, release_lease
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import OnNotify, listen_on_postgresql, notify
 from relay.store.quarantine import quarantine, quarantined_bodies, quarantined_body
 from relay.store.recorded_incidents import RecordedIncidents, count_recorded_incidents, next_batch
 from relay.store.restore import restore_window
-from relay.store.retention import delete_calls, delete_shares, find_cutoffs, reduce_incidents
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
-from relay.store.tasks import (
-    add_tasks,
-    incident_state,
-    next_due_task,
-    recover_tasks,
-    update_silent_incident,
-    update_task,
-)
 from relay.store.types import RetentionResult
 
 T = TypeVar("T")
@@ -136,11 +110,11 @@ class Store:
         return StoreUnusable(f"{self.name[0].upper()}{self.name[1:]} has not answered within {seconds:g} seconds.")
 
     # Shares and incidents
-    accept = _write(accept)
+    accept = _write(accepting.accept)
     quarantine = _write(quarantine)
     quarantined_bodies = _read(quarantined_bodies)
     quarantined_body = _read(quarantined_body)
-    incident_state = _write(incident_state)
+    incident_state = _write(tasks.incident_state)
     incident_history = _read(incident_history)
     count_recorded_incidents = _read(count_recorded_incidents)
 
@@ -155,27 +129,27 @@ class Store:
             yield batch
 
     # Cards
-    start_next_card = _write(start_next_card)
+    start_next_card = _write(card_queue.start_next_card)
     update_card = _write(update_card)
     card_context = _write(card_context)
-    card_at = _read(card_at)
-    due_cards = _read(due_cards)
-    open_cards = _read(open_cards)
-    stalled_channels = _read(stalled_channels)
+    card_at = _read(card_queue.card_at)
+    due_cards = _read(card_queue.due_cards)
+    open_cards = _read(card_queue.open_cards)
+    stalled_channels = _read(card_queue.stalled_channels)
     dead_letters = _read(dead_letters)
 
     # Posts whose result is unknown
-    recover_attempts = _write(recover_attempts)
-    attempts_in_doubt = _read(attempts_in_doubt)
-    attempts_to_recheck = _read(attempts_to_recheck)
+    recover_attempts = _write(attempts.recover_attempts)
+    attempts_in_doubt = _read(attempts.attempts_in_doubt)
+    attempts_to_recheck = _read(attempts.attempts_to_recheck)
     restore_window = _write(restore_window)
 
     # BigPanda
-    add_tasks = _write(add_tasks)
-    next_due_task = _write(next_due_task)
-    update_task = _write(update_task)
-    recover_tasks = _write(recover_tasks)
-    update_silent_incident = _write(update_silent_incident)
+    add_tasks = _write(tasks.add_tasks)
+    next_due_task = _write(tasks.next_due_task)
+    update_task = _write(tasks.update_task)
+    recover_tasks = _write(tasks.recover_tasks)
+    update_silent_incident = _write(tasks.update_silent_incident)
     save_tag_definitions = _write(save_tag_definitions)
     tag_definitions = _read(tag_definitions)
 
@@ -187,15 +161,15 @@ class Store:
     next_channel_lookup_at = _read(next_channel_lookup_at)
 
     # Configurations
-    save_configuration = _write(save_configuration)
-    latest_configuration = _read(latest_configuration)
-    latest_configuration_hash = _read(latest_configuration_hash)
-    claim_fault_report = _write(claim_fault_report)
-    clear_fault_reports = _write(clear_fault_reports)
+    save_configuration = _write(configurations.save_configuration)
+    latest_configuration = _read(configurations.latest_configuration)
+    latest_configuration_hash = _read(configurations.latest_configuration_hash)
+    claim_fault_report = _write(configurations.claim_fault_report)
+    clear_fault_reports = _write(configurations.clear_fault_reports)
 
     # Which relay delivers, and how relays wake each other
-    acquire_lease = _write(acquire_lease)
-    release_lease = _write(release_lease)
+    acquire_lease = _write(leases.acquire_lease)
+    release_lease = _write(leases.release_lease)
     notify = _write(notify)
 
     async def listen(self, on_notify: OnNotify) -> None:
@@ -218,7 +192,7 @@ class Store:
         return before is not None and before != self._data_version
 
     # Operations
-    check_writable = _write(check_writable)
+    check_writable = _write(health.check_writable)
     backlog = _read(backlog)
 
     async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> RetentionResult:
@@ -228,13 +202,15 @@ class Store:
         batches, each one transaction. One run never deletes more than the oldest day of each, whatever the clock says.
         """
         # All cutoffs are read before anything is deleted: one deletion must not move the cutoff of the next.
-        cutoffs = await self.database.read(lambda connection: find_cutoffs(connection, now, days))
-        calls = await self._delete_all(partial(delete_calls, before=cutoffs.calls))
+        cutoffs = await self.database.read(lambda connection: retention.find_cutoffs(connection, now, days))
+        calls = await self._delete_all(partial(retention.delete_calls, before=cutoffs.calls))
         incidents = shares = 0
-        reduce = partial(reduce_incidents, before=cutoffs.incidents, quiet_since=cutoffs.quiet_since, stub=stub)
+        reduce = partial(
+            retention.reduce_incidents, before=cutoffs.incidents, quiet_since=cutoffs.quiet_since, stub=stub
+        )
         while any(counts := await self.database.write(reduce)):
             incidents, shares = incidents + counts[0], shares + counts[1]
-        shares += await self._delete_all(partial(delete_shares, before=cutoffs.shares))
+        shares += await self._delete_all(partial(retention.delete_shares, before=cutoffs.shares))
         return RetentionResult(shares=shares, incidents=incidents, calls=calls)
 
     async def _delete_all(self, delete_batch: Callable[[Connection], int]) -> int:
