@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from relay.model.errors import SettingsError
 
@@ -144,15 +143,11 @@ def _variable(field: str) -> str:
     return field.upper() if field.startswith(("slack_", "bigpanda_")) else f"RELAY_{field.upper()}"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The checked settings, made by `from_env`. Each field is one variable; see `_variable` for its name."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        validate_default=False,
-        hide_input_in_errors=True,
-        alias_generator=AliasGenerator(validation_alias=_variable),
+    model_config = ConfigDict(
+        frozen=True, hide_input_in_errors=True, alias_generator=AliasGenerator(validation_alias=_variable)
     )
 
     listen: Annotated[Listen, BeforeValidator(parse_listen)] = Listen(host="127.0.0.1", port=8080)
@@ -178,17 +173,6 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _choice("debug", "info", "warning", "error")] = (
         "info"
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings passes it, and every source by name
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only what `from_env` gets: never the process's environment, never a .env file."""
-        return (init_settings,)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], read_file: ReadFile = _read_utf8) -> Self:
