@@ -43,7 +43,7 @@ class DrawnStep:
     context: CardContext
     rendered: RenderedMessage
     shown: ShownRoot
-    called: bool = True
+    needs_call: bool = True
 
 
 def draw_step(
@@ -73,7 +73,7 @@ def draw_step(
         context=context,
         rendered=rendered,
         shown=shown_root(context, fingerprint),
-        called=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
+        needs_call=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
     )
 
 

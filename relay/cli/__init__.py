@@ -3,7 +3,7 @@
 Exit codes are in `output`: 0 success, 1 the answer is no, 2 the command could not run.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +26,7 @@ from relay.cli.sandbox import sandbox
 from relay.cli.schema import print_schema
 from relay.cli.serve import serve
 from relay.cli.test import run_tests
-from relay.model.errors import RelayError
+from relay.model.errors import RelayError, errors_of
 from relay.runtime import logging
 
 
@@ -42,22 +42,13 @@ class Commands(TyperGroup):
         except ExceptionGroup as group:  # raised by a task group
             if group.split(RelayError)[1] is not None:
                 raise
-            raise _print_errors(_leaves(group)) from group
+            raise _print_errors(errors_of(group)) from group
 
 
 def _print_errors(errors: Iterable[BaseException]) -> typer.Exit:
     for error in errors:
         typer.echo(f"relay: {error}", err=True)
     return typer.Exit(COULD_NOT_RUN)
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, and in the groups inside it."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 app = typer.Typer(

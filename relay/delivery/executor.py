@@ -96,11 +96,15 @@ class Executor:
             drawn = draw_step(self._live().without_templates, context, step, self._link, now)
         self._report_failures(drawn.context.card, drawn.rendered)
         return PreparedCall(
-            context=drawn.context, step=step, message=drawn.rendered.message, shown=drawn.shown, needs_call=drawn.called
+            context=drawn.context,
+            step=step,
+            message=drawn.rendered.message,
+            shown=drawn.shown,
+            needs_call=drawn.needs_call,
         )
 
-    async def record_unrendered(self, context: CardContext, step: SlackStep, error: Exception) -> bool:
-        """Store that a step was not sent, since it could not be rendered; return True once that is stored.
+    async def record_unrendered(self, context: CardContext, step: SlackStep, error: Exception) -> None:
+        """Store that a step was not sent, since it could not be rendered, however long the store takes.
 
         It is retried with ever longer pauses: by then there may be another template, or another relay.
 
@@ -114,10 +118,9 @@ class Executor:
             return apply_answer(current, step, answer, _NOTHING_SHOWN, rules=rules, now=now)
 
         await self._save(context.card, None, decide)
-        return True
 
-    async def execute(self, call: PreparedCall) -> bool:
-        """Call Slack if needed, and store what follows, however long the store takes; return True once it is stored.
+    async def execute(self, call: PreparedCall) -> None:
+        """Call Slack if needed, and store what follows, however long the store takes.
 
         Raises:
             LeaseLost: another relay delivers now.
@@ -126,7 +129,7 @@ class Executor:
         if not call.needs_call:
             self._shared.metrics.record_skipped(call.kind, "unchanged")
             await self._save(call.context.card, None, lambda current: skip_edit(current, call.step, call.shown, now))
-            return True
+            return
         answer = await self._answer(call)
         now, rules = self._shared.clock.now(), self._shared.rules()
         _log_answer(call, answer)
@@ -145,7 +148,6 @@ class Executor:
             self._shared.doubts[call.context.channel.ref] += 1  # at once: one more doubt may stop the channel's posts
         if not isinstance(answer, Delivered | Retryable) or call.is_repeat:
             self._shared.wake_all()  # the reconciler, repair or the channel resolver has work now
-        return True
 
     async def _answer(self, call: PreparedCall) -> SlackOutcome:
         """Call Slack, and fix at once what can be fixed: a channel not joined, a message that Slack rejects."""

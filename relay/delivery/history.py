@@ -41,13 +41,25 @@ async def _read(
     slack: SlackGateway, channel: str, read_page: Callable[..., Awaitable[SlackOutcome]]
 ) -> SlackOutcome | MessageHistory:
     """Read all pages. A public channel that relay was removed from is joined again."""
-    messages: list[FoundMessage] = []
-    cursor: str | None = None
-    for _ in range(MAX_PAGES):
+
+    async def read_joined(cursor: str | None) -> SlackOutcome:
         answer = await read_page(cursor=cursor)
         left = isinstance(answer, Rejected) and answer.reason == "not_in_channel"
         if left and isinstance(await slack.join(channel), Read):
             answer = await read_page(cursor=cursor)
+        return answer
+
+    return await read_pages(read_joined, MAX_PAGES)
+
+
+async def read_pages(
+    read_page: Callable[[str | None], Awaitable[SlackOutcome]], max_pages: int
+) -> SlackOutcome | MessageHistory:
+    """Read page after page by its cursor; return the answer of Slack where a page could not be read."""
+    messages: list[FoundMessage] = []
+    cursor: str | None = None
+    for _ in range(max_pages):
+        answer = await read_page(cursor)
         if not isinstance(answer, Read):
             return answer
         messages += messages_of(answer)

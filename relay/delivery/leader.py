@@ -7,7 +7,7 @@ before its next call. On SQLite the lock on the file is enough, and `lease` is N
 import asyncio
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 from uuid import uuid4
@@ -16,7 +16,7 @@ import structlog
 
 from relay.delivery.supervision import supervise
 from relay.http.session import check_before_send
-from relay.model.errors import LeaseLost, StoreError
+from relay.model.errors import LeaseLost, StoreError, errors_of
 from relay.runtime.clock import Clock, WakeEvent
 from relay.store.store import Store
 from relay.store.types import Lease
@@ -121,9 +121,9 @@ class Leader:
             if lease is not None:
                 await self._store.release_lease(lease)
         except* LeaseLost as lost:
-            log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in _leaves(lost)])
+            log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in errors_of(lost)])
         except* StoreError as failed:
-            log.error("delivery_interrupted", detail=[str(error) for error in _leaves(failed)])  # noqa: TRY400  the message says it all
+            log.error("delivery_interrupted", detail=[str(error) for error in errors_of(failed)])  # noqa: TRY400  the message says it all
         except* Exception:
             log.exception("delivery_crashed")  # shares are still accepted
             await self._clock.wait(self._stopped, self._clock.now() + CRASH_PAUSE)
@@ -179,12 +179,3 @@ class Leader:
                 if await self._store.changed_elsewhere():
                     self.wake(everything=True)
             await asyncio.sleep(POLL_EVERY)
-
-
-def _leaves(group: BaseExceptionGroup[StoreError]) -> Iterator[BaseException]:
-    """Yield the errors of a group and of the groups in it."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -14,11 +14,11 @@ from relay.cards import failures
 from relay.cards.failures import EXTERNAL, is_external
 from relay.cards.model import Card, CardState, Channel, ChannelState, DeadLetter
 from relay.delivery.context import DeliveryContext, card_fields
+from relay.delivery.history import MessageHistory, read_pages
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
 from relay.slack.methods import Method
-from relay.slack.outcomes import Read
-from relay.slack.responses import FoundMessage, cursor_of, messages_of
+from relay.slack.outcomes import Retryable, SlackOutcome
 from relay.store.types import OpenDeadLetter
 
 log = structlog.get_logger("relay.delivery")
@@ -140,17 +140,16 @@ class Repair:
             return
         channel, cards = found
         oldest, latest = min(ts for _, ts in cards), self._swept_back_to.pop(channel.ref, None)
-        read = await self._read(channel.slack_id or "", oldest, latest)
-        if read is None:
+        history = await read_pages(partial(self._read_page, channel.slack_id or "", oldest, latest), SWEEP_MAX_PAGES)
+        if not isinstance(history, MessageHistory):
             return
-        messages, complete = read
-        present = {message.ts for message in messages if not message.deleted}
-        reached = oldest if complete else min((message.ts for message in messages), default=oldest)
+        present = {message.ts for message in history.messages if not message.deleted}
+        reached = oldest if history.complete else min((message.ts for message in history.messages), default=oldest)
         newest = min(latest or "9", f"{self._shared.clock.now() - HISTORY_LAG:.6f}")
         for card, ts in cards:
             if reached <= ts <= newest and ts not in present:
                 await self._shared.backoff.run_isolated(card, partial(self._repost, card, ts))
-        if not complete:
+        if not history.complete:
             self._swept_back_to[channel.ref] = reached
 
     async def _repost(self, card: int, ts: str) -> None:
@@ -177,24 +176,11 @@ class Repair:
                 return channels[ref], cards
         return None
 
-    async def _read(self, channel: str, oldest: str, latest: str | None) -> tuple[list[FoundMessage], bool] | None:
-        """Return messages, and whether they reach back to the oldest; None where Slack did not answer.
-
-        A sweep never waits for the rate limit, and leaves it to more urgent calls.
-        """
-        messages: list[FoundMessage] = []
-        cursor: str | None = None
-        slack = self._shared.slack
-        for _ in range(SWEEP_MAX_PAGES):
-            if slack.throttle.blocked_until(Method.HISTORY) is not None:
-                return None
-            answer = await slack.history(channel, oldest, latest, cursor=cursor)
-            if not isinstance(answer, Read):
-                return None
-            messages += messages_of(answer)
-            if (cursor := cursor_of(answer)) is None:
-                return messages, True
-        return messages, False
+    async def _read_page(self, channel: str, oldest: str, latest: str | None, cursor: str | None) -> SlackOutcome:
+        """Read one page of a channel. A sweep never waits for the rate limit, and leaves it to more urgent calls."""
+        if self._shared.slack.throttle.blocked_until(Method.HISTORY) is not None:
+            return Retryable(reason="rate_limited")
+        return await self._shared.slack.history(channel, oldest, latest, cursor=cursor)
 
 
 def _log_rejected(card: Card, fallback: str, letter: DeadLetter) -> None:

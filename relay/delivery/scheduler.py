@@ -160,7 +160,7 @@ class Scheduler:
         work = self._shared.backoff.run_isolated(card, self._prepare(context, step), card_fields(context.card))
         task = tasks.create_task(work, name=f"{self._work} of card {card}")
         # In a callback, since a task that is cancelled before it begins runs nothing.
-        task.add_done_callback(lambda done: self._finish(card, channel, done))
+        task.add_done_callback(lambda _: self._finish(card, channel))
         self._shared.slack.breaker.calls_in_flight += 1
         self._cards.add(card)
         self._last_channel = channel
@@ -175,7 +175,7 @@ class Scheduler:
             self._shared.doubts[context.channel.ref] += 1
             self._shared.wake_all()  # it is to be searched for at once
 
-    def _prepare(self, context: CardContext, step: SlackStep) -> Callable[[], Awaitable[bool]]:
+    def _prepare(self, context: CardContext, step: SlackStep) -> Callable[[], Awaitable[None]]:
         try:
             call = self._executor.prepare(context, step)
         except Exception as error:  # noqa: BLE001  `record_unrendered` logs it
@@ -185,8 +185,8 @@ class Scheduler:
             self._shared.slack.throttle.reserve(self._method, call.slack_channel)
         return partial(self._executor.execute, call)
 
-    def _finish(self, card: int, channel: str, task: asyncio.Task[bool | None]) -> None:
-        if not task.cancelled() and task.exception() is None and not task.result():
+    def _finish(self, card: int, channel: str) -> None:
+        if card in self._shared.backoff.skipped_cards:
             self._must_recover = True  # the card's work may have stopped halfway
         self._shared.slack.breaker.calls_in_flight -= 1
         self._cards.discard(card)

@@ -18,7 +18,7 @@ Each message is one sentence that says what is wrong and what to do. An error ca
 a caller decides by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -104,3 +104,12 @@ class CardFailure(StoreError):
 
 class LeaseLost(StoreError):
     """Another relay is the leader now. This one must not write the results of its calls."""
+
+
+def errors_of(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, and in the groups inside it."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from errors_of(inner)
+    else:
+        yield error

@@ -257,7 +257,7 @@ class Simulation:
             _draw=lambda: draw().rendered,
         )
         if self._render:
-            return sent, draw().shown, draw().called
+            return sent, draw().shown, draw().needs_call
         version = context.incident_state.version
         return sent, send.shown_root(context, f"version {version}"), True
 

@@ -1,11 +1,16 @@
 """Parses a `*.test.yaml` into tests, or reports every fault in it with its position."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import re2
 
 from relay.model.entry_kinds import EntryKind
 from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
+from relay.model.json_types import JSON
+from relay.routes.operators import re2_reason
 from relay.routes.parser.targets import read_fixed_channel, read_target
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import ParseContext, Position, suggestion
@@ -32,14 +37,6 @@ from relay.tools.testing.model import (
     ReplyExpected,
     ShareSpec,
     Wording,
-)
-from relay.tools.testing.values import (
-    position_of,
-    read_count,
-    read_headers,
-    read_json_object,
-    read_phrase,
-    read_words,
 )
 
 VERSION = "1"
@@ -113,7 +110,7 @@ class _TestFileParser:
         return OperatorTest(
             name=self._name(mapping),
             file=str(self._path),
-            position=position_of(mapping),
+            position=_position_of(mapping),
             shares=tuple(spec for spec in specs if spec is not None),
             expected=expected,
         )
@@ -140,16 +137,16 @@ class _TestFileParser:
             message = "the first share needs a source; write sample: documented, or file: SHARE.json"
             self._context.add_fault(mapping, message)
         return ShareSpec(
-            position=position_of(mapping),
+            position=_position_of(mapping),
             document=self._document(mapping),
             at=read_key(mapping, "at", read_duration, self._context, None),
             state=read_key(mapping, "state", choice_of(*State), self._context, None),
             environment=read_key(mapping, "environment", read_word, self._context, None),
-            tags=read_key(mapping, "tags", read_json_object, self._context, {}),
+            tags=read_key(mapping, "tags", _read_json_object, self._context, {}),
             comment=read_key(mapping, "comment", read_word, self._context, None),
-            headers=read_key(mapping, "headers", read_headers, self._context, {}),
-            overrides=read_key(mapping, "with", read_json_object, self._context, {}),
-            without=read_key(mapping, "without", read_words, self._context, ()),
+            headers=read_key(mapping, "headers", _read_headers, self._context, {}),
+            overrides=read_key(mapping, "with", _read_json_object, self._context, {}),
+            without=read_key(mapping, "without", _read_words, self._context, ()),
             expected=self._expected(mapping.get("expect")),
         )
 
@@ -199,23 +196,23 @@ class _TestFileParser:
             yield CardExpected(
                 ref=ref,
                 source=key.text,
-                position=position_of(key),
+                position=_position_of(key),
                 wording=self._wording(card),
                 notification=read_key(card, "notification", self._notification, self._context, Wording()),
                 route=read_key(card, "route", self._governing_route, self._context, None),
                 pings=self._list(card, "pings", read_target),
-                entries=read_key(card, "entries", read_count, self._context, None),
+                entries=read_key(card, "entries", _read_count, self._context, None),
                 thread=None if thread is None else tuple(self._replies(thread)),
-                thread_position=position_of(thread or key),
+                thread_position=_position_of(thread or key),
             )
 
     def _replies(self, node: Node) -> Iterator[ReplyExpected]:
         for item in self._items(node, "replies"):
             if isinstance(item, ScalarNode):
-                yield ReplyExpected(position=position_of(item), wording=self._wording(item))
+                yield ReplyExpected(position=_position_of(item), wording=self._wording(item))
             elif (reply := self._mapping(item, _REPLY, "a reply")) is not None:
                 yield ReplyExpected(
-                    position=position_of(reply),
+                    position=_position_of(reply),
                     wording=self._wording(reply),
                     tells=self._list(reply, "tells", choice_of(*EntryKind)),
                     pings=self._list(reply, "pings", read_target),
@@ -237,7 +234,7 @@ class _TestFileParser:
         if node is None:
             return ()
         items = node.items if isinstance(node, ListNode) else (node,)
-        return tuple(phrase for item in items if (phrase := read_phrase(item, self._context)) is not None)
+        return tuple(phrase for item in items if (phrase := _read_phrase(item, self._context)) is not None)
 
     def _route(self, node: Node, context: ParseContext) -> str | None:
         name = read_word(node, context)
@@ -249,7 +246,7 @@ class _TestFileParser:
 
     def _governing_route(self, node: Node, context: ParseContext) -> ExpectedList | None:
         name = self._route(node, context)
-        return None if name is None else ExpectedList(values=(name,), position=position_of(node))
+        return None if name is None else ExpectedList(values=(name,), position=_position_of(node))
 
     def _channel(self, node: Node, context: ParseContext) -> str | None:
         channel = read_fixed_channel(node, self._rulebook.channels, context)
@@ -277,7 +274,7 @@ class _TestFileParser:
         if node is None:
             return None
         values = (read(item, self._context) for item in self._items(node, key))
-        return ExpectedList(values=tuple(value for value in values if value is not None), position=position_of(node))
+        return ExpectedList(values=tuple(value for value in values if value is not None), position=_position_of(node))
 
 
 def _is_empty(node: Node | None) -> bool:
@@ -287,3 +284,75 @@ def _is_empty(node: Node | None) -> bool:
             return not inside
         case _:
             return node is None
+
+
+def _read_phrase(node: Node, context: ParseContext) -> Phrase | None:
+    """Parse a text to find in a message; between slashes it is a regular expression."""
+    source = read_word(node, context)
+    if source is None:
+        return None
+    if len(source) > 2 and source.startswith("/") and source.endswith("/"):  # noqa: PLR2004  slashes and something
+        options: Any = re2.Options()
+        options.log_errors = False
+        try:
+            search = re2.compile(source[1:-1], options).search
+        except re2.error as error:
+            context.add_fault(node, f"{source!r} is not a valid regular expression (RE2): {re2_reason(error)}")
+            return None
+        return Phrase(source=source, position=_position_of(node), is_in=lambda text: search(text) is not None)
+    return Phrase(source=source, position=_position_of(node), is_in=lambda text: source in text)
+
+
+def _read_count(node: Node, context: ParseContext) -> tuple[int, Position] | None:
+    """Parse a whole number, at least 0; return it with its position."""
+    if isinstance(node, ScalarNode) and node.yaml_type == "int" and node.text.isdecimal():
+        return int(node.text), _position_of(node)
+    context.add_fault(node, f"expected a number, found {describe(node)}")
+    return None
+
+
+def _read_words(node: Node, context: ParseContext) -> tuple[str, ...] | None:
+    """Parse one word, or a list of words."""
+    items = node.items if isinstance(node, ListNode) else (node,)
+    words = tuple(word for item in items if (word := read_word(item, context)) is not None)
+    if not words:
+        context.add_fault(node, f"expected parts of a body, such as incident.snooze, found {describe(node)}")
+    return words
+
+
+def _read_headers(node: Node, context: ParseContext) -> dict[str, str] | None:
+    """Parse a mapping of headers."""
+    mapping = read_mapping(node, context, "headers to their values")
+    if mapping is None:
+        return None
+    return {key.text: text for key, value in mapping.entries if (text := read_word(value, context)) is not None}
+
+
+def _read_json_object(node: Node, context: ParseContext) -> Mapping[str, JSON] | None:
+    """Parse a mapping as JSON."""
+    mapping = read_mapping(node, context, "names to values")
+    return None if mapping is None else {key.text: _to_json(value, context) for key, value in mapping.entries}
+
+
+def _to_json(node: Node, context: ParseContext) -> JSON:
+    """A scalar is a text, unless it is written as in JSON: true, 12, 0.5, null."""
+    match node:
+        case ListNode():
+            return [_to_json(item, context) for item in node.items]
+        case MappingNode():
+            return {key.text: _to_json(value, context) for key, value in node.entries}
+        case ScalarNode(yaml_type="null"):
+            return None
+        case ScalarNode(yaml_type="bool", text=text) if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        case ScalarNode(yaml_type="int" | "float" as kind, text=text):
+            try:
+                return int(text) if kind == "int" else float(text)
+            except ValueError:
+                context.add_fault(node, f"{describe(node)} is not a decimal number; quote it if it is a text")
+    return node.text
+
+
+def _position_of(node: Position) -> Position:
+    """The position of a node."""
+    return Position(line=node.line, column=node.column)
