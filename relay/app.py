@@ -56,11 +56,7 @@ _CUT_OFF = "None is needed: what was answered 202 is stored, and what was cut of
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT.
-
-    Raises:
-        RelayError: it cannot start; the message says why and what to do.
-    """
+    """Run until SIGTERM or SIGINT. Raises RelayError: it cannot start; the message says why and what to do."""
     store = await Store.open(settings.database_url.get_secret_value())
     relay = None
     try:
@@ -79,8 +75,7 @@ class Relay:
     def __init__(self, settings: Settings, store: Store, session: ClientSession, clock: Clock) -> None:
         """Connect the parts, inside the running loop; nothing is started yet.
 
-        Raises:
-            SettingsError: the address of an API, or a key, cannot be used.
+        Raises SettingsError: the address of an API, or a key, cannot be used.
         """
         metrics = Metrics()
         self._settings = settings
@@ -156,8 +151,7 @@ class Relay:
     async def run(self) -> None:
         """Serve until `stop` is called. Then stop in order: no new shares, no new calls, and only then the store.
 
-        Raises:
-            RelayError: it cannot start.
+        Raises RelayError: it cannot start.
         """
         await self._reloader.start()
         await self._tag_definitions.load()

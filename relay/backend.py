@@ -119,11 +119,7 @@ class RelayBackend:
             return None
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
-        """Wait for the database, for a limited time.
-
-        Raises:
-            StoreError: it failed, or did not answer in time.
-        """
+        """Wait for the database, for a limited time. Raises StoreError: it failed, or did not answer in time."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 return await answer

@@ -77,8 +77,7 @@ class InteractionHandler:
     async def handle_interaction(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Handle a pressed button or a submitted modal. Return the answer for Slack, if there is any.
 
-        Raises:
-            StoreError: it is not stored; Slack shows the person an error.
+        Raises StoreError: it is not stored; Slack shows the person an error.
         """
         match parse_interaction(payload):
             case _ if not self._enabled:
@@ -99,8 +98,7 @@ class InteractionHandler:
     async def handle_event(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Handle a reply in a thread: where the card's route says so, it becomes a comment in BigPanda.
 
-        Raises:
-            StoreError: it is not stored; Slack sends it again.
+        Raises StoreError: it is not stored; Slack sends it again.
         """
         reply = parse_event(payload)
         if not isinstance(reply, ThreadReply) or not self._enabled:

@@ -44,11 +44,7 @@ class TagDefinitions:
         self._tries = 0
 
     async def load(self) -> None:
-        """Read the store.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
+        """Read the store. Raises StoreError: it cannot be read."""
         definitions, self._asked_at = await self._store.tag_definitions()
         by_id = {definition.id.casefold(): definition for definition in definitions}
         if by_id != self._definitions:
@@ -72,8 +68,7 @@ class TagDefinitions:
     async def refresh(self) -> None:
         """Ask BigPanda, and store what it answers; where it does not answer, nothing changes.
 
-        Raises:
-            StoreError: the answer is not stored. BigPanda is asked again later, as after any failure.
+        Raises StoreError: the answer is not stored. BigPanda is asked again later, as after any failure.
         """
         if self._bigpanda is None:
             return

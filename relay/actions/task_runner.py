@@ -85,11 +85,7 @@ class TaskRunner:
         self._metrics = metrics
 
     async def run(self, context: TaskContext) -> None:
-        """Do the next step of a task.
-
-        Raises:
-            LeaseLost: another relay is the leader now, and does the task.
-        """
+        """Do the next step of a task. Raises LeaseLost: another relay is the leader now, and does the task."""
         task, now = context.task, self._clock.now()
         if task.state is AttemptState.IN_DOUBT:
             await self._search(context)
@@ -110,8 +106,7 @@ class TaskRunner:
     async def record_crash(self, context: TaskContext, error: Exception) -> None:
         """Store that a task failed unexpectedly: nobody knows how far it came.
 
-        Raises:
-            LeaseLost: another relay is the leader now.
+        Raises LeaseLost: another relay is the leader now.
         """
         task, now = context.task, self._clock.now()
         unexpected = None if isinstance(error, StoreError) else error  # the database's own message says it all

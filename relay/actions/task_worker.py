@@ -72,8 +72,7 @@ class TaskWorker:
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Run tasks until `stopping` is set; then finish those in progress.
 
-        Raises:
-            LeaseLost: another relay is the leader now.
+        Raises LeaseLost: another relay is the leader now.
         """
         await supervise("bigpanda_tasks", partial(self._work, lease), self.wakeup, stopping, self._clock)
 

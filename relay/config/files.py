@@ -45,11 +45,7 @@ class ConfigurationFiles:
 
 
 def load_configuration(routes: Path, templates: Path) -> Configuration:
-    """Read and check `routes.yaml` and the template folder.
-
-    Raises:
-        ConfigurationError: every fault of both.
-    """
+    """Read and check `routes.yaml` and the template folder. Raises ConfigurationError: every fault of both."""
     return build_configuration(read_files(routes, templates))
 
 
@@ -70,8 +66,7 @@ def read_files(routes: Path, templates: Path | None) -> ConfigurationFiles:
 def build_configuration(files: ConfigurationFiles, previous: Configuration | None = None) -> Configuration:
     """Build a configuration. If the templates have not changed, the compiled ones of `previous` are reused.
 
-    Raises:
-        ConfigurationError: every fault.
+    Raises ConfigurationError: every fault.
     """
     if previous is not None and previous.templates == files.templates:
         library, faults = previous.library, list(files.read_faults)

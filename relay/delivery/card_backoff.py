@@ -65,8 +65,7 @@ class CardBackoff:
     ) -> T | None:
         """Do the work of one card. Where it fails, skip the card for a while and return None.
 
-        Raises:
-            LeaseLost, StoreUnusable: what concerns all cards.
+        Raises LeaseLost, StoreUnusable: what concerns all cards.
         """
         try:
             return await work()

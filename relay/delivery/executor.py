@@ -85,8 +85,7 @@ class Executor:
     def prepare(self, context: CardContext, step: SlackStep) -> PreparedCall:
         """Render what the step says; nothing is sent yet.
 
-        Raises:
-            Exception: not even the built-in templates can render it. Call `record_unrendered` with it.
+        Raises Exception: not even the built-in templates can render it. Call `record_unrendered` with it.
         """
         now = self._shared.clock.now()
         try:
@@ -108,8 +107,7 @@ class Executor:
 
         It is retried with ever longer pauses: by then there may be another template, or another relay.
 
-        Raises:
-            LeaseLost: another relay delivers now.
+        Raises LeaseLost: another relay delivers now.
         """
         log.error("render_failed", builtin=True, exc_info=error, **card_fields(context.card))
         now, rules, answer = self._shared.clock.now(), self._shared.rules(), Retryable(reason="not_rendered")
@@ -122,8 +120,7 @@ class Executor:
     async def execute(self, call: PreparedCall) -> None:
         """Call Slack if needed, and store what follows, however long the store takes.
 
-        Raises:
-            LeaseLost: another relay delivers now.
+        Raises LeaseLost: another relay delivers now.
         """
         now = self._shared.clock.now()
         if not call.needs_call:

@@ -56,8 +56,7 @@ class LeaseGuard:
     def check(self) -> None:
         """Make sure that no other relay may deliver yet.
 
-        Raises:
-            LeaseLost: the lease has ended; whether another relay has it now, only the database knows.
+        Raises LeaseLost: the lease has ended; whether another relay has it now, only the database knows.
         """
         if self._until is not None and self._clock.monotonic() >= self._until:
             late = self._clock.monotonic() - self._until
@@ -158,11 +157,7 @@ class Leader:
                 self.wake(everything=True)
 
     async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        """Renew the lease until `stopping` is set.
-
-        Raises:
-            LeaseLost: another relay has it.
-        """
+        """Renew the lease until `stopping` is set. Raises LeaseLost: another relay has it."""
         while not stopping.is_set():
             await self._clock.wait(self._stopped, None if lease is None else self._clock.now() + LEASE_RENEW_EVERY)
             if lease is not None and not stopping.is_set() and await self._acquire() != lease:

@@ -65,8 +65,7 @@ class Scheduler:
     async def run(self, stopping: asyncio.Event) -> None:
         """Pick cards until `stopping` is set; then finish the calls in progress.
 
-        Raises:
-            LeaseLost: another relay delivers now; the calls in progress are finished first.
+        Raises LeaseLost: another relay delivers now; the calls in progress are finished first.
         """
         async with asyncio.TaskGroup() as tasks:
             while not stopping.is_set():

@@ -35,8 +35,7 @@ async def supervise(
 ) -> None:
     """Run a component until `stopping` is set; begin again, after a pause, when it fails.
 
-    Raises:
-        LeaseLost: another relay is the leader now.
+    Raises LeaseLost: another relay is the leader now.
     """
     tries = 0
     while not stopping.is_set():

@@ -73,8 +73,7 @@ class DemoEnvironment:
     async def share(self, body: dict[str, Any]) -> None:
         """Apply the body of a share to BigPanda, which shares it with relay.
 
-        Raises:
-            ShareRejected: relay did not answer 202.
+        Raises ShareRejected: relay did not answer 202.
         """
         sent = len(self.bigpanda.sent_shares)
         incident = await self.bigpanda.apply_and_send(body)

@@ -122,8 +122,7 @@ class Reloader:
     async def check_files(self) -> bool:
         """Check the files, if they have changed or somebody asked for it; return whether they were checked.
 
-        Raises:
-            StoreError: they are valid but could not be stored, so they are not live.
+        Raises StoreError: they are valid but could not be stored, so they are not live.
         """
         files = await self._read()
         if files == self._checked_files and not self._requested:
@@ -215,8 +214,7 @@ class Reloader:
 async def _restore(stored: StoredConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:
     """Make a configuration of what is stored; `faults` are why that is needed.
 
-    Raises:
-        ConfigurationError: with those faults, and why the stored one cannot be used either.
+    Raises ConfigurationError: with those faults, and why the stored one cannot be used either.
     """
     files = ConfigurationFiles(routes_file=_STORED, routes_text=stored.routes, templates=stored.templates)
     try:

@@ -99,11 +99,7 @@ def is_name_character(character: str) -> bool:
 
 
 def parse_expression(source: str) -> ExpressionChannel:
-    """Check and compile an expression.
-
-    Raises:
-        ValueError: what is wrong with it, as a message for the operator.
-    """
+    """Check and compile an expression. Raises ValueError: what is wrong with it, as a message for the operator."""
     try:
         tree = _JINJA.parse(source)
         _check(tree)

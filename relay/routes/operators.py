@@ -63,8 +63,7 @@ class Glob:
 class Regex:
     """An RE2 pattern for the whole value, case-sensitive; `.` matches any character, line ends too.
 
-    Raises:
-        ValueError: RE2 rejects the pattern; the message is RE2's.
+    Raises ValueError: RE2 rejects the pattern; the message is RE2's.
     """
 
     pattern: str

@@ -43,8 +43,7 @@ def accept(
     repeated share is counted, not decided, and gets the answer of the first one. After `within` seconds no more shares
     are decided: the result is shorter than `shares` (never empty), and nothing of the rest is saved.
 
-    Raises:
-        StoreError, or whatever `decide` raises: nothing of the whole group is saved.
+    Raises StoreError, or whatever `decide` raises: nothing of the whole group is saved.
     """
     if not shares:
         return []

@@ -33,11 +33,7 @@ class Address:
 
 
 def parse_database_url(text: str) -> Address:
-    """Parse the URL of a database.
-
-    Raises:
-        StoreUnusable: relay cannot use this URL.
-    """
+    """Parse the URL of a database. Raises StoreUnusable: relay cannot use this URL."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:

@@ -45,8 +45,7 @@ def recover_attempts(
     Called when a relay begins to deliver, and when `start_next_card` failed, since it may have been committed all the
     same. The cards `in_progress` are left alone: their result is still to be saved. The search begins at `now`.
 
-    Raises:
-        LeaseLost: another relay delivers now.
+    Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
     left = and_(_attempt.c.state == AttemptState.IN_FLIGHT, _attempt.c.card.not_in(in_progress))

@@ -46,9 +46,8 @@ def backup(
     The copy is marked with the time of the copy, by `now` (Unix seconds): a relay that serves it later searches Slack
     for what was sent since, before it posts anything.
 
-    Raises:
-        StoreUnusable: there is no such database, it is not relay's, or it is PostgreSQL; `target` exists (unless
-            `overwrite`), is the database itself, or cannot be written; or the copy is damaged.
+    Raises StoreUnusable: there is no such database, it is not relay's, or it is PostgreSQL; `target` exists (unless
+    `overwrite`), is the database itself, or cannot be written; or the copy is damaged.
     """
     source = _source(url)
     target = target.absolute()

@@ -30,8 +30,7 @@ _OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam(
 def card_context(connection: Connection, card_id: int) -> CardContext:
     """Load the context of a card. Nobody else changes it until this transaction ends.
 
-    Raises:
-        StoreError: there is no such card.
+    Raises StoreError: there is no such card.
     """
     # The incident first, since that locks it: what is read before the lock may be outdated.
     row = connection.execute(_INCIDENT, {"card": card_id}).mappings().one_or_none()
@@ -63,8 +62,7 @@ def update_card(
 ) -> CardContext:
     """Update a card as `decide` says, and save the call to Slack that led to it; return the context after it.
 
-    Raises:
-        LeaseLost: another relay delivers now.
+    Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
     context = card_context(connection, card_id)

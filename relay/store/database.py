@@ -87,18 +87,13 @@ class Database:
         return await self._in_thread("writer", lambda: self._transact(self._engines["writer"], work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on one consistent state of the database.
-
-        Raises:
-            StoreError: the database failed.
-        """
+        """Run `work` on one consistent state of the database. Raises StoreError: the database failed."""
         return await self._in_thread("reader", lambda: self._transact(self._engines["reader"], work))
 
     async def probe(self, statement: str) -> Any:
         """Return the single value of a statement, on the writer's connection outside a transaction (SQLite).
 
-        Raises:
-            StoreUnusable: the database failed.
+        Raises StoreUnusable: the database failed.
         """
 
         def execute() -> Any:

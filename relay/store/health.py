@@ -12,8 +12,7 @@ _COUNT = _probe.update().values(writes=_probe.c.writes + 1)
 def check_writable(connection: Connection) -> None:
     """Write a little, to the disk: a full disk shows only at the commit.
 
-    Raises:
-        StoreUnusable: the database does not take writes.
+    Raises StoreUnusable: the database does not take writes.
     """
     if not connection.execute(_COUNT).rowcount:
         connection.execute(insert_or_keep(connection, _probe, ("id",)), {"id": 1, "writes": 1})

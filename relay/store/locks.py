@@ -45,8 +45,7 @@ def postgresql(connection: Connection) -> bool:
 def check_lease(connection: Connection, lease: Lease | None) -> None:
     """Make sure that the lease is still held, and stays so until this transaction ends.
 
-    Raises:
-        LeaseLost: another relay has it.
+    Raises LeaseLost: another relay has it.
     """
     if lease is None:
         return

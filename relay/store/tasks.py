@@ -55,8 +55,7 @@ def update_task(
 ) -> TaskContext | None:
     """Update an open task as `decide` says; return it as it is then. None if it was closed, or nothing is decided.
 
-    Raises:
-        LeaseLost: another relay delivers now.
+    Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
     incident = connection.execute(_INCIDENT_OF, {"key": key}).scalar_one_or_none()
@@ -88,8 +87,7 @@ def recover_tasks(connection: Connection, now: float, lease: Lease | None = None
 
     Called by a relay that begins with tasks and has none in flight.
 
-    Raises:
-        LeaseLost: another relay delivers now.
+    Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
     interrupted = connection.execute(_IN_FLIGHT).mappings().all()
@@ -109,8 +107,7 @@ def update_silent_incident(
 
     Returns its id; else when the next one will have been silent for too long (None: never).
 
-    Raises:
-        LeaseLost: another relay delivers now.
+    Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
     incident: str | None = connection.execute(_SILENT, {"now": now}).scalar()

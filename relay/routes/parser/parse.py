@@ -30,8 +30,7 @@ def parse_rulebook(text: str, *, file: str = "routes.yaml", templates: Collectio
 
     Faults name `file`. If `templates`, the known template folders, are given, any other template is a fault.
 
-    Raises:
-        ConfigurationError: every fault, with its place.
+    Raises ConfigurationError: every fault, with its place.
     """
     context = ParseContext(file=file, templates=templates)
     root = parse_yaml(text, context)

@@ -24,8 +24,7 @@ from relay.tools.check.template_trial import trial, without_buttons
 def run_checks(routes: Path, templates: Path) -> CheckReport:
     """Check the file `routes` and the folder `templates` (the default folder may be missing).
 
-    Raises:
-        ConfigurationError: routes.yaml cannot be read at all.
+    Raises ConfigurationError: routes.yaml cannot be read at all.
     """
     files = read_files(routes, templates)
     if unreadable := [fault for fault in files.read_faults if fault.file == files.routes_file]:
@@ -53,8 +52,7 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
 def read_rulebook(path: Path) -> Rulebook:
     """Read and parse the routes alone, whatever the templates are.
 
-    Raises:
-        ConfigurationError: the file cannot be read, or has faults.
+    Raises ConfigurationError: the file cannot be read, or has faults.
     """
     files = read_files(path, templates=None)
     if files.read_faults:
