@@ -108,10 +108,6 @@ def _parse_key(text: str) -> SecretStr:
     return _parse_secret(text)
 
 
-def _parse_keys(text: str) -> tuple[SecretStr, ...]:
-    return tuple(_parse_key(key.strip()) for key in text.split(",") if key.strip())
-
-
 def _parse_app_keys(text: str) -> dict[str, SecretStr]:
     items = [item.strip() for item in text.split(",") if item.strip()]
     if len(items) == 1 and "=" not in items[0]:
@@ -155,7 +151,10 @@ class Settings(BaseModel):
     templates: Path = Path("templates")
     database_url: Annotated[SecretStr, BeforeValidator(_parse_database)] = SecretStr("sqlite:///relay.db")
     retention_days: Annotated[int, BeforeValidator(_parse_days)] = 30
-    webhook_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_parse_keys)] = ()
+    webhook_keys: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(lambda text: tuple(_parse_key(key.strip()) for key in text.split(",") if key.strip())),
+    ] = ()
     webhook_header: Annotated[str, BeforeValidator(_parse_header)] = "X-Relay-Key"
     slack_bot_token: _Secret = None
     slack_api_url: Annotated[  # slack-sdk appends the method's name as it is

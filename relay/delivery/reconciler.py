@@ -114,7 +114,10 @@ class Reconciler:
                 await self._conclude(target, context.card, channel, list(found.values()))
                 return
             history = _TOO_LONG
-        await self._cannot_search(target, context.card, history)
+        now, rules, answer = self._shared.clock.now(), self._shared.rules(), history
+        fields = card_fields(context.card) | {"key": target.attempt.key, "in_doubt": str(context.card.options.in_doubt)}
+        log.warning("search_failed", **fields, reason=answer.reason)
+        await self._update(target, lambda current: _not_searched(current, target, answer, rules, now))
 
     async def _with_thread(
         self, channel: str, context: CardContext, key: str, history: SlackOutcome | MessageHistory
@@ -128,12 +131,6 @@ class Reconciler:
         if not isinstance(thread, MessageHistory):
             return thread
         return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
-
-    async def _cannot_search(self, target: SearchTarget, card: Card, answer: SlackOutcome) -> None:
-        now, rules = self._shared.clock.now(), self._shared.rules()
-        fields = card_fields(card) | {"key": target.attempt.key, "in_doubt": str(card.options.in_doubt)}
-        log.warning("search_failed", **fields, reason=answer.reason)
-        await self._update(target, lambda context: _not_searched(context, target, answer, rules, now))
 
     async def _conclude(self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage]) -> None:
         now = self._shared.clock.now()

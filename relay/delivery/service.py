@@ -70,7 +70,9 @@ class DeliveryService:
         self._reconciler = Reconciler(self._shared)
         self._repair = Repair(self._shared)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
-        self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
+        self._edits = Scheduler(
+            "edit", self._shared, executor, lambda each: begin_edit(each, clock.now()), MAX_CONCURRENT_EDITS
+        )
         parts = (self._channels, self._reconciler, self._repair, self._posts, self._edits)
         self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
@@ -140,9 +142,6 @@ class DeliveryService:
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
-
-    def _begin_edit(self, context: CardContext) -> Step:
-        return begin_edit(context, self._clock.now())
 
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook

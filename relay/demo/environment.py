@@ -123,7 +123,9 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
     page = Page(slack, host=host)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relay-demo-")))
-        _copy_configuration(folder)
+        # a copy, so that users can edit them
+        (folder / "routes.yaml").write_bytes((files("relay.demo") / "routes.yaml").read_bytes())
+        shutil.copytree(packaged_folder(), folder / "templates")
         try:
             slack_url = await stack.enter_async_context(serve_slack(slack, host, port, add_routes=page.add_routes))
         except OSError as error:
@@ -159,12 +161,6 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
         finally:
             relay.stop()
             await running
-
-
-def _copy_configuration(folder: Path) -> None:
-    """Copy routes and templates, so that users can edit them."""
-    (folder / "routes.yaml").write_bytes((files("relay.demo") / "routes.yaml").read_bytes())
-    shutil.copytree(packaged_folder(), folder / "templates")
 
 
 def documented_sample() -> dict[str, Any]:

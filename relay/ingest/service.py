@@ -173,7 +173,10 @@ class IngestService:
         rest = [waiting for waiting in group[len(accepted) :] if not waiting.answer.done()]
         self._queue.extendleft(reversed(rest))  # they come next, in the order in which they arrived
         for waiting, each in zip(group, accepted, strict=False):
-            self._answer(waiting, each)
+            _log_accepted(each)
+            self._metrics.record_share(str(each.outcome), waiting.share.headers, waiting.share.received)
+            with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
+                waiting.answer.set_result(each)
         if any(each.due for each in accepted):
             self._wake_delivery()
 
@@ -187,12 +190,6 @@ class IngestService:
     def _report_not_stored(self, waiting: _Waiting, error: Exception, unexpected: Exception | None = None) -> None:
         log.error("share_not_stored", incident=waiting.share.incident, detail=str(error), exc_info=unexpected)
         self._metrics.record_share("not_stored", waiting.share.headers)
-
-    def _answer(self, waiting: _Waiting, accepted: AcceptedShare) -> None:
-        _log_accepted(accepted)
-        self._metrics.record_share(str(accepted.outcome), waiting.share.headers, waiting.share.received)
-        with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
-            waiting.answer.set_result(accepted)
 
     def _decide(self, context: PlanContext) -> Plan:
         return plan(

@@ -23,7 +23,7 @@ from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
 from relay.slack.client import BASE_URL
 from relay.slack.gateway import Observer, SlackGateway
-from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
+from relay.slack.outcomes import Read, Rejected, Retryable
 from relay.slack.responses import socket_url_of
 
 PayloadHandler: TypeAlias = Callable[[JsonObject], Awaitable[JsonObject | None]]
@@ -115,7 +115,11 @@ class SocketMode:
         self._retry_after = (isinstance(outcome, Retryable) and outcome.retry_after) or 0.0
         url = socket_url_of(outcome) if isinstance(outcome, Read) else ""
         if not url:
-            _log_failure(outcome)
+            if isinstance(outcome, Rejected):
+                detail = "Slack rejects the connection; relay tries again"
+                log.error("socket_rejected", reason=outcome.reason, code=outcome.code, detail=detail, remedy=_REMEDY)
+            else:
+                log.warning("socket_failed", reason=outcome.reason, detail=_FAILED)
             return None
         try:
             stream = await self._session.ws_connect(
@@ -221,11 +225,3 @@ async def _unless_done(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-def _log_failure(outcome: SlackOutcome) -> None:
-    if isinstance(outcome, Rejected):
-        detail = "Slack rejects the connection; relay tries again"
-        log.error("socket_rejected", reason=outcome.reason, code=outcome.code, detail=detail, remedy=_REMEDY)
-    else:
-        log.warning("socket_failed", reason=outcome.reason, detail=_FAILED)

@@ -29,14 +29,10 @@ async def run_retention(store: Store, days: int, clock: Clock, is_leader: Callab
     await clock.sleep(FIRST_RUN_AFTER)
     while True:
         if is_leader():
-            await _run(store, days, clock)
+            try:
+                result = await store.apply_retention(clock.now(), days, stub_record)
+            except StoreError as error:
+                log.error("retention_failed", detail=str(error))  # noqa: TRY400  the sentence says it
+            else:
+                log.info("retention_applied", shares=result.shares, incidents=result.incidents)
         await clock.sleep(RUN_EVERY)
-
-
-async def _run(store: Store, days: int, clock: Clock) -> None:
-    try:
-        result = await store.apply_retention(clock.now(), days, stub_record)
-    except StoreError as error:
-        log.error("retention_failed", detail=str(error))  # noqa: TRY400  the sentence says it
-    else:
-        log.info("retention_applied", shares=result.shares, incidents=result.incidents)
