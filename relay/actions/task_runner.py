@@ -20,24 +20,9 @@ from relay.bigpanda.outcomes import IncidentNotFound, TaskDone, TaskOutcome
 from relay.bigpanda.responses import comments_of
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
-from relay.cards import staleness
+from relay.cards import staleness, tasks
 from relay.cards.model import AttemptState, TaskKind
-from relay.cards.tasks import (
-    COMMENT_KINDS,
-    TASK_TIMEOUTS,
-    TaskContext,
-    TaskUpdate,
-    apply_result,
-    apply_search,
-    begin_restored,
-    begin_task,
-    check_delay,
-    checked_task_key,
-    close_task,
-    confirm_checked,
-    handle_crash,
-    retry_task,
-)
+from relay.cards.tasks import TaskContext, TaskUpdate
 from relay.delivery.supervision import save_result
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, ShareError, StoreError
@@ -90,14 +75,14 @@ class TaskRunner:
         if task.state is AttemptState.IN_DOUBT:
             await self._search(context)
             return
-        if now > task.created + TASK_TIMEOUTS[task.kind]:
+        if now > task.created + tasks.TASK_TIMEOUTS[task.kind]:
             await self._close(context, NoCall(state=AttemptState.DROPPED, reason=task.reason or "too_late"))
             return
         match await self._preflight.prepare(context):
             case NotYet(reason=reason):
                 now = self._clock.now()
-                retry_at = now + check_delay(task, now)
-                await self._settle(context, lambda current: retry_task(current, reason, retry_at))
+                retry_at = now + tasks.check_delay(task, now)
+                await self._settle(context, lambda current: tasks.retry_task(current, reason, retry_at))
             case NoCall() as end:
                 await self._close(context, end)
             case ReadyCall() as ready:
@@ -112,7 +97,7 @@ class TaskRunner:
         unexpected = None if isinstance(error, StoreError) else error  # the database's own message says it all
         log.error("task_crashed", incident=task.incident, key=task.key, detail=str(error), exc_info=unexpected)
         try:
-            await self._settle(context, lambda current: handle_crash(current, now))
+            await self._settle(context, lambda current: tasks.handle_crash(current, now))
         except LeaseLost:
             raise
         except StoreError as failed:  # the next leader recovers it
@@ -123,8 +108,8 @@ class TaskRunner:
         """Make the call, once the task is stored as in flight. Nothing is stored while the rate limit makes it wait."""
         await self.bigpanda.throttle.reserve_when_ready(ready.call)
         task, restored_at = context.task, self.restored_at
-        may_be_done = task.kind in COMMENT_KINDS and restored_at is not None and task.created <= restored_at
-        begin = begin_restored if may_be_done else begin_task
+        may_be_done = task.kind in tasks.COMMENT_KINDS and restored_at is not None and task.created <= restored_at
+        begin = tasks.begin_restored if may_be_done else tasks.begin_task
         started = await self._update(
             context, lambda current: begin(current, ready.pending, self._clock.now(), sent=ready.sent)
         )
@@ -138,14 +123,14 @@ class TaskRunner:
         if task.kind is TaskKind.CHECK:
             await self._apply_check(started, outcome)
         else:
-            await self._settle(started, lambda current: apply_result(current, outcome, now), outcome)
+            await self._settle(started, lambda current: tasks.apply_result(current, outcome, now), outcome)
 
     async def _search(self, context: TaskContext) -> None:
         """Search BigPanda's list of activities for a comment whose answer was lost."""
         outcome = await self.bigpanda.activities(context.task.incident)
         comments = comments_of(outcome.body) if isinstance(outcome, TaskDone) else None
         sent, now = str(context.task.payload.get("sent", "")), self._clock.now()
-        await self._settle(context, lambda current: apply_search(current, comments, sent, now))
+        await self._settle(context, lambda current: tasks.apply_search(current, comments, sent, now))
 
     async def _apply_check(self, context: TaskContext, outcome: TaskOutcome) -> None:
         """Take what BigPanda says of an incident as a share; where it cannot say, show that on the card."""
@@ -170,7 +155,7 @@ class TaskRunner:
         headers = {INTEGRATION_HEADER: known[-1]} if known and known[-1] != "default" else {}
         # Many integrations share no comments: a comment that BigPanda has accepted is reported by this answer.
         pending = {action.key for action in record.pending_actions}
-        sent = task.payload.get("sent") if checked_task_key(task) in pending else None
+        sent = task.payload.get("sent") if tasks.checked_task_key(task) in pending else None
         await self._accept(share_body_from_api(outcome.body, comment=str(sent) if sent else None), headers)
 
     async def _region_is_right(self) -> bool:
@@ -180,7 +165,7 @@ class TaskRunner:
         return self.bigpanda.has_answered
 
     async def _close(self, context: TaskContext, end: NoCall) -> None:
-        await self._settle(context, lambda current: close_task(current, end.state, end.reason), quiet=end.quiet)
+        await self._settle(context, lambda current: tasks.close_task(current, end.state, end.reason), quiet=end.quiet)
 
     async def _settle(
         self,
@@ -238,12 +223,12 @@ class TaskRunner:
 
 def _mark_gone(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:
     state, cards, _ = staleness.mark_gone(context.incident_state, context.cards, now)
-    return replace(close_task(context, AttemptState.DONE, outcome.reason), incident_state=state, cards=cards)
+    return replace(tasks.close_task(context, AttemptState.DONE, outcome.reason), incident_state=state, cards=cards)
 
 
 def _confirm(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:  # noqa: ARG001  like its siblings
     """BigPanda has answered: what the card shows is up to date, even where nothing of the answer was new."""
-    return replace(confirm_checked(context), cards=staleness.clear_stale(context.cards, now))
+    return replace(tasks.confirm_checked(context), cards=staleness.clear_stale(context.cards, now))
 
 
 def _apply_failed_check(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:
@@ -252,9 +237,9 @@ def _apply_failed_check(context: TaskContext, outcome: TaskOutcome, now: float) 
     After a long silence the card says so, once relay does not try again.
     """
     if isinstance(outcome, IncidentNotFound):
-        update = close_task(context, AttemptState.REJECTED, outcome.reason)
+        update = tasks.close_task(context, AttemptState.REJECTED, outcome.reason)
     else:
-        update = apply_result(context, outcome, now)
+        update = tasks.apply_result(context, outcome, now)
     if update.task.state.open or not str(context.task.payload.get("why", "")).startswith("silent"):
         return update
     state, cards, _ = staleness.mark_stale(context.incident_state, context.cards, now, can_query=True)

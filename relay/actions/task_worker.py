@@ -43,7 +43,6 @@ class TaskWorker:
     """
 
     def __init__(self, store: Store, runner: TaskRunner | None, tag_definitions: TagDefinitions, clock: Clock) -> None:
-        """Run the tasks of the store."""
         self.wakeup = WakeEvent()
         self._store = store
         self._runner = runner

@@ -35,10 +35,7 @@ class BigPandaCall(StrEnum):
     RESOLVE = "resolve", _FIVE_A_SECOND
     COMMENT = "comment", _FIVE_A_SECOND
     ASSIGN = "assign", _FIVE_A_SECOND
-    UNASSIGN = "unassign", _FIVE_A_SECOND
     SNOOZE = "snooze", _FIVE_A_SECOND
-    UNSNOOZE = "unsnooze", _FIVE_A_SECOND
-    TAG = "tag", _FIVE_A_SECOND
     INCIDENT = "incident", _FIVE_A_SECOND, _READS
     ACTIVITIES = "activities", _FIVE_A_SECOND, _READS
     TAG_DEFINITIONS = "definitions", _FIVE_A_SECOND, _READS, False

@@ -82,16 +82,12 @@ STATUSES: Final[Mapping[int, TaskRetryable | IncidentNotFound | TaskRejected]] =
 }
 """Status -> what it means. To add a status, add a row."""
 
-_TAG_UNKNOWN = _rejected(
-    RejectionCause.PAYLOAD, "tag_unknown", "Define the tag in BigPanda, or correct its id: no tag has this id."
-)
 _USER_UNKNOWN = _rejected(
     RejectionCause.PAYLOAD, "user_unknown", "Correct the BigPanda user's id under `users:` in routes.yaml."
 )
 _NOT_THE_INCIDENT: Final[Mapping[BigPandaCall, tuple[frozenset[str], TaskRejected]]] = {
     # A missing tag is a 404 with "Tag ID ... does not exist" (https://github.com/bigpandaio/bigpanda-ansible-test). It
     # is an assumption that a missing assignee looks alike.
-    BigPandaCall.TAG: (frozenset({"tag"}), _TAG_UNKNOWN),
     BigPandaCall.ASSIGN: (frozenset({"user", "assignee"}), _USER_UNKNOWN),
 }
 """Call -> the words by which a 404 is not about the incident, and what it means then."""
@@ -155,7 +151,6 @@ def _success(call: BigPandaCall, response: HttpResponse) -> TaskOutcome:
 def _complete(
     call: BigPandaCall, outcome: TaskRetryable | IncidentNotFound | TaskRejected, response: HttpResponse
 ) -> TaskOutcome:
-    """Add to a row of the table what the response says."""
     if isinstance(outcome, TaskRetryable):
         return replace(outcome, retry_after=response.retry_after)
     detail = _detail(response.body)

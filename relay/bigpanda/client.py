@@ -110,27 +110,12 @@ class BigPandaClient:
         """
         return await self._act(BigPandaCall.ASSIGN, "PUT", (environment, incident, "assignment"), {"assignee": user_id})
 
-    async def unassign(self, environment: str, incident: str) -> TaskOutcome:
-        """Unassign the incident (https://api-docs.bigpanda.io/unassign-incident-37770103e0)."""
-        return await self._act(BigPandaCall.UNASSIGN, "DELETE", (environment, incident, "assignment"))
-
     async def snooze(self, environment: str, incident: str, end_time: int) -> TaskOutcome:
         """Snooze the incident until `end_time` (Unix seconds, at most about 90 days ahead).
 
         https://api-docs.bigpanda.io/snooze-incident-37770100e0.
         """
         return await self._act(BigPandaCall.SNOOZE, "PUT", (environment, incident, "snooze"), {"end_time": end_time})
-
-    async def unsnooze(self, environment: str, incident: str) -> TaskOutcome:
-        """End the snooze (https://api-docs.bigpanda.io/unsnooze-incident-37770101e0)."""
-        return await self._act(BigPandaCall.UNSNOOZE, "DELETE", (environment, incident, "snooze"))
-
-    async def tag(self, environment: str, incident: str, tag_id: str, value: str) -> TaskOutcome:
-        """Set an incident tag; the value of a tag with a fixed list is written in brackets, `[value]`.
-
-        https://api-docs.bigpanda.io/add-an-incident-tag-to-an-incident-37770107e0.
-        """
-        return await self._act(BigPandaCall.TAG, "POST", (environment, incident, "tags", tag_id), {"tag_value": value})
 
     async def tag_definitions(self) -> TaskOutcome:
         """Read all tag definitions, for `relay.bigpanda.responses.tag_definitions_of`.

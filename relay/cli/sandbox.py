@@ -67,7 +67,6 @@ def sandbox(
 
 
 def _relay_client(url: str, bigpanda: FakeBigPanda) -> RelayClient:
-    """A client of the relay at that address, with the keys from the environment."""
     settings = Settings.from_env(os.environ)
     key = settings.webhook_keys[0].get_secret_value() if settings.webhook_keys else ""
     bigpanda.add_integration(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})

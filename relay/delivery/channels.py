@@ -45,7 +45,6 @@ class ChannelResolver:
     """
 
     def __init__(self, shared: DeliveryContext) -> None:
-        """Look up the channels of the store."""
         self.wakeup = WakeEvent()
         self.canonical_refs: Mapping[str, str] = {}
         self._shared = shared
@@ -118,7 +117,6 @@ class ChannelResolver:
         await self._shared.store.update_channel(updated)
 
     def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
-        """Return what is known of a channel after its lookup."""
         match found:
             case ChannelInfo(archived=True):
                 return _rejecting(channel, "channel_archived", now, found)

@@ -82,7 +82,6 @@ class Leader:
     """Acquires the lease, renews it, and runs the jobs while it holds."""
 
     def __init__(self, store: Store, clock: Clock, jobs: Sequence[LeaderJob]) -> None:
-        """Run these jobs, in parallel."""
         self._store = store
         self._clock = clock
         self._jobs = tuple(jobs)

@@ -41,7 +41,6 @@ class Reconciler:
     """Settles what is in doubt, channel by channel."""
 
     def __init__(self, shared: DeliveryContext) -> None:
-        """Settle the attempts of the store."""
         self.wakeup = WakeEvent()
         self._shared = shared
 

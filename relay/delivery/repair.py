@@ -43,7 +43,6 @@ class Repair:
     """Diverts, retries and sweeps. `has_rejected_channels` says that there are channels that take no messages."""
 
     def __init__(self, shared: DeliveryContext) -> None:
-        """Repair the cards of the store."""
         self.wakeup = WakeEvent()
         self.has_rejected_channels = False
         self._shared = shared

@@ -200,7 +200,6 @@ def _settings(folder: Path, slack_url: str, bigpanda_url: str) -> Settings:
 
 
 async def _relay_url(relay: Relay, running: asyncio.Task[None]) -> str:
-    """Where relay listens, as soon as it does."""
     starting: list[asyncio.Future[Any]] = [relay.address, running]
     await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
@@ -210,7 +209,6 @@ async def _relay_url(relay: Relay, running: asyncio.Task[None]) -> str:
 
 
 def _incident_of(message: FakeMessage) -> str | None:
-    """The incident whose card a message is."""
     metadata = message.metadata or {}
     return metadata["event_payload"]["incident"] if metadata.get("event_type") == "relay_card" else None
 

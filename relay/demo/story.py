@@ -241,7 +241,6 @@ def _step(pause: float, caption: str, event: str, *, incident: str = BILLING_INC
 
 
 def _start(incident: str, pause: float, caption: str, alert: Body, **changes: Any) -> IncidentStep:
-    """A new incident with one alert."""
     first = {"status": alert["status"], "severity": alert["status"], "startedOn": NOW, "alerts": [alert]}
     return _step(pause, caption, "incident#new", incident=incident, **{**first, **changes})
 

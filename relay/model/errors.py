@@ -67,7 +67,6 @@ class ConfigurationError(RelayError):
     """routes.yaml or a template has faults; `faults` holds all of them."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        """Keep the faults in their order."""
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 

@@ -86,11 +86,7 @@ def _flag(read: Callable[[Incident], bool]) -> ValueReader:
 
 
 def _tag(name: str) -> ValueReader:
-    def read(facts: IncidentFacts) -> Iterable[str]:
-        tag = facts.incident.tag(name)
-        return tag.values if tag else ()
-
-    return read
+    return lambda facts: tag.values if (tag := facts.incident.tag(name)) else ()
 
 
 def _header(name: str) -> ValueReader:

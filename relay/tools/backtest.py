@@ -164,7 +164,6 @@ async def _replay_all(
 def _replay(
     comparison: ConfigurationComparison, canonical_refs: Mapping[str, str], chunk: RecordedIncidents
 ) -> BacktestReport:
-    """Replay incidents with both configurations."""
     report = BacktestReport(incidents=len(chunk))
     for incident, bodies in chunk:
         shares = []

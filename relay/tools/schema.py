@@ -48,7 +48,6 @@ def schema() -> Schema:
 
 
 def _part(place: Place, *required: str) -> Schema:
-    """The schema of one part of the file."""
     properties = {name: key.schema for name, key in keys_in(place).items()}
     for name in properties.keys() & OPTION_KEYS:
         option = OPTION_KEYS[name]

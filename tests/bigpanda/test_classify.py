@@ -151,12 +151,11 @@ def test_a_404_without_an_incident_is_a_wrong_address(call):
 @pytest.mark.parametrize(
     ("call", "message", "reason"),
     [
-        (BigPandaCall.TAG, "Tag ID itd-1 does not exist", "tag_unknown"),
         (BigPandaCall.ASSIGN, "User not found", "user_unknown"),
         (BigPandaCall.ASSIGN, "no such assignee", "user_unknown"),
     ],
 )
-def test_a_missing_tag_or_user_is_no_missing_incident(call, message, reason):
+def test_a_missing_user_is_no_missing_incident(call, message, reason):
     assert classify(call, response(404, {"message": message})).reason == reason
     assert isinstance(classify(BigPandaCall.COMMENT, response(404, {"message": message})), IncidentNotFound)
 

@@ -53,19 +53,11 @@ CALLS = {
         f"{INCIDENT}/assignment",
         {"assignee": "644c"},
     ),
-    BigPandaCall.UNASSIGN: (lambda client: client.unassign("env1", "5e7f"), "DELETE", f"{INCIDENT}/assignment", None),
     BigPandaCall.SNOOZE: (
         lambda client: client.snooze("env1", "5e7f", 1_700_003_600),
         "PUT",
         f"{INCIDENT}/snooze",
         {"end_time": 1_700_003_600},
-    ),
-    BigPandaCall.UNSNOOZE: (lambda client: client.unsnooze("env1", "5e7f"), "DELETE", f"{INCIDENT}/snooze", None),
-    BigPandaCall.TAG: (
-        lambda client: client.tag("env1", "5e7f", "itd_priority_1", "P1"),
-        "POST",
-        f"{INCIDENT}/tags/itd_priority_1",
-        {"tag_value": "P1"},
     ),
     BigPandaCall.TAG_DEFINITIONS: (
         lambda client: client.tag_definitions(),
@@ -136,11 +128,9 @@ async def test_each_call_sends_one_request_as_documented(answering, client, call
 async def test_ids_are_quoted_into_the_path(answering, client):
     peer = await answering(DONE)
 
-    await client(peer).tag("a/b", "c?d=e", "affected services#é", "x")
+    await client(peer).comment("a/b", "c?d=e f#é", "x")
 
-    assert peer.requests[0].target == (
-        "/resources/v2.0/environments/a%2Fb/incidents/c%3Fd%3De/tags/affected%20services%23%C3%A9"
-    )
+    assert peer.requests[0].target == "/resources/v2.0/environments/a%2Fb/incidents/c%3Fd%3De%20f%23%C3%A9/comments"
 
 
 @pytest.mark.parametrize("odd", ["", ".", "..", "\ud800"])
@@ -151,7 +141,6 @@ async def test_an_id_that_would_change_the_path_is_not_sent(answering, client, o
     outcomes = [
         await bigpanda.resolve("env1", odd, "x"),
         await bigpanda.resolve(odd, "5e7f", "x"),
-        await bigpanda.tag("env1", "5e7f", odd, "x"),
         await bigpanda.activities(odd),
     ]
 

@@ -53,10 +53,7 @@ CALLS = {
     BigPandaCall.RESOLVE: lambda client: client.resolve(ENV, "5e7f", "fixed"),
     BigPandaCall.COMMENT: lambda client: client.comment(ENV, "5e7f", "on it"),
     BigPandaCall.ASSIGN: lambda client: client.assign(ENV, "5e7f", ANN.id),
-    BigPandaCall.UNASSIGN: lambda client: client.unassign(ENV, "5e7f"),
     BigPandaCall.SNOOZE: lambda client: client.snooze(ENV, "5e7f", NOW + 3600),
-    BigPandaCall.UNSNOOZE: lambda client: client.unsnooze(ENV, "5e7f"),
-    BigPandaCall.TAG: lambda client: client.tag(ENV, "5e7f", "itd_priority_1", "P2"),
     BigPandaCall.TAG_DEFINITIONS: lambda client: client.tag_definitions(),
     BigPandaCall.ACTIVITIES: lambda client: client.activities("5e7f"),
     BigPandaCall.USERS: lambda client: client.users(ANN.email),
@@ -106,17 +103,15 @@ async def test_every_action_changes_the_incident(bigpanda, client):
     incident = bigpanda.incident("5e7f")
     api = client()
 
-    for call in (BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
+    for call in (BigPandaCall.COMMENT, BigPandaCall.ASSIGN, BigPandaCall.SNOOZE):
         await CALLS[call](api)
 
     assert (incident.comments, incident.assignee, incident.snoozed_until) == (["on it"], ANN, NOW + 3600)
     assert incident.fields["snooze"]["autoCancel"] is False
-    assert incident.tags == {"itd_priority_1": 2000}
 
-    for call in (BigPandaCall.UNASSIGN, BigPandaCall.UNSNOOZE, BigPandaCall.RESOLVE):
-        await CALLS[call](api)
+    await CALLS[BigPandaCall.RESOLVE](api)
 
-    assert (incident.assignee, incident.snoozed_until, incident.resolved) == (None, None, True)
+    assert incident.resolved
     assert incident.activities[-1]["params"] == {"annotation": "fixed"}
 
 
@@ -174,9 +169,6 @@ async def test_every_action_causes_a_share_that_relay_parses(bigpanda, client, t
         BigPandaCall.COMMENT,
         BigPandaCall.ASSIGN,
         BigPandaCall.SNOOZE,
-        BigPandaCall.UNSNOOZE,
-        BigPandaCall.UNASSIGN,
-        BigPandaCall.TAG,
         BigPandaCall.RESOLVE,
     ):
         time.advance(1)
@@ -184,24 +176,21 @@ async def test_every_action_causes_a_share_that_relay_parses(bigpanda, client, t
         await bigpanda.wait_until_idle()
         shares.append(parse_share(orjson.dumps(bigpanda.sent_shares[-1].body), {}, time.now()))
 
-    commented, assigned, snoozed, woken, unassigned, tagged, resolved = shares
+    commented, assigned, snoozed, resolved = shares
     ann = {"name": "Ann Lee", "email": "ann@example.com", "id": "644c"}
     assert {share.environment for share in shares} == {Environment(name="All Incidents", id=ENV)}
-    assert [share.as_of for share in shares] == [NOW + second for second in range(1, 8)]
+    assert [share.as_of for share in shares] == [NOW + second for second in range(1, 5)]
     assert (commented.comment, commented.events) == ("on it", (ShareEvent(name="incident#commented", at=NOW + 1),))
-    assert [share.comment for share in shares[1:]] == [None] * 6
+    assert [share.comment for share in shares[1:]] == [None] * 3
     assert assigned.blocks["assignment"]["assignee"] == ann
     assert snoozed.blocks["snooze"] == {"snoozed": True, "wake": NOW + 3600}
-    assert woken.blocks["snooze"] == {"snoozed": False, "wake": None}
-    assert unassigned.blocks["assignment"]["assignee"] is None
-    assert tagged.blocks["tags"] == [["itd_priority_1", ["2000"]]]
     assert resolved.blocks["state"] == {"status": "Ok", "resolved": True, "active": False}
-    assert resolved.blocks["ended"] == NOW + 7
+    assert resolved.blocks["ended"] == NOW + 4
 
 
 async def test_the_api_s_incident_says_the_same_as_the_last_share(bigpanda, client):
     api = client()
-    for call in (BigPandaCall.ASSIGN, BigPandaCall.SNOOZE, BigPandaCall.TAG):
+    for call in (BigPandaCall.ASSIGN, BigPandaCall.SNOOZE):
         await CALLS[call](api)
     await bigpanda.wait_until_idle()
 
@@ -244,10 +233,9 @@ async def test_a_removed_incident_is_not_found(bigpanda, client, call):
     assert await CALLS[call](client()) == IncidentNotFound(reason="not_found", detail="Incident 5e7f does not exist")
 
 
-async def test_a_missing_tag_or_user_is_no_missing_incident(client):
-    tag, user = [await client().tag(ENV, "5e7f", "nope", "x"), await client().assign(ENV, "5e7f", "nobody")]
+async def test_a_missing_user_is_no_missing_incident(client):
+    user = await client().assign(ENV, "5e7f", "nobody")
 
-    assert (tag.cause, tag.reason) == (RejectionCause.PAYLOAD, "tag_unknown")
     assert (user.cause, user.reason) == (RejectionCause.PAYLOAD, "user_unknown")
 
 
@@ -262,7 +250,6 @@ async def test_a_rejection_has_bigpandas_words(client):
     outcomes = [
         await client().comment(ENV, "5e7f", " "),
         await client().snooze(ENV, "5e7f", NOW),
-        await client().tag(ENV, "5e7f", "itd_priority_1", "P9"),
         await client().callback("5e7f", "another key"),
     ]
 
@@ -270,7 +257,6 @@ async def test_a_rejection_has_bigpandas_words(client):
     assert [outcome.detail for outcome in outcomes] == [
         "comment may not be blank",
         "end_time must be in the next 90 days, in Unix seconds",
-        "itd_priority_1: P9 is none of P1, P2, P3, P4, P5",
         "no integration has this app_key",
     ]
 

@@ -63,7 +63,6 @@ def _endpoint(  # noqa: PLR0913  the columns of the table
     permission: str | None = INCIDENT_ACTIONS,
     per_second: int = 5,
 ) -> Callable[[Run], Run]:
-    """Add the function to the table."""
 
     def add(run: Run) -> Run:
         ENDPOINTS.append(Endpoint(name, verb, path, run, fields, optional, permission, per_second))
@@ -167,14 +166,6 @@ def _assign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
     return _DONE
 
 
-@_endpoint("unassign", "DELETE", f"{_INCIDENT}/assignment")
-def _unassign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
-    incident = _incident(organisation, arguments)
-    if incident.assignee is not None:
-        organisation.assign(incident, None, caller.user)
-    return _DONE
-
-
 @_endpoint(
     "snooze",
     "PUT",
@@ -189,26 +180,6 @@ def _snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
         raise bad_request("end_time must be in the next 90 days, in Unix seconds")
     auto_cancel = arguments.get("cancel_on_incident_updates", False)
     organisation.snooze(incident, until, caller.user, comment, auto_cancel=auto_cancel)
-    return _DONE
-
-
-@_endpoint("unsnooze", "DELETE", f"{_INCIDENT}/snooze")
-def _unsnooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
-    incident = _incident(organisation, arguments)
-    if incident.snoozed_until is not None:
-        organisation.unsnooze(incident, caller.user)
-    return _DONE
-
-
-@_endpoint("tag", "POST", f"{_INCIDENT}/tags/{{tag}}", fields={"tag_value": str})
-def _tag(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
-    incident = _incident(organisation, arguments)
-    definition = organisation.definitions.get(arguments["tag"])
-    if definition is None:
-        raise not_found(f"Tag ID {arguments['tag']}")
-    if not definition.active:
-        raise bad_request(f"{definition.id} is not active")
-    organisation.tag(incident, definition, definition.stored_value(arguments["tag_value"]), caller.user)
     return _DONE
 
 

@@ -114,12 +114,11 @@ class Organisation(ShareSender):
 
     # --- changes, each shared ---
 
-    def assign(self, incident: FakeIncident, to: FakeBigPandaUser | None, by: FakeBigPandaUser) -> None:
-        """Assign or unassign it."""
+    def assign(self, incident: FakeIncident, to: FakeBigPandaUser, by: FakeBigPandaUser) -> None:
+        """Assign it."""
         incident.assign(to, by)
-        activity = "incident_unassigned" if to is None else "incident_assigned"
-        params = {} if to is None else {"assignee": {"id": to.id, "username": to.email}}
-        self._changed(incident, "incident#updated", activity, by, params)
+        params = {"assignee": {"id": to.id, "username": to.email}}
+        self._changed(incident, "incident#updated", "incident_assigned", by, params)
 
     def comment(self, incident: FakeIncident, text: str, by: FakeBigPandaUser) -> None:
         """Add a comment."""
@@ -150,12 +149,6 @@ class Organisation(ShareSender):
         activity = "incident_resolved_by_alerts" if comments is None else "incident_resolved_api"
         params = {} if comments is None else {"annotation": comments}
         self._changed(incident, "incident#closed", activity, by, params)
-
-    def tag(self, incident: FakeIncident, definition: FakeTagDefinition, value: Any, by: FakeBigPandaUser) -> None:
-        """Set the stored value of a tag."""
-        incident.tags[definition.id] = value
-        params = {"tag_id": definition.id, "value": value}
-        self._changed(incident, "incident-tag#upserted", "incident_tag_updated", by, params)
 
     def queue_share(
         self, incident: FakeIncident, event: str, *, sender: FakeBigPandaUser = AUTOSHARE, comment: str | None = None

@@ -1,9 +1,7 @@
-"""Definitions of incident tags, and how a written value is stored."""
+"""Definitions of incident tags."""
 
 from dataclasses import dataclass
 from typing import Any
-
-from relay.sandbox.bigpanda.errors import bad_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,26 +43,3 @@ class FakeTagDefinition:
             ]
             return {"ordered_list": levels}
         return {"incident_tag_values": list(self.values)} if self.values else {}
-
-    def stored_value(self, written: str) -> Any:
-        """What an incident holds after this was written: a priority's number, a list, or the text as it is.
-
-        https://docs.bigpanda.io/en/incident-tags.html: a value of a closed list stands in brackets.
-        """
-        match self.type:
-            case "Priority":
-                return (self._rank(written) + 1) * 1000
-            case "ClosedListValuesSingle" | "ClosedListValuesMulti":
-                if not (written.startswith("[") and written.endswith("]")):
-                    raise bad_request(f"{self.id}: the value must be encased in brackets")
-                values = [part.strip() for part in written[1:-1].split(",")]
-                for value in values:
-                    self._rank(value)
-                return values
-            case _:
-                return written
-
-    def _rank(self, value: str) -> int:
-        if value not in self.values:
-            raise bad_request(f"{self.id}: {value} is none of {', '.join(self.values)}")
-        return self.values.index(value)

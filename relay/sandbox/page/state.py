@@ -67,7 +67,6 @@ def message_state(workspace: Workspace, message: FakeMessage) -> State:
         "attachments": list(message.attachments),
         "edited": message.edited_at is not None,
         "deleted": message.deleted,
-        "reactions": [{"name": name, "count": len(users)} for name, users in message.reactions.items() if users],
         "incident": incident if isinstance(incident, str) else None,
         "pings": list(pings(message)),
         "versions": len(message.versions),

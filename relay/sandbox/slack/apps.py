@@ -19,7 +19,6 @@ DEFAULT_SCOPES: Final = frozenset(
         "chat:write",
         "groups:history",
         "groups:read",
-        "reactions:write",
         "usergroups:read",
         "users:read",
         "users:read.email",

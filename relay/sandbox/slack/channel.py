@@ -23,7 +23,6 @@ class FakeMessage:
     edited_at: str | None = None
     deleted: bool = False
     customised: bool = False
-    reactions: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack.apps import TEAM_URL, TokenGrant
+from relay.sandbox.slack.apps import TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
 from relay.sandbox.slack.errors import MethodError
@@ -82,17 +82,6 @@ def delete(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> An
     return {"channel": channel.id, "ts": message.ts}
 
 
-def get_permalink(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """chat.getPermalink: the address of a message that exists."""
-    channel = workspace.channel_by_id(caller, arguments)
-    message = channel.find(read.required(arguments, "message_ts"))
-    if message is None:
-        raise MethodError("message_not_found")
-    link = f"{TEAM_URL}archives/{channel.id}/p{message.ts.replace('.', '')}"
-    thread = f"?thread_ts={message.thread_ts}&cid={channel.id}" if message.thread_ts else ""
-    return {"channel": channel.id, "permalink": link + thread}
-
-
 def _writable(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> FakeChannel:
     channel = workspace.find_channel(read.required(arguments, "channel"))
     member = channel is not None and caller.bot.user_id in channel.members
@@ -123,7 +112,6 @@ def _new_content(arguments: Arguments) -> MessageContent:
 
 
 def _changes(arguments: Arguments) -> dict[str, Any]:
-    """What an update changes, with what follows from it."""
     changes = _given(arguments)
     if len(changes.get("text", "")) > limits.TEXT:
         raise MethodError("msg_too_long")

@@ -27,7 +27,6 @@ class InteractiveWorkspace(Workspace):
     interactivity: AppTransport | None = None
 
     def __init__(self, **options: Any) -> None:
-        """Make an empty one; the options are those of `Workspace`."""
         super().__init__(**options)
         self.deliveries: list[PayloadDelivery] = []
         self.subscriptions: frozenset[str] = _EVENTS

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack import chat, conversations, reactions
+from relay.sandbox.slack import chat, conversations
 from relay.sandbox.slack.apps import TEAM, TEAM_NAME, TEAM_URL, TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.errors import MethodError, validation_error
@@ -43,15 +43,6 @@ def _auth_test(_workspace: Workspace, caller: TokenGrant, _arguments: Arguments)
         "bot_id": caller.bot.bot_id,
         "is_enterprise_install": False,
     }
-
-
-def _users_lookup_by_email(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
-    """https://docs.slack.dev/reference/methods/users.lookupByEmail."""
-    email = read.required(arguments, "email").lower()
-    for user in workspace.users.values():
-        if user.email is not None and user.email.lower() == email and not user.deleted:
-            return {"user": user.as_json(with_email=True, now=workspace.now())}
-    raise MethodError("users_not_found")
 
 
 def _users_info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
@@ -98,7 +89,6 @@ METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
     {
         "auth.test": WebMethod(_auth_test),
         "chat.delete": WebMethod(chat.delete, "chat:write"),
-        "chat.getPermalink": WebMethod(chat.get_permalink),
         "chat.postEphemeral": WebMethod(chat.post_ephemeral, "chat:write"),
         "chat.postMessage": WebMethod(chat.post_message, "chat:write"),
         "chat.update": WebMethod(chat.update, "chat:write"),
@@ -107,12 +97,9 @@ METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
         "conversations.join": WebMethod(conversations.join, "channels:join"),
         "conversations.list": WebMethod(conversations.list_channels),
         "conversations.replies": WebMethod(conversations.replies),
-        "reactions.add": WebMethod(reactions.add, "reactions:write"),
-        "reactions.remove": WebMethod(reactions.remove, "reactions:write"),
         "usergroups.list": WebMethod(_usergroups_list, "usergroups:read"),
         "usergroups.users.list": WebMethod(_usergroups_users_list, "usergroups:read"),
         "users.info": WebMethod(_users_info, "users:read"),
-        "users.lookupByEmail": WebMethod(_users_lookup_by_email, "users:read.email"),
         "views.open": WebMethod(_views_open),
     }
 )

@@ -51,10 +51,6 @@ def message_object(channel: FakeChannel, message: FakeMessage, *, all_metadata: 
         shown["edited"] = {"user": message.user, "ts": message.edited_at}
     if message.metadata is not None:
         shown["metadata"] = message.metadata if all_metadata else {"event_type": message.metadata["event_type"]}
-    if message.reactions:
-        shown["reactions"] = [
-            {"name": name, "users": list(users), "count": len(users)} for name, users in message.reactions.items()
-        ]
     return {**shown, **thread}
 
 

@@ -50,7 +50,6 @@ class Workspace:
         token: str = "xoxb-sandbox",  # noqa: S107  a fake token opens nothing
         scopes: Iterable[str] = DEFAULT_SCOPES,
     ) -> None:
-        """Make an empty workspace in which one app is installed."""
         self.now = clock
         self.changes = ChangeSignal()
         self.bot = Bot()

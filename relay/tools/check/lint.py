@@ -153,7 +153,6 @@ def _card_options(routes: RouteList) -> list[Options]:
 
 
 def _channel_node(item: Node) -> Node:
-    """The node of the channel of a post item."""
     return (item.get("channel") or item) if isinstance(item, MappingNode) else item
 
 

@@ -80,7 +80,6 @@ def _stored_rulebook(stored: StoredConfiguration | None) -> Rulebook | None:
 
 
 async def _database(settings: Settings) -> tuple[list[Finding], StoredConfiguration | None, dict[str, Channel]]:
-    """The findings about the database, and the configuration and channels that it contains."""
     try:
         if (missing := _missing_file(settings.database_url.get_secret_value())) is not None:
             return [missing], None, {}

@@ -41,7 +41,6 @@ not be there. Besides `expect`, every message must fit into Slack's limits, and 
 
     model ........ the values
     grammar ...... parses a file into tests, or reports all its faults
-    values ....... parses the values in it
     steps ........ turns the shares of a test file into real shares
     assertions ... compares a simulation with what is expected
     runner ....... runs all tests, and finds the routes that they reach

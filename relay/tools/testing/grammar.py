@@ -312,7 +312,6 @@ def _read_count(node: Node, context: ParseContext) -> tuple[int, Position] | Non
 
 
 def _read_words(node: Node, context: ParseContext) -> tuple[str, ...] | None:
-    """Parse one word, or a list of words."""
     items = node.items if isinstance(node, ListNode) else (node,)
     words = tuple(word for item in items if (word := read_word(item, context)) is not None)
     if not words:
@@ -321,7 +320,6 @@ def _read_words(node: Node, context: ParseContext) -> tuple[str, ...] | None:
 
 
 def _read_headers(node: Node, context: ParseContext) -> dict[str, str] | None:
-    """Parse a mapping of headers."""
     mapping = read_mapping(node, context, "headers to their values")
     if mapping is None:
         return None
@@ -329,7 +327,6 @@ def _read_headers(node: Node, context: ParseContext) -> dict[str, str] | None:
 
 
 def _read_json_object(node: Node, context: ParseContext) -> Mapping[str, JSON] | None:
-    """Parse a mapping as JSON."""
     mapping = read_mapping(node, context, "names to values")
     return None if mapping is None else {key.text: _to_json(value, context) for key, value in mapping.entries}
 
@@ -354,5 +351,4 @@ def _to_json(node: Node, context: ParseContext) -> JSON:
 
 
 def _position_of(node: Position) -> Position:
-    """The position of a node."""
     return Position(line=node.line, column=node.column)

@@ -68,7 +68,6 @@ def _build(
 
 
 def _without_events(body: Body) -> Body:
-    """A copy without the comment and the events."""
     body = deepcopy(body)
     for place in (body, _incident(body), body.get("metadata")):
         if isinstance(place, dict):

@@ -141,10 +141,7 @@ VALID_CALLS = {
     "resolve": ("POST", f"{INCIDENT_PATH}/resolve", {"comments": "done"}, 202),
     "comment": ("POST", f"{INCIDENT_PATH}/comments", {"comment": "on it"}, 204),
     "assign": ("PUT", f"{INCIDENT_PATH}/assignment", {"assignee": ANN.id}, 204),
-    "unassign": ("DELETE", f"{INCIDENT_PATH}/assignment", None, 204),
     "snooze": ("PUT", f"{INCIDENT_PATH}/snooze", {"end_time": NOW + 3600}, 204),
-    "unsnooze": ("DELETE", f"{INCIDENT_PATH}/snooze", None, 204),
-    "tag": ("POST", f"{INCIDENT_PATH}/tags/itd_priority_1", {"tag_value": "P2"}, 204),
     "definitions": ("GET", "/resources/v2.0/incidents/tags/definitions", None, 200),
     "activities": ("GET", "/resources/v2.0/incidents/i1/activities?per_page=40", None, 200),
     "users": ("GET", "/resources/v2.0/scim/Users?filter=active%20eq%20true", None, 200),
@@ -290,34 +287,6 @@ async def test_an_unknown_user_cannot_be_assigned(bigpanda, send):
             404,
             {"status": 404, "errors": [f"User {known} does not exist"]},
         )
-
-
-@pytest.mark.parametrize(
-    ("definition", "tag_value", "stored"),
-    [
-        (FakeTagDefinition(id="t", name="T"), "any text", "any text"),
-        (FakeTagDefinition(id="t", name="T", type="Priority", values=("P1", "P2")), "P2", 2000),
-        (FakeTagDefinition(id="t", name="T", type="Priority", values=("P1", "P2")), "P9", None),
-        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[a]", ["a"]),
-        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesMulti", values=("a", "b")), "[a, b]", ["a", "b"]),
-        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "a", None),
-        (FakeTagDefinition(id="t", name="T", type="ClosedListValuesSingle", values=("a", "b")), "[c]", None),
-        (FakeTagDefinition(id="t", name="T", active=False), "x", None),
-    ],
-)
-async def test_a_tag_accepts_what_its_definition_allows(bigpanda, send, definition, tag_value, stored):
-    bigpanda.add_tag_definition(definition)
-
-    status, _ = await send("POST", f"{INCIDENT_PATH}/tags/t", {"tag_value": tag_value})
-
-    assert status == (204 if stored is not None else 400)
-    assert bigpanda.incident("i1").tags.get("t") == stored
-
-
-async def test_an_undefined_tag_is_not_found(send):
-    assert (await send("POST", f"{INCIDENT_PATH}/tags/nope", {"tag_value": "x"}))[1]["errors"] == [
-        "Tag ID nope does not exist"
-    ]
 
 
 # -- Reading -----------------------------------------------------------------------------------------------------------
@@ -484,7 +453,7 @@ async def test_shares_describe_each_change_of_an_incident(bigpanda, send, receiv
     bigpanda.add_integration(receiver.url)
     bigpanda.remove_incident("i1")
     await bigpanda.start_incident(share())
-    for name in ("comment", "assign", "snooze", "unsnooze", "tag", "unassign", "resolve"):
+    for name in ("comment", "assign", "snooze", "resolve"):
         time.advance(1)
         verb, path, body, _ = VALID_CALLS[name]
         await send(verb, path, body)
@@ -499,26 +468,20 @@ async def test_shares_describe_each_change_of_an_incident(bigpanda, send, receiv
         "incident#commented",
         "incident#updated",
         "incident#snoozed",
-        "incident#updated",
-        "incident-tag#upserted",
-        "incident#updated",
         "incident#closed",
         "incident#reopen",
         "incident#closed",
     ]
-    new, commented, assigned, snoozed, woken, tagged, unassigned, closed, reopened, ended = receiver.bodies
+    new, commented, assigned, snoozed, closed, reopened, ended = receiver.bodies
     assert commented["metadata"]["comment"] == {"comment": "on it", "environment": "All Incidents"}
     assert "comment" not in assigned["metadata"]
     assert "assignee" not in new["metadata"]
     assert snoozed["incident"]["snooze"] == {"snoozed": True, "wake": NOW + 3600, "autoCancel": False}
-    assert woken["incident"]["snooze"]["snoozed"] is False
-    assert tagged["incidentTags"] == [{"id": "itd_priority_1", "value": 2000}]
-    assert unassigned["metadata"]["assignee"] is None
-    assert (closed["incident"]["resolved"], closed["incident"]["endedOn"]) == (True, NOW + 7)
+    assert (closed["incident"]["resolved"], closed["incident"]["endedOn"]) == (True, NOW + 4)
     assert closed["incident"]["alerts"][0]["active"] is False
     assert reopened["incident"]["resolved"] is False
     assert ended["incident"]["status"] == "Ok"
-    assert [shared.status for shared in bigpanda.sent_shares] == [202] * 10
+    assert [shared.status for shared in bigpanda.sent_shares] == [202] * 7
 
 
 async def test_a_shared_body_is_applied_and_keeps_the_changes_of_calls(bigpanda, send, receiver, time):
@@ -528,7 +491,6 @@ async def test_a_shared_body_is_applied_and_keeps_the_changes_of_calls(bigpanda,
     incident_path = INCIDENT_PATH.replace(ENVIRONMENT, "env2").replace("i1", "i2")
     await bigpanda.apply_and_send(share("i2", metadata=metadata, event_types=[{"event": "incident#new", "time": 1}]))
     await send("PUT", f"{incident_path}/assignment", {"assignee": ANN.id})
-    await send("POST", f"{incident_path}/tags/itd_priority_1", {"tag_value": "P2"})
     await send("PUT", f"{incident_path}/snooze", {"end_time": NOW + 60})
     await bigpanda.wait_until_idle()
 
@@ -540,7 +502,6 @@ async def test_a_shared_body_is_applied_and_keeps_the_changes_of_calls(bigpanda,
     assert first["metadata"] == metadata
     assert first["event_types"] == [{"event": "incident#new", "time": NOW}]
     assert (last["incident"]["status"], last["incident"]["snooze"]["snoozed"]) == ("Warning", True)
-    assert last["incidentTags"] == [{"id": "itd_priority_1", "value": 2000}]
     assert last["metadata"]["assignee"]["userId"] == ANN.id
     assert last["metadata"]["comment"] == {"comment": "twice", "environment": "Databases"}
     assert last["metadata"]["sender"] == sender
@@ -572,7 +533,7 @@ async def test_a_body_can_name_the_assignee(bigpanda):
 
 async def test_a_call_without_a_change_causes_no_share(bigpanda, send, receiver):
     bigpanda.add_integration(receiver.url)
-    for name in ("unassign", "unsnooze", "incident", "definitions"):
+    for name in ("incident", "definitions"):
         verb, path, body, _ = VALID_CALLS[name]
         await send(verb, path, body)
     await bigpanda.wait_until_idle()

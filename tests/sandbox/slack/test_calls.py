@@ -48,8 +48,6 @@ async def test_a_missing_scope_is_named_together_with_the_granted_scopes(slack, 
         ("channels:join", lambda c: c.conversations_join(channel=NOC)),
         ("chat:write", lambda c: c.chat_update(channel=NOC, ts="1.000000", text="x")),
         ("chat:write", lambda c: c.chat_delete(channel=NOC, ts="1.000000")),
-        ("reactions:write", lambda c: c.reactions_add(channel=NOC, timestamp="1.000000", name="eyes")),
-        ("users:read.email", lambda c: c.users_lookupByEmail(email="ann@example.com")),
         ("users:read", lambda c: c.users_info(user="U00000000AN")),
         ("usergroups:read", lambda c: c.usergroups_list()),
         ("usergroups:read", lambda c: c.usergroups_users_list(usergroup="S0000000DBA")),
@@ -135,13 +133,6 @@ async def test_every_call_is_logged_with_its_time_its_arguments_and_its_answer(s
     assert (post.channel, post.ok, post.took_effect, post.answer) == (NOC, True, True, posted.data)
     assert (update.at, update.ok, update.took_effect, update.error) == (clock.now, False, False, "message_not_found")
     assert slack.calls_to("chat.update") == [update]
-
-
-async def test_users_are_found_by_their_email_address_unless_they_are_deactivated(slack, client, rejection):
-    found = await client.users_lookupByEmail(email="ann@EXAMPLE.com")
-    assert found["user"]["id"] == "U00000000AN"
-    slack.users["U00000000AN"].deleted = True
-    assert (await rejection(client.users_lookupByEmail(email="ann@example.com")))["error"] == "users_not_found"
 
 
 async def test_the_email_address_of_a_user_is_shown_only_with_its_scope(slack, client, rejection):

@@ -78,7 +78,7 @@ async def test_the_limit_of_a_method_does_not_affect_other_methods(slack, client
     slack.limits.allowed["chat.update"] = 0
     ts = (await post(client))["ts"]
     assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="y"))).headers["Retry-After"] == "60"
-    await client.chat_getPermalink(channel=NOC, message_ts=ts)
+    await client.chat_delete(channel=NOC, ts=ts)
 
 
 async def test_a_workspace_accepts_a_limited_number_of_posts_a_minute(slack, client, rejection):

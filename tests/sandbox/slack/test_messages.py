@@ -45,11 +45,9 @@ async def test_a_post_names_the_channel_by_name_or_id_and_the_answer_has_the_id(
     [
         lambda c: c.chat_update(channel="noc", ts="1.000000", text="x"),
         lambda c: c.chat_delete(channel="#noc", ts="1.000000"),
-        lambda c: c.chat_getPermalink(channel="noc", message_ts="1.000000"),
         lambda c: c.conversations_history(channel="noc"),
         lambda c: c.conversations_info(channel="#noc"),
         lambda c: c.conversations_join(channel="noc"),
-        lambda c: c.reactions_add(channel="noc", timestamp="1.000000", name="eyes"),
     ],
 )
 async def test_every_other_method_needs_the_id(client, rejection, call):
@@ -266,8 +264,6 @@ async def test_every_method_reports_a_deleted_message_as_not_found(client, noc, 
     for call in (
         client.chat_delete(channel=NOC, ts=ts),
         client.chat_update(channel=NOC, ts=ts, text="x"),
-        client.chat_getPermalink(channel=NOC, message_ts=ts),
-        client.reactions_add(channel=NOC, timestamp=ts, name="eyes"),
     ):
         assert (await rejection(call))["error"] == "message_not_found"
 
@@ -354,39 +350,3 @@ async def test_metadata_that_is_too_large_is_rejected(client, rejection):
     metadata = {"event_type": "relay_card", "event_payload": {"key": "x" * 8_000}}
     call = client.chat_postMessage(channel=NOC, text="x", metadata=metadata)
     assert (await rejection(call))["error"] == "metadata_too_large"
-
-
-# --- permalinks and reactions ---
-
-
-async def test_a_permalink_names_the_message_and_its_thread(client):
-    root = await post(client)
-    reply = (await client.chat_postMessage(channel=NOC, text="reply", thread_ts=root))["ts"]
-    to_root = (await client.chat_getPermalink(channel=NOC, message_ts=root))["permalink"]
-    to_reply = (await client.chat_getPermalink(channel=NOC, message_ts=reply))["permalink"]
-    assert to_root == f"https://sandbox.slack.com/archives/{NOC}/p{root.replace('.', '')}"
-    assert to_reply.endswith(f"p{reply.replace('.', '')}?thread_ts={root}&cid={NOC}")
-
-
-async def test_a_reaction_is_added_once_and_removed_once(client, noc, rejection):
-    where = {"channel": NOC, "timestamp": await post(client), "name": "eyes"}
-    await client.reactions_add(**where)
-    assert noc.messages[0].reactions == {"eyes": ["U0RELAYBOT"]}
-    assert (await rejection(client.reactions_add(**where)))["error"] == "already_reacted"
-    await client.reactions_remove(**where)
-    assert noc.messages[0].reactions == {}
-    assert (await rejection(client.reactions_remove(**where)))["error"] == "no_reaction"
-
-
-async def test_invalid_reactions_are_rejected(slack, client, noc, rejection):
-    ts = await post(client)
-    for arguments, code in (
-        ({"channel": NOC, "timestamp": ts, "name": ":eyes:"}, "invalid_name"),
-        ({"channel": NOC, "timestamp": "yesterday", "name": "eyes"}, "bad_timestamp"),
-        ({"channel": NOC, "name": "eyes"}, "no_item_specified"),
-        ({"channel": "C000000OPEN", "timestamp": ts, "name": "eyes"}, "not_in_channel"),
-    ):
-        assert (await rejection(client.api_call("reactions.add", params=arguments)))["error"] == code
-    noc.archive()
-    call = client.reactions_add(channel=NOC, timestamp=ts, name="eyes")
-    assert (await rejection(call))["error"] == "is_archived"

@@ -359,11 +359,8 @@ const drawing = (() => {
     content.append(...(message.blocks?.length ? blocks(message.blocks) : [make("div", "section", make("div", "text", ...mrkdwn(message.text ?? "")))]));
     if (message.edited) content.lastElementChild?.append(make("span", "edited", " (edited)"));
     content.append(...(message.attachments ?? []).map(attachment));
-    if (message.reactions?.length) content.append(make("div", "reactions", ...message.reactions.map(reaction)));
     return content;
   }
-
-  const reaction = ({ name, count }) => make("span", "reaction", `:${name}: ${count}`);
 
   function head(message) {
     const at = Number.parseFloat(message.ts);
