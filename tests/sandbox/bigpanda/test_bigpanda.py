@@ -235,7 +235,7 @@ async def test_comment_and_comments_are_different_fields(bigpanda, send):
 
 
 async def test_a_body_is_rejected_where_none_is_documented(send):
-    assert (await send("DELETE", f"{INCIDENT_PATH}/snooze", {}))[0] == 400
+    assert (await send("GET", INCIDENT_PATH, {}))[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ async def test_limits_are_off_by_default_and_apply_to_each_call_separately(bigpa
     assert await comments(7) == [204] * 7
     bigpanda.limits.enabled = True
     assert await comments(6) == [204] * 5 + [429]
-    assert (await send("DELETE", f"{INCIDENT_PATH}/snooze"))[0] == 204
+    assert (await send("GET", INCIDENT_PATH))[0] == 200
     time.advance(1.0)
     assert await comments(1) == [204]
     assert len(bigpanda.incident("i1").comments) == 13
