@@ -35,8 +35,8 @@ def replies(sequence, at):
     """All due replies of the card, one after the other, as delivery sends them."""
     card, sent = sequence.cards[NOC, 1], []
     while True:
-        untold = [entry for entry in sequence.entries if entry.seq > card.reported_seq]
-        reply = next_reply(card, read_incident(sequence.incident_state.record), untold, START + at)
+        unreported = [entry for entry in sequence.entries if entry.seq > card.reported_seq]
+        reply = next_reply(card, read_incident(sequence.incident_state.record), unreported, START + at)
         if reply is None:
             return sent
         sent.append(reply)

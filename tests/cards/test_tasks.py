@@ -53,7 +53,7 @@ def called_back(integration: str) -> bool:
     return integration in {"default", "eu"}
 
 
-def errands_of(sequence: ShareSequence, one, **cards) -> list[Task]:
+def tasks_of(sequence: ShareSequence, one, **cards) -> list[Task]:
     followed = [card for card in sequence.cards.values() if card.is_current]
     made = plan(sequence.rulebook, sequence.incident_state, followed, one, {}, has_callback=called_back)
     sequence.add(one)
@@ -61,7 +61,7 @@ def errands_of(sequence: ShareSequence, one, **cards) -> list[Task]:
 
 
 def test_the_callback_waits_for_the_first_card_and_at_most_until_its_deadline():
-    [task] = errands_of(ShareSequence(), share(status="critical"))
+    [task] = tasks_of(ShareSequence(), share(status="critical"))
     assert (task.kind, task.payload, task.due_at) == (
         "callback",
         {"integration": "default"},
@@ -72,22 +72,22 @@ def test_the_callback_waits_for_the_first_card_and_at_most_until_its_deadline():
 def test_the_callback_is_due_at_once_where_there_will_be_no_card():
     sequence = ShareSequence()
     sequence.rulebook = replace(sequence.rulebook, routes=type(sequence.rulebook.routes)(), fallback=None)
-    [task] = errands_of(sequence, share(status="critical"))
+    [task] = tasks_of(sequence, share(status="critical"))
     assert task.due_at == START
 
 
 def test_each_integration_gets_one_callback_under_its_own_name():
     sequence = ShareSequence()
-    assert len(errands_of(sequence, share(status="critical"))) == 1
-    assert errands_of(sequence, share(60, status="warning")) == []
-    [task] = errands_of(sequence, share(120, headers={"X-Relay-Integration": "eu"}, status="warning"))
+    assert len(tasks_of(sequence, share(status="critical"))) == 1
+    assert tasks_of(sequence, share(60, status="warning")) == []
+    [task] = tasks_of(sequence, share(120, headers={"X-Relay-Integration": "eu"}, status="warning"))
     assert task.payload == {"integration": "eu"}
-    assert errands_of(sequence, share(180, headers={"X-Relay-Integration": "eu"}, status="critical")) == []
+    assert tasks_of(sequence, share(180, headers={"X-Relay-Integration": "eu"}, status="critical")) == []
 
 
 def test_without_a_key_there_is_no_callback():
     sequence = ShareSequence()
-    assert errands_of(sequence, share(headers={"X-Relay-Integration": "us"}, status="critical")) == []
+    assert tasks_of(sequence, share(headers={"X-Relay-Integration": "us"}, status="critical")) == []
 
 
 @pytest.mark.parametrize(

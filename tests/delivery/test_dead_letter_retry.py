@@ -40,7 +40,7 @@ def reject_replies(relay, does=LOCKED):
     )
 
 
-async def redrive(relay):
+async def retry_all(relay):
     """Retry all dead letters as the command does; return the outcomes."""
     letters = await relay.store.dead_letters()
     done = await tool.retry(relay.store, letters, relay.clock.now())
@@ -103,7 +103,7 @@ async def test_a_retried_reply_is_posted_late_in_its_own_thread(relay):
     await relay.advance(60)
     assert "rolled back" in thread_replies(relay)
     assert "looking at it" not in thread_replies(relay)
-    assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
+    assert await retry_all(relay) == [RetryOutcome.REPLY_RETRIED]
     await relay.advance(60)
     assert [thread_replies(relay).count(text) for text in ("Warning → *Critical*", "looking at it", "rolled back")] == [
         1,
@@ -124,14 +124,14 @@ async def test_a_retry_that_is_rejected_is_a_dead_letter_again_and_loses_no_late
     await relay.share("one", **SAID)
     await relay.advance(60)
     [first] = await unreported(relay)
-    assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
+    assert await retry_all(relay) == [RetryOutcome.REPLY_RETRIED]
     await relay.advance(60)
     assert await unreported(relay) == [first]
     relay.slack.faults.clear()
     await relay.share("one", status="critical")
     await relay.advance(60)
     assert "Warning → *Critical*" in thread_replies(relay)
-    assert await redrive(relay) == [RetryOutcome.REPLY_RETRIED]
+    assert await retry_all(relay) == [RetryOutcome.REPLY_RETRIED]
     await relay.advance(60)
     assert [thread_replies(relay).count(text) for text in ("looking at it", "Warning → *Critical*")] == [1, 1]
 
@@ -160,7 +160,7 @@ async def test_a_held_card_in_doubt_is_searched_for_before_it_is_posted_again(re
     assert "#db, where it may already be" in relay.slack.text_of(cards(relay, "two", "noc")[0])
     if readable:
         await give_scopes_back(relay)
-    assert await redrive(relay) == [RetryOutcome.SEARCHING]
+    assert await retry_all(relay) == [RetryOutcome.SEARCHING]
     await relay.advance(600)
     standing = cards(relay, "two", "db")
     assert len(standing) == (2 if landed and not readable else 1)
@@ -178,7 +178,7 @@ async def test_a_card_in_doubt_of_a_resolved_incident_is_searched_for_and_not_po
     await relay.share("two", status="ok")
     await relay.advance(60)
     await give_scopes_back(relay)
-    assert await redrive(relay) == [RetryOutcome.SEARCHING]
+    assert await retry_all(relay) == [RetryOutcome.SEARCHING]
     await relay.advance(600)
     assert [relay.slack.text_of(card)[0] for card in cards(relay, "two", "db")] == ["✅"] * landed
     assert await relay.store.dead_letters() == ()
@@ -196,7 +196,7 @@ async def test_held_replies_in_doubt_are_searched_for_one_by_one(relay, landed, 
     if readable:
         await give_scopes_back(relay)
     for left in (1, 0):
-        assert await redrive(relay) == [RetryOutcome.SEARCHING]
+        assert await retry_all(relay) == [RetryOutcome.SEARCHING]
         assert len(await unreported(relay)) == left
         await relay.advance(600)
     times = {
@@ -215,7 +215,7 @@ async def test_a_dead_letter_is_not_retried_while_another_reply_of_the_card_is_i
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, where=in_thread))
     await relay.share("one", status="critical")
     await relay.settle()
-    assert await redrive(relay) == [RetryOutcome.BUSY]
+    assert await retry_all(relay) == [RetryOutcome.BUSY]
     assert len(await unreported(relay)) == 1
 
 
@@ -229,7 +229,7 @@ async def test_the_dead_letter_of_a_resolved_incident_is_closed_as_ended(relay):
     await relay.share("two", status="ok")
     await relay.advance(60)
     letters = await relay.store.dead_letters()
-    assert await redrive(relay) == [RetryOutcome.CLOSED]
+    assert await retry_all(relay) == [RetryOutcome.CLOSED]
     said = tool.describe_result(tool.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), {})
     assert "was never shown" in said
     await relay.advance(60)

@@ -46,7 +46,7 @@ MISBEHAVIOURS = {
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_any_fault_at_any_call_leaves_one_true_card_and_each_entry_once(tmp_path, does, after_effect):
     if after_effect and isinstance(does, type(SERVER_ERROR)) and does.status == 429:
-        pytest.skip("Slack refuses what comes too fast before it does anything")
+        pytest.skip("Slack rate-limits a call before it does anything")
     wrong = {}
     async with run_relay(tmp_path) as relay:
         for method, calls in ((POST, 4), (EDIT, 2)):
