@@ -55,7 +55,8 @@ async def _backtest(store: "Store", routes: Path, templates: Path | None, second
     files = read_files(routes, templates or settings.templates)
     candidate = build_configuration(files if templates else with_live_templates(files, live))
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Replaying", total=None)
         return await replay(
             store,

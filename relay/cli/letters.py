@@ -92,7 +92,7 @@ def _show_body(number: int, *, as_json: bool) -> None:
 
 @letters.command()
 def retry(
-    letter_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The dead letter's number.")] = None,
+    letter_id: Annotated[int | None, typer.Argument(metavar="ID", help="The dead letter's number.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Retry every dead letter.")] = False,
     reason: Annotated[str, typer.Option(metavar="REASON", help="Retry every dead letter with this reason.")] = "",

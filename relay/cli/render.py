@@ -14,7 +14,7 @@ PAGE_WIDTH = 80
 
 def render(  # noqa: PLR0913  each is an option of its own
     share: Annotated[
-        list[Path], typer.Argument(metavar="SHARE.json...", help="The shares, in the order in which they arrive.")
+        list[Path], typer.Argument(metavar="SHARE.json", help="The shares, in the order in which they arrive.")
     ],
     *,
     routes: RoutesFile = Path("routes.yaml"),

@@ -12,7 +12,7 @@ from relay.cli.output import FAILED, write_file
 def run_tests(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILES]...", help="Test files or folders; by default *.test.yaml beside the routes."),
+        typer.Argument(metavar="FILES", help="Test files or folders; by default *.test.yaml beside the routes."),
     ] = None,
     *,
     routes: RoutesFile = Path("routes.yaml"),

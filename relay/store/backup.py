@@ -72,7 +72,9 @@ def _source(url: str) -> Path:
     if address.path is None:
         raise StoreUnusable(f"relay does not copy {address.name}: use pg_dump, which works while relay runs.")
     if not address.path.is_file():
-        raise StoreUnusable(f"There is no SQLite database at {address.path}: set RELAY_DATABASE_URL to relay's.")
+        raise StoreUnusable(
+            f"There is no SQLite database at {address.path}: set RELAY_DATABASE_URL to the database of relay."
+        )
     return address.path
 
 
