@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 
 from relay.actions import messages
-from relay.actions.ephemeral import send_ephemeral
 from relay.actions.modals import build_modal, validation_errors
 from relay.actions.people import LookupFailed
 from relay.actions.permission import Denied, Permissions
@@ -178,7 +177,7 @@ class InteractionHandler:
         return result
 
     async def _tell(self, source: Click | Submission, text: str) -> None:
-        await send_ephemeral(self._slack, source.channel, source.user, text)
+        await messages.send_ephemeral(self._slack, source.channel, source.user, text)
 
     async def _logging_errors(self, work: Coroutine[Any, Any, None]) -> None:
         try:

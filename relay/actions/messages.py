@@ -1,10 +1,16 @@
-"""The ephemeral messages about what one person pressed or wrote in Slack."""
+"""The ephemeral messages about what one person pressed or wrote in Slack; only that person sees them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import structlog
+
 from relay.cards.model import TaskKind
 from relay.model.buttons import BUTTONS
+from relay.slack.gateway import SlackGateway
+from relay.slack.outcomes import Delivered, Read
+
+log = structlog.get_logger("relay.interactions")
 
 UNKNOWN_CARD: Final = "Nothing was done: relay no longer knows this message. Use the incident's newest card."
 MODAL_NOT_OPENED: Final = "Slack did not open the modal in time. Press the button again."
@@ -33,6 +39,14 @@ _WHY: Final[Mapping[str, str]] = {
     "empty": "it has no text that BigPanda could show",
 }
 """Reason of a task -> the sentence that explains it."""
+
+
+async def send_ephemeral(slack: SlackGateway, channel: str, user: str, text: str, thread_ts: str | None = None) -> None:
+    """Send a message to one person; one that Slack does not accept is only logged."""
+    answer = await slack.post_ephemeral(channel, user, text, thread_ts=thread_ts)
+    if not isinstance(answer, Read | Delivered):
+        detail = "the person did not get relay's message about what they did"
+        log.warning("ephemeral_failed", channel=channel, user=user, reason=answer.reason, detail=detail)
 
 
 def denied(kind: str, reason: str, groups: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from functools import partial
 import structlog
 
 from relay.actions import messages
-from relay.actions.ephemeral import send_ephemeral
 from relay.actions.preflight import NoCall, NotYet, Preflight, ReadyCall
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import IncidentNotFound, TaskDone, TaskOutcome
@@ -206,7 +205,7 @@ class TaskRunner:
         if text:
             channel, user = str(task.payload["channel"]), str(task.payload["user"])
             thread = str(task.payload["message_ts"]) if task.kind is TaskKind.REPLY else None
-            await send_ephemeral(self.slack, channel, user, text, thread_ts=thread)
+            await messages.send_ephemeral(self.slack, channel, user, text, thread_ts=thread)
 
     def _message(self, context: TaskContext) -> str:
         """Return what the person reads about a task that failed; empty where the card will show how it ended."""

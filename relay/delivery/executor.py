@@ -165,7 +165,12 @@ class Executor:
             case _:
                 pass
         if isinstance(answer, Rejected) and answer.scope is RejectionScope.CHANNEL:
-            await self._reject_channel(call, answer)
+            # now, so that its other cards need not find that out
+            log.error("channel_rejected", **card_fields(call.context.card), reason=answer.reason, remedy=answer.remedy)
+            channel, retry_at = call.context.channel, self._shared.clock.now() + PROBE_EVERY
+            await self._update_channel(
+                replace(channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=retry_at)
+            )
         if isinstance(answer, Delivered) and call.context.channel.reason and call.method is Method.POST:
             await self._update_channel(replace(call.context.channel, reason=""))  # it takes messages again
             self._shared.wake_all()
@@ -205,14 +210,6 @@ class Executor:
             log.warning("duplicate_deleted", **card_fields(context.card), reason="lease_lost", ts=answer.ts)
             with check_before_send(None):
                 await self._shared.slack.delete(answer.channel, answer.ts)
-
-    async def _reject_channel(self, call: PreparedCall, answer: Rejected) -> None:
-        """Mark the channel as rejected, so that its other cards need not find that out."""
-        log.error("channel_rejected", **card_fields(call.context.card), reason=answer.reason, remedy=answer.remedy)
-        retry_at = self._shared.clock.now() + PROBE_EVERY
-        await self._update_channel(
-            replace(call.context.channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=retry_at)
-        )
 
     async def _update_channel(self, channel: Channel) -> None:
         try:

@@ -12,16 +12,9 @@ from rich.text import Text
 
 from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
 from relay.slack.message import Message
+from relay.tools import message_text
 from relay.tools.incident import CARD_STATES
-from relay.tools.message_text import (
-    Block,
-    ChannelNames,
-    block_lines,
-    blocks_at,
-    channel_label,
-    format_time,
-    slack_error,
-)
+from relay.tools.message_text import Block, ChannelNames
 from relay.tools.mrkdwn import to_rich_text
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
 
@@ -70,7 +63,7 @@ def _sent(sent: SentMessage) -> dict[str, Any]:
         "broadcast": sent.broadcast,
         "entries": [str(entry.kind) for entry in sent.entries],
         "failures": [str(failure) for failure in sent.rendered.failures],
-        "slack_error": slack_error(sent.message),
+        "slack_error": message_text.slack_error(sent.message),
         "message": sent.message.payload(),
     }
 
@@ -118,7 +111,7 @@ def on_terminal(incidents: Mapping[str, Simulation], names: ChannelNames) -> Ite
         yield Rule(Text(f"incident {incident}", "bold"), align="left", style=_QUIET)
         for share in simulation.shares:
             matched = f" · matched by {', '.join(share.routes)}" if share.routes else ""
-            yield Text(f"{format_time(share.share.received)}  {share.outcome}{matched}", _QUIET)
+            yield Text(f"{message_text.format_time(share.share.received)}  {share.outcome}{matched}", _QUIET)
         if not simulation.cards:
             yield Text("No card.", "bold")
         for card in simulation.cards:
@@ -129,7 +122,7 @@ def on_terminal(incidents: Mapping[str, Simulation], names: ChannelNames) -> Ite
 def _card_and_thread(simulated: SimulatedCard, names: ChannelNames) -> Iterator[RenderableType]:
     card, edits = simulated.card, simulated.edits
     by = f"route {card.route}" if card.route else "the fallback"
-    channel = channel_label(card.channel, names).removeprefix("#")
+    channel = message_text.channel_label(card.channel, names).removeprefix("#")
     episode = f", episode {card.episode}" if card.episode > 1 else ""
     yield Text.assemble((f"#{channel}", "bold"), (f"  by {by}{episode}", _QUIET))
     if simulated.root is None or simulated.first is None:
@@ -137,12 +130,12 @@ def _card_and_thread(simulated: SimulatedCard, names: ChannelNames) -> Iterator[
         yield Text(f"  {CARD_STATES[card.state]}{reason}", _QUIET)
         return
     edited = f"edited {edits} times" if edits > 1 else "edited once" if edits else "not edited"
-    title = f"posted {format_time(simulated.first.at)}, {edited}"
+    title = f"posted {message_text.format_time(simulated.first.at)}, {edited}"
     yield from _message(simulated.root, names, title, simulated.first.pings)
     for reply in simulated.replies:
         kinds = ", ".join(dict.fromkeys(str(entry.kind) for entry in reply.entries))
         broadcast = ", also in the channel" if reply.broadcast else ""
-        title = f"{format_time(reply.at)} {kinds}{broadcast}"
+        title = f"{message_text.format_time(reply.at)} {kinds}{broadcast}"
         yield Padding(Group(*_message(reply, names, title, reply.pings)), (0, 0, 0, 4))
 
 
@@ -152,15 +145,17 @@ def _message(sent: SentMessage, names: ChannelNames, title: str, pings: Sequence
     yield Padding(render_message(sent.message, names, sent.at), (0, 0, 0, 2))
     for failure in sent.rendered.failures:
         yield Text(f"  template failed: {failure}", "bold red")
-    if error := slack_error(sent.message):
+    if error := message_text.slack_error(sent.message):
         yield Text(f"  Slack would reject it: {error}", "bold red")
 
 
 def render_message(message: Message, names: ChannelNames, now: float) -> RenderableType:
     """Render one message as it reads at that time (Unix seconds); attachments have a colour bar."""
-    parts: list[RenderableType] = [part for block in blocks_at(message.blocks, now) for part in _block(block, names)]
+    parts: list[RenderableType] = [
+        part for block in message_text.blocks_at(message.blocks, now) for part in _block(block, names)
+    ]
     for attachment in message.attachments:
-        blocks = blocks_at(attachment.get("blocks", ()), now)
+        blocks = message_text.blocks_at(attachment.get("blocks", ()), now)
         content = Group(*(part for block in blocks for part in _block(block, names)))
         parts.append(_Bar(content, str(attachment.get("color", "")) or _QUIET))
     return Group(*parts) if parts else to_rich_text(message.text, names)
@@ -198,7 +193,7 @@ def _block(block: Block, names: ChannelNames) -> Iterator[RenderableType]:
         case "image":
             yield Text(f"(image: {block['alt_text']})", _QUIET)
         case _:
-            yield from map(Text, block_lines([block], names))
+            yield from map(Text, message_text.block_lines([block], names))
 
 
 def _section(block: Block, names: ChannelNames) -> Iterator[RenderableType]:

@@ -98,7 +98,8 @@ def _problems(line: str) -> Iterator[tuple[int, str]]:
         if not hint and _LIST.match(rest):
             value = rest.partition(", ")[0].partition(" #")[0].rstrip()
             hint = _needs_quotes("[", value, "YAML reads it as a list")
-        if hint := hint or _start_hint(rest):
+        is_fine = (rest[:1] in "*&" and _ALIAS.match(rest)) or _TAG.match(rest) or _BLOCK.match(rest)
+        if hint := hint or ("" if is_fine else at_start(rest)):
             yield at, hint
 
 
@@ -123,11 +124,6 @@ def _quotes_hint(rest: str, quoted: str) -> str:
     if quoted and after and after[0] not in ",]}:#":
         return f"the quotes end here: {quoted}; to write {quoted[0]} inside, double it or use the other quotes"
     return ""
-
-
-def _start_hint(rest: str) -> str:
-    fine = (rest[:1] in "*&" and _ALIAS.match(rest)) or _TAG.match(rest) or _BLOCK.match(rest)
-    return "" if fine else at_start(rest)
 
 
 def _needs_quotes(beginning: str, value: str, why: str) -> str:

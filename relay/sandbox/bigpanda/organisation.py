@@ -7,8 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from relay.sandbox.bigpanda.errors import ApiError, not_found
-from relay.sandbox.bigpanda.incident import Body, FakeIncident
-from relay.sandbox.bigpanda.share_body import ParsedShare, changed_fields
+from relay.sandbox.bigpanda.incident import Body, FakeIncident, ParsedShare, changed_fields
 from relay.sandbox.bigpanda.sharing import ShareSender, ShareTrigger
 from relay.sandbox.bigpanda.tag_definitions import FakeTagDefinition
 from relay.sandbox.bigpanda.users import AUTOSHARE, PERMISSIONS, FakeApiKey, FakeBigPandaUser

@@ -16,9 +16,8 @@ from aiohttp import web
 
 from relay.sandbox.bigpanda.endpoints import ENDPOINTS, Endpoint, parse_body
 from relay.sandbox.bigpanda.errors import ApiError
-from relay.sandbox.bigpanda.incident import FakeIncident
+from relay.sandbox.bigpanda.incident import FakeIncident, ParsedShare
 from relay.sandbox.bigpanda.organisation import Organisation
-from relay.sandbox.bigpanda.share_body import ParsedShare
 from relay.sandbox.bigpanda.sharing import Integration
 from relay.sandbox.bigpanda.users import AUTOSHARE, FakeApiKey, FakeBigPandaUser
 from relay.sandbox.calls import ReceivedBigPandaCall

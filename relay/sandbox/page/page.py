@@ -83,7 +83,9 @@ class Page:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            if not self._is_own_host(request.url.host or "") or not _is_same_origin(request):
+            # A browser says so where another site sends this; other clients say nothing.
+            same_origin = request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
+            if not self._is_own_host(request.url.host or "") or not same_origin:
                 raise web.HTTPForbidden(text="This page can be used only on the machine that it runs on.\n")
             return await handler(request)
 
@@ -187,11 +189,6 @@ def _version(message: FakeMessage) -> tuple[Any, ...]:
 
 def _event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
-
-
-def _is_same_origin(request: web.Request) -> bool:
-    """False where a browser says that another site sends this; other clients say nothing."""
-    return request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
 
 
 def _json_response(status: int, body: bytes) -> web.Response:

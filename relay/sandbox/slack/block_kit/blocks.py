@@ -6,16 +6,8 @@ The table follows https://docs.slack.dev/reference/block-kit/blocks, the sizes a
 from collections.abc import Mapping
 from typing import Any
 
-from relay.sandbox.slack.block_kit.elements import (
-    ALT_TEXT,
-    IMAGE_SOURCE,
-    IN_ACTIONS,
-    IN_INPUT,
-    IN_SECTION,
-    any_text,
-    in_context,
-    plain_text,
-)
+from relay.sandbox.slack.block_kit import elements
+from relay.sandbox.slack.block_kit.elements import any_text, plain_text
 from relay.sandbox.slack.block_kit.rich_text import RICH_TEXT_ELEMENTS
 from relay.sandbox.slack.block_kit.schema import (
     NOTHING,
@@ -45,18 +37,18 @@ _SECTION = _block(
     {
         "text": any_text(limits.SECTION_TEXT),
         "fields": array(any_text(limits.SECTION_FIELD), at_most=limits.SECTION_FIELDS),
-        "accessory": IN_SECTION,
+        "accessory": elements.IN_SECTION,
         "expand": boolean,
     },
 )
-_IMAGE = _block({"alt_text": ALT_TEXT}, {**IMAGE_SOURCE, "title": plain_text(limits.IMAGE_TITLE)})
+_IMAGE = _block({"alt_text": elements.ALT_TEXT}, {**elements.IMAGE_SOURCE, "title": plain_text(limits.IMAGE_TITLE)})
 _INPUT = _block(
-    {"label": plain_text(limits.INPUT_LABEL), "element": IN_INPUT},
+    {"label": plain_text(limits.INPUT_LABEL), "element": elements.IN_INPUT},
     {"hint": plain_text(limits.INPUT_HINT), "optional": boolean, "dispatch_action": boolean},
 )
 _VIDEO = _block(
     {
-        "alt_text": ALT_TEXT,
+        "alt_text": elements.ALT_TEXT,
         "title": plain_text(limits.VIDEO_TITLE),
         "thumbnail_url": link(limits.IMAGE_URL),
         "video_url": link(limits.IMAGE_URL),
@@ -88,8 +80,8 @@ _NEWER = ("card", "carousel", "container", "context_actions", "data_table", "dat
 
 # `alert` (modals only) and `file` (never sent by an app) are left out: https://docs.slack.dev/blocks.json
 BLOCK_CHECKS: Mapping[str, Check] = {
-    "actions": _block({"elements": array(IN_ACTIONS, at_most=limits.ACTIONS_ELEMENTS)}),
-    "context": _block({"elements": array(in_context, at_most=limits.CONTEXT_ELEMENTS)}),
+    "actions": _block({"elements": array(elements.IN_ACTIONS, at_most=limits.ACTIONS_ELEMENTS)}),
+    "context": _block({"elements": array(elements.in_context, at_most=limits.CONTEXT_ELEMENTS)}),
     "divider": _block({}),
     "header": _block({"text": plain_text(limits.HEADER)}),
     "image": one_or_other(_IMAGE, "image_url", "slack_file"),
@@ -125,9 +117,9 @@ def check_blocks(  # noqa: PLR0913  where they stand, and what may stand there
     array(of, at_most=at_most, at_least=0)(blocks, at, report)
     _check_unique(blocks, "block_id", at, report, set() if block_ids is None else block_ids)
     for index, block in enumerate(blocks):
-        elements = block.get("elements") if isinstance(block, dict) else None
-        if isinstance(elements, list):
-            _check_unique(elements, "action_id", f"{at}/{index}/elements", report, set())
+        inner = block.get("elements") if isinstance(block, dict) else None
+        if isinstance(inner, list):
+            _check_unique(inner, "action_id", f"{at}/{index}/elements", report, set())
     texts = [block.get("text") for block in of_type(blocks, "markdown")]
     if sum(len(text) for text in texts if isinstance(text, str)) > limits.MARKDOWN:
         report(f"must be less than {limits.MARKDOWN + 1} characters", at)
