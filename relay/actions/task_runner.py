@@ -40,11 +40,7 @@ AcceptShare = Callable[[bytes, Mapping[str, str]], Awaitable[object]]
 
 
 class TaskRunner:
-    """Carries out tasks.
-
-    While this relay leads, `lease` is its lease. `restored_at` is set where a copy of the database was put back: tasks
-    up to then may have been done already.
-    """
+    """Carries out tasks, under the lease that `lead` gets."""
 
     def __init__(  # noqa: PLR0913  each has a name
         self,
@@ -60,13 +56,17 @@ class TaskRunner:
         """`accept` takes what BigPanda answers when it is asked about an incident."""
         self.bigpanda = bigpanda
         self.slack = slack
-        self.lease: Lease | None = None
-        self.restored_at: float | None = None
+        self._lease: Lease | None = None
+        self._restored_at: float | None = None
         self._store = store
         self._preflight = preflight
         self._clock = clock
         self._accept = accept
         self._metrics = metrics
+
+    def lead(self, lease: Lease | None, restored_at: float | None) -> None:
+        """Begin under this lease. Up to `restored_at`, when a copy was put back, tasks may have been done already."""
+        self._lease, self._restored_at = lease, restored_at
 
     async def run(self, context: TaskContext) -> None:
         """Do the next step of a task. Raises LeaseLost: another relay is the leader now, and does the task."""
@@ -106,7 +106,7 @@ class TaskRunner:
     async def _call(self, context: TaskContext, ready: ReadyCall) -> None:
         """Make the call, once the task is stored as in flight. Nothing is stored while the rate limit makes it wait."""
         await self.bigpanda.throttle.reserve_when_ready(ready.call)
-        task, restored_at = context.task, self.restored_at
+        task, restored_at = context.task, self._restored_at
         may_be_done = task.kind in tasks.COMMENT_KINDS and restored_at is not None and task.created <= restored_at
         begin = tasks.begin_restored if may_be_done else tasks.begin_task
         started = await self._update(
@@ -181,7 +181,7 @@ class TaskRunner:
     async def _update(
         self, context: TaskContext, decide: Callable[[TaskContext], TaskUpdate | None]
     ) -> TaskContext | None:
-        save = partial(self._store.update_task, context.task.key, decide, lease=self.lease)
+        save = partial(self._store.update_task, context.task.key, decide, lease=self._lease)
         return await save_result(save, self._clock, {"key": context.task.key})
 
     async def _report(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:

@@ -80,8 +80,7 @@ class TaskWorker:
         window = await self._store.restore_window(self._clock.now())
         if self._runner:
             # Whatever is stored when a copy is served for the first time is the copy's, however long copying took.
-            self._runner.lease = lease
-            self._runner.restored_at = None if window is None else window[1] - SEARCH_FIRST_FOR
+            self._runner.lead(lease, None if window is None else window[1] - SEARCH_FIRST_FOR)
         else:
             await self._give_up_all(lease)
         async with asyncio.TaskGroup() as tasks:
