@@ -37,7 +37,7 @@ format: $(READY) ## format the code, and fix what lint can fix
 	$(BIN)/ruff check --fix .
 
 quick: $(READY) ## run the tests of the pure core, in under a minute
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow' $(CORE) $(WITH_SERVERS:%=--ignore=%) $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow and not soak' $(CORE) $(WITH_SERVERS:%=--ignore=%) $(ARGS)
 
 # With COVERAGE=1 the tests measure branch coverage, also in the processes that they start.
 COVERAGE ?=
@@ -63,7 +63,8 @@ picture: $(READY) ## take the README's picture again
 bench: $(READY) ## measure speed, into benchmarks/RESULTS.md (ARGS=--full for the whole size)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-soak: $(READY) ## kill relay under load for MINUTES=10, on SQLite and on PostgreSQL with three relays
+soak: $(READY) ## run the long tests, then kill relay under load for MINUTES=10, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest -n 2 -m soak
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(ARGS)
 
 clean: ## remove everything that these targets make
