@@ -32,6 +32,7 @@ from relay.reload.reloader import Reloader
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.server.endpoints import create_app
+from relay.server.file_limit import connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
 from relay.slack.gateway import SlackGateway
 from relay.slack.socket_mode import SocketMode
@@ -57,6 +58,7 @@ _CUT_OFF = "None is needed: what was answered 202 is stored, and what was cut of
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises RelayError: it cannot start; the message says why and what to do."""
+    raise_file_limit()
     store = await Store.open(settings.database_url.get_secret_value())
     relay = None
     try:
@@ -141,6 +143,8 @@ class Relay:
             signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
             clock=clock,
             on_problem=metrics.record_http_problem,
+            limits=connection_limits(),
+            secrets=settings.secret_values(),
         )
 
     @property

@@ -1,9 +1,9 @@
 """What stands behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -28,6 +28,19 @@ T = TypeVar("T")
 log = structlog.get_logger("relay")
 
 
+class _Shared(Generic[T]):
+    """Runs some work once for all who ask while it runs: however many ask, it costs as much as for one."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work = work
+        self._running: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._work())
+        return await asyncio.shield(self._running)
+
+
 @dataclass(kw_only=True)
 class RelayBackend:
     """Implements `relay.server.backend.Backend`. `socket` is set where Socket Mode is used."""
@@ -45,6 +58,8 @@ class RelayBackend:
 
     def __post_init__(self) -> None:
         self._probe = HealthProbe(self.store)
+        self._readiness = _Shared(self._check)  # these two need no key, and read the database
+        self._exposition = _Shared(self._collect)
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         """Store a share."""
@@ -65,6 +80,14 @@ class RelayBackend:
         return None if history is None else as_json(history, self.delivery.message_link)
 
     async def readiness(self) -> Readiness:
+        """Check whether a share can be stored, once for all who ask at the same time."""
+        return await self._readiness()
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """Return the metrics, collected once for all who ask at the same time."""
+        return await self._exposition()
+
+    async def _check(self) -> Readiness:
         """Check whether a share can be stored; what else is wrong is shown, and does not make relay unready."""
         state = self.reloader.state
         detail: dict[str, Any] = {
@@ -86,7 +109,7 @@ class RelayBackend:
             detail["store"] = store_problem
         return Readiness(ok="store" not in detail, detail=detail)
 
-    async def metrics(self) -> tuple[bytes, str]:
+    async def _collect(self) -> tuple[bytes, str]:
         """Return the metrics; while the database does not answer, those that do not need it."""
         state = self.reloader.state
         self.recorder.record_configuration(state.hash, state.last_success_at, successful=state.successful)

@@ -7,17 +7,17 @@ its own lines; in JSON it is one more value.
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, TextIO
-from urllib.parse import quote
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from relay.runtime.secrets import secret_pattern
 
 Format = Literal["auto", "console", "json"]
 REDACTED = "[hidden]"
@@ -87,15 +87,9 @@ class _StreamLogger:
 
 def redact(secrets: Iterable[str]) -> Processor:
     """Make a processor that replaces each secret in all keys and values: as it is, as in a URL, and as in a repr."""
-    spellings = {
-        spelling
-        for secret in filter(None, secrets)
-        for spelling in (secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1])
-    }
-    if not spellings:
+    pattern = secret_pattern(secrets)
+    if pattern is None:
         return lambda _logger, _method, event: event
-    longest_first = sorted(spellings, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)))
     hide = partial(pattern.sub, REDACTED)
     return lambda _logger, _method, event: {hide(key): _redacted(value, hide) for key, value in event.items()}
 

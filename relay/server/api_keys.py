@@ -16,9 +16,15 @@ class ApiKeys:
         self._digests = tuple(_digest(key) for key in keys)
 
     def accepts(self, values: Iterable[str]) -> bool:
-        """Return whether one of the values is a valid key. Every pair is compared, also after a match."""
+        """Return whether one of the values is a valid key."""
+        return self.find(values) is not None
+
+    def find(self, values: Iterable[str]) -> int | None:
+        """Return the number of a valid key among the values, from 0. Every pair is compared, also after a match."""
         digests = [_digest(value) for value in values]
-        return any([hmac.compare_digest(key, value) for value in digests for key in self._digests])  # noqa: C419  a generator would stop at the first match
+        pairs = [(number, key, value) for value in digests for number, key in enumerate(self._digests)]
+        found = [number for number, key, value in pairs if hmac.compare_digest(key, value)]
+        return found[0] if found else None
 
 
 def presented_keys(headers: CIMultiDictProxy[str], header: str | None = None) -> list[str]:

@@ -1,4 +1,7 @@
-"""Reads and decompresses a request's body, within a limit of time, and of bytes before and after decompression.
+"""Reads and decompresses a request's body, within limits of time, of its own bytes, and of all bodies of its sender.
+
+Small bodies arrive freely; the limit of connections bounds them. A large one first reserves its bytes, so that large
+bodies wait for each other: small ones, and those of other senders, pass.
 
 aiohttp could decompress by itself, but it rejects a body that it cannot decompress before relay can store it. So relay
 decompresses, and keeps a body as it is if its Content-Encoding is wrong. (A proxy may have decompressed it and left the
@@ -7,33 +10,98 @@ header.)
 
 import asyncio
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
+from relay.server.byte_budget import WAIT_SECONDS, ByteBudget, Reservation
+from relay.server.connections import CONNECTIONS
 from relay.server.problem import Problem, unavailable
+
+SMALL_BODY = 64 * 1024
+"""Bytes up to which a body is small, compressed and decompressed. Nearly every share is."""
+
+BUDGET = 16 * 1024 * 1024
+"""Bytes of the large bodies that relay holds at a time for one sender; and as many of small ones that are complete."""
 
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}  # https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1
 _WINDOWS = (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS)  # with a gzip or zlib header; raw deflate, also called "deflate"
 
 
-async def read_body(request: web.Request, *, limit: int, within: float) -> bytes:
-    """Read and decompress the body of `request`: at most `limit` bytes, within `within` seconds.
+class BodyReader:
+    """Reads the bodies of one sender: the holders of one key, or Slack.
 
-    Raises Problem: 413 as soon as the body is known to be too large, 503 if it does not arrive in time, 400 if it ends
-    too early.
+    A body may have `limit` bytes, before and after decompression, and must arrive within `within` seconds.
     """
-    if (request.content_length or 0) > limit:
-        raise too_large(limit)
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # no part of the response itself has been sent yet
-    body = await _receive(request, limit, within)
-    if request.headers.get("Content-Encoding", "").strip().lower() not in _COMPRESSED:
-        return body
-    decompressed = decompress(body, limit)
-    return body if decompressed is None else decompressed
+
+    def __init__(self, *, limit: int, within: float, budget: int = BUDGET, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._limit = limit
+        self._within = within
+        self._large = ByteBudget(max(budget, limit), wait_seconds=wait_seconds)
+        self._small = ByteBudget(max(budget, limit), wait_seconds=wait_seconds)
+
+    @asynccontextmanager
+    async def read(self, request: web.Request) -> AsyncIterator[bytes]:
+        """Read and decompress the body of `request`; its bytes count until the block ends.
+
+        Raises Problem: 413 as soon as the body is known to be too large, 503 if it does not arrive in time or too many
+        others are in progress, 400 if it ends too early.
+        """
+        length = request.content_length or 0
+        if length > self._limit:
+            raise too_large(self._limit)
+        compressed = request.headers.get("Content-Encoding", "").strip().lower() in _COMPRESSED
+        large, small = Reservation(self._large), Reservation(self._small)
+        try:
+            if length > SMALL_BODY:
+                await large.take(self._limit if compressed else length)
+            await _continue(request)
+            body = await self._receive(request, large)
+            if compressed:
+                body = await self._decompress(body, large)
+            if large.size:
+                large.shrink(len(body))
+            else:
+                await small.take(len(body))
+            request.app[CONNECTIONS].received(request.protocol)
+            yield body
+        finally:
+            large.shrink(0)
+            small.shrink(0)
+
+    async def _receive(self, request: web.Request, reservation: Reservation) -> bytes:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._within):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > self._limit:
+                        raise too_large(self._limit)
+                    if len(body) > SMALL_BODY and not reservation.size:  # it came without its length
+                        await reservation.take(self._limit)
+        except TimeoutError:
+            detail = f"The body did not arrive within {self._within:g} seconds."
+            raise unavailable("too_slow", detail, close=True) from None
+        except (OSError, RequestPayloadError, RuntimeError) as error:
+            # The client has disconnected (RuntimeError: before the first read), or its chunked encoding is invalid.
+            # Only in the second case does anybody receive this response; neither is a failure of relay.
+            raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body ended too early.", close=True) from error
+        return bytes(body)
+
+    async def _decompress(self, body: bytes, reservation: Reservation) -> bytes:
+        """Decompress what stays small at once, and the rest in a thread: ten kilobytes can become ten megabytes."""
+        if not reservation.size:
+            try:
+                decompressed = decompress(body, min(SMALL_BODY, self._limit))
+            except Problem:
+                await reservation.take(self._limit)
+            else:
+                return body if decompressed is None else decompressed
+        decompressed = await asyncio.to_thread(decompress, body, self._limit)
+        return body if decompressed is None else decompressed
 
 
 def decompress(data: bytes, limit: int) -> bytes | None:
@@ -58,21 +126,10 @@ def too_large(limit: int) -> Problem:
 
 
 async def ignore_expect(_request: web.Request) -> None:
-    """Do not answer `Expect: 100-continue` yet: `read_body` does, after the key and the size were checked."""
+    """Do not answer `Expect: 100-continue` yet: a `BodyReader` does, after the key and the size were checked."""
 
 
-async def _receive(request: web.Request, limit: int, seconds: float) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > limit:
-                    raise too_large(limit)
-    except TimeoutError:
-        raise unavailable("too_slow", f"The body did not arrive within {seconds:g} seconds.", close=True) from None
-    except (OSError, RequestPayloadError, RuntimeError) as error:
-        # The client has disconnected (RuntimeError: before the first read), or its chunked encoding is invalid. Only in
-        # the second case does anybody receive this response; neither is a failure of relay.
-        raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body ended too early.", close=True) from error
-    return bytes(body)
+async def _continue(request: web.Request) -> None:
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # no part of the response itself has been sent yet

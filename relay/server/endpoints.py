@@ -1,6 +1,7 @@
 """The HTTP endpoints: who may call them, what they pass to the Backend, and what they answer."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,11 +13,13 @@ from aiohttp.typedefs import Handler
 
 from relay.model.errors import ShareError, StoreError
 from relay.runtime.clock import Clock
+from relay.runtime.secrets import secret_pattern
 from relay.server.api_keys import ApiKeys, presented_keys
 from relay.server.backend import Backend
-from relay.server.body import ignore_expect, read_body
+from relay.server.body import BodyReader, ignore_expect
+from relay.server.connections import CONNECTIONS, ConnectionLimits, Connections, ProblemObserver
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
-from relay.server.malformed_http import PROBLEM_OBSERVER, ProblemObserver
+from relay.server.malformed_http import PROBLEM_OBSERVER
 from relay.server.problem import Problem, from_aiohttp, json_response, stopping, unavailable, unexpected_error
 from relay.server.slack_endpoints import SlackEndpoints
 from relay.server.slack_signature import SignatureVerifier
@@ -27,11 +30,16 @@ MAX_BYTES = 10 * 1024 * 1024
 BODY_TIMEOUT = 30.0
 """Seconds in which a body must arrive, so that a sender that stalls does not hold its connection for ever."""
 
+_LIMITS = ConnectionLimits()
+_SHORTEST_SECRET = 8
+"""Characters: the shortest key that a setting may hold. Many an innocent header contains a shorter text."""
+
 _PROTOCOL: Mapping[str, Any] = {
     "access_log": None,
     "auto_decompress": False,  # body.py does it
     "handler_cancellation": False,  # a share that is being stored is stored, even if its sender disconnects
     "lingering_time": 2.0,  # seconds in which the rest of a rejected body is read, so that its sender gets the response
+    "read_bufsize": 32 * 1024,  # twice as much waits in memory until it is read; aiohttp's own 256 KiB are for speed
 }
 
 log = structlog.get_logger(__name__)
@@ -48,23 +56,27 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     max_bytes: int = MAX_BYTES,
     body_timeout: float = BODY_TIMEOUT,
     on_problem: ProblemObserver | None = None,
+    limits: ConnectionLimits = _LIMITS,
+    secrets: Sequence[str] = (),
 ) -> web.Application:
     """Create the application.
 
     `POST /shares` needs one of `keys`, in `header` or as a bearer token, and accepts at most `max_bytes`. Endpoints for
     operators need `admin_key`, and do not exist without one. Slack's endpoints do not exist without a `signing_secret`;
-    `clock` checks the age of their requests. Every body must arrive within `body_timeout` seconds.
+    `clock` checks the age of their requests. Every body must arrive within `body_timeout` seconds. `limits` are for
+    connections. A header that contains one of the keys or `secrets` is not passed to the backend.
     """
     app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
     app[IN_FLIGHT] = InFlightRequests()
-    app[PROBLEM_OBSERVER] = on_problem or (lambda _status, _reason: None)
+    app[PROBLEM_OBSERVER] = observer = on_problem or (lambda _status, _reason: None)
+    app[CONNECTIONS] = Connections(limits, observer)
     endpoints = _Endpoints(
         backend=backend,
         keys=ApiKeys(keys),
         header=header,
         admin_keys=ApiKeys([admin_key] if admin_key is not None else []),
-        max_bytes=max_bytes,
-        body_timeout=body_timeout,
+        bodies=[BodyReader(limit=max_bytes, within=body_timeout) for _ in keys],
+        secret=secret_pattern(text for text in (*keys, admin_key, *secrets) if text and len(text) >= _SHORTEST_SECRET),
     )
     app.router.add_post("/shares", endpoints.shares, expect_handler=ignore_expect)
     app.router.add_get("/healthz", endpoints.healthz)
@@ -74,7 +86,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
         app.router.add_get("/incidents/{id}", endpoints.incident)
     if signing_secret:
         signature = SignatureVerifier(signing_secret)
-        slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock(), body_timeout=body_timeout)
+        slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock())
         app.router.add_post("/slack/actions", slack.actions, expect_handler=ignore_expect)
         app.router.add_post("/slack/events", slack.events, expect_handler=ignore_expect)
     return app
@@ -88,17 +100,17 @@ class _Endpoints:
     keys: ApiKeys
     header: str
     admin_keys: ApiKeys
-    max_bytes: int
-    body_timeout: float
+    bodies: Sequence[BodyReader]  # one for each key: its holders share a budget
+    secret: re.Pattern[str] | None
 
     async def shares(self, request: web.Request) -> web.Response:
         """Accept one POST of BigPanda's webhook. The key is checked before any byte of the body is read."""
         if request.app[IN_FLIGHT].draining:
             raise stopping()
-        _authenticate(request, self.keys, self.header)
-        body = await read_body(request, limit=self.max_bytes, within=self.body_timeout)
+        key = _authenticate(request, self.keys, self.header)
         try:
-            receipt = await self.backend.accept(body, _headers_without_keys(request, self.header))
+            async with self.bodies[key].read(request) as body:
+                receipt = await self.backend.accept(body, _headers_without_keys(request, self.header, self.secret))
         except ShareError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, error.reason, str(error)) from error
         except StoreError as error:
@@ -133,23 +145,29 @@ class _Endpoints:
         return json_response(document)
 
 
-def _authenticate(request: web.Request, keys: ApiKeys, header: str | None) -> None:
+def _authenticate(request: web.Request, keys: ApiKeys, header: str | None) -> int:
+    """Return the number of the key that the request presents; raises Problem (401) if it presents no valid one."""
     presented = presented_keys(request.headers, header)
-    if keys.accepts(presented):
-        return
+    number = keys.find(presented)
+    if number is not None:
+        request.app[CONNECTIONS].accepted(request.protocol)
+        return number
     where = "as Authorization: Bearer" if header is None else f"in {header}, or as Authorization: Bearer"
     detail = "The request's key is not valid." if presented else f"The request has no key; send it {where}."
     raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _headers_without_keys(request: web.Request, header: str) -> dict[str, str]:
-    """The headers without those that carry a key; the values of a repeated header are joined, as in HTTP."""
-    secret = {header.lower(), "authorization", "proxy-authorization", "cookie"}
+def _headers_without_keys(request: web.Request, header: str, secret: re.Pattern[str] | None) -> dict[str, str]:
+    """The headers without those that carry a key; the values of a repeated header are joined, as in HTTP.
+
+    Some headers carry a key by their name, and any may do so by mistake: those that contain one are left out too.
+    """
     names = {name.lower(): name for name in request.headers}
+    for name in (header, "Authorization", "Proxy-Authorization", "Cookie"):
+        names.pop(name.lower(), None)
+    headers = {name: ", ".join(map(_readable, request.headers.getall(name))) for name in names.values()}
     return {
-        name: ", ".join(map(_readable, request.headers.getall(name)))
-        for lowered, name in names.items()
-        if lowered not in secret
+        name: value for name, value in headers.items() if not (secret and (secret.search(name) or secret.search(value)))
     }
 
 

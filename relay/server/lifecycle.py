@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from relay.model.errors import SettingsError
+from relay.server.connections import CONNECTIONS
 from relay.server.malformed_http import ProblemAppRunner
 
 SHUTDOWN_TIMEOUT = 1.0
@@ -64,7 +65,7 @@ async def listen(app: web.Application, host: str, port: int, *, drain_seconds: f
     runner = ProblemAppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, backlog=app[CONNECTIONS].limits.backlog)
         try:
             await site.start()
         except OSError as error:

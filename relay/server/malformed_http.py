@@ -1,22 +1,28 @@
-"""Answers malformed HTTP, which reaches no application, in the same way as every other error.
+"""One connection: it reports what it does to `Connections`, and answers malformed HTTP like every other error.
 
 aiohttp would send the sender's own bytes back as text, and log a traceback with them. A header may carry a key, so
 relay logs one line without any of these bytes, answers with a Problem, and closes the connection.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
+from relay.server.connections import CONNECTIONS, ConnectionLimits, Connections, ProblemObserver
 from relay.server.problem import Problem, from_aiohttp, unexpected_error
 
-ProblemObserver = Callable[[int, str], None]
-"""Called with status and reason for every request that is answered with an error. It must not raise."""
+MAX_HEAD = 64 * 1024
+"""Bytes of one request's head. aiohttp limits a line and the number of lines, which makes two megabytes together."""
+
+PIECE = 16 * 1024
+"""Bytes that are parsed before other connections have their turn."""
 
 PROBLEM_OBSERVER: Final[web.AppKey[ProblemObserver]] = web.AppKey("problem_observer")
 
@@ -28,13 +34,14 @@ class ProblemAppRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, self.app.get(PROBLEM_OBSERVER, lambda _status, _reason: None))
+        observer = self.app.get(PROBLEM_OBSERVER, lambda _status, _reason: None)
+        return _Server(server, observer, self.app.get(CONNECTIONS) or Connections(ConnectionLimits(), observer))
 
 
 class _Server(web.Server):
     """A copy of aiohttp's server that creates relay's connections."""
 
-    def __init__(self, original: web.Server, observer: ProblemObserver) -> None:
+    def __init__(self, original: web.Server, observer: ProblemObserver, connections: Connections) -> None:
         super().__init__(
             original.request_handler,
             request_factory=original.request_factory,
@@ -43,27 +50,98 @@ class _Server(web.Server):
             **original._kwargs,  # noqa: SLF001
         )
         self.observer = observer
+        self.open = connections
 
     def __call__(self) -> RequestHandler:
-        return _Connection(self, self.observer, loop=self._loop, **self._kwargs)
+        return _Connection(self, self.observer, self.open, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_observer",)
+    __slots__ = ("_head_size", "_last_body", "_next_piece", "_observer", "_open", "_unparsed")
 
-    def __init__(self, server: web.Server, observer: ProblemObserver, **options: Any) -> None:
+    def __init__(self, server: web.Server, observer: ProblemObserver, connections: Connections, **options: Any) -> None:
         super().__init__(server, **options)
         self._observer = observer
+        self._open = connections
+        self._last_body: StreamReader = EMPTY_PAYLOAD
+        self._head_size = 0
+        self._unparsed = bytearray()
+        self._next_piece: asyncio.Handle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self._open.opened(self, cast("asyncio.Transport", transport))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._open.closed(self)
+        self._unparsed.clear()
+        super().connection_lost(exc)
+
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        """Handle one request, until its response is sent."""
+        self._open.requested(self)
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            self._open.answered(self)
 
     def data_received(self, data: bytes) -> None:
+        """Parse bytes, a piece at a time: those of a quarter of a megabyte can be 40,000 chunks of one byte each."""
+        if not data or (len(data) <= PIECE and not self._unparsed):
+            self._parse(data)
+            return
+        if not self._unparsed:
+            self._pause_transport_reading()
+            self._continue_parsing()
+        self._unparsed += data
+
+    def _continue_parsing(self) -> None:
+        if self._next_piece is None:
+            self._next_piece = self._loop.call_soon(self._parse_next_piece)
+
+    def _parse_next_piece(self) -> None:
+        self._next_piece = None
+        if self._reading_paused or self._buffer_paused:
+            return  # `_resume_transport_reading` continues
+        piece = bytes(self._unparsed[:PIECE])
+        del self._unparsed[:PIECE]
+        self._parse(piece)
+        if not self._reading_paused and not self._buffer_paused:
+            self._resume_transport_reading()
+
+    def _resume_transport_reading(self) -> None:
+        """Read on, from what has arrived already."""
+        if self._unparsed:
+            self._continue_parsing()
+        else:
+            super()._resume_transport_reading()
+
+    def _parse(self, data: bytes) -> None:
         """Parse bytes. After malformed HTTP, fail the bodies that are incomplete: their rest will never come."""
+        requests = self._request_count
         super().data_received(data)
+        self._limit_head(len(data), begun=self._request_count > requests)
         if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
             bodies = [payload for _, payload in self._messages]
             bodies += [self._current_request.content] if self._current_request else []
             for body in bodies:
                 if not body.is_eof():
                     body.set_exception(RequestPayloadError("malformed HTTP follows an incomplete body"))
+
+    def _limit_head(self, size: int, *, begun: bool) -> None:
+        """Count the bytes of a head that is not complete yet, and cut off a connection that sends too many."""
+        if begun and self._messages:
+            self._last_body = self._messages[-1][1]
+        self._head_size = 0 if begun or not self._last_body.is_eof() else self._head_size + size
+        if self._head_size > MAX_HEAD:
+            self._open.cut_off(self, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
 
     def handle_error(
         self,

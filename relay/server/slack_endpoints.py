@@ -7,7 +7,7 @@ three times (https://docs.slack.dev/apis/events-api#retries).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -17,7 +17,8 @@ from aiohttp import web
 
 from relay.runtime.clock import Clock
 from relay.server.backend import Backend
-from relay.server.body import read_body
+from relay.server.body import BodyReader
+from relay.server.connections import CONNECTIONS
 from relay.server.lifecycle import IN_FLIGHT
 from relay.server.problem import Problem, json_response, stopping
 from relay.server.slack_signature import SignatureVerifier
@@ -25,6 +26,9 @@ from relay.slack.interactions import Challenge, parse_event
 
 MAX_BYTES: Final = 1024 * 1024
 """The largest body that relay accepts from Slack. A click contains the whole message, which is far smaller."""
+
+BODY_TIMEOUT: Final = 3.0
+"""Seconds in which a body must arrive: anybody may send one, and Slack itself waits no longer for the response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,9 @@ class SlackEndpoints:
     backend: Backend
     signature: SignatureVerifier
     clock: Clock
-    body_timeout: float
+    bodies: BodyReader = field(
+        default_factory=lambda: BodyReader(limit=MAX_BYTES, within=BODY_TIMEOUT, budget=4 * MAX_BYTES)
+    )
 
     async def actions(self, request: web.Request) -> web.Response:
         """Accept a click or a submitted modal: JSON in the form field `payload`."""
@@ -60,10 +66,11 @@ class SlackEndpoints:
             raise stopping()
         if not self.signature.is_recent(request.headers, self.clock.now()):
             raise _unsigned("The request's timestamp is missing, or is more than five minutes off.")
-        body = await read_body(request, limit=MAX_BYTES, within=self.body_timeout)
-        if not self.signature.matches(request.headers, body):
-            raise _unsigned("The request is not signed with this app's signing secret.")
-        return body
+        async with self.bodies.read(request) as body:
+            if not self.signature.matches(request.headers, body):
+                raise _unsigned("The request is not signed with this app's signing secret.")
+            request.app[CONNECTIONS].accepted(request.protocol)
+            return body
 
 
 def _unsigned(detail: str) -> Problem:
