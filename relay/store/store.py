@@ -8,7 +8,7 @@ transaction; PostgreSQL may undo the transaction, and then the function runs aga
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -26,7 +26,7 @@ from relay.store.dead_letters import dead_letters
 from relay.store.incident_history import incident_history
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import OnNotify, listen_on_postgresql, notify
-from relay.store.quarantine import quarantine, quarantined_bodies, quarantined_body
+from relay.store.quarantine import quarantine, quarantine_row, quarantined_bodies, quarantined_body
 from relay.store.recorded_incidents import RecordedIncidents, count_recorded_incidents, next_batch
 from relay.store.restore import restore_window
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
@@ -111,7 +111,12 @@ class Store:
 
     # Shares and incidents
     accept = _write(accepting.accept)
-    quarantine = _write(quarantine)
+
+    async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
+        """Store a body that is no valid share; delete the oldest ones beyond the limits."""
+        row = await asyncio.to_thread(quarantine_row, body, headers, reason, received)
+        await self.database.write(partial(quarantine, row=row))
+
     quarantined_bodies = _read(quarantined_bodies)
     quarantined_body = _read(quarantined_body)
     incident_state = _write(tasks.incident_state)

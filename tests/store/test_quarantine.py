@@ -23,6 +23,17 @@ async def test_the_oldest_bodies_are_deleted(store, monkeypatch, limit, value):
     assert await run(store, "SELECT reason FROM quarantine ORDER BY id") == [("r3",), ("r4",), ("r5",)]
 
 
+async def test_large_bodies_delete_only_large_ones(store, monkeypatch):
+    monkeypatch.setattr(quarantine, "LARGE", 1000)
+    monkeypatch.setattr(quarantine, "MAX_BYTES", 3 * 1100)
+    for number in range(20):
+        await store.quarantine(b"small", {}, f"small{number}", NOW + number)
+        await store.quarantine(os.urandom(1000), {}, f"large{number}", NOW + number)
+    kept = [row.reason for row in await run(store, "SELECT reason FROM quarantine ORDER BY id")]
+    assert [reason for reason in kept if reason.startswith("small")] == [f"small{number}" for number in range(20)]
+    assert [reason for reason in kept if reason.startswith("large")] == ["large17", "large18", "large19"]
+
+
 async def test_bodies_are_listed_without_their_bytes_and_returned_as_they_came(store):
     await store.quarantine(b"first \xff", {"content-type": "text/plain"}, "not_json", NOW)
     await store.quarantine(b"second", {}, "no_incident", NOW + 1)
