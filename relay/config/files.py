@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from relay.config.configuration import Configuration
-from relay.config.template_files import load_packaged, load_templates
+from relay.config.template_files import load_packaged, load_templates, raise_if_exhausted
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
@@ -50,7 +50,11 @@ def load_configuration(routes: Path, templates: Path) -> Configuration:
 
 
 def read_files(routes: Path, templates: Path | None) -> ConfigurationFiles:
-    """Read both, or only the routes. What cannot be read is in `read_faults`."""
+    """Read both, or only the routes. What cannot be read is in `read_faults`.
+
+    Raises:
+        ConfigurationUnreadable: this process cannot open a file now, whichever it is.
+    """
     text, unread = _routes(routes)
     own, unread_templates = _templates(templates) if templates else (None, ())
     return ConfigurationFiles(
@@ -97,6 +101,7 @@ def _routes(path: Path) -> tuple[str, list[Fault]]:
     except FileNotFoundError:
         return "", [Fault(file=str(path), message="file not found; set --routes or RELAY_ROUTES")]
     except (OSError, UnicodeDecodeError) as error:
+        raise_if_exhausted(error)
         return "", [Fault(file=str(path), message=f"cannot be read: {error}")]
 
 
@@ -116,6 +121,7 @@ def _templates(folder: Path) -> tuple[Mapping[str, str] | None, tuple[Fault, ...
     except ConfigurationError as error:
         return {}, tuple(replace(fault, file=str(folder / fault.file)) for fault in error.faults)
     except (OSError, RuntimeError) as error:  # no permission; a link that leads to itself
+        raise_if_exhausted(error)
         return {}, (Fault(file=str(folder), message=f"cannot be read: {error}"),)
 
 

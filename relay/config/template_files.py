@@ -1,14 +1,17 @@
 """Read templates from disk: the operator's folder, and the folder of relay's built-in templates."""
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from relay.model.errors import ConfigurationError, Fault
+from relay.model.errors import ConfigurationError, ConfigurationUnreadable, Fault
 
 MAX_TEMPLATE_BYTES: Final = 256 * 1024
 """The size of one template: far more than anybody writes, and too little to slow down a reload."""
+
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 _HERE: Final = Path(__file__).resolve().parents[1]
 
@@ -27,7 +30,8 @@ def load_packaged() -> Mapping[str, str]:
 def load_templates(folder: Path) -> Mapping[str, str]:
     """Read every template of a folder, by name (`payments/card.j2`); none if there is no such folder.
 
-    Raises ConfigurationError: every file that cannot be read, is not UTF-8, or is too large.
+    Raises ConfigurationError: every file that cannot be read, is not UTF-8, or is too large; ConfigurationUnreadable: this
+    process cannot open a file now; OSError: a folder cannot be read.
     """
     sources: dict[str, str] = {}
     faults: list[Fault] = []
@@ -36,10 +40,23 @@ def load_templates(folder: Path) -> Mapping[str, str]:
         try:
             sources[name] = _read(path)
         except (OSError, ValueError) as error:
+            raise_if_exhausted(error)
             faults.append(Fault(file=name, message=str(error)))
     if faults:
         raise ConfigurationError(faults)
     return sources
+
+
+def raise_if_exhausted(error: Exception) -> None:
+    """Raise ConfigurationUnreadable if the error says nothing about the file: nothing at all can be opened now."""
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        raise ConfigurationUnreadable(f"relay cannot open files now: {error}") from error
+
+
+def _fail(error: OSError) -> None:
+    """A folder that cannot be read is not an empty one, but a folder that is gone is."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _template_paths(folder: Path) -> Iterator[Path]:
@@ -47,7 +64,7 @@ def _template_paths(folder: Path) -> Iterator[Path]:
 
     Kubernetes mounts a volume as links to its hidden folder `..data`, and editors leave files such as `.#card.j2`.
     """
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=_fail, followlinks=True):
         here = Path(place).resolve()
         parents = {here, *here.parents}  # following a link to one of these would never end
         folders[:] = [each for each in folders if each[0] != "." and Path(place, each).resolve() not in parents]

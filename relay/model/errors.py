@@ -6,6 +6,7 @@
         NoIncident                      it has no usable incident.id
       SettingsError                     the environment does not allow the requested action
       ConfigurationError                routes.yaml or templates have faults (all of them, with their places)
+      ConfigurationUnreadable           they cannot be read now, for a reason that is not theirs
       StoreError ...................... the database
         StoreUnusable                   it cannot be opened, or is damaged
           StoreNotMigrated              its tables are missing or of an older relay
@@ -69,6 +70,10 @@ class ConfigurationError(RelayError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class ConfigurationUnreadable(RelayError):
+    """routes.yaml or a template cannot be read now: the machine, or this process, is out of files or memory."""
 
 
 class StoreError(RelayError):

@@ -13,7 +13,7 @@ import structlog
 
 from relay.config.configuration import Configuration, ReloadState
 from relay.config.files import ConfigurationFiles, build_configuration, read_files
-from relay.model.errors import ConfigurationError, Fault, StoreError
+from relay.model.errors import ConfigurationError, ConfigurationUnreadable, Fault, StoreError
 from relay.model.tag_labels import TagDefinition
 from relay.reload.notifier import Notifier
 from relay.reload.watcher import watch
@@ -114,6 +114,8 @@ class Reloader:
         except StoreError as error:
             # Nothing was adopted, and nothing is forgotten: the next turn does it again.
             log.error("configuration_not_saved", detail=str(error))  # noqa: TRY400  the message says it all
+        except ConfigurationUnreadable as error:
+            log.warning("configuration_unreadable", detail=str(error))  # no fault of an edit; the next turn reads again
         except Exception:
             log.exception("reload_crashed")  # the live configuration stays
         if self._loaded is not before:
@@ -190,6 +192,8 @@ class Reloader:
             result = await asyncio.to_thread(build_configuration, files, before)
         except ConfigurationError as error:
             return (*error.faults, *missing)
+        except ConfigurationUnreadable:
+            raise
         except Exception as error:
             log.exception("check_crashed")
             return (Fault(file=files.routes_file, message=f"relay failed to read this, please report it: {error!r}"),)

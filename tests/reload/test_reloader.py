@@ -2,12 +2,16 @@
 
 import asyncio
 import itertools
+import os
+import resource
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
+from relay.config.template_files import load_templates
 from relay.ingest.service import IngestService
-from relay.model.errors import ConfigurationError, StoreUnusable
+from relay.model.errors import ConfigurationError, ConfigurationUnreadable, StoreUnusable
 from relay.reload import reloader as reloader_module
 from relay.reload.reloader import Reloader
 from relay.routes.parser.parse import parse_rulebook
@@ -335,3 +339,29 @@ async def test_a_share_is_routed_by_one_version_of_the_configuration(folder, sto
     assert len(asked) == len(bodies)
     assert len({each.routes for each in accepted}) == 2
     committing.cancel()
+
+
+@contextmanager
+def no_more_files():
+    """Let every attempt to open a file fail: the next free number is the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_process_that_cannot_open_files_finds_no_fault_in_them(folder, reloader):
+    folder.template("{% header %}own{% endheader %}")
+    await folder.run_with_time(reloader.check_files())
+    live = reloader.live
+    with no_more_files(), pytest.raises(ConfigurationUnreadable):
+        await reloader.check_files()
+    assert reloader.live is live
+    assert reloader.state.successful
+    with no_more_files(), pytest.raises((ConfigurationUnreadable, OSError)):  # and no empty folder either
+        load_templates(folder.templates)
+    assert not await folder.run_with_time(reloader.check_files())
