@@ -48,6 +48,9 @@ _ALERTED_PROBLEMS = (
     (400, "no_incident"),
     (401, "unauthorized"),
     (413, "too_large"),
+    (431, "head_too_large"),
+    (503, "busy"),
+    (503, "too_many_connections"),
     (503, "not_stored"),
     (503, "unexpected_error"),
 )

@@ -38,7 +38,7 @@ class ConnectionLimits:
 
     most: int = 1000
     backlog: int = 1024
-    head: float = 10.0
+    head: float = 20.0
     request: float = 90.0
     idle: float = 620.0
 

@@ -40,7 +40,7 @@ def test_the_table_of_readiness_keys_equals_the_keys_in_the_code():
     keys = {"ready", "stopping"}
     source = ast.parse((Path(relay.__file__).parent / "backend.py").read_text(encoding="utf-8"))
     for part in ast.walk(source):
-        if isinstance(part, ast.AsyncFunctionDef) and part.name in {"readiness", "_waiting"}:
+        if isinstance(part, ast.AsyncFunctionDef) and part.name in {"_check", "_waiting"}:
             for each in ast.walk(part):
                 match each:
                     case ast.Dict(keys=names):
