@@ -7,7 +7,7 @@ import io
 import json
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,69 +20,18 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.model.errors import NoIncident, NotJson, SettingsError, StoreUnusable
+from relay.model.errors import SettingsError, StoreUnusable
 from relay.server.api_keys import ApiKeys
-from relay.server.backend import Readiness, ShareReceipt
+from relay.server.backend import Readiness
 from relay.server.body import decompress
 from relay.server.endpoints import create_app
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests, listen
 from relay.server.problem import Problem
+from tests.support.fake_backend import FakeBackend, share
 
 KEY = "the-key-of-today"
 WITH_KEY = {"X-Relay-Key": KEY}
 LIMIT = 20_000
-
-
-class FakeBackend:
-    """A Backend that stores shares in a list, and raises `fails`."""
-
-    def __init__(self) -> None:
-        self.stored: list[tuple[bytes, Mapping[str, str]]] = []
-        self.fails: BaseException | None = None
-        self.entered = asyncio.Event()
-        self.open = asyncio.Event()
-        self.open.set()
-        self.current = Readiness(ok=True, detail={"slack": "unreachable", "letters": 3})
-
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
-        self.entered.set()
-        await self.open.wait()
-        if self.fails is not None:
-            raise self.fails
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise NotJson("The body is not JSON.") from error
-        if (
-            not isinstance(document, dict)
-            or not isinstance(document.get("incident"), dict)
-            or "id" not in document["incident"]
-        ):
-            raise NoIncident("Nothing in the body names an incident.")
-        self.stored.append((body, headers))
-        return ShareReceipt(
-            share=len(self.stored), incident=str(document["incident"]["id"]), routes=("payments", "noc")
-        )
-
-    async def readiness(self) -> Readiness:
-        if self.fails is not None:
-            raise self.fails
-        return self.current
-
-    async def incident(self, incident: str) -> dict[str, Any] | None:
-        return {"id": incident, "shares": []} if incident == "i/1" else None
-
-    async def on_interaction(self, payload: Mapping[str, Any]) -> None:
-        raise AssertionError(payload)
-
-    on_event = on_interaction
-
-    async def metrics(self) -> tuple[bytes, str]:
-        return b"relay_shares_total 1\n", "text/plain; version=0.0.4; charset=utf-8"
-
-
-def share(incident: str = "i1", **more: Any) -> bytes:
-    return json.dumps({"incident": {"id": incident, **more}}).encode()
 
 
 POST_SHARES = f"POST /shares HTTP/1.1\r\nHost: relay\r\nX-Relay-Key: {KEY}\r\n"
