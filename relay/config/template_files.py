@@ -30,8 +30,8 @@ def load_packaged() -> Mapping[str, str]:
 def load_templates(folder: Path) -> Mapping[str, str]:
     """Read every template of a folder, by name (`payments/card.j2`); none if there is no such folder.
 
-    Raises ConfigurationError: every file that cannot be read, is not UTF-8, or is too large; ConfigurationUnreadable: this
-    process cannot open a file now; OSError: a folder cannot be read.
+    Raises ConfigurationError: every file that cannot be read, is not UTF-8, or is too large; ConfigurationUnreadable:
+    this process cannot open a file now; OSError: a folder cannot be read.
     """
     sources: dict[str, str] = {}
     faults: list[Fault] = []
