@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import orjson
 import structlog
 
 from relay.actions.interaction_handler import InteractionHandler
@@ -74,10 +75,12 @@ class RelayBackend:
         """Store what a person wrote into a thread."""
         return await self.interactions.handle_event(payload)
 
-    async def incident(self, incident: str) -> dict[str, Any] | None:
+    async def incident(self, incident: str) -> bytes | None:
         """Return everything that relay knows about an incident, as JSON."""
         history = await self.store.incident_history(incident)
-        return None if history is None else as_json(history, self.delivery.message_link)
+        if history is None:
+            return None
+        return await asyncio.to_thread(lambda: orjson.dumps(as_json(history, self.delivery.message_link)))
 
     async def readiness(self) -> Readiness:
         """Check whether a share can be stored, once for all who ask at the same time."""

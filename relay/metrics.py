@@ -46,6 +46,7 @@ _DELIVERY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300
 _ALERTED_PROBLEMS = (
     (400, "not_json"),
     (400, "no_incident"),
+    (400, "too_costly"),
     (401, "unauthorized"),
     (413, "too_large"),
     (431, "head_too_large"),

@@ -10,10 +10,10 @@ values. Every entry's template has `actor`, `old`, `new`, `text` and `items`, an
     comment     text, actor
     assignment  old, new: names; actor
     snooze      new: until when (Unix seconds, None where BigPanda does not say), snoozed: bool
-    tags        items: [{label, old, new}]
+    tags        items: [{label, old, new}]; more: how many others
     alerts      joined, resolved, returned, left, total: counts; items: [{title, state, was}]
     changes     items: [{identifier, summary, status, url, certainty, start, end, confirmed}]; confirmed: it was known
-                and somebody has confirmed it now
+                and somebody has confirmed it now; more: how many others
     other       text
 """
 
@@ -22,17 +22,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from relay.bigpanda.webhook.share import Share
 from relay.cards.merge import comment_time, is_new_comment
 from relay.cards.model import Entry
+from relay.model.bounds import LONGEST_NAMED, MAX_NAMED, bound_text, bound_texts
 from relay.model.entry_kinds import EntryKind
-from relay.model.incident import CONFIRMED, Change, Incident, Person, State, Tag, worst_of
+from relay.model.incident import CONFIRMED, Incident, Person, State, worst_of
 from relay.model.json_types import JSON
 from relay.model.record import Record
 from relay.rendering.context import tag_label
 
 TAGS_SETTLE_FOR = 300.0
 """Seconds after the first share in which a new tag shows on the card only: BigPanda's enrichment takes minutes."""
-
-_MAX_ITEMS = 20
-"""How many alerts an entry names; it counts all of them."""
 
 _COMPARED_EVENTS = frozenset(
     {"new", "upserted", "removed", "snoozed", "unsnoozed", "commented", "reopen", "reopened", "become-flapping"}
@@ -74,12 +72,23 @@ def _compare(old: Incident, new: Incident, share: Share, before: Record) -> Iter
     if old.snooze != new.snooze and (new.snooze.snoozed or (old.snooze.snoozed and new.active)):
         yield EntryKind.SNOOZE, at, {"old": old.snooze.wake, "new": new.snooze.wake, "snoozed": new.snooze.snoozed}
     settling = share.received - before.first_received <= TAGS_SETTLE_FOR
-    if items := _tags(old.tags, new.tags, settling=settling):
-        yield EntryKind.TAGS, at, {"items": items}
+    if items := _tags(old, new, settling=settling):
+        yield EntryKind.TAGS, at, _named(items)
     if old.active == new.active and before.value("alerts") is not None and (data := _alerts(old, new)):
         yield EntryKind.ALERTS, at, data
-    if items := _changes(old.changes, new.changes):
-        yield EntryKind.CHANGES, at, {"items": items}
+    if items := _changes(old, new):
+        yield EntryKind.CHANGES, at, _named(items)
+
+
+def _named(items: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+    """The first items, within bounds, and the number of the others."""
+    more = {"more": len(items) - MAX_NAMED} if len(items) > MAX_NAMED else {}
+    return {"items": [_shortened(item) for item in items[:MAX_NAMED]], **more}
+
+
+def _shortened(item: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The item with short texts; an address stays whole, since a part of one leads nowhere."""
+    return bound_texts(item, LONGEST_NAMED) | ({"url": item["url"]} if "url" in item else {})
 
 
 def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iterator[_Happening]:
@@ -101,12 +110,15 @@ def _state(old: Incident, new: Incident, at: float, began: float | None) -> Iter
         yield EntryKind.STATUS, at, {"text": text, "flapping": new.flapping}
 
 
-def _tags(old: Sequence[Tag], new: Sequence[Tag], *, settling: bool) -> list[dict[str, JSON]]:
-    before, after = {tag.id: tag for tag in old}, {tag.id: tag for tag in new}
+def _tags(old: Incident, new: Incident, *, settling: bool) -> list[dict[str, JSON]]:
+    """What changed. A tag that is missing where relay left tags out may be one of these."""
+    before, after = {tag.id: tag for tag in old.tags}, {tag.id: tag for tag in new.tags}
     items = []
     for tag in (after | {tag_id: tag for tag_id, tag in before.items() if tag_id not in after}).values():
         was = before[tag.id].value if tag.id in before else ""
         now = after[tag.id].value if tag.id in after else ""
+        if (tag.id not in before and "tags" in old.omitted) or (tag.id not in after and "tags" in new.omitted):
+            continue
         if was == now or (not was and (settling or tag.name == "bp_short_description")):
             continue
         items.append({"label": tag_label(tag.name), "old": was, "new": now})
@@ -123,25 +135,31 @@ def _alerts(old: Incident, new: Incident) -> dict[str, JSON]:
         "resolved": [alert for was, alert in stayed if was.active and not alert.active],
         "left": [alert for name, alert in before.items() if name not in after],
     }
-    if not any(groups.values()):
+    counts = {was: len(alerts) for was, alerts in groups.items()}
+    if old.omitted_alerts or new.omitted_alerts:
+        # Which alerts were left out is not known. Their number still says how many came or went in all.
+        growth = new.alert_count - old.alert_count
+        groups |= {"joined": [], "left": []}
+        counts |= {"joined": max(0, growth), "left": max(0, -growth)}
+    if not any(counts.values()):
         return {}
     items = [
-        {"title": alert.title, "state": str(alert.state), "was": was}
+        {"title": bound_text(alert.title, LONGEST_NAMED), "state": str(alert.state), "was": was}
         for was, alerts in groups.items()
         for alert in alerts
     ]
-    counts = {was: len(alerts) for was, alerts in groups.items()}
-    return {**counts, "total": len(new.active_alerts), "items": items[:_MAX_ITEMS]}
+    return {**counts, "total": new.active_alert_count, "items": items[:MAX_NAMED]}
 
 
-def _changes(old: Sequence[Change], new: Sequence[Change]) -> list[dict[str, JSON]]:
+def _changes(old: Incident, new: Incident) -> list[dict[str, JSON]]:
     """What is new, and what was known already and is confirmed now."""
-    known = {change.id: change.certainty for change in old}
+    known = {change.id: change.certainty for change in old.changes}
     names = ("identifier", "summary", "status", "url", "certainty", "start", "end")
     return [
         {**{name: getattr(change, name) for name in names}, "confirmed": change.id in known}
-        for change in new
-        if change.id not in known or (change.certainty == CONFIRMED and known[change.id] != CONFIRMED)
+        for change in new.changes
+        if (change.id not in known and "changes" not in old.omitted)
+        or (change.certainty == CONFIRMED and known.get(change.id, CONFIRMED) != CONFIRMED)
     ]
 
 
@@ -155,6 +173,8 @@ def _other_events(share: Share) -> Iterator[_Happening]:
             known.add(key)
             first = "became" if words[0].casefold() == "become" else words[0]
             yield EntryKind.OTHER, event.at or share.as_of, {"text": " ".join([first, *words[1:]])}
+    if left_out := share.omitted.get("events"):
+        yield EntryKind.OTHER, share.as_of, {"text": f"{left_out['events']:,} more events"}
 
 
 def _is_autoshare(person: Person) -> bool:

@@ -93,7 +93,7 @@ def _draw_card(
     request = RenderRequest(
         variables=variables,
         mentions=card.pinged if incident.active else (),
-        notices=tuple(notice_lines(card)),
+        notices=(*notice_lines(card), *omission_lines(incident)),
         buttons=buttons(incident, card) if configuration.buttons_enabled else (),
         **stale_style(card),
     )
@@ -110,6 +110,14 @@ def permalink(workspace: str, channel: str, ts: str) -> str:
 def notice_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
     """The notices that a reader sees, each in a line of words; `moment` writes Unix seconds."""
     return filter(None, (_notice_line(notice, moment) for notice in card.notices))
+
+
+def omission_lines(incident: Incident) -> Iterator[str]:
+    """What relay left out, since the incident has more than a reader could use; at most one line."""
+    left_out = {"alerts": sum(incident.omitted_alerts.values()), **incident.omitted}
+    parts = [f"{number:,} {kind}" for kind, number in left_out.items() if number]
+    if parts:
+        yield f"too large to show whole: relay left out {', '.join(parts)}"
 
 
 def stale_style(card: Card) -> dict[str, str]:

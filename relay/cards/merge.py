@@ -5,23 +5,30 @@ Merging is idempotent. Blocks come out the same in whatever order shares arrive,
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 from relay.bigpanda.webhook.share import Share
+from relay.model.bounds import (
+    COMMENTS_REMEMBERED,
+    ENVIRONMENTS_REMEMBERED,
+    EPISODES_REMEMBERED,
+    HEADER_VALUES_REMEMBERED,
+    HEADERS_REMEMBERED,
+    INTEGRATIONS_REMEMBERED,
+    LONGEST_VALUE,
+    MAX_SINGLE_ALERTS,
+    alert_state,
+    bound_text,
+)
 from relay.model.incident import Environment, State, parse_state, worst_of
 from relay.model.reading import derive_title, placeholder_title, read_incident
 from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
 
 REPEAT_WINDOW = 600.0
 """Seconds within which the same text is the same comment, sent again."""
-
-COMMENTS_REMEMBERED = 300
-ENVIRONMENTS_REMEMBERED = 500
-HEADERS_REMEMBERED = 50
-INTEGRATIONS_REMEMBERED = 50
-EPISODES_REMEMBERED = 50
 
 T = TypeVar("T")
 
@@ -52,7 +59,7 @@ def merge_share(record: Record | None, share: Share) -> Record:
     title, written = derive_title(read_incident(merged))
     if base.title in {"", placeholder_title(base.incident)} or (base.title_provisional and written):
         # The first share's title stays, except for a placeholder or, once, a provisional one where one is written now.
-        return replace(merged, title=title, title_provisional=not written)
+        return replace(merged, title=bound_text(title, LONGEST_VALUE), title_provisional=not written)
     return merged
 
 
@@ -106,11 +113,28 @@ def _merge_blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
             continue
         value = merge_alert(before.value, new) if before and is_alert else new
         # An unchanged value stays the same object, so that what was read from it need not be read again.
-        blocks[name] = Block(as_of=share.as_of, value=before.value if before and before.value == value else value)
+        omitted = before.omitted if before and is_alert else share.omitted.get(name)
+        blocks[name] = Block(
+            as_of=share.as_of, value=before.value if before and before.value == value else value, omitted=omitted
+        )
         if name == "alerts":  # it replaces the alerts that were reported on their own up to then
             replaced = [each for each in blocks if each.startswith(ALERT_PREFIX) and blocks[each].as_of <= share.as_of]
             for each in replaced:
                 del blocks[each]
+    return _bound_single_alerts(blocks)
+
+
+def _bound_single_alerts(blocks: dict[str, Block]) -> dict[str, Block]:
+    """The blocks with the newest of the alerts that were reported one by one; one of them counts the older ones."""
+    singles = sorted((name for name in blocks if name.startswith(ALERT_PREFIX)), key=lambda name: blocks[name].as_of)
+    older, kept = singles[:-MAX_SINGLE_ALERTS], singles[-MAX_SINGLE_ALERTS:]
+    if older:
+        counts: Counter[str] = Counter(blocks[kept[0]].omitted or {})
+        for name in older:
+            counts.update(blocks[name].omitted or {})
+            counts[str(alert_state(blocks[name].value))] += 1
+            del blocks[name]
+        blocks[kept[0]] = replace(blocks[kept[0]], omitted=dict(counts))
     return blocks
 
 
@@ -142,6 +166,8 @@ def _may_be_same(one: Environment, other: Environment) -> bool:
 def _merge_headers(known: Mapping[str, tuple[str, ...]], reported: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     headers = dict(known)
     for name, value in reported.items():
+        if sum(map(len, headers.values())) >= HEADER_VALUES_REMEMBERED:
+            break
         if name in headers or len(headers) < HEADERS_REMEMBERED:
             headers[name] = _remember(headers.get(name, ()), value, HEADERS_REMEMBERED)
     return headers

@@ -88,27 +88,29 @@ def next_reply(
     card: Card, incident: Incident, entries: Sequence[Entry], now: float, *, whole: bool = False
 ) -> Reply | None:
     """The reply that reports the first of these entries (`whole`: all); None where none is to be reported."""
-    chosen: list[_CardEntry] = []
-    lines = 0
+    shown: list[_CardEntry] = []
+    last: _CardEntry | None = None
+    lines, broadcast = 0, False
     for each in _card_entries(card, incident, entries, now):
-        shown = [other for other in chosen if other.visible]
-        alone = each.visible and (each.broadcast or any(other.broadcast for other in shown))
+        alone = each.visible and (each.broadcast or broadcast)
         cost = _count_lines(each.entry) if each.visible else 0
         if shown and not whole and (alone or lines + cost > MAX_LINES):
             break
-        chosen.append(each)
+        last = each
+        if each.visible:
+            shown.append(each)
+            broadcast = broadcast or each.broadcast
         lines += cost
-    shown = [each for each in chosen if each.visible]
-    if not shown:
+    if last is None or not shown:
         return None
     return Reply(
-        upto_seq=chosen[-1].entry.seq,
+        upto_seq=last.entry.seq,
         entries=tuple(merge_entries([each.entry for each in shown], room=MAX_LINES - lines)),
         targets=tuple(dict.fromkeys(target for each in shown for target in each.targets)),
-        broadcast=any(each.broadcast for each in shown),
+        broadcast=broadcast,
         reports_reopening=any(_is_own_reopening(each.entry) for each in shown),
         pings_for_reopening=any(each.entry.kind is EntryKind.REOPENED and each.targets for each in shown),
-        worst=chosen[-1].worst,
+        worst=last.worst,
     )
 
 
@@ -138,16 +140,16 @@ def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Ite
     changes = [entry for entry in entries if _is_plain_change(entry)]
     if len(changes) > MAX_STATE_CHANGES:
         merged[EntryKind.STATUS] = changes
+    seqs = {kind: {entry.seq for entry in same} for kind, same in merged.items()}
     for flapping, run in groupby(entries, key=_while_flapping):
         group = list(run)
         if flapping and len(group) > 1:
             yield replace(group[-1], kind=EntryKind.STATUS, data=_merge_states(group, " while flapping"))
             continue
         for entry in group:
-            same = merged.get(entry.kind, [])
-            if entry not in same:
+            if entry.seq not in seqs.get(entry.kind, ()):
                 yield entry
-            elif entry is same[-1] and (data := _merge(same, room)):
+            elif entry is (same := merged[entry.kind])[-1] and (data := _merge(same, room)):
                 yield replace(entry, data=data)
 
 
@@ -276,4 +278,5 @@ def _merge_tags(entries: Sequence[Entry], room: int) -> dict[str, JSON]:
         changes[item["label"]] = {"label": item["label"], "old": was, "new": item["new"]}
     items = [item for item in changes.values() if item["old"] != item["new"]]
     named = max(3, min(MAX_TAG_ITEMS, room + 1))
-    return {"items": items[-named:], "more": max(0, len(items) - named)} if items else {}
+    more = max(0, len(items) - named) + sum(entry.data.get("more", 0) for entry in entries)
+    return {"items": items[-named:], "more": more} if items or more else {}

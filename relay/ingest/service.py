@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
-from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Plan
 from relay.cards.plan import plan
+from relay.ingest.parsing import ShareParser
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
@@ -37,9 +36,6 @@ MAX_GROUP_BYTES = 16 * 1024 * 1024
 PLANNING_SECONDS = 1.0
 """Seconds after which no more shares of a group are planned, and the rest is the next group: meanwhile nothing else is
 written, and PostgreSQL sees an idle transaction."""
-
-LARGE_BODY = 256 * 1024
-"""Bytes from which a body is parsed in a thread."""
 
 ACCEPT_TIMEOUT = 15.0
 """Seconds within which a share is stored, or its sender gets a 503. Longer than SQLite waits for a lock.
@@ -77,7 +73,7 @@ class IngestService:
         self._rulebook = rulebook
         self._clock = clock
         self._wake_delivery = wake_delivery
-        self._key_header = key_header
+        self._parser = ShareParser(key_header)
         self._metrics = metrics or Metrics()
         self._timeout = timeout
         self._wants_callback = wants_callback
@@ -95,8 +91,7 @@ class IngestService:
         with self._metrics.time_accept():
             received = self._clock.now()
             try:
-                parse = partial(parse_share, body, headers, received, key_header=self._key_header)
-                share = parse() if len(body) < LARGE_BODY else await asyncio.to_thread(parse)
+                share = await self._parser.parse(body, headers, received)
             except ShareError as error:
                 await self._quarantine(body, headers, error, received)
                 raise
@@ -120,6 +115,7 @@ class IngestService:
         finally:
             for waiting in self._queue:
                 waiting.answer.cancel()
+            self._parser.close()
 
     async def _quarantine(self, body: bytes, headers: Mapping[str, str], error: ShareError, received: float) -> None:
         """Store a rejected body for the operator; where that fails, the sender still learns why it was rejected."""

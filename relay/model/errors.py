@@ -4,6 +4,7 @@
       ShareError ...................... a body that is not a share (400)
         NotJson                         it is not JSON
         NoIncident                      it has no usable incident.id
+        TooCostly                       to parse it takes too long, or too much memory
       SettingsError                     the environment does not allow the requested action
       ConfigurationError                routes.yaml or templates have faults (all of them, with their places)
       ConfigurationUnreadable           they cannot be read now, for a reason that is not theirs
@@ -43,6 +44,12 @@ class NoIncident(ShareError):
     """The body is JSON, but nothing in it names an incident."""
 
     reason = "no_incident"
+
+
+class TooCostly(ShareError):
+    """To parse the body takes too long, or too much memory."""
+
+    reason = "too_costly"
 
 
 class SettingsError(RelayError):

@@ -159,7 +159,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
-    """An incident as routes and templates read it; times are Unix seconds."""
+    """An incident as routes and templates read it; times are Unix seconds.
+
+    `omitted_alerts` counts the alerts that relay leaves out, `omitted` the parts of other kinds (`relay.model.bounds`).
+    """
 
     id: str
     state: State
@@ -183,6 +186,8 @@ class Incident:
     sender: Person | None = None
     environments: tuple[Environment, ...] = ()
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    omitted_alerts: Mapping[State, int] = field(default_factory=dict)
+    omitted: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def active_alerts(self) -> tuple[Alert, ...]:
@@ -208,13 +213,26 @@ class Incident:
     @cached_property
     def counts(self) -> str:
         """BigPanda's summary line in relay's words: `3 alerts: 2 critical, 1 resolved`; empty without alerts."""
-        total = len(self.alerts)
+        tally = {state: self.omitted_alerts.get(state, 0) for state in reversed(State)}
+        for alert in self.alerts:
+            tally[alert.state] += 1
+        total = sum(tally.values())
         if not total:
             return ""
         if total == 1:
             return f"1 alert: {self.alerts[0].state}"
-        tally = {state: sum(alert.state is state for alert in self.alerts) for state in reversed(State)}
         return f"{total} alerts: " + ", ".join(f"{number} {state}" for state, number in tally.items() if number)
+
+    @property
+    def alert_count(self) -> int:
+        """How many alerts it has, with those that relay leaves out."""
+        return len(self.alerts) + sum(self.omitted_alerts.values())
+
+    @property
+    def active_alert_count(self) -> int:
+        """How many of them are not resolved."""
+        left_out = sum(number for state, number in self.omitted_alerts.items() if state is not State.RESOLVED)
+        return len(self.active_alerts) + left_out
 
     def tag(self, key: str) -> Tag | None:
         """The incident tag of that id or readable name, in any case."""

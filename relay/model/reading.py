@@ -1,6 +1,6 @@
 """Read a record as the typed `Incident`, which depends on the record and on the labels for tags alone."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -56,6 +56,7 @@ def _read(record: Record, tag_labels: TagLabels) -> Incident:
     assignment = record.value("assignment") or {}
     changes = (Change(**{**each, "certainty": each["certainty"].upper()}) for each in record.value("changes") or ())
     related = (change for change in changes if change.certainty != "NONE")  # NONE: somebody rejected the relation
+    omitted = _omitted(record)
     return Incident(
         id=record.incident,
         state=state,
@@ -80,7 +81,21 @@ def _read(record: Record, tag_labels: TagLabels) -> Incident:
         sender=record.sender,
         environments=record.environments,
         headers=record.headers,
+        omitted_alerts={state: omitted.pop(state) for state in State if state in omitted},
+        omitted=omitted,
     )
+
+
+def _omitted(record: Record) -> dict[str, int]:
+    """What relay left out of the record, by what it is; of alerts by their state."""
+    counts: Counter[str] = Counter()
+    for name, block in record.blocks.items():
+        for kind, number in (block.omitted or {}).items():
+            counts["alert tags" if kind == "tags" and name != "tags" else _KINDS.get(kind, kind)] += number
+    return dict(counts)
+
+
+_KINDS = {"values": "tag values"}
 
 
 def _state(block: Mapping[str, JSON], alerts: Sequence[Alert]) -> State:

@@ -28,6 +28,7 @@ Block names and the shape of their values (`None` means: reported as empty):
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from relay.model.bounds import Omitted
 from relay.model.incident import Environment, Person, State, parse_state
 from relay.model.json_types import JSON
 
@@ -37,10 +38,14 @@ ALERT_PREFIX = "alert:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """What is known of one part of an incident, and up to when."""
+    """What is known of one part of an incident, and up to when.
+
+    `omitted` counts what was left out of it (`relay.model.bounds`); None where it is whole.
+    """
 
     as_of: float
     value: JSON
+    omitted: Omitted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,19 +9,18 @@ its own marks with these characters (`relay.rendering.blocks.marks`).
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, overload
 
-from relay.model.incident import Alert, Environment, Incident, Person, Tag
+from relay.model.bounds import LONGEST_TEXT, bound_text
+from relay.model.incident import Alert, Environment, Incident, Person, State, Tag
 
 SHOWN_TAGS: Final = 6
 """How many tags a card shows, unless a route names more; the others are counted."""
 
 RUNBOOK_TAGS: Final = ("run-book", "runbook", "runbook_url")
 """The tags that hold the address of a run-book, unless a route names others."""
-
-_LONGEST_TEXT: Final = 20_000
-"""Characters of a text that a template sees: more than a message can hold, and few enough to read many times."""
 
 _ALERT_NOUN: Final = "alert"
 _TITLE_TAG: Final = "bp_short_description"
@@ -111,11 +110,17 @@ class AlertTags(Mapping[str, str]):
 
 
 class AlertList(Sequence[Item]):
-    """A list of alerts. There may be 300 and a card names five, so `read` makes each record on demand."""
+    """A list of alerts. There may be 300 and a card names five, so `read` makes each record on demand.
 
-    def __init__(self, alerts: Sequence[Alert], read: Callable[[Alert], Item]) -> None:
+    `omitted` counts by state the alerts that relay left out; they come after the last one.
+    """
+
+    def __init__(
+        self, alerts: Sequence[Alert], read: Callable[[Alert], Item], omitted: Mapping[State, int] | None = None
+    ) -> None:
         self._alerts = alerts
         self._read = read
+        self._omitted = omitted or {}
 
     @overload
     def __getitem__(self, index: int) -> Item: ...
@@ -123,16 +128,24 @@ class AlertList(Sequence[Item]):
     def __getitem__(self, index: slice) -> "AlertList": ...
     def __getitem__(self, index: int | slice) -> "Item | AlertList":
         if isinstance(index, slice):
-            return AlertList(self._alerts[index], self._read)
+            to_the_end = index.stop is None and index.step is None
+            return AlertList(self._alerts[index], self._read, self._omitted if to_the_end else None)
         return self._read(self._alerts[index])
 
     def __len__(self) -> int:
         return len(self._alerts)
 
     @property
-    def kinds(self) -> list[tuple[str, str]]:
-        """(noun, state) of each alert, to count them by."""
-        return [(_ALERT_NOUN, alert.state.value) for alert in self._alerts]
+    def total(self) -> int:
+        """How many there are, with those that relay left out."""
+        return len(self._alerts) + sum(self._omitted.values())
+
+    @property
+    def tally(self) -> Counter[tuple[str, str]]:
+        """How many there are of each (noun, state), with those that relay left out."""
+        tally = Counter((_ALERT_NOUN, alert.state.value) for alert in self._alerts)
+        tally.update({(_ALERT_NOUN, state.value): number for state, number in self._omitted.items()})
+        return tally
 
     @property
     def hosts(self) -> list[str]:
@@ -144,18 +157,22 @@ class Alerts(AlertList):
     """All alerts of an incident."""
 
     def __init__(self, incident: Incident, read: Callable[[Alert], Item]) -> None:
-        super().__init__(incident.alerts, read)
+        super().__init__(incident.alerts, read, incident.omitted_alerts)
         self._incident = incident
+        self._omitted_active: Mapping[State, int] = {
+            state: number for state, number in incident.omitted_alerts.items() if state is not State.RESOLVED
+        }
 
     @property
     def worst(self) -> AlertList:
         """The active alerts (all alerts, if none is active), worst first."""
-        return AlertList(self._incident.worst_alerts, self._read)
+        omitted = self._omitted_active if self._incident.active_alerts else self._omitted
+        return AlertList(self._incident.worst_alerts, self._read, omitted)
 
     @property
     def active(self) -> AlertList:
         """The active alerts."""
-        return AlertList(self._incident.active_alerts, self._read)
+        return AlertList(self._incident.active_alerts, self._read, self._omitted_active)
 
 
 def template_variables(
@@ -191,9 +208,7 @@ def tag_label(name: str) -> str:
 
 def template_text(text: str) -> str:
     """Return the text as templates see it: without marks, and cut if it is very long."""
-    clean = without_marks(text)
-    over = len(clean) - _LONGEST_TEXT
-    return clean if over <= 0 else f"{clean[:_LONGEST_TEXT]}… ({over:,} characters were left out)"
+    return bound_text(without_marks(text), LONGEST_TEXT)
 
 
 def without_marks(text: str) -> str:

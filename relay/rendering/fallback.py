@@ -132,10 +132,17 @@ def _by(values: Values) -> str:
 
 
 def _tags(values: Values) -> str:
-    return "\n".join(
+    lines = [
         f"*{_line(item.get('label'))}* {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
         for item in _items(values)
-    )
+    ]
+    return "\n".join([*lines, *_others(values, "tag")])
+
+
+def _others(values: Values, noun: str) -> list[str]:
+    """One line that counts the items that the entry does not name, if there are any."""
+    number = values.get("more")
+    return [f"and {number} more {noun}{'' if number == 1 else 's'}"] if number else []
 
 
 def _alert_counts(values: Values) -> str:
@@ -152,7 +159,7 @@ def _changes(values: Values) -> str:
     for item in _items(values):
         words = " ".join(filter(None, [_line(item.get("identifier")), _line(item.get("summary"))])) or "unnamed change"
         lines.append(f"🔧 {link(item.get('url'), words) or words}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_others(values, "change")])
 
 
 def _resolved(values: Values) -> str:

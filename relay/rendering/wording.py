@@ -1,6 +1,7 @@
 """The words, signs and colours that relay adds to what a template prints."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from relay.model.counting import plural
@@ -23,21 +24,26 @@ LINK_TOO_LONG: Final = "(link too long)"
 """Follows the text of a link whose address does not fit."""
 
 
-def and_more(items: Sequence[tuple[str, str]]) -> str:
-    """Count what a list leaves out, from the (noun, state) of each item: `and 17 more alerts, 3 critical`."""
-    nouns = dict.fromkeys(noun for noun, _ in items)
-    return ", ".join(_counted(noun, [state for each, state in items if each == noun]) for noun in nouns)
+def and_more(items: Iterable[tuple[str, str]]) -> str:
+    """Count what a list leaves out, from the (noun, state) of each item: `and 17 more alerts, 3 critical`.
+
+    A mapping holds the number of items of each noun and state.
+    """
+    tally: dict[str, dict[str, int]] = {}
+    for (noun, state), number in Counter(items).items():
+        tally.setdefault(noun, {})[state] = number
+    return ", ".join(_counted(noun, states) for noun, states in tally.items())
 
 
-def _counted(noun: str, states: Sequence[str]) -> str:
-    count = len(states)
+def _counted(noun: str, states: Mapping[str, int]) -> str:
+    count = sum(states.values())
     words = f"and {count} more {noun}{plural(count)}"
     worst = max((State(state) for state in states if state), key=lambda state: state.rank, default=None)
     if worst is None:
         return words
     if count == 1:
         return f"{words} ({worst})"
-    as_bad = states.count(worst)
+    as_bad = states[worst]
     return f"{words}, {'all' if as_bad == count else as_bad} {worst}"
 
 

@@ -35,8 +35,8 @@ class Backend(Protocol):
     async def readiness(self) -> Readiness:
         """Check whether relay could store a share now."""
 
-    async def incident(self, incident: str) -> dict[str, Any] | None:
-        """Return everything that relay knows about an incident, as JSON; None if it was never shared."""
+    async def incident(self, incident: str) -> bytes | None:
+        """Return what relay knows about an incident, as a JSON document; None if it was never shared."""
 
     async def metrics(self) -> tuple[bytes, str]:
         """Return the metrics, and their content type."""

@@ -83,7 +83,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     app.router.add_get("/readyz", endpoints.readyz)
     app.router.add_get("/metrics", endpoints.metrics)
     if admin_key is not None:
-        app.router.add_get("/incidents/{id}", endpoints.incident)
+        app.router.add_get("/incidents/{id:(?s:.+)}", endpoints.incident)  # an id may have any character
     if signing_secret:
         signature = SignatureVerifier(signing_secret)
         slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock())
@@ -137,12 +137,12 @@ class _Endpoints:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def incident(self, request: web.Request) -> web.Response:
-        """Return everything that relay knows about one incident."""
+        """Return what relay knows about one incident."""
         _authenticate(request, self.admin_keys, None)
         document = await self.backend.incident(request.match_info["id"])
         if document is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "relay has no share of this incident.")
-        return json_response(document)
+        return web.Response(body=document, content_type="application/json")
 
 
 def _authenticate(request: web.Request, keys: ApiKeys, header: str | None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, Entry, IncidentState, Plan, ShareOutcome
@@ -34,19 +34,32 @@ _COUNT_REPEATS = (
 _INSERT_SHARES = schema.share.insert().returning(schema.share.c.id, schema.share.c.incident, schema.share.c.hash)
 
 
+MAX_RECORDS = 16_000_000
+"""Characters of the records that one commit loads. Nearly all records have fewer than 100,000."""
+
+_FEW_INCIDENTS = 8
+"""So few records are within `MAX_RECORDS` in any case: each has at most about a million characters."""
+
+_RECORD_SIZES = select(schema.incident.c.id, func.length(schema.incident.c.record)).where(
+    schema.incident.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
 def accept(
     connection: Connection, shares: Sequence[Share], decide: Callable[[PlanContext], Plan], *, within: float = inf
 ) -> list[AcceptedShare]:
     """Save shares and everything that follows from them in one commit: when this returns, they are on disk.
 
     `decide` is called in the order of arrival. Each share sees the result of the shares of its incident before it. A
-    repeated share is counted, not decided, and gets the answer of the first one. After `within` seconds no more shares
-    are decided: the result is shorter than `shares` (never empty), and nothing of the rest is saved.
+    repeated share is counted, not decided, and gets the answer of the first one. After `within` seconds, or
+    where the records are too large to be loaded together, no more shares are decided: the result is shorter than
+    `shares` (never empty), and nothing of the rest is saved.
 
     Raises StoreError, or whatever `decide` raises: nothing of the whole group is saved.
     """
     if not shares:
         return []
+    shares = _affordable(connection, shares)
     ids = sorted({share.incident for share in shares})
     share_channel_references(connection)
     new = _claim(connection, ids)
@@ -147,6 +160,20 @@ class _Group:
             due=share is first and (bool(plan.tasks) or any(map(_has_work, plan.cards))),
             decision=plan.decision if share is first else {},
         )
+
+
+def _affordable(connection: Connection, shares: Sequence[Share]) -> Sequence[Share]:
+    """The first shares, as many as have records that can be loaded together."""
+    ids = {share.incident for share in shares}
+    if len(ids) <= _FEW_INCIDENTS:
+        return shares
+    sizes = {row[0]: row[1] for row in connection.execute(_RECORD_SIZES, {"ids": list(ids)})}
+    total = 0
+    for number, share in enumerate(shares):
+        total += sizes.pop(share.incident, 0)
+        if number and total > MAX_RECORDS:
+            return shares[:number]
+    return shares
 
 
 def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -1,8 +1,8 @@
 """Posts whose result is unknown: those in doubt, and those that a relay left unfinished."""
 
-from sqlalchemy import Connection, Select, and_, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
-from relay.cards.model import AttemptState, CardState
+from relay.cards.model import Attempt, AttemptState, CardState
 from relay.store import schema
 from relay.store.channels import CANONICAL_REF, reference
 from relay.store.locks import check_lease, lock_incidents
@@ -26,6 +26,12 @@ _TO_RECHECK = (
     .limit(_RECHECKED)
 )
 
+_REJECTED = (
+    select(_attempt)
+    .where(_attempt.c.card == bindparam("of_card"), _attempt.c.state == AttemptState.REJECTED)
+    .order_by(_attempt.c.id)
+)
+
 
 def attempts_in_doubt(connection: Connection) -> tuple[SearchTarget, ...]:
     """Return the attempts in doubt, in the order in which to search for them."""
@@ -35,6 +41,11 @@ def attempts_in_doubt(connection: Connection) -> tuple[SearchTarget, ...]:
 def attempts_to_recheck(connection: Connection) -> tuple[SearchTarget, ...]:
     """Return the attempts that were repeated after a search without result, and are searched for once more."""
     return _search_targets(connection, _TO_RECHECK)
+
+
+def rejected_attempts(connection: Connection, card: int) -> tuple[Attempt, ...]:
+    """Return all attempts of a card that were given up, in their order."""
+    return tuple(to_attempt(row) for row in connection.execute(_REJECTED, {"of_card": card}).mappings())
 
 
 def recover_attempts(

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
 
+from relay.bigpanda.webhook.lenient_json import clean_text
 from relay.store import mappers, schema
 from relay.store.mappers import Row
 from relay.store.types import IncidentHistory
@@ -16,13 +18,17 @@ _ID: Any = bindparam("incident")
 _INCIDENT = select(schema.incident).where(schema.incident.c.id == _ID)
 
 
+MOST = 500
+"""Rows of each table that are read, the newest: an incident may have been shared every second for days."""
+
+
 def _of_incident(table: Table, columns: Iterable[ColumnElement[Any]] | None = None, order: str = "id") -> Select[Any]:
-    return select(*(columns or table.c)).where(table.c.incident == _ID).order_by(table.c[order])
+    return select(*(columns or table.c)).where(table.c.incident == _ID).order_by(table.c[order].desc())
 
 
 def _of_its_cards(table: Table) -> Select[Any]:
     of_card = schema.card.c.id == table.c.card
-    return select(table).join(schema.card, of_card).where(schema.card.c.incident == _ID).order_by(table.c.id)
+    return select(table).join(schema.card, of_card).where(schema.card.c.incident == _ID).order_by(table.c.id.desc())
 
 
 _SHARES = _of_incident(schema.share, [column for column in schema.share.c if column.name != "body"])
@@ -33,29 +39,47 @@ _ATTEMPTS, _CALLS = _of_its_cards(schema.attempt), _of_its_cards(schema.call)
 
 
 def incident_history(connection: Connection, incident: str) -> IncidentHistory | None:
-    """Return everything about an incident except the bodies of its shares; None if it is unknown."""
+    """Return everything about an incident but its shares' bodies, the newest `MOST` of each; None if it is unknown."""
+    if clean_text(incident) != incident:  # no incident has such an id, and PostgreSQL does not accept it
+        return None
     row = connection.execute(_INCIDENT, {"incident": incident}).mappings().one_or_none()
     if row is None:
         return None
+    newest = _Newest(connection, incident)
     return IncidentHistory(
         state=mappers.to_incident_state(row),
-        shares=_all(connection, _SHARES, incident, mappers.to_share_summary),
-        entries=_all(connection, _ENTRIES, incident, mappers.to_entry),
-        cards=_all(connection, _CARDS, incident, mappers.to_card),
-        attempts=_by_card(connection, _ATTEMPTS, incident, mappers.to_attempt),
-        calls=_by_card(connection, _CALLS, incident, mappers.to_call),
-        tasks=_all(connection, _TASKS, incident, mappers.to_task),
+        shares=newest.all("shares", _SHARES, mappers.to_share_summary),
+        entries=newest.all("entries", _ENTRIES, mappers.to_entry),
+        cards=newest.all("cards", _CARDS, mappers.to_card),
+        attempts=newest.by_card("attempts", _ATTEMPTS, mappers.to_attempt),
+        calls=newest.by_card("calls", _CALLS, mappers.to_call),
+        tasks=newest.all("tasks", _TASKS, mappers.to_task),
+        omitted=newest.omitted,
     )
 
 
-def _all(connection: Connection, statement: Select[Any], incident: str, read: Callable[[Row], T]) -> tuple[T, ...]:
-    return tuple(read(row) for row in connection.execute(statement, {"incident": incident}).mappings())
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """Reads the newest rows of an incident, oldest first, and counts in `omitted` those that it does not read."""
 
+    connection: Connection
+    incident: str
+    omitted: dict[str, int] = field(default_factory=dict)
 
-def _by_card(
-    connection: Connection, statement: Select[Any], incident: str, read: Callable[[Row], T]
-) -> dict[int, tuple[T, ...]]:
-    by_card: dict[int, list[T]] = defaultdict(list)
-    for row in connection.execute(statement, {"incident": incident}).mappings():
-        by_card[row["card"]].append(read(row))
-    return {card: tuple(each) for card, each in by_card.items()}
+    def all(self, name: str, statement: Select[Any], read: Callable[[Row], T]) -> tuple[T, ...]:
+        return tuple(read(row) for row in self._rows(name, statement))
+
+    def by_card(self, name: str, statement: Select[Any], read: Callable[[Row], T]) -> dict[int, tuple[T, ...]]:
+        by_card: dict[int, list[T]] = defaultdict(list)
+        for row in self._rows(name, statement):
+            by_card[row["card"]].append(read(row))
+        return {card: tuple(each) for card, each in by_card.items()}
+
+    def _rows(self, name: str, statement: Select[Any]) -> list[Row]:
+        query = {"incident": self.incident}
+        rows: list[Row] = list(self.connection.execute(statement.limit(MOST), query).mappings())
+        if len(rows) == MOST:
+            count = select(func.count()).select_from(statement.order_by(None).subquery())
+            if more := self.connection.execute(count, query).scalar_one() - MOST:
+                self.omitted[name] = more
+        return rows[::-1]

@@ -147,6 +147,7 @@ class Store:
     recover_attempts = _write(attempts.recover_attempts)
     attempts_in_doubt = _read(attempts.attempts_in_doubt)
     attempts_to_recheck = _read(attempts.attempts_to_recheck)
+    rejected_attempts = _read(attempts.rejected_attempts)
     restore_window = _write(restore_window)
 
     # BigPanda

@@ -149,7 +149,10 @@ class ShareBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentHistory:
-    """Everything that is stored about one incident. Attempts and calls are listed by the id of their card."""
+    """Everything that is stored about one incident. Attempts and calls are listed by the id of their card.
+
+    Of very many rows only the newest are there; `omitted` counts the older ones by the name of the field.
+    """
 
     state: IncidentState
     shares: tuple[ShareSummary, ...]
@@ -158,6 +161,7 @@ class IncidentHistory:
     attempts: Mapping[int, tuple[Attempt, ...]]
     calls: Mapping[int, tuple[SlackCall, ...]]
     tasks: tuple[Task, ...] = ()
+    omitted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import orjson
 
-from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines
+from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines, omission_lines
 from relay.cards.model import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
 from relay.cards.notices import NO_PING, POINTER, STAND_IN
 from relay.config.settings import Settings
@@ -77,14 +78,20 @@ def as_json(history: IncidentHistory, link: PermalinkBuilder) -> dict[str, JSON]
     """Convert the history for `GET /incidents/{id}`.
 
     `links` has the cards' addresses by card number, `words` the text (lines) of the newest entries by `seq`, rendered
-    with relay's own templates.
+    with relay's own templates. `omitted` counts what is left out: parts of the incident that are beyond relay's bounds,
+    and older shares, entries, cards, attempts, calls and tasks.
     """
     document: dict[str, JSON] = orjson.loads(orjson.dumps(history, option=orjson.OPT_NON_STR_KEYS))
     document["bigpanda_tasks"] = document.pop("tasks")
+    if "tasks" in history.omitted:
+        document["omitted"]["bigpanda_tasks"] = document["omitted"].pop("tasks")
     incident = read_incident(history.state.record)
+    variables = template_variables(incident)
+    left_out = {"alerts": sum(incident.omitted_alerts.values()), **incident.omitted}
     return document | {
+        "omitted": {name: number for name, number in left_out.items() if number} | document["omitted"],
         "links": {str(card.id): url for card in history.cards if (url := _card_link(card, link))},
-        "words": {str(entry.seq): entry_lines(entry, incident) for entry in history.entries[-_MAX_RENDERED:]},
+        "words": {str(entry.seq): entry_lines(entry, variables) for entry in history.entries[-_MAX_RENDERED:]},
     }
 
 
@@ -102,14 +109,17 @@ def describe(
         yield from _card(card, link, names or {})
     yield ""
     yield "History"
+    if history.omitted:
+        older = ", ".join(f"{number:,} {name}" for name, number in history.omitted.items())
+        yield f"  older ones are not listed: {older}"
     for event in sorted(_history(history, incident, link, names or {}), key=lambda event: event.at):
         yield f"  {format_time(event.at)}  {event.text}"
         yield from (f"      {line}" for line in event.details)
 
 
-def entry_lines(entry: Entry, incident: Incident) -> list[str]:
-    """Render the entry's text, line by line, with relay's own templates."""
-    request = RenderRequest(variables=template_variables(incident))
+def entry_lines(entry: Entry, variables: Mapping[str, Any]) -> list[str]:
+    """Render the entry's text, line by line, with relay's own templates and the variables of its incident."""
+    request = RenderRequest(variables=variables)
     reply = render_reply(_packaged_library(), "incident", request, [entry_variables(entry, entry.at)])
     return message_text(reply.message, {}).splitlines()
 
@@ -149,6 +159,7 @@ def _incident(incident: Incident, episode: int) -> Iterator[str]:
             "assigned to": incident.assignee.display_name if incident.assignee else "",
             "tags": "; ".join(f"{tag.name}: {tag.value}" for tag in incident.tags),
             "in BigPanda": incident.links.get("landing_page", ""),
+            "note": "".join(omission_lines(incident)),
         }
     )
 
@@ -186,14 +197,15 @@ def _card_link(card: Card, link: PermalinkBuilder) -> str:
 def _history(
     history: IncidentHistory, incident: Incident, link: PermalinkBuilder, names: ChannelNames
 ) -> Iterator[HistoryEvent]:
+    variables = template_variables(incident)
     channels = {card.id: channel_label(card.channel, names) for card in history.cards}
     entries = list(history.entries)
     for share in history.shares:
         reported = [entry for entry in entries if f":{share.hash}:" in entry.key]  # as relay.cards.diff makes keys
         entries = [entry for entry in entries if entry not in reported]
-        yield _share(share, [line for entry in reported for line in _entry(entry, incident)], names)
+        yield _share(share, [line for entry in reported for line in _entry(entry, variables)], names)
     for entry in entries:  # of shares that were deleted
-        first, *more = _entry(entry, incident)
+        first, *more = _entry(entry, variables)
         yield HistoryEvent(at=entry.at, text=first, details=tuple(more))
     yield from (_task(task) for task in history.tasks)
     for number, attempts in history.attempts.items():
@@ -203,8 +215,8 @@ def _history(
         yield from (_call(call, _posted(call, attempts), channels.get(number, ""), link) for call in calls)
 
 
-def _entry(entry: Entry, incident: Incident) -> list[str]:
-    first, *more = entry_lines(entry, incident) or [str(entry.kind)]
+def _entry(entry: Entry, variables: Mapping[str, Any]) -> list[str]:
+    first, *more = entry_lines(entry, variables) or [str(entry.kind)]
     label = f"entry {entry.seq}: "
     return [label + first, *(" " * len(label) + line for line in more)]
 

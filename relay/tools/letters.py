@@ -13,11 +13,12 @@ import orjson
 from rich.table import Table
 
 from relay.cards.failures import EXTERNAL, is_external, retry_card, retry_reply
-from relay.cards.model import Attempt, AttemptState, CardContext, CardState, CardUpdate, Channel, ChannelState
+from relay.cards.model import Attempt, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.cards.recovery import retry_in_doubt
 from relay.cards.send import REPLY, ROOT
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
+from relay.rendering.context import template_variables
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store.store import Store
 from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody
@@ -159,15 +160,11 @@ def _decide(
 
 async def _attempts_in_doubt(store: Store, letter: OpenDeadLetter) -> tuple[Attempt, ...]:
     """The given-up attempts of the dead letter that may be in Slack; relay finds their messages by key."""
-    history = await store.incident_history(letter.card.incident)
-    attempts = history.attempts.get(letter.card.id, ()) if history else ()
     kind, after = (REPLY, letter.unreported[0]) if letter.unreported else (ROOT, -1)
     return tuple(
         each
-        for each in attempts
-        if each.state is AttemptState.REJECTED
-        and (each.kind, each.generation) == (kind, letter.card.generation)
-        and each.upto_seq > after
+        for each in await store.rejected_attempts(letter.card.id)
+        if (each.kind, each.generation) == (kind, letter.card.generation) and each.upto_seq > after
     )
 
 
@@ -215,9 +212,9 @@ def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, nam
     )
     if letter.unreported and history is not None:
         after, upto = letter.unreported
-        incident = read_incident(history.state.record)
+        variables = template_variables(read_incident(history.state.record))
         unreported = [entry for entry in history.entries if after < entry.seq <= upto]
-        for line in (line for entry in unreported for line in entry_lines(entry, incident)):
+        for line in (line for entry in unreported for line in entry_lines(entry, variables)):
             yield f"  missing  {line}"
     calls = history.calls.get(card.id, ()) if history is not None else ()
     for call in calls[-_MAX_CALLS:]:

@@ -120,7 +120,7 @@ def test_alerts_are_read_on_demand_and_counted_without_reading():
     assert len(variables) == len(variables.active) == 300
     assert variables.worst[0] is variables[0]
     assert [each["id"] for each in variables.worst[298:]] == ["298", "299"] or len(variables.worst[298:]) == 2
-    assert variables[1:3].kinds == [("alert", "critical")] * 2
+    assert variables[1:3].tally == {("alert", "critical"): 2}
     assert variables[:2].hosts == ["db-0", "db-1"]
 
 

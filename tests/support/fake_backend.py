@@ -54,8 +54,8 @@ class FakeBackend:
             raise self.fails
         return self.current
 
-    async def incident(self, incident: str) -> dict[str, Any] | None:
-        return {"id": incident, "shares": []} if incident == "i/1" else None
+    async def incident(self, incident: str) -> bytes | None:
+        return json.dumps({"id": incident, "shares": []}).encode() if incident in {"i/1", "{i}\n1"} else None
 
     async def on_interaction(self, payload: Mapping[str, Any]) -> None:
         raise AssertionError(payload)

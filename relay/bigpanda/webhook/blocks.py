@@ -14,7 +14,6 @@ from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.tags import alert_tags, incident_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
-    MAX_ID_LENGTH,
     Absent,
     Fields,
     JsonObject,
@@ -33,6 +32,7 @@ from relay.bigpanda.webhook.values import (
     text_or_number,
     whole_timestamp,
 )
+from relay.model.bounds import MAX_ID_LENGTH
 from relay.model.json_types import JSON
 
 _STARTED = spellings("startedOn", "startedAt", "started", "start")

@@ -6,8 +6,10 @@ must not be stored.
 """
 
 from collections.abc import Mapping
+from itertools import islice
 
 from relay.bigpanda.webhook.lenient_json import clean_text
+from relay.model.bounds import HEADERS_REMEMBERED, LONGEST_HEADER, bound_text
 
 _CREDENTIALS = (
     "api-key apikey authorization cookie cookie2 ocp-apim-subscription-key set-cookie x-access-token x-api-key "
@@ -47,4 +49,4 @@ def custom_headers(headers: Mapping[str, str], key_header: str) -> dict[str, str
             continue
         name, text = clean_text(name), clean_text(value).strip()
         kept[name] = f"{kept[name]}, {text}" if name in kept else text
-    return kept
+    return {name: bound_text(value, LONGEST_HEADER) for name, value in islice(kept.items(), HEADERS_REMEMBERED)}

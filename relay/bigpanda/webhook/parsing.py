@@ -15,7 +15,6 @@ from relay.bigpanda.webhook.lenient_json import parse_json, to_json
 from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
 from relay.bigpanda.webhook.values import (
     ABSENT,
-    MAX_ID_LENGTH,
     Absent,
     JsonObject,
     is_empty,
@@ -27,6 +26,15 @@ from relay.bigpanda.webhook.values import (
     text,
     text_or_number,
     timestamp,
+)
+from relay.model.bounds import (
+    LONGEST_COMMENT,
+    LONGEST_WORD,
+    MAX_EVENTS,
+    MAX_ID_LENGTH,
+    bound_blocks,
+    bound_text,
+    bound_texts,
 )
 from relay.model.errors import NoIncident
 from relay.model.incident import Environment, Person
@@ -51,6 +59,8 @@ _TYPES = {Absent: "nothing", type(None): "null", bool: "a boolean", int: "a numb
 def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
     """Parse a webhook body that arrived with these headers at that time (Unix seconds).
 
+    What the share says is within the bounds of `relay.model.bounds`; its `body` is whole.
+
     Shares with the same hash differ in `received` at most. Parsing the `body` of a share again gives the same share.
 
     Raises:
@@ -69,8 +79,11 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
 
     normalised = to_json(share)
     kept = custom_headers(headers, key_header)
+    blocks, omitted = bound_blocks(read_blocks(incident, incident_or_body, anywhere))
     events = read_key_in((*incident_or_body, *metadata), _EVENTS, lambda value: read_items(value, _event), [])
+    newest = sorted(events, key=lambda event: -(event.at or 0))[:MAX_EVENTS] if len(events) > MAX_EVENTS else events
     sender = read_key_in(anywhere, ("sender",), person, None)
+    comment = read_key_in(anywhere, ("comment",), _comment, None)
     return Share(
         incident=_incident_id(share, incident),
         received=received,
@@ -79,11 +92,12 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
         hash=hashlib.sha256(normalised + b"\0" + to_json(kept)).hexdigest()[:_HASH_DIGITS],
         body=normalised,
         headers=kept,
-        blocks=read_blocks(incident, incident_or_body, anywhere),
+        blocks=blocks,
+        omitted=omitted | ({"events": {"events": len(events) - len(newest)}} if newest is not events else {}),
         environment=_environment(anywhere),
-        sender=Person(**sender) if sender else None,
-        comment=read_key_in(anywhere, ("comment",), _comment, None),
-        events=tuple(events),
+        sender=Person(**bound_texts(sender, MAX_ID_LENGTH)) if sender else None,
+        comment=comment and bound_text(comment, LONGEST_COMMENT),
+        events=tuple(newest),
     )
 
 
@@ -135,7 +149,9 @@ def _environment(anywhere: Sequence[JsonObject]) -> Environment | None:
     both = read_key_in(anywhere, _ENVIRONMENT, _object, {})
     name = read_key_in(anywhere, _ENVIRONMENT, text_or_number, None) or read_key(both, ("name",), text_or_number, None)
     found_id = read_key_in(anywhere, _ENVIRONMENT_ID, required_id, None) or read_key(both, ("id",), required_id, None)
-    return Environment(name=name or "", id=found_id or "") if name or found_id else None
+    if len(found_id or "") > MAX_ID_LENGTH:
+        found_id = None
+    return Environment(name=bound_text(name or "", MAX_ID_LENGTH), id=found_id or "") if name or found_id else None
 
 
 def _object(value: JSON) -> JsonObject | Absent:
@@ -148,7 +164,11 @@ def _event(value: JSON) -> ShareEvent | Absent:
     """Read {event, time}, or a bare name."""
     source = value if isinstance(value, dict) else {"event": value}
     name = read_key(source, _EVENT_NAME, text, None)
-    return ShareEvent(name=name, at=read_key(source, _EVENT_TIME, timestamp, None)) if name else ABSENT
+    return (
+        ShareEvent(name=bound_text(name, LONGEST_WORD), at=read_key(source, _EVENT_TIME, timestamp, None))
+        if name
+        else ABSENT
+    )
 
 
 def _comment(value: JSON) -> str | Absent | None:

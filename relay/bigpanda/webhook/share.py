@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from relay.model.bounds import Omitted
 from relay.model.incident import Environment, Person
 from relay.model.json_types import JSON
 
@@ -24,7 +25,8 @@ class Share:
 
     `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`; a
     block that is not there was not in the share. `as_of` is the time up to which the share knows (Unix seconds). `hash`
-    is the same for repeats. `body` is the normalised JSON, for storing.
+    is the same for repeats. `body` is the normalised JSON, for storing. `omitted` says what was left out of which
+    block, and how many `events`, since the share has more than relay keeps.
     """
 
     incident: str
@@ -38,6 +40,7 @@ class Share:
     sender: Person | None = None
     comment: str | None = None
     events: tuple[ShareEvent, ...] = ()
+    omitted: Mapping[str, Omitted] = field(default_factory=dict)
 
     @property
     def integration(self) -> str:

@@ -28,8 +28,6 @@ Spellings = tuple[str, ...]
 Fields = Mapping[str, tuple[Spellings, Reader]]
 """Name -> its keys in a share, and how to read it."""
 
-MAX_ID_LENGTH = 255
-
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _UNSET_VARIABLE = re.compile(r"\{\{[\w\s.\-\[\]#'\"]+\}\}")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)

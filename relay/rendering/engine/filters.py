@@ -91,7 +91,7 @@ def shorten(value: Any, length: int, lines: int = 0) -> str:
 def more(values: Any, noun: str = "") -> str:
     """Count the rest of a list: `and 17 more alerts, 3 critical`."""
     if isinstance(values, AlertList):
-        return wording.and_more(values.kinds)
+        return wording.and_more(values.tally)
     if not isinstance(values, Iterable) or isinstance(values, Undefined | str):
         return ""
     return wording.and_more([(noun or getattr(value, "noun", "item"), _state(value)) for value in values])
