@@ -35,11 +35,11 @@ _ALERT: Final = TemplateType(title="an alert", names=ALERT_NAMES)
 _PERSON: Final = TemplateType(title="a person", names=frozenset({"name", "email", "id"}), python=str)
 _TAG: Final = TemplateType(title="a tag", names=frozenset({"id", "name", "label", "value", "values"}), python=str)
 _ALERT_LIST: Final = TemplateType(
-    title="a list of alerts", names=frozenset({"hosts", "kinds"}), item=_ALERT, python=list
+    title="a list of alerts", names=frozenset({"hosts", "total"}), item=_ALERT, python=list
 )
 _ALERTS: Final = TemplateType(
     title='"incident.alerts"',
-    names=frozenset({"worst", "active", "hosts", "kinds"}),
+    names=frozenset({"worst", "active", "hosts", "total"}),
     inner={"worst": _ALERT_LIST, "active": _ALERT_LIST},
     item=_ALERT,
     python=list,
