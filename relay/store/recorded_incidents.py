@@ -5,7 +5,7 @@ keep SQLite from checkpointing its write-ahead log while relay continues to writ
 """
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -15,11 +15,14 @@ from relay.store import schema
 from relay.store.mappers import to_share_body
 from relay.store.types import ShareBody
 
-RecordedIncidents: TypeAlias = tuple[tuple[str, tuple[ShareBody, ...]], ...]
-"""Incidents by id, each with its shares as they were sent, in the order of arrival."""
+RecordedIncidents: TypeAlias = tuple[tuple[str, tuple[ShareBody, ...], int], ...]
+"""Incidents by id, each with its shares as they were sent, in the order of arrival, and how many older ones it has."""
 
 BATCH_SIZE = 200
 """How many incidents are read at a time."""
+
+MAX_BATCH_BYTES = 64 * 1024**2
+"""Bytes of bodies that are read at a time. Of an incident that has more, the newest shares are read."""
 
 _incident, _share = schema.incident, schema.share
 _SINCE: Any = bindparam("since")
@@ -31,8 +34,13 @@ _NEXT_IDS = (
 )
 _SHARES = (
     select(*_share.c["incident", "id", "received", "headers", "body"])
-    .where(_share.c.incident.in_(bindparam("ids", expanding=True)))
+    .where(_share.c.incident.in_(bindparam("ids", expanding=True)), _share.c.id >= bindparam("oldest"))
     .order_by(_share.c.incident, _share.c.id)
+)
+_SIZES = (
+    select(*_share.c["incident", "id", "size"])
+    .where(_share.c.incident.in_(bindparam("ids", expanding=True)))
+    .order_by(_share.c.incident, _share.c.id.desc())
 )
 _COUNT = select(func.count()).select_from(_incident).where(_incident.c.last_share_at >= _SINCE)
 
@@ -48,6 +56,27 @@ def next_batch(connection: Connection, since: float, after: str) -> tuple[str, R
     ids: Sequence[str] = connection.execute(_NEXT_IDS, page).scalars().all()
     if not ids:
         return None
-    rows = connection.execute(_SHARES, {"ids": ids}).mappings()
+    last, chosen, oldest, left_out = _fitting(connection, ids)
+    rows = connection.execute(_SHARES, {"ids": chosen, "oldest": oldest}).mappings()
     by_incident = groupby(rows, key=itemgetter("incident"))
-    return ids[-1], tuple((incident, tuple(map(to_share_body, group))) for incident, group in by_incident)
+    return last, tuple((incident, tuple(map(to_share_body, group)), left_out) for incident, group in by_incident)
+
+
+def _fitting(connection: Connection, ids: Sequence[str]) -> tuple[str, list[str], int, int]:
+    """The last incident of the batch, those that have shares, the oldest share to read, and how many are older.
+
+    An incident whose shares do not fit is a batch by itself.
+    """
+    chosen: list[str] = []
+    room = MAX_BATCH_BYTES
+    for incident, group in groupby(connection.execute(_SIZES, {"ids": ids}), key=itemgetter(0)):
+        shares = [(row.id, row.size) for row in group]
+        room -= sum(size for _, size in shares)
+        if room < 0 and chosen:
+            return chosen[-1], chosen, 0, 0
+        chosen.append(incident)
+        if room < 0:
+            total = accumulate(size for _, size in shares)
+            fitting = max(1, sum(each <= MAX_BATCH_BYTES for each in total))
+            return incident, chosen, shares[fitting - 1][0], len(shares) - fitting
+    return ids[-1], chosen, 0, 0

@@ -45,11 +45,15 @@ _SUMMARY = {
 
 @dataclass(slots=True, kw_only=True)
 class BacktestReport:
-    """The result for some or all incidents. `unreadable` counts shares that cannot be parsed any more."""
+    """The result for some or all incidents. `unreadable` counts shares that cannot be parsed any more.
+
+    `left_out` counts the old shares of incidents that have more than fit into memory.
+    """
 
     incidents: int = 0
     shares: int = 0
     unreadable: int = 0
+    left_out: int = 0
     different: list[IncidentDifference] = field(default_factory=list)
 
     def add(self, other: "BacktestReport") -> None:
@@ -57,6 +61,7 @@ class BacktestReport:
         self.incidents += other.incidents
         self.shares += other.shares
         self.unreadable += other.unreadable
+        self.left_out += other.left_out
         self.different += other.different
 
     @property
@@ -71,6 +76,7 @@ class BacktestReport:
             "incidents": self.incidents,
             "shares": self.shares,
             "unreadable": self.unreadable,
+            "left_out": self.left_out,
             "tally": {str(kind): number for kind, number in self.tally.items()},
             "different": [asdict(each) for each in self.different],
         }
@@ -80,6 +86,8 @@ class BacktestReport:
         yield f"{counted(self.incidents, 'incident')}, {counted(self.shares, 'share')}"
         if self.unreadable:
             yield f"skipped {counted(self.unreadable, 'share')} that could not be parsed"
+        if self.left_out:
+            yield f"{self.left_out} old shares of very large incidents were left out"
         if not self.different:
             yield "There are no differences."
             return
@@ -165,11 +173,13 @@ def _replay(
     comparison: ConfigurationComparison, canonical_refs: Mapping[str, str], chunk: RecordedIncidents
 ) -> BacktestReport:
     report = BacktestReport(incidents=len(chunk))
-    for incident, bodies in chunk:
+    for incident, bodies, left_out in chunk:
+        report.left_out += left_out
         shares = []
         for each in bodies:
             try:
-                shares.append(parse_share(each.body, each.headers, each.received))
+                share = parse_share(each.body, each.headers, each.received)
+                shares.append(replace(share, body=b""))  # it may be large, and is not needed any more
             except ShareError:  # stored by another version of relay
                 report.unreadable += 1
         report.shares += len(bodies)

@@ -43,7 +43,7 @@ async def test_a_share_is_saved_with_everything_that_follows_from_it(store):
     assert (share.headers, share.decision) == ({"x-source": "nagios"}, {"because": "h1"})
     assert history.entries == (entry(1, "i1/h1"),)
     assert card == a_card(id=card.id, first_matched_at=NOW, post=due())
-    [(_, [stored])] = [incident async for batch in store.recorded_incidents(0.0) for incident in batch]
+    [(_, [stored], _)] = [incident async for batch in store.recorded_incidents(0.0) for incident in batch]
     assert (stored.body, stored.received, stored.headers) == (body, NOW, {"x-source": "nagios"})
 
 

@@ -13,7 +13,7 @@ async def test_every_incident_comes_once_with_its_shares_in_the_order_of_arrival
         share = a_share(incident=incident, digest=f"h{number}", at=NOW + number)
         await store.accept([share], with_cards())
     (batch,) = await batches(store)
-    received = {incident: [share.received - NOW for share in shares] for incident, shares in batch}
+    received = {incident: [share.received - NOW for share in shares] for incident, shares, _ in batch}
     assert received == {"a": [1, 3], "b": [0, 2], "c": [4]}
     assert list(received) == sorted(received)
 
@@ -21,7 +21,7 @@ async def test_every_incident_comes_once_with_its_shares_in_the_order_of_arrival
 async def test_a_share_comes_as_it_was_sent(store):
     share = a_share()
     await store.accept([share], with_cards())
-    (((incident, (body,)),),) = await batches(store)
+    (((incident, (body,), _),),) = await batches(store)
     assert (incident, body.received, body.headers, body.body) == (
         share.incident,
         share.received,
@@ -35,14 +35,26 @@ async def test_an_incident_without_a_share_since_then_is_left_out_and_others_are
         await store.accept([a_share(incident=incident, digest=digest, at=NOW + at)], with_cards())
     assert await store.count_recorded_incidents(NOW + 50) == 1
     (batch,) = await batches(store, NOW + 50)
-    assert [(incident, len(shares)) for incident, shares in batch] == [("b", 2)]
+    assert [(incident, len(shares)) for incident, shares, _ in batch] == [("b", 2)]
 
 
 async def test_one_batch_follows_another(store, monkeypatch):
     monkeypatch.setattr(recorded_incidents, "BATCH_SIZE", 2)
     await store.accept([a_share(incident=each, digest=each) for each in "edcba"], with_cards())
-    ids = [[incident for incident, _ in batch] for batch in await batches(store)]
+    ids = [[incident for incident, _, _ in batch] for batch in await batches(store)]
     assert ids == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_a_batch_has_few_bytes_and_of_a_huge_incident_only_the_newest_shares(store, monkeypatch):
+    monkeypatch.setattr(recorded_incidents, "MAX_BATCH_BYTES", 250)
+    for number, incident in enumerate("abbbbcd"):
+        share = a_share(incident=incident, digest=f"h{number}", at=NOW + number, body=b"x" * 100)
+        await store.accept([share], with_cards())
+    found = [
+        [(name, [each.received - NOW for each in shares], more) for name, shares, more in batch]
+        for batch in await batches(store)
+    ]
+    assert found == [[("a", [0], 0)], [("b", [3, 4], 2)], [("c", [5], 0), ("d", [6], 0)]]
 
 
 async def test_a_second_program_reads_too(store, second):

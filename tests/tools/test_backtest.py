@@ -253,6 +253,7 @@ def test_the_command_prints_the_report_as_json(command):
         "incidents": 3,
         "shares": 9,
         "unreadable": 0,
+        "left_out": 0,
         "tally": {"lost": 0, "gained": 0, "elsewhere": 0, "pinged": 0, "reads": 0},
         "different": [],
     }
