@@ -1,9 +1,9 @@
 """What stands behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -16,6 +16,7 @@ from relay.metrics import Metrics
 from relay.model.errors import StoreError
 from relay.reload.reloader import Reloader
 from relay.runtime.clock import Clock
+from relay.runtime.shared_call import SharedCall
 from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.socket_mode import SocketMode
@@ -27,19 +28,6 @@ from relay.tools.incident import as_json
 T = TypeVar("T")
 
 log = structlog.get_logger("relay")
-
-
-class _Shared(Generic[T]):
-    """Runs some work once for all who ask while it runs: however many ask, it costs as much as for one."""
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._work = work
-        self._running: asyncio.Task[T] | None = None
-
-    async def __call__(self) -> T:
-        if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._work())
-        return await asyncio.shield(self._running)
 
 
 @dataclass(kw_only=True)
@@ -59,8 +47,8 @@ class RelayBackend:
 
     def __post_init__(self) -> None:
         self._probe = HealthProbe(self.store)
-        self._readiness = _Shared(self._check)  # these two need no key, and read the database
-        self._exposition = _Shared(self._collect)
+        self._readiness = SharedCall(self._check)  # these two need no key, and read the database
+        self._exposition = SharedCall(self._collect)
 
     async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
         """Store a share."""

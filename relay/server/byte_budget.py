@@ -7,7 +7,7 @@ from relay.server.problem import unavailable
 MAX_WAITING = 32
 """The most bodies that wait for one budget: each holds a connection, and the little that has arrived of it."""
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 20.0
 """Seconds that a body waits for its part of the budget. Then its sender is told to send it again."""
 
 

@@ -39,7 +39,7 @@ class ConnectionLimits:
     most: int = 1000
     backlog: int = 1024
     head: float = 20.0
-    request: float = 90.0
+    request: float = 120.0
     idle: float = 620.0
 
 
