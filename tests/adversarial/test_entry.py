@@ -2,6 +2,9 @@
 
 import asyncio
 import gzip
+import io
+import itertools
+import json
 import os
 import resource
 import socket
@@ -11,23 +14,27 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import aiohttp
 import pytest
 
+from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.server import body as body_module
 from relay.server import slack_endpoints
 from relay.server.byte_budget import MAX_WAITING, ByteBudget, Reservation
 from relay.server.connections import ConnectionLimits
 from relay.server.endpoints import create_app
-from relay.server.file_limit import OTHER_FILES, connection_limits
+from relay.server.file_limit import OTHER_FILES, connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
 from relay.server.malformed_http import MAX_HEAD
 from relay.server.problem import Problem
 from tests.support.fake_backend import FakeBackend, share
-from tests.support.relay_process import KEY
+from tests.support.load_probe import load_probe
+from tests.support.relay_process import KEY, SERVE, Process, running
 
 OTHER_KEY = "an-older-key"
 PATIENCE = 20.0
@@ -459,3 +466,91 @@ def test_the_soft_limit_is_raised_as_far_as_needed(soft, hard, raised):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == str((raised, hard))
+
+
+# --- the whole process ---
+
+ROUTES = "version: 1\nchannels: {noc: C0123456789}\nroutes:\n  - {name: everything, post: [noc]}\n"
+FEW_FILES = (
+    "import resource, runpy, sys\n"
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))\n"
+    "sys.argv = ['relay', 'serve']\n"
+    "runpy.run_module('relay', run_name='__main__')"
+)
+
+
+def bloated(tags: int) -> bytes:
+    every = [{"id": f"tag{number}", "value": str(number)} for number in range(tags)]
+    return json.dumps({"incident": {"id": "bloated", "status": "Critical"}, "incidentTags": every}).encode()
+
+
+@contextmanager
+def idle_connections(url: str, number: int) -> Iterator[None]:
+    host, port = url.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        for _ in range(number):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        yield
+
+
+def peak_memory(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+def children(process: int) -> list[int]:
+    return [
+        int(number)
+        for thread in Path(f"/proc/{process}/task").iterdir()
+        for number in (thread / "children").read_text().split()
+    ]
+
+
+async def post_large(relay: Process, body: bytes) -> int:
+    """Post a large body; return the status, 0 if relay had to close the connection."""
+    headers = {"X-Relay-Key": KEY}
+    with suppress(aiohttp.ClientError):
+        async with relay.session.post(f"{relay.url}/shares", data=io.BytesIO(body), headers=headers) as answer:
+            return answer.status
+    return 0
+
+
+async def change_bloated(relay: Process) -> None:
+    """Share an incident with as many tags as fit into one share, then a small change of it every second."""
+    await post_large(relay, bloated(240_000))
+    for state in itertools.cycle(("Warning", "Critical")):
+        await post_large(relay, share("bloated", status=state))
+        await asyncio.sleep(1)
+
+
+async def test_a_fair_entry(tmp_path):
+    """Beside a bloated incident that changes all the time, twelve large bodies and 1,200 idle connections."""
+    raise_file_limit()
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    workspace = FakeSlack()
+    workspace.add_channel("C0123456789", "noc")
+    taken = []
+    async with (
+        serve_slack(workspace) as slack,
+        running(tmp_path, slack, command=(SERVE[0], "-c", FEW_FILES)) as relay,
+        load_probe(relay) as probe,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as other,
+    ):
+        with idle_connections(relay.url, 1200):
+            changing = asyncio.create_task(change_bloated(relay))
+            flood = [asyncio.create_task(post_large(relay, b"[" + b"0," * 4_700_000)) for _ in range(12)]
+            for number in range(30):
+                began = time.monotonic()
+                body = {"incident": {"id": f"i{number}", "status": "Critical"}}
+                async with other.post(f"{relay.url}/shares", json=body, headers={"X-Relay-Key": OTHER_KEY}) as answer:
+                    assert answer.status == 202
+                taken.append(time.monotonic() - began)
+                await asyncio.sleep(0.1)
+            memory = sum(peak_memory(process) for process in (probe.pid, *children(probe.pid)))
+            assert {each.result() for each in flood if each.done()} <= {400, 503}
+            for each in (changing, *flood):
+                each.cancel()
+        load = f"slowest {max(taken):.2f} s, {probe}, {memory >> 20} MB with the processes that it started"
+        assert memory < 512 << 20, load
+        assert sorted(taken)[-2] < 5, load
+        assert not [line for line in relay.logged if "configuration_invalid" in line.values()]
