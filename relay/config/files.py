@@ -8,14 +8,19 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import orjson
 
 from relay.config.configuration import Configuration
+from relay.config.regular_file import read_regular_file
 from relay.config.template_files import load_packaged, load_templates, raise_if_exhausted
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
+
+MAX_ROUTES_BYTES: Final = 4 * 1024 * 1024
+"""The size of routes.yaml: some ten thousand routes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +72,13 @@ def read_files(routes: Path, templates: Path | None) -> ConfigurationFiles:
     )
 
 
-def build_configuration(files: ConfigurationFiles, previous: Configuration | None = None) -> Configuration:
+def build_configuration(
+    files: ConfigurationFiles, previous: Configuration | None = None, *, had_templates: bool = False
+) -> Configuration:
     """Build a configuration. If the templates have not changed, the compiled ones of `previous` are reused.
+
+    A folder of templates that disappears is usually an accident, and would change every card. So it is a fault if
+    `previous` (or the configuration before, if `had_templates`) had templates.
 
     Raises ConfigurationError: every fault.
     """
@@ -77,6 +87,9 @@ def build_configuration(files: ConfigurationFiles, previous: Configuration | Non
     else:
         library = TemplateLibrary(files.templates, packaged=load_packaged())
         faults = [*files.read_faults, *(files.with_path(fault) for fault in library.faults() if not fault.warning)]
+    if not files.has_templates_folder and (had_templates or (previous is not None and previous.templates)):
+        message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
+        faults.append(Fault(file=files.templates_folder, message=message))
     if any(fault.file == files.routes_file for fault in files.read_faults):
         raise ConfigurationError(faults)
     # If templates cannot be read, relay does not know which are missing.
@@ -97,7 +110,8 @@ def build_configuration(files: ConfigurationFiles, previous: Configuration | Non
 
 def _routes(path: Path) -> tuple[str, list[Fault]]:
     try:
-        return path.read_text(encoding="utf-8"), []
+        text = read_regular_file(path, MAX_ROUTES_BYTES).decode()
+        return text.replace("\r\n", "\n").replace("\r", "\n"), []
     except FileNotFoundError:
         return "", [Fault(file=str(path), message="file not found; set --routes or RELAY_ROUTES")]
     except (OSError, UnicodeDecodeError) as error:

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from yarl import URL
 
+from relay.config.regular_file import read_regular_file
 from relay.model.errors import SettingsError
 
 ReadFile = Callable[[Path], str]
@@ -35,11 +36,18 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-_read_utf8 = partial(Path.read_text, encoding="utf-8")
+MAX_SECRET_BYTES: Final = 64 * 1024
+"""The size of a file with a secret: far more than any key or list of keys."""
+
+
+def _read_secret(path: Path) -> str:
+    return read_regular_file(path, MAX_SECRET_BYTES).decode()
+
 
 _HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+_DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 _LAST_PORT = 65535
 _MAX_DAYS = 36500
 _MIN_KEY_LENGTH = 8
@@ -78,16 +86,20 @@ def _split_address(text: str) -> SplitResult | None:
 
 def _parse_web_address(text: str) -> str:
     # The message does not repeat the address: it may contain a password.
-    parts = _split_address(text)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    try:
+        address = URL(text)  # the clients parse it in the same way
+    except ValueError:
+        address = URL()
+    is_web = address.scheme in {"http", "https"} and address.host and text.isprintable() and " " not in text
+    if not is_web or address.query_string or address.fragment:
         raise ValueError("is not a base address; expected http:// or https://, a host, and an optional path")
     return text.rstrip("/")
 
 
 def _parse_database(text: str) -> SecretStr:
-    # The message does not repeat the address: it may contain a password. A scheme may name a driver, `x+psycopg`.
+    # The message does not repeat the address: it may contain a password.
     parts = _split_address(text)
-    if parts is None or parts.scheme.partition("+")[0] not in {"sqlite", "postgresql"} or "://" not in text:
+    if parts is None or parts.scheme not in _DATABASES or "://" not in text:
         raise ValueError("is not a supported database; expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
     return SecretStr(text)
 
@@ -96,6 +108,13 @@ def _parse_secret(text: str) -> SecretStr:
     if not text.isprintable():
         raise ValueError("contains a line break or a control character; expected the plain value on one line")
     return SecretStr(text)
+
+
+def _parse_token(text: str) -> SecretStr:
+    # A header carries it (https://www.rfc-editor.org/rfc/rfc9110#section-5.5).
+    if not text.isascii():
+        raise ValueError("contains a character that is not ASCII; expected the value as its service shows it")
+    return _parse_secret(text)
 
 
 def _parse_key(text: str) -> SecretStr:
@@ -132,6 +151,7 @@ def _choice(*words: str) -> BeforeValidator:
 
 
 _Secret = Annotated[SecretStr, BeforeValidator(_parse_secret)] | None
+_Token = Annotated[SecretStr, BeforeValidator(_parse_token)] | None
 
 
 def _variable(field: str) -> str:
@@ -156,14 +176,14 @@ class Settings(BaseModel):
         BeforeValidator(lambda text: tuple(_parse_key(key.strip()) for key in text.split(",") if key.strip())),
     ] = ()
     webhook_header: Annotated[str, BeforeValidator(_parse_header)] = "X-Relay-Key"
-    slack_bot_token: _Secret = None
+    slack_bot_token: _Token = None
     slack_api_url: Annotated[  # slack-sdk appends the method's name as it is
         str, BeforeValidator(lambda text: _parse_web_address(text) + "/")
     ] = "https://slack.com/api/"
     slack_signing_secret: _Secret = None
-    slack_app_token: _Secret = None
+    slack_app_token: _Token = None
     bigpanda_api_url: Annotated[str, BeforeValidator(_parse_web_address)] = "https://api.bigpanda.io"
-    bigpanda_api_key: _Secret = None
+    bigpanda_api_key: _Token = None
     bigpanda_app_keys: Annotated[Mapping[str, SecretStr], BeforeValidator(_parse_app_keys)] = Field(
         default_factory=dict, validation_alias="BIGPANDA_APP_KEY"
     )
@@ -174,7 +194,7 @@ class Settings(BaseModel):
     )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str], read_file: ReadFile = _read_utf8) -> Self:
+    def from_env(cls, environ: Mapping[str, str], read_file: ReadFile = _read_secret) -> Self:
         """Read the settings from `environ`, and the files that `*_FILE` variables name with `read_file`.
 
         Raises SettingsError with one line for each invalid variable, never with the value of a secret.

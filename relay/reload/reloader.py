@@ -29,6 +29,12 @@ CHECK_EVERY = 2.0
 QUIET_SECONDS, QUIET_SECONDS_IF_FAULTY = 0.15, 1.0
 """Seconds for which files must not change: half of a file may look valid, and an invalid one may be half of one."""
 
+READ_TIMEOUT = 10.0
+"""Seconds of real time in which the files must be read. A network file system may never answer."""
+
+MAX_CHANGES = 30
+"""How often the files may change while relay checks them, before relay reports that."""
+
 _STORED = "the last valid configuration"
 
 
@@ -49,6 +55,7 @@ class Reloader:
         self._loaded: Configuration
         self._live: Configuration
         self._state: ReloadState
+        self._reading: asyncio.Future[ConfigurationFiles] | None = None
         self._checked_files: ConfigurationFiles | None = None
         self._requested = False
         self._unusable_hash = ""
@@ -164,13 +171,29 @@ class Reloader:
         self._live = configuration.with_tag_definitions(self._tag_definitions, buttons_enabled=self._buttons_enabled)
 
     async def _read(self) -> ConfigurationFiles:
-        return await asyncio.to_thread(read_files, self._routes, self._templates)
+        """Read the files; a fault says so if that takes too long. Until a slow reader returns, no other is started."""
+        limit = 0.0
+        if self._reading is None:
+            limit = READ_TIMEOUT
+            reading = asyncio.to_thread(read_files, self._routes, self._templates)
+            self._reading = asyncio.create_task(reading, name="read configuration")
+        done, _ = await asyncio.wait([self._reading], timeout=limit)
+        if not done:
+            message = f"not read within {READ_TIMEOUT:g} s: check the file system of this file and of the templates"
+            return ConfigurationFiles(
+                routes_file=str(self._routes),
+                routes_text="",
+                templates_folder=str(self._templates),
+                read_faults=(Fault(file=str(self._routes), message=message),),
+            )
+        reader, self._reading = self._reading, None
+        return reader.result()
 
     async def _check_when_quiet(
         self, files: ConfigurationFiles
     ) -> tuple[ConfigurationFiles, Configuration | tuple[Fault, ...]]:
         """Check the files, until they have not changed meanwhile: an editor may be in the middle of saving."""
-        while True:
+        for _ in range(MAX_CHANGES):
             result, _ = await asyncio.gather(self._check(files, self._loaded), self._clock.sleep(QUIET_SECONDS))
             if not isinstance(result, Configuration):
                 await self._clock.sleep(QUIET_SECONDS_IF_FAULTY)
@@ -178,26 +201,22 @@ class Reloader:
             if again == files:
                 return files, result
             files = again
+        message = "it or a template changes all the time; relay needs a second without a change"
+        return files, (Fault(file=files.routes_file, message=message),)
 
     async def _check(
         self, files: ConfigurationFiles, before: Configuration | None, *, had_templates: bool = False
     ) -> Configuration | tuple[Fault, ...]:
         """Check files in a thread: it may take half a second, and shares keep coming."""
-        had_templates = had_templates or bool(before and before.templates)
-        # a folder that disappears is usually an accident, and would change every card
-        message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
-        is_missing = had_templates and not files.has_templates_folder
-        missing = (Fault(file=str(self._templates), message=message),) if is_missing else ()
         try:
-            result = await asyncio.to_thread(build_configuration, files, before)
+            return await asyncio.to_thread(build_configuration, files, before, had_templates=had_templates)
         except ConfigurationError as error:
-            return (*error.faults, *missing)
+            return error.faults
         except ConfigurationUnreadable:
             raise
         except Exception as error:
             log.exception("check_crashed")
             return (Fault(file=files.routes_file, message=f"relay failed to read this, please report it: {error!r}"),)
-        return missing or result
 
     async def _adopt(self, configuration: Configuration) -> None:
         """Make a configuration live, after everything that can fail; new channels are looked up afterwards."""

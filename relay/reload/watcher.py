@@ -5,12 +5,16 @@ Folders are watched, not files: editors save by renaming a new file over the old
 """
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import structlog
 from watchfiles import Change, awatch
+
+from relay.config.template_files import MAX_ENTRIES, is_folder
 
 log = structlog.get_logger("relay.reload")
 
@@ -22,6 +26,9 @@ REWATCH_MS = 2_000
 
 RETRY_PAUSE = 5.0
 """Seconds until a failed watch is started again."""
+
+MAX_WATCHED = 100
+"""How many subfolders are watched. Edits in others are found when relay reads the files anyway."""
 
 _KUBERNETES = ".."
 
@@ -42,11 +49,12 @@ async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) ->
 async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], None]) -> None:
     """Watch the folders of these files; return once they are other folders, as after one was replaced as a whole."""
     routes, templates = routes.absolute(), templates.absolute()  # noqa: ASYNC240  it reads only the working directory
-    watched = _identities(routes, templates)
+    # In a thread: the disk may be slow, or a network file system may not answer.
+    watched = await asyncio.to_thread(_identities, routes, templates)
+    names = {routes.name, (await asyncio.to_thread(routes.resolve)).name, templates.name}
 
     def concerns(_change: Change, changed: str) -> bool:
-        # not every file: a database beside routes.yaml, for example, changes often
-        path, names = Path(changed), {routes.name, routes.resolve().name, templates.name}
+        path = Path(changed)  # not every file: a database beside routes.yaml, for example, changes often
         return path.name in names or path.name.startswith(_KUBERNETES) or templates in path.parents
 
     async for _ in awatch(
@@ -60,16 +68,21 @@ async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], No
         ignore_permission_denied=True,
     ):
         on_change()
-        if _identities(routes, templates) != watched:
+        if await asyncio.to_thread(_identities, routes, templates) != watched:
             return
 
 
 def _identities(routes: Path, templates: Path) -> set[tuple[Path, int, int]]:
     """The folders to watch, with device and inode: a folder that was replaced has the same name and another inode."""
     identities = set()
-    subfolders = (path for path in templates.glob("*") if path.is_dir())
-    for path in (routes.parent, routes.resolve().parent, templates.parent, templates, *subfolders):
+    for path in (routes.parent, routes.resolve().parent, templates.parent, templates, *_subfolders(templates)):
         with suppress(OSError):
             status = path.stat()
             identities.add((path, status.st_dev, status.st_ino))
     return identities
+
+
+def _subfolders(folder: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        folders = (Path(entry) for entry in islice(entries, MAX_ENTRIES) if is_folder(entry))
+        yield from islice(folders, MAX_WATCHED)

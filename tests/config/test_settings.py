@@ -196,7 +196,7 @@ def test_an_unusable_file_is_reported_with_its_path_and_the_reason(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for path, reason in [
         (tmp_path / "missing", "which cannot be read: No such file or directory"),
-        (tmp_path, "which cannot be read: Is a directory"),
+        (tmp_path, "which cannot be read: a folder, not a regular file"),
         (tmp_path / "empty", "which is empty"),
         (tmp_path / "binary", "which is not a text file"),
     ]:

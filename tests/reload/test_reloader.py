@@ -245,7 +245,7 @@ async def test_temporary_files_of_editors_and_circular_links_are_not_templates(f
 
 
 async def test_an_unexpected_error_during_the_check_is_a_fault_of_the_edit(folder, reloader, monkeypatch):
-    monkeypatch.setattr(reloader_module, "build_configuration", lambda *_: 1 / 0)
+    monkeypatch.setattr(reloader_module, "build_configuration", lambda *_, **__: 1 / 0)
     folder.write(BETTER)
     await folder.run_with_time(reloader.check_files())
     assert names(reloader) == ["all"]

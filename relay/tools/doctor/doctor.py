@@ -1,10 +1,13 @@
 """Checks everything that relay depends on: settings, configuration, database, Slack, BigPanda.
 
-It changes nothing: it only reads from Slack and BigPanda, and opens the database beside a relay that may be running.
+It only reads from Slack and BigPanda. It opens the database beside a relay that may be running, and writes nothing
+there but what each health check writes.
 """
 
 import asyncio
+import errno
 import os
+import socket
 
 import aiohttp
 
@@ -12,7 +15,7 @@ from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.cards.model import Channel
-from relay.config.files import load_configuration
+from relay.config.files import build_configuration, read_files
 from relay.config.settings import Settings
 from relay.http.session import make_session
 from relay.model.counting import counted
@@ -32,7 +35,7 @@ from relay.tools.live_store import build_stored, open_live_store
 async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
     """Check everything that these settings name. Every problem becomes a finding; none is raised."""
     clock = clock or Clock()
-    findings = _settings(settings)
+    findings = [*_settings(settings), await asyncio.to_thread(_listen, settings)]
     database, stored, known = await _database(settings)
     configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored)
     findings += [*configuration, *database]
@@ -55,11 +58,32 @@ def _settings(settings: Settings) -> list[Finding]:
     return [ok("settings", "`relay serve` can start with them.")]
 
 
+def _listen(settings: Settings) -> Finding:
+    """Bind the address for a moment, without listening: a relay that runs may have it already."""
+    address = settings.listen
+    remedy = "Change RELAY_LISTEN."
+    try:
+        for family, kind, protocol, _, target in socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as server:
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                server.bind(target)
+    except OSError as raised:
+        if raised.errno == errno.EADDRINUSE:
+            message = f"a process listens on {address} already: a running relay, or another program."
+            return note("RELAY_LISTEN", message)
+        message = f"relay cannot listen on {address}: {raised.strerror or raised}."
+        return error("RELAY_LISTEN", message, remedy)
+    return ok("RELAY_LISTEN", f"relay can listen on {address}.")
+
+
 def _configuration(settings: Settings, stored: StoredConfiguration | None) -> tuple[list[Finding], Rulebook | None]:
     """The findings about the files on disk, and the rulebook to check: the stored one, if the files are invalid."""
     subject = str(settings.routes)
     try:
-        rulebook = load_configuration(settings.routes, settings.templates).rulebook
+        files = read_files(settings.routes, settings.templates)
+        rulebook = build_configuration(files, had_templates=bool(stored and stored.templates)).rulebook
     except ConfigurationError as raised:
         first, number = raised.faults[0], len(raised.faults)
         effect = "the previous configuration stays active" if stored else "relay cannot start"
@@ -84,8 +108,9 @@ async def _database(settings: Settings) -> tuple[list[Finding], StoredConfigurat
         if (missing := _missing_file(settings.database_url.get_secret_value())) is not None:
             return [missing], None, {}
         async with open_live_store(settings) as store:
+            await store.check_writable()
             known = {channel.ref: channel for channel in await store.channels()}
-            return [ok("database", f"{store.name} is ready.")], await store.latest_configuration(), known
+            return [ok("database", f"{store.name} takes writes.")], await store.latest_configuration(), known
     except StoreNotMigrated:
         return [note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")], None, {}
     except StoreError as raised:
